@@ -1,0 +1,1 @@
+//! Evidence in, root cause out. Pure.

@@ -1,0 +1,66 @@
+//! How steps and runs end.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::StepId;
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// It was as declared already, and ready.
+    Unchanged {
+        /// What stands.
+        summary: String,
+    },
+    /// It was made so.
+    Changed {
+        /// What was done.
+        summary: String,
+    },
+    /// It was made so, but a person should look at something.
+    Warning {
+        /// What to look at.
+        summary: String,
+    },
+    /// It was not selected, or does not apply to this cluster.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It failed.
+    Failed,
+    /// It was never started, because something before it failed or the run was cancelled.
+    NotStarted,
+}
+
+impl StepOutcome {
+    /// Whether what depends on the step may start.
+    pub fn lets_others_start(&self) -> bool {
+        !matches!(self, Self::Failed | Self::NotStarted)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunSummary {
+    /// Every step and how it ended, in plan order.
+    pub steps: Vec<(StepId, StepOutcome)>,
+    /// How many objects were created, configured or deleted.
+    pub changed: usize,
+    /// How many objects were as declared.
+    pub unchanged: usize,
+    /// Wall-clock time.
+    pub elapsed: Duration,
+    /// The chain of steps that decided the wall-clock time, first to last.
+    pub critical_path: Vec<(StepId, Duration)>,
+}
+
+impl RunSummary {
+    /// Whether nothing failed and nothing was left out because of a failure.
+    pub fn succeeded(&self) -> bool {
+        self.steps.iter().all(|(_, outcome)| outcome.lets_others_start())
+    }
+}

@@ -1,0 +1,137 @@
+//! The one idea: every step of a bootstrap answers four questions about the live cluster.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::Serialize;
+
+use crate::failure::{Location, Result};
+use crate::readiness::Verdict;
+
+/// One thing that must become true of a cluster.
+#[async_trait]
+pub trait Step: Send + Sync {
+    /// What is true now, against what is wanted. Reads only.
+    async fn observe(&self) -> Result<Observation>;
+
+    /// Makes it true. Safe to run again at any time. Called unless the observation was satisfied
+    /// or blocked.
+    async fn act(&self, act: Act<'_>) -> Result<Changes>;
+
+    /// Follows it until it is ready or never will be. Each item replaces the one before; the
+    /// stream need not end by itself.
+    fn settle(&self) -> BoxStream<'_, Verdict>;
+
+    /// Why it is not ready: the deepest cause that facts support, if any is known.
+    async fn explain(&self) -> Option<Cause>;
+}
+
+/// What [`Step::act`] is given.
+pub struct Act<'a> {
+    /// What was observed just before.
+    pub observed: &'a Observation,
+    /// Take fields over from other owners instead of refusing.
+    pub force_conflicts: bool,
+    /// Says what is being done, while it is done.
+    pub say: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// The name of a step in a plan, as a person types it: `cilium/release-cilium`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct StepId {
+    /// The stage it belongs to.
+    pub stage: String,
+    /// Its name within the stage.
+    pub name: String,
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.stage, self.name)
+    }
+}
+
+/// What is true of a step now, against what is wanted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Observation {
+    /// As declared; nothing to do. Says in a few words what stands.
+    Satisfied {
+        /// `61 CRDs served`, `owned by Flux since 2026-11-20`.
+        summary: String,
+        /// How many objects were found to be as declared.
+        unchanged: usize,
+    },
+    /// Not there, in whole.
+    Missing(Diff),
+    /// There, but different, or there in part.
+    Drifted(Diff),
+    /// Cannot be told or done yet: names what it waits for.
+    Blocked {
+        /// What it waits for, as a person says it.
+        by: String,
+    },
+}
+
+/// What [`Step::act`] would change.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Diff {
+    /// In a few words: `3 namespaces`, `release kube-system/cilium 1.20.1 → 1.20.2`.
+    pub summary: String,
+    /// Each object that would change.
+    pub changes: Vec<Change>,
+    /// How many objects are as declared already.
+    pub unchanged: usize,
+}
+
+/// What a step did, or would do.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Changes {
+    /// In a few words: `4 namespaces, 2 secrets`.
+    pub summary: String,
+    /// Each object that changed.
+    pub changes: Vec<Change>,
+    /// How many objects were as declared already.
+    pub unchanged: usize,
+}
+
+/// One object that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What happens to it.
+    pub kind: ChangeKind,
+    /// The object, as a person names it.
+    pub subject: String,
+    /// Field by field: `image v1.20.1 → v1.20.2`. Values of Secrets never appear.
+    pub details: Vec<String>,
+}
+
+/// What happens to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// It is made.
+    Created,
+    /// It is changed.
+    Configured,
+    /// It is removed.
+    Deleted,
+    /// Somebody else owns a field and says otherwise.
+    Conflict,
+}
+
+/// The root cause of something that is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// A stable code, `BS-CIL-003`; none where no rule matched.
+    pub code: Option<String>,
+    /// One line: what is the matter.
+    pub cause: String,
+    /// The facts that say so, outermost first.
+    pub evidence: Vec<String>,
+    /// Where the cause was declared.
+    pub declared_in: Option<Location>,
+    /// What to do.
+    pub remedy: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! The GitOps repository: clusters, Flux objects, builds, substitution, releases and their values.

@@ -1,0 +1,22 @@
+//! `bootstrapper` carries a Kubernetes cluster from "the API server answers" to "Flux owns
+//! everything and it is healthy".
+//!
+//! Every step of a bootstrap answers four questions about the live cluster ([`engine::Step`]);
+//! each verb of the program is one fold over the same plan. A folder is a room with one job, and
+//! arrows between rooms go down only; `docs/design/house.md` draws them.
+
+pub mod cli;
+pub mod cluster;
+pub mod diagnosis;
+pub mod engine;
+pub mod failure;
+pub mod gitops;
+pub mod object;
+pub mod pipeline;
+pub mod plan;
+pub mod readiness;
+pub mod report;
+pub mod sandbox;
+pub mod steps;
+pub mod tools;
+pub mod yaml;

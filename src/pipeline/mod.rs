@@ -1,0 +1,1 @@
+//! The bootstrap as data: `tasks/*.yaml`, typed, loaded and selected.

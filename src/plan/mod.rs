@@ -1,0 +1,1 @@
+//! Joins pipeline and repository into a graph of steps, every input rendered.

@@ -1,0 +1,1 @@
+//! Events in; live bars, plain lines or JSON lines out.

@@ -1,0 +1,1 @@
+//! A throwaway cluster: a real control plane on this machine.

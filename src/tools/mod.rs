@@ -1,0 +1,1 @@
+//! Programs: found with `which`, run with their output read.

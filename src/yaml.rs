@@ -1,0 +1,62 @@
+//! YAML as Kubernetes reads it: one place that sets the dialect for every reader.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::failure::{Failure, Location, Result};
+
+fn options() -> serde_saphyr::Options {
+    // `0755` is octal to kubectl and Flux (go-yaml v2). The budget bounds hostile input, and lets
+    // the largest CRD bundles through.
+    serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        budget: serde_saphyr::budget! {
+            max_depth: 128,
+            max_nodes: 4_000_000,
+            max_documents: 8_192,
+            max_total_scalar_bytes: 256 * 1024 * 1024,
+            max_events: 16_000_000,
+            max_reader_input_bytes: Some(256 * 1024 * 1024),
+        },
+    }
+}
+
+/// Reads one document. `file` is named in errors, with line and column.
+pub fn from_str<T: DeserializeOwned>(text: &str, file: &Path) -> Result<T> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| refusal(&error, file))
+}
+
+/// Reads all documents of a stream, skipping empty ones.
+pub fn from_multiple<T: DeserializeOwned>(text: &str, file: &Path) -> Result<Vec<T>> {
+    serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| refusal(&error, file))
+}
+
+fn refusal(error: &serde_saphyr::Error, file: &Path) -> Failure {
+    let failure = Failure::input(format!("{} cannot be read", file.display())).because(error.without_snippet());
+    match error.location() {
+        Some(location) => failure.at(Location {
+            file: file.to_owned(),
+            line: usize::try_from(location.line()).unwrap_or_default(),
+            column: usize::try_from(location.column()).unwrap_or_default(),
+        }),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_mean_what_kubectl_makes_of_them() {
+        let value: serde_json::Value = from_str("{a: 0755, b: yes, c: \"yes\"}", Path::new("x.yaml")).unwrap();
+        assert_eq!(value, serde_json::json!({"a": 493, "b": true, "c": "yes"}));
+    }
+
+    #[test]
+    fn a_refusal_names_file_line_and_column() {
+        let failure = from_str::<serde_json::Value>("a: 1\nb: [\n", Path::new("tasks/x.yaml")).unwrap_err();
+        assert_eq!(failure.location.unwrap().file, Path::new("tasks/x.yaml"));
+    }
+}
