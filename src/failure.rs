@@ -102,7 +102,14 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// A failure of `kind`; add causes, hints and a location with the methods below.
     pub fn new(kind: FailureKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), because: Vec::new(), hints: Vec::new(), location: None, retry: Retry::Useless }
+        Self {
+            kind,
+            what: what.into(),
+            because: Vec::new(),
+            hints: Vec::new(),
+            location: None,
+            retry: Retry::Useless,
+        }
     }
 
     /// A step that could not be done.

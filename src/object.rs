@@ -36,7 +36,12 @@ impl ObjectRef {
 
     /// Names a cluster-scoped object.
     pub fn cluster_scoped(api_version: &str, kind: &str, name: &str) -> Self {
-        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace: None, name: name.to_owned() }
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+        }
     }
 
     /// The name of `object`; empty strings stand for what it does not say.

@@ -33,7 +33,8 @@ pub fn from_multiple<T: DeserializeOwned>(text: &str, file: &Path) -> Result<Vec
 }
 
 fn refusal(error: &serde_saphyr::Error, file: &Path) -> Failure {
-    let failure = Failure::input(format!("{} cannot be read", file.display())).because(error.without_snippet());
+    let failure =
+        Failure::input(format!("{} cannot be read", file.display())).because(error.without_snippet());
     match error.location() {
         Some(location) => failure.at(Location {
             file: file.to_owned(),
@@ -50,7 +51,8 @@ mod tests {
 
     #[test]
     fn scalars_mean_what_kubectl_makes_of_them() {
-        let value: serde_json::Value = from_str("{a: 0755, b: yes, c: \"yes\"}", Path::new("x.yaml")).unwrap();
+        let value: serde_json::Value =
+            from_str("{a: 0755, b: yes, c: \"yes\"}", Path::new("x.yaml")).unwrap();
         assert_eq!(value, serde_json::json!({"a": 493, "b": true, "c": "yes"}));
     }
 
