@@ -75,3 +75,40 @@ impl fmt::Display for ObjectRef {
         }
     }
 }
+
+/// Selects objects of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Selection {
+    /// `group/version`, or `version` for the core group.
+    pub api_version: String,
+    /// The kind, in its singular CamelCase form.
+    pub kind: String,
+    /// The namespace; all of them if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// A label selector, as `kubectl get -l` takes it; all objects if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
+}
+
+impl Selection {
+    /// All objects of a kind, in all namespaces.
+    pub fn of(api_version: &str, kind: &str) -> Self {
+        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace: None, labels: None }
+    }
+
+    /// Only those of a namespace.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// Only those that a label selector matches.
+    #[must_use]
+    pub fn labelled(mut self, labels: &str) -> Self {
+        self.labels = Some(labels.to_owned());
+        self
+    }
+}
