@@ -1,11 +1,18 @@
 //! Runs a plan: order, parallelism, retry, deadlines, cancel. Knows nothing of Kubernetes.
 
+mod attempt;
+mod backoff;
+mod critical_path;
 mod event;
 mod graph;
 mod outcome;
+mod run;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
 pub use graph::{Graph, PlannedStep, Stage};
 pub use outcome::{RunSummary, StepOutcome};
+pub use run::{RunOptions, observe, run};
 pub use step::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, StepId};

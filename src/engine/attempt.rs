@@ -1,0 +1,192 @@
+//! Runs one step: observe, act, settle, with retries until its deadline.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Backoff;
+use super::run::{RunOptions, StepEnd};
+use super::{Act, Cause, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
+use crate::failure::{Failure, FailureKind, Retry};
+use crate::readiness::Verdict;
+
+/// How long a cause may be looked for after a failure, before the failure is told without it.
+const EXPLAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// The clocks and the voice of one step.
+pub(super) struct Attempts {
+    id: StepId,
+    events: Events,
+    attempt: u32,
+    step_began: Instant,
+    attempt_began: Instant,
+}
+
+impl Attempts {
+    pub(super) fn new(id: StepId, events: Events) -> Self {
+        let now = Instant::now();
+        Self { id, events, attempt: 0, step_began: now, attempt_began: now }
+    }
+
+    fn begin(&mut self) {
+        self.attempt += 1;
+        self.attempt_began = Instant::now();
+    }
+
+    fn tell(&self, kind: EventKind) {
+        self.events.send(Event {
+            at: jiff::Timestamp::now(),
+            step: Some(self.id.clone()),
+            attempt: self.attempt,
+            step_elapsed: self.step_began.elapsed(),
+            attempt_elapsed: self.attempt_began.elapsed(),
+            kind,
+        });
+    }
+}
+
+/// What a step has changed so far, over all its attempts.
+#[derive(Default)]
+struct Progress {
+    summary: String,
+    changed: usize,
+    unchanged: usize,
+    acted: bool,
+}
+
+impl Progress {
+    fn add(&mut self, changes: &Changes) {
+        self.acted |= !changes.changes.is_empty();
+        self.changed += changes.changes.len();
+        self.unchanged = changes.unchanged;
+        self.summary.clone_from(&changes.summary);
+    }
+}
+
+pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, mut attempts: Attempts) -> StepEnd {
+    attempts.tell(EventKind::StepStarted);
+    let deadline = Instant::now() + step.timeout;
+    let mut backoff = Backoff::default();
+    let mut progress = Progress::default();
+    let failure = loop {
+        attempts.begin();
+        let failure = match attempt(step, options, deadline, &attempts, &mut progress).await {
+            Ok(outcome) => {
+                attempts.tell(EventKind::StepFinished {
+                    outcome: outcome.clone(),
+                    failure: None,
+                    cause: None,
+                });
+                return StepEnd { outcome, changed: progress.changed, unchanged: progress.unchanged };
+            }
+            Err(failure) => failure,
+        };
+        let pause = match failure.retry {
+            Retry::Useless => break failure,
+            Retry::MayHelp => backoff.next(),
+            Retry::After(pause) => pause,
+        };
+        if Instant::now() + pause >= deadline {
+            break failure.because(format!("still so after {} attempts", attempts.attempt));
+        }
+        attempts.tell(EventKind::AttemptFailed { failure, next_in: pause });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = options.cancel.cancelled() => break cancelled(),
+        }
+    };
+    let cause = match failure.kind {
+        FailureKind::Cancelled => None,
+        _ => tokio::time::timeout(EXPLAIN_LIMIT, step.step.explain()).await.ok().flatten(),
+    };
+    finish_failed(&attempts, failure, cause);
+    StepEnd { outcome: StepOutcome::Failed, changed: progress.changed, unchanged: progress.unchanged }
+}
+
+fn finish_failed(attempts: &Attempts, failure: Failure, cause: Option<Cause>) {
+    attempts.tell(EventKind::StepFinished { outcome: StepOutcome::Failed, failure: Some(failure), cause });
+}
+
+async fn attempt(
+    step: &PlannedStep,
+    options: &RunOptions,
+    deadline: Instant,
+    attempts: &Attempts,
+    progress: &mut Progress,
+) -> Result<StepOutcome, Failure> {
+    let observation = timeout_at(deadline, step.step.observe()).await.map_err(|_| {
+        Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", step.title))
+    })??;
+    attempts.tell(EventKind::StepObserved { observation: observation.clone() });
+    let satisfied = match &observation {
+        Observation::Satisfied { summary, unchanged } => {
+            progress.unchanged = *unchanged;
+            Some(summary.clone())
+        }
+        Observation::Blocked { by } => {
+            attempts.tell(EventKind::StepWaiting { reasons: vec![by.clone()] });
+            return Err(Failure::step(format!("{} waits for {by}", step.title)).retry(Retry::MayHelp));
+        }
+        Observation::Missing(_) | Observation::Drifted(_) => {
+            // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
+            let say = |message: String| attempts.tell(EventKind::StepSaid { message });
+            let act = Act { observed: &observation, force_conflicts: options.force_conflicts, say: &say };
+            let changes = step.step.act(act).await?;
+            progress.add(&changes);
+            attempts.tell(EventKind::StepActed { changes });
+            None
+        }
+    };
+    settle(step, deadline, attempts, &options.cancel).await?;
+    Ok(match satisfied {
+        Some(summary) if !progress.acted => StepOutcome::Unchanged { summary },
+        Some(_) | None => StepOutcome::Changed { summary: progress.summary.clone() },
+    })
+}
+
+async fn settle(
+    step: &PlannedStep,
+    deadline: Instant,
+    attempts: &Attempts,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut verdicts = step.step.settle();
+    let mut waits_for: Vec<String> = Vec::new();
+    loop {
+        let verdict = tokio::select! {
+            verdict = verdicts.next() => verdict,
+            () = tokio::time::sleep_until(deadline) => {
+                let failure = Failure::new(
+                    FailureKind::Deadline,
+                    format!("{} is not ready after {:?}", step.title, step.timeout),
+                );
+                return Err(waits_for.into_iter().fold(failure, Failure::because));
+            }
+            () = cancel.cancelled() => return Err(cancelled()),
+        };
+        match verdict {
+            Some(Verdict::Ready) => return Ok(()),
+            Some(Verdict::NotYet(reasons)) => {
+                if reasons != waits_for {
+                    attempts.tell(EventKind::StepWaiting { reasons: reasons.clone() });
+                    waits_for = reasons;
+                }
+            }
+            Some(Verdict::Never(reasons)) => {
+                let failure = Failure::step(format!("{} will not become ready", step.title));
+                return Err(reasons.into_iter().fold(failure, Failure::because));
+            }
+            None => {
+                return Err(
+                    Failure::internal(format!("the watch over {} ended", step.title)).retry(Retry::MayHelp)
+                );
+            }
+        }
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new(FailureKind::Cancelled, "stopped on request")
+}

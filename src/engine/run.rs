@@ -1,0 +1,209 @@
+//! Runs a graph: each stage as soon as what it needs is done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Attempts, run_step};
+use super::critical_path::{Span, critical_path};
+use super::{
+    Event, EventKind, Events, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
+    StepOutline,
+};
+
+/// How a graph is run.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Take fields over from other owners instead of refusing.
+    pub force_conflicts: bool,
+    /// Stop starting, let what is in flight come to a safe point.
+    pub cancel: CancellationToken,
+    /// The first line that a renderer shows: what is bootstrapped, against which server.
+    pub headline: String,
+}
+
+/// How one step ended, as the run keeps it.
+#[derive(Debug, Clone)]
+pub(super) struct StepEnd {
+    pub(super) outcome: StepOutcome,
+    pub(super) changed: usize,
+    pub(super) unchanged: usize,
+}
+
+impl StepEnd {
+    pub(super) fn without_changes(outcome: StepOutcome) -> Self {
+        Self { outcome, changed: 0, unchanged: 0 }
+    }
+}
+
+struct StepRecord {
+    id: StepId,
+    end: StepEnd,
+    began: Instant,
+    ended: Instant,
+}
+
+/// Runs every step of `graph` in order, and tells `events` what happens. Never fails itself: how
+/// each step ended stands in the summary.
+pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSummary {
+    let began = Instant::now();
+    events.send(whole_run(EventKind::RunStarted {
+        headline: options.headline.clone(),
+        stages: outline(graph),
+    }));
+
+    let records = run_stages(graph, options, events).await;
+    let summary = summarize(graph, &records, began.elapsed());
+
+    events.send(whole_run(EventKind::RunFinished { summary: summary.clone() }));
+    summary
+}
+
+async fn run_stages(
+    graph: &Graph,
+    options: &RunOptions,
+    events: &Events,
+) -> HashMap<String, Vec<StepRecord>> {
+    let mut waiting: Vec<Stage> = graph.stages.clone();
+    let mut running = JoinSet::new();
+    let mut done: HashMap<String, Vec<StepRecord>> = HashMap::new();
+    loop {
+        let (startable, still_waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|stage| stage.needs.iter().all(|need| done.contains_key(need)));
+        waiting = still_waiting;
+        for stage in startable {
+            let needs_hold = stage
+                .needs
+                .iter()
+                .filter_map(|need| done.get(need))
+                .flatten()
+                .all(|record| record.end.outcome.lets_others_start());
+            let (options, events) = (options.clone(), events.clone());
+            running.spawn(async move {
+                let records = run_stage(&stage, needs_hold, &options, &events).await;
+                (stage.name, records)
+            });
+        }
+        match running.join_next().await {
+            Some(Ok((name, records))) => {
+                done.insert(name, records);
+            }
+            // A stage that panicked leaves its steps without a record: they count as not started.
+            Some(Err(_)) => {}
+            None => return done,
+        }
+    }
+}
+
+async fn run_stage(
+    stage: &Stage,
+    needs_hold: bool,
+    options: &RunOptions,
+    events: &Events,
+) -> Vec<StepRecord> {
+    if stage.parallel {
+        return join_all(stage.steps.iter().map(|step| record(step, needs_hold, options, events))).await;
+    }
+    let mut records: Vec<StepRecord> = Vec::with_capacity(stage.steps.len());
+    for step in &stage.steps {
+        let holds = needs_hold && records.iter().all(|before| before.end.outcome.lets_others_start());
+        records.push(record(step, holds, options, events).await);
+    }
+    records
+}
+
+async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, events: &Events) -> StepRecord {
+    let began = Instant::now();
+    let end = match &step.skip {
+        Some(reason) => StepEnd::without_changes(StepOutcome::Skipped { reason: reason.clone() }),
+        None if !may_start || options.cancel.is_cancelled() => {
+            StepEnd::without_changes(StepOutcome::NotStarted)
+        }
+        None => {
+            let attempts = Attempts::new(step.id.clone(), events.clone());
+            run_step(step, options, attempts).await
+        }
+    };
+    if !ran(&end.outcome) {
+        events.send(Event {
+            at: jiff::Timestamp::now(),
+            step: Some(step.id.clone()),
+            attempt: 0,
+            step_elapsed: Duration::ZERO,
+            attempt_elapsed: Duration::ZERO,
+            kind: EventKind::StepFinished { outcome: end.outcome.clone(), failure: None, cause: None },
+        });
+    }
+    StepRecord { id: step.id.clone(), end, began, ended: Instant::now() }
+}
+
+/// Steps that ran announce their own end.
+fn ran(outcome: &StepOutcome) -> bool {
+    !matches!(outcome, StepOutcome::Skipped { .. } | StepOutcome::NotStarted)
+}
+
+fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed: Duration) -> RunSummary {
+    let mut summary =
+        RunSummary { steps: Vec::new(), changed: 0, unchanged: 0, elapsed, critical_path: Vec::new() };
+    let mut spans = Vec::new();
+    for stage in &graph.stages {
+        let of_stage = records.get(&stage.name).map_or(&[][..], Vec::as_slice);
+        for step in &stage.steps {
+            let Some(record) = of_stage.iter().find(|record| record.id == step.id) else {
+                summary.steps.push((step.id.clone(), StepOutcome::NotStarted));
+                continue;
+            };
+            summary.changed += record.end.changed;
+            summary.unchanged += record.end.unchanged;
+            summary.steps.push((step.id.clone(), record.end.outcome.clone()));
+            finished.push(Finished {
+                id: step.id.clone(),
+                started: record.started,
+                finished: record.finished,
+            });
+        }
+    }
+    summary.critical_path = critical_path(spans);
+    summary
+}
+
+fn outline(graph: &Graph) -> Vec<StageOutline> {
+    let step = |step: &PlannedStep| StepOutline { id: step.id.clone(), title: step.title.clone() };
+    graph
+        .stages
+        .iter()
+        .map(|stage| StageOutline { name: stage.name.clone(), steps: stage.steps.iter().map(step).collect() })
+        .collect()
+}
+
+fn whole_run(kind: EventKind) -> Event {
+    Event {
+        at: jiff::Timestamp::now(),
+        step: None,
+        attempt: 0,
+        step_elapsed: Duration::ZERO,
+        attempt_elapsed: Duration::ZERO,
+        kind,
+    }
+}
+
+/// Observes every step at once, in plan order: what a run would do. Writes nothing.
+pub async fn observe(graph: &Graph) -> Vec<(PlannedStep, crate::failure::Result<super::Observation>)> {
+    let steps: Vec<PlannedStep> = graph
+        .stages
+        .iter()
+        .flat_map(|stage| stage.steps.iter().cloned())
+        .filter(|s| s.skip.is_none())
+        .collect();
+    let answers = join_all(steps.iter().map(|step| {
+        let step = Arc::clone(&step.step);
+        async move { step.observe().await }
+    }))
+    .await;
+    steps.into_iter().zip(answers).collect()
+}

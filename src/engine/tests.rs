@@ -1,0 +1,186 @@
+//! The engine against steps that do as they are told, on a paused clock.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::*;
+use crate::failure::{Failure, FailureKind, Result, Retry};
+use crate::readiness::Verdict;
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// A step that fails `failures` times, then acts, then gives its verdicts.
+struct Scripted {
+    name: &'static str,
+    log: Log,
+    failures: AtomicU32,
+    retry: Retry,
+    verdicts: Vec<Verdict>,
+    acted: AtomicU32,
+}
+
+#[async_trait]
+impl Step for Scripted {
+    async fn observe(&self) -> Result<Observation> {
+        if self.acted.load(Ordering::SeqCst) > 0 {
+            return Ok(Observation::Satisfied { summary: "there".into(), unchanged: 1 });
+        }
+        Ok(Observation::Missing(Diff::default()))
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        if self.failures.load(Ordering::SeqCst) > 0 {
+            self.failures.fetch_sub(1, Ordering::SeqCst);
+            return Err(Failure::step("refused").retry(self.retry));
+        }
+        self.acted.fetch_add(1, Ordering::SeqCst);
+        self.log.lock().unwrap().push(self.name.into());
+        let change = Change { kind: ChangeKind::Created, subject: self.name.into(), details: vec![] };
+        Ok(Changes { summary: "made".into(), changes: vec![change], unchanged: 0 })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        stream::iter(self.verdicts.clone()).chain(stream::pending()).boxed()
+    }
+
+    async fn explain(&self) -> Option<Cause> {
+        None
+    }
+}
+
+struct Script {
+    log: Log,
+    stages: Vec<Stage>,
+}
+
+impl Script {
+    fn new() -> Self {
+        Self { log: Log::default(), stages: Vec::new() }
+    }
+
+    fn stage(mut self, name: &str, needs: &[&str], parallel: bool) -> Self {
+        let needs = needs.iter().map(ToString::to_string).collect();
+        self.stages.push(Stage { name: name.into(), needs, parallel, steps: Vec::new() });
+        self
+    }
+
+    fn step(self, name: &'static str) -> Self {
+        self.failing(name, 0, Retry::Useless, vec![Verdict::Ready])
+    }
+
+    fn failing(mut self, name: &'static str, failures: u32, retry: Retry, verdicts: Vec<Verdict>) -> Self {
+        let log = Arc::clone(&self.log);
+        let failures = AtomicU32::new(failures);
+        let step = Scripted { name, log, failures, retry, verdicts, acted: AtomicU32::new(0) };
+        let stage = self.stages.last_mut().unwrap();
+        stage.steps.push(PlannedStep {
+            id: StepId { stage: stage.name.clone(), name: name.into() },
+            title: name.into(),
+            timeout: Duration::from_secs(60),
+            skip: None,
+            step: Arc::new(step),
+        });
+        self
+    }
+
+    async fn run(self, options: RunOptions) -> (RunSummary, Vec<String>, Vec<Event>) {
+        let (events, mut received) = Events::channel();
+        let summary = run(&Graph { stages: self.stages }, &options, &events).await;
+        drop(events);
+        let mut told = Vec::new();
+        while let Some(event) = received.recv().await {
+            told.push(event);
+        }
+        let log = self.log.lock().unwrap().clone();
+        (summary, log, told)
+    }
+}
+
+fn failure_kinds(told: &[Event]) -> Vec<FailureKind> {
+    told.iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::StepFinished { failure: Some(failure), .. } => Some(failure.kind),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn stages_run_after_what_they_need() {
+    let script = Script::new()
+        .stage("late", &["early"], false)
+        .step("c")
+        .stage("early", &[], false)
+        .step("a")
+        .step("b");
+    let (summary, log, _) = script.run(RunOptions::default()).await;
+    assert!(summary.succeeded());
+    assert_eq!(log, ["a", "b", "c"]);
+    assert_eq!(summary.changed, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_a_retry_can_help_is_tried_again_and_told() {
+    let script = Script::new().stage("s", &[], false).failing("a", 3, Retry::MayHelp, vec![Verdict::Ready]);
+    let (summary, _, told) = script.run(RunOptions::default()).await;
+    assert!(summary.succeeded());
+    assert_eq!(told.iter().filter(|event| matches!(event.kind, EventKind::AttemptFailed { .. })).count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stops_at_once_and_what_depends_on_it_never_starts() {
+    let script = Script::new()
+        .stage("s", &[], false)
+        .failing("a", 1, Retry::Useless, vec![Verdict::Ready])
+        .step("b")
+        .stage("t", &["s"], true)
+        .step("c");
+    let (summary, log, told) = script.run(RunOptions::default()).await;
+    let outcomes: Vec<_> = summary.steps.iter().map(|(_, outcome)| outcome.clone()).collect();
+    assert_eq!(outcomes, [StepOutcome::Failed, StepOutcome::NotStarted, StepOutcome::NotStarted]);
+    assert!(log.is_empty());
+    assert_eq!(failure_kinds(&told), [FailureKind::Step]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_ends_the_wait_and_not_yet_ends_at_the_deadline() {
+    let verdicts = vec![Verdict::not_yet("pulling"), Verdict::never("no such image")];
+    let (summary, _, told) = Script::new()
+        .stage("s", &[], false)
+        .failing("a", 0, Retry::Useless, verdicts)
+        .run(RunOptions::default())
+        .await;
+    assert!(!summary.succeeded());
+    assert_eq!(failure_kinds(&told), [FailureKind::Step]);
+
+    let verdicts = vec![Verdict::not_yet("pulling")];
+    let (summary, _, told) = Script::new()
+        .stage("s", &[], false)
+        .failing("a", 0, Retry::Useless, verdicts)
+        .run(RunOptions::default())
+        .await;
+    assert_eq!(summary.elapsed, Duration::from_secs(60));
+    assert_eq!(failure_kinds(&told), [FailureKind::Deadline]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_interrupts_a_wait_and_starts_nothing_more() {
+    let options = RunOptions::default();
+    let cancel = options.cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        cancel.cancel();
+    });
+    let script = Script::new()
+        .stage("s", &[], false)
+        .failing("a", 0, Retry::Useless, vec![Verdict::not_yet("slow")])
+        .step("b");
+    let (summary, log, told) = script.run(options).await;
+    assert_eq!(log, ["a"]);
+    assert_eq!(summary.elapsed, Duration::from_secs(5));
+    assert_eq!(failure_kinds(&told), [FailureKind::Cancelled]);
+}
