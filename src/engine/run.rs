@@ -161,11 +161,7 @@ fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed:
             summary.changed += record.end.changed;
             summary.unchanged += record.end.unchanged;
             summary.steps.push((step.id.clone(), record.end.outcome.clone()));
-            finished.push(Finished {
-                id: step.id.clone(),
-                started: record.started,
-                finished: record.finished,
-            });
+            spans.push(Span { id: step.id.clone(), began: record.began, ended: record.ended });
         }
     }
     summary.critical_path = critical_path(spans);
