@@ -120,30 +120,35 @@ async fn attempt(
         Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", step.title))
     })??;
     attempts.tell(EventKind::StepObserved { observation: observation.clone() });
-    let satisfied = match &observation {
+    let outcome = match &observation {
         Observation::Satisfied { summary, unchanged } => {
             progress.unchanged = *unchanged;
-            Some(summary.clone())
+            match progress.acted {
+                true => StepOutcome::Changed { summary: progress.summary.clone() },
+                false => StepOutcome::Unchanged { summary: summary.clone() },
+            }
+        }
+        Observation::Awaited { waits_for } => {
+            attempts.tell(EventKind::StepWaiting { reasons: vec![waits_for.clone()] });
+            StepOutcome::Awaited { summary: "ready".to_owned() }
         }
         Observation::Blocked { by } => {
             attempts.tell(EventKind::StepWaiting { reasons: vec![by.clone()] });
             return Err(Failure::step(format!("{} waits for {by}", step.title)).retry(Retry::MayHelp));
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
+            options.gate.pass().await?;
             // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
             let say = |message: String| attempts.tell(EventKind::StepSaid { message });
             let act = Act { observed: &observation, force_conflicts: options.force_conflicts, say: &say };
             let changes = step.step.act(act).await?;
             progress.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
-            None
+            StepOutcome::Changed { summary: progress.summary.clone() }
         }
     };
     settle(step, deadline, attempts, &options.cancel).await?;
-    Ok(match satisfied {
-        Some(summary) if !progress.acted => StepOutcome::Unchanged { summary },
-        Some(_) | None => StepOutcome::Changed { summary: progress.summary.clone() },
-    })
+    Ok(outcome)
 }
 
 async fn settle(

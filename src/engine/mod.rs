@@ -4,6 +4,7 @@ mod attempt;
 mod backoff;
 mod critical_path;
 mod event;
+mod gate;
 mod graph;
 mod outcome;
 mod run;
@@ -12,6 +13,7 @@ mod step;
 mod tests;
 
 pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
+pub use gate::{Gate, OpenGate};
 pub use graph::{Graph, PlannedStep, Stage};
 pub use outcome::{RunSummary, StepOutcome};
 pub use run::{RunOptions, observe, run};

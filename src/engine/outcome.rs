@@ -20,6 +20,11 @@ pub enum StepOutcome {
         /// What was done.
         summary: String,
     },
+    /// It only watched, until what it waited for came true.
+    Awaited {
+        /// What came true.
+        summary: String,
+    },
     /// It was made so, but a person should look at something.
     Warning {
         /// What to look at.

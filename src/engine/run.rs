@@ -17,8 +17,10 @@ use super::{
 };
 
 /// How a graph is run.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct RunOptions {
+    /// Asked before every write.
+    pub gate: Arc<dyn Gate>,
     /// Take fields over from other owners instead of refusing.
     pub force_conflicts: bool,
     /// Stop starting, let what is in flight come to a safe point.

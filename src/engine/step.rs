@@ -15,8 +15,8 @@ pub trait Step: Send + Sync {
     /// What is true now, against what is wanted. Reads only.
     async fn observe(&self) -> Result<Observation>;
 
-    /// Makes it true. Safe to run again at any time. Called unless the observation was satisfied
-    /// or blocked.
+    /// Makes it true. Safe to run again at any time. Called only when something is missing
+    /// or drifted.
     async fn act(&self, act: Act<'_>) -> Result<Changes>;
 
     /// Follows it until it is ready or never will be. Each item replaces the one before; the
@@ -67,6 +67,11 @@ pub enum Observation {
     Missing(Diff),
     /// There, but different, or there in part.
     Drifted(Diff),
+    /// Nothing to do but wait: the step only watches.
+    Awaited {
+        /// What is not so yet, in a few words.
+        waits_for: String,
+    },
     /// Cannot be told or done yet: names what it waits for.
     Blocked {
         /// What it waits for, as a person says it.

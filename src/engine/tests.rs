@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::failure::{Failure, FailureKind, Result, Retry};
@@ -80,7 +81,7 @@ impl Script {
         stage.steps.push(PlannedStep {
             id: StepId { stage: stage.name.clone(), name: name.into() },
             title: name.into(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             skip: None,
             step: Arc::new(step),
         });
@@ -97,6 +98,15 @@ impl Script {
         }
         let log = self.log.lock().unwrap().clone();
         (summary, log, told)
+    }
+}
+
+fn ungated() -> RunOptions {
+    RunOptions {
+        gate: Arc::new(OpenGate),
+        force_conflicts: false,
+        cancel: CancellationToken::new(),
+        headline: String::new(),
     }
 }
 
@@ -117,7 +127,7 @@ async fn stages_run_after_what_they_need() {
         .stage("early", &[], false)
         .step("a")
         .step("b");
-    let (summary, log, _) = script.run(RunOptions::default()).await;
+    let (summary, log, _) = script.run(ungated()).await;
     assert!(summary.succeeded());
     assert_eq!(log, ["a", "b", "c"]);
     assert_eq!(summary.changed, 3);
@@ -126,7 +136,7 @@ async fn stages_run_after_what_they_need() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_a_retry_can_help_is_tried_again_and_told() {
     let script = Script::new().stage("s", &[], false).failing("a", 3, Retry::MayHelp, vec![Verdict::Ready]);
-    let (summary, _, told) = script.run(RunOptions::default()).await;
+    let (summary, _, told) = script.run(ungated()).await;
     assert!(summary.succeeded());
     assert_eq!(told.iter().filter(|event| matches!(event.kind, EventKind::AttemptFailed { .. })).count(), 3);
 }
@@ -139,7 +149,7 @@ async fn a_refusal_stops_at_once_and_what_depends_on_it_never_starts() {
         .step("b")
         .stage("t", &["s"], true)
         .step("c");
-    let (summary, log, told) = script.run(RunOptions::default()).await;
+    let (summary, log, told) = script.run(ungated()).await;
     let outcomes: Vec<_> = summary.steps.iter().map(|(_, outcome)| outcome.clone()).collect();
     assert_eq!(outcomes, [StepOutcome::Failed, StepOutcome::NotStarted, StepOutcome::NotStarted]);
     assert!(log.is_empty());
@@ -149,27 +159,21 @@ async fn a_refusal_stops_at_once_and_what_depends_on_it_never_starts() {
 #[tokio::test(start_paused = true)]
 async fn never_ends_the_wait_and_not_yet_ends_at_the_deadline() {
     let verdicts = vec![Verdict::not_yet("pulling"), Verdict::never("no such image")];
-    let (summary, _, told) = Script::new()
-        .stage("s", &[], false)
-        .failing("a", 0, Retry::Useless, verdicts)
-        .run(RunOptions::default())
-        .await;
+    let (summary, _, told) =
+        Script::new().stage("s", &[], false).failing("a", 0, Retry::Useless, verdicts).run(ungated()).await;
     assert!(!summary.succeeded());
     assert_eq!(failure_kinds(&told), [FailureKind::Step]);
 
     let verdicts = vec![Verdict::not_yet("pulling")];
-    let (summary, _, told) = Script::new()
-        .stage("s", &[], false)
-        .failing("a", 0, Retry::Useless, verdicts)
-        .run(RunOptions::default())
-        .await;
-    assert_eq!(summary.elapsed, Duration::from_secs(60));
+    let (summary, _, told) =
+        Script::new().stage("s", &[], false).failing("a", 0, Retry::Useless, verdicts).run(ungated()).await;
+    assert_eq!(summary.elapsed, Duration::from_mins(1));
     assert_eq!(failure_kinds(&told), [FailureKind::Deadline]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn cancel_interrupts_a_wait_and_starts_nothing_more() {
-    let options = RunOptions::default();
+    let options = ungated();
     let cancel = options.cancel.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(5)).await;
