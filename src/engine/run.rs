@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Attempts, run_step};
 use super::critical_path::{Span, critical_path};
 use super::{
-    Event, EventKind, Events, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
+    Event, EventKind, Events, Gate, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
     StepOutline,
 };
 
