@@ -123,9 +123,10 @@ async fn attempt(
     let outcome = match &observation {
         Observation::Satisfied { summary, unchanged } => {
             progress.unchanged = *unchanged;
-            match progress.acted {
-                true => StepOutcome::Changed { summary: progress.summary.clone() },
-                false => StepOutcome::Unchanged { summary: summary.clone() },
+            if progress.acted {
+                StepOutcome::Changed { summary: progress.summary.clone() }
+            } else {
+                StepOutcome::Unchanged { summary: summary.clone() }
             }
         }
         Observation::Awaited { waits_for } => {
