@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::run::{RunOptions, StepEnd};
-use super::{Act, Cause, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
+use super::{Act, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
 use crate::failure::{Failure, FailureKind, Retry};
 use crate::readiness::Verdict;
 
@@ -63,6 +63,10 @@ impl Progress {
         self.unchanged = changes.unchanged;
         self.summary.clone_from(&changes.summary);
     }
+
+    fn end(self, outcome: StepOutcome, failure: Option<Failure>) -> StepEnd {
+        StepEnd { outcome, failure, changed: self.changed, unchanged: self.unchanged }
+    }
 }
 
 pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, mut attempts: Attempts) -> StepEnd {
@@ -79,7 +83,7 @@ pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, mut attem
                     failure: None,
                     cause: None,
                 });
-                return StepEnd { outcome, changed: progress.changed, unchanged: progress.unchanged };
+                return progress.end(outcome, None);
             }
             Err(failure) => failure,
         };
@@ -101,12 +105,12 @@ pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, mut attem
         FailureKind::Cancelled => None,
         _ => tokio::time::timeout(EXPLAIN_LIMIT, step.step.explain()).await.ok().flatten(),
     };
-    finish_failed(&attempts, failure, cause);
-    StepEnd { outcome: StepOutcome::Failed, changed: progress.changed, unchanged: progress.unchanged }
-}
-
-fn finish_failed(attempts: &Attempts, failure: Failure, cause: Option<Cause>) {
-    attempts.tell(EventKind::StepFinished { outcome: StepOutcome::Failed, failure: Some(failure), cause });
+    attempts.tell(EventKind::StepFinished {
+        outcome: StepOutcome::Failed,
+        failure: Some(failure.clone()),
+        cause,
+    });
+    progress.end(StepOutcome::Failed, Some(failure))
 }
 
 async fn attempt(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::StepId;
+use crate::failure::Failure;
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +54,8 @@ impl StepOutcome {
 pub struct RunSummary {
     /// Every step and how it ended, in plan order.
     pub steps: Vec<(StepId, StepOutcome)>,
+    /// What made steps fail, in plan order.
+    pub failures: Vec<Failure>,
     /// How many objects were created, configured or deleted.
     pub changed: usize,
     /// How many objects were as declared.

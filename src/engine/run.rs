@@ -15,6 +15,7 @@ use super::{
     Event, EventKind, Events, Gate, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
     StepOutline,
 };
+use crate::failure::{Failure, Result};
 
 /// How a graph is run.
 #[derive(Clone)]
@@ -33,13 +34,14 @@ pub struct RunOptions {
 #[derive(Debug, Clone)]
 pub(super) struct StepEnd {
     pub(super) outcome: StepOutcome,
+    pub(super) failure: Option<Failure>,
     pub(super) changed: usize,
     pub(super) unchanged: usize,
 }
 
 impl StepEnd {
     pub(super) fn without_changes(outcome: StepOutcome) -> Self {
-        Self { outcome, changed: 0, unchanged: 0 }
+        Self { outcome, failure: None, changed: 0, unchanged: 0 }
     }
 }
 
@@ -150,8 +152,14 @@ fn ran(outcome: &StepOutcome) -> bool {
 }
 
 fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed: Duration) -> RunSummary {
-    let mut summary =
-        RunSummary { steps: Vec::new(), changed: 0, unchanged: 0, elapsed, critical_path: Vec::new() };
+    let mut summary = RunSummary {
+        steps: Vec::new(),
+        failures: Vec::new(),
+        changed: 0,
+        unchanged: 0,
+        elapsed,
+        critical_path: Vec::new(),
+    };
     let mut spans = Vec::new();
     for stage in &graph.stages {
         let of_stage = records.get(&stage.name).map_or(&[][..], Vec::as_slice);
@@ -160,6 +168,7 @@ fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed:
                 summary.steps.push((step.id.clone(), StepOutcome::NotStarted));
                 continue;
             };
+            summary.failures.extend(record.end.failure.clone());
             summary.changed += record.end.changed;
             summary.unchanged += record.end.unchanged;
             summary.steps.push((step.id.clone(), record.end.outcome.clone()));
@@ -191,7 +200,7 @@ fn whole_run(kind: EventKind) -> Event {
 }
 
 /// Observes every step at once, in plan order: what a run would do. Writes nothing.
-pub async fn observe(graph: &Graph) -> Vec<(PlannedStep, crate::failure::Result<super::Observation>)> {
+pub async fn observe(graph: &Graph) -> Vec<(PlannedStep, Result<super::Observation>)> {
     let steps: Vec<PlannedStep> = graph
         .stages
         .iter()
