@@ -3,13 +3,14 @@
 use std::fmt;
 
 use kube::api::DynamicObject;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A Kubernetes object of any kind, as JSON with typed metadata.
 pub type Object = DynamicObject;
 
 /// Names one object of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectRef {
     /// `group/version`, or `version` for the core group.

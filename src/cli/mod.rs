@@ -1,1 +1,19 @@
 //! The command line: clap types, and one file per verb, each a short fold over a plan.
+
+mod args;
+mod cancel;
+mod completions;
+mod entry;
+mod list;
+mod out;
+mod plan;
+mod run;
+mod sandbox;
+mod schema;
+mod session;
+mod status;
+mod target;
+mod validate;
+
+pub use args::Args;
+pub use entry::main;

@@ -1,1 +1,27 @@
-//! The API server: connect, discover, apply, watch, lock, ledger. The only room that talks to it.
+//! The API server: connect, read, server-side apply, watch, lock, ledger. The only room that
+//! talks to it.
+
+mod apply;
+mod calls;
+mod compare;
+mod connect;
+mod discovery;
+mod failures;
+mod helm_release;
+mod identity;
+mod ledger;
+mod lock;
+mod read;
+mod requests;
+mod watch;
+
+pub use apply::FIELD_MANAGER;
+pub use compare::Comparison;
+pub use connect::{Cluster, ConnectOptions};
+pub use helm_release::StoredRelease;
+pub use ledger::RunRecord;
+pub use lock::Lock;
+pub use requests::Requests;
+
+/// Where a cluster keeps what it knows of its bootstrap.
+const HOME: &str = "kube-system";

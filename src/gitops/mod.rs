@@ -1,1 +1,18 @@
-//! The GitOps repository: clusters, Flux objects, builds, substitution, releases and their values.
+//! The GitOps repository: what each cluster declares, as Flux will see it.
+
+mod build;
+mod dependencies;
+mod glob;
+mod kustomization;
+mod load;
+mod locate;
+mod release;
+mod repository;
+mod substitute;
+mod values;
+
+pub use kustomization::Kustomization;
+pub use load::{Declared, SecretValues};
+pub use release::Release;
+pub use repository::Repository;
+pub use substitute::{SubstituteError, substitute, substitute_text};

@@ -1,1 +1,9 @@
 //! Joins pipeline and repository into a graph of steps, every input rendered.
+
+mod build;
+mod lock_gate;
+mod secrets;
+
+pub use build::{Inputs, build, check_names};
+pub use lock_gate::LockGate;
+pub use secrets::{Secrets, resolve as resolve_secrets};

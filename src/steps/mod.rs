@@ -1,1 +1,24 @@
 //! One file per kind of step: the four questions.
+
+mod checks;
+mod command;
+mod compare;
+mod crd_source;
+mod crds;
+mod explain;
+mod flux_owner;
+mod handover;
+mod objects;
+mod release;
+mod wait;
+mod watching;
+
+pub use checks::{Checks, Subject};
+pub use command::Command;
+pub use crd_source::CrdSource;
+pub use crds::Crds;
+pub use flux_owner::FluxOwner;
+pub use handover::Handover;
+pub use objects::Objects;
+pub use release::Release;
+pub use wait::{Awaited, Wait};

@@ -1,1 +1,18 @@
-//! Programs: found with `which`, run with their output read.
+//! Programs that a bootstrap runs: found with `which`, run with duct.
+
+mod chart;
+mod command;
+mod environment;
+mod git;
+mod helm;
+mod kustomize;
+mod program;
+mod secret_stores;
+
+pub use chart::ChartSource;
+pub use command::Command;
+pub use environment::Environment;
+pub use git::git_revision;
+pub use helm::{Helm, HelmRequest, KubeAccess};
+pub use kustomize::Kustomize;
+pub use secret_stores::{OnePassword, Sops};

@@ -1,0 +1,272 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::pipeline::{Selector, parse_duration};
+use crate::report::Progress;
+
+/// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
+/// healthy".
+///
+/// `bootstrapper infra` bootstraps the cluster `infra` of the repository. It can be stopped at any
+/// point and run again: it finishes what is missing and touches nothing that is already right.
+#[derive(Debug, Parser)]
+#[command(name = "bootstrapper", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Say what a run would do, and write nothing
+    Plan(PlanArgs),
+    /// Say what is ready and what each thing still waits for
+    Status(PlanArgs),
+    /// List the clusters of the repository
+    List(ListArgs),
+    /// Check the task files and what every cluster declares, without a cluster
+    Validate(ValidateArgs),
+    /// A throwaway cluster on this machine: a real control plane, simulated nodes
+    #[command(subcommand)]
+    Sandbox(SandboxVerb),
+    /// Print the JSON Schema of the task files or of bootstrapper.yaml
+    Schema(SchemaArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RunArgs {
+    /// The clusters to bootstrap, one after the other
+    #[arg(value_name = "CLUSTER")]
+    pub(super) clusters: Vec<String>,
+
+    /// Observe everything and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Bring up a throwaway cluster on this machine and bootstrap that
+    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(super) sandbox: bool,
+
+    /// Take fields over from other owners instead of refusing
+    #[arg(long)]
+    pub(super) force_conflicts: bool,
+
+    #[command(flatten)]
+    pub(super) target: Target,
+
+    #[command(flatten)]
+    pub(super) selection: Selection,
+
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
+    pub(super) progress: ProgressStyle,
+}
+
+/// Which repository and which cluster.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(super) struct Target {
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(super) repo: Option<PathBuf>,
+
+    /// The kubeconfig context [default: what bootstrapper.yaml says, else the cluster's name]
+    #[arg(long)]
+    pub(super) context: Option<String>,
+
+    /// The kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+}
+
+/// Which part of the pipeline.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(super) struct Selection {
+    /// Only these stages or steps (`STAGE` or `STAGE/STEP`)
+    #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// From this stage or step on
+    #[arg(long, value_name = "STAGE[/STEP]")]
+    from: Option<String>,
+
+    /// Up to and including this stage or step
+    #[arg(long, value_name = "STAGE[/STEP]")]
+    until: Option<String>,
+
+    /// Without these stages or steps
+    #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
+    skip: Vec<String>,
+
+    /// How long each step may take, instead of what the task files say
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Selection {
+    pub(super) fn selector(&self) -> Selector {
+        Selector {
+            only: self.only.clone(),
+            from: self.from.clone(),
+            until: self.until.clone(),
+            skip: self.skip.clone(),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PlanArgs {
+    /// The cluster
+    pub(super) cluster: String,
+
+    /// Look at the sandbox of this cluster
+    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(super) sandbox: bool,
+
+    #[command(flatten)]
+    pub(super) target: Target,
+
+    #[command(flatten)]
+    pub(super) selection: Selection,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(super) struct OutputArgs {
+    /// Text for people, or JSON for scripts
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ListArgs {
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(super) repo: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ValidateArgs {
+    /// Only these clusters [default: all]
+    pub(super) clusters: Vec<String>,
+
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(super) repo: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// Of which file
+    #[arg(value_enum, default_value_t = SchemaOf::Tasks)]
+    pub(super) of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// `tasks/*.yaml`
+    Tasks,
+    /// `bootstrapper.yaml`
+    Config,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SandboxVerb {
+    /// Bring one up, shaped as the cluster of that name declares
+    Up {
+        /// The cluster
+        cluster: String,
+        /// The GitOps repository [default: found upwards from here]
+        #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+        repo: Option<PathBuf>,
+        #[command(flatten)]
+        options: SandboxArgs,
+    },
+    /// Take one down; nothing of it stays
+    Down {
+        /// Its name
+        name: String,
+    },
+    /// List those that are there
+    List {
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the path of its kubeconfig
+    Kubeconfig {
+        /// Its name
+        name: String,
+    },
+    /// Run a sandbox's supervisor in the foreground (what `up` starts)
+    #[command(hide = true)]
+    Serve {
+        /// The sandbox's state folder
+        state_dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(super) struct SandboxArgs {
+    /// How many nodes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub(super) nodes: u16,
+
+    /// A folder of ready binaries (etcd, kube-apiserver, helm, …), before PATH and the cache
+    #[arg(long, value_name = "DIR")]
+    pub(super) binaries: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressStyle {
+    /// Live bars on a terminal, plain lines elsewhere
+    Auto,
+    /// Live bars
+    Tty,
+    /// A line for each thing that happens
+    Plain,
+    /// A JSON object a line, on stdout
+    Json,
+    /// Failures and the end
+    Quiet,
+}
+
+impl From<ProgressStyle> for Progress {
+    fn from(style: ProgressStyle) -> Self {
+        match style {
+            ProgressStyle::Auto => Self::Auto,
+            ProgressStyle::Tty => Self::Tty,
+            ProgressStyle::Plain => Self::Plain,
+            ProgressStyle::Json => Self::Json,
+            ProgressStyle::Quiet => Self::Quiet,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}

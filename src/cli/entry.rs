@@ -1,0 +1,66 @@
+//! From arguments to an exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Args, SandboxVerb, Verb};
+use super::{completions, list, plan, run, sandbox, schema, status, validate};
+use crate::failure::{Failure, Result};
+use crate::report;
+
+/// How long a stopped run's children may take to end.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
+/// `docs/exit-codes.md`.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    // Panics are defects: color-eyre makes their report fit for an issue.
+    let _ = color_eyre::install();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error)),
+    };
+    let result = runtime.block_on(dispatch(args));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn tell(failure: &Failure) -> ExitCode {
+    let _ = std::io::stderr().write_all(report::failure_text(failure).as_bytes());
+    ExitCode::from(failure.kind.exit_code())
+}
+
+async fn dispatch(args: Args) -> Result<()> {
+    match args.verb {
+        None => run::run(&args.run).await,
+        Some(Verb::Plan(args)) => plan::plan(&args).await,
+        Some(Verb::Status(args)) => status::status(&args).await,
+        Some(Verb::List(args)) => list::list(&args),
+        Some(Verb::Validate(args)) => validate::validate(&args).await,
+        Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
+        Some(Verb::Schema(args)) => schema::schema(&args),
+        Some(Verb::Completions { shell }) => completions::completions(shell),
+    }
+}
+
+async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
+    match verb {
+        SandboxVerb::Up { cluster, repo, options } => sandbox::up(&cluster, repo.as_deref(), &options).await,
+        SandboxVerb::Down { name } => sandbox::down(&name).await,
+        SandboxVerb::List { output } => sandbox::list(output.output),
+        SandboxVerb::Kubeconfig { name } => sandbox::kubeconfig(&name),
+        SandboxVerb::Serve { state_dir } => crate::sandbox::serve(&state_dir).await,
+    }
+}

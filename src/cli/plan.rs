@@ -1,0 +1,53 @@
+//! `bootstrapper plan`: what a run would do.
+
+use serde::Serialize;
+
+use super::args::{Output, PlanArgs};
+use super::out;
+use super::session::Session;
+use super::target::sandbox_of;
+use crate::engine::{self, Observation};
+use crate::failure::{Failure, Result};
+use crate::report;
+
+#[derive(Serialize)]
+struct Planned {
+    step: String,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observation: Option<Observation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+}
+
+pub(super) async fn plan(args: &PlanArgs) -> Result<()> {
+    let sandbox = sandbox_of(args)?;
+    let session = Session::open(&args.cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    show(&session, args.output.output).await
+}
+
+/// Observes everything and shows it. Writes nothing. Fails if a step could not be observed.
+pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
+    let observed = engine::observe(&session.graph).await;
+    let planned: Vec<Planned> = observed
+        .into_iter()
+        .map(|(step, answer)| {
+            let (observation, failure) = match answer {
+                Ok(observation) => (Some(observation), None),
+                Err(failure) => (None, Some(failure)),
+            };
+            Planned { step: step.id.to_string(), title: step.title, observation, failure }
+        })
+        .collect();
+    match output {
+        Output::Json => out::json(&planned)?,
+        Output::Text => {
+            let lines = planned.iter().map(|planned| (planned.step.as_str(), planned.title.as_str(), &planned.observation));
+            out::text(&report::plan_text(lines))?;
+        }
+    }
+    match planned.into_iter().find_map(|planned| planned.failure) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,13 @@
+//! `bootstrapper schema`.
+
+use super::args::{SchemaArgs, SchemaOf};
+use super::out;
+use crate::failure::Result;
+use crate::pipeline;
+
+pub(super) fn schema(args: &SchemaArgs) -> Result<()> {
+    match args.of {
+        SchemaOf::Tasks => out::json(&pipeline::schema()),
+        SchemaOf::Config => out::json(&pipeline::config_schema()),
+    }
+}

@@ -1,0 +1,102 @@
+//! What every verb about a cluster begins with: the repository, the cluster, and the plan that
+//! joins them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::args::{Selection, Target};
+use crate::cluster::{Cluster, ConnectOptions};
+use crate::engine::Graph;
+use crate::failure::{Failure, Result};
+use crate::gitops::{Declared, Repository};
+use crate::pipeline::{self, Config, Pipeline};
+use crate::plan::{self, Inputs};
+use crate::sandbox::Sandbox;
+use crate::tools::{Environment, Helm, Kustomize};
+
+/// An opened cluster and its plan.
+pub(super) struct Session {
+    pub(super) cluster: Cluster,
+    pub(super) declared: Arc<Declared>,
+    pub(super) graph: Graph,
+    /// Whether the whole pipeline was asked for.
+    pub(super) is_whole: bool,
+}
+
+/// Finds the repository: where told, else upwards from here.
+pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
+    match at {
+        Some(root) => Repository::open(root),
+        None => {
+            let here = std::env::current_dir()
+                .map_err(|error| Failure::input("the current folder cannot be read").caused_by(&error))?;
+            Repository::find(&here)
+        }
+    }
+}
+
+impl Session {
+    /// Opens the cluster called `name`. Reads only.
+    pub(super) async fn open(
+        name: &str,
+        target: &Target,
+        selection: &Selection,
+        sandbox: Option<&Sandbox>,
+    ) -> Result<Self> {
+        let repository = open_repository(target.repo.as_deref())?;
+        repository.require(name)?;
+        let config = Config::load(&repository.root)?;
+        let pipeline = Pipeline::of_repository(&repository.root)?;
+        let selected = pipeline::select(&pipeline, &selection.selector())?;
+        let environment = sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+
+        let connect = connect_options(name, target, &config, sandbox);
+        let (cluster, helm) = tokio::join!(Cluster::connect(&connect), Helm::find(&environment));
+        let (cluster, kustomize) = (cluster?, Arc::new(Kustomize::find(&environment)?));
+        cluster.check_identity(name).await?;
+
+        let specs = config.secrets_of(name);
+        let secrets =
+            plan::resolve_secrets(specs, &repository.root, &environment, Some(&cluster), sandbox.is_some()).await?;
+        let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
+        let neighbours = repository.neighbours_of(name)?;
+        let graph = plan::build(Inputs {
+            pipeline: &pipeline,
+            selected: &selected,
+            timeout: selection.timeout,
+            repository: &repository,
+            declared: Arc::clone(&declared),
+            neighbours,
+            cluster: cluster.clone(),
+            helm: helm.map(Arc::new),
+            kustomize,
+            environment,
+            secrets,
+        })?;
+        Ok(Self { cluster, declared, graph, is_whole: selected.is_whole() })
+    }
+
+    /// One line: what is bootstrapped, against which server.
+    pub(super) fn headline(&self) -> String {
+        let steps: usize = self.graph.stages.iter().map(|stage| stage.steps.len()).sum();
+        let revision = self.declared.revision.as_deref().unwrap_or("no git revision");
+        format!(
+            "{}  {}  {}  repo {revision}  plan: {steps} steps",
+            self.declared.cluster,
+            self.cluster.server_url(),
+            self.cluster.server_version_text(),
+        )
+    }
+}
+
+fn connect_options(name: &str, target: &Target, config: &Config, sandbox: Option<&Sandbox>) -> ConnectOptions {
+    match sandbox {
+        Some(sandbox) => {
+            ConnectOptions { kubeconfig: Some(sandbox.kubeconfig.clone()), context: sandbox.context.clone() }
+        }
+        None => ConnectOptions {
+            kubeconfig: target.kubeconfig.clone(),
+            context: target.context.clone().unwrap_or_else(|| config.context_of(name).to_owned()),
+        },
+    }
+}

@@ -1,0 +1,10 @@
+//! Which cluster a verb looks at.
+
+use super::args::PlanArgs;
+use crate::failure::Result;
+use crate::sandbox::{self, Sandbox};
+
+/// The running sandbox of the cluster, if one was asked for.
+pub(super) fn sandbox_of(args: &PlanArgs) -> Result<Option<Sandbox>> {
+    args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()
+}

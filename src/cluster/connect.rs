@@ -1,0 +1,126 @@
+//! The connection: one kubeconfig context, named; never whatever context happens to be current.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::client::{Body, ClientBuilder};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tower::util::MapRequestLayer;
+
+use super::calls::within_limit;
+use super::discovery::Served;
+use super::requests::{Counter, Requests};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::tools::KubeAccess;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Which cluster to talk to.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// The kubeconfig file; `$KUBECONFIG`, else `~/.kube/config`, if none.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context.
+    pub context: String,
+}
+
+/// A cluster's API server. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    pub(super) client: Client,
+    pub(super) served: Arc<Served>,
+    access: KubeAccess,
+    url: String,
+    version: Arc<k8s_openapi::apimachinery::pkg::version::Info>,
+    counter: Counter,
+}
+
+impl Cluster {
+    /// Connects, and asks the server for its version.
+    pub async fn connect(options: &ConnectOptions) -> Result<Self> {
+        // Two providers of cryptography may be linked in; the first to be installed counts.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let kubeconfig = read(options)?;
+        require_context(&kubeconfig, &options.context)?;
+        let with_context =
+            KubeConfigOptions { context: Some(options.context.clone()), ..KubeConfigOptions::default() };
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &with_context)
+            .await
+            .map_err(|error| unusable(&options.context).caused_by(&error))?;
+        config.connect_timeout = Some(CONNECT_LIMIT);
+        // The engine retries, and says so; kube's own retries would only look like a hang.
+        config.default_retry = false;
+        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+
+        let counter = Counter::default();
+        let counting = counter.clone();
+        let count = MapRequestLayer::new(move |request: http::Request<Body>| {
+            counting.count(&request);
+            request
+        });
+        let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&options.context).caused_by(&error))?;
+        let client = builder.with_layer(&count).build();
+        let what = format!("the API server of context `{}` at {url} cannot be asked", options.context);
+        let version = within_limit(&what, client.apiserver_version()).await?;
+        let access = KubeAccess { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
+        let served = Arc::new(Served::default());
+        Ok(Self { client, served, access, url, version: Arc::new(version), counter })
+    }
+
+    /// The address of the API server.
+    pub fn server_url(&self) -> &str {
+        &self.url
+    }
+
+    /// The version of the API server, as it says it: `v1.36.3`.
+    pub fn server_version_text(&self) -> &str {
+        &self.version.git_version
+    }
+
+    /// The version of the API server.
+    pub fn server_version(&self) -> Result<semver::Version> {
+        let text = self.version.git_version.trim_start_matches('v');
+        semver::Version::parse(text)
+            .map_err(|_| Failure::input(format!("the API server says that it is version `{text}`")))
+    }
+
+    /// How other programs reach it.
+    pub fn access(&self) -> &KubeAccess {
+        &self.access
+    }
+
+    /// How many requests were made so far.
+    pub fn requests(&self) -> Requests {
+        self.counter.counted()
+    }
+}
+
+fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
+    let (found, place) = match &options.kubeconfig {
+        Some(file) => (Kubeconfig::read_from(file), file.display().to_string()),
+        None => (Kubeconfig::read(), "$KUBECONFIG or ~/.kube/config".to_owned()),
+    };
+    found.map_err(|error| {
+        Failure::new(FailureKind::Connection, format!("no kubeconfig can be read from {place}"))
+            .caused_by(&error)
+            .hint("name one with --kubeconfig, or set KUBECONFIG")
+            .hint("to try it without a cluster: `bootstrapper <cluster> --sandbox`")
+    })
+}
+
+fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {
+    if kubeconfig.contexts.iter().any(|known| known.name == context) {
+        return Ok(());
+    }
+    let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| known.name.as_str()).collect();
+    let failure = Failure::new(FailureKind::Connection, format!("the kubeconfig has no context `{context}`"));
+    let failure = if known.is_empty() { failure } else { failure.hint(format!("it has {}", known.join(", "))) };
+    Err(failure.hint("use --context, or map contexts to clusters in bootstrapper.yaml"))
+}
+
+fn unusable(context: &str) -> Failure {
+    Failure::new(FailureKind::Connection, format!("context `{context}` cannot be used"))
+        .hint("check its cluster and user entries in the kubeconfig")
+}

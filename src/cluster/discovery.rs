@@ -1,0 +1,97 @@
+//! What the API server serves. Kinds come while a bootstrap runs, so that only what is served is
+//! remembered; what is not is asked for anew each time.
+
+use std::collections::HashMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use kube::Api;
+use kube::core::ApiResource;
+use tokio::sync::RwLock;
+
+use super::Cluster;
+use super::calls::if_there;
+use crate::failure::{Failure, Result, Retry};
+use crate::object::Object;
+
+/// A kind that is served.
+#[derive(Debug, Clone)]
+pub(super) struct Kind {
+    pub(super) resource: ApiResource,
+    pub(super) is_namespaced: bool,
+}
+
+/// Kinds by API version and name.
+pub(super) type Served = RwLock<HashMap<(String, String), Kind>>;
+
+impl Cluster {
+    /// Whether the API server serves a kind now.
+    pub async fn serves(&self, api_version: &str, kind: &str) -> Result<bool> {
+        Ok(self.kind(api_version, kind).await?.is_some())
+    }
+
+    /// Forgets a kind that turned out not to be served any more.
+    pub(super) async fn forget(&self, api_version: &str, kind: &str) {
+        self.served.write().await.remove(&(api_version.to_owned(), kind.to_owned()));
+    }
+
+    pub(super) async fn kind(&self, api_version: &str, kind: &str) -> Result<Option<Kind>> {
+        let key = (api_version.to_owned(), kind.to_owned());
+        if let Some(known) = self.served.read().await.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let mut served = self.served.write().await;
+        if let Some(known) = served.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let what = format!("what {api_version} serves cannot be listed");
+        let list = if api_version.contains('/') {
+            if_there(&what, self.client.list_api_group_resources(api_version)).await?
+        } else {
+            if_there(&what, self.client.list_core_api_resources(api_version)).await?
+        };
+        served.extend(list.into_iter().flat_map(|list| kinds(api_version, &list)));
+        Ok(served.get(&key).cloned())
+    }
+
+    /// An API for objects of a kind, within a namespace if the kind has them.
+    pub(super) async fn api(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Option<Api<Object>>> {
+        let Some(kind) = self.kind(api_version, kind).await? else { return Ok(None) };
+        let api = match namespace {
+            Some(namespace) if kind.is_namespaced => {
+                Api::namespaced_with(self.client.clone(), namespace, &kind.resource)
+            }
+            _ => Api::all_with(self.client.clone(), &kind.resource),
+        };
+        Ok(Some(api))
+    }
+
+    /// The same for a kind that must be served.
+    pub(super) async fn require_api(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Api<Object>> {
+        self.api(api_version, kind, namespace).await?.ok_or_else(|| {
+            Failure::step(format!("the API server does not serve {kind} {api_version}"))
+                .because("its CRD is not there, or not established yet")
+                .hint("the stage `crds` installs CRDs; run it first, or declare where this one comes from")
+                .retry(Retry::MayHelp)
+        })
+    }
+}
+
+fn kinds(api_version: &str, list: &APIResourceList) -> Vec<((String, String), Kind)> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let top_level = list.resources.iter().filter(|resource| !resource.name.contains('/'));
+    top_level
+        .map(|resource| {
+            let kind = Kind {
+                resource: ApiResource {
+                    group: group.to_owned(),
+                    version: version.to_owned(),
+                    api_version: api_version.to_owned(),
+                    kind: resource.kind.clone(),
+                    plural: resource.name.clone(),
+                },
+                is_namespaced: resource.namespaced,
+            };
+            ((api_version.to_owned(), resource.kind.clone()), kind)
+        })
+        .collect()
+}

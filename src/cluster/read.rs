@@ -1,0 +1,97 @@
+//! Reads.
+
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ListParams, LogParams, PostParams};
+
+use super::Cluster;
+use super::calls::{if_there, within_limit};
+use crate::failure::Result;
+use crate::object::{Object, ObjectRef, Selection};
+
+impl Cluster {
+    /// An object; none if it, or its kind, is not there.
+    pub async fn get(&self, id: &ObjectRef) -> Result<Option<Object>> {
+        let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else { return Ok(None) };
+        if_there(&format!("{id} cannot be read"), api.get(&id.name)).await
+    }
+
+    /// All objects that `selection` selects; none if their kind is not there.
+    pub async fn list(&self, selection: &Selection) -> Result<Vec<Object>> {
+        let namespace = selection.namespace.as_deref();
+        let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
+            return Ok(Vec::new());
+        };
+        let parameters = match &selection.labels {
+            Some(labels) => ListParams::default().labels(labels),
+            None => ListParams::default(),
+        };
+        let list = if_there(&format!("{} objects cannot be listed", selection.kind), api.list(&parameters)).await?;
+        let types = kube::core::TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() };
+        // Items of a list do not say what they are.
+        let typed = |mut object: Object| {
+            object.types.get_or_insert_with(|| types.clone());
+            object
+        };
+        Ok(list.into_iter().flat_map(|list| list.items).map(typed).collect())
+    }
+
+    /// Whether these credentials may do something.
+    pub async fn can_i(&self, verb: &str, group: &str, resource: &str, namespace: Option<&str>) -> Result<bool> {
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    verb: Some(verb.to_owned()),
+                    group: Some(group.to_owned()),
+                    resource: Some(resource.to_owned()),
+                    namespace: namespace.map(str::to_owned),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let what = format!("whether these credentials may {verb} {resource} cannot be asked");
+        let answer = within_limit(&what, reviews.create(&PostParams::default(), &review)).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
+    }
+
+    /// The last `tail` lines of a container's log; of its life before the last restart, if
+    /// `previous`.
+    pub async fn pod_logs(&self, namespace: &str, pod: &str, container: &str, previous: bool, tail: i64) -> Result<String> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = LogParams {
+            container: Some(container.to_owned()),
+            previous,
+            tail_lines: Some(tail),
+            ..LogParams::default()
+        };
+        within_limit(&format!("the log of pod {namespace}/{pod} cannot be read"), pods.logs(pod, &parameters)).await
+    }
+}
+
+impl Cluster {
+    /// Fails until the API server says that it is ready to serve.
+    pub async fn is_ready(&self) -> Result<()> {
+        let request = http::Request::get("/readyz").body(Vec::new());
+        let call = async { self.client.request_text(request.map_err(kube::Error::HttpError)?).await };
+        within_limit("the API server is not ready", call).await.map(drop)
+    }
+
+    /// An API of a cluster-wide kind, for what stands in for a cluster's own programs.
+    pub(crate) async fn raw_api(&self, api_version: &str, kind: &str) -> Result<Option<Api<Object>>> {
+        self.api(api_version, kind, None).await
+    }
+
+    /// The API that an object lies in, for the same.
+    pub(crate) async fn raw_api_in(&self, id: &ObjectRef) -> Result<Option<Api<Object>>> {
+        self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await
+    }
+
+    /// The client, for the same.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+}

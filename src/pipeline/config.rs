@@ -1,0 +1,110 @@
+//! `bootstrapper.yaml`: what cannot be in git in the clear, and what differs between people.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use crate::failure::{Failure, Result};
+use crate::yaml;
+
+/// `bootstrapper.yaml`, at the root of the repository.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is known of each cluster, by name.
+    #[serde(default)]
+    clusters: BTreeMap<String, ClusterConfig>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ClusterConfig {
+    /// Its kubeconfig context; the cluster's name, if this is left out.
+    context: Option<String>,
+    /// The secrets that a bootstrap needs before anything can bring them.
+    #[serde(default)]
+    secrets: Vec<SecretSpec>,
+}
+
+/// A Secret to be made.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSpec {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its type; `Opaque`, if this is left out.
+    #[serde(rename = "type")]
+    pub type_: Option<String>,
+    /// Its keys, and where their values are.
+    pub data: BTreeMap<String, SecretSource>,
+}
+
+/// Where a secret's value is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file, relative to the repository.
+    File(PathBuf),
+    /// A 1Password reference: `op://vault/item/field`.
+    Op(String),
+    /// A value of a file that SOPS encrypted.
+    Sops {
+        /// The file, relative to the repository.
+        file: PathBuf,
+        /// The key within it: `stringData.token`.
+        key: String,
+    },
+}
+
+impl Config {
+    /// Reads the repository's; an empty one if it has none.
+    pub fn load(root: &Path) -> Result<Self> {
+        let file = Path::new("bootstrapper.yaml");
+        match std::fs::read_to_string(root.join(file)) {
+            Ok(text) => yaml::from_str(&text, file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(Failure::input("bootstrapper.yaml cannot be read").caused_by(&error)),
+        }
+    }
+
+    /// The kubeconfig context of a cluster.
+    pub fn context_of<'a>(&'a self, cluster: &'a str) -> &'a str {
+        self.clusters.get(cluster).and_then(|config| config.context.as_deref()).unwrap_or(cluster)
+    }
+
+    /// The secrets of a cluster.
+    pub fn secrets_of(&self, cluster: &str) -> &[SecretSpec] {
+        self.clusters.get(cluster).map_or(&[], |config| &config.secrets)
+    }
+}
+
+pub(super) fn schema() -> Schema {
+    schema_for!(Config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_without_an_entry_has_a_context_of_its_own_name() {
+        let config = Config::default();
+        assert_eq!(config.context_of("infra"), "infra");
+        assert!(config.secrets_of("infra").is_empty());
+    }
+
+    #[test]
+    fn every_kind_of_source_is_read() {
+        let text = "clusters: {infra: {context: home, secrets: [{name: s, namespace: n, data: {\
+                    a: {env: A}, b: {file: b.txt}, c: {op: 'op://v/i/f'}, d: {sops: {file: s.yaml, key: data.d}}}}]}}";
+        let config: Config = yaml::from_str(text, Path::new("bootstrapper.yaml")).unwrap();
+        assert_eq!(config.context_of("infra"), "home");
+        assert_eq!(config.secrets_of("infra")[0].data.len(), 4);
+    }
+}

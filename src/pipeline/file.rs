@@ -1,0 +1,157 @@
+//! A task file, as it is written. Unknown fields and wrong types fail with file, line and column.
+
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::step::{Check, CrdSpec, StepKind, StepSpec, WaitSpec, When};
+use super::words::{DeclaredWord, Named, parse_duration};
+use crate::failure::{Failure, Location, Result};
+use crate::object::ObjectRef;
+use crate::readiness::Probe;
+
+/// A task file of `bootstrapper`: the stages of a bootstrap, in order.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "bootstrapper task file")]
+pub(super) struct TaskFile {
+    /// The stages, in order.
+    pub(super) stages: Vec<StageFile>,
+}
+
+/// A group of steps that starts when the stages it needs are done.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageFile {
+    /// Its name.
+    #[schemars(with = "String")]
+    pub(super) name: Spanned<String>,
+    /// The stages that must be done before it starts; the one before it, if this is left out.
+    pub(super) needs: Option<Vec<String>>,
+    /// Whether its steps run at once, instead of one after the other.
+    #[serde(default)]
+    pub(super) parallel: bool,
+    /// Its steps, in order.
+    #[schemars(with = "Vec<StepFile>")]
+    pub(super) steps: Vec<Spanned<StepFile>>,
+}
+
+/// A step: exactly one of the kinds `checks` to `command`, and what all kinds share.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepFile {
+    /// Its name within the stage; made of what it does, if this is left out.
+    name: Option<String>,
+    /// How long it may take: `90s`, `5m`.
+    timeout: Option<String>,
+    /// `declared`: skip it on a cluster that does not declare what it is about.
+    #[serde(default)]
+    when: When,
+    /// Whether what it makes must also be ready before the next step starts. Yes, if left out.
+    r#await: Option<bool>,
+
+    /// Look for problems and list all of them, before anything is written.
+    checks: Option<Vec<Check>>,
+    /// Make namespaces.
+    namespaces: Option<Named>,
+    /// Make the secrets of `bootstrapper.yaml`.
+    secrets: Option<DeclaredWord>,
+    /// Apply the objects of a file of the repository. `${VAR}` stands for a setting of the cluster.
+    objects: Option<PathBuf>,
+    /// Build and apply the Flux Kustomization of that name, as Flux would.
+    kustomization: Option<String>,
+    /// Apply CRDs and await that they are served.
+    crds: Option<CrdSpec>,
+    /// Install the HelmRelease of that name, as the cluster declares it.
+    release: Option<String>,
+    /// Await a fact of the cluster.
+    wait: Option<WaitFile>,
+    /// Apply the GitRepository of the cluster.
+    source: Option<DeclaredWord>,
+    /// Apply the root Kustomization of the cluster.
+    sync: Option<DeclaredWord>,
+    /// Await that every Kustomization and HelmRelease is ready, by Flux's own word.
+    handover: Option<DeclaredWord>,
+    /// Run a program of the repository or of PATH. `{{cluster}}` stands for the cluster's name.
+    command: Option<Vec<String>>,
+}
+
+/// What is waited for: a probe, or one object.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WaitFile {
+    /// A probe by name.
+    probe: Option<Probe>,
+    /// One object, by the rule of its kind or by the expressions beside it.
+    object: Option<ObjectRef>,
+    /// CEL that is true once the object is ready: `has(object.status.loadBalancer.ingress)`.
+    ready: Option<String>,
+    /// CEL that is true once the object never will be ready.
+    failed: Option<String>,
+}
+
+/// The JSON Schema of task files.
+pub fn schema() -> Schema {
+    schema_for!(TaskFile)
+}
+
+/// Where a value stands in a file.
+pub(super) fn location_of<T>(spanned: &Spanned<T>, file: &Path) -> Location {
+    let at = spanned.defined;
+    Location {
+        file: file.to_owned(),
+        line: usize::try_from(at.line()).unwrap_or_default(),
+        column: usize::try_from(at.column()).unwrap_or_default(),
+    }
+}
+
+/// Checks a step and gives it its shape.
+pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpec> {
+    let location = location_of(&spanned, file);
+    let refuse = |what: String| Failure::input(what).at(location.clone());
+    let step = spanned.value;
+    let timeout = match &step.timeout {
+        Some(text) => Some(parse_duration(text).map_err(|failure| failure.at(location.clone()))?),
+        None => None,
+    };
+    let wait = step.wait.map(|wait| wait_of(wait).map_err(refuse)).transpose()?;
+    let kinds = [
+        step.checks.map(StepKind::Checks),
+        step.namespaces.map(StepKind::Namespaces),
+        step.secrets.map(StepKind::Secrets),
+        step.objects.map(StepKind::Objects),
+        step.kustomization.map(StepKind::Kustomization),
+        step.crds.map(StepKind::Crds),
+        step.release.map(StepKind::Release),
+        wait.map(StepKind::Wait),
+        step.source.map(StepKind::Source),
+        step.sync.map(StepKind::Sync),
+        step.handover.map(StepKind::Handover),
+        step.command.map(StepKind::Command),
+    ];
+    let mut kinds = kinds.into_iter().flatten();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+        return Err(Failure::input("a step does exactly one thing").at(location).hint(
+            "give it one of checks, namespaces, secrets, objects, kustomization, crds, release, wait, source, sync, handover, command",
+        ));
+    };
+    Ok(StepSpec {
+        kind,
+        timeout,
+        when: step.when,
+        own_name: step.name,
+        await_workloads: step.r#await.unwrap_or(true),
+        location,
+    })
+}
+
+fn wait_of(wait: WaitFile) -> Result<WaitSpec, String> {
+    match (wait.probe, wait.object) {
+        (Some(probe), None) if wait.ready.is_none() && wait.failed.is_none() => Ok(WaitSpec::Probe(probe)),
+        (Some(_), None) => Err("a probe has its own rule: `ready` and `failed` belong to an object".to_owned()),
+        (None, Some(id)) => Ok(WaitSpec::Object { id, ready: wait.ready, failed: wait.failed }),
+        _ => Err("a wait needs either a `probe` or an `object`".to_owned()),
+    }
+}

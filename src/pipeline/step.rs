@@ -1,0 +1,158 @@
+//! A step, as the rest of the program sees it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::words::{DeclaredWord, Named};
+use crate::failure::{Failure, Location};
+use crate::object::ObjectRef;
+use crate::readiness::Probe;
+
+/// A step of a stage.
+#[derive(Debug, Clone)]
+pub struct StepSpec {
+    /// What it does.
+    pub kind: StepKind,
+    /// How long it may take; the default if none.
+    pub timeout: Option<Duration>,
+    /// Whether a cluster must declare what it is about.
+    pub when: When,
+    pub(super) own_name: Option<String>,
+    pub(super) await_workloads: bool,
+    pub(super) location: Location,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    /// Looks for problems, and lists all of them.
+    Checks(Vec<Check>),
+    /// Namespaces.
+    Namespaces(Named),
+    /// The secrets of `bootstrapper.yaml`.
+    Secrets(DeclaredWord),
+    /// The objects of a file of the repository.
+    Objects(PathBuf),
+    /// What the Flux Kustomization of that name builds to.
+    Kustomization(String),
+    /// CRDs, served before what uses them.
+    Crds(CrdSpec),
+    /// The HelmRelease of that name.
+    Release(String),
+    /// A fact of the cluster.
+    Wait(WaitSpec),
+    /// The GitRepository.
+    Source(DeclaredWord),
+    /// The root Kustomization.
+    Sync(DeclaredWord),
+    /// Flux takes over.
+    Handover(DeclaredWord),
+    /// A program of the user's own.
+    Command(Vec<String>),
+}
+
+/// Whether a cluster must declare what a step is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// It must.
+    #[default]
+    Always,
+    /// A cluster that does not skips the step.
+    Declared,
+}
+
+/// What preflight looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// Programs and their versions.
+    Tools,
+    /// The API server's version.
+    Server,
+    /// That it is the named cluster.
+    Identity,
+    /// What the credentials may do.
+    Permissions,
+    /// That nodes have joined, where they were declared.
+    Nodes,
+    /// Address ranges that collide.
+    Addresses,
+    /// Secrets that can be resolved.
+    Secrets,
+}
+
+/// Where CRDs come from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CrdSpec {
+    /// The Flux Kustomization of that name.
+    Kustomization(String),
+    /// A manifest: an `https://` address, or a path of the repository. `${VAR}` stands for a setting.
+    Manifest(String),
+    /// The charts of the declared releases.
+    Releases(DeclaredWord),
+}
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub enum WaitSpec {
+    /// A probe.
+    Probe(Probe),
+    /// One object.
+    Object {
+        /// The object.
+        id: ObjectRef,
+        /// CEL that is true once it is ready.
+        ready: Option<String>,
+        /// CEL that is true once it never will be.
+        failed: Option<String>,
+    },
+}
+
+impl StepSpec {
+    /// Its name within the stage: its own, or one made of what it does.
+    pub fn name(&self) -> String {
+        if let Some(name) = &self.own_name {
+            return name.clone();
+        }
+        match &self.kind {
+            StepKind::Checks(_) => "checks".into(),
+            StepKind::Namespaces(_) => "namespaces".into(),
+            StepKind::Secrets(_) => "secrets".into(),
+            StepKind::Objects(path) => format!("objects-{}", stem(&path.to_string_lossy())),
+            StepKind::Kustomization(name) => format!("kustomization-{name}"),
+            StepKind::Crds(CrdSpec::Kustomization(name)) => format!("crds-{name}"),
+            StepKind::Crds(CrdSpec::Manifest(location)) => format!("crds-{}", stem(location)),
+            StepKind::Crds(CrdSpec::Releases(_)) => "crds-releases".into(),
+            StepKind::Release(name) => format!("release-{name}"),
+            StepKind::Wait(WaitSpec::Probe(probe)) => format!("wait-{probe}"),
+            StepKind::Wait(WaitSpec::Object { id, .. }) => format!("wait-{}", id.name),
+            StepKind::Source(_) => "source".into(),
+            StepKind::Sync(_) => "sync".into(),
+            StepKind::Handover(_) => "handover".into(),
+            StepKind::Command(argv) => {
+                format!("command-{}", argv.first().map_or("", |program| stem(program)))
+            }
+        }
+    }
+
+    /// Whether what it makes must also be ready.
+    pub fn await_workloads(&self) -> bool {
+        self.await_workloads
+    }
+
+    /// A failure about this step, at its place in the task file.
+    pub fn refuse(&self, what: impl Into<String>) -> Failure {
+        Failure::input(what).at(self.location.clone())
+    }
+}
+
+/// The last part of a path or address, without its extension.
+fn stem(location: &str) -> &str {
+    let last = location.trim_end_matches('/').rsplit('/').next().unwrap_or(location);
+    last.split_once('.').map_or(last, |(stem, _)| stem)
+}

@@ -1,0 +1,285 @@
+//! Each step of the pipeline, joined with what the cluster declares.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::secrets::Secrets;
+use crate::cluster::Cluster;
+use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
+use crate::failure::{Failure, Result};
+use crate::gitops::{Declared, Repository, substitute_text};
+use crate::object::{Object, ObjectRef};
+use crate::pipeline::{self, CrdSpec, Named, Pipeline, Selected, StepKind, StepSpec, WaitSpec, When};
+use crate::readiness::Expressions;
+use crate::steps::{Awaited, Checks, Command, CrdSource, Crds, FluxOwner, Handover, Objects, Release, Subject, Wait};
+use crate::tools::{self, Environment, Helm, Kustomize};
+
+/// How long a step may take unless it says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// All that a plan is made of.
+pub struct Inputs<'a> {
+    /// The bootstrap as data.
+    pub pipeline: &'a Pipeline,
+    /// Which of its steps run.
+    pub selected: &'a Selected,
+    /// How long every step may take, instead of what the task files say.
+    pub timeout: Option<Duration>,
+    /// The repository, for paths that task files name.
+    pub repository: &'a Repository,
+    /// What the cluster declares.
+    pub declared: Arc<Declared>,
+    /// Settings of the other clusters of the repository.
+    pub neighbours: Vec<(String, BTreeMap<String, String>)>,
+    /// The API server.
+    pub cluster: Cluster,
+    /// Helm, or why there is none.
+    pub helm: Result<Arc<Helm>>,
+    /// Kustomize.
+    pub kustomize: Arc<Kustomize>,
+    /// What programs see.
+    pub environment: Environment,
+    /// The declared secrets.
+    pub secrets: Secrets,
+}
+
+/// What a step came to: what it does and what it is called, or why it does not apply here.
+enum Built {
+    Step { title: String, step: Arc<dyn Step> },
+    Skipped { title: String, reason: String },
+}
+
+impl Built {
+    fn step(title: impl Into<String>, step: impl Step + 'static) -> Self {
+        Self::Step { title: title.into(), step: Arc::new(step) }
+    }
+}
+
+/// Joins the pipeline with what the cluster declares. Fails if a step names what is not declared.
+pub fn build(inputs: Inputs<'_>) -> Result<Graph> {
+    let builder = Builder { inputs };
+    let stages = builder.inputs.pipeline.stages.iter().map(|stage| builder.stage(stage)).collect::<Result<_>>()?;
+    Ok(Graph { stages })
+}
+
+struct Builder<'a> {
+    inputs: Inputs<'a>,
+}
+
+impl Builder<'_> {
+    fn stage(&self, stage: &pipeline::Stage) -> Result<Stage> {
+        let steps = stage.steps.iter().map(|spec| self.planned(stage, spec)).collect::<Result<_>>()?;
+        Ok(Stage { name: stage.name.clone(), needs: stage.needs.clone(), parallel: stage.parallel, steps })
+    }
+
+    fn planned(&self, stage: &pipeline::Stage, spec: &StepSpec) -> Result<PlannedStep> {
+        let id = StepId { stage: stage.name.clone(), name: spec.name() };
+        let timeout = self.inputs.timeout.or(spec.timeout).unwrap_or(DEFAULT_TIMEOUT);
+        let deselected = self.inputs.selected.reason_to_skip(&stage.name, &id.name);
+        let (title, step, not_here) = match self.built(spec)? {
+            Built::Step { title, step } => (title, step, None),
+            Built::Skipped { title, reason } => {
+                let nothing: Arc<dyn Step> = Arc::new(Handover { cluster: self.inputs.cluster.clone(), declared: Vec::new() });
+                (title, nothing, Some(reason))
+            }
+        };
+        Ok(PlannedStep { id, title, timeout, skip: deselected.or(not_here), step })
+    }
+
+    fn built(&self, spec: &StepSpec) -> Result<Built> {
+        let Inputs { cluster, declared, .. } = &self.inputs;
+        let cluster = cluster.clone();
+        Ok(match &spec.kind {
+            StepKind::Checks(checks) => Built::step(
+                format!("{} checks", checks.len()),
+                Checks { subject: self.subject(), checks: checks.clone() },
+            ),
+            StepKind::Namespaces(wanted) => {
+                let objects = self.namespaces(wanted);
+                Built::step(format!("{} namespaces", objects.len()), self.objects("namespaces", objects, None))
+            }
+            StepKind::Secrets(_) => {
+                let objects = self.inputs.secrets.objects.clone();
+                let step = Objects { await_ready: false, ..self.objects("secrets", objects, None) };
+                Built::step(format!("{} secrets", step.objects.len()), step)
+            }
+            StepKind::Objects(path) => {
+                let objects = self.manifests(path)?;
+                Built::step(format!("objects of {}", path.display()), self.objects("objects", objects, None))
+            }
+            StepKind::Kustomization(name) => {
+                let Some(kustomization) = declared.kustomization(name) else {
+                    return self.absent(spec, "Kustomization", name);
+                };
+                let step = self.objects("objects", kustomization.objects.clone(), Some(kustomization.id.clone()));
+                Built::step(format!("Kustomization {name}"), step)
+            }
+            StepKind::Crds(source) => return self.crds(spec, source),
+            StepKind::Release(name) => {
+                let Some(release) = declared.release(name) else { return self.absent(spec, "HelmRelease", name) };
+                Built::step(
+                    format!("release {}/{} {}", release.release_namespace, release.release_name, release.chart.version_text()),
+                    Release {
+                        cluster,
+                        helm: self.inputs.helm.clone()?,
+                        declared: Arc::new(release.clone()),
+                        await_workloads: spec.await_workloads(),
+                    },
+                )
+            }
+            StepKind::Wait(wait) => self.wait(wait)?,
+            StepKind::Source(_) => Built::step(
+                ObjectRef::of(&declared.source).to_string(),
+                self.objects("source", vec![declared.source.clone()], None),
+            ),
+            StepKind::Sync(_) => {
+                let id = ObjectRef::of(&declared.sync);
+                Built::step(id.to_string(), self.objects("sync", vec![declared.sync.clone()], None))
+            }
+            StepKind::Handover(_) => {
+                let kustomizations = declared.kustomizations.iter().map(|kustomization| kustomization.id.clone());
+                let releases = declared.releases.iter().map(|release| release.id.clone());
+                Built::step(
+                    format!("{} Kustomizations, {} HelmReleases", declared.kustomizations.len(), declared.releases.len()),
+                    Handover { cluster, declared: kustomizations.chain(releases).collect() },
+                )
+            }
+            StepKind::Command(argv) => {
+                let run = self.command(argv)?;
+                Built::step(run.to_string(), Command { run, unless: None })
+            }
+        })
+    }
+
+    /// A step about something that the cluster does not declare.
+    fn absent(&self, spec: &StepSpec, kind: &str, name: &str) -> Result<Built> {
+        let cluster = &self.inputs.declared.cluster;
+        if spec.when == When::Declared {
+            let reason = format!("{cluster} declares no {kind} {name}");
+            return Ok(Built::Skipped { title: format!("{kind} {name}"), reason });
+        }
+        Err(spec.refuse(format!("{cluster} declares no {kind} called `{name}`"))
+            .hint(format!("declare it under kubernetes/clusters/{cluster}, or give the step `when: declared`")))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            cluster: self.inputs.cluster.clone(),
+            declared: Arc::clone(&self.inputs.declared),
+            neighbours: self.inputs.neighbours.clone(),
+            helm: self.inputs.helm.clone(),
+            unresolved_secrets: self.inputs.secrets.unresolved.clone(),
+        }
+    }
+
+    fn objects(&self, noun: &str, objects: Vec<Object>, owner: Option<ObjectRef>) -> Objects {
+        Objects {
+            cluster: self.inputs.cluster.clone(),
+            noun: noun.to_owned(),
+            objects,
+            owner: owner.map(FluxOwner),
+            await_ready: true,
+        }
+    }
+
+    /// Those that are named, or all that the declared objects and secrets lie in.
+    fn namespaces(&self, wanted: &Named) -> Vec<Object> {
+        let names = match wanted {
+            Named::These(names) => names.iter().cloned().collect(),
+            Named::Declared => {
+                let mut names = self.inputs.declared.namespaces();
+                names.extend(self.inputs.secrets.objects.iter().filter_map(|secret| secret.metadata.namespace.clone()));
+                names
+            }
+        };
+        let resource = kube::api::ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&());
+        // Those that every API server makes by itself are nobody's to declare.
+        let own = |name: &String| !matches!(name.as_str(), "default" | "kube-system" | "kube-public" | "kube-node-lease");
+        names
+            .into_iter()
+            .filter(own)
+            .map(|name| self.inputs.declared.namespace(&name).unwrap_or_else(|| Object::new(&name, &resource)))
+            .collect()
+    }
+
+    fn crds(&self, spec: &StepSpec, source: &CrdSpec) -> Result<Built> {
+        let Inputs { cluster, declared, kustomize, .. } = &self.inputs;
+        let (title, source, owner) = match source {
+            CrdSpec::Kustomization(name) => {
+                let Some(kustomization) = declared.kustomization(name) else {
+                    return self.absent(spec, "Kustomization", name);
+                };
+                let source = CrdSource::Objects(kustomization.objects.clone());
+                (format!("CRDs of Kustomization {name}"), source, Some(FluxOwner(kustomization.id.clone())))
+            }
+            CrdSpec::Manifest(location) => {
+                let location = self.substituted(location)?;
+                let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
+                let absolute = if location.contains("://") { location } else { self.path(Path::new(&location)).display().to_string() };
+                (title, CrdSource::Manifest { location: absolute, kustomize: Arc::clone(kustomize) }, None)
+            }
+            CrdSpec::Releases(_) => {
+                let releases: Vec<_> = declared.releases.iter().cloned().map(Arc::new).collect();
+                let title = format!("CRDs of {} releases", releases.len());
+                (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone()? }, None)
+            }
+        };
+        Ok(Built::step(title, Crds::new(cluster.clone(), source, owner)))
+    }
+
+    fn wait(&self, wait: &WaitSpec) -> Result<Built> {
+        let cluster = self.inputs.cluster.clone();
+        Ok(match wait {
+            WaitSpec::Probe(probe) => Built::step(probe.to_string(), Wait { cluster, awaited: Awaited::Probe(probe.clone()) }),
+            WaitSpec::Object { id, ready, failed } => {
+                let expressions = match (ready, failed) {
+                    (None, None) => None,
+                    _ => Some(Arc::new(Expressions::compile(ready.as_deref(), failed.as_deref())?)),
+                };
+                Built::step(id.to_string(), Wait { cluster, awaited: Awaited::Object { id: id.clone(), expressions } })
+            }
+        })
+    }
+
+    fn manifests(&self, path: &Path) -> Result<Vec<Object>> {
+        let path = self.path(path);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::input(format!("{} cannot be read", path.display())).caused_by(&error))?;
+        crate::yaml::from_multiple(&self.substituted(&text)?, &path)
+    }
+
+    fn command(&self, argv: &[String]) -> Result<tools::Command> {
+        let argv = argv
+            .iter()
+            .map(|word| self.substituted(&word.replace("{{cluster}}", &self.inputs.declared.cluster)))
+            .collect::<Result<Vec<_>>>()?;
+        tools::Command::new(&argv, &self.inputs.repository.root, &self.inputs.environment)
+    }
+
+    fn substituted(&self, text: &str) -> Result<String> {
+        substitute_text(text, &self.inputs.declared.settings)
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.inputs.repository.root.join(path)
+    }
+}
+
+/// Checks that every step names something that is declared.
+pub fn check_names(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
+    for spec in pipeline.stages.iter().flat_map(|stage| &stage.steps).filter(|spec| spec.when == When::Always) {
+        let (kind, name, found) = match &spec.kind {
+            StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
+                ("Kustomization", name, declared.kustomization(name).is_some())
+            }
+            StepKind::Release(name) => ("HelmRelease", name, declared.release(name).is_some()),
+            _ => continue,
+        };
+        if !found {
+            return Err(spec.refuse(format!("{} declares no {kind} called `{name}`", declared.cluster)));
+        }
+    }
+    Ok(())
+}

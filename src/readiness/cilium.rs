@@ -1,0 +1,22 @@
+//! Cilium's own objects.
+
+use super::Verdict;
+use super::conditions::condition;
+use crate::object::Object;
+
+/// A pool that overlaps another gives no addresses (`operator/pkg/lbipam`).
+pub(super) fn pool(object: &Object) -> Verdict {
+    match condition(object, "cilium.io/PoolConflict") {
+        Some(conflict) if conflict.is_true() => Verdict::never(conflict.told()),
+        _ => Verdict::Ready,
+    }
+}
+
+/// Its conditions are bad when they are true (`operator/pkg/bgp/cluster.go`); each may heal.
+pub(super) fn cluster_config(object: &Object) -> Verdict {
+    ["NoMatchingNode", "MissingPeerConfigs", "ConflictingClusterConfig"]
+        .into_iter()
+        .filter_map(|kind| condition(object, &format!("cilium.io/{kind}")))
+        .map(|bad| if bad.is_true() { Verdict::not_yet(bad.told()) } else { Verdict::Ready })
+        .collect()
+}

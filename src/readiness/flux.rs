@@ -1,0 +1,55 @@
+//! Flux. Its CRDs default `status.observedGeneration` to -1, and a Kustomization whose first run
+//! fails never sets it: the conditions are read for what they say (`facts`: kustomize-controller
+//! 1.9, helm-controller 1.6, source-controller 1.9).
+
+use super::Verdict;
+use super::conditions::{Condition, condition, must_be_true};
+use crate::object::Object;
+
+/// Ready for the newest generation; `Stalled` means that nothing is tried any more.
+pub(super) fn reconciled(object: &Object) -> Verdict {
+    if object.data["spec"]["suspend"] == true {
+        return Verdict::not_yet("is suspended");
+    }
+    if let Some(stalled) = condition(object, "Stalled").filter(Condition::is_true) {
+        return Verdict::never(stalled.told());
+    }
+    let ready = must_be_true(object, "Ready");
+    if !ready.is_ready() {
+        return ready;
+    }
+    let seen = object.data["status"]["observedGeneration"].as_i64().unwrap_or(-1);
+    match object.metadata.generation {
+        Some(now) if seen < now => Verdict::not_yet("its controller has not seen the newest change yet"),
+        _ => Verdict::Ready,
+    }
+}
+
+/// Also: what it attempted last is what it applied last.
+pub(super) fn kustomization(object: &Object) -> Verdict {
+    let status = &object.data["status"];
+    let (applied, attempted) = (&status["lastAppliedRevision"], &status["lastAttemptedRevision"]);
+    let at_newest = match attempted.as_str() {
+        Some(attempted) if applied.as_str() != Some(attempted) => Verdict::not_yet(format!("is applying {attempted}")),
+        _ => Verdict::Ready,
+    };
+    reconciled(object).and(at_newest)
+}
+
+/// One of type `oci` is only an address: it has no status.
+pub(super) fn helm_repository(object: &Object) -> Verdict {
+    if object.data["spec"]["type"] == "oci" { Verdict::Ready } else { reconciled(object) }
+}
+
+/// flux-operator's objects have no `status.observedGeneration`; their conditions have.
+pub(super) fn of_operator(object: &Object) -> Verdict {
+    if let Some(stalled) = condition(object, "Stalled").filter(Condition::is_true) {
+        return Verdict::never(stalled.told());
+    }
+    let seen = condition(object, "Ready").and_then(|ready| ready.observed_generation());
+    let is_current = match (object.metadata.generation, seen) {
+        (Some(now), Some(seen)) if seen < now => Verdict::not_yet("its controller has not seen the newest change yet"),
+        _ => Verdict::Ready,
+    };
+    must_be_true(object, "Ready").and(is_current)
+}

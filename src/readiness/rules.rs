@@ -1,0 +1,171 @@
+//! The rule of each kind.
+
+use super::conditions::{condition, not_deleted, observed};
+use super::{Verdict, builtin, cilium, flux, gateway};
+use crate::object::{Object, ObjectRef};
+
+/// Whether an object is ready, by the rule of its kind; by the generic rule if its kind has none
+/// (`kstatus`, `pkg/kstatus/status/generic.go`).
+pub fn verdict(object: &Object) -> Verdict {
+    let id = ObjectRef::of(object);
+    let gone = not_deleted(object);
+    if !gone.is_ready() {
+        return gone;
+    }
+    match (id.group(), id.kind.as_str()) {
+        ("apps", "Deployment") => builtin::deployment(object),
+        ("apps", "DaemonSet") => builtin::daemon_set(object),
+        ("apps", "StatefulSet") => builtin::stateful_set(object),
+        ("apps", "ReplicaSet") => builtin::replica_set(object),
+        ("", "Pod") => builtin::pod(object),
+        ("", "Node") => builtin::node(object),
+        ("", "Service") => builtin::service(object),
+        ("", "Namespace") => builtin::namespace(object),
+        ("", "PersistentVolumeClaim") => builtin::claim(object),
+        ("batch", "Job") => builtin::job(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => builtin::crd(object),
+        ("apiregistration.k8s.io", "APIService") => builtin::api_service(object),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => flux::kustomization(object),
+        ("source.toolkit.fluxcd.io", "HelmRepository") => flux::helm_repository(object),
+        ("helm.toolkit.fluxcd.io" | "source.toolkit.fluxcd.io", _) => flux::reconciled(object),
+        ("fluxcd.controlplane.io", _) => flux::of_operator(object),
+        ("gateway.networking.k8s.io", "GatewayClass") => gateway::class(object),
+        ("gateway.networking.k8s.io", "Gateway") => gateway::gateway(object),
+        ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
+        ("cilium.io", "CiliumBGPClusterConfig") => cilium::cluster_config(object),
+        _ => generic(object),
+    }
+}
+
+/// `Stalled` is never, `Reconciling` and a `Ready` that is not true are not yet; an object without
+/// any of these is ready.
+fn generic(object: &Object) -> Verdict {
+    let seen = observed(object);
+    if !seen.is_ready() {
+        return seen;
+    }
+    if let Some(stalled) = condition(object, "Stalled").filter(super::conditions::Condition::is_true) {
+        return Verdict::never(stalled.told());
+    }
+    if let Some(busy) = condition(object, "Reconciling").filter(super::conditions::Condition::is_true) {
+        return Verdict::not_yet(busy.told());
+    }
+    match condition(object, "Ready") {
+        Some(ready) if !ready.is_true() => Verdict::not_yet(ready.told()),
+        _ => Verdict::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Clone, Copy)]
+    enum Is {
+        Ready,
+        NotYet,
+        Never,
+    }
+    use Is::{Never, NotYet, Ready};
+
+    fn judge(api_version: &str, kind: &str, generation: i64, rest: &Value) -> (Is, String) {
+        let mut value = json!({
+            "apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "generation": generation}
+        });
+        value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let object: Object = serde_json::from_value(value).unwrap();
+        let verdict = verdict(&object);
+        let is = match &verdict {
+            Verdict::Ready => Ready,
+            Verdict::NotYet(_) => NotYet,
+            Verdict::Never(_) => Never,
+        };
+        (is, verdict.reasons().join("; "))
+    }
+
+    fn with(condition: &str, status: &str, more: &Value) -> Value {
+        let mut value = json!({"conditions": [{
+            "type": condition, "status": status, "reason": "R", "message": "m", "observedGeneration": 2
+        }]});
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"status": value})
+    }
+
+    #[test]
+    fn each_kind_by_its_rule() {
+        let none = json!({});
+        let full = json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}});
+        let half = json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1, "readyReplicas": 1}});
+        let flux = "kustomize.toolkit.fluxcd.io/v1";
+        let cases: Vec<(&str, &str, Value, Is)> = vec![
+            ("v1", "ConfigMap", none.clone(), Ready),
+            ("example.org/v1", "Thing", none.clone(), Ready),
+            ("example.org/v1", "Thing", with("Stalled", "True", &none), Never),
+            ("example.org/v1", "Thing", with("Ready", "False", &none), NotYet),
+            ("example.org/v1", "Thing", json!({"status": {"observedGeneration": 1}}), NotYet),
+            ("v1", "ConfigMap", json!({"metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}}), NotYet),
+            ("apps/v1", "Deployment", none.clone(), NotYet),
+            ("apps/v1", "Deployment", full.clone(), Ready),
+            ("apps/v1", "Deployment", half.clone(), NotYet),
+            ("apps/v1", "Deployment", json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 2, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}}), Never),
+            ("apps/v1", "Deployment", json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}}), NotYet),
+            ("apps/v1", "StatefulSet", full.clone(), Ready),
+            ("apps/v1", "StatefulSet", half, NotYet),
+            ("apps/v1", "DaemonSet", json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}}), Ready),
+            ("apps/v1", "DaemonSet", json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2}}), NotYet),
+            ("apps/v1", "DaemonSet", none.clone(), NotYet),
+            ("v1", "Pod", json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}), Ready),
+            ("v1", "Pod", json!({"status": {"phase": "Succeeded"}}), Ready),
+            ("v1", "Pod", json!({"status": {"phase": "Failed", "message": "evicted"}}), Never),
+            ("v1", "Pod", json!({"status": {"phase": "Pending"}}), NotYet),
+            ("v1", "Node", with("Ready", "True", &none), Ready),
+            ("v1", "Node", with("Ready", "False", &none), NotYet),
+            ("v1", "Service", json!({"spec": {"type": "ClusterIP"}}), Ready),
+            ("v1", "Service", json!({"spec": {"type": "LoadBalancer"}}), NotYet),
+            ("v1", "Service", json!({"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}), Ready),
+            ("v1", "Namespace", json!({"status": {"phase": "Active"}}), Ready),
+            ("v1", "Namespace", json!({"status": {"phase": "Terminating"}}), NotYet),
+            ("v1", "PersistentVolumeClaim", json!({"status": {"phase": "Bound"}}), Ready),
+            ("v1", "PersistentVolumeClaim", json!({"status": {"phase": "Lost"}}), Never),
+            ("batch/v1", "Job", with("Complete", "True", &none), Ready),
+            ("batch/v1", "Job", with("Failed", "True", &none), Never),
+            ("batch/v1", "Job", none.clone(), NotYet),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", with("Established", "True", &none), Ready),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", none.clone(), NotYet),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", with("NamesAccepted", "False", &none), Never),
+            ("apiregistration.k8s.io/v1", "APIService", with("Available", "True", &none), Ready),
+            ("apiregistration.k8s.io/v1", "APIService", with("Available", "False", &none), NotYet),
+            (flux, "Kustomization", json!({"status": {"observedGeneration": -1}}), NotYet),
+            (flux, "Kustomization", with("Ready", "True", &json!({"observedGeneration": 2, "lastAppliedRevision": "a"})), Ready),
+            (flux, "Kustomization", with("Ready", "True", &json!({"observedGeneration": 2, "lastAppliedRevision": "a", "lastAttemptedRevision": "b"})), NotYet),
+            (flux, "Kustomization", with("Ready", "False", &json!({"observedGeneration": 2})), NotYet),
+            (flux, "Kustomization", json!({"spec": {"suspend": true}}), NotYet),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease", with("Stalled", "True", &none), Never),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease", with("Ready", "True", &json!({"observedGeneration": 2})), Ready),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease", none.clone(), NotYet),
+            ("source.toolkit.fluxcd.io/v1", "GitRepository", with("Ready", "False", &json!({"observedGeneration": -1})), NotYet),
+            ("source.toolkit.fluxcd.io/v1", "HelmRepository", json!({"spec": {"type": "oci"}}), Ready),
+            ("fluxcd.controlplane.io/v1", "FluxInstance", with("Ready", "True", &none), Ready),
+            ("fluxcd.controlplane.io/v1", "FluxInstance", none.clone(), NotYet),
+            ("gateway.networking.k8s.io/v1", "GatewayClass", with("Accepted", "True", &none), Ready),
+            ("gateway.networking.k8s.io/v1", "GatewayClass", with("Accepted", "Unknown", &none), NotYet),
+            ("gateway.networking.k8s.io/v1", "Gateway", with("Programmed", "True", &none), Ready),
+            ("cilium.io/v2", "CiliumLoadBalancerIPPool", with("cilium.io/PoolConflict", "True", &none), Never),
+            ("cilium.io/v2", "CiliumLoadBalancerIPPool", with("cilium.io/PoolConflict", "False", &none), Ready),
+            ("cilium.io/v2", "CiliumBGPClusterConfig", with("cilium.io/NoMatchingNode", "True", &none), NotYet),
+            ("cilium.io/v2", "CiliumBGPClusterConfig", with("cilium.io/NoMatchingNode", "False", &none), Ready),
+        ];
+        for (api_version, kind, rest, wanted) in cases {
+            let (is, reasons) = judge(api_version, kind, 2, &rest);
+            assert_eq!(is, wanted, "{kind} {rest}: {reasons}");
+        }
+    }
+
+    #[test]
+    fn reasons_say_what_the_controller_says() {
+        let (_, reasons) = judge("helm.toolkit.fluxcd.io/v2", "HelmRelease", 2, &with("Ready", "False", &json!({})));
+        assert_eq!(reasons, "R: m");
+    }
+}

@@ -1,0 +1,137 @@
+//! What a run has come to, folded from its events. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
+use crate::failure::Failure;
+
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    pub(super) headline: String,
+    pub(super) stages: Vec<StageState>,
+    pub(super) began: Option<Timestamp>,
+    pub(super) cancelled: bool,
+    pub(super) summary: Option<RunSummary>,
+}
+
+#[derive(Debug)]
+pub(super) struct StageState {
+    pub(super) name: String,
+    pub(super) steps: Vec<StepState>,
+}
+
+#[derive(Debug)]
+pub(super) struct StepState {
+    pub(super) id: StepId,
+    pub(super) title: String,
+    pub(super) began: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+    /// What it does or waits for just now.
+    pub(super) now: Vec<String>,
+    pub(super) outcome: Option<StepOutcome>,
+    pub(super) failure: Option<Failure>,
+    pub(super) cause: Option<Cause>,
+}
+
+impl StepState {
+    pub(super) fn runs(&self) -> bool {
+        self.began.is_some() && self.outcome.is_none()
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        matches!(self.outcome, Some(StepOutcome::Failed))
+    }
+}
+
+impl StageState {
+    pub(super) fn failed(&self) -> bool {
+        self.steps.iter().any(StepState::failed)
+    }
+
+    pub(super) fn finished(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome.is_some())
+    }
+
+    pub(super) fn started(&self) -> bool {
+        self.steps.iter().any(|step| step.began.is_some())
+    }
+
+    /// From its first step's start to its last step's end, or to now.
+    pub(super) fn elapsed(&self, now: Timestamp) -> Option<Duration> {
+        let began = self.steps.iter().filter_map(|step| step.began).min()?;
+        let last = self.steps.iter().filter_map(|step| step.ended).max();
+        let ended = if self.steps.iter().any(StepState::runs) { now } else { last.unwrap_or(now) };
+        Some(since(began, ended))
+    }
+}
+
+/// Never negative: the wall clock may be set back while a run goes on.
+pub(super) fn since(began: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(began)).unwrap_or_default()
+}
+
+impl Board {
+    pub(super) fn fold(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::RunStarted { headline, stages } => {
+                self.headline.clone_from(headline);
+                self.began = Some(event.at);
+                self.stages = stages
+                    .iter()
+                    .map(|stage| StageState {
+                        name: stage.name.clone(),
+                        steps: stage.steps.iter().map(|s| to_come(&s.id, &s.title)).collect(),
+                    })
+                    .collect();
+            }
+            EventKind::CancelRequested => self.cancelled = true,
+            EventKind::RunFinished { summary } => self.summary = Some(summary.clone()),
+            kind => {
+                let step = self
+                    .stages
+                    .iter_mut()
+                    .flat_map(|stage| &mut stage.steps)
+                    .find(|step| Some(&step.id) == event.step.as_ref());
+                if let Some(step) = step {
+                    step.fold(kind, event.at);
+                }
+            }
+        }
+    }
+}
+
+fn to_come(id: &StepId, title: &str) -> StepState {
+    StepState {
+        id: id.clone(),
+        title: title.to_owned(),
+        began: None,
+        ended: None,
+        now: Vec::new(),
+        outcome: None,
+        failure: None,
+        cause: None,
+    }
+}
+
+impl StepState {
+    fn fold(&mut self, kind: &EventKind, at: Timestamp) {
+        match kind {
+            EventKind::StepStarted => self.began = Some(at),
+            EventKind::StepSaid { message } => self.now = vec![message.clone()],
+            EventKind::StepActed { changes } => self.now = vec![changes.summary.clone()],
+            EventKind::StepWaiting { reasons } => self.now.clone_from(reasons),
+            EventKind::AttemptFailed { failure, .. } => self.now = vec![format!("tries again: {failure}")],
+            EventKind::StepFinished { outcome, failure, cause } => {
+                if self.began.is_some() {
+                    self.ended = Some(at);
+                }
+                self.outcome = Some(outcome.clone());
+                self.failure.clone_from(failure);
+                self.cause.clone_from(cause);
+            }
+            _ => {}
+        }
+    }
+}

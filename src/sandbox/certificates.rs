@@ -1,0 +1,137 @@
+//! A sandbox's own authority: server certificates, and credentials that are real to RBAC.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use serde_json::json;
+
+use super::options::SandboxOptions;
+use super::state::Folder;
+use crate::failure::{Failure, Result};
+
+/// The files of a sandbox's authority.
+pub(super) struct Certificates {
+    issuer: Issuer<'static, KeyPair>,
+    authority: String,
+    folder: PathBuf,
+}
+
+/// A certificate and its key, as PEM.
+pub(super) struct Pair {
+    pub(super) certificate: String,
+    pub(super) key: String,
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::step("the sandbox's certificates cannot be made").caused_by(error)
+}
+
+impl Certificates {
+    /// Makes an authority, the API server's certificate and the key of service-account tokens.
+    pub(super) fn make(folder: &Folder, options: &SandboxOptions) -> Result<Self> {
+        let made = Self::authority(&folder.path("certificates"), "bootstrapper sandbox")?;
+        let mut names: Vec<String> = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"].map(String::from).into();
+        names.extend(options.api_server.clone());
+        let server = made.server(names)?;
+        made.write("apiserver.crt", &server.certificate)?;
+        made.write("apiserver.key", &server.key)?;
+        let accounts = KeyPair::generate().map_err(|error| failed(&error))?;
+        made.write("accounts.key", &accounts.serialize_pem())?;
+        made.write("accounts.pub", &accounts.public_key_pem())?;
+        Ok(made)
+    }
+
+    /// A new authority that keeps its files in `folder`.
+    pub(super) fn authority(folder: &std::path::Path, name: &str) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = distinguished(name, None);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate().map_err(|error| failed(&error))?;
+        let authority = params.self_signed(&key).map_err(|error| failed(&error))?.pem();
+        let made = Self { issuer: Issuer::new(params, key), authority, folder: folder.to_owned() };
+        made.write("ca.crt", &made.authority)?;
+        Ok(made)
+    }
+
+    /// The authority's certificate, as PEM.
+    pub(super) fn authority_pem(&self) -> &str {
+        &self.authority
+    }
+
+    /// Where a file of it is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A certificate for servers of these names and addresses.
+    pub(super) fn server(&self, names: Vec<String>) -> Result<Pair> {
+        let mut params = CertificateParams::new(names).map_err(|error| failed(&error))?;
+        params.distinguished_name = distinguished("server", None);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.signed(params)
+    }
+
+    /// A kubeconfig for a user, with a certificate of its own.
+    pub(super) fn kubeconfig(&self, file: PathBuf, context: &str, server: &str, user: &str, group: Option<&str>) -> Result<PathBuf> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = distinguished(user, group);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let pair = self.signed(params)?;
+        let credentials = json!({
+            "client-certificate-data": STANDARD.encode(pair.certificate),
+            "client-key-data": STANDARD.encode(pair.key),
+        });
+        self.write_kubeconfig(file, context, server, &credentials)
+    }
+
+    /// A kubeconfig for a user with these credentials.
+    pub(super) fn write_kubeconfig(&self, file: PathBuf, context: &str, server: &str, user: &serde_json::Value) -> Result<PathBuf> {
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "clusters": [{"name": context, "cluster": {
+                "server": server, "certificate-authority-data": STANDARD.encode(&self.authority)
+            }}],
+            "users": [{"name": context, "user": user}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
+        });
+        private(&file, &kubeconfig.to_string())?;
+        Ok(file)
+    }
+
+    fn signed(&self, params: CertificateParams) -> Result<Pair> {
+        let key = KeyPair::generate().map_err(|error| failed(&error))?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(|error| failed(&error))?.pem();
+        Ok(Pair { certificate, key: key.serialize_pem() })
+    }
+
+    fn write(&self, name: &str, pem: &str) -> Result<()> {
+        private(&self.path(name), pem)
+    }
+}
+
+/// Writes a file that only its owner reads.
+fn private(file: &std::path::Path, text: &str) -> Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.create(true).truncate(true).write(true).mode(0o600).open(file);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| failed(&error))
+}
+
+fn distinguished(name: &str, group: Option<&str>) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    if let Some(group) = group {
+        distinguished.push(DnType::OrganizationName, group);
+    }
+    distinguished
+}

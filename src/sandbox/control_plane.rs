@@ -1,0 +1,162 @@
+//! The control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler. All real, on
+//! free ports of loopback.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable as _};
+use futures::future::select_all;
+
+use super::certificates::Certificates;
+use super::options::SandboxOptions;
+use super::process::{Process, ProcessSpec};
+use super::programs::Programs;
+use super::state::Folder;
+use crate::cluster::{Cluster, ConnectOptions};
+use crate::failure::{Failure, Result};
+
+/// Metadata of every request: the witness of what a run did.
+const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
+
+/// A control plane that runs.
+pub(super) struct ControlPlane {
+    processes: Vec<Process>,
+    pub(super) url: String,
+    pub(super) kubeconfig: PathBuf,
+}
+
+/// A port of loopback that is free now.
+pub(super) fn free_port() -> Result<u16> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| Failure::step("there is no free port").caused_by(&error))
+}
+
+impl ControlPlane {
+    /// Starts it; returns once the API server is ready.
+    pub(super) async fn start(
+        folder: &Folder,
+        options: &SandboxOptions,
+        programs: &Programs,
+        certificates: &Certificates,
+    ) -> Result<Self> {
+        let (store, peers, port) = (free_port()?, free_port()?, free_port()?);
+        let url = format!("https://127.0.0.1:{port}");
+        let admin = certificates.kubeconfig(folder.path("kubeconfig"), &options.name, &url, "admin", Some("system:masters"))?;
+        let user = |name: &str| certificates.kubeconfig(certificates.path(&format!("{name}.kubeconfig")), &options.name, &url, &format!("system:{name}"), None);
+        let (manager, scheduler) = (user("kube-controller-manager")?, user("kube-scheduler")?);
+        std::fs::write(folder.path("audit-policy.json"), AUDIT_POLICY)
+            .map_err(|error| Failure::step("the audit policy cannot be written").caused_by(&error))?;
+
+        let start = |name: &str, arguments: Vec<String>| {
+            ProcessSpec {
+                name: name.to_owned(),
+                program: programs.path(name)?,
+                arguments,
+                environment: BTreeMap::new(),
+                directory: folder.0.clone(),
+                log: folder.path("logs").join(format!("{name}.log")),
+                sandbox: folder.0.clone(),
+            }
+            .start()
+        };
+        let mut processes = vec![start("etcd", etcd(folder, store, peers))?];
+        processes.push(start("kube-apiserver", api_server(folder, options, certificates, store, port))?);
+        processes.push(start(
+            "kube-controller-manager",
+            vec![
+                format!("--kubeconfig={}", manager.display()),
+                format!("--service-account-private-key-file={}", certificates.path("accounts.key").display()),
+                format!("--root-ca-file={}", certificates.path("ca.crt").display()),
+                format!("--cluster-cidr={}", options.pod_cidr),
+                format!("--service-cluster-ip-range={}", options.service_cidr),
+                "--use-service-account-credentials".into(),
+                "--allocate-node-cidrs".into(),
+                "--leader-elect=false".into(),
+                "--secure-port=0".into(),
+                "--kube-api-qps=200".into(),
+                "--kube-api-burst=400".into(),
+            ],
+        )?);
+        processes.push(start(
+            "kube-scheduler",
+            vec![format!("--kubeconfig={}", scheduler.display()), "--leader-elect=false".into(), "--secure-port=0".into()],
+        )?);
+        let mut control_plane = Self { processes, url, kubeconfig: admin };
+        control_plane.ready(&options.name).await?;
+        Ok(control_plane)
+    }
+
+    /// There is nothing to watch before the API server answers: it is asked until it does.
+    async fn ready(&mut self, context: &str) -> Result<()> {
+        let access = ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), context: context.to_owned() };
+        let ask = || async { Cluster::connect(&access).await?.is_ready().await };
+        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
+        tokio::select! {
+            ready = ask.retry(patiently) => ready,
+            failure = self.ended() => Err(failure),
+        }
+    }
+
+    /// Ends when the first of its programs does, which none should.
+    pub(super) async fn ended(&mut self) -> Failure {
+        let waits = self.processes.iter_mut().map(|process| {
+            Box::pin(async {
+                let status = process.wait().await;
+                (process.name().to_owned(), status)
+            })
+        });
+        let ((name, status), ..) = select_all(waits).await;
+        let how = status.map_or_else(|failure| failure.to_string(), |status| status.to_string());
+        Failure::step(format!("{name} ended")).because(how)
+    }
+
+    /// Ends it, the API server at once: it would take half a minute to do so in peace.
+    pub(super) async fn stop(&mut self) {
+        for process in self.processes.iter_mut().rev() {
+            process.kill().await;
+        }
+    }
+}
+
+fn etcd(folder: &Folder, port: u16, peers: u16) -> Vec<String> {
+    vec![
+        format!("--data-dir={}", folder.path("etcd").display()),
+        // It lives no longer than the machine's memory of it.
+        "--unsafe-no-fsync".into(),
+        format!("--listen-client-urls=http://127.0.0.1:{port}"),
+        format!("--advertise-client-urls=http://127.0.0.1:{port}"),
+        format!("--listen-peer-urls=http://127.0.0.1:{peers}"),
+        format!("--initial-advertise-peer-urls=http://127.0.0.1:{peers}"),
+        format!("--initial-cluster=default=http://127.0.0.1:{peers}"),
+        "--log-level=warn".into(),
+    ]
+}
+
+fn api_server(folder: &Folder, options: &SandboxOptions, certificates: &Certificates, store: u16, port: u16) -> Vec<String> {
+    let file = |name: &str| certificates.path(name).display().to_string();
+    let mut arguments = vec![
+        format!("--etcd-servers=http://127.0.0.1:{store}"),
+        format!("--secure-port={port}"),
+        "--bind-address=127.0.0.1".into(),
+        format!("--client-ca-file={}", file("ca.crt")),
+        format!("--tls-cert-file={}", file("apiserver.crt")),
+        format!("--tls-private-key-file={}", file("apiserver.key")),
+        format!("--service-account-key-file={}", file("accounts.pub")),
+        format!("--service-account-signing-key-file={}", file("accounts.key")),
+        "--service-account-issuer=https://kubernetes.default.svc".into(),
+        format!("--service-cluster-ip-range={}", options.service_cidr),
+        "--authorization-mode=RBAC".into(),
+        "--allow-privileged=true".into(),
+        format!("--audit-policy-file={}", folder.path("audit-policy.json").display()),
+        format!("--audit-log-path={}", folder.path("logs/audit.log").display()),
+    ];
+    // The server writes it into the endpoints of the Service `kubernetes`; nobody calls it.
+    if let Some(address) = options.api_server.as_ref().filter(|host| host.parse::<std::net::IpAddr>().is_ok()) {
+        arguments.push(format!("--advertise-address={address}"));
+    }
+    arguments
+}

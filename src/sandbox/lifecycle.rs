@@ -1,0 +1,113 @@
+//! Up and down. A supervisor process owns a sandbox; these start it, find it, and clean up after
+//! one that was killed.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::options::SandboxOptions;
+use super::process::MARK;
+use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, remove};
+use super::{programs, upstream};
+use crate::failure::{Failure, Result, Retry};
+
+/// How long a supervisor may take to stop everything before it is killed.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The line by which a supervisor says that all is up.
+pub(super) const READY: &str = "ready";
+
+pub(super) const PROGRAMS_FILE: &str = "programs.json";
+
+/// Brings a sandbox up, or finds it up. What happens is told to `say`.
+pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
+    let folder = Folder::of(&options.name)?;
+    if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
+        upstream::snapshot(&folder.path("git"), &options.git).await?;
+        return folder.read(SANDBOX_FILE);
+    }
+    clean_up(&folder).await?;
+    let programs = programs::find(options.binaries.as_deref(), say).await?;
+    std::fs::create_dir_all(&folder.0)
+        .map_err(|error| Failure::step(format!("{} cannot be made", folder.0.display())).caused_by(&error))?;
+    folder.write(OPTIONS_FILE, options)?;
+    folder.write(PROGRAMS_FILE, &programs)?;
+    start_supervisor(&folder, say).await?;
+    folder.read(SANDBOX_FILE)
+}
+
+/// Takes a sandbox down. Nothing of it stays: no process, no file.
+pub async fn down(name: &str) -> Result<()> {
+    let folder = Folder::of(name)?;
+    if !folder.0.exists() {
+        return Err(Failure::input(format!("there is no sandbox `{name}`")).hint("`bootstrapper sandbox list` lists those that are there"));
+    }
+    clean_up(&folder).await
+}
+
+async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
+    let failed = |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
+    let program = std::env::current_exe().map_err(failed)?;
+    let log = std::fs::File::create(folder.path("supervisor.log")).map_err(failed)?;
+    let mut command = Command::new(program);
+    command.args(["sandbox", "serve"]).arg(&folder.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    // Its own group: a Ctrl-C at this terminal is not meant for it.
+    command.process_group(0);
+    let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
+    let lines = child.stdout.take().ok_or_else(|| Failure::internal("the supervisor has no voice"))?;
+    let mut lines = BufReader::new(lines).lines();
+    while let Some(line) = lines.next_line().await.map_err(failed)? {
+        if line == READY {
+            return Ok(());
+        }
+        say(&line);
+    }
+    let log = std::fs::read_to_string(folder.path("supervisor.log")).unwrap_or_default();
+    let mut failure = Failure::step("the sandbox did not come up");
+    for line in log.lines().filter(|line| !line.trim().is_empty()).take(8) {
+        failure = failure.because(line.trim());
+    }
+    Err(failure.hint(format!("logs of its programs are in {}", folder.path("logs").display())))
+}
+
+/// Ends whatever there is of a sandbox: the supervisor in peace, then by force; then what a killed
+/// supervisor left.
+async fn clean_up(folder: &Folder) -> Result<()> {
+    if folder.is_running() {
+        let supervisor: i32 = folder.read("supervisor.pid")?;
+        signal(supervisor, Signal::TERM);
+        let lock = folder.lock_file().map_err(|error| Failure::step("the supervisor's lock is gone").caused_by(&error))?;
+        let ended = tokio::task::spawn_blocking(move || lock.lock());
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            signal(supervisor, Signal::KILL);
+        }
+    }
+    kill_marked(&folder.0);
+    // What was just killed may still write a last line into the folder.
+    let remove_all = || async { remove(&folder.0) };
+    backon::Retryable::retry(remove_all, backon::ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(20))
+        .await
+        .map_err(|failure| failure.retry(Retry::Useless))
+}
+
+fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Kills every process that carries the mark of this sandbox.
+fn kill_marked(sandbox: &Path) {
+    let mark = format!("{MARK}={}", sandbox.display()).into_bytes();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|variable| variable == mark) {
+            signal(pid, Signal::KILL);
+        }
+    }
+}

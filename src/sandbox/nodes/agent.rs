@@ -1,0 +1,46 @@
+//! The network agent of a node: the one part that a sandbox can exchange for the real thing.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+
+use crate::cluster::Cluster;
+use crate::object::Selection;
+use crate::readiness;
+
+/// What a node's network agent does to the cluster.
+#[async_trait]
+pub(super) trait NodeAgent: Send + Sync {
+    /// The agent's pod runs on `node`.
+    async fn started(&self, node: &str);
+    /// The agent's pod is gone from `node`.
+    async fn stopped(&self, node: &str);
+    /// Runs beside, for as long as the sandbox does.
+    async fn work(&self);
+}
+
+/// Follows the agents' pods, and lets the agent know.
+pub(super) async fn run(cluster: &Cluster, agent: &dyn NodeAgent) {
+    tokio::join!(follow(cluster, agent), agent.work());
+}
+
+async fn follow(cluster: &Cluster, agent: &dyn NodeAgent) {
+    let selection = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
+    let mut pods = cluster.follow_all(selection);
+    let mut running: BTreeMap<String, ()> = BTreeMap::new();
+    while let Some(pods) = pods.next().await {
+        let now: BTreeMap<String, ()> = pods
+            .iter()
+            .filter(|pod| readiness::verdict(pod).is_ready())
+            .filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?.to_owned(), ())))
+            .collect();
+        for node in now.keys().filter(|node| !running.contains_key(*node)) {
+            agent.started(node).await;
+        }
+        for node in running.keys().filter(|node| !now.contains_key(*node)) {
+            agent.stopped(node).await;
+        }
+        running = now;
+    }
+}

@@ -1,0 +1,220 @@
+//! From a container to a process of this machine: its arguments, environment and volumes, with
+//! what has to be otherwise here: ports, paths, and how it reaches the API server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Site;
+use crate::failure::{Failure, Result};
+use crate::object::{Object, ObjectRef};
+use crate::sandbox::control_plane::free_port;
+use crate::sandbox::process::ProcessSpec;
+
+/// Images that exist here as programs; also in kwok's stages, which leave their pods alone.
+pub(super) const PROCESS_IMAGES: &str = "/(source-controller|kustomize-controller|helm-controller|operator-generic)[:@]";
+
+/// A container that is run as a process.
+pub(super) struct Prepared {
+    pub(super) spec: ProcessSpec,
+    pub(super) container: String,
+    /// Where it answers for its health.
+    pub(super) health: String,
+}
+
+/// The program of a pod, if its image exists here.
+pub(super) fn program_of(pod: &Object) -> Option<&'static str> {
+    let image = pod.data["spec"]["containers"][0]["image"].as_str()?;
+    let name = image.rsplit('/').next()?.split([':', '@']).next()?;
+    match name {
+        "source-controller" => Some("source-controller"),
+        "kustomize-controller" => Some("kustomize-controller"),
+        "helm-controller" => Some("helm-controller"),
+        "operator-generic" => Some("cilium-operator-generic"),
+        _ => None,
+    }
+}
+
+/// Makes everything that the process needs.
+pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
+    let id = ObjectRef::of(pod);
+    let namespace = id.namespace.clone().unwrap_or_default();
+    let home = site.folder.path("pods").join(pod.metadata.uid.as_deref().unwrap_or(&id.name));
+    std::fs::create_dir_all(home.join("tmp"))
+        .map_err(|error| Failure::step(format!("{id} has no folder")).caused_by(&error))?;
+    let account = pod.data["spec"]["serviceAccountName"].as_str().unwrap_or("default");
+    let token = token(site, &namespace, account).await?;
+    let credentials = serde_json::json!({"token": token});
+    let kubeconfig =
+        site.certificates.write_kubeconfig(home.join("kubeconfig"), "pod", &site.server, &credentials)?;
+    let container = &pod.data["spec"]["containers"][0];
+    let mounts = volumes(site, pod, container, &home, &namespace).await?;
+    let mut environment = site.environment.variables.clone();
+    environment.extend(environment_of(site, pod, container, &namespace).await?);
+    // In a container these name the Service of the API server, which nobody answers here.
+    environment.retain(|name, _| !name.starts_with("KUBERNETES_SERVICE_"));
+    environment.insert("TMPDIR".into(), home.join("tmp").display().to_string());
+    environment.insert("HOME".into(), home.display().to_string());
+    let words = ["command", "args"].into_iter().flat_map(|key| container[key].as_array().into_iter().flatten());
+    let declared: Vec<String> = words
+        .filter_map(|word| word.as_str())
+        .filter(|word| word.starts_with('-'))
+        .map(|word| mounted(&expanded(word, &environment), &mounts))
+        .collect();
+    let health = free_port()?;
+    let (arguments, path) = if program == "cilium-operator-generic" {
+        (operator_arguments(declared, &kubeconfig, &namespace, health)?, "/healthz")
+    } else {
+        environment.insert("KUBECONFIG".into(), kubeconfig.display().to_string());
+        environment.insert("RUNTIME_NAMESPACE".into(), namespace.clone());
+        (flux_arguments(declared, program, &home, health)?, "/healthz")
+    };
+    let name = container["name"].as_str().unwrap_or_default().to_owned();
+    Ok(Prepared {
+        spec: ProcessSpec {
+            name: id.to_string(),
+            program: site.programs.path(program)?,
+            arguments,
+            environment,
+            log: site.folder.path("logs/pods").join(format!("{namespace}_{}_{name}.log", id.name)),
+            directory: home,
+            sandbox: site.folder.0.clone(),
+        },
+        container: name,
+        health: format!("127.0.0.1:{health}{path}"),
+    })
+}
+
+/// Flags of ours come last, and count.
+fn flux_arguments(mut declared: Vec<String>, program: &str, home: &Path, health: u16) -> Result<Vec<String>> {
+    const OURS: [&str; 6] = ["--events-addr", "--health-addr", "--metrics-addr", "--storage-path", "--storage-addr", "--storage-adv-addr"];
+    declared.retain(|word| !OURS.iter().any(|flag| word.starts_with(flag)));
+    declared.push("--events-addr=".into());
+    declared.push(format!("--health-addr=127.0.0.1:{health}"));
+    declared.push(format!("--metrics-addr=127.0.0.1:{}", free_port()?));
+    if program == "source-controller" {
+        let storage = free_port()?;
+        let path = home.join("storage");
+        std::fs::create_dir_all(&path).map_err(|error| Failure::step("no storage for sources").caused_by(&error))?;
+        declared.push(format!("--storage-path={}", path.display()));
+        declared.push(format!("--storage-addr=127.0.0.1:{storage}"));
+        declared.push(format!("--storage-adv-addr=127.0.0.1:{storage}"));
+    }
+    Ok(declared)
+}
+
+fn operator_arguments(mut declared: Vec<String>, kubeconfig: &Path, namespace: &str, health: u16) -> Result<Vec<String>> {
+    declared.extend([
+        format!("--k8s-kubeconfig-path={}", kubeconfig.display()),
+        format!("--k8s-namespace={namespace}"),
+        format!("--operator-api-serve-addr=127.0.0.1:{health}"),
+        format!("--operator-prometheus-serve-addr=127.0.0.1:{}", free_port()?),
+        "--shell-sock-path=".into(),
+        "--enable-gops=false".into(),
+        "--unmanaged-pod-watcher-interval=0".into(),
+    ]);
+    Ok(declared)
+}
+
+/// A token of the pod's own account: RBAC is real.
+async fn token(site: &Site, namespace: &str, account: &str) -> Result<String> {
+    use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+    use k8s_openapi::api::core::v1::ServiceAccount;
+    let accounts: kube::Api<ServiceAccount> = kube::Api::namespaced(site.cluster.client(), namespace);
+    let request = TokenRequest {
+        spec: TokenRequestSpec { expiration_seconds: Some(7 * 24 * 3600), ..TokenRequestSpec::default() },
+        ..TokenRequest::default()
+    };
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::step(format!("account {namespace}/{account} gets no token")).caused_by(error)
+    };
+    let answer = accounts.create_token_request(account, &kube::api::PostParams::default(), &request).await;
+    let answer = answer.map_err(|error| failed(&error))?;
+    answer.status.map(|status| status.token).ok_or_else(|| Failure::step(format!("account {namespace}/{account} gets no token")))
+}
+
+/// Volumes of ConfigMaps and Secrets as files; others as empty folders. By mount path.
+async fn volumes(site: &Site, pod: &Object, container: &Value, home: &Path, namespace: &str) -> Result<BTreeMap<String, PathBuf>> {
+    let mut mounts = BTreeMap::new();
+    let failed = |error: std::io::Error| Failure::step("a volume cannot be made").caused_by(&error);
+    for mount in container["volumeMounts"].as_array().into_iter().flatten() {
+        let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else { continue };
+        let folder = home.join("volumes").join(name);
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let volumes = pod.data["spec"]["volumes"].as_array();
+        let volume = volumes.into_iter().flatten().find(|volume| volume["name"] == name).cloned().unwrap_or_default();
+        let source = match (volume["configMap"]["name"].as_str(), volume["secret"]["secretName"].as_str()) {
+            (Some(map), _) => Some(("ConfigMap", map)),
+            (_, Some(secret)) => Some(("Secret", secret)),
+            _ => None,
+        };
+        if let Some((kind, of)) = source {
+            for (key, value) in data(site, kind, namespace, of).await? {
+                std::fs::write(folder.join(key), value).map_err(failed)?;
+            }
+        }
+        mounts.insert(path.to_owned(), folder);
+    }
+    Ok(mounts)
+}
+
+/// The data of a ConfigMap or Secret; nothing if it is not there.
+async fn data(site: &Site, kind: &str, namespace: &str, name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+    use base64::Engine as _;
+    let object = site.cluster.get(&ObjectRef::namespaced("v1", kind, namespace, name)).await?;
+    let entries = object.as_ref().and_then(|object| object.data["data"].as_object()).cloned().unwrap_or_default();
+    let decode = |text: &str| match kind {
+        "Secret" => base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default(),
+        _ => text.as_bytes().to_vec(),
+    };
+    Ok(entries.iter().map(|(key, value)| (key.clone(), decode(value.as_str().unwrap_or_default()))).collect())
+}
+
+async fn environment_of(site: &Site, pod: &Object, container: &Value, namespace: &str) -> Result<BTreeMap<String, String>> {
+    let mut environment = BTreeMap::new();
+    for entry in container["env"].as_array().into_iter().flatten() {
+        let Some(name) = entry["name"].as_str() else { continue };
+        let from = &entry["valueFrom"];
+        let value = if let Some(value) = entry["value"].as_str() {
+            expanded(value, &environment)
+        } else if let Some(field) = from["fieldRef"]["fieldPath"].as_str() {
+            field_of(pod, field)
+        } else {
+            let (kind, reference) = match (&from["configMapKeyRef"], &from["secretKeyRef"]) {
+                (map, _) if map.is_object() => ("ConfigMap", map),
+                (_, secret) => ("Secret", secret),
+            };
+            let Some(of) = reference["name"].as_str() else { continue };
+            let key = reference["key"].as_str().unwrap_or_default();
+            let Some(value) = data(site, kind, namespace, of).await?.remove(key) else { continue };
+            String::from_utf8_lossy(&value).into_owned()
+        };
+        environment.insert(name.to_owned(), value);
+    }
+    Ok(environment)
+}
+
+fn field_of(pod: &Object, path: &str) -> String {
+    let value = match path {
+        "metadata.name" => pod.metadata.name.as_deref(),
+        "metadata.namespace" => pod.metadata.namespace.as_deref(),
+        "spec.nodeName" => pod.data["spec"]["nodeName"].as_str(),
+        "spec.serviceAccountName" => pod.data["spec"]["serviceAccountName"].as_str(),
+        "status.podIP" => pod.data["status"]["podIP"].as_str(),
+        _ => None,
+    };
+    value.unwrap_or_default().to_owned()
+}
+
+/// `$(NAME)`, as Kubernetes expands it.
+fn expanded(word: &str, environment: &BTreeMap<String, String>) -> String {
+    environment.iter().fold(word.to_owned(), |word, (name, value)| word.replace(&format!("$({name})"), value))
+}
+
+/// Paths within volumes, as they are here.
+fn mounted(word: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
+    // The longest mount path first: one may lie within another.
+    let found = mounts.iter().filter(|(path, _)| word.contains(path.as_str())).max_by_key(|(path, _)| path.len());
+    found.map_or_else(|| word.to_owned(), |(path, folder)| word.replace(path.as_str(), &folder.display().to_string()))
+}

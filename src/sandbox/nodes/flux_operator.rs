@@ -1,0 +1,139 @@
+//! Stands in for flux-operator, which cannot be had as a Go module: while its pod runs, it does what
+//! the FluxInstance asks for, with Flux's own manifests.
+
+use std::path::{Path, PathBuf};
+
+use futures::StreamExt as _;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::Site;
+use crate::failure::{Failure, Result};
+use crate::object::{Object, ObjectRef};
+use crate::readiness;
+use crate::tools::Kustomize;
+
+const MANAGER: &str = "flux-operator";
+const NAMESPACE: &str = "flux-system";
+
+/// Acts for as long as the sandbox runs.
+pub(super) async fn run(site: &Site) {
+    let operator = ObjectRef::namespaced("apps/v1", "Deployment", NAMESPACE, "flux-operator");
+    let instance = ObjectRef::namespaced("fluxcd.controlplane.io/v1", "FluxInstance", NAMESPACE, "flux");
+    let mut states = site.cluster.follow(vec![operator.clone(), instance.clone()]);
+    let mut done = None;
+    while let Some(state) = states.next().await {
+        let found = |id: &ObjectRef| state.get(id).cloned().flatten();
+        let (Some(operator), Some(instance)) = (found(&operator), found(&instance)) else { continue };
+        let generation = instance.metadata.generation;
+        if done == Some(generation) || !readiness::verdict(&operator).is_ready() {
+            continue;
+        }
+        let outcome = reconcile(site, &instance).await;
+        if outcome.is_ok() {
+            done = Some(generation);
+        }
+        if let Err(failure) = tell(site, &instance, &outcome).await {
+            tracing::error!(%failure, "the FluxInstance's status cannot be told");
+        }
+    }
+}
+
+/// Applies what the instance asks for and awaits it; the version.
+async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
+    let spec = &instance.data["spec"];
+    let version = version(&site.programs.assets.flux_operator.join("config/data/flux"), spec["distribution"]["version"].as_str().unwrap_or("2.x"))?;
+    let built = build(site, spec, &version).await?;
+    let objects: Vec<Object> = crate::yaml::from_multiple(&built, Path::new("Flux's manifests"))?;
+    let (first, rest): (Vec<Object>, Vec<Object>) =
+        objects.into_iter().partition(|object| matches!(ObjectRef::of(object).kind.as_str(), "CustomResourceDefinition" | "Namespace"));
+    apply(site, &first).await?;
+    apply(site, &rest).await?;
+    let deployments: Vec<ObjectRef> = rest.iter().map(ObjectRef::of).filter(|id| id.kind == "Deployment").collect();
+    let mut states = site.cluster.follow(deployments);
+    while let Some(state) = states.next().await {
+        if state.values().all(|object| object.as_ref().is_some_and(|object| readiness::verdict(object).is_ready())) {
+            break;
+        }
+    }
+    Ok(version)
+}
+
+/// The newest version that a wish like `2.x`, `2.9.x` or `2.9.4` allows.
+fn version(folder: &Path, wish: &str) -> Result<String> {
+    let wished = semver::VersionReq::parse(&if wish.contains('x') || wish.contains('*') { wish.replace('x', "*") } else { format!("={wish}") })
+        .map_err(|error| Failure::step(format!("`{wish}` is no version of Flux")).caused_by(&error))?;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
+    entries
+        .filter_map(|entry| semver::Version::parse(entry.file_name().to_string_lossy().trim_start_matches('v')).ok())
+        .filter(|version| wished.matches(version))
+        .max()
+        .map(|version| version.to_string())
+        .ok_or_else(|| Failure::step(format!("there is no Flux {wish} here")))
+}
+
+/// Flux's manifests for the components that are asked for, with the instance's own patches.
+async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
+    let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
+    let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let components = spec["components"].as_array().into_iter().flatten().filter_map(|component| component.as_str());
+    let files = components.map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);
+    let mut resources = vec![PathBuf::from("namespace.yaml")];
+    for file in files {
+        std::fs::copy(source.join(&file), folder.path().join(&file)).map_err(failed)?;
+        resources.push(file.into());
+    }
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    std::fs::write(folder.path().join("namespace.yaml"), namespace.to_string()).map_err(failed)?;
+    let registry = spec["distribution"]["registry"].as_str().unwrap_or("ghcr.io/fluxcd");
+    let images: Vec<Value> = spec["components"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|component| component.as_str())
+        .map(|name| json!({"name": format!("fluxcd/{name}"), "newName": format!("{registry}/{name}")}))
+        .collect();
+    let mut kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "namespace": NAMESPACE, "resources": resources, "images": images,
+    });
+    if spec["kustomize"]["patches"].is_array() {
+        kustomization["patches"] = spec["kustomize"]["patches"].clone();
+    }
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).map_err(failed)?;
+    Kustomize::find(&site.environment)?.build(folder.path()).await
+}
+
+async fn apply(site: &Site, objects: &[Object]) -> Result<()> {
+    for object in objects {
+        let id = ObjectRef::of(object);
+        let failed = |error: &(dyn std::error::Error + 'static)| Failure::step(format!("{id} cannot be applied")).caused_by(error);
+        let api = site.cluster.raw_api_in(&id).await?.ok_or_else(|| Failure::step(format!("{} is not served", id.kind)))?;
+        api.patch(&id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await.map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+async fn tell(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {
+    let id = ObjectRef::of(instance);
+    let (status, reason, message) = match outcome {
+        Ok(version) => ("True", "ReconciliationSucceeded", format!("installed Flux v{version}")),
+        Err(failure) => ("False", "ReconciliationFailed", failure.to_string()),
+    };
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut told = json!({"conditions": [{
+        "type": "Ready", "status": status, "reason": reason, "message": message,
+        "observedGeneration": instance.metadata.generation, "lastTransitionTime": now,
+    }]});
+    if let Ok(version) = outcome {
+        told["lastAppliedRevision"] = format!("v{version}@sha256:sandbox").into();
+    }
+    let Some(api): Option<Api<Object>> = site.cluster.raw_api_in(&id).await? else { return Ok(()) };
+    let patch = Patch::Merge(json!({"status": told}));
+    api.patch_status(&id.name, &PatchParams::default(), &patch)
+        .await
+        .map(drop)
+        .map_err(|error| Failure::step(format!("{id} has no status")).caused_by(&error))
+}

@@ -1,0 +1,32 @@
+//! kwok: keeps nodes alive, and ordinary pods running in name.
+
+use std::collections::BTreeMap;
+
+use super::Site;
+use super::container::PROCESS_IMAGES;
+use crate::failure::{Failure, Result};
+use crate::sandbox::process::{Process, ProcessSpec};
+
+const STAGES: &str = include_str!("stages.yaml");
+
+pub(super) fn start(site: &Site) -> Result<Process> {
+    let stages = site.folder.path("stages.yaml");
+    std::fs::write(&stages, STAGES.replace("@PROCESS_IMAGES@", PROCESS_IMAGES))
+        .map_err(|error| Failure::step("kwok's stages cannot be written").caused_by(&error))?;
+    ProcessSpec {
+        name: "kwok".into(),
+        program: site.programs.path("kwok")?,
+        arguments: vec![
+            format!("--kubeconfig={}", site.kubeconfig.display()),
+            format!("--config={}", stages.display()),
+            "--manage-all-nodes=true".into(),
+            "--node-lease-duration-seconds=40".into(),
+            "--server-address=127.0.0.1:0".into(),
+        ],
+        environment: BTreeMap::new(),
+        directory: site.folder.0.clone(),
+        log: site.folder.path("logs/kwok.log"),
+        sandbox: site.folder.0.clone(),
+    }
+    .start()
+}

@@ -1,0 +1,68 @@
+//! Nodes, as a kubelet registers them on a machine without a network plugin.
+
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use super::Site;
+use crate::failure::{Failure, Result};
+
+/// Addresses of a network's nodes begin after those that routers and control planes have.
+const FIRST_ADDRESS: usize = 30;
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::step("the sandbox's nodes cannot be made").caused_by(error)
+}
+
+/// Registers the nodes, not ready.
+pub(in crate::sandbox) async fn create(site: &Site) -> Result<()> {
+    let network: ipnet::IpNet = site.options.node_cidr.parse().map_err(|error: ipnet::AddrParseError| failed(&error))?;
+    let nodes: Api<Node> = Api::all(site.cluster.client());
+    let addresses = network.hosts().skip(FIRST_ADDRESS).take(site.options.node_count.into());
+    for (number, address) in (1..).zip(addresses) {
+        let name = format!("{}-{number}", site.options.name);
+        let node: Node = serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {
+                "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+            }},
+            "status": {
+                "addresses": [
+                    {"type": "InternalIP", "address": address.to_string()},
+                    {"type": "Hostname", "address": name},
+                ],
+                "allocatable": {"cpu": "32", "memory": "256Gi", "pods": "250"},
+                "capacity": {"cpu": "32", "memory": "256Gi", "pods": "250"},
+                "nodeInfo": {
+                    "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.36.3",
+                    "containerRuntimeVersion": "sandbox://1", "osImage": "sandbox", "kernelVersion": "6.18.0",
+                    "bootID": "", "machineID": "", "systemUUID": "", "kubeProxyVersion": "",
+                },
+                "conditions": [ready_condition(false)],
+            },
+        }))
+        .map_err(|error| failed(&error))?;
+        nodes.create(&PostParams::default(), &node).await.map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// Tells that a node is ready, or that it is not.
+pub(super) async fn set_ready(client: kube::Client, name: &str, ready: bool) -> kube::Result<()> {
+    let patch = json!({"status": {"conditions": [ready_condition(ready)]}});
+    let nodes: Api<Node> = Api::all(client);
+    nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await.map(drop)
+}
+
+fn ready_condition(ready: bool) -> serde_json::Value {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let (status, reason, message) = if ready {
+        ("True", "KubeletReady", "the sandbox's agent runs")
+    } else {
+        ("False", "KubeletNotReady", "container runtime network not ready: cni plugin not initialized")
+    };
+    json!({"type": "Ready", "status": status, "reason": reason, "message": message,
+        "lastHeartbeatTime": now, "lastTransitionTime": now})
+}

@@ -1,0 +1,50 @@
+//! The part of a kubelet that matters here: pods whose image exists as a program become processes,
+//! and end when the pod does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Site;
+use super::container::program_of;
+use super::pod::live;
+use crate::object::{Object, Selection};
+
+/// Follows all pods until it is cancelled; by then all processes have ended.
+pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
+    let mut pods = site.cluster.follow_all(Selection::of("v1", "Pod"));
+    let mut lives: HashMap<String, (CancellationToken, JoinHandle<()>)> = HashMap::new();
+    loop {
+        let seen = tokio::select! {
+            seen = pods.next() => seen,
+            () = cancel.cancelled() => None,
+        };
+        let Some(seen) = seen else { break };
+        let wanted: HashMap<&str, &Arc<Object>> =
+            seen.iter().filter(|pod| is_bound(pod)).filter_map(|pod| Some((pod.metadata.uid.as_deref()?, pod))).collect();
+        lives.retain(|uid, (end, task)| {
+            let goes_on = wanted.get(uid.as_str()).is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
+            if !goes_on {
+                end.cancel();
+            }
+            goes_on || !task.is_finished()
+        });
+        for (uid, pod) in wanted {
+            let Some(program) = program_of(pod).filter(|_| !lives.contains_key(uid)) else { continue };
+            let end = cancel.child_token();
+            let task = tokio::spawn(live(Arc::clone(&site), Arc::clone(pod), program, end.clone()));
+            lives.insert(uid.to_owned(), (end, task));
+        }
+    }
+    for (_, (end, task)) in lives {
+        end.cancel();
+        let _ = task.await;
+    }
+}
+
+fn is_bound(pod: &Object) -> bool {
+    pod.data["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty())
+}

@@ -1,0 +1,84 @@
+//! What a kubelet tells of a pod whose containers are processes of this machine.
+
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::Site;
+use crate::object::{Object, ObjectRef};
+
+/// What a process is doing.
+#[derive(Debug, Clone)]
+pub(super) enum Life {
+    /// It was started.
+    Started,
+    /// It says that it is well.
+    Ready,
+    /// It ended, and is started again after a pause.
+    CrashLoop { exit_code: i32 },
+    /// It could not even be prepared.
+    Unprepared { why: String },
+}
+
+/// Tells the API server. A pod that is gone is no error.
+pub(super) async fn tell(site: &Site, pod: &Object, life: &Life, restarts: u32) {
+    let id = ObjectRef::of(pod);
+    let node = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
+    let host = host_address(site, node).await;
+    let status = status(pod, life, restarts, &host);
+    let pods = pods(site, &id);
+    let patch = Patch::Strategic(json!({"status": status}));
+    if let Err(error) = pods.patch_status(&id.name, &PatchParams::default(), &patch).await {
+        tracing::debug!(pod = %id, %error, "its status cannot be told");
+    }
+}
+
+/// The pod's processes have ended: it may go.
+pub(super) async fn let_go(site: &Site, pod: &Object) {
+    let id = ObjectRef::of(pod);
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    let _ = pods(site, &id).delete(&id.name, &now).await;
+}
+
+fn pods(site: &Site, id: &ObjectRef) -> Api<k8s_openapi::api::core::v1::Pod> {
+    Api::namespaced(site.cluster.client(), id.namespace.as_deref().unwrap_or_default())
+}
+
+async fn host_address(site: &Site, node: &str) -> String {
+    let node = site.cluster.get(&ObjectRef::cluster_scoped("v1", "Node", node)).await.ok().flatten();
+    let addresses = node.as_ref().and_then(|node| node.data["status"]["addresses"].as_array());
+    let internal = addresses.into_iter().flatten().find(|address| address["type"] == "InternalIP");
+    internal.and_then(|address| address["address"].as_str()).unwrap_or("127.0.0.1").to_owned()
+}
+
+fn status(pod: &Object, life: &Life, restarts: u32, host: &str) -> Value {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let is_ready = matches!(life, Life::Ready);
+    let word = if is_ready { "True" } else { "False" };
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
+    let container = &pod.data["spec"]["containers"][0];
+    let state = match life {
+        Life::Started | Life::Ready => json!({"running": {"startedAt": now}}),
+        Life::CrashLoop { .. } => json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}}),
+        Life::Unprepared { why } => json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}}),
+    };
+    let mut told = json!({
+        "name": container["name"], "image": container["image"], "imageID": "", "ready": is_ready,
+        "started": is_ready, "restartCount": restarts, "state": state,
+    });
+    if let Life::CrashLoop { exit_code } = life {
+        told["lastState"] = json!({"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": now}});
+    }
+    json!({
+        "phase": "Running",
+        "hostIP": host,
+        "podIP": host,
+        "podIPs": [{"ip": host}],
+        "startTime": now,
+        "conditions": [
+            condition("PodReadyToStartContainers", "True"), condition("Initialized", "True"),
+            condition("Ready", word), condition("ContainersReady", word),
+        ],
+        "containerStatuses": [told],
+    })
+}

@@ -1,0 +1,66 @@
+//! What shape a sandbox has: that of the cluster it stands for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Result};
+use crate::gitops::Repository;
+
+/// What shape a sandbox has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SandboxOptions {
+    /// Its name: that of the cluster it stands for.
+    pub name: String,
+    /// How many nodes it has.
+    pub node_count: u16,
+    /// A folder of ready binaries, looked into first.
+    pub binaries: Option<PathBuf>,
+    /// The repository, and where its cluster expects it.
+    pub git: GitSpec,
+    /// Pods' addresses.
+    pub pod_cidr: String,
+    /// Services' addresses.
+    pub service_cidr: String,
+    /// Nodes' addresses.
+    pub node_cidr: String,
+    /// The address that the cluster declares for its API server.
+    pub api_server: Option<String>,
+}
+
+/// A working tree, and the address under which it is served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GitSpec {
+    /// The working tree.
+    pub repository: PathBuf,
+    /// The address that the GitRepository declares.
+    pub url: String,
+    /// The branch that it declares.
+    pub branch: String,
+}
+
+impl SandboxOptions {
+    /// The shape of a cluster, from its settings and its GitRepository.
+    pub fn shaped_by(cluster: &str, settings: &BTreeMap<String, String>, repository: &Repository) -> Result<Self> {
+        let source = repository.source_of(cluster)?;
+        let url = source.data["spec"]["url"].as_str().unwrap_or_default().to_owned();
+        if !url.starts_with("https://") {
+            return Err(Failure::input(format!("the sandbox cannot serve `{url}`"))
+                .because("it stands in for git over https only")
+                .hint("declare the GitRepository with an https:// url"));
+        }
+        let branch = source.data["spec"]["ref"]["branch"].as_str().unwrap_or("main").to_owned();
+        let setting = |name: &str, default: &str| settings.get(name).map_or(default, String::as_str).to_owned();
+        Ok(Self {
+            name: cluster.to_owned(),
+            node_count: 3,
+            binaries: None,
+            git: GitSpec { repository: repository.root.clone(), url, branch },
+            pod_cidr: setting("POD_CIDR", "10.42.0.0/16"),
+            service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
+            node_cidr: setting("NODE_CIDR", "10.25.11.0/24"),
+            api_server: settings.get("API_SERVER_HOST").cloned(),
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! What the sandbox's programs are given to work on: charts, CRDs and manifests that lie in the Go
+//! modules of their projects.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Result};
+
+const CILIUM: &str = "github.com/cilium/cilium@v1.20.2";
+const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.3";
+const FLUX_OPERATOR: &str = "github.com/controlplaneio-fluxcd/flux-operator@v0.58.1";
+
+/// The unpacked modules.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::sandbox) struct Assets {
+    pub(in crate::sandbox) cilium: PathBuf,
+    pub(in crate::sandbox) gateway_api: PathBuf,
+    pub(in crate::sandbox) flux_operator: PathBuf,
+}
+
+/// What of each module is kept.
+const PARTS: [(&str, &str, &[&str]); 3] = [
+    ("cilium", CILIUM, &["install/kubernetes/cilium", "pkg/k8s/apis/cilium.io/client/crds"]),
+    ("gateway-api", GATEWAY_API, &["config/crd/standard"]),
+    ("flux-operator", FLUX_OPERATOR, &["config/data/flux", "config/crd/bases"]),
+];
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::step("what the sandbox works on cannot be fetched").caused_by(error)
+}
+
+impl Assets {
+    /// From the cache, else from the module proxy into it.
+    pub(super) async fn fetch(cache: &Path) -> Result<Self> {
+        let folder = cache.join("assets");
+        if !folder.is_dir() {
+            let beside = cache.join("assets.new");
+            for (name, module, parts) in PARTS {
+                let source = download(module).await?;
+                for part in parts {
+                    copy(&source.join(part), &beside.join(name).join(part)).map_err(|error| failed(&error))?;
+                }
+            }
+            std::fs::rename(&beside, &folder).map_err(|error| failed(&error))?;
+        }
+        Ok(Self {
+            cilium: folder.join("cilium"),
+            gateway_api: folder.join("gateway-api"),
+            flux_operator: folder.join("flux-operator"),
+        })
+    }
+}
+
+async fn download(module: &str) -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Module {
+        #[serde(default)]
+        dir: PathBuf,
+        error: Option<String>,
+    }
+    let nowhere = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let output = tokio::process::Command::new("go")
+        .args(["mod", "download", "-json", module])
+        .current_dir(nowhere.path())
+        .env("GOFLAGS", "-mod=mod")
+        .output()
+        .await
+        .map_err(|error| failed(&error).hint("install Go: the charts and CRDs lie in Go modules"))?;
+    let answer: Module = serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))?;
+    match answer.error {
+        Some(error) => Err(Failure::step(format!("module {module} cannot be fetched")).because(error)),
+        None => Ok(answer.dir),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry?;
+        let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(&target)?;
+        } else {
+            // Modules are unpacked read-only; copies need not be.
+            std::fs::write(&target, std::fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Builds the programs from one Go build list, so that what they share compiles once.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use include_dir::{Dir, include_dir};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::failure::{Failure, Result};
+
+static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/sandbox/programs/modules");
+
+/// Every program in one command.
+const PACKAGES: [&str; 11] = [
+    "./etcd",
+    "k8s.io/kubernetes/cmd/kube-apiserver",
+    "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "k8s.io/kubernetes/cmd/kube-scheduler",
+    "sigs.k8s.io/kwok/cmd/kwok",
+    "helm.sh/helm/v4/cmd/helm",
+    "github.com/fluxcd/source-controller",
+    "github.com/fluxcd/kustomize-controller",
+    "github.com/fluxcd/helm-controller",
+    "sigs.k8s.io/kustomize/kustomize/v5",
+    "github.com/cilium/cilium/operator",
+];
+
+/// Go names a program after its folder.
+const RENAMED: [(&str, &str); 2] = [("v5", "kustomize"), ("operator", "cilium-operator-generic")];
+
+/// Clients cannot parse the version of a server that was built without one.
+const LINKER_FLAGS: &str = "-s -w \
+    -X k8s.io/component-base/version.gitVersion=v1.36.3 \
+    -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36 \
+    -X k8s.io/client-go/pkg/version.gitVersion=v1.36.3 \
+    -X helm.sh/helm/v4/internal/version.version=v4.3.1";
+
+/// About so many packages are compiled; told as progress.
+const ABOUT_PACKAGES: usize = 5000;
+const TELL_EVERY: usize = 500;
+
+/// The cache of this build list.
+pub(super) fn cache() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = variable("XDG_CACHE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+        .ok_or_else(|| Failure::input("there is no HOME to keep programs in").hint("set XDG_CACHE_HOME"))?;
+    let mut digest = Sha256::new();
+    let mut files: Vec<_> = MODULES.find("**/*").into_iter().flatten().filter_map(|entry| entry.as_file()).collect();
+    files.sort_by_key(|file| file.path());
+    for file in files {
+        digest.update(file.path().to_string_lossy().as_bytes());
+        digest.update(file.contents());
+    }
+    digest.update(LINKER_FLAGS);
+    let name: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(root.join("bootstrapper/programs").join(name))
+}
+
+fn failed(error: &std::io::Error) -> Failure {
+    Failure::step("the sandbox's programs cannot be built").caused_by(error)
+}
+
+/// Builds all programs into `cache/bin`.
+pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
+    let go = which::which("go").map_err(|_| {
+        Failure::input("Go is not installed")
+            .because("the sandbox's programs are not in the cache, and are built from their Go modules")
+            .hint("install Go 1.26 or newer, or offer the programs with --binaries")
+    })?;
+    std::fs::create_dir_all(cache).map_err(|error| failed(&error))?;
+    // Two sandboxes may be brought up at once: one builds, the other waits for it.
+    let lock = std::fs::File::create(cache.join("build.lock")).map_err(|error| failed(&error))?;
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    if cache.join("bin").is_dir() {
+        return Ok(());
+    }
+    let modules = cache.join("modules");
+    std::fs::create_dir_all(&modules).map_err(|error| failed(&error))?;
+    MODULES.extract(&modules).map_err(|error| failed(&error))?;
+    let bin = cache.join("bin.new");
+    std::fs::create_dir_all(&bin).map_err(|error| failed(&error))?;
+    say("building the sandbox's programs from their Go modules: once on this machine, 10 to 15 minutes on 2 cores");
+    let mut child = tokio::process::Command::new(go)
+        .args(["build", "-v", "-trimpath", "-tags", "ipam_provider_operator", "-ldflags", LINKER_FLAGS, "-o"])
+        .arg(&bin)
+        .args(PACKAGES)
+        .current_dir(&modules)
+        .envs([("GOFLAGS", "-mod=mod"), ("GOGC", "off"), ("CGO_ENABLED", "0"), ("GOWORK", "off")])
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(&error))?;
+    let mut last = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        let mut compiled = 0;
+        while let Ok(Some(line)) = lines.next_line().await {
+            compiled += usize::from(!line.starts_with("go: "));
+            if compiled % TELL_EVERY == 0 && !line.starts_with("go: ") {
+                say(&format!("  compiled {compiled} of about {ABOUT_PACKAGES} packages"));
+            }
+            last.push(line);
+            if last.len() > 8 {
+                last.remove(0);
+            }
+        }
+    }
+    if !child.wait().await.map_err(|error| failed(&error))?.success() {
+        let failure = Failure::step("the sandbox's programs cannot be built");
+        return Err(last.into_iter().fold(failure, Failure::because).hint("Go needs its module proxy, and about 8 GB of disk"));
+    }
+    for (from, to) in RENAMED {
+        std::fs::rename(bin.join(from), bin.join(to)).map_err(|error| failed(&error))?;
+    }
+    std::fs::rename(&bin, cache.join("bin")).map_err(|error| failed(&error))?;
+    drop(lock);
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What is known of sandboxes: a folder each, under the user's state folder.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Result};
+use crate::tools::Environment;
+
+/// A sandbox that is up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Its name.
+    pub name: String,
+    /// Its admin kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// The context in it.
+    pub context: String,
+    /// What programs need to reach what stands in for the internet.
+    pub environment: Environment,
+    /// What is not the real thing, one line each.
+    pub stand_ins: Vec<String>,
+    /// Every request that its API server answered.
+    pub audit_log: PathBuf,
+}
+
+/// Whether a sandbox runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It runs.
+    Running,
+    /// Its supervisor is gone; the next `up` or `down` cleans it up.
+    Crashed,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Crashed => "crashed",
+        })
+    }
+}
+
+/// A sandbox in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub state: State,
+    /// Its admin kubeconfig.
+    pub kubeconfig: PathBuf,
+}
+
+/// The files of a sandbox.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn of(name: &str) -> Result<Self> {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return Err(Failure::input(format!("`{name}` is no name for a sandbox")));
+        }
+        Ok(Self(root()?.join(name)))
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Its supervisor holds this lock for as long as it lives; the system frees it, however it ends.
+    pub(super) fn lock_file(&self) -> std::io::Result<File> {
+        File::options().create(true).truncate(false).write(true).open(self.path("supervisor.lock"))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.path("supervisor.lock").exists() && self.lock_file().is_ok_and(|file| file.try_lock().is_err())
+    }
+
+    pub(super) fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.path(name);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::step(format!("{} cannot be read", path.display())).caused_by(&error))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Failure::step(format!("{} is damaged", path.display())).caused_by(&error))
+    }
+
+    /// Writes a file whole or not at all.
+    pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.path(name);
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::step(format!("{} cannot be written", path.display())).caused_by(error)
+        };
+        let text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, text).map_err(|error| failed(&error))?;
+        std::fs::rename(&beside, &path).map_err(|error| failed(&error))
+    }
+}
+
+pub(super) const SANDBOX_FILE: &str = "sandbox.json";
+pub(super) const OPTIONS_FILE: &str = "options.json";
+
+/// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
+fn root() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("BOOTSTRAPPER_STATE_DIR")
+        .or_else(|| variable("XDG_STATE_HOME").map(|state| state.join("bootstrapper")))
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state/bootstrapper")))
+        .map(|root| root.join("sandboxes"))
+        .ok_or_else(|| Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR"))
+}
+
+/// Every sandbox that is there.
+pub fn list() -> Result<Vec<Listed>> {
+    let mut names: Vec<String> = std::fs::read_dir(root()?)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names.into_iter().filter_map(|name| listed(&name).transpose()).collect()
+}
+
+fn listed(name: &str) -> Result<Option<Listed>> {
+    let folder = Folder::of(name)?;
+    let state = if folder.is_running() { State::Running } else { State::Crashed };
+    Ok(Some(Listed { name: name.to_owned(), state, kubeconfig: folder.path("kubeconfig") }))
+}
+
+/// A sandbox that runs.
+pub fn load(name: &str) -> Result<Sandbox> {
+    let folder = Folder::of(name)?;
+    if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
+        return folder.read(SANDBOX_FILE);
+    }
+    Err(Failure::input(format!("no sandbox `{name}` is up")).hint(format!("bring it up: bootstrapper sandbox up {name}")))
+}
+
+/// Removes a folder, if it is there.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::step(format!("{} cannot be removed", folder.display())).caused_by(&error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,90 @@
+//! The process that owns a sandbox: starts everything, and ends everything when it is told to, or
+//! when a part of the control plane ends.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::certificates::Certificates;
+use super::control_plane::ControlPlane;
+use super::lifecycle::{PROGRAMS_FILE, READY};
+use super::nodes::{self, Site};
+use super::options::SandboxOptions;
+use super::programs::Programs;
+use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
+use super::upstream::Upstream;
+use crate::cluster::{Cluster, ConnectOptions};
+use crate::failure::{Failure, Result};
+use crate::tools::Environment;
+
+/// Runs the sandbox in `state_dir` until it is told to stop.
+pub async fn serve(state_dir: &Path) -> Result<()> {
+    let folder = Folder(state_dir.to_owned());
+    let failed = |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
+    let lock = folder.lock_file().map_err(failed)?;
+    lock.try_lock().map_err(|_| Failure::step("another supervisor owns this sandbox"))?;
+    folder.write("supervisor.pid", &std::process::id())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+
+    let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
+    let programs: Programs = folder.read(PROGRAMS_FILE)?;
+    say("starting etcd, API server, controller-manager, scheduler");
+    let certificates = Certificates::make(&folder, &options)?;
+    let (upstream, control_plane) = tokio::join!(
+        Upstream::start(&folder, &options.git, &programs.assets),
+        ControlPlane::start(&folder, &options, &programs, &certificates),
+    );
+    let (upstream, mut control_plane) = (upstream?, control_plane?);
+    let access = ConnectOptions { kubeconfig: Some(control_plane.kubeconfig.clone()), context: options.name.clone() };
+    let cluster = Cluster::connect(&access).await?;
+    say("API server is ready; starting kwok and nodes");
+    let environment = Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };
+    let cancel = CancellationToken::new();
+    let site = Arc::new(Site {
+        cluster,
+        server: control_plane.url.clone(),
+        certificates,
+        kubeconfig: control_plane.kubeconfig.clone(),
+        folder: folder.clone(),
+        programs,
+        environment: environment.clone(),
+        options: options.clone(),
+    });
+    nodes::create(&site).await?;
+    let running = tokio::spawn(nodes::run(Arc::clone(&site), cancel.clone()));
+
+    let stand_ins = nodes::stand_ins().into_iter().chain(Upstream::stand_ins()).collect();
+    folder.write(
+        SANDBOX_FILE,
+        &Sandbox {
+            name: options.name.clone(),
+            kubeconfig: control_plane.kubeconfig.clone(),
+            context: options.name.clone(),
+            environment,
+            stand_ins,
+            audit_log: folder.path("logs/audit.log"),
+        },
+    )?;
+    say(READY);
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        failure = control_plane.ended() => Err(failure),
+    };
+    cancel.cancel();
+    let _ = running.await;
+    control_plane.stop().await;
+    drop(upstream);
+    ended
+}
+
+/// Tells whoever started it. Once that is gone, nobody listens, and nothing is said.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}");
+    let _ = stdout.flush();
+}

@@ -1,0 +1,102 @@
+//! What stands in for the part of the internet that a bootstrap reaches for, so that the addresses
+//! that a repository declares work unchanged and offline: a proxy on loopback that answers for some
+//! hosts by itself, and lets everything else through.
+
+mod chart;
+mod git;
+mod pages;
+mod proxy;
+mod registry;
+mod releases;
+mod snapshot;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use git::GitServer;
+use pages::Pages;
+pub(super) use snapshot::snapshot;
+use tokio::task::JoinHandle;
+
+use super::certificates::Certificates;
+use super::options::GitSpec;
+use super::programs::Assets;
+use super::state::Folder;
+use crate::failure::{Failure, Result};
+
+/// Where Linux distributions keep the authorities that they trust.
+const SYSTEM_AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The running stand-in. Ends when it is dropped.
+pub(super) struct Upstream {
+    port: u16,
+    authorities: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Upstream {
+    /// Prepares everything that it answers with, and starts to answer.
+    pub(super) async fn start(folder: &Folder, git: &GitSpec, assets: &Assets) -> Result<Self> {
+        let failed = |error: std::io::Error| Failure::step("the stand-in for the internet cannot start").caused_by(&error);
+        let home = folder.path("upstream");
+        let certificates = Certificates::authority(&home, "bootstrapper sandbox upstream")?;
+        let authorities = home.join("authorities.pem");
+        let system = SYSTEM_AUTHORITIES.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        std::fs::write(&authorities, format!("{system}\n{}", certificates.authority_pem())).map_err(failed)?;
+
+        let repositories = folder.path("git");
+        snapshot(&repositories, git).await?;
+        let git = GitServer::new(&repositories, git)?;
+        let assets = assets.clone();
+        let pages = tokio::task::spawn_blocking(move || pages(&assets))
+            .await
+            .map_err(|error| Failure::internal("the stand-in's pages were not made").caused_by(&error))??;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        let proxy = proxy::Proxy::new(&certificates, pages, git)?;
+        let task = tokio::spawn(Arc::new(proxy).serve(listener));
+        Ok(Self { port, authorities, task })
+    }
+
+    /// What programs need in their environment to reach it.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        let proxy = format!("http://127.0.0.1:{}", self.port);
+        let direct = "127.0.0.1,localhost,::1,.svc,.cluster.local";
+        let authorities = self.authorities.display().to_string();
+        [
+            ("HTTPS_PROXY", proxy.as_str()),
+            ("https_proxy", proxy.as_str()),
+            ("NO_PROXY", direct),
+            ("no_proxy", direct),
+            ("SSL_CERT_FILE", authorities.as_str()),
+            ("GIT_SSL_CAINFO", authorities.as_str()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// What is not the real thing.
+    pub(super) fn stand_ins() -> Vec<String> {
+        [
+            "github.com, raw.githubusercontent.com, quay.io, ghcr.io and the git server are answered on loopback",
+            "chart cilium is the real one; charts coredns, flux-operator and flux-instance are small ones of ours",
+        ]
+        .map(str::to_owned)
+        .into()
+    }
+}
+
+fn pages(assets: &Assets) -> Result<Pages> {
+    let mut pages = Pages::default();
+    registry::publish(&mut pages, assets)?;
+    releases::publish(&mut pages, assets)?;
+    Ok(pages)
+}

@@ -1,0 +1,98 @@
+//! A CONNECT proxy. For hosts that the sandbox answers for it ends the TLS connection itself, with a
+//! certificate that the sandbox's programs trust; others are tunnelled.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::git::GitServer;
+use super::pages::Pages;
+use crate::failure::{Failure, Result};
+use crate::sandbox::certificates::Certificates;
+
+/// Answers for some hosts, and lets everything else through.
+pub(super) struct Proxy {
+    pages: Pages,
+    git: GitServer,
+    hosts: Vec<String>,
+    tls: TlsAcceptor,
+}
+
+impl Proxy {
+    pub(super) fn new(certificates: &Certificates, pages: Pages, git: GitServer) -> Result<Self> {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::step("the stand-in for the internet has no certificate").caused_by(error)
+        };
+        let mut hosts = pages.hosts();
+        hosts.push(git.host.clone());
+        let pair = certificates.server(hosts.clone())?;
+        let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|error| failed(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| failed(&error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
+            .map_err(|error| failed(&error))?;
+        Ok(Self { pages, git, hosts, tls: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        while let Ok((connection, _)) = listener.accept().await {
+            let proxy = Arc::clone(&self);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let proxy = Arc::clone(&proxy);
+                    async move { Ok::<_, Infallible>(proxy.connect(request)) }
+                });
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).with_upgrades().await;
+            });
+        }
+    }
+
+    fn connect(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let target = request.uri().authority().map(ToString::to_string);
+        let (Some(target), &Method::CONNECT) = (target, request.method()) else {
+            let mut refusal = Response::new(Full::new(Bytes::from_static(b"this proxy takes CONNECT only\n")));
+            *refusal.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            return refusal;
+        };
+        tokio::spawn(async move {
+            let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
+            let mut connection = TokioIo::new(upgraded);
+            let host = target.rsplit_once(':').map_or(target.as_str(), |(host, _)| host).to_owned();
+            if self.hosts.contains(&host) {
+                let Ok(secure) = self.tls.accept(connection).await else { return };
+                let service = service_fn(move |request| {
+                    let (proxy, host) = (Arc::clone(&self), host.clone());
+                    async move { Ok::<_, Infallible>(proxy.answer(&host, request).await) }
+                });
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(secure), service).await;
+            } else if let Ok(mut beyond) = TcpStream::connect(&target).await {
+                let _ = tokio::io::copy_bidirectional(&mut connection, &mut beyond).await;
+            }
+        });
+        Response::default()
+    }
+
+    async fn answer(&self, host: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        tracing::debug!(host, path, method = %parts.method, "upstream");
+        if let Some(asked_for) = self.git.asked_for(host, &path) {
+            let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            return self.git.answer(asked_for, Request::from_parts(parts, body)).await;
+        }
+        self.pages.answer(host, &path, parts.method != Method::HEAD)
+    }
+}

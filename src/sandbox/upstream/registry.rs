@@ -1,0 +1,57 @@
+//! Charts as OCI artifacts, as quay.io and ghcr.io serve them.
+
+use bytes::Bytes;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::chart::{Files, add_templates, of_folder, pack, stand_in};
+use super::pages::{Page, Pages};
+use crate::failure::Result;
+use crate::sandbox::programs::Assets;
+
+const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+const LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// Publishes every chart that a bootstrap pulls.
+pub(super) fn publish(pages: &mut Pages, assets: &Assets) -> Result<()> {
+    for host in ["quay.io", "ghcr.io"] {
+        pages.text(host, "/v2/".into(), "{}".into());
+    }
+    let cilium = of_folder(&assets.cilium.join("install/kubernetes/cilium"))?;
+    chart(pages, "quay.io", "cilium/charts", "cilium", "1.20.2", &cilium)?;
+    chart(pages, "ghcr.io", "coredns/charts", "coredns", "1.47.0", &stand_in("coredns"))?;
+    let mut operator = stand_in("flux-operator");
+    add_templates(&mut operator, &assets.flux_operator.join("config/crd/bases"))?;
+    chart(pages, "ghcr.io", "controlplaneio-fluxcd/charts", "flux-operator", "0.58.1", &operator)?;
+    chart(pages, "ghcr.io", "controlplaneio-fluxcd/charts", "flux-instance", "0.58.1", &stand_in("flux-instance"))
+}
+
+fn chart(pages: &mut Pages, host: &str, folder: &str, name: &str, version: &str, files: &Files) -> Result<()> {
+    let layer = pack(name, files)?;
+    let config = json!({"name": name, "version": version, "apiVersion": "v2"}).to_string().into_bytes();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": CONFIG, "digest": digest(&config), "size": config.len()},
+        "layers": [{"mediaType": LAYER, "digest": digest(&layer), "size": layer.len()}],
+        "annotations": {"org.opencontainers.image.title": name, "org.opencontainers.image.version": version},
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let root = format!("/v2/{folder}/{name}");
+    let mut add = |path: String, media_type: &str, bytes: &[u8]| {
+        let page = Page { media_type: media_type.into(), bytes: Bytes::copy_from_slice(bytes), digest: Some(digest(bytes)) };
+        pages.add(host, path, page);
+    };
+    add(format!("{root}/manifests/{version}"), MANIFEST, &manifest);
+    add(format!("{root}/manifests/{}", digest(&manifest)), MANIFEST, &manifest);
+    add(format!("{root}/blobs/{}", digest(&config)), "application/octet-stream", &config);
+    add(format!("{root}/blobs/{}", digest(&layer)), "application/octet-stream", &layer);
+    pages.text(host, format!("{root}/tags/list"), json!({"name": format!("{folder}/{name}"), "tags": [version]}).to_string());
+    Ok(())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}

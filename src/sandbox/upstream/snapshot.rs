@@ -1,0 +1,111 @@
+//! A snapshot of the working tree as a branch of a bare repository: what is not committed yet is
+//! rehearsed too. The user's own repository is only read.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use tokio::process::Command;
+
+use crate::failure::{Failure, Result};
+use crate::sandbox::options::GitSpec;
+
+/// The bare repository of the declared address.
+pub(super) fn repository_in(folder: &Path) -> PathBuf {
+    folder.join("repository.git")
+}
+
+/// Takes a snapshot; the commit. The same files give the same commit, and a change one on top.
+pub(in crate::sandbox) async fn snapshot(folder: &Path, spec: &GitSpec) -> Result<String> {
+    let bare = repository_in(folder);
+    let git = Git { bare: &bare, tree: &spec.repository };
+    if !bare.join("HEAD").exists() {
+        std::fs::create_dir_all(folder).map_err(|error| failed().caused_by(&error))?;
+        git.run(&["init", "--quiet", "--bare", "--initial-branch", &spec.branch, &bare.display().to_string()]).await?;
+    }
+    let index = bare.join(format!("index.{}", std::process::id()));
+    let _ = std::fs::remove_file(&index);
+    git.with_index(&index, &["add", "--all", "."]).await?;
+    let tree = git.with_index(&index, &["write-tree"]).await?;
+    let _ = std::fs::remove_file(&index);
+    let branch = format!("refs/heads/{}", spec.branch);
+    let before = git.run(&["rev-parse", "--quiet", "--verify", &branch]).await.ok();
+    let Some(before) = before else {
+        let commit = git.run(&["commit-tree", &tree, "-m", "working tree"]).await?;
+        git.run(&["update-ref", &branch, &commit]).await?;
+        return Ok(commit);
+    };
+    if git.run(&["rev-parse", &format!("{before}^{{tree}}")]).await? == tree {
+        return Ok(before);
+    }
+    let commit = git.run(&["commit-tree", &tree, "-p", &before, "-m", "working tree"]).await?;
+    git.run(&["update-ref", &branch, &commit, &before]).await?;
+    Ok(commit)
+}
+
+struct Git<'a> {
+    bare: &'a Path,
+    tree: &'a Path,
+}
+
+fn failed() -> Failure {
+    Failure::step("no snapshot of the working tree can be taken")
+}
+
+impl Git<'_> {
+    async fn run(&self, arguments: &[&str]) -> Result<String> {
+        read(self.command(arguments).output().await)
+    }
+
+    async fn with_index(&self, index: &Path, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(arguments);
+        command.env("GIT_WORK_TREE", self.tree).env("GIT_INDEX_FILE", index).current_dir(self.tree);
+        read(command.output().await)
+    }
+
+    /// Nobody's configuration and hooks, and a date that makes commits repeatable.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command
+            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"])
+            .args(arguments)
+            .env("GIT_DIR", self.bare)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "bootstrapper sandbox")
+                .env(format!("GIT_{role}_EMAIL"), "sandbox@localhost")
+                .env(format!("GIT_{role}_DATE"), "2026-01-01T00:00:00Z");
+        }
+        command
+    }
+}
+
+fn read(output: std::io::Result<Output>) -> Result<String> {
+    let output = output.map_err(|error| failed().caused_by(&error).hint("install git"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(stderr.lines().fold(failed(), |failure, line| failure.because(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_snapshot_changes_only_with_the_files() {
+        let tree = tempfile::tempdir().unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let spec = GitSpec { repository: tree.path().to_owned(), url: "https://example.org/x.git".into(), branch: "main".into() };
+        std::fs::write(tree.path().join("a.yaml"), "a: 1").unwrap();
+        let first = snapshot(state.path(), &spec).await.unwrap();
+        assert_eq!(snapshot(state.path(), &spec).await.unwrap(), first);
+        std::fs::write(tree.path().join("a.yaml"), "a: 2").unwrap();
+        assert_ne!(snapshot(state.path(), &spec).await.unwrap(), first);
+        assert!(!tree.path().join(".git").exists());
+    }
+}

@@ -1,0 +1,45 @@
+//! A program of the user's own.
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
+use crate::failure::Result;
+use crate::readiness::Verdict;
+use crate::tools::Command as Program;
+
+/// A program of the user's own. It runs on every bootstrap, unless its `unless` succeeds.
+pub struct Command {
+    /// What is run.
+    pub run: Program,
+    /// Says by its exit code that there is nothing to do.
+    pub unless: Option<Program>,
+}
+
+#[async_trait]
+impl Step for Command {
+    async fn observe(&self) -> Result<Observation> {
+        if let Some(unless) = &self.unless
+            && unless.succeeds().await?
+        {
+            return Ok(Observation::Satisfied { summary: format!("{unless} says so"), unchanged: 0 });
+        }
+        let change = Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Observation::Missing(Diff { summary: format!("runs {}", self.run), changes: vec![change], unchanged: 0 }))
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        (act.say)(format!("running {}", self.run));
+        self.run.output().await?;
+        let change = Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], unchanged: 0 })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        stream::once(async { Verdict::Ready }).boxed()
+    }
+
+    async fn explain(&self) -> Option<Cause> {
+        None
+    }
+}

@@ -1,0 +1,24 @@
+//! Comparisons with the cluster, told as changes.
+
+use crate::cluster::Comparison;
+use crate::engine::{Change, ChangeKind};
+use crate::object::ObjectRef;
+
+/// The change that a comparison amounts to; none if there is none.
+pub(super) fn change(id: &ObjectRef, comparison: &Comparison) -> Option<Change> {
+    let (kind, details) = match comparison {
+        Comparison::Unchanged => return None,
+        Comparison::Created => (ChangeKind::Created, Vec::new()),
+        Comparison::Configured(details) => (ChangeKind::Configured, details.clone()),
+        Comparison::Conflict(details) => (ChangeKind::Conflict, details.clone()),
+    };
+    Some(Change { kind, subject: id.to_string(), details })
+}
+
+/// `4 namespaces`, `2 of 6 BGP objects`.
+pub(super) fn summary_of(noun: &str, changes: &[Change], unchanged: usize) -> String {
+    match unchanged {
+        0 => format!("{} {noun}", changes.len()),
+        _ => format!("{} of {} {noun}", changes.len(), changes.len() + unchanged),
+    }
+}

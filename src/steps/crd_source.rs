@@ -1,0 +1,86 @@
+//! Where CRDs come from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+
+use super::flux_owner::FluxOwner;
+use crate::cluster::Cluster;
+use crate::failure::{Failure, Result};
+use crate::gitops::Release;
+use crate::object::Object;
+use crate::tools::{Helm, Kustomize};
+
+/// Where CRDs come from.
+pub enum CrdSource {
+    /// Objects that are at hand: those of a Kustomization.
+    Objects(Vec<Object>),
+    /// A manifest at an `https://` address, or a file or folder of the repository.
+    Manifest {
+        /// The address, or an absolute path.
+        location: String,
+        /// Fetches and builds it.
+        kustomize: Arc<Kustomize>,
+    },
+    /// Whatever the charts of these releases ship.
+    Releases {
+        /// The releases.
+        releases: Vec<Arc<Release>>,
+        /// Renders them.
+        helm: Arc<Helm>,
+    },
+}
+
+impl CrdSource {
+    /// The CRDs, and nothing else that the source may hold.
+    pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Object>> {
+        let objects = match self {
+            Self::Objects(objects) => objects.clone(),
+            Self::Manifest { location, kustomize } => manifest(location, kustomize).await?,
+            Self::Releases { releases, helm } => {
+                let all = releases.iter().map(|release| of_release(release, helm, cluster));
+                try_join_all(all).await?.into_iter().flatten().collect()
+            }
+        };
+        Ok(objects.into_iter().filter(is_crd).collect())
+    }
+}
+
+fn is_crd(object: &Object) -> bool {
+    object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition")
+}
+
+/// Kustomize is what fetches it, as it will for Flux: one way through proxies and certificates.
+async fn manifest(location: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::step("no temporary folder to build in").caused_by(&error))?;
+    let kustomization = serde_json::json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [location],
+    });
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string())
+        .map_err(|error| Failure::step("the temporary folder cannot be written").caused_by(&error))?;
+    let built = kustomize.build(folder.path()).await?;
+    crate::yaml::from_multiple(&built, &PathBuf::from(location))
+}
+
+async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result<Vec<Object>> {
+    if FluxOwner(release.id.clone()).owns(cluster).await?.is_some() {
+        return Ok(Vec::new());
+    }
+    let request = release.helm_request();
+    let (shipped, rendered) = tokio::try_join!(helm.show_crds(&request), helm.template(&request))?;
+    let owned_by_helm = rendered.into_iter().filter(is_crd).map(|crd| marked_as_of(release, crd));
+    Ok(shipped.into_iter().chain(owned_by_helm).collect())
+}
+
+/// A CRD among a chart's templates belongs to the release: without Helm's own marks, `helm install`
+/// would refuse it as somebody else's.
+fn marked_as_of(release: &Release, mut crd: Object) -> Object {
+    crd.metadata.labels.get_or_insert_default().insert("app.kubernetes.io/managed-by".into(), "Helm".into());
+    let annotations = crd.metadata.annotations.get_or_insert_default();
+    annotations.insert("meta.helm.sh/release-name".into(), release.release_name.clone());
+    annotations.insert("meta.helm.sh/release-namespace".into(), release.release_namespace.clone());
+    crd
+}

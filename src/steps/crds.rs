@@ -1,0 +1,153 @@
+//! CRDs that later steps use: applied, established, and served by discovery.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::OnceCell;
+
+use super::crd_source::CrdSource;
+use super::flux_owner::FluxOwner;
+use super::objects::{Objects, follow_ready};
+use crate::cluster::Cluster;
+use crate::engine::{Act, Cause, Changes, Observation, Step};
+use crate::failure::{Failure, Result};
+use crate::object::{Object, ObjectRef};
+use crate::readiness::Verdict;
+
+/// CRDs of one source.
+pub struct Crds {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Where they come from.
+    pub source: CrdSource,
+    /// The Flux object that owns them once Flux runs.
+    pub owner: Option<FluxOwner>,
+    objects: OnceCell<Objects>,
+}
+
+impl Crds {
+    /// CRDs of `source`, left to `owner` once it has taken over.
+    pub fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
+        Self { cluster, source, owner, objects: OnceCell::new() }
+    }
+
+    /// The CRDs, read from their source once.
+    async fn objects(&self) -> Result<&Objects> {
+        self.objects
+            .get_or_try_init(|| async {
+                let objects = self.source.crds(&self.cluster).await?;
+                Ok(Objects {
+                    cluster: self.cluster.clone(),
+                    noun: "CRDs".to_owned(),
+                    objects,
+                    owner: self.owner.clone(),
+                    await_ready: true,
+                })
+            })
+            .await
+    }
+
+    async fn owned(&self) -> Result<Option<String>> {
+        match &self.owner {
+            Some(owner) => owner.owns(&self.cluster).await,
+            None => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Step for Crds {
+    async fn observe(&self) -> Result<Observation> {
+        // What Flux owns need not even be fetched.
+        if let Some(summary) = self.owned().await? {
+            return Ok(Observation::Satisfied { summary, unchanged: 0 });
+        }
+        let observation = self.objects().await?.observe().await?;
+        Ok(match observation {
+            Observation::Satisfied { unchanged, .. } => {
+                Observation::Satisfied { summary: format!("{unchanged} CRDs served"), unchanged }
+            }
+            other => other,
+        })
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        self.objects().await?.act(act).await
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        futures::stream::once(async move {
+            let Some(objects) = self.objects.get() else {
+                // Never read: Flux owns them, and its own object tells.
+                return match &self.owner {
+                    Some(owner) => owner.settle_or(&self.cluster, unread()),
+                    None => unread(),
+                };
+            };
+            let refs = objects.objects.iter().map(ObjectRef::of).collect();
+            let cluster = self.cluster.clone();
+            let crds = objects.objects.clone();
+            follow_ready(&self.cluster, refs)
+                .then(move |verdict| {
+                    let (cluster, crds) = (cluster.clone(), crds.clone());
+                    async move {
+                        match verdict {
+                            Verdict::Ready => all_served(&cluster, &crds).await,
+                            waiting => waiting,
+                        }
+                    }
+                })
+                .boxed()
+        })
+        .flatten()
+        .boxed()
+    }
+
+    async fn explain(&self) -> Option<Cause> {
+        self.objects.get()?.explain().await
+    }
+}
+
+fn unread() -> BoxStream<'static, Verdict> {
+    futures::stream::once(async { Verdict::not_yet("CRDs were not read yet") }).boxed()
+}
+
+/// Established is not served: discovery follows a moment later, and there is no event to watch.
+async fn all_served(cluster: &Cluster, crds: &[Object]) -> Verdict {
+    let look = || async {
+        match unserved(cluster, crds).await {
+            Ok(missing) if missing.is_empty() => Ok(()),
+            Ok(missing) => Err(missing),
+            Err(failure) => Err(vec![failure.to_string()]),
+        }
+    };
+    let until_served = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(30);
+    match look.retry(until_served).await {
+        Ok(()) => Verdict::Ready,
+        Err(missing) => Verdict::NotYet(missing),
+    }
+}
+
+async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>, Failure> {
+    let mut missing = Vec::new();
+    for crd in crds {
+        let Some((api_version, kind)) = served_as(crd) else { continue };
+        if !cluster.serves(&api_version, &kind).await? {
+            missing.push(format!("{kind} {api_version} is established, but not served yet"));
+        }
+    }
+    Ok(missing)
+}
+
+/// The storage version of a CRD, as discovery names it.
+fn served_as(crd: &Object) -> Option<(String, String)> {
+    let spec = &crd.data["spec"];
+    let version = spec["versions"].as_array()?.iter().find(|version| version["storage"] == true)?;
+    let group = spec["group"].as_str()?;
+    Some((format!("{group}/{}", version["name"].as_str()?), spec["names"]["kind"].as_str()?.to_owned()))
+}

@@ -1,0 +1,46 @@
+//! Watches Flux take over: every Kustomization and HelmRelease that the cluster declares is there
+//! and ready. Writes nothing.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use super::objects::follow_ready;
+use crate::cluster::Cluster;
+use crate::engine::{Act, Cause, Changes, Observation, Step};
+use crate::failure::Result;
+use crate::object::ObjectRef;
+use crate::readiness::Verdict;
+
+/// Watches Flux take over.
+pub struct Handover {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Every Kustomization and HelmRelease that the cluster declares.
+    pub declared: Vec<ObjectRef>,
+}
+
+impl Handover {
+    fn summary(&self) -> String {
+        let of = |kind: &str| self.declared.iter().filter(|id| id.kind == kind).count();
+        format!("{} Kustomizations, {} HelmReleases ready", of("Kustomization"), of("HelmRelease"))
+    }
+}
+
+#[async_trait]
+impl Step for Handover {
+    async fn observe(&self) -> Result<Observation> {
+        Ok(super::watching::observe(self.settle(), self.summary(), self.declared.len()).await)
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        follow_ready(&self.cluster, self.declared.clone())
+    }
+
+    async fn explain(&self) -> Option<Cause> {
+        super::explain::explain(&self.cluster, &self.declared).await
+    }
+}

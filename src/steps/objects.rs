@@ -1,0 +1,154 @@
+//! A set of objects that must exist as declared, and be ready: namespaces, secrets, what a
+//! Kustomization builds, the source and the sync.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::compare::{change, summary_of};
+use super::flux_owner::FluxOwner;
+use crate::cluster::{Cluster, Comparison};
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
+use crate::failure::{Failure, Result};
+use crate::object::{Object, ObjectRef};
+use crate::readiness::{self, Verdict};
+
+/// How many objects are compared or applied at once. The API server's own fairness limits more.
+const AT_ONCE: usize = 16;
+
+/// A set of objects that must exist as declared.
+pub struct Objects {
+    /// The API server.
+    pub cluster: Cluster,
+    /// What they are called together: `namespaces`, `BGP objects`.
+    pub noun: String,
+    /// What is wanted, in any order.
+    pub objects: Vec<Object>,
+    /// The Flux object that owns them once Flux runs; from then on they are left to it.
+    pub owner: Option<FluxOwner>,
+    /// Whether each must be ready by its own rule, or only be there.
+    pub await_ready: bool,
+}
+
+impl Objects {
+    fn refs(&self) -> Vec<ObjectRef> {
+        self.objects.iter().map(ObjectRef::of).collect()
+    }
+
+    async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
+        let compare = |object: Object| {
+            let cluster = self.cluster.clone();
+            async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, &object).await?)) }
+        };
+        stream::iter(self.objects.clone()).map(compare).buffered(AT_ONCE).try_collect().await
+    }
+}
+
+/// An object of a kind that the API server does not know yet is an object to be created: the CRD
+/// comes with an earlier step.
+async fn compare_or_new(cluster: &Cluster, object: &Object) -> Result<Comparison> {
+    let id = ObjectRef::of(object);
+    if cluster.serves(&id.api_version, &id.kind).await? {
+        cluster.compare(object).await
+    } else {
+        Ok(Comparison::Created)
+    }
+}
+
+#[async_trait]
+impl Step for Objects {
+    async fn observe(&self) -> Result<Observation> {
+        if let Some(owner) = &self.owner
+            && let Some(since) = owner.owns(&self.cluster).await?
+        {
+            return Ok(Observation::Satisfied { summary: since, unchanged: self.objects.len() });
+        }
+        let compared = self.compare_all().await?;
+        let changes: Vec<Change> = compared.iter().filter_map(|(id, comparison)| change(id, comparison)).collect();
+        let unchanged = compared.len() - changes.len();
+        if changes.is_empty() {
+            let summary = format!("{} {} as declared", unchanged, self.noun);
+            return Ok(Observation::Satisfied { summary, unchanged });
+        }
+        let all_new = unchanged == 0 && changes.iter().all(|change| change.kind == ChangeKind::Created);
+        let diff = Diff { summary: summary_of(&self.noun, &changes, unchanged), changes, unchanged };
+        Ok(if all_new { Observation::Missing(diff) } else { Observation::Drifted(diff) })
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        let mut changes = Vec::new();
+        let mut unchanged = 0;
+        for wave in waves(&self.objects) {
+            let force = act.force_conflicts;
+            let apply = |object: Object| {
+                let cluster = self.cluster.clone();
+                async move { Ok::<_, Failure>((ObjectRef::of(&object), cluster.apply(&object, force).await?)) }
+            };
+            let applied: Vec<(ObjectRef, Comparison)> =
+                stream::iter(wave).map(apply).buffered(AT_ONCE).try_collect().await?;
+            for (id, comparison) in &applied {
+                match comparison {
+                    Comparison::Conflict(details) => return Err(conflict(id, details)),
+                    _ => match change(id, comparison) {
+                        Some(change) => changes.push(change),
+                        None => unchanged += 1,
+                    },
+                }
+            }
+        }
+        Ok(Changes { summary: summary_of(&self.noun, &changes, unchanged), changes, unchanged })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        let own = if self.await_ready {
+            follow_ready(&self.cluster, self.refs())
+        } else {
+            stream::once(async { Verdict::Ready }).boxed()
+        };
+        match &self.owner {
+            Some(owner) => owner.settle_or(&self.cluster, own),
+            None => own,
+        }
+    }
+
+    async fn explain(&self) -> Option<Cause> {
+        super::explain::explain(&self.cluster, &self.refs()).await
+    }
+}
+
+fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
+    details
+        .iter()
+        .fold(Failure::step(format!("{id} has fields that somebody else owns")), |failure, detail| failure.because(detail))
+        .hint("change the declaration to what stands there, or take the fields over with --force-conflicts")
+}
+
+/// Cluster-wide definitions and namespaces first, since the rest may lie within them; then the rest.
+fn waves(objects: &[Object]) -> [Vec<Object>; 2] {
+    let is_first = |object: &Object| {
+        object.types.as_ref().is_some_and(|types| {
+            matches!(types.kind.as_str(), "Namespace" | "CustomResourceDefinition" | "ClusterRole" | "PriorityClass")
+        })
+    };
+    let (first, rest) = objects.iter().cloned().partition(is_first);
+    [first, rest]
+}
+
+/// Follows objects until each is ready by the rule of its kind.
+pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> BoxStream<'static, Verdict> {
+    if refs.is_empty() {
+        return stream::once(async { Verdict::Ready }).boxed();
+    }
+    cluster.follow(refs).map(|seen| judge(&seen)).boxed()
+}
+
+fn judge(seen: &BTreeMap<ObjectRef, Option<Arc<Object>>>) -> Verdict {
+    seen.iter()
+        .map(|(id, object)| match object {
+            Some(object) => readiness::verdict(object).about(id),
+            None => Verdict::not_yet("is not there").about(id),
+        })
+        .collect()
+}

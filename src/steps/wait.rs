@@ -1,0 +1,101 @@
+//! Waits for a fact of the cluster, and changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+
+use crate::cluster::Cluster;
+use crate::engine::{Act, Cause, Changes, Observation, Step};
+use crate::failure::Result;
+use crate::object::{Object, ObjectRef};
+use crate::readiness::{self, Expressions, Probe, Verdict};
+
+/// What is waited for.
+pub enum Awaited {
+    /// A probe by name, over whatever it needs to see.
+    Probe(Probe),
+    /// One object: by the rule of its kind, or by a user's own expressions.
+    Object {
+        /// The object.
+        id: ObjectRef,
+        /// CEL, as in Flux health checks; none for the rule of its kind.
+        expressions: Option<Arc<Expressions>>,
+    },
+}
+
+/// Waits for a fact of the cluster.
+pub struct Wait {
+    /// The API server.
+    pub cluster: Cluster,
+    /// What is waited for.
+    pub awaited: Awaited,
+}
+
+impl Wait {
+    fn verdicts(&self) -> BoxStream<'static, Verdict> {
+        match &self.awaited {
+            Awaited::Probe(probe) => probe_verdicts(&self.cluster, probe.clone()),
+            Awaited::Object { id, expressions } => object_verdicts(&self.cluster, id.clone(), expressions.clone()),
+        }
+    }
+}
+
+fn object_verdicts(
+    cluster: &Cluster,
+    id: ObjectRef,
+    expressions: Option<Arc<Expressions>>,
+) -> BoxStream<'static, Verdict> {
+    let judge = move |object: &Object| match &expressions {
+        Some(expressions) => expressions.verdict(object),
+        None => readiness::verdict(object),
+    };
+    cluster
+        .follow(vec![id.clone()])
+        .map(move |seen| match seen.get(&id).and_then(Option::as_ref) {
+            Some(object) => judge(object).about(&id),
+            None => Verdict::not_yet("is not there").about(&id),
+        })
+        .boxed()
+}
+
+/// Joins the watches of all that a probe needs to see; judges once each has answered, and then at
+/// every change.
+fn probe_verdicts(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Verdict> {
+    let selections = probe.watches();
+    let count = selections.len();
+    let watches = selections.into_iter().enumerate().map(|(index, selection)| {
+        cluster.follow_all(selection).map(move |objects| (index, objects)).boxed()
+    });
+    let mut seen: BTreeMap<usize, Vec<Arc<Object>>> = BTreeMap::new();
+    stream::select_all(watches)
+        .filter_map(move |(index, objects)| {
+            seen.insert(index, objects);
+            let verdict = (seen.len() == count).then(|| probe.judge(&seen, jiff::Timestamp::now()));
+            async move { verdict }
+        })
+        .boxed()
+}
+
+#[async_trait]
+impl Step for Wait {
+    async fn observe(&self) -> Result<Observation> {
+        Ok(super::watching::observe(self.verdicts(), "ready".to_owned(), 0).await)
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        self.verdicts()
+    }
+
+    async fn explain(&self) -> Option<Cause> {
+        match &self.awaited {
+            Awaited::Object { id, .. } => super::explain::explain(&self.cluster, std::slice::from_ref(id)).await,
+            Awaited::Probe(probe) => super::explain::explain_selections(&self.cluster, &probe.watches()).await,
+        }
+    }
+}

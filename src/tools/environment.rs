@@ -1,0 +1,25 @@
+//! What programs see.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where programs are looked for, and what they find in their environment.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Environment {
+    /// Folders that are searched before PATH.
+    pub path: Vec<PathBuf>,
+    /// Variables beside those of this process.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// Finds a program.
+    pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
+        self.path
+            .iter()
+            .find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
+            .or_else(|| which::which(name).ok())
+    }
+}

@@ -1,0 +1,193 @@
+//! Helm: charts are fetched once a run, rendered, and installed without waiting.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use semver::Version;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::program::{Call, Program};
+use super::{ChartSource, Environment};
+use crate::failure::{Failure, Result, Retry};
+use crate::object::Object;
+use crate::yaml;
+
+/// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
+const OLDEST: Version = Version::new(3, 17, 0);
+
+/// A release to be rendered or installed.
+#[derive(Debug, Clone)]
+pub struct HelmRequest {
+    /// The release's name.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its chart.
+    pub chart: ChartSource,
+    /// Its values.
+    pub values: serde_json::Value,
+}
+
+/// How programs reach the API server.
+#[derive(Debug, Clone)]
+pub struct KubeAccess {
+    /// The kubeconfig file; the default one if none.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context.
+    pub context: String,
+}
+
+/// Helm 3.17 or newer.
+#[derive(Debug)]
+pub struct Helm {
+    program: Program,
+    version: Version,
+    charts: TempDir,
+    pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
+}
+
+impl Helm {
+    /// Finds `helm` and asks it for its version.
+    pub async fn find(environment: &Environment) -> Result<Self> {
+        let program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
+        let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
+        let printed = String::from_utf8_lossy(&printed);
+        let version = Version::parse(printed.trim().trim_start_matches('v')).map_err(|_| {
+            Failure::input(format!("helm says that it is version `{}`", printed.trim())).hint("install Helm 3.17 or newer")
+        })?;
+        if version < OLDEST {
+            return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
+                .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
+        }
+        let charts = tempfile::tempdir()
+            .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
+        Ok(Self { program, version, charts, pulled: Mutex::default() })
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The CRDs that the chart ships beside its templates.
+    pub async fn show_crds(&self, request: &HelmRequest) -> Result<Vec<Object>> {
+        let chart = self.pull(&request.chart).await?;
+        let shown = self.program.run(Call::new(["show".as_ref(), "crds".as_ref(), chart.as_os_str()])).await?;
+        objects(&shown, &request.chart)
+    }
+
+    /// What the chart's templates render to, without a cluster.
+    pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
+        let chart = self.pull(&request.chart).await?;
+        let call = Call::new(self.arguments("template", request, &chart)).stdin(values(request));
+        let rendered = self.program.run(call).await?;
+        objects(&rendered, &request.chart)
+    }
+
+    /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
+    /// server has taken the objects: whether they work is for probes to say.
+    pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
+        let chart = self.pull(&request.chart).await?;
+        let mut arguments = self.arguments("upgrade", request, &chart);
+        arguments.extend(["--install", "--create-namespace", "--reset-values", "--history-max=5"].map(OsString::from));
+        arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
+        if self.version.major >= 4 {
+            // Client-side apply, so that helm-controller can later drop fields that helm set.
+            arguments.push("--server-side=false".into());
+        }
+        arguments.push(format!("--kube-context={}", access.context).into());
+        if let Some(kubeconfig) = &access.kubeconfig {
+            arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
+        }
+        let result = self.program.run(Call::new(arguments).stdin(values(request))).await;
+        result.map(drop).map_err(classified)
+    }
+
+    fn arguments(&self, verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec![verb.into(), request.release.clone().into(), chart.into()];
+        arguments.push(format!("--namespace={}", request.namespace).into());
+        arguments.push("--values=-".into());
+        arguments
+    }
+
+    /// Fetches the chart, once a run.
+    async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
+        let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
+        cell.get_or_try_init(|| self.fetch(chart)).await.cloned()
+    }
+
+    async fn fetch(&self, chart: &ChartSource) -> Result<PathBuf> {
+        let no_folder = |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
+        let folder = TempDir::new_in(self.charts.path()).map_err(no_folder)?.keep();
+        let mut arguments: Vec<OsString> = match chart {
+            ChartSource::Oci { url, .. } => vec!["pull".into(), url.into()],
+            ChartSource::Repository { url, chart, .. } => {
+                vec!["pull".into(), chart.into(), "--repo".into(), url.into()]
+            }
+        };
+        arguments.push(format!("--version={}", chart.version_text()).into());
+        arguments.extend(["--destination".into(), folder.clone().into()]);
+        self.program.run(Call::new(arguments)).await.map_err(|failure| {
+            let mut failure = failure.retry(Retry::MayHelp);
+            failure.what = format!("chart {chart} cannot be fetched");
+            failure
+        })?;
+        let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
+        let file = files.find_map(|file| Some(file.ok()?.path()));
+        file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
+    }
+}
+
+/// JSON is YAML, and needs no quoting rules.
+fn values(request: &HelmRequest) -> Vec<u8> {
+    request.values.to_string().into_bytes()
+}
+
+fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
+    let text = String::from_utf8_lossy(text);
+    let documents: Vec<serde_json::Value> = yaml::from_multiple(&text, Path::new(&chart.to_string()))?;
+    documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .map(|document| {
+            serde_json::from_value(document)
+                .map_err(|error| Failure::input(format!("chart {chart} renders what is no object")).caused_by(&error))
+        })
+        .collect()
+}
+
+/// What an API server says while it is not quite there, as Helm repeats it.
+const TRANSIENT: [&str; 11] = [
+    "connection refused",
+    "connection reset",
+    "EOF",
+    "i/o timeout",
+    "TLS handshake timeout",
+    "the server is currently unable to handle the request",
+    "etcdserver:",
+    "failed calling webhook",
+    "no matches for kind",
+    "another operation (install/upgrade/rollback) is in progress",
+    "object has been modified",
+];
+
+fn classified(failure: Failure) -> Failure {
+    let is_transient = failure.because.iter().any(|said| TRANSIENT.iter().any(|text| said.contains(text)));
+    if is_transient { failure.retry(Retry::MayHelp) } else { failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
+        let may_pass = Failure::step("helm upgrade failed").because("Kubernetes cluster unreachable: connection refused");
+        let refusal = Failure::step("helm upgrade failed").because("values don't meet the specifications of the schema");
+        assert_eq!(classified(may_pass).retry, Retry::MayHelp);
+        assert_eq!(classified(refusal).retry, Retry::Useless);
+    }
+}

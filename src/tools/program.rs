@@ -1,0 +1,147 @@
+//! One program: run to its end, its output captured.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::Environment;
+use crate::failure::{Failure, Result};
+
+/// How many of a failed program's last lines are told.
+const LAST_LINES: usize = 6;
+
+/// A program that was found.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub(super) name: String,
+    path: PathBuf,
+    environment: Environment,
+}
+
+/// One call of a program.
+#[derive(Debug, Default)]
+pub(super) struct Call<'a> {
+    pub(super) arguments: Vec<OsString>,
+    /// Secrets go this way: other users see arguments.
+    pub(super) stdin: Vec<u8>,
+    pub(super) folder: Option<&'a Path>,
+}
+
+/// What a program wrote, and whether it was content.
+pub(super) struct Output {
+    pub(super) succeeded: bool,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: String,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self { arguments: arguments.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    pub(super) fn stdin(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = bytes;
+        self
+    }
+
+    pub(super) fn within(mut self, folder: &'a Path) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+}
+
+impl Program {
+    /// Finds it, if it is there.
+    pub(super) fn find(name: &str, environment: &Environment) -> Option<Self> {
+        let path = environment.find(name)?;
+        Some(Self { name: name.to_owned(), path, environment: environment.clone() })
+    }
+
+    /// Finds it, or says how to get it.
+    pub(super) fn require(name: &str, environment: &Environment, hint: &str) -> Result<Self> {
+        Self::find(name, environment)
+            .ok_or_else(|| Failure::input(format!("{name} is not installed")).because("it is not on PATH").hint(hint))
+    }
+
+    /// Runs it; a program that fails is a failure that tells its last words.
+    pub(super) async fn run(&self, call: Call<'_>) -> Result<Vec<u8>> {
+        let shown = self.shown(&call);
+        let output = self.output(call).await?;
+        if output.succeeded {
+            return Ok(output.stdout);
+        }
+        let mut failure = Failure::step(format!("{shown} failed"));
+        for line in last_lines(&output.stderr) {
+            failure = failure.because(line);
+        }
+        Err(failure)
+    }
+
+    /// Runs it to its end, however that is.
+    ///
+    /// It gets a process group of its own, so that a Ctrl-C at the terminal does not cut it off:
+    /// a Helm that is killed leaves a release that nobody may touch. When the future is dropped it
+    /// is asked to end, gently.
+    pub(super) async fn output(&self, call: Call<'_>) -> Result<Output> {
+        let shown = self.shown(&call);
+        let not_run = |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
+        let mut expression = duct::cmd(&self.path, &call.arguments)
+            .stdin_bytes(call.stdin)
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .before_spawn(|command| {
+                command.process_group(0);
+                Ok(())
+            });
+        for (name, value) in &self.environment.variables {
+            expression = expression.env(name, value);
+        }
+        if let Some(folder) = call.folder {
+            expression = expression.dir(folder);
+        }
+        let handle = Arc::new(expression.start().map_err(|error| not_run(&error))?);
+        let ended = EndOnDrop(Arc::clone(&handle));
+        let output = tokio::task::spawn_blocking(move || handle.wait().cloned())
+            .await
+            .map_err(|error| Failure::internal(format!("{shown} was not waited for")).caused_by(&error))?
+            .map_err(|error| not_run(&error))?;
+        drop(ended);
+        Ok(Output {
+            succeeded: output.status.success(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// The program and its verb: what a person needs to know it by.
+    fn shown(&self, call: &Call<'_>) -> String {
+        let verb = call.arguments.first().map(|verb| verb.to_string_lossy().into_owned()).unwrap_or_default();
+        format!("{} {verb}", self.name)
+    }
+}
+
+fn last_lines(stderr: &str) -> Vec<String> {
+    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..]
+        .iter()
+        .map(|line| line.strip_prefix("Error: ").unwrap_or(line).to_owned())
+        .collect()
+}
+
+struct EndOnDrop(Arc<duct::Handle>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            for pid in self.0.pids() {
+                if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                    let _ = kill_process_group(group, Signal::TERM);
+                }
+            }
+        }
+    }
+}
