@@ -230,15 +230,23 @@ pub(super) enum SandboxVerb {
     },
 }
 
-#[derive(Debug, Clone, Default, ClapArgs)]
+const DEFAULT_NODES: u16 = 3;
+
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct SandboxArgs {
     /// How many nodes
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=50))]
+    #[arg(long, default_value_t = DEFAULT_NODES, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub(super) nodes: u16,
 
     /// A folder of ready binaries (etcd, kube-apiserver, helm, …), before PATH and the cache
     #[arg(long, value_name = "DIR")]
     pub(super) binaries: Option<PathBuf>,
+}
+
+impl Default for SandboxArgs {
+    fn default() -> Self {
+        Self { nodes: DEFAULT_NODES, binaries: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -86,9 +86,18 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
     })
 }
 
-/// Flags of ours come last, and count.
+/// Addresses and paths are ours. A leader is elected within a cluster only, and here each controller
+/// is alone.
 fn flux_arguments(mut declared: Vec<String>, program: &str, home: &Path, health: u16) -> Result<Vec<String>> {
-    const OURS: [&str; 6] = ["--events-addr", "--health-addr", "--metrics-addr", "--storage-path", "--storage-addr", "--storage-adv-addr"];
+    const OURS: [&str; 7] = [
+        "--events-addr",
+        "--health-addr",
+        "--metrics-addr",
+        "--storage-path",
+        "--storage-addr",
+        "--storage-adv-addr",
+        "--enable-leader-election",
+    ];
     declared.retain(|word| !OURS.iter().any(|flag| word.starts_with(flag)));
     declared.push("--events-addr=".into());
     declared.push(format!("--health-addr=127.0.0.1:{health}"));
