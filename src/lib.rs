@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod diagnosis;
+mod digest;
 pub mod engine;
 pub mod failure;
 pub mod gitops;

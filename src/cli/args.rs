@@ -14,7 +14,12 @@ use crate::report::Progress;
 /// `bootstrapper infra` bootstraps the cluster `infra` of the repository. It can be stopped at any
 /// point and run again: it finishes what is missing and touches nothing that is already right.
 #[derive(Debug, Parser)]
-#[command(name = "bootstrapper", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    name = "bootstrapper",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 pub struct Args {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,

@@ -30,7 +30,9 @@ impl Cancel {
                     _ = terminate.recv() => {}
                 }
                 if !token.is_cancelled() {
-                    out::say("stopping: what is in flight comes to a safe point first; once more to stop now");
+                    out::say(
+                        "stopping: what is in flight comes to a safe point first; once more to stop now",
+                    );
                 }
                 token.cancel();
             }

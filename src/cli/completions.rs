@@ -3,9 +3,7 @@
 use clap::CommandFactory as _;
 
 use super::Args;
-use crate::failure::Result;
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Result<()> {
+pub(super) fn completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Args::command(), "bootstrapper", &mut std::io::stdout());
-    Ok(())
 }

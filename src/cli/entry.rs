@@ -22,12 +22,16 @@ pub fn main() -> ExitCode {
     // Panics are defects: color-eyre makes their report fit for an issue.
     let _ = color_eyre::install();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
+        .with_env_filter(
+            EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off")),
+        )
         .with_writer(std::io::stderr)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error)),
+        Err(error) => {
+            return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
+        }
     };
     let result = runtime.block_on(dispatch(args));
     runtime.shutdown_timeout(LAST_MOMENT);
@@ -51,7 +55,10 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
-        Some(Verb::Completions { shell }) => completions::completions(shell),
+        Some(Verb::Completions { shell }) => {
+            completions::completions(shell);
+            Ok(())
+        }
     }
 }
 

@@ -42,7 +42,9 @@ pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
     match output {
         Output::Json => out::json(&planned)?,
         Output::Text => {
-            let lines = planned.iter().map(|planned| (planned.step.as_str(), planned.title.as_str(), &planned.observation));
+            let lines = planned
+                .iter()
+                .map(|planned| (planned.step.as_str(), planned.title.as_str(), &planned.observation));
             out::text(&report::plan_text(lines))?;
         }
     }

@@ -24,10 +24,7 @@ pub(super) async fn run(args: &RunArgs) -> Result<()> {
 }
 
 async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
-    let sandbox = match args.sandbox {
-        true => Some(bring_up(cluster, args).await?),
-        false => None,
-    };
+    let sandbox = if args.sandbox { Some(bring_up(cluster, args).await?) } else { None };
     let session = Session::open(cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
     if args.dry_run {
         return plan::show(&session, super::args::Output::Text).await;
@@ -55,7 +52,11 @@ async fn carry_out(
     cancel: CancellationToken,
 ) -> Result<()> {
     let started = jiff::Timestamp::now();
-    let gate = Arc::new(LockGate::new(session.cluster.clone(), session.declared.cluster.clone(), started.to_string()));
+    let gate = Arc::new(LockGate::new(
+        session.cluster.clone(),
+        session.declared.cluster.clone(),
+        started.to_string(),
+    ));
     let options = RunOptions {
         gate: gate.clone(),
         force_conflicts: args.force_conflicts,
@@ -86,7 +87,12 @@ fn record(started: jiff::Timestamp, summary: &RunSummary) -> RunRecord {
     }
 }
 
-fn conclude(session: &Session, args: &RunArgs, sandbox: Option<&Sandbox>, summary: &RunSummary) -> Result<()> {
+fn conclude(
+    session: &Session,
+    args: &RunArgs,
+    sandbox: Option<&Sandbox>,
+    summary: &RunSummary,
+) -> Result<()> {
     let name = &session.declared.cluster;
     if summary.succeeded() {
         let requests = session.cluster.requests();
@@ -106,13 +112,18 @@ fn conclude(session: &Session, args: &RunArgs, sandbox: Option<&Sandbox>, summar
     // The renderer has told each failure in full: here it is only the exit code and the way on.
     let kind = summary.failures.first().map_or(crate::failure::FailureKind::Step, |failure| failure.kind);
     let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    Err(Failure::new(kind, format!("{name} is not bootstrapped yet: {done} of {} steps are done", summary.steps.len()))
-        .hint(how_to_go_on(name, args)))
+    Err(Failure::new(
+        kind,
+        format!("{name} is not bootstrapped yet: {done} of {} steps are done", summary.steps.len()),
+    )
+    .hint(how_to_go_on(name, args)))
 }
 
 fn how_to_go_on(cluster: &str, args: &RunArgs) -> String {
     let sandbox = if args.sandbox { " --sandbox" } else { "" };
-    let option = |name: &str, value: Option<String>| value.map(|value| format!(" --{name} {value}")).unwrap_or_default();
+    let option = |name: &str, value: Option<String>| {
+        value.map(|value| format!(" --{name} {value}")).unwrap_or_default()
+    };
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     format!(
         "go on with `bootstrapper {cluster}{sandbox}{}{}{}`: what is done stays done",

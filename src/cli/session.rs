@@ -57,7 +57,8 @@ impl Session {
 
         let specs = config.secrets_of(name);
         let secrets =
-            plan::resolve_secrets(specs, &repository.root, &environment, Some(&cluster), sandbox.is_some()).await?;
+            plan::resolve_secrets(specs, &repository.root, &environment, Some(&cluster), sandbox.is_some())
+                .await?;
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
         let neighbours = repository.neighbours_of(name)?;
         let graph = plan::build(Inputs {
@@ -89,7 +90,12 @@ impl Session {
     }
 }
 
-fn connect_options(name: &str, target: &Target, config: &Config, sandbox: Option<&Sandbox>) -> ConnectOptions {
+fn connect_options(
+    name: &str,
+    target: &Target,
+    config: &Config,
+    sandbox: Option<&Sandbox>,
+) -> ConnectOptions {
     match sandbox {
         Some(sandbox) => {
             ConnectOptions { kubeconfig: Some(sandbox.kubeconfig.clone()), context: sandbox.context.clone() }

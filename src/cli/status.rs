@@ -36,14 +36,19 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     if unready == 0 {
         return Ok(());
     }
-    Err(Failure::new(FailureKind::Step, format!("{unready} of {} steps of {} are not ready", statuses.len(), args.cluster))
-        .hint(format!("`bootstrapper plan {}` says what a run would do about it", args.cluster)))
+    Err(Failure::new(
+        FailureKind::Step,
+        format!("{unready} of {} steps of {} are not ready", statuses.len(), args.cluster),
+    )
+    .hint(format!("`bootstrapper plan {}` says what a run would do about it", args.cluster)))
 }
 
 /// What is missing is not ready, whatever became of what is there.
 async fn status_of(step: &PlannedStep) -> StepStatus {
     let verdict = match step.step.observe().await {
-        Ok(Observation::Missing(diff) | Observation::Drifted(diff)) => Verdict::not_yet(format!("to do: {}", diff.summary)),
+        Ok(Observation::Missing(diff) | Observation::Drifted(diff)) => {
+            Verdict::not_yet(format!("to do: {}", diff.summary))
+        }
         Ok(Observation::Blocked { by }) => Verdict::not_yet(format!("waits for {by}")),
         Ok(Observation::Awaited { waits_for }) => Verdict::not_yet(waits_for),
         Ok(Observation::Satisfied { .. }) => step.step.settle().next().await.unwrap_or(Verdict::Ready),

@@ -25,7 +25,11 @@ impl Cluster {
         match self.patch(&id, declared, &parameters().dry_run()).await? {
             Patched::Done(after) => {
                 let differences = differences(&live, &after);
-                Ok(if differences.is_empty() { Comparison::Unchanged } else { Comparison::Configured(differences) })
+                Ok(if differences.is_empty() {
+                    Comparison::Unchanged
+                } else {
+                    Comparison::Configured(differences)
+                })
             }
             Patched::Conflict(owners) => Ok(Comparison::Conflict(owners)),
         }
@@ -57,7 +61,9 @@ impl Cluster {
     /// Deletes an object, if it is there.
     pub async fn delete(&self, id: &ObjectRef) -> Result<()> {
         let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
-        if_there(&format!("{id} cannot be deleted"), api.delete(&id.name, &DeleteParams::default())).await.map(drop)
+        if_there(&format!("{id} cannot be deleted"), api.delete(&id.name, &DeleteParams::default()))
+            .await
+            .map(drop)
     }
 
     async fn patch(&self, id: &ObjectRef, declared: &Object, parameters: &PatchParams) -> Result<Patched> {
@@ -66,7 +72,9 @@ impl Cluster {
         let call = async {
             match api.patch(&id.name, parameters, &Patch::Apply(declared)).await {
                 Ok(object) => Ok(Ok(Patched::Done(Box::new(object)))),
-                Err(kube::Error::Api(status)) if is_conflict(&status) => Ok(Ok(Patched::Conflict(owners(&status)))),
+                Err(kube::Error::Api(status)) if is_conflict(&status) => {
+                    Ok(Ok(Patched::Conflict(owners(&status))))
+                }
                 // A secret's value may stand in what the server has to say about it.
                 Err(kube::Error::Api(status)) if id.kind == "Secret" && status.code == 422 => {
                     Ok(Err(Failure::step(what.clone()).because("the API server finds it invalid")))
@@ -89,9 +97,10 @@ fn parameters() -> PatchParams {
 
 fn is_conflict(status: &kube::core::Status) -> bool {
     status.code == 409
-        && status.details.as_ref().is_some_and(|details| {
-            details.causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
-        })
+        && status
+            .details
+            .as_ref()
+            .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "FieldManagerConflict"))
 }
 
 /// `.spec.replicas: conflict with "kubectl-edit"`.

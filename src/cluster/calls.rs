@@ -20,7 +20,10 @@ pub(super) async fn within_limit<T>(what: &str, call: impl Future<Output = kube:
 }
 
 /// Awaits a call to which "not there" is an answer.
-pub(super) async fn if_there<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<Option<T>> {
+pub(super) async fn if_there<T>(
+    what: &str,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<Option<T>> {
     let call = async {
         match call.await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

@@ -25,9 +25,7 @@ const LONGEST_VALUE: usize = 60;
 /// object by itself does not count. A "no" may still be a "yes" to the server, which knows that
 /// `1000m` is `1`.
 pub(super) fn covers(live: &Object, declared: &Object) -> bool {
-    let metadata = |object: &Object| {
-        serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations})
-    };
+    let metadata = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
     includes(&metadata(live), &metadata(declared)) && includes(&live.data, &without_status(&declared.data))
 }
 
@@ -46,10 +44,13 @@ fn includes(live: &Value, declared: &Value) -> bool {
             declared.iter().all(|(key, value)| includes(live.get(key).unwrap_or(&Value::Null), value))
         }
         (Value::Array(live), Value::Array(declared)) => {
-            live.len() == declared.len() && live.iter().zip(declared).all(|(live, declared)| includes(live, declared))
+            live.len() == declared.len()
+                && live.iter().zip(declared).all(|(live, declared)| includes(live, declared))
         }
         // The server leaves out what is empty.
-        (Value::Null, Value::Object(declared)) => declared.values().all(|value| includes(&Value::Null, value)),
+        (Value::Null, Value::Object(declared)) => {
+            declared.values().all(|value| includes(&Value::Null, value))
+        }
         (Value::Null, Value::Array(declared)) => declared.is_empty(),
         (live, declared) => live == declared,
     }
@@ -59,9 +60,7 @@ fn includes(live: &Value, declared: &Value) -> bool {
 pub(super) fn differences(before: &Object, after: &Object) -> Vec<String> {
     let is_secret = before.types.as_ref().is_some_and(|types| types.kind == "Secret");
     let mut told = Vec::new();
-    let labels = |object: &Object| {
-        serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations})
-    };
+    let labels = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
     tell(".metadata", &labels(before), &labels(after), is_secret, &mut told);
     tell("", &without_status(&before.data), &without_status(&after.data), is_secret, &mut told);
     if told.len() > MOST_TOLD {
@@ -78,7 +77,8 @@ fn tell(path: &str, before: &Value, after: &Value, is_secret: bool, told: &mut V
         (Value::Object(before), Value::Object(after)) => {
             let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
             for key in keys {
-                let (before, after) = (before.get(key).unwrap_or(&Value::Null), after.get(key).unwrap_or(&Value::Null));
+                let (before, after) =
+                    (before.get(key).unwrap_or(&Value::Null), after.get(key).unwrap_or(&Value::Null));
                 tell(&format!("{path}.{key}"), before, after, is_secret, told);
             }
         }
@@ -111,7 +111,8 @@ mod tests {
     use super::*;
 
     fn object(kind: &str, data: &Value) -> Object {
-        let mut value = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "labels": {"a": "b"}}});
+        let mut value =
+            json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "labels": {"a": "b"}}});
         value.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
         serde_json::from_value(value).unwrap()
     }
@@ -119,7 +120,10 @@ mod tests {
     #[test]
     fn what_the_server_adds_does_not_count() {
         let declared = object("Service", &json!({"spec": {"ports": [{"port": 80}], "selector": {}}}));
-        let live = object("Service", &json!({"spec": {"ports": [{"port": 80, "protocol": "TCP"}], "type": "ClusterIP"}, "status": {"x": 1}}));
+        let live = object(
+            "Service",
+            &json!({"spec": {"ports": [{"port": 80, "protocol": "TCP"}], "type": "ClusterIP"}, "status": {"x": 1}}),
+        );
         assert!(covers(&live, &declared));
         let other = object("Service", &json!({"spec": {"ports": [{"port": 81, "protocol": "TCP"}]}}));
         assert!(!covers(&other, &declared));

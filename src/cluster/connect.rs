@@ -60,7 +60,8 @@ impl Cluster {
             counting.count(&request);
             request
         });
-        let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&options.context).caused_by(&error))?;
+        let builder =
+            ClientBuilder::try_from(config).map_err(|error| unusable(&options.context).caused_by(&error))?;
         let client = builder.with_layer(&count).build();
         let what = format!("the API server of context `{}` at {url} cannot be asked", options.context);
         let version = within_limit(&what, client.apiserver_version()).await?;
@@ -116,7 +117,8 @@ fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {
     }
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| known.name.as_str()).collect();
     let failure = Failure::new(FailureKind::Connection, format!("the kubeconfig has no context `{context}`"));
-    let failure = if known.is_empty() { failure } else { failure.hint(format!("it has {}", known.join(", "))) };
+    let failure =
+        if known.is_empty() { failure } else { failure.hint(format!("it has {}", known.join(", "))) };
     Err(failure.hint("use --context, or map contexts to clusters in bootstrapper.yaml"))
 }
 

@@ -54,7 +54,12 @@ impl Cluster {
     }
 
     /// An API for objects of a kind, within a namespace if the kind has them.
-    pub(super) async fn api(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Option<Api<Object>>> {
+    pub(super) async fn api(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Option<Api<Object>>> {
         let Some(kind) = self.kind(api_version, kind).await? else { return Ok(None) };
         let api = match namespace {
             Some(namespace) if kind.is_namespaced => {
@@ -66,7 +71,12 @@ impl Cluster {
     }
 
     /// The same for a kind that must be served.
-    pub(super) async fn require_api(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<Api<Object>> {
+    pub(super) async fn require_api(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Api<Object>> {
         self.api(api_version, kind, namespace).await?.ok_or_else(|| {
             Failure::step(format!("the API server does not serve {kind} {api_version}"))
                 .because("its CRD is not there, or not established yet")

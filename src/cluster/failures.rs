@@ -21,9 +21,13 @@ pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
 }
 
 /// No answer at all.
-pub(super) fn unreachable_server(what: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Failure {
+pub(super) fn unreachable_server(
+    what: impl Into<String>,
+    error: &(dyn std::error::Error + 'static),
+) -> Failure {
     let deepest = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
-    let failure = Failure::new(FailureKind::Connection, what).because(first_line(deepest)).retry(Retry::MayHelp);
+    let failure =
+        Failure::new(FailureKind::Connection, what).because(first_line(deepest)).retry(Retry::MayHelp);
     let text = deepest.to_string();
     if text.contains("certificate") || text.contains("UnknownIssuer") {
         return failure

@@ -82,11 +82,15 @@ impl Cluster {
         let newest = list.items.into_iter().max_by_key(|item| revision(item.metadata.labels.as_ref()));
         let Some(secret) = newest.and_then(|newest| newest.metadata.name) else { return Ok(None) };
         let stored = within_limit(&what, secrets.get(&secret)).await?;
-        let encoded = stored.data.and_then(|mut data| data.remove("release")).map(|bytes| bytes.0).unwrap_or_default();
-        let unreadable = || Failure::step(what.clone()).because(format!("Secret {namespace}/{secret} holds no release"));
+        let encoded =
+            stored.data.and_then(|mut data| data.remove("release")).map(|bytes| bytes.0).unwrap_or_default();
+        let unreadable =
+            || Failure::step(what.clone()).because(format!("Secret {namespace}/{secret} holds no release"));
         let record: Record = decode(&encoded).ok_or_else(unreadable)?;
-        let documents: Vec<Option<Object>> =
-            yaml::from_multiple(&record.manifest, std::path::Path::new(&format!("manifest of {namespace}/{name}")))?;
+        let documents: Vec<Option<Object>> = yaml::from_multiple(
+            &record.manifest,
+            std::path::Path::new(&format!("manifest of {namespace}/{name}")),
+        )?;
         Ok(Some(StoredRelease {
             revision: record.version,
             status: record.info.status,

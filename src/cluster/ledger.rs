@@ -36,7 +36,10 @@ impl Cluster {
             .map_err(|error| Failure::internal("the run cannot be written down").caused_by(&error))?;
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), HOME);
         let patch = serde_json::json!({"data": {"lastRun": text}});
-        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        if_there("the ledger cannot be written", maps.patch(RECORD, &parameters, &Patch::Merge(&patch))).await.map(drop)
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        if_there("the ledger cannot be written", maps.patch(RECORD, &parameters, &Patch::Merge(&patch)))
+            .await
+            .map(drop)
     }
 }

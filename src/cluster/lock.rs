@@ -40,10 +40,10 @@ impl Cluster {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), HOME);
         let holder = format!("{}/{}/{run}", host(), std::process::id());
         let found = if_there("the run lock cannot be read", leases.get_opt(LEASE)).await?.flatten();
-        if let Some(lease) = found.as_ref().filter(|lease| !holder_of(lease).is_empty()) {
-            if !has_died_here(&holder_of(lease)) {
-                await_its_death(&leases, lease).await?;
-            }
+        if let Some(lease) = found.as_ref().filter(|lease| !holder_of(lease).is_empty())
+            && !has_died_here(&holder_of(lease))
+        {
+            await_its_death(&leases, lease).await?;
         }
         take(&leases, found, &holder).await?;
         let is_held = Arc::new(AtomicBool::new(true));
@@ -111,20 +111,28 @@ async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<()> {
 fn held_by(lease: &Lease) -> Failure {
     let holder = holder_of(lease);
     let mut parts = holder.split('/');
-    let (of_host, process, run) = (parts.next().unwrap_or("?"), parts.next().unwrap_or("?"), parts.next().unwrap_or("?"));
+    let (of_host, process, run) =
+        (parts.next().unwrap_or("?"), parts.next().unwrap_or("?"), parts.next().unwrap_or("?"));
     Failure::new(FailureKind::Locked, "another run holds this cluster")
         .because(format!("host `{of_host}`, process {process}, since {run}, and it is alive"))
-        .hint("wait for it to end, or stop it with Ctrl-C there; a run that was killed is taken over by itself")
+        .hint(
+            "wait for it to end, or stop it with Ctrl-C there; a run that was killed is taken over by itself",
+        )
 }
 
 async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &str) -> Result<()> {
     let now = MicroTime(jiff::Timestamp::now());
     let fresh = found.is_none();
     let mut lease = found.unwrap_or_else(|| Lease {
-        metadata: ObjectMeta { name: Some(LEASE.to_owned()), namespace: Some(HOME.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(LEASE.to_owned()),
+            namespace: Some(HOME.to_owned()),
+            ..ObjectMeta::default()
+        },
         ..Lease::default()
     });
-    let taken_over = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).map_or(0, |before| before + 1);
+    let taken_over =
+        lease.spec.as_ref().and_then(|spec| spec.lease_transitions).map_or(0, |before| before + 1);
     // The version that was read goes along: if somebody else took it meanwhile, the server says so.
     lease.spec = Some(LeaseSpec {
         holder_identity: Some(holder.to_owned()),
@@ -137,7 +145,11 @@ async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &str) -> Result
     let what = "the run lock cannot be taken";
     let parameters = PostParams::default();
     let taken = async {
-        if fresh { leases.create(&parameters, &lease).await } else { leases.replace(LEASE, &parameters, &lease).await }
+        if fresh {
+            leases.create(&parameters, &lease).await
+        } else {
+            leases.replace(LEASE, &parameters, &lease).await
+        }
     };
     within_limit(what, taken).await.map(drop)
 }

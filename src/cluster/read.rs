@@ -1,6 +1,8 @@
 //! Reads.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, LogParams, PostParams};
@@ -13,7 +15,9 @@ use crate::object::{Object, ObjectRef, Selection};
 impl Cluster {
     /// An object; none if it, or its kind, is not there.
     pub async fn get(&self, id: &ObjectRef) -> Result<Option<Object>> {
-        let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else { return Ok(None) };
+        let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else {
+            return Ok(None);
+        };
         if_there(&format!("{id} cannot be read"), api.get(&id.name)).await
     }
 
@@ -27,8 +31,10 @@ impl Cluster {
             Some(labels) => ListParams::default().labels(labels),
             None => ListParams::default(),
         };
-        let list = if_there(&format!("{} objects cannot be listed", selection.kind), api.list(&parameters)).await?;
-        let types = kube::core::TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() };
+        let list =
+            if_there(&format!("{} objects cannot be listed", selection.kind), api.list(&parameters)).await?;
+        let types =
+            kube::core::TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() };
         // Items of a list do not say what they are.
         let typed = |mut object: Object| {
             object.types.get_or_insert_with(|| types.clone());
@@ -38,7 +44,13 @@ impl Cluster {
     }
 
     /// Whether these credentials may do something.
-    pub async fn can_i(&self, verb: &str, group: &str, resource: &str, namespace: Option<&str>) -> Result<bool> {
+    pub async fn can_i(
+        &self,
+        verb: &str,
+        group: &str,
+        resource: &str,
+        namespace: Option<&str>,
+    ) -> Result<bool> {
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(ResourceAttributes {
@@ -60,7 +72,14 @@ impl Cluster {
 
     /// The last `tail` lines of a container's log; of its life before the last restart, if
     /// `previous`.
-    pub async fn pod_logs(&self, namespace: &str, pod: &str, container: &str, previous: bool, tail: i64) -> Result<String> {
+    pub async fn pod_logs(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        tail: i64,
+    ) -> Result<String> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let parameters = LogParams {
             container: Some(container.to_owned()),
@@ -68,7 +87,8 @@ impl Cluster {
             tail_lines: Some(tail),
             ..LogParams::default()
         };
-        within_limit(&format!("the log of pod {namespace}/{pod} cannot be read"), pods.logs(pod, &parameters)).await
+        within_limit(&format!("the log of pod {namespace}/{pod} cannot be read"), pods.logs(pod, &parameters))
+            .await
     }
 }
 

@@ -32,7 +32,10 @@ impl Counter {
     }
 
     pub(super) fn counted(&self) -> Requests {
-        Requests { reads: self.0.reads.load(Ordering::Relaxed), writes: self.0.writes.load(Ordering::Relaxed) }
+        Requests {
+            reads: self.0.reads.load(Ordering::Relaxed),
+            writes: self.0.writes.load(Ordering::Relaxed),
+        }
     }
 }
 

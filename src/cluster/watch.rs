@@ -21,7 +21,10 @@ type Seen = BTreeMap<ObjectRef, Arc<Object>>;
 impl Cluster {
     /// Follows objects by name. Each item is the state of all of them; the first comes once each
     /// was looked for. Changes that follow each other quickly may be told as one.
-    pub fn follow(&self, refs: Vec<ObjectRef>) -> BoxStream<'static, BTreeMap<ObjectRef, Option<Arc<Object>>>> {
+    pub fn follow(
+        &self,
+        refs: Vec<ObjectRef>,
+    ) -> BoxStream<'static, BTreeMap<ObjectRef, Option<Arc<Object>>>> {
         let mut by_kind: BTreeMap<Selection, Vec<String>> = BTreeMap::new();
         for id in &refs {
             let selection = Selection {

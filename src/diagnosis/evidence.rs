@@ -32,13 +32,19 @@ impl Evidence {
 
     /// The newest warning about the subject or what it owns: no rule knows it, but it is a fact.
     pub(super) fn last_warning(&self) -> Option<Cause> {
-        let names: Vec<String> =
-            std::iter::once(&self.subject).chain(&self.owned).filter_map(|object| object.metadata.name.clone()).collect();
+        let names: Vec<String> = std::iter::once(&self.subject)
+            .chain(&self.owned)
+            .filter_map(|object| object.metadata.name.clone())
+            .collect();
         let is_about = |event: &&Object| {
             event.data["type"] == "Warning"
                 && names.iter().any(|name| event.data["involvedObject"]["name"].as_str() == Some(name))
         };
-        let newest = self.events.iter().filter(is_about).max_by_key(|event| text(&event.data["lastTimestamp"]).to_owned())?;
+        let newest = self
+            .events
+            .iter()
+            .filter(is_about)
+            .max_by_key(|event| text(&event.data["lastTimestamp"]).to_owned())?;
         Some(Cause {
             code: None,
             cause: format!("{}: {}", text(&newest.data["reason"]), text(&newest.data["message"])),

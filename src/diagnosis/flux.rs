@@ -30,15 +30,29 @@ fn refusal(object: &Object) -> Option<(&str, &str)> {
 
 fn rule(reason: &str) -> (&'static str, &'static str) {
     match reason {
-        "AuthenticationFailed" => ("BS-FLX-001", "give the source a secretRef with credentials that the server takes"),
-        "GitOperationFailed" => ("BS-FLX-002", "check the repository's URL and branch, and that the cluster reaches the server"),
-        "OCIArtifactPullFailed" => ("BS-FLX-003", "check that the registry has this tag, and that the cluster reaches it"),
-        "BuildFailed" => ("BS-FLX-004", "run `bootstrapper validate`: it builds the same, and names file and line"),
+        "AuthenticationFailed" => {
+            ("BS-FLX-001", "give the source a secretRef with credentials that the server takes")
+        }
+        "GitOperationFailed" => {
+            ("BS-FLX-002", "check the repository's URL and branch, and that the cluster reaches the server")
+        }
+        "OCIArtifactPullFailed" => {
+            ("BS-FLX-003", "check that the registry has this tag, and that the cluster reaches it")
+        }
+        "BuildFailed" => {
+            ("BS-FLX-004", "run `bootstrapper validate`: it builds the same, and names file and line")
+        }
         "DependencyNotReady" => ("BS-FLX-005", "see to what it depends on first"),
         "HealthCheckFailed" => ("BS-FLX-006", "look at the objects that the message names"),
-        "ReconciliationFailed" => ("BS-FLX-007", "correct the object that the message names, commit and push"),
-        "InstallFailed" | "UpgradeFailed" => ("BS-FLX-008", "read what Helm says; `helm history` shows the revisions"),
-        "RetriesExceeded" => ("BS-FLX-009", "correct the values, commit and push; or `flux reconcile helmrelease --reset`"),
+        "ReconciliationFailed" => {
+            ("BS-FLX-007", "correct the object that the message names, commit and push")
+        }
+        "InstallFailed" | "UpgradeFailed" => {
+            ("BS-FLX-008", "read what Helm says; `helm history` shows the revisions")
+        }
+        "RetriesExceeded" => {
+            ("BS-FLX-009", "correct the values, commit and push; or `flux reconcile helmrelease --reset`")
+        }
         _ => ("BS-FLX-000", "read the message: it is Flux's own"),
     }
 }

@@ -23,7 +23,10 @@ fn path_to(evidence: &Evidence, pod: &Object) -> Vec<String> {
 
 fn statuses(pod: &Object) -> impl Iterator<Item = &Value> {
     let status = &pod.data["status"];
-    [&status["initContainerStatuses"], &status["containerStatuses"]].into_iter().filter_map(|list| list.as_array()).flatten()
+    [&status["initContainerStatuses"], &status["containerStatuses"]]
+        .into_iter()
+        .filter_map(|list| list.as_array())
+        .flatten()
 }
 
 fn waits_for<'a>(pod: &'a Object, reasons: &[&str]) -> Option<&'a Value> {
@@ -31,7 +34,8 @@ fn waits_for<'a>(pod: &'a Object, reasons: &[&str]) -> Option<&'a Value> {
 }
 
 /// What an agent says that cannot reach the API server.
-const UNREACHABLE: [&str; 4] = ["no route to host", "connection refused", "i/o timeout", "network is unreachable"];
+const UNREACHABLE: [&str; 4] =
+    ["no route to host", "connection refused", "i/o timeout", "network is unreachable"];
 
 fn crash_loop(evidence: &Evidence, pod: &Object, path: &[String]) -> Option<Cause> {
     let status = waits_for(pod, &["CrashLoopBackOff"])?;
@@ -41,14 +45,23 @@ fn crash_loop(evidence: &Evidence, pod: &Object, path: &[String]) -> Option<Caus
     let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it left no log");
     let mut evidence = path.to_vec();
     evidence.push(format!("{container}: {last}"));
-    let is_cilium = pod.metadata.labels.as_ref().is_some_and(|labels| labels.get("k8s-app").is_some_and(|app| app == "cilium"));
+    let is_cilium = pod
+        .metadata
+        .labels
+        .as_ref()
+        .is_some_and(|labels| labels.get("k8s-app").is_some_and(|app| app == "cilium"));
     let unreachable = log.lines().any(|line| UNREACHABLE.iter().any(|sign| line.contains(sign)));
     if is_cilium && unreachable {
         return Some(cause(
             "BS-CIL-003",
-            format!("the Cilium agent on {} cannot reach the API server", text(&pod.data["spec"]["nodeName"])),
+            format!(
+                "the Cilium agent on {} cannot reach the API server",
+                text(&pod.data["spec"]["nodeName"])
+            ),
             evidence,
-            &["compare k8sServiceHost and k8sServicePort (API_SERVER_HOST, API_SERVER_PORT in settings.yaml) with the address that the API server has"],
+            &[
+                "compare k8sServiceHost and k8sServicePort (API_SERVER_HOST, API_SERVER_PORT in settings.yaml) with the address that the API server has",
+            ],
         ));
     }
     Some(cause(
@@ -65,7 +78,11 @@ fn image(pod: &Object, path: &[String]) -> Option<Cause> {
     evidence.push(text(&status["state"]["waiting"]["message"]).to_owned());
     Some(cause(
         "BS-POD-002",
-        format!("image {} cannot be pulled on {}", text(&status["image"]), text(&pod.data["spec"]["nodeName"])),
+        format!(
+            "image {} cannot be pulled on {}",
+            text(&status["image"]),
+            text(&pod.data["spec"]["nodeName"])
+        ),
         evidence,
         &["check that the image exists, and that the node reaches its registry"],
     ))
@@ -75,9 +92,15 @@ fn missing_config(pod: &Object, path: &[String]) -> Option<Cause> {
     let status = waits_for(pod, &["CreateContainerConfigError"])?;
     Some(cause(
         "BS-POD-003",
-        format!("{} needs what is not there: {}", text(&status["name"]), text(&status["state"]["waiting"]["message"])),
+        format!(
+            "{} needs what is not there: {}",
+            text(&status["name"]),
+            text(&status["state"]["waiting"]["message"])
+        ),
         path.to_vec(),
-        &["declare the Secret or ConfigMap that it names; secrets of the bootstrap stand in bootstrapper.yaml"],
+        &[
+            "declare the Secret or ConfigMap that it names; secrets of the bootstrap stand in bootstrapper.yaml",
+        ],
     ))
 }
 
@@ -99,7 +122,12 @@ fn unschedulable(evidence: &Evidence, pod: &Object, path: &[String]) -> Option<C
             evidence,
             &["see what the network plugin waits for: bootstrapper status <cluster> --only cilium"],
         ),
-        None => cause("BS-NOD-002", "no node takes the pod".to_owned(), evidence, &["give the nodes what it asks for, or ask for less"]),
+        None => cause(
+            "BS-NOD-002",
+            "no node takes the pod".to_owned(),
+            evidence,
+            &["give the nodes what it asks for, or ask for less"],
+        ),
     })
 }
 
@@ -121,7 +149,7 @@ mod tests {
         }
     }
 
-    fn pod(status: serde_json::Value) -> serde_json::Value {
+    fn pod(status: &serde_json::Value) -> serde_json::Value {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"k8s-app": "cilium"}},
             "spec": {"nodeName": "cp-3"}, "status": status})
     }
@@ -129,15 +157,21 @@ mod tests {
     #[test]
     fn the_cause_of_each_trouble() {
         let waiting = |reason: &str| json!({"containerStatuses": [{"name": "agent", "image": "i", "restartCount": 4, "state": {"waiting": {"reason": reason, "message": "m"}}}]});
-        let unscheduled = json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]});
+        let unscheduled =
+            json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]});
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp-3"}, "status": {"conditions": [{"type": "Ready", "status": "False", "message": "cni plugin not initialized"}]}});
         let cases = [
-            (pod(waiting("CrashLoopBackOff")), "dial tcp 10.25.11.99:6443: no route to host", vec![], "BS-CIL-003"),
-            (pod(waiting("CrashLoopBackOff")), "unknown flag --foo", vec![], "BS-POD-001"),
-            (pod(waiting("ImagePullBackOff")), "", vec![], "BS-POD-002"),
-            (pod(waiting("CreateContainerConfigError")), "", vec![], "BS-POD-003"),
-            (pod(unscheduled.clone()), "", vec![node], "BS-NOD-001"),
-            (pod(unscheduled), "", vec![], "BS-NOD-002"),
+            (
+                pod(&waiting("CrashLoopBackOff")),
+                "dial tcp 10.25.11.99:6443: no route to host",
+                vec![],
+                "BS-CIL-003",
+            ),
+            (pod(&waiting("CrashLoopBackOff")), "unknown flag --foo", vec![], "BS-POD-001"),
+            (pod(&waiting("ImagePullBackOff")), "", vec![], "BS-POD-002"),
+            (pod(&waiting("CreateContainerConfigError")), "", vec![], "BS-POD-003"),
+            (pod(&unscheduled), "", vec![node], "BS-NOD-001"),
+            (pod(&unscheduled), "", vec![], "BS-NOD-002"),
         ];
         for (pod, log, nodes, code) in cases {
             let cause = explain(&evidence(pod, log, nodes)).unwrap();

@@ -10,7 +10,8 @@ pub(super) fn explain(evidence: &Evidence) -> Option<Cause> {
     match id.kind.as_str() {
         "Service" => {
             let conditions = evidence.subject.data["status"]["conditions"].as_array();
-            let refused = conditions.into_iter().flatten().find(|one| one["type"] == "cilium.io/IPAMRequestSatisfied");
+            let refused =
+                conditions.into_iter().flatten().find(|one| one["type"] == "cilium.io/IPAMRequestSatisfied");
             let why = refused.map_or("no address pool has answered", |one| text(&one["message"]));
             Some(cause(
                 "BS-KUB-001",

@@ -39,14 +39,17 @@ pub(super) async fn build(object: &Object, folder: &Path, kustomize: &Kustomize)
 }
 
 fn find_kustomization(folder: &Path) -> bool {
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"].iter().any(|name| folder.join(name).is_file())
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+        .iter()
+        .any(|name| folder.join(name).is_file())
 }
 
 /// A temporary kustomization over `folder`. Flux writes these fields into the folder's own.
 fn overlay(spec: &serde_json::Value, folder: &Path, own: bool) -> Result<TempDir> {
     let failed = |error: std::io::Error| Failure::step("no temporary folder to build in").caused_by(&error);
     let overlay = tempfile::tempdir().map_err(failed)?;
-    let base = relative(&overlay.path().canonicalize().map_err(failed)?, &folder.canonicalize().map_err(failed)?);
+    let base =
+        relative(&overlay.path().canonicalize().map_err(failed)?, &folder.canonicalize().map_err(failed)?);
     let resources = if own { vec![base.clone()] } else { manifests(folder, &base) };
     let mut kustomization = serde_json::json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -80,7 +83,8 @@ fn manifests(folder: &Path, base: &Path) -> Vec<PathBuf> {
                 entries.skip_current_dir();
                 found.push(within);
             }
-        } else if entry.path().extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        } else if entry.path().extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+        {
             found.push(within);
         }
     }
@@ -89,7 +93,8 @@ fn manifests(folder: &Path, base: &Path) -> Vec<PathBuf> {
 
 /// The way from one absolute folder to another; kustomize takes no absolute paths.
 fn relative(from: &Path, to: &Path) -> PathBuf {
-    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) = (from.components().collect(), to.components().collect());
+    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (from.components().collect(), to.components().collect());
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = from[shared..].iter().map(|_| Component::ParentDir);
     up.chain(to[shared..].iter().copied()).collect()
@@ -113,7 +118,8 @@ pub(super) fn objects(
         let plain: Object = object(document, origin)?;
         objects.push(match variables {
             Some(variables) if !is_exempt(&plain) => {
-                let text = substitute(document, variables).map_err(|error| refusal(&error, &plain, origin))?;
+                let text =
+                    substitute(document, variables).map_err(|error| refusal(&error, &plain, origin))?;
                 object(&text, origin)?
             }
             _ => plain,
@@ -123,13 +129,17 @@ pub(super) fn objects(
 }
 
 fn documents(built: &str) -> impl Iterator<Item = &str> {
-    built.split("\n---\n").map(|document| document.strip_prefix("---\n").unwrap_or(document)).filter(|document| !document.trim().is_empty())
+    built
+        .split("\n---\n")
+        .map(|document| document.strip_prefix("---\n").unwrap_or(document))
+        .filter(|document| !document.trim().is_empty())
 }
 
 fn object(document: &str, origin: &Origin<'_>) -> Result<Object> {
     yaml::from_str(document, origin.folder).map_err(|failure| {
         // Line and column would be those of the built text, which nobody has.
-        Failure::input(format!("{} builds to what is no object", origin.id)).because(failure.because.join(": "))
+        Failure::input(format!("{} builds to what is no object", origin.id))
+            .because(failure.because.join(": "))
     })
 }
 
@@ -144,13 +154,16 @@ fn refusal(error: &SubstituteError, object: &Object, origin: &Origin<'_>) -> Fai
     let (wanted, hint) = match error {
         SubstituteError::Undefined(name) => (
             format!("${{{name}"),
-            format!("define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"),
+            format!(
+                "define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"
+            ),
         ),
         SubstituteError::Malformed(text) => {
             (text.clone(), "write `$$` for a dollar sign that Flux should leave alone".to_owned())
         }
     };
-    let failure = Failure::input(format!("{error} in {}, which {} builds", ObjectRef::of(object), origin.id)).hint(hint);
+    let failure = Failure::input(format!("{error} in {}, which {} builds", ObjectRef::of(object), origin.id))
+        .hint(hint);
     let found = locate(origin.root, origin.folder, &wanted)
         .or_else(|| locate(origin.root, &origin.root.join("kubernetes"), &wanted));
     match found {

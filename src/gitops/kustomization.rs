@@ -66,7 +66,9 @@ pub(super) fn variables(object: &Object, sources: &Sources<'_>) -> Result<Option
     }
     for (name, value) in &mut variables {
         if !is_name(name) {
-            return Err(Failure::input(format!("{id} substitutes `{name}`, which is no name for a variable")));
+            return Err(Failure::input(format!(
+                "{id} substitutes `{name}`, which is no name for a variable"
+            )));
         }
         value.retain(|c| c != '\n');
     }
@@ -85,7 +87,8 @@ fn is_name(name: &str) -> bool {
 }
 
 fn missing(id: &ObjectRef, kind: &str, namespace: &str, name: &str) -> Failure {
-    let failure = Failure::input(format!("{id} substitutes from {kind} {namespace}/{name}, which is not declared"));
+    let failure =
+        Failure::input(format!("{id} substitutes from {kind} {namespace}/{name}, which is not declared"));
     match kind {
         "Secret" => failure.hint(format!("declare it under `secrets` in bootstrapper.yaml: {{name: {name}, namespace: {namespace}, data: …}}")),
         _ => failure.hint("declare it in the cluster's folder, or mark the reference `optional`"),

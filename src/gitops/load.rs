@@ -61,7 +61,9 @@ impl Declared {
     /// The Namespace object of that name, if it is declared.
     pub fn namespace(&self, name: &str) -> Option<Object> {
         let mut objects = self.kustomizations.iter().flat_map(|kustomization| &kustomization.objects);
-        objects.find(|object| is(object, "", "Namespace") && object.metadata.name.as_deref() == Some(name)).cloned()
+        objects
+            .find(|object| is(object, "", "Namespace") && object.metadata.name.as_deref() == Some(name))
+            .cloned()
     }
 
     /// Where a setting is written.
@@ -84,7 +86,12 @@ fn is_kustomization(object: &Object) -> bool {
 
 impl Repository {
     /// Reads all that `cluster` declares. `secrets` are those that the bootstrap seeds.
-    pub async fn load(&self, cluster: &str, kustomize: &Kustomize, secrets: &SecretValues) -> Result<Declared> {
+    pub async fn load(
+        &self,
+        cluster: &str,
+        kustomize: &Kustomize,
+        secrets: &SecretValues,
+    ) -> Result<Declared> {
         let (source, sync) = self.entry(cluster, kustomize).await?;
         let mut walk = Walk {
             root: &self.root,
@@ -98,7 +105,8 @@ impl Repository {
         let Walk { config_maps, kustomizations, .. } = walk;
 
         let edges = kustomizations.iter().map(|one| (one.id.clone(), one.depends_on.clone()));
-        dependencies::check(&edges.collect()).map_err(|failure| self.placed(failure, "dependsOn", cluster))?;
+        dependencies::check(&edges.collect())
+            .map_err(|failure| self.placed(failure, "dependsOn", cluster))?;
         let releases = self.releases(&kustomizations, &Sources { config_maps: &config_maps, secrets })?;
         Ok(Declared {
             cluster: cluster.to_owned(),
@@ -124,7 +132,8 @@ impl Repository {
         let id = ObjectRef::cluster_scoped("", "folder", &folder.display().to_string());
         let objects = build::objects(&built, None, &Origin { id: &id, root: &self.root, folder: &absolute })?;
         let absent = |what: &str| Failure::input(format!("{} declares no {what}", folder.display()));
-        let sync = objects.iter().find(|object| is_kustomization(object)).ok_or_else(|| absent("Kustomization"))?;
+        let sync =
+            objects.iter().find(|object| is_kustomization(object)).ok_or_else(|| absent("Kustomization"))?;
         let kind = sync.data["spec"]["sourceRef"]["kind"].as_str().unwrap_or("GitRepository");
         let source = objects
             .iter()
@@ -137,10 +146,14 @@ impl Repository {
         let declared: Vec<&Object> = kustomizations.iter().flat_map(|one| &one.objects).collect();
         let mut releases = Vec::new();
         for kustomization in kustomizations {
-            for object in kustomization.objects.iter().filter(|one| is(one, "helm.toolkit.fluxcd.io", "HelmRelease")) {
+            for object in
+                kustomization.objects.iter().filter(|one| is(one, "helm.toolkit.fluxcd.io", "HelmRelease"))
+            {
                 let release = Release::read(object, &kustomization.id, &declared, sources);
                 let name = object.metadata.name.clone().unwrap_or_default();
-                releases.push(release.map_err(|failure| self.placed_in(failure, &kustomization.path, &format!("name: {name}")))?);
+                releases.push(release.map_err(|failure| {
+                    self.placed_in(failure, &kustomization.path, &format!("name: {name}"))
+                })?);
             }
         }
         let edges = releases.iter().map(|release| (release.id.clone(), release.depends_on.clone()));
@@ -213,7 +226,10 @@ impl Walk<'_> {
                 None => failure,
             });
         }
-        build::build(object, &folder, self.kustomize).await.map(Some).map_err(|failure| unbuildable(failure, &path))
+        build::build(object, &folder, self.kustomize)
+            .await
+            .map(Some)
+            .map_err(|failure| unbuildable(failure, &path))
     }
 
     fn read(&self, object: &Object, built: Option<&str>) -> Result<Kustomization> {
@@ -224,7 +240,11 @@ impl Walk<'_> {
                 let sources = Sources { config_maps: &self.config_maps, secrets: self.secrets };
                 let variables = variables(object, &sources)?;
                 let folder = self.root.join(&path);
-                build::objects(built, variables.as_ref(), &Origin { id: &id, root: self.root, folder: &folder })?
+                build::objects(
+                    built,
+                    variables.as_ref(),
+                    &Origin { id: &id, root: self.root, folder: &folder },
+                )?
             }
             None => Vec::new(),
         };
@@ -238,5 +258,9 @@ fn path_of(object: &Object) -> PathBuf {
 }
 
 fn unbuildable(failure: Failure, path: &Path) -> Failure {
-    Failure { what: format!("{} cannot be built", path.display()), kind: crate::failure::FailureKind::Input, ..failure }
+    Failure {
+        what: format!("{} cannot be built", path.display()),
+        kind: crate::failure::FailureKind::Input,
+        ..failure
+    }
 }

@@ -1,11 +1,11 @@
 //! A HelmRelease, with its chart and its values found.
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::dependencies::depends_on;
 use super::kustomization::Sources;
 use super::values::{at_path, merge, scalar};
+use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::tools::{ChartSource, HelmRequest};
@@ -89,7 +89,7 @@ fn release_name(spec: &Value, name: &str) -> String {
     if long.len() <= LONGEST_NAME {
         return long;
     }
-    let digest: String = Sha256::digest(&long).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256(&long);
     format!("{}-{}", &long[..40], &digest[..12])
 }
 
@@ -101,11 +101,15 @@ fn chart(object: &Object, id: &ObjectRef, declared: &[&Object]) -> Result<ChartS
         let namespace = reference["namespace"].as_str().unwrap_or(&here);
         let is_it = |object: &&&Object| {
             let found = ObjectRef::of(object);
-            found.kind == kind && found.name == name && found.namespace.as_deref().unwrap_or(namespace) == namespace
+            found.kind == kind
+                && found.name == name
+                && found.namespace.as_deref().unwrap_or(namespace) == namespace
         };
         declared.iter().find(is_it).copied().ok_or_else(|| {
-            Failure::input(format!("{id} takes its chart from {kind} {namespace}/{name}, which is not declared"))
-                .hint(format!("declare the {kind} beside the HelmRelease, or correct its reference"))
+            Failure::input(format!(
+                "{id} takes its chart from {kind} {namespace}/{name}, which is not declared"
+            ))
+            .hint(format!("declare the {kind} beside the HelmRelease, or correct its reference"))
         })
     };
     let reference = &spec["chartRef"];
@@ -115,13 +119,17 @@ fn chart(object: &Object, id: &ObjectRef, declared: &[&Object]) -> Result<ChartS
             let chart = find("HelmChart", reference)?;
             of_repository(&chart.data["spec"], |source| find("HelmRepository", source))
         }
-        Some(other) => Err(Failure::input(format!("{id} takes its chart from a {other}, which bootstrapper cannot read"))
-            .hint("use an OCIRepository, a HelmChart or a HelmRepository")),
+        Some(other) => Err(Failure::input(format!(
+            "{id} takes its chart from a {other}, which bootstrapper cannot read"
+        ))
+        .hint("use an OCIRepository, a HelmChart or a HelmRepository")),
         None if spec["chart"]["spec"].is_object() => {
             of_repository(&spec["chart"]["spec"], |source| find("HelmRepository", source))
         }
-        None => Err(Failure::input(format!("{id} has neither `chart` nor `chartRef`: nothing says where its chart is"))
-            .hint("give it a chartRef to an OCIRepository, or a chart with a sourceRef")),
+        None => Err(Failure::input(format!(
+            "{id} has neither `chart` nor `chartRef`: nothing says where its chart is"
+        ))
+        .hint("give it a chartRef to an OCIRepository, or a chart with a sourceRef")),
     }
 }
 
@@ -153,7 +161,8 @@ fn values(spec: &Value, id: &ObjectRef, sources: &Sources<'_>) -> Result<Value> 
     let namespace = id.namespace.clone().unwrap_or_default();
     let mut values = Value::Object(serde_json::Map::new());
     for reference in spec["valuesFrom"].as_array().into_iter().flatten() {
-        let (kind, name) = (reference["kind"].as_str().unwrap_or_default(), reference["name"].as_str().unwrap_or_default());
+        let (kind, name) =
+            (reference["kind"].as_str().unwrap_or_default(), reference["name"].as_str().unwrap_or_default());
         let key = reference["valuesKey"].as_str().unwrap_or("values.yaml");
         let found = sources.data(kind, &namespace, name).and_then(|mut data| data.remove(key));
         let Some(text) = found else {
@@ -224,13 +233,21 @@ mod tests {
         let release = read(&spec, &[repository()]).unwrap();
         assert_eq!(release.chart.exact_version(), Some("1.20.2"));
         assert_eq!(release.values, json!({"a": {"x": 1, "y": 3}}));
-        assert_eq!((release.release_name.as_str(), release.release_namespace.as_str()), ("cilium", "kube-system"));
+        assert_eq!(
+            (release.release_name.as_str(), release.release_namespace.as_str()),
+            ("cilium", "kube-system")
+        );
     }
 
     #[test]
     fn a_release_without_a_source_is_refused() {
         let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
-        assert!(read(&spec, &[]).unwrap_err().what.contains("OCIRepository kube-system/cilium, which is not declared"));
+        assert!(
+            read(&spec, &[])
+                .unwrap_err()
+                .what
+                .contains("OCIRepository kube-system/cilium, which is not declared")
+        );
         assert!(read(&json!({}), &[]).unwrap_err().what.contains("neither `chart` nor `chartRef`"));
     }
 

@@ -22,9 +22,9 @@ pub struct Repository {
 impl Repository {
     /// Opens the repository in `root`.
     pub fn open(root: &Path) -> Result<Self> {
-        let root = root
-            .canonicalize()
-            .map_err(|error| Failure::input(format!("there is no repository in {}", root.display())).caused_by(&error))?;
+        let root = root.canonicalize().map_err(|error| {
+            Failure::input(format!("there is no repository in {}", root.display())).caused_by(&error)
+        })?;
         let folder = root.join("kubernetes/clusters");
         let entries = std::fs::read_dir(&folder).map_err(|_| {
             Failure::input(format!("{} is no GitOps repository", root.display()))
@@ -92,9 +92,9 @@ impl Repository {
         for entry in entries {
             let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
             let objects: Vec<Object> = yaml::from_multiple(&text, &folder.join(entry.file_name()))?;
-            let source = objects.into_iter().find(|object| {
-                object.types.as_ref().is_some_and(|types| types.kind == "GitRepository")
-            });
+            let source = objects
+                .into_iter()
+                .find(|object| object.types.as_ref().is_some_and(|types| types.kind == "GitRepository"));
             if let Some(source) = source {
                 return Ok(source);
             }

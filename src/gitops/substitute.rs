@@ -49,7 +49,8 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
 /// [`substitute`] for texts of task files: a failure names the variable.
 pub fn substitute_text(text: &str, settings: &BTreeMap<String, String>) -> Result<String> {
     substitute(text, settings).map_err(|error| {
-        Failure::input(error.to_string()).hint("define it in the cluster's settings.yaml, or correct the task file")
+        Failure::input(error.to_string())
+            .hint("define it in the cluster's settings.yaml, or correct the task file")
     })
 }
 
@@ -226,8 +227,12 @@ impl<'a> Parser<'a> {
         Ok(match (second, &to) {
             ("/", _) => value.replace(&from, with),
             ("", _) => value.replacen(&from, with, 1),
-            ("#", Some(to)) => value.strip_prefix(&from).map_or(value.to_owned(), |rest| format!("{to}{rest}")),
-            ("%", Some(to)) => value.strip_suffix(&from).map_or(value.to_owned(), |rest| format!("{rest}{to}")),
+            ("#", Some(to)) => {
+                value.strip_prefix(&from).map_or(value.to_owned(), |rest| format!("{to}{rest}"))
+            }
+            ("%", Some(to)) => {
+                value.strip_suffix(&from).map_or(value.to_owned(), |rest| format!("{rest}{to}"))
+            }
             _ => value.to_owned(),
         })
     }

@@ -150,7 +150,9 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
 fn wait_of(wait: WaitFile) -> Result<WaitSpec, String> {
     match (wait.probe, wait.object) {
         (Some(probe), None) if wait.ready.is_none() && wait.failed.is_none() => Ok(WaitSpec::Probe(probe)),
-        (Some(_), None) => Err("a probe has its own rule: `ready` and `failed` belong to an object".to_owned()),
+        (Some(_), None) => {
+            Err("a probe has its own rule: `ready` and `failed` belong to an object".to_owned())
+        }
         (None, Some(id)) => Ok(WaitSpec::Object { id, ready: wait.ready, failed: wait.failed }),
         _ => Err("a wait needs either a `probe` or an `object`".to_owned()),
     }

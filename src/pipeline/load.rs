@@ -35,7 +35,10 @@ impl Pipeline {
     pub fn of_repository(root: &Path) -> Result<Self> {
         let files = task_files(&root.join("tasks"));
         if files.is_empty() {
-            return Self::from_texts([(PathBuf::from("tasks/bootstrap.yaml (built in)"), DEFAULT.to_owned())]);
+            return Self::from_texts([(
+                PathBuf::from("tasks/bootstrap.yaml (built in)"),
+                DEFAULT.to_owned(),
+            )]);
         }
         let texts = files
             .into_iter()
@@ -73,9 +76,11 @@ impl Pipeline {
 }
 
 fn task_files(folder: &Path) -> Vec<PathBuf> {
-    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let is_yaml =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_yaml).collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_yaml).collect();
     files.sort();
     files
 }
@@ -89,9 +94,12 @@ fn check(stage: &Stage, before: &[Stage], location: Location) -> Result<()> {
         return Err(Failure::input(format!("there are two stages called {}", stage.name)).at(location));
     }
     if let Some(unknown) = stage.needs.iter().find(|need| !before.iter().any(|other| other.name == **need)) {
-        return Err(Failure::input(format!("stage {} needs {unknown}, which is no stage before it", stage.name))
-            .at(location)
-            .hint("a stage can need those that stand above it"));
+        return Err(Failure::input(format!(
+            "stage {} needs {unknown}, which is no stage before it",
+            stage.name
+        ))
+        .at(location)
+        .hint("a stage can need those that stand above it"));
     }
     let mut names = BTreeSet::new();
     match stage.steps.iter().find(|step| !names.insert(step.name())) {
@@ -122,7 +130,9 @@ mod tests {
 
     #[test]
     fn a_stage_needs_the_one_before_unless_it_says_otherwise() {
-        let pipeline = read("stages: [{name: a, steps: []}, {name: b, steps: []}, {name: c, needs: [], steps: []}]").unwrap();
+        let pipeline =
+            read("stages: [{name: a, steps: []}, {name: b, steps: []}, {name: c, needs: [], steps: []}]")
+                .unwrap();
         assert_eq!(pipeline.stages[1].needs, ["a"]);
         assert!(pipeline.stages[2].needs.is_empty());
     }
@@ -133,7 +143,11 @@ mod tests {
             ("stages:\n- name: a\n  step: []\n", 3, "step"),
             ("stages:\n- name: a\n  steps:\n  - release: 5\n    tiemout: 5m\n", 5, "tiemout"),
             ("stages:\n- name: a\n  steps:\n  - release: x\n    timeout: soon\n", 4, "soon"),
-            ("stages:\n- name: a\n  steps:\n  - release: x\n    wait: {probe: nodes}\n", 4, "exactly one thing"),
+            (
+                "stages:\n- name: a\n  steps:\n  - release: x\n    wait: {probe: nodes}\n",
+                4,
+                "exactly one thing",
+            ),
             ("stages:\n- name: a\n  steps:\n  - wait: {probe: cilium.bpg}\n", 4, "cilium.b"),
             ("stages:\n- name: a\n  needs: [b]\n  steps: []\n", 2, "needs b"),
             ("stages:\n- name: a\n  steps: []\n- name: a\n  steps: []\n", 4, "two stages"),

@@ -70,7 +70,8 @@ pub fn select(pipeline: &Pipeline, selector: &Selector) -> Result<Selected> {
             None
         }
     };
-    let skipped = steps.iter().enumerate().filter_map(|(at, step)| Some((step.clone(), reason(at)?))).collect();
+    let skipped =
+        steps.iter().enumerate().filter_map(|(at, step)| Some((step.clone(), reason(at)?))).collect();
     Ok(Selected { skipped })
 }
 
@@ -83,10 +84,14 @@ fn is_named((stage, step): &(String, String), name: &str) -> bool {
 
 fn unknown(pipeline: &Pipeline, steps: &[(String, String)], name: &str) -> Failure {
     let stages = pipeline.stages.iter().map(|stage| stage.name.clone());
-    let known: Vec<String> = stages.chain(steps.iter().map(|(stage, step)| format!("{stage}/{step}"))).collect();
+    let known: Vec<String> =
+        stages.chain(steps.iter().map(|(stage, step)| format!("{stage}/{step}"))).collect();
     let failure = Failure::input(format!("the pipeline has no stage or step `{name}`"));
-    match known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))) {
-        Some(nearest) if strsim::jaro_winkler(nearest, name) > 0.7 => failure.hint(format!("did you mean `{nearest}`?")),
+    match known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
+    {
+        Some(nearest) if strsim::jaro_winkler(nearest, name) > 0.7 => {
+            failure.hint(format!("did you mean `{nearest}`?"))
+        }
         _ => failure.hint(format!(
             "the stages are {}",
             pipeline.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>().join(", ")
@@ -101,7 +106,10 @@ mod tests {
     fn names(selector: &Selector) -> Vec<String> {
         let pipeline = Pipeline::of_repository(std::path::Path::new("/nonexistent")).unwrap();
         let selected = select(&pipeline, selector).unwrap();
-        let all = pipeline.stages.iter().flat_map(|stage| stage.steps.iter().map(|step| (stage.name.clone(), step.name())));
+        let all = pipeline
+            .stages
+            .iter()
+            .flat_map(|stage| stage.steps.iter().map(|step| (stage.name.clone(), step.name())));
         let mut stages: Vec<String> = all
             .filter(|(stage, step)| selected.reason_to_skip(stage, step).is_none())
             .map(|(stage, _)| stage)
@@ -116,18 +124,24 @@ mod tests {
 
     #[test]
     fn stages_and_steps_are_selected_by_name() {
-        let from_until = Selector { from: Some("core".into()), until: Some("sync".into()), ..Selector::default() };
+        let from_until =
+            Selector { from: Some("core".into()), until: Some("sync".into()), ..Selector::default() };
         assert_eq!(names(&from_until), ["core", "flux", "sync"]);
         let only = Selector { only: text(&["flux", "crds/crds-releases"]), ..Selector::default() };
         assert_eq!(names(&only), ["crds", "flux"]);
-        let skip = Selector { skip: text(&["preflight", "handover"]), until: Some("crds".into()), ..Selector::default() };
+        let skip = Selector {
+            skip: text(&["preflight", "handover"]),
+            until: Some("crds".into()),
+            ..Selector::default()
+        };
         assert_eq!(names(&skip), ["prerequisites", "crds"]);
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest() {
         let pipeline = Pipeline::of_repository(std::path::Path::new("/nonexistent")).unwrap();
-        let failure = select(&pipeline, &Selector { from: Some("cillium".into()), ..Selector::default() }).unwrap_err();
+        let failure =
+            select(&pipeline, &Selector { from: Some("cillium".into()), ..Selector::default() }).unwrap_err();
         assert_eq!(failure.hints, ["did you mean `cilium`?"]);
     }
 }

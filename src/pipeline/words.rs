@@ -37,7 +37,11 @@ impl<'de> Deserialize<'de> for Named {
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Named, E> {
-                if word == "declared" { Ok(Named::Declared) } else { Err(E::invalid_value(de::Unexpected::Str(word), &self)) }
+                if word == "declared" {
+                    Ok(Named::Declared)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(word), &self))
+                }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Named, A::Error> {
@@ -67,7 +71,8 @@ impl JsonSchema for Named {
 
 /// Reads `5m`, `1h30m`, `90s`.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    let refusal = || Failure::input(format!("`{text}` is no duration")).hint("write it as `90s`, `5m` or `1h30m`");
+    let refusal =
+        || Failure::input(format!("`{text}` is no duration")).hint("write it as `90s`, `5m` or `1h30m`");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| refusal())?;
     Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(refusal)
 }

@@ -13,7 +13,9 @@ use crate::gitops::{Declared, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
 use crate::pipeline::{self, CrdSpec, Named, Pipeline, Selected, StepKind, StepSpec, WaitSpec, When};
 use crate::readiness::Expressions;
-use crate::steps::{Awaited, Checks, Command, CrdSource, Crds, FluxOwner, Handover, Objects, Release, Subject, Wait};
+use crate::steps::{
+    Awaited, Checks, Command, CrdSource, Crds, FluxOwner, Handover, Objects, Release, Subject, Wait,
+};
 use crate::tools::{self, Environment, Helm, Kustomize};
 
 /// How long a step may take unless it says otherwise.
@@ -60,7 +62,8 @@ impl Built {
 /// Joins the pipeline with what the cluster declares. Fails if a step names what is not declared.
 pub fn build(inputs: Inputs<'_>) -> Result<Graph> {
     let builder = Builder { inputs };
-    let stages = builder.inputs.pipeline.stages.iter().map(|stage| builder.stage(stage)).collect::<Result<_>>()?;
+    let stages =
+        builder.inputs.pipeline.stages.iter().map(|stage| builder.stage(stage)).collect::<Result<_>>()?;
     Ok(Graph { stages })
 }
 
@@ -81,7 +84,8 @@ impl Builder<'_> {
         let (title, step, not_here) = match self.built(spec)? {
             Built::Step { title, step } => (title, step, None),
             Built::Skipped { title, reason } => {
-                let nothing: Arc<dyn Step> = Arc::new(Handover { cluster: self.inputs.cluster.clone(), declared: Vec::new() });
+                let nothing: Arc<dyn Step> =
+                    Arc::new(Handover { cluster: self.inputs.cluster.clone(), declared: Vec::new() });
                 (title, nothing, Some(reason))
             }
         };
@@ -98,7 +102,10 @@ impl Builder<'_> {
             ),
             StepKind::Namespaces(wanted) => {
                 let objects = self.namespaces(wanted);
-                Built::step(format!("{} namespaces", objects.len()), self.objects("namespaces", objects, None))
+                Built::step(
+                    format!("{} namespaces", objects.len()),
+                    self.objects("namespaces", objects, None),
+                )
             }
             StepKind::Secrets(_) => {
                 let objects = self.inputs.secrets.objects.clone();
@@ -113,14 +120,22 @@ impl Builder<'_> {
                 let Some(kustomization) = declared.kustomization(name) else {
                     return self.absent(spec, "Kustomization", name);
                 };
-                let step = self.objects("objects", kustomization.objects.clone(), Some(kustomization.id.clone()));
+                let step =
+                    self.objects("objects", kustomization.objects.clone(), Some(kustomization.id.clone()));
                 Built::step(format!("Kustomization {name}"), step)
             }
             StepKind::Crds(source) => return self.crds(spec, source),
             StepKind::Release(name) => {
-                let Some(release) = declared.release(name) else { return self.absent(spec, "HelmRelease", name) };
+                let Some(release) = declared.release(name) else {
+                    return self.absent(spec, "HelmRelease", name);
+                };
                 Built::step(
-                    format!("release {}/{} {}", release.release_namespace, release.release_name, release.chart.version_text()),
+                    format!(
+                        "release {}/{} {}",
+                        release.release_namespace,
+                        release.release_name,
+                        release.chart.version_text()
+                    ),
                     Release {
                         cluster,
                         helm: self.inputs.helm.clone()?,
@@ -139,10 +154,15 @@ impl Builder<'_> {
                 Built::step(id.to_string(), self.objects("sync", vec![declared.sync.clone()], None))
             }
             StepKind::Handover(_) => {
-                let kustomizations = declared.kustomizations.iter().map(|kustomization| kustomization.id.clone());
+                let kustomizations =
+                    declared.kustomizations.iter().map(|kustomization| kustomization.id.clone());
                 let releases = declared.releases.iter().map(|release| release.id.clone());
                 Built::step(
-                    format!("{} Kustomizations, {} HelmReleases", declared.kustomizations.len(), declared.releases.len()),
+                    format!(
+                        "{} Kustomizations, {} HelmReleases",
+                        declared.kustomizations.len(),
+                        declared.releases.len()
+                    ),
                     Handover { cluster, declared: kustomizations.chain(releases).collect() },
                 )
             }
@@ -160,8 +180,9 @@ impl Builder<'_> {
             let reason = format!("{cluster} declares no {kind} {name}");
             return Ok(Built::Skipped { title: format!("{kind} {name}"), reason });
         }
-        Err(spec.refuse(format!("{cluster} declares no {kind} called `{name}`"))
-            .hint(format!("declare it under kubernetes/clusters/{cluster}, or give the step `when: declared`")))
+        Err(spec.refuse(format!("{cluster} declares no {kind} called `{name}`")).hint(format!(
+            "declare it under kubernetes/clusters/{cluster}, or give the step `when: declared`"
+        )))
     }
 
     fn subject(&self) -> Subject {
@@ -190,17 +211,23 @@ impl Builder<'_> {
             Named::These(names) => names.iter().cloned().collect(),
             Named::Declared => {
                 let mut names = self.inputs.declared.namespaces();
-                names.extend(self.inputs.secrets.objects.iter().filter_map(|secret| secret.metadata.namespace.clone()));
+                names.extend(
+                    self.inputs.secrets.objects.iter().filter_map(|secret| secret.metadata.namespace.clone()),
+                );
                 names
             }
         };
         let resource = kube::api::ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&());
         // Those that every API server makes by itself are nobody's to declare.
-        let own = |name: &String| !matches!(name.as_str(), "default" | "kube-system" | "kube-public" | "kube-node-lease");
+        let own = |name: &String| {
+            !matches!(name.as_str(), "default" | "kube-system" | "kube-public" | "kube-node-lease")
+        };
         names
             .into_iter()
             .filter(own)
-            .map(|name| self.inputs.declared.namespace(&name).unwrap_or_else(|| Object::new(&name, &resource)))
+            .map(|name| {
+                self.inputs.declared.namespace(&name).unwrap_or_else(|| Object::new(&name, &resource))
+            })
             .collect()
     }
 
@@ -217,7 +244,11 @@ impl Builder<'_> {
             CrdSpec::Manifest(location) => {
                 let location = self.substituted(location)?;
                 let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
-                let absolute = if location.contains("://") { location } else { self.path(Path::new(&location)).display().to_string() };
+                let absolute = if location.contains("://") {
+                    location
+                } else {
+                    self.path(Path::new(&location)).display().to_string()
+                };
                 (title, CrdSource::Manifest { location: absolute, kustomize: Arc::clone(kustomize) }, None)
             }
             CrdSpec::Releases(_) => {
@@ -232,21 +263,27 @@ impl Builder<'_> {
     fn wait(&self, wait: &WaitSpec) -> Result<Built> {
         let cluster = self.inputs.cluster.clone();
         Ok(match wait {
-            WaitSpec::Probe(probe) => Built::step(probe.to_string(), Wait { cluster, awaited: Awaited::Probe(probe.clone()) }),
+            WaitSpec::Probe(probe) => {
+                Built::step(probe.to_string(), Wait { cluster, awaited: Awaited::Probe(*probe) })
+            }
             WaitSpec::Object { id, ready, failed } => {
                 let expressions = match (ready, failed) {
                     (None, None) => None,
                     _ => Some(Arc::new(Expressions::compile(ready.as_deref(), failed.as_deref())?)),
                 };
-                Built::step(id.to_string(), Wait { cluster, awaited: Awaited::Object { id: id.clone(), expressions } })
+                Built::step(
+                    id.to_string(),
+                    Wait { cluster, awaited: Awaited::Object { id: id.clone(), expressions } },
+                )
             }
         })
     }
 
     fn manifests(&self, path: &Path) -> Result<Vec<Object>> {
         let path = self.path(path);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Failure::input(format!("{} cannot be read", path.display())).caused_by(&error))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Failure::input(format!("{} cannot be read", path.display())).caused_by(&error)
+        })?;
         crate::yaml::from_multiple(&self.substituted(&text)?, &path)
     }
 
@@ -269,7 +306,8 @@ impl Builder<'_> {
 
 /// Checks that every step names something that is declared.
 pub fn check_names(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
-    for spec in pipeline.stages.iter().flat_map(|stage| &stage.steps).filter(|spec| spec.when == When::Always) {
+    for spec in pipeline.stages.iter().flat_map(|stage| &stage.steps).filter(|spec| spec.when == When::Always)
+    {
         let (kind, name, found) = match &spec.kind {
             StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
                 ("Kustomization", name, declared.kustomization(name).is_some())

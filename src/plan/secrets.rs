@@ -64,20 +64,25 @@ pub async fn resolve(
     Ok(secrets)
 }
 
-async fn read(source: &SecretSource, repository: &std::path::Path, environment: &Environment) -> Result<SecretString> {
+async fn read(
+    source: &SecretSource,
+    repository: &std::path::Path,
+    environment: &Environment,
+) -> Result<SecretString> {
     match source {
-        SecretSource::Env(name) => std::env::var(name)
-            .map(SecretString::from)
-            .map_err(|_| Failure::input(format!("the environment has no {name}")).hint(format!("export {name}=…"))),
+        SecretSource::Env(name) => std::env::var(name).map(SecretString::from).map_err(|_| {
+            Failure::input(format!("the environment has no {name}")).hint(format!("export {name}=…"))
+        }),
         SecretSource::File(path) => {
             let path = repository.join(path);
-            tokio::fs::read_to_string(&path)
-                .await
-                .map(SecretString::from)
-                .map_err(|error| Failure::input(format!("{} cannot be read", path.display())).caused_by(&error))
+            tokio::fs::read_to_string(&path).await.map(SecretString::from).map_err(|error| {
+                Failure::input(format!("{} cannot be read", path.display())).caused_by(&error)
+            })
         }
         SecretSource::Op(reference) => OnePassword::find(environment)?.read(reference).await,
-        SecretSource::Sops { file, key } => Sops::find(environment)?.decrypt(&repository.join(file), key).await,
+        SecretSource::Sops { file, key } => {
+            Sops::find(environment)?.decrypt(&repository.join(file), key).await
+        }
     }
 }
 

@@ -61,7 +61,9 @@ pub(super) fn must_be_true(object: &Object, kind: &str) -> Verdict {
 pub(super) fn observed(object: &Object) -> Verdict {
     let seen = object.data["status"]["observedGeneration"].as_i64();
     match (object.metadata.generation, seen) {
-        (Some(now), Some(seen)) if seen < now => Verdict::not_yet("its controller has not seen the newest change yet"),
+        (Some(now), Some(seen)) if seen < now => {
+            Verdict::not_yet("its controller has not seen the newest change yet")
+        }
         _ => Verdict::Ready,
     }
 }

@@ -72,14 +72,23 @@ mod tests {
     use super::*;
 
     fn service(status: &serde_json::Value) -> Object {
-        serde_json::from_value(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front"}, "status": status})).unwrap()
+        serde_json::from_value(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front"}, "status": status}),
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_rule_of_ones_own() {
-        let rule = Expressions::compile(Some("has(object.status.loadBalancer.ingress)"), Some("status.phase == 'Failed'")).unwrap();
+        let rule = Expressions::compile(
+            Some("has(object.status.loadBalancer.ingress)"),
+            Some("status.phase == 'Failed'"),
+        )
+        .unwrap();
         assert!(!rule.verdict(&service(&json!({"loadBalancer": {}}))).is_ready());
-        assert!(rule.verdict(&service(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}))).is_ready());
+        assert!(
+            rule.verdict(&service(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}))).is_ready()
+        );
         assert!(matches!(rule.verdict(&service(&json!({"phase": "Failed"}))), Verdict::Never(_)));
     }
 

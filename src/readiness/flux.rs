@@ -30,7 +30,9 @@ pub(super) fn kustomization(object: &Object) -> Verdict {
     let status = &object.data["status"];
     let (applied, attempted) = (&status["lastAppliedRevision"], &status["lastAttemptedRevision"]);
     let at_newest = match attempted.as_str() {
-        Some(attempted) if applied.as_str() != Some(attempted) => Verdict::not_yet(format!("is applying {attempted}")),
+        Some(attempted) if applied.as_str() != Some(attempted) => {
+            Verdict::not_yet(format!("is applying {attempted}"))
+        }
         _ => Verdict::Ready,
     };
     reconciled(object).and(at_newest)
@@ -48,7 +50,9 @@ pub(super) fn of_operator(object: &Object) -> Verdict {
     }
     let seen = condition(object, "Ready").and_then(|ready| ready.observed_generation());
     let is_current = match (object.metadata.generation, seen) {
-        (Some(now), Some(seen)) if seen < now => Verdict::not_yet("its controller has not seen the newest change yet"),
+        (Some(now), Some(seen)) if seen < now => {
+            Verdict::not_yet("its controller has not seen the newest change yet")
+        }
         _ => Verdict::Ready,
     };
     must_be_true(object, "Ready").and(is_current)

@@ -17,7 +17,9 @@ pub(super) fn gateway(object: &Object) -> Verdict {
 fn accepted_as(object: &Object, kind: &str) -> Verdict {
     let seen = condition(object, kind).and_then(|condition| condition.observed_generation());
     let is_current = match (object.metadata.generation, seen) {
-        (Some(now), Some(seen)) if seen < now => Verdict::not_yet("its controller has not seen the newest change yet"),
+        (Some(now), Some(seen)) if seen < now => {
+            Verdict::not_yet("its controller has not seen the newest change yet")
+        }
         _ => Verdict::Ready,
     };
     must_be_true(object, kind).and(is_current)

@@ -88,7 +88,9 @@ impl Probe {
                 nodes,
                 agents,
                 Selection::of("apps/v1", "DaemonSet").within("kube-system").labelled("k8s-app=cilium"),
-                Selection::of("apps/v1", "Deployment").within("kube-system").labelled("io.cilium/app=operator"),
+                Selection::of("apps/v1", "Deployment")
+                    .within("kube-system")
+                    .labelled("io.cilium/app=operator"),
             ],
             Self::CiliumBgp => vec![
                 Selection::of("cilium.io/v2", "CiliumBGPClusterConfig"),
@@ -98,12 +100,20 @@ impl Probe {
             ],
             Self::CiliumGateway => vec![Selection::of("gateway.networking.k8s.io/v1", "GatewayClass")],
             Self::CiliumClustermesh => vec![
-                Selection::of("apps/v1", "Deployment").within("kube-system").labelled("k8s-app=clustermesh-apiserver"),
-                Selection::of("v1", "Service").within("kube-system").labelled("k8s-app=clustermesh-apiserver"),
+                Selection::of("apps/v1", "Deployment")
+                    .within("kube-system")
+                    .labelled("k8s-app=clustermesh-apiserver"),
+                Selection::of("v1", "Service")
+                    .within("kube-system")
+                    .labelled("k8s-app=clustermesh-apiserver"),
             ],
             Self::Nodes => vec![nodes],
             Self::FluxControllers => {
-                vec![Selection::of("apps/v1", "Deployment").within("flux-system").labelled("app.kubernetes.io/part-of=flux")]
+                vec![
+                    Selection::of("apps/v1", "Deployment")
+                        .within("flux-system")
+                        .labelled("app.kubernetes.io/part-of=flux"),
+                ]
             }
         }
     }
@@ -134,9 +144,15 @@ fn nodes_with_agent(agents: &[Arc<Object>]) -> BTreeSet<&str> {
     agents.iter().filter(|pod| verdict(pod).is_ready()).map(|pod| node_of(pod)).collect()
 }
 
-fn agents(nodes: &[Arc<Object>], agents: &[Arc<Object>], sets: &[Arc<Object>], operators: &[Arc<Object>]) -> Verdict {
+fn agents(
+    nodes: &[Arc<Object>],
+    agents: &[Arc<Object>],
+    sets: &[Arc<Object>],
+    operators: &[Arc<Object>],
+) -> Verdict {
     let with_agent = nodes_with_agent(agents);
-    let without: Vec<&str> = nodes.iter().map(|node| name(node)).filter(|node| !with_agent.contains(node)).collect();
+    let without: Vec<&str> =
+        nodes.iter().map(|node| name(node)).filter(|node| !with_agent.contains(node)).collect();
     let everywhere = if nodes.is_empty() {
         Verdict::not_yet("no node has joined")
     } else if without.is_empty() {
@@ -171,20 +187,30 @@ fn absence(node: &str, agents: &[Arc<Object>]) -> Verdict {
 
 /// One available replica does the work; a second may have no node to be on.
 fn operator(operators: &[Arc<Object>]) -> Verdict {
-    let is_up = operators.iter().any(|operator| operator.data["status"]["availableReplicas"].as_i64() >= Some(1));
+    let is_up =
+        operators.iter().any(|operator| operator.data["status"]["availableReplicas"].as_i64() >= Some(1));
     if is_up { Verdict::Ready } else { Verdict::not_yet("cilium-operator does not run yet") }
 }
 
-fn bgp(configs: &[Arc<Object>], nodes: &[Arc<Object>], members: &[Arc<Object>], agents: &[Arc<Object>]) -> Verdict {
+fn bgp(
+    configs: &[Arc<Object>],
+    nodes: &[Arc<Object>],
+    members: &[Arc<Object>],
+    agents: &[Arc<Object>],
+) -> Verdict {
     if configs.is_empty() {
         return Verdict::not_yet("there is no CiliumBGPClusterConfig");
     }
     let with_agent = nodes_with_agent(agents);
     let accepted: Verdict = configs.iter().map(|config| verdict(config).about(&name(config))).collect();
-    let selected = members.iter().filter(|member| configs.iter().any(|config| selects(&config.data["spec"]["nodeSelector"], member)));
+    let selected = members
+        .iter()
+        .filter(|member| configs.iter().any(|config| selects(&config.data["spec"]["nodeSelector"], member)));
     let sessions: Verdict = selected
         .map(|member| match nodes.iter().find(|node| name(node) == name(member)) {
-            None => Verdict::not_yet("the operator has given it no BGP configuration yet").about(&name(member)),
+            None => {
+                Verdict::not_yet("the operator has given it no BGP configuration yet").about(&name(member))
+            }
             // Only a living agent keeps the status true.
             Some(_) if !with_agent.contains(name(member)) => {
                 Verdict::not_yet("waits for its agent").about(&name(member))
@@ -192,29 +218,33 @@ fn bgp(configs: &[Arc<Object>], nodes: &[Arc<Object>], members: &[Arc<Object>], 
             Some(node) => established(node).about(&name(member)),
         })
         .collect();
-    let nobody = if nodes.is_empty() { Verdict::not_yet("no node has a BGP configuration yet") } else { Verdict::Ready };
+    let nobody = if nodes.is_empty() {
+        Verdict::not_yet("no node has a BGP configuration yet")
+    } else {
+        Verdict::Ready
+    };
     accepted.and(nobody).and(sessions)
 }
 
 /// A label selector over an object's labels.
 fn selects(selector: &Value, object: &Object) -> bool {
     let labels = object.metadata.labels.clone().unwrap_or_default();
-    let equal = selector["matchLabels"].as_object().into_iter().flatten();
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    equal.map(|(key, value)| labels.get(key).map(String::as_str) == value.as_str()).all(|holds| holds)
-        && expressions
-            .map(|expression| {
-                let value = labels.get(text(&expression["key"]));
-                let is_in = expression["values"].as_array().into_iter().flatten().any(|one| one.as_str() == value.map(String::as_str));
-                match text(&expression["operator"]) {
-                    "In" => value.is_some() && is_in,
-                    "NotIn" => value.is_none() || !is_in,
-                    "Exists" => value.is_some(),
-                    "DoesNotExist" => value.is_none(),
-                    _ => false,
-                }
-            })
-            .all(|holds| holds)
+    let mut equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    equal.all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
+        && expressions.all(|expression| {
+            let value = labels.get(text(&expression["key"])).map(String::as_str);
+            let is_in = expression["values"]
+                .as_array()
+                .is_some_and(|values| values.iter().any(|one| one.as_str() == value));
+            match text(&expression["operator"]) {
+                "In" => value.is_some() && is_in,
+                "NotIn" => value.is_none() || !is_in,
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
 }
 
 /// Every peer that a node should have is established, and is told of something.
@@ -224,7 +254,9 @@ fn established(node: &Object) -> Verdict {
     let peers = wanted.into_iter().flatten().flat_map(|instance| {
         let same = found.into_iter().flatten().find(|other| other["name"] == instance["name"]);
         instance["peers"].as_array().into_iter().flatten().map(move |peer| {
-            let live = same.and_then(|same| same["peers"].as_array()?.iter().find(|other| other["name"] == peer["name"]));
+            let live = same.and_then(|same| {
+                same["peers"].as_array()?.iter().find(|other| other["name"] == peer["name"])
+            });
             (peer, live)
         })
     });
@@ -244,8 +276,10 @@ fn established(node: &Object) -> Verdict {
 }
 
 fn gateway(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
-    let own: Vec<_> =
-        classes.iter().filter(|class| class.data["spec"]["controllerName"] == "io.cilium/gateway-controller").collect();
+    let own: Vec<_> = classes
+        .iter()
+        .filter(|class| class.data["spec"]["controllerName"] == "io.cilium/gateway-controller")
+        .collect();
     if own.is_empty() {
         return Verdict::not_yet("there is no GatewayClass of Cilium");
     }
@@ -255,8 +289,13 @@ fn gateway(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
 /// The operator looks for the Gateway API CRDs once, as it starts (`operator/pkg/gateway-api`): a
 /// class that it leaves unanswered for long came with CRDs that were too late.
 fn accepted(class: &Object, now: Timestamp) -> Verdict {
-    let is_answered = condition(class, "Accepted").is_some_and(|accepted| accepted.is_true() || accepted.is_false());
-    let age = class.metadata.creation_timestamp.as_ref().map_or(0, |created| now.as_second() - created.0.as_second());
+    let is_answered =
+        condition(class, "Accepted").is_some_and(|accepted| accepted.is_true() || accepted.is_false());
+    let age = class
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(0, |created| now.as_second() - created.0.as_second());
     if is_answered || age < PATIENCE_SECONDS {
         return verdict(class);
     }
@@ -270,7 +309,8 @@ fn clustermesh(deployments: &[Arc<Object>], services: &[Arc<Object>]) -> Verdict
         [] => Verdict::not_yet("Deployment clustermesh-apiserver is not there"),
         all => all.iter().map(|one| verdict(one).about(&"clustermesh-apiserver")).collect(),
     };
-    let is_reachable = |service: &&Arc<Object>| service.data["spec"]["type"] != "LoadBalancer" || has_address(service);
+    let is_reachable =
+        |service: &&Arc<Object>| service.data["spec"]["type"] != "LoadBalancer" || has_address(service);
     let has_no_address = services.iter().find(|service| !is_reachable(service));
     runs.and(match has_no_address {
         Some(service) => verdict(service).about(&format!("Service {}", name(service))),
@@ -329,19 +369,25 @@ mod tests {
     }
 
     fn node_config(node: &str, state: &str, advertised: i64) -> Arc<Object> {
-        object(json!({"apiVersion": "cilium.io/v2", "kind": "CiliumBGPNodeConfig", "metadata": {"name": node},
+        object(
+            json!({"apiVersion": "cilium.io/v2", "kind": "CiliumBGPNodeConfig", "metadata": {"name": node},
             "spec": {"bgpInstances": [{"name": "main", "peers": [{"name": "router", "peerAddress": "10.25.11.1"}]}]},
             "status": {"bgpInstances": [{"name": "main", "peers": [{"name": "router", "peeringState": state,
-                "routeCount": [{"afi": "ipv4", "safi": "unicast", "advertised": advertised}]}]}]}}))
+                "routeCount": [{"afi": "ipv4", "safi": "unicast", "advertised": advertised}]}]}]}}),
+        )
     }
 
     fn member(node: &str) -> Arc<Object> {
-        object(json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": {"name": node, "labels": {"bgp": "yes"}}}))
+        object(
+            json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": {"name": node, "labels": {"bgp": "yes"}}}),
+        )
     }
 
     fn cluster_config() -> Arc<Object> {
-        object(json!({"apiVersion": "cilium.io/v2", "kind": "CiliumBGPClusterConfig", "metadata": {"name": "bgp"},
-            "spec": {"nodeSelector": {"matchLabels": {"bgp": "yes"}}}}))
+        object(
+            json!({"apiVersion": "cilium.io/v2", "kind": "CiliumBGPClusterConfig", "metadata": {"name": "bgp"},
+            "spec": {"nodeSelector": {"matchLabels": {"bgp": "yes"}}}}),
+        )
     }
 
     fn told(verdict: &Verdict) -> String {
@@ -351,7 +397,12 @@ mod tests {
     #[test]
     fn bgp_needs_sessions_routes_and_living_agents() {
         let judge = |state: &str, advertised: i64, agent_ready: bool| {
-            bgp(&[cluster_config()], &[node_config("n1", state, advertised)], &[member("n1")], &[pod("n1", agent_ready)])
+            bgp(
+                &[cluster_config()],
+                &[node_config("n1", state, advertised)],
+                &[member("n1")],
+                &[pod("n1", agent_ready)],
+            )
         };
         assert!(judge("established", 2, true).is_ready());
         assert!(told(&judge("active", 0, true)).contains("n1: 10.25.11.1: session is active"));
@@ -364,14 +415,29 @@ mod tests {
 
     #[test]
     fn every_node_needs_an_agent() {
-        let node = |name: &str| object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}));
-        let set = object(json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium"},
-            "status": {"observedGeneration": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}}));
-        let operator = object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cilium-operator"},
-            "status": {"availableReplicas": 1}}));
-        let up = agents(&[node("n1")], &[pod("n1", true)], std::slice::from_ref(&set), std::slice::from_ref(&operator));
+        let node =
+            |name: &str| object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}));
+        let set = object(
+            json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium"},
+            "status": {"observedGeneration": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}}),
+        );
+        let operator = object(
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cilium-operator"},
+            "status": {"availableReplicas": 1}}),
+        );
+        let up = agents(
+            &[node("n1")],
+            &[pod("n1", true)],
+            std::slice::from_ref(&set),
+            std::slice::from_ref(&operator),
+        );
         assert!(up.is_ready(), "{up:?}");
-        let half = agents(&[node("n1"), node("n2")], &[pod("n1", true)], std::slice::from_ref(&set), std::slice::from_ref(&operator));
+        let half = agents(
+            &[node("n1"), node("n2")],
+            &[pod("n1", true)],
+            std::slice::from_ref(&set),
+            std::slice::from_ref(&operator),
+        );
         assert!(told(&half).contains("1 of 2 nodes have an agent; n2: no agent pod yet"));
         assert!(!agents(&[], &[], &[set], &[operator]).is_ready());
     }
@@ -388,8 +454,10 @@ mod tests {
 
     #[test]
     fn taints_keep_nodes_from_being_ready() {
-        let node = |taints: Value| object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
-            "spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}));
+        let node = |taints: Value| {
+            object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+            "spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}))
+        };
         assert!(nodes(&[node(json!([{"key": "node-role.kubernetes.io/control-plane"}]))]).is_ready());
         assert!(!nodes(&[node(json!([{"key": "node.cilium.io/agent-not-ready"}]))]).is_ready());
     }

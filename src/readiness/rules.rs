@@ -94,6 +94,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn each_kind_by_its_rule() {
         let none = json!({});
         let full = json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}});
@@ -105,18 +106,48 @@ mod tests {
             ("example.org/v1", "Thing", with("Stalled", "True", &none), Never),
             ("example.org/v1", "Thing", with("Ready", "False", &none), NotYet),
             ("example.org/v1", "Thing", json!({"status": {"observedGeneration": 1}}), NotYet),
-            ("v1", "ConfigMap", json!({"metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}}), NotYet),
+            (
+                "v1",
+                "ConfigMap",
+                json!({"metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+                NotYet,
+            ),
             ("apps/v1", "Deployment", none.clone(), NotYet),
             ("apps/v1", "Deployment", full.clone(), Ready),
             ("apps/v1", "Deployment", half.clone(), NotYet),
-            ("apps/v1", "Deployment", json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 2, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}}), Never),
-            ("apps/v1", "Deployment", json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}}), NotYet),
+            (
+                "apps/v1",
+                "Deployment",
+                json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 2, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}}),
+                Never,
+            ),
+            (
+                "apps/v1",
+                "Deployment",
+                json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}}),
+                NotYet,
+            ),
             ("apps/v1", "StatefulSet", full.clone(), Ready),
             ("apps/v1", "StatefulSet", half, NotYet),
-            ("apps/v1", "DaemonSet", json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}}), Ready),
-            ("apps/v1", "DaemonSet", json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2}}), NotYet),
+            (
+                "apps/v1",
+                "DaemonSet",
+                json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}}),
+                Ready,
+            ),
+            (
+                "apps/v1",
+                "DaemonSet",
+                json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2}}),
+                NotYet,
+            ),
             ("apps/v1", "DaemonSet", none.clone(), NotYet),
-            ("v1", "Pod", json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}), Ready),
+            (
+                "v1",
+                "Pod",
+                json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}),
+                Ready,
+            ),
             ("v1", "Pod", json!({"status": {"phase": "Succeeded"}}), Ready),
             ("v1", "Pod", json!({"status": {"phase": "Failed", "message": "evicted"}}), Never),
             ("v1", "Pod", json!({"status": {"phase": "Pending"}}), NotYet),
@@ -124,7 +155,12 @@ mod tests {
             ("v1", "Node", with("Ready", "False", &none), NotYet),
             ("v1", "Service", json!({"spec": {"type": "ClusterIP"}}), Ready),
             ("v1", "Service", json!({"spec": {"type": "LoadBalancer"}}), NotYet),
-            ("v1", "Service", json!({"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}), Ready),
+            (
+                "v1",
+                "Service",
+                json!({"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}),
+                Ready,
+            ),
             ("v1", "Namespace", json!({"status": {"phase": "Active"}}), Ready),
             ("v1", "Namespace", json!({"status": {"phase": "Terminating"}}), NotYet),
             ("v1", "PersistentVolumeClaim", json!({"status": {"phase": "Bound"}}), Ready),
@@ -132,30 +168,84 @@ mod tests {
             ("batch/v1", "Job", with("Complete", "True", &none), Ready),
             ("batch/v1", "Job", with("Failed", "True", &none), Never),
             ("batch/v1", "Job", none.clone(), NotYet),
-            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", with("Established", "True", &none), Ready),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                with("Established", "True", &none),
+                Ready,
+            ),
             ("apiextensions.k8s.io/v1", "CustomResourceDefinition", none.clone(), NotYet),
-            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", with("NamesAccepted", "False", &none), Never),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                with("NamesAccepted", "False", &none),
+                Never,
+            ),
             ("apiregistration.k8s.io/v1", "APIService", with("Available", "True", &none), Ready),
             ("apiregistration.k8s.io/v1", "APIService", with("Available", "False", &none), NotYet),
             (flux, "Kustomization", json!({"status": {"observedGeneration": -1}}), NotYet),
-            (flux, "Kustomization", with("Ready", "True", &json!({"observedGeneration": 2, "lastAppliedRevision": "a"})), Ready),
-            (flux, "Kustomization", with("Ready", "True", &json!({"observedGeneration": 2, "lastAppliedRevision": "a", "lastAttemptedRevision": "b"})), NotYet),
+            (
+                flux,
+                "Kustomization",
+                with("Ready", "True", &json!({"observedGeneration": 2, "lastAppliedRevision": "a"})),
+                Ready,
+            ),
+            (
+                flux,
+                "Kustomization",
+                with(
+                    "Ready",
+                    "True",
+                    &json!({"observedGeneration": 2, "lastAppliedRevision": "a", "lastAttemptedRevision": "b"}),
+                ),
+                NotYet,
+            ),
             (flux, "Kustomization", with("Ready", "False", &json!({"observedGeneration": 2})), NotYet),
             (flux, "Kustomization", json!({"spec": {"suspend": true}}), NotYet),
             ("helm.toolkit.fluxcd.io/v2", "HelmRelease", with("Stalled", "True", &none), Never),
-            ("helm.toolkit.fluxcd.io/v2", "HelmRelease", with("Ready", "True", &json!({"observedGeneration": 2})), Ready),
+            (
+                "helm.toolkit.fluxcd.io/v2",
+                "HelmRelease",
+                with("Ready", "True", &json!({"observedGeneration": 2})),
+                Ready,
+            ),
             ("helm.toolkit.fluxcd.io/v2", "HelmRelease", none.clone(), NotYet),
-            ("source.toolkit.fluxcd.io/v1", "GitRepository", with("Ready", "False", &json!({"observedGeneration": -1})), NotYet),
+            (
+                "source.toolkit.fluxcd.io/v1",
+                "GitRepository",
+                with("Ready", "False", &json!({"observedGeneration": -1})),
+                NotYet,
+            ),
             ("source.toolkit.fluxcd.io/v1", "HelmRepository", json!({"spec": {"type": "oci"}}), Ready),
             ("fluxcd.controlplane.io/v1", "FluxInstance", with("Ready", "True", &none), Ready),
             ("fluxcd.controlplane.io/v1", "FluxInstance", none.clone(), NotYet),
             ("gateway.networking.k8s.io/v1", "GatewayClass", with("Accepted", "True", &none), Ready),
             ("gateway.networking.k8s.io/v1", "GatewayClass", with("Accepted", "Unknown", &none), NotYet),
             ("gateway.networking.k8s.io/v1", "Gateway", with("Programmed", "True", &none), Ready),
-            ("cilium.io/v2", "CiliumLoadBalancerIPPool", with("cilium.io/PoolConflict", "True", &none), Never),
-            ("cilium.io/v2", "CiliumLoadBalancerIPPool", with("cilium.io/PoolConflict", "False", &none), Ready),
-            ("cilium.io/v2", "CiliumBGPClusterConfig", with("cilium.io/NoMatchingNode", "True", &none), NotYet),
-            ("cilium.io/v2", "CiliumBGPClusterConfig", with("cilium.io/NoMatchingNode", "False", &none), Ready),
+            (
+                "cilium.io/v2",
+                "CiliumLoadBalancerIPPool",
+                with("cilium.io/PoolConflict", "True", &none),
+                Never,
+            ),
+            (
+                "cilium.io/v2",
+                "CiliumLoadBalancerIPPool",
+                with("cilium.io/PoolConflict", "False", &none),
+                Ready,
+            ),
+            (
+                "cilium.io/v2",
+                "CiliumBGPClusterConfig",
+                with("cilium.io/NoMatchingNode", "True", &none),
+                NotYet,
+            ),
+            (
+                "cilium.io/v2",
+                "CiliumBGPClusterConfig",
+                with("cilium.io/NoMatchingNode", "False", &none),
+                Ready,
+            ),
         ];
         for (api_version, kind, rest, wanted) in cases {
             let (is, reasons) = judge(api_version, kind, 2, &rest);
@@ -165,7 +255,8 @@ mod tests {
 
     #[test]
     fn reasons_say_what_the_controller_says() {
-        let (_, reasons) = judge("helm.toolkit.fluxcd.io/v2", "HelmRelease", 2, &with("Ready", "False", &json!({})));
+        let (_, reasons) =
+            judge("helm.toolkit.fluxcd.io/v2", "HelmRelease", 2, &with("Ready", "False", &json!({})));
         assert_eq!(reasons, "R: m");
     }
 }

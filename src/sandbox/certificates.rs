@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
 };
 use serde_json::json;
 
@@ -35,7 +35,8 @@ impl Certificates {
     /// Makes an authority, the API server's certificate and the key of service-account tokens.
     pub(super) fn make(folder: &Folder, options: &SandboxOptions) -> Result<Self> {
         let made = Self::authority(&folder.path("certificates"), "bootstrapper sandbox")?;
-        let mut names: Vec<String> = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"].map(String::from).into();
+        let mut names: Vec<String> =
+            ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"].map(String::from).into();
         names.extend(options.api_server.clone());
         let server = made.server(names)?;
         made.write("apiserver.crt", &server.certificate)?;
@@ -52,7 +53,8 @@ impl Certificates {
         let mut params = CertificateParams::default();
         params.distinguished_name = distinguished(name, None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
         let authority = params.self_signed(&key).map_err(|error| failed(&error))?.pem();
         let made = Self { issuer: Issuer::new(params, key), authority, folder: folder.to_owned() };
@@ -75,15 +77,22 @@ impl Certificates {
         let mut params = CertificateParams::new(names).map_err(|error| failed(&error))?;
         params.distinguished_name = distinguished("server", None);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.signed(params)
+        self.signed(&params)
     }
 
     /// A kubeconfig for a user, with a certificate of its own.
-    pub(super) fn kubeconfig(&self, file: PathBuf, context: &str, server: &str, user: &str, group: Option<&str>) -> Result<PathBuf> {
+    pub(super) fn kubeconfig(
+        &self,
+        file: PathBuf,
+        context: &str,
+        server: &str,
+        user: &str,
+        group: Option<&str>,
+    ) -> Result<PathBuf> {
         let mut params = CertificateParams::default();
         params.distinguished_name = distinguished(user, group);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let pair = self.signed(params)?;
+        let pair = self.signed(&params)?;
         let credentials = json!({
             "client-certificate-data": STANDARD.encode(pair.certificate),
             "client-key-data": STANDARD.encode(pair.key),
@@ -92,7 +101,13 @@ impl Certificates {
     }
 
     /// A kubeconfig for a user with these credentials.
-    pub(super) fn write_kubeconfig(&self, file: PathBuf, context: &str, server: &str, user: &serde_json::Value) -> Result<PathBuf> {
+    pub(super) fn write_kubeconfig(
+        &self,
+        file: PathBuf,
+        context: &str,
+        server: &str,
+        user: &serde_json::Value,
+    ) -> Result<PathBuf> {
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -107,7 +122,7 @@ impl Certificates {
         Ok(file)
     }
 
-    fn signed(&self, params: CertificateParams) -> Result<Pair> {
+    fn signed(&self, params: &CertificateParams) -> Result<Pair> {
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(|error| failed(&error))?.pem();
         Ok(Pair { certificate, key: key.serialize_pem() })

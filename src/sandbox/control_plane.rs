@@ -45,8 +45,22 @@ impl ControlPlane {
     ) -> Result<Self> {
         let (store, peers, port) = (free_port()?, free_port()?, free_port()?);
         let url = format!("https://127.0.0.1:{port}");
-        let admin = certificates.kubeconfig(folder.path("kubeconfig"), &options.name, &url, "admin", Some("system:masters"))?;
-        let user = |name: &str| certificates.kubeconfig(certificates.path(&format!("{name}.kubeconfig")), &options.name, &url, &format!("system:{name}"), None);
+        let admin = certificates.kubeconfig(
+            folder.path("kubeconfig"),
+            &options.name,
+            &url,
+            "admin",
+            Some("system:masters"),
+        )?;
+        let user = |name: &str| {
+            certificates.kubeconfig(
+                certificates.path(&format!("{name}.kubeconfig")),
+                &options.name,
+                &url,
+                &format!("system:{name}"),
+                None,
+            )
+        };
         let (manager, scheduler) = (user("kube-controller-manager")?, user("kube-scheduler")?);
         std::fs::write(folder.path("audit-policy.json"), AUDIT_POLICY)
             .map_err(|error| Failure::step("the audit policy cannot be written").caused_by(&error))?;
@@ -83,7 +97,11 @@ impl ControlPlane {
         )?);
         processes.push(start(
             "kube-scheduler",
-            vec![format!("--kubeconfig={}", scheduler.display()), "--leader-elect=false".into(), "--secure-port=0".into()],
+            vec![
+                format!("--kubeconfig={}", scheduler.display()),
+                "--leader-elect=false".into(),
+                "--secure-port=0".into(),
+            ],
         )?);
         let mut control_plane = Self { processes, url, kubeconfig: admin };
         control_plane.ready(&options.name).await?;
@@ -92,7 +110,8 @@ impl ControlPlane {
 
     /// There is nothing to watch before the API server answers: it is asked until it does.
     async fn ready(&mut self, context: &str) -> Result<()> {
-        let access = ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), context: context.to_owned() };
+        let access =
+            ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), context: context.to_owned() };
         let ask = || async { Cluster::connect(&access).await?.is_ready().await };
         let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
         tokio::select! {
@@ -136,7 +155,13 @@ fn etcd(folder: &Folder, port: u16, peers: u16) -> Vec<String> {
     ]
 }
 
-fn api_server(folder: &Folder, options: &SandboxOptions, certificates: &Certificates, store: u16, port: u16) -> Vec<String> {
+fn api_server(
+    folder: &Folder,
+    options: &SandboxOptions,
+    certificates: &Certificates,
+    store: u16,
+    port: u16,
+) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
     let mut arguments = vec![
         format!("--etcd-servers=http://127.0.0.1:{store}"),
@@ -155,7 +180,8 @@ fn api_server(folder: &Folder, options: &SandboxOptions, certificates: &Certific
         format!("--audit-log-path={}", folder.path("logs/audit.log").display()),
     ];
     // The server writes it into the endpoints of the Service `kubernetes`; nobody calls it.
-    if let Some(address) = options.api_server.as_ref().filter(|host| host.parse::<std::net::IpAddr>().is_ok()) {
+    if let Some(address) = options.api_server.as_ref().filter(|host| host.parse::<std::net::IpAddr>().is_ok())
+    {
         arguments.push(format!("--advertise-address={address}"));
     }
     arguments

@@ -44,13 +44,15 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
 pub async fn down(name: &str) -> Result<()> {
     let folder = Folder::of(name)?;
     if !folder.0.exists() {
-        return Err(Failure::input(format!("there is no sandbox `{name}`")).hint("`bootstrapper sandbox list` lists those that are there"));
+        return Err(Failure::input(format!("there is no sandbox `{name}`"))
+            .hint("`bootstrapper sandbox list` lists those that are there"));
     }
     clean_up(&folder).await
 }
 
 async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
-    let failed = |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
+    let failed =
+        |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
     let program = std::env::current_exe().map_err(failed)?;
     let log = std::fs::File::create(folder.path("supervisor.log")).map_err(failed)?;
     let mut command = Command::new(program);
@@ -80,7 +82,9 @@ async fn clean_up(folder: &Folder) -> Result<()> {
     if folder.is_running() {
         let supervisor: i32 = folder.read("supervisor.pid")?;
         signal(supervisor, Signal::TERM);
-        let lock = folder.lock_file().map_err(|error| Failure::step("the supervisor's lock is gone").caused_by(&error))?;
+        let lock = folder
+            .lock_file()
+            .map_err(|error| Failure::step("the supervisor's lock is gone").caused_by(&error))?;
         let ended = tokio::task::spawn_blocking(move || lock.lock());
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             signal(supervisor, Signal::KILL);
@@ -89,9 +93,12 @@ async fn clean_up(folder: &Folder) -> Result<()> {
     kill_marked(&folder.0);
     // What was just killed may still write a last line into the folder.
     let remove_all = || async { remove(&folder.0) };
-    backon::Retryable::retry(remove_all, backon::ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(20))
-        .await
-        .map_err(|failure| failure.retry(Retry::Useless))
+    backon::Retryable::retry(
+        remove_all,
+        backon::ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(20),
+    )
+    .await
+    .map_err(|failure| failure.retry(Retry::Useless))
 }
 
 fn signal(pid: i32, signal: Signal) {
@@ -104,7 +111,9 @@ fn signal(pid: i32, signal: Signal) {
 fn kill_marked(sandbox: &Path) {
     let mark = format!("{MARK}={}", sandbox.display()).into_bytes();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         if environment.split(|byte| *byte == 0).any(|variable| variable == mark) {
             signal(pid, Signal::KILL);

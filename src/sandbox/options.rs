@@ -42,7 +42,11 @@ pub struct GitSpec {
 
 impl SandboxOptions {
     /// The shape of a cluster, from its settings and its GitRepository.
-    pub fn shaped_by(cluster: &str, settings: &BTreeMap<String, String>, repository: &Repository) -> Result<Self> {
+    pub fn shaped_by(
+        cluster: &str,
+        settings: &BTreeMap<String, String>,
+        repository: &Repository,
+    ) -> Result<Self> {
         let source = repository.source_of(cluster)?;
         let url = source.data["spec"]["url"].as_str().unwrap_or_default().to_owned();
         if !url.starts_with("https://") {
@@ -51,7 +55,8 @@ impl SandboxOptions {
                 .hint("declare the GitRepository with an https:// url"));
         }
         let branch = source.data["spec"]["ref"]["branch"].as_str().unwrap_or("main").to_owned();
-        let setting = |name: &str, default: &str| settings.get(name).map_or(default, String::as_str).to_owned();
+        let setting =
+            |name: &str, default: &str| settings.get(name).map_or(default, String::as_str).to_owned();
         Ok(Self {
             name: cluster.to_owned(),
             node_count: 3,

@@ -44,7 +44,9 @@ pub(super) struct Process {
 impl ProcessSpec {
     /// Starts it.
     pub(super) fn start(&self) -> Result<Process> {
-        let failed = |error: &std::io::Error| Failure::step(format!("{} cannot be started", self.name)).caused_by(error);
+        let failed = |error: &std::io::Error| {
+            Failure::step(format!("{} cannot be started", self.name)).caused_by(error)
+        };
         let log = append_to(&self.log).map_err(|error| failed(&error))?;
         let same = log.try_clone().map_err(|error| failed(&error))?;
         let mut command = CommandWrap::with_new(&self.program, |command| {

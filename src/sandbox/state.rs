@@ -112,7 +112,9 @@ fn root() -> Result<PathBuf> {
         .or_else(|| variable("XDG_STATE_HOME").map(|state| state.join("bootstrapper")))
         .or_else(|| variable("HOME").map(|home| home.join(".local/state/bootstrapper")))
         .map(|root| root.join("sandboxes"))
-        .ok_or_else(|| Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR"))
+        .ok_or_else(|| {
+            Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
+        })
 }
 
 /// Every sandbox that is there.
@@ -138,7 +140,8 @@ pub fn load(name: &str) -> Result<Sandbox> {
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
         return folder.read(SANDBOX_FILE);
     }
-    Err(Failure::input(format!("no sandbox `{name}` is up")).hint(format!("bring it up: bootstrapper sandbox up {name}")))
+    Err(Failure::input(format!("no sandbox `{name}` is up"))
+        .hint(format!("bring it up: bootstrapper sandbox up {name}")))
 }
 
 /// Removes a folder, if it is there.

@@ -23,7 +23,8 @@ use crate::tools::Environment;
 /// Runs the sandbox in `state_dir` until it is told to stop.
 pub async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
-    let failed = |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
+    let failed =
+        |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
     let lock = folder.lock_file().map_err(failed)?;
     lock.try_lock().map_err(|_| Failure::step("another supervisor owns this sandbox"))?;
     folder.write("supervisor.pid", &std::process::id())?;
@@ -39,10 +40,12 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         ControlPlane::start(&folder, &options, &programs, &certificates),
     );
     let (upstream, mut control_plane) = (upstream?, control_plane?);
-    let access = ConnectOptions { kubeconfig: Some(control_plane.kubeconfig.clone()), context: options.name.clone() };
+    let access =
+        ConnectOptions { kubeconfig: Some(control_plane.kubeconfig.clone()), context: options.name.clone() };
     let cluster = Cluster::connect(&access).await?;
     say("API server is ready; starting kwok and nodes");
-    let environment = Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };
+    let environment =
+        Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };
     let cancel = CancellationToken::new();
     let site = Arc::new(Site {
         cluster,

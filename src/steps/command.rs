@@ -24,14 +24,20 @@ impl Step for Command {
         {
             return Ok(Observation::Satisfied { summary: format!("{unless} says so"), unchanged: 0 });
         }
-        let change = Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
-        Ok(Observation::Missing(Diff { summary: format!("runs {}", self.run), changes: vec![change], unchanged: 0 }))
+        let change =
+            Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Observation::Missing(Diff {
+            summary: format!("runs {}", self.run),
+            changes: vec![change],
+            unchanged: 0,
+        }))
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         (act.say)(format!("running {}", self.run));
         self.run.output().await?;
-        let change = Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        let change =
+            Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
         Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], unchanged: 0 })
     }
 

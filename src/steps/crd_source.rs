@@ -53,7 +53,8 @@ fn is_crd(object: &Object) -> bool {
 
 /// Kustomize is what fetches it, as it will for Flux: one way through proxies and certificates.
 async fn manifest(location: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::step("no temporary folder to build in").caused_by(&error))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::step("no temporary folder to build in").caused_by(&error))?;
     let kustomization = serde_json::json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -54,8 +54,12 @@ async fn gather(cluster: &Cluster, subject: Object) -> Evidence {
         namespace: namespace.clone(),
         labels: None,
     };
-    let (pods_in, sets_in, events_in, all_nodes) =
-        (within("v1", "Pod"), within("apps/v1", "ReplicaSet"), within("v1", "Event"), Selection::of("v1", "Node"));
+    let (pods_in, sets_in, events_in, all_nodes) = (
+        within("v1", "Pod"),
+        within("apps/v1", "ReplicaSet"),
+        within("v1", "Event"),
+        Selection::of("v1", "Node"),
+    );
     let (pods, sets, events, nodes) = tokio::join!(
         cluster.list(&pods_in),
         cluster.list(&sets_in),
@@ -79,7 +83,8 @@ fn owned_by(subject: &Object, sets: Vec<Object>, pods: Vec<Object>) -> Vec<Objec
     let mut owners: Vec<String> = subject.metadata.uid.iter().cloned().collect();
     let mut owned = Vec::new();
     for candidate in sets.into_iter().chain(pods) {
-        let is_owned = candidate.metadata.owner_references.iter().flatten().any(|owner| owners.contains(&owner.uid));
+        let is_owned =
+            candidate.metadata.owner_references.iter().flatten().any(|owner| owners.contains(&owner.uid));
         if is_owned {
             owners.extend(candidate.metadata.uid.clone());
             owned.push(candidate);
@@ -94,7 +99,9 @@ async fn last_words(cluster: &Cluster, owned: &[Object]) -> BTreeMap<String, Str
     for pod in owned.iter().filter(|object| object.types.as_ref().is_some_and(|types| types.kind == "Pod")) {
         let (Some(namespace), Some(name)) = (&pod.metadata.namespace, &pod.metadata.name) else { continue };
         let statuses = pod.data["status"]["containerStatuses"].as_array();
-        for status in statuses.into_iter().flatten().filter(|status| status["restartCount"].as_u64() > Some(0)) {
+        for status in
+            statuses.into_iter().flatten().filter(|status| status["restartCount"].as_u64() > Some(0))
+        {
             let container = status["name"].as_str().unwrap_or_default();
             if let Ok(tail) = cluster.pod_logs(namespace, name, container, true, LOG_LINES).await {
                 logs.insert(name.clone(), tail);

@@ -15,16 +15,20 @@ pub struct FluxOwner(pub ObjectRef);
 impl FluxOwner {
     /// Whether it owns it already, told for a person; none if it does not.
     pub(super) async fn owns(&self, cluster: &Cluster) -> Result<Option<String>> {
-        Ok(cluster.get(&self.0).await?.as_ref().filter(|owner| has_taken_over(owner)).map(|owner| {
-            match owner.metadata.creation_timestamp.as_ref() {
+        Ok(cluster.get(&self.0).await?.as_ref().filter(|owner| has_taken_over(owner)).map(
+            |owner| match owner.metadata.creation_timestamp.as_ref() {
                 Some(since) => format!("owned by Flux since {}", since.0.strftime("%Y-%m-%d")),
                 None => "owned by Flux".to_owned(),
-            }
-        }))
+            },
+        ))
     }
 
     /// The owner's own verdict once it has taken over, `before` until then.
-    pub(super) fn settle_or<'a>(&self, cluster: &Cluster, before: BoxStream<'a, Verdict>) -> BoxStream<'a, Verdict> {
+    pub(super) fn settle_or<'a>(
+        &self,
+        cluster: &Cluster,
+        before: BoxStream<'a, Verdict>,
+    ) -> BoxStream<'a, Verdict> {
         let owner = self.0.clone();
         let cluster = cluster.clone();
         futures::stream::once(async move {

@@ -66,7 +66,8 @@ impl Step for Objects {
             return Ok(Observation::Satisfied { summary: since, unchanged: self.objects.len() });
         }
         let compared = self.compare_all().await?;
-        let changes: Vec<Change> = compared.iter().filter_map(|(id, comparison)| change(id, comparison)).collect();
+        let changes: Vec<Change> =
+            compared.iter().filter_map(|(id, comparison)| change(id, comparison)).collect();
         let unchanged = compared.len() - changes.len();
         if changes.is_empty() {
             let summary = format!("{} {} as declared", unchanged, self.noun);
@@ -121,7 +122,9 @@ impl Step for Objects {
 fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
     details
         .iter()
-        .fold(Failure::step(format!("{id} has fields that somebody else owns")), |failure, detail| failure.because(detail))
+        .fold(Failure::step(format!("{id} has fields that somebody else owns")), |failure, detail| {
+            failure.because(detail)
+        })
         .hint("change the declaration to what stands there, or take the fields over with --force-conflicts")
 }
 
@@ -129,7 +132,10 @@ fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
 fn waves(objects: &[Object]) -> [Vec<Object>; 2] {
     let is_first = |object: &Object| {
         object.types.as_ref().is_some_and(|types| {
-            matches!(types.kind.as_str(), "Namespace" | "CustomResourceDefinition" | "ClusterRole" | "PriorityClass")
+            matches!(
+                types.kind.as_str(),
+                "Namespace" | "CustomResourceDefinition" | "ClusterRole" | "PriorityClass"
+            )
         })
     };
     let (first, rest) = objects.iter().cloned().partition(is_first);

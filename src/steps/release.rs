@@ -96,7 +96,9 @@ impl Step for Release {
             (Need::Nothing | Need::Install, _) => {
                 Observation::Missing(change(ChangeKind::Created, vec![self.declared.chart.to_string()]))
             }
-            (Need::Upgrade(differences), _) => Observation::Drifted(change(ChangeKind::Configured, differences)),
+            (Need::Upgrade(differences), _) => {
+                Observation::Drifted(change(ChangeKind::Configured, differences))
+            }
             (Need::Recover, _) => Observation::Drifted(change(
                 ChangeKind::Configured,
                 vec!["an earlier run was killed in the middle of it: it is recovered first".to_owned()],
@@ -117,14 +119,21 @@ impl Step for Release {
             Need::Upgrade(_) | Need::Recover => ChangeKind::Configured,
         };
         if let (Need::Recover, Some(stored)) = (&need, &stored) {
-            (act.say)(format!("removing revision {} that a killed run left {}", stored.revision, stored.status));
+            (act.say)(format!(
+                "removing revision {} that a killed run left {}",
+                stored.revision, stored.status
+            ));
             // The lock is ours, and Flux has no history of it: nobody is at work on this revision.
             self.cluster.delete(&stored.secret).await?;
         }
         (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
         self.helm.upgrade_install(&self.declared.helm_request(), self.cluster.access()).await?;
         let change = Change { kind, subject: self.name(), details: vec![self.declared.chart.to_string()] };
-        Ok(Changes { summary: format!("{} {}", self.name(), self.declared.chart.version_text()), changes: vec![change], unchanged: 0 })
+        Ok(Changes {
+            summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
+            changes: vec![change],
+            unchanged: 0,
+        })
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
@@ -155,7 +164,12 @@ impl Release {
         let stored = self.stored().await?.ok_or_else(|| {
             Failure::step(format!("{} has no stored state", self.name())).retry(Retry::MayHelp)
         })?;
-        Ok(stored.objects.iter().filter(|object| is_workload(object)).map(|object| self.located(object)).collect())
+        Ok(stored
+            .objects
+            .iter()
+            .filter(|object| is_workload(object))
+            .map(|object| self.located(object))
+            .collect())
     }
 
     /// Charts often leave the namespace of their objects to Helm.
@@ -167,5 +181,8 @@ impl Release {
 }
 
 fn is_workload(object: &Object) -> bool {
-    object.types.as_ref().is_some_and(|types| matches!(types.kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet"))
+    object
+        .types
+        .as_ref()
+        .is_some_and(|types| matches!(types.kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet"))
 }

@@ -36,8 +36,10 @@ pub struct Wait {
 impl Wait {
     fn verdicts(&self) -> BoxStream<'static, Verdict> {
         match &self.awaited {
-            Awaited::Probe(probe) => probe_verdicts(&self.cluster, probe.clone()),
-            Awaited::Object { id, expressions } => object_verdicts(&self.cluster, id.clone(), expressions.clone()),
+            Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe),
+            Awaited::Object { id, expressions } => {
+                object_verdicts(&self.cluster, id.clone(), expressions.clone())
+            }
         }
     }
 }
@@ -65,9 +67,10 @@ fn object_verdicts(
 fn probe_verdicts(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Verdict> {
     let selections = probe.watches();
     let count = selections.len();
-    let watches = selections.into_iter().enumerate().map(|(index, selection)| {
-        cluster.follow_all(selection).map(move |objects| (index, objects)).boxed()
-    });
+    let watches = selections
+        .into_iter()
+        .enumerate()
+        .map(|(index, selection)| cluster.follow_all(selection).map(move |objects| (index, objects)).boxed());
     let mut seen: BTreeMap<usize, Vec<Arc<Object>>> = BTreeMap::new();
     stream::select_all(watches)
         .filter_map(move |(index, objects)| {
@@ -94,8 +97,12 @@ impl Step for Wait {
 
     async fn explain(&self) -> Option<Cause> {
         match &self.awaited {
-            Awaited::Object { id, .. } => super::explain::explain(&self.cluster, std::slice::from_ref(id)).await,
-            Awaited::Probe(probe) => super::explain::explain_selections(&self.cluster, &probe.watches()).await,
+            Awaited::Object { id, .. } => {
+                super::explain::explain(&self.cluster, std::slice::from_ref(id)).await
+            }
+            Awaited::Probe(probe) => {
+                super::explain::explain_selections(&self.cluster, &probe.watches()).await
+            }
         }
     }
 }

@@ -6,7 +6,11 @@ use crate::engine::Observation;
 use crate::readiness::Verdict;
 
 /// The first verdict of a watch, as an observation.
-pub(super) async fn observe(mut verdicts: BoxStream<'_, Verdict>, ready: String, unchanged: usize) -> Observation {
+pub(super) async fn observe(
+    mut verdicts: BoxStream<'_, Verdict>,
+    ready: String,
+    unchanged: usize,
+) -> Observation {
     match verdicts.next().await {
         Some(Verdict::Ready) => Observation::Satisfied { summary: ready, unchanged },
         Some(waiting) => Observation::Awaited { waits_for: waiting.reasons().join("; ") },

@@ -21,7 +21,8 @@ impl Command {
         let Some((name, arguments)) = argv.split_first() else {
             return Err(Failure::input("a command needs a program to run"));
         };
-        let found = if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
+        let found =
+            if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
         let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
         program.name.clone_from(name);
         Ok(Self { program, arguments: arguments.to_vec(), folder: repository.to_owned() })

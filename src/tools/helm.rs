@@ -56,7 +56,8 @@ impl Helm {
         let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
         let printed = String::from_utf8_lossy(&printed);
         let version = Version::parse(printed.trim().trim_start_matches('v')).map_err(|_| {
-            Failure::input(format!("helm says that it is version `{}`", printed.trim())).hint("install Helm 3.17 or newer")
+            Failure::input(format!("helm says that it is version `{}`", printed.trim()))
+                .hint("install Helm 3.17 or newer")
         })?;
         if version < OLDEST {
             return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
@@ -75,14 +76,15 @@ impl Helm {
     /// The CRDs that the chart ships beside its templates.
     pub async fn show_crds(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.pull(&request.chart).await?;
-        let shown = self.program.run(Call::new(["show".as_ref(), "crds".as_ref(), chart.as_os_str()])).await?;
+        let shown =
+            self.program.run(Call::new(["show".as_ref(), "crds".as_ref(), chart.as_os_str()])).await?;
         objects(&shown, &request.chart)
     }
 
     /// What the chart's templates render to, without a cluster.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.pull(&request.chart).await?;
-        let call = Call::new(self.arguments("template", request, &chart)).stdin(values(request));
+        let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
         let rendered = self.program.run(call).await?;
         objects(&rendered, &request.chart)
     }
@@ -91,8 +93,10 @@ impl Helm {
     /// server has taken the objects: whether they work is for probes to say.
     pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
         let chart = self.pull(&request.chart).await?;
-        let mut arguments = self.arguments("upgrade", request, &chart);
-        arguments.extend(["--install", "--create-namespace", "--reset-values", "--history-max=5"].map(OsString::from));
+        let mut arguments = Self::arguments("upgrade", request, &chart);
+        arguments.extend(
+            ["--install", "--create-namespace", "--reset-values", "--history-max=5"].map(OsString::from),
+        );
         arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
         if self.version.major >= 4 {
             // Client-side apply, so that helm-controller can later drop fields that helm set.
@@ -106,7 +110,7 @@ impl Helm {
         result.map(drop).map_err(classified)
     }
 
-    fn arguments(&self, verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {
+    fn arguments(verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec![verb.into(), request.release.clone().into(), chart.into()];
         arguments.push(format!("--namespace={}", request.namespace).into());
         arguments.push("--values=-".into());
@@ -120,7 +124,8 @@ impl Helm {
     }
 
     async fn fetch(&self, chart: &ChartSource) -> Result<PathBuf> {
-        let no_folder = |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
+        let no_folder =
+            |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
         let folder = TempDir::new_in(self.charts.path()).map_err(no_folder)?.keep();
         let mut arguments: Vec<OsString> = match chart {
             ChartSource::Oci { url, .. } => vec!["pull".into(), url.into()],
@@ -153,8 +158,9 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
         .into_iter()
         .filter(|document| !document.is_null())
         .map(|document| {
-            serde_json::from_value(document)
-                .map_err(|error| Failure::input(format!("chart {chart} renders what is no object")).caused_by(&error))
+            serde_json::from_value(document).map_err(|error| {
+                Failure::input(format!("chart {chart} renders what is no object")).caused_by(&error)
+            })
         })
         .collect()
 }
@@ -185,8 +191,10 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
-        let may_pass = Failure::step("helm upgrade failed").because("Kubernetes cluster unreachable: connection refused");
-        let refusal = Failure::step("helm upgrade failed").because("values don't meet the specifications of the schema");
+        let may_pass = Failure::step("helm upgrade failed")
+            .because("Kubernetes cluster unreachable: connection refused");
+        let refusal = Failure::step("helm upgrade failed")
+            .because("values don't meet the specifications of the schema");
         assert_eq!(classified(may_pass).retry, Retry::MayHelp);
         assert_eq!(classified(refusal).retry, Retry::Useless);
     }

@@ -17,17 +17,23 @@ impl Kustomize {
     /// Finds `kustomize`, else `kubectl`.
     pub fn find(environment: &Environment) -> Result<Self> {
         let own = Program::find("kustomize", environment).map(|program| Self { program, verb: "build" });
-        own.or_else(|| Program::find("kubectl", environment).map(|program| Self { program, verb: "kustomize" }))
-            .ok_or_else(|| {
-                Failure::input("neither kustomize nor kubectl is installed")
-                    .hint("install one of them: they build what the repository declares")
-            })
+        own.or_else(|| {
+            Program::find("kubectl", environment).map(|program| Self { program, verb: "kustomize" })
+        })
+        .ok_or_else(|| {
+            Failure::input("neither kustomize nor kubectl is installed")
+                .hint("install one of them: they build what the repository declares")
+        })
     }
 
     /// Builds the kustomization in `folder`; YAML documents.
     pub async fn build(&self, folder: &Path) -> Result<String> {
         // Flux builds without load restrictions: bases above the folder are common.
-        let call = Call::new([self.verb.as_ref(), "--load-restrictor=LoadRestrictionsNone".as_ref(), folder.as_os_str()]);
+        let call = Call::new([
+            self.verb.as_ref(),
+            "--load-restrictor=LoadRestrictionsNone".as_ref(),
+            folder.as_os_str(),
+        ]);
         let built = self.program.run(call).await?;
         String::from_utf8(built)
             .map_err(|_| Failure::input(format!("what {} builds to is no UTF-8", folder.display())))

@@ -62,8 +62,9 @@ impl Program {
 
     /// Finds it, or says how to get it.
     pub(super) fn require(name: &str, environment: &Environment, hint: &str) -> Result<Self> {
-        Self::find(name, environment)
-            .ok_or_else(|| Failure::input(format!("{name} is not installed")).because("it is not on PATH").hint(hint))
+        Self::find(name, environment).ok_or_else(|| {
+            Failure::input(format!("{name} is not installed")).because("it is not on PATH").hint(hint)
+        })
     }
 
     /// Runs it; a program that fails is a failure that tells its last words.
@@ -87,7 +88,8 @@ impl Program {
     /// is asked to end, gently.
     pub(super) async fn output(&self, call: Call<'_>) -> Result<Output> {
         let shown = self.shown(&call);
-        let not_run = |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
+        let not_run =
+            |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
         let mut expression = duct::cmd(&self.path, &call.arguments)
             .stdin_bytes(call.stdin)
             .stdout_capture()

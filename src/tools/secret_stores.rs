@@ -40,10 +40,14 @@ impl Sops {
         let path = format!("[\"{}\"]", key.split('.').collect::<Vec<_>>().join("\"][\""));
         let call = Call::new(["decrypt".as_ref(), "--extract".as_ref(), path.as_ref(), file.as_os_str()]);
         let value = self.0.run(call).await;
-        secret(value.map_err(|failure| failure.hint("check that SOPS_AGE_KEY_FILE names the key, and that the file holds it"))?)
+        secret(value.map_err(|failure| {
+            failure.hint("check that SOPS_AGE_KEY_FILE names the key, and that the file holds it")
+        })?)
     }
 }
 
 fn secret(bytes: Vec<u8>) -> Result<SecretString> {
-    String::from_utf8(bytes).map(SecretString::from).map_err(|_| Failure::input("the secret is no UTF-8 text"))
+    String::from_utf8(bytes)
+        .map(SecretString::from)
+        .map_err(|_| Failure::input("the secret is no UTF-8 text"))
 }

@@ -1,6 +1,6 @@
 //! The network agent of a node: the one part that a sandbox can exchange for the real thing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -28,17 +28,17 @@ pub(super) async fn run(cluster: &Cluster, agent: &dyn NodeAgent) {
 async fn follow(cluster: &Cluster, agent: &dyn NodeAgent) {
     let selection = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
     let mut pods = cluster.follow_all(selection);
-    let mut running: BTreeMap<String, ()> = BTreeMap::new();
+    let mut running: BTreeSet<String> = BTreeSet::new();
     while let Some(pods) = pods.next().await {
-        let now: BTreeMap<String, ()> = pods
+        let now: BTreeSet<String> = pods
             .iter()
             .filter(|pod| readiness::verdict(pod).is_ready())
-            .filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?.to_owned(), ())))
+            .filter_map(|pod| Some(pod.data["spec"]["nodeName"].as_str()?.to_owned()))
             .collect();
-        for node in now.keys().filter(|node| !running.contains_key(*node)) {
+        for node in now.difference(&running) {
             agent.started(node).await;
         }
-        for node in running.keys().filter(|node| !now.contains_key(*node)) {
+        for node in running.difference(&now) {
             agent.stopped(node).await;
         }
         running = now;

@@ -13,7 +13,8 @@ use crate::sandbox::control_plane::free_port;
 use crate::sandbox::process::ProcessSpec;
 
 /// Images that exist here as programs; also in kwok's stages, which leave their pods alone.
-pub(super) const PROCESS_IMAGES: &str = "/(source-controller|kustomize-controller|helm-controller|operator-generic)[:@]";
+pub(super) const PROCESS_IMAGES: &str =
+    "/(source-controller|kustomize-controller|helm-controller|operator-generic)[:@]";
 
 /// A container that is run as a process.
 pub(super) struct Prepared {
@@ -56,7 +57,8 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
     environment.retain(|name, _| !name.starts_with("KUBERNETES_SERVICE_"));
     environment.insert("TMPDIR".into(), home.join("tmp").display().to_string());
     environment.insert("HOME".into(), home.display().to_string());
-    let words = ["command", "args"].into_iter().flat_map(|key| container[key].as_array().into_iter().flatten());
+    let words =
+        ["command", "args"].into_iter().flat_map(|key| container[key].as_array().into_iter().flatten());
     let declared: Vec<String> = words
         .filter_map(|word| word.as_str())
         .filter(|word| word.starts_with('-'))
@@ -105,7 +107,8 @@ fn flux_arguments(mut declared: Vec<String>, program: &str, home: &Path, health:
     if program == "source-controller" {
         let storage = free_port()?;
         let path = home.join("storage");
-        std::fs::create_dir_all(&path).map_err(|error| Failure::step("no storage for sources").caused_by(&error))?;
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Failure::step("no storage for sources").caused_by(&error))?;
         declared.push(format!("--storage-path={}", path.display()));
         declared.push(format!("--storage-addr=127.0.0.1:{storage}"));
         declared.push(format!("--storage-adv-addr=127.0.0.1:{storage}"));
@@ -113,7 +116,12 @@ fn flux_arguments(mut declared: Vec<String>, program: &str, home: &Path, health:
     Ok(declared)
 }
 
-fn operator_arguments(mut declared: Vec<String>, kubeconfig: &Path, namespace: &str, health: u16) -> Result<Vec<String>> {
+fn operator_arguments(
+    mut declared: Vec<String>,
+    kubeconfig: &Path,
+    namespace: &str,
+    health: u16,
+) -> Result<Vec<String>> {
     declared.extend([
         format!("--k8s-kubeconfig-path={}", kubeconfig.display()),
         format!("--k8s-namespace={namespace}"),
@@ -140,19 +148,31 @@ async fn token(site: &Site, namespace: &str, account: &str) -> Result<String> {
     };
     let answer = accounts.create_token_request(account, &kube::api::PostParams::default(), &request).await;
     let answer = answer.map_err(|error| failed(&error))?;
-    answer.status.map(|status| status.token).ok_or_else(|| Failure::step(format!("account {namespace}/{account} gets no token")))
+    answer
+        .status
+        .map(|status| status.token)
+        .ok_or_else(|| Failure::step(format!("account {namespace}/{account} gets no token")))
 }
 
 /// Volumes of ConfigMaps and Secrets as files; others as empty folders. By mount path.
-async fn volumes(site: &Site, pod: &Object, container: &Value, home: &Path, namespace: &str) -> Result<BTreeMap<String, PathBuf>> {
+async fn volumes(
+    site: &Site,
+    pod: &Object,
+    container: &Value,
+    home: &Path,
+    namespace: &str,
+) -> Result<BTreeMap<String, PathBuf>> {
     let mut mounts = BTreeMap::new();
     let failed = |error: std::io::Error| Failure::step("a volume cannot be made").caused_by(&error);
     for mount in container["volumeMounts"].as_array().into_iter().flatten() {
-        let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else { continue };
+        let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else {
+            continue;
+        };
         let folder = home.join("volumes").join(name);
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let volumes = pod.data["spec"]["volumes"].as_array();
-        let volume = volumes.into_iter().flatten().find(|volume| volume["name"] == name).cloned().unwrap_or_default();
+        let volume =
+            volumes.into_iter().flatten().find(|volume| volume["name"] == name).cloned().unwrap_or_default();
         let source = match (volume["configMap"]["name"].as_str(), volume["secret"]["secretName"].as_str()) {
             (Some(map), _) => Some(("ConfigMap", map)),
             (_, Some(secret)) => Some(("Secret", secret)),
@@ -172,7 +192,8 @@ async fn volumes(site: &Site, pod: &Object, container: &Value, home: &Path, name
 async fn data(site: &Site, kind: &str, namespace: &str, name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
     use base64::Engine as _;
     let object = site.cluster.get(&ObjectRef::namespaced("v1", kind, namespace, name)).await?;
-    let entries = object.as_ref().and_then(|object| object.data["data"].as_object()).cloned().unwrap_or_default();
+    let entries =
+        object.as_ref().and_then(|object| object.data["data"].as_object()).cloned().unwrap_or_default();
     let decode = |text: &str| match kind {
         "Secret" => base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default(),
         _ => text.as_bytes().to_vec(),
@@ -180,7 +201,12 @@ async fn data(site: &Site, kind: &str, namespace: &str, name: &str) -> Result<BT
     Ok(entries.iter().map(|(key, value)| (key.clone(), decode(value.as_str().unwrap_or_default()))).collect())
 }
 
-async fn environment_of(site: &Site, pod: &Object, container: &Value, namespace: &str) -> Result<BTreeMap<String, String>> {
+async fn environment_of(
+    site: &Site,
+    pod: &Object,
+    container: &Value,
+    namespace: &str,
+) -> Result<BTreeMap<String, String>> {
     let mut environment = BTreeMap::new();
     for entry in container["env"].as_array().into_iter().flatten() {
         let Some(name) = entry["name"].as_str() else { continue };
@@ -224,6 +250,10 @@ fn expanded(word: &str, environment: &BTreeMap<String, String>) -> String {
 /// Paths within volumes, as they are here.
 fn mounted(word: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
     // The longest mount path first: one may lie within another.
-    let found = mounts.iter().filter(|(path, _)| word.contains(path.as_str())).max_by_key(|(path, _)| path.len());
-    found.map_or_else(|| word.to_owned(), |(path, folder)| word.replace(path.as_str(), &folder.display().to_string()))
+    let found =
+        mounts.iter().filter(|(path, _)| word.contains(path.as_str())).max_by_key(|(path, _)| path.len());
+    found.map_or_else(
+        || word.to_owned(),
+        |(path, folder)| word.replace(path.as_str(), &folder.display().to_string()),
+    )
 }

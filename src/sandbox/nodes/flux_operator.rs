@@ -43,17 +43,25 @@ pub(super) async fn run(site: &Site) {
 /// Applies what the instance asks for and awaits it; the version.
 async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
     let spec = &instance.data["spec"];
-    let version = version(&site.programs.assets.flux_operator.join("config/data/flux"), spec["distribution"]["version"].as_str().unwrap_or("2.x"))?;
+    let version = version(
+        &site.programs.assets.flux_operator.join("config/data/flux"),
+        spec["distribution"]["version"].as_str().unwrap_or("2.x"),
+    )?;
     let built = build(site, spec, &version).await?;
     let objects: Vec<Object> = crate::yaml::from_multiple(&built, Path::new("Flux's manifests"))?;
-    let (first, rest): (Vec<Object>, Vec<Object>) =
-        objects.into_iter().partition(|object| matches!(ObjectRef::of(object).kind.as_str(), "CustomResourceDefinition" | "Namespace"));
+    let (first, rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(|object| {
+        matches!(ObjectRef::of(object).kind.as_str(), "CustomResourceDefinition" | "Namespace")
+    });
     apply(site, &first).await?;
     apply(site, &rest).await?;
-    let deployments: Vec<ObjectRef> = rest.iter().map(ObjectRef::of).filter(|id| id.kind == "Deployment").collect();
+    let deployments: Vec<ObjectRef> =
+        rest.iter().map(ObjectRef::of).filter(|id| id.kind == "Deployment").collect();
     let mut states = site.cluster.follow(deployments);
     while let Some(state) = states.next().await {
-        if state.values().all(|object| object.as_ref().is_some_and(|object| readiness::verdict(object).is_ready())) {
+        if state
+            .values()
+            .all(|object| object.as_ref().is_some_and(|object| readiness::verdict(object).is_ready()))
+        {
             break;
         }
     }
@@ -62,11 +70,17 @@ async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
 
 /// The newest version that a wish like `2.x`, `2.9.x` or `2.9.4` allows.
 fn version(folder: &Path, wish: &str) -> Result<String> {
-    let wished = semver::VersionReq::parse(&if wish.contains('x') || wish.contains('*') { wish.replace('x', "*") } else { format!("={wish}") })
-        .map_err(|error| Failure::step(format!("`{wish}` is no version of Flux")).caused_by(&error))?;
+    let wished = semver::VersionReq::parse(&if wish.contains('x') || wish.contains('*') {
+        wish.replace('x', "*")
+    } else {
+        format!("={wish}")
+    })
+    .map_err(|error| Failure::step(format!("`{wish}` is no version of Flux")).caused_by(&error))?;
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
     entries
-        .filter_map(|entry| semver::Version::parse(entry.file_name().to_string_lossy().trim_start_matches('v')).ok())
+        .filter_map(|entry| {
+            semver::Version::parse(entry.file_name().to_string_lossy().trim_start_matches('v')).ok()
+        })
         .filter(|version| wished.matches(version))
         .max()
         .map(|version| version.to_string())
@@ -78,7 +92,8 @@ async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
     let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
     let folder = tempfile::tempdir().map_err(failed)?;
-    let components = spec["components"].as_array().into_iter().flatten().filter_map(|component| component.as_str());
+    let components =
+        spec["components"].as_array().into_iter().flatten().filter_map(|component| component.as_str());
     let files = components.map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);
     let mut resources = vec![PathBuf::from("namespace.yaml")];
     for file in files {
@@ -109,9 +124,17 @@ async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
 async fn apply(site: &Site, objects: &[Object]) -> Result<()> {
     for object in objects {
         let id = ObjectRef::of(object);
-        let failed = |error: &(dyn std::error::Error + 'static)| Failure::step(format!("{id} cannot be applied")).caused_by(error);
-        let api = site.cluster.raw_api_in(&id).await?.ok_or_else(|| Failure::step(format!("{} is not served", id.kind)))?;
-        api.patch(&id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await.map_err(|error| failed(&error))?;
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::step(format!("{id} cannot be applied")).caused_by(error)
+        };
+        let api = site
+            .cluster
+            .raw_api_in(&id)
+            .await?
+            .ok_or_else(|| Failure::step(format!("{} is not served", id.kind)))?;
+        api.patch(&id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object))
+            .await
+            .map_err(|error| failed(&error))?;
     }
     Ok(())
 }

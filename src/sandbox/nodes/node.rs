@@ -17,7 +17,8 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
 
 /// Registers the nodes, not ready.
 pub(in crate::sandbox) async fn create(site: &Site) -> Result<()> {
-    let network: ipnet::IpNet = site.options.node_cidr.parse().map_err(|error: ipnet::AddrParseError| failed(&error))?;
+    let network: ipnet::IpNet =
+        site.options.node_cidr.parse().map_err(|error: ipnet::AddrParseError| failed(&error))?;
     let nodes: Api<Node> = Api::all(site.cluster.client());
     let addresses = network.hosts().skip(FIRST_ADDRESS).take(site.options.node_count.into());
     for (number, address) in (1..).zip(addresses) {

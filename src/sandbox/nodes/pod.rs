@@ -18,7 +18,12 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs a pod until it is cancelled.
-pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, program: &'static str, cancel: CancellationToken) {
+pub(super) async fn live(
+    site: Arc<Site>,
+    pod: Arc<Object>,
+    program: &'static str,
+    cancel: CancellationToken,
+) {
     let mut pause = SHORTEST_PAUSE;
     let mut restarts = 0;
     loop {
@@ -39,7 +44,13 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, program: &'static st
 }
 
 /// Runs the process to its end; how that was. None if it was cancelled.
-async fn once(site: &Site, pod: &Object, program: &str, restarts: u32, cancel: &CancellationToken) -> Option<Life> {
+async fn once(
+    site: &Site,
+    pod: &Object,
+    program: &str,
+    restarts: u32,
+    cancel: &CancellationToken,
+) -> Option<Life> {
     let started = match prepare(site, pod, program).await {
         Ok(prepared) => prepared.spec.start().map(|process| (prepared, process)),
         Err(failure) => Err(failure),
@@ -63,7 +74,12 @@ async fn once(site: &Site, pod: &Object, program: &str, restarts: u32, cancel: &
 }
 
 /// Tells once the process says that it is well; never ends by itself.
-async fn become_ready(site: &Site, pod: &Object, prepared: &Prepared, restarts: u32) -> std::convert::Infallible {
+async fn become_ready(
+    site: &Site,
+    pod: &Object,
+    prepared: &Prepared,
+    restarts: u32,
+) -> std::convert::Infallible {
     let mut every = tokio::time::interval(ASK_EVERY);
     loop {
         every.tick().await;

@@ -23,10 +23,14 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             () = cancel.cancelled() => None,
         };
         let Some(seen) = seen else { break };
-        let wanted: HashMap<&str, &Arc<Object>> =
-            seen.iter().filter(|pod| is_bound(pod)).filter_map(|pod| Some((pod.metadata.uid.as_deref()?, pod))).collect();
+        let wanted: HashMap<&str, &Arc<Object>> = seen
+            .iter()
+            .filter(|pod| is_bound(pod))
+            .filter_map(|pod| Some((pod.metadata.uid.as_deref()?, pod)))
+            .collect();
         lives.retain(|uid, (end, task)| {
-            let goes_on = wanted.get(uid.as_str()).is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
+            let goes_on =
+                wanted.get(uid.as_str()).is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
             if !goes_on {
                 end.cancel();
             }

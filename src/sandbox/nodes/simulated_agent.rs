@@ -33,7 +33,8 @@ impl SimulatedAgent {
     /// The CiliumNode that an agent writes as it starts. Its CRD may not be there yet.
     async fn announce(&self, name: &str) -> Result<(), String> {
         let id = ObjectRef::cluster_scoped("v1", "Node", name);
-        let node = self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("the node is gone")?;
+        let node =
+            self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("the node is gone")?;
         let api = self.api("CiliumNode").await?;
         let addresses = node.data["status"]["addresses"].as_array().cloned().unwrap_or_default();
         let addresses: Vec<Value> = addresses
@@ -51,7 +52,10 @@ impl SimulatedAgent {
             "spec": {"addresses": addresses, "ipam": {"podCIDRs": node.data["spec"]["podCIDRs"]}},
         });
         let parameters = PatchParams::apply(MANAGER).force();
-        api.patch(name, &parameters, &Patch::Apply(&announced)).await.map(drop).map_err(|error| error.to_string())
+        api.patch(name, &parameters, &Patch::Apply(&announced))
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 
     async fn api(&self, kind: &str) -> Result<Api<Object>, String> {
@@ -64,12 +68,18 @@ impl SimulatedAgent {
         let api = self.api("CiliumBGPNodeConfig").await?;
         let name = config.metadata.name.clone().unwrap_or_default();
         let status = json!({"status": sessions(config, state)});
-        api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.map(drop).map_err(|error| error.to_string())
+        api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 }
 
 fn patiently() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(2)).with_max_times(100)
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(100)
 }
 
 fn sessions(config: &Object, state: &str) -> Value {
@@ -85,7 +95,8 @@ fn sessions(config: &Object, state: &str) -> Value {
             if is_up {
                 told["establishedTime"] = now.clone().into();
                 told["timers"] = json!({"appliedHoldTimeSeconds": 90, "appliedKeepaliveSeconds": 30});
-                told["routeCount"] = json!([{"afi": "ipv4", "safi": "unicast", "received": 1, "advertised": 2}]);
+                told["routeCount"] =
+                    json!([{"afi": "ipv4", "safi": "unicast", "received": 1, "advertised": 2}]);
             }
             told
         };
@@ -120,8 +131,11 @@ impl NodeAgent for SimulatedAgent {
         let mut configs = self.cluster.follow_all(Selection::of("cilium.io/v2", "CiliumBGPNodeConfig"));
         let mut peered: BTreeSet<(String, i64)> = BTreeSet::new();
         while let Some(configs) = configs.next().await {
-            for config in configs.iter() {
-                let key = (config.metadata.uid.clone().unwrap_or_default(), config.metadata.generation.unwrap_or_default());
+            for config in &configs {
+                let key = (
+                    config.metadata.uid.clone().unwrap_or_default(),
+                    config.metadata.generation.unwrap_or_default(),
+                );
                 if !peered.insert(key) {
                     continue;
                 }

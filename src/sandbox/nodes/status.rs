@@ -55,19 +55,25 @@ fn status(pod: &Object, life: &Life, restarts: u32, host: &str) -> Value {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let is_ready = matches!(life, Life::Ready);
     let word = if is_ready { "True" } else { "False" };
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
+    let condition =
+        |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
     let container = &pod.data["spec"]["containers"][0];
     let state = match life {
         Life::Started | Life::Ready => json!({"running": {"startedAt": now}}),
-        Life::CrashLoop { .. } => json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}}),
-        Life::Unprepared { why } => json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}}),
+        Life::CrashLoop { .. } => {
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}})
+        }
+        Life::Unprepared { why } => {
+            json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}})
+        }
     };
     let mut told = json!({
         "name": container["name"], "image": container["image"], "imageID": "", "ready": is_ready,
         "started": is_ready, "restartCount": restarts, "state": state,
     });
     if let Life::CrashLoop { exit_code } = life {
-        told["lastState"] = json!({"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": now}});
+        told["lastState"] =
+            json!({"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": now}});
     }
     json!({
         "phase": "Running",

@@ -39,7 +39,8 @@ impl Assets {
             for (name, module, parts) in PARTS {
                 let source = download(module).await?;
                 for part in parts {
-                    copy(&source.join(part), &beside.join(name).join(part)).map_err(|error| failed(&error))?;
+                    copy(&source.join(part), &beside.join(name).join(part))
+                        .map_err(|error| failed(&error))?;
                 }
             }
             std::fs::rename(&beside, &folder).map_err(|error| failed(&error))?;

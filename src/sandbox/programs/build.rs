@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use include_dir::{Dir, include_dir};
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
+use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/sandbox/programs/modules");
@@ -26,8 +26,8 @@ const PACKAGES: [&str; 11] = [
     "github.com/cilium/cilium/operator",
 ];
 
-/// Go names a program after its folder.
-const RENAMED: [(&str, &str); 2] = [("v5", "kustomize"), ("operator", "cilium-operator-generic")];
+/// Go names a program after its folder; the operator takes its kind from its own name.
+const RENAMED: [(&str, &str); 1] = [("operator", "cilium-operator-generic")];
 
 /// Clients cannot parse the version of a server that was built without one.
 const LINKER_FLAGS: &str = "-s -w \
@@ -46,15 +46,15 @@ pub(super) fn cache() -> Result<PathBuf> {
     let root = variable("XDG_CACHE_HOME")
         .or_else(|| variable("HOME").map(|home| home.join(".cache")))
         .ok_or_else(|| Failure::input("there is no HOME to keep programs in").hint("set XDG_CACHE_HOME"))?;
-    let mut digest = Sha256::new();
-    let mut files: Vec<_> = MODULES.find("**/*").into_iter().flatten().filter_map(|entry| entry.as_file()).collect();
+    let mut files: Vec<_> =
+        MODULES.find("**/*").into_iter().flatten().filter_map(|entry| entry.as_file()).collect();
     files.sort_by_key(|file| file.path());
+    let mut list = LINKER_FLAGS.as_bytes().to_vec();
     for file in files {
-        digest.update(file.path().to_string_lossy().as_bytes());
-        digest.update(file.contents());
+        list.extend(file.path().to_string_lossy().as_bytes());
+        list.extend(file.contents());
     }
-    digest.update(LINKER_FLAGS);
-    let name: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = sha256(list)[..16].to_owned();
     Ok(root.join("bootstrapper/programs").join(name))
 }
 
@@ -81,7 +81,9 @@ pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> R
     MODULES.extract(&modules).map_err(|error| failed(&error))?;
     let bin = cache.join("bin.new");
     std::fs::create_dir_all(&bin).map_err(|error| failed(&error))?;
-    say("building the sandbox's programs from their Go modules: once on this machine, 10 to 15 minutes on 2 cores");
+    say(
+        "building the sandbox's programs from their Go modules: once on this machine, 10 to 15 minutes on 2 cores",
+    );
     let mut child = tokio::process::Command::new(go)
         .args(["build", "-v", "-trimpath", "-tags", "ipam_provider_operator", "-ldflags", LINKER_FLAGS, "-o"])
         .arg(&bin)
@@ -109,7 +111,10 @@ pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> R
     }
     if !child.wait().await.map_err(|error| failed(&error))?.success() {
         let failure = Failure::step("the sandbox's programs cannot be built");
-        return Err(last.into_iter().fold(failure, Failure::because).hint("Go needs its module proxy, and about 8 GB of disk"));
+        return Err(last
+            .into_iter()
+            .fold(failure, Failure::because)
+            .hint("Go needs its module proxy, and about 8 GB of disk"));
     }
     for (from, to) in RENAMED {
         std::fs::rename(bin.join(from), bin.join(to)).map_err(|error| failed(&error))?;

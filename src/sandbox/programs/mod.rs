@@ -38,13 +38,18 @@ pub(super) struct Programs {
 impl Programs {
     /// Where a program is.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf> {
-        self.paths.get(name).cloned().ok_or_else(|| Failure::internal(format!("the sandbox has no program {name}")))
+        self.paths
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Failure::internal(format!("the sandbox has no program {name}")))
     }
 
     /// A folder that offers `helm` and `kustomize` to a run, whatever PATH has.
     pub(super) fn folder(&self, folder: &Folder) -> Result<PathBuf> {
         let bin = folder.path("bin");
-        let failed = |error: std::io::Error| Failure::step(format!("{} cannot be made", bin.display())).caused_by(&error);
+        let failed = |error: std::io::Error| {
+            Failure::step(format!("{} cannot be made", bin.display())).caused_by(&error)
+        };
         std::fs::create_dir_all(&bin).map_err(failed)?;
         for name in ["helm", "kustomize"] {
             std::os::unix::fs::symlink(self.path(name)?, bin.join(name)).map_err(failed)?;
@@ -56,7 +61,8 @@ impl Programs {
 /// Finds every program; builds them if any is missing.
 pub(super) async fn find(offered: Option<&Path>, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Programs> {
     let cache = build::cache()?;
-    let mut missing: Vec<&str> = NAMES.into_iter().filter(|name| locate(name, offered, &cache).is_none()).collect();
+    let mut missing: Vec<&str> =
+        NAMES.into_iter().filter(|name| locate(name, offered, &cache).is_none()).collect();
     if !missing.is_empty() {
         build::build(&cache, say).await?;
         missing = NAMES.into_iter().filter(|name| locate(name, offered, &cache).is_none()).collect();

@@ -34,9 +34,12 @@ pub(super) fn of_folder(folder: &Path) -> Result<Files> {
 
 /// The files of a stand-in of ours.
 pub(super) fn stand_in(name: &str) -> Files {
-    let files = STAND_INS.find(&format!("{name}/**/*")).into_iter().flatten().filter_map(|entry| entry.as_file());
+    let files =
+        STAND_INS.find(&format!("{name}/**/*")).into_iter().flatten().filter_map(|entry| entry.as_file());
     files
-        .map(|file| (file.path().strip_prefix(name).unwrap_or(file.path()).to_owned(), file.contents().to_vec()))
+        .map(|file| {
+            (file.path().strip_prefix(name).unwrap_or(file.path()).to_owned(), file.contents().to_vec())
+        })
         .collect()
 }
 
@@ -57,7 +60,9 @@ pub(super) fn pack(name: &str, files: &Files) -> Result<Vec<u8>> {
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
-        archive.append_data(&mut header, Path::new(name).join(path), bytes.as_slice()).map_err(|error| failed(&error))?;
+        archive
+            .append_data(&mut header, Path::new(name).join(path), bytes.as_slice())
+            .map_err(|error| failed(&error))?;
     }
     archive.into_inner().and_then(GzEncoder::finish).map_err(|error| failed(&error))
 }

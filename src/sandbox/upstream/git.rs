@@ -22,8 +22,9 @@ pub(super) struct GitServer {
 
 impl GitServer {
     pub(super) fn new(folder: &Path, spec: &GitSpec) -> Result<Self> {
-        let url = url::Url::parse(&spec.url)
-            .map_err(|error| Failure::input(format!("`{}` is no address of a repository", spec.url)).caused_by(&error))?;
+        let url = url::Url::parse(&spec.url).map_err(|error| {
+            Failure::input(format!("`{}` is no address of a repository", spec.url)).caused_by(&error)
+        })?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let path = url.path().trim_end_matches('/').trim_end_matches(".git").to_owned();
         Ok(Self { host, path, repository: repository_in(folder) })
@@ -84,7 +85,8 @@ fn parsed(output: &[u8]) -> Response<Full<Bytes>> {
     for line in String::from_utf8_lossy(&output[..end]).lines() {
         let Some((name, value)) = line.split_once(':') else { continue };
         response = if name.eq_ignore_ascii_case("status") {
-            let code = value.split_whitespace().next().and_then(|code| code.parse::<u16>().ok()).unwrap_or(500);
+            let code =
+                value.split_whitespace().next().and_then(|code| code.parse::<u16>().ok()).unwrap_or(500);
             response.status(code)
         } else {
             response.header(name.trim(), value.trim())

@@ -45,12 +45,16 @@ impl Drop for Upstream {
 impl Upstream {
     /// Prepares everything that it answers with, and starts to answer.
     pub(super) async fn start(folder: &Folder, git: &GitSpec, assets: &Assets) -> Result<Self> {
-        let failed = |error: std::io::Error| Failure::step("the stand-in for the internet cannot start").caused_by(&error);
+        let failed = |error: std::io::Error| {
+            Failure::step("the stand-in for the internet cannot start").caused_by(&error)
+        };
         let home = folder.path("upstream");
         let certificates = Certificates::authority(&home, "bootstrapper sandbox upstream")?;
         let authorities = home.join("authorities.pem");
-        let system = SYSTEM_AUTHORITIES.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-        std::fs::write(&authorities, format!("{system}\n{}", certificates.authority_pem())).map_err(failed)?;
+        let system =
+            SYSTEM_AUTHORITIES.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        std::fs::write(&authorities, format!("{system}\n{}", certificates.authority_pem()))
+            .map_err(failed)?;
 
         let repositories = folder.path("git");
         snapshot(&repositories, git).await?;

@@ -37,7 +37,8 @@ impl Proxy {
         let mut hosts = pages.hosts();
         hosts.push(git.host.clone());
         let pair = certificates.server(hosts.clone())?;
-        let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|error| failed(&error))?;
+        let certificate =
+            CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|error| failed(&error))?;
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| failed(&error))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -55,7 +56,10 @@ impl Proxy {
                     let proxy = Arc::clone(&proxy);
                     async move { Ok::<_, Infallible>(proxy.connect(request)) }
                 });
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).with_upgrades().await;
+                let _ = http1::Builder::new()
+                    .serve_connection(TokioIo::new(connection), service)
+                    .with_upgrades()
+                    .await;
             });
         }
     }
@@ -63,7 +67,8 @@ impl Proxy {
     fn connect(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let target = request.uri().authority().map(ToString::to_string);
         let (Some(target), &Method::CONNECT) = (target, request.method()) else {
-            let mut refusal = Response::new(Full::new(Bytes::from_static(b"this proxy takes CONNECT only\n")));
+            let mut refusal =
+                Response::new(Full::new(Bytes::from_static(b"this proxy takes CONNECT only\n")));
             *refusal.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             return refusal;
         };

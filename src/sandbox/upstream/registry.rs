@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::chart::{Files, add_templates, of_folder, pack, stand_in};
 use super::pages::{Page, Pages};
+use crate::digest::sha256;
 use crate::failure::Result;
 use crate::sandbox::programs::Assets;
 
@@ -24,10 +24,24 @@ pub(super) fn publish(pages: &mut Pages, assets: &Assets) -> Result<()> {
     let mut operator = stand_in("flux-operator");
     add_templates(&mut operator, &assets.flux_operator.join("config/crd/bases"))?;
     chart(pages, "ghcr.io", "controlplaneio-fluxcd/charts", "flux-operator", "0.58.1", &operator)?;
-    chart(pages, "ghcr.io", "controlplaneio-fluxcd/charts", "flux-instance", "0.58.1", &stand_in("flux-instance"))
+    chart(
+        pages,
+        "ghcr.io",
+        "controlplaneio-fluxcd/charts",
+        "flux-instance",
+        "0.58.1",
+        &stand_in("flux-instance"),
+    )
 }
 
-fn chart(pages: &mut Pages, host: &str, folder: &str, name: &str, version: &str, files: &Files) -> Result<()> {
+fn chart(
+    pages: &mut Pages,
+    host: &str,
+    folder: &str,
+    name: &str,
+    version: &str,
+    files: &Files,
+) -> Result<()> {
     let layer = pack(name, files)?;
     let config = json!({"name": name, "version": version, "apiVersion": "v2"}).to_string().into_bytes();
     let manifest = json!({
@@ -40,18 +54,25 @@ fn chart(pages: &mut Pages, host: &str, folder: &str, name: &str, version: &str,
     let manifest = manifest.to_string().into_bytes();
     let root = format!("/v2/{folder}/{name}");
     let mut add = |path: String, media_type: &str, bytes: &[u8]| {
-        let page = Page { media_type: media_type.into(), bytes: Bytes::copy_from_slice(bytes), digest: Some(digest(bytes)) };
+        let page = Page {
+            media_type: media_type.into(),
+            bytes: Bytes::copy_from_slice(bytes),
+            digest: Some(digest(bytes)),
+        };
         pages.add(host, path, page);
     };
     add(format!("{root}/manifests/{version}"), MANIFEST, &manifest);
     add(format!("{root}/manifests/{}", digest(&manifest)), MANIFEST, &manifest);
     add(format!("{root}/blobs/{}", digest(&config)), "application/octet-stream", &config);
     add(format!("{root}/blobs/{}", digest(&layer)), "application/octet-stream", &layer);
-    pages.text(host, format!("{root}/tags/list"), json!({"name": format!("{folder}/{name}"), "tags": [version]}).to_string());
+    pages.text(
+        host,
+        format!("{root}/tags/list"),
+        json!({"name": format!("{folder}/{name}"), "tags": [version]}).to_string(),
+    );
     Ok(())
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", sha256(bytes))
 }

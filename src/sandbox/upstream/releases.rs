@@ -32,6 +32,10 @@ pub(super) fn publish(pages: &mut Pages, assets: &Assets) -> Result<()> {
 /// All manifests of a folder as one stream.
 fn joined(folder: &Path) -> Result<String> {
     let files = of_folder(folder)?;
-    let texts = files.iter().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "yaml"));
-    Ok(texts.map(|(_, bytes)| String::from_utf8_lossy(bytes).trim_start_matches("---\n").to_owned()).collect::<Vec<_>>().join("\n---\n"))
+    let texts =
+        files.iter().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "yaml"));
+    Ok(texts
+        .map(|(_, bytes)| String::from_utf8_lossy(bytes).trim_start_matches("---\n").to_owned())
+        .collect::<Vec<_>>()
+        .join("\n---\n"))
 }

@@ -20,7 +20,15 @@ pub(in crate::sandbox) async fn snapshot(folder: &Path, spec: &GitSpec) -> Resul
     let git = Git { bare: &bare, tree: &spec.repository };
     if !bare.join("HEAD").exists() {
         std::fs::create_dir_all(folder).map_err(|error| failed().caused_by(&error))?;
-        git.run(&["init", "--quiet", "--bare", "--initial-branch", &spec.branch, &bare.display().to_string()]).await?;
+        git.run(&[
+            "init",
+            "--quiet",
+            "--bare",
+            "--initial-branch",
+            &spec.branch,
+            &bare.display().to_string(),
+        ])
+        .await?;
     }
     let index = bare.join(format!("index.{}", std::process::id()));
     let _ = std::fs::remove_file(&index);
@@ -89,7 +97,7 @@ fn read(output: std::io::Result<Output>) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(stderr.lines().fold(failed(), |failure, line| failure.because(line)))
+    Err(stderr.lines().fold(failed(), crate::failure::Failure::because))
 }
 
 #[cfg(test)]
@@ -100,7 +108,11 @@ mod tests {
     async fn a_snapshot_changes_only_with_the_files() {
         let tree = tempfile::tempdir().unwrap();
         let state = tempfile::tempdir().unwrap();
-        let spec = GitSpec { repository: tree.path().to_owned(), url: "https://example.org/x.git".into(), branch: "main".into() };
+        let spec = GitSpec {
+            repository: tree.path().to_owned(),
+            url: "https://example.org/x.git".into(),
+            branch: "main".into(),
+        };
         std::fs::write(tree.path().join("a.yaml"), "a: 1").unwrap();
         let first = snapshot(state.path(), &spec).await.unwrap();
         assert_eq!(snapshot(state.path(), &spec).await.unwrap(), first);

@@ -45,7 +45,10 @@ fn overlap(a: IpNet, b: IpNet) -> bool {
 
 fn unreadable(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
     settings.iter().filter(|(name, _)| is_range(name)).map(|(name, value)| {
-        value.parse::<IpNet>().is_err().then(|| problem(format!("{name} is no range of addresses: `{value}`")))
+        value
+            .parse::<IpNet>()
+            .is_err()
+            .then(|| problem(format!("{name} is no range of addresses: `{value}`")))
     })
 }
 
@@ -58,7 +61,8 @@ fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Failure
         .collect();
     pairs.into_iter().map(|((a, of_a), (b, of_b))| {
         overlap(of_a, of_b).then(|| {
-            problem(format!("{a} {of_a} overlaps {b} {of_b}")).hint("give each its own range: they cannot share addresses")
+            problem(format!("{a} {of_a} overlaps {b} {of_b}"))
+                .hint("give each its own range: they cannot share addresses")
         })
     })
 }
@@ -100,7 +104,11 @@ mod tests {
 
     #[test]
     fn overlaps_within_a_cluster_are_found() {
-        let own = settings(&[("POD_CIDR", "10.42.0.0/16"), ("SERVICE_CIDR", "10.42.8.0/24"), ("LB_POOL_CIDR", "10.9.0.0/24")]);
+        let own = settings(&[
+            ("POD_CIDR", "10.42.0.0/16"),
+            ("SERVICE_CIDR", "10.42.8.0/24"),
+            ("LB_POOL_CIDR", "10.9.0.0/24"),
+        ]);
         let problems: Vec<_> = collisions_within(&own).flatten().collect();
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].what, "POD_CIDR 10.42.0.0/16 overlaps SERVICE_CIDR 10.42.8.0/24");
@@ -108,8 +116,10 @@ mod tests {
 
     #[test]
     fn neighbours_may_share_the_node_network_and_nothing_else() {
-        let own = settings(&[("POD_CIDR", "10.42.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
-        let theirs = settings(&[("POD_CIDR", "10.42.0.0/17"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
+        let own =
+            settings(&[("POD_CIDR", "10.42.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
+        let theirs =
+            settings(&[("POD_CIDR", "10.42.0.0/17"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
         assert_eq!(collisions_with(&own, "apps", &theirs).iter().flatten().count(), 1);
         assert!(shared_mesh_id(&own, "apps", &theirs).is_some());
     }

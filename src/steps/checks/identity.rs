@@ -15,7 +15,8 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
 async fn service_range(subject: &Subject) -> Result<Option<crate::failure::Failure>> {
     let Some(declared) = subject.declared.settings.get("SERVICE_CIDR") else { return Ok(None) };
     let Ok(range) = declared.parse::<ipnet::IpNet>() else { return Ok(None) };
-    let service = subject.cluster.get(&ObjectRef::namespaced("v1", "Service", "default", "kubernetes")).await?;
+    let service =
+        subject.cluster.get(&ObjectRef::namespaced("v1", "Service", "default", "kubernetes")).await?;
     let Some(service) = service else { return Ok(None) };
     let Some(address) = service.data["spec"]["clusterIP"].as_str() else { return Ok(None) };
     let is_outside = address.parse::<std::net::IpAddr>().is_ok_and(|address| !range.contains(&address));
@@ -25,7 +26,8 @@ async fn service_range(subject: &Subject) -> Result<Option<crate::failure::Failu
             subject.declared.cluster
         ));
         failure.kind = FailureKind::WrongCluster;
-        let failure = failure.hint("this may be another cluster: check --context, or map contexts in bootstrapper.yaml");
+        let failure = failure
+            .hint("this may be another cluster: check --context, or map contexts in bootstrapper.yaml");
         match subject.declared.setting_location("SERVICE_CIDR") {
             Some(location) => failure.at(location),
             None => failure,

@@ -16,8 +16,9 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     let declared = subject.declared.settings.get("POD_CIDR").and_then(|range| range.parse().ok());
     let outside = declared.and_then(|range: IpNet| {
         let (node, address) = nodes.iter().find_map(|node| outside(node, range))?;
-        let failure = problem(format!("node {node} has pod addresses {address}, outside of the declared {range}"))
-            .hint("correct POD_CIDR, or check --context: this may be another cluster");
+        let failure =
+            problem(format!("node {node} has pod addresses {address}, outside of the declared {range}"))
+                .hint("correct POD_CIDR, or check --context: this may be another cluster");
         Some(match subject.declared.setting_location("POD_CIDR") {
             Some(location) => failure.at(location),
             None => failure,
@@ -30,9 +31,9 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
 fn outside(node: &Object, declared: IpNet) -> Option<(String, String)> {
     let ranges = node.data["spec"]["podCIDRs"].as_array()?;
     let wrong = ranges.iter().filter_map(|range| range.as_str()).find(|range| {
-        range.parse::<IpNet>().is_ok_and(|range| {
-            same_family(range.addr(), declared.addr()) && !declared.contains(&range)
-        })
+        range
+            .parse::<IpNet>()
+            .is_ok_and(|range| same_family(range.addr(), declared.addr()) && !declared.contains(&range))
     })?;
     Some((node.metadata.name.clone().unwrap_or_default(), wrong.to_owned()))
 }
