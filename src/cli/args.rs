@@ -227,6 +227,11 @@ pub(super) enum SandboxVerb {
         /// Its name
         name: String,
     },
+    /// Find or build the programs of sandboxes, and print the folder that has helm and kustomize
+    Programs {
+        #[command(flatten)]
+        options: SandboxArgs,
+    },
     /// Run a sandbox's supervisor in the foreground (what `up` starts)
     #[command(hide = true)]
     Serve {

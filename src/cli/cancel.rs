@@ -4,7 +4,6 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::out;
 use crate::failure::{Failure, FailureKind};
 
 /// Listens for the signals that ask a run to stop.
@@ -28,11 +27,6 @@ impl Cancel {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
-                }
-                if !token.is_cancelled() {
-                    out::say(
-                        "stopping: what is in flight comes to a safe point first; once more to stop now",
-                    );
                 }
                 token.cancel();
             }

@@ -68,6 +68,7 @@ async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
         SandboxVerb::Down { name } => sandbox::down(&name).await,
         SandboxVerb::List { output } => sandbox::list(output.output),
         SandboxVerb::Kubeconfig { name } => sandbox::kubeconfig(&name),
+        SandboxVerb::Programs { options } => sandbox::programs(&options).await,
         SandboxVerb::Serve { state_dir } => crate::sandbox::serve(&state_dir).await,
     }
 }

@@ -14,11 +14,22 @@ pub(super) async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -
     let repository = open_repository(repo)?;
     let sandbox = bring_up(cluster, &repository, args).await?;
     out::say(&format!("sandbox {} is up", sandbox.name));
-    for stand_in in &sandbox.stand_ins {
-        out::say(&format!("  stand-in: {stand_in}"));
-    }
+    tell_stand_ins(&sandbox);
     out::say(&format!("  next:     bootstrapper {cluster} --sandbox"));
     out::text(&format!("export KUBECONFIG={}\n", sandbox.kubeconfig.display()))
+}
+
+/// Says what is real and what is not.
+pub(super) fn tell_stand_ins(sandbox: &Sandbox) {
+    for stand_in in &sandbox.stand_ins {
+        out::say(&format!("  {stand_in}"));
+    }
+}
+
+/// Finds the programs of sandboxes, or builds them; prints the folder of those that a run needs.
+pub(super) async fn programs(args: &SandboxArgs) -> Result<()> {
+    let folder = sandbox::programs(args.binaries.as_deref(), &|line: &str| out::say(line)).await?;
+    out::text(&format!("{}\n", folder.display()))
 }
 
 /// Brings up the sandbox of a cluster, shaped by what the cluster declares.

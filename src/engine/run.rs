@@ -61,7 +61,15 @@ pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSum
         stages: outline(graph),
     }));
 
-    let records = run_stages(graph, options, events).await;
+    let announce_cancel = async {
+        options.cancel.cancelled().await;
+        events.send(whole_run(EventKind::CancelRequested));
+        std::future::pending::<std::convert::Infallible>().await
+    };
+    let records = tokio::select! {
+        records = run_stages(graph, options, events) => records,
+        never = announce_cancel => match never {},
+    };
     let summary = summarize(graph, &records, began.elapsed());
 
     events.send(whole_run(EventKind::RunFinished { summary: summary.clone() }));

@@ -1,6 +1,7 @@
 //! A sandbox's own authority: server certificates, and credentials that are real to RBAC.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +9,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
 };
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
+use tokio_rustls::TlsAcceptor;
 
 use super::options::SandboxOptions;
 use super::state::Folder;
@@ -78,6 +82,20 @@ impl Certificates {
         params.distinguished_name = distinguished("server", None);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.signed(&params)
+    }
+
+    /// Ends TLS for servers of these names.
+    pub(super) fn acceptor(&self, names: Vec<String>) -> Result<TlsAcceptor> {
+        let pair = self.server(names)?;
+        let certificate =
+            CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|error| failed(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| failed(&error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
+            .map_err(|error| failed(&error))?;
+        Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
     /// A kubeconfig for a user, with a certificate of its own.

@@ -176,6 +176,7 @@ fn api_server(
         format!("--service-cluster-ip-range={}", options.service_cidr),
         "--authorization-mode=RBAC".into(),
         "--allow-privileged=true".into(),
+        "--kubelet-preferred-address-types=InternalDNS,InternalIP".into(),
         format!("--audit-policy-file={}", folder.path("audit-policy.json").display()),
         format!("--audit-log-path={}", folder.path("logs/audit.log").display()),
     ];

@@ -2,7 +2,7 @@
 //! one that was killed.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::options::SandboxOptions;
 use super::process::MARK;
 use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, remove};
-use super::{programs, upstream};
+use super::{programs as found, upstream};
 use crate::failure::{Failure, Result, Retry};
 
 /// How long a supervisor may take to stop everything before it is killed.
@@ -31,13 +31,20 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
         return folder.read(SANDBOX_FILE);
     }
     clean_up(&folder).await?;
-    let programs = programs::find(options.binaries.as_deref(), say).await?;
+    let programs = found::find(options.binaries.as_deref(), say).await?;
     std::fs::create_dir_all(&folder.0)
         .map_err(|error| Failure::step(format!("{} cannot be made", folder.0.display())).caused_by(&error))?;
     folder.write(OPTIONS_FILE, options)?;
     folder.write(PROGRAMS_FILE, &programs)?;
     start_supervisor(&folder, say).await?;
     folder.read(SANDBOX_FILE)
+}
+
+/// Finds the programs of sandboxes, or builds them; the folder of helm and kustomize.
+pub async fn programs(offered: Option<&Path>, say: &(dyn Fn(&str) + Send + Sync)) -> Result<PathBuf> {
+    let programs = found::find(offered, say).await?;
+    let helm = programs.path("helm")?;
+    Ok(helm.parent().unwrap_or(&helm).to_owned())
 }
 
 /// Takes a sandbox down. Nothing of it stays: no process, no file.

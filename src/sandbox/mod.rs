@@ -13,7 +13,7 @@ mod state;
 mod supervisor;
 mod upstream;
 
-pub use lifecycle::{down, up};
+pub use lifecycle::{down, programs, up};
 pub use options::{GitSpec, SandboxOptions};
 pub use state::{Listed, Sandbox, State, list, load};
 pub use supervisor::serve;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::control_plane::ControlPlane;
 use super::lifecycle::{PROGRAMS_FILE, READY};
-use super::nodes::{self, Site};
+use super::nodes::{self, LogServer, Site};
 use super::options::SandboxOptions;
 use super::programs::Programs;
 use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
@@ -57,8 +57,9 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         environment: environment.clone(),
         options: options.clone(),
     });
-    nodes::create(&site).await?;
-    let running = tokio::spawn(nodes::run(Arc::clone(&site), cancel.clone()));
+    let logs = LogServer::bind().await?;
+    nodes::create(&site, logs.port).await?;
+    let running = tokio::spawn(nodes::run(Arc::clone(&site), logs, cancel.clone()));
 
     let stand_ins = nodes::stand_ins().into_iter().chain(Upstream::stand_ins()).collect();
     folder.write(

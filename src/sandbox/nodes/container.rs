@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::Site;
+use super::log_server::log_file;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::control_plane::free_port;
@@ -79,7 +80,7 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
             program: site.programs.path(program)?,
             arguments,
             environment,
-            log: site.folder.path("logs/pods").join(format!("{namespace}_{}_{name}.log", id.name)),
+            log: log_file(&site.folder, &namespace, &id.name, &name),
             directory: home,
             sandbox: site.folder.0.clone(),
         },

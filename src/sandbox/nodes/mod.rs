@@ -8,6 +8,7 @@ mod agent;
 mod container;
 mod flux_operator;
 mod kwok;
+mod log_server;
 mod node;
 mod pod;
 mod pods;
@@ -16,6 +17,7 @@ mod status;
 
 use std::sync::Arc;
 
+pub(super) use log_server::LogServer;
 pub(super) use node::create;
 use tokio_util::sync::CancellationToken;
 
@@ -48,13 +50,14 @@ pub(super) struct Site {
 }
 
 /// Runs everything until it is cancelled; by then all its processes have ended.
-pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) -> Result<()> {
+pub(super) async fn run(site: Arc<Site>, logs: LogServer, cancel: CancellationToken) -> Result<()> {
     let mut kwok = kwok::start(&site)?;
     let agent = simulated_agent::SimulatedAgent::new(site.cluster.clone());
     tokio::select! {
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}
         () = agent::run(&site.cluster, &agent) => {}
         () = flux_operator::run(&site) => {}
+        ended = logs.run(site.folder.clone(), &site.certificates) => ended?,
         () = async {
             let _ = kwok.wait().await;
             tracing::error!("kwok ended");
@@ -68,10 +71,10 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) -> Result<()
 /// What is not the real thing.
 pub(super) fn stand_ins() -> Vec<String> {
     [
-        "nodes and ordinary pods are kwok's: they run in name only",
-        "Cilium agents are simulated: node readiness, CiliumNodes and BGP sessions are told, not had",
-        "flux-operator is simulated; it installs Flux's own manifests of the declared version",
-        "real: etcd, Kubernetes' control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
+        "stand-in: nodes and ordinary pods are kwok's: they run in name only",
+        "stand-in: Cilium agents are simulated: node readiness, CiliumNodes and BGP sessions are told, not had",
+        "stand-in: flux-operator is simulated; it installs Flux's own manifests of the declared version",
+        "real:     etcd, Kubernetes' control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
     ]
     .map(str::to_owned)
     .into()

@@ -15,8 +15,8 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::step("the sandbox's nodes cannot be made").caused_by(error)
 }
 
-/// Registers the nodes, not ready.
-pub(in crate::sandbox) async fn create(site: &Site) -> Result<()> {
+/// Registers the nodes, not ready. Their logs are read at `log_port` of loopback.
+pub(in crate::sandbox) async fn create(site: &Site, log_port: u16) -> Result<()> {
     let network: ipnet::IpNet =
         site.options.node_cidr.parse().map_err(|error: ipnet::AddrParseError| failed(&error))?;
     let nodes: Api<Node> = Api::all(site.cluster.client());
@@ -33,7 +33,10 @@ pub(in crate::sandbox) async fn create(site: &Site) -> Result<()> {
                 "addresses": [
                     {"type": "InternalIP", "address": address.to_string()},
                     {"type": "Hostname", "address": name},
+                    // Where the API server finds what stands in for the kubelet.
+                    {"type": "InternalDNS", "address": "localhost"},
                 ],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": log_port}},
                 "allocatable": {"cpu": "32", "memory": "256Gi", "pods": "250"},
                 "capacity": {"cpu": "32", "memory": "256Gi", "pods": "250"},
                 "nodeInfo": {

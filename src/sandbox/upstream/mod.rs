@@ -90,8 +90,8 @@ impl Upstream {
     /// What is not the real thing.
     pub(super) fn stand_ins() -> Vec<String> {
         [
-            "github.com, raw.githubusercontent.com, quay.io, ghcr.io and the git server are answered on loopback",
-            "chart cilium is the real one; charts coredns, flux-operator and flux-instance are small ones of ours",
+            "stand-in: github.com, raw.githubusercontent.com, quay.io, ghcr.io and the git server are answered on loopback",
+            "stand-in: charts coredns, flux-operator and flux-instance are small ones of ours; chart cilium is the real one",
         ]
         .map(str::to_owned)
         .into()

@@ -11,14 +11,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::git::GitServer;
 use super::pages::Pages;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::sandbox::certificates::Certificates;
 
 /// Answers for some hosts, and lets everything else through.
@@ -31,21 +29,10 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn new(certificates: &Certificates, pages: Pages, git: GitServer) -> Result<Self> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::step("the stand-in for the internet has no certificate").caused_by(error)
-        };
         let mut hosts = pages.hosts();
         hosts.push(git.host.clone());
-        let pair = certificates.server(hosts.clone())?;
-        let certificate =
-            CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|error| failed(&error))?;
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| failed(&error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
-            .map_err(|error| failed(&error))?;
-        Ok(Self { pages, git, hosts, tls: TlsAcceptor::from(Arc::new(config)) })
+        let tls = certificates.acceptor(hosts.clone())?;
+        Ok(Self { pages, git, hosts, tls })
     }
 
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
