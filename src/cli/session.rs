@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, ConnectOptions};
 use crate::engine::Graph;
 use crate::failure::{Failure, Result};
 use crate::gitops::{Declared, Repository};
-use crate::pipeline::{self, Config, Pipeline};
+use crate::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
 use crate::plan::{self, Inputs};
 use crate::sandbox::Sandbox;
 use crate::tools::{Environment, Helm, Kustomize};
@@ -59,6 +59,9 @@ impl Session {
         let secrets =
             plan::resolve_secrets(specs, &repository.root, &environment, Some(&cluster), sandbox.is_some())
                 .await?;
+        if let Some(failure) = secrets.unresolved.first().filter(|_| !checks_secrets(&pipeline, &selected)) {
+            return Err(failure.clone());
+        }
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
         let neighbours = repository.neighbours_of(name)?;
         let graph = plan::build(Inputs {
@@ -88,6 +91,16 @@ impl Session {
             self.cluster.server_version_text(),
         )
     }
+}
+
+/// Whether preflight will look at the secrets, and stop the run if one is missing.
+fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
+    pipeline.stages.iter().any(|stage| {
+        stage.steps.iter().any(|step| {
+            matches!(&step.kind, StepKind::Checks(checks) if checks.contains(&Check::Secrets))
+                && selected.reason_to_skip(&stage.name, &step.name()).is_none()
+        })
+    })
 }
 
 fn connect_options(

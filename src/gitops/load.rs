@@ -166,7 +166,10 @@ impl Repository {
     }
 
     fn placed_in(&self, failure: Failure, folder: &Path, text: &str) -> Failure {
-        match locate(&self.root, &self.root.join(folder), text) {
+        // What a folder builds may be written in a base elsewhere.
+        let found = locate(&self.root, &self.root.join(folder), text)
+            .or_else(|| locate(&self.root, &self.root.join("kubernetes"), text));
+        match found {
             Some(location) if failure.location.is_none() => failure.at(location),
             _ => failure,
         }

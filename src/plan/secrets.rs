@@ -18,7 +18,7 @@ use crate::tools::{Environment, OnePassword, Sops};
 /// What the declared secrets came to.
 #[derive(Default)]
 pub struct Secrets {
-    /// Every value that could be read.
+    /// Every value that could be read; a placeholder for those that could not.
     pub values: SecretValues,
     /// The Secrets to apply: those with all their values.
     pub objects: Vec<Object>,
@@ -43,6 +43,7 @@ pub async fn resolve(
             None => None,
         };
         let mut values = BTreeMap::new();
+        let mut is_whole = true;
         for (key, source) in &spec.data {
             match read(source, repository, environment).await {
                 Ok(value) => values.insert(key.clone(), value),
@@ -51,12 +52,14 @@ pub async fn resolve(
                     None if in_sandbox => values.insert(key.clone(), made_up(&id, key)),
                     None => {
                         secrets.unresolved.push(unresolved(&id, key, failure));
-                        continue;
+                        is_whole = false;
+                        // What draws from it can still be built, and looked at by preflight.
+                        values.insert(key.clone(), SecretString::from("unresolved"))
                     }
                 },
             };
         }
-        if values.len() == spec.data.len() {
+        if is_whole {
             secrets.objects.push(object(spec, &values));
         }
         secrets.values.insert((spec.namespace.clone(), spec.name.clone()), values);

@@ -24,7 +24,10 @@ const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","o
 pub(super) struct ControlPlane {
     processes: Vec<Process>,
     pub(super) url: String,
+    /// For people and runs: whatever the audit log has of its user, they did.
     pub(super) kubeconfig: PathBuf,
+    /// For the sandbox's own parts.
+    pub(super) own_kubeconfig: PathBuf,
 }
 
 /// A port of loopback that is free now.
@@ -50,6 +53,13 @@ impl ControlPlane {
             &options.name,
             &url,
             "admin",
+            Some("system:masters"),
+        )?;
+        let own = certificates.kubeconfig(
+            certificates.path("sandbox.kubeconfig"),
+            &options.name,
+            &url,
+            "sandbox",
             Some("system:masters"),
         )?;
         let user = |name: &str| {
@@ -103,7 +113,7 @@ impl ControlPlane {
                 "--secure-port=0".into(),
             ],
         )?);
-        let mut control_plane = Self { processes, url, kubeconfig: admin };
+        let mut control_plane = Self { processes, url, kubeconfig: admin, own_kubeconfig: own };
         control_plane.ready(&options.name).await?;
         Ok(control_plane)
     }
@@ -111,7 +121,7 @@ impl ControlPlane {
     /// There is nothing to watch before the API server answers: it is asked until it does.
     async fn ready(&mut self, context: &str) -> Result<()> {
         let access =
-            ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), context: context.to_owned() };
+            ConnectOptions { kubeconfig: Some(self.own_kubeconfig.clone()), context: context.to_owned() };
         let ask = || async { Cluster::connect(&access).await?.is_ready().await };
         let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
         tokio::select! {

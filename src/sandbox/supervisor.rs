@@ -40,8 +40,10 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         ControlPlane::start(&folder, &options, &programs, &certificates),
     );
     let (upstream, mut control_plane) = (upstream?, control_plane?);
-    let access =
-        ConnectOptions { kubeconfig: Some(control_plane.kubeconfig.clone()), context: options.name.clone() };
+    let access = ConnectOptions {
+        kubeconfig: Some(control_plane.own_kubeconfig.clone()),
+        context: options.name.clone(),
+    };
     let cluster = Cluster::connect(&access).await?;
     say("API server is ready; starting kwok and nodes");
     let environment =
@@ -51,7 +53,7 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         cluster,
         server: control_plane.url.clone(),
         certificates,
-        kubeconfig: control_plane.kubeconfig.clone(),
+        kubeconfig: control_plane.own_kubeconfig.clone(),
         folder: folder.clone(),
         programs,
         environment: environment.clone(),

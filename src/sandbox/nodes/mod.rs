@@ -37,7 +37,7 @@ pub(super) struct Site {
     pub(super) server: String,
     /// Its authority.
     pub(super) certificates: Certificates,
-    /// The admin's kubeconfig.
+    /// The kubeconfig of the sandbox's own parts.
     pub(super) kubeconfig: std::path::PathBuf,
     /// The sandbox's files.
     pub(super) folder: Folder,

@@ -1,0 +1,369 @@
+//! The main job on a real control plane: Kubernetes, Helm, Cilium's chart and operator, Flux.
+//!
+//! One story a cluster, since a cluster has one life: each chapter begins where the last one ended.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command as Plain, Stdio};
+use std::time::Duration;
+
+use assert_cmd::Command;
+use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
+use bootstrapper::failure::FailureKind;
+use bootstrapper::object::{Object, ObjectRef, Selection};
+use bootstrapper::readiness;
+use common::root;
+use futures::StreamExt as _;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A sandbox of its own state folder. Goes down with the test, whatever becomes of it.
+struct Sandbox {
+    name: &'static str,
+    state: TempDir,
+}
+
+impl Sandbox {
+    fn new(name: &'static str) -> Self {
+        Self { name, state: tempfile::tempdir().unwrap() }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Command {
+        let mut command = common::bootstrapper();
+        command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
+        if !arguments.contains(&"down") && !arguments.contains(&"list") {
+            command.arg("--repo").arg(root());
+        }
+        command
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.path().join("sandboxes").join(self.name)
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.folder().join("kubeconfig")
+    }
+
+    async fn cluster(&self) -> Cluster {
+        let options = ConnectOptions { kubeconfig: Some(self.kubeconfig()), context: self.name.into() };
+        Cluster::connect(&options).await.unwrap()
+    }
+
+    /// What people and runs asked the API server for, as its audit log has it.
+    fn audited(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.folder().join("logs/audit.log")).unwrap();
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["user"]["username"] == "admin").collect()
+    }
+
+    /// Those of them that wrote.
+    fn writes(&self) -> Vec<String> {
+        let is_write = |event: &Value| {
+            !matches!(event["verb"].as_str(), Some("get" | "list" | "watch"))
+                && event["objectRef"]["resource"] != "selfsubjectaccessreviews"
+                && !event["requestURI"].as_str().unwrap_or_default().contains("dryRun=All")
+        };
+        let told = |event: Value| format!("{} {}", event["verb"], event["requestURI"]);
+        self.audited().into_iter().filter(is_write).map(told).collect()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.run(&["sandbox", "down", self.name]).output();
+    }
+}
+
+/// Processes that carry the mark of a sandbox.
+fn marked(folder: &Path) -> usize {
+    let mark = format!("BOOTSTRAPPER_SANDBOX={}", folder.display());
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter_map(|entry| std::fs::read(entry.path().join("environ")).ok())
+        .filter(|environment| String::from_utf8_lossy(environment).contains(&mark))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn infra_from_nothing_to_owned_by_flux() {
+    let sandbox = Sandbox::new("infra");
+    sandbox
+        .run(&["sandbox", "up", "infra"])
+        .assert()
+        .success()
+        .stdout(contains("export KUBECONFIG="))
+        .stderr(contains("stand-in"));
+
+    // A dry run writes nothing, at any stage.
+    sandbox
+        .run(&["infra", "--sandbox", "--dry-run"])
+        .assert()
+        .success()
+        .stdout(contains("Nothing was written."));
+    assert_eq!(sandbox.writes(), Vec::<String>::new());
+
+    // Preflight lists all problems at once, before anything is written.
+    let kubeconfig = sandbox.kubeconfig();
+    let against = ["--kubeconfig", kubeconfig.to_str().unwrap(), "--context", "infra", "--progress", "plain"];
+    sandbox
+        .run(&[&["infra"][..], &against].concat())
+        .env("PATH", with_an_old_helm(sandbox.state.path()))
+        .assert()
+        .code(4)
+        .stderr(contains("helm is 3.10.0").and(contains("the environment has no INFRA_BGP_PASSWORD")));
+    // Contexts that were mixed up: apps declares other Services and pods.
+    sandbox
+        .run(&[&["apps"][..], &against].concat())
+        .env("APPS_BGP_PASSWORD", "x")
+        .assert()
+        .code(6)
+        .stderr(contains("the cluster's Services live around"));
+    let stranger = without_credentials(&kubeconfig, sandbox.state.path());
+    sandbox
+        .run(&["infra", "--kubeconfig", stranger.to_str().unwrap()])
+        .assert()
+        .code(5)
+        .stderr(contains("credentials"));
+    assert_eq!(sandbox.writes(), Vec::<String>::new());
+
+    // The main job.
+    sandbox
+        .run(&["infra", "--sandbox", "--progress", "json"])
+        .timeout(Duration::from_mins(10))
+        .assert()
+        .success()
+        .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
+        .stderr(contains("infra is up: Flux owns 6 Kustomizations and 4 HelmReleases"));
+
+    let cluster = sandbox.cluster().await;
+    for kind in [
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 6),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", 4),
+    ] {
+        let objects = cluster.list(&Selection::of(kind.0, kind.1)).await.unwrap();
+        assert_eq!(objects.len(), kind.2);
+        assert!(objects.iter().all(|object| readiness::verdict(object).is_ready()), "{objects:?}");
+    }
+    let class = ObjectRef::cluster_scoped("gateway.networking.k8s.io/v1", "GatewayClass", "cilium");
+    assert!(readiness::verdict(&cluster.get(&class).await.unwrap().unwrap()).is_ready());
+    assert_eq!(cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await.unwrap().len(), 3);
+    let service = ObjectRef::namespaced("v1", "Service", "kube-system", "clustermesh-apiserver");
+    let service = cluster.get(&service).await.unwrap().unwrap();
+    assert_eq!(service.data["status"]["loadBalancer"]["ingress"][0]["ip"], "10.25.12.10");
+
+    // The hand-over left no field with two owners, and Flux as the only one.
+    let pool = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumLoadBalancerIPPool", "default");
+    let pool = cluster.get(&pool).await.unwrap().unwrap();
+    let managers: Vec<_> =
+        pool.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref()).collect();
+    assert!(managers.contains(&"kustomize-controller"), "{managers:?}");
+    assert!(!managers.contains(&"kubectl-bootstrapper"), "{managers:?}");
+
+    // Again: nothing is written, no release has a new revision, no pod is another.
+    let before = (sandbox.writes(), fingerprint(&cluster).await);
+    sandbox
+        .run(&["infra", "--sandbox", "--progress", "plain"])
+        .assert()
+        .success()
+        .stderr(contains("infra is up to date").and(contains("0 writes")));
+    assert_eq!(before, (sandbox.writes(), fingerprint(&cluster).await));
+    sandbox.run(&["status", "infra", "--sandbox"]).assert().success();
+    let plan = sandbox.run(&["plan", "infra", "--sandbox", "--output", "json"]).assert().success();
+    let plan: Value = serde_json::from_slice(&plan.get_output().stdout).unwrap();
+    assert!(
+        plan.as_array().unwrap().iter().all(|step| step["observation"]["state"] == "satisfied"),
+        "{plan:#}"
+    );
+
+    // The cluster knows its name.
+    sandbox
+        .run(&[&["apps"][..], &against].concat())
+        .env("APPS_BGP_PASSWORD", "x")
+        .assert()
+        .code(6)
+        .stderr(contains("this cluster knows itself as `infra`").and(contains("you asked for `apps`")));
+
+    a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
+    a_watch_needs_no_luck(&cluster).await;
+    one_run_holds_the_lock(&cluster).await;
+
+    // Nothing stays.
+    sandbox.run(&["sandbox", "down", "infra"]).assert().success();
+    assert_eq!(marked(&sandbox.folder()), 0);
+    assert!(!sandbox.folder().exists());
+}
+
+/// A run that is killed in the middle is finished by the next one; a supervisor that is killed is
+/// cleaned up by the next `up`.
+#[tokio::test(flavor = "multi_thread")]
+async fn apps_survives_being_killed() {
+    let sandbox = Sandbox::new("apps");
+    sandbox.run(&["sandbox", "up", "apps"]).assert().success();
+    let supervisor: i32 =
+        std::fs::read_to_string(sandbox.folder().join("supervisor.pid")).unwrap().trim().parse().unwrap();
+    kill(supervisor);
+    sandbox.run(&["sandbox", "list"]).assert().success().stdout(contains("apps").and(contains("crashed")));
+    sandbox.run(&["sandbox", "up", "apps"]).assert().success();
+
+    // Killed as Cilium's release was just made: by then it may be half done.
+    let path = std::env::join_paths(
+        [common::programs().to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut run = Plain::new(env!("CARGO_BIN_EXE_bootstrapper"))
+        .args(["apps", "--sandbox", "--progress", "json", "--repo"])
+        .arg(root())
+        .env("PATH", path.unwrap())
+        .env("BOOTSTRAPPER_STATE_DIR", sandbox.state.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let is_time = |line: &String| line.contains("release-cilium") && line.contains("step-said");
+    assert!(lines.map_while(Result::ok).any(|line| is_time(&line)), "the run never came to cilium");
+    run.kill().unwrap();
+    run.wait().unwrap();
+
+    sandbox
+        .run(&["apps", "--sandbox", "--progress", "plain"])
+        .timeout(Duration::from_mins(10))
+        .assert()
+        .success()
+        .stderr(contains("apps is up"));
+    let cluster = sandbox.cluster().await;
+    let releases = cluster.list(&Selection::of("helm.toolkit.fluxcd.io/v2", "HelmRelease")).await.unwrap();
+    assert!(releases.iter().all(|release| readiness::verdict(release).is_ready()));
+}
+
+fn kill(pid: i32) {
+    assert!(Plain::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+}
+
+/// PATH with a helm that says that it is 3.10.
+fn with_an_old_helm(folder: &Path) -> std::ffi::OsString {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bin = folder.join("old");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("helm"), "#!/bin/sh\necho v3.10.0\n").unwrap();
+    std::fs::set_permissions(bin.join("helm"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let rest = [common::programs().to_owned()];
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::join_paths([bin].into_iter().chain(rest).chain(std::env::split_paths(&path))).unwrap()
+}
+
+fn without_credentials(kubeconfig: &Path, folder: &Path) -> PathBuf {
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(kubeconfig).unwrap()).unwrap();
+    config["users"][0]["user"] = json!({"token": "nobody"});
+    let file = folder.join("stranger");
+    std::fs::write(&file, config.to_string()).unwrap();
+    file
+}
+
+/// Every pod by its uid, and every release by its newest revision.
+async fn fingerprint(cluster: &Cluster) -> BTreeMap<String, String> {
+    let mut print = BTreeMap::new();
+    for pod in cluster.list(&Selection::of("v1", "Pod")).await.unwrap() {
+        print.insert(ObjectRef::of(&pod).to_string(), pod.metadata.uid.unwrap());
+    }
+    for secret in cluster.list(&Selection::of("v1", "Secret").labelled("owner=helm")).await.unwrap() {
+        print.insert(ObjectRef::of(&secret).to_string(), secret.metadata.uid.unwrap());
+    }
+    print
+}
+
+fn config_map(name: &str, value: &str) -> Object {
+    serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"key": value},
+    }))
+    .unwrap()
+}
+
+async fn a_conflict_is_shown_and_taken_over_only_by_force(cluster: &Cluster) {
+    let id = ObjectRef::of(&config_map("contested", ""));
+    assert_eq!(cluster.apply(&config_map("contested", "ours"), false).await.unwrap(), Comparison::Created);
+    assert_eq!(cluster.apply(&config_map("contested", "ours"), false).await.unwrap(), Comparison::Unchanged);
+    let access = cluster.access();
+    let by_another = Plain::new("kubectl")
+        .args([
+            "--kubeconfig",
+            access.kubeconfig.as_ref().unwrap().to_str().unwrap(),
+            "patch",
+            "configmap",
+            "contested",
+        ])
+        .args(["--field-manager=somebody", "--type=merge", "-p", r#"{"data":{"key":"theirs"}}"#])
+        .output()
+        .unwrap();
+    assert!(by_another.status.success(), "{by_another:?}");
+    let Comparison::Conflict(owners) = cluster.apply(&config_map("contested", "ours"), false).await.unwrap()
+    else {
+        panic!("no conflict");
+    };
+    assert!(owners[0].contains(".data.key is owned by somebody"), "{owners:?}");
+    assert_eq!(cluster.get(&id).await.unwrap().unwrap().data["data"]["key"], "theirs");
+    assert!(matches!(
+        cluster.apply(&config_map("contested", "ours"), true).await.unwrap(),
+        Comparison::Configured(_)
+    ));
+    assert_eq!(cluster.get(&id).await.unwrap().unwrap().data["data"]["key"], "ours");
+}
+
+/// The object is not there yet, comes, goes, and comes back; its kind may come later, too.
+async fn a_watch_needs_no_luck(cluster: &Cluster) {
+    let id = ObjectRef::of(&config_map("elusive", ""));
+    let mut states = cluster.follow(vec![id.clone()]);
+    let mut next = async || states.next().await.unwrap()[&id].clone();
+    assert!(next().await.is_none());
+    cluster.apply(&config_map("elusive", "1"), false).await.unwrap();
+    assert!(next().await.is_some());
+    cluster.delete(&id).await.unwrap();
+    assert!(next().await.is_none());
+    cluster.apply(&config_map("elusive", "2"), false).await.unwrap();
+    assert_eq!(next().await.unwrap().data["data"]["key"], "2");
+
+    let thing = ObjectRef::cluster_scoped("example.org/v1", "Thing", "first");
+    let mut states = cluster.follow(vec![thing.clone()]);
+    assert!(states.next().await.unwrap()[&thing].is_none());
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.example.org"},
+        "spec": {"group": "example.org", "scope": "Cluster", "names": {"kind": "Thing", "plural": "things"}, "versions": [
+            {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]},
+    });
+    cluster.apply(&serde_json::from_value(crd).unwrap(), false).await.unwrap();
+    let object: Object = serde_json::from_value(
+        json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "first"}}),
+    )
+    .unwrap();
+    let mut established = cluster.follow(vec![ObjectRef::cluster_scoped(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "things.example.org",
+    )]);
+    while !established
+        .next()
+        .await
+        .unwrap()
+        .values()
+        .all(|crd| crd.as_ref().is_some_and(|crd| readiness::verdict(crd).is_ready()))
+    {}
+    cluster.apply(&object, false).await.unwrap();
+    while states.next().await.unwrap()[&thing].is_none() {}
+}
+
+async fn one_run_holds_the_lock(cluster: &Cluster) {
+    let held = cluster.lock("first").await.unwrap();
+    assert!(held.is_held());
+    let refused = cluster.lock("second").await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Locked);
+    assert!(refused.because[0].contains(&std::process::id().to_string()), "{refused}");
+    held.release().await.unwrap();
+    cluster.lock("second").await.unwrap().release().await.unwrap();
+}
