@@ -1,6 +1,8 @@
 //! Bad input: each is a clear error with a hint and a documented exit code, before anything is
 //! written.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod common;
 
 use std::io::{Read as _, Write as _};

@@ -2,6 +2,8 @@
 //!
 //! One story a cluster, since a cluster has one life: each chapter begins where the last one ended.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -33,12 +35,24 @@ impl Sandbox {
         Self { name, state: tempfile::tempdir().unwrap() }
     }
 
-    fn run(&self, arguments: &[&str]) -> Command {
+    /// A verb that needs no repository.
+    fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = common::bootstrapper();
         command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
-        if !arguments.contains(&"down") && !arguments.contains(&"list") {
-            command.arg("--repo").arg(root());
-        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.arg("--repo").arg(root());
+        command
+    }
+
+    /// As on a cluster that is no sandbox: nothing stands in for the internet there.
+    fn run_without_internet(&self, repository: &TempDir, kubeconfig: &Path, cluster: &str) -> Command {
+        let mut command =
+            self.bare(&[cluster, "--context", self.name, "--progress", "plain", "--kubeconfig"]);
+        command.arg(kubeconfig).arg("--repo").arg(repository.path());
         command
     }
 
@@ -76,7 +90,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        let _ = self.run(&["sandbox", "down", self.name]).output();
+        let _ = self.bare(&["sandbox", "down", self.name]).output();
     }
 }
 
@@ -110,16 +124,16 @@ async fn infra_from_nothing_to_owned_by_flux() {
 
     // Preflight lists all problems at once, before anything is written.
     let kubeconfig = sandbox.kubeconfig();
-    let against = ["--kubeconfig", kubeconfig.to_str().unwrap(), "--context", "infra", "--progress", "plain"];
+    let copy = common::repository();
     sandbox
-        .run(&[&["infra"][..], &against].concat())
+        .run_without_internet(&copy, &kubeconfig, "infra")
         .env("PATH", with_an_old_helm(sandbox.state.path()))
         .assert()
         .code(4)
         .stderr(contains("helm is 3.10.0").and(contains("the environment has no INFRA_BGP_PASSWORD")));
     // Contexts that were mixed up: apps declares other Services and pods.
     sandbox
-        .run(&[&["apps"][..], &against].concat())
+        .run_without_internet(&copy, &kubeconfig, "apps")
         .env("APPS_BGP_PASSWORD", "x")
         .assert()
         .code(6)
@@ -183,7 +197,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
 
     // The cluster knows its name.
     sandbox
-        .run(&[&["apps"][..], &against].concat())
+        .run_without_internet(&copy, &kubeconfig, "apps")
         .env("APPS_BGP_PASSWORD", "x")
         .assert()
         .code(6)
@@ -194,7 +208,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
     one_run_holds_the_lock(&cluster).await;
 
     // Nothing stays.
-    sandbox.run(&["sandbox", "down", "infra"]).assert().success();
+    sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
     assert_eq!(marked(&sandbox.folder()), 0);
     assert!(!sandbox.folder().exists());
 }
@@ -208,7 +222,7 @@ async fn apps_survives_being_killed() {
     let supervisor: i32 =
         std::fs::read_to_string(sandbox.folder().join("supervisor.pid")).unwrap().trim().parse().unwrap();
     kill(supervisor);
-    sandbox.run(&["sandbox", "list"]).assert().success().stdout(contains("apps").and(contains("crashed")));
+    sandbox.bare(&["sandbox", "list"]).assert().success().stdout(contains("apps").and(contains("crashed")));
     sandbox.run(&["sandbox", "up", "apps"]).assert().success();
 
     // Killed as Cilium's release was just made: by then it may be half done.

@@ -1,6 +1,6 @@
 //! Flux's post-build substitution: the dialect of `fluxcd/pkg/envsubst` (a fork of
-//! drone/envsubst), strict as kustomize-controller has been since 1.9. Its own tests stand beside
-//! ours in `tests/envsubst.rs`, answered by the original.
+//! drone/envsubst), strict as kustomize-controller has been since 1.9. `tests/substitution.rs`
+//! asks the original the same questions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -217,7 +217,8 @@ impl<'a> Parser<'a> {
         self.take("/");
         let second = self.operator(|c| matches!(c, '/' | '#' | '%'), 1);
         let from = self.escaped_argument('/')?;
-        if !self.take("/") {
+        // The original takes any number of slashes for one.
+        if self.take_while(|c| c == '/').is_empty() {
             return Err(self.malformed());
         }
         let to = if self.rest.starts_with('}') { None } else { Some(self.escaped_argument('}')?) };

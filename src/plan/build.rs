@@ -138,7 +138,7 @@ impl Builder<'_> {
                     ),
                     Release {
                         cluster,
-                        helm: self.inputs.helm.clone()?,
+                        helm: self.inputs.helm.clone(),
                         declared: Arc::new(release.clone()),
                         await_workloads: spec.await_workloads(),
                     },
@@ -254,7 +254,7 @@ impl Builder<'_> {
             CrdSpec::Releases(_) => {
                 let releases: Vec<_> = declared.releases.iter().cloned().map(Arc::new).collect();
                 let title = format!("CRDs of {} releases", releases.len());
-                (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone()? }, None)
+                (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone() }, None)
             }
         };
         Ok(Built::step(title, Crds::new(cluster.clone(), source, owner)))

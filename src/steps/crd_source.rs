@@ -27,8 +27,8 @@ pub enum CrdSource {
     Releases {
         /// The releases.
         releases: Vec<Arc<Release>>,
-        /// Renders them.
-        helm: Arc<Helm>,
+        /// Renders them; or why there is no Helm.
+        helm: Result<Arc<Helm>>,
     },
 }
 
@@ -39,6 +39,7 @@ impl CrdSource {
             Self::Objects(objects) => objects.clone(),
             Self::Manifest { location, kustomize } => manifest(location, kustomize).await?,
             Self::Releases { releases, helm } => {
+                let helm = helm.as_ref().map_err(Clone::clone)?;
                 let all = releases.iter().map(|release| of_release(release, helm, cluster));
                 try_join_all(all).await?.into_iter().flatten().collect()
             }

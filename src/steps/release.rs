@@ -19,8 +19,8 @@ use crate::tools::Helm;
 pub struct Release {
     /// The API server.
     pub cluster: Cluster,
-    /// Installs it.
-    pub helm: Arc<Helm>,
+    /// Installs it; or why there is no Helm, which preflight tells first.
+    pub helm: Result<Arc<Helm>>,
     /// What is declared.
     pub declared: Arc<gitops::Release>,
     /// Whether its workloads must be ready, or Helm's word is enough. A network plugin's own
@@ -127,7 +127,8 @@ impl Step for Release {
             self.cluster.delete(&stored.secret).await?;
         }
         (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
-        self.helm.upgrade_install(&self.declared.helm_request(), self.cluster.access()).await?;
+        let helm = self.helm.as_ref().map_err(Clone::clone)?;
+        helm.upgrade_install(&self.declared.helm_request(), self.cluster.access()).await?;
         let change = Change { kind, subject: self.name(), details: vec![self.declared.chart.to_string()] };
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),

@@ -9,12 +9,12 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 
 /// The folder of this package, which is a GitOps repository itself.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The folder that has helm and kustomize; built once on a machine.
-pub fn programs() -> &'static Path {
+pub(crate) fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let output = Command::cargo_bin("bootstrapper").unwrap().args(["sandbox", "programs"]).unwrap();
@@ -23,7 +23,7 @@ pub fn programs() -> &'static Path {
 }
 
 /// The program in a clean environment, with helm and kustomize on PATH.
-pub fn bootstrapper() -> Command {
+pub(crate) fn bootstrapper() -> Command {
     let mut command = Command::cargo_bin("bootstrapper").unwrap();
     let path = std::env::join_paths(
         [programs().to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
@@ -37,7 +37,7 @@ pub fn bootstrapper() -> Command {
 }
 
 /// A copy of the repository, to be broken.
-pub fn repository() -> TempDir {
+pub(crate) fn repository() -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for folder in ["kubernetes", "tasks"] {
         copy_folder(&root().join(folder), &copy.path().join(folder));
@@ -63,7 +63,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// Replaces text in a file of a copy.
-pub fn edit(copy: &TempDir, file: &str, from: &str, to: &str) {
+pub(crate) fn edit(copy: &TempDir, file: &str, from: &str, to: &str) {
     let path = copy.path().join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} has no {from:?}");
