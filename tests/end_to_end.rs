@@ -9,7 +9,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command as Plain, Stdio};
+use std::process::{Child, Command as Plain, Stdio};
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -54,6 +54,21 @@ impl Sandbox {
             self.bare(&[cluster, "--context", self.name, "--progress", "plain", "--kubeconfig"]);
         command.arg(kubeconfig).arg("--repo").arg(repository.path());
         command
+    }
+
+    /// A run that has come to where an event says so.
+    fn started_run(&self, cluster: &str, is_time: impl Fn(&str) -> bool) -> Child {
+        let mut run = Plain::new(env!("CARGO_BIN_EXE_bootstrapper"))
+            .args([cluster, "--sandbox", "--progress", "json", "--repo"])
+            .arg(root())
+            .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(run.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| is_time(&line)), "the run never came there");
+        run
     }
 
     fn folder(&self) -> PathBuf {
@@ -219,30 +234,23 @@ async fn infra_from_nothing_to_owned_by_flux() {
 async fn apps_survives_being_killed() {
     let sandbox = Sandbox::new("apps");
     sandbox.run(&["sandbox", "up", "apps"]).assert().success();
-    let supervisor: i32 =
+    let supervisor: u32 =
         std::fs::read_to_string(sandbox.folder().join("supervisor.pid")).unwrap().trim().parse().unwrap();
-    kill(supervisor);
+    signal("-KILL", supervisor);
     sandbox.bare(&["sandbox", "list"]).assert().success().stdout(contains("apps").and(contains("crashed")));
     sandbox.run(&["sandbox", "up", "apps"]).assert().success();
 
-    // Killed as Cilium's release was just made: by then it may be half done.
-    let path = std::env::join_paths(
-        [common::programs().to_owned()]
-            .into_iter()
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    );
-    let mut run = Plain::new(env!("CARGO_BIN_EXE_bootstrapper"))
-        .args(["apps", "--sandbox", "--progress", "json", "--repo"])
-        .arg(root())
-        .env("PATH", path.unwrap())
-        .env("BOOTSTRAPPER_STATE_DIR", sandbox.state.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(run.stdout.take().unwrap()).lines();
-    let is_time = |line: &String| line.contains("release-cilium") && line.contains("step-said");
-    assert!(lines.map_while(Result::ok).any(|line| is_time(&line)), "the run never came to cilium");
+    // Stopped on request: what is in flight comes to an end, and the lock is given back.
+    let mut run = sandbox.started_run("apps", |line| line.contains("step-acted"));
+    signal("-INT", run.id());
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let cluster = sandbox.cluster().await;
+    let lock = ObjectRef::namespaced("coordination.k8s.io/v1", "Lease", "kube-system", "bootstrapper-lock");
+    assert!(cluster.get(&lock).await.unwrap().unwrap().data["spec"]["holderIdentity"].is_null());
+
+    // Killed as Cilium's release is just being made: it may be half done.
+    let mut run =
+        sandbox.started_run("apps", |line| line.contains("release-cilium") && line.contains("step-said"));
     run.kill().unwrap();
     run.wait().unwrap();
 
@@ -252,13 +260,12 @@ async fn apps_survives_being_killed() {
         .assert()
         .success()
         .stderr(contains("apps is up"));
-    let cluster = sandbox.cluster().await;
     let releases = cluster.list(&Selection::of("helm.toolkit.fluxcd.io/v2", "HelmRelease")).await.unwrap();
     assert!(releases.iter().all(|release| readiness::verdict(release).is_ready()));
 }
 
-fn kill(pid: i32) {
-    assert!(Plain::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+fn signal(signal: &str, pid: u32) {
+    assert!(Plain::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 /// PATH with a helm that says that it is 3.10.
@@ -300,23 +307,27 @@ fn config_map(name: &str, value: &str) -> Object {
     .unwrap()
 }
 
+/// Another field manager, through a client of its own.
+async fn somebody_else_writes(cluster: &Cluster, name: &str) {
+    let kubeconfig =
+        kube::config::Kubeconfig::read_from(cluster.access().kubeconfig.as_ref().unwrap()).unwrap();
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+            .await
+            .unwrap();
+    let client = kube::Client::try_from(config).unwrap();
+    let maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> = kube::Api::namespaced(client, "default");
+    let by_another = kube::api::PatchParams { field_manager: Some("somebody".into()), ..Default::default() };
+    maps.patch(name, &by_another, &kube::api::Patch::Merge(json!({"data": {"key": "theirs"}})))
+        .await
+        .unwrap();
+}
+
 async fn a_conflict_is_shown_and_taken_over_only_by_force(cluster: &Cluster) {
     let id = ObjectRef::of(&config_map("contested", ""));
     assert_eq!(cluster.apply(&config_map("contested", "ours"), false).await.unwrap(), Comparison::Created);
     assert_eq!(cluster.apply(&config_map("contested", "ours"), false).await.unwrap(), Comparison::Unchanged);
-    let access = cluster.access();
-    let by_another = Plain::new("kubectl")
-        .args([
-            "--kubeconfig",
-            access.kubeconfig.as_ref().unwrap().to_str().unwrap(),
-            "patch",
-            "configmap",
-            "contested",
-        ])
-        .args(["--field-manager=somebody", "--type=merge", "-p", r#"{"data":{"key":"theirs"}}"#])
-        .output()
-        .unwrap();
-    assert!(by_another.status.success(), "{by_another:?}");
+    somebody_else_writes(cluster, "contested").await;
     let Comparison::Conflict(owners) = cluster.apply(&config_map("contested", "ours"), false).await.unwrap()
     else {
         panic!("no conflict");

@@ -11,7 +11,7 @@ use super::session::{Session, open_repository};
 use super::{out, plan, sandbox};
 use crate::cluster::RunRecord;
 use crate::engine::{self, Events, RunOptions, RunSummary};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
 use crate::plan::LockGate;
 use crate::report::{self, Closing};
 use crate::sandbox::Sandbox;
@@ -71,10 +71,16 @@ async fn carry_out(
     let _ = renderer.await;
 
     if gate.was_passed() {
-        session.cluster.record_run(&record(started, &summary)).await?;
-        gate.release().await?;
+        // An API server that is gone must not hide why the run failed; the lock expires by itself.
+        for left_undone in
+            [session.cluster.record_run(&record(started, &summary)).await, gate.release().await]
+        {
+            if let Err(failure) = left_undone {
+                tracing::warn!(%failure, "the run's end could not be written down");
+            }
+        }
     }
-    conclude(session, args, sandbox, &summary)
+    conclude(session, args, sandbox, &summary, cancel.is_cancelled())
 }
 
 fn record(started: jiff::Timestamp, summary: &RunSummary) -> RunRecord {
@@ -93,6 +99,7 @@ fn conclude(
     args: &RunArgs,
     sandbox: Option<&Sandbox>,
     summary: &RunSummary,
+    is_cancelled: bool,
 ) -> Result<()> {
     let name = &session.declared.cluster;
     if summary.succeeded() {
@@ -111,7 +118,11 @@ fn conclude(
         return Ok(());
     }
     // The renderer has told each failure in full: here it is only the exit code and the way on.
-    let kind = summary.failures.first().map_or(crate::failure::FailureKind::Step, |failure| failure.kind);
+    let kind = match summary.failures.first() {
+        _ if is_cancelled => FailureKind::Cancelled,
+        Some(failure) => failure.kind,
+        None => FailureKind::Step,
+    };
     let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
     Err(Failure::new(
         kind,
