@@ -20,4 +20,5 @@ pub mod report;
 pub mod sandbox;
 pub mod steps;
 pub mod tools;
+mod words;
 pub mod yaml;

@@ -200,7 +200,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .run(&["infra", "--sandbox", "--progress", "plain"])
         .assert()
         .success()
-        .stderr(contains("infra is up to date").and(contains("0 writes")));
+        .stderr(contains("infra is up to date").and(contains("no writes")));
     assert_eq!(before, (sandbox.writes(), fingerprint(&cluster).await));
     sandbox.run(&["status", "infra", "--sandbox"]).assert().success();
     let plan = sandbox.run(&["plan", "infra", "--sandbox", "--output", "json"]).assert().success();

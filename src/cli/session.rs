@@ -82,13 +82,12 @@ impl Session {
 
     /// One line: what is bootstrapped, against which server.
     pub(super) fn headline(&self) -> String {
-        let steps: usize = self.graph.stages.iter().map(|stage| stage.steps.len()).sum();
-        let revision = self.declared.revision.as_deref().unwrap_or("no git revision");
         format!(
-            "{}  {}  {}  repo {revision}  plan: {steps} steps",
+            "{}  {}  {}  repo {}",
             self.declared.cluster,
             self.cluster.server_url(),
             self.cluster.server_version_text(),
+            self.declared.revision.as_deref().unwrap_or("no git revision"),
         )
     }
 }

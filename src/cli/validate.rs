@@ -54,7 +54,7 @@ async fn check(repository: &Repository, cluster: &str, kustomize: &Kustomize) ->
     let pipeline = Pipeline::of_repository(&repository.root)?;
     pipeline::select(&pipeline, &Selector::default())?;
     let declared = repository.load(cluster, kustomize, &names_of_secrets(&config, cluster)).await?;
-    plan::check_names(&pipeline, &declared)
+    plan::check(&pipeline, &declared)
 }
 
 /// Without a cluster the secrets' values are unknown, their names are not.

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
+use super::build_cache;
 use super::locate::locate;
 use super::substitute::{SubstituteError, substitute};
 use crate::failure::{Failure, Result};
@@ -32,16 +33,21 @@ pub(super) async fn build(object: &Object, folder: &Path, kustomize: &Kustomize)
     let own = find_kustomization(folder);
     let overlaid = OVERLAID.iter().any(|(field, _)| !spec[*field].is_null());
     if own && !overlaid {
-        return kustomize.build(folder).await;
+        return build_cache::build(folder, kustomize).await;
     }
     let overlay = overlay(spec, folder, own)?;
     kustomize.build(overlay.path()).await
 }
 
+/// What kustomize looks for in a folder.
+const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 fn find_kustomization(folder: &Path) -> bool {
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"]
-        .iter()
-        .any(|name| folder.join(name).is_file())
+    KUSTOMIZATION_FILES.iter().any(|name| folder.join(name).is_file())
+}
+
+pub(super) fn is_kustomization_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| KUSTOMIZATION_FILES.iter().any(|one| *one == name))
 }
 
 /// A temporary kustomization over `folder`. Flux writes these fields into the folder's own.

@@ -22,6 +22,25 @@ pub struct Kustomization {
     pub objects: Vec<Object>,
 }
 
+impl Kustomization {
+    /// Its objects, for the bootstrap to apply. Fails if one is encrypted with SOPS: the bootstrap
+    /// does not decrypt what a Kustomization builds, and ciphertext must not be applied.
+    pub fn applicable(&self) -> Result<&[Object]> {
+        match self.objects.iter().find(|object| object.data["sops"]["mac"].is_string()) {
+            None => Ok(&self.objects),
+            Some(encrypted) => Err(Failure::input(format!(
+                "{} is encrypted with SOPS, and the bootstrap applies {} before Flux can decrypt it",
+                ObjectRef::of(encrypted),
+                self.id
+            ))
+            .hint(format!(
+                "declare it under `secrets` in bootstrapper.yaml with `sops:` (a file outside {}), or move it to a Kustomization that only Flux applies",
+                self.path.display()
+            ))),
+        }
+    }
+}
+
 /// What substitutions may draw from: ConfigMaps that the repository declares, and Secrets that the
 /// bootstrap seeds.
 pub(super) struct Sources<'a> {
@@ -92,5 +111,28 @@ fn missing(id: &ObjectRef, kind: &str, namespace: &str, name: &str) -> Failure {
     match kind {
         "Secret" => failure.hint(format!("declare it under `secrets` in bootstrapper.yaml: {{name: {name}, namespace: {namespace}, data: …}}")),
         _ => failure.hint("declare it in the cluster's folder, or mark the reference `optional`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_is_not_for_the_bootstrap_to_apply() {
+        let kustomization = |secret: serde_json::Value| Kustomization {
+            id: ObjectRef::cluster_scoped("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "cilium-config"),
+            path: "kubernetes/cilium".into(),
+            depends_on: Vec::new(),
+            objects: vec![serde_json::from_value(secret).unwrap()],
+        };
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bgp", "namespace": "kube-system"}});
+        assert_eq!(kustomization(secret.clone()).applicable().unwrap().len(), 1);
+        let mut encrypted = secret;
+        encrypted["sops"] = json!({"mac": "ENC[AES256_GCM,data:x]", "version": "3.9.4"});
+        let refused = kustomization(encrypted).applicable().unwrap_err();
+        assert!(refused.what.contains("Secret kube-system/bgp is encrypted with SOPS"), "{}", refused.what);
     }
 }

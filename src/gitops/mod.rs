@@ -1,6 +1,7 @@
 //! The GitOps repository: what each cluster declares, as Flux will see it.
 
 mod build;
+mod build_cache;
 mod dependencies;
 mod glob;
 mod kustomization;

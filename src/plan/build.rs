@@ -9,7 +9,7 @@ use super::secrets::Secrets;
 use crate::cluster::Cluster;
 use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
-use crate::gitops::{Declared, Repository, substitute_text};
+use crate::gitops::{Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
 use crate::pipeline::{self, CrdSpec, Named, Pipeline, Selected, StepKind, StepSpec, WaitSpec, When};
 use crate::readiness::Expressions;
@@ -17,6 +17,7 @@ use crate::steps::{
     Awaited, Checks, Command, CrdSource, Crds, FluxOwner, Handover, Objects, Release, Subject, Wait,
 };
 use crate::tools::{self, Environment, Helm, Kustomize};
+use crate::words::count;
 
 /// How long a step may take unless it says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
@@ -97,31 +98,28 @@ impl Builder<'_> {
         let cluster = cluster.clone();
         Ok(match &spec.kind {
             StepKind::Checks(checks) => Built::step(
-                format!("{} checks", checks.len()),
+                count(checks.len(), "check"),
                 Checks { subject: self.subject(), checks: checks.clone() },
             ),
             StepKind::Namespaces(wanted) => {
                 let objects = self.namespaces(wanted);
-                Built::step(
-                    format!("{} namespaces", objects.len()),
-                    self.objects("namespaces", objects, None),
-                )
+                Built::step(count(objects.len(), "namespace"), self.objects("namespace", objects, None))
             }
             StepKind::Secrets(_) => {
                 let objects = self.inputs.secrets.objects.clone();
-                let step = Objects { await_ready: false, ..self.objects("secrets", objects, None) };
-                Built::step(format!("{} secrets", step.objects.len()), step)
+                let step = Objects { await_ready: false, ..self.objects("secret", objects, None) };
+                Built::step(count(step.objects.len(), "secret"), step)
             }
             StepKind::Objects(path) => {
                 let objects = self.manifests(path)?;
-                Built::step(format!("objects of {}", path.display()), self.objects("objects", objects, None))
+                Built::step(format!("objects of {}", path.display()), self.objects("object", objects, None))
             }
             StepKind::Kustomization(name) => {
                 let Some(kustomization) = declared.kustomization(name) else {
                     return self.absent(spec, "Kustomization", name);
                 };
-                let step =
-                    self.objects("objects", kustomization.objects.clone(), Some(kustomization.id.clone()));
+                let objects = kustomization.applicable()?.to_vec();
+                let step = self.objects("object", objects, Some(kustomization.id.clone()));
                 Built::step(format!("Kustomization {name}"), step)
             }
             StepKind::Crds(source) => return self.crds(spec, source),
@@ -159,9 +157,9 @@ impl Builder<'_> {
                 let releases = declared.releases.iter().map(|release| release.id.clone());
                 Built::step(
                     format!(
-                        "{} Kustomizations, {} HelmReleases",
-                        declared.kustomizations.len(),
-                        declared.releases.len()
+                        "{}, {}",
+                        count(declared.kustomizations.len(), "Kustomization"),
+                        count(declared.releases.len(), "HelmRelease")
                     ),
                     Handover { cluster, declared: kustomizations.chain(releases).collect() },
                 )
@@ -253,7 +251,7 @@ impl Builder<'_> {
             }
             CrdSpec::Releases(_) => {
                 let releases: Vec<_> = declared.releases.iter().cloned().map(Arc::new).collect();
-                let title = format!("CRDs of {} releases", releases.len());
+                let title = format!("CRDs of {}", count(releases.len(), "release"));
                 (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone() }, None)
             }
         };
@@ -304,18 +302,23 @@ impl Builder<'_> {
     }
 }
 
-/// Checks that every step names something that is declared.
-pub fn check_names(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
-    for spec in pipeline.stages.iter().flat_map(|stage| &stage.steps).filter(|spec| spec.when == When::Always)
-    {
+/// Checks, without a cluster, that every step names something that is declared and that the
+/// bootstrap can apply.
+pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
+    for spec in pipeline.stages.iter().flat_map(|stage| &stage.steps) {
         let (kind, name, found) = match &spec.kind {
-            StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
+            StepKind::Kustomization(name) => {
+                let found = declared.kustomization(name);
+                found.map(Kustomization::applicable).transpose()?;
+                ("Kustomization", name, found.is_some())
+            }
+            StepKind::Crds(CrdSpec::Kustomization(name)) => {
                 ("Kustomization", name, declared.kustomization(name).is_some())
             }
             StepKind::Release(name) => ("HelmRelease", name, declared.release(name).is_some()),
             _ => continue,
         };
-        if !found {
+        if !found && spec.when == When::Always {
             return Err(spec.refuse(format!("{} declares no {kind} called `{name}`", declared.cluster)));
         }
     }

@@ -4,6 +4,6 @@ mod build;
 mod lock_gate;
 mod secrets;
 
-pub use build::{Inputs, build, check_names};
+pub use build::{Inputs, build, check};
 pub use lock_gate::LockGate;
 pub use secrets::{Secrets, resolve as resolve_secrets};

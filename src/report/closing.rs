@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::words::{count, duration};
+use super::words::duration;
 use crate::engine::RunSummary;
+use crate::words::count;
 
 /// How often the API server was asked and told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -70,8 +71,8 @@ fn headline(closing: &Closing) -> String {
             "{subject} is up to date: {} and {} as declared, {}, {}, {took}",
             count(summary.unchanged, "object"),
             count(closing.releases, "release"),
-            requests_of(requests.writes, "write"),
-            requests_of(requests.reads, "read"),
+            count(requests.writes, "write"),
+            count(requests.reads, "read"),
         );
     }
     let path = critical_path(summary);
@@ -84,10 +85,6 @@ fn headline(closing: &Closing) -> String {
         count(closing.kustomizations, "Kustomization"),
         count(closing.releases, "HelmRelease"),
     )
-}
-
-fn requests_of(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Names the step that took longest of those that decided the time.
@@ -137,7 +134,7 @@ mod tests {
         );
         assert_eq!(
             said(0, true, None),
-            "infra is up to date: 214 objects and 1 release as declared, 0 writes, 43 reads, 2m58s\n"
+            "infra is up to date: 214 objects and 1 release as declared, no writes, 43 reads, 2m58s\n"
         );
         assert!(said(3, false, None).starts_with("the selected part of infra is done: 3 objects changed."));
         assert!(!said(3, false, None).contains("Flux owns"));

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::words::{count, width};
+use super::words::width;
 use crate::engine::{ChangeKind, Diff, Observation};
 use crate::readiness::Verdict;
+use crate::words::count;
 
 /// Writes the stage's name once, before the first of its steps.
 struct Grouped {

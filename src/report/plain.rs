@@ -7,8 +7,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::since;
 use super::failure;
-use super::words::{count, duration};
+use super::words::duration;
 use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
+use crate::words::count;
 
 pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
     let mut lines = Lines::new(quiet);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::board::{Board, StageState, StepState};
-use super::words::{count, cut, duration, width};
+use super::words::{cut, duration, width};
 use crate::engine::StepOutcome;
+use crate::words::count;
 
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 /// How many lines a running stage may take besides its own.
@@ -164,7 +165,7 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
         say("blocks", &[blocked.join(", ")]);
     }
     if let Some((code, cause)) = step.cause.as_ref().and_then(|c| Some((c.code.as_ref()?, &c.cause))) {
-        lines.push(format!("error[{code}]: {cause}    bootstrapper explain {code}"));
+        lines.push(format!("error[{code}]: {cause}"));
     }
     // Only what is drawn again and again must fit; the end is printed whole.
     if board.summary.is_none() {

@@ -14,11 +14,6 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
-/// `1 step`, `2 steps`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// How many columns a text takes, counted in characters.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()

@@ -3,6 +3,7 @@
 use crate::cluster::Comparison;
 use crate::engine::{Change, ChangeKind};
 use crate::object::ObjectRef;
+use crate::words::count;
 
 /// The change that a comparison amounts to; none if there is none.
 pub(super) fn change(id: &ObjectRef, comparison: &Comparison) -> Option<Change> {
@@ -15,10 +16,10 @@ pub(super) fn change(id: &ObjectRef, comparison: &Comparison) -> Option<Change> 
     Some(Change { kind, subject: id.to_string(), details })
 }
 
-/// `4 namespaces`, `2 of 6 BGP objects`.
+/// `4 namespaces`, `2 of 6 BGP objects`; `noun` says one of them.
 pub(super) fn summary_of(noun: &str, changes: &[Change], unchanged: usize) -> String {
     match unchanged {
-        0 => format!("{} {noun}", changes.len()),
-        _ => format!("{} of {} {noun}", changes.len(), changes.len() + unchanged),
+        0 => count(changes.len(), noun),
+        _ => format!("{} of {}", changes.len(), count(changes.len() + unchanged, noun)),
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
+use crate::words::count;
 
 /// CRDs of one source.
 pub struct Crds {
@@ -40,7 +41,7 @@ impl Crds {
                 let objects = self.source.crds(&self.cluster).await?;
                 Ok(Objects {
                     cluster: self.cluster.clone(),
-                    noun: "CRDs".to_owned(),
+                    noun: "CRD".to_owned(),
                     objects,
                     owner: self.owner.clone(),
                     await_ready: true,
@@ -67,7 +68,7 @@ impl Step for Crds {
         let observation = self.objects().await?.observe().await?;
         Ok(match observation {
             Observation::Satisfied { unchanged, .. } => {
-                Observation::Satisfied { summary: format!("{unchanged} CRDs served"), unchanged }
+                Observation::Satisfied { summary: format!("{} served", count(unchanged, "CRD")), unchanged }
             }
             other => other,
         })

@@ -10,6 +10,7 @@ use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::Result;
 use crate::object::ObjectRef;
 use crate::readiness::Verdict;
+use crate::words::count;
 
 /// Watches Flux take over.
 pub struct Handover {
@@ -21,8 +22,8 @@ pub struct Handover {
 
 impl Handover {
     fn summary(&self) -> String {
-        let of = |kind: &str| self.declared.iter().filter(|id| id.kind == kind).count();
-        format!("{} Kustomizations, {} HelmReleases ready", of("Kustomization"), of("HelmRelease"))
+        let of = |kind: &str| count(self.declared.iter().filter(|id| id.kind == kind).count(), kind);
+        format!("{}, {} ready", of("Kustomization"), of("HelmRelease"))
     }
 }
 

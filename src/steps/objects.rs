@@ -14,6 +14,7 @@ use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, 
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{self, Verdict};
+use crate::words::count;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
 const AT_ONCE: usize = 16;
@@ -22,7 +23,7 @@ const AT_ONCE: usize = 16;
 pub struct Objects {
     /// The API server.
     pub cluster: Cluster,
-    /// What they are called together: `namespaces`, `BGP objects`.
+    /// What one of them is called: `namespace`, `BGP object`.
     pub noun: String,
     /// What is wanted, in any order.
     pub objects: Vec<Object>,
@@ -70,7 +71,7 @@ impl Step for Objects {
             compared.iter().filter_map(|(id, comparison)| change(id, comparison)).collect();
         let unchanged = compared.len() - changes.len();
         if changes.is_empty() {
-            let summary = format!("{} {} as declared", unchanged, self.noun);
+            let summary = format!("{} as declared", count(unchanged, &self.noun));
             return Ok(Observation::Satisfied { summary, unchanged });
         }
         let all_new = unchanged == 0 && changes.iter().all(|change| change.kind == ChangeKind::Created);

@@ -26,6 +26,11 @@ impl Kustomize {
         })
     }
 
+    /// Which program this is, and what it sees: the same identity builds the same from the same.
+    pub fn identity(&self) -> String {
+        self.program.identity()
+    }
+
     /// Builds the kustomization in `folder`; YAML documents.
     pub async fn build(&self, folder: &Path) -> Result<String> {
         // Flux builds without load restrictions: bases above the folder are common.

@@ -1,5 +1,6 @@
 //! Programs that a bootstrap runs: found with `which`, run with duct.
 
+mod cache;
 mod chart;
 mod command;
 mod environment;
@@ -9,6 +10,7 @@ mod kustomize;
 mod program;
 mod secret_stores;
 
+pub use cache::cache_folder;
 pub use chart::ChartSource;
 pub use command::Command;
 pub use environment::Environment;

@@ -67,6 +67,11 @@ impl Program {
         })
     }
 
+    /// Its path, and the variables that it sees beside those of this process.
+    pub(super) fn identity(&self) -> String {
+        format!("{}\n{:?}", self.path.display(), self.environment.variables)
+    }
+
     /// Runs it; a program that fails is a failure that tells its last words.
     pub(super) async fn run(&self, call: Call<'_>) -> Result<Vec<u8>> {
         let shown = self.shown(&call);

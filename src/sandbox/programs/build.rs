@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::digest::sha256;
 use crate::failure::{Failure, Result};
+use crate::tools::cache_folder;
 
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/sandbox/programs/modules");
 
@@ -42,9 +43,7 @@ const TELL_EVERY: usize = 500;
 
 /// The cache of this build list.
 pub(super) fn cache() -> Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let root = variable("XDG_CACHE_HOME")
-        .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+    let root = cache_folder()
         .ok_or_else(|| Failure::input("there is no HOME to keep programs in").hint("set XDG_CACHE_HOME"))?;
     let mut files: Vec<_> =
         MODULES.find("**/*").into_iter().flatten().filter_map(|entry| entry.as_file()).collect();
@@ -55,7 +54,7 @@ pub(super) fn cache() -> Result<PathBuf> {
         list.extend(file.contents());
     }
     let name = sha256(list)[..16].to_owned();
-    Ok(root.join("bootstrapper/programs").join(name))
+    Ok(root.join("programs").join(name))
 }
 
 fn failed(error: &std::io::Error) -> Failure {

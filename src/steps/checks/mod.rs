@@ -22,6 +22,7 @@ use crate::gitops::Declared;
 use crate::pipeline::Check;
 use crate::readiness::Verdict;
 use crate::tools::Helm;
+use crate::words::count;
 
 /// What the checks look at.
 pub struct Subject {
@@ -98,7 +99,7 @@ impl Step for Checks {
             }
         }
         if all.problems.is_empty() {
-            return Ok(Observation::Satisfied { summary: format!("{} checks", all.looked_at), unchanged: 0 });
+            return Ok(Observation::Satisfied { summary: count(all.looked_at, "check"), unchanged: 0 });
         }
         Err(joined(all))
     }
