@@ -100,6 +100,9 @@ pub struct StepOutline {
     pub id: StepId,
     /// What it is about, in a few words: `release kube-system/cilium 1.20.2`.
     pub title: String,
+    /// Why it does not run, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<String>,
 }
 
 /// Where a run sends its events. Cheap to clone; sending never blocks and never fails: a renderer

@@ -188,7 +188,11 @@ fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed:
 }
 
 fn outline(graph: &Graph) -> Vec<StageOutline> {
-    let step = |step: &PlannedStep| StepOutline { id: step.id.clone(), title: step.title.clone() };
+    let step = |step: &PlannedStep| StepOutline {
+        id: step.id.clone(),
+        title: step.title.clone(),
+        skip: step.skip.clone(),
+    };
     graph
         .stages
         .iter()

@@ -27,15 +27,18 @@ pub(super) fn reconciled(object: &Object) -> Verdict {
 
 /// Also: what it attempted last is what it applied last.
 pub(super) fn kustomization(object: &Object) -> Verdict {
+    let reconciled = reconciled(object);
+    if !reconciled.is_ready() {
+        return reconciled;
+    }
     let status = &object.data["status"];
     let (applied, attempted) = (&status["lastAppliedRevision"], &status["lastAttemptedRevision"]);
-    let at_newest = match attempted.as_str() {
+    match attempted.as_str() {
         Some(attempted) if applied.as_str() != Some(attempted) => {
             Verdict::not_yet(format!("is applying {attempted}"))
         }
         _ => Verdict::Ready,
-    };
-    reconciled(object).and(at_newest)
+    }
 }
 
 /// One of type `oci` is only an address: it has no status.

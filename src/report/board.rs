@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
+use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome, StepOutline};
 use crate::failure::Failure;
 
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub(super) struct StageState {
 pub(super) struct StepState {
     pub(super) id: StepId,
     pub(super) title: String,
+    /// Whether it will run; the rest are skipped.
+    pub(super) is_planned: bool,
     pub(super) began: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
     /// What it does or waits for just now.
@@ -82,7 +84,7 @@ impl Board {
                     .iter()
                     .map(|stage| StageState {
                         name: stage.name.clone(),
-                        steps: stage.steps.iter().map(|s| to_come(&s.id, &s.title)).collect(),
+                        steps: stage.steps.iter().map(to_come).collect(),
                     })
                     .collect();
             }
@@ -102,10 +104,11 @@ impl Board {
     }
 }
 
-fn to_come(id: &StepId, title: &str) -> StepState {
+fn to_come(step: &StepOutline) -> StepState {
     StepState {
-        id: id.clone(),
-        title: title.to_owned(),
+        id: step.id.clone(),
+        title: step.title.clone(),
+        is_planned: step.skip.is_none(),
         began: None,
         ended: None,
         now: Vec::new(),

@@ -60,7 +60,8 @@ impl Lines {
             EventKind::RunStarted { headline, stages } => {
                 let mut said = vec![headline.clone()];
                 said.extend(stages.iter().map(|stage| {
-                    let titles: Vec<&str> = stage.steps.iter().map(|step| step.title.as_str()).collect();
+                    let planned = stage.steps.iter().filter(|step| step.skip.is_none());
+                    let titles: Vec<&str> = planned.map(|step| step.title.as_str()).collect();
                     format!("plan: {}: {}", stage.name, titles.join(", "))
                 }));
                 said
@@ -77,13 +78,12 @@ impl Lines {
         }
     }
 
+    /// Only what was not said before: a line is never taken back.
     fn waiting(&mut self, step: Option<&StepId>, reasons: &[String]) -> Vec<String> {
         let Some(step) = step else { return Vec::new() };
-        if self.waits.get(step).is_some_and(|before| before == reasons) {
-            return Vec::new();
-        }
-        self.waits.insert(step.clone(), reasons.to_vec());
-        vec![format!("waits: {}", reasons.join("; "))]
+        let before = self.waits.insert(step.clone(), reasons.to_vec()).unwrap_or_default();
+        let new = reasons.iter().filter(|reason| !before.contains(reason));
+        new.map(|reason| format!("waits: {reason}")).collect()
     }
 }
 

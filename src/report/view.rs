@@ -16,7 +16,7 @@ const TIME_WIDTH: usize = 7;
 
 /// The whole board at `now`, no line wider than `columns`.
 pub(super) fn view(board: &Board, now: Timestamp, columns: usize) -> Vec<String> {
-    let steps: usize = board.stages.iter().map(|stage| stage.steps.len()).sum();
+    let steps = board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.is_planned).count();
     let mut lines =
         vec![cut(&format!("{}  plan: {}", board.headline, count(steps, "step")), columns), String::new()];
     let name_width = board.stages.iter().map(|stage| width(&stage.name)).max().unwrap_or(0).max(14);
@@ -52,7 +52,7 @@ fn stage_lines(
             stage
                 .steps
                 .iter()
-                .filter(|s| s.outcome.is_none())
+                .filter(|s| s.outcome.is_none() && s.is_planned)
                 .map(|s| s.title.as_str())
                 .collect::<Vec<_>>()
                 .join(", "),
@@ -66,13 +66,28 @@ fn stage_lines(
     lines.push(cut(line.trim_end(), columns));
 
     for step in running.iter().take(DETAIL_LINES) {
-        if !step.now.is_empty() {
-            lines.push(detail(&step.id.name, &step.now.join("; "), name_width, columns));
+        for (label, said) in does_now(step, DETAIL_LINES / running.len()) {
+            lines.push(detail(label, &said, name_width, columns));
         }
     }
     for step in stage.steps.iter().filter(|step| step.failed()) {
         lines.extend(failed_lines(board, step, name_width, columns));
     }
+}
+
+/// What a step does or waits for, in at most `room` lines, each with its label.
+fn does_now(step: &StepState, room: usize) -> Vec<(&str, String)> {
+    let mut said = if step.now.len() <= room {
+        step.now.clone()
+    } else if room < 2 {
+        vec![step.now.join("; ")]
+    } else {
+        let (shown, rest) = step.now.split_at(room - 1);
+        shown.iter().cloned().chain([format!("and {} more", rest.len())]).collect()
+    };
+    said.retain(|line| !line.is_empty());
+    let label = |index| if index == 0 { step.id.name.as_str() } else { "" };
+    said.into_iter().enumerate().map(|(index, line)| (label(index), line)).collect()
 }
 
 fn running_text(stage: &StageState, running: &[&StepState]) -> String {
@@ -88,7 +103,7 @@ fn running_text(stage: &StageState, running: &[&StepState]) -> String {
 /// What the steps of a finished stage came to.
 fn ended(stage: &StageState) -> (char, String) {
     let mut said: Vec<String> = Vec::new();
-    let (mut mark, mut not_started, mut ran) = ('✓', 0, false);
+    let (mut mark, mut skipped, mut not_started, mut ran) = ('✓', 0, 0, false);
     for step in &stage.steps {
         match &step.outcome {
             Some(StepOutcome::Warning { summary }) => {
@@ -106,10 +121,13 @@ fn ended(stage: &StageState) -> (char, String) {
                     said.push(summary.clone());
                 }
             }
-            Some(StepOutcome::Skipped { .. }) => said.push(format!("{} skipped", step.id.name)),
+            Some(StepOutcome::Skipped { .. }) => skipped += 1,
             Some(StepOutcome::NotStarted) => not_started += 1,
             Some(StepOutcome::Failed) | None => {}
         }
+    }
+    if skipped > 0 {
+        said.push(format!("{skipped} skipped"));
     }
     if not_started > 0 {
         said.push(if not_started == stage.steps.len() {

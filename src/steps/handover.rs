@@ -2,7 +2,7 @@
 //! and ready. Writes nothing.
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt as _};
 
 use super::objects::follow_ready;
 use crate::cluster::Cluster;
@@ -38,10 +38,23 @@ impl Step for Handover {
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
-        follow_ready(&self.cluster, self.declared.clone())
+        follow_ready(&self.cluster, self.declared.clone()).map(what_moves_first).boxed()
     }
 
     async fn explain(&self) -> Option<Cause> {
         super::explain::explain(&self.cluster, &self.declared).await
+    }
+}
+
+/// Reasons in the order that a person wants them: what only waits for something else comes last.
+fn what_moves_first(verdict: Verdict) -> Verdict {
+    let only_waits =
+        |reason: &String| reason.contains(": DependencyNotReady") || reason.ends_with(": is not there");
+    match verdict {
+        Verdict::NotYet(mut reasons) => {
+            reasons.sort_by_key(only_waits);
+            Verdict::NotYet(reasons)
+        }
+        settled => settled,
     }
 }
