@@ -7,6 +7,9 @@ use crate::engine::{ChangeKind, Diff, Observation};
 use crate::readiness::Verdict;
 use crate::words::count;
 
+/// Up to so many new objects of a step are named.
+const NEW_ONES_NAMED: usize = 8;
+
 /// Writes the stage's name once, before the first of its steps.
 struct Grouped {
     text: String,
@@ -94,8 +97,13 @@ fn diff_line(diff: &Diff, title: &str) -> String {
     if diff.unchanged == 0 { summary } else { format!("{summary}   = {} unchanged", diff.unchanged) }
 }
 
-/// Each change on a line of its own, its details after it; answers how many are conflicts.
+/// Each change on a line of its own, its details after it; answers how many are conflicts. Of many
+/// new objects the number says enough: `--output json` has their names.
 fn changes(out: &mut Grouped, diff: &Diff) -> usize {
+    let all_new = diff.changes.iter().all(|change| change.kind == ChangeKind::Created);
+    if all_new && diff.changes.len() > NEW_ONES_NAMED {
+        return 0;
+    }
     let wide = diff.changes.iter().map(|change| width(&change.subject)).max().unwrap_or(0);
     let mut conflicts = 0;
     for change in &diff.changes {
@@ -185,6 +193,20 @@ mod tests {
 1 to do, 1 unchanged, 1 not known yet, 1 conflict.  Nothing was written.
 "
         );
+    }
+
+    #[test]
+    fn many_new_objects_are_a_number() {
+        let created =
+            |number| Change { kind: ChangeKind::Created, subject: format!("Crd {number}"), details: vec![] };
+        let new = |number: usize| {
+            let changes = (0..number).map(created).collect();
+            Some(Observation::Missing(Diff { summary: format!("{number} CRDs"), changes, unchanged: 0 }))
+        };
+        let (few, many) = (new(2), new(31));
+        let said = plan_text([("crds/few", "", &few), ("crds/many", "", &many)]);
+        assert!(said.contains("+ Crd 0\n") && !said.contains("+ Crd 2\n"), "{said}");
+        assert!(said.contains("+ 31 CRDs\n"), "{said}");
     }
 
     #[test]
