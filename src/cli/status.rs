@@ -50,7 +50,7 @@ async fn status_of(step: &PlannedStep) -> StepStatus {
             Verdict::not_yet(format!("to do: {}", diff.summary))
         }
         Ok(Observation::Blocked { by }) => Verdict::not_yet(format!("waits for {by}")),
-        Ok(Observation::Awaited { waits_for }) => Verdict::not_yet(waits_for),
+        Ok(Observation::Awaited { waits_for }) => Verdict::NotYet(waits_for),
         Ok(Observation::Satisfied { .. }) => step.step.settle().next().await.unwrap_or(Verdict::Ready),
         Err(failure) => Verdict::not_yet(failure.to_string()),
     };

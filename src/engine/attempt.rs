@@ -134,7 +134,7 @@ async fn attempt(
             }
         }
         Observation::Awaited { waits_for } => {
-            attempts.tell(EventKind::StepWaiting { reasons: vec![waits_for.clone()] });
+            attempts.tell(EventKind::StepWaiting { reasons: waits_for.clone() });
             StepOutcome::Awaited { summary: "ready".to_owned() }
         }
         Observation::Blocked { by } => {

@@ -69,8 +69,8 @@ pub enum Observation {
     Drifted(Diff),
     /// Nothing to do but wait: the step only watches.
     Awaited {
-        /// What is not so yet, in a few words.
-        waits_for: String,
+        /// What is not so yet, each in a few words.
+        waits_for: Vec<String>,
     },
     /// Cannot be told or done yet: names what it waits for.
     Blocked {

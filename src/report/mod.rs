@@ -11,6 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waits;
 mod words;
 
 use std::io::IsTerminal as _;

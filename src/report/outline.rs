@@ -63,7 +63,7 @@ pub fn plan_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Opti
             }
             Some(Observation::Awaited { waits_for }) => {
                 waits += 1;
-                out.line(name, "?", &format!("{title}: waits for {waits_for}"));
+                out.line(name, "?", &format!("{title}: waits for {}", waits_for.join("; ")));
             }
             Some(Observation::Blocked { by }) => {
                 unknown += 1;

@@ -1,21 +1,34 @@
 //! One line for each thing that happens: for logs, pipes and CI.
 
-use std::collections::HashMap;
 use std::io::Write as _;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::since;
 use super::failure;
+use super::waits::Waits;
 use super::words::duration;
 use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
 use crate::words::count;
 
+/// How often waits that were held back are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
     let mut lines = Lines::new(quiet);
-    while let Some(event) = events.recv().await {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        let due = tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => lines.of(&event),
+                None => break,
+            },
+            _ = looks.tick() => lines.due(Timestamp::now()),
+        };
         let mut stderr = std::io::stderr().lock();
-        for line in lines.of(&event) {
+        for line in due {
             let _ = writeln!(stderr, "{line}");
         }
     }
@@ -24,8 +37,8 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
 #[derive(Default)]
 pub(super) struct Lines {
     quiet: bool,
-    began: Option<jiff::Timestamp>,
-    waits: HashMap<StepId, Vec<String>>,
+    began: Option<Timestamp>,
+    waits: Waits,
 }
 
 impl Lines {
@@ -38,14 +51,27 @@ impl Lines {
             self.began = Some(event.at);
         }
         let said = self.said(event);
-        let elapsed = self.began.map(|began| since(began, event.at)).unwrap_or_default();
+        said.into_iter().map(|said| self.line(event.at, event.step.as_ref(), &said)).collect()
+    }
+
+    /// Waits that were held back, and are due at `now`.
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
+        let due = self.waits.due(now);
+        due.into_iter().map(|(step, said)| self.line(now, Some(&step), &said)).collect()
+    }
+
+    fn line(&self, at: Timestamp, step: Option<&StepId>, said: &str) -> String {
+        let elapsed = self.began.map(|began| since(began, at)).unwrap_or_default();
         let tenths = elapsed.as_millis() / 100;
         let clock = format!("{}.{}", tenths / 10, tenths % 10);
-        let step = event.step.as_ref().map(|step| format!("{step}  ")).unwrap_or_default();
-        said.into_iter().map(|said| format!("[{clock:>6}s] {step}{said}")).collect()
+        let step = step.map(|step| format!("{step}  ")).unwrap_or_default();
+        format!("[{clock:>6}s] {step}{said}")
     }
 
     fn said(&mut self, event: &Event) -> Vec<String> {
+        if let (Some(step), EventKind::StepFinished { .. }) = (&event.step, &event.kind) {
+            self.waits.ended(step);
+        }
         match &event.kind {
             EventKind::StepFinished { outcome: StepOutcome::Failed, failure, cause } => {
                 let mut said = vec!["failed".to_owned()];
@@ -68,7 +94,10 @@ impl Lines {
             }
             EventKind::StepSaid { message } => vec![message.clone()],
             EventKind::StepActed { changes } => vec![changes.summary.clone()],
-            EventKind::StepWaiting { reasons } => self.waiting(event.step.as_ref(), reasons),
+            EventKind::StepWaiting { reasons } => match &event.step {
+                Some(step) => self.waits.heard(step, reasons, event.at),
+                None => Vec::new(),
+            },
             EventKind::AttemptFailed { failure, next_in } => {
                 vec![format!("attempt {} failed: {failure}; next in {}", event.attempt, duration(*next_in))]
             }
@@ -76,14 +105,6 @@ impl Lines {
             EventKind::CancelRequested => vec!["stopping: what is in flight comes to an end".to_owned()],
             EventKind::StepStarted | EventKind::StepObserved { .. } => Vec::new(),
         }
-    }
-
-    /// Only what was not said before: a line is never taken back.
-    fn waiting(&mut self, step: Option<&StepId>, reasons: &[String]) -> Vec<String> {
-        let Some(step) = step else { return Vec::new() };
-        let before = self.waits.insert(step.clone(), reasons.to_vec()).unwrap_or_default();
-        let new = reasons.iter().filter(|reason| !before.contains(reason));
-        new.map(|reason| format!("waits: {reason}")).collect()
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn observe(
 ) -> Observation {
     match verdicts.next().await {
         Some(Verdict::Ready) => Observation::Satisfied { summary: ready, unchanged },
-        Some(waiting) => Observation::Awaited { waits_for: waiting.reasons().join("; ") },
-        None => Observation::Awaited { waits_for: "an answer of the API server".to_owned() },
+        Some(waiting) => Observation::Awaited { waits_for: waiting.reasons().to_vec() },
+        None => Observation::Awaited { waits_for: vec!["an answer of the API server".to_owned()] },
     }
 }
