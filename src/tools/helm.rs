@@ -135,11 +135,7 @@ impl Helm {
         };
         arguments.push(format!("--version={}", chart.version_text()).into());
         arguments.extend(["--destination".into(), folder.clone().into()]);
-        self.program.run(Call::new(arguments)).await.map_err(|failure| {
-            let mut failure = failure.retry(Retry::MayHelp);
-            failure.what = format!("chart {chart} cannot be fetched");
-            failure
-        })?;
+        self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
         file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
@@ -165,6 +161,28 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
         .collect()
 }
 
+/// What a registry or repository says of a chart that it does not have, or not for us.
+const REFUSALS: [&str; 7] = [
+    ": not found",
+    "not found in",
+    "404 Not Found",
+    "unauthorized",
+    "denied",
+    "403 Forbidden",
+    "improper constraint",
+];
+
+/// Whatever is no refusal may be the network, and pass.
+fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
+    let is_refused = failure.because.iter().any(|said| REFUSALS.iter().any(|text| said.contains(text)));
+    let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
+    if is_refused {
+        failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
+    } else {
+        failure.retry(Retry::MayHelp)
+    }
+}
+
 /// What an API server says while it is not quite there, as Helm repeats it.
 const TRANSIENT: [&str; 11] = [
     "connection refused",
@@ -188,6 +206,28 @@ fn classified(failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chart_that_is_not_there_is_not_asked_for_again() {
+        let chart = ChartSource::Oci { url: "oci://r.test/charts/x".into(), version: "1.0.0".into() };
+        let table = [
+            (
+                "failed to perform \"FetchReference\" on source: r.test/charts/x:1.0.0: not found",
+                Retry::Useless,
+            ),
+            ("chart \"x\" version \"1.0.0\" not found in https://r.test repository", Retry::Useless),
+            ("response status code 401: unauthorized: authentication required", Retry::Useless),
+            ("dial tcp: lookup r.test: i/o timeout", Retry::MayHelp),
+            ("unexpected status from HEAD request: 503 Service Unavailable", Retry::MayHelp),
+        ];
+        for (said, retry) in table {
+            assert_eq!(
+                unfetched(Failure::step("helm pull failed").because(said), &chart).retry,
+                retry,
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
