@@ -25,14 +25,17 @@ pub(super) struct Session {
 
 /// Finds the repository: where told, else upwards from here.
 pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
-    match at {
-        Some(root) => Repository::open(root),
+    let root = match at {
+        Some(root) => root.to_owned(),
         None => {
             let here = std::env::current_dir()
                 .map_err(|error| Failure::input("the current folder cannot be read").caused_by(&error))?;
-            Repository::find(&here)
+            Repository::root_of(&here)?
         }
-    }
+    };
+    // A configuration that cannot be read is told by whoever needs the rest of it.
+    let entries = Config::load(&root).map(|config| config.entries()).unwrap_or_default();
+    Repository::open_with(&root, &entries)
 }
 
 impl Session {
@@ -63,6 +66,7 @@ impl Session {
             return Err(failure.clone());
         }
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
+        declared.require_sound()?;
         let neighbours = repository.neighbours_of(name)?;
         let graph = plan::build(Inputs {
             pipeline: &pipeline,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -27,8 +28,9 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     let mut findings = Vec::new();
     match Kustomize::find(&Environment::default()) {
         Ok(kustomize) => {
-            for cluster in &clusters {
-                findings.extend(check(&repository, cluster, &kustomize).await.err());
+            let checks = clusters.iter().map(|cluster| check(&repository, cluster, &kustomize));
+            for found in join_all(checks).await {
+                findings.extend(found.unwrap_or_else(|failure| vec![failure]));
             }
         }
         Err(failure) => findings.push(failure),
@@ -48,13 +50,20 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     if count == 0 { Ok(()) } else { Err(Failure::input(format!("{count} problems found"))) }
 }
 
-async fn check(repository: &Repository, cluster: &str, kustomize: &Kustomize) -> Result<()> {
+/// All that is wrong with a cluster; fails if it cannot be looked at.
+async fn check(repository: &Repository, cluster: &str, kustomize: &Kustomize) -> Result<Vec<Failure>> {
     repository.require(cluster)?;
     let config = Config::load(&repository.root)?;
     let pipeline = Pipeline::of_repository(&repository.root)?;
     pipeline::select(&pipeline, &Selector::default())?;
     let declared = repository.load(cluster, kustomize, &names_of_secrets(&config, cluster)).await?;
-    plan::check(&pipeline, &declared)
+    let mut failures: Vec<Failure> =
+        declared.problems.iter().map(|problem| problem.failure.clone()).collect();
+    // A step about something that is left out for its problem would only be told again.
+    if failures.is_empty() {
+        failures.extend(plan::check(&pipeline, &declared).err());
+    }
+    Ok(failures)
 }
 
 /// Without a cluster the secrets' values are unknown, their names are not.

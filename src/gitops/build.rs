@@ -1,18 +1,20 @@
-//! Builds a Flux Kustomization as kustomize-controller would: kustomize, then substitution.
+//! Builds what a Flux Kustomization names, as kustomize-controller would: kustomize, with the
+//! fields that Flux writes into the folder's kustomization. Each is built once for all clusters.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
 
-use tempfile::TempDir;
+use serde_json::Value;
+use tokio::sync::{OnceCell, Semaphore};
 use walkdir::WalkDir;
 
 use super::build_cache;
-use super::locate::locate;
-use super::substitute::{SubstituteError, substitute};
+use super::documents::{Document, documents};
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::Object;
 use crate::tools::Kustomize;
-use crate::yaml;
 
 /// Fields of a Flux Kustomization that change what its folder builds to, and what kustomize calls
 /// them.
@@ -25,76 +27,139 @@ const OVERLAID: [(&str, &str); 6] = [
     ("components", "components"),
 ];
 
-const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+/// What is built: a folder, and what a Flux Kustomization adds to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Recipe {
+    /// Relative to the repository.
+    pub(super) folder: PathBuf,
+    /// By the names that kustomize has for it; JSON, in the order of names.
+    added: String,
+}
 
-/// Builds `folder` as the Flux Kustomization `object` says; YAML documents, nothing substituted.
-pub(super) async fn build(object: &Object, folder: &Path, kustomize: &Kustomize) -> Result<String> {
-    let spec = &object.data["spec"];
-    let own = find_kustomization(folder);
-    let overlaid = OVERLAID.iter().any(|(field, _)| !spec[*field].is_null());
-    if own && !overlaid {
-        return build_cache::build(folder, kustomize).await;
+impl Recipe {
+    /// What the Flux Kustomization `object` builds.
+    pub(super) fn of(object: &Object) -> Self {
+        let spec = &object.data["spec"];
+        let added: BTreeMap<&str, &Value> = OVERLAID
+            .iter()
+            .filter(|(field, _)| !spec[*field].is_null())
+            .map(|(field, kustomize_field)| (*kustomize_field, &spec[*field]))
+            .collect();
+        Self { folder: path_of(object), added: serde_json::json!(added).to_string() }
     }
-    let overlay = overlay(spec, folder, own)?;
-    kustomize.build(overlay.path()).await
+
+    /// A folder as it is.
+    pub(super) fn plain(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), added: "{}".to_owned() }
+    }
+
+    /// What is added.
+    pub(super) fn added(&self) -> Value {
+        serde_json::from_str(&self.added).unwrap_or_default()
+    }
+}
+
+/// The folder that a Flux Kustomization builds, relative to the repository.
+pub(super) fn path_of(object: &Object) -> PathBuf {
+    let path = object.data["spec"]["path"].as_str().unwrap_or("./");
+    super::documents::normal(Path::new(path.trim_start_matches('/')))
+}
+
+type Built = Arc<OnceCell<Result<Arc<Vec<Document>>>>>;
+
+/// What was built already, for all clusters of a repository.
+#[derive(Debug, Default)]
+pub(super) struct Builds(Mutex<BTreeMap<(String, PathBuf, String), Built>>);
+
+impl Builds {
+    /// Builds, or takes what was built before.
+    pub(super) async fn get(
+        &self,
+        recipe: &Recipe,
+        root: &Path,
+        kustomize: &Kustomize,
+    ) -> Result<Arc<Vec<Document>>> {
+        let key = (kustomize.identity(), recipe.folder.clone(), recipe.added.clone());
+        let cell = {
+            let mut builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(builds.entry(key).or_default())
+        };
+        let built =
+            cell.get_or_init(|| async { build_cache::build(recipe, root, kustomize).await.map(Arc::new) });
+        built.await.clone()
+    }
+}
+
+/// kustomize is busy with one core; more of them at a time than cores would only be slower.
+static AT_A_TIME: std::sync::LazyLock<Semaphore> =
+    std::sync::LazyLock::new(|| Semaphore::new(available_parallelism().map_or(2, usize::from)));
+
+/// Builds with kustomize.
+pub(super) async fn run(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Result<Vec<Document>> {
+    let failed = |error: std::io::Error| Failure::step("no temporary folder to build in").caused_by(&error);
+    let overlay = tempfile::tempdir().map_err(failed)?;
+    let place = overlay.path().canonicalize().map_err(failed)?;
+    write_overlay(recipe, root, &place).map_err(failed)?;
+    let built = {
+        let _turn = AT_A_TIME.acquire().await;
+        kustomize.build(&place).await?
+    };
+    documents(&built, &place, root)
+}
+
+/// A temporary kustomization over the folder. Flux writes these fields into the folder's own.
+fn write_overlay(recipe: &Recipe, root: &Path, overlay: &Path) -> std::io::Result<()> {
+    let folder = root.join(&recipe.folder);
+    let base = relative(overlay, &folder);
+    let own = find_kustomization(&folder).is_some();
+    let mut kustomization = serde_json::json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": if own { vec![base.clone()] } else { manifests(&folder, &base) },
+        "buildMetadata": ["originAnnotations"],
+    });
+    for (field, value) in recipe.added().as_object().into_iter().flatten() {
+        kustomization[field] = match value {
+            Value::Array(paths) if field == "components" => {
+                let within = |path: &Value| Some(base.join(path.as_str()?).display().to_string());
+                paths.iter().filter_map(within).map(Value::String).collect()
+            }
+            value => value.clone(),
+        };
+    }
+    std::fs::write(overlay.join("kustomization.yaml"), kustomization.to_string())
 }
 
 /// What kustomize looks for in a folder.
 const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-fn find_kustomization(folder: &Path) -> bool {
-    KUSTOMIZATION_FILES.iter().any(|name| folder.join(name).is_file())
-}
-
-pub(super) fn is_kustomization_file(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| KUSTOMIZATION_FILES.iter().any(|one| *one == name))
-}
-
-/// A temporary kustomization over `folder`. Flux writes these fields into the folder's own.
-fn overlay(spec: &serde_json::Value, folder: &Path, own: bool) -> Result<TempDir> {
-    let failed = |error: std::io::Error| Failure::step("no temporary folder to build in").caused_by(&error);
-    let overlay = tempfile::tempdir().map_err(failed)?;
-    let base =
-        relative(&overlay.path().canonicalize().map_err(failed)?, &folder.canonicalize().map_err(failed)?);
-    let resources = if own { vec![base.clone()] } else { manifests(folder, &base) };
-    let mut kustomization = serde_json::json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": resources,
-    });
-    for (field, kustomize_field) in OVERLAID {
-        kustomization[kustomize_field] = match &spec[field] {
-            serde_json::Value::Null => continue,
-            serde_json::Value::Array(paths) if field == "components" => {
-                let within = |path: &serde_json::Value| Some(base.join(path.as_str()?).display().to_string());
-                paths.iter().filter_map(within).map(serde_json::Value::String).collect()
-            }
-            value => value.clone(),
-        };
-    }
-    std::fs::write(overlay.path().join("kustomization.yaml"), kustomization.to_string()).map_err(failed)?;
-    Ok(overlay)
+/// The kustomization file of a folder, if it has one.
+pub(super) fn find_kustomization(folder: &Path) -> Option<PathBuf> {
+    KUSTOMIZATION_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file())
 }
 
 /// Every manifest under a folder that has no kustomization of its own, as Flux finds them: a
 /// folder with one counts as one resource, and is not gone into.
-fn manifests(folder: &Path, base: &Path) -> Vec<PathBuf> {
+pub(super) fn manifests(folder: &Path, base: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut entries = WalkDir::new(folder).min_depth(1).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         let Ok(entry) = entry else { continue };
         let within = base.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
         if entry.file_type().is_dir() {
-            if find_kustomization(entry.path()) {
+            if find_kustomization(entry.path()).is_some() {
                 entries.skip_current_dir();
                 found.push(within);
             }
-        } else if entry.path().extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-        {
+        } else if is_yaml(entry.path()) {
             found.push(within);
         }
     }
     found
+}
+
+pub(super) fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 /// The way from one absolute folder to another; kustomize takes no absolute paths.
@@ -106,80 +171,10 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
     up.chain(to[shared..].iter().copied()).collect()
 }
 
-/// Where a built text comes from, for failures.
-pub(super) struct Origin<'a> {
-    pub(super) id: &'a ObjectRef,
-    pub(super) root: &'a Path,
-    pub(super) folder: &'a Path,
-}
-
-/// The objects of a built text, substitutions made.
-pub(super) fn objects(
-    built: &str,
-    variables: Option<&BTreeMap<String, String>>,
-    origin: &Origin<'_>,
-) -> Result<Vec<Object>> {
-    let mut objects = Vec::new();
-    for document in documents(built) {
-        let plain: Object = object(document, origin)?;
-        objects.push(match variables {
-            Some(variables) if !is_exempt(&plain) => {
-                let text =
-                    substitute(document, variables).map_err(|error| refusal(&error, &plain, origin))?;
-                object(&text, origin)?
-            }
-            _ => plain,
-        });
-    }
-    Ok(objects)
-}
-
-fn documents(built: &str) -> impl Iterator<Item = &str> {
-    built
-        .split("\n---\n")
-        .map(|document| document.strip_prefix("---\n").unwrap_or(document))
-        .filter(|document| !document.trim().is_empty())
-}
-
-fn object(document: &str, origin: &Origin<'_>) -> Result<Object> {
-    yaml::from_str(document, origin.folder).map_err(|failure| {
-        // Line and column would be those of the built text, which nobody has.
-        Failure::input(format!("{} builds to what is no object", origin.id))
-            .because(failure.because.join(": "))
-    })
-}
-
-fn is_exempt(object: &Object) -> bool {
-    let is_disabled = |map: &Option<BTreeMap<String, String>>| {
-        map.as_ref().and_then(|map| map.get(SUBSTITUTE)).is_some_and(|value| value == "disabled")
-    };
-    is_disabled(&object.metadata.labels) || is_disabled(&object.metadata.annotations)
-}
-
-fn refusal(error: &SubstituteError, object: &Object, origin: &Origin<'_>) -> Failure {
-    let (wanted, hint) = match error {
-        SubstituteError::Undefined(name) => (
-            format!("${{{name}"),
-            format!(
-                "define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"
-            ),
-        ),
-        SubstituteError::Malformed(text) => {
-            (text.clone(), "write `$$` for a dollar sign that Flux should leave alone".to_owned())
-        }
-    };
-    let failure = Failure::input(format!("{error} in {}, which {} builds", ObjectRef::of(object), origin.id))
-        .hint(hint);
-    let found = locate(origin.root, origin.folder, &wanted)
-        .or_else(|| locate(origin.root, &origin.root.join("kubernetes"), &wanted));
-    match found {
-        Some(location) => failure.at(location),
-        None => failure,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -189,13 +184,15 @@ mod tests {
     }
 
     #[test]
-    fn each_object_is_substituted_unless_it_is_exempt() {
-        let built = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\nspec:\n  port: ${PORT}\n---\napiVersion: v1\nkind: B\nmetadata:\n  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n  name: b\nspec: ${PORT}\n";
-        let id = ObjectRef::cluster_scoped("v1", "K", "k");
-        let origin = Origin { id: &id, root: Path::new("/"), folder: Path::new("/nonexistent") };
-        let variables = BTreeMap::from([("PORT".to_owned(), "80".to_owned())]);
-        let objects = objects(built, Some(&variables), &origin).unwrap();
-        assert_eq!(objects[0].data["spec"]["port"], 80);
-        assert_eq!(objects[1].data["spec"], "${PORT}");
+    fn recipes_are_equal_if_they_build_the_same() {
+        let of = |spec: Value| {
+            let object = json!({"apiVersion": "x/v1", "kind": "K", "metadata": {"name": "k"}, "spec": spec});
+            Recipe::of(&serde_json::from_value(object).unwrap())
+        };
+        let one = of(json!({"path": "./a/b", "targetNamespace": "n", "interval": "1h"}));
+        assert_eq!(one, of(json!({"path": "a/./b/", "targetNamespace": "n", "prune": true})));
+        assert_ne!(one, of(json!({"path": "a/b"})));
+        assert_eq!(one.added(), json!({"namespace": "n"}));
+        assert_eq!(of(json!({"path": "./"})), Recipe::plain(Path::new("")));
     }
 }

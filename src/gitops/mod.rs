@@ -1,19 +1,36 @@
 //! The GitOps repository: what each cluster declares, as Flux will see it.
+//!
+//! `entry` finds where Flux enters the repository for a cluster, `walk` goes from there down, and
+//! `build` asks kustomize on the way. What comes of it is a [`Declared`]; what is wrong with it are
+//! its [`Problem`]s.
 
 mod build;
 mod build_cache;
+mod closure;
+mod declared;
 mod dependencies;
+mod documents;
+mod entry;
 mod glob;
 mod kustomization;
 mod load;
-mod locate;
+mod place;
+mod problem;
 mod release;
 mod repository;
+mod sources;
 mod substitute;
 mod values;
+mod variables;
+mod walk;
 
+pub use declared::Declared;
 pub use kustomization::Kustomization;
-pub use load::{Declared, SecretValues};
+pub use place::Written;
+pub use problem::{Problem, ProblemKind};
 pub use release::Release;
 pub use repository::Repository;
+pub use sources::{SecretValues, UNKNOWN};
 pub use substitute::{SubstituteError, substitute, substitute_text};
+pub use values::ValuesFrom;
+pub use variables::DrawsFrom;

@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::dependencies::depends_on;
-use super::kustomization::Sources;
-use super::values::{at_path, merge, scalar};
+use super::problem::{Problem, ProblemKind};
+use super::sources::{Sources, UNKNOWN};
+use super::values::{self, ValuesFrom};
 use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::tools::{ChartSource, HelmRequest};
-use crate::yaml;
 
 /// Helm's own limit on names.
 const LONGEST_NAME: usize = 53;
@@ -27,12 +27,23 @@ pub struct Release {
     pub release_namespace: String,
     /// Its chart.
     pub chart: ChartSource,
+    /// The Flux object that says where its chart is: an OCIRepository or a HelmRepository.
+    pub source: ObjectRef,
     /// Its values.
     pub values: Value,
+    /// What it takes values from, in order; what it says itself comes last.
+    pub values_from: Vec<ValuesFrom>,
     /// The HelmReleases that must be ready before it.
     pub depends_on: Vec<ObjectRef>,
     /// The HelmRelease as it is declared.
     pub object: Object,
+}
+
+/// A HelmRelease that was read; and what is wrong with it, in which field. Without a chart it is
+/// no release.
+pub(super) struct ReadRelease {
+    pub(super) release: Option<Release>,
+    pub(super) problems: Vec<(Problem, String)>,
 }
 
 impl Release {
@@ -46,34 +57,86 @@ impl Release {
         }
     }
 
+    /// Whether the bootstrap can fetch its chart.
+    pub fn is_fetchable(&self) -> bool {
+        !matches!(self.chart, ChartSource::Folder { .. })
+    }
+
+    /// Fails if only Flux can read the chart, or a value is known to the cluster only: the
+    /// bootstrap would install something else than Flux will.
+    pub fn installable(&self) -> Result<()> {
+        if !self.is_fetchable() {
+            return Err(Failure::input(format!(
+                "{} takes its chart from {}, which only Flux reads",
+                self.id, self.source
+            ))
+            .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
+        }
+        let unknown = self
+            .values_from
+            .iter()
+            .find(|from| !from.is_known)
+            .map(|from| format!("its values come from {}", from.id));
+        let within = || {
+            self.values
+                .to_string()
+                .contains(UNKNOWN)
+                .then(|| "a variable in them comes from a Secret".to_owned())
+        };
+        match unknown.or_else(within) {
+            None => Ok(()),
+            Some(why) => Err(Failure::input(format!("{} has values that only the cluster knows", self.id))
+                .because(format!("{why}, which is encrypted in the repository, or made in the cluster"))
+                .hint("declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)")),
+        }
+    }
+
     /// Reads a HelmRelease. `declared` is everything that the cluster declares: its source is
     /// among it.
     pub(super) fn read(
         object: &Object,
         kustomization: &ObjectRef,
         declared: &[&Object],
-        sources: &Sources<'_>,
-    ) -> Result<Self> {
+        sources: &Sources,
+    ) -> ReadRelease {
         let id = ObjectRef::of(object);
         let spec = &object.data["spec"];
         let here = id.namespace.clone().unwrap_or_default();
         let release_namespace = spec["targetNamespace"].as_str().unwrap_or(&here).to_owned();
+        let mut problems = Vec::new();
         let storage_namespace = spec["storageNamespace"].as_str().unwrap_or(&here);
         if storage_namespace != release_namespace {
-            return Err(Failure::input(format!("{id} stores its state in {storage_namespace}, and installs into {release_namespace}"))
+            let failure = Failure::input(format!("{id} stores its state in {storage_namespace}, and installs into {release_namespace}"))
                 .because("helm, which installs it first, stores it where it installs: Flux would not find it, and install it twice")
-                .hint(format!("set storageNamespace: {release_namespace}")));
+                .hint(format!("set storageNamespace: {release_namespace}"));
+            let field = if spec["storageNamespace"].is_null() {
+                "spec.targetNamespace"
+            } else {
+                "spec.storageNamespace"
+            };
+            problems.push((Problem::new(ProblemKind::StorageNamespaceApart, failure), field.to_owned()));
         }
-        Ok(Self {
-            release_name: release_name(spec, &id.name),
-            release_namespace,
-            chart: chart(object, &id, declared)?,
-            values: values(spec, &id, sources)?,
-            depends_on: depends_on(object),
-            object: object.clone(),
-            kustomization: kustomization.clone(),
-            id,
-        })
+        let values = values::read(spec, &id, sources);
+        problems.extend(values.problems);
+        let release = match chart(object, &id, declared) {
+            Err((problem, field)) => {
+                problems.push((problem, field.to_owned()));
+                None
+            }
+            Ok((chart, source)) => Some(Self {
+                release_name: release_name(spec, &id.name),
+                release_namespace,
+                chart,
+                source,
+                values: values.values,
+                values_from: values.from,
+                depends_on: depends_on(object),
+                object: object.clone(),
+                kustomization: kustomization.clone(),
+                id,
+            }),
+        };
+        ReadRelease { release, problems }
     }
 }
 
@@ -93,12 +156,16 @@ fn release_name(spec: &Value, name: &str) -> String {
     format!("{}-{}", &long[..40], &digest[..12])
 }
 
-fn chart(object: &Object, id: &ObjectRef, declared: &[&Object]) -> Result<ChartSource> {
+/// What is wrong, and in which field.
+type Refusal = (Problem, &'static str);
+
+/// The chart of a release, and the Flux object that says where it is.
+fn chart(object: &Object, id: &ObjectRef, declared: &[&Object]) -> Result<(ChartSource, ObjectRef), Refusal> {
     let spec = &object.data["spec"];
     let here = id.namespace.clone().unwrap_or_default();
-    let find = |kind: &str, reference: &Value| -> Result<&Object> {
+    let find = |kind: &str, reference: &Value, here: &str| -> Result<&Object, Refusal> {
         let name = reference["name"].as_str().unwrap_or_default();
-        let namespace = reference["namespace"].as_str().unwrap_or(&here);
+        let namespace = reference["namespace"].as_str().unwrap_or(here);
         let is_it = |object: &&&Object| {
             let found = ObjectRef::of(object);
             found.kind == kind
@@ -106,93 +173,81 @@ fn chart(object: &Object, id: &ObjectRef, declared: &[&Object]) -> Result<ChartS
                 && found.namespace.as_deref().unwrap_or(namespace) == namespace
         };
         declared.iter().find(is_it).copied().ok_or_else(|| {
-            Failure::input(format!(
+            let failure = Failure::input(format!(
                 "{id} takes its chart from {kind} {namespace}/{name}, which is not declared"
             ))
-            .hint(format!("declare the {kind} beside the HelmRelease, or correct its reference"))
+            .hint(format!("declare the {kind} beside the HelmRelease, or correct its reference"));
+            let field = if spec["chartRef"].is_null() {
+                "spec.chart.spec.sourceRef.name"
+            } else {
+                "spec.chartRef.name"
+            };
+            (Problem::new(ProblemKind::MissingChartSource, failure), field)
         })
     };
+    let no_chart = |failure: Failure, field| (Problem::new(ProblemKind::NoChart, failure), field);
     let reference = &spec["chartRef"];
     match reference["kind"].as_str() {
-        Some("OCIRepository") => oci(find("OCIRepository", reference)?),
+        Some("OCIRepository") => oci(find("OCIRepository", reference, &here)?),
         Some("HelmChart") => {
-            let chart = find("HelmChart", reference)?;
-            of_repository(&chart.data["spec"], |source| find("HelmRepository", source))
+            let chart = find("HelmChart", reference, &here)?;
+            let beside = chart.metadata.namespace.clone().unwrap_or(here);
+            of_repository(&chart.data["spec"], |kind, source| find(kind, source, &beside))
         }
-        Some(other) => Err(Failure::input(format!(
-            "{id} takes its chart from a {other}, which bootstrapper cannot read"
-        ))
-        .hint("use an OCIRepository, a HelmChart or a HelmRepository")),
+        Some(other) => Err(no_chart(
+            Failure::input(format!("{id} takes its chart from a {other}, which bootstrapper cannot read"))
+                .hint("use an OCIRepository, a HelmChart or a HelmRepository"),
+            "spec.chartRef.kind",
+        )),
         None if spec["chart"]["spec"].is_object() => {
-            of_repository(&spec["chart"]["spec"], |source| find("HelmRepository", source))
+            of_repository(&spec["chart"]["spec"], |kind, source| find(kind, source, &here))
         }
-        None => Err(Failure::input(format!(
-            "{id} has neither `chart` nor `chartRef`: nothing says where its chart is"
-        ))
-        .hint("give it a chartRef to an OCIRepository, or a chart with a sourceRef")),
+        None => Err(no_chart(
+            Failure::input(format!(
+                "{id} has neither `chart` nor `chartRef`: nothing says where its chart is"
+            ))
+            .hint("give it a chartRef to an OCIRepository, or a chart with a sourceRef"),
+            "spec",
+        )),
     }
 }
 
-fn oci(source: &Object) -> Result<ChartSource> {
+fn oci(source: &Object) -> Result<(ChartSource, ObjectRef), Refusal> {
     let spec = &source.data["spec"];
     let id = ObjectRef::of(source);
-    let url = spec["url"].as_str().ok_or_else(|| Failure::input(format!("{id} has no url")))?;
+    let url = spec["url"].as_str().unwrap_or_default();
     let version = ["tag", "semver"].iter().find_map(|key| spec["ref"][*key].as_str()).ok_or_else(|| {
-        Failure::input(format!("{id} pins no version"))
+        let failure = Failure::input(format!("{id} pins no version"))
             .because("it has no ref.tag and no ref.semver, so every run could install something else")
-            .hint("give it `ref: {tag: …}`")
+            .hint("give it `ref: {tag: …}`");
+        (Problem::new(ProblemKind::UnpinnedChart, failure), "spec.chartRef.name")
     })?;
-    Ok(ChartSource::Oci { url: url.to_owned(), version: version.to_owned() })
+    Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, id))
 }
 
-fn of_repository<'a>(spec: &Value, find: impl Fn(&Value) -> Result<&'a Object>) -> Result<ChartSource> {
-    let source = find(&spec["sourceRef"])?;
+/// The chart of a `chart.spec`, or of a HelmChart. The chart itself may lie in a git repository.
+fn of_repository<'a>(
+    spec: &Value,
+    find: impl Fn(&str, &Value) -> Result<&'a Object, Refusal>,
+) -> Result<(ChartSource, ObjectRef), Refusal> {
+    let kind = spec["sourceRef"]["kind"].as_str().unwrap_or("HelmRepository");
+    let source = find(kind, &spec["sourceRef"])?;
     let url = source.data["spec"]["url"].as_str().unwrap_or_default().trim_end_matches('/');
     let chart = spec["chart"].as_str().unwrap_or_default();
     let version = spec["version"].as_str().unwrap_or("*").to_owned();
-    Ok(if url.starts_with("oci://") {
+    let chart = if kind != "HelmRepository" {
+        let path = chart.trim_start_matches("./").to_owned();
+        ChartSource::Folder { source: ObjectRef::of(source).to_string(), path, version }
+    } else if url.starts_with("oci://") {
         ChartSource::Oci { url: format!("{url}/{chart}"), version }
     } else {
         ChartSource::Repository { url: url.to_owned(), chart: chart.to_owned(), version }
-    })
-}
-
-fn values(spec: &Value, id: &ObjectRef, sources: &Sources<'_>) -> Result<Value> {
-    let namespace = id.namespace.clone().unwrap_or_default();
-    let mut values = Value::Object(serde_json::Map::new());
-    for reference in spec["valuesFrom"].as_array().into_iter().flatten() {
-        let (kind, name) =
-            (reference["kind"].as_str().unwrap_or_default(), reference["name"].as_str().unwrap_or_default());
-        let key = reference["valuesKey"].as_str().unwrap_or("values.yaml");
-        let found = sources.data(kind, &namespace, name).and_then(|mut data| data.remove(key));
-        let Some(text) = found else {
-            if reference["optional"] == true {
-                continue;
-            }
-            return Err(Failure::input(format!("{id} takes values from {key} of {kind} {namespace}/{name}, which is not declared"))
-                .hint("declare it in the repository (a Secret: in bootstrapper.yaml), or mark the reference `optional`"));
-        };
-        let more = match reference["targetPath"].as_str() {
-            Some(path) => at_path(path, scalar(&text))?,
-            None => {
-                // The text may be a Secret's: where it is wrong is told, never what it says.
-                let place = format!("{key} of {kind} {namespace}/{name}");
-                yaml::from_str(&text, std::path::Path::new(&place))
-                    .map_err(|failure| Failure { because: Vec::new(), ..failure })?
-            }
-        };
-        values = merge(values, more);
-    }
-    Ok(match &spec["values"] {
-        Value::Null => values,
-        inline => merge(values, inline.clone()),
-    })
+    };
+    Ok((chart, ObjectRef::of(source)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -201,60 +256,95 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn read(spec: &Value, others: &[Object]) -> Result<Release> {
+    fn read(spec: &Value, others: &[Object]) -> ReadRelease {
         let release = object(json!({
             "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
             "metadata": {"name": "cilium", "namespace": "kube-system"}, "spec": spec,
         }));
-        let config_maps = BTreeMap::from([(
-            ("kube-system".to_owned(), "v".to_owned()),
-            BTreeMap::from([("values.yaml".to_owned(), "a: {x: 1, y: 2}".to_owned())]),
-        )]);
-        let sources = Sources { config_maps: &config_maps, secrets: &BTreeMap::new() };
         let by = ObjectRef::cluster_scoped("v1", "K", "k");
-        Release::read(&release, &by, &others.iter().collect::<Vec<_>>(), &sources)
+        Release::read(&release, &by, &others.iter().collect::<Vec<_>>(), &Sources::default())
+    }
+
+    fn problem(spec: &Value, others: &[Object]) -> (ProblemKind, String, String) {
+        let mut problems = read(spec, others).problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let (problem, field) = problems.remove(0);
+        (problem.kind, format!("{} {}", problem.failure.what, problem.failure.hints.join(" ")), field)
     }
 
     fn repository() -> Object {
+        source(
+            "OCIRepository",
+            &json!({"url": "oci://quay.io/cilium/charts/cilium", "ref": {"tag": "1.20.2"}}),
+        )
+    }
+
+    fn source(kind: &str, spec: &Value) -> Object {
         object(json!({
-            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository",
-            "metadata": {"name": "cilium", "namespace": "kube-system"},
-            "spec": {"url": "oci://quay.io/cilium/charts/cilium", "ref": {"tag": "1.20.2"}},
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind,
+            "metadata": {"name": "cilium", "namespace": "kube-system"}, "spec": spec,
         }))
     }
 
     #[test]
-    fn chart_and_values_are_found() {
-        let spec = json!({
-            "chartRef": {"kind": "OCIRepository", "name": "cilium"},
-            "valuesFrom": [{"kind": "ConfigMap", "name": "v"}, {"kind": "ConfigMap", "name": "none", "optional": true}],
-            "values": {"a": {"y": 3}},
-        });
-        let release = read(&spec, &[repository()]).unwrap();
-        assert_eq!(release.chart.exact_version(), Some("1.20.2"));
-        assert_eq!(release.values, json!({"a": {"x": 1, "y": 3}}));
-        assert_eq!(
-            (release.release_name.as_str(), release.release_namespace.as_str()),
-            ("cilium", "kube-system")
+    fn charts_are_found_wherever_they_are() {
+        let by_ref = |kind: &str| json!({"chartRef": {"kind": kind, "name": "cilium"}});
+        let by_chart = |kind: &str| json!({"chart": {"spec": {"chart": "./cilium", "version": "1.x", "sourceRef": {"kind": kind, "name": "cilium"}}}});
+        let helm = |url: &str| source("HelmRepository", &json!({"url": url}));
+        let helm_chart = source(
+            "HelmChart",
+            &json!({"chart": "cilium", "version": "1.20.2", "sourceRef": {"kind": "HelmRepository", "name": "cilium"}}),
         );
+        let table = [
+            (by_ref("OCIRepository"), vec![repository()], "oci://quay.io/cilium/charts/cilium 1.20.2"),
+            (
+                by_ref("HelmChart"),
+                vec![helm_chart, helm("https://helm.cilium.io/")],
+                "cilium 1.20.2 of https://helm.cilium.io",
+            ),
+            (
+                by_chart("HelmRepository"),
+                vec![helm("oci://quay.io/cilium")],
+                "oci://quay.io/cilium/./cilium 1.x",
+            ),
+            (
+                by_chart("GitRepository"),
+                vec![source("GitRepository", &json!({"url": "https://x.test/y"}))],
+                "cilium 1.x of GitRepository kube-system/cilium",
+            ),
+        ];
+        for (spec, others, expected) in table {
+            let release = read(&spec, &others).release.unwrap();
+            assert_eq!(release.chart.to_string(), expected);
+            assert_eq!(
+                (release.release_name.as_str(), release.release_namespace.as_str()),
+                ("cilium", "kube-system")
+            );
+        }
     }
 
     #[test]
-    fn a_release_without_a_source_is_refused() {
+    fn what_is_wrong_is_told_with_its_field() {
         let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
-        assert!(
-            read(&spec, &[])
-                .unwrap_err()
-                .what
-                .contains("OCIRepository kube-system/cilium, which is not declared")
-        );
-        assert!(read(&json!({}), &[]).unwrap_err().what.contains("neither `chart` nor `chartRef`"));
+        let (kind, said, field) = problem(&spec, &[]);
+        assert_eq!((kind, field.as_str()), (ProblemKind::MissingChartSource, "spec.chartRef.name"));
+        assert!(said.contains("OCIRepository kube-system/cilium, which is not declared"), "{said}");
+        let (kind, said, _) = problem(&json!({}), &[]);
+        assert!(kind == ProblemKind::NoChart && said.contains("neither `chart` nor `chartRef`"), "{said}");
+        let unpinned = source("OCIRepository", &json!({"url": "oci://x.test/y"}));
+        assert_eq!(problem(&spec, &[unpinned]).0, ProblemKind::UnpinnedChart);
+        let apart = json!({"targetNamespace": "x", "chartRef": {"kind": "OCIRepository", "name": "cilium"}});
+        let (kind, said, field) = problem(&apart, &[repository()]);
+        assert_eq!((kind, field.as_str()), (ProblemKind::StorageNamespaceApart, "spec.targetNamespace"));
+        assert!(said.contains("set storageNamespace: x"), "{said}");
     }
 
     #[test]
-    fn state_elsewhere_is_refused() {
-        let spec = json!({"targetNamespace": "x", "chartRef": {"kind": "OCIRepository", "name": "cilium"}});
-        assert!(read(&spec, &[repository()]).unwrap_err().hints[0].contains("storageNamespace: x"));
+    fn values_that_only_the_cluster_knows_are_not_installed() {
+        let spec = |value: &str| json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}, "values": {"host": value}});
+        assert!(read(&spec("a.test"), &[repository()]).release.unwrap().installable().is_ok());
+        let unknown = spec(&format!("a.{UNKNOWN}"));
+        assert!(read(&unknown, &[repository()]).release.unwrap().installable().is_err());
     }
 
     #[test]

@@ -2,53 +2,67 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::build::Builds;
+use super::entry::{self, Entry};
 use crate::failure::{Failure, Result};
 use crate::object::Object;
 use crate::yaml;
 
 /// The ConfigMap that holds what differs between clusters.
-const SETTINGS: &str = "cluster-settings";
+pub(super) const SETTINGS: &str = "cluster-settings";
+
+/// What lies at the root of a repository; any one will do.
+const MARKS: [&str; 3] = ["bootstrapper.yaml", "kubernetes/clusters", ".git"];
 
 /// A GitOps repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
     /// Its folder.
     pub root: PathBuf,
-    /// Its clusters: the folders of `kubernetes/clusters`.
+    /// Its clusters, in the order of their names.
     pub clusters: Vec<String>,
+    entries: BTreeMap<String, Entry>,
+    pub(super) builds: Arc<Builds>,
 }
 
 impl Repository {
     /// Opens the repository in `root`.
     pub fn open(root: &Path) -> Result<Self> {
+        Self::open_with(root, &BTreeMap::new())
+    }
+
+    /// Opens the repository in `root`. `entries` says for each cluster where Flux enters the
+    /// repository: the folder or file that declares the root Kustomization, or what that builds. What
+    /// it does not say is looked for.
+    pub fn open_with(root: &Path, entries: &BTreeMap<String, PathBuf>) -> Result<Self> {
         let root = root.canonicalize().map_err(|error| {
             Failure::input(format!("there is no repository in {}", root.display())).caused_by(&error)
         })?;
-        let folder = root.join("kubernetes/clusters");
-        let entries = std::fs::read_dir(&folder).map_err(|_| {
-            Failure::input(format!("{} is no GitOps repository", root.display()))
-                .because("it has no folder kubernetes/clusters")
+        let entries = entry::discover(&root, entries);
+        if entries.is_empty() {
+            return Err(Failure::input(format!("{} is no GitOps repository", root.display()))
+                .because("it has no folder kubernetes/clusters, and no file declares a Kustomization with its source, or a FluxInstance with a sync")
                 .hint("run this in the repository, or name it with --repo")
-        })?;
-        let mut clusters: Vec<String> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.path().is_dir())
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| !name.starts_with('.'))
-            .collect();
-        clusters.sort();
-        Ok(Self { root, clusters })
+                .hint("say in bootstrapper.yaml where Flux enters it: `clusters: {<name>: {path: <folder>}}`"));
+        }
+        Ok(Self { root, clusters: entries.keys().cloned().collect(), entries, builds: Arc::default() })
+    }
+
+    /// The root of the repository that `here` lies in.
+    pub fn root_of(here: &Path) -> Result<PathBuf> {
+        let is_root = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
+        here.ancestors().find(is_root).map(Path::to_owned).ok_or_else(|| {
+            Failure::input(format!("{} lies in no GitOps repository", here.display()))
+                .because(format!("neither it nor a folder above has {}", MARKS.join(" or ")))
+                .hint("run this in the repository, or name it with --repo")
+        })
     }
 
     /// Finds the repository that `here` lies in.
     pub fn find(here: &Path) -> Result<Self> {
-        match here.ancestors().find(|folder| folder.join("kubernetes/clusters").is_dir()) {
-            Some(root) => Self::open(root),
-            None => Err(Failure::input(format!("{} lies in no GitOps repository", here.display()))
-                .because("neither it nor a folder above has kubernetes/clusters")
-                .hint("run this in the repository, or name it with --repo")),
-        }
+        Self::open(&Self::root_of(here)?)
     }
 
     /// Fails if there is no cluster of that name.
@@ -65,41 +79,36 @@ impl Repository {
         })
     }
 
-    /// The folder of a cluster, relative to the repository.
-    pub(super) fn folder_of(cluster: &str) -> PathBuf {
-        Path::new("kubernetes/clusters").join(cluster)
+    pub(super) fn entry_of(&self, cluster: &str) -> Result<&Entry> {
+        self.require(cluster)?;
+        self.entries.get(cluster).ok_or_else(|| Failure::internal(format!("cluster {cluster} has no entry")))
     }
 
-    /// The file of a cluster's settings, relative to the repository.
-    pub(super) fn settings_file_of(cluster: &str) -> PathBuf {
-        Self::folder_of(cluster).join("settings.yaml")
+    /// The folder of a cluster, relative to the repository: what its root Kustomization builds.
+    pub fn folder_of(&self, cluster: &str) -> Option<&Path> {
+        self.entries.get(cluster).map(|entry| entry.folder.as_path())
     }
 
     /// The settings of a cluster: the data of its ConfigMap `cluster-settings`. None if it has no
     /// `settings.yaml`.
     pub fn settings_of(&self, cluster: &str) -> Result<BTreeMap<String, String>> {
-        let file = Self::settings_file_of(cluster);
+        let Some(folder) = self.folder_of(cluster) else { return Ok(BTreeMap::new()) };
+        let file = folder.join("settings.yaml");
         let Ok(text) = std::fs::read_to_string(self.root.join(&file)) else { return Ok(BTreeMap::new()) };
         let objects: Vec<Object> = yaml::from_multiple(&text, &file)?;
         let settings = objects.into_iter().find(|object| object.metadata.name.as_deref() == Some(SETTINGS));
-        Ok(settings.map(|settings| data_of(&settings)).unwrap_or_default())
+        let entries = settings.as_ref().and_then(|settings| settings.data["data"].as_object());
+        let text =
+            |(key, value): (&String, &serde_json::Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        Ok(entries.into_iter().flatten().filter_map(text).collect())
     }
 
-    /// The GitRepository of a cluster, as it is written: nothing built, nothing substituted.
+    /// The source of a cluster, as it is written: nothing built, nothing substituted.
     pub fn source_of(&self, cluster: &str) -> Result<Object> {
-        let folder = Self::folder_of(cluster).join("flux-system");
-        let entries = std::fs::read_dir(self.root.join(&folder)).into_iter().flatten().filter_map(Result::ok);
-        for entry in entries {
-            let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
-            let objects: Vec<Object> = yaml::from_multiple(&text, &folder.join(entry.file_name()))?;
-            let source = objects
-                .into_iter()
-                .find(|object| object.types.as_ref().is_some_and(|types| types.kind == "GitRepository"));
-            if let Some(source) = source {
-                return Ok(source);
-            }
-        }
-        Err(Failure::input(format!("{} declares no GitRepository", folder.display())))
+        let place = &self.entry_of(cluster)?.place;
+        let root = entry::pick(&entry::read(&self.root, place));
+        root.map(|root| root.source)
+            .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
     }
 
     /// The settings of every other cluster.
@@ -107,13 +116,4 @@ impl Repository {
         let others = self.clusters.iter().filter(|other| *other != cluster);
         others.map(|other| Ok((other.clone(), self.settings_of(other)?))).collect()
     }
-}
-
-/// The data of a ConfigMap.
-pub(super) fn data_of(config_map: &Object) -> BTreeMap<String, String> {
-    let data = config_map.data["data"].as_object();
-    data.into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
 }

@@ -2,7 +2,7 @@
 //! drone/envsubst), strict as kustomize-controller has been since 1.9. `tests/substitution.rs`
 //! asks the original the same questions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::glob;
@@ -26,9 +26,27 @@ impl fmt::Display for SubstituteError {
     }
 }
 
+/// What substitution made of a text, and all that stood in its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The text; what could not be substituted became nothing, or stayed as it was.
+    pub(super) text: String,
+    /// Every variable that the text names, with or without a value.
+    pub(super) used: BTreeSet<String>,
+    /// Each thing that is wrong, once, in the order of the text.
+    pub(super) errors: Vec<SubstituteError>,
+}
+
 /// Substitutes `${…}` in `text`. `$v`, `$(v)` stay as they are; `$$` becomes `$`.
 pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<String, SubstituteError> {
-    let mut parser = Parser { rest: text, whole: text, variables };
+    let outcome = substitute_all(text, |name| variables.get(name).map(String::as_str));
+    outcome.errors.into_iter().next().map_or(Ok(outcome.text), Err)
+}
+
+/// [`substitute`] that goes on after an error.
+pub(super) fn substitute_all<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Outcome {
+    let mut parser =
+        Parser { rest: text, whole: text, value: &value, used: BTreeSet::new(), errors: Vec::new() };
     let mut out = String::with_capacity(text.len());
     while let Some(at) = parser.rest.find('$') {
         out.push_str(&parser.rest[..at]);
@@ -36,14 +54,22 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
         if parser.take("$$") {
             out.push('$');
         } else if parser.take("${") {
-            out.push_str(&parser.expression()?);
+            let after = parser.rest;
+            match parser.expression() {
+                Ok(value) => out.push_str(&value),
+                Err(error) => {
+                    parser.refuse(error);
+                    parser.rest = after;
+                    out.push_str("${");
+                }
+            }
         } else {
             parser.take("$");
             out.push('$');
         }
     }
     out.push_str(parser.rest);
-    Ok(out)
+    Outcome { text: out, used: parser.used, errors: parser.errors }
 }
 
 /// [`substitute`] for texts of task files: a failure names the variable.
@@ -54,13 +80,15 @@ pub fn substitute_text(text: &str, settings: &BTreeMap<String, String>) -> Resul
     })
 }
 
-struct Parser<'a> {
+struct Parser<'a, 'v> {
     rest: &'a str,
     whole: &'a str,
-    variables: &'a BTreeMap<String, String>,
+    value: &'a dyn Fn(&str) -> Option<&'v str>,
+    used: BTreeSet<String>,
+    errors: Vec<SubstituteError>,
 }
 
-impl<'a> Parser<'a> {
+impl<'a, 'v> Parser<'a, 'v> {
     fn take(&mut self, prefix: &str) -> bool {
         match self.rest.strip_prefix(prefix) {
             Some(rest) => {
@@ -83,7 +111,7 @@ impl<'a> Parser<'a> {
         if self.take("#") {
             let name = self.name()?;
             self.close()?;
-            return Ok(self.value(name)?.len().to_string());
+            return Ok(self.value(name).len().to_string());
         }
         let name = self.name()?;
         let mut chars = self.rest.chars();
@@ -96,7 +124,7 @@ impl<'a> Parser<'a> {
             (Some(side @ ('#' | '%')), _) => self.trimmed(name, side),
             _ => {
                 self.close()?;
-                self.value(name).map(str::to_owned)
+                Ok(self.value(name).to_owned())
             }
         }
     }
@@ -106,9 +134,19 @@ impl<'a> Parser<'a> {
         if name.is_empty() { Err(self.malformed()) } else { Ok(name) }
     }
 
-    fn value(&self, name: &str) -> Result<&'a str, SubstituteError> {
-        let value = self.variables.get(name).map(String::as_str);
-        value.ok_or_else(|| SubstituteError::Undefined(name.to_owned()))
+    /// The value of a variable; nothing if it has none, which is noted.
+    fn value(&mut self, name: &str) -> &'v str {
+        self.used.insert(name.to_owned());
+        (self.value)(name).unwrap_or_else(|| {
+            self.refuse(SubstituteError::Undefined(name.to_owned()));
+            ""
+        })
+    }
+
+    fn refuse(&mut self, error: SubstituteError) {
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
     }
 
     fn close(&mut self) -> Result<(), SubstituteError> {
@@ -171,8 +209,9 @@ impl<'a> Parser<'a> {
         while !self.take("}") {
             default.push_str(&self.argument(&['}'])?);
         }
-        let value = self.variables.get(name).filter(|value| !value.is_empty());
-        Ok(value.cloned().unwrap_or(default))
+        self.used.insert(name.to_owned());
+        let value = (self.value)(name).filter(|value| !value.is_empty());
+        Ok(value.map_or(default, str::to_owned))
     }
 
     /// `${v:offset}` and `${v:offset:length}`.
@@ -190,13 +229,13 @@ impl<'a> Parser<'a> {
             self.close()?;
             Some(length)
         };
-        Ok(part_of(self.value(name)?, &offset, length.as_deref()))
+        Ok(part_of(self.value(name), &offset, length.as_deref()))
     }
 
     fn cased(&mut self, name: &str) -> Result<String, SubstituteError> {
         let operator = self.operator(|c| c == ',' || c == '^', 2);
         self.close()?;
-        let value = self.value(name)?;
+        let value = self.value(name);
         Ok(match operator {
             "," => first_cased(value, |c| c.to_lowercase().collect()),
             ",," => value.to_lowercase(),
@@ -223,7 +262,7 @@ impl<'a> Parser<'a> {
         }
         let to = if self.rest.starts_with('}') { None } else { Some(self.escaped_argument('}')?) };
         self.close()?;
-        let value = self.value(name)?;
+        let value = self.value(name);
         let with = to.as_deref().unwrap_or_default();
         Ok(match (second, &to) {
             ("/", _) => value.replace(&from, with),
@@ -243,7 +282,7 @@ impl<'a> Parser<'a> {
         let pattern = self.argument(&['}'])?;
         self.close()?;
         let longest = operator.len() == 2;
-        let mut value: Vec<char> = self.value(name)?.chars().collect();
+        let mut value: Vec<char> = self.value(name).chars().collect();
         let mut pattern: Vec<char> = pattern.chars().collect();
         if side == '#' {
             return Ok(without_prefix(&value, &pattern, longest).iter().collect());

@@ -23,6 +23,10 @@ pub struct Config {
 struct ClusterConfig {
     /// Its kubeconfig context; the cluster's name, if this is left out.
     context: Option<String>,
+    /// Where Flux enters the repository for it: the file or folder that declares the root
+    /// Kustomization and its source (or a FluxInstance), or the folder that the root Kustomization
+    /// builds. Looked for, if this is left out.
+    path: Option<PathBuf>,
     /// The secrets that a bootstrap needs before anything can bring them.
     #[serde(default)]
     secrets: Vec<SecretSpec>,
@@ -76,6 +80,12 @@ impl Config {
     /// The kubeconfig context of a cluster.
     pub fn context_of<'a>(&'a self, cluster: &'a str) -> &'a str {
         self.clusters.get(cluster).and_then(|config| config.context.as_deref()).unwrap_or(cluster)
+    }
+
+    /// Where Flux enters the repository, for the clusters that say so.
+    pub fn entries(&self) -> BTreeMap<String, PathBuf> {
+        let entries = self.clusters.iter();
+        entries.filter_map(|(name, config)| Some((name.clone(), config.path.clone()?))).collect()
     }
 
     /// The secrets of a cluster.

@@ -15,6 +15,8 @@ const DEFAULT: &str = include_str!("../../tasks/bootstrap.yaml");
 pub struct Pipeline {
     /// The stages, each after all that it needs.
     pub stages: Vec<Stage>,
+    /// Whether it comes with the program: then it knows nothing of this repository's own names.
+    pub is_built_in: bool,
 }
 
 /// A group of steps that starts when the stages it needs are done.
@@ -35,10 +37,8 @@ impl Pipeline {
     pub fn of_repository(root: &Path) -> Result<Self> {
         let files = task_files(&root.join("tasks"));
         if files.is_empty() {
-            return Self::from_texts([(
-                PathBuf::from("tasks/bootstrap.yaml (built in)"),
-                DEFAULT.to_owned(),
-            )]);
+            let own = (PathBuf::from("tasks/bootstrap.yaml (built in)"), DEFAULT.to_owned());
+            return Ok(Self { is_built_in: true, ..Self::from_texts([own])? });
         }
         let texts = files
             .into_iter()
@@ -71,7 +71,7 @@ impl Pipeline {
                 stages.push(stage);
             }
         }
-        Ok(Self { stages })
+        Ok(Self { stages, is_built_in: false })
     }
 }
 

@@ -9,7 +9,7 @@ use super::secrets::Secrets;
 use crate::cluster::Cluster;
 use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
-use crate::gitops::{Declared, Kustomization, Repository, substitute_text};
+use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
 use crate::pipeline::{self, CrdSpec, Named, Pipeline, Selected, StepKind, StepSpec, WaitSpec, When};
 use crate::readiness::Expressions;
@@ -127,6 +127,7 @@ impl Builder<'_> {
                 let Some(release) = declared.release(name) else {
                     return self.absent(spec, "HelmRelease", name);
                 };
+                release.installable()?;
                 Built::step(
                     format!(
                         "release {}/{} {}",
@@ -178,9 +179,13 @@ impl Builder<'_> {
             let reason = format!("{cluster} declares no {kind} {name}");
             return Ok(Built::Skipped { title: format!("{kind} {name}"), reason });
         }
-        Err(spec.refuse(format!("{cluster} declares no {kind} called `{name}`")).hint(format!(
-            "declare it under kubernetes/clusters/{cluster}, or give the step `when: declared`"
-        )))
+        let failure = spec.refuse(format!("{cluster} declares no {kind} called `{name}`"));
+        let folder = self.inputs.declared.folder.display();
+        Err(if self.inputs.pipeline.is_built_in {
+            failure.hint(format!("declare it under {folder}, or write the repository's own tasks/bootstrap.yaml, with the names that it has"))
+        } else {
+            failure.hint(format!("declare it under {folder}, or give the step `when: declared`"))
+        })
     }
 
     fn subject(&self) -> Subject {
@@ -250,7 +255,8 @@ impl Builder<'_> {
                 (title, CrdSource::Manifest { location: absolute, kustomize: Arc::clone(kustomize) }, None)
             }
             CrdSpec::Releases(_) => {
-                let releases: Vec<_> = declared.releases.iter().cloned().map(Arc::new).collect();
+                let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
+                let releases: Vec<_> = fetchable.cloned().map(Arc::new).collect();
                 let title = format!("CRDs of {}", count(releases.len(), "release"));
                 (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone() }, None)
             }
@@ -315,10 +321,14 @@ pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
             StepKind::Crds(CrdSpec::Kustomization(name)) => {
                 ("Kustomization", name, declared.kustomization(name).is_some())
             }
-            StepKind::Release(name) => ("HelmRelease", name, declared.release(name).is_some()),
+            StepKind::Release(name) => {
+                let found = declared.release(name);
+                found.map(gitops::Release::installable).transpose()?;
+                ("HelmRelease", name, found.is_some())
+            }
             _ => continue,
         };
-        if !found && spec.when == When::Always {
+        if !found && spec.when == When::Always && !pipeline.is_built_in {
             return Err(spec.refuse(format!("{} declares no {kind} called `{name}`", declared.cluster)));
         }
     }

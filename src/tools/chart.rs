@@ -21,13 +21,24 @@ pub enum ChartSource {
         /// A version, or a range of them.
         version: String,
     },
+    /// A folder of another Flux source, which only Flux can read: a git repository, a bucket.
+    Folder {
+        /// The source: `GitRepository flux-system/charts`.
+        source: String,
+        /// The folder within it.
+        path: String,
+        /// A version, or a range of them.
+        version: String,
+    },
 }
 
 impl ChartSource {
     /// The declared version or range.
     pub fn version_text(&self) -> &str {
         match self {
-            Self::Oci { version, .. } | Self::Repository { version, .. } => version,
+            Self::Oci { version, .. } | Self::Repository { version, .. } | Self::Folder { version, .. } => {
+                version
+            }
         }
     }
 
@@ -44,6 +55,7 @@ impl fmt::Display for ChartSource {
         match self {
             Self::Oci { url, version } => write!(f, "{url} {version}"),
             Self::Repository { url, chart, version } => write!(f, "{chart} {version} of {url}"),
+            Self::Folder { source, path, version } => write!(f, "{path} {version} of {source}"),
         }
     }
 }

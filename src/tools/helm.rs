@@ -132,6 +132,13 @@ impl Helm {
             ChartSource::Repository { url, chart, .. } => {
                 vec!["pull".into(), chart.into(), "--repo".into(), url.into()]
             }
+            ChartSource::Folder { source, .. } => {
+                return Err(Failure::input(format!("chart {chart} cannot be fetched"))
+                    .because(format!("it lies in {source}, which only Flux reads"))
+                    .hint(
+                        "what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository",
+                    ));
+            }
         };
         arguments.push(format!("--version={}", chart.version_text()).into());
         arguments.extend(["--destination".into(), folder.clone().into()]);

@@ -67,9 +67,10 @@ impl Program {
         })
     }
 
-    /// Its path, and the variables that it sees beside those of this process.
+    /// Its path, when it was written, and the variables that it sees beside those of this process.
     pub(super) fn identity(&self) -> String {
-        format!("{}\n{:?}", self.path.display(), self.environment.variables)
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified()).ok();
+        format!("{}\n{written:?}\n{:?}", self.path.display(), self.environment.variables)
     }
 
     /// Runs it; a program that fails is a failure that tells its last words.

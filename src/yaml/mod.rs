@@ -1,10 +1,14 @@
 //! YAML as Kubernetes reads it: one place that sets the dialect for every reader.
 
+mod marks;
+
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, Location, Result};
+
+pub use marks::{Marked, Node, documents as marked_documents};
 
 fn options() -> serde_saphyr::Options {
     // `0755` is octal to kubectl and Flux (go-yaml v2). The budget bounds hostile input, and lets

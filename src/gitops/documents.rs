@@ -1,0 +1,251 @@
+//! What kustomize builds, taken apart: one document for each object, and where it was written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::place::Written;
+use super::problem::{Problem, ProblemKind};
+use super::substitute::{self, SubstituteError};
+use super::variables::Variables;
+use crate::failure::{Failure, Result};
+use crate::object::{Object, ObjectRef};
+use crate::yaml;
+
+/// Where kustomize notes what an object was made from, if it is asked to.
+const ORIGIN: &str = "config.kubernetes.io/origin";
+
+const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+
+/// One object, as kustomize built it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Document {
+    /// Its text, which is what Flux substitutes in.
+    pub(super) text: String,
+    /// Nothing substituted.
+    pub(super) object: Object,
+    /// The file that it is written in; none if it was fetched.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Document {
+    pub(super) fn written(&self) -> Option<Written> {
+        self.file.clone().map(|file| Written::new(file, &self.object))
+    }
+}
+
+/// The documents that `overlay` was built to.
+pub(super) fn documents(built: &str, overlay: &Path, root: &Path) -> Result<Vec<Document>> {
+    texts(built).map(|text| document(text, overlay, root)).collect()
+}
+
+fn document(text: &str, overlay: &Path, root: &Path) -> Result<Document> {
+    let (text, origin) = without_origin(text);
+    let object = object(&text)?;
+    let file = origin.and_then(|origin| file_of(&origin, overlay, root));
+    Ok(Document { text, object, file })
+}
+
+fn object(text: &str) -> Result<Object> {
+    // Line and column would be those of the built text, which nobody has.
+    yaml::from_str(text, Path::new("it")).map_err(|failure| Failure { location: None, ..failure })
+}
+
+fn texts(built: &str) -> impl Iterator<Item = &str> {
+    built
+        .split("\n---\n")
+        .map(|document| document.strip_prefix("---\n").unwrap_or(document))
+        .filter(|document| !document.trim().is_empty())
+}
+
+/// Takes kustomize's note out of a document. Everything else stays as it is, byte by byte.
+fn without_origin(text: &str) -> (String, Option<String>) {
+    let mut kept = Vec::new();
+    let mut origin: Option<String> = None;
+    let (mut in_metadata, mut in_annotations, mut in_origin) = (false, false, false);
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        if indent == 0 {
+            in_metadata = line.trim_end() == "metadata:";
+        }
+        if indent <= 2 {
+            in_annotations = in_metadata && line.trim_end() == "  annotations:";
+        }
+        if indent <= 4 {
+            in_origin = in_annotations && line.trim_start().starts_with(ORIGIN);
+        }
+        if !in_origin {
+            kept.push(line);
+        } else if let Some(origin) = &mut origin {
+            origin.push_str(line.trim_start_matches("      "));
+        } else {
+            origin = Some(String::new());
+        }
+    }
+    if origin.is_some()
+        && let Some(at) = kept.iter().position(|line| line.trim_end() == "  annotations:")
+        && kept.get(at + 1).is_none_or(|next| !next.starts_with("    "))
+    {
+        kept.remove(at);
+    }
+    (kept.concat(), origin)
+}
+
+/// The file that a note names, relative to the repository.
+fn file_of(origin: &str, overlay: &Path, root: &Path) -> Option<PathBuf> {
+    let note: BTreeMap<String, serde_json::Value> = yaml::from_str(origin, Path::new(ORIGIN)).ok()?;
+    if note.contains_key("repo") {
+        return None;
+    }
+    let path = note.get("path").or(note.get("configuredIn"))?.as_str()?;
+    let file = normal(&overlay.join(path));
+    file.strip_prefix(root).ok().map(Path::to_owned)
+}
+
+/// A path without `..`; of nothing but its text.
+pub(super) fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, component| {
+        match component {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            other => path.push(other),
+        }
+        path
+    })
+}
+
+/// What substitution made of a document.
+pub(super) struct Substituted {
+    pub(super) object: Object,
+    pub(super) used: BTreeSet<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Substitutes in a document; an object that cannot be read afterwards stays as it was.
+pub(super) fn substituted(
+    document: &Document,
+    variables: Option<&Variables>,
+    by: &ObjectRef,
+    root: &Path,
+) -> Substituted {
+    let plain = &document.object;
+    let mut result = Substituted { object: plain.clone(), used: BTreeSet::new(), problems: Vec::new() };
+    let Some(variables) = variables.filter(|_| document.text.contains('$') && !is_exempt(plain)) else {
+        return result;
+    };
+    let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
+    result.used = outcome.used;
+    result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, root)));
+    match object(&outcome.text) {
+        Ok(object) => result.object = object,
+        Err(_) if !result.problems.is_empty() => {}
+        Err(failure) => result.problems.push(not_an_object(&failure, document, by, root)),
+    }
+    result
+}
+
+fn not_an_object(failure: &Failure, document: &Document, by: &ObjectRef, root: &Path) -> Problem {
+    let id = ObjectRef::of(&document.object);
+    let told =
+        Failure::input(format!("{by} builds to what is no object: {id}, once its variables have values"))
+            .because(failure.because.join(": "))
+            .hint("a value with a colon, a quote or a number in it may need quotes around its ${…}");
+    Problem::new(ProblemKind::NotAnObject, placed(told, document, root, ""))
+}
+
+fn is_exempt(object: &Object) -> bool {
+    let is_disabled = |map: &Option<BTreeMap<String, String>>| {
+        map.as_ref().and_then(|map| map.get(SUBSTITUTE)).is_some_and(|value| value == "disabled")
+    };
+    is_disabled(&object.metadata.labels) || is_disabled(&object.metadata.annotations)
+}
+
+fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, root: &Path) -> Problem {
+    let (kind, wanted, hint) = match error {
+        SubstituteError::Undefined(name) => (
+            ProblemKind::UndefinedVariable,
+            format!("${{{name}"),
+            format!(
+                "define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"
+            ),
+        ),
+        SubstituteError::Malformed(text) => (
+            ProblemKind::MalformedSubstitution,
+            text.clone(),
+            "write `$$` for a dollar sign that Flux should leave alone".to_owned(),
+        ),
+    };
+    let failure =
+        Failure::input(format!("{error} in {}, which {by} builds", ObjectRef::of(&document.object)))
+            .hint(hint);
+    Problem::new(kind, placed(failure, document, root, &wanted))
+}
+
+/// Says where `wanted` is written in the object, or else where the object is.
+fn placed(failure: Failure, document: &Document, root: &Path, wanted: &str) -> Failure {
+    let place = document.written().and_then(|written| {
+        let found = if wanted.is_empty() { None } else { written.find(root, wanted) };
+        found.or_else(|| written.place(root, ""))
+    });
+    match place {
+        Some(location) => failure.at(location),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTED: &str = "apiVersion: v1\ndata:\n  x: |\n    metadata:\n      annotations:\n        config.kubernetes.io/origin: kept\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: b\n    config.kubernetes.io/origin: |\n      path: ../repo/a/b.yaml\n    z: \"1\"\n  name: a\n";
+
+    #[test]
+    fn the_note_is_taken_out_and_nothing_else() {
+        let (text, origin) = without_origin(NOTED);
+        assert_eq!(origin.as_deref(), Some("path: ../repo/a/b.yaml\n"));
+        assert_eq!(
+            text,
+            NOTED.replace("    config.kubernetes.io/origin: |\n      path: ../repo/a/b.yaml\n", "")
+        );
+        let alone = "metadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      configuredIn: k.yaml\n  name: a\n";
+        assert_eq!(without_origin(alone).0, "metadata:\n  name: a\n");
+        assert_eq!(
+            without_origin("metadata:\n  annotations: {}\n"),
+            ("metadata:\n  annotations: {}\n".to_owned(), None)
+        );
+    }
+
+    #[test]
+    fn a_note_names_a_file_of_the_repository_or_nothing() {
+        let table = [
+            ("path: ../repo/a/b.yaml\n", Some("a/b.yaml")),
+            ("path: a/b.yaml\nrepo: https://x.test/y\nref: v1\n", None),
+            ("path: https://x.test/y.yaml\n", None),
+            (
+                "configuredIn: ../repo/a/kustomization.yaml\nconfiguredBy: {kind: X}\n",
+                Some("a/kustomization.yaml"),
+            ),
+        ];
+        for (note, expected) in table {
+            let file = file_of(note, Path::new("/tmp/overlay"), Path::new("/tmp/repo"));
+            assert_eq!(file.as_deref(), expected.map(Path::new), "{note}");
+        }
+    }
+
+    #[test]
+    fn each_object_is_substituted_unless_it_is_exempt() {
+        let built = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\nspec:\n  port: ${PORT}\n  not: ${X}${Y}\n---\napiVersion: v1\nkind: B\nmetadata:\n  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n  name: b\nspec: ${PORT}\n";
+        let id = ObjectRef::cluster_scoped("v1", "K", "k");
+        let variables = Variables::of([("PORT".to_owned(), "80".to_owned())]);
+        let documents = documents(built, Path::new("/o"), Path::new("/r")).unwrap();
+        let first = substituted(&documents[0], Some(&variables), &id, Path::new("/r"));
+        assert_eq!(first.object.data["spec"]["port"], 80);
+        assert_eq!(first.used.iter().map(String::as_str).collect::<Vec<_>>(), ["PORT", "X", "Y"]);
+        assert_eq!(first.problems.len(), 2);
+        let second = substituted(&documents[1], Some(&variables), &id, Path::new("/r"));
+        assert_eq!(second.object.data["spec"], "${PORT}");
+    }
+}

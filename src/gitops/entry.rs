@@ -1,0 +1,369 @@
+//! Where Flux enters the repository for a cluster: the source, and the Kustomization that brings
+//! all others. As `flux bootstrap` writes them, or as the FluxInstance of the Flux operator says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use walkdir::{DirEntry, WalkDir};
+
+use super::build::is_yaml;
+use super::documents::normal;
+use crate::object::Object;
+use crate::yaml;
+
+/// Folders that have a folder for each cluster, by convention.
+const CLUSTERS: [&str; 2] = ["kubernetes/clusters", "clusters"];
+
+/// What `flux bootstrap` calls its folder.
+const FLUX_SYSTEM: &str = "flux-system";
+
+/// Names of folders that name no cluster.
+const GENERIC: [&str; 16] = [
+    "apps",
+    "bootstrap",
+    "cluster",
+    "clusters",
+    "config",
+    "deploy",
+    "flux",
+    "flux-system",
+    "gitops",
+    "infrastructure",
+    "k8s",
+    "kubernetes",
+    "manifests",
+    "repository",
+    "root",
+    "sync",
+];
+
+/// How deep a repository is looked through.
+const DEEPEST: usize = 10;
+
+/// Where Flux enters the repository for one cluster. Paths are relative to the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// What the root Kustomization builds: the cluster's own folder.
+    pub(super) folder: PathBuf,
+    /// The file or folder that declares the root Kustomization and its source.
+    pub(super) place: PathBuf,
+}
+
+/// The source and the root Kustomization of a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Root {
+    pub(super) source: Object,
+    pub(super) sync: Object,
+}
+
+/// Every cluster of a repository, by name. What `bootstrapper.yaml` says (a file or folder for
+/// each) comes before the folders of `kubernetes/clusters`, and those before what the files say.
+pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> BTreeMap<String, Entry> {
+    if configured.is_empty() {
+        let conventional: BTreeMap<_, _> =
+            CLUSTERS.iter().flat_map(|of| conventional(root, Path::new(of))).collect();
+        return if conventional.is_empty() { named(scan(root, Path::new(""))) } else { conventional };
+    }
+    let mut entries: BTreeMap<_, _> =
+        CLUSTERS.iter().flat_map(|of| conventional(root, Path::new(of))).collect();
+    for (name, path) in configured {
+        let entry = configured_entry(root, &normal(path));
+        entries.retain(|_, other| other.place != entry.place && other.folder != entry.folder);
+        entries.insert(name.clone(), entry);
+    }
+    entries
+}
+
+/// The folders of `of` that say where Flux enters; all of them if none does, so that it can be told.
+fn conventional(root: &Path, of: &Path) -> BTreeMap<String, Entry> {
+    let folders = std::fs::read_dir(root.join(of)).into_iter().flatten().filter_map(Result::ok);
+    let names = folders
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.'));
+    let all: Vec<(String, PathBuf)> = names.map(|name| (name.clone(), of.join(name))).collect();
+    let found: BTreeMap<_, _> = all
+        .iter()
+        .filter_map(|(name, folder)| {
+            Some((name.clone(), Entry { folder: folder.clone(), place: place_in(root, folder)? }))
+        })
+        .collect();
+    if !found.is_empty() {
+        return found;
+    }
+    all.into_iter().map(|(name, folder)| (name, Entry { place: folder.join(FLUX_SYSTEM), folder })).collect()
+}
+
+/// What declares the root Kustomization within a cluster's folder.
+fn place_in(root: &Path, folder: &Path) -> Option<PathBuf> {
+    let usual = folder.join(FLUX_SYSTEM);
+    if root.join(&usual).is_dir() {
+        return Some(usual);
+    }
+    scan(root, folder).into_iter().next().map(|entry| entry.place)
+}
+
+/// What `bootstrapper.yaml` names: what declares the root Kustomization, or what that builds.
+fn configured_entry(root: &Path, path: &Path) -> Entry {
+    let usual = path.join(FLUX_SYSTEM);
+    let places = [path.to_owned(), usual.clone()];
+    let declares = places.iter().find_map(|place| {
+        let found = pick(&read(root, place))?;
+        Some(Entry { folder: super::build::path_of(&found.sync), place: place.clone() })
+    });
+    declares
+        .or_else(|| scan(root, Path::new("")).into_iter().find(|entry| entry.folder == path))
+        .unwrap_or_else(|| Entry { folder: path.to_owned(), place: path.to_owned() })
+}
+
+/// Looks through the files for whatever declares a root Kustomization.
+fn scan(root: &Path, within: &Path) -> Vec<Entry> {
+    let is_looked_into = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !(name.starts_with('.') || name == "node_modules" || name == "target")
+    };
+    let mut found: Vec<Entry> = Vec::new();
+    let folders = WalkDir::new(root.join(within)).max_depth(DEEPEST).sort_by_file_name().into_iter();
+    for folder in
+        folders.filter_entry(is_looked_into).filter_map(Result::ok).filter(|entry| entry.file_type().is_dir())
+    {
+        let place = folder.path().strip_prefix(root).unwrap_or(folder.path());
+        let in_files =
+            files(root, place).into_iter().filter_map(|file| Some((pick(&read(root, &file))?, file)));
+        let mut here: Vec<(Root, PathBuf)> = in_files.collect();
+        if here.is_empty() {
+            here.extend(pick(&read(root, place)).map(|found| (found, place.to_owned())));
+        }
+        for (picked, place) in here {
+            let entry = Entry { folder: super::build::path_of(&picked.sync), place };
+            if root.join(&entry.folder).is_dir() && !found.iter().any(|other| other.folder == entry.folder) {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+/// Gives each a name: that of the last folder on its way that names something.
+fn named(entries: Vec<Entry>) -> BTreeMap<String, Entry> {
+    let mut named = BTreeMap::new();
+    for entry in entries {
+        let parts: Vec<String> = entry
+            .folder
+            .iter()
+            .map(|part| part.to_string_lossy().into_owned())
+            .filter(|part| !GENERIC.contains(&part.as_str()))
+            .collect();
+        let short = parts.last().cloned().unwrap_or_else(|| "cluster".to_owned());
+        let name = if named.contains_key(&short) {
+            entry.folder.display().to_string().replace('/', "-")
+        } else {
+            short
+        };
+        named.insert(name, entry);
+    }
+    named
+}
+
+/// The manifests that lie in a folder itself; a file is its own.
+pub(super) fn files(root: &Path, place: &Path) -> Vec<PathBuf> {
+    if root.join(place).is_file() {
+        return vec![place.to_owned()];
+    }
+    let entries = std::fs::read_dir(root.join(place)).into_iter().flatten().filter_map(Result::ok);
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| place.join(entry.file_name()))
+        .filter(|file| is_yaml(file) && root.join(file).is_file())
+        .collect();
+    files.sort();
+    files
+}
+
+/// What the files of a place say, as they are written. What is no YAML says nothing.
+pub(super) fn read(root: &Path, place: &Path) -> Vec<Value> {
+    let may_say = |text: &String| {
+        text.contains("toolkit.fluxcd.io") || text.contains("FluxInstance") || text.contains("instance:")
+    };
+    let texts = files(root, place)
+        .into_iter()
+        .filter_map(|file| Some((std::fs::read_to_string(root.join(&file)).ok()?, file)));
+    texts
+        .filter(|(text, _)| may_say(text))
+        .flat_map(|(text, file)| yaml::from_multiple::<Value>(&text, &file).unwrap_or_default())
+        .collect()
+}
+
+/// The root Kustomization among `objects`: one whose source is beside it, or what a FluxInstance
+/// makes.
+pub(super) fn pick(objects: &[Value]) -> Option<Root> {
+    let is = |object: &&Value, group: &str| {
+        object["apiVersion"].as_str().is_some_and(|version| version.starts_with(group))
+    };
+    let kustomizations = objects
+        .iter()
+        .filter(|object| object["kind"] == "Kustomization" && is(object, "kustomize.toolkit.fluxcd.io/"));
+    let mut written: Vec<Root> = kustomizations
+        .filter_map(|sync| {
+            let reference = &sync["spec"]["sourceRef"];
+            let source = objects.iter().find(|object| {
+                is(object, "source.toolkit.fluxcd.io/")
+                    && object["kind"] == reference["kind"]
+                    && object["metadata"]["name"] == reference["name"]
+            })?;
+            Some(Root {
+                source: serde_json::from_value(source.clone()).ok()?,
+                sync: serde_json::from_value(sync.clone()).ok()?,
+            })
+        })
+        .collect();
+    // The one that is called as its source is; `flux bootstrap` does so.
+    let own = written.iter().position(|root| root.sync.metadata.name == root.source.metadata.name);
+    if !written.is_empty() {
+        return Some(written.swap_remove(own.unwrap_or_default()));
+    }
+    objects.iter().find_map(of_instance)
+}
+
+/// What the Flux operator makes of a FluxInstance, of the values of its chart, or of a HelmRelease
+/// with such values.
+fn of_instance(object: &Value) -> Option<Root> {
+    let (sync, namespace) = match object["kind"].as_str() {
+        Some("FluxInstance") => (&object["spec"]["sync"], &object["metadata"]["namespace"]),
+        Some("HelmRelease") => {
+            (&object["spec"]["values"]["instance"]["sync"], &object["metadata"]["namespace"])
+        }
+        None => (&object["instance"]["sync"], &Value::Null),
+        Some(_) => return None,
+    };
+    let (path, url) = (sync["path"].as_str()?, sync["url"].as_str()?);
+    if path.contains("${") {
+        return None;
+    }
+    let namespace = namespace.as_str().unwrap_or(FLUX_SYSTEM);
+    let name = sync["name"].as_str().unwrap_or(namespace);
+    let kind = sync["kind"].as_str().unwrap_or("GitRepository");
+    let mut source = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"interval": sync["interval"].as_str().unwrap_or("1m"), "url": url},
+    });
+    match kind {
+        "OCIRepository" => source["spec"]["ref"] = json!({"tag": sync["ref"]}),
+        "Bucket" => source["spec"]["bucketName"] = sync["ref"].clone(),
+        _ => source["spec"]["ref"] = json!({"name": sync["ref"]}),
+    }
+    if let Some(secret) = sync["pullSecret"].as_str() {
+        source["spec"]["secretRef"] = json!({"name": secret});
+    }
+    let sync = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"interval": "10m", "path": path, "prune": true, "sourceRef": {"kind": kind, "name": name}},
+    });
+    Some(Root { source: serde_json::from_value(source).ok()?, sync: serde_json::from_value(sync).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    fn found(files: &[(&str, &str)], configured: &[(&str, &str)]) -> Vec<(String, String, String)> {
+        let folder = repository(files);
+        let configured =
+            configured.iter().map(|(name, path)| ((*name).to_owned(), PathBuf::from(path))).collect();
+        let shown = |path: PathBuf| path.display().to_string();
+        discover(folder.path(), &configured)
+            .into_iter()
+            .map(|(name, entry)| (name, shown(entry.folder), shown(entry.place)))
+            .collect()
+    }
+
+    const SOURCE: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {url: 'https://x.test/r'}\n";
+
+    fn sync(path: &str) -> String {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: flux-system, namespace: flux-system}}\nspec: {{path: {path}, sourceRef: {{kind: GitRepository, name: flux-system}}}}\n"
+        )
+    }
+
+    fn entry(name: &str, folder: &str, place: &str) -> (String, String, String) {
+        (name.to_owned(), folder.to_owned(), place.to_owned())
+    }
+
+    #[test]
+    fn folders_of_clusters_are_clusters() {
+        let both = format!("{SOURCE}---\n{}", sync("./clusters/staging"));
+        let files = [
+            ("clusters/staging/flux-system/gotk-sync.yaml", both.as_str()),
+            ("clusters/base/x.yaml", "a: 1\n"),
+        ];
+        assert_eq!(
+            found(&files, &[]),
+            [entry("staging", "clusters/staging", "clusters/staging/flux-system")]
+        );
+        let none = [("kubernetes/clusters/home/apps.yaml", "a: 1\n")];
+        assert_eq!(
+            found(&none, &[]),
+            [entry("home", "kubernetes/clusters/home", "kubernetes/clusters/home/flux-system")]
+        );
+    }
+
+    #[test]
+    fn else_the_files_say_where_flux_enters() {
+        let instance = "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {name: flux, namespace: flux-system}\nspec: {sync: {kind: GitRepository, url: 'https://x.test/r', ref: refs/heads/main, path: kubernetes/flux/cluster}}\n";
+        let ks = ("kubernetes/flux/cluster/ks.yaml", "a: 1\n");
+        assert_eq!(
+            found(&[("kubernetes/apps/flux/instance.yaml", instance), ks], &[]),
+            [entry("cluster", "kubernetes/flux/cluster", "kubernetes/apps/flux/instance.yaml")]
+        );
+        let values = "instance:\n  sync: {url: 'https://x.test/r', path: kubernetes/flux/cluster}\n";
+        assert_eq!(found(&[("a/values.yaml", values), ks], &[])[0].2, "a/values.yaml");
+        let sync = sync("./deploy/east");
+        let apart = [
+            ("ops/east/source.yaml", SOURCE),
+            ("ops/east/sync.yaml", sync.as_str()),
+            ("deploy/east/x.yaml", "a: 1\n"),
+        ];
+        assert_eq!(found(&apart, &[]), [entry("east", "deploy/east", "ops/east")]);
+    }
+
+    #[test]
+    fn what_is_configured_comes_first() {
+        let sync = sync("./deploy/east");
+        let files = [
+            ("ops/east/source.yaml", SOURCE),
+            ("ops/east/sync.yaml", sync.as_str()),
+            ("deploy/east/x.yaml", "a: 1\n"),
+        ];
+        let expected = [entry("prod", "deploy/east", "ops/east")];
+        assert_eq!(found(&files, &[("prod", "ops/east")]), expected);
+        assert_eq!(found(&files, &[("prod", "./deploy/east/")]), expected);
+        assert_eq!(found(&files, &[("prod", "nowhere")]), [entry("prod", "nowhere", "nowhere")]);
+    }
+
+    #[test]
+    fn a_flux_instance_makes_a_source_and_a_kustomization() {
+        let instance = json!({"kind": "FluxInstance", "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": {"sync": {
+            "kind": "OCIRepository", "url": "oci://x.test/r", "ref": "latest", "path": "./", "pullSecret": "pull"}}});
+        let root = pick(&[instance]).unwrap();
+        assert_eq!(root.source.data["spec"]["ref"], json!({"tag": "latest"}));
+        assert_eq!(root.source.data["spec"]["secretRef"]["name"], "pull");
+        assert_eq!(
+            root.sync.data["spec"]["sourceRef"],
+            json!({"kind": "OCIRepository", "name": "flux-system"})
+        );
+    }
+}

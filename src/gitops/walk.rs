@@ -1,0 +1,252 @@
+//! The way from the root Kustomization down: what each builds, and what that brings in turn.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::build::{Builds, Recipe, path_of};
+use super::dependencies::depends_on;
+use super::documents::{Document, substituted};
+use super::kustomization::Kustomization;
+use super::place::Written;
+use super::problem::{Problem, ProblemKind};
+use super::sources::{Sources, UNKNOWN};
+use super::variables::{self, Drawn};
+use crate::failure::{Failure, FailureKind};
+use crate::object::{Object, ObjectRef};
+use crate::tools::Kustomize;
+
+/// A Flux Kustomization that was found, and not built yet.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) object: Object,
+    pub(super) written: Option<Written>,
+    pub(super) by: Option<ObjectRef>,
+}
+
+impl Found {
+    fn placed(&self, problem: Problem, field: &str, root: &Path) -> Problem {
+        problem.placed(self.written.as_ref(), field, root)
+    }
+}
+
+/// Where a Kustomization takes its files from.
+enum TakenFrom {
+    /// This repository.
+    Here,
+    /// Another one, which cannot be looked at.
+    Elsewhere,
+    /// A source that nothing has declared so far.
+    Undeclared,
+}
+
+type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
+
+/// The walk, and all that it has seen.
+pub(super) struct Walk<'a> {
+    pub(super) root: &'a Path,
+    pub(super) kustomize: &'a Kustomize,
+    pub(super) builds: &'a Builds,
+    /// The source of the root Kustomization.
+    pub(super) source: &'a Object,
+    /// Sources that something declares.
+    pub(super) flux_sources: Vec<Object>,
+    pub(super) sources: Sources,
+    pub(super) kustomizations: Vec<Kustomization>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Walk<'_> {
+    /// Walks from the root to the end. A Kustomization that draws from what another brings is read
+    /// after that one.
+    pub(super) async fn all(&mut self, sync: Found) {
+        let mut seen = BTreeSet::from([ObjectRef::of(&sync.object)]);
+        let mut waiting = vec![sync];
+        while !waiting.is_empty() {
+            let built = join_all(waiting.iter().map(|found| self.built(found))).await;
+            let all: Vec<(Found, Option<Built>)> = waiting.into_iter().zip(built).collect();
+            let can_be_read =
+                |walk: &Self, strict: bool| all.iter().any(|(found, _)| walk.is_ready(found, strict));
+            let strict = can_be_read(self, true);
+            let any = strict || can_be_read(self, false);
+            let (now, later): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|(found, _)| !any || self.is_ready(found, strict));
+            waiting = later.into_iter().map(|(found, _)| found).collect();
+            for (found, built) in now {
+                let brought = self.read(&found, built);
+                waiting.extend(brought.into_iter().filter(|found| seen.insert(ObjectRef::of(&found.object))));
+            }
+        }
+    }
+
+    /// Whether all that a Kustomization draws from is known; what is optional, only if `strict`.
+    fn is_ready(&self, found: &Found, strict: bool) -> bool {
+        let draws = variables::references(&found.object);
+        let is_known = |id: &ObjectRef| {
+            self.sources.get(&id.kind, id.namespace.as_deref().unwrap_or_default(), &id.name).is_some()
+        };
+        !matches!(self.taken_from(&found.object), TakenFrom::Undeclared)
+            && draws.iter().all(|drawn| is_known(&drawn.id) || (drawn.optional && !strict))
+    }
+
+    fn taken_from(&self, object: &Object) -> TakenFrom {
+        let reference = &object.data["spec"]["sourceRef"];
+        let here = object.metadata.namespace.as_deref();
+        let namespace = reference["namespace"].as_str().or(here);
+        let is_it = |source: &&Object| {
+            let id = ObjectRef::of(source);
+            reference["kind"] == id.kind
+                && reference["name"] == id.name
+                && id.namespace.as_deref() == namespace
+        };
+        if !matches!(reference["kind"].as_str(), Some("GitRepository" | "OCIRepository" | "Bucket")) {
+            return TakenFrom::Elsewhere;
+        }
+        match [self.source].into_iter().chain(&self.flux_sources).find(is_it) {
+            Some(source) if is_same_content(source, self.source) => TakenFrom::Here,
+            Some(_) => TakenFrom::Elsewhere,
+            None => TakenFrom::Undeclared,
+        }
+    }
+
+    /// What a Kustomization builds to; none if that is not in this repository.
+    async fn built(&self, found: &Found) -> Option<Built> {
+        match self.taken_from(&found.object) {
+            TakenFrom::Here => {}
+            TakenFrom::Elsewhere | TakenFrom::Undeclared => return None,
+        }
+        let recipe = Recipe::of(&found.object);
+        if !self.root.join(&recipe.folder).is_dir() {
+            let id = ObjectRef::of(&found.object);
+            let failure =
+                Failure::input(format!("{id} builds {}, which is no folder", recipe.folder.display()))
+                    .hint("correct spec.path: it counts from the root of the repository");
+            return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
+        }
+        let built = self.builds.get(&recipe, self.root, self.kustomize).await;
+        Some(built.map_err(|failure| {
+            (
+                Problem::new(ProblemKind::UnbuildableKustomization, unbuildable(failure, &recipe.folder)),
+                "spec.path",
+            )
+        }))
+    }
+
+    /// Reads what was built, and says which Kustomizations that brings.
+    fn read(&mut self, found: &Found, built: Option<Built>) -> Vec<Found> {
+        let id = ObjectRef::of(&found.object);
+        let is_here = built.is_some();
+        if !is_here && matches!(self.taken_from(&found.object), TakenFrom::Undeclared) {
+            self.problems.push(found.placed(missing_source(&found.object), "spec.sourceRef.name", self.root));
+        }
+        let documents = match built {
+            None => Arc::default(),
+            Some(Ok(documents)) => documents,
+            Some(Err((problem, field))) => {
+                self.problems.push(found.placed(problem, field, self.root));
+                Arc::default()
+            }
+        };
+        let Drawn { variables, draws_from, problems } = variables::draw(&found.object, &self.sources);
+        if is_here {
+            self.problems.extend(
+                problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.root)),
+            );
+        }
+        let mut objects = Vec::new();
+        let mut used_variables = BTreeSet::new();
+        let mut brought = Vec::new();
+        for document in documents.iter() {
+            let mut substituted = substituted(document, variables.as_ref(), &id, self.root);
+            add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
+            self.problems.extend(substituted.problems);
+            used_variables.extend(substituted.used);
+            self.sources.add(&substituted.object);
+            if is(&substituted.object, "source.toolkit.fluxcd.io", None) {
+                self.flux_sources.push(substituted.object.clone());
+            }
+            if is(&substituted.object, "kustomize.toolkit.fluxcd.io", Some("Kustomization")) {
+                brought.push(Found {
+                    object: substituted.object.clone(),
+                    written: document.written(),
+                    by: Some(id.clone()),
+                });
+            }
+            objects.push(substituted.object);
+        }
+        let is_unknown =
+            |name: &&String| variables.as_ref().is_some_and(|all| all.value(name) == Some(UNKNOWN));
+        self.kustomizations.push(Kustomization {
+            unknown_variables: used_variables.iter().filter(is_unknown).cloned().collect(),
+            used_variables,
+            draws_from,
+            written: documents.iter().map(Document::written).collect(),
+            objects,
+            depends_on: depends_on(&found.object),
+            is_here,
+            path: path_of(&found.object),
+            brought_by: found.by.clone(),
+            object: found.object.clone(),
+            id,
+        });
+        brought
+    }
+}
+
+/// Flux writes these over an object's own, after all else.
+fn add_common_metadata(object: &mut Object, common: &Value) {
+    let texts = |map: &Value| -> Vec<(String, String)> {
+        let entries = map.as_object().into_iter().flatten();
+        entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    };
+    for (common, own) in [
+        (&common["labels"], &mut object.metadata.labels),
+        (&common["annotations"], &mut object.metadata.annotations),
+    ] {
+        let common = texts(common);
+        if !common.is_empty() {
+            own.get_or_insert_default().extend(common);
+        }
+    }
+}
+
+/// Whether an object is of that group, and of that kind if one is told.
+pub(super) fn is(object: &Object, group: &str, kind: Option<&str>) -> bool {
+    let id = ObjectRef::of(object);
+    id.group() == group && kind.is_none_or(|kind| id.kind == kind)
+}
+
+/// Whether two sources bring the same files: they may be named apart and mean one repository.
+fn is_same_content(one: &Object, other: &Object) -> bool {
+    let (one_spec, other_spec) = (&one.data["spec"], &other.data["spec"]);
+    let url = |spec: &Value| {
+        let url = spec["url"].as_str()?.trim_end_matches('/');
+        Some(url.strip_suffix(".git").unwrap_or(url).to_owned())
+    };
+    ObjectRef::of(one) == ObjectRef::of(other)
+        || (ObjectRef::of(one).kind == ObjectRef::of(other).kind
+            && url(one_spec).is_some()
+            && url(one_spec) == url(other_spec)
+            && one_spec["ref"] == other_spec["ref"])
+}
+
+fn missing_source(object: &Object) -> Problem {
+    let id = ObjectRef::of(object);
+    let reference = &object.data["spec"]["sourceRef"];
+    let text = |field: &str| reference[field].as_str().unwrap_or_default();
+    let namespace = reference["namespace"].as_str().or(id.namespace.as_deref()).unwrap_or_default();
+    let failure = Failure::input(format!(
+        "{id} takes its files from {} {namespace}/{}, which is not declared",
+        text("kind"),
+        text("name")
+    ))
+    .hint("declare that source, or correct spec.sourceRef: its namespace is that of the Kustomization unless it says otherwise");
+    Problem::new(ProblemKind::MissingSource, failure)
+}
+
+pub(super) fn unbuildable(failure: Failure, path: &Path) -> Failure {
+    Failure { what: format!("{} cannot be built", path.display()), kind: FailureKind::Input, ..failure }
+}
