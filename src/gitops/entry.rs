@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use walkdir::{DirEntry, WalkDir};
 
-use super::build::is_yaml;
+use super::build::{is_yaml, path_of};
 use super::documents::normal;
 use crate::object::Object;
 use crate::yaml;
@@ -63,7 +63,11 @@ pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> B
     if configured.is_empty() {
         let conventional: BTreeMap<_, _> =
             CLUSTERS.iter().flat_map(|of| conventional(root, Path::new(of))).collect();
-        return if conventional.is_empty() { named(scan(root, Path::new(""))) } else { conventional };
+        return if conventional.is_empty() {
+            named(outermost(&scan(root, Path::new(""))))
+        } else {
+            conventional
+        };
     }
     let mut entries: BTreeMap<_, _> =
         CLUSTERS.iter().flat_map(|of| conventional(root, Path::new(of))).collect();
@@ -104,17 +108,13 @@ fn place_in(root: &Path, folder: &Path) -> Option<PathBuf> {
     scan(root, folder).into_iter().next().map(|entry| entry.place)
 }
 
-/// What `bootstrapper.yaml` names: what declares the root Kustomization, or what that builds.
+/// What `bootstrapper.yaml` names: what the root Kustomization builds, or what declares it.
 fn configured_entry(root: &Path, path: &Path) -> Entry {
-    let usual = path.join(FLUX_SYSTEM);
-    let places = [path.to_owned(), usual.clone()];
-    let declares = places.iter().find_map(|place| {
-        let found = pick(&read(root, place))?;
-        Some(Entry { folder: super::build::path_of(&found.sync), place: place.clone() })
-    });
-    declares
-        .or_else(|| scan(root, Path::new("")).into_iter().find(|entry| entry.folder == path))
-        .unwrap_or_else(|| Entry { folder: path.to_owned(), place: path.to_owned() })
+    let all = scan(root, Path::new(""));
+    let builds = all.iter().find(|entry| entry.folder == path);
+    let declares = || all.iter().find(|entry| entry.place == path || entry.place.parent() == Some(path));
+    let unknown = || Entry { folder: path.to_owned(), place: path.to_owned() };
+    builds.or_else(declares).cloned().unwrap_or_else(unknown)
 }
 
 /// Looks through the files for whatever declares a root Kustomization.
@@ -129,20 +129,32 @@ fn scan(root: &Path, within: &Path) -> Vec<Entry> {
         folders.filter_entry(is_looked_into).filter_map(Result::ok).filter(|entry| entry.file_type().is_dir())
     {
         let place = folder.path().strip_prefix(root).unwrap_or(folder.path());
-        let in_files =
-            files(root, place).into_iter().filter_map(|file| Some((pick(&read(root, &file))?, file)));
-        let mut here: Vec<(Root, PathBuf)> = in_files.collect();
+        let in_file = |file: PathBuf| {
+            let roots = roots(&read(root, &file));
+            roots.into_iter().map(move |found| (found, file.clone()))
+        };
+        let mut here: Vec<(Root, PathBuf)> = files(root, place).into_iter().flat_map(in_file).collect();
         if here.is_empty() {
-            here.extend(pick(&read(root, place)).map(|found| (found, place.to_owned())));
+            here.extend(roots(&read(root, place)).into_iter().map(|found| (found, place.to_owned())));
         }
-        for (picked, place) in here {
-            let entry = Entry { folder: super::build::path_of(&picked.sync), place };
+        for (declared, place) in here {
+            let entry = Entry { folder: path_of(&declared.sync), place };
             if root.join(&entry.folder).is_dir() && !found.iter().any(|other| other.folder == entry.folder) {
                 found.push(entry);
             }
         }
     }
     found
+}
+
+/// Those that no other one brings: what a root Kustomization builds may declare sources and
+/// Kustomizations of its own.
+fn outermost(entries: &[Entry]) -> Vec<Entry> {
+    let is_brought = |entry: &Entry| {
+        let others = entries.iter().filter(|other| other.folder != entry.folder);
+        others.into_iter().any(|other| entry.place.starts_with(&other.folder))
+    };
+    entries.iter().filter(|entry| !is_brought(entry)).cloned().collect()
 }
 
 /// Gives each a name: that of the last folder on its way that names something.
@@ -194,16 +206,23 @@ pub(super) fn read(root: &Path, place: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The root Kustomization among `objects`: one whose source is beside it, or what a FluxInstance
-/// makes.
-pub(super) fn pick(objects: &[Value]) -> Option<Root> {
+/// The root Kustomization among `objects` that builds `folder`, or else the likeliest one.
+pub(super) fn pick(objects: &[Value], folder: &Path) -> Option<Root> {
+    let mut roots = roots(objects);
+    let wanted = roots.iter().position(|root| path_of(&root.sync) == folder).unwrap_or_default();
+    (!roots.is_empty()).then(|| roots.swap_remove(wanted))
+}
+
+/// All that may be root Kustomizations: those whose source is beside them, the ones that are called
+/// as it is before others (`flux bootstrap` does so), and what FluxInstances make.
+fn roots(objects: &[Value]) -> Vec<Root> {
     let is = |object: &&Value, group: &str| {
         object["apiVersion"].as_str().is_some_and(|version| version.starts_with(group))
     };
     let kustomizations = objects
         .iter()
         .filter(|object| object["kind"] == "Kustomization" && is(object, "kustomize.toolkit.fluxcd.io/"));
-    let mut written: Vec<Root> = kustomizations
+    let mut roots: Vec<Root> = kustomizations
         .filter_map(|sync| {
             let reference = &sync["spec"]["sourceRef"];
             let source = objects.iter().find(|object| {
@@ -217,17 +236,14 @@ pub(super) fn pick(objects: &[Value]) -> Option<Root> {
             })
         })
         .collect();
-    // The one that is called as its source is; `flux bootstrap` does so.
-    let own = written.iter().position(|root| root.sync.metadata.name == root.source.metadata.name);
-    if !written.is_empty() {
-        return Some(written.swap_remove(own.unwrap_or_default()));
-    }
-    objects.iter().find_map(of_instance)
+    roots.sort_by_key(|root| root.sync.metadata.name != root.source.metadata.name);
+    roots.extend(objects.iter().filter_map(of_instance));
+    roots
 }
 
 /// What the Flux operator makes of a FluxInstance, of the values of its chart, or of a HelmRelease
 /// with such values.
-fn of_instance(object: &Value) -> Option<Root> {
+pub(super) fn of_instance(object: &Value) -> Option<Root> {
     let (sync, namespace) = match object["kind"].as_str() {
         Some("FluxInstance") => (&object["spec"]["sync"], &object["metadata"]["namespace"]),
         Some("HelmRelease") => {
@@ -341,6 +357,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cluster_brings_is_no_cluster() {
+        let instance = "instance:\n  sync: {url: 'https://x.test/r', path: deploy/east}\n";
+        let tenant = format!("{SOURCE}---\n{}", sync("./deploy"));
+        let files = [("ops/values.yaml", instance), ("deploy/east/tenant.yaml", tenant.as_str())];
+        let expected = entry("east", "deploy/east", "ops/values.yaml");
+        assert_eq!(found(&files, &[]), [expected.clone()]);
+        assert_eq!(found(&files, &[("east", "deploy/east")]), [expected]);
+    }
+
+    #[test]
     fn what_is_configured_comes_first() {
         let sync = sync("./deploy/east");
         let files = [
@@ -358,7 +384,7 @@ mod tests {
     fn a_flux_instance_makes_a_source_and_a_kustomization() {
         let instance = json!({"kind": "FluxInstance", "metadata": {"name": "flux", "namespace": "flux-system"}, "spec": {"sync": {
             "kind": "OCIRepository", "url": "oci://x.test/r", "ref": "latest", "path": "./", "pullSecret": "pull"}}});
-        let root = pick(&[instance]).unwrap();
+        let root = pick(&[instance], Path::new("")).unwrap();
         assert_eq!(root.source.data["spec"]["ref"], json!({"tag": "latest"}));
         assert_eq!(root.source.data["spec"]["secretRef"]["name"], "pull");
         assert_eq!(

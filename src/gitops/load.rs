@@ -1,7 +1,6 @@
 //! Reads all that a cluster declares: every Kustomization from the root down, built as Flux would.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::build::{Recipe, find_kustomization};
 use super::declared::Declared;
@@ -87,28 +86,21 @@ impl Repository {
         } else {
             entry::read(&self.root, place)
         };
-        let root = entry::pick(&objects).ok_or_else(|| {
+        let root = entry::pick(&objects, &entry.folder).ok_or_else(|| {
             Failure::input(format!("{} declares no Kustomization with its source", place.display()))
                 .because("neither a GitRepository with a Kustomization that names it, nor a FluxInstance with a sync")
                 .hint("`flux bootstrap` writes both into flux-system/gotk-sync.yaml")
         })?;
-        for object in [&root.source, &root.sync] {
-            if let Some(file) =
-                entry::files(&self.root, place).into_iter().find(|file| self.holds(file, &root))
-            {
-                places.entry(ObjectRef::of(object)).or_insert_with(|| Written::new(file, object));
+        for file in entry::files(&self.root, place) {
+            for object in [&root.source, &root.sync] {
+                let declaring = declaring(object, &root, &entry::read(&self.root, &file));
+                let written = declaring.map(|declaring| Written::new(file.clone(), &declaring));
+                if let Some(written) = written {
+                    places.entry(ObjectRef::of(object)).or_insert(written);
+                }
             }
         }
         Ok((root, places))
-    }
-
-    fn holds(&self, file: &Path, root: &Root) -> bool {
-        let objects = entry::read(&self.root, file);
-        let is_sync = |object: &serde_json::Value| {
-            object["kind"] == "Kustomization"
-                && object["metadata"]["name"] == root.sync.metadata.name.clone().unwrap_or_default()
-        };
-        objects.iter().any(is_sync) || entry::pick(&objects).is_some()
     }
 
     fn dependencies(&self, edges: dependencies::Edges, places: &Places) -> Vec<Problem> {
@@ -142,6 +134,17 @@ impl Repository {
         declared.releases = releases;
         declared.problems.extend(problems);
     }
+}
+
+/// What declares `object`, the source or the root Kustomization: itself, or what makes both.
+fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Option<Object> {
+    let objects = || written.iter().filter_map(|one| serde_json::from_value::<Object>(one.clone()).ok());
+    let itself = objects().find(|one| one.types == object.types && one.metadata.name == object.metadata.name);
+    let maker = || {
+        let maker = written.iter().find(|one| entry::of_instance(one).as_ref() == Some(root))?;
+        Some(serde_json::from_value(maker.clone()).unwrap_or_else(|_| object.clone()))
+    };
+    itself.or_else(maker)
 }
 
 /// The data of the ConfigMap `cluster-settings`, wherever it is.

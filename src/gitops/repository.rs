@@ -105,8 +105,8 @@ impl Repository {
 
     /// The source of a cluster, as it is written: nothing built, nothing substituted.
     pub fn source_of(&self, cluster: &str) -> Result<Object> {
-        let place = &self.entry_of(cluster)?.place;
-        let root = entry::pick(&entry::read(&self.root, place));
+        let Entry { folder, place } = self.entry_of(cluster)?;
+        let root = entry::pick(&entry::read(&self.root, place), folder);
         root.map(|root| root.source)
             .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
     }

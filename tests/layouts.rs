@@ -1,0 +1,266 @@
+//! Repositories that are laid out as other people do it: what loading makes of each, to the last
+//! object.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use bootstrapper::gitops::{Declared, Kustomization, Release, Repository, SecretValues, UNKNOWN};
+use bootstrapper::object::ObjectRef;
+use bootstrapper::pipeline::Config;
+use bootstrapper::tools::{Environment, Kustomize};
+use predicates::str::contains;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+fn fixture(name: &str) -> PathBuf {
+    common::root().join("tests/fixtures/repositories").join(name)
+}
+
+fn open(name: &str) -> Repository {
+    let entries = Config::load(&fixture(name)).unwrap().entries();
+    Repository::open_with(&fixture(name), &entries).unwrap()
+}
+
+fn load_with(name: &str, cluster: &str, secrets: &SecretValues) -> Declared {
+    let kustomize = Kustomize::find(&Environment::default()).unwrap_or_else(|_| {
+        let environment = Environment { path: vec![common::programs().to_owned()], ..Environment::default() };
+        Kustomize::find(&environment).unwrap()
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let declared = runtime.block_on(open(name).load(cluster, &kustomize, secrets)).unwrap();
+    assert!(declared.problems.is_empty(), "{:#?}", declared.problems);
+    declared
+}
+
+fn load(name: &str, cluster: &str) -> Declared {
+    load_with(name, cluster, &SecretValues::new())
+}
+
+/// Every Kustomization, with the number of its objects.
+fn counts(declared: &Declared) -> Vec<(&str, usize)> {
+    declared.kustomizations.iter().map(|one| (one.id.name.as_str(), one.objects.len())).collect()
+}
+
+/// Every release, with its chart.
+fn charts(declared: &Declared) -> Vec<(String, String)> {
+    declared.releases.iter().map(|one| (one.id.name.clone(), one.chart.to_string())).collect()
+}
+
+fn release<'a>(declared: &'a Declared, name: &str) -> &'a Release {
+    declared.release(name).unwrap()
+}
+
+fn kustomization<'a>(declared: &'a Declared, name: &str) -> &'a Kustomization {
+    declared.kustomization(name).unwrap()
+}
+
+fn place(declared: &Declared, id: &ObjectRef, field: &str) -> String {
+    declared.place(id, field).unwrap().to_string()
+}
+
+fn field<'a>(declared: &'a Declared, kind: &str, pointer: &str) -> &'a Value {
+    let object = declared.objects().find(|object| object.types.as_ref().unwrap().kind == kind).unwrap();
+    object.data.pointer(pointer).unwrap()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(name, chart)| ((*name).to_owned(), (*chart).to_owned())).collect()
+}
+
+/// One cluster, `ks.yaml` beside each app, what they share patched in from the root, SOPS.
+#[test]
+fn a_home_with_a_folder_for_each_app() {
+    assert_eq!(open("home").clusters, ["cluster"]);
+    let declared = load("home", "cluster");
+    assert_eq!(
+        counts(&declared),
+        [
+            ("flux-system", 1),
+            ("cluster-apps", 14),
+            ("echo", 4),
+            ("flux-instance", 2),
+            ("flux-operator", 2),
+            ("cilium", 3),
+            ("cilium-config", 1),
+        ]
+    );
+    assert_eq!(
+        charts(&declared),
+        pairs(&[
+            ("echo", "oci://charts.example.org/app 4.4.0"),
+            ("flux-instance", "oci://charts.example.org/flux-instance 0.33.0"),
+            ("flux-operator", "oci://charts.example.org/flux-operator 0.33.0"),
+            ("cilium", "oci://charts.example.org/cilium 1.18.4"),
+        ])
+    );
+    assert_eq!(declared.source.data["spec"]["url"], "https://git.example.org/home.git");
+
+    let cilium = release(&declared, "cilium");
+    assert_eq!(
+        cilium.values,
+        json!({"cluster": {"name": "home", "id": 1}, "ipv4NativeRoutingCIDR": "10.69.0.0/16", "operator": {"replicas": 2}})
+    );
+    assert_eq!(cilium.object.data["spec"]["upgrade"]["strategy"]["name"], "RetryOnFailure");
+    assert!(cilium.installable().is_ok());
+    assert!(cilium.values_from[0].id.name.starts_with("cilium-values-"));
+    let labels = cilium.object.metadata.labels.as_ref().unwrap();
+    assert_eq!(labels["app.kubernetes.io/name"], "cilium");
+
+    // What is encrypted is known by its name, and not installed by the bootstrap.
+    let echo = release(&declared, "echo");
+    assert_eq!(
+        echo.values,
+        json!({"env": {"TZ": "Europe/Berlin", "NOT_OURS": "${HOSTNAME}"}, "host": format!("echo.{UNKNOWN}"), "claim": "echo"})
+    );
+    assert!(!echo.values_from[0].is_known);
+    assert!(echo.installable().is_err());
+    let kustomization = kustomization(&declared, "echo");
+    assert_eq!(kustomization.unknown_variables.iter().collect::<Vec<_>>(), ["SECRET_DOMAIN"]);
+    assert_eq!(
+        kustomization.used_variables.iter().collect::<Vec<_>>(),
+        ["APP", "CAPACITY", "SECRET_DOMAIN", "TIMEZONE"]
+    );
+    assert_eq!(kustomization.draws_from.len(), 3);
+    assert_eq!(field(&declared, "PersistentVolumeClaim", "/spec/resources/requests/storage"), "5Gi");
+
+    assert_eq!(
+        place(&declared, &cilium.id, "spec.values.operator"),
+        "kubernetes/apps/kube-system/cilium/app/helmrelease.yaml:13:5"
+    );
+    assert_eq!(
+        place(&declared, &kustomization.id, "spec.dependsOn[0].name"),
+        "kubernetes/apps/default/echo/ks.yaml:11:13"
+    );
+    assert_eq!(
+        place(&declared, &cilium.values_from[0].id, ""),
+        "kubernetes/apps/kube-system/cilium/app/kustomization.yaml:7:5"
+    );
+    assert_eq!(
+        place(&declared, &ObjectRef::of(&declared.sync), ""),
+        "kubernetes/apps/flux-system/flux-instance/app/release.yaml:11:1"
+    );
+    let brought = &declared.brought[&ObjectRef::namespaced("v1", "Secret", "default", "echo-values")];
+    assert_eq!(brought.as_ref().unwrap().kind, "ExternalSecret");
+}
+
+#[test]
+fn what_the_bootstrap_seeds_is_substituted() {
+    let seeded = |namespace: &str| {
+        let data = [("SECRET_DOMAIN".to_owned(), SecretString::from("home.test"))];
+        ((namespace.to_owned(), "cluster-secrets".to_owned()), data.into())
+    };
+    let declared = load_with("home", "cluster", &SecretValues::from([seeded("default")]));
+    assert_eq!(release(&declared, "echo").values["host"], "echo.home.test");
+    assert!(kustomization(&declared, "echo").unknown_variables.is_empty());
+}
+
+/// `flux bootstrap`, bases and overlays, ranges of versions.
+#[test]
+fn stages_with_bases_and_overlays() {
+    assert_eq!(open("stages").clusters, ["production", "staging"]);
+    for (cluster, version, replicas, host, server) in [
+        ("production", "~6.9.0", 3, "www.example.org", "https://acme.example.org/directory"),
+        ("staging", ">=6.0.0-0", 1, "staging.example.org", "https://acme-staging.example.org/directory"),
+    ] {
+        let declared = load("stages", cluster);
+        assert_eq!(
+            counts(&declared),
+            [("flux-system", 6), ("apps", 3), ("infra-configs", 1), ("infra-controllers", 6)]
+        );
+        assert_eq!(
+            charts(&declared),
+            pairs(&[
+                ("podinfo", &format!("podinfo {version} of https://charts.example.org/podinfo")),
+                ("cert-manager", "cert-manager 1.x of https://charts.example.org/certificates"),
+                ("gateway", "oci://charts.example.org/gateways/gateway 1.5.4"),
+            ])
+        );
+        assert_eq!(
+            release(&declared, "podinfo").values,
+            json!({"cache": true, "hosts": [host], "replicas": replicas})
+        );
+        assert_eq!(field(&declared, "ClusterIssuer", "/spec/acme/server"), server);
+        let sync = ObjectRef::of(&declared.sync);
+        assert_eq!(
+            place(&declared, &sync, "spec.path"),
+            format!("clusters/{cluster}/flux-system/gotk-sync.yaml:21:9")
+        );
+        assert_eq!(
+            place(&declared, &release(&declared, "podinfo").id, "spec.chart"),
+            "apps/base/podinfo/release.yaml:8:3"
+        );
+    }
+}
+
+/// Several sources, one of them elsewhere; Kustomizations that bring Kustomizations, under names
+/// that variables make; a FluxInstance, components, charts from wherever.
+#[test]
+fn a_monorepo_of_several_teams() {
+    assert_eq!(open("monorepo").clusters, ["east"]);
+    let declared = load("monorepo", "east");
+    assert_eq!(
+        counts(&declared),
+        [
+            ("flux-system", 7),
+            ("settings", 1),
+            ("shop", 0),
+            ("team-shop", 2),
+            ("platform", 2),
+            ("ingress", 1),
+            ("monitoring-east", 6),
+        ]
+    );
+    assert_eq!(
+        charts(&declared),
+        pairs(&[
+            ("ingress", "charts/ingress * of GitRepository flux-system/monorepo"),
+            ("metrics", "metrics 2.4.0 of https://charts.example.org"),
+        ])
+    );
+    let metrics = release(&declared, "metrics");
+    assert_eq!(
+        metrics.values,
+        json!({"retention": "14d", "global": {"region": "east", "zones": "a-b"}, "replicas": 3})
+    );
+    assert_eq!(metrics.source.kind, "HelmRepository");
+    assert!(!release(&declared, "ingress").is_fetchable());
+
+    let team = kustomization(&declared, "team-shop");
+    let names: Vec<String> = team.objects.iter().map(|object| ObjectRef::of(object).to_string()).collect();
+    assert_eq!(names, ["ResourceQuota shop/shop-quota-east", "ServiceAccount shop/shop-deployer-east"]);
+    assert_eq!(
+        place(&declared, &ObjectRef::of(&team.objects[1]), "metadata.labels.team"),
+        "teams/base/account.yaml:6:11"
+    );
+
+    assert!(!kustomization(&declared, "shop").is_here);
+    let monitoring = kustomization(&declared, "monitoring-east");
+    assert_eq!(monitoring.path, Path::new("platform/monitoring/overlays/east"));
+    assert_eq!(monitoring.brought_by.as_ref().unwrap().name, "platform");
+    assert_eq!(place(&declared, &monitoring.id, "spec.path"), "platform/monitoring.yaml:9:9");
+    assert_eq!(declared.sync.data["spec"]["path"], "./deploy/east");
+}
+
+#[test]
+fn each_is_valid_to_the_program_too() {
+    for (name, said) in
+        [("home", "cluster: valid"), ("stages", "production, staging: valid"), ("monorepo", "east: valid")]
+    {
+        // Found upwards, from a folder within.
+        let within = std::fs::read_dir(fixture(name))
+            .unwrap()
+            .find_map(|entry| Some(entry.unwrap().path()).filter(|path| path.is_dir()))
+            .unwrap();
+        let mut command = common::bootstrapper();
+        command.arg("validate");
+        if name == "monorepo" {
+            command.current_dir(within);
+        } else {
+            command.arg("--repo").arg(fixture(name));
+        }
+        command.assert().success().stdout(contains(said));
+    }
+}
