@@ -150,7 +150,12 @@ fn a_broken_repository_is_refused_with_its_place() {
             "path: ./kubernetes/infrastructure/networking/dns",
             &["which is no folder", "infrastructure.yaml:"],
         ),
-        (release, "spec:\n", "spec: [\n", &["kubernetes/infrastructure/networking/coredns cannot be built"]),
+        (
+            release,
+            "spec:\n",
+            "spec: [\n",
+            &["kubernetes/infrastructure/networking/coredns cannot be built", "coredns/release.yaml:"],
+        ),
     ];
     for (file, from, to, said) in cases {
         let copy = repository();

@@ -102,9 +102,17 @@ pub(super) async fn run(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> 
     write_overlay(recipe, root, &place).map_err(failed)?;
     let built = {
         let _turn = AT_A_TIME.acquire().await;
-        kustomize.build(&place).await?
+        kustomize.build(&place).await.map_err(|failure| as_of_repository(failure, &place, root))?
     };
     documents(&built, &place, root)
+}
+
+/// A failure that names files as people know them: by their way from the root of the repository,
+/// and not from a temporary folder.
+fn as_of_repository(failure: Failure, overlay: &Path, root: &Path) -> Failure {
+    let prefixes = [relative(overlay, root), root.to_owned()].map(|prefix| format!("{}/", prefix.display()));
+    let told = |text: String| prefixes.iter().fold(text, |text, prefix| text.replace(prefix, ""));
+    Failure { because: failure.because.into_iter().map(told).collect(), ..failure }
 }
 
 /// A temporary kustomization over the folder. Flux writes these fields into the folder's own.
@@ -181,6 +189,13 @@ mod tests {
     fn the_way_between_folders() {
         assert_eq!(relative(Path::new("/tmp/x"), Path::new("/home/a/b")), Path::new("../../home/a/b"));
         assert_eq!(relative(Path::new("/tmp/x"), Path::new("/tmp/y")), Path::new("../y"));
+    }
+
+    #[test]
+    fn failures_name_files_of_the_repository() {
+        let failure = Failure::step("kustomize failed").because("reading '../../home/r/a.yaml' in /home/r/b");
+        let told = as_of_repository(failure, Path::new("/tmp/x"), Path::new("/home/r"));
+        assert_eq!(told.because, ["reading 'a.yaml' in b"]);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::build::{Recipe, find_kustomization, manifests};
+use super::build::{Recipe, find_kustomization, is_yaml, manifests};
 use super::documents::normal;
+use crate::failure::Location;
 use crate::yaml;
 
 /// Fields of a kustomization whose entries may be folders and addresses.
@@ -21,12 +22,20 @@ const PROGRAMS: [&str; 6] =
 /// not name a version.
 pub(super) fn files(recipe: &Recipe, root: &Path) -> Option<BTreeMap<PathBuf, Vec<u8>>> {
     let mut closure = Closure { root, files: BTreeMap::new(), seen: BTreeSet::new() };
-    let folder = root.join(&recipe.folder);
-    closure.folder(&folder)?;
-    for text in recipe.added()["components"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        closure.reference(text, true, &folder)?;
-    }
+    closure.recipe(recipe)?;
     Some(closure.files)
+}
+
+/// Where the first file that `recipe` reads stops being YAML, as far as its files are known.
+pub(super) fn unreadable(recipe: &Recipe, root: &Path) -> Option<Location> {
+    let mut closure = Closure { root, files: BTreeMap::new(), seen: BTreeSet::new() };
+    // What stopped it may be what is looked for.
+    let _ = closure.recipe(recipe);
+    let mut manifests = closure.files.iter().filter(|(file, _)| is_yaml(file));
+    manifests.find_map(|(file, content)| {
+        let text = std::str::from_utf8(content).ok()?;
+        yaml::from_multiple::<Value>(text, file).err()?.location
+    })
 }
 
 struct Closure<'a> {
@@ -36,6 +45,14 @@ struct Closure<'a> {
 }
 
 impl Closure<'_> {
+    fn recipe(&mut self, recipe: &Recipe) -> Option<()> {
+        let folder = self.root.join(&recipe.folder);
+        self.folder(&folder)?;
+        let added = recipe.added();
+        let mut components = added["components"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        components.try_for_each(|component| self.reference(component, true, &folder))
+    }
+
     fn folder(&mut self, folder: &Path) -> Option<()> {
         self.is_plain(folder).then_some(())?;
         if !self.seen.insert(folder.to_owned()) {
@@ -169,6 +186,16 @@ mod tests {
         for (kustomization, expected) in table {
             assert_eq!(read(kustomization).as_deref(), expected, "{kustomization}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_no_yaml_is_found() {
+        let root = repository("{resources: [../base]}");
+        let path = root.path().canonicalize().unwrap();
+        assert_eq!(unreadable(&Recipe::plain(Path::new("a")), &path), None);
+        fs::write(path.join("base/b.yaml"), "a: 1\nb: [\n").unwrap();
+        let found = unreadable(&Recipe::plain(Path::new("a")), &path).unwrap();
+        assert_eq!(found.file, Path::new("base/b.yaml"));
     }
 
     #[test]

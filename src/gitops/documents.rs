@@ -95,10 +95,11 @@ fn without_origin(text: &str) -> (String, Option<String>) {
 /// The file that a note names, relative to the repository.
 fn file_of(origin: &str, overlay: &Path, root: &Path) -> Option<PathBuf> {
     let note: BTreeMap<String, serde_json::Value> = yaml::from_str(origin, Path::new(ORIGIN)).ok()?;
-    if note.contains_key("repo") {
+    let path = note.get("path").or(note.get("configuredIn"))?.as_str()?;
+    // As kustomize notes an address: `http:/x.test/y.yaml`.
+    if note.contains_key("repo") || path.contains(":/") {
         return None;
     }
-    let path = note.get("path").or(note.get("configuredIn"))?.as_str()?;
     let file = normal(&overlay.join(path));
     file.strip_prefix(root).ok().map(Path::to_owned)
 }
@@ -223,7 +224,7 @@ mod tests {
         let table = [
             ("path: ../repo/a/b.yaml\n", Some("a/b.yaml")),
             ("path: a/b.yaml\nrepo: https://x.test/y\nref: v1\n", None),
-            ("path: https://x.test/y.yaml\n", None),
+            ("path: ../repo/a/https:/x.test/y.yaml\n", None),
             (
                 "configuredIn: ../repo/a/kustomization.yaml\nconfiguredBy: {kind: X}\n",
                 Some("a/kustomization.yaml"),

@@ -77,8 +77,9 @@ impl Repository {
         }
         let mut places = Places::new();
         let objects = if find_kustomization(&self.root.join(place)).is_some() {
-            let built = self.builds.get(&Recipe::plain(place), &self.root, kustomize).await;
-            let documents = built.map_err(|failure| unbuildable(failure, place))?;
+            let recipe = Recipe::plain(place);
+            let built = self.builds.get(&recipe, &self.root, kustomize).await;
+            let documents = built.map_err(|failure| unbuildable(failure, &recipe, &self.root))?;
             places.extend(
                 documents.iter().filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))),
             );

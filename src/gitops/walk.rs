@@ -8,6 +8,7 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::build::{Builds, Recipe, path_of};
+use super::closure;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
 use super::kustomization::Kustomization;
@@ -128,10 +129,8 @@ impl Walk<'_> {
         }
         let built = self.builds.get(&recipe, self.root, self.kustomize).await;
         Some(built.map_err(|failure| {
-            (
-                Problem::new(ProblemKind::UnbuildableKustomization, unbuildable(failure, &recipe.folder)),
-                "spec.path",
-            )
+            let failure = unbuildable(failure, &recipe, self.root);
+            (Problem::new(ProblemKind::UnbuildableKustomization, failure), "spec.path")
         }))
     }
 
@@ -247,6 +246,8 @@ fn missing_source(object: &Object) -> Problem {
     Problem::new(ProblemKind::MissingSource, failure)
 }
 
-pub(super) fn unbuildable(failure: Failure, path: &Path) -> Failure {
-    Failure { what: format!("{} cannot be built", path.display()), kind: FailureKind::Input, ..failure }
+/// Says what cannot be built, and where, if a file of it is no YAML.
+pub(super) fn unbuildable(failure: Failure, recipe: &Recipe, root: &Path) -> Failure {
+    let what = format!("{} cannot be built", recipe.folder.display());
+    Failure { what, kind: FailureKind::Input, location: closure::unreadable(recipe, root), ..failure }
 }
