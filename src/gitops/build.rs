@@ -37,15 +37,15 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
-    /// What the Flux Kustomization `object` builds.
-    pub(super) fn of(object: &Object) -> Self {
+    /// What the Flux Kustomization `object` builds of a folder of this repository.
+    pub(super) fn of(object: &Object, folder: PathBuf) -> Self {
         let spec = &object.data["spec"];
         let added: BTreeMap<&str, &Value> = OVERLAID
             .iter()
             .filter(|(field, _)| !spec[*field].is_null())
             .map(|(field, kustomize_field)| (*kustomize_field, &spec[*field]))
             .collect();
-        Self { folder: path_of(object), added: serde_json::json!(added).to_string() }
+        Self { folder, added: serde_json::json!(added).to_string() }
     }
 
     /// A folder as it is.
@@ -202,7 +202,8 @@ mod tests {
     fn recipes_are_equal_if_they_build_the_same() {
         let of = |spec: Value| {
             let object = json!({"apiVersion": "x/v1", "kind": "K", "metadata": {"name": "k"}, "spec": spec});
-            Recipe::of(&serde_json::from_value(object).unwrap())
+            let object = serde_json::from_value(object).unwrap();
+            Recipe::of(&object, path_of(&object))
         };
         let one = of(json!({"path": "./a/b", "targetNamespace": "n", "interval": "1h"}));
         assert_eq!(one, of(json!({"path": "a/./b/", "targetNamespace": "n", "prune": true})));

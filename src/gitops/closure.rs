@@ -202,7 +202,7 @@ mod tests {
     fn components_of_flux_are_read_too() {
         let root = repository("{resources: [here.yaml]}");
         let object = serde_json::json!({"apiVersion": "x/v1", "kind": "K", "metadata": {"name": "k"}, "spec": {"path": "a", "components": ["../base"]}});
-        let recipe = Recipe::of(&serde_json::from_value(object).unwrap());
+        let recipe = Recipe::of(&serde_json::from_value(object).unwrap(), "a".into());
         assert_eq!(files(&recipe, &root.path().canonicalize().unwrap()).unwrap().len(), 4);
     }
 

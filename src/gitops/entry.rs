@@ -361,9 +361,9 @@ mod tests {
         let instance = "instance:\n  sync: {url: 'https://x.test/r', path: deploy/east}\n";
         let tenant = format!("{SOURCE}---\n{}", sync("./deploy"));
         let files = [("ops/values.yaml", instance), ("deploy/east/tenant.yaml", tenant.as_str())];
-        let expected = entry("east", "deploy/east", "ops/values.yaml");
-        assert_eq!(found(&files, &[]), [expected.clone()]);
-        assert_eq!(found(&files, &[("east", "deploy/east")]), [expected]);
+        let expected = [entry("east", "deploy/east", "ops/values.yaml")];
+        assert_eq!(found(&files, &[]), expected);
+        assert_eq!(found(&files, &[("east", "deploy/east")]), expected);
     }
 
     #[test]

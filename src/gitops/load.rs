@@ -6,6 +6,7 @@ use super::build::{Recipe, find_kustomization};
 use super::declared::Declared;
 use super::dependencies;
 use super::entry::{self, Entry, Root};
+use super::kustomization::Kustomization;
 use super::place::Written;
 use super::problem::Problem;
 use super::release::Release;
@@ -35,6 +36,7 @@ impl Repository {
             builds: &self.builds,
             source: &source,
             flux_sources: Vec::new(),
+            generators: Vec::new(),
             sources: Sources::seeded(secrets),
             kustomizations: Vec::new(),
             problems: Vec::new(),
@@ -43,13 +45,13 @@ impl Repository {
         walk.all(Found { object: sync.clone(), written, by: None }).await;
         let Walk { sources, kustomizations, mut problems, .. } = walk;
 
-        for (object, written) in kustomizations.iter().flat_map(|one| one.placed_objects()) {
+        for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
             if let Some(written) = written {
                 places.entry(ObjectRef::of(object)).or_insert_with(|| written.clone());
             }
         }
         let edges = kustomizations.iter().map(|one| (one.id.clone(), one.depends_on.clone()));
-        problems.extend(self.dependencies(edges.collect(), &places));
+        problems.extend(self.dependencies(&edges.collect(), &places));
         let mut declared = Declared {
             cluster: cluster.to_owned(),
             settings: settings(&sources),
@@ -104,11 +106,11 @@ impl Repository {
         Ok((root, places))
     }
 
-    fn dependencies(&self, edges: dependencies::Edges, places: &Places) -> Vec<Problem> {
+    fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {
         let placed = |(problem, at, field): (Problem, ObjectRef, String)| {
             problem.placed(places.get(&at), &field, &self.root)
         };
-        dependencies::check(&edges).into_iter().map(placed).collect()
+        dependencies::check(edges).into_iter().map(placed).collect()
     }
 
     fn add_releases(&self, declared: &mut Declared, sources: &Sources) {
@@ -131,7 +133,7 @@ impl Repository {
                 releases.extend(read.release);
             }
         }
-        problems.extend(self.dependencies(edges, &declared.places));
+        problems.extend(self.dependencies(&edges, &declared.places));
         declared.releases = releases;
         declared.problems.extend(problems);
     }

@@ -83,10 +83,12 @@ fn brought(object: &Object) -> Option<Brought> {
     let data = &object.data;
     let unknown = |keys: Vec<String>| keys.into_iter().map(|key| (key, UNKNOWN.to_owned())).collect();
     match (id.group(), id.kind.as_str()) {
-        ("", "ConfigMap") => Some(("ConfigMap", id.name, texts(&data["data"], plain), false)),
+        ("", "ConfigMap") => {
+            Some(("ConfigMap", id.name, texts(&data["data"], |text| Some(text.to_owned())), false))
+        }
         ("", "Secret") => {
             let mut all = texts(&data["data"], decoded);
-            all.extend(texts(&data["stringData"], plain));
+            all.extend(texts(&data["stringData"], |text| Some(text.to_owned())));
             Some(("Secret", id.name, all, false))
         }
         ("external-secrets.io", "ExternalSecret") => {
@@ -122,10 +124,6 @@ fn texts(map: &Value, read: impl Fn(&str) -> Option<String>) -> BTreeMap<String,
             Some((key.clone(), if is_encrypted { UNKNOWN.to_owned() } else { read(text)? }))
         })
         .collect()
-}
-
-fn plain(text: &str) -> Option<String> {
-    Some(text.to_owned())
 }
 
 fn decoded(text: &str) -> Option<String> {

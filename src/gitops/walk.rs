@@ -1,12 +1,13 @@
 //! The way from the root Kustomization down: what each builds, and what that brings in turn.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::join_all;
 use serde_json::Value;
 
+use super::artifact;
 use super::build::{Builds, Recipe, path_of};
 use super::closure;
 use super::dependencies::depends_on;
@@ -36,8 +37,8 @@ impl Found {
 
 /// Where a Kustomization takes its files from.
 enum TakenFrom {
-    /// This repository.
-    Here,
+    /// This folder of this repository.
+    Here(PathBuf),
     /// Another one, which cannot be looked at.
     Elsewhere,
     /// A source that nothing has declared so far.
@@ -55,6 +56,8 @@ pub(super) struct Walk<'a> {
     pub(super) source: &'a Object,
     /// Sources that something declares.
     pub(super) flux_sources: Vec<Object>,
+    /// ArtifactGenerators, which cut sources into pieces.
+    pub(super) generators: Vec<Object>,
     pub(super) sources: Sources,
     pub(super) kustomizations: Vec<Kustomization>,
     pub(super) problems: Vec<Problem>,
@@ -95,19 +98,34 @@ impl Walk<'_> {
 
     fn taken_from(&self, object: &Object) -> TakenFrom {
         let reference = &object.data["spec"]["sourceRef"];
-        let here = object.metadata.namespace.as_deref();
-        let namespace = reference["namespace"].as_str().or(here);
+        let text = |field: &str| reference[field].as_str();
+        let here = object.metadata.namespace.as_deref().unwrap_or_default();
+        let (kind, name) = (text("kind").unwrap_or_default(), text("name").unwrap_or_default());
+        let namespace = text("namespace").unwrap_or(here);
+        let path = path_of(object);
+        match kind {
+            "GitRepository" | "OCIRepository" | "Bucket" => self.within_source(kind, namespace, name, path),
+            "ExternalArtifact" => match artifact::generator(&self.generators, namespace, name) {
+                None => TakenFrom::Undeclared,
+                Some(generator) => match artifact::origin(generator, name, &path) {
+                    None => TakenFrom::Elsewhere,
+                    Some(artifact::Origin { source, folder }) => {
+                        let namespace = source.namespace.as_deref().unwrap_or_default();
+                        self.within_source(&source.kind, namespace, &source.name, folder)
+                    }
+                },
+            },
+            _ => TakenFrom::Elsewhere,
+        }
+    }
+
+    fn within_source(&self, kind: &str, namespace: &str, name: &str, folder: PathBuf) -> TakenFrom {
         let is_it = |source: &&Object| {
             let id = ObjectRef::of(source);
-            reference["kind"] == id.kind
-                && reference["name"] == id.name
-                && id.namespace.as_deref() == namespace
+            id.kind == kind && id.name == name && id.namespace.as_deref() == Some(namespace)
         };
-        if !matches!(reference["kind"].as_str(), Some("GitRepository" | "OCIRepository" | "Bucket")) {
-            return TakenFrom::Elsewhere;
-        }
         match [self.source].into_iter().chain(&self.flux_sources).find(is_it) {
-            Some(source) if is_same_content(source, self.source) => TakenFrom::Here,
+            Some(source) if is_same_content(source, self.source) => TakenFrom::Here(folder),
             Some(_) => TakenFrom::Elsewhere,
             None => TakenFrom::Undeclared,
         }
@@ -115,11 +133,8 @@ impl Walk<'_> {
 
     /// What a Kustomization builds to; none if that is not in this repository.
     async fn built(&self, found: &Found) -> Option<Built> {
-        match self.taken_from(&found.object) {
-            TakenFrom::Here => {}
-            TakenFrom::Elsewhere | TakenFrom::Undeclared => return None,
-        }
-        let recipe = Recipe::of(&found.object);
+        let TakenFrom::Here(folder) = self.taken_from(&found.object) else { return None };
+        let recipe = Recipe::of(&found.object, folder);
         if !self.root.join(&recipe.folder).is_dir() {
             let id = ObjectRef::of(&found.object);
             let failure =
@@ -138,9 +153,16 @@ impl Walk<'_> {
     fn read(&mut self, found: &Found, built: Option<Built>) -> Vec<Found> {
         let id = ObjectRef::of(&found.object);
         let is_here = built.is_some();
-        if !is_here && matches!(self.taken_from(&found.object), TakenFrom::Undeclared) {
+        let taken_from = self.taken_from(&found.object);
+        // Other controllers than Flux's own make artifacts too.
+        let is_artifact = found.object.data["spec"]["sourceRef"]["kind"] == "ExternalArtifact";
+        if matches!(taken_from, TakenFrom::Undeclared) && !is_artifact {
             self.problems.push(found.placed(missing_source(&found.object), "spec.sourceRef.name", self.root));
         }
+        let path = match taken_from {
+            TakenFrom::Here(folder) => folder,
+            TakenFrom::Elsewhere | TakenFrom::Undeclared => path_of(&found.object),
+        };
         let documents = match built {
             None => Arc::default(),
             Some(Ok(documents)) => documents,
@@ -167,6 +189,9 @@ impl Walk<'_> {
             if is(&substituted.object, "source.toolkit.fluxcd.io", None) {
                 self.flux_sources.push(substituted.object.clone());
             }
+            if is(&substituted.object, "source.extensions.fluxcd.io", Some("ArtifactGenerator")) {
+                self.generators.push(substituted.object.clone());
+            }
             if is(&substituted.object, "kustomize.toolkit.fluxcd.io", Some("Kustomization")) {
                 brought.push(Found {
                     object: substituted.object.clone(),
@@ -186,7 +211,7 @@ impl Walk<'_> {
             objects,
             depends_on: depends_on(&found.object),
             is_here,
-            path: path_of(&found.object),
+            path,
             brought_by: found.by.clone(),
             object: found.object.clone(),
             id,

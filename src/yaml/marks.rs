@@ -208,7 +208,7 @@ mod tests {
         /// A path is what its steps are, however they are written; and any text comes to an end.
         #[test]
         fn paths_are_taken_apart(keys in prop::collection::vec("[a-z]{1,5}([./][a-z]{1,3})?", 1..5), any in ".{0,30}") {
-            let path: String = keys.iter().map(|key| format!("[\"{key}\"]")).collect();
+            let path = keys.iter().map(|key| format!("[\"{key}\"]")).collect::<Vec<_>>().concat();
             let expected: Vec<Segment<'_>> = keys.iter().map(|key| Segment::Key(key)).collect();
             prop_assert_eq!(segments(&path), expected);
             let _ = (segments(&any), documents(&any));
@@ -219,7 +219,7 @@ mod tests {
         fn places_are_those_of_the_text(keys in prop::collection::hash_set("[a-z]{2,6}", 1..6), indent in 1..4_usize) {
             let pad = " ".repeat(indent);
             let keys: Vec<String> = keys.into_iter().collect();
-            let text: String = keys.iter().map(|key| format!("{pad}{key}:\n{pad}  deep: v\n")).collect();
+            let text = keys.iter().map(|key| format!("{pad}{key}:\n{pad}  deep: v\n")).collect::<Vec<_>>().concat();
             let read = documents(&format!("top:\n{text}"));
             for (at, key) in keys.iter().enumerate() {
                 prop_assert_eq!(read[0].place(&format!("top.{key}")), (2 + 2 * at, indent + 1));
