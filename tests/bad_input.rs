@@ -169,6 +169,48 @@ fn a_broken_repository_is_refused_with_its_place() {
 }
 
 #[test]
+fn all_problems_are_listed_at_once() {
+    let copy = repository();
+    edit(
+        &copy,
+        "kubernetes/bases/coredns/release.yaml",
+        "${CLUSTER_DNS_IP}",
+        "${ONE} ${TWO} ${ONE} ${three-}",
+    );
+    edit(
+        &copy,
+        "kubernetes/bases/cilium/release.yaml",
+        "name: cilium\n  releaseName",
+        "name: psyllium\n  releaseName",
+    );
+    edit(
+        &copy,
+        "kubernetes/clusters/infra/infrastructure.yaml",
+        "    - name: networking-crds",
+        "    - name: cords",
+    );
+    let output = bootstrapper()
+        .args(["validate", "infra", "--output", "json", "--repo"])
+        .arg(copy.path())
+        .assert()
+        .code(INPUT);
+    let told: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let whats: Vec<&str> = told["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["what"].as_str().unwrap())
+        .collect();
+    let expected =
+        ["${ONE} is not", "${TWO} is not", "`${three-}", "cords, which is not", "psyllium, which is not"];
+    for text in expected {
+        assert_eq!(whats.iter().filter(|what| what.contains(text)).count(), 1, "{text}: {whats:#?}");
+    }
+    assert_eq!(whats.len(), expected.len(), "{whats:#?}");
+    assert!(told["findings"].as_array().unwrap().iter().all(|finding| finding["location"]["line"].is_u64()));
+}
+
+#[test]
 fn the_repository_itself_is_valid() {
     let copy = repository();
     bootstrapper()

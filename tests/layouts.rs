@@ -7,7 +7,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use bootstrapper::gitops::{Declared, Kustomization, Release, Repository, SecretValues, UNKNOWN};
+use bootstrapper::gitops::{
+    Declared, Kustomization, ProblemKind, Release, Repository, SecretValues, UNKNOWN,
+};
 use bootstrapper::object::{Object, ObjectRef};
 use bootstrapper::pipeline::Config;
 use bootstrapper::tools::{Environment, Kustomize};
@@ -247,6 +249,54 @@ fn a_monorepo_of_several_teams() {
     assert_eq!(monitoring.brought_by.as_ref().unwrap().name, "platform");
     assert_eq!(place(&declared, &monitoring.id, "spec.path"), "platform/monitoring.yaml:9:9");
     assert_eq!(declared.sync.data["spec"]["path"], "./deploy/east");
+}
+
+/// A run refuses what `validate` lists: with the first problem, and how many more there are.
+#[test]
+fn problems_stop_a_run_and_not_the_loading() {
+    let copy = tempfile::tempdir().unwrap();
+    common::copy_folder(&fixture("stages"), copy.path());
+    common::edit(
+        &copy,
+        "clusters/staging/infrastructure.yaml",
+        "path: ./infrastructure/configs",
+        "path: ./infrastructure/config",
+    );
+    common::edit(&copy, "apps/base/podinfo/repository.yaml", "name: podinfo", "name: other");
+    common::edit(
+        &copy,
+        "clusters/staging/flux-system/gotk-components.yaml",
+        "name: flux-system",
+        "name: ${NAME}",
+    );
+    common::edit(
+        &copy,
+        "infrastructure/controllers/gateway.yaml",
+        "    - name: cert-manager",
+        "    - name: manager",
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let repository = Repository::open(copy.path()).unwrap();
+    let declared = runtime.block_on(repository.load("staging", &kustomize(), &SecretValues::new())).unwrap();
+    let told: Vec<(ProblemKind, String)> = declared
+        .problems
+        .iter()
+        .map(|problem| (problem.kind, problem.failure.location.as_ref().unwrap().to_string()))
+        .collect();
+    let at = |place: &str| place.to_owned();
+    assert_eq!(
+        told,
+        [
+            (ProblemKind::MissingPath, at("clusters/staging/infrastructure.yaml:29:9")),
+            (ProblemKind::MissingChartSource, at("apps/base/podinfo/release.yaml:13:15")),
+            (ProblemKind::UnknownDependency, at("infrastructure/controllers/gateway.yaml:24:13")),
+        ]
+    );
+    // The root substitutes nothing, so that is a name like any other.
+    assert!(declared.namespace("${NAME}").is_some());
+    let refused = declared.require_sound().unwrap_err();
+    assert!(refused.what.contains("infrastructure/config, which is no folder"), "{}", refused.what);
+    assert!(refused.hints.last().unwrap().contains("this and 2 problems besides"), "{:?}", refused.hints);
 }
 
 /// The note of where an object comes from changes nothing about the object, and neither does the

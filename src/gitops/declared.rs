@@ -97,7 +97,7 @@ impl Declared {
         Err(match others.len() {
             0 => failure,
             more => failure.hint(format!(
-                "`bootstrapper validate {}` lists this and {} more",
+                "`bootstrapper validate {}` lists this and {} besides",
                 self.cluster,
                 count(more, "problem")
             )),
