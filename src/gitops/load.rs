@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::build::{Recipe, find_kustomization};
 use super::declared::Declared;
 use super::dependencies;
-use super::entry::{self, Entry, Root};
+use super::entry::{self, Entry};
 use super::kustomization::Kustomization;
 use super::place::Written;
 use super::problem::Problem;
 use super::release::Release;
 use super::repository::{Repository, SETTINGS};
+use super::root::{self, Root};
 use super::sources::{SecretValues, Sources};
 use super::walk::{Found, Walk, is, unbuildable};
 use crate::failure::{Failure, Result};
@@ -89,7 +90,7 @@ impl Repository {
         } else {
             entry::read(&self.root, place)
         };
-        let root = entry::pick(&objects, &entry.folder).ok_or_else(|| {
+        let root = root::pick(&objects, &entry.folder).ok_or_else(|| {
             Failure::input(format!("{} declares no Kustomization with its source", place.display()))
                 .because("neither a GitRepository with a Kustomization that names it, nor a FluxInstance with a sync")
                 .hint("`flux bootstrap` writes both into flux-system/gotk-sync.yaml")
@@ -144,7 +145,7 @@ fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Opt
     let objects = || written.iter().filter_map(|one| serde_json::from_value::<Object>(one.clone()).ok());
     let itself = objects().find(|one| one.types == object.types && one.metadata.name == object.metadata.name);
     let maker = || {
-        let maker = written.iter().find(|one| entry::of_instance(one).as_ref() == Some(root))?;
+        let maker = written.iter().find(|one| root::of_instance(one).as_ref() == Some(root))?;
         Some(serde_json::from_value(maker.clone()).unwrap_or_else(|_| object.clone()))
     };
     itself.or_else(maker)

@@ -7,6 +7,7 @@
 mod artifact;
 mod build;
 mod build_cache;
+mod chart;
 mod closure;
 mod declared;
 mod dependencies;
@@ -19,6 +20,7 @@ mod place;
 mod problem;
 mod release;
 mod repository;
+mod root;
 mod sources;
 mod substitute;
 mod values;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::build::Builds;
 use super::entry::{self, Entry};
+use super::root;
 use crate::failure::{Failure, Result};
 use crate::object::Object;
 use crate::yaml;
@@ -106,7 +107,7 @@ impl Repository {
     /// The source of a cluster, as it is written: nothing built, nothing substituted.
     pub fn source_of(&self, cluster: &str) -> Result<Object> {
         let Entry { folder, place } = self.entry_of(cluster)?;
-        let root = entry::pick(&entry::read(&self.root, place), folder);
+        let root = root::pick(&entry::read(&self.root, place), folder);
         root.map(|root| root.source)
             .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
     }
