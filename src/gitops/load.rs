@@ -13,7 +13,8 @@ use super::release::Release;
 use super::repository::{Repository, SETTINGS};
 use super::root::{self, Root};
 use super::sources::{SecretValues, Sources};
-use super::walk::{Found, Walk, is, unbuildable};
+use super::unbuildable::unbuildable;
+use super::walk::{Found, Walk, is};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::tools::{Kustomize, git_revision};
@@ -82,7 +83,7 @@ impl Repository {
         let objects = if find_kustomization(&self.root.join(place)).is_some() {
             let recipe = Recipe::plain(place);
             let built = self.builds.get(&recipe, &self.root, kustomize).await;
-            let documents = built.map_err(|failure| unbuildable(failure, &recipe, &self.root))?;
+            let documents = built.map_err(|failure| unbuildable(failure, &recipe, &self.root).failure)?;
             places.extend(
                 documents.iter().filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))),
             );

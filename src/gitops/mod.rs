@@ -23,6 +23,7 @@ mod repository;
 mod root;
 mod sources;
 mod substitute;
+mod unbuildable;
 mod values;
 mod variables;
 mod walk;

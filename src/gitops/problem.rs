@@ -38,6 +38,9 @@ impl Problem {
 pub enum ProblemKind {
     /// kustomize refuses what a Kustomization builds.
     UnbuildableKustomization,
+    /// What a Kustomization builds names an address that does not answer now: nobody can say whether
+    /// it is right.
+    Unfetchable,
     /// What a Kustomization builds to is no object, before or after substitution.
     NotAnObject,
     /// A Kustomization builds a folder that is not there.

@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use super::artifact;
 use super::build::{Builds, Recipe, path_of};
-use super::closure;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
 use super::kustomization::Kustomization;
 use super::place::Written;
 use super::problem::{Problem, ProblemKind};
 use super::sources::{Sources, UNKNOWN};
+use super::unbuildable::unbuildable;
 use super::variables::{self, Drawn};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::object::{Object, ObjectRef};
 use crate::tools::Kustomize;
 
@@ -143,10 +143,7 @@ impl Walk<'_> {
             return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
         }
         let built = self.builds.get(&recipe, self.root, self.kustomize).await;
-        Some(built.map_err(|failure| {
-            let failure = unbuildable(failure, &recipe, self.root);
-            (Problem::new(ProblemKind::UnbuildableKustomization, failure), "spec.path")
-        }))
+        Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")))
     }
 
     /// Reads what was built, and says which Kustomizations that brings.
@@ -269,10 +266,4 @@ fn missing_source(object: &Object) -> Problem {
     ))
     .hint("declare that source, or correct spec.sourceRef: its namespace is that of the Kustomization unless it says otherwise");
     Problem::new(ProblemKind::MissingSource, failure)
-}
-
-/// Says what cannot be built, and where, if a file of it is no YAML.
-pub(super) fn unbuildable(failure: Failure, recipe: &Recipe, root: &Path) -> Failure {
-    let what = format!("{} cannot be built", recipe.folder.display());
-    Failure { what, kind: FailureKind::Input, location: closure::unreadable(recipe, root), ..failure }
 }
