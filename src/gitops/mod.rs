@@ -1,5 +1,6 @@
 //! The GitOps repository: what each cluster declares, as Flux will see it.
 
+pub mod addresses;
 mod build;
 mod build_cache;
 mod dependencies;
