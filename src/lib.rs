@@ -12,6 +12,7 @@ mod digest;
 pub mod engine;
 pub mod failure;
 pub mod gitops;
+pub mod graph;
 pub mod object;
 pub mod pipeline;
 pub mod plan;

@@ -38,6 +38,8 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Check the task files and what every cluster declares, without a cluster
     Validate(ValidateArgs),
+    /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
+    Graph(GraphArgs),
     /// A throwaway cluster on this machine: a real control plane, simulated nodes
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -183,6 +185,27 @@ pub(super) struct ValidateArgs {
 
     #[command(flatten)]
     pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct GraphArgs {
+    /// Only this cluster [default: all]
+    pub(super) cluster: Option<String>,
+
+    /// Text for a terminal, a Mermaid flowchart, or a drawing
+    #[arg(long, short, value_enum, default_value_t = GraphFormat::Text)]
+    pub(super) format: GraphFormat,
+
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(super) repo: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum GraphFormat {
+    Text,
+    Mermaid,
+    Svg,
 }
 
 #[derive(Debug, ClapArgs)]

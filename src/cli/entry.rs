@@ -8,7 +8,7 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, SandboxVerb, Verb};
-use super::{completions, list, plan, run, sandbox, schema, status, validate};
+use super::{completions, graph, list, plan, run, sandbox, schema, status, validate};
 use crate::failure::{Failure, Result};
 use crate::report;
 
@@ -53,6 +53,7 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Status(args)) => status::status(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Validate(args)) => validate::validate(&args).await,
+        Some(Verb::Graph(args)) => graph::graph(&args).await,
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => {

@@ -4,6 +4,7 @@ mod args;
 mod cancel;
 mod completions;
 mod entry;
+mod graph;
 mod list;
 mod out;
 mod plan;
