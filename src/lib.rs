@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod convert;
 pub mod diagnosis;
 mod digest;
 pub mod engine;
@@ -22,4 +23,5 @@ pub mod sandbox;
 pub mod steps;
 pub mod tools;
 mod words;
+mod written;
 pub mod yaml;

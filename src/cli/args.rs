@@ -40,6 +40,9 @@ pub(super) enum Verb {
     Validate(ValidateArgs),
     /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
     Graph(GraphArgs),
+    /// Turn objects that are gone into those that took their place
+    #[command(subcommand)]
+    Convert(ConvertVerb),
     /// A throwaway cluster on this machine: a real control plane, simulated nodes
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -206,6 +209,28 @@ pub(super) enum GraphFormat {
     Text,
     Mermaid,
     Svg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConvertVerb {
+    /// CiliumBGPPeeringPolicy, which Cilium 1.19 removed, into the cilium.io/v2 objects
+    ///
+    /// Comments and `${NAME}` stay, documents of other kinds pass through. A policy that cannot be
+    /// converted whole stays as it is; why is said with file, line and column, and the exit code is 1.
+    /// What a node's annotation `cilium.io/bgp-virtual-router.<ASN>` says is no part of a policy: it
+    /// becomes a CiliumBGPNodeConfigOverride, by hand.
+    Bgp(ConvertBgpArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConvertBgpArgs {
+    /// Files of YAML documents; `-` is stdin [default: stdin]
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Write each file in place instead of everything to stdout
+    #[arg(long, short)]
+    pub(super) write: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,6 +3,7 @@
 mod args;
 mod cancel;
 mod completions;
+mod convert;
 mod entry;
 mod graph;
 mod list;
