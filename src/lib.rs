@@ -14,6 +14,7 @@ pub mod engine;
 pub mod failure;
 pub mod gitops;
 pub mod graph;
+pub mod new_cluster;
 pub mod object;
 pub mod pipeline;
 pub mod plan;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::new_cluster::NewClusterArgs;
 use crate::pipeline::{Selector, parse_duration};
 use crate::report::Progress;
 
@@ -40,6 +41,8 @@ pub(super) enum Verb {
     Validate(ValidateArgs),
     /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
     Graph(GraphArgs),
+    /// Write the folder of a further cluster, like one that is there
+    NewCluster(NewClusterArgs),
     /// Turn objects that are gone into those that took their place
     #[command(subcommand)]
     Convert(ConvertVerb),

@@ -7,6 +7,7 @@ mod convert;
 mod entry;
 mod graph;
 mod list;
+mod new_cluster;
 mod out;
 mod plan;
 mod run;
