@@ -7,11 +7,14 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod convert;
 pub mod diagnosis;
 mod digest;
 pub mod engine;
 pub mod failure;
 pub mod gitops;
+pub mod graph;
+pub mod new_cluster;
 pub mod object;
 pub mod pipeline;
 pub mod plan;
@@ -21,4 +24,5 @@ pub mod sandbox;
 pub mod steps;
 pub mod tools;
 mod words;
+mod written;
 pub mod yaml;

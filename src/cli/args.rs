@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::new_cluster::NewClusterArgs;
 use crate::pipeline::{Selector, parse_duration};
 use crate::report::Progress;
 
@@ -38,6 +39,13 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Check the task files and what every cluster declares, without a cluster
     Validate(ValidateArgs),
+    /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
+    Graph(GraphArgs),
+    /// Write the folder of a further cluster, like one that is there
+    NewCluster(NewClusterArgs),
+    /// Turn objects that are gone into those that took their place
+    #[command(subcommand)]
+    Convert(ConvertVerb),
     /// A throwaway cluster on this machine: a real control plane, simulated nodes
     #[command(subcommand)]
     Sandbox(SandboxVerb),
@@ -183,6 +191,49 @@ pub(super) struct ValidateArgs {
 
     #[command(flatten)]
     pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct GraphArgs {
+    /// Only this cluster [default: all]
+    pub(super) cluster: Option<String>,
+
+    /// Text for a terminal, a Mermaid flowchart, or a drawing
+    #[arg(long, short, value_enum, default_value_t = GraphFormat::Text)]
+    pub(super) format: GraphFormat,
+
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(super) repo: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum GraphFormat {
+    Text,
+    Mermaid,
+    Svg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConvertVerb {
+    /// CiliumBGPPeeringPolicy, which Cilium 1.19 removed, into the cilium.io/v2 objects
+    ///
+    /// Comments and `${NAME}` stay, documents of other kinds pass through. A policy that cannot be
+    /// converted whole stays as it is; why is said with file, line and column, and the exit code is 1.
+    /// What a node's annotation `cilium.io/bgp-virtual-router.<ASN>` says is no part of a policy: it
+    /// becomes a CiliumBGPNodeConfigOverride, by hand.
+    Bgp(ConvertBgpArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConvertBgpArgs {
+    /// Files of YAML documents; `-` is stdin [default: stdin]
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Write each file in place instead of everything to stdout
+    #[arg(long, short)]
+    pub(super) write: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use super::args::{Args, SandboxVerb, Verb};
-use super::{completions, list, plan, run, sandbox, schema, status, validate};
+use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
+use super::{completions, convert, graph, list, new_cluster, plan, run, sandbox, schema, status, validate};
 use crate::failure::{Failure, Result};
 use crate::report;
 
@@ -53,6 +53,9 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Status(args)) => status::status(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Validate(args)) => validate::validate(&args).await,
+        Some(Verb::Graph(args)) => graph::graph(&args).await,
+        Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
+        Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => {

@@ -3,8 +3,11 @@
 mod args;
 mod cancel;
 mod completions;
+mod convert;
 mod entry;
+mod graph;
 mod list;
+mod new_cluster;
 mod out;
 mod plan;
 mod run;

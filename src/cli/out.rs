@@ -23,6 +23,12 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
     text(&format!("{pretty}\n"))
 }
 
+/// Asks the person at the terminal; the answer is typed behind it.
+pub(super) fn ask(question: &str) {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+}
+
 /// Says something to the person at the terminal.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -67,7 +67,7 @@ async fn check(repository: &Repository, cluster: &str, kustomize: &Kustomize) ->
 }
 
 /// Without a cluster the secrets' values are unknown, their names are not.
-fn names_of_secrets(config: &Config, cluster: &str) -> SecretValues {
+pub(super) fn names_of_secrets(config: &Config, cluster: &str) -> SecretValues {
     config
         .secrets_of(cluster)
         .iter()

@@ -4,6 +4,7 @@
 //! `build` asks kustomize on the way. What comes of it is a [`Declared`]; what is wrong with it are
 //! its [`Problem`]s.
 
+pub mod addresses;
 mod artifact;
 mod build;
 mod build_cache;

@@ -1,0 +1,112 @@
+//! What can be said about a further cluster.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use crate::failure::{Failure, Result};
+
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct NewClusterArgs {
+    /// Its name
+    pub(super) name: String,
+
+    /// The cluster that it is made like [default: the first]
+    #[arg(long, value_name = "CLUSTER")]
+    pub(super) like: Option<String>,
+
+    /// Its id in the mesh [default: the next]
+    #[arg(long)]
+    id: Option<u16>,
+
+    /// The range of its pods [default: the next of the same size]
+    #[arg(long, value_name = "CIDR")]
+    pod_cidr: Option<String>,
+
+    /// The range of its Services [default: the next of the same size]
+    #[arg(long, value_name = "CIDR")]
+    service_cidr: Option<String>,
+
+    /// The range of its load balancers [default: the next of the same size]
+    #[arg(long, value_name = "CIDR")]
+    lb_pool: Option<String>,
+
+    /// Where its API server is
+    #[arg(long, value_name = "HOST[:PORT]")]
+    api_server: Option<String>,
+
+    /// The ASN of its nodes [default: the next]
+    #[arg(long, value_name = "ASN")]
+    local_asn: Option<u32>,
+
+    /// Any setting of settings.yaml
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+
+    /// Take what is proposed without asking
+    #[arg(long, short)]
+    pub(super) yes: bool,
+
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(super) repo: Option<PathBuf>,
+}
+
+impl NewClusterArgs {
+    /// The settings that were said, by their names.
+    pub(super) fn given(&self) -> Result<BTreeMap<String, String>> {
+        let mut given = BTreeMap::new();
+        for setting in &self.settings {
+            let (name, value) = setting.split_once('=').ok_or_else(|| {
+                Failure::input(format!("--set {setting} gives no value")).hint("write --set NAME=VALUE")
+            })?;
+            given.insert(name.to_owned(), value.to_owned());
+        }
+        let (host, port) = self.api_server.as_deref().map(host_and_port).unzip();
+        let named = [
+            ("CLUSTER_ID", self.id.map(|id| id.to_string())),
+            ("POD_CIDR", self.pod_cidr.clone()),
+            ("SERVICE_CIDR", self.service_cidr.clone()),
+            ("LB_POOL_CIDR", self.lb_pool.clone()),
+            ("API_SERVER_HOST", host.map(str::to_owned)),
+            ("API_SERVER_PORT", port.flatten().map(str::to_owned)),
+            ("BGP_LOCAL_ASN", self.local_asn.map(|asn| asn.to_string())),
+        ];
+        given.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        Ok(given)
+    }
+}
+
+/// An IPv6 address has colons of its own: with a port, it stands in brackets.
+fn host_and_port(server: &str) -> (&str, Option<&str>) {
+    match server.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, Some(port)),
+        Some((host, port)) if host.starts_with('[') && host.ends_with(']') => {
+            (host.trim_matches(['[', ']']), Some(port))
+        }
+        _ => (server, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn an_api_server_may_have_a_port() {
+        let cases = [
+            ("10.0.0.1", ("10.0.0.1", None)),
+            ("api.example.org:443", ("api.example.org", Some("443"))),
+            ("fd00::1", ("fd00::1", None)),
+            ("[fd00::1]:6443", ("fd00::1", Some("6443"))),
+        ];
+        for (server, expected) in cases {
+            assert_eq!(host_and_port(server), expected);
+        }
+    }
+}
