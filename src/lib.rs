@@ -24,5 +24,4 @@ pub mod sandbox;
 pub mod steps;
 pub mod tools;
 mod words;
-mod written;
 pub mod yaml;

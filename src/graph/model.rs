@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::gitops::{Declared, Release as DeclaredRelease};
 use crate::object::ObjectRef;
-use crate::tools::ChartSource;
 
 /// What one cluster declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,15 +152,11 @@ fn shown(id: &ObjectRef, home: Option<&str>) -> String {
 }
 
 fn release(release: &DeclaredRelease) -> Release {
-    let chart = match &release.chart {
-        ChartSource::Oci { url, .. } => url.rsplit('/').next().unwrap_or(url),
-        ChartSource::Repository { chart, .. } => chart,
-    };
     let home = release.id.namespace.as_deref();
     Release {
         name: release.id.name.clone(),
         namespace: release.release_namespace.clone(),
-        chart: chart.to_owned(),
+        chart: release.chart.name().to_owned(),
         version: release.chart.version_text().to_owned(),
         after: release.depends_on.iter().map(|id| shown(id, home)).collect(),
     }

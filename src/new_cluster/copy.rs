@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::propose::renamed;
 use crate::failure::{Failure, Location, Result};
 use crate::gitops::addresses::Settings;
-use crate::written::{Node, Scalar, Style, Value, documents, read};
+use crate::yaml::written::{Node, Scalar, Style, Value, documents, read};
 
 /// The ConfigMap that holds what differs between clusters.
 const SETTINGS: &str = "cluster-settings";

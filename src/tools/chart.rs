@@ -33,6 +33,16 @@ pub enum ChartSource {
 }
 
 impl ChartSource {
+    /// The chart's name: the last part of its address.
+    pub fn name(&self) -> &str {
+        let address = match self {
+            Self::Oci { url, .. } => url,
+            Self::Repository { chart, .. } => chart,
+            Self::Folder { path, .. } => path,
+        };
+        address.rsplit('/').next().unwrap_or(address)
+    }
+
     /// The declared version or range.
     pub fn version_text(&self) -> &str {
         match self {

@@ -1,6 +1,7 @@
 //! YAML as Kubernetes reads it: one place that sets the dialect for every reader.
 
 mod marks;
+pub(crate) mod written;
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Problems};
 use super::policy::Router;
-use crate::written::{Mark, Node, Scalar, Value};
+use crate::yaml::written::{Mark, Node, Scalar, Value};
 
 const LOAD_BALANCER: &str = "LoadBalancerIP";
 
@@ -205,7 +205,7 @@ fn both(a: &Node, b: &Node) -> Option<Node> {
     }
     let mut entries = Vec::new();
     if !labels.is_empty() {
-        let labels = Node::new(Value::Map(labels, crate::written::Style::Block));
+        let labels = Node::new(Value::Map(labels, crate::yaml::written::Style::Block));
         entries.push(("matchLabels", labels));
     }
     if !expressions.is_empty() {

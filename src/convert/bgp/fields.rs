@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Location};
-use crate::written::{Mark, Node, Scalar, Value};
+use crate::yaml::written::{Mark, Node, Scalar, Value};
 
 /// What cannot be converted.
 pub(super) struct Problems {

@@ -19,7 +19,7 @@ use self::fields::Problems;
 use self::objects::Objects;
 use self::policy::Policy;
 use crate::failure::{Failure, Result};
-use crate::written::{Document, documents, read, write};
+use crate::yaml::written::{Document, documents, read, write};
 
 const OLD_KIND: &str = "CiliumBGPPeeringPolicy";
 const NEW_KINDS: [&str; 3] = ["CiliumBGPClusterConfig", "CiliumBGPPeerConfig", "CiliumBGPAdvertisement"];

@@ -4,7 +4,7 @@ use super::fields::Problems;
 use super::names::{Names, label, slug};
 use super::policy::{Policy, relisted, remapped, rewritten};
 use super::shelf::Shelf;
-use crate::written::{Node, Scalar, Value};
+use crate::yaml::written::{Node, Scalar, Value};
 
 const NEW_VERSION: &str = "cilium.io/v2";
 /// The label by which a peer configuration finds its advertisement.
@@ -135,7 +135,7 @@ fn metadata(policy: &Policy, name: &str, is_selected: bool) -> Node {
     let mut entries = vec![("name", Node::text(name))];
     let own = |key| match policy.metadata.get(key).map(Node::bare) {
         Some(Node { value: Value::Map(entries, style), .. }) => (entries, style),
-        _ => (Vec::new(), crate::written::Style::Block),
+        _ => (Vec::new(), crate::yaml::written::Style::Block),
     };
     let (mut labels, style) = own("labels");
     if is_selected {

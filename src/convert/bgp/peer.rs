@@ -6,7 +6,7 @@ use super::advertisements::Attributes;
 use super::fields::{Fields, Problems};
 use super::names::slug;
 use super::policy::{relisted, remapped, rewritten};
-use crate::written::{Node, Scalar, Style, Value};
+use crate::yaml::written::{Node, Scalar, Style, Value};
 
 /// A neighbor of a virtual router.
 pub(super) struct Neighbor {

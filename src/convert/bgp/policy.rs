@@ -4,7 +4,7 @@ use super::OLD_KIND;
 use super::advertisements::Attributes;
 use super::fields::{Fields, Problems};
 use super::peer::{Neighbor, number};
-use crate::written::{Node, Scalar, Value};
+use crate::yaml::written::{Node, Scalar, Value};
 
 const OLD_VERSION: &str = "cilium.io/v2alpha1";
 

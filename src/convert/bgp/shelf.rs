@@ -1,7 +1,7 @@
 //! Objects of one kind that several may refer to: what is equal is kept once.
 
 use super::names::Names;
-use crate::written::Node;
+use crate::yaml::written::Node;
 
 #[derive(Default)]
 pub(super) struct Shelf {

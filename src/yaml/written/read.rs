@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use granit_parser::{Event, Parser, Span, StrInput, StructureStyle};
+use serde_saphyr::granit_parser::{Event, Parser, Span, StrInput, StructureStyle};
 
 use super::node::{Mark, Node, Notes, Scalar, Style, Value};
 use crate::failure::{Failure, Location, Result};
@@ -14,7 +14,7 @@ const MOST_COMMENTS: usize = 100_000;
 /// Reads the one document of `text`, which begins on `first_line` of `file`; none if it is empty.
 /// What stands beneath the last value comes with it.
 pub(crate) fn read(text: &str, first_line: usize, file: &Path) -> Result<Option<(Node, Vec<String>)>> {
-    let options = granit_parser::options! { max_buffered_comment_events: MOST_COMMENTS };
+    let options = serde_saphyr::granit_parser::options! { max_buffered_comment_events: MOST_COMMENTS };
     let mut reader = Reader {
         text,
         file,
