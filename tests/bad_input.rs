@@ -102,6 +102,7 @@ fn a_server_that_is_too_old_is_refused_before_anything_is_written() {
     let copy = repository();
     bootstrapper()
         .env("INFRA_BGP_PASSWORD", "x")
+        .env("INFRA_ONEPASSWORD_TOKEN", "x")
         .args(["infra", "--progress", "plain", "--repo"])
         .arg(copy.path())
         .arg("--kubeconfig")

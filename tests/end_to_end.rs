@@ -150,6 +150,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
     sandbox
         .run_without_internet(&copy, &kubeconfig, "apps")
         .env("APPS_BGP_PASSWORD", "x")
+        .env("APPS_ONEPASSWORD_TOKEN", "x")
         .assert()
         .code(6)
         .stderr(contains("the cluster's Services live around"));
@@ -168,12 +169,12 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .assert()
         .success()
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
-        .stderr(contains("infra is up: Flux owns 6 Kustomizations and 4 HelmReleases"));
+        .stderr(contains("infra is up: Flux owns 24 Kustomizations and 16 HelmReleases"));
 
     let cluster = sandbox.cluster().await;
     for kind in [
-        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 6),
-        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", 4),
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 24),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", 16),
     ] {
         let objects = cluster.list(&Selection::of(kind.0, kind.1)).await.unwrap();
         assert_eq!(objects.len(), kind.2);
@@ -214,6 +215,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
     sandbox
         .run_without_internet(&copy, &kubeconfig, "apps")
         .env("APPS_BGP_PASSWORD", "x")
+        .env("APPS_ONEPASSWORD_TOKEN", "x")
         .assert()
         .code(6)
         .stderr(contains("this cluster knows itself as `infra`").and(contains("you asked for `apps`")));

@@ -10,6 +10,7 @@ mod flux_operator;
 mod kwok;
 mod log_server;
 mod node;
+mod operators;
 mod pod;
 mod pods;
 mod simulated_agent;
@@ -57,6 +58,7 @@ pub(super) async fn run(site: Arc<Site>, logs: LogServer, cancel: CancellationTo
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}
         () = agent::run(&site.cluster, &agent) => {}
         () = flux_operator::run(&site) => {}
+        () = operators::run(&site.cluster) => {}
         ended = logs.run(site.folder.clone(), &site.certificates) => ended?,
         () = async {
             let _ = kwok.wait().await;
@@ -74,6 +76,7 @@ pub(super) fn stand_ins() -> Vec<String> {
         "stand-in: nodes and ordinary pods are kwok's: they run in name only",
         "stand-in: Cilium agents are simulated: node readiness, CiliumNodes and BGP sessions are told, not had",
         "stand-in: flux-operator is simulated; it installs Flux's own manifests of the declared version",
+        "stand-in: operators of certificates, secrets, storage, databases and metrics run in name: that their objects are ready is told",
         "real:     etcd, Kubernetes' control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
     ]
     .map(str::to_owned)

@@ -5,11 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 
 const CILIUM: &str = "github.com/cilium/cilium@v1.20.2";
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.3";
 const FLUX_OPERATOR: &str = "github.com/controlplaneio-fluxcd/flux-operator@v0.58.1";
+const CERT_MANAGER: &str = "github.com/cert-manager/cert-manager@v1.21.2";
+const EXTERNAL_SECRETS: &str = "github.com/external-secrets/external-secrets@v1.3.2";
+const ROOK: &str = "github.com/rook/rook@v1.20.6";
+const CLOUDNATIVE_PG: &str = "github.com/cloudnative-pg/cloudnative-pg@v1.30.0";
+const VICTORIA_METRICS: &str = "github.com/VictoriaMetrics/operator@v0.74.1";
 
 /// The unpacked modules.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,13 +23,19 @@ pub(in crate::sandbox) struct Assets {
     pub(in crate::sandbox) cilium: PathBuf,
     pub(in crate::sandbox) gateway_api: PathBuf,
     pub(in crate::sandbox) flux_operator: PathBuf,
+    modules: PathBuf,
 }
 
 /// What of each module is kept.
-const PARTS: [(&str, &str, &[&str]); 3] = [
+const PARTS: [(&str, &str, &[&str]); 8] = [
     ("cilium", CILIUM, &["install/kubernetes/cilium", "pkg/k8s/apis/cilium.io/client/crds"]),
     ("gateway-api", GATEWAY_API, &["config/crd/standard"]),
     ("flux-operator", FLUX_OPERATOR, &["config/data/flux", "config/crd/bases"]),
+    ("cert-manager", CERT_MANAGER, &["deploy/charts/cert-manager"]),
+    ("external-secrets", EXTERNAL_SECRETS, &["deploy/charts/external-secrets", "deploy/crds"]),
+    ("rook", ROOK, &["deploy/charts/rook-ceph", "deploy/charts/rook-ceph-cluster", "deploy/charts/library"]),
+    ("cloudnative-pg", CLOUDNATIVE_PG, &["config/crd/bases"]),
+    ("victoria-metrics", VICTORIA_METRICS, &["config/crd/overlay/crd.descriptionless.yaml"]),
 ];
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
@@ -33,9 +45,11 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
 impl Assets {
     /// From the cache, else from the module proxy into it.
     pub(super) async fn fetch(cache: &Path) -> Result<Self> {
-        let folder = cache.join("assets");
+        // Another list of parts is another folder.
+        let name = format!("assets-{}", &sha256(format!("{PARTS:?}"))[..8]);
+        let folder = cache.join(&name);
         if !folder.is_dir() {
-            let beside = cache.join("assets.new");
+            let beside = cache.join(format!("{name}.new"));
             for (name, module, parts) in PARTS {
                 let source = download(module).await?;
                 for part in parts {
@@ -49,7 +63,13 @@ impl Assets {
             cilium: folder.join("cilium"),
             gateway_api: folder.join("gateway-api"),
             flux_operator: folder.join("flux-operator"),
+            modules: folder,
         })
+    }
+
+    /// What is kept of a module, by the name that it has here.
+    pub(in crate::sandbox) fn module(&self, name: &str) -> PathBuf {
+        self.modules.join(name)
     }
 }
 
@@ -76,16 +96,18 @@ async fn download(module: &str) -> Result<PathBuf> {
     }
 }
 
+/// Copies a folder, or one file.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry?;
-        let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
-        if entry.file_type().is_dir() {
-            std::fs::create_dir_all(&target)?;
-        } else {
-            // Modules are unpacked read-only; copies need not be.
-            std::fs::write(&target, std::fs::read(entry.path())?)?;
+        if !entry.file_type().is_file() {
+            continue;
         }
+        let within = entry.path().strip_prefix(from).unwrap_or(entry.path());
+        let target = if within.as_os_str().is_empty() { to.to_owned() } else { to.join(within) };
+        std::fs::create_dir_all(target.parent().unwrap_or(to))?;
+        // Modules are unpacked read-only; copies need not be.
+        std::fs::write(&target, std::fs::read(entry.path())?)?;
     }
     Ok(())
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use include_dir::{Dir, include_dir};
+use serde_json::{Value, json};
 use walkdir::WalkDir;
 
 use crate::failure::{Failure, Result};
+use crate::yaml;
 
 static STAND_INS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/sandbox/upstream/charts");
 
@@ -43,13 +45,35 @@ pub(super) fn stand_in(name: &str) -> Files {
         .collect()
 }
 
+/// Names a chart and its version. Charts in a project's tree are given theirs by its releases; those
+/// that it depends on lie in the chart, or are left out.
+pub(super) fn named(files: &mut Files, name: &str, version: &str) -> Result<()> {
+    let place = Path::new("Chart.yaml");
+    let mut chart: Value = match files.get(place) {
+        Some(text) => yaml::from_str(&String::from_utf8_lossy(text), place)?,
+        None => {
+            json!({"apiVersion": "v2", "description": "Stand-in of a bootstrapper sandbox for the chart of this name"})
+        }
+    };
+    if let Some(fields) = chart.as_object_mut() {
+        fields.remove("dependencies");
+        let app_version = fields.get("appVersion").and_then(Value::as_str).unwrap_or_default();
+        if matches!(app_version, "" | "0.0.1" | "v0.0.0") {
+            fields.insert("appVersion".into(), version.into());
+        }
+        fields.insert("name".into(), name.into());
+        fields.insert("version".into(), version.into());
+    }
+    files.insert(place.to_owned(), chart.to_string().into_bytes());
+    Ok(())
+}
+
 /// Adds manifests to a chart's templates, whatever braces they hold.
-pub(super) fn add_templates(files: &mut Files, folder: &Path) -> Result<()> {
-    for (path, bytes) in of_folder(folder)? {
+pub(super) fn add_templates(files: &mut Files, manifests: Files) {
+    for (path, bytes) in manifests {
         let text = String::from_utf8_lossy(&bytes).replace("{{", "{{ \"{{\" }}");
         files.insert(Path::new("templates").join(path), text.into_bytes());
     }
-    Ok(())
 }
 
 /// A chart as `helm package` would make it, but for times and owners.
@@ -76,5 +100,14 @@ mod tests {
         let files = stand_in("coredns");
         assert!(files.contains_key(Path::new("Chart.yaml")));
         assert_eq!(pack("coredns", &files).unwrap(), pack("coredns", &files).unwrap());
+    }
+
+    #[test]
+    fn a_chart_of_a_tree_is_given_its_version_and_stands_alone() {
+        let text = "name: rook\nversion: 0.0.1\nappVersion: 0.0.1\ndependencies: [{name: elsewhere}]\n";
+        let mut files = Files::from([("Chart.yaml".into(), text.into())]);
+        named(&mut files, "rook-ceph", "v1.20.6").unwrap();
+        let chart: Value = serde_json::from_slice(&files[Path::new("Chart.yaml")]).unwrap();
+        assert_eq!(chart, json!({"name": "rook-ceph", "version": "v1.20.6", "appVersion": "v1.20.6"}));
     }
 }

@@ -3,12 +3,16 @@
 //! hosts by itself, and lets everything else through.
 
 mod chart;
+mod charts;
+mod crds;
 mod git;
 mod pages;
 mod proxy;
 mod registry;
 mod releases;
+mod repository;
 mod snapshot;
+mod stand_ins;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,18 +93,18 @@ impl Upstream {
 
     /// What is not the real thing.
     pub(super) fn stand_ins() -> Vec<String> {
-        [
-            "stand-in: github.com, raw.githubusercontent.com, quay.io, ghcr.io and the git server are answered on loopback",
-            "stand-in: charts coredns, flux-operator and flux-instance are small ones of ours; chart cilium is the real one",
+        vec![
+            "stand-in: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the git server are answered on loopback".into(),
+            format!("stand-in: small ones of ours are the charts {}", charts::stand_in_names().join(", ")),
+            "stand-in: chart external-secrets 2.9.0 is the real one of 1.3; it and cert-manager have no webhooks".into(),
+            "real:     charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
         ]
-        .map(str::to_owned)
-        .into()
     }
 }
 
 fn pages(assets: &Assets) -> Result<Pages> {
     let mut pages = Pages::default();
-    registry::publish(&mut pages, assets)?;
+    charts::publish_all(&mut pages, assets)?;
     releases::publish(&mut pages, assets)?;
     Ok(pages)
 }

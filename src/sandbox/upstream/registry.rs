@@ -3,45 +3,21 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::chart::{Files, add_templates, of_folder, pack, stand_in};
+use super::chart::{Files, pack};
+use super::charts::Published;
 use super::pages::{Page, Pages};
 use crate::digest::sha256;
 use crate::failure::Result;
-use crate::sandbox::programs::Assets;
 
 const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 const LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// Publishes every chart that a bootstrap pulls.
-pub(super) fn publish(pages: &mut Pages, assets: &Assets) -> Result<()> {
-    for host in ["quay.io", "ghcr.io"] {
-        pages.text(host, "/v2/".into(), "{}".into());
-    }
-    let cilium = of_folder(&assets.cilium.join("install/kubernetes/cilium"))?;
-    chart(pages, "quay.io", "cilium/charts", "cilium", "1.20.2", &cilium)?;
-    chart(pages, "ghcr.io", "coredns/charts", "coredns", "1.47.0", &stand_in("coredns"))?;
-    let mut operator = stand_in("flux-operator");
-    add_templates(&mut operator, &assets.flux_operator.join("config/crd/bases"))?;
-    chart(pages, "ghcr.io", "controlplaneio-fluxcd/charts", "flux-operator", "0.58.1", &operator)?;
-    chart(
-        pages,
-        "ghcr.io",
-        "controlplaneio-fluxcd/charts",
-        "flux-instance",
-        "0.58.1",
-        &stand_in("flux-instance"),
-    )
-}
-
-fn chart(
-    pages: &mut Pages,
-    host: &str,
-    folder: &str,
-    name: &str,
-    version: &str,
-    files: &Files,
-) -> Result<()> {
+/// Publishes a chart in a registry: `place` is the host and the folder, as in `quay.io/cilium/charts`.
+pub(super) fn add(pages: &mut Pages, place: &str, published: &Published<'_>, files: &Files) -> Result<()> {
+    let (host, folder) = place.split_once('/').unwrap_or((place, ""));
+    let Published { name, version, .. } = published;
+    pages.text(host, "/v2/".into(), "{}".into());
     let layer = pack(name, files)?;
     let config = json!({"name": name, "version": version, "apiVersion": "v2"}).to_string().into_bytes();
     let manifest = json!({
