@@ -96,7 +96,9 @@ const EXTERNAL_SECRETS: Published<'static> =
 fn external_secrets(assets: &Assets) -> Result<Files> {
     let module = assets.module("external-secrets");
     let mut files = of_folder(&module.join("deploy/charts/external-secrets"))?;
-    files.retain(|path, _| path != Path::new("templates/validatingwebhook.yaml"));
+    // CRDs are put in the place of the note that says so when the chart is released.
+    let left_out = ["templates/validatingwebhook.yaml", "templates/crds/README.md"];
+    files.retain(|path, _| !left_out.iter().any(|one| path == Path::new(one)));
     add_templates(&mut files, crds::of_kinds(&module.join("deploy/crds"), &SECRET_KINDS)?);
     Ok(files)
 }
