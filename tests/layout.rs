@@ -123,6 +123,35 @@ fn every_kustomization_and_release_can_be_waited_for_and_tries_again() {
     }
 }
 
+#[test]
+fn what_a_controller_must_say_is_waited_for() {
+    let told = [
+        "ClusterIssuer",
+        "Certificate",
+        "ClusterSecretStore",
+        "ExternalSecret",
+        "Gateway",
+        "Cluster",
+        "Dragonfly",
+    ];
+    for file in ["infrastructure.yaml", "workloads.yaml"] {
+        let path = kubernetes().join("clusters/infra").join(file);
+        for kustomization in objects(&std::fs::read_to_string(&path).unwrap(), &path) {
+            let spec = &kustomization["spec"];
+            let folder = root().join(spec["path"].as_str().unwrap());
+            let declared: BTreeSet<String> = manifests(&folder)
+                .iter()
+                .flat_map(|(path, text)| objects(text, path))
+                .filter_map(|object| Some(object["kind"].as_str()?.to_owned()))
+                .filter(|kind| told.contains(&kind.as_str()))
+                .collect();
+            let checks = spec["healthCheckExprs"].as_array().into_iter().flatten();
+            let checked = checks.filter_map(|check| Some(check["kind"].as_str()?.to_owned())).collect();
+            assert_eq!(declared, checked, "{}", kustomization["metadata"]["name"]);
+        }
+    }
+}
+
 /// Builds, with kustomize, a folder of the layout together with a component.
 fn build(folder: &str, component: &str) -> Vec<Value> {
     let copy = common::repository();
