@@ -187,6 +187,12 @@ async fn infra_from_nothing_to_owned_by_flux() {
     let service = cluster.get(&service).await.unwrap().unwrap();
     assert_eq!(service.data["status"]["loadBalancer"]["ingress"][0]["ip"], "10.25.12.10");
 
+    // The shared Gateway has the address that the settings declare.
+    let gateway = ObjectRef::namespaced("gateway.networking.k8s.io/v1", "Gateway", "gateway", "shared");
+    let gateway = cluster.get(&gateway).await.unwrap().unwrap();
+    assert!(readiness::verdict(&gateway).is_ready(), "{gateway:?}");
+    assert_eq!(gateway.data["status"]["addresses"][0]["value"], "10.25.12.11");
+
     // The hand-over left no field with two owners, and Flux as the only one.
     let pool = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumLoadBalancerIPPool", "default");
     let pool = cluster.get(&pool).await.unwrap().unwrap();
@@ -220,6 +226,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .code(6)
         .stderr(contains("this cluster knows itself as `infra`").and(contains("you asked for `apps`")));
 
+    a_tenant_cannot_act_as_flux(&cluster).await;
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
     one_run_holds_the_lock(&cluster).await;
@@ -323,6 +330,24 @@ async fn somebody_else_writes(cluster: &Cluster, name: &str) {
     maps.patch(name, &by_another, &kube::api::Patch::Merge(json!({"data": {"key": "theirs"}})))
         .await
         .unwrap();
+}
+
+/// What the tenant declares is there; what names no account, and would be applied as Flux itself, is
+/// refused in the tenant's namespace, and nowhere else.
+async fn a_tenant_cannot_act_as_flux(cluster: &Cluster) {
+    let hello = ObjectRef::namespaced("apps/v1", "Deployment", "example", "hello");
+    assert!(readiness::verdict(&cluster.get(&hello).await.unwrap().unwrap()).is_ready());
+    let nameless = |namespace: &str| -> Object {
+        serde_json::from_value(json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": "nameless", "namespace": namespace},
+            "spec": {"interval": "1h", "prune": false, "suspend": true, "path": "./", "sourceRef": {"kind": "GitRepository", "name": "none"}},
+        }))
+        .unwrap()
+    };
+    let refused = cluster.apply(&nameless("example"), false).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("spec.serviceAccountName is required"), "{refused:?}");
+    assert_eq!(cluster.apply(&nameless("default"), false).await.unwrap(), Comparison::Created);
 }
 
 async fn a_conflict_is_shown_and_taken_over_only_by_force(cluster: &Cluster) {
