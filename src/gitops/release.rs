@@ -73,10 +73,11 @@ impl Release {
             ))
             .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
         }
+        // One that may be missing is missing, until something in the cluster makes it.
         let unknown = self
             .values_from
             .iter()
-            .find(|from| !from.is_known)
+            .find(|from| !from.is_known && !from.optional)
             .map(|from| format!("its values come from {}", from.id));
         let within = || {
             self.values
@@ -173,7 +174,9 @@ mod tests {
             "metadata": {"name": "cilium", "namespace": "kube-system"}, "spec": spec,
         }));
         let by = ObjectRef::cluster_scoped("v1", "K", "k");
-        Release::read(&release, &by, &others.iter().collect::<Vec<_>>(), &Sources::default())
+        let mut sources = Sources::default();
+        others.iter().for_each(|object| sources.add(object));
+        Release::read(&release, &by, &others.iter().collect::<Vec<_>>(), &sources)
     }
 
     fn problem(spec: &Value, others: &[Object]) -> (ProblemKind, String, String) {
@@ -256,6 +259,25 @@ mod tests {
         assert!(read(&spec("a.test"), &[repository()]).release.unwrap().installable().is_ok());
         let unknown = spec(&format!("a.{UNKNOWN}"));
         assert!(read(&unknown, &[repository()]).release.unwrap().installable().is_err());
+    }
+
+    /// Before anything runs in a cluster, what is made there is missing: helm does what Flux would.
+    #[test]
+    fn values_that_may_be_missing_hold_up_nothing() {
+        let made = object(json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+            "metadata": {"name": "made", "namespace": "kube-system"}, "spec": {"data": [{"secretKey": "values.yaml"}]},
+        }));
+        let spec = |optional: bool| {
+            json!({
+                "chartRef": {"kind": "OCIRepository", "name": "cilium"},
+                "valuesFrom": [{"kind": "Secret", "name": "made", "optional": optional}],
+            })
+        };
+        let is_installable = |optional| {
+            read(&spec(optional), &[repository(), made.clone()]).release.unwrap().installable().is_ok()
+        };
+        assert!(is_installable(true) && !is_installable(false));
     }
 
     #[test]
