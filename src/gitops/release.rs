@@ -175,7 +175,9 @@ mod tests {
         }));
         let by = ObjectRef::cluster_scoped("v1", "K", "k");
         let mut sources = Sources::default();
-        others.iter().for_each(|object| sources.add(object));
+        for object in others {
+            sources.add(object);
+        }
         Release::read(&release, &by, &others.iter().collect::<Vec<_>>(), &sources)
     }
 
