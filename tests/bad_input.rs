@@ -125,7 +125,7 @@ fn a_broken_repository_is_refused_with_its_place() {
             release,
             "${CLUSTER_DNS_IP}",
             "${CLUSTER_DNS}",
-            &["${CLUSTER_DNS} is not defined", "release.yaml:23:18", "settings.yaml"],
+            &["${CLUSTER_DNS} is not defined", "release.yaml:43:18", "settings.yaml"],
         ),
         (
             release,
@@ -137,7 +137,7 @@ fn a_broken_repository_is_refused_with_its_place() {
             infrastructure,
             "    - name: networking-crds",
             "    - name: coredns",
-            &["depends on itself: cilium → coredns → cilium", "infrastructure.yaml:"],
+            &["depends on itself: coredns → cilium → coredns", "infrastructure.yaml:"],
         ),
         (
             infrastructure,
