@@ -3,7 +3,7 @@
 use super::args::{GraphArgs, GraphFormat};
 use super::out;
 use super::session::open_repository;
-use super::validate::names_of_secrets;
+use super::fleet::names_of_secrets;
 use crate::failure::Result;
 use crate::graph::{self, Graph};
 use crate::pipeline::Config;
