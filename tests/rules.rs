@@ -1,8 +1,10 @@
 //! Every rule of `bootstrapper validate` on small broken repositories, and on their near misses.
 //!
 //! An example is a file in `tests/broken/`: what it changes of `tests/broken/base`, which is valid,
-//! where the fault is found, and a near miss that must pass. Its name is that of the rule, and a
-//! word of its own after `--` if the rule has several.
+//! where the fault is found, and a near miss that must pass: other edits with the same files. Its
+//! name is that of the rule, and a word of its own after `--` if the rule has several.
+//!
+//! `EXAMPLE=cyclic cargo test --test rules` runs those whose name holds that.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -28,7 +30,7 @@ struct Example {
     /// What to change of the base.
     #[serde(flatten)]
     broken: Change,
-    /// What to change of the base instead, and all is well.
+    /// The edits to make instead, and more files, and all is well.
     near_miss: Option<NearMiss>,
 }
 
@@ -132,7 +134,8 @@ fn faults(example: &Example) -> Vec<String> {
         others => faults.push(format!("wanted {} at {}, found{}", example.rule, example.at, told(others))),
     }
     if let Some(near) = &example.near_miss {
-        let near = findings(changed(&near.files, &near.edits).path());
+        let files = example.broken.files.clone().into_iter().chain(near.files.clone()).collect();
+        let near = findings(changed(&files, &near.edits).path());
         if !near.is_empty() {
             faults.push(format!("the near miss is no miss:{}", told(&near)));
         }

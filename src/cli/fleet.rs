@@ -21,7 +21,11 @@ pub(super) async fn load(repository: &Repository, clusters: &[String]) -> Result
     let mut fleet = Fleet { is_whole, ..Fleet::default() };
     match Config::load(&repository.root) {
         Ok(config) => fleet.config = config,
-        Err(failure) => refuse(&mut fleet, "config-invalid", None, failure),
+        Err(failure) => {
+            // Without it nothing is known of the secrets, and much would seem to be missing.
+            refuse(&mut fleet, "config-invalid", None, failure);
+            return Ok(fleet);
+        }
     }
     match pipeline_of(&repository.root) {
         Ok(pipeline) => fleet.pipeline = Some(pipeline),

@@ -98,6 +98,17 @@ impl Fleet {
         self.clusters.iter().flat_map(check).collect()
     }
 
+    /// What `check` finds in each cluster that could be read to the end. For rules about what is
+    /// missing: what a problem left out is not missing.
+    pub fn each_whole(&self, check: impl Fn(&Declared) -> Vec<Finding>) -> Vec<Finding> {
+        self.clusters.iter().filter(|declared| declared.problems.is_empty()).flat_map(check).collect()
+    }
+
+    /// What `check` finds of each object of each cluster that could be read to the end.
+    pub fn each_whole_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
+        self.each_whole(|declared| objects_of(declared).flat_map(&check).collect())
+    }
+
     /// What `check` finds of each object of each cluster.
     pub fn each_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
         self.objects().flat_map(check).collect()

@@ -7,9 +7,12 @@ mod catalogue;
 mod document;
 mod finding;
 mod fleet;
+mod known;
+mod paths;
 mod rule;
 mod rules;
 mod sarif;
+mod schema;
 mod silence;
 
 pub use catalogue::{Report, Silenced, catalogue, rule_named, validate};
