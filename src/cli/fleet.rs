@@ -8,11 +8,11 @@ use secrecy::SecretString;
 use walkdir::WalkDir;
 
 use crate::failure::{Failure, Result};
-use crate::gitops::{Declared, Repository, SecretValues, UNKNOWN};
+use crate::gitops::{Declared, Repository, SecretValues};
 use crate::pipeline::{self, Config, Pipeline, Selector};
 use crate::plan;
 use crate::tools::{Environment, Kustomize};
-use crate::validation::{Fleet, Refusal};
+use crate::validation::{Fleet, Refusal, SEEDED};
 
 /// Loads these clusters. What cannot be loaded is said in the fleet.
 pub(super) async fn load(repository: &Repository, clusters: &[String]) -> Result<Fleet> {
@@ -64,7 +64,7 @@ fn pipeline_of(root: &Path) -> Result<Pipeline> {
 fn check_steps(fleet: &mut Fleet, declared: &Declared) {
     let Some(pipeline) = fleet.pipeline.as_ref().filter(|_| declared.problems.is_empty()) else { return };
     if let Err(failure) = plan::check(pipeline, declared) {
-        refuse(fleet, "step-undeclared", Some(&declared.cluster), failure);
+        refuse(fleet, "impossible-step", Some(&declared.cluster), failure);
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn names_of_secrets(config: &Config, cluster: &str) -> SecretValues {
         .iter()
         .map(|spec| {
             let values: BTreeMap<String, SecretString> =
-                spec.data.keys().map(|key| (key.clone(), SecretString::from(UNKNOWN))).collect();
+                spec.data.keys().map(|key| (key.clone(), SecretString::from(SEEDED))).collect();
             ((spec.namespace.clone(), spec.name.clone()), values)
         })
         .collect()

@@ -12,7 +12,7 @@ use crate::validation::{self, Finding, Report, Rule, Severity};
 use crate::words::count;
 
 #[derive(Serialize)]
-struct Findings<'a> {
+struct Answer<'a> {
     clusters: &'a [String],
     findings: &'a [Finding],
     silenced: Vec<SilencedFinding<'a>>,
@@ -38,7 +38,7 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     let fleet = load(&repository, &clusters).await?;
     let report = validation::validate(&fleet);
     match args.output {
-        FindingsOutput::Json => out::json(&findings(&report, &clusters))?,
+        FindingsOutput::Json => out::json(&answer(&report, &clusters))?,
         FindingsOutput::Sarif => out::json(&validation::sarif(&report))?,
         FindingsOutput::Text | FindingsOutput::Markdown => {
             out::text(&report::findings_text(&report, &clusters))?;
@@ -47,10 +47,10 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     verdict(&report, args.strict)
 }
 
-fn findings<'a>(report: &'a Report, clusters: &'a [String]) -> Findings<'a> {
+fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> Answer<'a> {
     let silenced =
         report.silenced.iter().map(|one| SilencedFinding { finding: &one.finding, reason: &one.reason });
-    Findings { clusters, findings: &report.findings, silenced: silenced.collect() }
+    Answer { clusters, findings: &report.findings, silenced: silenced.collect() }
 }
 
 /// Warnings alone are no failure, unless asked for.

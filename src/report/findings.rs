@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn says_where_what_why_and_what_to_do() {
-        let rule = rule_named("step-undeclared").unwrap();
+        let rule = rule_named("impossible-step").unwrap();
         let finding = Finding::of(rule, "apps declares no HelmRelease called `dns`")
             .in_cluster("apps")
             .at(Some(Location { file: "tasks/bootstrap.yaml".into(), line: 3, column: 7 }))
@@ -74,7 +74,7 @@ mod tests {
         let clusters = ["apps".to_owned(), "infra".to_owned()];
         assert_eq!(
             text(&report, &clusters, false),
-            "tasks/bootstrap.yaml:3:7  error  step-undeclared\n  apps declares no HelmRelease called `dns`\n  \
+            "tasks/bootstrap.yaml:3:7  error  impossible-step\n  apps declares no HelmRelease called `dns`\n  \
              in    apps\n  why   one\n        two\n  do    declare it\n\napps, infra: 1 error, no warnings\n"
         );
         assert_eq!(text(&Report::default(), &clusters, false), "apps, infra: valid\n");

@@ -21,3 +21,4 @@ pub use finding::{Finding, Severity};
 pub use fleet::{Fleet, Placed, Refusal};
 pub use rule::Rule;
 pub use sarif::sarif;
+pub use schema::SEEDED;

@@ -29,9 +29,9 @@ pub(in crate::validation) const RULES: &[Rule] = &[
         check: refusals,
     },
     Rule {
-        name: "step-undeclared",
+        name: "impossible-step",
         severity: Severity::Error,
-        summary: "a step of the bootstrap names what the cluster does not declare",
+        summary: "a step of the bootstrap names what the cluster does not declare, or what only Flux can install",
         why: "the run would be refused before it starts",
         fix: "declare it, correct the name in the task file, or give the step `when: declared`",
         check: refusals,

@@ -114,7 +114,9 @@ fn unknown_kind(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             }
         }
         let found = first.into_iter().map(|((api_version, kind), placed)| {
-            placed.finding(rule, "kind", format!("no schema of {kind} of {api_version} is at hand"))
+            Finding::of(rule, format!("no schema of {kind} of {api_version} is at hand"))
+                .in_cluster(&declared.cluster)
+                .at(placed.place("kind"))
         });
         found.collect()
     })

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::defaults::with_defaults;
 use super::{expressions, format};
-use crate::gitops::UNKNOWN;
 
 /// One thing of a value that its schema does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,8 @@ const MOST_SHOWN: usize = 12;
 
 pub(super) fn check(object: &Value, schema: &Value, definitions: &Value) -> Vec<Breach> {
     let mut checker = Checker { definitions, breaches: Vec::new() };
-    checker.node(object, schema, "", true);
+    let complete = schema.as_object().map(|schema| with_defaults(object, schema));
+    checker.node(complete.as_ref().unwrap_or(object), schema, "", true);
     checker.breaches
 }
 
@@ -53,7 +54,7 @@ impl<'a> Checker<'a> {
     fn node(&mut self, value: &Value, schema: &'a Value, path: &str, strict: bool) {
         let Some(schema) = self.resolved(schema).as_object() else { return };
         // Null is no value: it is taken out before anything is checked.
-        if value.is_null() || value.as_str().is_some_and(|text| text.contains(UNKNOWN)) {
+        if value.is_null() || value.as_str().is_some_and(super::is_unknown) {
             return;
         }
         if let Some(allowed) = refused_type(value, schema) {
@@ -278,7 +279,7 @@ mod tests {
         let table = [
             (json!({"a": 1}), spec(json!({"type": "integer"})), None),
             (json!({"a": "1"}), spec(json!({"type": "integer"})), Some((Wrong, "a"))),
-            (json!({"a": UNKNOWN}), spec(json!({"type": "integer"})), None),
+            (json!({"a": super::super::SEEDED}), spec(json!({"type": "integer"})), None),
             (json!({"a": null}), spec(json!({"type": "integer"})), None),
             (json!({"b": 1}), spec(json!({"type": "integer"})), Some((UnknownField, "b"))),
             (

@@ -69,7 +69,7 @@ fn map(fields: &Map<String, Value>) -> Value {
     for (name, short) in fields {
         match name.as_str() {
             "$rule" => {
-                schema["x-kubernetes-validations"] = json!([{"rule": short, "message": fields["$says"]}])
+                schema["x-kubernetes-validations"] = json!([{"rule": short, "message": fields["$says"]}]);
             }
             "$says" => {}
             name => {

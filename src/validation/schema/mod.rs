@@ -6,6 +6,7 @@
 mod builtin;
 mod check;
 mod crd;
+mod defaults;
 mod expressions;
 mod flux;
 mod format;
@@ -16,8 +17,16 @@ use serde_json::Value;
 
 pub(super) use check::{Breach, BreachKind};
 
-use crate::gitops::Declared;
+use crate::gitops::{Declared, UNKNOWN};
 use crate::object::{Object, ObjectRef};
+
+/// Stands for a value of a Secret that the bootstrap seeds: it will be known then, and is not here.
+pub const SEEDED: &str = "known-to-the-bootstrap-only";
+
+/// Whether a text holds a value that is not known here: then nothing is said about it.
+fn is_unknown(text: &str) -> bool {
+    text.contains(SEEDED) || text.contains(UNKNOWN)
+}
 
 /// Whether a kind lies in namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
