@@ -94,6 +94,13 @@ impl Finding {
         self
     }
 
+    /// Says how grave this one is, where it is less than the rule says.
+    #[must_use]
+    pub fn graded(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
     /// Says where.
     #[must_use]
     pub fn at(mut self, location: Option<Location>) -> Self {

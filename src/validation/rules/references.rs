@@ -57,37 +57,36 @@ const SECRET_REFERENCES: [(&str, &[&str]); 3] = [
 ];
 
 fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
-    fleet.each_whole(|declared| {
-        let bgp_namespace = known::cilium(declared)
-            .and_then(|cilium| cilium.values["bgpControlPlane"]["secretsNamespace"]["name"].as_str())
-            .unwrap_or("kube-system");
-        let named = |placed: Placed<'_>| -> Vec<(String, String, String)> {
-            let own = placed.object.metadata.namespace.clone().unwrap_or_default();
-            let group = placed.id().group().to_owned();
-            let of_flux =
-                SECRET_REFERENCES.iter().filter(|(of, _)| *of == group).flat_map(|(_, paths)| *paths);
-            let mut named: Vec<_> = of_flux.flat_map(|path| texts_at(placed, path, &own)).collect();
-            if placed.is("cilium.io", "CiliumBGPPeerConfig") {
-                named.extend(texts_at(placed, "spec.authSecretRef", bgp_namespace));
-            }
-            named
-        };
-        let found = objects_of(declared).flat_map(|placed| {
-            let missing = named(placed)
-                .into_iter()
-                .filter(|(_, namespace, name)| !known::has_secret(declared, namespace, name));
-            missing
-                .map(move |(path, namespace, name)| {
-                    placed.finding(
-                        rule,
-                        &path,
-                        format!("{} draws from Secret {namespace}/{name}, which nothing brings", placed.id()),
-                    )
-                })
-                .collect::<Vec<_>>()
-        });
-        found.collect()
+    fleet.each_whole_object(|placed| {
+        let missing = named_secrets(placed)
+            .into_iter()
+            .filter(|(_, namespace, name)| !known::has_secret(placed.declared, namespace, name));
+        missing
+            .map(|(path, namespace, name)| {
+                let message =
+                    format!("{} draws from Secret {namespace}/{name}, which nothing brings", placed.id());
+                let finding = placed.finding(rule, &path, message);
+                // Where nobody says what is seeded, people make Secrets by hand.
+                match fleet.config.secrets_of(&placed.declared.cluster) {
+                    [] => finding.graded(Severity::Warning),
+                    _ => finding,
+                }
+            })
+            .collect()
     })
+}
+
+/// The Secrets that an object names: the path of the name, the namespace and the name.
+fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)> {
+    if placed.is("cilium.io", "CiliumBGPPeerConfig") {
+        let namespace = known::cilium(placed.declared)
+            .and_then(|cilium| cilium.values["bgpControlPlane"]["secretsNamespace"]["name"].as_str());
+        return texts_at(placed, "spec.authSecretRef", namespace.unwrap_or("kube-system"));
+    }
+    let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
+    let id = placed.id();
+    let of_flux = SECRET_REFERENCES.iter().filter(|(group, _)| *group == id.group());
+    of_flux.flat_map(|(_, paths)| *paths).flat_map(|path| texts_at(placed, path, own)).collect()
 }
 
 /// The texts at a path: each with its path, and a namespace to look in.
