@@ -45,6 +45,14 @@ pub(in crate::validation) const RULES: &[Rule] = &[
         check: problems,
     },
     Rule {
+        name: "unfetchable",
+        severity: Severity::Warning,
+        summary: "a Kustomization builds what must be fetched, and its address does not answer now",
+        why: "nobody can say whether it is right: it was not checked, nor what needs it",
+        fix: "validate once with a way to the internet: what it builds to is kept from then on",
+        check: problems,
+    },
+    Rule {
         name: "not-an-object",
         severity: Severity::Error,
         summary: "what a Kustomization builds to is no object",
@@ -200,6 +208,7 @@ fn problems(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 fn rule_of(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::UnbuildableKustomization => "unbuildable-kustomization",
+        ProblemKind::Unfetchable => "unfetchable",
         ProblemKind::NotAnObject => "not-an-object",
         ProblemKind::MissingPath => "missing-path",
         ProblemKind::MissingSource => "missing-source",

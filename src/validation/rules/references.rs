@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::validation::fleet::{Placed, objects_of};
+use crate::validation::fleet::Placed;
 use crate::validation::paths::values_at;
 use crate::validation::{Finding, Fleet, Rule, Severity, known};
 
