@@ -118,7 +118,9 @@ fn findings(repository: &Path) -> Vec<Finding> {
 }
 
 fn told(findings: &[Finding]) -> String {
-    findings.iter().map(|one| format!("\n    {} at {}: {}", one.rule, one.place(), one.message)).collect()
+    let told: Vec<String> =
+        findings.iter().map(|one| format!("    {} at {}: {}", one.rule, one.place(), one.message)).collect();
+    format!("\n{}", told.join("\n"))
 }
 
 /// What is not as an example says.

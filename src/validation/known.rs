@@ -5,7 +5,8 @@ use crate::gitops::{Declared, Release};
 use crate::object::ObjectRef;
 use crate::tools::ChartSource;
 
-/// The object of that group, kind, namespace and name, if the cluster declares it.
+/// The object of that group, kind, namespace and name, if the cluster declares it. Without a
+/// namespace it may lie in any: kustomize gives one to cluster-scoped kinds that it does not know.
 pub(super) fn find<'a>(
     declared: &'a Declared,
     group: &str,
@@ -16,7 +17,7 @@ pub(super) fn find<'a>(
     objects_of(declared).find(|placed| {
         placed.is(group, kind)
             && placed.object.metadata.name.as_deref() == Some(name)
-            && placed.object.metadata.namespace.as_deref() == namespace
+            && (namespace.is_none() || placed.object.metadata.namespace.as_deref() == namespace)
     })
 }
 
