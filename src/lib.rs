@@ -23,5 +23,6 @@ pub mod report;
 pub mod sandbox;
 pub mod steps;
 pub mod tools;
+pub mod validation;
 mod words;
 pub mod yaml;

@@ -200,7 +200,7 @@ fn all_problems_are_listed_at_once() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|finding| finding["what"].as_str().unwrap())
+        .map(|finding| finding["message"].as_str().unwrap())
         .collect();
     let expected =
         ["${ONE} is not", "${TWO} is not", "`${three-}", "cords, which is not", "psyllium, which is not"];

@@ -84,7 +84,7 @@ fn a_home_with_a_folder_for_each_app() {
         [
             ("flux-system", 1),
             ("cluster-apps", 14),
-            ("echo", 4),
+            ("echo", 5),
             ("flux-instance", 2),
             ("flux-operator", 2),
             ("cilium", 3),

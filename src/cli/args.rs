@@ -37,7 +37,9 @@ pub(super) enum Verb {
     Status(PlanArgs),
     /// List the clusters of the repository
     List(ListArgs),
-    /// Check the task files and what every cluster declares, without a cluster
+    /// Find what is wrong with the repository, without a cluster
+    ///
+    /// Exits with 0 if there is nothing worse than a warning, and with 3 otherwise.
     Validate(ValidateArgs),
     /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
     Graph(GraphArgs),
@@ -189,8 +191,30 @@ pub(super) struct ValidateArgs {
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(super) repo: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
+    /// Let warnings fail too
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    /// List the rules, and check nothing
+    #[arg(long, conflicts_with_all = ["clusters", "strict", "explain"])]
+    pub(super) rules: bool,
+
+    /// Say what a rule is about, and check nothing
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["clusters", "strict"])]
+    pub(super) explain: Option<String>,
+
+    /// Text for people, JSON for scripts, SARIF for code hosts; with --rules, Markdown for docs
+    #[arg(long, short, value_enum, default_value_t = FindingsOutput::Text)]
+    pub(super) output: FindingsOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FindingsOutput {
+    Text,
+    Json,
+    Sarif,
+    #[value(hide = true)]
+    Markdown,
 }
 
 #[derive(Debug, ClapArgs)]

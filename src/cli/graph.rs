@@ -1,9 +1,9 @@
 //! `bootstrapper graph`: what the clusters declare, as a picture.
 
 use super::args::{GraphArgs, GraphFormat};
+use super::fleet::names_of_secrets;
 use super::out;
 use super::session::open_repository;
-use super::validate::names_of_secrets;
 use crate::failure::Result;
 use crate::graph::{self, Graph};
 use crate::pipeline::Config;

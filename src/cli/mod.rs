@@ -5,6 +5,7 @@ mod cancel;
 mod completions;
 mod convert;
 mod entry;
+mod fleet;
 mod graph;
 mod list;
 mod new_cluster;

@@ -1,80 +1,94 @@
 //! `bootstrapper validate`: the task files and what every cluster declares, without a cluster.
 
-use std::collections::BTreeMap;
-
-use futures::future::join_all;
-use secrecy::SecretString;
 use serde::Serialize;
 
-use super::args::{Output, ValidateArgs};
+use super::args::{FindingsOutput, ValidateArgs};
+use super::fleet::load;
 use super::out;
 use super::session::open_repository;
 use crate::failure::{Failure, Result};
-use crate::gitops::{Repository, SecretValues};
-use crate::pipeline::{self, Config, Pipeline, Selector};
-use crate::plan;
 use crate::report;
-use crate::tools::{Environment, Kustomize};
+use crate::validation::{self, Finding, Report, Rule, Severity};
+use crate::words::count;
 
 #[derive(Serialize)]
-struct Findings {
-    clusters: Vec<String>,
-    findings: Vec<Failure>,
+struct Answer<'a> {
+    clusters: &'a [String],
+    findings: &'a [Finding],
+    silenced: Vec<SilencedFinding<'a>>,
+}
+
+#[derive(Serialize)]
+struct SilencedFinding<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    reason: &'a str,
 }
 
 pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
+    if args.rules {
+        return list_rules(args.output);
+    }
+    if let Some(name) = &args.explain {
+        return explain(name);
+    }
     let repository = open_repository(args.repo.as_deref())?;
+    args.clusters.iter().try_for_each(|name| repository.require(name))?;
     let clusters = if args.clusters.is_empty() { repository.clusters.clone() } else { args.clusters.clone() };
-    let mut findings = Vec::new();
-    match Kustomize::find(&Environment::default()) {
-        Ok(kustomize) => {
-            let checks = clusters.iter().map(|cluster| check(&repository, cluster, &kustomize));
-            for found in join_all(checks).await {
-                findings.extend(found.unwrap_or_else(|failure| vec![failure]));
-            }
-        }
-        Err(failure) => findings.push(failure),
-    }
-    let count = findings.len();
-    match args.output.output {
-        Output::Json => out::json(&Findings { clusters, findings })?,
-        Output::Text => {
-            for finding in &findings {
-                out::text(&report::failure_text(finding))?;
-            }
-            if count == 0 {
-                out::text(&format!("{}: valid\n", clusters.join(", ")))?;
-            }
+    let fleet = load(&repository, &clusters).await?;
+    let report = validation::validate(&fleet);
+    match args.output {
+        FindingsOutput::Json => out::json(&answer(&report, &clusters))?,
+        FindingsOutput::Sarif => out::json(&validation::sarif(&report))?,
+        FindingsOutput::Text | FindingsOutput::Markdown => {
+            out::text(&report::findings_text(&report, &clusters))?;
         }
     }
-    if count == 0 { Ok(()) } else { Err(Failure::input(format!("{count} problems found"))) }
+    verdict(&report, args.strict)
 }
 
-/// All that is wrong with a cluster; fails if it cannot be looked at.
-async fn check(repository: &Repository, cluster: &str, kustomize: &Kustomize) -> Result<Vec<Failure>> {
-    repository.require(cluster)?;
-    let config = Config::load(&repository.root)?;
-    let pipeline = Pipeline::of_repository(&repository.root)?;
-    pipeline::select(&pipeline, &Selector::default())?;
-    let declared = repository.load(cluster, kustomize, &names_of_secrets(&config, cluster)).await?;
-    let mut failures: Vec<Failure> =
-        declared.problems.iter().map(|problem| problem.failure.clone()).collect();
-    // A step about something that is left out for its problem would only be told again.
-    if failures.is_empty() {
-        failures.extend(plan::check(&pipeline, &declared).err());
+fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> Answer<'a> {
+    let silenced =
+        report.silenced.iter().map(|one| SilencedFinding { finding: &one.finding, reason: &one.reason });
+    Answer { clusters, findings: &report.findings, silenced: silenced.collect() }
+}
+
+/// Warnings alone are no failure, unless asked for.
+fn verdict(report: &Report, strict: bool) -> Result<()> {
+    let gravest = if strict { Severity::Warning } else { Severity::Error };
+    match report.findings.iter().filter(|finding| finding.severity <= gravest).count() {
+        0 => Ok(()),
+        some => Err(Failure::input(format!("{} found", count(some as u64, "problem")))
+            .hint("`bootstrapper validate --explain RULE` says more about a rule")),
     }
-    Ok(failures)
 }
 
-/// Without a cluster the secrets' values are unknown, their names are not.
-pub(super) fn names_of_secrets(config: &Config, cluster: &str) -> SecretValues {
-    config
-        .secrets_of(cluster)
-        .iter()
-        .map(|spec| {
-            let values: BTreeMap<String, SecretString> =
-                spec.data.keys().map(|key| (key.clone(), SecretString::from("unknown"))).collect();
-            ((spec.namespace.clone(), spec.name.clone()), values)
-        })
-        .collect()
+fn list_rules(output: FindingsOutput) -> Result<()> {
+    let rules = validation::catalogue();
+    match output {
+        FindingsOutput::Markdown => out::text(&validation::rules_document()),
+        FindingsOutput::Text => out::text(&report::table(
+            &["RULE", "SEVERITY", "WHAT IT FINDS"],
+            rules.map(|rule| [rule.name, rule.severity.word(), rule.summary].map(str::to_owned).to_vec()),
+        )),
+        FindingsOutput::Json | FindingsOutput::Sarif => out::json(&rules.collect::<Vec<&Rule>>()),
+    }
+}
+
+fn explain(name: &str) -> Result<()> {
+    let Some(rule) = validation::rule_named(name) else {
+        let nearest = validation::catalogue()
+            .max_by(|a, b| strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name)));
+        let failure = Failure::input(format!("there is no rule `{name}`"))
+            .hint("`bootstrapper validate --rules` lists them");
+        return Err(match nearest {
+            Some(nearest) => failure.hint(format!("did you mean `{}`?", nearest.name)),
+            None => failure,
+        });
+    };
+    let Rule { name, severity, summary, why, fix, .. } = rule;
+    out::text(&format!(
+        "{name}  {}\n  {summary}\n  why   {why}\n  do    {fix}\n  or    # bootstrapper:ignore {name} <reason>\n",
+        severity.word()
+    ))
 }

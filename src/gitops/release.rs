@@ -64,7 +64,8 @@ impl Release {
     }
 
     /// Fails if only Flux can read the chart, or a value is known to the cluster only: the
-    /// bootstrap would install something else than Flux will.
+    /// bootstrap would install something else than Flux will. What is optional may come later, to
+    /// Flux too.
     pub fn installable(&self) -> Result<()> {
         if !self.is_fetchable() {
             return Err(Failure::input(format!(

@@ -149,6 +149,11 @@ impl StepSpec {
     pub fn refuse(&self, what: impl Into<String>) -> Failure {
         Failure::input(what).at(self.location.clone())
     }
+
+    /// A failure of what this step is about: it is at the step, unless it has a place of its own.
+    pub fn placed(&self, failure: Failure) -> Failure {
+        if failure.location.is_some() { failure } else { failure.at(self.location.clone()) }
+    }
 }
 
 /// The last part of a path or address, without its extension.

@@ -315,7 +315,7 @@ pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
         let (kind, name, found) = match &spec.kind {
             StepKind::Kustomization(name) => {
                 let found = declared.kustomization(name);
-                found.map(Kustomization::applicable).transpose()?;
+                found.map(Kustomization::applicable).transpose().map_err(|failure| spec.placed(failure))?;
                 ("Kustomization", name, found.is_some())
             }
             StepKind::Crds(CrdSpec::Kustomization(name)) => {
@@ -323,7 +323,10 @@ pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
             }
             StepKind::Release(name) => {
                 let found = declared.release(name);
-                found.map(gitops::Release::installable).transpose()?;
+                found
+                    .map(gitops::Release::installable)
+                    .transpose()
+                    .map_err(|failure| spec.placed(failure))?;
                 ("HelmRelease", name, found.is_some())
             }
             _ => continue,

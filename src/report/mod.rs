@@ -3,6 +3,7 @@
 mod board;
 mod closing;
 mod failure;
+mod findings;
 mod json;
 mod live;
 mod outline;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;
+pub use findings::findings_text;
 pub use outline::{plan_text, status_text};
 pub use table::table;
 

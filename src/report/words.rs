@@ -33,7 +33,16 @@ pub(super) fn cut(text: &str, room: usize) -> String {
 
 /// Whether stderr shows colour, and the person wants it.
 pub(super) fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && is_wanted()
+}
+
+/// Whether stdout shows colour, and the person wants it.
+pub(super) fn colour_of_stdout() -> bool {
+    std::io::stdout().is_terminal() && is_wanted()
+}
+
+fn is_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// `text` in an ANSI colour (`1;31`), if `colour`.

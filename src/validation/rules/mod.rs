@@ -1,0 +1,32 @@
+//! The rules, one file a family.
+
+mod addresses;
+mod bgp;
+mod gateway;
+mod hygiene;
+mod loading;
+mod names;
+mod ownership;
+mod references;
+mod releases;
+mod schemas;
+mod silencing;
+mod variables;
+
+use super::Rule;
+
+/// Every rule, by family, in the order in which they are told.
+pub(super) const FAMILIES: &[&[Rule]] = &[
+    loading::RULES,
+    schemas::RULES,
+    names::RULES,
+    references::RULES,
+    ownership::RULES,
+    releases::RULES,
+    variables::RULES,
+    addresses::RULES,
+    bgp::RULES,
+    gateway::RULES,
+    hygiene::RULES,
+    silencing::RULES,
+];

@@ -1,0 +1,48 @@
+//! Schemas of the CRDs that a cluster declares.
+
+use serde_json::Value;
+
+use super::{Known, Scope};
+use crate::object::Object;
+
+/// A CRD, read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crd<'a> {
+    pub(super) group: &'a str,
+    pub(super) kind: &'a str,
+    name: &'a str,
+    spec: &'a Value,
+}
+
+impl<'a> Crd<'a> {
+    /// Reads a CRD; none if the object is something else.
+    pub(super) fn read(object: &'a Object) -> Option<Self> {
+        object.types.as_ref().filter(|types| types.kind == "CustomResourceDefinition")?;
+        let spec = &object.data["spec"];
+        Some(Self {
+            group: spec["group"].as_str()?,
+            kind: spec["names"]["kind"].as_str()?,
+            name: object.metadata.name.as_deref()?,
+            spec,
+        })
+    }
+
+    pub(super) fn known(&self, version: &str) -> Known<'a> {
+        let served = || {
+            let versions = self.spec["versions"].as_array().into_iter().flatten();
+            versions.filter(|version| version["served"] != false)
+        };
+        let name = |version: &'a Value| version["name"].as_str().unwrap_or_default();
+        match served().find(|one| name(one) == version) {
+            Some(found) => Known::Schema {
+                schema: &found["schema"]["openAPIV3Schema"],
+                definitions: &Value::Null,
+                scope: if self.spec["scope"] == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
+                source: format!("the CRD {}", self.name),
+            },
+            None => {
+                Known::OtherVersions(served().map(|one| format!("{}/{}", self.group, name(one))).collect())
+            }
+        }
+    }
+}
