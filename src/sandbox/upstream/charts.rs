@@ -66,7 +66,26 @@ const REAL: [Real; 4] = [
     },
 ];
 
-/// Those of external-secrets' CRDs that a repository declares objects of.
+/// Charts of ours that do more than to run in name.
+const OURS: [Published<'static>; 3] = [
+    Published { from: "oci://ghcr.io/coredns/charts", name: "coredns", version: "1.47.0" },
+    Published {
+        from: "oci://ghcr.io/controlplaneio-fluxcd/charts",
+        name: "flux-operator",
+        version: "0.58.1",
+    },
+    Published {
+        from: "oci://ghcr.io/controlplaneio-fluxcd/charts",
+        name: "flux-instance",
+        version: "0.58.1",
+    },
+];
+
+/// The modules of its 2.x are not served: the real chart of 1.3 answers, with the same values.
+const EXTERNAL_SECRETS: Published<'static> =
+    Published { from: "oci://ghcr.io/external-secrets/charts", name: "external-secrets", version: "2.9.0" };
+
+/// Those of its CRDs that a repository declares objects of.
 const SECRET_KINDS: [&str; 3] = ["ClusterSecretStore", "SecretStore", "ExternalSecret"];
 
 /// Publishes all of them.
@@ -74,24 +93,23 @@ pub(super) fn publish_all(pages: &mut Pages, assets: &Assets) -> Result<()> {
     for real in &REAL {
         publish(pages, &real.published, real.files(assets)?)?;
     }
-    let from_flux =
-        |name| Published { from: "oci://ghcr.io/controlplaneio-fluxcd/charts", name, version: "0.58.1" };
-    let mut operator = stand_in("flux-operator");
-    add_templates(&mut operator, of_folder(&assets.flux_operator.join("config/crd/bases"))?);
-    publish(pages, &from_flux("flux-operator"), operator)?;
-    publish(pages, &from_flux("flux-instance"), stand_in("flux-instance"))?;
-    let coredns = Published { from: "oci://ghcr.io/coredns/charts", name: "coredns", version: "1.47.0" };
-    publish(pages, &coredns, stand_in("coredns"))?;
     publish(pages, &EXTERNAL_SECRETS, external_secrets(assets)?)?;
+    for published in &OURS {
+        publish(pages, published, ours(published.name, assets)?)?;
+    }
     for one in stand_ins::all()? {
         publish(pages, &one.published(), one.files(assets)?)?;
     }
     Ok(())
 }
 
-/// The modules of its 2.x are not served: the real chart of 1.3 answers, with the same values.
-const EXTERNAL_SECRETS: Published<'static> =
-    Published { from: "oci://ghcr.io/external-secrets/charts", name: "external-secrets", version: "2.9.0" };
+fn ours(name: &str, assets: &Assets) -> Result<Files> {
+    let mut files = stand_in(name);
+    if name == "flux-operator" {
+        add_templates(&mut files, of_folder(&assets.flux_operator.join("config/crd/bases"))?);
+    }
+    Ok(files)
+}
 
 fn external_secrets(assets: &Assets) -> Result<Files> {
     let module = assets.module("external-secrets");
@@ -128,7 +146,57 @@ fn publish(pages: &mut Pages, published: &Published<'_>, mut files: Files) -> Re
 
 /// The names of all charts that are not the real ones.
 pub(super) fn stand_in_names() -> Vec<String> {
-    let ours = ["coredns", "flux-operator", "flux-instance"].map(str::to_owned);
+    let ours = OURS.iter().map(|published| published.name.to_owned());
     let from_data = stand_ins::all().unwrap_or_default().into_iter().map(StandIn::into_name);
-    ours.into_iter().chain(from_data).collect()
+    ours.chain(from_data).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use walkdir::WalkDir;
+
+    use super::*;
+    use crate::yaml;
+
+    /// `oci://host/folder/chart version` of a source; `chart version` of one in a classic repository.
+    fn wanted(object: &Value) -> Option<String> {
+        let spec = &object["spec"];
+        match object["kind"].as_str()? {
+            "OCIRepository" => Some(format!("{} {}", spec["url"].as_str()?, spec["ref"]["tag"].as_str()?)),
+            "HelmRelease" => {
+                let chart = &spec["chart"]["spec"];
+                Some(format!("{} {}", chart["chart"].as_str()?, chart["version"].as_str()?))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_sandbox_has_every_chart_of_the_layout() {
+        let data = stand_ins::all().unwrap();
+        let published = REAL
+            .iter()
+            .map(|real| &real.published)
+            .chain([&EXTERNAL_SECRETS])
+            .chain(&OURS)
+            .map(|one| format!("{}/{} {}", one.from, one.name, one.version))
+            .chain(data.iter().map(StandIn::published).map(|one| match one.from.strip_prefix("oci://") {
+                Some(_) => format!("{}/{} {}", one.from, one.name, one.version),
+                None => format!("{} {}", one.name, one.version),
+            }));
+        let published: BTreeSet<String> = published.collect();
+        let layout = Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes");
+        let files = WalkDir::new(layout).into_iter().map(|entry| entry.unwrap().into_path());
+        let manifests = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        let wanted: BTreeSet<String> = manifests
+            .flat_map(|path| {
+                yaml::from_multiple::<Value>(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
+            })
+            .filter_map(|object| wanted(&object))
+            .collect();
+        assert_eq!(published, wanted);
+    }
 }
