@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 /// A Kubernetes object of any kind, as JSON with typed metadata.
 pub type Object = DynamicObject;
 
+/// Whether an object is the definition of a kind.
+pub(crate) fn is_crd(object: &Object) -> bool {
+    object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition")
+}
+
 /// Names one object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

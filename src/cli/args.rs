@@ -195,6 +195,15 @@ pub(super) struct ValidateArgs {
     #[arg(long)]
     pub(super) strict: bool,
 
+    /// Also fetch and render every chart: whether it takes the values, and which CRDs it brings. What
+    /// was found out once is known to later validations
+    #[arg(long)]
+    pub(super) charts: bool,
+
+    /// Fetch what lies on the internet from what stands in for it in a running sandbox
+    #[arg(long)]
+    pub(super) sandbox: bool,
+
     /// List the rules, and check nothing
     #[arg(long, conflicts_with_all = ["clusters", "strict", "explain"])]
     pub(super) rules: bool,

@@ -15,8 +15,12 @@ use crate::tools::{Environment, Kustomize};
 use crate::validation::{Fleet, Refusal, SEEDED};
 
 /// Loads these clusters. What cannot be loaded is said in the fleet.
-pub(super) async fn load(repository: &Repository, clusters: &[String]) -> Result<Fleet> {
-    let kustomize = Kustomize::find(&Environment::default())?;
+pub(super) async fn load(
+    repository: &Repository,
+    clusters: &[String],
+    environment: &Environment,
+) -> Result<Fleet> {
+    let kustomize = Kustomize::find(environment)?;
     let is_whole = clusters.len() == repository.clusters.len();
     let mut fleet = Fleet { is_whole, ..Fleet::default() };
     match Config::load(&repository.root) {

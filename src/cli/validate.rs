@@ -8,6 +8,8 @@ use super::out;
 use super::session::open_repository;
 use crate::failure::{Failure, Result};
 use crate::report;
+use crate::sandbox;
+use crate::tools::{Environment, Helm};
 use crate::validation::{self, Finding, Report, Rule, Severity};
 use crate::words::count;
 
@@ -35,7 +37,12 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     let repository = open_repository(args.repo.as_deref())?;
     args.clusters.iter().try_for_each(|name| repository.require(name))?;
     let clusters = if args.clusters.is_empty() { repository.clusters.clone() } else { args.clusters.clone() };
-    let fleet = load(&repository, &clusters).await?;
+    let environment = if args.sandbox { of_a_sandbox(&clusters)? } else { Environment::default() };
+    let helm = if args.charts { Some(Helm::find(&environment).await?) } else { None };
+    let mut fleet = load(&repository, &clusters, &environment).await?;
+    for declared in &mut fleet.clusters {
+        declared.render_charts(&environment, helm.as_ref()).await;
+    }
     let report = validation::validate(&fleet);
     match args.output {
         FindingsOutput::Json => out::json(&answer(&report, &clusters))?,
@@ -45,6 +52,17 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
         }
     }
     verdict(&report, args.strict)
+}
+
+/// What the programs of a running sandbox see.
+fn of_a_sandbox(clusters: &[String]) -> Result<Environment> {
+    let running = clusters.iter().find_map(|cluster| sandbox::load(cluster).ok());
+    running.map(|sandbox| sandbox.environment).ok_or_else(|| {
+        let failure = Failure::input("none of these clusters has a sandbox that runs");
+        clusters.iter().take(1).fold(failure, |failure, cluster| {
+            failure.hint(format!("bring one up: bootstrapper sandbox up {cluster}"))
+        })
+    })
 }
 
 fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> Answer<'a> {

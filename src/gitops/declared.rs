@@ -7,6 +7,7 @@ use super::kustomization::Kustomization;
 use super::place::Written;
 use super::problem::Problem;
 use super::release::Release;
+use super::rendering::Rendering;
 use super::repository::SETTINGS;
 use super::walk::is;
 use crate::failure::{Location, Result};
@@ -33,6 +34,8 @@ pub struct Declared {
     /// Every ConfigMap and Secret that is known, and the object that brings it: itself, or an
     /// ExternalSecret or SealedSecret that the cluster makes it from. None: the bootstrap seeds it.
     pub brought: BTreeMap<ObjectRef, Option<ObjectRef>>,
+    /// What charts make of the values of their releases, as far as that was asked for and is known.
+    pub renderings: BTreeMap<ObjectRef, Rendering>,
     /// All that is wrong with it. What is wrong is left out of the rest.
     pub problems: Vec<Problem>,
     /// The repository's folder: files of places count from it.

@@ -62,6 +62,7 @@ impl Repository {
             sync,
             kustomizations,
             releases: Vec::new(),
+            renderings: BTreeMap::new(),
             brought: sources.brought(),
             problems,
             root: self.root.clone(),

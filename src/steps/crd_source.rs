@@ -9,7 +9,7 @@ use super::flux_owner::FluxOwner;
 use crate::cluster::Cluster;
 use crate::failure::{Failure, Result};
 use crate::gitops::Release;
-use crate::object::Object;
+use crate::object::{Object, is_crd};
 use crate::tools::{Helm, Kustomize};
 
 /// Where CRDs come from.
@@ -46,10 +46,6 @@ impl CrdSource {
         };
         Ok(objects.into_iter().filter(is_crd).collect())
     }
-}
-
-fn is_crd(object: &Object) -> bool {
-    object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition")
 }
 
 /// Kustomize is what fetches it, as it will for Flux: one way through proxies and certificates.

@@ -118,7 +118,7 @@ impl Helm {
     }
 
     /// Fetches the chart, once a run.
-    async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
+    pub async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
         cell.get_or_try_init(|| self.fetch(chart)).await.cloned()
     }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bgp;
+mod charts;
 mod gateway;
 mod hygiene;
 mod loading;
@@ -23,6 +24,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     references::RULES,
     ownership::RULES,
     releases::RULES,
+    charts::RULES,
     variables::RULES,
     addresses::RULES,
     bgp::RULES,

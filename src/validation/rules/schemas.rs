@@ -52,7 +52,7 @@ pub(in crate::validation) const RULES: &[Rule] = &[
         severity: Severity::Info,
         summary: "no schema of a kind is at hand, so its objects were not checked",
         why: "a mistake in them shows only when Flux applies them",
-        fix: "nothing, if the release that brings the kind is right; a Kustomization that brings its CRD lets them be checked",
+        fix: "run `bootstrapper validate --charts` once: it fetches the charts, and with them the CRDs that they bring",
         check: unknown_kind,
     },
 ];

@@ -1,7 +1,7 @@
 //! Schemas of kinds, and what of an object breaks them.
 //!
-//! A kind's schema is that of the CRD which the cluster itself declares, if it does; else that of
-//! the built-in kinds of Kubernetes; else our own of Flux's kinds.
+//! A kind's schema is that of the CRD which the cluster itself declares, if it does, or which one of
+//! its charts brings; else that of the built-in kinds of Kubernetes; else our own of Flux's kinds.
 
 mod builtin;
 mod check;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(super) use check::{Breach, BreachKind};
 
-use crate::gitops::{Declared, UNKNOWN};
+use crate::gitops::{Declared, Rendering, UNKNOWN};
 use crate::object::{Object, ObjectRef};
 
 /// Stands for a value of a Secret that the bootstrap seeds: it will be known then, and is not here.
@@ -62,8 +62,13 @@ pub(super) struct Schemas<'a> {
 impl<'a> Schemas<'a> {
     /// Those of a cluster.
     pub(super) fn of(declared: &'a Declared) -> Self {
-        let objects = declared.kustomizations.iter().flat_map(|kustomization| &kustomization.objects);
-        let crds = objects.filter_map(crd::Crd::read).map(|crd| ((crd.group, crd.kind), crd));
+        let of_charts = declared.renderings.values().flat_map(|rendering| match rendering {
+            Rendering::Takes { crds } => crds.as_slice(),
+            Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => &[],
+        });
+        // Of two the last one counts: what the repository itself declares.
+        let all = of_charts.chain(declared.objects());
+        let crds = all.filter_map(crd::Crd::read).map(|crd| ((crd.group, crd.kind), crd));
         Self { crds: crds.collect() }
     }
 

@@ -1,0 +1,85 @@
+//! What charts make of the values of their releases, known without a cluster: which CRDs come with
+//! them, and whether they take the values at all.
+
+use std::path::PathBuf;
+
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::declared::Declared;
+use super::kept;
+use super::release::Release;
+use crate::failure::Failure;
+use crate::object::{Object, is_crd};
+use crate::tools::{Environment, Helm};
+
+/// What a chart makes of the values of a release.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rendering {
+    /// It takes them; these CRDs come with it.
+    Takes {
+        /// Those that it ships, and those among its templates.
+        crds: Vec<Object>,
+    },
+    /// It refuses them.
+    Refuses {
+        /// In Helm's words, line by line.
+        said: Vec<String>,
+    },
+    /// It could not be fetched, so that nobody knows.
+    Unfetchable {
+        /// In Helm's words, line by line.
+        said: Vec<String>,
+    },
+}
+
+impl Declared {
+    /// Finds out what every chart makes of the values of its release. With `helm`, charts are
+    /// fetched and rendered; without, only what was found out before in the same environment is
+    /// known. An exact version is rendered once: the same chart makes the same of the same values.
+    pub async fn render_charts(&mut self, environment: &Environment, helm: Option<&Helm>) {
+        let all = self
+            .releases
+            .iter()
+            .map(async |release| Some((release.id.clone(), render(release, environment, helm).await?)));
+        self.renderings = join_all(all).await.into_iter().flatten().collect();
+    }
+}
+
+async fn render(release: &Release, environment: &Environment, helm: Option<&Helm>) -> Option<Rendering> {
+    let place = place(release, environment);
+    if let Some(known) = place.as_deref().and_then(kept::take) {
+        return Some(known);
+    }
+    let helm = helm?;
+    if let Err(failure) = helm.pull(&release.chart).await {
+        return Some(Rendering::Unfetchable { said: failure.because });
+    }
+    let rendering = fetched(release, helm).await;
+    if let Some(place) = place {
+        kept::keep(&place, &rendering);
+    }
+    Some(rendering)
+}
+
+async fn fetched(release: &Release, helm: &Helm) -> Rendering {
+    let request = release.helm_request();
+    match tokio::try_join!(helm.show_crds(&request), helm.template(&request)) {
+        Ok((shipped, rendered)) => {
+            let crds = shipped.into_iter().chain(rendered).filter(is_crd).collect();
+            Rendering::Takes { crds }
+        }
+        Err(Failure { because, .. }) => Rendering::Refuses { said: because },
+    }
+}
+
+/// Where it is kept; none for a range of versions, which may mean another chart tomorrow. What a
+/// sandbox serves under a chart's address need not be that chart.
+fn place(release: &Release, environment: &Environment) -> Option<PathBuf> {
+    release.chart.exact_version()?;
+    let Release { chart, release_name, release_namespace, values, .. } = release;
+    let variables = &environment.variables;
+    let contents = format!("{variables:?}\0{chart}\0{release_name}\0{release_namespace}\0{values}");
+    kept::place("renderings", contents.as_bytes())
+}
