@@ -64,8 +64,7 @@ impl Release {
     }
 
     /// Fails if only Flux can read the chart, or a value is known to the cluster only: the
-    /// bootstrap would install something else than Flux will. What is optional may come later, to
-    /// Flux too.
+    /// bootstrap would install something else than Flux will.
     pub fn installable(&self) -> Result<()> {
         if !self.is_fetchable() {
             return Err(Failure::input(format!(
