@@ -183,6 +183,7 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct ValidateArgs {
     /// Only these clusters [default: all]
     pub(super) clusters: Vec<String>,
