@@ -145,6 +145,11 @@ impl StepSpec {
         self.await_workloads
     }
 
+    /// Its place in the task file.
+    pub fn place(&self) -> &Location {
+        &self.location
+    }
+
     /// A failure about this step, at its place in the task file.
     pub fn refuse(&self, what: impl Into<String>) -> Failure {
         Failure::input(what).at(self.location.clone())

@@ -3,7 +3,6 @@
 use super::fleet::{Placed, objects_of};
 use crate::gitops::{Declared, Release};
 use crate::object::ObjectRef;
-use crate::tools::ChartSource;
 
 /// The object of that group, kind, namespace and name, if the cluster declares it. Without a
 /// namespace it may lie in any: kustomize gives one to cluster-scoped kinds that it does not know.
@@ -39,11 +38,7 @@ pub(super) fn cilium(declared: &Declared) -> Option<&Release> {
 
 /// Whether a release's chart is the one of that name.
 pub(super) fn is_chart(release: &Release, name: &str) -> bool {
-    match &release.chart {
-        ChartSource::Oci { url, .. } => url.trim_end_matches('/').rsplit('/').next() == Some(name),
-        ChartSource::Repository { chart, .. } => chart == name,
-        ChartSource::Folder { path, .. } => path.trim_end_matches('/').rsplit('/').next() == Some(name),
-    }
+    release.chart.name() == name
 }
 
 /// Major and minor version of a release's chart, if it declares one.

@@ -8,11 +8,13 @@ mod document;
 mod finding;
 mod fleet;
 mod known;
+mod order;
 mod paths;
 mod rule;
 mod rules;
 mod sarif;
 mod schema;
+mod selector;
 mod silence;
 
 pub use catalogue::{Report, Silenced, catalogue, rule_named, validate};
