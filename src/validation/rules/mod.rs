@@ -3,6 +3,7 @@
 mod addresses;
 mod bgp;
 mod charts;
+mod deadlock;
 mod gateway;
 mod hygiene;
 mod loading;
@@ -30,5 +31,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     bgp::RULES,
     gateway::RULES,
     hygiene::RULES,
+    deadlock::circles::RULES,
     silencing::RULES,
 ];
