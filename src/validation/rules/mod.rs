@@ -32,5 +32,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     gateway::RULES,
     hygiene::RULES,
     deadlock::circles::RULES,
+    deadlock::crds::RULES,
     silencing::RULES,
 ];

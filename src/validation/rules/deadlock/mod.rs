@@ -3,6 +3,7 @@
 //! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
 
 pub(super) mod circles;
+pub(super) mod crds;
 
 use serde_json::Value;
 
