@@ -33,5 +33,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     hygiene::RULES,
     deadlock::circles::RULES,
     deadlock::crds::RULES,
+    deadlock::addresses::RULES,
     silencing::RULES,
 ];

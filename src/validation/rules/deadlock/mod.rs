@@ -2,6 +2,7 @@
 //!
 //! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
 
+pub(super) mod addresses;
 pub(super) mod circles;
 pub(super) mod crds;
 
