@@ -34,5 +34,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::circles::RULES,
     deadlock::crds::RULES,
     deadlock::addresses::RULES,
+    deadlock::gateway::RULES,
     silencing::RULES,
 ];

@@ -5,6 +5,7 @@
 pub(super) mod addresses;
 pub(super) mod circles;
 pub(super) mod crds;
+pub(super) mod gateway;
 
 use serde_json::Value;
 
