@@ -35,5 +35,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::crds::RULES,
     deadlock::addresses::RULES,
     deadlock::gateway::RULES,
+    deadlock::secrets::RULES,
     silencing::RULES,
 ];
