@@ -36,5 +36,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::addresses::RULES,
     deadlock::gateway::RULES,
     deadlock::secrets::RULES,
+    deadlock::releases::RULES,
     silencing::RULES,
 ];
