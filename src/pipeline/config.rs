@@ -27,6 +27,8 @@ struct ClusterConfig {
     /// Kustomization and its source (or a FluxInstance), or the folder that the root Kustomization
     /// builds. Looked for, if this is left out.
     path: Option<PathBuf>,
+    /// How many nodes it has, for rules about what needs several; a setting NODE_COUNT comes first.
+    nodes: Option<u64>,
     /// The secrets that a bootstrap needs before anything can bring them.
     #[serde(default)]
     secrets: Vec<SecretSpec>,
@@ -86,6 +88,11 @@ impl Config {
     pub fn entries(&self) -> BTreeMap<String, PathBuf> {
         let entries = self.clusters.iter();
         entries.filter_map(|(name, config)| Some((name.clone(), config.path.clone()?))).collect()
+    }
+
+    /// How many nodes a cluster has, if it says so.
+    pub fn nodes_of(&self, cluster: &str) -> Option<u64> {
+        self.clusters.get(cluster)?.nodes
     }
 
     /// The secrets of a cluster.

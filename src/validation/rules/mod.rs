@@ -37,5 +37,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::gateway::RULES,
     deadlock::secrets::RULES,
     deadlock::releases::RULES,
+    deadlock::nodes::RULES,
     silencing::RULES,
 ];

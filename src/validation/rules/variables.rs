@@ -14,7 +14,7 @@ pub(in crate::validation) const RULES: &[Rule] = &[Rule {
 }];
 
 /// Settings that bootstrapper itself reads: it checks them, and shapes sandboxes by them.
-const READ_BY_US: [&str; 2] = ["NODE_CIDR", "SERVICE_CIDR"];
+const READ_BY_US: [&str; 3] = ["NODE_CIDR", "NODE_COUNT", "SERVICE_CIDR"];
 
 fn unused(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     let tasks = fleet.files.iter().filter(|(file, _)| file.starts_with("tasks"));

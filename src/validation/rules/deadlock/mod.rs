@@ -6,6 +6,7 @@ pub(super) mod addresses;
 pub(super) mod circles;
 pub(super) mod crds;
 pub(super) mod gateway;
+pub(super) mod nodes;
 pub(super) mod releases;
 pub(super) mod secrets;
 
