@@ -38,5 +38,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::secrets::RULES,
     deadlock::releases::RULES,
     deadlock::nodes::RULES,
+    deadlock::announcements::RULES,
     silencing::RULES,
 ];

@@ -3,6 +3,7 @@
 //! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
 
 pub(super) mod addresses;
+pub(super) mod announcements;
 pub(super) mod circles;
 pub(super) mod crds;
 pub(super) mod gateway;
