@@ -39,5 +39,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::releases::RULES,
     deadlock::nodes::RULES,
     deadlock::announcements::RULES,
+    deadlock::webhooks::RULES,
     silencing::RULES,
 ];

@@ -10,6 +10,7 @@ pub(super) mod gateway;
 pub(super) mod nodes;
 pub(super) mod releases;
 pub(super) mod secrets;
+pub(super) mod webhooks;
 
 use serde_json::Value;
 
