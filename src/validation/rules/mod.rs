@@ -40,5 +40,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::nodes::RULES,
     deadlock::announcements::RULES,
     deadlock::webhooks::RULES,
+    deadlock::network::RULES,
     silencing::RULES,
 ];

@@ -7,6 +7,7 @@ pub(super) mod announcements;
 pub(super) mod circles;
 pub(super) mod crds;
 pub(super) mod gateway;
+pub(super) mod network;
 pub(super) mod nodes;
 pub(super) mod releases;
 pub(super) mod secrets;
