@@ -41,5 +41,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::announcements::RULES,
     deadlock::webhooks::RULES,
     deadlock::network::RULES,
+    deadlock::claims::RULES,
     silencing::RULES,
 ];

@@ -5,6 +5,7 @@
 pub(super) mod addresses;
 pub(super) mod announcements;
 pub(super) mod circles;
+pub(super) mod claims;
 pub(super) mod crds;
 pub(super) mod gateway;
 pub(super) mod network;
