@@ -42,5 +42,6 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     deadlock::webhooks::RULES,
     deadlock::network::RULES,
     deadlock::claims::RULES,
+    deadlock::steps::RULES,
     silencing::RULES,
 ];

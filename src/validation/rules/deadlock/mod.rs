@@ -12,6 +12,7 @@ pub(super) mod network;
 pub(super) mod nodes;
 pub(super) mod releases;
 pub(super) mod secrets;
+pub(super) mod steps;
 pub(super) mod webhooks;
 
 use serde_json::Value;
