@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
@@ -30,12 +31,25 @@ pub(super) struct ControlPlane {
     pub(super) own_kubeconfig: PathBuf,
 }
 
-/// A port of loopback that is free now.
+/// Where ports are looked for: below those that a system gives to outgoing connections, so that
+/// nobody takes one between the look and its use.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// How many a sandbox may need.
+const BLOCK: u16 = 60;
+
+/// A port of loopback that is free now. Each process begins in a block of its own, since several
+/// sandboxes may be starting at once.
 pub(super) fn free_port() -> Result<u16> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| Failure::step("there is no free port").caused_by(&error))
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    let blocks = u32::from(count / BLOCK);
+    let block = u16::try_from(std::process::id() % blocks).unwrap_or_default() * BLOCK;
+    let next = || PORTS.start + (block + ASKED.fetch_add(1, Ordering::Relaxed) % count) % count;
+    std::iter::repeat_with(next)
+        .take(usize::from(count))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| Failure::step("there is no free port").because(format!("all of {PORTS:?} are taken")))
 }
 
 impl ControlPlane {
@@ -196,4 +210,21 @@ fn api_server(
         arguments.push(format!("--advertise-address={address}"));
     }
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once_and_only_if_it_is_free() {
+        let given: Vec<u16> = (0..100).map(|_| free_port().unwrap()).collect();
+        let held = TcpListener::bind(("127.0.0.1", free_port().unwrap())).unwrap();
+        assert!(given.iter().all(|port| PORTS.contains(port)));
+        let mut distinct = given.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), given.len());
+        assert!(!given.contains(&held.local_addr().unwrap().port()));
+    }
 }
