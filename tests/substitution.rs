@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use bootstrapper::gitops::substitute;
+use common::oracle;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -18,21 +18,6 @@ use serde_json::json;
 struct Answer {
     text: String,
     error: bool,
-}
-
-fn ask_the_original(texts: &[String], variables: &BTreeMap<String, String>) -> Vec<Answer> {
-    let mut oracle = Command::new("go")
-        .args(["run", "."])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/envsubst"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let question = json!({"texts": texts, "variables": variables}).to_string();
-    oracle.stdin.take().unwrap().write_all(question.as_bytes()).unwrap();
-    let output = oracle.wait_with_output().unwrap();
-    assert!(output.status.success());
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Texts in the neighbourhood of the dialect: mostly well formed, sometimes not.
@@ -97,7 +82,7 @@ fn the_same_as_flux() {
             .into();
     let mut runner = TestRunner::deterministic();
     let texts: Vec<String> = (0..20_000).map(|_| texts().new_tree(&mut runner).unwrap().current()).collect();
-    let answers = ask_the_original(&texts, &variables);
+    let answers: Vec<Answer> = oracle::ask("envsubst", &json!({"texts": texts, "variables": variables}));
     let mut different = Vec::new();
     for (text, answer) in texts.iter().zip(&answers) {
         let ours = substitute(text, &variables);
@@ -106,12 +91,5 @@ fn the_same_as_flux() {
                 .push(format!("{text:?}: ours {ours:?}, Flux's {:?} (error: {})", answer.text, answer.error));
         }
     }
-    different.sort_by_key(String::len);
-    different.dedup();
-    assert!(
-        different.is_empty(),
-        "{} differ:\n{}",
-        different.len(),
-        different[..different.len().min(25)].join("\n")
-    );
+    oracle::assert_none_differs(different, texts.len());
 }

@@ -71,7 +71,7 @@ pub enum ProblemKind {
     MissingValuesSource,
     /// What a release takes values from is no YAML.
     UnreadableValues,
-    /// A `targetPath` that is more than a path of names.
+    /// What a release takes values from cannot be put where its `targetPath` says.
     UnsupportedTargetPath,
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::problem::{Problem, ProblemKind};
+use super::set_path;
+use super::shared_values::SharedMap;
 use super::sources::{Sources, UNKNOWN};
 use crate::failure::{Failure, Result};
-use crate::object::ObjectRef;
+use crate::object::{Object, ObjectRef};
 use crate::yaml;
 
 /// A ConfigMap or Secret that a release takes values from.
@@ -33,12 +35,25 @@ pub(super) struct ReadValues {
     pub(super) problems: Vec<(Problem, String)>,
 }
 
+/// The values of a HelmRelease, if `beside` are all the ConfigMaps and Secrets there are; and what is
+/// wrong.
+pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<Problem>) {
+    let mut sources = Sources::default();
+    for object in beside {
+        sources.add(object);
+    }
+    let read = read(&release.data["spec"], &ObjectRef::of(release), &sources);
+    (read.values, read.problems.into_iter().map(|(problem, _)| problem).collect())
+}
+
 /// Puts the values of a HelmRelease together.
 pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValues {
     let namespace = id.namespace.as_deref().unwrap_or_default();
-    let mut read = ReadValues { values: Value::Object(Map::new()), from: Vec::new(), problems: Vec::new() };
+    let inline = SharedMap::of(spec["values"].clone());
+    let mut values = SharedMap::default();
+    let mut read = ReadValues { values: Value::Null, from: Vec::new(), problems: Vec::new() };
     for (at, reference) in spec["valuesFrom"].as_array().into_iter().flatten().enumerate() {
-        let text = |field: &str| reference[field].as_str();
+        let text = |field: &str| reference[field].as_str().filter(|text| !text.is_empty());
         let mut from = ValuesFrom {
             id: ObjectRef::namespaced(
                 "v1",
@@ -51,99 +66,72 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
             target_path: text("targetPath").map(str::to_owned),
             is_known: true,
         };
-        match more(&mut from, id, sources) {
-            Ok(Some(more)) => read.values = merge(read.values, more),
-            Ok(None) => {}
-            Err((problem, field)) => read.problems.push((problem, format!("spec.valuesFrom[{at}].{field}"))),
+        let added = taken(&mut from, id, sources).and_then(|taken| match (taken, &from.target_path) {
+            (None, _) => Ok(()),
+            (Some(text), None) => {
+                values = values.merged(&all(text, &from)?);
+                Ok(())
+            }
+            (Some(text), Some(path)) => {
+                values = values.merged(&inline);
+                set_path::set(&values, path, text, reference["literal"] == true)
+                    .map_err(|why| unsettable(&from, path, why))
+            }
+        });
+        if let Err((problem, field)) = added {
+            read.problems.push((problem, format!("spec.valuesFrom[{at}].{field}")));
         }
         read.from.push(from);
     }
-    if !spec["values"].is_null() {
-        read.values = merge(read.values, spec["values"].clone());
-    }
+    read.values = values.merged(&inline).value();
     read
 }
 
-/// What one reference adds; none if there is nothing, or nothing that is known.
-fn more(
-    from: &mut ValuesFrom,
-    id: &ObjectRef,
-    sources: &Sources,
-) -> Result<Option<Value>, (Problem, &'static str)> {
+type Wrong = (Problem, &'static str);
+
+/// The text that a reference takes; none if there is nothing, or nothing that is known.
+fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Result<Option<&'a str>, Wrong> {
     let namespace = from.id.namespace.as_deref().unwrap_or_default();
     let source = sources.get(&from.id.kind, namespace, &from.id.name);
     let is_open = source.is_some_and(|source| source.is_open);
     let text = source.and_then(|source| source.data.get(&from.key)).map(String::as_str);
-    let text = match text.or(is_open.then_some(UNKNOWN)) {
+    match text.or(is_open.then_some(UNKNOWN)) {
         Some(UNKNOWN) => {
             from.is_known = false;
-            return Ok(None);
+            Ok(None)
         }
-        Some(text) => text,
-        None if from.optional => return Ok(None),
+        Some(text) => Ok(Some(text)),
+        None if from.optional => Ok(None),
         None => {
             let failure = Failure::input(format!("{id} takes values from {} of {}, which is not declared", from.key, from.id))
                 .hint("declare it in the repository (a Secret: in bootstrapper.yaml), or mark the reference `optional`");
             let field = if source.is_some() { "valuesKey" } else { "name" };
-            return Err((Problem::new(ProblemKind::MissingValuesSource, failure), field));
+            Err((Problem::new(ProblemKind::MissingValuesSource, failure), field))
         }
-    };
-    if let Some(path) = &from.target_path {
-        return at_path(path, scalar(text))
-            .map(Some)
-            .map_err(|failure| (Problem::new(ProblemKind::UnsupportedTargetPath, failure), "targetPath"));
     }
+}
+
+/// A text that is values as a whole.
+fn all(text: &str, from: &ValuesFrom) -> Result<SharedMap, Wrong> {
     // The text may be a Secret's: where it is wrong is told, never what it says.
     let place = format!("{} of {}", from.key, from.id);
-    yaml::from_str(text, Path::new(&place)).map(Some).map_err(|failure| {
+    let refused = |failure: Failure| {
         let failure = Failure { because: Vec::new(), location: None, ..failure };
         (Problem::new(ProblemKind::UnreadableValues, failure), "name")
-    })
-}
-
-/// Merges `over` into `under`: maps deeply, anything else is replaced (helm-controller's
-/// `chartutil.MergeMaps`).
-fn merge(under: Value, over: Value) -> Value {
-    match (under, over) {
-        (Value::Object(mut under), Value::Object(over)) => {
-            for (key, value) in over {
-                let merged = match under.remove(&key) {
-                    Some(before) => merge(before, value),
-                    None => value,
-                };
-                under.insert(key, merged);
-            }
-            Value::Object(under)
-        }
-        (_, over) => over,
+    };
+    match yaml::values_from_str(text, Path::new(&place)).map_err(refused)? {
+        Value::Null => Ok(SharedMap::default()),
+        values @ Value::Object(_) => Ok(SharedMap::of(values)),
+        _ => Err(refused(Failure::input(format!("{place} is no map of values")))),
     }
 }
 
-/// A value at a path, as `--set` writes it: `a.b.c`, with `\.` for a dot within a name.
-fn at_path(path: &str, value: Value) -> Result<Value> {
-    if path.contains(['[', '{', ',', '=']) {
-        return Err(Failure::input(format!("targetPath `{path}` is more than a path of names"))
-            .hint("give the value a key of its own in valuesFrom, without targetPath"));
-    }
-    let escaped = path.replace("\\.", "\u{0}");
-    Ok(escaped.rsplit('.').map(|name| name.replace('\u{0}', ".")).fold(value, |inner, name| {
-        let mut map = Map::new();
-        map.insert(name, inner);
-        Value::Object(map)
-    }))
-}
-
-/// What `--set` makes of a text: numbers, booleans and null have their types.
-fn scalar(text: &str) -> Value {
-    match text {
-        "true" => Value::Bool(true),
-        "false" => Value::Bool(false),
-        "null" => Value::Null,
-        _ => match text.parse::<i64>() {
-            Ok(number) if text == "0" || !text.starts_with('0') => number.into(),
-            _ => text.into(),
-        },
-    }
+fn unsettable(from: &ValuesFrom, path: &str, why: &str) -> Wrong {
+    let what = format!("what {} of {} holds cannot be put at targetPath `{path}`", from.key, from.id);
+    let failure = Failure::input(what)
+        .because(why)
+        .hint("the text has the syntax of `helm --set`: `literal: true` takes it as it is");
+    (Problem::new(ProblemKind::UnsupportedTargetPath, failure), "targetPath")
 }
 
 #[cfg(test)]
@@ -151,13 +139,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn maps_merge_and_lists_are_replaced() {
-        let under = json!({"a": {"x": 1, "y": [1, 2]}, "b": 1});
-        let over = json!({"a": {"y": [3], "z": null}, "c": 2});
-        assert_eq!(merge(under, over), json!({"a": {"x": 1, "y": [3], "z": null}, "b": 1, "c": 2}));
-    }
 
     fn sources() -> Sources {
         let mut sources = Sources::default();
@@ -207,7 +188,7 @@ mod tests {
                 "spec.valuesFrom[0].name",
             ),
             (
-                json!({"kind": "ConfigMap", "name": "v", "valuesKey": "port", "targetPath": "a[0]"}),
+                json!({"kind": "ConfigMap", "name": "v", "valuesKey": "port", "targetPath": "a[x]"}),
                 ProblemKind::UnsupportedTargetPath,
                 "spec.valuesFrom[0].targetPath",
             ),
@@ -217,12 +198,5 @@ mod tests {
             assert_eq!(problems.len(), 1);
             assert_eq!((problems[0].0.kind, problems[0].1.as_str()), (kind, field));
         }
-    }
-
-    #[test]
-    fn a_path_of_names_is_a_nest_of_maps() {
-        let value = at_path("a.b\\.c.d", scalar("5")).unwrap();
-        assert_eq!(value, json!({"a": {"b.c": {"d": 5}}}));
-        assert!(at_path("a[0]", scalar("5")).is_err());
     }
 }

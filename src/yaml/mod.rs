@@ -1,11 +1,16 @@
 //! YAML as Kubernetes reads it: one place that sets the dialect for every reader.
 
+mod loose;
 mod marks;
 pub(crate) mod written;
 
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_saphyr::DuplicateKeyPolicy;
+
+use self::loose::Loose;
 
 use crate::failure::{Failure, Location, Result};
 
@@ -30,6 +35,23 @@ fn options() -> serde_saphyr::Options {
 /// Reads one document. `file` is named in errors, with line and column.
 pub fn from_str<T: DeserializeOwned>(text: &str, file: &Path) -> Result<T> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| refusal(&error, file))
+}
+
+/// Reads values as Helm and Flux do: more loosely than objects are read.
+pub fn values_from_str(text: &str, file: &Path) -> Result<Value> {
+    let says_something = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+    if text.lines().find(says_something).is_some_and(|line| line.starts_with('\t')) {
+        return Err(Failure::input(format!("{} cannot be read", file.display()))
+            .because("it begins with a tab, which go-yaml does not take"));
+    }
+    let mut options = options();
+    options.duplicate_keys = DuplicateKeyPolicy::LastWins;
+    let mut reader = text.as_bytes();
+    let first = serde_saphyr::read_with_options(&mut reader, options).next();
+    match first {
+        None => Ok(Value::Null),
+        Some(read) => read.map(|Loose(values)| values).map_err(|error| refusal(&error, file)),
+    }
 }
 
 /// Reads all documents of a stream, skipping empty ones.
@@ -59,6 +81,26 @@ mod tests {
         let value: serde_json::Value =
             from_str("{a: 0755, b: yes, c: \"yes\"}", Path::new("x.yaml")).unwrap();
         assert_eq!(value, serde_json::json!({"a": 493, "b": true, "c": "yes"}));
+    }
+
+    #[test]
+    fn values_are_read_loosely() {
+        let table = [
+            ("a: 1\na: 2\n", serde_json::json!({"a": 2})),
+            ("yes: 1\n0x10: 2\n1: 3\n\"no\": 4\n", serde_json::json!({"true": 1, "16": 2, "1": 3, "no": 4})),
+            ("a: 1\n---\nb: 2\n", serde_json::json!({"a": 1})),
+            (
+                "x: &x {a: 1}\ny: {<<: *x, b: [on, ~, 1.5]}\n",
+                serde_json::json!({"x": {"a": 1}, "y": {"a": 1, "b": [true, null, 1.5]}}),
+            ),
+            ("# nothing\n", serde_json::json!(null)),
+        ];
+        for (text, expected) in table {
+            assert_eq!(values_from_str(text, Path::new("v")).unwrap(), expected, "{text}");
+        }
+        assert!(values_from_str("a: [\n", Path::new("v")).is_err());
+        assert!(values_from_str("~: 1\n", Path::new("v")).is_err());
+        assert!(values_from_str("\n\ta: 1\n", Path::new("v")).is_err());
     }
 
     #[test]

@@ -1,0 +1,152 @@
+//! Values as Go has them: who holds the same map or list sees what another writes into it.
+//!
+//! helm-controller merges the inline values in before it sets what `targetPath` names, and once more
+//! at the end. What it sets survives the second time exactly where both times meant the same map, so
+//! which maps are shared decides what a release gets.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+/// A value, of which maps and lists may be held elsewhere too.
+#[derive(Debug, Clone)]
+pub(super) enum Shared {
+    Map(SharedMap),
+    List(SharedList),
+    Scalar(Value),
+}
+
+/// A map that may be held elsewhere too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedMap(Rc<RefCell<BTreeMap<String, Shared>>>);
+
+/// A list that may be held elsewhere too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedList(Rc<RefCell<Vec<Shared>>>);
+
+impl SharedMap {
+    /// What a map says; nothing if it is none.
+    pub(super) fn of(value: Value) -> Self {
+        match Shared::from(value) {
+            Shared::Map(map) => map,
+            Shared::List(_) | Shared::Scalar(_) => Self::default(),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Shared> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    /// Writes an entry. A name that is empty is none.
+    pub(super) fn put(&self, key: String, value: Shared) {
+        if !key.is_empty() {
+            self.0.borrow_mut().insert(key, value);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// A map of both: maps are merged deeply, anything else that `over` has is taken from there
+    /// (`chartutil.MergeMaps`).
+    pub(super) fn merged(&self, over: &Self) -> Self {
+        let mut merged = self.0.borrow().clone();
+        for (key, value) in over.0.borrow().iter() {
+            let value = match (merged.get(key), value) {
+                (Some(Shared::Map(under)), Shared::Map(over)) => Shared::Map(under.merged(over)),
+                _ => value.clone(),
+            };
+            merged.insert(key.clone(), value);
+        }
+        Self(Rc::new(RefCell::new(merged)))
+    }
+
+    pub(super) fn value(&self) -> Value {
+        self.0.borrow().iter().map(|(key, value)| (key.clone(), value.value())).collect()
+    }
+}
+
+impl SharedList {
+    pub(super) fn of(items: Vec<Shared>) -> Self {
+        Self(Rc::new(RefCell::new(items)))
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<Shared> {
+        self.0.borrow().get(at).cloned()
+    }
+
+    /// Writes an item. A list that is too short for it stays as it is: a longer one takes its place.
+    pub(super) fn with(&self, at: usize, item: Shared) -> Self {
+        if let Some(place) = self.0.borrow_mut().get_mut(at) {
+            *place = item;
+            return self.clone();
+        }
+        let mut longer = self.0.borrow().clone();
+        longer.resize(at, Shared::Scalar(Value::Null));
+        longer.push(item);
+        Self::of(longer)
+    }
+}
+
+impl Shared {
+    fn value(&self) -> Value {
+        match self {
+            Self::Map(map) => map.value(),
+            Self::List(list) => list.0.borrow().iter().map(Self::value).collect(),
+            Self::Scalar(value) => value.clone(),
+        }
+    }
+}
+
+impl From<Value> for Shared {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Object(map) => {
+                let map = map.into_iter().map(|(key, value)| (key, value.into())).collect();
+                Self::Map(SharedMap(Rc::new(RefCell::new(map))))
+            }
+            Value::Array(items) => Self::List(SharedList::of(items.into_iter().map(Self::from).collect())),
+            scalar => Self::Scalar(scalar),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn maps_merge_and_lists_are_replaced() {
+        let under = SharedMap::of(json!({"a": {"x": 1, "y": [1, 2]}, "b": 1, "c": {"d": 1}}));
+        let over = SharedMap::of(json!({"a": {"y": [3], "z": null}, "b": {"e": 2}, "c": 2}));
+        assert_eq!(
+            under.merged(&over).value(),
+            json!({"a": {"x": 1, "y": [3], "z": null}, "b": {"e": 2}, "c": 2})
+        );
+    }
+
+    #[test]
+    fn a_map_that_only_one_of_them_has_is_shared() {
+        let inline = SharedMap::of(json!({"a": {"x": 1}, "b": {"x": 1}}));
+        let merged = SharedMap::of(json!({"b": {}})).merged(&inline);
+        for name in ["a", "b"] {
+            let Some(Shared::Map(inner)) = merged.get(name) else { unreachable!() };
+            inner.put("x".to_owned(), Shared::Scalar(2.into()));
+        }
+        assert_eq!(inline.value(), json!({"a": {"x": 2}, "b": {"x": 1}}));
+    }
+
+    #[test]
+    fn a_list_that_is_long_enough_is_written_into() {
+        let list = SharedList::of(vec![Shared::Scalar(1.into())]);
+        let same = list.with(0, Shared::Scalar(2.into()));
+        let longer = list.with(2, Shared::Scalar(3.into()));
+        let told = |list: SharedList| Shared::List(list).value();
+        assert_eq!((told(list), told(same), told(longer)), (json!([2]), json!([2]), json!([2, null, 3])));
+    }
+}
