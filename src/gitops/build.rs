@@ -2,37 +2,30 @@
 //! fields that Flux writes into the folder's kustomization. Each is built once for all clusters.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{OnceCell, Semaphore};
 use walkdir::WalkDir;
 
 use super::build_cache;
 use super::documents::{Document, documents};
+use super::generator;
+use super::stand_in::StandIn;
 use crate::failure::{Failure, Result};
 use crate::object::Object;
 use crate::tools::Kustomize;
-
-/// Fields of a Flux Kustomization that change what its folder builds to, and what kustomize calls
-/// them.
-const OVERLAID: [(&str, &str); 6] = [
-    ("targetNamespace", "namespace"),
-    ("namePrefix", "namePrefix"),
-    ("nameSuffix", "nameSuffix"),
-    ("patches", "patches"),
-    ("images", "images"),
-    ("components", "components"),
-];
+use crate::yaml;
 
 /// What is built: a folder, and what a Flux Kustomization adds to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Recipe {
     /// Relative to the repository.
     pub(super) folder: PathBuf,
-    /// By the names that kustomize has for it; JSON, in the order of names.
+    /// Those fields of it that change what is built; JSON, in the order of names.
     added: String,
 }
 
@@ -40,10 +33,10 @@ impl Recipe {
     /// What the Flux Kustomization `object` builds of a folder of this repository.
     pub(super) fn of(object: &Object, folder: PathBuf) -> Self {
         let spec = &object.data["spec"];
-        let added: BTreeMap<&str, &Value> = OVERLAID
+        let added: BTreeMap<&str, &Value> = generator::FIELDS
             .iter()
-            .filter(|(field, _)| !spec[*field].is_null())
-            .map(|(field, kustomize_field)| (*kustomize_field, &spec[*field]))
+            .filter(|field| !spec[**field].is_null())
+            .map(|field| (*field, &spec[*field]))
             .collect();
         Self { folder, added: serde_json::json!(added).to_string() }
     }
@@ -97,45 +90,61 @@ static AT_A_TIME: std::sync::LazyLock<Semaphore> =
 /// Builds with kustomize.
 pub(super) async fn run(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Result<Vec<Document>> {
     let failed = |error: std::io::Error| Failure::step("no temporary folder to build in").caused_by(&error);
-    let overlay = tempfile::tempdir().map_err(failed)?;
-    let place = overlay.path().canonicalize().map_err(failed)?;
-    write_overlay(recipe, root, &place).map_err(failed)?;
+    let folder = root.join(&recipe.folder);
+    let file = find_kustomization(&folder);
+    let name =
+        file.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or(KUSTOMIZATION_FILES[0]);
+    let (content, has_notes) = generated(recipe, &folder, file.as_deref())?;
+    let stand_in = StandIn::new(root, &recipe.folder, name, &content).map_err(failed)?;
     let built = {
         let _turn = AT_A_TIME.acquire().await;
-        kustomize.build(&place).await.map_err(|failure| as_of_repository(failure, &place, root))?
+        kustomize
+            .build(&stand_in.folder)
+            .await
+            .map_err(|failure| as_of_repository(failure, &[&stand_in.root, root]))?
     };
-    documents(&built, &place, root)
+    documents(&built, &stand_in.folder, &stand_in.root, has_notes)
+}
+
+/// The text of the kustomization to build, and whether kustomize's notes belong to the objects.
+fn generated(recipe: &Recipe, folder: &Path, file: Option<&Path>) -> Result<(String, bool)> {
+    let added = recipe.added();
+    let far = added["components"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .find(|path| !generator::is_local(path));
+    if let Some(far) = far {
+        return Err(Failure::input(format!("component {far} is not of this repository"))
+            .hint("Flux takes only components that are named relative to spec.path"));
+    }
+    let fields = match file {
+        None => generator::of_manifests(&manifests(folder, Path::new("."))),
+        Some(file) => {
+            let unread = |error: std::io::Error| {
+                Failure::input(format!("{} cannot be read", file.display())).caused_by(&error)
+            };
+            let text = std::fs::read_to_string(file).map_err(unread)?;
+            match yaml::from_str(&text, file) {
+                Ok(Value::Object(fields)) => fields,
+                Ok(Value::Null) => Map::new(),
+                // kustomize says what is wrong with it.
+                _ => return Ok((text, false)),
+            }
+        }
+    };
+    let generated = generator::generate(fields, file.is_some(), &added, folder);
+    Ok((generated.kustomization.to_string(), generated.has_notes))
 }
 
 /// A failure that names files as people know them: by their way from the root of the repository,
 /// and not from a temporary folder.
-fn as_of_repository(failure: Failure, overlay: &Path, root: &Path) -> Failure {
-    let prefixes = [relative(overlay, root), root.to_owned()].map(|prefix| format!("{}/", prefix.display()));
-    let told = |text: String| prefixes.iter().fold(text, |text, prefix| text.replace(prefix, ""));
+fn as_of_repository(failure: Failure, roots: &[&Path]) -> Failure {
+    let told = |text: String| {
+        roots.iter().fold(text, |text, root| text.replace(&format!("{}/", root.display()), ""))
+    };
     Failure { because: failure.because.into_iter().map(told).collect(), ..failure }
-}
-
-/// A temporary kustomization over the folder. Flux writes these fields into the folder's own.
-fn write_overlay(recipe: &Recipe, root: &Path, overlay: &Path) -> std::io::Result<()> {
-    let folder = root.join(&recipe.folder);
-    let base = relative(overlay, &folder);
-    let own = find_kustomization(&folder).is_some();
-    let mut kustomization = serde_json::json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": if own { vec![base.clone()] } else { manifests(&folder, &base) },
-        "buildMetadata": ["originAnnotations"],
-    });
-    for (field, value) in recipe.added().as_object().into_iter().flatten() {
-        kustomization[field] = match value {
-            Value::Array(paths) if field == "components" => {
-                let within = |path: &Value| Some(base.join(path.as_str()?).display().to_string());
-                paths.iter().filter_map(within).map(Value::String).collect()
-            }
-            value => value.clone(),
-        };
-    }
-    std::fs::write(overlay.join("kustomization.yaml"), kustomization.to_string())
 }
 
 /// What kustomize looks for in a folder.
@@ -170,15 +179,6 @@ pub(super) fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// The way from one absolute folder to another; kustomize takes no absolute paths.
-fn relative(from: &Path, to: &Path) -> PathBuf {
-    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
-        (from.components().collect(), to.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = from[shared..].iter().map(|_| Component::ParentDir);
-    up.chain(to[shared..].iter().copied()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -186,15 +186,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_between_folders() {
-        assert_eq!(relative(Path::new("/tmp/x"), Path::new("/home/a/b")), Path::new("../../home/a/b"));
-        assert_eq!(relative(Path::new("/tmp/x"), Path::new("/tmp/y")), Path::new("../y"));
-    }
-
-    #[test]
     fn failures_name_files_of_the_repository() {
-        let failure = Failure::step("kustomize failed").because("reading '../../home/r/a.yaml' in /home/r/b");
-        let told = as_of_repository(failure, Path::new("/tmp/x"), Path::new("/home/r"));
+        let failure = Failure::step("kustomize failed").because("reading '/tmp/x/a.yaml' in /home/r/b");
+        let told = as_of_repository(failure, &[Path::new("/tmp/x"), Path::new("/home/r")]);
         assert_eq!(told.because, ["reading 'a.yaml' in b"]);
     }
 
@@ -208,7 +202,7 @@ mod tests {
         let one = of(json!({"path": "./a/b", "targetNamespace": "n", "interval": "1h"}));
         assert_eq!(one, of(json!({"path": "a/./b/", "targetNamespace": "n", "prune": true})));
         assert_ne!(one, of(json!({"path": "a/b"})));
-        assert_eq!(one.added(), json!({"namespace": "n"}));
+        assert_eq!(one.added(), json!({"targetNamespace": "n"}));
         assert_eq!(of(json!({"path": "./"})), Recipe::plain(Path::new("")));
     }
 }

@@ -35,15 +35,17 @@ impl Document {
     }
 }
 
-/// The documents that `overlay` was built to.
-pub(super) fn documents(built: &str, overlay: &Path, root: &Path) -> Result<Vec<Document>> {
-    texts(built).map(|text| document(text, overlay, root)).collect()
+/// The documents that `folder` was built to. `has_notes` says that kustomize's notes are part of
+/// them.
+pub(super) fn documents(built: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<Vec<Document>> {
+    texts(built).map(|text| document(text, folder, root, has_notes)).collect()
 }
 
-fn document(text: &str, overlay: &Path, root: &Path) -> Result<Document> {
-    let (text, origin) = without_origin(text);
+fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<Document> {
+    let (bare, origin) = without_origin(text);
+    let text = if has_notes { text.to_owned() } else { bare };
     let object = object(&text)?;
-    let file = origin.and_then(|origin| file_of(&origin, overlay, root));
+    let file = origin.and_then(|origin| file_of(&origin, folder, root));
     Ok(Document { text, object, file })
 }
 
@@ -93,14 +95,14 @@ fn without_origin(text: &str) -> (String, Option<String>) {
 }
 
 /// The file that a note names, relative to the repository.
-fn file_of(origin: &str, overlay: &Path, root: &Path) -> Option<PathBuf> {
+fn file_of(origin: &str, folder: &Path, root: &Path) -> Option<PathBuf> {
     let note: BTreeMap<String, serde_json::Value> = yaml::from_str(origin, Path::new(ORIGIN)).ok()?;
     let path = note.get("path").or(note.get("configuredIn"))?.as_str()?;
     // As kustomize notes an address: `http:/x.test/y.yaml`.
     if note.contains_key("repo") || path.contains(":/") {
         return None;
     }
-    let file = normal(&overlay.join(path));
+    let file = normal(&folder.join(path));
     file.strip_prefix(root).ok().map(Path::to_owned)
 }
 
@@ -241,7 +243,7 @@ mod tests {
         let built = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\nspec:\n  port: ${PORT}\n  not: ${X}${Y}\n---\napiVersion: v1\nkind: B\nmetadata:\n  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n  name: b\nspec: ${PORT}\n";
         let id = ObjectRef::cluster_scoped("v1", "K", "k");
         let variables = Variables::of([("PORT".to_owned(), "80".to_owned())]);
-        let documents = documents(built, Path::new("/o"), Path::new("/r")).unwrap();
+        let documents = documents(built, Path::new("/o"), Path::new("/r"), false).unwrap();
         let first = substituted(&documents[0], Some(&variables), &id, Path::new("/r"));
         assert_eq!(first.object.data["spec"]["port"], 80);
         assert_eq!(first.used.iter().map(String::as_str).collect::<Vec<_>>(), ["PORT", "X", "Y"]);

@@ -143,7 +143,7 @@ mod tests {
     fn sources() -> Sources {
         let mut sources = Sources::default();
         for object in [
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v", "namespace": "n"}, "data": {"values.yaml": "a: {x: 1, y: 2}", "port": "80", "bad": "{"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v", "namespace": "n"}, "data": {"values.yaml": "a: {x: 1, z: 2}", "port": "80", "bad": "{"}}),
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"values.yaml": "ENC[x]"}}),
         ] {
             sources.add(&serde_json::from_value(object).unwrap());
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn values(from: &Value) -> ReadValues {
-        let spec = json!({"valuesFrom": from, "values": {"a": {"y": 3}}});
+        let spec = json!({"valuesFrom": from, "values": {"a": {"z": 3}}});
         read(&spec, &ObjectRef::namespaced("helm.toolkit.fluxcd.io/v2", "HelmRelease", "n", "r"), &sources())
     }
 
@@ -164,7 +164,7 @@ mod tests {
             {"kind": "ConfigMap", "name": "none", "optional": true},
             {"kind": "Secret", "name": "s"},
         ]));
-        assert_eq!(read.values, json!({"a": {"x": 1, "y": 3, "p": 80}}));
+        assert_eq!(read.values, json!({"a": {"x": 1, "z": 3, "p": 80}}));
         assert!(read.problems.is_empty());
         assert_eq!(read.from.iter().map(|from| from.is_known).collect::<Vec<_>>(), [true, true, true, false]);
     }

@@ -90,8 +90,8 @@ mod tests {
             ("yes: 1\n0x10: 2\n1: 3\n\"no\": 4\n", serde_json::json!({"true": 1, "16": 2, "1": 3, "no": 4})),
             ("a: 1\n---\nb: 2\n", serde_json::json!({"a": 1})),
             (
-                "x: &x {a: 1}\ny: {<<: *x, b: [on, ~, 1.5]}\n",
-                serde_json::json!({"x": {"a": 1}, "y": {"a": 1, "b": [true, null, 1.5]}}),
+                "x: &x {a: 1}\nz: {<<: *x, b: [on, ~, 1.5]}\n",
+                serde_json::json!({"x": {"a": 1}, "z": {"a": 1, "b": [true, null, 1.5]}}),
             ),
             ("# nothing\n", serde_json::json!(null)),
         ];

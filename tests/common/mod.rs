@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod oracle;
+pub(crate) mod trees;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

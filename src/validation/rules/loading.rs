@@ -167,7 +167,7 @@ pub(in crate::validation) const RULES: &[Rule] = &[
     Rule {
         name: "unreadable-values",
         severity: Severity::Error,
-        summary: "what a release takes values from is no YAML",
+        summary: "what a release takes values from is no map of values",
         why: "helm-controller refuses the release (ValuesError)",
         fix: "correct the text",
         check: problems,
@@ -175,9 +175,9 @@ pub(in crate::validation) const RULES: &[Rule] = &[
     Rule {
         name: "unsupported-target-path",
         severity: Severity::Error,
-        summary: "a targetPath that is more than a path of names",
-        why: "the bootstrap cannot tell what Flux will make of it, and the release would change at the hand-over",
-        fix: "give the value a key of its own in valuesFrom, without targetPath",
+        summary: "what a release takes values from cannot be put where its targetPath says",
+        why: "helm-controller refuses the release (ValuesError)",
+        fix: "correct the path, or take the text as it is with `literal: true`: else it has the syntax of `helm --set`",
         check: problems,
     },
 ];
