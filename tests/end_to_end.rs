@@ -129,28 +129,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stdout(contains("export KUBECONFIG="))
         .stderr(contains("stand-in"));
 
-    // Every chart takes the values of its release, and every object is as its kind wants it; what a
-    // chart refuses is found, and what its registry does not have.
-    sandbox
-        .run(&["validate", "--charts", "--sandbox", "--strict"])
-        .assert()
-        .success()
-        .stdout("apps, infra: valid\n");
-    let broken = common::repository();
-    let release = "kubernetes/bases/cilium/release.yaml";
-    common::edit(&broken, release, "kubeProxyReplacement: true", "kubeProxyReplacement: [maybe]");
-    common::edit(&broken, "kubernetes/bases/coredns/source.yaml", "tag: 1.47.0", "tag: 1.47.9");
-    sandbox
-        .bare(&["validate", "infra", "--charts", "--sandbox", "--repo"])
-        .arg(broken.path())
-        .assert()
-        .code(3)
-        .stdout(
-            contains("values-refused")
-                .and(contains("'/kubeProxyReplacement': got array, want boolean or string"))
-                .and(contains("chart-unfetchable"))
-                .and(contains("coredns:1.47.9: not found")),
-        );
+    charts_take_the_values_of_their_releases(&sandbox);
 
     // A dry run writes nothing, at any stage.
     sandbox
@@ -258,6 +237,31 @@ async fn infra_from_nothing_to_owned_by_flux() {
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
     assert_eq!(marked(&sandbox.folder()), 0);
     assert!(!sandbox.folder().exists());
+}
+
+/// Every chart takes the values of its release, and every object is as its kind wants it; what a
+/// chart refuses is found, and what its registry does not have.
+fn charts_take_the_values_of_their_releases(sandbox: &Sandbox) {
+    sandbox
+        .run(&["validate", "--charts", "--sandbox", "--strict"])
+        .assert()
+        .success()
+        .stdout("apps, infra: valid\n");
+    let broken = common::repository();
+    let release = "kubernetes/bases/cilium/release.yaml";
+    common::edit(&broken, release, "kubeProxyReplacement: true", "kubeProxyReplacement: [maybe]");
+    common::edit(&broken, "kubernetes/bases/coredns/source.yaml", "tag: 1.47.0", "tag: 1.47.9");
+    sandbox
+        .bare(&["validate", "infra", "--charts", "--sandbox", "--repo"])
+        .arg(broken.path())
+        .assert()
+        .code(3)
+        .stdout(
+            contains("values-refused")
+                .and(contains("'/kubeProxyReplacement': got array, want boolean or string"))
+                .and(contains("chart-unfetchable"))
+                .and(contains("coredns:1.47.9: not found")),
+        );
 }
 
 /// A run that is killed in the middle is finished by the next one; a supervisor that is killed is

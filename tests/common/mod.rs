@@ -47,9 +47,51 @@ pub(crate) fn repository() -> TempDir {
     }
     std::fs::copy(root().join("bootstrapper.yaml"), copy.path().join("bootstrapper.yaml")).unwrap();
     // The remote manifests are not what these tests are about, and there may be no internet.
-    let crds = copy.path().join("kubernetes/infrastructure/networking/crds/kustomization.yaml");
-    std::fs::write(crds, "resources: []\n").unwrap();
+    let crds = copy.path().join("kubernetes/infrastructure/networking/crds");
+    std::fs::write(crds.join("kustomization.yaml"), "resources: [crds.yaml]\n").unwrap();
+    let all: Vec<String> = FETCHED_KINDS.iter().map(|kind| crd(*kind).to_string()).collect();
+    std::fs::write(crds.join("crds.yaml"), all.join("\n---\n")).unwrap();
     copy
+}
+
+/// Group, kind and plural of what the repository fetches, as far as it declares objects of them or
+/// Cilium asks for them.
+const FETCHED_KINDS: [(&str, &str, &str); 12] = [
+    ("gateway.networking.k8s.io", "GatewayClass", "gatewayclasses"),
+    ("gateway.networking.k8s.io", "Gateway", "gateways"),
+    ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
+    ("gateway.networking.k8s.io", "GRPCRoute", "grpcroutes"),
+    ("gateway.networking.k8s.io", "TLSRoute", "tlsroutes"),
+    ("gateway.networking.k8s.io", "ReferenceGrant", "referencegrants"),
+    ("gateway.networking.k8s.io", "BackendTLSPolicy", "backendtlspolicies"),
+    ("cilium.io", "CiliumBGPClusterConfig", "ciliumbgpclusterconfigs"),
+    ("cilium.io", "CiliumBGPPeerConfig", "ciliumbgppeerconfigs"),
+    ("cilium.io", "CiliumBGPAdvertisement", "ciliumbgpadvertisements"),
+    ("cilium.io", "CiliumLoadBalancerIPPool", "ciliumloadbalancerippools"),
+    ("cilium.io", "CiliumNetworkPolicy", "ciliumnetworkpolicies"),
+];
+
+/// A CRD that takes any field.
+fn crd((group, kind, plural): (&str, &str, &str)) -> serde_json::Value {
+    let (version, scope) = match (group, kind) {
+        ("cilium.io", "CiliumNetworkPolicy") => ("v2", "Namespaced"),
+        ("cilium.io", _) => ("v2", "Cluster"),
+        (_, "GatewayClass") => ("v1", "Cluster"),
+        _ => ("v1", "Namespaced"),
+    };
+    serde_json::json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}"), "annotations": {
+            "gateway.networking.k8s.io/bundle-version": "v1.6.3", "gateway.networking.k8s.io/channel": "standard",
+        }},
+        "spec": {
+            "group": group, "scope": scope, "names": {"kind": kind, "plural": plural},
+            "versions": [{"name": version, "served": true, "storage": true, "schema": {
+                "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            }}],
+        },
+    })
 }
 
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
