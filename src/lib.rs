@@ -24,5 +24,6 @@ pub mod sandbox;
 pub mod steps;
 pub mod tools;
 pub mod validation;
+pub mod verify;
 mod words;
 pub mod yaml;

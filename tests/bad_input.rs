@@ -258,3 +258,24 @@ fn schemas_are_json() {
         assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"), "{schema}");
     }
 }
+
+#[test]
+fn a_network_that_cannot_be_real_says_what_it_lacks_before_anything_is_started() {
+    let state = tempfile::tempdir().unwrap();
+    let nothing = tempfile::tempdir().unwrap();
+    bootstrapper()
+        .env("PATH", nothing.path())
+        .env("BOOTSTRAPPER_STATE_DIR", state.path())
+        .args(["infra", "--sandbox", "--network", "real", "--repo"])
+        .arg(root())
+        .assert()
+        .code(PREFLIGHT)
+        .stderr(
+            contains("the sandbox's network cannot be real here")
+                .and(contains("iptables, ipset"))
+                .and(contains("apt-get install"))
+                .and(contains("clang-19"))
+                .and(contains("--network simulated")),
+        );
+    assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0);
+}

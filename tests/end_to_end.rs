@@ -62,6 +62,7 @@ impl Sandbox {
             .args([cluster, "--sandbox", "--progress", "json", "--repo"])
             .arg(root())
             .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
+            .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use super::new_cluster::NewClusterArgs;
 use crate::pipeline::{Selector, parse_duration};
 use crate::report::Progress;
+use crate::sandbox::Fault;
 
 /// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
 /// healthy".
@@ -48,11 +49,29 @@ pub(super) enum Verb {
     /// Turn objects that are gone into those that took their place
     #[command(subcommand)]
     Convert(ConvertVerb),
+    /// Check that the cluster's pods can talk: to each other, to Services, from outside
+    Verify(VerifyArgs),
     /// A throwaway cluster on this machine: a real control plane, simulated nodes
     #[command(subcommand)]
     Sandbox(SandboxVerb),
     /// Print the JSON Schema of the task files or of bootstrapper.yaml
     Schema(SchemaArgs),
+    /// Answer over HTTP (what a sandbox runs in place of the test image `agnhost`)
+    #[command(hide = true)]
+    Netexec {
+        /// The port.
+        #[arg(long)]
+        http_port: u16,
+    },
+    /// Try a connection (what a sandbox runs in place of the test image `agnhost`)
+    #[command(hide = true)]
+    Connect {
+        /// `address:port`.
+        address: String,
+        /// How long it may take.
+        #[arg(long, value_parser = duration)]
+        timeout: Duration,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell.
@@ -73,6 +92,10 @@ pub(super) struct RunArgs {
     /// Bring up a throwaway cluster on this machine and bootstrap that
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
     pub(super) sandbox: bool,
+
+    /// The network of that throwaway cluster
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
+    pub(super) network: Network,
 
     /// Take fields over from other owners instead of refusing
     #[arg(long)]
@@ -154,6 +177,22 @@ pub(super) struct PlanArgs {
 
     #[command(flatten)]
     pub(super) selection: Selection,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct VerifyArgs {
+    /// The cluster
+    pub(super) cluster: String,
+
+    /// Look at the sandbox of this cluster
+    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(super) sandbox: bool,
+
+    #[command(flatten)]
+    pub(super) target: Target,
 
     #[command(flatten)]
     pub(super) output: OutputArgs,
@@ -302,6 +341,34 @@ pub(super) enum SandboxVerb {
         /// Its name
         name: String,
     },
+    /// Run a program on a machine of a real network: a node, or `router`
+    Exec {
+        /// The sandbox
+        name: String,
+        /// The machine
+        machine: String,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Break something on a real network, for a rehearsal
+    Fault {
+        /// The sandbox
+        name: String,
+        /// What breaks
+        #[arg(value_enum)]
+        fault: FaultName,
+        /// Where [default: the router or the first node]
+        #[arg(long)]
+        machine: Option<String>,
+    },
+    /// Undo all faults of a sandbox
+    Heal {
+        /// The sandbox
+        name: String,
+    },
+    /// End what killed supervisors have left, of whatever sandbox
+    Gc,
     /// List those that are there
     List {
         #[command(flatten)]
@@ -336,12 +403,65 @@ pub(super) struct SandboxArgs {
     /// A folder of ready binaries (etcd, kube-apiserver, helm, …), before PATH and the cache
     #[arg(long, value_name = "DIR")]
     pub(super) binaries: Option<PathBuf>,
+
+    /// The network
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
+    pub(super) network: Network,
 }
 
 impl Default for SandboxArgs {
     fn default() -> Self {
-        Self { nodes: DEFAULT_NODES, binaries: None }
+        Self { nodes: DEFAULT_NODES, binaries: None, network: Network::default() }
     }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum FaultName {
+    /// The router is off
+    RouterDown,
+    /// The router passes 64 kbit in a second
+    RouterSlow,
+    /// The router expects another AS number of the first node
+    WrongAsn,
+    /// The router expects another password of the first node
+    WrongPassword,
+    /// A node's cable is unplugged
+    LinkDown,
+    /// Every third packet to a node is lost
+    PacketLoss,
+    /// A node's cable takes packets of 1280 bytes at most
+    SmallMtu,
+    /// A node's agent is killed
+    AgentKilled,
+    /// A node's agent hangs
+    AgentHangs,
+}
+
+impl From<FaultName> for Fault {
+    fn from(name: FaultName) -> Self {
+        match name {
+            FaultName::RouterDown => Self::RouterDown,
+            FaultName::RouterSlow => Self::RouterSlow,
+            FaultName::WrongAsn => Self::WrongAsn,
+            FaultName::WrongPassword => Self::WrongPassword,
+            FaultName::LinkDown => Self::LinkDown,
+            FaultName::PacketLoss => Self::PacketLoss,
+            FaultName::SmallMtu => Self::SmallMtu,
+            FaultName::AgentKilled => Self::AgentKilled,
+            FaultName::AgentHangs => Self::AgentHangs,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Network {
+    /// Real where this machine can have it, else simulated
+    #[default]
+    Auto,
+    /// Real Cilium agents and a real BGP router, in network namespaces (Linux, root)
+    Real,
+    /// Told, not had: agents and sessions in name only
+    Simulated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

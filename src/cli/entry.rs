@@ -8,7 +8,9 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
-use super::{completions, convert, graph, list, new_cluster, plan, run, sandbox, schema, status, validate};
+use super::{
+    completions, convert, graph, list, new_cluster, plan, run, sandbox, schema, status, validate, verify,
+};
 use crate::failure::{Failure, Result};
 use crate::report;
 
@@ -56,6 +58,9 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Graph(args)) => graph::graph(&args).await,
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
         Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
+        Some(Verb::Verify(args)) => verify::verify(&args).await,
+        Some(Verb::Netexec { http_port }) => crate::sandbox::answer_over_http(http_port).await,
+        Some(Verb::Connect { address, timeout }) => crate::sandbox::connect(&address, timeout).await,
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => {
@@ -69,6 +74,10 @@ async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
     match verb {
         SandboxVerb::Up { cluster, repo, options } => sandbox::up(&cluster, repo.as_deref(), &options).await,
         SandboxVerb::Down { name } => sandbox::down(&name).await,
+        SandboxVerb::Exec { name, machine, command } => sandbox::exec(&name, &machine, &command),
+        SandboxVerb::Fault { name, fault, machine } => sandbox::fault(&name, fault, machine.as_deref()).await,
+        SandboxVerb::Heal { name } => sandbox::heal(&name).await,
+        SandboxVerb::Gc => sandbox::gc().await,
         SandboxVerb::List { output } => sandbox::list(output.output),
         SandboxVerb::Kubeconfig { name } => sandbox::kubeconfig(&name),
         SandboxVerb::Programs { options } => sandbox::programs(&options).await,

@@ -8,6 +8,7 @@ mod entry;
 mod fleet;
 mod graph;
 mod list;
+mod network;
 mod new_cluster;
 mod out;
 mod plan;
@@ -18,6 +19,7 @@ mod session;
 mod status;
 mod target;
 mod validate;
+mod verify;
 
 pub use args::Args;
 pub use entry::main;

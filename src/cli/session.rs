@@ -106,7 +106,7 @@ fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
     })
 }
 
-fn connect_options(
+pub(super) fn connect_options(
     name: &str,
     target: &Target,
     config: &Config,

@@ -11,6 +11,8 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use serde_json::json;
 use tokio_rustls::TlsAcceptor;
 
@@ -42,9 +44,13 @@ impl Certificates {
         let mut names: Vec<String> =
             ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"].map(String::from).into();
         names.extend(options.api_server.clone());
+        names.push(options.api_service_address());
         let server = made.server(names)?;
         made.write("apiserver.crt", &server.certificate)?;
         made.write("apiserver.key", &server.key)?;
+        let caller = made.client("kube-apiserver", None)?;
+        made.write("kubelet-client.crt", &caller.certificate)?;
+        made.write("kubelet-client.key", &caller.key)?;
         let accounts = KeyPair::generate().map_err(|error| failed(&error))?;
         made.write("accounts.key", &accounts.serialize_pem())?;
         made.write("accounts.pub", &accounts.public_key_pem())?;
@@ -86,6 +92,25 @@ impl Certificates {
 
     /// Ends TLS for servers of these names.
     pub(super) fn acceptor(&self, names: Vec<String>) -> Result<TlsAcceptor> {
+        self.acceptor_that(names, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, for clients that this authority knows.
+    pub(super) fn acceptor_for_clients(&self, names: Vec<String>) -> Result<TlsAcceptor> {
+        let mut roots = rustls::RootCertStore::empty();
+        let authority =
+            CertificateDer::from_pem_slice(self.authority.as_bytes()).map_err(|error| failed(&error))?;
+        roots.add(authority).map_err(|error| failed(&error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        self.acceptor_that(names, verifier.map_err(|error| failed(&error))?)
+    }
+
+    fn acceptor_that(
+        &self,
+        names: Vec<String>,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<TlsAcceptor> {
         let pair = self.server(names)?;
         let certificate =
             CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|error| failed(&error))?;
@@ -93,7 +118,9 @@ impl Certificates {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
+            .and_then(|builder| {
+                builder.with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key)
+            })
             .map_err(|error| failed(&error))?;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
@@ -107,10 +134,7 @@ impl Certificates {
         user: &str,
         group: Option<&str>,
     ) -> Result<PathBuf> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = distinguished(user, group);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let pair = self.signed(&params)?;
+        let pair = self.client(user, group)?;
         let credentials = json!({
             "client-certificate-data": STANDARD.encode(pair.certificate),
             "client-key-data": STANDARD.encode(pair.key),
@@ -138,6 +162,13 @@ impl Certificates {
         });
         private(&file, &kubeconfig.to_string())?;
         Ok(file)
+    }
+
+    fn client(&self, user: &str, group: Option<&str>) -> Result<Pair> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = distinguished(user, group);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.signed(&params)
     }
 
     fn signed(&self, params: &CertificateParams) -> Result<Pair> {

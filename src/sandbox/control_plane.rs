@@ -25,6 +25,8 @@ const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","o
 pub(super) struct ControlPlane {
     processes: Vec<Process>,
     pub(super) url: String,
+    /// Where the API server listens on loopback.
+    pub(super) port: u16,
     /// For people and runs: whatever the audit log has of its user, they did.
     pub(super) kubeconfig: PathBuf,
     /// For the sandbox's own parts.
@@ -127,7 +129,7 @@ impl ControlPlane {
                 "--secure-port=0".into(),
             ],
         )?);
-        let mut control_plane = Self { processes, url, kubeconfig: admin, own_kubeconfig: own };
+        let mut control_plane = Self { processes, url, port, kubeconfig: admin, own_kubeconfig: own };
         control_plane.ready(&options.name).await?;
         Ok(control_plane)
     }
@@ -201,6 +203,10 @@ fn api_server(
         "--authorization-mode=RBAC".into(),
         "--allow-privileged=true".into(),
         "--kubelet-preferred-address-types=InternalDNS,InternalIP".into(),
+        format!("--kubelet-client-certificate={}", file("kubelet-client.crt")),
+        format!("--kubelet-client-key={}", file("kubelet-client.key")),
+        // Lets a node say that it takes WebSockets for exec.
+        "--feature-gates=NodeDeclaredFeatures=true".into(),
         format!("--audit-policy-file={}", folder.path("audit-policy.json").display()),
         format!("--audit-log-path={}", folder.path("logs/audit.log").display()),
     ];

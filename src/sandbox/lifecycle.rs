@@ -1,18 +1,19 @@
 //! Up and down. A supervisor process owns a sandbox; these start it, find it, and clean up after
 //! one that was killed.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::options::SandboxOptions;
-use super::process::MARK;
+use super::process::signal;
 use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, remove};
-use super::{programs as found, upstream};
+use super::{network, programs as found, upstream};
 use crate::failure::{Failure, Result, Retry};
 
 /// How long a supervisor may take to stop everything before it is killed.
@@ -31,8 +32,12 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
         return folder.read(SANDBOX_FILE);
     }
     clean_up(&folder).await?;
-    let programs = found::find(options.binaries.as_deref(), say).await?;
-    std::fs::create_dir_all(&folder.0)
+    let programs = found::find(sets(options.router.is_some()), options.binaries.as_deref(), say).await?;
+    // It holds credentials: others may not look.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder.0)
         .map_err(|error| Failure::step(format!("{} cannot be made", folder.0.display())).caused_by(&error))?;
     folder.write(OPTIONS_FILE, options)?;
     folder.write(PROGRAMS_FILE, &programs)?;
@@ -41,10 +46,18 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
 }
 
 /// Finds the programs of sandboxes, or builds them; the folder of helm and kustomize.
-pub async fn programs(offered: Option<&Path>, say: &(dyn Fn(&str) + Send + Sync)) -> Result<PathBuf> {
-    let programs = found::find(offered, say).await?;
+pub async fn programs(
+    offered: Option<&Path>,
+    is_network_real: bool,
+    say: &(dyn Fn(&str) + Send + Sync),
+) -> Result<PathBuf> {
+    let programs = found::find(sets(is_network_real), offered, say).await?;
     let helm = programs.path("helm")?;
     Ok(helm.parent().unwrap_or(&helm).to_owned())
+}
+
+fn sets(is_network_real: bool) -> &'static [&'static found::Set] {
+    if is_network_real { &[&found::EVERY_SANDBOX, &found::REAL_NETWORK] } else { &[&found::EVERY_SANDBOX] }
 }
 
 /// Takes a sandbox down. Nothing of it stays: no process, no file.
@@ -55,6 +68,12 @@ pub async fn down(name: &str) -> Result<()> {
             .hint("`bootstrapper sandbox list` lists those that are there"));
     }
     clean_up(&folder).await
+}
+
+/// Ends what is left of sandboxes whose supervisors are gone, wherever their state folders are or
+/// were; those folders.
+pub async fn collect() -> Result<Vec<PathBuf>> {
+    network::collect().await
 }
 
 async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
@@ -97,7 +116,7 @@ async fn clean_up(folder: &Folder) -> Result<()> {
             signal(supervisor, Signal::KILL);
         }
     }
-    kill_marked(&folder.0);
+    network::end(&folder.0).await?;
     // What was just killed may still write a last line into the folder.
     let remove_all = || async { remove(&folder.0) };
     backon::Retryable::retry(
@@ -106,24 +125,4 @@ async fn clean_up(folder: &Folder) -> Result<()> {
     )
     .await
     .map_err(|failure| failure.retry(Retry::Useless))
-}
-
-fn signal(pid: i32, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        let _ = kill_process(pid, signal);
-    }
-}
-
-/// Kills every process that carries the mark of this sandbox.
-fn kill_marked(sandbox: &Path) {
-    let mark = format!("{MARK}={}", sandbox.display()).into_bytes();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|variable| variable == mark) {
-            signal(pid, Signal::KILL);
-        }
-    }
 }

@@ -4,16 +4,22 @@
 
 mod certificates;
 mod control_plane;
+mod fault;
 mod lifecycle;
+mod network;
 mod nodes;
 mod options;
 mod process;
 mod programs;
 mod state;
 mod supervisor;
+mod talk;
 mod upstream;
 
-pub use lifecycle::{down, programs, up};
+pub use fault::{Fault, break_it, heal};
+pub use lifecycle::{collect, down, programs, up};
+pub use network::{Missing, RouterSpec, missing};
 pub use options::{GitSpec, SandboxOptions};
 pub use state::{Listed, Sandbox, State, list, load};
 pub use supervisor::serve;
+pub use talk::{answer_over_http, connect};

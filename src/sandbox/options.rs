@@ -1,10 +1,12 @@
 //! What shape a sandbox has: that of the cluster it stands for.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::network::RouterSpec;
 use crate::failure::{Failure, Result};
 use crate::gitops::Repository;
 
@@ -27,7 +29,20 @@ pub struct SandboxOptions {
     pub node_cidr: String,
     /// The address that the cluster declares for its API server.
     pub api_server: Option<String>,
+    /// And its port.
+    pub api_port: u16,
+    /// Its number within its mesh.
+    pub cluster_id: usize,
+    /// The router of a network that is real; none if the network is simulated.
+    pub router: Option<RouterSpec>,
 }
+
+/// Addresses of a network's nodes begin after those that routers and control planes have.
+const FIRST_ADDRESS: usize = 30;
+
+/// Each cluster of a network has so many addresses for its nodes, and so many clusters fit in.
+const ADDRESSES: usize = 70;
+const CLUSTERS: usize = 3;
 
 /// A working tree, and the address under which it is served.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,6 +81,32 @@ impl SandboxOptions {
             service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
             node_cidr: setting("NODE_CIDR", "10.25.11.0/24"),
             api_server: settings.get("API_SERVER_HOST").cloned(),
+            api_port: setting("API_SERVER_PORT", "6443").parse().unwrap_or(6443),
+            cluster_id: setting("CLUSTER_ID", "1").parse().unwrap_or(1),
+            router: None,
         })
+    }
+
+    /// The nodes: what they are called, and their addresses.
+    pub(super) fn nodes(&self) -> Result<Vec<(String, IpAddr)>> {
+        let network: ipnet::IpNet = self.node_cidr.parse().map_err(|error: ipnet::AddrParseError| {
+            Failure::input(format!("`{}` is no network for nodes", self.node_cidr)).caused_by(&error)
+        })?;
+        let addresses = network.hosts().skip(self.first_address()).take(self.node_count.into());
+        Ok((1..)
+            .zip(addresses)
+            .map(|(number, address)| (format!("{}-{number}", self.name), address))
+            .collect())
+    }
+
+    fn first_address(&self) -> usize {
+        FIRST_ADDRESS + ADDRESSES * (self.cluster_id.saturating_sub(1) % CLUSTERS)
+    }
+
+    /// The address of the Service `kubernetes`: the first of its network.
+    pub(super) fn api_service_address(&self) -> String {
+        let network: Option<ipnet::IpNet> = self.service_cidr.parse().ok();
+        let first = network.and_then(|network| network.hosts().next());
+        first.map(|address| address.to_string()).unwrap_or_default()
     }
 }

@@ -1,12 +1,14 @@
 //! A program of a sandbox: runs in a process group of its own, writes to a log file, and carries a
 //! mark in its environment by which it is found again should its supervisor be killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::failure::{Failure, Result};
 
@@ -112,4 +114,55 @@ fn append_to(path: &Path) -> std::io::Result<std::fs::File> {
 
 fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
+/// Every process that carries a mark, and the sandbox that it names.
+fn marked() -> impl Iterator<Item = (i32, PathBuf)> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    processes.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let environment = std::fs::read(entry.path().join("environ")).ok()?;
+        let prefix = format!("{MARK}=").into_bytes();
+        let mut variables = environment.split(|byte| *byte == 0);
+        let folder = variables.find_map(|variable| variable.strip_prefix(prefix.as_slice()))?;
+        Some((pid, PathBuf::from(std::ffi::OsStr::from_bytes(folder))))
+    })
+}
+
+/// The sandboxes of which processes run.
+pub(super) fn owners() -> BTreeSet<PathBuf> {
+    marked().map(|(_, folder)| folder).collect()
+}
+
+/// Kills every process that carries the mark of this sandbox.
+pub(super) fn kill_marked(sandbox: &Path) {
+    for (pid, _) in marked().filter(|(_, folder)| folder == sandbox) {
+        signal(pid, Signal::KILL);
+    }
+}
+
+/// Signals a process. One that is gone is no error.
+pub(super) fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// The processes of a program that carry the mark of this sandbox.
+pub(super) fn named(sandbox: &Path, program: &str) -> impl Iterator<Item = u32> {
+    marked()
+        .filter(move |(pid, folder)| folder == sandbox && name(*pid) == program)
+        .filter_map(|(pid, _)| pid.try_into().ok())
+}
+
+/// The processes of a program that are on the network of another process.
+pub(super) fn in_namespace_of(holder: u32, program: &str) -> impl Iterator<Item = i32> {
+    let network = |pid: i64| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    let wanted = network(holder.into());
+    let is_there = move |pid: i32| wanted.is_some() && network(pid.into()) == wanted;
+    marked().map(|(pid, _)| pid).filter(move |pid| name(*pid) == program && is_there(*pid))
+}
+
+fn name(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }

@@ -1,5 +1,6 @@
 //! What is known of sandboxes: a folder each, under the user's state folder.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,34 @@ pub struct Sandbox {
     pub context: String,
     /// What programs need to reach what stands in for the internet.
     pub environment: Environment,
+    /// The machines of a real network, and the process that holds each one's namespaces; none if the
+    /// network is simulated.
+    pub machines: BTreeMap<String, u32>,
     /// What is not the real thing, one line each.
     pub stand_ins: Vec<String>,
     /// Every request that its API server answered.
     pub audit_log: PathBuf,
+}
+
+impl Sandbox {
+    /// Whether its network is real.
+    pub fn is_network_real(&self) -> bool {
+        !self.machines.is_empty()
+    }
+
+    /// What stands before a program that is to run on a machine of it.
+    pub fn entering(&self, machine: &str) -> Result<[String; 6]> {
+        let names: Vec<&str> = self.machines.keys().map(String::as_str).collect();
+        let holder = self.machines.get(machine).ok_or_else(|| {
+            Failure::input(format!("sandbox {} has no machine `{machine}`", self.name)).hint(
+                match names.as_slice() {
+                    [] => "its network is simulated: there are machines with --network real".to_owned(),
+                    names => format!("it has {}", names.join(", ")),
+                },
+            )
+        })?;
+        Ok(["nsenter", "--target", &holder.to_string(), "--net", "--mount", "--"].map(str::to_owned))
+    }
 }
 
 /// Whether a sandbox runs.

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::control_plane::ControlPlane;
 use super::lifecycle::{PROGRAMS_FILE, READY};
-use super::nodes::{self, LogServer, Site};
+use super::network::Network;
+use super::nodes::{self, Kubelet, Site};
 use super::options::SandboxOptions;
 use super::programs::Programs;
 use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
@@ -48,6 +49,14 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
     say("API server is ready; starting kwok and nodes");
     let environment =
         Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };
+    let network = match &options.router {
+        Some(router) => {
+            say("building the site: cables, router, a machine for each node");
+            let port = control_plane.port;
+            Some(Arc::new(Network::build(&folder, &options, router, &programs, port).await?))
+        }
+        None => None,
+    };
     let cancel = CancellationToken::new();
     let site = Arc::new(Site {
         cluster,
@@ -58,12 +67,14 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         programs,
         environment: environment.clone(),
         options: options.clone(),
+        network,
     });
-    let logs = LogServer::bind().await?;
-    nodes::create(&site, logs.port).await?;
-    let running = tokio::spawn(nodes::run(Arc::clone(&site), logs, cancel.clone()));
+    let kubelet = Kubelet::bind().await?;
+    nodes::create(&site, kubelet.port).await?;
+    let running = tokio::spawn(nodes::run(Arc::clone(&site), kubelet, cancel.clone()));
 
-    let stand_ins = nodes::stand_ins().into_iter().chain(Upstream::stand_ins()).collect();
+    let stand_ins =
+        nodes::stand_ins(site.network.is_some()).into_iter().chain(Upstream::stand_ins()).collect();
     folder.write(
         SANDBOX_FILE,
         &Sandbox {
@@ -71,6 +82,7 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
             kubeconfig: control_plane.kubeconfig.clone(),
             context: options.name.clone(),
             environment,
+            machines: site.network.as_ref().map(|network| network.machines()).unwrap_or_default(),
             stand_ins,
             audit_log: folder.path("logs/audit.log"),
         },

@@ -31,6 +31,8 @@ pub(crate) fn bootstrapper() -> Command {
     command
         .env("PATH", path.unwrap())
         .env("NO_COLOR", "1")
+        // What is tested is the same everywhere; `network.rs` asks for the real thing.
+        .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
         .env_remove("KUBECONFIG")
         .env_remove("BOOTSTRAPPER_REPO");
     command

@@ -2,40 +2,39 @@
 //! what has to be otherwise here: ports, paths, and how it reaches the API server.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::Site;
-use super::log_server::log_file;
+use super::health::Health;
+use super::keep::Prepared;
+use super::kubelet::log_file;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::control_plane::free_port;
 use crate::sandbox::process::ProcessSpec;
 
 /// Images that exist here as programs; also in kwok's stages, which leave their pods alone.
-pub(super) const PROCESS_IMAGES: &str =
-    "/(source-controller|kustomize-controller|helm-controller|operator-generic)[:@]";
-
-/// A container that is run as a process.
-pub(super) struct Prepared {
-    pub(super) spec: ProcessSpec,
-    pub(super) container: String,
-    /// Where it answers for its health.
-    pub(super) health: String,
-}
+pub(super) const PROCESS_IMAGES: [&str; 4] =
+    ["source-controller", "kustomize-controller", "helm-controller", "operator-generic"];
 
 /// The program of a pod, if its image exists here.
 pub(super) fn program_of(pod: &Object) -> Option<&'static str> {
-    let image = pod.data["spec"]["containers"][0]["image"].as_str()?;
-    let name = image.rsplit('/').next()?.split([':', '@']).next()?;
-    match name {
+    match image_of(pod)? {
         "source-controller" => Some("source-controller"),
         "kustomize-controller" => Some("kustomize-controller"),
         "helm-controller" => Some("helm-controller"),
         "operator-generic" => Some("cilium-operator-generic"),
         _ => None,
     }
+}
+
+/// The name of a pod's first image, without registry and tag.
+pub(in crate::sandbox) fn image_of(pod: &Object) -> Option<&str> {
+    let image = pod.data["spec"]["containers"][0]["image"].as_str()?;
+    image.rsplit('/').next()?.split([':', '@']).next()
 }
 
 /// Makes everything that the process needs.
@@ -84,8 +83,12 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
             directory: home,
             sandbox: site.folder.0.clone(),
         },
-        container: name,
-        health: format!("127.0.0.1:{health}{path}"),
+        health: Some(Health {
+            from: None,
+            address: (Ipv4Addr::LOCALHOST, health).into(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+        }),
     })
 }
 
@@ -136,7 +139,7 @@ fn operator_arguments(
 }
 
 /// A token of the pod's own account: RBAC is real.
-async fn token(site: &Site, namespace: &str, account: &str) -> Result<String> {
+pub(in crate::sandbox) async fn token(site: &Site, namespace: &str, account: &str) -> Result<String> {
     use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
     use k8s_openapi::api::core::v1::ServiceAccount;
     let accounts: kube::Api<ServiceAccount> = kube::Api::namespaced(site.cluster.client(), namespace);
@@ -180,7 +183,7 @@ async fn volumes(
             _ => None,
         };
         if let Some((kind, of)) = source {
-            for (key, value) in data(site, kind, namespace, of).await? {
+            for (key, value) in data(site, kind, namespace, of).await?.unwrap_or_default() {
                 std::fs::write(folder.join(key), value).map_err(failed)?;
             }
         }
@@ -189,20 +192,28 @@ async fn volumes(
     Ok(mounts)
 }
 
-/// The data of a ConfigMap or Secret; nothing if it is not there.
-async fn data(site: &Site, kind: &str, namespace: &str, name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+/// The data of a ConfigMap or Secret; none if it is not there.
+pub(in crate::sandbox) async fn data(
+    site: &Site,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<BTreeMap<String, Vec<u8>>>> {
     use base64::Engine as _;
-    let object = site.cluster.get(&ObjectRef::namespaced("v1", kind, namespace, name)).await?;
-    let entries =
-        object.as_ref().and_then(|object| object.data["data"].as_object()).cloned().unwrap_or_default();
+    let Some(object) = site.cluster.get(&ObjectRef::namespaced("v1", kind, namespace, name)).await? else {
+        return Ok(None);
+    };
+    let entries = object.data["data"].as_object().cloned().unwrap_or_default();
     let decode = |text: &str| match kind {
         "Secret" => base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default(),
         _ => text.as_bytes().to_vec(),
     };
-    Ok(entries.iter().map(|(key, value)| (key.clone(), decode(value.as_str().unwrap_or_default()))).collect())
+    let decoded =
+        entries.iter().map(|(key, value)| (key.clone(), decode(value.as_str().unwrap_or_default())));
+    Ok(Some(decoded.collect()))
 }
 
-async fn environment_of(
+pub(in crate::sandbox) async fn environment_of(
     site: &Site,
     pod: &Object,
     container: &Value,
@@ -223,7 +234,8 @@ async fn environment_of(
             };
             let Some(of) = reference["name"].as_str() else { continue };
             let key = reference["key"].as_str().unwrap_or_default();
-            let Some(value) = data(site, kind, namespace, of).await?.remove(key) else { continue };
+            let Some(mut data) = data(site, kind, namespace, of).await? else { continue };
+            let Some(value) = data.remove(key) else { continue };
             String::from_utf8_lossy(&value).into_owned()
         };
         environment.insert(name.to_owned(), value);
@@ -244,7 +256,7 @@ fn field_of(pod: &Object, path: &str) -> String {
 }
 
 /// `$(NAME)`, as Kubernetes expands it.
-fn expanded(word: &str, environment: &BTreeMap<String, String>) -> String {
+pub(in crate::sandbox) fn expanded(word: &str, environment: &BTreeMap<String, String>) -> String {
     environment.iter().fold(word.to_owned(), |word, (name, value)| word.replace(&format!("$({name})"), value))
 }
 

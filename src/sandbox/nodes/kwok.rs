@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use super::Site;
 use super::container::PROCESS_IMAGES;
 use crate::failure::{Failure, Result};
+use crate::sandbox::network::REAL_IMAGES;
 use crate::sandbox::process::{Process, ProcessSpec};
 
 const STAGES: &str = include_str!("stages.yaml");
 
 pub(super) fn start(site: &Site) -> Result<Process> {
     let stages = site.folder.path("stages.yaml");
-    std::fs::write(&stages, STAGES.replace("@PROCESS_IMAGES@", PROCESS_IMAGES))
+    let mut images: Vec<&str> = PROCESS_IMAGES.into();
+    if site.network.is_some() {
+        images.extend(REAL_IMAGES);
+    }
+    let images = format!("/({})[:@]", images.join("|"));
+    std::fs::write(&stages, STAGES.replace("@PROCESS_IMAGES@", &images))
         .map_err(|error| Failure::step("kwok's stages cannot be written").caused_by(&error))?;
     ProcessSpec {
         name: "kwok".into(),

@@ -6,9 +6,12 @@
 
 mod agent;
 mod container;
+mod exec;
 mod flux_operator;
+mod health;
+mod keep;
+mod kubelet;
 mod kwok;
-mod log_server;
 mod node;
 mod operators;
 mod pod;
@@ -18,11 +21,17 @@ mod status;
 
 use std::sync::Arc;
 
-pub(super) use log_server::LogServer;
-pub(super) use node::create;
+pub(super) use agent::NodeAgent;
+pub(super) use container::{data, environment_of, expanded, image_of, token};
+pub(super) use health::Health;
+pub(super) use keep::{Container, Prepared, keep};
+pub(super) use kubelet::{Kubelet, log_file};
+pub(super) use node::{create, set_ready};
+pub(super) use status::{ContainerLife, Life, PodAddress, let_go, tell};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
+use super::network::{Network, RealAgent};
 use super::options::SandboxOptions;
 use super::programs::Programs;
 use super::state::Folder;
@@ -48,18 +57,23 @@ pub(super) struct Site {
     pub(super) environment: Environment,
     /// The sandbox's shape.
     pub(super) options: SandboxOptions,
+    /// The network, if it is real.
+    pub(super) network: Option<Arc<Network>>,
 }
 
 /// Runs everything until it is cancelled; by then all its processes have ended.
-pub(super) async fn run(site: Arc<Site>, logs: LogServer, cancel: CancellationToken) -> Result<()> {
+pub(super) async fn run(site: Arc<Site>, kubelet: Kubelet, cancel: CancellationToken) -> Result<()> {
     let mut kwok = kwok::start(&site)?;
-    let agent = simulated_agent::SimulatedAgent::new(site.cluster.clone());
+    let agent: Box<dyn NodeAgent> = match &site.network {
+        Some(network) => Box::new(RealAgent::new(site.cluster.client(), Arc::clone(network))),
+        None => Box::new(simulated_agent::SimulatedAgent::new(site.cluster.clone())),
+    };
     tokio::select! {
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}
-        () = agent::run(&site.cluster, &agent) => {}
+        () = agent::run(&site.cluster, agent.as_ref()) => {}
         () = flux_operator::run(&site) => {}
         () = operators::run(&site.cluster) => {}
-        ended = logs.run(site.folder.clone(), &site.certificates) => ended?,
+        ended = kubelet.run(Arc::clone(&site)) => ended?,
         () = async {
             let _ = kwok.wait().await;
             tracing::error!("kwok ended");
@@ -67,18 +81,29 @@ pub(super) async fn run(site: Arc<Site>, logs: LogServer, cancel: CancellationTo
         } => {}
     }
     kwok.kill().await;
+    if let Some(network) = &site.network {
+        network.end().await;
+    }
     Ok(())
 }
 
-/// What is not the real thing.
-pub(super) fn stand_ins() -> Vec<String> {
-    [
-        "stand-in: nodes and ordinary pods are kwok's: they run in name only",
-        "stand-in: Cilium agents are simulated: node readiness, CiliumNodes and BGP sessions are told, not had",
+/// What is real, and what is not.
+pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
+    let network: [&str; 2] = if is_network_real {
+        [
+            "stand-in: ordinary pods are kwok's: they run in name only; so do Envoy and Hubble's relay",
+            "real:     each node a network namespace with a Cilium agent of its own; the BGP router is a gobgpd beside them",
+        ]
+    } else {
+        [
+            "stand-in: nodes and ordinary pods are kwok's: they run in name only",
+            "stand-in: Cilium agents are simulated: node readiness, CiliumNodes and BGP sessions are told, not had",
+        ]
+    };
+    let others = [
         "stand-in: flux-operator is simulated; it installs Flux's own manifests of the declared version",
         "stand-in: operators of certificates, secrets, storage, databases and metrics run in name: that their objects are ready is told",
         "real:     etcd, Kubernetes' control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
-    ]
-    .map(str::to_owned)
-    .into()
+    ];
+    network.into_iter().chain(others).map(str::to_owned).collect()
 }

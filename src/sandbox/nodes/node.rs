@@ -7,9 +7,7 @@ use serde_json::json;
 
 use super::Site;
 use crate::failure::{Failure, Result};
-
-/// Addresses of a network's nodes begin after those that routers and control planes have.
-const FIRST_ADDRESS: usize = 30;
+use crate::object::Object;
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::step("the sandbox's nodes cannot be made").caused_by(error)
@@ -17,13 +15,13 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
 
 /// Registers the nodes, not ready. Their logs are read at `log_port` of loopback.
 pub(in crate::sandbox) async fn create(site: &Site, log_port: u16) -> Result<()> {
-    let network: ipnet::IpNet =
-        site.options.node_cidr.parse().map_err(|error: ipnet::AddrParseError| failed(&error))?;
-    let nodes: Api<Node> = Api::all(site.cluster.client());
-    let addresses = network.hosts().skip(FIRST_ADDRESS).take(site.options.node_count.into());
-    for (number, address) in (1..).zip(addresses) {
-        let name = format!("{}-{number}", site.options.name);
-        let node: Node = serde_json::from_value(json!({
+    let nodes: Api<Object> = site
+        .cluster
+        .raw_api("v1", "Node")
+        .await?
+        .ok_or_else(|| Failure::internal("an API server serves nodes"))?;
+    for (name, address) in site.options.nodes()? {
+        let node: Object = serde_json::from_value(json!({
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name, "labels": {
@@ -36,6 +34,8 @@ pub(in crate::sandbox) async fn create(site: &Site, log_port: u16) -> Result<()>
                     // Where the API server finds what stands in for the kubelet.
                     {"type": "InternalDNS", "address": "localhost"},
                 ],
+                // What stands in for the kubelet takes WebSockets, and no SPDY.
+                "declaredFeatures": ["ExtendWebSocketsToKubelet"],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": log_port}},
                 "allocatable": {"cpu": "32", "memory": "256Gi", "pods": "250"},
                 "capacity": {"cpu": "32", "memory": "256Gi", "pods": "250"},
@@ -54,7 +54,7 @@ pub(in crate::sandbox) async fn create(site: &Site, log_port: u16) -> Result<()>
 }
 
 /// Tells that a node is ready, or that it is not.
-pub(super) async fn set_ready(client: kube::Client, name: &str, ready: bool) -> kube::Result<()> {
+pub(in crate::sandbox) async fn set_ready(client: kube::Client, name: &str, ready: bool) -> kube::Result<()> {
     let patch = json!({"status": {"conditions": [ready_condition(ready)]}});
     let nodes: Api<Node> = Api::all(client);
     nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await.map(drop)

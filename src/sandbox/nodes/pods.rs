@@ -12,6 +12,7 @@ use super::Site;
 use super::container::program_of;
 use super::pod::live;
 use crate::object::{Object, Selection};
+use crate::sandbox::network;
 
 /// Follows all pods until it is cancelled; by then all processes have ended.
 pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
@@ -37,9 +38,18 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             goes_on || !task.is_finished()
         });
         for (uid, pod) in wanted {
-            let Some(program) = program_of(pod).filter(|_| !lives.contains_key(uid)) else { continue };
+            if lives.contains_key(uid) {
+                continue;
+            }
             let end = cancel.child_token();
-            let task = tokio::spawn(live(Arc::clone(&site), Arc::clone(pod), program, end.clone()));
+            let (site, pod) = (Arc::clone(&site), Arc::clone(pod));
+            let task = if let Some(program) = program_of(&pod) {
+                tokio::spawn(live(site, pod, program, end.clone()))
+            } else if network::is_real(&site, &pod) {
+                tokio::spawn(network::live(site, pod, end.clone()))
+            } else {
+                continue;
+            };
             lives.insert(uid.to_owned(), (end, task));
         }
     }

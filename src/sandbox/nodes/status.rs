@@ -9,7 +9,9 @@ use crate::object::{Object, ObjectRef};
 
 /// What a process is doing.
 #[derive(Debug, Clone)]
-pub(super) enum Life {
+pub(in crate::sandbox) enum Life {
+    /// It has not been started yet.
+    Waiting,
     /// It was started.
     Started,
     /// It says that it is well.
@@ -20,12 +22,39 @@ pub(super) enum Life {
     Unprepared { why: String },
 }
 
+/// A container, and what its process is doing.
+#[derive(Clone)]
+pub(in crate::sandbox) struct ContainerLife {
+    /// As the pod declares it.
+    pub(in crate::sandbox) container: Value,
+    pub(in crate::sandbox) life: Life,
+    pub(in crate::sandbox) restarts: u32,
+}
+
+/// The address of a pod.
+#[derive(Clone, Copy)]
+pub(in crate::sandbox) enum PodAddress<'a> {
+    /// It has its node's.
+    OfNode,
+    /// It has one of its own, once the network plugin has given it.
+    Own(Option<&'a str>),
+}
+
 /// Tells the API server. A pod that is gone is no error.
-pub(super) async fn tell(site: &Site, pod: &Object, life: &Life, restarts: u32) {
+pub(in crate::sandbox) async fn tell(
+    site: &Site,
+    pod: &Object,
+    address: PodAddress<'_>,
+    containers: &[ContainerLife],
+) {
     let id = ObjectRef::of(pod);
     let node = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
     let host = host_address(site, node).await;
-    let status = status(pod, life, restarts, &host);
+    let address = match address {
+        PodAddress::OfNode => Some(host.as_str()),
+        PodAddress::Own(address) => address,
+    };
+    let status = status(containers, &host, address);
     let pods = pods(site, &id);
     let patch = Patch::Strategic(json!({"status": status}));
     if let Err(error) = pods.patch_status(&id.name, &PatchParams::default(), &patch).await {
@@ -34,7 +63,7 @@ pub(super) async fn tell(site: &Site, pod: &Object, life: &Life, restarts: u32) 
 }
 
 /// The pod's processes have ended: it may go.
-pub(super) async fn let_go(site: &Site, pod: &Object) {
+pub(in crate::sandbox) async fn let_go(site: &Site, pod: &Object) {
     let id = ObjectRef::of(pod);
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     let _ = pods(site, &id).delete(&id.name, &now).await;
@@ -51,18 +80,38 @@ async fn host_address(site: &Site, node: &str) -> String {
     internal.and_then(|address| address["address"].as_str()).unwrap_or("127.0.0.1").to_owned()
 }
 
-fn status(pod: &Object, life: &Life, restarts: u32, host: &str) -> Value {
+fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Value {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let is_ready = matches!(life, Life::Ready);
+    let is_ready = containers.iter().all(|container| matches!(container.life, Life::Ready));
     let word = if is_ready { "True" } else { "False" };
     let condition =
         |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
-    let container = &pod.data["spec"]["containers"][0];
+    let has_address = if address.is_some() { "True" } else { "False" };
+    let mut status = json!({
+        "phase": if address.is_some() { "Running" } else { "Pending" },
+        "hostIP": host,
+        "startTime": now,
+        "conditions": [
+            condition("PodReadyToStartContainers", has_address), condition("Initialized", has_address),
+            condition("Ready", word), condition("ContainersReady", word),
+        ],
+        "containerStatuses": containers.iter().map(|container| told(container, &now)).collect::<Vec<_>>(),
+    });
+    if let Some(address) = address {
+        status["podIP"] = address.into();
+        status["podIPs"] = json!([{"ip": address}]);
+    }
+    status
+}
+
+fn told(ContainerLife { container, life, restarts }: &ContainerLife, now: &str) -> Value {
+    let is_ready = matches!(life, Life::Ready);
     let state = match life {
         Life::Started | Life::Ready => json!({"running": {"startedAt": now}}),
         Life::CrashLoop { .. } => {
             json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}})
         }
+        Life::Waiting => json!({"waiting": {"reason": "ContainerCreating"}}),
         Life::Unprepared { why } => {
             json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}})
         }
@@ -75,16 +124,5 @@ fn status(pod: &Object, life: &Life, restarts: u32, host: &str) -> Value {
         told["lastState"] =
             json!({"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": now}});
     }
-    json!({
-        "phase": "Running",
-        "hostIP": host,
-        "podIP": host,
-        "podIPs": [{"ip": host}],
-        "startTime": now,
-        "conditions": [
-            condition("PodReadyToStartContainers", "True"), condition("Initialized", "True"),
-            condition("Ready", word), condition("ContainersReady", word),
-        ],
-        "containerStatuses": [told],
-    })
+    told
 }

@@ -28,7 +28,11 @@ pub(in crate::sandbox) struct Assets {
 
 /// What of each module is kept.
 const PARTS: [(&str, &str, &[&str]); 8] = [
-    ("cilium", CILIUM, &["install/kubernetes/cilium", "pkg/k8s/apis/cilium.io/client/crds"]),
+    (
+        "cilium",
+        CILIUM,
+        &["bpf", "clustermesh-apiserver", "install/kubernetes/cilium", "pkg/k8s/apis/cilium.io/client/crds"],
+    ),
     ("gateway-api", GATEWAY_API, &["config/crd/standard"]),
     ("flux-operator", FLUX_OPERATOR, &["config/data/flux", "config/crd/bases"]),
     ("cert-manager", CERT_MANAGER, &["deploy/charts/cert-manager"]),

@@ -6,39 +6,21 @@ use std::process::Stdio;
 use include_dir::{Dir, include_dir};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
+use super::set::Set;
 use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 use crate::tools::cache_folder;
 
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/sandbox/programs/modules");
 
-/// Every program in one command.
-const PACKAGES: [&str; 11] = [
-    "./etcd",
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    "k8s.io/kubernetes/cmd/kube-controller-manager",
-    "k8s.io/kubernetes/cmd/kube-scheduler",
-    "sigs.k8s.io/kwok/cmd/kwok",
-    "helm.sh/helm/v4/cmd/helm",
-    "github.com/fluxcd/source-controller",
-    "github.com/fluxcd/kustomize-controller",
-    "github.com/fluxcd/helm-controller",
-    "sigs.k8s.io/kustomize/kustomize/v5",
-    "github.com/cilium/cilium/operator",
-];
-
-/// Go names a program after its folder; the operator takes its kind from its own name.
-const RENAMED: [(&str, &str); 1] = [("operator", "cilium-operator-generic")];
-
 /// Clients cannot parse the version of a server that was built without one.
 const LINKER_FLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.3 \
     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36 \
     -X k8s.io/client-go/pkg/version.gitVersion=v1.36.3 \
-    -X helm.sh/helm/v4/internal/version.version=v4.3.1";
+    -X helm.sh/helm/v4/internal/version.version=v4.3.1 \
+    -X 'github.com/cilium/cilium/pkg/version.ciliumVersion=1.20.2 module 1970-01-01T00:00:00Z'";
 
-/// About so many packages are compiled; told as progress.
-const ABOUT_PACKAGES: usize = 5000;
 const TELL_EVERY: usize = 500;
 
 /// The cache of this build list.
@@ -61,8 +43,8 @@ fn failed(error: &std::io::Error) -> Failure {
     Failure::step("the sandbox's programs cannot be built").caused_by(error)
 }
 
-/// Builds all programs into `cache/bin`.
-pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
+/// Builds all programs of a set into its folder of the cache.
+pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
     let go = which::which("go").map_err(|_| {
         Failure::input("Go is not installed")
             .because("the sandbox's programs are not in the cache, and are built from their Go modules")
@@ -72,21 +54,19 @@ pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> R
     // Two sandboxes may be brought up at once: one builds, the other waits for it.
     let lock = std::fs::File::create(cache.join("build.lock")).map_err(|error| failed(&error))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-    if cache.join("bin").is_dir() {
+    if cache.join(set.folder).is_dir() {
         return Ok(());
     }
     let modules = cache.join("modules");
     std::fs::create_dir_all(&modules).map_err(|error| failed(&error))?;
     MODULES.extract(&modules).map_err(|error| failed(&error))?;
-    let bin = cache.join("bin.new");
+    let bin = cache.join(format!("{}.new", set.folder));
     std::fs::create_dir_all(&bin).map_err(|error| failed(&error))?;
-    say(
-        "building the sandbox's programs from their Go modules: once on this machine, 10 to 15 minutes on 2 cores",
-    );
+    say(set.announcement);
     let mut child = tokio::process::Command::new(go)
         .args(["build", "-v", "-trimpath", "-tags", "ipam_provider_operator", "-ldflags", LINKER_FLAGS, "-o"])
         .arg(&bin)
-        .args(PACKAGES)
+        .args(set.programs.iter().map(|(_, package, _)| package))
         .current_dir(&modules)
         .envs([("GOFLAGS", "-mod=mod"), ("GOGC", "off"), ("CGO_ENABLED", "0"), ("GOWORK", "off")])
         .stderr(Stdio::piped())
@@ -100,7 +80,7 @@ pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> R
         while let Ok(Some(line)) = lines.next_line().await {
             compiled += usize::from(!line.starts_with("go: "));
             if compiled % TELL_EVERY == 0 && !line.starts_with("go: ") {
-                say(&format!("  compiled {compiled} of about {ABOUT_PACKAGES} packages"));
+                say(&format!("  compiled {compiled} of about {} packages", set.about_packages));
             }
             last.push(line);
             if last.len() > 8 {
@@ -115,10 +95,10 @@ pub(super) async fn build(cache: &Path, say: &(dyn Fn(&str) + Send + Sync)) -> R
             .fold(failure, Failure::because)
             .hint("Go needs its module proxy, and about 8 GB of disk"));
     }
-    for (from, to) in RENAMED {
-        std::fs::rename(bin.join(from), bin.join(to)).map_err(|error| failed(&error))?;
+    for (name, _, built) in set.programs {
+        std::fs::rename(bin.join(built), bin.join(name)).map_err(|error| failed(&error))?;
     }
-    std::fs::rename(&bin, cache.join("bin")).map_err(|error| failed(&error))?;
+    std::fs::rename(&bin, cache.join(set.folder)).map_err(|error| failed(&error))?;
     drop(lock);
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod assets;
 mod build;
+mod set;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,23 +11,10 @@ use std::path::{Path, PathBuf};
 pub(super) use assets::Assets;
 use serde::{Deserialize, Serialize};
 
+pub(super) use set::{EVERY_SANDBOX, REAL_NETWORK, Set};
+
 use super::state::Folder;
 use crate::failure::{Failure, Result};
-
-/// What a sandbox runs.
-pub(super) const NAMES: [&str; 11] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kwok",
-    "helm",
-    "kustomize",
-    "source-controller",
-    "kustomize-controller",
-    "helm-controller",
-    "cilium-operator-generic",
-];
 
 /// The programs of a sandbox, and what they are given to work on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +32,11 @@ impl Programs {
             .ok_or_else(|| Failure::internal(format!("the sandbox has no program {name}")))
     }
 
+    /// Every program and where it is.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.paths.iter().map(|(name, path)| (name.as_str(), path.as_path()))
+    }
+
     /// A folder that offers `helm` and `kustomize` to a run, whatever PATH has.
     pub(super) fn folder(&self, folder: &Folder) -> Result<PathBuf> {
         let bin = folder.path("bin");
@@ -58,29 +51,41 @@ impl Programs {
     }
 }
 
-/// Finds every program; builds them if any is missing.
-pub(super) async fn find(offered: Option<&Path>, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Programs> {
+/// Finds every program of these sets; builds those sets of which any is missing.
+pub(super) async fn find(
+    sets: &[&Set],
+    offered: Option<&Path>,
+    say: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Programs> {
     let cache = build::cache()?;
-    let mut missing: Vec<&str> =
-        NAMES.into_iter().filter(|name| locate(name, offered, &cache).is_none()).collect();
-    if !missing.is_empty() {
-        build::build(&cache, say).await?;
-        missing = NAMES.into_iter().filter(|name| locate(name, offered, &cache).is_none()).collect();
+    let mut paths = BTreeMap::new();
+    for set in sets {
+        let missing = || set.names().filter(|name| locate(name, offered, set, &cache).is_none());
+        if missing().next().is_some() {
+            build::build(&cache, set, say).await?;
+        }
+        let missing: Vec<&str> = missing().collect();
+        if !missing.is_empty() {
+            return Err(Failure::step(format!("the build did not make {}", missing.join(", "))));
+        }
+        paths.extend(
+            set.names().filter_map(|name| Some((name.to_owned(), locate(name, offered, set, &cache)?))),
+        );
     }
-    if !missing.is_empty() {
-        return Err(Failure::step(format!("the build did not make {}", missing.join(", "))));
+    // Pods of Kubernetes' test image talk with this program's own voice.
+    if let Ok(own) = std::env::current_exe() {
+        paths.insert("agnhost".to_owned(), own);
     }
-    let paths = NAMES.into_iter().filter_map(|name| Some((name.to_owned(), locate(name, offered, &cache)?)));
-    Ok(Programs { paths: paths.collect(), assets: Assets::fetch(&cache).await? })
+    Ok(Programs { paths, assets: Assets::fetch(&cache).await? })
 }
 
 /// What the options, KUBEBUILDER_ASSETS or PATH offer, then the cache.
-fn locate(name: &str, offered: Option<&Path>, cache: &Path) -> Option<PathBuf> {
+fn locate(name: &str, offered: Option<&Path>, set: &Set, cache: &Path) -> Option<PathBuf> {
     let in_folder = |folder: &Path| Some(folder.join(name)).filter(|path| path.is_file());
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     offered
         .and_then(in_folder)
         .or_else(|| assets.as_deref().and_then(in_folder))
         .or_else(|| which::which(name).ok())
-        .or_else(|| in_folder(&cache.join("bin")))
+        .or_else(|| in_folder(&cache.join(set.folder)))
 }

@@ -6,6 +6,7 @@ go 1.26.0
 
 require (
 	github.com/cilium/cilium v1.20.2
+	github.com/osrg/gobgp/v4 v4.8.0
 	github.com/fluxcd/helm-controller v1.6.0
 	github.com/fluxcd/kustomize-controller v1.9.6
 	github.com/fluxcd/source-controller v1.9.4

@@ -1,0 +1,57 @@
+//! Which network a sandbox gets: a real one where this machine can have it, else a simulated one.
+
+use secrecy::ExposeSecret as _;
+
+use super::args::Network;
+use super::out;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::gitops::Repository;
+use crate::pipeline::Config;
+use crate::plan;
+use crate::sandbox::{self, RouterSpec};
+use crate::tools::Environment;
+
+/// The key of the secret that the sessions with the router are signed with.
+const PASSWORD: &str = "BGP_PASSWORD";
+
+/// The router of a real network; none if the network is to be simulated, which is said.
+pub(super) async fn router_of(
+    cluster: &str,
+    repository: &Repository,
+    wanted: Network,
+) -> Result<Option<RouterSpec>> {
+    if wanted == Network::Simulated {
+        return Ok(None);
+    }
+    let missing = match RouterSpec::of(&repository.settings_of(cluster)?)? {
+        None => vec!["a router (declare BGP_ROUTER_ADDRESS in the cluster's settings.yaml)".to_owned()],
+        Some(router) => {
+            let missing: Vec<String> = sandbox::missing().iter().map(ToString::to_string).collect();
+            if missing.is_empty() {
+                let password = password_of(cluster, repository).await?;
+                return Ok(Some(RouterSpec { password, ..router }));
+            }
+            missing
+        }
+    };
+    if wanted == Network::Real {
+        let failure = Failure::new(FailureKind::Preflight, "the sandbox's network cannot be real here");
+        let failure =
+            missing.iter().fold(failure, |failure, lack| failure.because(format!("this lacks: {lack}")));
+        return Err(failure.hint("or rehearse without it: --network simulated"));
+    }
+    out::say("  sandbox: the network is simulated, as a real one lacks here:");
+    for lack in missing {
+        out::say(&format!("  sandbox:   {lack}"));
+    }
+    Ok(None)
+}
+
+/// As the run will resolve it: what the router expects is what the cluster is given.
+async fn password_of(cluster: &str, repository: &Repository) -> Result<Option<String>> {
+    let config = Config::load(&repository.root)?;
+    let specs = config.secrets_of(cluster);
+    let secrets = plan::resolve_secrets(specs, &repository.root, &Environment::default(), None, true).await?;
+    let value = secrets.values.values().find_map(|values| values.get(PASSWORD));
+    Ok(value.map(|value| value.expose_secret().to_owned()))
+}

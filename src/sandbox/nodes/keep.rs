@@ -1,0 +1,105 @@
+//! Keeps the process of a container running, as a kubelet would: starts it, asks for its health, and
+//! starts it again after a pause.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::health::Health;
+use super::status::Life;
+use crate::failure::Result;
+use crate::sandbox::process::ProcessSpec;
+
+/// How often a process is asked for its health: until it is well, and from then on.
+const ASK_EVERY: Duration = Duration::from_millis(150);
+const ASK_AGAIN_EVERY: Duration = Duration::from_secs(2);
+/// So many times in a row it has to fail to be taken for ill.
+const FAILURES: u32 = 3;
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A container that is ready to be run as a process.
+pub(in crate::sandbox) struct Prepared {
+    pub(in crate::sandbox) spec: ProcessSpec,
+    /// Where it answers for its health; without, it is well while it runs.
+    pub(in crate::sandbox) health: Option<Health>,
+}
+
+/// A container of a pod.
+#[async_trait]
+pub(in crate::sandbox) trait Container: Send + Sync {
+    /// Makes everything that its process needs.
+    async fn prepare(&self) -> Result<Prepared>;
+    /// Tells how it is.
+    async fn tell(&self, life: Life, restarts: u32);
+}
+
+/// Keeps it running until it is cancelled; by then its process has ended.
+pub(in crate::sandbox) async fn keep(container: &dyn Container, cancel: &CancellationToken) {
+    let mut pause = SHORTEST_PAUSE;
+    let mut restarts = 0;
+    loop {
+        let life = tokio::select! {
+            life = once(container, restarts, cancel) => life,
+            () = cancel.cancelled() => None,
+        };
+        let Some(life) = life else { break };
+        container.tell(life, restarts).await;
+        restarts += 1;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancel.cancelled() => break,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Runs the process to its end; how that was. None if it was cancelled.
+async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationToken) -> Option<Life> {
+    let started = match container.prepare().await {
+        Ok(prepared) => prepared.spec.start().map(|process| (prepared, process)),
+        Err(failure) => Err(failure),
+    };
+    let (prepared, mut process) = match started {
+        Ok(started) => started,
+        Err(failure) => return Some(Life::Unprepared { why: failure.to_string() }),
+    };
+    tracing::info!(container = process.name(), id = process.id(), "started");
+    container.tell(Life::Started, restarts).await;
+    let status = tokio::select! {
+        status = process.wait() => status,
+        never = watch_health(container, &prepared, restarts) => match never {},
+        () = cancel.cancelled() => {
+            process.stop().await;
+            return None;
+        }
+    };
+    let exit_code = status.ok().and_then(|status| status.code()).unwrap_or(137);
+    Some(Life::CrashLoop { exit_code })
+}
+
+/// Tells when the process begins or ceases to say that it is well; never ends by itself.
+async fn watch_health(
+    container: &dyn Container,
+    prepared: &Prepared,
+    restarts: u32,
+) -> std::convert::Infallible {
+    let (mut is_ready, mut failures) = (false, 0);
+    loop {
+        let is_well = match &prepared.health {
+            Some(health) => health.is_good().await,
+            None => true,
+        };
+        failures = if is_well { 0 } else { failures + 1 };
+        if is_well && !is_ready {
+            is_ready = true;
+            container.tell(Life::Ready, restarts).await;
+        }
+        if is_ready && failures == FAILURES {
+            is_ready = false;
+            container.tell(Life::Started, restarts).await;
+        }
+        tokio::time::sleep(if is_ready { ASK_AGAIN_EVERY } else { ASK_EVERY }).await;
+    }
+}
