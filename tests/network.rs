@@ -3,7 +3,7 @@
 //! It needs root, BPF and a compiler. Where a machine cannot have that, each test here is told as
 //! ignored, by name and count, with what is missing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod common;
 
@@ -305,7 +305,10 @@ impl Sandbox {
     async fn kubectl_exec(&self, pod: &str, command: &[&str]) -> String {
         use tokio::io::AsyncReadExt as _;
         let kubeconfig = kube::config::Kubeconfig::read_from(self.folder().join("kubeconfig")).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+                .await
+                .unwrap();
         let pods: kube::Api<k8s_openapi::api::core::v1::Pod> =
             kube::Api::namespaced(kube::Client::try_from(config).unwrap(), "kube-system");
         let parameters = kube::api::AttachParams::default().container("cilium-agent").stderr(false);

@@ -15,8 +15,10 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::object::{ObjectRef, Selection};
 use crate::readiness;
 
-/// How long pods and addresses may take to come.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long pods and addresses may take to come. An agent that has just started lets no new pod
+/// through before it has heard of every declared mesh peer, or a minute has passed
+/// (`clustermesh-sync-timeout`).
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Someone who is not in the cluster.
 #[async_trait]
