@@ -9,6 +9,7 @@ mod address;
 mod agent;
 mod cgroup;
 mod cni;
+mod envoy;
 mod forward;
 mod kernel_routes;
 mod lan;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
-use super::{probe, volumes};
+use super::{envoy, probe, volumes};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::nodes::{
@@ -23,7 +23,9 @@ use crate::sandbox::nodes::{
 use crate::sandbox::process::ProcessSpec;
 
 /// Images whose programs run on a real network; kwok leaves their pods alone.
-pub(in crate::sandbox) const REAL_IMAGES: [&str; 3] = ["cilium", "clustermesh-apiserver", "agnhost"];
+pub(in crate::sandbox) const REAL_IMAGES: [&str; 3] = [AGENT, "clustermesh-apiserver", "agnhost"];
+
+const AGENT: &str = "cilium";
 
 /// How long to wait before a pod is tried again that could not be started.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -98,6 +100,9 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
 }
 
 async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
+    if image_of(pod) == Some(AGENT) {
+        envoy::do_without(site).await?;
+    }
     let volumes = volumes::read(site, pod).await?;
     let folders: Vec<&str> = volumes.folders.iter().map(String::as_str).collect();
     let mut words = vec!["-p"];

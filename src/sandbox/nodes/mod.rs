@@ -91,7 +91,7 @@ pub(super) async fn run(site: Arc<Site>, kubelet: Kubelet, cancel: CancellationT
 pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
     let network: [&str; 2] = if is_network_real {
         [
-            "stand-in: ordinary pods are kwok's: they run in name only; so do Envoy and Hubble's relay",
+            "stand-in: ordinary pods are kwok's: they run in name only; so do Hubble's relay and Envoy, which agents are told to do without",
             "real:     each node a network namespace with a Cilium agent of its own; the BGP router is a gobgpd beside them",
         ]
     } else {
