@@ -7,6 +7,7 @@ use super::fleet::load;
 use super::out;
 use super::session::open_repository;
 use crate::failure::{Failure, Result};
+use crate::gitops::renderings;
 use crate::report;
 use crate::sandbox;
 use crate::tools::{Environment, Helm};
@@ -41,7 +42,7 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     let helm = if args.charts { Some(Helm::find(&environment).await?) } else { None };
     let mut fleet = load(&repository, &clusters, &environment).await?;
     for declared in &mut fleet.clusters {
-        declared.render_charts(&environment, helm.as_ref()).await;
+        declared.renderings = renderings(&declared.releases, &environment, helm.as_ref()).await;
     }
     let report = validation::validate(&fleet);
     match args.output {

@@ -40,7 +40,7 @@ pub use kustomization::Kustomization;
 pub use place::Written;
 pub use problem::{Problem, ProblemKind};
 pub use release::Release;
-pub use rendering::Rendering;
+pub use rendering::{Rendering, renderings};
 pub use repository::Repository;
 pub use sources::{SecretValues, UNKNOWN};
 pub use substitute::{SubstituteError, substitute, substitute_text};

@@ -1,16 +1,16 @@
 //! What charts make of the values of their releases, known without a cluster: which CRDs come with
 //! them, and whether they take the values at all.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::declared::Declared;
 use super::kept;
 use super::release::Release;
 use crate::failure::Failure;
-use crate::object::{Object, is_crd};
+use crate::object::{Object, ObjectRef, is_crd};
 use crate::tools::{Environment, Helm};
 
 /// What a chart makes of the values of a release.
@@ -34,17 +34,18 @@ pub enum Rendering {
     },
 }
 
-impl Declared {
-    /// Finds out what every chart makes of the values of its release. With `helm`, charts are
-    /// fetched and rendered; without, only what was found out before in the same environment is
-    /// known. An exact version is rendered once: the same chart makes the same of the same values.
-    pub async fn render_charts(&mut self, environment: &Environment, helm: Option<&Helm>) {
-        let all = self
-            .releases
-            .iter()
-            .map(async |release| Some((release.id.clone(), render(release, environment, helm).await?)));
-        self.renderings = join_all(all).await.into_iter().flatten().collect();
-    }
+/// Finds out what every chart makes of the values of its release. With `helm`, charts are fetched
+/// and rendered; without, only what was found out before in the same environment is known. An exact
+/// version is rendered once: the same chart makes the same of the same values.
+pub async fn renderings(
+    releases: &[Release],
+    environment: &Environment,
+    helm: Option<&Helm>,
+) -> BTreeMap<ObjectRef, Rendering> {
+    let all = releases
+        .iter()
+        .map(async |release| Some((release.id.clone(), render(release, environment, helm).await?)));
+    join_all(all).await.into_iter().flatten().collect()
 }
 
 async fn render(release: &Release, environment: &Environment, helm: Option<&Helm>) -> Option<Rendering> {
