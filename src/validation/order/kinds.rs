@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::charts::{self, By};
 use super::moment::{Moment, short};
 use crate::gitops::{Declared, Release};
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, is_crd};
 
 /// A kind of object, of whichever version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ impl<'a> Kinds<'a> {
         let mut by_kustomization: BTreeMap<Kind, Vec<&ObjectRef>> = BTreeMap::new();
         for kustomization in &declared.kustomizations {
             for object in &kustomization.objects {
-                if ObjectRef::of(object).kind == "CustomResourceDefinition" {
+                if is_crd(object) {
                     let spec = &object.data["spec"];
                     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
                     let kind = Kind { group: text(&spec["group"]), kind: text(&spec["names"]["kind"]) };

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Known, Scope};
-use crate::object::Object;
+use crate::object::{Object, is_crd};
 
 /// A CRD, read.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,9 @@ pub(super) struct Crd<'a> {
 impl<'a> Crd<'a> {
     /// Reads a CRD; none if the object is something else.
     pub(super) fn read(object: &'a Object) -> Option<Self> {
-        object.types.as_ref().filter(|types| types.kind == "CustomResourceDefinition")?;
+        if !is_crd(object) {
+            return None;
+        }
         let spec = &object.data["spec"];
         Some(Self {
             group: spec["group"].as_str()?,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Scene, at, each, each_whole, is_true};
 use crate::gitops::Release;
-use crate::object::{Object, ObjectRef};
+use crate::object::{Object, ObjectRef, is_crd};
 use crate::pipeline::{CrdSpec, StepKind};
 use crate::validation::known::minor_version;
 use crate::validation::order::{Kind, Moment, Order, Provider, Relation};
@@ -127,9 +127,7 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .kustomizations
         .iter()
         .flat_map(|one| one.objects.iter().map(move |object| (object, &one.id)))
-        .filter(|(object, _)| {
-            ObjectRef::of(object).kind == "CustomResourceDefinition" && object.data["spec"]["group"] == GROUP
-        })
+        .filter(|(object, _)| is_crd(object) && object.data["spec"]["group"] == GROUP)
         .collect();
     let Some((_, by)) = crds.first() else { return of_steps(rule, scene, minor, version) };
     let versions = |plural: &str| {
