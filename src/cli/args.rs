@@ -72,6 +72,12 @@ pub(super) enum Verb {
         #[arg(long, value_parser = duration)]
         timeout: Duration,
     },
+    /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
+    #[command(hide = true)]
+    PostRender {
+        /// What is to be done.
+        job: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell.

@@ -1,9 +1,13 @@
 //! A HelmRelease, with its chart and its values found.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::chart::chart;
 use super::dependencies::depends_on;
+use super::fields;
+use super::post_renderers::{origin_labels, post_rendering};
 use super::problem::{Problem, ProblemKind};
 use super::sources::{Sources, UNKNOWN};
 use super::values::{self, ValuesFrom};
@@ -40,6 +44,36 @@ pub struct Release {
     pub object: Object,
 }
 
+/// What Helm does with a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelmAction {
+    /// The first of its revisions.
+    Install,
+    /// Any other one.
+    Upgrade,
+}
+
+impl HelmAction {
+    /// The field of a HelmRelease that is about it.
+    pub(super) fn field(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// What happens to the CRDs that a chart ships beside its templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrdPolicy {
+    /// Those that are not there are made; what is there stays as it is.
+    Create,
+    /// They are made, or become what the chart ships.
+    CreateReplace,
+    /// They are left to somebody else.
+    Skip,
+}
+
 /// A HelmRelease that was read; and what is wrong with it, in which field. Without a chart it is
 /// no release.
 pub(super) struct ReadRelease {
@@ -48,14 +82,38 @@ pub(super) struct ReadRelease {
 }
 
 impl Release {
-    /// What Helm is asked for.
-    pub fn helm_request(&self) -> HelmRequest {
+    /// What Helm is asked for, so that it does what helm-controller would.
+    pub fn helm_request(&self, action: HelmAction) -> HelmRequest {
         HelmRequest {
             release: self.release_name.clone(),
             namespace: self.release_namespace.clone(),
             chart: self.chart.clone(),
             values: self.values.clone(),
+            post_rendering: post_rendering(&self.object),
+            skip_crds: self.crds(action) == CrdPolicy::Skip,
+            flags: fields::flags(&self.object, action),
         }
+    }
+
+    /// What happens to the CRDs that the chart ships beside its templates. `Create` is
+    /// helm-controller's default for both actions, whatever its API says of upgrades; and it does
+    /// not look at `install.skipCRDs` (`internal/action/crds.go`).
+    pub fn crds(&self, action: HelmAction) -> CrdPolicy {
+        match self.object.data["spec"][action.field()]["crds"].as_str() {
+            Some("Skip") => CrdPolicy::Skip,
+            Some("CreateReplace") => CrdPolicy::CreateReplace,
+            _ => CrdPolicy::Create,
+        }
+    }
+
+    /// The labels by which helm-controller marks all that it applies as its own.
+    pub fn origin_labels(&self) -> BTreeMap<String, String> {
+        origin_labels(&self.object)
+    }
+
+    /// Whether Flux leaves it alone for now: it would not install it, and nor does the bootstrap.
+    pub fn is_suspended(&self) -> bool {
+        self.object.data["spec"]["suspend"] == true
     }
 
     /// Whether the bootstrap can fetch its chart.
@@ -72,6 +130,14 @@ impl Release {
                 self.id, self.source
             ))
             .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
+        }
+        if let Some((field, why)) = fields::stopping(&self.object) {
+            return Err(Failure::input(format!(
+                "{} has {field}, and the bootstrap cannot install it as Flux would",
+                self.id
+            ))
+            .because(why)
+            .hint("leave it to Flux: take it out of the tasks of the bootstrap"));
         }
         // One that may be missing is missing, until something in the cluster makes it.
         let unknown = self

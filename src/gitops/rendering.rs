@@ -8,10 +8,10 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::kept;
-use super::release::Release;
+use super::release::{HelmAction, Release};
 use crate::failure::Failure;
 use crate::object::{Object, ObjectRef, is_crd};
-use crate::tools::{Environment, Helm};
+use crate::tools::{Environment, Helm, HelmRequest};
 
 /// What a chart makes of the values of a release.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ async fn render(release: &Release, environment: &Environment, helm: Option<&Helm
 }
 
 async fn fetched(release: &Release, helm: &Helm) -> Rendering {
-    let request = release.helm_request();
+    let request = release.helm_request(HelmAction::Install);
     match tokio::try_join!(helm.show_crds(&request), helm.template(&request)) {
         Ok((shipped, rendered)) => {
             let crds = shipped.into_iter().chain(rendered).filter(is_crd).collect();
@@ -79,8 +79,9 @@ async fn fetched(release: &Release, helm: &Helm) -> Rendering {
 /// sandbox serves under a chart's address need not be that chart.
 fn place(release: &Release, environment: &Environment) -> Option<PathBuf> {
     release.chart.exact_version()?;
-    let Release { chart, release_name, release_namespace, values, .. } = release;
-    let variables = &environment.variables;
-    let contents = format!("{variables:?}\0{chart}\0{release_name}\0{release_namespace}\0{values}");
+    let HelmRequest { release, namespace, chart, values, post_rendering, .. } =
+        release.helm_request(HelmAction::Install);
+    let (variables, post_rendering) = (&environment.variables, serde_json::json!(post_rendering));
+    let contents = format!("{variables:?}\0{chart}\0{release}\0{namespace}\0{values}\0{post_rendering}");
     kept::place("renderings", contents.as_bytes())
 }

@@ -10,7 +10,7 @@ use super::objects::follow_ready;
 use crate::cluster::{Cluster, StoredRelease};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result, Retry};
-use crate::gitops;
+use crate::gitops::{self, HelmAction};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
 use crate::tools::Helm;
@@ -128,7 +128,8 @@ impl Step for Release {
         }
         (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
-        helm.upgrade_install(&self.declared.helm_request(), self.cluster.access()).await?;
+        let action = if need == Need::Install { HelmAction::Install } else { HelmAction::Upgrade };
+        helm.upgrade_install(&self.declared.helm_request(action), self.cluster.access()).await?;
         let change = Change { kind, subject: self.name(), details: vec![self.declared.chart.to_string()] };
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),

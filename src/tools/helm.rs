@@ -9,6 +9,7 @@ use semver::Version;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
@@ -29,6 +30,12 @@ pub struct HelmRequest {
     pub chart: ChartSource,
     /// Its values.
     pub values: serde_json::Value,
+    /// What is done to what the chart renders to.
+    pub post_rendering: PostRendering,
+    /// Whether the CRDs that the chart ships beside its templates are left to somebody else.
+    pub skip_crds: bool,
+    /// What else Helm is told of an install or an upgrade: `--no-hooks`.
+    pub flags: Vec<String>,
 }
 
 /// How programs reach the API server.
@@ -44,6 +51,7 @@ pub struct KubeAccess {
 #[derive(Debug)]
 pub struct Helm {
     program: Program,
+    environment: Environment,
     version: Version,
     charts: TempDir,
     pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
@@ -65,7 +73,7 @@ impl Helm {
         }
         let charts = tempfile::tempdir()
             .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
-        Ok(Self { program, version, charts, pulled: Mutex::default() })
+        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
     }
 
     /// Its version.
@@ -81,12 +89,13 @@ impl Helm {
         objects(&shown, &request.chart)
     }
 
-    /// What the chart's templates render to, without a cluster.
+    /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.pull(&request.chart).await?;
         let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
-        let rendered = self.program.run(call).await?;
-        objects(&rendered, &request.chart)
+        let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
+        let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
+        objects(post_rendered.as_bytes(), &request.chart)
     }
 
     /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
@@ -94,10 +103,12 @@ impl Helm {
     pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
         let chart = self.pull(&request.chart).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
-        arguments.extend(
-            ["--install", "--create-namespace", "--reset-values", "--history-max=5"].map(OsString::from),
-        );
+        arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
         arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
+        arguments.extend(request.flags.iter().map(OsString::from));
+        if request.skip_crds {
+            arguments.push("--skip-crds".into());
+        }
         if self.version.major >= 4 {
             // Client-side apply, so that helm-controller can later drop fields that helm set.
             arguments.push("--server-side=false".into());
@@ -106,7 +117,11 @@ impl Helm {
         if let Some(kubeconfig) = &access.kubeconfig {
             arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
         }
-        let result = self.program.run(Call::new(arguments).stdin(values(request))).await;
+        // Its folder lasts as long as Helm runs.
+        let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
+        arguments.extend(post_renderer.arguments.iter().cloned());
+        let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
+        let result = self.program.run(call).await;
         result.map(drop).map_err(classified)
     }
 

@@ -7,6 +7,7 @@ mod environment;
 mod git;
 mod helm;
 mod kustomize;
+mod post_render;
 mod program;
 mod secret_stores;
 
@@ -17,4 +18,5 @@ pub use environment::Environment;
 pub use git::git_revision;
 pub use helm::{Helm, HelmRequest, KubeAccess};
 pub use kustomize::Kustomize;
+pub use post_render::{HookRendering, PostRendering, post_render};
 pub use secret_stores::{OnePassword, Sops};

@@ -28,6 +28,8 @@ pub(super) struct Call<'a> {
     /// Secrets go this way: other users see arguments.
     pub(super) stdin: Vec<u8>,
     pub(super) folder: Option<&'a Path>,
+    /// Variables for this call, beside those of the environment.
+    pub(super) variables: Vec<(&'static str, OsString)>,
 }
 
 /// What a program wrote, and whether it was content.
@@ -44,6 +46,11 @@ impl<'a> Call<'a> {
 
     pub(super) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = bytes;
+        self
+    }
+
+    pub(super) fn variables(mut self, variables: Vec<(&'static str, OsString)>) -> Self {
+        self.variables = variables;
         self
     }
 
@@ -106,6 +113,9 @@ impl Program {
                 Ok(())
             });
         for (name, value) in &self.environment.variables {
+            expression = expression.env(name, value);
+        }
+        for (name, value) in call.variables {
             expression = expression.env(name, value);
         }
         if let Some(folder) = call.folder {
