@@ -100,7 +100,13 @@ impl Helm {
 
     /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
     /// server has taken the objects: whether they work is for probes to say.
-    pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
+    /// `revision` is the one that it will make.
+    pub async fn upgrade_install(
+        &self,
+        request: &HelmRequest,
+        revision: u64,
+        access: &KubeAccess,
+    ) -> Result<()> {
         let chart = self.pull(&request.chart).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
         arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
@@ -120,7 +126,10 @@ impl Helm {
         // Its folder lasts as long as Helm runs.
         let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
-        let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
+        let call = Call::new(arguments)
+            .stdin(values(request))
+            .variables(post_renderer.variables.clone())
+            .tied(revision);
         let result = self.program.run(call).await;
         result.map(drop).map_err(classified)
     }
@@ -136,6 +145,17 @@ impl Helm {
     pub async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
         cell.get_or_try_init(|| self.fetch(chart)).await.cloned()
+    }
+
+    /// The version that a range or a digest came to, as the fetched chart itself says.
+    pub async fn resolved_version(&self, chart: &ChartSource) -> Result<String> {
+        let file = self.pull(chart).await?;
+        let shown =
+            self.program.run(Call::new(["show".as_ref(), "chart".as_ref(), file.as_os_str()])).await?;
+        let place = PathBuf::from(chart.to_string());
+        let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
+        let version = metadata["version"].as_str().map(str::to_owned);
+        version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
     }
 
     async fn fetch(&self, chart: &ChartSource) -> Result<PathBuf> {
@@ -155,7 +175,10 @@ impl Helm {
                     ));
             }
         };
-        arguments.push(format!("--version={}", chart.version_text()).into());
+        match (chart, chart.digest()) {
+            (ChartSource::Oci { url, .. }, Some(digest)) => arguments[1] = format!("{url}@{digest}").into(),
+            _ => arguments.push(format!("--version={}", chart.version_text()).into()),
+        }
         arguments.extend(["--destination".into(), folder.clone().into()]);
         self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
