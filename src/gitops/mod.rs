@@ -11,6 +11,7 @@ mod build_cache;
 mod chart;
 mod closure;
 mod declared;
+mod decryption;
 mod dependencies;
 mod documents;
 mod entry;

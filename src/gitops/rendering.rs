@@ -58,7 +58,8 @@ async fn render(release: &Release, environment: &Environment, helm: Option<&Helm
         return Some(Rendering::Unfetchable { said: failure.because });
     }
     let rendering = fetched(release, helm).await;
-    if let Some(place) = place {
+    // What a chart refuses is told with the value, which may be secret.
+    if let (Some(place), Rendering::Takes { .. }) = (place, &rendering) {
         kept::keep(&place, &rendering);
     }
     Some(rendering)

@@ -21,5 +21,6 @@ pub use git::git_revision;
 pub use helm::{Helm, HelmRequest, KubeAccess};
 pub use helm_process::{HELM_PROCESS, helm_has_ended, host, run_helm};
 pub use kustomize::Kustomize;
+pub(crate) use post_render::private_folder;
 pub use post_render::{HookRendering, PostRendering, post_render};
-pub use secret_stores::{OnePassword, Sops};
+pub use secret_stores::{OnePassword, Sops, SopsFormat};
