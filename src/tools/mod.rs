@@ -2,6 +2,8 @@
 
 mod cache;
 mod chart;
+mod chart_access;
+mod chart_fetch;
 mod command;
 mod environment;
 mod git;
@@ -15,6 +17,7 @@ mod version_range;
 
 pub use cache::cache_folder;
 pub use chart::ChartSource;
+pub use chart_access::ChartAccess;
 pub use command::Command;
 pub use environment::Environment;
 pub use git::git_revision;

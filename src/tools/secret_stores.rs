@@ -52,7 +52,7 @@ impl Sops {
             let own = std::env::var("SOPS_AGE_KEY").unwrap_or_default();
             call = call.variables(vec![("SOPS_AGE_KEY", format!("{own}\n{keys}").into())]);
         }
-        self.0.run(call).await.map_err(undecrypted)
+        self.0.run(call).await.map_err(|failure| undecrypted(&failure))
     }
 
     /// Decrypts one value of a file: `stringData.token` names `{stringData: {token: …}}`.
@@ -94,7 +94,7 @@ impl SopsFormat {
 }
 
 /// sops repeats what it could not read, which may be a secret that nobody encrypted.
-fn undecrypted(failure: Failure) -> Failure {
+fn undecrypted(failure: &Failure) -> Failure {
     let is_keyless = failure.because.iter().any(|said| said.contains("no master key"));
     let why = if is_keyless { "no key that is at hand decrypts it" } else { "sops cannot read it" };
     Failure::input("it cannot be decrypted").because(why).hint(
