@@ -6,11 +6,14 @@ mod conditions;
 mod expressions;
 mod flux;
 mod gateway;
+mod kstatus;
 mod probe;
+mod reporting;
 mod rules;
 mod verdict;
 
 pub use expressions::Expressions;
+pub use kstatus::{Status, status};
 pub use probe::Probe;
 pub use rules::verdict;
 pub use verdict::Verdict;

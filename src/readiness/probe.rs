@@ -418,8 +418,8 @@ mod tests {
         let node =
             |name: &str| object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}));
         let set = object(
-            json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium"},
-            "status": {"observedGeneration": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}}),
+            json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium", "generation": 1},
+            "status": {"observedGeneration": 1, "desiredNumberScheduled": 1, "currentNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1, "numberReady": 1}}),
         );
         let operator = object(
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cilium-operator"},
