@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use semver::Version;
-use serde_json::Value;
 
 use super::super::Verdict;
 use super::super::builtin::waiting;
@@ -125,7 +124,7 @@ fn schema(crd: &Object) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

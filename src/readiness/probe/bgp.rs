@@ -125,7 +125,7 @@ impl Bgp<'_> {
             ));
         }
         let mut told =
-            selected.iter().flat_map(|one| one.data["spec"]["advertisements"].as_array()).flatten();
+            selected.iter().filter_map(|one| one.data["spec"]["advertisements"].as_array()).flatten();
         let is_expected = told.any(|told| told["advertisementType"] == "PodCIDR");
         let mut counts = live["routeCount"].as_array().into_iter().flatten();
         let advertised = counts.find(|count| count["afi"] == family["afi"]).map(|count| &count["advertised"]);
