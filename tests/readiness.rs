@@ -71,7 +71,7 @@ fn counts() -> impl Strategy<Value = Value> {
 /// Some of the fields, each with a value of its own.
 fn some_of<const N: usize>(
     fields: &[(&'static str, BoxedStrategy<Value>); N],
-) -> impl Strategy<Value = Map<String, Value>> {
+) -> impl Strategy<Value = Map<String, Value>> + use<N> {
     let len = N;
     let few = subsequence(fields.to_vec(), 0..=len);
     // Most objects are whole, or nearly.
