@@ -21,6 +21,7 @@ pub mod plan;
 pub mod readiness;
 pub mod report;
 pub mod sandbox;
+mod selector;
 pub mod steps;
 pub mod tools;
 pub mod validation;
