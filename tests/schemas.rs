@@ -7,7 +7,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -127,7 +127,7 @@ fn add_enums(all: &mut BTreeMap<String, Value>, module: &Path) {
         if let Some(function) = function.captures(line) {
             of = format!(".{}", function[1].replacen('_', ".", 2));
         } else if let Some(property) = property.captures(line) {
-            field = property[1].to_owned();
+            property[1].clone_into(&mut field);
         } else if let Some(values) = values.captures(line) {
             found += 1;
             let mut allowed: Vec<Value> = serde_json::from_str(&format!("[{}]", &values[2])).unwrap();
@@ -218,9 +218,8 @@ fn compare(name: &str, made: &Value) {
         encoder.write_all(made.to_string().as_bytes()).unwrap();
         encoder.finish().unwrap();
     }
-    let mut kept = String::new();
-    GzDecoder::new(std::fs::File::open(&file).unwrap()).read_to_string(&mut kept).unwrap();
-    assert!(kept == made.to_string(), "{name} is another one now: UPDATE=1 cargo test --test schemas");
+    let kept: Value = serde_json::from_reader(GzDecoder::new(std::fs::File::open(&file).unwrap())).unwrap();
+    assert!(kept == *made, "{name} is another one now: UPDATE=1 cargo test --test schemas");
 }
 
 /// The folder of a Go module, fetched.

@@ -72,7 +72,7 @@ impl Version {
     pub(super) fn known(&self, api_version: &str, kind: &str) -> Known<'_> {
         if let Some(found) = self.kinds.get(&format!("{api_version}/{kind}")) {
             return Known::Schema(Schema {
-                schema: &self.definitions[&found.schema],
+                root: &self.definitions[&found.schema],
                 definitions: &self.definitions,
                 scope: found.scope,
                 source: format!("Kubernetes {}", self.name),

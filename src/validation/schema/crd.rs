@@ -40,7 +40,7 @@ impl<'a> Crd<'a> {
         let name = |version: &'a Value| version["name"].as_str().unwrap_or_default();
         match served().find(|one| name(one) == version) {
             Some(found) => Known::Schema(Schema {
-                schema: &found["schema"]["openAPIV3Schema"],
+                root: &found["schema"]["openAPIV3Schema"],
                 definitions: &Value::Null,
                 scope: if self.spec["scope"] == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
                 source: match self.of {

@@ -52,7 +52,7 @@ pub(super) enum Known<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Schema<'a> {
     /// Of the whole object.
-    schema: &'a Value,
+    root: &'a Value,
     /// What `$ref` refers to; null if nothing.
     definitions: &'a Value,
     scope: Scope,
@@ -130,6 +130,6 @@ impl Schema<'_> {
     pub(super) fn breaches(&self, object: &Object) -> Vec<Breach> {
         let Ok(mut value) = serde_json::to_value(object) else { return Vec::new() };
         value.as_object_mut().map(|fields| fields.remove("status"));
-        check::check(&value, self.schema, self.definitions)
+        check::check(&value, self.root, self.definitions)
     }
 }
