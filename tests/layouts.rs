@@ -7,7 +7,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
+use bootstrapper::failure::Retry;
 use bootstrapper::gitops::{
     Declared, Kustomization, ProblemKind, Release, Repository, SecretValues, UNKNOWN,
 };
@@ -405,13 +407,12 @@ async fn flux_finds_what_is_declared_over_ssh(sandbox: &Sandbox) {
     for object in [crd, namespace] {
         cluster.apply(&serde_json::from_value(object).unwrap(), false).await.unwrap();
     }
-    while !cluster.serves("source.toolkit.fluxcd.io/v1", "GitRepository").await.unwrap() {
-        tokio::task::yield_now().await;
-    }
-
     let source = open("stages").source_of("staging").unwrap();
     assert_eq!(source.data["spec"]["url"], "ssh://git@git.example.org/stages");
-    cluster.apply(&source, false).await.unwrap();
+    // As a run does: the kind, and what admits it, come a moment after the CRD.
+    let apply = || cluster.apply(&source, false);
+    let patiently = ExponentialBuilder::default().with_max_times(10);
+    apply.retry(patiently).when(|failure| failure.retry == Retry::MayHelp).await.unwrap();
     assert!(matches!(cluster.compare(&source).await.unwrap(), Comparison::Unchanged));
     let there = cluster.get(&ObjectRef::of(&source)).await.unwrap().unwrap();
     assert!(there.data["spec"]["secretRef"].is_null());
