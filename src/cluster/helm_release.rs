@@ -26,6 +26,8 @@ pub struct StoredRelease {
     pub status: String,
     /// The chart's version.
     pub chart_version: String,
+    /// Whether Helm applied it server-side.
+    pub is_server_side: bool,
     /// The values it was installed with.
     pub values: Value,
     /// The Secret that stores it.
@@ -51,6 +53,8 @@ struct Record {
     config: Option<Value>,
     #[serde(default)]
     manifest: String,
+    #[serde(default)]
+    apply_method: String,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +99,7 @@ impl Cluster {
             revision: record.version,
             status: record.info.status,
             chart_version: record.chart.metadata.version,
+            is_server_side: record.apply_method == "ssa",
             values: record.config.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             secret: ObjectRef::namespaced("v1", "Secret", namespace, &secret),
             objects: documents.into_iter().flatten().collect(),

@@ -6,6 +6,7 @@ mod calls;
 mod compare;
 mod connect;
 mod discovery;
+mod dry_run;
 mod failures;
 mod helm_release;
 mod identity;
@@ -17,7 +18,9 @@ mod watch;
 
 pub use apply::FIELD_MANAGER;
 pub use compare::Comparison;
+pub(crate) use compare::field_differences;
 pub use connect::{Cluster, ConnectOptions};
+pub use dry_run::{Answer, Write};
 pub use helm_release::StoredRelease;
 pub use ledger::RunRecord;
 pub use lock::Lock;

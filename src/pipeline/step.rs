@@ -48,6 +48,8 @@ pub enum StepKind {
     Source(DeclaredWord),
     /// The root Kustomization.
     Sync(DeclaredWord),
+    /// How Flux takes over, told before or after.
+    Adoption(Moment),
     /// Flux takes over.
     Handover(DeclaredWord),
     /// A program of the user's own.
@@ -97,6 +99,16 @@ pub enum CrdSpec {
     Releases(DeclaredWord),
 }
 
+/// When it is told how Flux takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Moment {
+    /// Before Flux begins: what it will change.
+    Foretold,
+    /// After it has taken over: what it did change.
+    Confirmed,
+}
+
 /// What is waited for.
 #[derive(Debug, Clone)]
 pub enum WaitSpec {
@@ -133,6 +145,8 @@ impl StepSpec {
             StepKind::Wait(WaitSpec::Object { id, .. }) => format!("wait-{}", id.name),
             StepKind::Source(_) => "source".into(),
             StepKind::Sync(_) => "sync".into(),
+            StepKind::Adoption(Moment::Foretold) => "adoption-foretold".into(),
+            StepKind::Adoption(Moment::Confirmed) => "adoption-confirmed".into(),
             StepKind::Handover(_) => "handover".into(),
             StepKind::Command(argv) => {
                 format!("command-{}", argv.first().map_or("", |program| stem(program)))

@@ -11,6 +11,7 @@ mod rules;
 mod verdict;
 
 pub use expressions::Expressions;
+pub use flux::has_taken_over;
 pub use probe::Probe;
 pub use rules::verdict;
 pub use verdict::Verdict;

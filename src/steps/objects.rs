@@ -100,7 +100,8 @@ impl Step for Objects {
                 }
             }
         }
-        Ok(Changes { summary: summary_of(&self.noun, &changes, unchanged), changes, unchanged })
+        let summary = summary_of(&self.noun, &changes, unchanged);
+        Ok(Changes { summary, changes, unchanged, ..Changes::default() })
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

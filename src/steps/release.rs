@@ -114,7 +114,9 @@ impl Step for Release {
         let stored = self.stored().await?;
         let need = need(stored.as_ref(), &self.declared);
         let kind = match &need {
-            Need::Nothing => return Ok(Changes { summary: self.name(), changes: Vec::new(), unchanged: 1 }),
+            Need::Nothing => {
+                return Ok(Changes { summary: self.name(), unchanged: 1, ..Changes::default() });
+            }
             Need::Install => ChangeKind::Created,
             Need::Upgrade(_) | Need::Recover => ChangeKind::Configured,
         };
@@ -134,7 +136,7 @@ impl Step for Release {
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
             changes: vec![change],
-            unchanged: 0,
+            ..Changes::default()
         })
     }
 

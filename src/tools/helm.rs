@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semver::Version;
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -45,6 +46,32 @@ pub struct KubeAccess {
     pub kubeconfig: Option<PathBuf>,
     /// The context.
     pub context: String,
+}
+
+/// What an upgrade would apply, and run besides.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// What the templates render to.
+    pub objects: Vec<Object>,
+    /// What runs before and after an upgrade.
+    pub hooks: Vec<Object>,
+}
+
+/// The part of what Helm prints of a release that is read.
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    hooks: Vec<PrintedHook>,
+}
+
+#[derive(Deserialize)]
+struct PrintedHook {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    events: Vec<String>,
 }
 
 /// Helm 3.17 or newer.
@@ -101,6 +128,30 @@ impl Helm {
     /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
     /// server has taken the objects: whether they work is for probes to say.
     pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
+        self.upgrade(request, access, &[]).await.map(drop)
+    }
+
+    /// What that would apply now: rendered with all that this cluster serves and holds. Writes
+    /// nothing.
+    pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
+        let printed = self.upgrade(request, access, &["--dry-run=server", "--output=json"]).await?;
+        let unreadable = |why: String| {
+            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).because(why)
+        };
+        let printed: Printed =
+            serde_json::from_slice(&printed).map_err(|error| unreadable(error.to_string()))?;
+        let hooks =
+            printed.hooks.iter().filter(|hook| hook.events.iter().any(|event| event.contains("upgrade")));
+        Ok(Rehearsal {
+            objects: objects(printed.manifest.as_bytes(), &request.chart)?,
+            hooks: hooks
+                .map(|hook| objects(hook.manifest.as_bytes(), &request.chart))
+                .collect::<Result<Vec<_>>>()?
+                .concat(),
+        })
+    }
+
+    async fn upgrade(&self, request: &HelmRequest, access: &KubeAccess, more: &[&str]) -> Result<Vec<u8>> {
         let chart = self.pull(&request.chart).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
         arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
@@ -117,12 +168,12 @@ impl Helm {
         if let Some(kubeconfig) = &access.kubeconfig {
             arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
         }
+        arguments.extend(more.iter().map(OsString::from));
         // Its folder lasts as long as Helm runs.
         let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
         let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
-        let result = self.program.run(call).await;
-        result.map(drop).map_err(classified)
+        self.program.run(call).await.map_err(classified)
     }
 
     fn arguments(verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {

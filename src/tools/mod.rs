@@ -16,7 +16,7 @@ pub use chart::ChartSource;
 pub use command::Command;
 pub use environment::Environment;
 pub use git::git_revision;
-pub use helm::{Helm, HelmRequest, KubeAccess};
+pub use helm::{Helm, HelmRequest, KubeAccess, Rehearsal};
 pub use kustomize::Kustomize;
 pub use post_render::{HookRendering, PostRendering, post_render};
 pub use secret_stores::{OnePassword, Sops};

@@ -1,0 +1,263 @@
+//! Asks the API server and Helm what Flux will change.
+
+use std::thread::available_parallelism;
+
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::dropped::dropped;
+use super::effect::{Effect, Foretold, effect};
+use super::forecast::{Forecast, Hook, Unseen};
+use super::helm_rules::{self, Due, dues, is_typed, merge_patch, removed};
+use super::{Adoption, kustomize_rules};
+use crate::cluster::{Answer, Cluster, StoredRelease, Write};
+use crate::failure::Result;
+use crate::gitops::{CrdPolicy, HelmAction, Kustomization, Release, UNKNOWN};
+use crate::object::{Object, ObjectRef};
+use crate::readiness::has_taken_over;
+
+/// How many objects are asked about at once. The API server's own fairness limits more.
+const AT_ONCE: usize = 16;
+
+impl Adoption {
+    /// What Flux will change. What it owns already is left out: nothing is taken over there.
+    pub async fn forecast(&self) -> Result<Forecast> {
+        let mut forecast = Forecast::default();
+        for part in [self.kustomizations().await?, self.releases().await?].into_iter().flatten() {
+            forecast.objects.extend(part.objects);
+            forecast.hooks.extend(part.hooks);
+            forecast.installs.extend(part.installs);
+            forecast.owned.extend(part.owned);
+            forecast.unseen.extend(part.unseen);
+        }
+        Ok(forecast)
+    }
+
+    async fn kustomizations(&self) -> Result<Vec<Forecast>> {
+        let all: Vec<_> = self
+            .declared
+            .kustomizations
+            .iter()
+            .map(|kustomization| self.of_kustomization(kustomization))
+            .collect();
+        // Each asks about many objects at once already.
+        stream::iter(all).buffered(2).try_collect().await
+    }
+
+    async fn releases(&self) -> Result<Vec<Forecast>> {
+        let all: Vec<_> = self.declared.releases.iter().map(|release| self.of_release(release)).collect();
+        // Each is a Helm that is busy with one core.
+        let at_once = available_parallelism().map_or(2, usize::from);
+        at_most(at_once, all).await
+    }
+
+    /// Whether Flux owns it already, or leaves it alone for now; then there is nothing to foretell.
+    async fn is_settled(&self, declared: &Object, forecast: &mut Forecast) -> Result<bool> {
+        let id = ObjectRef::of(declared);
+        if self.cluster.get(&id).await?.as_ref().is_some_and(has_taken_over) {
+            forecast.owned.push(id);
+            return Ok(true);
+        }
+        if declared.data["spec"]["suspend"] == true {
+            forecast.unseen.push(Unseen { id, because: "it is suspended".to_owned() });
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn of_kustomization(&self, kustomization: &Kustomization) -> Result<Forecast> {
+        let mut forecast = Forecast::default();
+        if self.is_settled(&kustomization.object, &mut forecast).await? {
+            return Ok(forecast);
+        }
+        if !kustomization.is_here {
+            let because = "it takes its files from another repository".to_owned();
+            forecast.unseen.push(Unseen { id: kustomization.id.clone(), because });
+        }
+        let all: Vec<_> = kustomization
+            .objects
+            .iter()
+            .map(|object| async move {
+                let effect = self.applied_by_kustomize(object, kustomization).await?;
+                Ok::<_, crate::failure::Failure>(Foretold {
+                    object: ObjectRef::of(object),
+                    by: kustomization.id.clone(),
+                    effect,
+                })
+            })
+            .collect();
+        forecast.objects = at_most(AT_ONCE, all).await?;
+        Ok(forecast)
+    }
+
+    async fn applied_by_kustomize(&self, object: &Object, kustomization: &Kustomization) -> Result<Effect> {
+        let id = ObjectRef::of(object);
+        let Some(live) = self.cluster.get(&id).await? else { return Ok(Effect::Created) };
+        if kustomize_rules::is_left_alone(object, &live) {
+            return Ok(Effect::LeftAlone);
+        }
+        if let Some(because) = only_in_cluster(object) {
+            return Ok(Effect::Unknown { because });
+        }
+        let wanted = kustomize_rules::as_applied(object, &kustomization.id);
+        let answer = self.cluster.dry_run(&id, Write::Apply(&wanted), kustomize_rules::MANAGER).await?;
+        let is_forced = kustomize_rules::is_forced(&kustomization.object, object, &live);
+        Ok(match answer {
+            Answer::Taken(after) => {
+                let entries = live.metadata.managed_fields.as_deref().unwrap_or_default();
+                let is_taken = |entry: &_| kustomize_rules::is_taken(entry, object, &live);
+                effect(&live, &after, dropped(&json(&live), &json(&wanted), entries, is_taken))
+            }
+            Answer::Immutable(because) if is_forced => Effect::Recreated { because },
+            Answer::Immutable(because) | Answer::Refused(because) => Effect::Refused { because },
+        })
+    }
+
+    async fn of_release(&self, release: &Release) -> Result<Forecast> {
+        let mut forecast = Forecast::default();
+        if self.is_settled(&release.object, &mut forecast).await? {
+            return Ok(forecast);
+        }
+        let unseen = |because: String| Unseen { id: release.id.clone(), because };
+        let (namespace, name) = (&release.release_namespace, &release.release_name);
+        let Some(stored) = self.cluster.helm_release(namespace, name).await? else {
+            forecast.installs.push(release.id.clone());
+            return Ok(forecast);
+        };
+        if let Err(failure) = release.installable() {
+            forecast.unseen.push(unseen(failure.to_string()));
+            return Ok(forecast);
+        }
+        let helm = self.helm.as_ref().map_err(Clone::clone)?;
+        let request = release.helm_request(HelmAction::Upgrade);
+        let rehearsal = match helm.rehearse(&request, self.cluster.access()).await {
+            Ok(rehearsal) => rehearsal,
+            Err(failure) if failure.retry == crate::failure::Retry::Useless => {
+                forecast.unseen.push(unseen(failure.to_string()));
+                return Ok(forecast);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let wanted = self.located(rehearsal.objects, namespace).await?;
+        let before = self.located(stored.objects.clone(), namespace).await?;
+        let all: Vec<_> = dues(&before, &wanted)
+            .into_iter()
+            .map(|due| self.applied_by_helm(due, &stored, release))
+            .collect();
+        forecast.objects = at_most(AT_ONCE, all).await?;
+        let shipped = helm.show_crds(&request).await?;
+        let all: Vec<_> = shipped.iter().map(|crd| self.shipped(crd, &stored, release)).collect();
+        forecast.objects.extend(at_most(AT_ONCE, all).await?);
+        let hooks = self.located(rehearsal.hooks, namespace).await?;
+        forecast.hooks =
+            hooks.iter().map(|hook| Hook { object: ObjectRef::of(hook), by: release.id.clone() }).collect();
+        Ok(forecast)
+    }
+
+    /// Charts often leave the namespace of their objects to Helm.
+    pub(super) async fn located(&self, objects: Vec<Object>, namespace: &str) -> Result<Vec<Object>> {
+        try_join_all(objects.into_iter().map(|object| self.cluster.located(object, namespace))).await
+    }
+
+    /// What becomes of a CRD that the chart ships beside its templates
+    /// (`internal/action/crds.go` of helm-controller v1.6.0).
+    async fn shipped(&self, crd: &Object, stored: &StoredRelease, release: &Release) -> Result<Foretold> {
+        let id = ObjectRef::of(crd);
+        let policy = release.crds(HelmAction::Upgrade);
+        let mut wanted = crd.clone();
+        wanted.metadata.labels.get_or_insert_default().extend(release.origin_labels());
+        let effect = match (policy, self.cluster.get(&id).await?) {
+            (CrdPolicy::Skip, _) => Effect::LeftAlone,
+            (_, None) => Effect::Created,
+            (CrdPolicy::Create, Some(_)) if !stored.is_server_side => Effect::LeftAlone,
+            (_, Some(live)) => {
+                let write = if stored.is_server_side {
+                    Write::Apply(&wanted)
+                } else {
+                    wanted.metadata.resource_version.clone_from(&live.metadata.resource_version);
+                    Write::Replace(&wanted)
+                };
+                told(&live, self.cluster.dry_run(&id, write, helm_rules::MANAGER).await?, Vec::new())
+            }
+        };
+        Ok(Foretold { object: id, by: release.id.clone(), effect })
+    }
+
+    async fn applied_by_helm(
+        &self,
+        due: Due<'_>,
+        stored: &StoredRelease,
+        release: &Release,
+    ) -> Result<Foretold> {
+        let object = ObjectRef::of(match due {
+            Due::Applied { wanted, .. } | Due::Deleted(wanted) => wanted,
+        });
+        let live = self.cluster.get(&object).await?;
+        let effect = match (due, live) {
+            (Due::Deleted(_), Some(_)) => Effect::Deleted,
+            // Helm does not mind that it is gone.
+            (Due::Deleted(_), None) => Effect::Same { marks: 0 },
+            (Due::Applied { .. }, None) => Effect::Created,
+            (Due::Applied { wanted, stored: before }, Some(live)) => {
+                upgraded(&self.cluster, wanted, before, &live, stored.is_server_side).await?
+            }
+        };
+        Ok(Foretold { object, by: release.id.clone(), effect })
+    }
+}
+
+/// What an upgrade makes of an object that stands.
+async fn upgraded(
+    cluster: &Cluster,
+    wanted: &Object,
+    before: Option<&Object>,
+    live: &Object,
+    is_server_side: bool,
+) -> Result<Effect> {
+    let id = ObjectRef::of(wanted);
+    let (old, new) = (before.map(json), json(wanted));
+    let patch;
+    let write = if is_server_side {
+        Write::Apply(wanted)
+    } else if is_typed(&id) {
+        Write::StrategicMerge(wanted)
+    } else {
+        // Without an old manifest, what stands is taken for it.
+        match merge_patch(old.as_ref().unwrap_or(&json(live)), &new) {
+            None => return Ok(Effect::Same { marks: 0 }),
+            Some(difference) => patch = difference,
+        }
+        Write::Merge(&patch)
+    };
+    // The other answers show by themselves what goes.
+    let gone = match (&old, &write) {
+        (Some(old), Write::StrategicMerge(_)) => removed(old, &new, &json(live)),
+        _ => Vec::new(),
+    };
+    Ok(told(live, cluster.dry_run(&id, write, helm_rules::MANAGER).await?, gone))
+}
+
+/// What the API server's answer amounts to; `gone` are fields that go besides.
+fn told(live: &Object, answer: Answer, gone: Vec<String>) -> Effect {
+    match answer {
+        Answer::Taken(after) => effect(live, &after, gone),
+        Answer::Immutable(because) | Answer::Refused(because) => Effect::Refused { because },
+    }
+}
+
+/// Awaits all of them, so many at a time.
+pub(super) async fn at_most<T>(number: usize, all: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
+    stream::iter(all).buffered(number).try_collect().await
+}
+
+/// Why only the cluster knows what Flux will apply.
+fn only_in_cluster(object: &Object) -> Option<String> {
+    if object.data["sops"]["mac"].is_string() {
+        return Some("it is encrypted with SOPS".to_owned());
+    }
+    json(object).to_string().contains(UNKNOWN).then(|| "a value in it comes from a Secret".to_owned())
+}
+
+fn json(object: &Object) -> serde_json::Value {
+    serde_json::json!(object)
+}
