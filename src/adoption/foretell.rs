@@ -10,7 +10,7 @@ use super::effect::{Effect, Foretold, effect};
 use super::forecast::{Forecast, Hook, Unseen};
 use super::helm_rules::{self, Due, dues, is_typed, merge_patch, removed};
 use super::{Adoption, kustomize_rules};
-use crate::cluster::{Answer, Cluster, StoredRelease, Write};
+use crate::cluster::{Answer, ApplyMethod, Cluster, StoredRelease, Write};
 use crate::failure::Result;
 use crate::gitops::{CrdPolicy, HelmAction, Kustomization, Release, UNKNOWN};
 use crate::object::{Object, ObjectRef};
@@ -169,9 +169,9 @@ impl Adoption {
         let effect = match (policy, self.cluster.get(&id).await?) {
             (CrdPolicy::Skip, _) => Effect::LeftAlone,
             (_, None) => Effect::Created,
-            (CrdPolicy::Create, Some(_)) if !stored.is_server_side => Effect::LeftAlone,
+            (CrdPolicy::Create, Some(_)) if !is_server_side(stored) => Effect::LeftAlone,
             (_, Some(live)) => {
-                let write = if stored.is_server_side {
+                let write = if is_server_side(stored) {
                     Write::Apply(&wanted)
                 } else {
                     wanted.metadata.resource_version.clone_from(&live.metadata.resource_version);
@@ -199,7 +199,7 @@ impl Adoption {
             (Due::Deleted(_), None) => Effect::Same { marks: 0 },
             (Due::Applied { .. }, None) => Effect::Created,
             (Due::Applied { wanted, stored: before }, Some(live)) => {
-                upgraded(&self.cluster, wanted, before, &live, stored.is_server_side).await?
+                upgraded(&self.cluster, wanted, before, &live, is_server_side(stored)).await?
             }
         };
         Ok(Foretold { object, by: release.id.clone(), effect })
@@ -248,6 +248,11 @@ fn told(live: &Object, answer: Answer, gone: Vec<String>) -> Effect {
 /// Awaits all of them, so many at a time.
 pub(super) async fn at_most<T>(number: usize, all: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
     stream::iter(all).buffered(number).try_collect().await
+}
+
+/// An upgrade follows how the revision before it was applied.
+fn is_server_side(stored: &StoredRelease) -> bool {
+    stored.apply_method == ApplyMethod::ServerSide
 }
 
 /// Why only the cluster knows what Flux will apply.

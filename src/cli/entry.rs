@@ -63,6 +63,7 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Verify(args)) => verify::verify(&args).await,
         Some(Verb::Netexec { http_port }) => crate::sandbox::answer_over_http(http_port).await,
         Some(Verb::Connect { address, timeout }) => crate::sandbox::connect(&address, timeout).await,
+        Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
         Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),

@@ -71,9 +71,11 @@ fn oci(source: &Object) -> Result<(ChartSource, ObjectRef), Refusal> {
     let spec = &source.data["spec"];
     let id = ObjectRef::of(source);
     let url = spec["url"].as_str().unwrap_or_default();
-    let version = ["tag", "semver"].iter().find_map(|key| spec["ref"][*key].as_str()).ok_or_else(|| {
+    // In the order in which source-controller looks at them.
+    let reference = |key: &&str| spec["ref"][*key].as_str().filter(|text| !text.is_empty());
+    let version = ["digest", "semver", "tag"].iter().find_map(reference).ok_or_else(|| {
         let failure = Failure::input(format!("{id} pins no version"))
-            .because("it has no ref.tag and no ref.semver, so every run could install something else")
+            .because("it has no ref.tag, ref.semver or ref.digest, so every run could install something else")
             .hint("give it `ref: {tag: …}`");
         (Problem::new(ProblemKind::UnpinnedChart, failure), "spec.chartRef.name")
     })?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::chart::chart;
@@ -104,6 +105,14 @@ impl Release {
             Some("CreateReplace") => CrdPolicy::CreateReplace,
             _ => CrdPolicy::Create,
         }
+    }
+
+    /// How long Helm waits for any one thing: `timeout`, as helm-controller has it.
+    pub fn helm_limit(&self) -> SignedDuration {
+        let spec = &self.object.data["spec"];
+        let told = ["install", "upgrade"].into_iter().map(|action| &spec[action]["timeout"]);
+        let told = told.chain([&spec["timeout"]]).filter_map(|text| text.as_str()?.parse().ok());
+        told.max().unwrap_or(SignedDuration::from_mins(5))
     }
 
     /// The labels by which helm-controller marks all that it applies as its own.

@@ -127,31 +127,39 @@ impl Helm {
 
     /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
     /// server has taken the objects: whether they work is for probes to say.
-    pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
-        self.upgrade(request, access, &[]).await.map(drop)
+    /// `revision` is the one that it will make.
+    pub async fn upgrade_install(
+        &self,
+        request: &HelmRequest,
+        revision: u64,
+        access: &KubeAccess,
+    ) -> Result<()> {
+        self.upgrade(request, Some(revision), access).await.map(drop)
     }
 
-    /// What that would apply now: rendered with all that this cluster serves and holds. Writes
+    /// What an upgrade would apply now: rendered with all that this cluster serves and holds. Writes
     /// nothing.
     pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
-        let printed = self.upgrade(request, access, &["--dry-run=server", "--output=json"]).await?;
-        let unreadable = |why: String| {
-            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).because(why)
-        };
-        let printed: Printed =
-            serde_json::from_slice(&printed).map_err(|error| unreadable(error.to_string()))?;
+        let printed = self.upgrade(request, None, access).await?;
+        let printed: Printed = serde_json::from_slice(&printed).map_err(|error| {
+            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).caused_by(&error)
+        })?;
         let hooks =
             printed.hooks.iter().filter(|hook| hook.events.iter().any(|event| event.contains("upgrade")));
+        let hooks = hooks.map(|hook| objects(hook.manifest.as_bytes(), &request.chart));
         Ok(Rehearsal {
             objects: objects(printed.manifest.as_bytes(), &request.chart)?,
-            hooks: hooks
-                .map(|hook| objects(hook.manifest.as_bytes(), &request.chart))
-                .collect::<Result<Vec<_>>>()?
-                .concat(),
+            hooks: hooks.collect::<Result<Vec<_>>>()?.concat(),
         })
     }
 
-    async fn upgrade(&self, request: &HelmRequest, access: &KubeAccess, more: &[&str]) -> Result<Vec<u8>> {
+    /// Upgrades to a revision; without one, only shows what that would come to.
+    async fn upgrade(
+        &self,
+        request: &HelmRequest,
+        revision: Option<u64>,
+        access: &KubeAccess,
+    ) -> Result<Vec<u8>> {
         let chart = self.pull(&request.chart).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
         arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
@@ -168,11 +176,17 @@ impl Helm {
         if let Some(kubeconfig) = &access.kubeconfig {
             arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
         }
-        arguments.extend(more.iter().map(OsString::from));
         // Its folder lasts as long as Helm runs.
         let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
+        if revision.is_none() {
+            arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
+        }
         let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
+        let call = match revision {
+            Some(revision) => call.tied(revision),
+            None => call,
+        };
         self.program.run(call).await.map_err(classified)
     }
 
@@ -187,6 +201,17 @@ impl Helm {
     pub async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
         cell.get_or_try_init(|| self.fetch(chart)).await.cloned()
+    }
+
+    /// The version that a range or a digest came to, as the fetched chart itself says.
+    pub async fn resolved_version(&self, chart: &ChartSource) -> Result<String> {
+        let file = self.pull(chart).await?;
+        let shown =
+            self.program.run(Call::new(["show".as_ref(), "chart".as_ref(), file.as_os_str()])).await?;
+        let place = PathBuf::from(chart.to_string());
+        let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
+        let version = metadata["version"].as_str().map(str::to_owned);
+        version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
     }
 
     async fn fetch(&self, chart: &ChartSource) -> Result<PathBuf> {
@@ -206,7 +231,10 @@ impl Helm {
                     ));
             }
         };
-        arguments.push(format!("--version={}", chart.version_text()).into());
+        match (chart, chart.digest()) {
+            (ChartSource::Oci { url, .. }, Some(digest)) => arguments[1] = format!("{url}@{digest}").into(),
+            _ => arguments.push(format!("--version={}", chart.version_text()).into()),
+        }
         arguments.extend(["--destination".into(), folder.clone().into()]);
         self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Environment;
+use super::helm_process::tied;
 use crate::failure::{Failure, Result};
 
 /// How many of a failed program's last lines are told.
@@ -28,6 +29,8 @@ pub(super) struct Call<'a> {
     /// Secrets go this way: other users see arguments.
     pub(super) stdin: Vec<u8>,
     pub(super) folder: Option<&'a Path>,
+    /// The revision that it makes, if it is Helm at work on a release: it ends with this process.
+    pub(super) revision: Option<u64>,
     /// Variables for this call, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
 }
@@ -51,6 +54,11 @@ impl<'a> Call<'a> {
 
     pub(super) fn variables(mut self, variables: Vec<(&'static str, OsString)>) -> Self {
         self.variables = variables;
+        self
+    }
+
+    pub(super) fn tied(mut self, revision: u64) -> Self {
+        self.revision = Some(revision);
         self
     }
 
@@ -103,7 +111,14 @@ impl Program {
         let shown = self.shown(&call);
         let not_run =
             |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
-        let mut expression = duct::cmd(&self.path, &call.arguments)
+        let (program, arguments) = match call.revision {
+            Some(revision) => {
+                let this = std::env::current_exe().map_err(|error| not_run(&error))?;
+                (this, tied(revision, self.path.clone().into(), call.arguments))
+            }
+            None => (self.path.clone(), call.arguments),
+        };
+        let mut expression = duct::cmd(program, arguments)
             .stdin_bytes(call.stdin)
             .stdout_capture()
             .stderr_capture()
