@@ -8,9 +8,9 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::dropped::dropped;
 use super::effect::{Effect, Foretold, effect};
 use super::forecast::{Forecast, Hook, Unseen};
-use super::helm_rules::{self, Due, dues, is_typed, merge_patch, removed};
+use super::helm_rules::{Due, dues, is_typed, merge_patch, removed};
 use super::{Adoption, kustomize_rules};
-use crate::cluster::{Answer, ApplyMethod, Cluster, StoredRelease, Write};
+use crate::cluster::{Answer, ApplyMethod, Cluster, HELM_CONTROLLER, StoredRelease, Write, covers};
 use crate::failure::Result;
 use crate::gitops::{CrdPolicy, HelmAction, Kustomization, Release, UNKNOWN};
 use crate::object::{Object, ObjectRef};
@@ -177,7 +177,7 @@ impl Adoption {
                     wanted.metadata.resource_version.clone_from(&live.metadata.resource_version);
                     Write::Replace(&wanted)
                 };
-                told(&live, self.cluster.dry_run(&id, write, helm_rules::MANAGER).await?, Vec::new())
+                told(&live, self.cluster.dry_run(&id, write, HELM_CONTROLLER).await?, Vec::new())
             }
         };
         Ok(Foretold { object: id, by: release.id.clone(), effect })
@@ -215,26 +215,28 @@ async fn upgraded(
     is_server_side: bool,
 ) -> Result<Effect> {
     let id = ObjectRef::of(wanted);
-    let (old, new) = (before.map(json), json(wanted));
-    let patch;
-    let write = if is_server_side {
-        Write::Apply(wanted)
-    } else if is_typed(&id) {
-        Write::StrategicMerge(wanted)
-    } else {
+    let (old, new, stands) = (before.map(json), json(wanted), json(live));
+    if is_server_side {
+        let answer = cluster.dry_run(&id, Write::Apply(wanted), HELM_CONTROLLER).await?;
+        return Ok(told(live, answer, Vec::new()));
+    }
+    if !is_typed(&id) {
         // Without an old manifest, what stands is taken for it.
-        match merge_patch(old.as_ref().unwrap_or(&json(live)), &new) {
-            None => return Ok(Effect::Same { marks: 0 }),
-            Some(difference) => patch = difference,
-        }
-        Write::Merge(&patch)
-    };
-    // The other answers show by themselves what goes.
-    let gone = match (&old, &write) {
-        (Some(old), Write::StrategicMerge(_)) => removed(old, &new, &json(live)),
-        _ => Vec::new(),
-    };
-    Ok(told(live, cluster.dry_run(&id, write, helm_rules::MANAGER).await?, gone))
+        let Some(patch) = merge_patch(old.as_ref().unwrap_or(&stands), &new) else {
+            return Ok(Effect::Same { marks: 0 });
+        };
+        return Ok(told(
+            live,
+            cluster.dry_run(&id, Write::Merge(&patch), HELM_CONTROLLER).await?,
+            Vec::new(),
+        ));
+    }
+    let gone = old.map(|old| removed(&old, &new, &stands)).unwrap_or_default();
+    if gone.is_empty() && covers(live, wanted) {
+        return Ok(Effect::Same { marks: 0 });
+    }
+    // An apply merges lists by their keys, as Helm does; only the server knows these.
+    Ok(told(live, cluster.dry_run(&id, Write::Apply(wanted), HELM_CONTROLLER).await?, gone))
 }
 
 /// What the API server's answer amounts to; `gone` are fields that go besides.

@@ -6,9 +6,6 @@ use serde_json::{Map, Value};
 
 use crate::object::{Object, ObjectRef};
 
-/// helm-controller's name among field managers.
-pub(super) const MANAGER: &str = "helm-controller";
-
 /// What an upgrade is about: every object of the old manifest, the new one, or both.
 #[derive(Debug, PartialEq)]
 pub(super) enum Due<'a> {

@@ -24,7 +24,7 @@ const LONGEST_VALUE: usize = 60;
 /// Whether every field that `declared` sets stands in `live` as it is. What the server adds to an
 /// object by itself does not count. A "no" may still be a "yes" to the server, which knows that
 /// `1000m` is `1`.
-pub(super) fn covers(live: &Object, declared: &Object) -> bool {
+pub(crate) fn covers(live: &Object, declared: &Object) -> bool {
     let metadata = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
     includes(&metadata(live), &metadata(declared)) && includes(&live.data, &without_status(&declared.data))
 }

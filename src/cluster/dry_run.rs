@@ -14,8 +14,6 @@ use crate::object::{Object, ObjectRef};
 pub enum Write<'a> {
     /// Server-side apply that takes over whatever others own.
     Apply(&'a Object),
-    /// A strategic merge patch: lists are merged as their types say.
-    StrategicMerge(&'a Object),
     /// A JSON merge patch.
     Merge(&'a Value),
     /// The whole object instead of the one that stands.
@@ -47,9 +45,6 @@ impl Cluster {
         let call = async {
             let answer = match write {
                 Write::Apply(object) => api.patch(&id.name, &parameters, &Patch::Apply(object)).await,
-                Write::StrategicMerge(object) => {
-                    api.patch(&id.name, &parameters, &Patch::Strategic(object)).await
-                }
                 Write::Merge(patch) => api.patch(&id.name, &parameters, &Patch::Merge(patch)).await,
                 Write::Replace(object) => {
                     let parameters = PostParams { dry_run: true, field_manager: Some(manager.to_owned()) };

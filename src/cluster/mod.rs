@@ -17,9 +17,9 @@ mod read;
 mod requests;
 mod watch;
 
-pub use apply::FIELD_MANAGER;
+pub use apply::{FIELD_MANAGER, HELM_CONTROLLER};
 pub use compare::Comparison;
-pub(crate) use compare::field_differences;
+pub(crate) use compare::{covers, field_differences};
 pub use connect::{Cluster, ConnectOptions};
 pub use dry_run::{Answer, Write};
 pub use helm_record::{ApplyMethod, ReleaseState, StoredRelease};

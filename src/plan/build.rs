@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::secrets::Secrets;
 use crate::adoption::Adoption;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
 use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
@@ -224,6 +224,7 @@ impl Builder<'_> {
             noun: noun.to_owned(),
             objects,
             owner: owner.map(FluxOwner),
+            manager: FIELD_MANAGER,
             await_ready: true,
         }
     }

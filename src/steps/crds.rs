@@ -44,6 +44,7 @@ impl Crds {
                     noun: "CRD".to_owned(),
                     objects,
                     owner: self.owner.clone(),
+                    manager: self.source.manager(),
                     await_ready: true,
                 })
             })

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -132,11 +133,29 @@ async fn apply(site: &Site, objects: &[Object]) -> Result<()> {
             .raw_api_in(&id)
             .await?
             .ok_or_else(|| Failure::step(format!("{} is not served", id.kind)))?;
+        let live = api.get_opt(&id.name).await.map_err(|error| failed(&error))?;
+        if let Some(entries) = live.and_then(|live| taken_over(live.metadata.managed_fields?)) {
+            let patch = Patch::Merge(json!({"metadata": {"managedFields": entries}}));
+            api.patch(&id.name, &PatchParams::default(), &patch).await.map_err(|error| failed(&error))?;
+        }
         api.patch(&id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object))
             .await
             .map_err(|error| failed(&error))?;
     }
     Ok(())
+}
+
+/// As the original does before it applies: what `kubectl` owns becomes its own. None if that is
+/// nothing, or it has an entry already.
+fn taken_over(mut entries: Vec<ManagedFieldsEntry>) -> Option<Vec<ManagedFieldsEntry>> {
+    let manager = |entry: &ManagedFieldsEntry| entry.manager.clone().unwrap_or_default();
+    if entries.iter().any(|entry| manager(entry) == MANAGER) {
+        return None;
+    }
+    let theirs = entries.iter_mut().find(|entry| manager(entry).starts_with("kubectl"))?;
+    theirs.manager = Some(MANAGER.to_owned());
+    theirs.operation = Some("Apply".to_owned());
+    Some(entries)
 }
 
 async fn tell(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {
