@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Holding, PodRecord, Record};
+use super::record::{Holding, PodRecord, Record, Standing};
 use crate::words::count;
 
 /// What became of what a Kustomization or HelmRelease holds.
@@ -31,9 +31,11 @@ pub struct Kept {
     pub recreated: Vec<String>,
     /// Objects of which something else is wanted.
     pub changed: Vec<String>,
-    /// Field managers before, with how many objects have an entry of them.
+    /// Objects with fields that Flux applies, and somebody else too: what Flux drops of them stays.
+    pub co_owned: Vec<String>,
+    /// Who owned fields before: `helm Update`, and of how many objects.
     pub managers_before: BTreeMap<String, usize>,
-    /// Field managers now.
+    /// Who owns fields of the same objects now.
     pub managers: BTreeMap<String, usize>,
 }
 
@@ -92,11 +94,14 @@ fn kept(owner: &str, before: &Holding, now: &Holding) -> Kept {
         owner: owner.to_owned(),
         revisions: (before.revision, now.revision),
         pods_before: before.pods.len(),
-        managers_before: before.managers.clone(),
-        managers: now.managers.clone(),
         ..Kept::default()
     };
     for (object, stood) in &before.objects {
+        count_managers(stood, &mut kept.managers_before);
+        if let Some(stands) = now.objects.get(object) {
+            count_managers(stands, &mut kept.managers);
+            kept.co_owned.extend(co_owner(stands).map(|other| format!("{object} ({other})")));
+        }
         match now.objects.get(object) {
             None => kept.gone.push(object.clone()),
             Some(stands) if stands.uid != stood.uid => kept.recreated.push(object.clone()),
@@ -123,6 +128,21 @@ fn kept(owner: &str, before: &Holding, now: &Holding) -> Kept {
     kept
 }
 
+fn count_managers(standing: &Standing, counts: &mut BTreeMap<String, usize>) {
+    for manager in &standing.managers {
+        *counts.entry(manager.clone()).or_default() += 1;
+    }
+}
+
+/// Who applies fields that Flux applies too. Updates do not count: an apply takes their fields away.
+fn co_owner(standing: &Standing) -> Option<&str> {
+    const FLUX: [&str; 3] = ["kustomize-controller", "helm-controller", "flux-operator"];
+    let appliers: Vec<&str> =
+        standing.managers.iter().filter_map(|entry| entry.strip_suffix(" Apply")).collect();
+    let is_fluxs = |name: &&str| FLUX.contains(name);
+    appliers.iter().any(is_fluxs).then(|| appliers.iter().find(|name| !is_fluxs(name)).copied())?
+}
+
 impl Kept {
     /// Whatever is not the same, each in a few words.
     pub fn differences(&self) -> Vec<String> {
@@ -143,6 +163,7 @@ impl Kept {
             told(&self.gone, "is gone"),
             told(&self.recreated, "was deleted and made anew"),
             told(&self.changed, "was changed"),
+            told(&self.co_owned, "keeps fields that Flux drops: somebody else applies them too"),
         ]
         .concat()
     }
@@ -198,6 +219,22 @@ mod tests {
             verdict.summary(),
             "1 release adopted: 1 pod, 1 certificate and 1 object kept, nothing changed"
         );
+    }
+
+    #[test]
+    fn who_applies_what_flux_applies_is_told() {
+        let standing = |managers: &[&str]| Standing {
+            managers: managers.iter().map(|&name| name.to_owned()).collect(),
+            ..Standing::default()
+        };
+        for (managers, expected) in [
+            (vec!["helm Apply", "helm-controller Apply"], Some("helm")),
+            (vec!["helm Update", "helm-controller Update"], None),
+            (vec!["helm Update", "kustomize-controller Apply"], None),
+            (vec!["kubectl-bootstrapper Apply"], None),
+        ] {
+            assert_eq!(co_owner(&standing(&managers)), expected, "{managers:?}");
+        }
     }
 
     #[test]

@@ -93,11 +93,9 @@ fn holding(revision: Option<u64>, ids: &[ObjectRef], live: &Live) -> Holding {
         let standing = Standing {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             generation: object.metadata.generation,
+            managers: managers(object),
         };
         holding.objects.insert(id.to_string(), standing);
-        for manager in managers(object) {
-            *holding.managers.entry(manager).or_default() += 1;
-        }
     }
     holding
 }

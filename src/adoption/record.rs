@@ -1,6 +1,6 @@
 //! What stood at a moment, as far as an adoption could touch it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +28,6 @@ pub struct Holding {
     /// The pods of its workloads.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, PodRecord>,
-    /// How many of its objects have an entry of a field manager: `helm Update`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub managers: BTreeMap<String, usize>,
 }
 
 /// An object, as far as it can be told from another one of its name.
@@ -42,6 +39,9 @@ pub struct Standing {
     /// Counts the changes of what is wanted of it, if its kind has that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
+    /// Who owns fields of it, its status aside: `helm Update`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub managers: BTreeSet<String>,
 }
 
 /// A pod.
