@@ -13,8 +13,9 @@ use super::{Adoption, kustomize_rules};
 use crate::cluster::{Answer, ApplyMethod, Cluster, HELM_CONTROLLER, StoredRelease, Write, covers};
 use crate::failure::Result;
 use crate::gitops::{CrdPolicy, HelmAction, Kustomization, Release, UNKNOWN};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness::has_taken_over;
+use crate::tools::HelmRequest;
 
 /// How many objects are asked about at once. The API server's own fairness limits more.
 const AT_ONCE: usize = 16;
@@ -129,7 +130,10 @@ impl Adoption {
             return Ok(forecast);
         }
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
-        let request = release.helm_request(HelmAction::Upgrade);
+        let request = HelmRequest {
+            is_tracked: self.is_tracked(release).await?,
+            ..release.helm_request(HelmAction::Upgrade)
+        };
         let rehearsal = match helm.rehearse(&request, self.cluster.access()).await {
             Ok(rehearsal) => rehearsal,
             Err(failure) if failure.retry == crate::failure::Retry::Useless => {
@@ -157,6 +161,20 @@ impl Adoption {
     /// Charts often leave the namespace of their objects to Helm.
     pub(super) async fn located(&self, objects: Vec<Object>, namespace: &str) -> Result<Vec<Object>> {
         try_join_all(objects.into_iter().map(|object| self.cluster.located(object, namespace))).await
+    }
+
+    /// Whether the helm-controller of the cluster puts the chart's digest into its version; what is
+    /// declared may be otherwise.
+    async fn is_tracked(&self, release: &Release) -> Result<bool> {
+        if release.object.data["spec"]["chartRef"]["kind"] != "OCIRepository" {
+            return Ok(false);
+        }
+        let controllers =
+            Selection::of("apps/v1", "Deployment").labelled("app.kubernetes.io/component=helm-controller");
+        let found = self.cluster.list(&controllers).await?;
+        Ok(!found
+            .iter()
+            .any(|controller| json(controller).to_string().contains("DisableChartDigestTracking=true")))
     }
 
     /// What becomes of a CRD that the chart ships beside its templates

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
+use super::tracked_chart::{digest_of, unpack};
 use super::{ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::Object;
@@ -37,6 +38,8 @@ pub struct HelmRequest {
     pub skip_crds: bool,
     /// What else Helm is told of an install or an upgrade: `--no-hooks`.
     pub flags: Vec<String>,
+    /// Whether the version of the chart has the digest of its artifact.
+    pub is_tracked: bool,
 }
 
 /// How programs reach the API server.
@@ -118,7 +121,7 @@ impl Helm {
 
     /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
-        let chart = self.pull(&request.chart).await?;
+        let chart = self.chart(request).await?;
         let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
         let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
         let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
@@ -160,7 +163,7 @@ impl Helm {
         revision: Option<u64>,
         access: &KubeAccess,
     ) -> Result<Vec<u8>> {
-        let chart = self.pull(&request.chart).await?;
+        let chart = self.chart(request).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
         arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
         arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
@@ -195,6 +198,20 @@ impl Helm {
         arguments.push(format!("--namespace={}", request.namespace).into());
         arguments.push("--values=-".into());
         arguments
+    }
+
+    /// The chart as helm-controller loads it.
+    async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
+        let chart = self.pull(&request.chart).await?;
+        let digest = chart.parent().and_then(|fetched| std::fs::read_to_string(digest_file(fetched)).ok());
+        match digest.filter(|_| request.is_tracked) {
+            None => Ok(chart),
+            Some(digest) => {
+                let folder = TempDir::new_in(self.charts.path())
+                    .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
+                unpack(&chart, &digest, &folder.keep())
+            }
+        }
     }
 
     /// Fetches the chart, once a run.
@@ -236,11 +253,20 @@ impl Helm {
             _ => arguments.push(format!("--version={}", chart.version_text()).into()),
         }
         arguments.extend(["--destination".into(), folder.clone().into()]);
-        self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
+        let printed =
+            self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
+        if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
+            std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
+        }
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
         file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
     }
+}
+
+/// Where the digest of what lies in a folder is kept.
+fn digest_file(folder: &Path) -> PathBuf {
+    folder.with_extension("digest")
 }
 
 /// JSON is YAML, and needs no quoting rules.

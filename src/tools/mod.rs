@@ -11,6 +11,7 @@ mod kustomize;
 mod post_render;
 mod program;
 mod secret_stores;
+mod tracked_chart;
 mod version_range;
 
 pub use cache::cache_folder;
@@ -23,3 +24,4 @@ pub use helm_process::{HELM_PROCESS, helm_has_ended, host, run_helm};
 pub use kustomize::Kustomize;
 pub use post_render::{HookRendering, PostRendering, post_render};
 pub use secret_stores::{OnePassword, Sops};
+pub use tracked_chart::without_digest;
