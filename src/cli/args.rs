@@ -111,6 +111,7 @@ pub(super) struct HandoverArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RunArgs {
     /// The clusters to bootstrap, one after the other
     #[arg(value_name = "CLUSTER")]

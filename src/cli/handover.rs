@@ -1,5 +1,7 @@
 //! `bootstrapper handover`: what Flux changes as it takes over, or what it changed.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::args::{HandoverArgs, Output};
@@ -68,7 +70,7 @@ fn text(answer: &Answer) -> String {
         text.push_str(&report::adopted_text(verdict, kept));
     }
     let Requests { reads, writes } = answer.requests;
-    text.push_str(&format!("\n{reads} reads and dry runs, {writes} writes\n"));
+    let _ = writeln!(text, "\n{reads} reads and dry runs, {writes} writes");
     text
 }
 
