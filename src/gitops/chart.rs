@@ -11,14 +11,14 @@ use crate::tools::ChartSource;
 pub(super) type Refusal = (Problem, &'static str);
 
 /// The chart of a HelmRelease, and the Flux object that says where it is.
-pub(super) fn chart(
+pub(super) fn chart<'a>(
     object: &Object,
     id: &ObjectRef,
-    declared: &[&Object],
-) -> Result<(ChartSource, ObjectRef), Refusal> {
+    declared: &[&'a Object],
+) -> Result<(ChartSource, &'a Object), Refusal> {
     let spec = &object.data["spec"];
     let here = id.namespace.clone().unwrap_or_default();
-    let find = |kind: &str, reference: &Value, here: &str| -> Result<&Object, Refusal> {
+    let find = |kind: &str, reference: &Value, here: &str| -> Result<&'a Object, Refusal> {
         let name = reference["name"].as_str().unwrap_or_default();
         let namespace = reference["namespace"].as_str().unwrap_or(here);
         let is_it = |object: &&&Object| {
@@ -67,7 +67,7 @@ pub(super) fn chart(
     }
 }
 
-fn oci(source: &Object) -> Result<(ChartSource, ObjectRef), Refusal> {
+fn oci(source: &Object) -> Result<(ChartSource, &Object), Refusal> {
     let spec = &source.data["spec"];
     let id = ObjectRef::of(source);
     let url = spec["url"].as_str().unwrap_or_default();
@@ -79,14 +79,14 @@ fn oci(source: &Object) -> Result<(ChartSource, ObjectRef), Refusal> {
             .hint("give it `ref: {tag: …}`");
         (Problem::new(ProblemKind::UnpinnedChart, failure), "spec.chartRef.name")
     })?;
-    Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, id))
+    Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, source))
 }
 
 /// The chart of a `chart.spec`, or of a HelmChart. The chart itself may lie in a git repository.
 fn of_repository<'a>(
     spec: &Value,
     find: impl Fn(&str, &Value) -> Result<&'a Object, Refusal>,
-) -> Result<(ChartSource, ObjectRef), Refusal> {
+) -> Result<(ChartSource, &'a Object), Refusal> {
     let kind = spec["sourceRef"]["kind"].as_str().unwrap_or("HelmRepository");
     let source = find(kind, &spec["sourceRef"])?;
     let url = source.data["spec"]["url"].as_str().unwrap_or_default().trim_end_matches('/');
@@ -100,5 +100,5 @@ fn of_repository<'a>(
     } else {
         ChartSource::Repository { url: url.to_owned(), chart: chart.to_owned(), version }
     };
-    Ok((chart, ObjectRef::of(source)))
+    Ok((chart, source))
 }

@@ -27,6 +27,9 @@ pub(super) struct Document {
     pub(super) object: Object,
     /// The file that it is written in; none if it was fetched.
     pub(super) file: Option<PathBuf>,
+    /// Why it is still encrypted, if that is so and Flux would decrypt it.
+    #[serde(skip)]
+    pub(super) undecrypted: Option<Failure>,
 }
 
 impl Document {
@@ -46,7 +49,7 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
     let text = if has_notes { text.to_owned() } else { bare };
     let object = object(&text)?;
     let file = origin.and_then(|origin| file_of(&origin, folder, root));
-    Ok(Document { text, object, file })
+    Ok(Document { text, object, file, undecrypted: None })
 }
 
 fn object(text: &str) -> Result<Object> {

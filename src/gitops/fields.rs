@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::release::HelmAction;
+use super::helm_request::HelmAction;
 use crate::object::Object;
 
 /// What the bootstrap makes of a field.

@@ -1,24 +1,25 @@
 //! A HelmRelease, with its chart and its values found.
 
-use std::collections::BTreeMap;
-
-use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::chart::chart;
+use super::chart_access::access;
 use super::dependencies::depends_on;
 use super::fields;
-use super::post_renderers::{origin_labels, post_rendering};
 use super::problem::{Problem, ProblemKind};
+use super::shared_values::Integer;
 use super::sources::{Sources, UNKNOWN};
 use super::values::{self, ValuesFrom};
 use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
-use crate::tools::{ChartSource, HelmRequest};
+use crate::tools::{ChartAccess, ChartSource};
 
 /// Helm's own limit on names.
 const LONGEST_NAME: usize = 53;
+
+/// From here on Go prints a float as `1e+06`, and an integer as `1000000`.
+const PRINTED_OTHERWISE: u64 = 1_000_000;
 
 /// A HelmRelease, with its chart and its values found.
 #[derive(Debug, Clone)]
@@ -33,10 +34,17 @@ pub struct Release {
     pub release_namespace: String,
     /// Its chart.
     pub chart: ChartSource,
+    /// How that is reached; or why the bootstrap cannot do what Flux would.
+    pub access: Result<ChartAccess>,
     /// The Flux object that says where its chart is: an OCIRepository or a HelmRepository.
     pub source: ObjectRef,
     /// Its values.
     pub values: Value,
+    /// Those numbers of its values that a chart sees as integers, as `helm --set` has them:
+    /// `path=number`. All others are floats.
+    pub integers: Vec<String>,
+    /// Whether a Secret's number would have to be among them: other users see arguments.
+    pub has_secret_integers: bool,
     /// What it takes values from, in order; what it says itself comes last.
     pub values_from: Vec<ValuesFrom>,
     /// The HelmReleases that must be ready before it.
@@ -48,36 +56,6 @@ pub struct Release {
     pub object: Object,
 }
 
-/// What Helm does with a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HelmAction {
-    /// The first of its revisions.
-    Install,
-    /// Any other one.
-    Upgrade,
-}
-
-impl HelmAction {
-    /// The field of a HelmRelease that is about it.
-    pub(super) fn field(self) -> &'static str {
-        match self {
-            Self::Install => "install",
-            Self::Upgrade => "upgrade",
-        }
-    }
-}
-
-/// What happens to the CRDs that a chart ships beside its templates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CrdPolicy {
-    /// Those that are not there are made; what is there stays as it is.
-    Create,
-    /// They are made, or become what the chart ships.
-    CreateReplace,
-    /// They are left to somebody else.
-    Skip,
-}
-
 /// A HelmRelease that was read; and what is wrong with it, in which field. Without a chart it is
 /// no release.
 pub(super) struct ReadRelease {
@@ -86,44 +64,6 @@ pub(super) struct ReadRelease {
 }
 
 impl Release {
-    /// What Helm is asked for, so that it does what helm-controller would.
-    pub fn helm_request(&self, action: HelmAction) -> HelmRequest {
-        HelmRequest {
-            release: self.release_name.clone(),
-            namespace: self.release_namespace.clone(),
-            chart: self.chart.clone(),
-            values: self.values.clone(),
-            post_rendering: post_rendering(&self.object),
-            skip_crds: self.crds(action) == CrdPolicy::Skip,
-            flags: fields::flags(&self.object, action),
-            is_tracked: self.is_tracked,
-        }
-    }
-
-    /// What happens to the CRDs that the chart ships beside its templates. `Create` is
-    /// helm-controller's default for both actions, whatever its API says of upgrades; and it does
-    /// not look at `install.skipCRDs` (`internal/action/crds.go`).
-    pub fn crds(&self, action: HelmAction) -> CrdPolicy {
-        match self.object.data["spec"][action.field()]["crds"].as_str() {
-            Some("Skip") => CrdPolicy::Skip,
-            Some("CreateReplace") => CrdPolicy::CreateReplace,
-            _ => CrdPolicy::Create,
-        }
-    }
-
-    /// How long Helm waits for any one thing: `timeout`, as helm-controller has it.
-    pub fn helm_limit(&self) -> SignedDuration {
-        let spec = &self.object.data["spec"];
-        let told = ["install", "upgrade"].into_iter().map(|action| &spec[action]["timeout"]);
-        let told = told.chain([&spec["timeout"]]).filter_map(|text| text.as_str()?.parse().ok());
-        told.max().unwrap_or(SignedDuration::from_mins(5))
-    }
-
-    /// The labels by which helm-controller marks all that it applies as its own.
-    pub fn origin_labels(&self) -> BTreeMap<String, String> {
-        origin_labels(&self.object)
-    }
-
     /// Whether Flux leaves it alone for now: it would not install it, and nor does the bootstrap.
     pub fn is_suspended(&self) -> bool {
         self.object.data["spec"]["suspend"] == true
@@ -144,6 +84,7 @@ impl Release {
             ))
             .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
         }
+        self.access.as_ref().map_err(Clone::clone)?;
         if let Some((field, why)) = fields::stopping(&self.object) {
             return Err(Failure::input(format!(
                 "{} has {field}, and the bootstrap cannot install it as Flux would",
@@ -151,6 +92,11 @@ impl Release {
             ))
             .because(why)
             .hint("leave it to Flux: take it out of the tasks of the bootstrap"));
+        }
+        if self.has_secret_integers {
+            return Err(Failure::input(format!("{} takes a number from a Secret to a targetPath", self.id))
+                .because("Flux hands it to the chart as an integer; for helm it would have to be an argument, which other users see")
+                .hint("`literal: true` hands it over as text, and both can do that"));
         }
         // One that may be missing is missing, until something in the cluster makes it.
         let unknown = self
@@ -199,17 +145,22 @@ impl Release {
         }
         let values = values::read(spec, &id, sources);
         problems.extend(values.problems);
+        let (secret, open): (Vec<Integer>, Vec<Integer>) =
+            values.integers.into_iter().partition(|one| one.is_secret);
         let release = match chart(object, &id, declared) {
             Err((problem, field)) => {
                 problems.push((problem, field.to_owned()));
                 None
             }
             Ok((chart, source)) => Some(Self {
+                access: access(source, sources),
+                source: ObjectRef::of(source),
                 release_name: release_name(spec, &id.name),
                 release_namespace,
                 chart,
-                source,
                 values: values.values,
+                integers: open.iter().map(Integer::argument).collect(),
+                has_secret_integers: secret.iter().any(|one| one.number.unsigned_abs() >= PRINTED_OTHERWISE),
                 values_from: values.from,
                 depends_on: depends_on(object),
                 is_tracked: is_tracked(spec, declared),

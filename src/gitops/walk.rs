@@ -1,6 +1,6 @@
 //! The way from the root Kustomization down: what each builds, and what that brings in turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::artifact;
-use super::build::{Builds, Recipe, path_of};
+use super::build::{self, Builds, Recipe, path_of};
+use super::decryption::Decryption;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
 use super::kustomization::Kustomization;
@@ -142,8 +143,24 @@ impl Walk<'_> {
                     .hint("correct spec.path: it counts from the root of the repository");
             return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
         }
-        let built = self.builds.get(&recipe, self.root, self.kustomize).await;
-        Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")))
+        let decryption = Decryption::of(&found.object, &self.sources, self.kustomize.environment());
+        let Some(decryption) = decryption else {
+            let built = self.builds.get(&recipe, self.root, self.kustomize).await;
+            return Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")));
+        };
+        let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], self.root).await;
+        // What cannot be decrypted is built as it is, and what holds it stays unknown.
+        let (plain, unseen) = sources.map_or_else(|why| (BTreeMap::new(), Some(why)), |plain| (plain, None));
+        let built = if plain.is_empty() {
+            self.builds.get(&recipe, self.root, self.kustomize).await
+        } else {
+            // Plaintext is in it: it is neither shared nor kept.
+            build::run_with(&recipe, self.root, self.kustomize, plain).await.map(Arc::new)
+        };
+        Some(match built {
+            Ok(documents) => Ok(decryption.all(documents, unseen.as_ref()).await),
+            Err(failure) => Err((unbuildable(failure, &recipe, self.root), "spec.path")),
+        })
     }
 
     /// Reads what was built, and says which Kustomizations that brings.
@@ -175,6 +192,7 @@ impl Walk<'_> {
             );
         }
         let mut objects = Vec::new();
+        let mut undecrypted = BTreeMap::new();
         let mut used_variables = BTreeSet::new();
         let mut brought = Vec::new();
         for document in documents.iter() {
@@ -196,6 +214,9 @@ impl Walk<'_> {
                     by: Some(id.clone()),
                 });
             }
+            if let Some(why) = &document.undecrypted {
+                undecrypted.insert(ObjectRef::of(&substituted.object), why.clone());
+            }
             objects.push(substituted.object);
         }
         let is_unknown =
@@ -203,6 +224,7 @@ impl Walk<'_> {
         self.kustomizations.push(Kustomization {
             unknown_variables: used_variables.iter().filter(is_unknown).cloned().collect(),
             used_variables,
+            undecrypted,
             draws_from,
             written: documents.iter().map(Document::written).collect(),
             objects,

@@ -50,7 +50,10 @@ impl Release {
         }
         let stored = self.stored().await?;
         let resolved = match (&self.helm, &stored, self.declared.chart.digest()) {
-            (Ok(helm), Some(_), Some(_)) => Some(helm.resolved_version(&self.declared.chart).await?),
+            (Ok(helm), Some(_), Some(_)) => {
+                let request = self.declared.helm_request(HelmAction::Upgrade);
+                Some(helm.resolved_version(&request.chart, &request.access).await?)
+            }
             _ => None,
         };
         let evidence = Evidence {
@@ -60,17 +63,20 @@ impl Release {
             now: Timestamp::now(),
             has_ended: &helm_has_ended,
         };
-        Ok(Known::Ours(need(stored.as_ref(), &self.declared, &evidence), stored))
+        Ok(Known::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
     }
 
     /// The chart, with the version that a range or a digest stands for.
     async fn chart(&self) -> String {
         let chart = &self.declared.chart;
+        let access = self.declared.helm_request(HelmAction::Install).access;
         match &self.helm {
-            Ok(helm) if chart.exact_version().is_none() => match helm.resolved_version(chart).await {
-                Ok(version) => format!("{chart}: {version}"),
-                Err(_) => chart.to_string(),
-            },
+            Ok(helm) if chart.exact_version().is_none() => {
+                match helm.resolved_version(chart, &access).await {
+                    Ok(version) => format!("{chart}: {version}"),
+                    Err(_) => chart.to_string(),
+                }
+            }
             _ => chart.to_string(),
         }
     }
@@ -85,7 +91,7 @@ enum Known {
     /// Flux has adopted it: told for a person.
     Fluxs(String),
     /// The bootstrap's, as long as nobody else is at work on it.
-    Ours(Need, Option<StoredRelease>),
+    Ours(Need, Option<Box<StoredRelease>>),
 }
 
 #[async_trait]

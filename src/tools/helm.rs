@@ -12,8 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
-use super::tracked_chart::{digest_of, unpack};
-use super::{ChartSource, Environment};
+use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::Object;
 use crate::yaml;
@@ -30,8 +29,13 @@ pub struct HelmRequest {
     pub namespace: String,
     /// Its chart.
     pub chart: ChartSource,
+    /// How that is reached.
+    pub access: ChartAccess,
     /// Its values.
     pub values: serde_json::Value,
+    /// Those of them that are integers, as `--set` takes them. A number that stands in values is a
+    /// float to charts.
+    pub integers: Vec<String>,
     /// What is done to what the chart renders to.
     pub post_rendering: PostRendering,
     /// Whether the CRDs that the chart ships beside its templates are left to somebody else.
@@ -80,11 +84,11 @@ struct PrintedHook {
 /// Helm 3.17 or newer.
 #[derive(Debug)]
 pub struct Helm {
-    program: Program,
+    pub(super) program: Program,
     environment: Environment,
     version: Version,
-    charts: TempDir,
-    pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
+    pub(super) charts: TempDir,
+    pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
 }
 
 impl Helm {
@@ -113,7 +117,7 @@ impl Helm {
 
     /// The CRDs that the chart ships beside its templates.
     pub async fn show_crds(&self, request: &HelmRequest) -> Result<Vec<Object>> {
-        let chart = self.pull(&request.chart).await?;
+        let chart = self.pull(&request.chart, &request.access).await?;
         let shown =
             self.program.run(Call::new(["show".as_ref(), "crds".as_ref(), chart.as_os_str()])).await?;
         objects(&shown, &request.chart)
@@ -197,76 +201,9 @@ impl Helm {
         let mut arguments: Vec<OsString> = vec![verb.into(), request.release.clone().into(), chart.into()];
         arguments.push(format!("--namespace={}", request.namespace).into());
         arguments.push("--values=-".into());
+        arguments.extend(request.integers.iter().map(|integer| format!("--set={integer}").into()));
         arguments
     }
-
-    /// The chart as helm-controller loads it.
-    async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
-        let chart = self.pull(&request.chart).await?;
-        let digest = chart.parent().and_then(|fetched| std::fs::read_to_string(digest_file(fetched)).ok());
-        match digest.filter(|_| request.is_tracked) {
-            None => Ok(chart),
-            Some(digest) => {
-                let folder = TempDir::new_in(self.charts.path())
-                    .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
-                unpack(&chart, &digest, &folder.keep())
-            }
-        }
-    }
-
-    /// Fetches the chart, once a run.
-    pub async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
-        let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
-        cell.get_or_try_init(|| self.fetch(chart)).await.cloned()
-    }
-
-    /// The version that a range or a digest came to, as the fetched chart itself says.
-    pub async fn resolved_version(&self, chart: &ChartSource) -> Result<String> {
-        let file = self.pull(chart).await?;
-        let shown =
-            self.program.run(Call::new(["show".as_ref(), "chart".as_ref(), file.as_os_str()])).await?;
-        let place = PathBuf::from(chart.to_string());
-        let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
-        let version = metadata["version"].as_str().map(str::to_owned);
-        version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
-    }
-
-    async fn fetch(&self, chart: &ChartSource) -> Result<PathBuf> {
-        let no_folder =
-            |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
-        let folder = TempDir::new_in(self.charts.path()).map_err(no_folder)?.keep();
-        let mut arguments: Vec<OsString> = match chart {
-            ChartSource::Oci { url, .. } => vec!["pull".into(), url.into()],
-            ChartSource::Repository { url, chart, .. } => {
-                vec!["pull".into(), chart.into(), "--repo".into(), url.into()]
-            }
-            ChartSource::Folder { source, .. } => {
-                return Err(Failure::input(format!("chart {chart} cannot be fetched"))
-                    .because(format!("it lies in {source}, which only Flux reads"))
-                    .hint(
-                        "what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository",
-                    ));
-            }
-        };
-        match (chart, chart.digest()) {
-            (ChartSource::Oci { url, .. }, Some(digest)) => arguments[1] = format!("{url}@{digest}").into(),
-            _ => arguments.push(format!("--version={}", chart.version_text()).into()),
-        }
-        arguments.extend(["--destination".into(), folder.clone().into()]);
-        let printed =
-            self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
-        if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
-            std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
-        }
-        let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
-        let file = files.find_map(|file| Some(file.ok()?.path()));
-        file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
-    }
-}
-
-/// Where the digest of what lies in a folder is kept.
-fn digest_file(folder: &Path) -> PathBuf {
-    folder.with_extension("digest")
 }
 
 /// JSON is YAML, and needs no quoting rules.
@@ -286,28 +223,6 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
             })
         })
         .collect()
-}
-
-/// What a registry or repository says of a chart that it does not have, or not for us.
-const REFUSALS: [&str; 7] = [
-    ": not found",
-    "not found in",
-    "404 Not Found",
-    "unauthorized",
-    "denied",
-    "403 Forbidden",
-    "improper constraint",
-];
-
-/// Whatever is no refusal may be the network, and pass.
-fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
-    let is_refused = failure.because.iter().any(|said| REFUSALS.iter().any(|text| said.contains(text)));
-    let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
-    if is_refused {
-        failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
-    } else {
-        failure.retry(Retry::MayHelp)
-    }
 }
 
 /// What an API server says while it is not quite there, as Helm repeats it.
@@ -333,28 +248,6 @@ fn classified(failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_chart_that_is_not_there_is_not_asked_for_again() {
-        let chart = ChartSource::Oci { url: "oci://r.test/charts/x".into(), version: "1.0.0".into() };
-        let table = [
-            (
-                "failed to perform \"FetchReference\" on source: r.test/charts/x:1.0.0: not found",
-                Retry::Useless,
-            ),
-            ("chart \"x\" version \"1.0.0\" not found in https://r.test repository", Retry::Useless),
-            ("response status code 401: unauthorized: authentication required", Retry::Useless),
-            ("dial tcp: lookup r.test: i/o timeout", Retry::MayHelp),
-            ("unexpected status from HEAD request: 503 Service Unavailable", Retry::MayHelp),
-        ];
-        for (said, retry) in table {
-            assert_eq!(
-                unfetched(Failure::step("helm pull failed").because(said), &chart).retry,
-                retry,
-                "{said}"
-            );
-        }
-    }
 
     #[test]
     fn what_may_pass_is_tried_again_and_a_refusal_is_not() {

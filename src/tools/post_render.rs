@@ -97,7 +97,7 @@ fn text(objects: &[Value]) -> String {
 
 /// A folder for this user only; in memory where there is such a place, since what charts render to
 /// has secrets in it.
-fn private_folder() -> Result<TempDir> {
+pub(crate) fn private_folder() -> Result<TempDir> {
     let in_memory = Path::new("/dev/shm");
     let made = TempDir::new_in(in_memory).or_else(|_| TempDir::new());
     made.map_err(|error| Failure::step("no temporary folder to render in").caused_by(&error))

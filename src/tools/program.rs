@@ -19,7 +19,7 @@ const LAST_LINES: usize = 6;
 pub(super) struct Program {
     pub(super) name: String,
     path: PathBuf,
-    environment: Environment,
+    pub(super) environment: Environment,
 }
 
 /// One call of a program.
