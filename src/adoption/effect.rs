@@ -16,6 +16,8 @@ pub enum Effect {
     },
     /// It is not there, and will be.
     Created,
+    /// It should be there, and is not: it will be made, and if it is a Job it runs again.
+    Missing,
     /// Fields of it change.
     Changed {
         /// Field by field; of Secrets the keys only.
@@ -47,7 +49,14 @@ pub enum Effect {
 impl Effect {
     /// Whether something is not as Flux wants it.
     pub fn is_difference(&self) -> bool {
-        matches!(self, Self::Changed { .. } | Self::Recreated { .. } | Self::Deleted | Self::Refused { .. })
+        matches!(
+            self,
+            Self::Changed { .. }
+                | Self::Missing
+                | Self::Recreated { .. }
+                | Self::Deleted
+                | Self::Refused { .. }
+        )
     }
 }
 

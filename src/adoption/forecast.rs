@@ -110,6 +110,7 @@ impl Foretold {
         let said = match &self.effect {
             Effect::Same { .. } => "stays as it is",
             Effect::Created => "is made",
+            Effect::Missing => "is missing, and made",
             Effect::Changed { restarts: true, .. } => "changes, and its pods are made anew",
             Effect::Changed { .. } => "changes",
             Effect::Recreated { .. } => "is deleted and made anew",

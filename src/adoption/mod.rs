@@ -9,18 +9,21 @@ mod dropped;
 mod effect;
 mod forecast;
 mod foretell;
+mod foretell_release;
 mod helm_rules;
 mod kept;
 mod kustomize_rules;
 mod observe;
 mod record;
+mod verdict;
 
 use std::sync::Arc;
 
 pub use effect::{Effect, Foretold};
 pub use forecast::{Counts, Forecast, Hook, Unseen};
-pub use kept::{Kept, Verdict};
+pub use kept::Kept;
 pub use record::{Holding, Ledger, PodRecord, Record, Standing};
+pub use verdict::Verdict;
 
 use crate::cluster::Cluster;
 use crate::failure::Result;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::Verdict;
+use super::verdict::Verdict;
 
 /// What stood at a moment. Objects are named as people name them: `Deployment kube-system/coredns`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
