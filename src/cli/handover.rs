@@ -65,9 +65,9 @@ fn adopted(ledger: Ledger, now: Record) -> Adopted {
 
 fn text(answer: &Answer) -> String {
     let mut text = report::forecast_text(&answer.forecast);
-    if let Some(Adopted { verdict, kept, .. }) = &answer.adopted {
+    if let Some(Adopted { verdict, kept, before, now }) = &answer.adopted {
         text.push('\n');
-        text.push_str(&report::adopted_text(verdict, kept));
+        text.push_str(&report::adopted_text(verdict, kept, before, now));
     }
     let Requests { reads, writes } = answer.requests;
     let _ = writeln!(text, "\n{reads} reads and dry runs, {writes} writes");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::table::table;
-use crate::adoption::{Forecast, Kept, Verdict};
+use crate::adoption::{Forecast, Kept, Record, Verdict};
 use crate::words::count;
 
 /// What Flux will change: the sum, each owner's share, and every difference.
@@ -56,7 +56,7 @@ fn kinds(ids: &[crate::object::ObjectRef]) -> String {
 }
 
 /// What Flux did change: what was seen, and what stands now, owner by owner.
-pub fn adopted_text(verdict: &Verdict, kept: &[Kept]) -> String {
+pub fn adopted_text(verdict: &Verdict, kept: &[Kept], before: &Record, now: &Record) -> String {
     let mut text = format!("{} ({})\n", verdict.summary(), verdict.seen.strftime("%Y-%m-%d %H:%M"));
     for difference in &verdict.differences {
         let _ = writeln!(text, "  ~ {difference}");
@@ -82,6 +82,18 @@ pub fn adopted_text(verdict: &Verdict, kept: &[Kept]) -> String {
         &["TAKEN OVER", "REVISION", "OBJECTS KEPT", "PODS KEPT", "FIELD MANAGERS BEFORE", "NOW"],
         rows,
     ));
+    if !before.certificates.is_empty() {
+        let rows = before.certificates.iter().map(|(secret, serial)| {
+            let stands = now.certificates.get(secret).map_or("none", String::as_str);
+            vec![
+                secret.clone(),
+                serial.clone(),
+                if stands == serial { "the same" } else { stands }.to_owned(),
+            ]
+        });
+        text.push('\n');
+        text.push_str(&table(&["CERTIFICATE", "SERIAL NUMBER BEFORE", "NOW"], rows));
+    }
     text
 }
 
