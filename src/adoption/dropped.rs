@@ -41,7 +41,9 @@ fn walk(
         let path = format!("{path}{}", shown(key));
         let desired = desired.and_then(|desired| part(desired, key));
         let others: Vec<&Value> = others.iter().filter_map(|other| other.get(key)).collect();
-        if desired.is_none() && others.is_empty() {
+        // Of an item that goes, it is enough to say that; of a map, which of its keys.
+        let is_map = key.starts_with("f:") && owned.as_object().is_some_and(|fields| !fields.is_empty());
+        if desired.is_none() && others.is_empty() && !is_map {
             found.push(path);
         } else {
             walk(&path, owned, live, desired, &others, found);
@@ -100,7 +102,7 @@ mod tests {
         let theirs = json!({"f:data": {"f:b": {}}});
         let desired = json!({"data": {"a": "1"}});
         assert_eq!(told(&live, &desired, &[("ours", ours.clone()), ("theirs", theirs)]), [".data.c"]);
-        assert_eq!(told(&live, &json!({}), &[("ours", ours)]), [".data"]);
+        assert_eq!(told(&live, &json!({}), &[("ours", ours)]), [".data.a", ".data.b", ".data.c"]);
     }
 
     #[test]

@@ -105,3 +105,42 @@ fn managers(managers: &BTreeMap<String, usize>) -> String {
     let told: Vec<String> = managers.iter().map(|(name, objects)| format!("{name} {objects}")).collect();
     told.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adoption::{Effect, Foretold, Unseen};
+    use crate::object::ObjectRef;
+
+    #[test]
+    fn every_difference_is_told_with_who_makes_it() {
+        let release = ObjectRef::namespaced("helm/v2", "HelmRelease", "kube-system", "cilium");
+        let foretold = |kind: &str, effect| Foretold {
+            object: ObjectRef::namespaced("apps/v1", kind, "kube-system", "cilium"),
+            by: release.clone(),
+            effect,
+        };
+        let fields = vec![".spec.template.spec.x 1 → 2".to_owned()];
+        let forecast = Forecast {
+            objects: vec![
+                foretold("DaemonSet", Effect::Changed { fields, restarts: true }),
+                foretold("Service", Effect::Same { marks: 0 }),
+            ],
+            unseen: vec![Unseen { id: release.clone(), because: "it is suspended".to_owned() }],
+            ..Forecast::default()
+        };
+        let expected = "\
+Flux changes 1 object: 2 objects compared, no labels of their owner set; it makes no objects
+
+APPLIED BY                      SAME  MADE  DIFFERENT  NOT COMPARED
+HelmRelease kube-system/cilium  1     0     1          0
+
+~ DaemonSet kube-system/cilium changes, and its pods are made anew  (by HelmRelease kube-system/cilium)
+    .spec.template.spec.x 1 → 2
+
+not looked at:
+  HelmRelease kube-system/cilium: it is suspended
+";
+        assert_eq!(forecast_text(&forecast), expected);
+    }
+}

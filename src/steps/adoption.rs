@@ -123,6 +123,14 @@ fn changes(forecast: &Forecast) -> Vec<Change> {
     forecast.differences().map(change).collect()
 }
 
+/// How many details of a difference a warning has; `handover` tells all.
+const MOST_TOLD: usize = 4;
+
 fn told(change: &Change) -> String {
-    format!("{}: {}", change.subject, change.details.join(", "))
+    let shown: Vec<&str> = change.details.iter().take(MOST_TOLD).map(String::as_str).collect();
+    let more = match change.details.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("{}: {}{more}", change.subject, shown.join(", "))
 }
