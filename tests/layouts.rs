@@ -8,7 +8,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use bootstrapper::gitops::{
-    Declared, Kustomization, ProblemKind, Release, Repository, SecretValues, UNKNOWN,
+    CrdPolicy, Declared, HelmAction, Kustomization, ProblemKind, Release, Repository, SecretValues, UNKNOWN,
 };
 use bootstrapper::object::{Object, ObjectRef};
 use bootstrapper::pipeline::Config;
@@ -200,6 +200,32 @@ fn stages_with_bases_and_overlays() {
             "apps/base/podinfo/release.yaml:8:3"
         );
     }
+}
+
+/// What Helm is asked for is what helm-controller would do, in whatever layout it is written.
+#[test]
+fn releases_are_asked_for_as_flux_would() {
+    let production = load("stages", "production");
+    let podinfo = release(&production, "podinfo");
+    let upgrade = podinfo.helm_request(HelmAction::Upgrade);
+    assert_eq!(upgrade.flags, ["--no-hooks", "--take-ownership", "--history-max=5"]);
+    let [images, marks] = upgrade.post_rendering.kustomizations.try_into().unwrap();
+    assert_eq!(images["images"][0]["newName"], "mirror.example.org/podinfo");
+    assert!(marks["transformers"][0].as_str().unwrap().contains("\"stage\":\"production\""));
+    assert_eq!(podinfo.crds(HelmAction::Install), CrdPolicy::Create);
+    assert_eq!(podinfo.crds(HelmAction::Upgrade), CrdPolicy::CreateReplace);
+    assert!(podinfo.chart.is_met_by("6.9.4") && !podinfo.chart.is_met_by("6.10.0"));
+    let staging = load("stages", "staging");
+    let podinfo = release(&staging, "podinfo");
+    assert_eq!(podinfo.helm_request(HelmAction::Upgrade).post_rendering.kustomizations.len(), 1);
+    assert!(podinfo.chart.is_met_by("6.10.0-rc.1"));
+
+    let east = load("monorepo", "east");
+    let install = release(&east, "metrics").helm_request(HelmAction::Install);
+    assert!(install.skip_crds);
+    assert_eq!(install.flags, ["--timeout=15m", "--history-max=5"]);
+    // What `targetPath` set is text; no number of the values is an integer to the chart.
+    assert_eq!(install.integers, Vec::<String>::new());
 }
 
 /// Several sources, one of them elsewhere; Kustomizations that bring Kustomizations, under names

@@ -6,12 +6,17 @@ mod conditions;
 mod expressions;
 mod flux;
 mod gateway;
+mod kstatus;
+mod own_rules;
 mod probe;
+mod reporting;
 mod rules;
 mod verdict;
 
-pub use expressions::Expressions;
+pub use expressions::{Expressions, Texts};
 pub use flux::has_taken_over;
+pub use kstatus::{Status, status};
+pub use own_rules::OwnRules;
 pub use probe::Probe;
 pub use rules::verdict;
 pub use verdict::Verdict;

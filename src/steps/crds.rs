@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use futures::stream::{BoxStream, StreamExt};
@@ -45,7 +47,7 @@ impl Crds {
                     objects,
                     owner: self.owner.clone(),
                     manager: self.source.manager(),
-                    await_ready: true,
+                    readiness: Some(Arc::default()),
                 })
             })
             .await

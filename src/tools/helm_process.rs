@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, test_kill_process};
+use rustix::process::{Pid, getppid, test_kill_process};
 
 use crate::failure::{Failure, Result};
 
@@ -27,11 +27,7 @@ pub fn run_helm(parent: u32, revision: u64, command: &[OsString]) -> Result<()> 
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::internal("there is no Helm to run"));
     };
-    let untied = |error: rustix::io::Errno| {
-        Failure::internal("Helm cannot be tied to its run").because(error.to_string())
-    };
-    // Gently: a Helm that is asked to end marks its release as failed, and nobody has to wait.
-    set_parent_process_death_signal(Some(Signal::TERM)).map_err(untied)?;
+    end_with_parent()?;
     let is_orphan = getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()) != Some(parent);
     if is_orphan {
         return Err(Failure::internal("the run that wanted Helm has ended"));
@@ -39,6 +35,21 @@ pub fn run_helm(parent: u32, revision: u64, command: &[OsString]) -> Result<()> 
     let label = format!("--labels={HELM_PROCESS}={}", label(revision, std::process::id(), &host()));
     let error = Command::new(program).args(arguments).arg(label).exec();
     Err(Failure::step(format!("{} cannot be run", program.display())).caused_by(&error))
+}
+
+/// Gently: a Helm that is asked to end marks its release as failed, and nobody has to wait. What
+/// counts as the parent is the thread that started it: one of the runtime's, which live as long as
+/// the run.
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+        .map_err(|error| Failure::internal("Helm cannot be tied to its run").because(error.to_string()))
+}
+
+/// No other system can do that: a Helm that outlives its run is known by its process.
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() -> Result<()> {
+    Ok(())
 }
 
 /// Whether the Helm that made a revision has ended, as its label says; none if that cannot be told
