@@ -13,7 +13,7 @@ use super::decryption::Decryption;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
 use super::kustomization::Kustomization;
-use super::place::Written;
+use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
 use super::sources::{Sources, UNKNOWN};
 use super::unbuildable::unbuildable;
@@ -31,8 +31,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn placed(&self, problem: Problem, field: &str, root: &Path) -> Problem {
-        problem.placed(self.written.as_ref(), field, root)
+    fn placed(&self, problem: Problem, field: &str, files: &Files) -> Problem {
+        problem.placed(self.written.as_ref(), field, files)
     }
 }
 
@@ -51,6 +51,7 @@ type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
 /// The walk, and all that it has seen.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Path,
+    pub(super) files: &'a Files,
     pub(super) kustomize: &'a Kustomize,
     pub(super) builds: &'a Builds,
     /// The source of the root Kustomization.
@@ -171,7 +172,11 @@ impl Walk<'_> {
         // Other controllers than Flux's own make artifacts too.
         let is_artifact = found.object.data["spec"]["sourceRef"]["kind"] == "ExternalArtifact";
         if matches!(taken_from, TakenFrom::Undeclared) && !is_artifact {
-            self.problems.push(found.placed(missing_source(&found.object), "spec.sourceRef.name", self.root));
+            self.problems.push(found.placed(
+                missing_source(&found.object),
+                "spec.sourceRef.name",
+                self.files,
+            ));
         }
         let path = match taken_from {
             TakenFrom::Here(folder) => folder,
@@ -181,14 +186,14 @@ impl Walk<'_> {
             None => Arc::default(),
             Some(Ok(documents)) => documents,
             Some(Err((problem, field))) => {
-                self.problems.push(found.placed(problem, field, self.root));
+                self.problems.push(found.placed(problem, field, self.files));
                 Arc::default()
             }
         };
         let Drawn { variables, draws_from, problems } = variables::draw(&found.object, &self.sources);
         if is_here {
             self.problems.extend(
-                problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.root)),
+                problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.files)),
             );
         }
         let mut objects = Vec::new();
@@ -196,7 +201,7 @@ impl Walk<'_> {
         let mut used_variables = BTreeSet::new();
         let mut brought = Vec::new();
         for document in documents.iter() {
-            let mut substituted = substituted(document, variables.as_ref(), &id, self.root);
+            let mut substituted = substituted(document, variables.as_ref(), &id, self.files);
             add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
             self.problems.extend(substituted.problems);
             used_variables.extend(substituted.used);
