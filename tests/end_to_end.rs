@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
+mod handover;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -113,14 +114,18 @@ impl Drop for Sandbox {
     }
 }
 
-/// Processes that carry the mark of a sandbox.
-fn marked(folder: &Path) -> usize {
+/// Processes that carry the mark of a sandbox: id and program.
+fn marked_processes(folder: &Path) -> Vec<(u32, String)> {
     let mark = format!("BOOTSTRAPPER_SANDBOX={}", folder.display());
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    processes
-        .filter_map(|entry| std::fs::read(entry.path().join("environ")).ok())
-        .filter(|environment| String::from_utf8_lossy(environment).contains(&mark))
-        .count()
+    let marked = |process: std::fs::DirEntry| {
+        let read = |file| std::fs::read(process.path().join(file)).ok();
+        let has_mark = String::from_utf8_lossy(&read("environ")?).contains(&mark);
+        let words = String::from_utf8_lossy(&read("cmdline")?).into_owned();
+        let id = process.file_name().to_string_lossy().parse().ok()?;
+        has_mark.then(|| (id, words.split('\0').next().unwrap_or_default().to_owned()))
+    };
+    processes.filter_map(marked).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,6 +181,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .assert()
         .success()
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
+        .stdout(contains("Flux changes nothing: ").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 24 Kustomizations and 16 HelmReleases"));
 
     let cluster = sandbox.cluster().await;
@@ -200,13 +206,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
     assert!(readiness::verdict(&gateway).is_ready(), "{gateway:?}");
     assert_eq!(gateway.data["status"]["addresses"][0]["value"], "10.25.12.11");
 
-    // The hand-over left no field with two owners, and Flux as the only one.
-    let pool = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumLoadBalancerIPPool", "default");
-    let pool = cluster.get(&pool).await.unwrap().unwrap();
-    let managers: Vec<_> =
-        pool.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref()).collect();
-    assert!(managers.contains(&"kustomize-controller"), "{managers:?}");
-    assert!(!managers.contains(&"kubectl-bootstrapper"), "{managers:?}");
+    handover::nothing_was_changed(&sandbox);
 
     // Again: nothing is written, no release has a new revision, no pod is another.
     let before = (sandbox.writes(), fingerprint(&cluster).await);
@@ -239,10 +239,11 @@ async fn infra_from_nothing_to_owned_by_flux() {
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
     one_run_holds_the_lock(&cluster).await;
+    handover::what_is_dropped_goes(&cluster).await;
 
     // Nothing stays.
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
-    assert_eq!(marked(&sandbox.folder()), 0);
+    assert_eq!(marked_processes(&sandbox.folder()), []);
     assert!(!sandbox.folder().exists());
 }
 
@@ -313,11 +314,16 @@ async fn apps_survives_being_killed() {
     run.wait().unwrap();
 
     sandbox
-        .run(&["apps", "--sandbox", "--progress", "plain"])
+        .run(&["apps", "--sandbox", "--until", "flux", "--progress", "plain"])
         .timeout(Duration::from_mins(10))
         .assert()
-        .success()
-        .stderr(contains("apps is up"));
+        .success();
+    handover::a_difference_is_told_before_flux_acts(&sandbox, &cluster).await;
+
+    let mut run = sandbox.started_run("apps", |line| line.contains("adoption-foretold"));
+    handover::controllers_are_killed_as_they_take_over_themselves(&sandbox, &cluster).await;
+    assert!(run.wait().unwrap().success());
+    handover::they_took_over_all_the_same(&sandbox, &cluster).await;
     let releases = cluster.list(&Selection::of("helm.toolkit.fluxcd.io/v2", "HelmRelease")).await.unwrap();
     assert!(releases.iter().all(|release| readiness::verdict(release).is_ready()));
 }

@@ -363,6 +363,7 @@ async fn templates_see_what_they_see_under_flux() {
             post_rendering: PostRendering::default(),
             skip_crds: false,
             flags: Vec::new(),
+            is_tracked: false,
         };
         let ours = helm.template(&request).await.map(|objects| objects[0].data["data"].clone());
         let theirs: Option<Value> =

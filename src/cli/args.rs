@@ -36,6 +36,10 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Say what is ready and what each thing still waits for
     Status(PlanArgs),
+    /// Say what Flux changes as it takes over, before it does; or what it changed
+    ///
+    /// Renders what Flux will apply and asks the API server, by dry runs, what would come of it.
+    Handover(HandoverArgs),
     /// List the clusters of the repository
     List(ListArgs),
     /// Find what is wrong with the repository, without a cluster
@@ -97,6 +101,17 @@ pub(super) enum Verb {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct HandoverArgs {
+    #[command(flatten)]
+    pub(super) plan: PlanArgs,
+
+    /// Exit with 1 if Flux changes, or has changed, what the bootstrap installed
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RunArgs {
     /// The clusters to bootstrap, one after the other
     #[arg(value_name = "CLUSTER")]
@@ -117,6 +132,10 @@ pub(super) struct RunArgs {
     /// Take fields over from other owners instead of refusing
     #[arg(long)]
     pub(super) force_conflicts: bool,
+
+    /// Stop before Flux takes over if it would change what the bootstrap installed
+    #[arg(long)]
+    pub(super) strict: bool,
 
     #[command(flatten)]
     pub(super) target: Target,

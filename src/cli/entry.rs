@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, graph, list, new_cluster, out, plan, run, sandbox, schema, status, validate, verify,
+    completions, convert, graph, handover, list, new_cluster, out, plan, run, sandbox, schema, status,
+    validate, verify,
 };
 use crate::failure::{Failure, Result};
 use crate::{report, tools};
@@ -53,6 +54,7 @@ async fn dispatch(args: Args) -> Result<()> {
         None => run::run(&args.run).await,
         Some(Verb::Plan(args)) => plan::plan(&args).await,
         Some(Verb::Status(args)) => status::status(&args).await,
+        Some(Verb::Handover(args)) => handover::handover(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,

@@ -7,6 +7,7 @@ mod convert;
 mod entry;
 mod fleet;
 mod graph;
+mod handover;
 mod list;
 mod network;
 mod new_cluster;

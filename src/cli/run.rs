@@ -62,6 +62,7 @@ async fn carry_out(
     let options = RunOptions {
         gate: gate.clone(),
         force_conflicts: args.force_conflicts,
+        strict: args.strict,
         cancel: cancel.clone(),
         headline: session.headline(),
     };

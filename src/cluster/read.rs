@@ -6,6 +6,7 @@ use k8s_openapi::api::authorization::v1::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, LogParams, PostParams};
+use kube::core::{PartialObjectMeta, TypeMeta};
 
 use super::Cluster;
 use super::calls::{if_there, within_limit};
@@ -23,24 +24,39 @@ impl Cluster {
 
     /// All objects that `selection` selects; none if their kind is not there.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Object>> {
+        self.list_where(selection, None).await
+    }
+
+    /// The same, of those whose fields are so: `type!=Opaque`. Which fields can be asked for depends
+    /// on the kind.
+    pub async fn list_where(&self, selection: &Selection, fields: Option<&str>) -> Result<Vec<Object>> {
         let namespace = selection.namespace.as_deref();
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
             return Ok(Vec::new());
         };
-        let parameters = match &selection.labels {
-            Some(labels) => ListParams::default().labels(labels),
-            None => ListParams::default(),
-        };
-        let list =
-            if_there(&format!("{} objects cannot be listed", selection.kind), api.list(&parameters)).await?;
-        let types =
-            kube::core::TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() };
+        let parameters = ListParams { field_selector: fields.map(str::to_owned), ..parameters(selection) };
+        let list = if_there(&unlisted(selection), api.list(&parameters)).await?;
         // Items of a list do not say what they are.
         let typed = |mut object: Object| {
-            object.types.get_or_insert_with(|| types.clone());
+            object.types.get_or_insert_with(|| types(selection));
             object
         };
         Ok(list.into_iter().flat_map(|list| list.items).map(typed).collect())
+    }
+
+    /// The metadata of all objects that `selection` selects, and nothing else of them.
+    pub async fn list_metadata(&self, selection: &Selection) -> Result<Vec<Object>> {
+        let namespace = selection.namespace.as_deref();
+        let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
+            return Ok(Vec::new());
+        };
+        let list = if_there(&unlisted(selection), api.list_metadata(&parameters(selection))).await?;
+        let object = |item: PartialObjectMeta<Object>| Object {
+            types: Some(types(selection)),
+            metadata: item.metadata,
+            data: serde_json::Value::Null,
+        };
+        Ok(list.into_iter().flat_map(|list| list.items).map(object).collect())
     }
 
     /// Whether these credentials may do something.
@@ -90,6 +106,18 @@ impl Cluster {
         within_limit(&format!("the log of pod {namespace}/{pod} cannot be read"), pods.logs(pod, &parameters))
             .await
     }
+}
+
+fn parameters(selection: &Selection) -> ListParams {
+    ListParams { label_selector: selection.labels.clone(), ..ListParams::default() }
+}
+
+fn types(selection: &Selection) -> TypeMeta {
+    TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() }
+}
+
+fn unlisted(selection: &Selection) -> String {
+    format!("{} objects cannot be listed", selection.kind)
 }
 
 impl Cluster {

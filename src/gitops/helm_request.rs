@@ -53,6 +53,7 @@ impl Release {
             post_rendering: post_rendering(&self.object),
             skip_crds: self.crds(action) == CrdPolicy::Skip,
             flags: fields::flags(&self.object, action),
+            is_tracked: self.is_tracked,
         }
     }
 

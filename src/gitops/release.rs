@@ -49,6 +49,9 @@ pub struct Release {
     pub values_from: Vec<ValuesFrom>,
     /// The HelmReleases that must be ready before it.
     pub depends_on: Vec<ObjectRef>,
+    /// Whether helm-controller puts the digest of the chart into its version, which charts write on
+    /// their objects, and some on their pods.
+    pub is_tracked: bool,
     /// The HelmRelease as it is declared.
     pub object: Object,
 }
@@ -160,6 +163,7 @@ impl Release {
                 has_secret_integers: secret.iter().any(|one| one.number.unsigned_abs() >= PRINTED_OTHERWISE),
                 values_from: values.from,
                 depends_on: depends_on(object),
+                is_tracked: is_tracked(spec, declared),
                 object: object.clone(),
                 kustomization: kustomization.clone(),
                 id,
@@ -167,6 +171,17 @@ impl Release {
         };
         ReadRelease { release, problems }
     }
+}
+
+/// helm-controller's default with charts of OCIRepositories, unless whatever declares the controller
+/// switches it off.
+fn is_tracked(spec: &Value, declared: &[&Object]) -> bool {
+    const OFF: &str = "DisableChartDigestTracking=true";
+    let may_say = |object: &&&Object| {
+        matches!(ObjectRef::of(object).kind.as_str(), "FluxInstance" | "HelmRelease" | "Deployment")
+    };
+    spec["chartRef"]["kind"] == "OCIRepository"
+        && !declared.iter().filter(may_say).any(|object| object.data.to_string().contains(OFF))
 }
 
 /// helm-controller's rule: `releaseName`, else `[targetNamespace-]name`, shortened with a digest.

@@ -81,10 +81,11 @@ async fn fetched(request: &HelmRequest, helm: &Helm) -> Rendering {
 /// sandbox serves under a chart's address need not be that chart.
 fn place(release: &Release, environment: &Environment) -> Option<PathBuf> {
     release.chart.exact_version()?;
-    let HelmRequest { release, namespace, chart, values, integers, post_rendering, .. } =
+    let HelmRequest { release, namespace, chart, values, integers, post_rendering, is_tracked, .. } =
         release.helm_request(HelmAction::Install);
     let (variables, post_rendering) = (&environment.variables, serde_json::json!(post_rendering));
-    let contents =
-        format!("{variables:?}\0{chart}\0{release}\0{namespace}\0{values}\0{integers:?}\0{post_rendering}");
+    let contents = format!(
+        "{variables:?}\0{chart}\0{release}\0{namespace}\0{values}\0{integers:?}\0{post_rendering}\0{is_tracked}"
+    );
     kept::place("renderings", contents.as_bytes())
 }

@@ -14,6 +14,7 @@ mod rules;
 mod verdict;
 
 pub use expressions::{Expressions, Texts};
+pub use flux::has_taken_over;
 pub use kstatus::{Status, status};
 pub use own_rules::OwnRules;
 pub use probe::Probe;

@@ -1,5 +1,6 @@
 //! Events in; live bars, plain lines or JSON lines out. And the texts that a verb ends with.
 
+mod adoption;
 mod board;
 mod closing;
 mod failure;
@@ -19,6 +20,7 @@ use std::io::IsTerminal as _;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use adoption::{adopted_text, forecast_text};
 pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;
 pub use findings::findings_text;

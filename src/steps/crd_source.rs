@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::flux_owner::FluxOwner;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
 use crate::failure::{Failure, Result};
 use crate::gitops::{CrdPolicy, HelmAction, Release};
 use crate::object::{Object, ObjectRef, is_crd};
@@ -33,6 +33,14 @@ pub enum CrdSource {
 }
 
 impl CrdSource {
+    /// In whose name they are applied.
+    pub(super) fn manager(&self) -> &'static str {
+        match self {
+            Self::Releases { .. } => HELM_CONTROLLER,
+            Self::Objects(_) | Self::Manifest { .. } => FIELD_MANAGER,
+        }
+    }
+
     /// The CRDs, and nothing else that the source may hold.
     pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Object>> {
         let objects = match self {

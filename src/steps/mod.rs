@@ -1,5 +1,6 @@
 //! One file per kind of step: the four questions.
 
+mod adoption;
 mod checks;
 mod command;
 mod compare;
@@ -15,6 +16,7 @@ mod release_need;
 mod wait;
 mod watching;
 
+pub use adoption::{Confirm, Foretell};
 pub use checks::{Checks, Subject};
 pub use command::Command;
 pub use crd_source::CrdSource;

@@ -143,9 +143,11 @@ impl Step for Release {
             Need::Nothing if recovered => {
                 let details = vec!["as it was before somebody was killed".to_owned()];
                 let change = Change { kind: ChangeKind::Configured, subject: self.name(), details };
-                return Ok(Changes { summary: self.name(), changes: vec![change], unchanged: 0 });
+                return Ok(Changes { summary: self.name(), changes: vec![change], ..Changes::default() });
             }
-            Need::Nothing => return Ok(Changes { summary: self.name(), changes: Vec::new(), unchanged: 1 }),
+            Need::Nothing => {
+                return Ok(Changes { summary: self.name(), unchanged: 1, ..Changes::default() });
+            }
             Need::Install => (ChangeKind::Created, HelmAction::Install),
             Need::Upgrade(_) => (ChangeKind::Configured, HelmAction::Upgrade),
             Need::Recover(why) | Need::Wait(why) => {
@@ -162,7 +164,7 @@ impl Step for Release {
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
             changes: vec![change],
-            unchanged: 0,
+            ..Changes::default()
         })
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cluster::{ReleaseState, StoredRelease};
 use crate::gitops;
 use crate::object::Object;
-use crate::tools::{ChartSource, HELM_PROCESS};
+use crate::tools::{ChartSource, HELM_PROCESS, without_digest};
 
 /// How much longer than Helm's own limit somebody's Helm is given.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
@@ -116,7 +116,9 @@ fn other_chart(stored: &StoredRelease, declared: &ChartSource, resolved: Option<
     {
         return Some(format!("chart {name} → {chart}"));
     }
-    let is_met = resolved.map_or_else(|| declared.is_met_by(version), |resolved| resolved == version);
+    let is_met =
+        |version: &str| resolved.map_or_else(|| declared.is_met_by(version), |resolved| resolved == version);
+    let is_met = is_met(version) || without_digest(version).iter().any(|plain| is_met(plain));
     let wanted = resolved.unwrap_or(declared.version_text());
     (!is_met).then(|| format!("chart {version} → {wanted}"))
 }
@@ -183,6 +185,7 @@ mod tests {
             has_secret_integers: false,
             values_from: Vec::new(),
             depends_on: Vec::new(),
+            is_tracked: false,
             object,
         }
     }

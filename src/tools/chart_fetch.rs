@@ -1,14 +1,15 @@
 //! Charts are fetched once a run.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::helm::Helm;
+use super::helm::{Helm, HelmRequest};
 use super::post_render::private_folder;
 use super::program::Call;
+use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
 use crate::failure::{Failure, Result, Retry};
 use crate::yaml;
@@ -29,6 +30,20 @@ impl Helm {
         let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
         let version = metadata["version"].as_str().map(str::to_owned);
         version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
+    }
+
+    /// The chart as helm-controller loads it.
+    pub(super) async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
+        let chart = self.pull(&request.chart, &request.access).await?;
+        let digest = chart.parent().and_then(|fetched| std::fs::read_to_string(digest_file(fetched)).ok());
+        match digest.filter(|_| request.is_tracked) {
+            None => Ok(chart),
+            Some(digest) => {
+                let folder = TempDir::new_in(self.charts.path())
+                    .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
+                unpack(&chart, &digest, &folder.keep())
+            }
+        }
     }
 
     async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
@@ -72,11 +87,19 @@ impl Helm {
         }
         arguments.extend(["--destination".into(), folder.clone().into()]);
         let call = Call::new(arguments).variables(access.variables());
-        self.program.run(call).await.map_err(|failure| unfetched(failure, chart))?;
+        let printed = self.program.run(call).await.map_err(|failure| unfetched(failure, chart))?;
+        if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
+            std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
+        }
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
         file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
     }
+}
+
+/// Where the digest of what lies in a folder is kept.
+fn digest_file(folder: &Path) -> PathBuf {
+    folder.with_extension("digest")
 }
 
 /// What a registry or repository says of a chart that it does not have, or not for us.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semver::Version;
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -41,6 +42,8 @@ pub struct HelmRequest {
     pub skip_crds: bool,
     /// What else Helm is told of an install or an upgrade: `--no-hooks`.
     pub flags: Vec<String>,
+    /// Whether the version of the chart has the digest of its artifact.
+    pub is_tracked: bool,
 }
 
 /// How programs reach the API server.
@@ -50,6 +53,32 @@ pub struct KubeAccess {
     pub kubeconfig: Option<PathBuf>,
     /// The context.
     pub context: String,
+}
+
+/// What an upgrade would apply, and run besides.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// What the templates render to.
+    pub objects: Vec<Object>,
+    /// What runs before and after an upgrade.
+    pub hooks: Vec<Object>,
+}
+
+/// The part of what Helm prints of a release that is read.
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    hooks: Vec<PrintedHook>,
+}
+
+#[derive(Deserialize)]
+struct PrintedHook {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    events: Vec<String>,
 }
 
 /// Helm 3.17 or newer.
@@ -96,7 +125,7 @@ impl Helm {
 
     /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
-        let chart = self.pull(&request.chart, &request.access).await?;
+        let chart = self.chart(request).await?;
         let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
         let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
         let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
@@ -112,7 +141,33 @@ impl Helm {
         revision: u64,
         access: &KubeAccess,
     ) -> Result<()> {
-        let chart = self.pull(&request.chart, &request.access).await?;
+        self.upgrade(request, Some(revision), access).await.map(drop)
+    }
+
+    /// What an upgrade would apply now: rendered with all that this cluster serves and holds. Writes
+    /// nothing.
+    pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
+        let printed = self.upgrade(request, None, access).await?;
+        let printed: Printed = serde_json::from_slice(&printed).map_err(|error| {
+            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).caused_by(&error)
+        })?;
+        let hooks =
+            printed.hooks.iter().filter(|hook| hook.events.iter().any(|event| event.contains("upgrade")));
+        let hooks = hooks.map(|hook| objects(hook.manifest.as_bytes(), &request.chart));
+        Ok(Rehearsal {
+            objects: objects(printed.manifest.as_bytes(), &request.chart)?,
+            hooks: hooks.collect::<Result<Vec<_>>>()?.concat(),
+        })
+    }
+
+    /// Upgrades to a revision; without one, only shows what that would come to.
+    async fn upgrade(
+        &self,
+        request: &HelmRequest,
+        revision: Option<u64>,
+        access: &KubeAccess,
+    ) -> Result<Vec<u8>> {
+        let chart = self.chart(request).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
         arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
         arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
@@ -131,12 +186,15 @@ impl Helm {
         // Its folder lasts as long as Helm runs.
         let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
-        let call = Call::new(arguments)
-            .stdin(values(request))
-            .variables(post_renderer.variables.clone())
-            .tied(revision);
-        let result = self.program.run(call).await;
-        result.map(drop).map_err(classified)
+        if revision.is_none() {
+            arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
+        }
+        let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
+        let call = match revision {
+            Some(revision) => call.tied(revision),
+            None => call,
+        };
+        self.program.run(call).await.map_err(classified)
     }
 
     fn arguments(verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {

@@ -5,6 +5,7 @@
 //! ([`agent::NodeAgent`]).
 
 mod agent;
+mod certgen;
 mod container;
 mod exec;
 mod flux_operator;
@@ -71,6 +72,7 @@ pub(super) async fn run(site: Arc<Site>, kubelet: Kubelet, cancel: CancellationT
     tokio::select! {
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}
         () = agent::run(&site.cluster, agent.as_ref()) => {}
+        () = certgen::run(&site.cluster) => {}
         () = flux_operator::run(&site) => {}
         () = operators::run(&site.cluster) => {}
         ended = kubelet.run(Arc::clone(&site)) => ended?,
