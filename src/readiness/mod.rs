@@ -6,6 +6,7 @@ mod conditions;
 mod expressions;
 mod flux;
 mod gateway;
+mod heartbeat;
 mod kstatus;
 mod own_rules;
 mod probe;
@@ -14,6 +15,7 @@ mod rules;
 mod verdict;
 
 pub use expressions::{Expressions, Texts};
+pub use heartbeat::{heartbeats, silent};
 pub use kstatus::{Status, status};
 pub use own_rules::OwnRules;
 pub use probe::Probe;
