@@ -15,8 +15,11 @@ use std::time::Duration;
 use assert_cmd::Command;
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::failure::FailureKind;
+use bootstrapper::gitops::{Repository, SecretValues, renderings};
 use bootstrapper::object::{Object, ObjectRef, Selection};
 use bootstrapper::readiness;
+use bootstrapper::tools::{Helm, Kustomize};
+use bootstrapper::validation::charts_known_otherwise;
 use common::{kstatus, root};
 use futures::StreamExt as _;
 use predicates::prelude::*;
@@ -131,6 +134,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stderr(contains("stand-in"));
 
     charts_take_the_values_of_their_releases(&sandbox);
+    the_table_of_charts_agrees_with_what_they_render(&sandbox).await;
 
     // A dry run writes nothing, at any stage.
     sandbox
@@ -265,6 +269,21 @@ fn charts_take_the_values_of_their_releases(sandbox: &Sandbox) {
                 .and(contains("chart-unfetchable"))
                 .and(contains("coredns:1.47.9: not found")),
         );
+}
+
+/// What `validate` takes charts to bring that nobody rendered is what they bring.
+async fn the_table_of_charts_agrees_with_what_they_render(sandbox: &Sandbox) {
+    let state = std::fs::read(sandbox.folder().join("sandbox.json")).unwrap();
+    let environment = serde_json::from_slice::<bootstrapper::sandbox::Sandbox>(&state).unwrap().environment;
+    let kustomize = Kustomize::find(&environment).unwrap();
+    let helm = Helm::find(&environment).await.unwrap();
+    let repository = Repository::open(root()).unwrap();
+    let mut declared = repository.load("infra", &kustomize, &SecretValues::new()).await.unwrap();
+    declared.renderings = renderings(&declared.releases, &environment, Some(&helm)).await;
+    assert_eq!(declared.renderings.len(), declared.releases.len());
+    // Its stand-in has no CRDs.
+    declared.renderings.retain(|id, _| id.name != "dragonfly-operator");
+    assert_eq!(charts_known_otherwise(&declared), Vec::<String>::new());
 }
 
 /// A run that is killed in the middle is finished by the next one; a supervisor that is killed is

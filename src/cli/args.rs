@@ -78,6 +78,23 @@ pub(super) enum Verb {
         /// The page.
         url: String,
     },
+    /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
+    #[command(hide = true)]
+    PostRender {
+        /// What is to be done.
+        job: PathBuf,
+    },
+    /// Become Helm, so that it ends with the run that wants it
+    #[command(hide = true)]
+    RunHelm {
+        /// The process of that run.
+        parent: u32,
+        /// The revision of the release that Helm will make.
+        revision: u64,
+        /// Helm and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell.

@@ -11,10 +11,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, graph, list, new_cluster, plan, run, sandbox, schema, status, validate, verify,
+    completions, convert, graph, list, new_cluster, out, plan, run, sandbox, schema, status, validate, verify,
 };
 use crate::failure::{Failure, Result};
-use crate::report;
+use crate::{report, tools};
 
 /// How long a stopped run's children may take to end.
 const LAST_MOMENT: Duration = Duration::from_secs(5);
@@ -76,6 +76,8 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Wget { timeout, url, .. }) => {
             crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await
         }
+        Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
+        Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => {

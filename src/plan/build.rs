@@ -128,6 +128,10 @@ impl Builder<'_> {
                 let Some(release) = declared.release(name) else {
                     return self.absent(spec, "HelmRelease", name);
                 };
+                if release.is_suspended() {
+                    let reason = "it is suspended: Flux would not install it".to_owned();
+                    return Ok(Built::Skipped { title: release.id.to_string(), reason });
+                }
                 release.installable()?;
                 Built::step(
                     format!(
@@ -333,6 +337,7 @@ pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
             StepKind::Release(name) => {
                 let found = declared.release(name);
                 found
+                    .filter(|release| !release.is_suspended())
                     .map(gitops::Release::installable)
                     .transpose()
                     .map_err(|failure| spec.placed(failure))?;

@@ -11,6 +11,7 @@ mod gateway_repair;
 mod handover;
 mod objects;
 mod release;
+mod release_need;
 mod wait;
 mod watching;
 

@@ -219,10 +219,9 @@ async fn one_that_goes_down_leaves_the_other_whole(site: &Site, apps: &Cluster) 
     let connections = || async {
         let output = site.about(&["verify", "apps", "--sandbox", "--output", "json"]).output().unwrap();
         let told: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let works = |one: &&serde_json::Value| one["problem"].is_null();
-        let (well, broken): (Vec<_>, Vec<_>) = told.iter().partition(works);
-        let is_mesh = broken.iter().all(|one| one["check"] == "mesh");
-        if is_mesh && well.len() == 7 { Ok(()) } else { Err(told) }
+        let own: Vec<_> = told.iter().filter(|one| one["check"] != "mesh").collect();
+        let is_whole = own.len() == 7 && own.iter().all(|one| one["problem"].is_null());
+        if is_whole { Ok(()) } else { Err(told) }
     };
     connections.retry(PATIENCE).await.unwrap();
 }
