@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use super::new_cluster::NewClusterArgs;
 use crate::pipeline::{Selector, parse_duration};
 use crate::report::Progress;
-use crate::sandbox::Fault;
+use crate::sandbox::{Fault, RouterProgram};
 
 /// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
 /// healthy".
@@ -60,21 +60,27 @@ pub(super) enum Verb {
     Sandbox(SandboxVerb),
     /// Print the JSON Schema of the task files or of bootstrapper.yaml
     Schema(SchemaArgs),
-    /// Answer over HTTP (what a sandbox runs in place of the test image `agnhost`)
+    /// Echo over HTTP (what a sandbox runs in place of the test image `agnhost`)
     #[command(hide = true)]
     Netexec {
         /// The port.
         #[arg(long)]
         http_port: u16,
     },
-    /// Try a connection (what a sandbox runs in place of the test image `agnhost`)
+    /// Fetch a page (what a sandbox runs in place of the `wget` of that image)
     #[command(hide = true)]
-    Connect {
-        /// `address:port`.
-        address: String,
-        /// How long it may take.
-        #[arg(long, value_parser = duration)]
-        timeout: Duration,
+    Wget {
+        /// It says nothing but what fails anyway.
+        #[arg(short = 'q')]
+        quiet: bool,
+        /// How long it may take, in seconds.
+        #[arg(short = 'T')]
+        timeout: u64,
+        /// Where the page would be written to.
+        #[arg(short = 'O')]
+        output: PathBuf,
+        /// The page.
+        url: String,
     },
     /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
     #[command(hide = true)]
@@ -128,6 +134,10 @@ pub(super) struct RunArgs {
     /// The network of that throwaway cluster
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     pub(super) network: Network,
+
+    /// The router of a real network
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
+    pub(super) router: Router,
 
     /// Take fields over from other owners instead of refusing
     #[arg(long)]
@@ -220,10 +230,11 @@ pub(super) struct PlanArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
-    /// The cluster
-    pub(super) cluster: String,
+    /// The cluster; several of a mesh also call each other
+    #[arg(value_name = "CLUSTER", required = true)]
+    pub(super) clusters: Vec<String>,
 
-    /// Look at the sandbox of this cluster
+    /// Look at the sandboxes of these clusters
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
     pub(super) sandbox: bool,
 
@@ -443,11 +454,15 @@ pub(super) struct SandboxArgs {
     /// The network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     pub(super) network: Network,
+
+    /// The router of a real network
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
+    pub(super) router: Router,
 }
 
 impl Default for SandboxArgs {
     fn default() -> Self {
-        Self { nodes: DEFAULT_NODES, binaries: None, network: Network::default() }
+        Self { nodes: DEFAULT_NODES, binaries: None, network: Network::default(), router: Router::default() }
     }
 }
 
@@ -457,9 +472,9 @@ pub(super) enum FaultName {
     RouterDown,
     /// The router passes 64 kbit in a second
     RouterSlow,
-    /// The router expects another AS number of the first node
+    /// The router expects another AS number of the nodes
     WrongAsn,
-    /// The router expects another password of the first node
+    /// The router expects another password of the nodes
     WrongPassword,
     /// A node's cable is unplugged
     LinkDown,
@@ -467,10 +482,16 @@ pub(super) enum FaultName {
     PacketLoss,
     /// A node's cable takes packets of 1280 bytes at most
     SmallMtu,
+    /// A node is off
+    NodeDown,
     /// A node's agent is killed
     AgentKilled,
     /// A node's agent hangs
     AgentHangs,
+    /// Nothing answers where the API server was
+    ApiServerGone,
+    /// The vault gives this cluster another authority than the rest of its mesh
+    OtherAuthority,
 }
 
 impl From<FaultName> for Fault {
@@ -483,8 +504,11 @@ impl From<FaultName> for Fault {
             FaultName::LinkDown => Self::LinkDown,
             FaultName::PacketLoss => Self::PacketLoss,
             FaultName::SmallMtu => Self::SmallMtu,
+            FaultName::NodeDown => Self::NodeDown,
             FaultName::AgentKilled => Self::AgentKilled,
             FaultName::AgentHangs => Self::AgentHangs,
+            FaultName::ApiServerGone => Self::ApiServerGone,
+            FaultName::OtherAuthority => Self::OtherAuthority,
         }
     }
 }
@@ -498,6 +522,24 @@ pub(super) enum Network {
     Real,
     /// Told, not had: agents and sessions in name only
     Simulated,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Router {
+    /// gobgpd, which is built with the sandbox's other programs
+    #[default]
+    Gobgp,
+    /// FRR, which has to be installed
+    Frr,
+}
+
+impl From<Router> for RouterProgram {
+    fn from(router: Router) -> Self {
+        match router {
+            Router::Gobgp => Self::Gobgp,
+            Router::Frr => Self::Frr,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

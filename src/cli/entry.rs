@@ -1,6 +1,8 @@
 //! From arguments to an exit code.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
 /// `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(words());
     // Panics are defects: color-eyre makes their report fit for an issue.
     let _ = color_eyre::install();
     tracing_subscriber::fmt()
@@ -44,6 +46,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line. By the name of `wget` this program is that verb of its own.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.first().is_some_and(|name| Path::new(name).ends_with(WGET)) {
+        words.insert(1, WGET.into());
+    }
+    words
+}
+
+const WGET: &str = "wget";
+
 fn tell(failure: &Failure) -> ExitCode {
     let _ = std::io::stderr().write_all(report::failure_text(failure).as_bytes());
     ExitCode::from(failure.kind.exit_code())
@@ -61,8 +74,10 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
         Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
         Some(Verb::Verify(args)) => verify::verify(&args).await,
-        Some(Verb::Netexec { http_port }) => crate::sandbox::answer_over_http(http_port).await,
-        Some(Verb::Connect { address, timeout }) => crate::sandbox::connect(&address, timeout).await,
+        Some(Verb::Netexec { http_port }) => crate::sandbox::echo_over_http(http_port).await,
+        Some(Verb::Wget { timeout, url, .. }) => {
+            crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await
+        }
         Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
         Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,

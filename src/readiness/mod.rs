@@ -6,6 +6,7 @@ mod conditions;
 mod expressions;
 mod flux;
 mod gateway;
+mod heartbeat;
 mod kstatus;
 mod own_rules;
 mod probe;
@@ -15,6 +16,7 @@ mod verdict;
 
 pub use expressions::{Expressions, Texts};
 pub use flux::has_taken_over;
+pub use heartbeat::{heartbeats, silent};
 pub use kstatus::{Status, status};
 pub use own_rules::OwnRules;
 pub use probe::Probe;
