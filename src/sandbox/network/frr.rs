@@ -31,8 +31,10 @@ impl Daemon for Frr {
         let text: String = lines.map(|line| line + "\n").collect();
         machine.namespace.run("mkdir", &["-p", "/run/frr", "/etc/frr"]).await?;
         machine.namespace.put([(CONFIGURATION, text)]).await?;
+        // Its programs go on as a user of their own.
+        machine.namespace.run("chown", &["-R", "frr:frr", "/run/frr", "/etc/frr"]).await?;
         let words = |program: &str, more: &[&str]| {
-            let common = ["--user=root", "--group=root", "--vty_socket=/run/frr", "--log=stdout"];
+            let common = ["--vty_socket=/run/frr", "--log=stdout"];
             let program = format!("{FOLDER}/{program}");
             [&[program.as_str()], &common[..], more].concat().into_iter().map(str::to_owned).collect()
         };
