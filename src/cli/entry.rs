@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, graph, list, new_cluster, plan, run, sandbox, schema, status, validate, verify,
+    completions, convert, doctor, explain, graph, list, new_cluster, plan, run, sandbox, schema, status,
+    validate, verify,
 };
 use crate::failure::{Failure, Result};
 use crate::report;
@@ -61,6 +62,8 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::Verify(args)) => verify::verify(&args).await,
         Some(Verb::Netexec { http_port }) => crate::sandbox::answer_over_http(http_port).await,
         Some(Verb::Connect { address, timeout }) => crate::sandbox::connect(&address, timeout).await,
+        Some(Verb::Doctor(args)) => doctor::doctor(&args).await,
+        Some(Verb::Explain(args)) => explain::explain(&args),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => {

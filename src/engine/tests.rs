@@ -48,8 +48,8 @@ impl Step for Scripted {
         stream::iter(self.verdicts.clone()).chain(stream::pending()).boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        None
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
     }
 }
 

@@ -9,19 +9,33 @@ use crate::object::Object;
 const LONGEST: usize = 200;
 
 /// A condition of an object.
-pub(super) struct Condition<'a>(&'a Value);
+pub(crate) struct Condition<'a>(&'a Value);
 
-impl Condition<'_> {
-    pub(super) fn is_true(&self) -> bool {
+impl<'a> Condition<'a> {
+    pub(crate) fn is_true(&self) -> bool {
         self.0["status"] == "True"
     }
 
-    pub(super) fn is_false(&self) -> bool {
+    pub(crate) fn is_false(&self) -> bool {
         self.0["status"] == "False"
     }
 
-    pub(super) fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &'a str {
         self.0["reason"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn message(&self) -> &'a str {
+        self.0["message"].as_str().unwrap_or_default()
+    }
+
+    /// When it became so.
+    pub(crate) fn since(&self) -> &'a Value {
+        &self.0["lastTransitionTime"]
+    }
+
+    /// When something about it changed last, as Deployments tell it.
+    pub(crate) fn last_update(&self) -> &'a Value {
+        &self.0["lastUpdateTime"]
     }
 
     pub(super) fn observed_generation(&self) -> Option<i64> {
@@ -29,7 +43,7 @@ impl Condition<'_> {
     }
 
     /// `Reason: message`, the message's first line.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         let message = self.0["message"].as_str().unwrap_or_default();
         let line = message.lines().next().unwrap_or_default();
         let short: String = line.chars().take(LONGEST).collect();
@@ -43,7 +57,7 @@ impl Condition<'_> {
 }
 
 /// The condition of a type.
-pub(super) fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
+pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
     let conditions = object.data["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| condition["type"] == kind).map(Condition)
 }
@@ -76,10 +90,10 @@ pub(super) fn not_deleted(object: &Object) -> Verdict {
     }
 }
 
-pub(super) fn number(value: &Value) -> i64 {
+pub(crate) fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
 
-pub(super) fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

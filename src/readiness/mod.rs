@@ -10,6 +10,7 @@ mod probe;
 mod rules;
 mod verdict;
 
+pub(crate) use conditions::{condition, number, text};
 pub use expressions::Expressions;
 pub use probe::Probe;
 pub use rules::verdict;

@@ -1,6 +1,7 @@
 //! Events in; live bars, plain lines or JSON lines out. And the texts that a verb ends with.
 
 mod board;
+mod causes;
 mod closing;
 mod failure;
 mod findings;
@@ -19,6 +20,7 @@ use std::io::IsTerminal as _;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use causes::causes_text;
 pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;
 pub use findings::findings_text;
