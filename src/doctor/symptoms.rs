@@ -34,6 +34,7 @@ fn watched() -> Vec<Selection> {
         of("batch/v1", "Job"),
         // Running pods that are not ready are found by their workloads.
         of("v1", "Pod").whose("status.phase!=Running,status.phase!=Succeeded"),
+        of("v1", "Pod").labelled("k8s-app=clustermesh-apiserver"),
         of("v1", "PersistentVolumeClaim"),
         of("v1", "Service"),
         of("v1", "Secret")
@@ -117,8 +118,15 @@ fn may_be_a_symptom(object: &Object) -> bool {
             | "CiliumBGPPeerConfig"
             | "HTTPRoute"
             | "Gateway"
-    ) || (kind == "Secret");
+    ) || kind == "Secret"
+        || is_of_mesh(object);
     // A node may be ready and closed, or short of something.
     let is_ill = kind == "Node" && crate::diagnosis::is_node_ill(object);
     is_told_by_others || is_ill || !readiness::verdict(object).is_ready()
+}
+
+/// It is ready without the clusters that it cannot reach.
+fn is_of_mesh(object: &Object) -> bool {
+    let labels = object.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get("k8s-app")).is_some_and(|app| app == "clustermesh-apiserver")
 }

@@ -176,7 +176,7 @@ fn session(
     let has =
         |signs: &[&str]| said.as_deref().is_some_and(|said| signs.iter().any(|sign| said.contains(sign)));
     let is_about_asn =
-        has(&["bad peer AS", "Bad peer AS", "bad-peer-as", "bad_peer_as", "peer AS", "mismatched AS"]);
+        has(&["bad peer AS", "Bad peer AS", "bad-peer-as", "bad_peer_as", "peer AS", "bad peer as"]);
     let finding = if is_about_asn {
         Finding::new(&WRONG_ASN, format!("{to}: the AS numbers do not match"))
     } else if has(&["MD5", "md5", "uthentication"]) {
@@ -187,7 +187,7 @@ fn session(
     } else if inquiry.age(config) < PATIENCE {
         Finding::new(&COMING, format!("{to} yet: {state}")).passes()
     } else {
-        Finding::new(&NO_SESSION, format!("{to}: {state}"))
+        silent(inquiry, peer, &to, state)
     };
     said.into_iter().fold(finding.evidence(format!("peeringState {state}")), |finding, said| {
         finding.evidence(format!("agent: {said}"))
@@ -200,8 +200,34 @@ fn complaint(log: &str, address: &str) -> Option<String> {
         line.contains(address)
             && (UNREACHED.iter().any(|sign| line.contains(sign))
                 || line.contains("otification")
+                || line.contains("bad peer as")
                 || line.contains("MD5")
                 || line.contains("peer AS"))
     };
     log.lines().rev().find(complains).map(|line| cut(line.trim()))
+}
+
+/// A peer with which not even a TCP connection comes up. Agents do not log why.
+fn silent(inquiry: &Inquiry<'_>, peer: &Value, to: &str, state: &str) -> Finding {
+    if !matches!(state, "active" | "connect" | "idle") {
+        return Finding::new(&NO_SESSION, format!("{to}: {state}"));
+    }
+    let config = ObjectRef::cluster_scoped(
+        "cilium.io/v2",
+        "CiliumBGPPeerConfig",
+        text(&peer["peerConfigRef"]["name"]),
+    );
+    let has_password =
+        inquiry.there(&config).is_some_and(|config| config.data["spec"]["authSecretRef"].is_string());
+    if has_password {
+        Finding::new(
+            &WRONG_PASSWORD,
+            format!(
+                "{to}: no connection comes up, so that either it is not reachable or the passwords differ"
+            ),
+        )
+        .remedy("if the peer answers pings from the node, it is the password")
+    } else {
+        Finding::new(&UNREACHABLE, format!("{to}: no connection comes up"))
+    }
 }

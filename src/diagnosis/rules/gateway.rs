@@ -57,6 +57,9 @@ static COMING: Code = Code {
     fix: "nothing: wait",
 };
 
+/// What Cilium's operator looks for.
+const REQUIRED: [&str; 4] = ["gatewayclasses", "gateways", "httproutes", "grpcroutes"];
+
 /// What a controller may take.
 const PATIENCE: i64 = 20;
 
@@ -90,12 +93,11 @@ fn class(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
 
 /// Whether every pod of the operator is older than the CRDs that it looks for as it starts.
 fn crds_came_later(inquiry: &Inquiry<'_>) -> Option<Finding> {
-    let crd = ObjectRef::cluster_scoped(
-        "apiextensions.k8s.io/v1",
-        "CustomResourceDefinition",
-        "gateways.gateway.networking.k8s.io",
-    );
-    let made = inquiry.age(inquiry.there(&crd)?);
+    let crd = |plural: &&str| {
+        let name = format!("{plural}.gateway.networking.k8s.io");
+        ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", &name)
+    };
+    let made = REQUIRED.iter().map(crd).filter_map(|crd| Some(inquiry.age(inquiry.there(&crd)?))).min()?;
     let pods = inquiry.list(&Selection::of("v1", "Pod").labelled("io.cilium/app=operator"))?;
     let running: Vec<i64> =
         pods.iter().filter_map(|pod| inquiry.seconds_since(&pod.data["status"]["startTime"])).collect();

@@ -42,7 +42,13 @@ pub(super) fn look(inquiry: &Inquiry<'_>, secret: &Object) -> Insight {
         Known::Unknown => return Insight::nothing(),
         Known::Gone => {}
     }
-    let age = inquiry.age(secret);
+    // Helm writes into a label when it wrote last.
+    let written = label(secret, "modifiedAt")
+        .parse()
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let since = written.and_then(|written| inquiry.seconds_since(&written.to_string().into()));
+    let age = since.unwrap_or_else(|| inquiry.age(secret));
     if age < AT_WORK {
         return Finding::new(&BUSY, format!("is {status} for {age} s (revision {revision})"))
             .about(about)

@@ -3,7 +3,8 @@
 use super::cilium::UNREACHED;
 use super::facts::{cut, label};
 use crate::diagnosis::finding::{Code, Finding, Insight};
-use crate::object::Object;
+use crate::diagnosis::scene::Inquiry;
+use crate::object::{Object, ObjectRef};
 
 pub(super) const CODES: &[&Code] = &[&SAME_ID, &OTHER_AUTHORITY, &UNREACHABLE];
 
@@ -31,11 +32,31 @@ static UNREACHABLE: Code = Code {
     fix: "try the address and port of the remote cluster (MESH_PEERS in settings.yaml) from a node; see there that its LoadBalancer Service has that address",
 };
 
+/// Its container that talks to other clusters.
+const TALKS: &str = "kvstoremesh";
+
+/// What a mesh API server says of other clusters while it runs: it is ready without them.
+pub(super) fn of_running(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
+    let talks =
+        super::facts::list(&pod.data["spec"]["containers"]).any(|container| container["name"] == TALKS);
+    if !is_of_mesh(pod) || !talks {
+        return Insight::nothing();
+    }
+    let log = inquiry.log(id, TALKS, false);
+    // What was said before a connection came up is past.
+    let newest = log.lines().rev().find_map(|line| {
+        if line.contains("Found remote cluster configuration") { Some(None) } else { of_line(line).map(Some) }
+    });
+    newest.flatten().into()
+}
+
+fn is_of_mesh(pod: &Object) -> bool {
+    label(pod, "k8s-app") == "clustermesh-apiserver"
+}
+
 /// What a pod of the mesh says of other clusters; nothing if it is none.
 pub(super) fn crash(pod: &Object, log: &str) -> Insight {
-    let is_of_mesh = label(pod, "k8s-app") == "clustermesh-apiserver"
-        || label(pod, "app.kubernetes.io/name") == "clustermesh-apiserver";
-    if !is_of_mesh {
+    if !is_of_mesh(pod) {
         return Insight::nothing();
     }
     log.lines().rev().find_map(of_line).into()
@@ -44,13 +65,15 @@ pub(super) fn crash(pod: &Object, log: &str) -> Insight {
 fn of_line(said: &str) -> Option<Finding> {
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     let quoted = format!("\"{}\"", cut(said.trim()));
-    if has(&["ClusterID", "cluster ID", "cluster id", "cluster-id"])
+    if has(&["ClusterID", "clusterID", "cluster ID", "cluster id", "cluster-id"])
         && has(&["already", "conflict", "must be different", "same", "reserved", "duplicate"])
     {
         Some(Finding::new(&SAME_ID, format!("another cluster of the mesh has its id: {quoted}")))
     } else if has(&["unknown authority"]) {
         Some(Finding::new(&OTHER_AUTHORITY, format!("a cluster of the mesh has another CA: {quoted}")))
-    } else if has(&UNREACHED) {
+    } else if has(&["remote cluster", "etcd-client"])
+        && (has(&UNREACHED) || has(&["timed out while waiting for etcd"]))
+    {
         Some(Finding::new(&UNREACHABLE, format!("a cluster of the mesh cannot be reached: {quoted}")))
     } else {
         None

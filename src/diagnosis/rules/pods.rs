@@ -1,7 +1,7 @@
 //! Pods: from where they are to run, to what their containers say.
 
 use super::facts::{line, list, namespace};
-use super::{containers, images, scheduling};
+use super::{containers, images, mesh, scheduling};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef};
@@ -57,7 +57,10 @@ const PATIENCE: i64 = 120;
 pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let status = &pod.data["status"];
     let is_ready = condition(pod, "Ready").is_some_and(|ready| ready.is_true());
-    if is_ready || status["phase"] == "Succeeded" || pod.metadata.deletion_timestamp.is_some() {
+    if is_ready {
+        return mesh::of_running(inquiry, id, pod);
+    }
+    if status["phase"] == "Succeeded" || pod.metadata.deletion_timestamp.is_some() {
         return Insight::nothing();
     }
     if pod.data["spec"]["nodeName"].is_null() {
