@@ -22,6 +22,7 @@ pub mod plan;
 pub mod readiness;
 pub mod report;
 pub mod sandbox;
+mod selector;
 pub mod steps;
 pub mod tools;
 pub mod validation;

@@ -17,7 +17,7 @@ use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::failure::FailureKind;
 use bootstrapper::object::{Object, ObjectRef, Selection};
 use bootstrapper::readiness;
-use common::root;
+use common::{kstatus, root};
 use futures::StreamExt as _;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -229,6 +229,8 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .code(6)
         .stderr(contains("this cluster knows itself as `infra`").and(contains("you asked for `apps`")));
 
+    a_live_cluster_is_judged_as_flux_judges_it(&cluster).await;
+    an_operator_that_came_too_early_is_restarted(&sandbox, &cluster).await;
     a_tenant_cannot_act_as_flux(&cluster).await;
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
@@ -344,20 +346,85 @@ fn config_map(name: &str, value: &str) -> Object {
     .unwrap()
 }
 
-/// Another field manager, through a client of its own.
-async fn somebody_else_writes(cluster: &Cluster, name: &str) {
+/// A client that is not the program's own.
+async fn another_client(cluster: &Cluster) -> kube::Client {
     let kubeconfig =
         kube::config::Kubeconfig::read_from(cluster.access().kubeconfig.as_ref().unwrap()).unwrap();
     let config =
         kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
             .await
             .unwrap();
-    let client = kube::Client::try_from(config).unwrap();
+    kube::Client::try_from(config).unwrap()
+}
+
+/// Another field manager.
+async fn somebody_else_writes(cluster: &Cluster, name: &str) {
+    let client = another_client(cluster).await;
     let maps: kube::Api<k8s_openapi::api::core::v1::ConfigMap> = kube::Api::namespaced(client, "default");
     let by_another = kube::api::PatchParams { field_manager: Some("somebody".into()), ..Default::default() };
     maps.patch(name, &by_another, &kube::api::Patch::Merge(json!({"data": {"key": "theirs"}})))
         .await
         .unwrap();
+}
+
+/// kstatus itself judges every object that is there.
+async fn a_live_cluster_is_judged_as_flux_judges_it(cluster: &Cluster) {
+    let client = another_client(cluster).await;
+    let discovery = kube::Discovery::new(client.clone()).run().await.unwrap();
+    let mut objects = Vec::new();
+    for (kind, able) in discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources) {
+        if able.supports_operation(kube::discovery::verbs::LIST) {
+            let all: kube::Api<Object> = kube::Api::all_with(client.clone(), &kind);
+            for mut object in all.list(&kube::api::ListParams::default()).await.unwrap() {
+                object.types = Some(kube::core::TypeMeta {
+                    api_version: kind.api_version.clone(),
+                    kind: kind.kind.clone(),
+                });
+                objects.push(serde_json::to_value(object).unwrap());
+            }
+        }
+    }
+    let answers = kstatus::compared(&objects);
+    assert!(answers.len() > 500, "{}", answers.len());
+    let different = answers.iter().filter_map(kstatus::Answer::difference).collect();
+    common::oracle::assert_none_differs(different, answers.len());
+}
+
+/// The operator looks for the Gateway API once: a CRD that comes later is none to it.
+async fn an_operator_that_came_too_early_is_restarted(sandbox: &Sandbox, cluster: &Cluster) {
+    let definition =
+        |name: &str| ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", name);
+    let late = definition("backendtlspolicies.gateway.networking.k8s.io");
+    let uid = async || cluster.get(&late).await.unwrap().map(|crd| crd.metadata.uid.unwrap());
+    let before = uid().await.unwrap();
+    cluster.delete(&late).await.unwrap();
+    let kind = kube::core::GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
+    let kustomizations: kube::Api<Object> = kube::Api::namespaced_with(
+        another_client(cluster).await,
+        "flux-system",
+        &kube::core::ApiResource::from_gvk(&kind),
+    );
+    let again = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+    kustomizations
+        .patch("networking-crds", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(again))
+        .await
+        .unwrap();
+    let mut states = cluster.follow(vec![late.clone()]);
+    let is_back =
+        |crd: &Object| crd.metadata.uid.as_ref() != Some(&before) && readiness::verdict(crd).is_ready();
+    while !states.next().await.unwrap()[&late].as_deref().is_some_and(is_back) {}
+
+    let writes = sandbox.writes().len();
+    sandbox.run(&["infra", "--sandbox", "--progress", "plain"]).assert().success().stderr(
+        contains("restarting Pod kube-system/cilium-operator").and(contains("before backendtlspolicies")),
+    );
+    let written: Vec<_> = sandbox.writes().split_off(writes);
+    assert!(
+        written
+            .iter()
+            .any(|write| write.starts_with("\"delete\"") && write.contains("/pods/cilium-operator")),
+        "{written:?}"
+    );
 }
 
 /// What the tenant declares is there; what names no account, and would be applied as Flux itself, is

@@ -1,5 +1,7 @@
 //! `bootstrapper doctor`: what is the matter with a cluster, on any cluster, at any time.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::args::{DoctorArgs, Output};
@@ -54,10 +56,10 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
             let Examination { causes, gaps } = examination;
             let mut text = report::causes_text(causes);
             if causes.iter().all(|cause| cause.passes) && reachable {
-                text.push_str(&format!("{}: nothing is wrong\n", args.cluster));
+                let _ = writeln!(text, "{}: nothing is wrong", args.cluster);
             }
             for gap in gaps {
-                text.push_str(&format!("not known: {gap}\n"));
+                let _ = writeln!(text, "not known: {gap}");
             }
             out::text(&text)
         }

@@ -11,6 +11,8 @@ mod finding;
 mod redact;
 mod rules;
 mod scene;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use catalogue::{catalogue, code_named};

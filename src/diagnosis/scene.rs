@@ -81,7 +81,9 @@ impl Scene {
     pub fn add_list(&mut self, selection: Selection, objects: Vec<Object>) {
         let refs = objects.iter().map(ObjectRef::of).collect();
         self.lists.insert(selection, refs);
-        objects.into_iter().for_each(|object| self.add(object));
+        for object in objects {
+            self.add(object);
+        }
     }
 
     /// What a container wrote.
@@ -179,7 +181,7 @@ impl<'a> Inquiry<'a> {
             })
             .map(Event)
             .collect();
-        about_it.sort_by_key(Event::at);
+        about_it.sort_by_key(|event| event.at());
         about_it
     }
 
@@ -211,26 +213,26 @@ impl<'a> Inquiry<'a> {
 pub(super) struct Event<'a>(&'a Object);
 
 impl<'a> Event<'a> {
-    pub(super) fn reason(&self) -> &'a str {
+    pub(super) fn reason(self) -> &'a str {
         self.0.data["reason"].as_str().unwrap_or_default()
     }
 
-    pub(super) fn message(&self) -> &'a str {
+    pub(super) fn message(self) -> &'a str {
         self.0.data["message"].as_str().unwrap_or_default()
     }
 
-    pub(super) fn is_warning(&self) -> bool {
+    pub(super) fn is_warning(self) -> bool {
         self.0.data["type"] == "Warning"
     }
 
     /// When it was last seen.
-    pub(super) fn time(&self) -> &'a Value {
+    pub(super) fn time(self) -> &'a Value {
         let data = &self.0.data;
         let times = [&data["series"]["lastObservedTime"], &data["lastTimestamp"], &data["eventTime"]];
         times.into_iter().find(|time| time.is_string()).unwrap_or(&Value::Null)
     }
 
-    fn at(&self) -> Option<Timestamp> {
+    fn at(self) -> Option<Timestamp> {
         self.time().as_str()?.parse().ok()
     }
 }

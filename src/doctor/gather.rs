@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::diagnosis::{self, LogOf, Question, Scene, Symptoms};
 use crate::engine::Cause;
 use crate::failure::Result;
+use crate::object::Object;
 
 /// How many questions are under way at once.
 const AT_ONCE: usize = 8;
@@ -66,7 +67,9 @@ pub(super) async fn explain_from(
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        answers.into_iter().for_each(|(question, answer)| learn(&mut scene, question, answer));
+        for (question, answer) in answers {
+            learn(&mut scene, question, answer);
+        }
     }
     Examination {
         causes: diagnosis::diagnose(&scene, symptoms).causes,
@@ -75,14 +78,14 @@ pub(super) async fn explain_from(
 }
 
 enum Answer {
-    Object(Option<crate::object::Object>),
-    List(Vec<crate::object::Object>),
+    Object(Option<Box<Object>>),
+    List(Vec<Object>),
     Log(String),
 }
 
 async fn ask(cluster: &Cluster, question: &Question) -> Result<Answer> {
     Ok(match question {
-        Question::Object(id) => Answer::Object(cluster.look_at(id).await?),
+        Question::Object(id) => Answer::Object(cluster.look_at(id).await?.map(Box::new)),
         Question::List(selection) => Answer::List(cluster.look_over(selection, |_| true).await?),
         Question::Log(of) => Answer::Log(log(cluster, of).await?),
     })
@@ -100,7 +103,9 @@ async fn log(cluster: &Cluster, of: &LogOf) -> Result<String> {
 
 fn learn(scene: &mut Scene, question: Question, answer: Result<Answer>) {
     match (question, answer) {
-        (Question::Object(id), Ok(Answer::Object(object))) => scene.add_answer(id, object),
+        (Question::Object(id), Ok(Answer::Object(object))) => {
+            scene.add_answer(id, object.map(|object| *object));
+        }
         (Question::List(selection), Ok(Answer::List(objects))) => scene.add_list(selection, objects),
         (Question::Log(of), Ok(Answer::Log(text))) => scene.add_log(of, text),
         (question, Err(failure)) => scene.add_failure(question, failure.to_string()),

@@ -98,7 +98,9 @@ async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) 
         match found {
             Ok(objects) => {
                 symptoms.extend(objects.iter().map(ObjectRef::of));
-                objects.into_iter().for_each(|object| scene.add(object));
+                for object in objects {
+                    scene.add(object);
+                }
             }
             Err(failure) => scene.add_failure(crate::diagnosis::Question::List(kind), failure.to_string()),
         }

@@ -6,11 +6,11 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::step::{Check, CrdSpec, StepKind, StepSpec, WaitSpec, When};
+use super::step::{Check, CrdSpec, Repair, StepKind, StepSpec, WaitSpec, When};
 use super::words::{DeclaredWord, Named, parse_duration};
 use crate::failure::{Failure, Location, Result};
 use crate::object::ObjectRef;
-use crate::readiness::Probe;
+use crate::readiness::{Expressions, OwnRules, Probe, Texts};
 
 /// A task file of `bootstrapper`: the stages of a bootstrap, in order.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,6 +19,26 @@ use crate::readiness::Probe;
 pub(super) struct TaskFile {
     /// The stages, in order.
     pub(super) stages: Vec<StageFile>,
+    /// When objects of kinds of one's own are ready.
+    #[serde(default)]
+    #[schemars(with = "Vec<RuleFile>")]
+    pub(super) readiness: Vec<Spanned<RuleFile>>,
+}
+
+/// When objects of a kind are ready: CEL, in the form of Flux's `healthCheckExprs`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RuleFile {
+    /// `group/version` of the kind.
+    api_version: String,
+    /// The kind.
+    kind: String,
+    /// CEL that is true while an object is on its way.
+    in_progress: Option<String>,
+    /// CEL that is true once it never will be ready.
+    failed: Option<String>,
+    /// CEL that is true once it is ready.
+    current: String,
 }
 
 /// A group of steps that starts when the stages it needs are done.
@@ -68,6 +88,8 @@ pub(super) struct StepFile {
     release: Option<String>,
     /// Await a fact of the cluster.
     wait: Option<WaitFile>,
+    /// Put something right that a cluster may have got wrong on the way.
+    repair: Option<Repair>,
     /// Apply the GitRepository of the cluster.
     source: Option<DeclaredWord>,
     /// Apply the root Kustomization of the cluster.
@@ -107,6 +129,18 @@ pub(super) fn location_of<T>(spanned: &Spanned<T>, file: &Path) -> Location {
     }
 }
 
+/// Adds a rule to those that are there.
+pub(super) fn add_rule(spanned: Spanned<RuleFile>, file: &Path, rules: &mut OwnRules) -> Result<()> {
+    let location = location_of(&spanned, file);
+    let RuleFile { api_version, kind, in_progress, failed, current } = spanned.value;
+    let texts = Texts { in_progress, failed, current: Some(current) };
+    let rule = Expressions::compile(&texts).map_err(|failure| failure.at(location.clone()))?;
+    if rules.add(api_version.clone(), kind.clone(), rule) {
+        return Ok(());
+    }
+    Err(Failure::input(format!("{kind} of {api_version} has two rules")).at(location))
+}
+
 /// Checks a step and gives it its shape.
 pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpec> {
     let location = location_of(&spanned, file);
@@ -126,6 +160,7 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
         step.crds.map(StepKind::Crds),
         step.release.map(StepKind::Release),
         wait.map(StepKind::Wait),
+        step.repair.map(StepKind::Repair),
         step.source.map(StepKind::Source),
         step.sync.map(StepKind::Sync),
         step.handover.map(StepKind::Handover),
@@ -134,7 +169,7 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
     let mut kinds = kinds.into_iter().flatten();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(Failure::input("a step does exactly one thing").at(location).hint(
-            "give it one of checks, namespaces, secrets, objects, kustomization, crds, release, wait, source, sync, handover, command",
+            "give it one of checks, namespaces, secrets, objects, kustomization, crds, release, wait, repair, source, sync, handover, command",
         ));
     };
     Ok(StepSpec {

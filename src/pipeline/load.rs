@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::file::{TaskFile, location_of, step_of};
+use super::file::{TaskFile, add_rule, location_of, step_of};
 use super::step::StepSpec;
 use crate::failure::{Failure, Location, Result};
+use crate::readiness::OwnRules;
 use crate::yaml;
 
 const DEFAULT: &str = include_str!("../../tasks/bootstrap.yaml");
@@ -15,6 +17,8 @@ const DEFAULT: &str = include_str!("../../tasks/bootstrap.yaml");
 pub struct Pipeline {
     /// The stages, each after all that it needs.
     pub stages: Vec<Stage>,
+    /// When objects of kinds of the repository's own are ready.
+    pub readiness: Arc<OwnRules>,
     /// Whether it comes with the program: then it knows nothing of this repository's own names.
     pub is_built_in: bool,
 }
@@ -54,6 +58,7 @@ impl Pipeline {
 
     fn from_texts(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Result<Self> {
         let mut stages: Vec<Stage> = Vec::new();
+        let mut readiness = OwnRules::default();
         for (file, text) in texts {
             let tasks: TaskFile = yaml::from_str(&text, &file)?;
             for stage in tasks.stages {
@@ -70,8 +75,11 @@ impl Pipeline {
                 check(&stage, &stages, location)?;
                 stages.push(stage);
             }
+            for rule in tasks.readiness {
+                add_rule(rule, &file, &mut readiness)?;
+            }
         }
-        Ok(Self { stages, is_built_in: false })
+        Ok(Self { stages, readiness: Arc::new(readiness), is_built_in: false })
     }
 }
 

@@ -44,6 +44,8 @@ pub enum StepKind {
     Release(String),
     /// A fact of the cluster.
     Wait(WaitSpec),
+    /// What may have to be put right on the way.
+    Repair(Repair),
     /// The GitRepository.
     Source(DeclaredWord),
     /// The root Kustomization.
@@ -83,6 +85,14 @@ pub enum Check {
     Addresses,
     /// Secrets that can be resolved.
     Secrets,
+}
+
+/// What is put right, where it is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Repair {
+    /// A cilium-operator that started before the Gateway API CRDs, and does not know them.
+    #[serde(rename = "cilium.gateway")]
+    CiliumGateway,
 }
 
 /// Where CRDs come from.
@@ -131,6 +141,7 @@ impl StepSpec {
             StepKind::Release(name) => format!("release-{name}"),
             StepKind::Wait(WaitSpec::Probe(probe)) => format!("wait-{probe}"),
             StepKind::Wait(WaitSpec::Object { id, .. }) => format!("wait-{}", id.name),
+            StepKind::Repair(Repair::CiliumGateway) => "repair-cilium.gateway".into(),
             StepKind::Source(_) => "source".into(),
             StepKind::Sync(_) => "sync".into(),
             StepKind::Handover(_) => "handover".into(),

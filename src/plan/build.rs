@@ -11,10 +11,11 @@ use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
 use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
-use crate::pipeline::{self, CrdSpec, Named, Pipeline, Selected, StepKind, StepSpec, WaitSpec, When};
-use crate::readiness::Expressions;
+use crate::pipeline::{self, CrdSpec, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When};
+use crate::readiness::{Expressions, OwnRules, Texts};
 use crate::steps::{
-    Awaited, Checks, Command, CrdSource, Crds, FluxOwner, Handover, Objects, Release, Subject, Wait,
+    Awaited, Checks, Command, CrdSource, Crds, FluxOwner, GatewayRepair, Handover, Objects, Release, Subject,
+    Wait,
 };
 use crate::tools::{self, Environment, Helm, Kustomize};
 use crate::words::count;
@@ -107,7 +108,7 @@ impl Builder<'_> {
             }
             StepKind::Secrets(_) => {
                 let objects = self.inputs.secrets.objects.clone();
-                let step = Objects { await_ready: false, ..self.objects("secret", objects, None) };
+                let step = Objects { readiness: None, ..self.objects("secret", objects, None) };
                 Built::step(count(step.objects.len(), "secret"), step)
             }
             StepKind::Objects(path) => {
@@ -144,6 +145,9 @@ impl Builder<'_> {
                 )
             }
             StepKind::Wait(wait) => self.wait(wait)?,
+            StepKind::Repair(Repair::CiliumGateway) => {
+                Built::step("cilium-operator and the Gateway API".to_owned(), GatewayRepair::new(cluster))
+            }
             StepKind::Source(_) => Built::step(
                 ObjectRef::of(&declared.source).to_string(),
                 self.objects("source", vec![declared.source.clone()], None),
@@ -204,7 +208,7 @@ impl Builder<'_> {
             noun: noun.to_owned(),
             objects,
             owner: owner.map(FluxOwner),
-            await_ready: true,
+            readiness: Some(Arc::clone(&self.inputs.pipeline.readiness)),
         }
     }
 
@@ -271,13 +275,18 @@ impl Builder<'_> {
                 Built::step(probe.to_string(), Wait { cluster, awaited: Awaited::Probe(*probe) })
             }
             WaitSpec::Object { id, ready, failed } => {
-                let expressions = match (ready, failed) {
-                    (None, None) => None,
-                    _ => Some(Arc::new(Expressions::compile(ready.as_deref(), failed.as_deref())?)),
+                let awaited = if ready.is_some() || failed.is_some() {
+                    let texts = Texts { current: ready.clone(), failed: failed.clone(), ..Texts::default() };
+                    let mut rules = OwnRules::default();
+                    rules.add(id.api_version.clone(), id.kind.clone(), Expressions::compile(&texts)?);
+                    Arc::new(rules)
+                } else {
+                    Arc::clone(&self.inputs.pipeline.readiness)
                 };
+                let id = id.clone();
                 Built::step(
                     id.to_string(),
-                    Wait { cluster, awaited: Awaited::Object { id: id.clone(), expressions } },
+                    Wait { cluster, awaited: Awaited::Object { id, readiness: awaited } },
                 )
             }
         })

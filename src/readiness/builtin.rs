@@ -1,75 +1,43 @@
-//! Kinds of Kubernetes itself. Ported from kstatus (`pkg/kstatus/status/core.go`), stricter where a
-//! bootstrap needs it: Services wait for their address, nodes and APIServices have rules.
+//! Kinds of Kubernetes itself, where kstatus calls them ready too early for a bootstrap, or gives up
+//! on what may heal.
 
 use super::Verdict;
-use super::conditions::{Condition, condition, must_be_true, number, observed, text};
+use super::conditions::{Condition, condition, must_be_true, number, text};
 use crate::object::Object;
 
-pub(super) fn deployment(object: &Object) -> Verdict {
-    if let Some(progressing) = condition(object, "Progressing")
-        && progressing.is_false()
-        && progressing.reason() == "ProgressDeadlineExceeded"
-    {
-        return Verdict::never(progressing.told());
-    }
-    let status = &object.data["status"];
-    let wanted = object.data["spec"]["replicas"].as_i64().unwrap_or(1);
-    replicas(object, wanted, "updatedReplicas", "availableReplicas").and(
-        if number(&status["replicas"]) > number(&status["updatedReplicas"]) {
-            Verdict::not_yet("old replicas are still going away")
-        } else {
-            Verdict::Ready
-        },
-    )
-}
-
-pub(super) fn stateful_set(object: &Object) -> Verdict {
-    let wanted = object.data["spec"]["replicas"].as_i64().unwrap_or(1);
-    let updated = match text(&object.data["spec"]["updateStrategy"]["type"]) {
-        "OnDelete" => "replicas",
-        _ => "updatedReplicas",
-    };
-    replicas(object, wanted, updated, "readyReplicas")
-}
-
-pub(super) fn replica_set(object: &Object) -> Verdict {
-    let wanted = object.data["spec"]["replicas"].as_i64().unwrap_or(1);
-    replicas(object, wanted, "replicas", "availableReplicas")
-}
-
+/// With none of its pods wanted anywhere, no node has joined yet. One that picks its nodes may mean it.
 pub(super) fn daemon_set(object: &Object) -> Verdict {
-    let wanted = number(&object.data["status"]["desiredNumberScheduled"]);
-    replicas(object, wanted, "updatedNumberScheduled", "numberAvailable")
+    let pods = &object.data["spec"]["template"]["spec"];
+    let selects = pods["nodeSelector"]
+        .as_object()
+        .is_some_and(|labels| labels.keys().any(|label| label != "kubernetes.io/os"));
+    let is_choosy = selects || !pods["affinity"]["nodeAffinity"].is_null();
+    if object.data["status"]["desiredNumberScheduled"] == 0 && !is_choosy {
+        return Verdict::not_yet("no node takes its pods yet");
+    }
+    Verdict::Ready
 }
 
-fn replicas(object: &Object, wanted: i64, updated: &str, available: &str) -> Verdict {
-    let status = &object.data["status"];
-    // A workload without a status was not looked at by any controller yet.
-    if status["observedGeneration"].is_null() {
-        return Verdict::not_yet("its controller has not seen it yet");
+/// One whose pods a person replaces must still run.
+pub(super) fn stateful_set(object: &Object) -> Verdict {
+    if object.data["spec"]["updateStrategy"]["type"] != "OnDelete" {
+        return Verdict::Ready;
     }
-    let seen = observed(object);
-    if !seen.is_ready() {
-        return seen;
-    }
-    let (updated, available) = (number(&status[updated]), number(&status[available]));
-    if updated < wanted {
-        Verdict::not_yet(format!("{updated} of {wanted} updated"))
-    } else if available < wanted {
-        Verdict::not_yet(format!("{available} of {wanted} available"))
-    } else {
-        Verdict::Ready
-    }
+    let wanted = object.data["spec"]["replicas"].as_i64().unwrap_or(1);
+    let ready = number(&object.data["status"]["readyReplicas"]);
+    if ready < wanted { Verdict::not_yet(format!("{ready} of {wanted} ready")) } else { Verdict::Ready }
 }
 
+/// A pod that has failed does not run again. What crashes, or finds no node, may be helped.
 pub(super) fn pod(object: &Object) -> Verdict {
     let status = &object.data["status"];
     match text(&status["phase"]) {
         "Succeeded" => Verdict::Ready,
         "Failed" => Verdict::never(format!("failed: {}", text(&status["message"]))),
-        _ => match waiting(object) {
-            Some(reason) => Verdict::not_yet(reason),
-            None => must_be_true(object, "Ready"),
+        _ => match (waiting(object), condition(object, "PodScheduled").filter(Condition::is_false)) {
+            (Some(reason), _) => Verdict::not_yet(reason),
+            (None, Some(refused)) => Verdict::not_yet(refused.told()),
+            (None, None) => must_be_true(object, "Ready"),
         },
     }
 }
@@ -92,10 +60,6 @@ pub(super) fn waiting(pod: &Object) -> Option<String> {
     })
 }
 
-pub(super) fn node(object: &Object) -> Verdict {
-    must_be_true(object, "Ready")
-}
-
 pub(super) fn service(object: &Object) -> Verdict {
     if object.data["spec"]["type"] != "LoadBalancer" || has_address(object) {
         return Verdict::Ready;
@@ -115,35 +79,38 @@ pub(super) fn has_address(service: &Object) -> bool {
 pub(super) fn namespace(object: &Object) -> Verdict {
     match text(&object.data["status"]["phase"]) {
         "Active" => Verdict::Ready,
+        "" => Verdict::not_yet("is not active yet"),
         phase => Verdict::not_yet(format!("is {phase}")),
     }
 }
 
 pub(super) fn claim(object: &Object) -> Verdict {
     match text(&object.data["status"]["phase"]) {
-        "Bound" => Verdict::Ready,
         "Lost" => Verdict::never("has lost its volume"),
-        phase => Verdict::not_yet(format!("is {phase}")),
+        _ => Verdict::Ready,
     }
 }
 
+/// Only a finished Job has done what it is for.
 pub(super) fn job(object: &Object) -> Verdict {
     if let Some(failed) = condition(object, "Failed").filter(Condition::is_true) {
         return Verdict::never(failed.told());
     }
     match condition(object, "Complete") {
         Some(complete) if complete.is_true() => Verdict::Ready,
+        _ if object.data["spec"]["suspend"] == true => Verdict::not_yet("is suspended"),
         _ => Verdict::not_yet("has not completed yet"),
     }
 }
 
-pub(super) fn crd(object: &Object) -> Verdict {
-    if let Some(names) = condition(object, "NamesAccepted").filter(Condition::is_false) {
-        return Verdict::never(names.told());
-    }
-    must_be_true(object, "Established")
-}
-
-pub(super) fn api_service(object: &Object) -> Verdict {
-    must_be_true(object, "Available")
+/// A webhook without a CA answers nobody: something like cert-manager puts it in later.
+pub(super) fn webhooks(object: &Object) -> Verdict {
+    let webhooks = object.data["webhooks"].as_array();
+    webhooks
+        .into_iter()
+        .flatten()
+        .filter(|webhook| webhook["clientConfig"]["service"].is_object())
+        .filter(|webhook| text(&webhook["clientConfig"]["caBundle"]).is_empty())
+        .map(|webhook| Verdict::not_yet(format!("{} has no CA yet", text(&webhook["name"]))))
+        .collect()
 }

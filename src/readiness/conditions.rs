@@ -1,4 +1,4 @@
-//! Conditions and generations: what most rules are made of.
+//! Conditions: what most rules are made of.
 
 use serde_json::Value;
 
@@ -21,11 +21,11 @@ impl<'a> Condition<'a> {
     }
 
     pub(crate) fn reason(&self) -> &'a str {
-        self.0["reason"].as_str().unwrap_or_default()
+        text(&self.0["reason"])
     }
 
     pub(crate) fn message(&self) -> &'a str {
-        self.0["message"].as_str().unwrap_or_default()
+        text(&self.0["message"])
     }
 
     /// When it became so.
@@ -38,55 +38,54 @@ impl<'a> Condition<'a> {
         &self.0["lastUpdateTime"]
     }
 
-    pub(super) fn observed_generation(&self) -> Option<i64> {
-        self.0["observedGeneration"].as_i64()
+    pub(crate) fn told(&self) -> String {
+        told(self.0)
     }
 
-    /// `Reason: message`, the message's first line.
-    pub(crate) fn told(&self) -> String {
-        let message = self.0["message"].as_str().unwrap_or_default();
-        let line = message.lines().next().unwrap_or_default();
-        let short: String = line.chars().take(LONGEST).collect();
-        match (self.reason(), short.as_str()) {
-            ("", "") => format!("{} is {}", text(&self.0["type"]), text(&self.0["status"])),
-            (reason, "") => reason.to_owned(),
-            ("", message) => message.to_owned(),
-            (reason, message) => format!("{reason}: {message}"),
-        }
+    /// Whether it speaks of an older generation than `object` has.
+    fn is_of_before(&self, object: &Object) -> bool {
+        let seen = self.0["observedGeneration"].as_i64();
+        matches!((object.metadata.generation, seen), (Some(now), Some(seen)) if seen < now)
+    }
+}
+
+/// `Reason: message`, the message's first line.
+pub(super) fn told(condition: &Value) -> String {
+    let message = text(&condition["message"]);
+    let line = message.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LONGEST).collect();
+    match (text(&condition["reason"]), short.as_str()) {
+        ("", "") => format!("{} is {}", text(&condition["type"]), text(&condition["status"])),
+        (reason, "") => reason.to_owned(),
+        ("", message) => message.to_owned(),
+        (reason, message) => format!("{reason}: {message}"),
     }
 }
 
 /// The condition of a type.
 pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
-    let conditions = object.data["status"]["conditions"].as_array()?;
-    conditions.iter().find(|condition| condition["type"] == kind).map(Condition)
+    find(&object.data["status"], kind)
 }
 
-/// A condition that must be true.
+/// The condition of a type in `status`, or in a part of it.
+pub(super) fn find<'a>(status: &'a Value, kind: &str) -> Option<Condition<'a>> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).map(Condition)
+}
+
+/// A condition that must be true, at the newest generation.
 pub(super) fn must_be_true(object: &Object, kind: &str) -> Verdict {
-    match condition(object, kind) {
+    required(object, condition(object, kind), kind)
+}
+
+/// What [`must_be_true`] says of a condition that was found.
+pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: &str) -> Verdict {
+    match condition {
+        Some(condition) if condition.is_true() && condition.is_of_before(object) => {
+            Verdict::not_yet("its controller has not seen the newest change yet")
+        }
         Some(condition) if condition.is_true() => Verdict::Ready,
         Some(condition) => Verdict::not_yet(condition.told()),
         None => Verdict::not_yet(format!("{kind} is not known yet")),
-    }
-}
-
-/// Not ready, if what the status tells is about an older generation.
-pub(super) fn observed(object: &Object) -> Verdict {
-    let seen = object.data["status"]["observedGeneration"].as_i64();
-    match (object.metadata.generation, seen) {
-        (Some(now), Some(seen)) if seen < now => {
-            Verdict::not_yet("its controller has not seen the newest change yet")
-        }
-        _ => Verdict::Ready,
-    }
-}
-
-/// Not ready, if it is being deleted.
-pub(super) fn not_deleted(object: &Object) -> Verdict {
-    match object.metadata.deletion_timestamp {
-        Some(_) => Verdict::not_yet("is being deleted"),
-        None => Verdict::Ready,
     }
 }
 

@@ -3,37 +3,64 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cel::{Context, Program, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::Verdict;
 use crate::failure::{Failure, Result};
 use crate::object::Object;
 
-/// A user's own rule. `object` names the object; so do `metadata`, `spec`, `status` and `data` its
-/// parts, as in Flux.
+/// A user's own rule, as Flux judges by one (`fluxcd/pkg/runtime/cel`, RFC 0009). The fields of the
+/// object have their own names, `status.phase`; the whole of it is `object`.
 #[derive(Debug)]
 pub struct Expressions {
-    ready: Option<Program>,
+    in_progress: Option<Program>,
     failed: Option<Program>,
+    current: Option<Program>,
+}
+
+/// The expressions of a rule, as text.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Texts {
+    /// CEL that is true while the object is on its way.
+    pub in_progress: Option<String>,
+    /// CEL that is true once it never will be ready.
+    pub failed: Option<String>,
+    /// CEL that is true once it is ready; the rule of its kind if none.
+    pub current: Option<String>,
 }
 
 impl Expressions {
     /// Reads the expressions. Fails if one is no CEL.
-    pub fn compile(ready: Option<&str>, failed: Option<&str>) -> Result<Self> {
-        Ok(Self { ready: ready.map(program).transpose()?, failed: failed.map(program).transpose()? })
+    pub fn compile(texts: &Texts) -> Result<Self> {
+        let compiled = |text: &Option<String>| text.as_deref().map(program).transpose();
+        Ok(Self {
+            in_progress: compiled(&texts.in_progress)?,
+            failed: compiled(&texts.failed)?,
+            current: compiled(&texts.current)?,
+        })
     }
 
     /// Judges an object. An expression that cannot be answered yet, because a field is not there,
     /// is not yet true.
     pub fn verdict(&self, object: &Object) -> Verdict {
-        if let Some(failed) = &self.failed
-            && answer(failed, object) == Ok(true)
-        {
-            return Verdict::never("its `failed` expression is true");
+        let seen = object.data["status"]["observedGeneration"].as_i64();
+        if seen.is_some() && object.metadata.generation.is_some() && seen != object.metadata.generation {
+            return Verdict::not_yet("its controller has not seen the newest change yet");
         }
-        let Some(ready) = &self.ready else { return super::verdict(object) };
-        match answer(ready, object) {
+        let is_true =
+            |program: &Option<Program>| program.as_ref().is_some_and(|it| answer(it, object) == Ok(true));
+        if is_true(&self.in_progress) {
+            return Verdict::not_yet("is on its way, by its own expression");
+        }
+        if is_true(&self.failed) {
+            return Verdict::never("has failed, by its own expression");
+        }
+        let Some(current) = &self.current else { return super::verdict(object) };
+        match answer(current, object) {
             Ok(true) => Verdict::Ready,
-            Ok(false) => Verdict::not_yet("its `ready` expression is not true yet"),
+            Ok(false) => Verdict::not_yet("is not ready yet, by its own expression"),
             Err(reason) => Verdict::not_yet(reason),
         }
     }
@@ -54,8 +81,12 @@ fn answer(program: &Program, object: &Object) -> Result<bool, String> {
     let value = serde_json::to_value(object).map_err(|error| error.to_string())?;
     let mut context = Context::default();
     for part in ["metadata", "spec", "status", "data"] {
-        let part_value = value.get(part).cloned().unwrap_or_else(|| serde_json::json!({}));
-        context.add_variable(part, part_value).map_err(|error| error.to_string())?;
+        if value.get(part).is_none() {
+            context.add_variable(part, serde_json::json!({})).map_err(|error| error.to_string())?;
+        }
+    }
+    for (name, part) in value.as_object().into_iter().flatten() {
+        context.add_variable(name.as_str(), part.clone()).map_err(|error| error.to_string())?;
     }
     context.add_variable("object", value).map_err(|error| error.to_string())?;
     match program.execute(&context) {
@@ -80,22 +111,28 @@ mod tests {
 
     #[test]
     fn a_rule_of_ones_own() {
-        let rule = Expressions::compile(
-            Some("has(object.status.loadBalancer.ingress)"),
-            Some("status.phase == 'Failed'"),
-        )
+        let rule = Expressions::compile(&Texts {
+            in_progress: Some("status.phase == 'Failing'".into()),
+            failed: Some("kind == 'Service' && status.phase.startsWith('Fail')".into()),
+            current: Some("has(object.status.loadBalancer.ingress)".into()),
+        })
         .unwrap();
         assert!(!rule.verdict(&service(&json!({"loadBalancer": {}}))).is_ready());
         assert!(
             rule.verdict(&service(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}))).is_ready()
         );
         assert!(matches!(rule.verdict(&service(&json!({"phase": "Failed"}))), Verdict::Never(_)));
+        assert!(matches!(rule.verdict(&service(&json!({"phase": "Failing"}))), Verdict::NotYet(_)));
+        let mut unseen = service(&json!({"phase": "Failed", "observedGeneration": 1}));
+        unseen.metadata.generation = Some(2);
+        assert!(matches!(rule.verdict(&unseen), Verdict::NotYet(_)));
     }
 
     #[test]
     fn what_is_no_expression_is_refused() {
         for text in ["has(", "1 +", "object.status ==", ""] {
-            assert!(Expressions::compile(Some(text), None).is_err(), "{text:?}");
+            let texts = Texts { current: Some(text.into()), ..Texts::default() };
+            assert!(Expressions::compile(&texts).is_err(), "{text:?}");
         }
     }
 }

@@ -14,15 +14,7 @@ pub(super) fn reconciled(object: &Object) -> Verdict {
     if let Some(stalled) = condition(object, "Stalled").filter(Condition::is_true) {
         return Verdict::never(stalled.told());
     }
-    let ready = must_be_true(object, "Ready");
-    if !ready.is_ready() {
-        return ready;
-    }
-    let seen = object.data["status"]["observedGeneration"].as_i64().unwrap_or(-1);
-    match object.metadata.generation {
-        Some(now) if seen < now => Verdict::not_yet("its controller has not seen the newest change yet"),
-        _ => Verdict::Ready,
-    }
+    must_be_true(object, "Ready")
 }
 
 /// Also: what it attempted last is what it applied last.
@@ -48,15 +40,8 @@ pub(super) fn helm_repository(object: &Object) -> Verdict {
 
 /// flux-operator's objects have no `status.observedGeneration`; their conditions have.
 pub(super) fn of_operator(object: &Object) -> Verdict {
-    if let Some(stalled) = condition(object, "Stalled").filter(Condition::is_true) {
-        return Verdict::never(stalled.told());
+    match condition(object, "Stalled").filter(Condition::is_true) {
+        Some(stalled) => Verdict::never(stalled.told()),
+        None => must_be_true(object, "Ready"),
     }
-    let seen = condition(object, "Ready").and_then(|ready| ready.observed_generation());
-    let is_current = match (object.metadata.generation, seen) {
-        (Some(now), Some(seen)) if seen < now => {
-            Verdict::not_yet("its controller has not seen the newest change yet")
-        }
-        _ => Verdict::Ready,
-    };
-    must_be_true(object, "Ready").and(is_current)
 }

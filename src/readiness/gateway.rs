@@ -1,26 +1,41 @@
 //! Gateway API.
 
 use super::Verdict;
-use super::conditions::{condition, must_be_true};
+use super::conditions::{find, must_be_true, required, text};
 use crate::object::Object;
 
 /// Accepted, at the newest generation.
 pub(super) fn class(object: &Object) -> Verdict {
-    accepted_as(object, "Accepted")
+    must_be_true(object, "Accepted")
 }
 
 /// Programmed, at the newest generation.
 pub(super) fn gateway(object: &Object) -> Verdict {
-    accepted_as(object, "Programmed")
+    must_be_true(object, "Programmed")
 }
 
-fn accepted_as(object: &Object, kind: &str) -> Verdict {
-    let seen = condition(object, kind).and_then(|condition| condition.observed_generation());
-    let is_current = match (object.metadata.generation, seen) {
-        (Some(now), Some(seen)) if seen < now => {
-            Verdict::not_yet("its controller has not seen the newest change yet")
-        }
-        _ => Verdict::Ready,
-    };
-    must_be_true(object, kind).and(is_current)
+/// Accepted by every gateway that it names, with all that it refers to.
+pub(super) fn route(object: &Object) -> Verdict {
+    let wanted = object.data["spec"]["parentRefs"].as_array();
+    let answers = object.data["status"]["parents"].as_array();
+    wanted
+        .into_iter()
+        .flatten()
+        .map(|parent| {
+            let is_meant = |answer: &&serde_json::Value| {
+                ["name", "namespace", "sectionName"].iter().all(|field| {
+                    let (wanted, told) = (&parent[*field], &answer["parentRef"][*field]);
+                    wanted.is_null() || wanted == told
+                })
+            };
+            let verdict = match answers.into_iter().flatten().find(is_meant) {
+                None => Verdict::not_yet("has not answered yet"),
+                Some(answer) => ["Accepted", "ResolvedRefs"]
+                    .into_iter()
+                    .map(|kind| required(object, find(answer, kind), kind))
+                    .collect(),
+            };
+            verdict.about(&format!("Gateway {}", text(&parent["name"])))
+        })
+        .collect()
 }

@@ -1,58 +1,57 @@
 //! The rule of each kind.
 
-use super::conditions::{condition, not_deleted, observed};
-use super::{Verdict, builtin, cilium, flux, gateway};
+use jiff::Timestamp;
+
+use super::conditions::must_be_true;
+use super::kstatus::{Status, status};
+use super::{Verdict, builtin, cilium, flux, gateway, reporting};
 use crate::object::{Object, ObjectRef};
 
-/// Whether an object is ready, by the rule of its kind; by the generic rule if its kind has none
-/// (`kstatus`, `pkg/kstatus/status/generic.go`).
+/// Whether an object is ready: by what its kind needs here, and by kstatus, which nothing is ready
+/// before.
 pub fn verdict(object: &Object) -> Verdict {
-    let id = ObjectRef::of(object);
-    let gone = not_deleted(object);
-    if !gone.is_ready() {
-        return gone;
+    if object.metadata.deletion_timestamp.is_some() {
+        return Verdict::not_yet("is being deleted");
     }
+    // The clock matters to pods without a node only, and those have a rule of their own.
+    let general = status(object, Timestamp::UNIX_EPOCH);
+    match (rule_of_kind(object), general) {
+        (Verdict::Ready, general) => general.into(),
+        // A pod that crashes, or finds no node, may be helped.
+        (Verdict::NotYet(_), Status::Failed(why)) if ObjectRef::of(object).kind != "Pod" => {
+            Verdict::never(why)
+        }
+        (own, _) => own,
+    }
+}
+
+/// What a kind needs beyond kstatus.
+fn rule_of_kind(object: &Object) -> Verdict {
+    let id = ObjectRef::of(object);
     match (id.group(), id.kind.as_str()) {
-        ("apps", "Deployment") => builtin::deployment(object),
         ("apps", "DaemonSet") => builtin::daemon_set(object),
         ("apps", "StatefulSet") => builtin::stateful_set(object),
-        ("apps", "ReplicaSet") => builtin::replica_set(object),
         ("", "Pod") => builtin::pod(object),
-        ("", "Node") => builtin::node(object),
+        ("", "Node") => must_be_true(object, "Ready"),
         ("", "Service") => builtin::service(object),
         ("", "Namespace") => builtin::namespace(object),
         ("", "PersistentVolumeClaim") => builtin::claim(object),
         ("batch", "Job") => builtin::job(object),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => builtin::crd(object),
-        ("apiregistration.k8s.io", "APIService") => builtin::api_service(object),
+        ("apiregistration.k8s.io", "APIService") => must_be_true(object, "Available"),
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+        ) => builtin::webhooks(object),
         ("kustomize.toolkit.fluxcd.io", "Kustomization") => flux::kustomization(object),
         ("source.toolkit.fluxcd.io", "HelmRepository") => flux::helm_repository(object),
         ("helm.toolkit.fluxcd.io" | "source.toolkit.fluxcd.io", _) => flux::reconciled(object),
         ("fluxcd.controlplane.io", _) => flux::of_operator(object),
         ("gateway.networking.k8s.io", "GatewayClass") => gateway::class(object),
         ("gateway.networking.k8s.io", "Gateway") => gateway::gateway(object),
+        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute") => gateway::route(object),
         ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
         ("cilium.io", "CiliumBGPClusterConfig") => cilium::cluster_config(object),
-        _ => generic(object),
-    }
-}
-
-/// `Stalled` is never, `Reconciling` and a `Ready` that is not true are not yet; an object without
-/// any of these is ready.
-fn generic(object: &Object) -> Verdict {
-    let seen = observed(object);
-    if !seen.is_ready() {
-        return seen;
-    }
-    if let Some(stalled) = condition(object, "Stalled").filter(super::conditions::Condition::is_true) {
-        return Verdict::never(stalled.told());
-    }
-    if let Some(busy) = condition(object, "Reconciling").filter(super::conditions::Condition::is_true) {
-        return Verdict::not_yet(busy.told());
-    }
-    match condition(object, "Ready") {
-        Some(ready) if !ready.is_true() => Verdict::not_yet(ready.told()),
-        _ => Verdict::Ready,
+        (group, kind) => reporting::said(object, group, kind),
     }
 }
 
@@ -97,7 +96,8 @@ mod tests {
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn each_kind_by_its_rule() {
         let none = json!({});
-        let full = json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}});
+        let full = json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "currentReplicas": 2, "availableReplicas": 2, "readyReplicas": 2,
+            "conditions": [{"type": "Available", "status": "True"}]}});
         let half = json!({"spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1, "readyReplicas": 1}});
         let flux = "kustomize.toolkit.fluxcd.io/v1";
         let cases: Vec<(&str, &str, Value, Is)> = vec![
@@ -132,7 +132,7 @@ mod tests {
             (
                 "apps/v1",
                 "DaemonSet",
-                json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}}),
+                json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 3, "currentNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3, "numberReady": 3}}),
                 Ready,
             ),
             (
@@ -158,7 +158,7 @@ mod tests {
             (
                 "v1",
                 "Service",
-                json!({"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}),
+                json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.1.0.1"}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}),
                 Ready,
             ),
             ("v1", "Namespace", json!({"status": {"phase": "Active"}}), Ready),
@@ -245,6 +245,67 @@ mod tests {
                 "CiliumBGPClusterConfig",
                 with("cilium.io/NoMatchingNode", "False", &none),
                 Ready,
+            ),
+            // Nothing is ready on a cluster without nodes, unless it picks them.
+            (
+                "apps/v1",
+                "DaemonSet",
+                json!({"status": {"observedGeneration": 2, "desiredNumberScheduled": 0}}),
+                NotYet,
+            ),
+            (
+                "apps/v1",
+                "DaemonSet",
+                json!({"spec": {"template": {"spec": {"nodeSelector": {"gpu": "yes"}}}}, "status": {"observedGeneration": 2, "desiredNumberScheduled": 0}}),
+                Ready,
+            ),
+            ("apps/v1", "StatefulSet", json!({"spec": {"updateStrategy": {"type": "OnDelete"}}}), NotYet),
+            (
+                "v1",
+                "Pod",
+                json!({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}}),
+                NotYet,
+            ),
+            (
+                "batch/v1",
+                "Job",
+                json!({"status": {"startTime": "2026-01-01T00:00:00Z", "active": 1}}),
+                NotYet,
+            ),
+            (
+                "admissionregistration.k8s.io/v1",
+                "ValidatingWebhookConfiguration",
+                json!({"webhooks": [{"name": "w", "clientConfig": {"service": {"name": "s"}}}]}),
+                NotYet,
+            ),
+            (
+                "admissionregistration.k8s.io/v1",
+                "MutatingWebhookConfiguration",
+                json!({"webhooks": [{"name": "w", "clientConfig": {"service": {"name": "s"}, "caBundle": "Q0E="}}]}),
+                Ready,
+            ),
+            ("cert-manager.io/v1", "Certificate", none.clone(), NotYet),
+            ("cert-manager.io/v1", "Certificate", with("Ready", "True", &none), Ready),
+            ("ceph.rook.io/v1", "CephCluster", json!({"status": {"phase": "Progressing"}}), NotYet),
+            ("ceph.rook.io/v1", "CephCluster", json!({"status": {"phase": "Ready"}}), Ready),
+            (
+                "gateway.networking.k8s.io/v1",
+                "HTTPRoute",
+                json!({"spec": {"parentRefs": [{"name": "g"}]}}),
+                NotYet,
+            ),
+            (
+                "gateway.networking.k8s.io/v1",
+                "HTTPRoute",
+                json!({"spec": {"parentRefs": [{"name": "g"}]}, "status": {"parents": [{"parentRef": {"name": "g"}, "conditions": [
+                    {"type": "Accepted", "status": "True"}, {"type": "ResolvedRefs", "status": "True"}]}]}}),
+                Ready,
+            ),
+            (
+                "gateway.networking.k8s.io/v1",
+                "Gateway",
+                json!({"status": {"conditions": [{"type": "Programmed", "status": "True", "observedGeneration": 1}]}}),
+                NotYet,
             ),
         ];
         for (api_version, kind, rest, wanted) in cases {

@@ -35,13 +35,16 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
     }
 }
 
+/// What of a cause does not change while it lasts: its code, its way, and whether it passes.
+type Told = (Option<String>, Vec<String>, bool);
+
 #[derive(Default)]
 pub(super) struct Lines {
     quiet: bool,
     began: Option<Timestamp>,
     waits: Waits,
     /// The causes that each step has told, by what does not change while they last.
-    explained: BTreeMap<StepId, Vec<(Option<String>, Vec<String>, bool)>>,
+    explained: BTreeMap<StepId, Vec<Told>>,
 }
 
 impl Lines {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use futures::stream::{BoxStream, StreamExt};
@@ -44,7 +46,7 @@ impl Crds {
                     noun: "CRD".to_owned(),
                     objects,
                     owner: self.owner.clone(),
-                    await_ready: true,
+                    readiness: Some(Arc::default()),
                 })
             })
             .await

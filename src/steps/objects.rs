@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, Comparison};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{self, Verdict};
+use crate::readiness::{OwnRules, Verdict};
 use crate::words::count;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
@@ -29,8 +29,8 @@ pub struct Objects {
     pub objects: Vec<Object>,
     /// The Flux object that owns them once Flux runs; from then on they are left to it.
     pub owner: Option<FluxOwner>,
-    /// Whether each must be ready by its own rule, or only be there.
-    pub await_ready: bool,
+    /// When each is ready; none if it only has to be there.
+    pub readiness: Option<Arc<OwnRules>>,
 }
 
 impl Objects {
@@ -104,10 +104,9 @@ impl Step for Objects {
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
-        let own = if self.await_ready {
-            follow_ready(&self.cluster, self.refs())
-        } else {
-            stream::once(async { Verdict::Ready }).boxed()
+        let own = match &self.readiness {
+            Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules)),
+            None => stream::once(async { Verdict::Ready }).boxed(),
         };
         match &self.owner {
             Some(owner) => owner.settle_or(&self.cluster, own),
@@ -145,16 +144,24 @@ fn waves(objects: &[Object]) -> [Vec<Object>; 2] {
 
 /// Follows objects until each is ready by the rule of its kind.
 pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> BoxStream<'static, Verdict> {
+    follow_ready_by(cluster, refs, Arc::default())
+}
+
+fn follow_ready_by(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    rules: Arc<OwnRules>,
+) -> BoxStream<'static, Verdict> {
     if refs.is_empty() {
         return stream::once(async { Verdict::Ready }).boxed();
     }
-    cluster.follow(refs).map(|seen| judge(&seen)).boxed()
+    cluster.follow(refs).map(move |seen| judge(&seen, &rules)).boxed()
 }
 
-fn judge(seen: &BTreeMap<ObjectRef, Option<Arc<Object>>>) -> Verdict {
+fn judge(seen: &BTreeMap<ObjectRef, Option<Arc<Object>>>, rules: &OwnRules) -> Verdict {
     seen.iter()
         .map(|(id, object)| match object {
-            Some(object) => readiness::verdict(object).about(id),
+            Some(object) => rules.verdict(object).about(id),
             None => Verdict::not_yet("is not there").about(id),
         })
         .collect()

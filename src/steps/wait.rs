@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{self, Expressions, Probe, Verdict};
+use crate::readiness::{OwnRules, Probe, Verdict};
 
 /// What is waited for.
 pub enum Awaited {
@@ -20,8 +20,8 @@ pub enum Awaited {
     Object {
         /// The object.
         id: ObjectRef,
-        /// CEL, as in Flux health checks; none for the rule of its kind.
-        expressions: Option<Arc<Expressions>>,
+        /// The rule of its kind, or a user's own.
+        readiness: Arc<OwnRules>,
     },
 }
 
@@ -37,8 +37,8 @@ impl Wait {
     fn verdicts(&self) -> BoxStream<'static, Verdict> {
         match &self.awaited {
             Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe),
-            Awaited::Object { id, expressions } => {
-                object_verdicts(&self.cluster, id.clone(), expressions.clone())
+            Awaited::Object { id, readiness } => {
+                object_verdicts(&self.cluster, id.clone(), Arc::clone(readiness))
             }
         }
     }
@@ -47,16 +47,12 @@ impl Wait {
 fn object_verdicts(
     cluster: &Cluster,
     id: ObjectRef,
-    expressions: Option<Arc<Expressions>>,
+    readiness: Arc<OwnRules>,
 ) -> BoxStream<'static, Verdict> {
-    let judge = move |object: &Object| match &expressions {
-        Some(expressions) => expressions.verdict(object),
-        None => readiness::verdict(object),
-    };
     cluster
         .follow(vec![id.clone()])
         .map(move |seen| match seen.get(&id).and_then(Option::as_ref) {
-            Some(object) => judge(object).about(&id),
+            Some(object) => readiness.verdict(object).about(&id),
             None => Verdict::not_yet("is not there").about(&id),
         })
         .boxed()

@@ -14,7 +14,7 @@ mod rule;
 mod rules;
 mod sarif;
 mod schema;
-mod selector;
+
 mod silence;
 
 pub use catalogue::{Report, Silenced, catalogue, rule_named, validate};

@@ -5,7 +5,7 @@ use super::services;
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::{Inquiry, Known};
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{condition, text};
+use crate::readiness::{Condition, condition, text};
 
 pub(super) const CODES: &[&Code] =
     &[&NAMES_TAKEN, &NOT_ESTABLISHED, &API_DOWN, &super::namespaces::HELD, &super::namespaces::GOING];
@@ -35,13 +35,13 @@ static API_DOWN: Code = Code {
 };
 
 pub(super) fn definition(crd: &Object) -> Insight {
-    if let Some(names) = condition(crd, "NamesAccepted").filter(|names| names.is_false()) {
+    if let Some(names) = condition(crd, "NamesAccepted").filter(Condition::is_false) {
         return Finding::new(&NAMES_TAKEN, format!("its names are taken: {}", line(names.message()))).into();
     }
     match condition(crd, "Established") {
         Some(established) if established.is_true() => Insight::nothing(),
         _ => {
-            let schema = condition(crd, "NonStructuralSchema").filter(|schema| schema.is_true());
+            let schema = condition(crd, "NonStructuralSchema").filter(Condition::is_true);
             schema
                 .map(|schema| {
                     Finding::new(&NOT_ESTABLISHED, format!("is not served: {}", line(schema.message())))

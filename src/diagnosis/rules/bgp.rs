@@ -7,7 +7,7 @@ use super::facts::{cut, line, list};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{self, condition, number, text};
+use crate::readiness::{self, Condition, condition, number, text};
 
 pub(super) const CODES: &[&Code] = &[
     &WRONG_ASN,
@@ -108,7 +108,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
 }
 
 fn is_true(object: &Object, kind: &str) -> Option<String> {
-    let bad = condition(object, &format!("cilium.io/{kind}")).filter(|bad| bad.is_true())?;
+    let bad = condition(object, &format!("cilium.io/{kind}")).filter(Condition::is_true)?;
     Some(line(bad.message()))
 }
 

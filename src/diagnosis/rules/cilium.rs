@@ -8,7 +8,7 @@ use super::facts::{cut, label, line, list};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{condition, text};
+use crate::readiness::{Condition, condition, text};
 
 pub(super) const CODES: &[&Code] =
     &[&NO_CRDS, &API_UNREACHED, &NO_POOL, &EXHAUSTED, &POOLS_OVERLAP, &NOT_AVAILABLE, &NO_OPERATOR];
@@ -117,7 +117,7 @@ pub(super) fn agent_crash(id: &ObjectRef, pod: &Object, log: &str) -> Insight {
 }
 
 pub(super) fn pool(pool: &Object) -> Insight {
-    let conflict = condition(pool, "cilium.io/PoolConflict").filter(|conflict| conflict.is_true());
+    let conflict = condition(pool, "cilium.io/PoolConflict").filter(Condition::is_true);
     conflict
         .map(|conflict| {
             Finding::new(&POOLS_OVERLAP, format!("gives no addresses: {}", line(conflict.message())))
@@ -131,8 +131,7 @@ pub(super) fn address(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -
     if service.data["spec"]["type"] != "LoadBalancer" || has_address {
         return Insight::nothing();
     }
-    let Some(told) = condition(service, "cilium.io/IPAMRequestSatisfied").filter(|told| told.is_false())
-    else {
+    let Some(told) = condition(service, "cilium.io/IPAMRequestSatisfied").filter(Condition::is_false) else {
         return unanswered(inquiry, service);
     };
     let said = line(told.message());

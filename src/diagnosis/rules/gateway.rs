@@ -5,7 +5,7 @@ use super::facts::{line, list, namespace};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::{Inquiry, Known};
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{condition, text};
+use crate::readiness::{Condition, condition, text};
 
 pub(super) const CODES: &[&Code] = &[&CRDS_CAME_LATER, &NO_CONTROLLER, &NO_CLASS, &LISTENER, &ROUTE, &COMING];
 
@@ -74,7 +74,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
 
 fn class(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
     let accepted = condition(class, "Accepted");
-    if accepted.as_ref().is_some_and(|accepted| accepted.is_true()) {
+    if accepted.as_ref().is_some_and(Condition::is_true) {
         return Insight::nothing();
     }
     let controller = text(&class.data["spec"]["controllerName"]);
@@ -99,8 +99,10 @@ fn crds_came_later(inquiry: &Inquiry<'_>) -> Option<Finding> {
     };
     let made = REQUIRED.iter().map(crd).filter_map(|crd| Some(inquiry.age(inquiry.there(&crd)?))).min()?;
     let pods = inquiry.list(&Selection::of("v1", "Pod").labelled("io.cilium/app=operator"))?;
-    let running: Vec<i64> =
-        pods.iter().filter_map(|pod| inquiry.seconds_since(&pod.data["status"]["startTime"])).collect();
+    let containers = pods.iter().flat_map(|pod| list(&pod.data["status"]["containerStatuses"]));
+    let began =
+        containers.filter_map(|container| inquiry.seconds_since(&container["state"]["running"]["startedAt"]));
+    let running: Vec<i64> = began.collect();
     let youngest = running.iter().min()?;
     (*youngest > made).then(|| {
         Finding::new(&CRDS_CAME_LATER, "Cilium's operator started before the Gateway API's CRDs were there, and looks for them only then")

@@ -4,7 +4,7 @@ use super::facts::{all_in, line};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{condition, text};
+use crate::readiness::{Condition, condition, text};
 
 pub(super) static HELD: Code = Code {
     code: "BS-KND-004",
@@ -46,7 +46,7 @@ fn deleted_for(inquiry: &Inquiry<'_>, object: &Object) -> Option<i64> {
 
 pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object) -> Insight {
     let Some(since) = deleted_for(inquiry, namespace) else { return Insight::nothing() };
-    let is_true = |kind: &str| condition(namespace, kind).filter(|condition| condition.is_true());
+    let is_true = |kind: &str| condition(namespace, kind).filter(Condition::is_true);
     let going = || Finding::new(&GOING, format!("is being deleted for {since} s")).passes();
     if let Some(failed) = is_true("NamespaceDeletionDiscoveryFailure") {
         return undiscovered(failed.message());

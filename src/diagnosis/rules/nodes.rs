@@ -4,7 +4,7 @@ use super::facts::{line, list};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{condition, text};
+use crate::readiness::{Condition, condition, text};
 
 pub(super) const CODES: &[&Code] = &[&NO_NETWORK, &SILENT, &PRESSURE, &CLOSED, &NOT_READY, &NEW, &NO_CLOUD];
 
@@ -88,7 +88,7 @@ fn pressure(node: &Object) -> Option<(&'static str, String)> {
     [("MemoryPressure", "memory"), ("DiskPressure", "disk"), ("PIDPressure", "process ids")]
         .into_iter()
         .find_map(|(kind, of)| {
-            let under = condition(node, kind).filter(|pressure| pressure.is_true())?;
+            let under = condition(node, kind).filter(Condition::is_true)?;
             Some((of, line(&under.told())))
         })
 }

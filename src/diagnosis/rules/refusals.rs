@@ -128,7 +128,7 @@ fn pattern(pattern: &str) -> Option<Regex> {
 }
 
 static ACCOUNT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r#"error looking up service account ([^/\s]+)/([^:\s]+)"#));
+    LazyLock::new(|| pattern(r"error looking up service account ([^/\s]+)/([^:\s]+)"));
 static QUOTA_WORDS: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r"exceeded quota: ([^,]+), requested: (.+?), used: (.+?), limited: ([^\n;]+)"));
 static SECURITY: LazyLock<Option<Regex>> =

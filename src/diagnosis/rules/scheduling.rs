@@ -9,7 +9,7 @@ use super::nodes;
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{condition, text};
+use crate::readiness::{Condition, condition, text};
 
 pub(super) const CODES: &[&Code] = &[
     &TAINT,
@@ -108,7 +108,7 @@ static PENDING: Code = Code {
 const GLANCE: i64 = 15;
 
 pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
-    let Some(refused) = condition(pod, "PodScheduled").filter(|scheduled| scheduled.is_false()) else {
+    let Some(refused) = condition(pod, "PodScheduled").filter(Condition::is_false) else {
         let age = inquiry.age(pod);
         let scheduler = pod.data["spec"]["schedulerName"].as_str().unwrap_or("default-scheduler");
         let finding =

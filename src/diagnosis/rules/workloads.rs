@@ -6,7 +6,7 @@ use super::refusals;
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{self, condition, number, text};
+use crate::readiness::{self, Condition, condition, number, text};
 
 pub(super) const CODES: &[&Code] =
     &[&JOB_FAILED, &JOB_TOO_LATE, &NOT_PROGRESSING, &PAUSED, &NO_PODS, &JOB_RUNS, &ROLLING, &NO_CONTROLLER];
@@ -86,9 +86,9 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> 
     if workload.metadata.deletion_timestamp.is_some() {
         return Insight::nothing();
     }
-    let is_ready = readiness::verdict(workload).is_ready();
-    if is_ready {
-        return empty(id, workload).into();
+    let empty = empty(id, workload);
+    if empty.is_some() || readiness::verdict(workload).is_ready() {
+        return empty.into();
     }
     if workload.data["spec"]["paused"] == true {
         return Finding::new(&PAUSED, "is paused: it makes no new pods").into();
@@ -98,7 +98,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> 
     Insight::nothing().and_for(children).join(refused).join(own(inquiry, workload))
 }
 
-/// What is ready since it has nothing to be ready.
+/// What has nothing to be ready.
 fn empty(id: &ObjectRef, workload: &Object) -> Option<Finding> {
     match id.kind.as_str() {
         "DaemonSet" if number(&workload.data["status"]["desiredNumberScheduled"]) == 0 => {
@@ -132,7 +132,7 @@ fn children<'a>(inquiry: &Inquiry<'a>, id: &ObjectRef, workload: &Object) -> Vec
 
 /// Pods that the API server does not let it make.
 fn refused(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> Insight {
-    let condition = condition(workload, "ReplicaFailure").filter(|failure| failure.is_true());
+    let condition = condition(workload, "ReplicaFailure").filter(Condition::is_true);
     let said = condition.map(|failure| failure.message());
     let event = || {
         let failed = inquiry.events(id).into_iter().rev().find(|event| event.reason() == "FailedCreate")?;
@@ -181,7 +181,7 @@ pub(super) fn job(inquiry: &Inquiry<'_>, id: &ObjectRef, job: &Object) -> Insigh
         .into_iter()
         .filter(|pod| is_owned_by(pod, job))
         .collect();
-    if let Some(failed) = condition(job, "Failed").filter(|failed| failed.is_true()) {
+    if let Some(failed) = condition(job, "Failed").filter(Condition::is_true) {
         let code = if failed.reason() == "DeadlineExceeded" { &JOB_TOO_LATE } else { &JOB_FAILED };
         let what = if code == &JOB_FAILED { "has given up" } else { "took longer than it may" };
         let attempts =

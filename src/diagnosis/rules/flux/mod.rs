@@ -8,7 +8,7 @@ use super::facts::{line, list, namespace};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::{Inquiry, Known};
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{self, condition, text};
+use crate::readiness::{self, Condition, condition, text};
 
 pub(super) const CODES: &[&Code] = &[
     &sources::REFUSED,
@@ -146,7 +146,7 @@ fn instance(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
     let here = object.metadata.namespace.as_deref().unwrap_or_default();
     let deployments = inquiry.all(&Selection::of("apps/v1", "Deployment").within(here));
     let unready = deployments.into_iter().filter(|deployment| !readiness::verdict(deployment).is_ready());
-    let own = condition(object, "Ready").filter(|ready| ready.is_false()).map(|ready| {
+    let own = condition(object, "Ready").filter(Condition::is_false).map(|ready| {
         super::refusals::refusal(inquiry, ready.message()).or(|| {
             Finding::new(
                 &kustomizations::NOT_APPLIED,

@@ -5,7 +5,7 @@ use super::super::refusals;
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{self, condition};
+use crate::readiness::{self, Condition, condition};
 
 pub(super) static HELM_FAILED: Code = Code {
     code: "BS-FLX-013",
@@ -58,7 +58,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
         return workloads;
     }
     // Ready may only say that it gave up; what failed stands in Released.
-    let released = condition(object, "Released").filter(|released| released.is_false());
+    let released = condition(object, "Released").filter(Condition::is_false);
     let said = released.map_or(ready.message(), |released| released.message());
     let is_final = condition(object, "Stalled").is_some_and(|stalled| stalled.is_true());
     let own = |code: &'static Code, what: String| {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Scene, at, each_whole, is_true};
 use crate::object::{Object, ObjectRef};
-use crate::validation::selector::selects;
+use crate::selector::selects;
 use crate::validation::{Finding, Rule, Severity};
 
 pub(in crate::validation) const RULES: &[Rule] = &[

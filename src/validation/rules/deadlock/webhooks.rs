@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{Scene, at, each};
 use crate::object::ObjectRef;
+use crate::selector::selects;
 use crate::validation::order::{Kind, Moment, is_answered_by_a_webhook};
-use crate::validation::selector::selects;
 use crate::validation::{Finding, Rule, Severity};
 
 pub(in crate::validation) const RULES: &[Rule] = &[

@@ -1,0 +1,51 @@
+//! Whether nodes take pods.
+
+use std::sync::Arc;
+
+use super::super::Verdict;
+use super::super::conditions::text;
+use super::super::rules::verdict;
+use super::name;
+use crate::object::Object;
+
+pub(super) fn verdict_of(nodes: &[Arc<Object>]) -> Verdict {
+    const BARRIERS: [&str; 4] = [
+        "node.cilium.io/agent-not-ready",
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/network-unavailable",
+        "node.cloudprovider.kubernetes.io/uninitialized",
+    ];
+    if nodes.is_empty() {
+        return Verdict::not_yet("no node has joined");
+    }
+    nodes
+        .iter()
+        .map(|node| {
+            let taints = node.data["spec"]["taints"].as_array();
+            let barrier = taints.into_iter().flatten().find(|taint| BARRIERS.contains(&text(&taint["key"])));
+            let taken = match barrier {
+                Some(taint) => Verdict::not_yet(format!("has the taint {}", text(&taint["key"]))),
+                None => Verdict::Ready,
+            };
+            verdict(node).and(taken).about(&name(node))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn taints_keep_nodes_from_being_ready() {
+        let is_ready = |taints: Value| {
+            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+                "spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+            verdict_of(&[Arc::new(serde_json::from_value(node).unwrap())]).is_ready()
+        };
+        assert!(is_ready(json!([{"key": "node-role.kubernetes.io/control-plane"}])));
+        assert!(!is_ready(json!([{"key": "node.cilium.io/agent-not-ready"}])));
+    }
+}
