@@ -34,8 +34,8 @@ use serde::Deserialize;
 struct Scene {
     /// What goes wrong, or goes well, as a person says it.
     what: String,
-    /// `real` if everything is what real components do; `told` if objects or words are written as
-    /// real components would write them, with the reason.
+    /// What is written as real components would write it, since it cannot be had here; none if all is
+    /// what real components do.
     #[serde(default)]
     told: Option<String>,
     /// The code of the failure; none if nothing is wrong.
@@ -87,7 +87,7 @@ struct Outcome {
 
 /// How long the right line may take before the scene counts as failed. No time is asserted: this only
 /// ends what would never come.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(100);
 const LOOK_EVERY: Duration = Duration::from_millis(1500);
 const SIDE_BY_SIDE: usize = 10;
 
@@ -173,6 +173,8 @@ impl Drop for Sandbox {
 struct Stage {
     cluster: Cluster,
     client: kube::Client,
+    /// Where the logs of pods are had.
+    kubelet_port: i64,
 }
 
 impl Stage {
@@ -194,7 +196,7 @@ impl Stage {
 
     /// Applies objects, and the status that some of them bring.
     async fn apply(&self, objects: &str, namespace: &str) -> Vec<ObjectRef> {
-        let text = objects.replace("$NS", namespace);
+        let text = objects.replace("$NS", namespace).replace("$KUBELET_PORT", &self.kubelet_port.to_string());
         let objects: Vec<Object> = yaml::from_multiple(&text, Path::new("scene")).unwrap();
         let mut refs = Vec::new();
         for mut object in objects {
@@ -278,7 +280,10 @@ impl Stage {
         };
         let seconds = began.elapsed().as_secs_f64();
         self.act(&scene.after, &namespace).await;
-        eprintln!("{} {name} {seconds:.1}s", if problem.is_none() { "ok  " } else { "FAIL" });
+        match &problem {
+            None => eprintln!("ok   {name} {seconds:.1}s"),
+            Some(problem) => eprintln!("FAIL {name} {seconds:.1}s {problem}"),
+        }
         Outcome { name, scene, seconds, problem }
     }
 
@@ -382,7 +387,10 @@ fn table(outcomes: &[Outcome]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_failure_is_named_and_nothing_healthy_is_called_wrong() {
     let sandbox = Sandbox::up();
-    let stage = Stage { cluster: sandbox.cluster().await, client: sandbox.client().await };
+    let cluster = sandbox.cluster().await;
+    let node = cluster.get(&ObjectRef::cluster_scoped("v1", "Node", "infra-1")).await.unwrap().unwrap();
+    let kubelet_port = node.data["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_i64().unwrap();
+    let stage = Stage { cluster, client: sandbox.client().await, kubelet_port };
 
     // A cluster that is well is one line.
     sandbox

@@ -32,7 +32,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
     let cluster = match Cluster::connect(&options).await {
         Ok(cluster) => cluster,
-        Err(failure) => return unreachable(args, failure),
+        Err(failure) => return unreachable(args, &failure),
     };
     let scope =
         if args.namespace.is_empty() { Scope::Whole } else { Scope::Namespaces(args.namespace.clone()) };
@@ -67,8 +67,8 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
 }
 
 /// No way to the cluster is a diagnosis, too.
-fn unreachable(args: &DoctorArgs, failure: Failure) -> Result<()> {
-    let cause = diagnosis::no_way_to_it(&failure);
+fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
+    let cause = diagnosis::no_way_to_it(failure);
     tell(args, &Examination { causes: vec![cause], gaps: Vec::new() }, false)?;
-    Err(Failure { hints: Vec::new(), because: Vec::new(), ..failure })
+    Err(Failure::new(failure.kind, format!("there is no way to {}", args.cluster)))
 }

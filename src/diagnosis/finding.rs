@@ -31,6 +31,9 @@ pub(super) struct Finding {
     pub(super) remedy: Vec<String>,
     /// It is slow, not wrong: nobody has to do anything.
     pub(super) passes: bool,
+    /// It is wrong whatever becomes of what the object waits for. Most findings are only what follows
+    /// from that.
+    pub(super) stands: bool,
     /// The object that it is about, if it is not the one that was looked at.
     pub(super) about: Option<String>,
 }
@@ -43,6 +46,7 @@ impl Finding {
             evidence: Vec::new(),
             remedy: Vec::new(),
             passes: false,
+            stands: false,
             about: None,
         }
     }
@@ -63,6 +67,12 @@ impl Finding {
     /// It may pass by itself.
     pub(super) fn passes(mut self) -> Self {
         self.passes = true;
+        self
+    }
+
+    /// Counts beside what is only slow.
+    pub(super) fn stands(mut self) -> Self {
+        self.stands = true;
         self
     }
 
@@ -97,6 +107,12 @@ impl Insight {
     pub(super) fn join(mut self, other: Self) -> Self {
         self.findings.extend(other.findings);
         self.waits_for.extend(other.waits_for);
+        self
+    }
+
+    /// Whose findings count beside what is only slow.
+    pub(super) fn stands(mut self) -> Self {
+        self.findings = self.findings.into_iter().map(Finding::stands).collect();
         self
     }
 

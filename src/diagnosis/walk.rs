@@ -84,7 +84,7 @@ impl Walk<'_, '_> {
             .collect()
     }
 
-    /// The deepest findings behind an object. What is only slow is no reason for what is wrong.
+    /// The deepest findings behind an object. What follows from something that is only slow is slow, too.
     fn trace(&mut self, id: &ObjectRef, above: &mut Vec<ObjectRef>) -> Vec<Trail> {
         if above.contains(id) || above.len() >= LONGEST_CHAIN {
             return Vec::new();
@@ -108,8 +108,9 @@ impl Walk<'_, '_> {
         above.pop();
         let here = |finding: Finding| Trail { way: vec![id.clone()], finding };
         let own: Vec<Trail> = insight.findings.into_iter().map(here).collect();
-        let is_wrong = |trails: &[Trail]| trails.iter().any(|trail| !trail.finding.passes);
-        let found = if deeper.is_empty() || (is_wrong(&own) && !is_wrong(&deeper)) { own } else { deeper };
+        let is_wrong = deeper.iter().any(|trail| !trail.finding.passes);
+        let stands = own.iter().any(|trail| trail.finding.stands && !trail.finding.passes);
+        let found = if deeper.is_empty() || (stands && !is_wrong) { own } else { deeper };
         // What was cut short by a circle may be told in full from elsewhere.
         if above.is_empty() || !found.is_empty() {
             self.known.insert(id.clone(), found.clone());

@@ -132,11 +132,11 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insig
     let fitting: Vec<&Object> = all.iter().copied().filter(|node| fits(pod, node)).collect();
     let by_itself = own_words(pod, said, &all, &fitting);
     let ill: Vec<&Object> = fitting.iter().copied().filter(|node| nodes::is_ill(node)).collect();
+    let by_itself = by_itself.evidence(format!("scheduler: {}", cut(said)));
     // Room that is lacking on sound nodes is worse than a node that is ill.
-    if ill.len() == fitting.len() || by_itself.code == &TAINT || by_itself.code == &REFUSED {
-        return Insight::from(by_itself.evidence(format!("scheduler: {}", cut(said)))).and_for(ill);
-    }
-    by_itself.evidence(format!("scheduler: {}", cut(said))).into()
+    let is_for_the_ill = ill.len() == fitting.len() || by_itself.code == &TAINT || by_itself.code == &REFUSED;
+    let insight = Insight::from(by_itself);
+    if is_for_the_ill { insight.and_for(ill) } else { insight }
 }
 
 /// The pod waits for its claims, as it does when one of them waits for it.

@@ -142,7 +142,7 @@ fn refused(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> Insight 
     let has_pods = number(&workload.data["status"]["replicas"]) > 0
         || number(&workload.data["status"]["currentNumberScheduled"]) > 0;
     let said = said.or_else(|| if has_pods { None } else { event() });
-    said.map_or_else(Insight::nothing, |said| refusals::refusal(inquiry, said))
+    said.map_or_else(Insight::nothing, |said| refusals::refusal(inquiry, said).stands())
 }
 
 fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
@@ -151,6 +151,7 @@ fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
         .filter(|progressing| progressing.reason() == "ProgressDeadlineExceeded")
     {
         return Finding::new(&NOT_PROGRESSING, format!("makes no progress: {}", line(stuck.message())))
+            .stands()
             .into();
     }
     let age = inquiry.age(workload);

@@ -64,7 +64,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     let own = |code: &'static Code, what: String| {
         let finding = Finding::new(code, what).evidence(line(&ready.told()));
         let again = "after the correction, `flux reconcile helmrelease <name> --reset` tries again at once";
-        if is_final { finding.remedy(again) } else { finding }
+        if is_final { finding.remedy(again).stands() } else { finding }
     };
     if said.contains("don't meet the specifications of the schema") {
         return own(&VALUES_REFUSED, format!("its chart refuses the values: {}", schema_complaint(said)))
