@@ -9,6 +9,7 @@ mod containers;
 mod crashes;
 mod dns;
 mod facts;
+mod fitting;
 mod flux;
 mod gateway;
 mod helm;

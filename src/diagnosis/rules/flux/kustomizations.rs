@@ -107,8 +107,9 @@ fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight 
         return own(&NO_VARIABLE, format!("variable {} is not defined", &unset[1])).into();
     }
     if has(&["path not found", "stat /tmp"]) && has(&["no such file or directory"]) {
-        let path =
-            between(said, "stat ", ":").and_then(|path| path.splitn(4, '/').nth(3)).unwrap_or_default();
+        // The folder that the source was unpacked into is nobody's business.
+        let path = between(said, "/kustomization-", ":").and_then(|path| path.split_once('/'));
+        let path = path.map_or("", |(_, path)| path);
         return own(&NO_PATH, format!("its path {path} is not in the repository")).into();
     }
     if has(&["decrypt", "sops", "data key"]) {

@@ -70,17 +70,16 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
         return own(&VALUES_REFUSED, format!("its chart refuses the values: {}", schema_complaint(said)))
             .into();
     }
-    workloads.join(refusals::refusal(inquiry, said)).join(
-        own(
-            if is_final { &GAVE_UP } else { &HELM_FAILED },
-            format!(
-                "{}: {}",
-                if is_final { "Helm failed, and Flux has given up" } else { "Helm fails" },
-                reason(said)
-            ),
-        )
-        .into(),
-    )
+    let mut refused = refusals::refusal(inquiry, said);
+    if refused.is_empty() {
+        let (code, what) = if is_final {
+            (&GAVE_UP, "Helm failed, and Flux has given up")
+        } else {
+            (&HELM_FAILED, "Helm fails")
+        };
+        refused = own(code, format!("{what}: {}", reason(said))).into();
+    }
+    workloads.join(refused)
 }
 
 /// The HelmChart that source-controller makes of it.
