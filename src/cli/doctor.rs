@@ -70,5 +70,5 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
 fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
     let cause = diagnosis::no_way_to_it(failure);
     tell(args, &Examination { causes: vec![cause], gaps: Vec::new() }, false)?;
-    Err(Failure::new(failure.kind, format!("there is no way to {}", args.cluster)))
+    Err(Failure::new(FailureKind::Connection, format!("there is no way to {}", args.cluster)))
 }

@@ -100,7 +100,7 @@ pub fn no_way_to_it(failure: &Failure) -> Cause {
         chain: Vec::new(),
         blocks: Vec::new(),
         declared_in: None,
-        remedy: failure.hints.iter().cloned().chain([code.fix.to_owned()]).collect(),
+        remedy: if failure.hints.is_empty() { vec![code.fix.to_owned()] } else { failure.hints.clone() },
         passes: false,
     }
 }
