@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod convert;
 pub mod diagnosis;
 mod digest;
+pub mod doctor;
 pub mod engine;
 pub mod failure;
 pub mod gitops;

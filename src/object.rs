@@ -96,12 +96,21 @@ pub struct Selection {
     /// A label selector, as `kubectl get -l` takes it; all objects if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
+    /// A field selector, as `kubectl get --field-selector` takes it; all objects if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<String>,
 }
 
 impl Selection {
     /// All objects of a kind, in all namespaces.
     pub fn of(api_version: &str, kind: &str) -> Self {
-        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), namespace: None, labels: None }
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: None,
+            labels: None,
+            fields: None,
+        }
     }
 
     /// Only those of a namespace.
@@ -115,6 +124,13 @@ impl Selection {
     #[must_use]
     pub fn labelled(mut self, labels: &str) -> Self {
         self.labels = Some(labels.to_owned());
+        self
+    }
+
+    /// Only those that a field selector matches.
+    #[must_use]
+    pub fn whose(mut self, fields: &str) -> Self {
+        self.fields = Some(fields.to_owned());
         self
     }
 }

@@ -40,7 +40,7 @@ impl Adoption {
         owners.retain(|_, holding| !holding.objects.is_empty() || !holding.pods.is_empty());
         // Helm's own are large, and hold no certificates.
         let secrets =
-            self.cluster.list_where(&Selection::of("v1", "Secret"), Some("type!=helm.sh/release.v1")).await?;
+            self.cluster.list(&Selection::of("v1", "Secret").whose("type!=helm.sh/release.v1")).await?;
         let certificates = secrets
             .iter()
             .filter_map(|secret| Some((ObjectRef::of(secret).to_string(), certificate::serial(secret)?)))

@@ -40,6 +40,14 @@ pub(super) enum Verb {
     ///
     /// Renders what Flux will apply and asks the API server, by dry runs, what would come of it.
     Handover(HandoverArgs),
+    /// Name the root causes of whatever is the matter with a cluster
+    ///
+    /// On any cluster, at any time, whatever bootstrapped it. Reads only, and never the values of
+    /// Secrets. Exits with 0 if nothing is wrong (slow is not wrong), 1 if a root cause is named, and
+    /// 5 if there is no way to the cluster: then it says why.
+    Doctor(DoctorArgs),
+    /// Say what the code of a failure means, as BS-POD-001; list all of them
+    Explain(ExplainArgs),
     /// List the clusters of the repository
     List(ListArgs),
     /// Find what is wrong with the repository, without a cluster
@@ -240,6 +248,39 @@ pub(super) struct VerifyArgs {
 
     #[command(flatten)]
     pub(super) target: Target,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DoctorArgs {
+    /// The cluster: its kubeconfig context has the same name, unless bootstrapper.yaml says otherwise
+    pub(super) cluster: String,
+
+    /// Only what lies in these namespaces [default: everything]
+    #[arg(long, short, value_delimiter = ',')]
+    pub(super) namespace: Vec<String>,
+
+    /// Look at the sandbox of this cluster
+    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(super) sandbox: bool,
+
+    #[command(flatten)]
+    pub(super) target: Target,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainArgs {
+    /// The code; all of them if none
+    pub(super) code: Option<String>,
+
+    /// Write the pages of the documentation into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "code", hide = true)]
+    pub(super) write: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) output: OutputArgs,

@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, graph, handover, list, new_cluster, out, plan, run, sandbox, schema, status,
-    validate, verify,
+    completions, convert, doctor, explain, graph, handover, list, new_cluster, out, plan, run, sandbox,
+    schema, status, validate, verify,
 };
 use crate::failure::{Failure, Result};
 use crate::{report, tools};
@@ -80,6 +80,8 @@ async fn dispatch(args: Args) -> Result<()> {
         }
         Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
         Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
+        Some(Verb::Doctor(args)) => doctor::doctor(&args).await,
+        Some(Verb::Explain(args)) => explain::explain(&args),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => {

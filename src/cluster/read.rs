@@ -13,6 +13,12 @@ use super::calls::{if_there, within_limit};
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef, Selection};
 
+/// However long a log's lines are, no more is read.
+const LOG_BYTES: i64 = 64 * 1024;
+
+/// How many objects a page of a list has.
+const PAGE: u32 = 500;
+
 impl Cluster {
     /// An object; none if it, or its kind, is not there.
     pub async fn get(&self, id: &ObjectRef) -> Result<Option<Object>> {
@@ -24,18 +30,11 @@ impl Cluster {
 
     /// All objects that `selection` selects; none if their kind is not there.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Object>> {
-        self.list_where(selection, None).await
-    }
-
-    /// The same, of those whose fields are so: `type!=Opaque`. Which fields can be asked for depends
-    /// on the kind.
-    pub async fn list_where(&self, selection: &Selection, fields: Option<&str>) -> Result<Vec<Object>> {
         let namespace = selection.namespace.as_deref();
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
             return Ok(Vec::new());
         };
-        let parameters = ListParams { field_selector: fields.map(str::to_owned), ..parameters(selection) };
-        let list = if_there(&unlisted(selection), api.list(&parameters)).await?;
+        let list = if_there(&unlisted(selection), api.list(&parameters(selection))).await?;
         // Items of a list do not say what they are.
         let typed = |mut object: Object| {
             object.types.get_or_insert_with(|| types(selection));
@@ -101,6 +100,7 @@ impl Cluster {
             container: Some(container.to_owned()),
             previous,
             tail_lines: Some(tail),
+            limit_bytes: Some(LOG_BYTES),
             ..LogParams::default()
         };
         within_limit(&format!("the log of pod {namespace}/{pod} cannot be read"), pods.logs(pod, &parameters))
@@ -108,8 +108,65 @@ impl Cluster {
     }
 }
 
+/// For diagnoses: whatever an object is, the values of Secrets are not read.
+impl Cluster {
+    /// An object; none if it, or its kind, is not there. Of a Secret, only that it is there.
+    pub async fn look_at(&self, id: &ObjectRef) -> Result<Option<Object>> {
+        if id.kind != "Secret" {
+            return self.get(id).await;
+        }
+        let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
+        let found = if_there(&format!("{id} cannot be looked for"), api.get_metadata(&id.name)).await?;
+        Ok(found.map(|found| without_values(found.metadata)))
+    }
+
+    /// The objects of a selection that are to be kept. They are asked for page by page, and the rest
+    /// is let go as it comes: memory does not grow with the cluster.
+    pub async fn look_over(&self, selection: &Selection, keep: fn(&Object) -> bool) -> Result<Vec<Object>> {
+        let namespace = selection.namespace.as_deref();
+        let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
+            return Ok(Vec::new());
+        };
+        let what = unlisted(selection);
+        let mut parameters = ListParams { limit: Some(PAGE), ..parameters(selection) };
+        let mut kept = Vec::new();
+        loop {
+            let page = if selection.kind == "Secret" {
+                let page = if_there(&what, api.list_metadata(&parameters)).await?;
+                page.map(|page| {
+                    let items = page.items.into_iter().map(|item| without_values(item.metadata)).collect();
+                    (page.metadata.continue_, items)
+                })
+            } else {
+                let page = if_there(&what, api.list(&parameters)).await?;
+                page.map(|page| (page.metadata.continue_, page.items))
+            };
+            let Some((further, items)) = page else { return Ok(kept) };
+            let items: Vec<Object> = items;
+            kept.extend(items.into_iter().filter_map(|mut object| {
+                object.types.get_or_insert_with(|| types(selection));
+                object.metadata.managed_fields = None;
+                keep(&object).then_some(object)
+            }));
+            match further.filter(|further| !further.is_empty()) {
+                Some(further) => parameters.continue_token = Some(further),
+                None => return Ok(kept),
+            }
+        }
+    }
+}
+
+fn without_values(metadata: kube::api::ObjectMeta) -> Object {
+    let types = Some(TypeMeta { api_version: "v1".to_owned(), kind: "Secret".to_owned() });
+    Object { types, metadata, data: serde_json::Value::Null }
+}
+
 fn parameters(selection: &Selection) -> ListParams {
-    ListParams { label_selector: selection.labels.clone(), ..ListParams::default() }
+    ListParams {
+        label_selector: selection.labels.clone(),
+        field_selector: selection.fields.clone(),
+        ..ListParams::default()
+    }
 }
 
 fn types(selection: &Selection) -> TypeMeta {

@@ -27,12 +27,8 @@ impl Cluster {
     ) -> BoxStream<'static, BTreeMap<ObjectRef, Option<Arc<Object>>>> {
         let mut by_kind: BTreeMap<Selection, Vec<String>> = BTreeMap::new();
         for id in &refs {
-            let selection = Selection {
-                api_version: id.api_version.clone(),
-                kind: id.kind.clone(),
-                namespace: id.namespace.clone(),
-                labels: None,
-            };
+            let selection =
+                Selection { namespace: id.namespace.clone(), ..Selection::of(&id.api_version, &id.kind) };
             by_kind.entry(selection).or_default().push(id.name.clone());
         }
         let count = by_kind.len();
@@ -91,7 +87,8 @@ async fn keep_watching(
             Ok(Some(api)) => {
                 let mut config = watcher::Config::default();
                 config.label_selector.clone_from(&selection.labels);
-                config.field_selector = only.map(|name| format!("metadata.name={name}"));
+                config.field_selector =
+                    only.map(|name| format!("metadata.name={name}")).or_else(|| selection.fields.clone());
                 let events = watcher(api, config).backoff(Pause::default());
                 until_kind_is_gone(events, selection, sender).await;
                 cluster.forget(&selection.api_version, &selection.kind).await;

@@ -1,18 +1,24 @@
-//! From evidence to the root cause. Pure: what was gathered in, one cause out.
+//! From what is known of a cluster to root causes. Pure: a scene in; causes out, and what would have
+//! to be known for more.
+//!
+//! Rules ([`rules`]) tell of one object what is the matter with it and what it waits for; the walk
+//! ([`walk`]) follows that to the deepest finding. `docs/design/diagnosis.md` says why.
 
-mod evidence;
-mod flux;
-mod pods;
-mod services;
+mod catalogue;
+mod connection;
+mod document;
+mod finding;
+mod redact;
+mod rules;
+mod scene;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-pub use evidence::Evidence;
-
-use crate::engine::Cause;
-
-/// The deepest cause that the evidence supports: a rule that knows more comes first.
-pub fn explain(evidence: &Evidence) -> Option<Cause> {
-    pods::explain(evidence)
-        .or_else(|| flux::explain(evidence))
-        .or_else(|| services::explain(evidence))
-        .or_else(|| evidence.last_warning())
-}
+pub use catalogue::{catalogue, code_named};
+pub use connection::no_way_to_it;
+pub use document::{Page, pages};
+pub use finding::Code;
+pub use rules::is_node_ill;
+pub use scene::{LogOf, Question, Scene};
+pub use walk::{Diagnosis, Symptoms, diagnose};

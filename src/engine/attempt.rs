@@ -1,21 +1,19 @@
 //! Runs one step: observe, act, settle, with retries until its deadline.
 
-use std::time::Duration;
-
 use futures::StreamExt;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::explaining::{Waiting, explain, keep_explaining};
 use super::run::{RunOptions, StepEnd};
 use super::{Act, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
 use crate::failure::{Failure, FailureKind, Retry};
 use crate::readiness::Verdict;
 
-/// How long a cause may be looked for after a failure, before the failure is told without it.
-const EXPLAIN_LIMIT: Duration = Duration::from_secs(10);
-
 /// The clocks and the voice of one step.
+#[derive(Clone)]
 pub(super) struct Attempts {
     id: StepId,
     events: Events,
@@ -35,7 +33,7 @@ impl Attempts {
         self.attempt_began = Instant::now();
     }
 
-    fn tell(&self, kind: EventKind) {
+    pub(super) fn tell(&self, kind: EventKind) {
         self.events.send(Event {
             at: jiff::Timestamp::now(),
             step: Some(self.id.clone()),
@@ -80,19 +78,32 @@ impl Progress {
     }
 }
 
-pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, mut attempts: Attempts) -> StepEnd {
+pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, attempts: Attempts) -> StepEnd {
+    let (waiting, watched) = watch::channel(Waiting::default());
+    tokio::select! {
+        end = run_to_its_end(step, options, attempts, &waiting) => end,
+        never = keep_explaining(step, watched) => match never {},
+    }
+}
+
+async fn run_to_its_end(
+    step: &PlannedStep,
+    options: &RunOptions,
+    mut attempts: Attempts,
+    waiting: &watch::Sender<Waiting>,
+) -> StepEnd {
     attempts.tell(EventKind::StepStarted);
     let deadline = Instant::now() + step.timeout;
     let mut backoff = Backoff::default();
     let mut progress = Progress::default();
     let failure = loop {
         attempts.begin();
-        let failure = match attempt(step, options, deadline, &attempts, &mut progress).await {
+        let failure = match attempt(step, options, deadline, &attempts, &mut progress, waiting).await {
             Ok(outcome) => {
                 attempts.tell(EventKind::StepFinished {
                     outcome: outcome.clone(),
                     failure: None,
-                    cause: None,
+                    causes: Vec::new(),
                 });
                 return progress.end(outcome, None);
             }
@@ -106,20 +117,18 @@ pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, mut attem
         if Instant::now() + pause >= deadline {
             break failure.because(format!("still so after {} attempts", attempts.attempt));
         }
+        waiting.send_replace(Waiting { voice: Some(attempts.clone()), failure: Some(failure.clone()) });
         attempts.tell(EventKind::AttemptFailed { failure, next_in: pause });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = options.cancel.cancelled() => break cancelled(),
         }
     };
-    let cause = match failure.kind {
-        FailureKind::Cancelled => None,
-        _ => tokio::time::timeout(EXPLAIN_LIMIT, step.step.explain()).await.ok().flatten(),
-    };
+    let causes = explain(step, Some(&failure)).await;
     attempts.tell(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),
-        cause,
+        causes,
     });
     progress.end(StepOutcome::Failed, Some(failure))
 }
@@ -130,6 +139,7 @@ async fn attempt(
     deadline: Instant,
     attempts: &Attempts,
     progress: &mut Progress,
+    waiting: &watch::Sender<Waiting>,
 ) -> Result<StepOutcome, Failure> {
     let observation = timeout_at(deadline, step.step.observe()).await.map_err(|_| {
         Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", step.title))
@@ -168,7 +178,7 @@ async fn attempt(
             progress.outcome()
         }
     };
-    settle(step, deadline, attempts, &options.cancel).await?;
+    settle(step, deadline, attempts, &options.cancel, waiting).await?;
     Ok(outcome)
 }
 
@@ -177,6 +187,7 @@ async fn settle(
     deadline: Instant,
     attempts: &Attempts,
     cancel: &CancellationToken,
+    waiting: &watch::Sender<Waiting>,
 ) -> Result<(), Failure> {
     let mut verdicts = step.step.settle();
     let mut waits_for: Vec<String> = Vec::new();
@@ -197,6 +208,7 @@ async fn settle(
             Some(Verdict::NotYet(reasons)) => {
                 if reasons != waits_for {
                     attempts.tell(EventKind::StepWaiting { reasons: reasons.clone() });
+                    waiting.send_replace(Waiting { voice: Some(attempts.clone()), failure: None });
                     waits_for = reasons;
                 }
             }

@@ -59,6 +59,11 @@ pub enum EventKind {
         /// For what, each in a few words.
         reasons: Vec<String>,
     },
+    /// The step still waits: why, as far as can be told. Each replaces the one before.
+    StepExplained {
+        /// Root causes, the gravest first; none if what was told has passed.
+        causes: Vec<Cause>,
+    },
     /// An attempt failed, and another one follows.
     AttemptFailed {
         /// Why.
@@ -72,8 +77,8 @@ pub enum EventKind {
         outcome: StepOutcome,
         /// Why, if it failed.
         failure: Option<Failure>,
-        /// The root cause, if it failed and one is known.
-        cause: Option<Cause>,
+        /// The root causes, if it failed and any are known.
+        causes: Vec<Cause>,
     },
     /// A person asked the run to stop; it finishes what is in flight.
     CancelRequested,

@@ -4,6 +4,7 @@ mod attempt;
 mod backoff;
 mod critical_path;
 mod event;
+mod explaining;
 mod gate;
 mod graph;
 mod outcome;

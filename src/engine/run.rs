@@ -150,7 +150,7 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
             attempt: 0,
             step_elapsed: Duration::ZERO,
             attempt_elapsed: Duration::ZERO,
-            kind: EventKind::StepFinished { outcome: end.outcome.clone(), failure: None, cause: None },
+            kind: EventKind::StepFinished { outcome: end.outcome.clone(), failure: None, causes: Vec::new() },
         });
     }
     StepRecord { id: step.id.clone(), end, began, ended: Instant::now() }

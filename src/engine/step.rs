@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::Serialize;
 
-use crate::failure::{Location, Result};
+use crate::failure::{Failure, Location, Result};
 use crate::readiness::Verdict;
 
 /// One thing that must become true of a cluster.
@@ -23,8 +23,9 @@ pub trait Step: Send + Sync {
     /// stream need not end by itself.
     fn settle(&self) -> BoxStream<'_, Verdict>;
 
-    /// Why it is not ready: the deepest cause that facts support, if any is known.
-    async fn explain(&self) -> Option<Cause>;
+    /// Why it is not ready, or why it could not be made so if `failure` says that: the deepest
+    /// causes that facts support, the gravest first. Called while the step waits, too.
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause>;
 }
 
 /// What [`Step::act`] is given.
@@ -136,12 +137,18 @@ pub enum ChangeKind {
 pub struct Cause {
     /// A stable code, `BS-CIL-003`; none where no rule matched.
     pub code: Option<String>,
-    /// One line: what is the matter.
+    /// One line: which object, and what is the matter with it.
     pub cause: String,
-    /// The facts that say so, outermost first.
+    /// The facts that say so.
     pub evidence: Vec<String>,
+    /// From what is waited for to the object of the cause, if they are not the same.
+    pub chain: Vec<String>,
+    /// What waits for it.
+    pub blocks: Vec<String>,
     /// Where the cause was declared.
     pub declared_in: Option<Location>,
     /// What to do.
     pub remedy: Vec<String>,
+    /// It is slow, not wrong: it may pass by itself.
+    pub passes: bool,
 }

@@ -48,8 +48,19 @@ impl Step for Scripted {
         stream::iter(self.verdicts.clone()).chain(stream::pending()).boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        None
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        let said = failure.map_or("it waits", |failure| failure.what.as_str());
+        let cause = Cause {
+            code: None,
+            cause: said.to_owned(),
+            evidence: vec![],
+            chain: vec![],
+            blocks: vec![],
+            declared_in: None,
+            remedy: vec![],
+            passes: false,
+        };
+        vec![cause]
     }
 }
 
@@ -188,4 +199,29 @@ async fn cancel_interrupts_a_wait_and_starts_nothing_more() {
     assert_eq!(log, ["a"]);
     assert_eq!(summary.elapsed, Duration::from_secs(5));
     assert_eq!(failure_kinds(&told), [FailureKind::Cancelled]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_explained_while_it_goes_on_and_the_same_is_told_once() {
+    let script = Script::new().stage("s", &[], false).failing(
+        "waits",
+        0,
+        Retry::Useless,
+        vec![Verdict::not_yet("its pods")],
+    );
+    let (_, _, told) = script.run(ungated()).await;
+    let explained: Vec<&str> = told
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::StepExplained { causes } => Some(causes[0].cause.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(explained, ["it waits"]);
+    // In the end it is explained what failed: the deadline.
+    let at_last = told.iter().find_map(|event| match &event.kind {
+        EventKind::StepFinished { causes, .. } => causes.first(),
+        _ => None,
+    });
+    assert!(at_last.unwrap().cause.contains("is not ready after"), "{at_last:?}");
 }

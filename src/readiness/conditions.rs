@@ -9,18 +9,36 @@ use crate::object::Object;
 const LONGEST: usize = 200;
 
 /// A condition of an object.
-pub(super) struct Condition<'a>(&'a Value);
+pub(crate) struct Condition<'a>(&'a Value);
 
-impl Condition<'_> {
-    pub(super) fn is_true(&self) -> bool {
+impl<'a> Condition<'a> {
+    pub(crate) fn is_true(&self) -> bool {
         self.0["status"] == "True"
     }
 
-    pub(super) fn is_false(&self) -> bool {
+    pub(crate) fn is_false(&self) -> bool {
         self.0["status"] == "False"
     }
 
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn reason(&self) -> &'a str {
+        text(&self.0["reason"])
+    }
+
+    pub(crate) fn message(&self) -> &'a str {
+        text(&self.0["message"])
+    }
+
+    /// When it became so.
+    pub(crate) fn since(&self) -> &'a Value {
+        &self.0["lastTransitionTime"]
+    }
+
+    /// When something about it changed last, as Deployments tell it.
+    pub(crate) fn last_update(&self) -> &'a Value {
+        &self.0["lastUpdateTime"]
+    }
+
+    pub(crate) fn told(&self) -> String {
         told(self.0)
     }
 
@@ -45,7 +63,7 @@ pub(super) fn told(condition: &Value) -> String {
 }
 
 /// The condition of a type.
-pub(super) fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
+pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
     find(&object.data["status"], kind)
 }
 
@@ -71,10 +89,10 @@ pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: 
     }
 }
 
-pub(super) fn number(value: &Value) -> i64 {
+pub(crate) fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
 
-pub(super) fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

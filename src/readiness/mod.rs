@@ -15,6 +15,7 @@ mod reporting;
 mod rules;
 mod verdict;
 
+pub(crate) use conditions::{Condition, condition, number, text};
 pub use expressions::{Expressions, Texts};
 pub use flux::has_taken_over;
 pub use heartbeat::{heartbeats, silent};

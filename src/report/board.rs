@@ -34,7 +34,8 @@ pub(super) struct StepState {
     pub(super) now: Vec<String>,
     pub(super) outcome: Option<StepOutcome>,
     pub(super) failure: Option<Failure>,
-    pub(super) cause: Option<Cause>,
+    /// Why it still waits, or why it failed.
+    pub(super) causes: Vec<Cause>,
 }
 
 impl StepState {
@@ -114,7 +115,7 @@ fn to_come(step: &StepOutline) -> StepState {
         now: Vec::new(),
         outcome: None,
         failure: None,
-        cause: None,
+        causes: Vec::new(),
     }
 }
 
@@ -125,14 +126,15 @@ impl StepState {
             EventKind::StepSaid { message } => self.now = vec![message.clone()],
             EventKind::StepActed { changes } => self.now = vec![changes.summary.clone()],
             EventKind::StepWaiting { reasons } => self.now.clone_from(reasons),
+            EventKind::StepExplained { causes } => self.causes.clone_from(causes),
             EventKind::AttemptFailed { failure, .. } => self.now = vec![format!("tries again: {failure}")],
-            EventKind::StepFinished { outcome, failure, cause } => {
+            EventKind::StepFinished { outcome, failure, causes } => {
                 if self.began.is_some() {
                     self.ended = Some(at);
                 }
                 self.outcome = Some(outcome.clone());
                 self.failure.clone_from(failure);
-                self.cause.clone_from(cause);
+                self.causes.clone_from(causes);
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod board;
+mod causes;
 mod closing;
 mod failure;
 mod findings;
@@ -21,6 +22,7 @@ use std::io::IsTerminal as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use adoption::{adopted_text, forecast_text};
+pub use causes::causes_text;
 pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;
 pub use findings::findings_text;

@@ -1,5 +1,6 @@
 //! One line for each thing that happens: for logs, pipes and CI.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::since;
-use super::failure;
 use super::waits::Waits;
 use super::words::duration;
+use super::{causes, failure};
 use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
 use crate::words::count;
 
@@ -34,11 +35,16 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
     }
 }
 
+/// What of a cause does not change while it lasts: its code, its way, and whether it passes.
+type Told = (Option<String>, Vec<String>, bool);
+
 #[derive(Default)]
 pub(super) struct Lines {
     quiet: bool,
     began: Option<Timestamp>,
     waits: Waits,
+    /// The causes that each step has told, by what does not change while they last.
+    explained: BTreeMap<StepId, Vec<Told>>,
 }
 
 impl Lines {
@@ -68,17 +74,31 @@ impl Lines {
         format!("[{clock:>6}s] {step}{said}")
     }
 
+    /// Causes that were not told yet. How long something lasts is no news.
+    fn news(&mut self, step: &StepId, causes: &[Cause]) -> Vec<String> {
+        let told = self.explained.entry(step.clone()).or_default();
+        let mut said = Vec::new();
+        for cause in causes {
+            let key = (cause.code.clone(), cause.chain.clone(), cause.passes);
+            if !told.contains(&key) {
+                told.push(key);
+                said.extend(cause_lines(cause));
+            }
+        }
+        said
+    }
+
     fn said(&mut self, event: &Event) -> Vec<String> {
         if let (Some(step), EventKind::StepFinished { .. }) = (&event.step, &event.kind) {
             self.waits.ended(step);
         }
         match &event.kind {
-            EventKind::StepFinished { outcome: StepOutcome::Failed, failure, cause } => {
+            EventKind::StepFinished { outcome: StepOutcome::Failed, failure, causes } => {
                 let mut said = vec!["failed".to_owned()];
                 if let Some(why) = failure {
                     said.extend(failure::text(why, false).lines().map(str::to_owned));
                 }
-                said.extend(cause.iter().flat_map(cause_lines));
+                said.extend(causes.iter().flat_map(cause_lines));
                 said
             }
             EventKind::RunFinished { summary } => vec![end(summary)],
@@ -96,6 +116,10 @@ impl Lines {
             EventKind::StepActed { changes } => vec![changes.summary.clone()],
             EventKind::StepWaiting { reasons } => match &event.step {
                 Some(step) => self.waits.heard(step, reasons, event.at),
+                None => Vec::new(),
+            },
+            EventKind::StepExplained { causes } => match &event.step {
+                Some(step) => self.news(step, causes),
                 None => Vec::new(),
             },
             EventKind::AttemptFailed { failure, next_in } => {
@@ -122,12 +146,11 @@ fn ended(outcome: &StepOutcome, event: &Event) -> String {
 }
 
 fn cause_lines(cause: &Cause) -> Vec<String> {
-    let code = cause.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
-    let mut lines = vec![format!("cause{code}: {}", cause.cause)];
-    lines.extend(cause.evidence.iter().map(|fact| format!("  evidence: {fact}")));
-    lines.extend(cause.declared_in.iter().map(|place| format!("  declared in: {place}")));
-    lines.extend(cause.remedy.iter().map(|remedy| format!("  do: {remedy}")));
-    lines
+    let parts = causes::parts(cause).into_iter().map(|(label, said)| match label {
+        "" => format!("  {said}"),
+        label => format!("  {label}: {said}"),
+    });
+    std::iter::once(causes::headline(cause)).chain(parts).collect()
 }
 
 fn end(summary: &RunSummary) -> String {

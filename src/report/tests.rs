@@ -53,7 +53,7 @@ fn started() -> Event {
 }
 
 fn finished(outcome: StepOutcome) -> EventKind {
-    EventKind::StepFinished { outcome, failure: None, cause: None }
+    EventKind::StepFinished { outcome, failure: None, causes: vec![] }
 }
 
 fn running() -> Vec<Event> {
@@ -82,13 +82,16 @@ fn failed() -> Vec<Event> {
         EventKind::StepFinished {
             outcome: StepOutcome::Failed,
             failure: Some(Failure::step("never: agents cannot start").because("no route to host")),
-            cause: Some(Cause {
+            causes: vec![Cause {
                 code: Some("BS-CIL-003".into()),
                 cause: "agents cannot reach the API server".into(),
                 evidence: vec!["pod cilium-x on cp-3".into()],
                 declared_in: Some(Location { file: "settings.yaml".into(), line: 14, column: 1 }),
                 remedy: vec!["correct it".into()],
-            }),
+                chain: vec!["Deployment coredns".into(), "Pod cilium-x".into()],
+                blocks: vec![],
+                passes: false,
+            }],
         },
     ));
     for step in ["cilium/bgp", "core/dns", "core/spegel"] {

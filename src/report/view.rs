@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::board::{Board, StageState, StepState};
+use super::causes;
 use super::words::{cut, duration, width};
 use crate::engine::StepOutcome;
 use crate::words::count;
@@ -68,6 +69,10 @@ fn stage_lines(
     for step in running.iter().take(DETAIL_LINES) {
         for (label, said) in does_now(step, DETAIL_LINES / running.len()) {
             lines.push(detail(label, &said, name_width, columns));
+        }
+        if let Some(cause) = step.causes.first() {
+            let label = if cause.passes { "slow" } else { "cause" };
+            lines.push(detail(label, &cause.cause, name_width, columns));
         }
     }
     for step in stage.steps.iter().filter(|step| step.failed()) {
@@ -160,17 +165,17 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
             lines.push(detail(label, text, name_width, usize::MAX));
         }
     };
-    if let Some(cause) = &step.cause {
-        say("cause", std::slice::from_ref(&cause.cause));
-        say("evidence", &cause.evidence);
+    for cause in &step.causes {
+        say(if cause.passes { "slow" } else { "cause" }, std::slice::from_ref(&cause.cause));
+        for (label, said) in causes::parts(cause) {
+            say(label, &[said]);
+        }
     }
     let failure = step.failure.as_ref();
     say("because", failure.map_or(&[], |failure| failure.because.as_slice()));
-    let place = step.cause.as_ref().and_then(|cause| cause.declared_in.as_ref());
-    if let Some(place) = place.or_else(|| failure.and_then(|failure| failure.location.as_ref())) {
+    if let Some(place) = failure.and_then(|failure| failure.location.as_ref()) {
         say("declared in", &[place.to_string()]);
     }
-    say("do", step.cause.as_ref().map_or(&[], |cause| cause.remedy.as_slice()));
     say("do", failure.map_or(&[], |failure| failure.hints.as_slice()));
     let blocked: Vec<&str> = board
         .stages
@@ -182,8 +187,9 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
     if !blocked.is_empty() {
         say("blocks", &[blocked.join(", ")]);
     }
-    if let Some((code, cause)) = step.cause.as_ref().and_then(|c| Some((c.code.as_ref()?, &c.cause))) {
-        lines.push(format!("error[{code}]: {cause}"));
+    let wrong = step.causes.iter().find(|cause| !cause.passes);
+    if let Some((code, cause)) = wrong.and_then(|cause| Some((cause.code.as_ref()?, &cause.cause))) {
+        lines.push(format!("error[{code}]: {cause}    bootstrapper explain {code}"));
     }
     // Only what is drawn again and again must fit; the end is printed whole.
     if board.summary.is_none() {

@@ -65,8 +65,8 @@ impl Step for Foretell {
         ready()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        None
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
     }
 }
 
@@ -105,8 +105,8 @@ impl Step for Confirm {
         ready()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        None
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
     }
 }
 

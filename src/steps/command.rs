@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::readiness::Verdict;
 use crate::tools::Command as Program;
 
@@ -45,7 +45,7 @@ impl Step for Command {
         stream::once(async { Verdict::Ready }).boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        None
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
     }
 }

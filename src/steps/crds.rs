@@ -109,8 +109,11 @@ impl Step for Crds {
         .boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        self.objects.get()?.explain().await
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        match self.objects.get() {
+            Some(objects) => objects.explain(failure).await,
+            None => Vec::new(),
+        }
     }
 }
 

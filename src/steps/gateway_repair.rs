@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness::{self, Verdict};
 use crate::words::count;
@@ -159,7 +159,7 @@ impl Step for GatewayRepair {
             .boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
         super::explain::explain_selections(&self.cluster, &[operators()]).await
     }
 }

@@ -7,7 +7,7 @@ use futures::stream::{BoxStream, StreamExt as _};
 use super::objects::follow_ready;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::object::ObjectRef;
 use crate::readiness::Verdict;
 use crate::words::count;
@@ -41,8 +41,8 @@ impl Step for Handover {
         follow_ready(&self.cluster, self.declared.clone()).map(what_moves_first).boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        super::explain::explain(&self.cluster, &self.declared).await
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        super::explain::explain(&self.cluster, &self.declared, failure).await
     }
 }
 

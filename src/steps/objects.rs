@@ -122,8 +122,8 @@ impl Step for Objects {
         }
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        super::explain::explain(&self.cluster, &self.refs()).await
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        super::explain::explain(&self.cluster, &self.refs(), failure).await
     }
 }
 

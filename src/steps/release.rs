@@ -180,9 +180,9 @@ impl Step for Release {
         self.owner().settle_or(&self.cluster, own)
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        let workloads = self.workloads().await.ok()?;
-        super::explain::explain(&self.cluster, &workloads).await
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        let workloads = self.workloads().await.unwrap_or_default();
+        super::explain::explain(&self.cluster, &workloads, failure).await
     }
 }
 

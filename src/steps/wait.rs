@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::asked_sessions;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{OwnRules, Probe, Verdict};
 
@@ -105,10 +105,10 @@ impl Step for Wait {
         self.verdicts()
     }
 
-    async fn explain(&self) -> Option<Cause> {
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
         match &self.awaited {
             Awaited::Object { id, .. } => {
-                super::explain::explain(&self.cluster, std::slice::from_ref(id)).await
+                super::explain::explain(&self.cluster, std::slice::from_ref(id), failure).await
             }
             Awaited::Probe(probe) => {
                 super::explain::explain_selections(&self.cluster, &probe.watches()).await

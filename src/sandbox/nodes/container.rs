@@ -17,8 +17,8 @@ use crate::sandbox::control_plane::free_port;
 use crate::sandbox::process::ProcessSpec;
 
 /// Images that exist here as programs; also in kwok's stages, which leave their pods alone.
-pub(super) const PROCESS_IMAGES: [&str; 4] =
-    ["source-controller", "kustomize-controller", "helm-controller", "operator-generic"];
+pub(super) const PROCESS_IMAGES: [&str; 5] =
+    ["source-controller", "kustomize-controller", "helm-controller", "operator-generic", super::shell::IMAGE];
 
 /// The program of a pod, if its image exists here.
 pub(super) fn program_of(pod: &Object) -> Option<&'static str> {

@@ -18,6 +18,7 @@ mod node;
 mod operators;
 mod pod;
 mod pods;
+mod shell;
 mod simulated_agent;
 mod status;
 mod vault;

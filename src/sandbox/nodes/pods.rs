@@ -8,9 +8,9 @@ use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Site;
 use super::container::program_of;
 use super::pod::live;
+use super::{Site, shell};
 use crate::object::{Object, Selection};
 use crate::sandbox::network;
 
@@ -45,6 +45,8 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             let (site, pod) = (Arc::clone(&site), Arc::clone(pod));
             let task = if let Some(program) = program_of(&pod) {
                 tokio::spawn(live(site, pod, program, end.clone()))
+            } else if shell::is_shell(&pod) {
+                tokio::spawn(shell::live(site, pod, end.clone()))
             } else if network::is_real(&site, &pod) {
                 tokio::spawn(network::live(site, pod, end.clone()))
             } else {

@@ -63,6 +63,12 @@ impl SimulatedAgent {
         api.ok_or_else(|| format!("{kind} is not served yet"))
     }
 
+    /// Whether there is an agent on a node: it has announced itself.
+    async fn runs_on(&self, node: Option<&str>) -> bool {
+        let id = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumNode", node.unwrap_or_default());
+        self.cluster.get(&id).await.is_ok_and(|node| node.is_some())
+    }
+
     /// Tells of the sessions that the operator has asked for.
     async fn peer(&self, config: &Object, state: &str) -> Result<(), String> {
         let api = self.api("CiliumBGPNodeConfig").await?;
@@ -136,9 +142,10 @@ impl NodeAgent for SimulatedAgent {
                     config.metadata.uid.clone().unwrap_or_default(),
                     config.metadata.generation.unwrap_or_default(),
                 );
-                if !peered.insert(key) {
+                if peered.contains(&key) || !self.runs_on(config.metadata.name.as_deref()).await {
                     continue;
                 }
+                peered.insert(key);
                 let (cluster, config) = (self.cluster.clone(), config.clone());
                 tokio::spawn(async move {
                     let agent = Self::new(cluster);

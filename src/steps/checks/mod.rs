@@ -112,8 +112,8 @@ impl Step for Checks {
         stream::once(async { Verdict::Ready }).boxed()
     }
 
-    async fn explain(&self) -> Option<Cause> {
-        None
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
     }
 }
 

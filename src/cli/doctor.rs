@@ -1,0 +1,74 @@
+//! `bootstrapper doctor`: what is the matter with a cluster, on any cluster, at any time.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::args::{DoctorArgs, Output};
+use super::out;
+use super::session::{connect_options, open_repository};
+use crate::cluster::Cluster;
+use crate::diagnosis;
+use crate::doctor::{self, Budget, Examination, Scope};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::pipeline::Config;
+use crate::report;
+use crate::sandbox;
+use crate::words::count;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    cluster: &'a str,
+    reachable: bool,
+    #[serde(flatten)]
+    examination: &'a Examination,
+}
+
+pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
+    let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
+    // A repository may say which context a cluster has; without one, the name is the context.
+    let repository = open_repository(args.target.repo.as_deref()).ok();
+    let config = repository.map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
+    let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
+    let cluster = match Cluster::connect(&options).await {
+        Ok(cluster) => cluster,
+        Err(failure) => return unreachable(args, &failure),
+    };
+    let scope =
+        if args.namespace.is_empty() { Scope::Whole } else { Scope::Namespaces(args.namespace.clone()) };
+    let examination = doctor::examine(&cluster, &scope, Budget::OF_A_PERSON).await;
+    tell(args, &examination, true)?;
+    let wrong = examination.causes.iter().filter(|cause| !cause.passes).count();
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Step,
+        format!("{} found in {}", count(wrong as u64, "root cause"), args.cluster),
+    )
+    .hint("`bootstrapper explain CODE` says more about each"))
+}
+
+fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result<()> {
+    match args.output.output {
+        Output::Json => out::json(&Answer { cluster: &args.cluster, reachable, examination }),
+        Output::Text => {
+            let Examination { causes, gaps } = examination;
+            let mut text = report::causes_text(causes);
+            if causes.iter().all(|cause| cause.passes) && reachable {
+                let _ = writeln!(text, "{}: nothing is wrong", args.cluster);
+            }
+            for gap in gaps {
+                let _ = writeln!(text, "not known: {gap}");
+            }
+            out::text(&text)
+        }
+    }
+}
+
+/// No way to the cluster is a diagnosis, too.
+fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
+    let cause = diagnosis::no_way_to_it(failure);
+    tell(args, &Examination { causes: vec![cause], gaps: Vec::new() }, false)?;
+    Err(Failure::new(FailureKind::Connection, format!("there is no way to {}", args.cluster)))
+}

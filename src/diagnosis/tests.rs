@@ -1,0 +1,149 @@
+//! Walks over small scenes: what is asked, what is found, what is told once.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::engine::Cause;
+use crate::object::{Object, ObjectRef, Selection};
+
+fn object(value: Value) -> Object {
+    serde_json::from_value(value).unwrap()
+}
+
+fn now() -> jiff::Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn walk(scene: &Scene, symptom: &Object) -> Diagnosis {
+    diagnose(scene, &Symptoms { objects: vec![ObjectRef::of(symptom)], refusal: None })
+}
+
+fn kustomization(name: &str, depends_on: &[&str], message: &str) -> Object {
+    let depends_on: Vec<Value> = depends_on.iter().map(|name| json!({"name": name})).collect();
+    object(json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": name, "namespace": "flux-system", "creationTimestamp": "2026-11-24T11:00:00Z"},
+        "spec": {"dependsOn": depends_on},
+        "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "BuildFailed", "message": message}]},
+    }))
+}
+
+fn codes(causes: &[Cause]) -> Vec<&str> {
+    causes.iter().filter_map(|cause| cause.code.as_deref()).collect()
+}
+
+#[test]
+fn only_what_the_walk_comes_past_is_asked() {
+    let mut scene = Scene::at(now());
+    let app = kustomization("app", &["base"], "dependency not ready");
+    let base = ObjectRef { name: "base".into(), ..ObjectRef::of(&app) };
+    assert_eq!(
+        walk(&scene, &app).questions.into_iter().collect::<Vec<_>>(),
+        [Question::Object(ObjectRef::of(&app))]
+    );
+    scene.add(app.clone());
+    assert!(walk(&scene, &app).questions.contains(&Question::Object(base.clone())));
+    // A question that fails leaves a gap, and is neither asked again nor taken for "not there".
+    scene.add_failure(Question::Object(base), "no answer".into());
+    let diagnosis = walk(&scene, &app);
+    assert!(diagnosis.questions.is_empty(), "{:?}", diagnosis.questions);
+    assert!(!codes(&diagnosis.causes).contains(&"BS-FLX-016"));
+    assert_eq!(scene.gaps().collect::<Vec<_>>(), ["no answer"]);
+}
+
+#[test]
+fn the_deepest_cause_is_told_once_with_the_way_to_it() {
+    let mut scene = Scene::at(now());
+    let root = kustomization("root", &[], r#"variable not set (strict mode): "DOMAIN""#);
+    let (a, b) = (kustomization("a", &["root"], "x"), kustomization("b", &["a"], "x"));
+    for object in [&root, &a, &b] {
+        scene.add(object.clone());
+    }
+    let symptoms = Symptoms { objects: [&a, &b].map(ObjectRef::of).into(), refusal: None };
+    let causes = diagnose(&scene, &symptoms).causes;
+    assert_eq!(codes(&causes), ["BS-FLX-009"]);
+    assert_eq!(causes[0].cause, "Kustomization flux-system/root: variable DOMAIN is not defined");
+    assert_eq!(causes[0].chain.len(), 3);
+    assert_eq!(causes[0].blocks, ["Kustomization flux-system/a", "Kustomization flux-system/b"]);
+}
+
+#[test]
+fn a_circle_ends_and_is_named() {
+    let mut scene = Scene::at(now());
+    let (a, b) = (kustomization("a", &["b"], "x"), kustomization("b", &["a"], "x"));
+    scene.add(a.clone());
+    scene.add(b);
+    assert_eq!(codes(&walk(&scene, &a).causes), ["BS-FLX-017"]);
+}
+
+/// A pod that waits for a node that waits for its agent; and a young one.
+#[test]
+fn stages_are_crossed_and_what_is_young_is_only_slow() {
+    for (since, log, code, passes) in [
+        ("2026-11-24T11:00:00Z", "dial tcp 10.0.0.9:6443: connect: no route to host", "BS-CIL-003", false),
+        ("2026-11-24T11:59:50Z", "dial tcp 10.0.0.9:6443: connect: no route to host", "BS-CIL-003", false),
+        ("2026-11-24T11:59:50Z", "", "BS-NOD-006", true),
+    ] {
+        let mut scene = Scene::at(now());
+        let node = object(
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp-1", "creationTimestamp": since},
+            "spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]},
+            "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni plugin not initialized", "lastTransitionTime": since}]}}),
+        );
+        let pod = object(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "coredns-x", "namespace": "kube-system"}, "spec": {"containers": []},
+            "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }."}]}}),
+        );
+        let agent = object(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "cilium-x", "namespace": "kube-system", "labels": {"k8s-app": "cilium"}},
+            "spec": {"nodeName": "cp-1", "containers": [{"name": "cilium-agent"}]},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "cilium-agent", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1}}}]}}),
+        );
+        let agents = Selection::of("v1", "Pod").labelled("k8s-app=cilium").whose("spec.nodeName=cp-1");
+        let of_agent = LogOf { pod: ObjectRef::of(&agent), container: "cilium-agent".into(), previous: true };
+        scene.add_list(agents, if log.is_empty() { vec![] } else { vec![agent] });
+        scene.add_list(Selection::of("apps/v1", "DaemonSet").labelled("k8s-app=cilium"), vec![]);
+        scene.add_list(Selection::of("v1", "Node"), vec![node]);
+        scene.add_log(of_agent, log.into());
+        scene.add(pod.clone());
+        let causes = walk(&scene, &pod).causes;
+        assert_eq!((codes(&causes), causes[0].passes), (vec![code], passes), "{causes:#?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_read_wherever_it_stands() {
+    let scene = Scene::at(now());
+    for (said, code) in [
+        (
+            "pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5, limited: pods=5",
+            "BS-API-003",
+        ),
+        (
+            "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": privileged (container \"c\" must not set it)",
+            "BS-API-004",
+        ),
+        (
+            "pods \"x\" is forbidden: error looking up service account a/b: serviceaccount \"b\" not found",
+            "BS-API-005",
+        ),
+        (
+            "nodes is forbidden: User \"u\" cannot list resource \"nodes\" in API group \"\" at the cluster scope",
+            "BS-API-006",
+        ),
+        ("no matches for kind \"A\" in version \"b/v1\"", "BS-API-007"),
+        ("admission webhook \"w\" denied the request: no", "BS-API-002"),
+        ("spec.selector: Invalid value: {}: field is immutable", "BS-API-009"),
+        ("namespaces \"a\" not found", "BS-API-011"),
+        (
+            "Internal error occurred: failed calling webhook \"w\": failed to call webhook: Post \"https://example.org/x\": EOF",
+            "BS-API-001",
+        ),
+    ] {
+        let symptoms =
+            Symptoms { objects: Vec::new(), refusal: Some(("x cannot be applied".into(), said.into())) };
+        let causes = diagnose(&scene, &symptoms).causes;
+        assert_eq!(codes(&causes), [code], "{said}");
+        assert!(causes[0].cause.starts_with("x cannot be applied: "), "{causes:?}");
+    }
+}
