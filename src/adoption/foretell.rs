@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::dropped::dropped;
 use super::effect::{Effect, Foretold, effect};
 use super::forecast::{Forecast, Unseen};
+use super::observe::DEFAULT;
 use super::{Adoption, kustomize_rules};
 use crate::cluster::{Answer, Write};
 use crate::failure::Result;
@@ -72,8 +73,8 @@ impl Adoption {
             let because = "it takes its files from another repository".to_owned();
             forecast.unseen.push(Unseen { id: kustomization.id.clone(), because });
         }
-        let all: Vec<_> = kustomization
-            .objects
+        let objects = self.located(kustomization.objects.clone(), DEFAULT).await?;
+        let all: Vec<_> = objects
             .iter()
             .map(|object| async move {
                 let effect = self.applied_by_kustomize(object, kustomization).await?;

@@ -16,6 +16,9 @@ const OTHERS: &str = "others";
 /// Under which name the cluster remembers its adoption.
 const LEDGER: &str = "adoption";
 
+/// Where Flux puts what says no namespace.
+pub(super) const DEFAULT: &str = "default";
+
 /// How many kinds are listed at once.
 const AT_ONCE: usize = 8;
 
@@ -58,10 +61,12 @@ impl Adoption {
             Ok::<_, crate::failure::Failure>(Some((release.id.to_string(), (Some(stored.revision), ids))))
         });
         let releases = try_join_all(releases).await?;
-        let kustomizations = self.declared.kustomizations.iter().map(|kustomization| {
-            let ids = kustomization.objects.iter().map(ObjectRef::of).collect();
-            (kustomization.id.to_string(), (None, ids))
+        let kustomizations = self.declared.kustomizations.iter().map(async |kustomization| {
+            let objects = self.located(kustomization.objects.clone(), DEFAULT).await?;
+            let ids = objects.iter().map(ObjectRef::of).collect();
+            Ok::<_, crate::failure::Failure>((kustomization.id.to_string(), (None, ids)))
         });
+        let kustomizations = try_join_all(kustomizations).await?;
         Ok(releases.into_iter().flatten().chain(kustomizations).collect())
     }
 

@@ -29,12 +29,17 @@ impl Cluster {
         Ok(self.kind(api_version, kind).await?.is_some())
     }
 
-    /// An object with its namespace: what leaves it out is in `namespace`, if its kind has any.
+    /// An object with its namespace: what leaves it out is in `namespace`, if its kind has any; if it
+    /// has none, there is none. `kustomize` gives one to all that it does not know.
     pub async fn located(&self, mut object: Object, namespace: &str) -> Result<Object> {
         let types = object.types.clone().unwrap_or_default();
         let kind = self.kind(&types.api_version, &types.kind).await?;
-        if kind.is_some_and(|kind| kind.is_namespaced) {
-            object.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+        match kind {
+            Some(kind) if kind.is_namespaced => {
+                object.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+            }
+            Some(_) => object.metadata.namespace = None,
+            None => {}
         }
         Ok(object)
     }
