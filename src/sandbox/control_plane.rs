@@ -103,9 +103,15 @@ impl ControlPlane {
             }
             .start()
         };
-        let mut processes = vec![start("etcd", etcd(folder, store, peers))?];
-        processes.push(start("kube-apiserver", api_server(folder, options, certificates, store, port))?);
-        processes.push(start(
+        let processes = vec![
+            start("etcd", etcd(folder, store, peers))?,
+            start("kube-apiserver", api_server(folder, options, certificates, store, port))?,
+        ];
+        let mut control_plane = Self { processes, url, port, kubeconfig: admin, own_kubeconfig: own };
+        // The controller-manager gives up on an API server that is not healthy within ten seconds, which
+        // it is not on a busy machine.
+        control_plane.ready(&options.name).await?;
+        control_plane.processes.push(start(
             "kube-controller-manager",
             vec![
                 format!("--kubeconfig={}", manager.display()),
@@ -121,7 +127,7 @@ impl ControlPlane {
                 "--kube-api-burst=400".into(),
             ],
         )?);
-        processes.push(start(
+        control_plane.processes.push(start(
             "kube-scheduler",
             vec![
                 format!("--kubeconfig={}", scheduler.display()),
@@ -129,8 +135,6 @@ impl ControlPlane {
                 "--secure-port=0".into(),
             ],
         )?);
-        let mut control_plane = Self { processes, url, port, kubeconfig: admin, own_kubeconfig: own };
-        control_plane.ready(&options.name).await?;
         Ok(control_plane)
     }
 
