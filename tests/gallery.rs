@@ -228,7 +228,8 @@ impl Stage {
         refs
     }
 
-    async fn act(&self, deeds: &[Deed], namespace: &str) {
+    async fn act(&self, deeds: &[Deed], namespace: &str) -> Vec<ObjectRef> {
+        let mut refs = Vec::new();
         let here = |id: &ObjectRef| ObjectRef {
             namespace: id.namespace.as_ref().map(|name| name.replace("$NS", namespace)),
             name: id.name.replace("$NS", namespace),
@@ -245,7 +246,7 @@ impl Stage {
                     let patch = Patch::Merge(with);
                     self.api(&id).await.patch(&id.name, &PatchParams::default(), &patch).await.unwrap();
                 }
-                Deed::Apply(objects) => drop(self.apply(objects, namespace).await),
+                Deed::Apply(objects) => refs.extend(self.apply(objects, namespace).await),
                 Deed::Await(id) => {
                     let mut seen = self.cluster.follow(vec![here(id)]);
                     let is_ready = |object: &Object| readiness::verdict(object).is_ready();
@@ -257,6 +258,7 @@ impl Stage {
                 }
             }
         }
+        refs
     }
 
     async fn play(&self, name: String, scene: Scene) -> Outcome {
@@ -266,8 +268,8 @@ impl Stage {
         );
         self.apply(&labels, &namespace).await;
         let began = Instant::now();
-        let refs = self.apply(&scene.objects, &namespace).await;
-        self.act(&scene.then, &namespace).await;
+        let mut refs = self.apply(&scene.objects, &namespace).await;
+        refs.extend(self.act(&scene.then, &namespace).await);
         let named = |about: &String| {
             let (kind, name) = about.split_once('/').unwrap();
             let name = name.replace("$NS", &namespace);
