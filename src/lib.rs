@@ -5,6 +5,7 @@
 //! each verb of the program is one fold over the same plan. A folder is a room with one job, and
 //! arrows between rooms go down only; `docs/design/house.md` draws them.
 
+pub mod adoption;
 pub mod cli;
 pub mod cluster;
 pub mod convert;

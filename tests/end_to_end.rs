@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
+mod handover;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -15,8 +16,11 @@ use std::time::Duration;
 use assert_cmd::Command;
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::failure::FailureKind;
+use bootstrapper::gitops::{Repository, SecretValues, renderings};
 use bootstrapper::object::{Object, ObjectRef, Selection};
 use bootstrapper::readiness;
+use bootstrapper::tools::{Helm, Kustomize};
+use bootstrapper::validation::charts_known_otherwise;
 use common::{kstatus, root};
 use futures::StreamExt as _;
 use predicates::prelude::*;
@@ -110,14 +114,18 @@ impl Drop for Sandbox {
     }
 }
 
-/// Processes that carry the mark of a sandbox.
-fn marked(folder: &Path) -> usize {
+/// Processes that carry the mark of a sandbox: id and program.
+fn marked_processes(folder: &Path) -> Vec<(u32, String)> {
     let mark = format!("BOOTSTRAPPER_SANDBOX={}", folder.display());
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    processes
-        .filter_map(|entry| std::fs::read(entry.path().join("environ")).ok())
-        .filter(|environment| String::from_utf8_lossy(environment).contains(&mark))
-        .count()
+    let marked = |process: std::fs::DirEntry| {
+        let read = |file| std::fs::read(process.path().join(file)).ok();
+        let has_mark = String::from_utf8_lossy(&read("environ")?).contains(&mark);
+        let words = String::from_utf8_lossy(&read("cmdline")?).into_owned();
+        let id = process.file_name().to_string_lossy().parse().ok()?;
+        has_mark.then(|| (id, words.split('\0').next().unwrap_or_default().to_owned()))
+    };
+    processes.filter_map(marked).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +139,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stderr(contains("stand-in"));
 
     charts_take_the_values_of_their_releases(&sandbox);
+    the_table_of_charts_agrees_with_what_they_render(&sandbox).await;
 
     // A dry run writes nothing, at any stage.
     sandbox
@@ -172,6 +181,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .assert()
         .success()
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
+        .stdout(contains("Flux changes nothing: ").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 24 Kustomizations and 16 HelmReleases"));
 
     let cluster = sandbox.cluster().await;
@@ -196,13 +206,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
     assert!(readiness::verdict(&gateway).is_ready(), "{gateway:?}");
     assert_eq!(gateway.data["status"]["addresses"][0]["value"], "10.25.12.11");
 
-    // The hand-over left no field with two owners, and Flux as the only one.
-    let pool = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumLoadBalancerIPPool", "default");
-    let pool = cluster.get(&pool).await.unwrap().unwrap();
-    let managers: Vec<_> =
-        pool.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref()).collect();
-    assert!(managers.contains(&"kustomize-controller"), "{managers:?}");
-    assert!(!managers.contains(&"kubectl-bootstrapper"), "{managers:?}");
+    handover::nothing_was_changed(&sandbox);
 
     // Again: nothing is written, no release has a new revision, no pod is another.
     let before = (sandbox.writes(), fingerprint(&cluster).await);
@@ -235,10 +239,11 @@ async fn infra_from_nothing_to_owned_by_flux() {
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
     one_run_holds_the_lock(&cluster).await;
+    handover::what_is_dropped_goes(&cluster).await;
 
     // Nothing stays.
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
-    assert_eq!(marked(&sandbox.folder()), 0);
+    assert_eq!(marked_processes(&sandbox.folder()), []);
     assert!(!sandbox.folder().exists());
 }
 
@@ -265,6 +270,21 @@ fn charts_take_the_values_of_their_releases(sandbox: &Sandbox) {
                 .and(contains("chart-unfetchable"))
                 .and(contains("coredns:1.47.9: not found")),
         );
+}
+
+/// What `validate` takes charts to bring that nobody rendered is what they bring.
+async fn the_table_of_charts_agrees_with_what_they_render(sandbox: &Sandbox) {
+    let state = std::fs::read(sandbox.folder().join("sandbox.json")).unwrap();
+    let environment = serde_json::from_slice::<bootstrapper::sandbox::Sandbox>(&state).unwrap().environment;
+    let kustomize = Kustomize::find(&environment).unwrap();
+    let helm = Helm::find(&environment).await.unwrap();
+    let repository = Repository::open(root()).unwrap();
+    let mut declared = repository.load("infra", &kustomize, &SecretValues::new()).await.unwrap();
+    declared.renderings = renderings(&declared.releases, &environment, Some(&helm)).await;
+    assert_eq!(declared.renderings.len(), declared.releases.len());
+    // Its stand-in has no CRDs.
+    declared.renderings.retain(|id, _| id.name != "dragonfly-operator");
+    assert_eq!(charts_known_otherwise(&declared), Vec::<String>::new());
 }
 
 /// A run that is killed in the middle is finished by the next one; a supervisor that is killed is
@@ -294,11 +314,16 @@ async fn apps_survives_being_killed() {
     run.wait().unwrap();
 
     sandbox
-        .run(&["apps", "--sandbox", "--progress", "plain"])
+        .run(&["apps", "--sandbox", "--until", "flux", "--progress", "plain"])
         .timeout(Duration::from_mins(10))
         .assert()
-        .success()
-        .stderr(contains("apps is up"));
+        .success();
+    handover::a_difference_is_told_before_flux_acts(&sandbox, &cluster).await;
+
+    let mut run = sandbox.started_run("apps", |line| line.contains("adoption-foretold"));
+    handover::controllers_are_killed_as_they_take_over_themselves(&sandbox, &cluster).await;
+    assert!(run.wait().unwrap().success());
+    handover::they_took_over_all_the_same(&sandbox, &cluster).await;
     let releases = cluster.list(&Selection::of("helm.toolkit.fluxcd.io/v2", "HelmRelease")).await.unwrap();
     assert!(releases.iter().all(|release| readiness::verdict(release).is_ready()));
 }

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bootstrapper::gitops::chart_values;
 use bootstrapper::object::Object;
+use bootstrapper::tools::{ChartAccess, ChartSource, Environment, Helm, HelmRequest, PostRendering};
+use common::charts::Charts;
 use common::oracle;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -20,6 +22,9 @@ use serde_json::{Map, Value, json};
 
 const CASES: usize = 5_000;
 
+/// How many of them are rendered too.
+const RENDERED: usize = 150;
+
 /// By kind, name and key.
 type Sources = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
 
@@ -28,11 +33,14 @@ struct Question {
     sources: Sources,
     from: Vec<Value>,
     values: Map<String, Value>,
+    /// A chart that shows what its templates see; none if nobody asks.
+    chart: String,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     values: Option<Value>,
+    seen: String,
     error: String,
 }
 
@@ -234,15 +242,20 @@ fn questions() -> impl Strategy<Value = Question> {
         Sources::from([("ConfigMap".to_owned(), maps), ("Secret".to_owned(), secrets)])
     });
     let from = prop::collection::vec(references(), 0..5);
-    (sources, from, maps(trees())).prop_map(|(sources, from, values)| Question { sources, from, values })
+    (sources, from, maps(trees())).prop_map(|(sources, from, values)| Question {
+        sources,
+        from,
+        values,
+        chart: String::new(),
+    })
 }
 
 fn object(value: Value) -> Object {
     serde_json::from_value(value).unwrap()
 }
 
-/// What we make of a question.
-fn ours(question: &Question) -> Result<Value, Vec<String>> {
+/// What we make of a question: values, and which of them are integers.
+fn ours(question: &Question) -> Result<(Value, Vec<String>), Vec<String>> {
     let release = object(json!({
         "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "r", "namespace": "n"},
@@ -258,9 +271,9 @@ fn ours(question: &Question) -> Result<Value, Vec<String>> {
             object(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "n"}, "data": data}))
         })
         .collect();
-    let (values, problems) = chart_values(&release, &beside);
+    let (values, integers, problems) = chart_values(&release, &beside);
     if problems.is_empty() {
-        Ok(values)
+        Ok((values, integers))
     } else {
         Err(problems.iter().map(|one| one.failure.what.clone()).collect())
     }
@@ -287,7 +300,7 @@ fn the_same_as_flux() {
     assert!((CASES / 10..CASES * 2 / 3).contains(&refused), "{refused} are refused");
     let mut different = Vec::new();
     for (question, answer) in questions.iter().zip(answers) {
-        let ours = ours(question).map(as_go_has_them);
+        let ours = ours(question).map(|(values, _)| as_go_has_them(values));
         let theirs = answer.values.map(as_go_has_them);
         if ours.as_ref().ok() != theirs.as_ref() {
             let asked = serde_json::to_string(question).unwrap();
@@ -295,4 +308,72 @@ fn the_same_as_flux() {
         }
     }
     oracle::assert_none_differs(different, CASES);
+}
+
+/// Values that are mostly numbers, at places that `--set` names.
+fn numbers() -> impl Strategy<Value = Question> {
+    let text = || {
+        texts(&["1000000", "5", "-12345678901", "{1,2000000}", "0", "1.5", "1e6", "true", "null", "x", "007"])
+    };
+    let path = || texts(&["a", "a.b", "own", "l[1]", "l[0].x", "d\\\\.e", "c.d[2]"]);
+    let reference = (texts(&["set", "text"]), path(), prop::bool::weighted(0.2)).prop_map(|(key, path, literal)| {
+        json!({"kind": "ConfigMap", "name": "one", "valuesKey": key, "targetPath": path, "literal": literal})
+    });
+    let from = prop::collection::vec(reference, 0..4);
+    (text(), text(), from, maps(trees())).prop_map(|(set, text, from, values)| {
+        let data = [("set", set), ("text", text)].map(|(key, value)| (key.to_owned(), value));
+        let maps = BTreeMap::from([("one".to_owned(), data.into())]);
+        let sources = Sources::from([("ConfigMap".to_owned(), maps)]);
+        Question { sources, from, values, chart: String::new() }
+    })
+}
+
+/// Numbers, strings, lists and nulls are to the templates of a chart what they are under Flux: the
+/// real Helm, asked as the bootstrap asks it, against Helm's library as helm-controller uses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_see_what_they_see_under_flux() {
+    let mut runner = TestRunner::deterministic();
+    let chart = common::root().join("tests/fixtures/charts/seen").display().to_string();
+    let questions: Vec<Question> =
+        std::iter::repeat_with(|| numbers().new_tree(&mut runner).unwrap().current())
+            .filter(|question| ours(question).is_ok())
+            .take(RENDERED)
+            .map(|question| Question { chart: chart.clone(), ..question })
+            .collect();
+    let answers: Vec<Answer> = oracle::ask("values", &questions);
+    let charts = Charts::serve();
+    let environment = Environment { path: vec![common::programs().to_owned()], ..Environment::default() };
+    let helm = Helm::find(&environment).await.unwrap();
+    let mut different = Vec::new();
+    let mut integers_seen = 0;
+    for (question, answer) in questions.iter().zip(answers) {
+        let (values, integers) = ours(question).unwrap();
+        integers_seen += integers.len();
+        let request = HelmRequest {
+            release: "seen".into(),
+            namespace: "default".into(),
+            chart: ChartSource::Repository {
+                url: charts.url.clone(),
+                chart: "seen".into(),
+                version: "1.0.0".into(),
+            },
+            access: ChartAccess::default(),
+            values,
+            integers,
+            post_rendering: PostRendering::default(),
+            skip_crds: false,
+            flags: Vec::new(),
+            is_tracked: false,
+        };
+        let ours = helm.template(&request).await.map(|objects| objects[0].data["data"].clone());
+        let theirs: Option<Value> =
+            bootstrapper::yaml::from_str(&answer.seen, std::path::Path::new("seen")).ok();
+        let theirs = theirs.map(|object: Value| object["data"].clone());
+        if ours.as_ref().ok() != theirs.as_ref() {
+            let asked = serde_json::to_string(question).unwrap();
+            different.push(format!("{asked}\n  ours {ours:?}\n  Flux's {}", answer.seen));
+        }
+    }
+    assert!(integers_seen > RENDERED / 10, "{integers_seen} integers");
+    oracle::assert_none_differs(different, RENDERED);
 }

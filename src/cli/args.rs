@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use super::new_cluster::NewClusterArgs;
 use crate::pipeline::{Selector, parse_duration};
 use crate::report::Progress;
-use crate::sandbox::Fault;
+use crate::sandbox::{Fault, RouterProgram};
 
 /// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
 /// healthy".
@@ -36,6 +36,10 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Say what is ready and what each thing still waits for
     Status(PlanArgs),
+    /// Say what Flux changes as it takes over, before it does; or what it changed
+    ///
+    /// Renders what Flux will apply and asks the API server, by dry runs, what would come of it.
+    Handover(HandoverArgs),
     /// Name the root causes of whatever is the matter with a cluster
     ///
     /// On any cluster, at any time, whatever bootstrapped it. Reads only, and never the values of
@@ -64,21 +68,44 @@ pub(super) enum Verb {
     Sandbox(SandboxVerb),
     /// Print the JSON Schema of the task files or of bootstrapper.yaml
     Schema(SchemaArgs),
-    /// Answer over HTTP (what a sandbox runs in place of the test image `agnhost`)
+    /// Echo over HTTP (what a sandbox runs in place of the test image `agnhost`)
     #[command(hide = true)]
     Netexec {
         /// The port.
         #[arg(long)]
         http_port: u16,
     },
-    /// Try a connection (what a sandbox runs in place of the test image `agnhost`)
+    /// Fetch a page (what a sandbox runs in place of the `wget` of that image)
     #[command(hide = true)]
-    Connect {
-        /// `address:port`.
-        address: String,
-        /// How long it may take.
-        #[arg(long, value_parser = duration)]
-        timeout: Duration,
+    Wget {
+        /// It says nothing but what fails anyway.
+        #[arg(short = 'q')]
+        quiet: bool,
+        /// How long it may take, in seconds.
+        #[arg(short = 'T')]
+        timeout: u64,
+        /// Where the page would be written to.
+        #[arg(short = 'O')]
+        output: PathBuf,
+        /// The page.
+        url: String,
+    },
+    /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
+    #[command(hide = true)]
+    PostRender {
+        /// What is to be done.
+        job: PathBuf,
+    },
+    /// Become Helm, so that it ends with the run that wants it
+    #[command(hide = true)]
+    RunHelm {
+        /// The process of that run.
+        parent: u32,
+        /// The revision of the release that Helm will make.
+        revision: u64,
+        /// Helm and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
     },
     /// Print a completion script for a shell
     Completions {
@@ -88,6 +115,17 @@ pub(super) enum Verb {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct HandoverArgs {
+    #[command(flatten)]
+    pub(super) plan: PlanArgs,
+
+    /// Exit with 1 if Flux changes, or has changed, what the bootstrap installed
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RunArgs {
     /// The clusters to bootstrap, one after the other
     #[arg(value_name = "CLUSTER")]
@@ -105,9 +143,17 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     pub(super) network: Network,
 
+    /// The router of a real network
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
+    pub(super) router: Router,
+
     /// Take fields over from other owners instead of refusing
     #[arg(long)]
     pub(super) force_conflicts: bool,
+
+    /// Stop before Flux takes over if it would change what the bootstrap installed
+    #[arg(long)]
+    pub(super) strict: bool,
 
     #[command(flatten)]
     pub(super) target: Target,
@@ -192,10 +238,11 @@ pub(super) struct PlanArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
-    /// The cluster
-    pub(super) cluster: String,
+    /// The cluster; several of a mesh also call each other
+    #[arg(value_name = "CLUSTER", required = true)]
+    pub(super) clusters: Vec<String>,
 
-    /// Look at the sandbox of this cluster
+    /// Look at the sandboxes of these clusters
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
     pub(super) sandbox: bool,
 
@@ -448,11 +495,15 @@ pub(super) struct SandboxArgs {
     /// The network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     pub(super) network: Network,
+
+    /// The router of a real network
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
+    pub(super) router: Router,
 }
 
 impl Default for SandboxArgs {
     fn default() -> Self {
-        Self { nodes: DEFAULT_NODES, binaries: None, network: Network::default() }
+        Self { nodes: DEFAULT_NODES, binaries: None, network: Network::default(), router: Router::default() }
     }
 }
 
@@ -462,9 +513,9 @@ pub(super) enum FaultName {
     RouterDown,
     /// The router passes 64 kbit in a second
     RouterSlow,
-    /// The router expects another AS number of the first node
+    /// The router expects another AS number of the nodes
     WrongAsn,
-    /// The router expects another password of the first node
+    /// The router expects another password of the nodes
     WrongPassword,
     /// A node's cable is unplugged
     LinkDown,
@@ -472,10 +523,16 @@ pub(super) enum FaultName {
     PacketLoss,
     /// A node's cable takes packets of 1280 bytes at most
     SmallMtu,
+    /// A node is off
+    NodeDown,
     /// A node's agent is killed
     AgentKilled,
     /// A node's agent hangs
     AgentHangs,
+    /// Nothing answers where the API server was
+    ApiServerGone,
+    /// The vault gives this cluster another authority than the rest of its mesh
+    OtherAuthority,
 }
 
 impl From<FaultName> for Fault {
@@ -488,8 +545,11 @@ impl From<FaultName> for Fault {
             FaultName::LinkDown => Self::LinkDown,
             FaultName::PacketLoss => Self::PacketLoss,
             FaultName::SmallMtu => Self::SmallMtu,
+            FaultName::NodeDown => Self::NodeDown,
             FaultName::AgentKilled => Self::AgentKilled,
             FaultName::AgentHangs => Self::AgentHangs,
+            FaultName::ApiServerGone => Self::ApiServerGone,
+            FaultName::OtherAuthority => Self::OtherAuthority,
         }
     }
 }
@@ -503,6 +563,24 @@ pub(super) enum Network {
     Real,
     /// Told, not had: agents and sessions in name only
     Simulated,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Router {
+    /// gobgpd, which is built with the sandbox's other programs
+    #[default]
+    Gobgp,
+    /// FRR, which has to be installed
+    Frr,
+}
+
+impl From<Router> for RouterProgram {
+    fn from(router: Router) -> Self {
+        match router {
+            Router::Gobgp => Self::Gobgp,
+            Router::Frr => Self::Frr,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,8 @@
 //! From arguments to an exit code.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,11 +11,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, doctor, explain, graph, list, new_cluster, plan, run, sandbox, schema, status,
-    validate, verify,
+    completions, convert, doctor, explain, graph, handover, list, new_cluster, out, plan, run, sandbox,
+    schema, status, validate, verify,
 };
 use crate::failure::{Failure, Result};
-use crate::report;
+use crate::{report, tools};
 
 /// How long a stopped run's children may take to end.
 const LAST_MOMENT: Duration = Duration::from_secs(5);
@@ -21,7 +23,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
 /// `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(words());
     // Panics are defects: color-eyre makes their report fit for an issue.
     let _ = color_eyre::install();
     tracing_subscriber::fmt()
@@ -44,6 +46,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line. By the name of `wget` this program is that verb of its own.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.first().is_some_and(|name| Path::new(name).ends_with(WGET)) {
+        words.insert(1, WGET.into());
+    }
+    words
+}
+
+const WGET: &str = "wget";
+
 fn tell(failure: &Failure) -> ExitCode {
     let _ = std::io::stderr().write_all(report::failure_text(failure).as_bytes());
     ExitCode::from(failure.kind.exit_code())
@@ -54,14 +67,19 @@ async fn dispatch(args: Args) -> Result<()> {
         None => run::run(&args.run).await,
         Some(Verb::Plan(args)) => plan::plan(&args).await,
         Some(Verb::Status(args)) => status::status(&args).await,
+        Some(Verb::Handover(args)) => handover::handover(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
         Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
         Some(Verb::Verify(args)) => verify::verify(&args).await,
-        Some(Verb::Netexec { http_port }) => crate::sandbox::answer_over_http(http_port).await,
-        Some(Verb::Connect { address, timeout }) => crate::sandbox::connect(&address, timeout).await,
+        Some(Verb::Netexec { http_port }) => crate::sandbox::echo_over_http(http_port).await,
+        Some(Verb::Wget { timeout, url, .. }) => {
+            crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await
+        }
+        Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
+        Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
         Some(Verb::Doctor(args)) => doctor::doctor(&args).await,
         Some(Verb::Explain(args)) => explain::explain(&args),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,

@@ -9,6 +9,7 @@ mod entry;
 mod explain;
 mod fleet;
 mod graph;
+mod handover;
 mod list;
 mod network;
 mod new_cluster;

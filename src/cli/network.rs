@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::args::Network;
+use super::args::{Network, SandboxArgs};
 use super::out;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::Repository;
@@ -18,18 +18,19 @@ const PASSWORD: &str = "BGP_PASSWORD";
 pub(super) async fn router_of(
     cluster: &str,
     repository: &Repository,
-    wanted: Network,
+    args: &SandboxArgs,
 ) -> Result<Option<RouterSpec>> {
+    let (wanted, program) = (args.network, args.router.into());
     if wanted == Network::Simulated {
         return Ok(None);
     }
     let missing = match RouterSpec::of(&repository.settings_of(cluster)?)? {
         None => vec!["a router (declare BGP_ROUTER_ADDRESS in the cluster's settings.yaml)".to_owned()],
         Some(router) => {
-            let missing: Vec<String> = sandbox::missing().iter().map(ToString::to_string).collect();
+            let missing: Vec<String> = sandbox::missing(program).iter().map(ToString::to_string).collect();
             if missing.is_empty() {
                 let password = password_of(cluster, repository).await?;
-                return Ok(Some(RouterSpec { password, ..router }));
+                return Ok(Some(RouterSpec { password, program, ..router }));
             }
             missing
         }

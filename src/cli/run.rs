@@ -39,7 +39,7 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
 async fn bring_up(cluster: &str, args: &RunArgs) -> Result<Sandbox> {
     let repository = open_repository(args.target.repo.as_deref())?;
     let is_new = crate::sandbox::load(cluster).is_err();
-    let shape = SandboxArgs { network: args.network, ..SandboxArgs::default() };
+    let shape = SandboxArgs { network: args.network, router: args.router, ..SandboxArgs::default() };
     let sandbox = sandbox::bring_up(cluster, &repository, &shape).await?;
     if is_new {
         sandbox::tell_stand_ins(&sandbox);
@@ -62,6 +62,7 @@ async fn carry_out(
     let options = RunOptions {
         gate: gate.clone(),
         force_conflicts: args.force_conflicts,
+        strict: args.strict,
         cancel: cancel.clone(),
         headline: session.headline(),
     };

@@ -30,7 +30,7 @@ pub(super) fn tell_stand_ins(sandbox: &Sandbox) {
 /// Finds the programs of sandboxes, or builds them; prints the folder of those that a run needs.
 pub(super) async fn programs(args: &SandboxArgs) -> Result<()> {
     let is_network_real = match args.network {
-        Network::Auto => sandbox::missing().is_empty(),
+        Network::Auto => sandbox::missing(args.router.into()).is_empty(),
         Network::Real => true,
         Network::Simulated => false,
     };
@@ -48,7 +48,7 @@ pub(super) async fn bring_up(cluster: &str, repository: &Repository, args: &Sand
             require_network(&there, args.network)?;
             None
         }
-        Err(_) => router_of(cluster, repository, args.network).await?,
+        Err(_) => router_of(cluster, repository, args).await?,
     };
     let options = SandboxOptions {
         node_count: args.nodes,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{Selection, Target};
+use crate::adoption::Adoption;
 use crate::cluster::{Cluster, ConnectOptions};
 use crate::engine::Graph;
 use crate::failure::{Failure, Result};
@@ -19,6 +20,7 @@ pub(super) struct Session {
     pub(super) cluster: Cluster,
     pub(super) declared: Arc<Declared>,
     pub(super) graph: Graph,
+    pub(super) adoption: Adoption,
     /// Whether the whole pipeline was asked for.
     pub(super) is_whole: bool,
 }
@@ -68,6 +70,9 @@ impl Session {
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
         declared.require_sound()?;
         let neighbours = repository.neighbours_of(name)?;
+        let helm = helm.map(Arc::new);
+        let adoption =
+            Adoption { cluster: cluster.clone(), declared: Arc::clone(&declared), helm: helm.clone() };
         let graph = plan::build(Inputs {
             pipeline: &pipeline,
             selected: &selected,
@@ -76,12 +81,12 @@ impl Session {
             declared: Arc::clone(&declared),
             neighbours,
             cluster: cluster.clone(),
-            helm: helm.map(Arc::new),
+            helm,
             kustomize,
             environment,
             secrets,
         })?;
-        Ok(Self { cluster, declared, graph, is_whole: selected.is_whole() })
+        Ok(Self { cluster, declared, graph, adoption, is_whole: selected.is_whole() })
     }
 
     /// One line: what is bootstrapped, against which server.

@@ -1,4 +1,4 @@
-//! `bootstrapper verify`: whether the cluster's pods can talk.
+//! `bootstrapper verify`: whether the clusters' pods can talk.
 
 use std::time::Duration;
 
@@ -9,31 +9,30 @@ use super::out;
 use super::session::{connect_options, open_repository};
 use crate::cluster::Cluster;
 use crate::failure::{Failure, FailureKind, Result};
+use crate::gitops::Repository;
 use crate::pipeline::Config;
 use crate::report;
 use crate::sandbox::{self, Sandbox};
-use crate::verify::{self, Outcome, Outside};
+use crate::verify::{self, Member, Outcome, Outside};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A connection that works and takes longer than this has waited for lost packets: TCP sends again
+/// after 200 ms at the earliest.
+const SLOW_MILLISECONDS: u128 = 200;
+
 pub(super) async fn verify(args: &VerifyArgs) -> Result<()> {
-    let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
-    if let Some(sandbox) = sandbox.as_ref().filter(|sandbox| !sandbox.is_network_real()) {
-        return Err(Failure::input(format!("the network of sandbox {} is simulated", sandbox.name))
-            .because("its pods run in name only, and cannot talk")
-            .hint("bring it up with --network real"));
+    if args.clusters.len() > 1 && args.target.context.is_some() {
+        return Err(Failure::input("--context names one cluster, and several are to be verified")
+            .hint("map contexts to clusters in bootstrapper.yaml"));
     }
     let repository = open_repository(args.target.repo.as_deref())?;
-    repository.require(&args.cluster)?;
     let config = Config::load(&repository.root)?;
-    let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
-    let cluster = Cluster::connect(&options).await?;
-    cluster.check_identity(&args.cluster).await?;
-    let outside: Box<dyn Outside> = match sandbox {
-        Some(sandbox) => Box::new(BeyondTheRouter(sandbox)),
-        None => Box::new(ThisMachine),
-    };
-    let outcomes = verify::verify(&cluster, outside.as_ref()).await?;
+    let mut members = Vec::new();
+    for name in &args.clusters {
+        members.push(member(name, args, &repository, &config).await?);
+    }
+    let outcomes = verify::verify(&members).await?;
     match args.output.output {
         Output::Json => out::json(&outcomes)?,
         Output::Text => out::text(&table(&outcomes))?,
@@ -42,23 +41,52 @@ pub(super) async fn verify(args: &VerifyArgs) -> Result<()> {
     if broken == 0 {
         return Ok(());
     }
+    let clusters = args.clusters.join(" and ");
     Err(Failure::new(
         FailureKind::Step,
-        format!("{broken} of {} connections of {} do not work", outcomes.len(), args.cluster),
+        format!("{broken} of {} connections of {clusters} do not work", outcomes.len()),
     ))
+}
+
+async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: &Config) -> Result<Member> {
+    repository.require(name)?;
+    let sandbox = args.sandbox.then(|| sandbox::load(name)).transpose()?;
+    if let Some(sandbox) = sandbox.as_ref().filter(|sandbox| !sandbox.is_network_real()) {
+        return Err(Failure::input(format!("the network of sandbox {} is simulated", sandbox.name))
+            .because("its pods run in name only, and cannot talk")
+            .hint("bring it up with --network real"));
+    }
+    let cluster = Cluster::connect(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
+    cluster.check_identity(name).await?;
+    let outside: Box<dyn Outside> = match sandbox {
+        Some(sandbox) => Box::new(BeyondTheRouter(sandbox)),
+        None => Box::new(ThisMachine),
+    };
+    Ok(Member { name: name.to_owned(), cluster, outside })
 }
 
 fn table(outcomes: &[Outcome]) -> String {
     report::table(
-        &["CHECK", "FROM", "TO", "RESULT"],
+        &["CLUSTER", "CHECK", "FROM", "TO", "RESULT"],
         outcomes.iter().map(|outcome| {
-            let result = match &outcome.problem {
-                None => format!("ok ({} ms)", outcome.milliseconds),
-                Some(problem) => problem.lines().next().unwrap_or("no connection").to_owned(),
-            };
-            vec![outcome.check.name.to_owned(), outcome.from.clone(), outcome.check.to.clone(), result]
+            vec![
+                outcome.cluster.clone(),
+                outcome.check.to_owned(),
+                outcome.from.clone(),
+                outcome.to.clone(),
+                result(outcome),
+            ]
         }),
     )
+}
+
+fn result(outcome: &Outcome) -> String {
+    match (&outcome.problem, outcome.milliseconds) {
+        (Some(problem), _) => problem.lines().map(str::trim).collect::<Vec<_>>().join("; "),
+        (None, Some(slow)) if slow > SLOW_MILLISECONDS => format!("slow ({slow} ms): packets get lost"),
+        (None, Some(quick)) => format!("ok ({quick} ms)"),
+        (None, None) => "ok".to_owned(),
+    }
 }
 
 /// The machine that this program runs on.
@@ -70,8 +98,8 @@ impl Outside for ThisMachine {
         "this machine"
     }
 
-    async fn connect(&self, address: &str) -> Result<(), String> {
-        sandbox::connect(address, PATIENCE).await.map_err(|failure| failure.to_string())
+    async fn fetch(&self, url: &str) -> Result<(), String> {
+        sandbox::fetch(url, PATIENCE).await.map_err(|failure| failure.to_string())
     }
 }
 
@@ -84,12 +112,11 @@ impl Outside for BeyondTheRouter {
         "router"
     }
 
-    async fn connect(&self, address: &str) -> Result<(), String> {
+    async fn fetch(&self, url: &str) -> Result<(), String> {
         let entering = self.0.entering("router").map_err(|failure| failure.to_string())?;
-        let timeout = format!("--timeout={}s", PATIENCE.as_secs());
         let output = tokio::process::Command::new(&entering[0])
             .args(&entering[1..])
-            .args(["agnhost", "connect", address, &timeout])
+            .args(["wget", "-q", "-T", &PATIENCE.as_secs().to_string(), "-O", "/dev/null", url])
             .output()
             .await
             .map_err(|error| error.to_string())?;

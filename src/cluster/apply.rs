@@ -14,15 +14,24 @@ use crate::object::{Object, ObjectRef};
 /// own when it takes over; any other name would co-own the fields for ever.
 pub const FIELD_MANAGER: &str = "kubectl-bootstrapper";
 
+/// helm-controller takes nobody's entries over. What it will apply server-side is applied in its name
+/// from the start: a field that a chart drops later would else stay for ever.
+pub const HELM_CONTROLLER: &str = "helm-controller";
+
 impl Cluster {
     /// How a declared object differs from the one that stands. Writes nothing.
     pub async fn compare(&self, declared: &Object) -> Result<Comparison> {
+        self.compare_as(FIELD_MANAGER, declared).await
+    }
+
+    /// The same, for a field manager.
+    pub async fn compare_as(&self, manager: &str, declared: &Object) -> Result<Comparison> {
         let id = ObjectRef::of(declared);
         let Some(live) = self.get(&id).await? else { return Ok(Comparison::Created) };
         if covers(&live, declared) {
             return Ok(Comparison::Unchanged);
         }
-        match self.patch(&id, declared, &parameters().dry_run()).await? {
+        match self.patch(&id, declared, &parameters(manager).dry_run()).await? {
             Patched::Done(after) => {
                 let differences = differences(&live, &after);
                 Ok(if differences.is_empty() {
@@ -38,7 +47,12 @@ impl Cluster {
     /// Makes an object as declared. Fields that others own are taken over only with `force`; a
     /// conflict without it is an answer, and nothing is written.
     pub async fn apply(&self, declared: &Object, force: bool) -> Result<Comparison> {
-        let compared = self.compare(declared).await?;
+        self.apply_as(FIELD_MANAGER, declared, force).await
+    }
+
+    /// The same, as a field manager.
+    pub async fn apply_as(&self, manager: &str, declared: &Object, force: bool) -> Result<Comparison> {
+        let compared = self.compare_as(manager, declared).await?;
         let is_due = match &compared {
             Comparison::Unchanged => false,
             Comparison::Created | Comparison::Configured(_) => true,
@@ -48,7 +62,7 @@ impl Cluster {
             return Ok(compared);
         }
         let id = ObjectRef::of(declared);
-        let parameters = if force { parameters().force() } else { parameters() };
+        let parameters = if force { parameters(manager).force() } else { parameters(manager) };
         match self.patch(&id, declared, &parameters).await? {
             Patched::Done(_) => Ok(match compared {
                 Comparison::Conflict(taken) => Comparison::Configured(taken),
@@ -91,8 +105,8 @@ enum Patched {
     Conflict(Vec<String>),
 }
 
-fn parameters() -> PatchParams {
-    PatchParams::apply(FIELD_MANAGER).validation_strict()
+fn parameters(manager: &str) -> PatchParams {
+    PatchParams::apply(manager).validation_strict()
 }
 
 fn is_conflict(status: &kube::core::Status) -> bool {

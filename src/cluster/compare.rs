@@ -24,7 +24,7 @@ const LONGEST_VALUE: usize = 60;
 /// Whether every field that `declared` sets stands in `live` as it is. What the server adds to an
 /// object by itself does not count. A "no" may still be a "yes" to the server, which knows that
 /// `1000m` is `1`.
-pub(super) fn covers(live: &Object, declared: &Object) -> bool {
+pub(crate) fn covers(live: &Object, declared: &Object) -> bool {
     let metadata = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
     includes(&metadata(live), &metadata(declared)) && includes(&live.data, &without_status(&declared.data))
 }
@@ -56,18 +56,25 @@ fn includes(live: &Value, declared: &Value) -> bool {
     }
 }
 
-/// What would change from `before` to `after`, told field by field.
+/// What would change from `before` to `after`: the first of it, field by field.
 pub(super) fn differences(before: &Object, after: &Object) -> Vec<String> {
-    let is_secret = before.types.as_ref().is_some_and(|types| types.kind == "Secret");
-    let mut told = Vec::new();
-    let labels = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
-    tell(".metadata", &labels(before), &labels(after), is_secret, &mut told);
-    tell("", &without_status(&before.data), &without_status(&after.data), is_secret, &mut told);
+    let mut told = field_differences(before, after);
     if told.len() > MOST_TOLD {
         let more = told.len() - MOST_TOLD;
         told.truncate(MOST_TOLD);
         told.push(format!("and {more} more fields"));
     }
+    told
+}
+
+/// What changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. Of Secrets only
+/// which fields.
+pub(crate) fn field_differences(before: &Object, after: &Object) -> Vec<String> {
+    let is_secret = before.types.as_ref().is_some_and(|types| types.kind == "Secret");
+    let mut told = Vec::new();
+    let labels = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
+    tell(".metadata", &labels(before), &labels(after), is_secret, &mut told);
+    tell("", &without_status(&before.data), &without_status(&after.data), is_secret, &mut told);
     told
 }
 

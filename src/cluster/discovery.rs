@@ -29,6 +29,21 @@ impl Cluster {
         Ok(self.kind(api_version, kind).await?.is_some())
     }
 
+    /// An object with its namespace: what leaves it out is in `namespace`, if its kind has any; if it
+    /// has none, there is none. `kustomize` gives one to all that it does not know.
+    pub async fn located(&self, mut object: Object, namespace: &str) -> Result<Object> {
+        let types = object.types.clone().unwrap_or_default();
+        let kind = self.kind(&types.api_version, &types.kind).await?;
+        match kind {
+            Some(kind) if kind.is_namespaced => {
+                object.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+            }
+            Some(_) => object.metadata.namespace = None,
+            None => {}
+        }
+        Ok(object)
+    }
+
     /// Forgets a kind that turned out not to be served any more.
     pub(super) async fn forget(&self, api_version: &str, kind: &str) {
         self.served.write().await.remove(&(api_version.to_owned(), kind.to_owned()));

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Cluster, HOME};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::object::{Object, ObjectRef};
+use crate::tools::host;
 
 /// The ConfigMap that holds the cluster's name, and the ledger.
 pub(super) const RECORD: &str = "bootstrapper";
@@ -53,9 +54,4 @@ impl Cluster {
         };
         self.apply(&object, false).await.map(drop)
     }
-}
-
-/// The name of this machine.
-pub(super) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -17,9 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::{if_there, within_limit};
-use super::identity::host;
 use super::{Cluster, HOME};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::tools::host;
 
 const LEASE: &str = "bootstrapper-lock";
 const RENEW_EVERY: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@ use k8s_openapi::api::authorization::v1::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, LogParams, PostParams};
+use kube::core::{PartialObjectMeta, TypeMeta};
 
 use super::Cluster;
 use super::calls::{if_there, within_limit};
@@ -33,21 +34,28 @@ impl Cluster {
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
             return Ok(Vec::new());
         };
-        let parameters = match &selection.labels {
-            Some(labels) => ListParams::default().labels(labels),
-            None => ListParams::default(),
-        };
-        let parameters = ListParams { field_selector: selection.fields.clone(), ..parameters };
-        let list =
-            if_there(&format!("{} objects cannot be listed", selection.kind), api.list(&parameters)).await?;
-        let types =
-            kube::core::TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() };
+        let list = if_there(&unlisted(selection), api.list(&parameters(selection))).await?;
         // Items of a list do not say what they are.
         let typed = |mut object: Object| {
-            object.types.get_or_insert_with(|| types.clone());
+            object.types.get_or_insert_with(|| types(selection));
             object
         };
         Ok(list.into_iter().flat_map(|list| list.items).map(typed).collect())
+    }
+
+    /// The metadata of all objects that `selection` selects, and nothing else of them.
+    pub async fn list_metadata(&self, selection: &Selection) -> Result<Vec<Object>> {
+        let namespace = selection.namespace.as_deref();
+        let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
+            return Ok(Vec::new());
+        };
+        let list = if_there(&unlisted(selection), api.list_metadata(&parameters(selection))).await?;
+        let object = |item: PartialObjectMeta<Object>| Object {
+            types: Some(types(selection)),
+            metadata: item.metadata,
+            data: serde_json::Value::Null,
+        };
+        Ok(list.into_iter().flat_map(|list| list.items).map(object).collect())
     }
 
     /// Whether these credentials may do something.
@@ -119,15 +127,8 @@ impl Cluster {
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
             return Ok(Vec::new());
         };
-        let types =
-            kube::core::TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() };
-        let what = format!("{} objects cannot be listed", selection.kind);
-        let mut parameters = ListParams {
-            label_selector: selection.labels.clone(),
-            field_selector: selection.fields.clone(),
-            limit: Some(PAGE),
-            ..ListParams::default()
-        };
+        let what = unlisted(selection);
+        let mut parameters = ListParams { limit: Some(PAGE), ..parameters(selection) };
         let mut kept = Vec::new();
         loop {
             let page = if selection.kind == "Secret" {
@@ -143,7 +144,7 @@ impl Cluster {
             let Some((further, items)) = page else { return Ok(kept) };
             let items: Vec<Object> = items;
             kept.extend(items.into_iter().filter_map(|mut object| {
-                object.types.get_or_insert_with(|| types.clone());
+                object.types.get_or_insert_with(|| types(selection));
                 object.metadata.managed_fields = None;
                 keep(&object).then_some(object)
             }));
@@ -156,8 +157,24 @@ impl Cluster {
 }
 
 fn without_values(metadata: kube::api::ObjectMeta) -> Object {
-    let types = Some(kube::core::TypeMeta { api_version: "v1".to_owned(), kind: "Secret".to_owned() });
+    let types = Some(TypeMeta { api_version: "v1".to_owned(), kind: "Secret".to_owned() });
     Object { types, metadata, data: serde_json::Value::Null }
+}
+
+fn parameters(selection: &Selection) -> ListParams {
+    ListParams {
+        label_selector: selection.labels.clone(),
+        field_selector: selection.fields.clone(),
+        ..ListParams::default()
+    }
+}
+
+fn types(selection: &Selection) -> TypeMeta {
+    TypeMeta { api_version: selection.api_version.clone(), kind: selection.kind.clone() }
+}
+
+fn unlisted(selection: &Selection) -> String {
+    format!("{} objects cannot be listed", selection.kind)
 }
 
 impl Cluster {

@@ -42,7 +42,11 @@ impl Cluster {
             .filter_map(move |(index, seen)| {
                 all.insert(index, seen);
                 let state = (all.len() == count).then(|| {
-                    let find = |id: &ObjectRef| all.values().find_map(|seen| seen.get(id)).cloned();
+                    // What is declared may have a namespace that its kind does not have.
+                    let bare = |id: &ObjectRef| ObjectRef { namespace: None, ..id.clone() };
+                    let find = |id: &ObjectRef| {
+                        all.values().find_map(|seen| seen.get(id).or_else(|| seen.get(&bare(id)))).cloned()
+                    };
                     refs.iter().map(|id| (id.clone(), find(id))).collect()
                 });
                 async move { state }

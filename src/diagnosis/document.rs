@@ -39,7 +39,7 @@ fn sentence(text: &str) -> String {
 fn list() -> String {
     let mut text = "# Failures that are known by name\n\n\
         `bootstrapper doctor <cluster>` names them; so does a run while it waits, and `bootstrapper explain <code>` prints a page.\n\
-        These pages are made by `bootstrapper explain --write docs/failures`. [How each was made for real](gallery.md).\n"
+        These pages are made by `bootstrapper explain --write docs/failures`. `tests/gallery/wrong` makes most of them for real.\n"
         .to_owned();
     let mut last = "";
     for (family, code) in catalogue() {

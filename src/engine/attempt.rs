@@ -51,15 +51,26 @@ struct Progress {
     summary: String,
     changed: usize,
     unchanged: usize,
+    warnings: Vec<String>,
     acted: bool,
 }
 
 impl Progress {
     fn add(&mut self, changes: &Changes) {
-        self.acted |= !changes.changes.is_empty();
+        self.acted |= !changes.changes.is_empty() || !changes.warnings.is_empty();
         self.changed += changes.changes.len();
         self.unchanged = changes.unchanged;
+        self.warnings.clone_from(&changes.warnings);
         self.summary.clone_from(&changes.summary);
+    }
+
+    /// How it ended, once something was done.
+    fn outcome(&self) -> StepOutcome {
+        let summary = self.summary.clone();
+        match self.warnings.as_slice() {
+            [] => StepOutcome::Changed { summary },
+            warnings => StepOutcome::Warning { summary, details: warnings.to_vec() },
+        }
     }
 
     fn end(self, outcome: StepOutcome, failure: Option<Failure>) -> StepEnd {
@@ -138,7 +149,7 @@ async fn attempt(
         Observation::Satisfied { summary, unchanged } => {
             progress.unchanged = *unchanged;
             if progress.acted {
-                StepOutcome::Changed { summary: progress.summary.clone() }
+                progress.outcome()
             } else {
                 StepOutcome::Unchanged { summary: summary.clone() }
             }
@@ -155,11 +166,16 @@ async fn attempt(
             options.gate.pass().await?;
             // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
             let say = |message: String| attempts.tell(EventKind::StepSaid { message });
-            let act = Act { observed: &observation, force_conflicts: options.force_conflicts, say: &say };
+            let act = Act {
+                observed: &observation,
+                force_conflicts: options.force_conflicts,
+                strict: options.strict,
+                say: &say,
+            };
             let changes = step.step.act(act).await?;
             progress.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
-            StepOutcome::Changed { summary: progress.summary.clone() }
+            progress.outcome()
         }
     };
     settle(step, deadline, attempts, &options.cancel, waiting).await?;

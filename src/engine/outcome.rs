@@ -28,8 +28,10 @@ pub enum StepOutcome {
     },
     /// It was made so, but a person should look at something.
     Warning {
-        /// What to look at.
+        /// What was done.
         summary: String,
+        /// What to look at, each in a few words.
+        details: Vec<String>,
     },
     /// It was not selected, or does not apply to this cluster.
     Skipped {

@@ -34,6 +34,8 @@ pub struct Act<'a> {
     pub observed: &'a Observation,
     /// Take fields over from other owners instead of refusing.
     pub force_conflicts: bool,
+    /// Fail where else there would be warnings.
+    pub strict: bool,
     /// Says what is being done, while it is done.
     pub say: &'a (dyn Fn(String) + Send + Sync),
 }
@@ -100,6 +102,9 @@ pub struct Changes {
     pub changes: Vec<Change>,
     /// How many objects were as declared already.
     pub unchanged: usize,
+    /// What a person should look at, each in a few words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One object that changes.

@@ -41,7 +41,7 @@ impl Step for Scripted {
         self.acted.fetch_add(1, Ordering::SeqCst);
         self.log.lock().unwrap().push(self.name.into());
         let change = Change { kind: ChangeKind::Created, subject: self.name.into(), details: vec![] };
-        Ok(Changes { summary: "made".into(), changes: vec![change], unchanged: 0 })
+        Ok(Changes { summary: "made".into(), changes: vec![change], unchanged: 0, warnings: Vec::new() })
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
@@ -115,6 +115,7 @@ impl Script {
 fn ungated() -> RunOptions {
     RunOptions {
         gate: Arc::new(OpenGate),
+        strict: false,
         force_conflicts: false,
         cancel: CancellationToken::new(),
         headline: String::new(),

@@ -12,6 +12,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use walkdir::WalkDir;
 
 use super::build_cache;
+use super::decryption::Decrypted;
 use super::documents::{Document, documents};
 use super::generator;
 use super::stand_in::StandIn;
@@ -89,13 +90,24 @@ static AT_A_TIME: std::sync::LazyLock<Semaphore> =
 
 /// Builds with kustomize.
 pub(super) async fn run(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Result<Vec<Document>> {
+    run_with(recipe, root, kustomize, Decrypted::new()).await
+}
+
+/// Builds with kustomize, which sees some files decrypted.
+pub(super) async fn run_with(
+    recipe: &Recipe,
+    root: &Path,
+    kustomize: &Kustomize,
+    mut others: Decrypted,
+) -> Result<Vec<Document>> {
     let failed = |error: std::io::Error| Failure::step("no temporary folder to build in").caused_by(&error);
     let folder = root.join(&recipe.folder);
     let file = find_kustomization(&folder);
     let name =
         file.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or(KUSTOMIZATION_FILES[0]);
     let (content, has_notes) = generated(recipe, &folder, file.as_deref())?;
-    let stand_in = StandIn::new(root, &recipe.folder, name, &content).map_err(failed)?;
+    others.insert(recipe.folder.join(name), content.into_bytes());
+    let stand_in = StandIn::new(root, &recipe.folder, &others).map_err(failed)?;
     let built = {
         let _turn = AT_A_TIME.acquire().await;
         kustomize

@@ -11,14 +11,14 @@ use crate::tools::ChartSource;
 pub(super) type Refusal = (Problem, &'static str);
 
 /// The chart of a HelmRelease, and the Flux object that says where it is.
-pub(super) fn chart(
+pub(super) fn chart<'a>(
     object: &Object,
     id: &ObjectRef,
-    declared: &[&Object],
-) -> Result<(ChartSource, ObjectRef), Refusal> {
+    declared: &[&'a Object],
+) -> Result<(ChartSource, &'a Object), Refusal> {
     let spec = &object.data["spec"];
     let here = id.namespace.clone().unwrap_or_default();
-    let find = |kind: &str, reference: &Value, here: &str| -> Result<&Object, Refusal> {
+    let find = |kind: &str, reference: &Value, here: &str| -> Result<&'a Object, Refusal> {
         let name = reference["name"].as_str().unwrap_or_default();
         let namespace = reference["namespace"].as_str().unwrap_or(here);
         let is_it = |object: &&&Object| {
@@ -67,24 +67,26 @@ pub(super) fn chart(
     }
 }
 
-fn oci(source: &Object) -> Result<(ChartSource, ObjectRef), Refusal> {
+fn oci(source: &Object) -> Result<(ChartSource, &Object), Refusal> {
     let spec = &source.data["spec"];
     let id = ObjectRef::of(source);
     let url = spec["url"].as_str().unwrap_or_default();
-    let version = ["tag", "semver"].iter().find_map(|key| spec["ref"][*key].as_str()).ok_or_else(|| {
+    // In the order in which source-controller looks at them.
+    let reference = |key: &&str| spec["ref"][*key].as_str().filter(|text| !text.is_empty());
+    let version = ["digest", "semver", "tag"].iter().find_map(reference).ok_or_else(|| {
         let failure = Failure::input(format!("{id} pins no version"))
-            .because("it has no ref.tag and no ref.semver, so every run could install something else")
+            .because("it has no ref.tag, ref.semver or ref.digest, so every run could install something else")
             .hint("give it `ref: {tag: …}`");
         (Problem::new(ProblemKind::UnpinnedChart, failure), "spec.chartRef.name")
     })?;
-    Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, id))
+    Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, source))
 }
 
 /// The chart of a `chart.spec`, or of a HelmChart. The chart itself may lie in a git repository.
 fn of_repository<'a>(
     spec: &Value,
     find: impl Fn(&str, &Value) -> Result<&'a Object, Refusal>,
-) -> Result<(ChartSource, ObjectRef), Refusal> {
+) -> Result<(ChartSource, &'a Object), Refusal> {
     let kind = spec["sourceRef"]["kind"].as_str().unwrap_or("HelmRepository");
     let source = find(kind, &spec["sourceRef"])?;
     let url = source.data["spec"]["url"].as_str().unwrap_or_default().trim_end_matches('/');
@@ -98,5 +100,5 @@ fn of_repository<'a>(
     } else {
         ChartSource::Repository { url: url.to_owned(), chart: chart.to_owned(), version }
     };
-    Ok((chart, ObjectRef::of(source)))
+    Ok((chart, source))
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::kustomization::Kustomization;
-use super::place::Written;
+use super::place::{Files, Written};
 use super::problem::Problem;
 use super::release::Release;
 use super::rendering::Rendering;
@@ -38,11 +39,10 @@ pub struct Declared {
     pub renderings: BTreeMap<ObjectRef, Rendering>,
     /// All that is wrong with it. What is wrong is left out of the rest.
     pub problems: Vec<Problem>,
-    /// The repository's folder: files of places count from it.
-    pub root: PathBuf,
     /// The folder of the cluster.
     pub folder: PathBuf,
     pub(super) places: BTreeMap<ObjectRef, Written>,
+    pub(super) files: Arc<Files>,
 }
 
 impl Declared {
@@ -84,7 +84,12 @@ impl Declared {
     /// Where a field of an object is written (`spec.dependsOn[1].name`), or what is nearest above
     /// it: a value that comes from a patch or a variable is at the object.
     pub fn place(&self, object: &ObjectRef, field: &str) -> Option<Location> {
-        self.written(object)?.place(&self.root, field)
+        self.place_in(self.written(object)?, field)
+    }
+
+    /// Where a field is written of what is written there.
+    pub fn place_in(&self, written: &Written, field: &str) -> Option<Location> {
+        written.place(&self.files, field)
     }
 
     /// Where a setting is written.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::Written;
+use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
 use super::substitute::{self, SubstituteError};
 use super::variables::Variables;
@@ -27,11 +27,15 @@ pub(super) struct Document {
     pub(super) object: Object,
     /// The file that it is written in; none if it was fetched.
     pub(super) file: Option<PathBuf>,
+    /// Why it is still encrypted, if that is so and Flux would decrypt it.
+    #[serde(skip)]
+    pub(super) undecrypted: Option<Failure>,
 }
 
 impl Document {
     pub(super) fn written(&self) -> Option<Written> {
-        self.file.clone().map(|file| Written::new(file, &self.object))
+        let file = self.file.clone()?;
+        Some(Written { metadata: metadata(&self.text), ..Written::new(file, &self.object) })
     }
 }
 
@@ -46,7 +50,7 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
     let text = if has_notes { text.to_owned() } else { bare };
     let object = object(&text)?;
     let file = origin.and_then(|origin| file_of(&origin, folder, root));
-    Ok(Document { text, object, file })
+    Ok(Document { text, object, file, undecrypted: None })
 }
 
 fn object(text: &str) -> Result<Object> {
@@ -94,6 +98,17 @@ fn without_origin(text: &str) -> (String, Option<String>) {
     (kept.concat(), origin)
 }
 
+/// The fields of an object's metadata, in the text that kustomize writes.
+fn metadata(text: &str) -> Vec<String> {
+    let within = text.lines().skip_while(|line| *line != "metadata:").skip(1);
+    let within = within.take_while(|line| line.starts_with([' ', '-']));
+    let fields = within.filter_map(|line| line.strip_prefix("  ")?.split_once(':'));
+    fields
+        .filter(|(name, _)| !name.starts_with([' ', '-']))
+        .map(|(name, _)| name.trim_matches(['"', '\'']).to_owned())
+        .collect()
+}
+
 /// The file that a note names, relative to the repository.
 fn file_of(origin: &str, folder: &Path, root: &Path) -> Option<PathBuf> {
     let note: BTreeMap<String, serde_json::Value> = yaml::from_str(origin, Path::new(ORIGIN)).ok()?;
@@ -132,7 +147,7 @@ pub(super) fn substituted(
     document: &Document,
     variables: Option<&Variables>,
     by: &ObjectRef,
-    root: &Path,
+    files: &Files,
 ) -> Substituted {
     let plain = &document.object;
     let mut result = Substituted { object: plain.clone(), used: BTreeSet::new(), problems: Vec::new() };
@@ -141,22 +156,22 @@ pub(super) fn substituted(
     };
     let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
     result.used = outcome.used;
-    result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, root)));
+    result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));
     match object(&outcome.text) {
         Ok(object) => result.object = object,
         Err(_) if !result.problems.is_empty() => {}
-        Err(failure) => result.problems.push(not_an_object(&failure, document, by, root)),
+        Err(failure) => result.problems.push(not_an_object(&failure, document, by, files)),
     }
     result
 }
 
-fn not_an_object(failure: &Failure, document: &Document, by: &ObjectRef, root: &Path) -> Problem {
+fn not_an_object(failure: &Failure, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
     let id = ObjectRef::of(&document.object);
     let told =
         Failure::input(format!("{by} builds to what is no object: {id}, once its variables have values"))
             .because(failure.because.join(": "))
             .hint("a value with a colon, a quote or a number in it may need quotes around its ${…}");
-    Problem::new(ProblemKind::NotAnObject, placed(told, document, root, ""))
+    Problem::new(ProblemKind::NotAnObject, placed(told, document, files, ""))
 }
 
 fn is_exempt(object: &Object) -> bool {
@@ -166,7 +181,7 @@ fn is_exempt(object: &Object) -> bool {
     is_disabled(&object.metadata.labels) || is_disabled(&object.metadata.annotations)
 }
 
-fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, root: &Path) -> Problem {
+fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
     let (kind, wanted, hint) = match error {
         SubstituteError::Undefined(name) => (
             ProblemKind::UndefinedVariable,
@@ -184,14 +199,14 @@ fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, root: &
     let failure =
         Failure::input(format!("{error} in {}, which {by} builds", ObjectRef::of(&document.object)))
             .hint(hint);
-    Problem::new(kind, placed(failure, document, root, &wanted))
+    Problem::new(kind, placed(failure, document, files, &wanted))
 }
 
 /// Says where `wanted` is written in the object, or else where the object is.
-fn placed(failure: Failure, document: &Document, root: &Path, wanted: &str) -> Failure {
+fn placed(failure: Failure, document: &Document, files: &Files, wanted: &str) -> Failure {
     let place = document.written().and_then(|written| {
-        let found = if wanted.is_empty() { None } else { written.find(root, wanted) };
-        found.or_else(|| written.place(root, ""))
+        let found = if wanted.is_empty() { None } else { written.find(files, wanted) };
+        found.or_else(|| written.place(files, ""))
     });
     match place {
         Some(location) => failure.at(location),
@@ -222,6 +237,13 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_metadata_are_named_whatever_they_are() {
+        let text = "data:\n  metadata: x\nkind: A\nmetadata:\n  annotations:\n    a: b\n  finalizers:\n  - f\n  label:\n    c: d\n  name: a\nspec:\n  e: f\n";
+        assert_eq!(metadata(text), ["annotations", "finalizers", "label", "name"]);
+        assert!(metadata("kind: A\nmetadata: {}\n").is_empty());
+    }
+
+    #[test]
     fn a_note_names_a_file_of_the_repository_or_nothing() {
         let table = [
             ("path: ../repo/a/b.yaml\n", Some("a/b.yaml")),
@@ -244,11 +266,12 @@ mod tests {
         let id = ObjectRef::cluster_scoped("v1", "K", "k");
         let variables = Variables::of([("PORT".to_owned(), "80".to_owned())]);
         let documents = documents(built, Path::new("/o"), Path::new("/r"), false).unwrap();
-        let first = substituted(&documents[0], Some(&variables), &id, Path::new("/r"));
+        let files = Files::of(Path::new("/r"));
+        let first = substituted(&documents[0], Some(&variables), &id, &files);
         assert_eq!(first.object.data["spec"]["port"], 80);
         assert_eq!(first.used.iter().map(String::as_str).collect::<Vec<_>>(), ["PORT", "X", "Y"]);
         assert_eq!(first.problems.len(), 2);
-        let second = substituted(&documents[1], Some(&variables), &id, Path::new("/r"));
+        let second = substituted(&documents[1], Some(&variables), &id, &files);
         assert_eq!(second.object.data["spec"], "${PORT}");
     }
 }

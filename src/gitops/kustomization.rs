@@ -1,8 +1,9 @@
 //! A Flux Kustomization: what it builds, and what it substitutes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::decryption;
 use super::place::Written;
 use super::variables::DrawsFrom;
 use crate::failure::{Failure, Result};
@@ -27,6 +28,8 @@ pub struct Kustomization {
     pub objects: Vec<Object>,
     /// Where each of the objects is written, in their order; none for what is fetched.
     pub written: Vec<Option<Written>>,
+    /// Those of the objects that are still encrypted, and why Flux's keys are not at hand.
+    pub undecrypted: BTreeMap<ObjectRef, Failure>,
     /// What it substitutes from, in order: the last one counts.
     pub draws_from: Vec<DrawsFrom>,
     /// Every variable that its objects name, with or without a value.
@@ -42,20 +45,23 @@ impl Kustomization {
         self.objects.iter().zip(self.written.iter().map(Option::as_ref))
     }
 
-    /// Its objects, for the bootstrap to apply. Fails if one is encrypted with SOPS, or holds a
-    /// value that is: the bootstrap does not decrypt what a Kustomization builds, and ciphertext
-    /// must not be applied.
+    /// Its objects, for the bootstrap to apply. Fails if one is encrypted, or holds a value that is,
+    /// and no key is at hand: ciphertext must not be applied.
     pub fn applicable(&self) -> Result<&[Object]> {
-        if let Some(encrypted) = self.objects.iter().find(|object| object.data["sops"]["mac"].is_string()) {
-            return Err(Failure::input(format!(
-                "{} is encrypted with SOPS, and the bootstrap applies {} before Flux can decrypt it",
-                ObjectRef::of(encrypted),
+        let is_encrypted = |id: &ObjectRef, object: &Object| {
+            self.undecrypted.contains_key(id) || decryption::is_encrypted(object)
+        };
+        let mut objects = self.objects.iter().map(|object| (ObjectRef::of(object), object));
+        if let Some((encrypted, _)) = objects.find(|(id, object)| is_encrypted(id, object)) {
+            let failure = Failure::input(format!(
+                "{encrypted} is encrypted with SOPS, and the bootstrap applies {} before Flux can decrypt it",
                 self.id
-            ))
-            .hint(format!(
-                "declare it under `secrets` in bootstrapper.yaml with `sops:` (a file outside {}), or move it to a Kustomization that only Flux applies",
-                self.path.display()
-            )));
+            ));
+            let failure = match self.undecrypted.get(&encrypted) {
+                Some(why) => Failure { because: why.because.clone(), hints: why.hints.clone(), ..failure },
+                None => failure.because("its Kustomization has no spec.decryption"),
+            };
+            return Err(failure.hint("or move it to a Kustomization that only Flux applies"));
         }
         let unknown: Vec<String> = self.unknown_variables.iter().map(|name| format!("${{{name}}}")).collect();
         if unknown.is_empty() {
@@ -85,6 +91,7 @@ mod tests {
             depends_on: Vec::new(),
             objects: vec![serde_json::from_value(secret.clone()).unwrap()],
             written: vec![None],
+            undecrypted: BTreeMap::new(),
             draws_from: Vec::new(),
             used_variables: BTreeSet::new(),
             unknown_variables: BTreeSet::new(),

@@ -34,6 +34,7 @@ impl Repository {
         let (Root { source, sync }, mut places) = self.enter(cluster, entry, kustomize).await?;
         let mut walk = Walk {
             root: &self.root,
+            files: &self.files,
             kustomize,
             builds: &self.builds,
             source: &source,
@@ -65,7 +66,7 @@ impl Repository {
             renderings: BTreeMap::new(),
             brought: sources.brought(),
             problems,
-            root: self.root.clone(),
+            files: self.files.clone(),
             folder: entry.folder.clone(),
             places,
         };
@@ -111,7 +112,7 @@ impl Repository {
 
     fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {
         let placed = |(problem, at, field): (Problem, ObjectRef, String)| {
-            problem.placed(places.get(&at), &field, &self.root)
+            problem.placed(places.get(&at), &field, &self.files)
         };
         dependencies::check(edges).into_iter().map(placed).collect()
     }
@@ -131,7 +132,7 @@ impl Repository {
                 problems.extend(
                     read.problems
                         .into_iter()
-                        .map(|(problem, field)| problem.placed(written, &field, &self.root)),
+                        .map(|(problem, field)| problem.placed(written, &field, &self.files)),
                 );
                 releases.extend(read.release);
             }

@@ -1,10 +1,42 @@
 //! Where in the repository an object is written.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::failure::Location;
 use crate::object::{Object, ObjectRef};
 use crate::yaml::{Marked, marked_documents};
+
+/// The files of a repository, for places in them: each is read and parsed once, however many places
+/// are asked for.
+#[derive(Debug)]
+pub(super) struct Files {
+    root: PathBuf,
+    read: Mutex<BTreeMap<PathBuf, Option<Arc<File>>>>,
+}
+
+#[derive(Debug)]
+struct File {
+    text: String,
+    documents: Vec<Marked>,
+}
+
+impl Files {
+    /// Those of the repository in `root`.
+    pub(super) fn of(root: &Path) -> Self {
+        Self { root: root.to_owned(), read: Mutex::default() }
+    }
+
+    fn get(&self, file: &Path) -> Option<Arc<File>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let parse = || {
+            let text = std::fs::read_to_string(self.root.join(file)).ok()?;
+            Some(Arc::new(File { documents: marked_documents(&text), text }))
+        };
+        read.entry(file.to_owned()).or_insert_with(parse).clone()
+    }
+}
 
 /// Where an object is written: the file that kustomize read it from, and what it is called there,
 /// as far as that is known.
@@ -12,31 +44,32 @@ use crate::yaml::{Marked, marked_documents};
 pub struct Written {
     /// The file, relative to the repository.
     pub file: PathBuf,
-    kind: String,
-    name: String,
+    /// The fields of its metadata, as it is built: those too that no object has, which [`Object`]
+    /// leaves out.
+    pub metadata: Vec<String>,
+    pub(super) kind: String,
+    pub(super) name: String,
 }
 
 impl Written {
     /// `object` as it was built, before anything was substituted in it.
     pub(super) fn new(file: PathBuf, object: &Object) -> Self {
         let id = ObjectRef::of(object);
-        Self { file, kind: id.kind, name: id.name }
+        Self { file, metadata: Vec::new(), kind: id.kind, name: id.name }
     }
 
     /// Line and column of a field (`spec.dependsOn[1].name`), or of what is nearest above it.
-    pub fn place(&self, root: &Path, field: &str) -> Option<Location> {
-        let text = std::fs::read_to_string(root.join(&self.file)).ok()?;
-        let documents = marked_documents(&text);
-        let (line, column) = self.within(&documents)?.place(field);
+    pub(super) fn place(&self, files: &Files, field: &str) -> Option<Location> {
+        let file = files.get(&self.file)?;
+        let (line, column) = self.within(&file.documents)?.place(field);
         Some(Location { file: self.file.clone(), line, column })
     }
 
     /// The first place of `text` in the object, as it is written.
-    pub(super) fn find(&self, root: &Path, text: &str) -> Option<Location> {
-        let content = std::fs::read_to_string(root.join(&self.file)).ok()?;
-        let documents = marked_documents(&content);
-        let from = self.within(&documents)?.line - 1;
-        let lines = content.lines().enumerate().skip(from);
+    pub(super) fn find(&self, files: &Files, text: &str) -> Option<Location> {
+        let file = files.get(&self.file)?;
+        let from = self.within(&file.documents)?.line - 1;
+        let lines = file.text.lines().enumerate().skip(from);
         lines.into_iter().find_map(|(at, line)| {
             let column = line[..line.find(text)?].chars().count() + 1;
             Some(Location { file: self.file.clone(), line: at + 1, column })
@@ -77,7 +110,7 @@ mod tests {
     use super::*;
 
     fn written(kind: &str, name: &str) -> Written {
-        Written { file: "x.yaml".into(), kind: kind.to_owned(), name: name.to_owned() }
+        Written { file: "x.yaml".into(), metadata: Vec::new(), kind: kind.to_owned(), name: name.to_owned() }
     }
 
     #[test]

@@ -2,11 +2,10 @@
 //! are told at once.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
-use super::place::Written;
+use super::place::{Files, Written};
 use crate::failure::Failure;
 
 /// One thing that is wrong.
@@ -24,9 +23,9 @@ impl Problem {
     }
 
     /// Says where the field of an object is written that shows it.
-    pub(super) fn placed(mut self, written: Option<&Written>, field: &str, root: &Path) -> Self {
+    pub(super) fn placed(mut self, written: Option<&Written>, field: &str, files: &Files) -> Self {
         if self.failure.location.is_none() {
-            self.failure.location = written.and_then(|written| written.place(root, field));
+            self.failure.location = written.and_then(|written| written.place(files, field));
         }
         self
     }

@@ -3,17 +3,23 @@
 use serde_json::Value;
 
 use super::chart::chart;
+use super::chart_access::access;
 use super::dependencies::depends_on;
+use super::fields;
 use super::problem::{Problem, ProblemKind};
+use super::shared_values::Integer;
 use super::sources::{Sources, UNKNOWN};
 use super::values::{self, ValuesFrom};
 use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
-use crate::tools::{ChartSource, HelmRequest};
+use crate::tools::{ChartAccess, ChartSource};
 
 /// Helm's own limit on names.
 const LONGEST_NAME: usize = 53;
+
+/// From here on Go prints a float as `1e+06`, and an integer as `1000000`.
+const PRINTED_OTHERWISE: u64 = 1_000_000;
 
 /// A HelmRelease, with its chart and its values found.
 #[derive(Debug, Clone)]
@@ -28,14 +34,24 @@ pub struct Release {
     pub release_namespace: String,
     /// Its chart.
     pub chart: ChartSource,
+    /// How that is reached; or why the bootstrap cannot do what Flux would.
+    pub access: Result<ChartAccess>,
     /// The Flux object that says where its chart is: an OCIRepository or a HelmRepository.
     pub source: ObjectRef,
     /// Its values.
     pub values: Value,
+    /// Those numbers of its values that a chart sees as integers, as `helm --set` has them:
+    /// `path=number`. All others are floats.
+    pub integers: Vec<String>,
+    /// Whether a Secret's number would have to be among them: other users see arguments.
+    pub has_secret_integers: bool,
     /// What it takes values from, in order; what it says itself comes last.
     pub values_from: Vec<ValuesFrom>,
     /// The HelmReleases that must be ready before it.
     pub depends_on: Vec<ObjectRef>,
+    /// Whether helm-controller puts the digest of the chart into its version, which charts write on
+    /// their objects, and some on their pods.
+    pub is_tracked: bool,
     /// The HelmRelease as it is declared.
     pub object: Object,
 }
@@ -48,14 +64,9 @@ pub(super) struct ReadRelease {
 }
 
 impl Release {
-    /// What Helm is asked for.
-    pub fn helm_request(&self) -> HelmRequest {
-        HelmRequest {
-            release: self.release_name.clone(),
-            namespace: self.release_namespace.clone(),
-            chart: self.chart.clone(),
-            values: self.values.clone(),
-        }
+    /// Whether Flux leaves it alone for now: it would not install it, and nor does the bootstrap.
+    pub fn is_suspended(&self) -> bool {
+        self.object.data["spec"]["suspend"] == true
     }
 
     /// Whether the bootstrap can fetch its chart.
@@ -72,6 +83,20 @@ impl Release {
                 self.id, self.source
             ))
             .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
+        }
+        self.access.as_ref().map_err(Clone::clone)?;
+        if let Some((field, why)) = fields::stopping(&self.object) {
+            return Err(Failure::input(format!(
+                "{} has {field}, and the bootstrap cannot install it as Flux would",
+                self.id
+            ))
+            .because(why)
+            .hint("leave it to Flux: take it out of the tasks of the bootstrap"));
+        }
+        if self.has_secret_integers {
+            return Err(Failure::input(format!("{} takes a number from a Secret to a targetPath", self.id))
+                .because("Flux hands it to the chart as an integer; for helm it would have to be an argument, which other users see")
+                .hint("`literal: true` hands it over as text, and both can do that"));
         }
         // One that may be missing is missing, until something in the cluster makes it.
         let unknown = self
@@ -120,19 +145,25 @@ impl Release {
         }
         let values = values::read(spec, &id, sources);
         problems.extend(values.problems);
+        let (secret, open): (Vec<Integer>, Vec<Integer>) =
+            values.integers.into_iter().partition(|one| one.is_secret);
         let release = match chart(object, &id, declared) {
             Err((problem, field)) => {
                 problems.push((problem, field.to_owned()));
                 None
             }
             Ok((chart, source)) => Some(Self {
+                access: access(source, sources),
+                source: ObjectRef::of(source),
                 release_name: release_name(spec, &id.name),
                 release_namespace,
                 chart,
-                source,
                 values: values.values,
+                integers: open.iter().map(Integer::argument).collect(),
+                has_secret_integers: secret.iter().any(|one| one.number.unsigned_abs() >= PRINTED_OTHERWISE),
                 values_from: values.from,
                 depends_on: depends_on(object),
+                is_tracked: is_tracked(spec, declared),
                 object: object.clone(),
                 kustomization: kustomization.clone(),
                 id,
@@ -140,6 +171,17 @@ impl Release {
         };
         ReadRelease { release, problems }
     }
+}
+
+/// helm-controller's default with charts of OCIRepositories, unless whatever declares the controller
+/// switches it off.
+fn is_tracked(spec: &Value, declared: &[&Object]) -> bool {
+    const OFF: &str = "DisableChartDigestTracking=true";
+    let may_say = |object: &&&Object| {
+        matches!(ObjectRef::of(object).kind.as_str(), "FluxInstance" | "HelmRelease" | "Deployment")
+    };
+    spec["chartRef"]["kind"] == "OCIRepository"
+        && !declared.iter().filter(may_say).any(|object| object.data.to_string().contains(OFF))
 }
 
 /// helm-controller's rule: `releaseName`, else `[targetNamespace-]name`, shortened with a digest.

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
+use super::helm_request::HelmAction;
 use super::kept;
 use super::release::Release;
 use crate::failure::Failure;
 use crate::object::{Object, ObjectRef, is_crd};
-use crate::tools::{Environment, Helm};
+use crate::tools::{Environment, Helm, HelmRequest};
 
 /// What a chart makes of the values of a release.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,19 +55,20 @@ async fn render(release: &Release, environment: &Environment, helm: Option<&Helm
         return Some(known);
     }
     let helm = helm?;
-    if let Err(failure) = helm.pull(&release.chart).await {
+    let request = release.helm_request(HelmAction::Install);
+    if let Err(failure) = helm.pull(&request.chart, &request.access).await {
         return Some(Rendering::Unfetchable { said: failure.because });
     }
-    let rendering = fetched(release, helm).await;
-    if let Some(place) = place {
+    let rendering = fetched(&request, helm).await;
+    // What a chart refuses is told with the value, which may be secret.
+    if let (Some(place), Rendering::Takes { .. }) = (place, &rendering) {
         kept::keep(&place, &rendering);
     }
     Some(rendering)
 }
 
-async fn fetched(release: &Release, helm: &Helm) -> Rendering {
-    let request = release.helm_request();
-    match tokio::try_join!(helm.show_crds(&request), helm.template(&request)) {
+async fn fetched(request: &HelmRequest, helm: &Helm) -> Rendering {
+    match tokio::try_join!(helm.show_crds(request), helm.template(request)) {
         Ok((shipped, rendered)) => {
             let crds = shipped.into_iter().chain(rendered).filter(is_crd).collect();
             Rendering::Takes { crds }
@@ -79,8 +81,11 @@ async fn fetched(release: &Release, helm: &Helm) -> Rendering {
 /// sandbox serves under a chart's address need not be that chart.
 fn place(release: &Release, environment: &Environment) -> Option<PathBuf> {
     release.chart.exact_version()?;
-    let Release { chart, release_name, release_namespace, values, .. } = release;
-    let variables = &environment.variables;
-    let contents = format!("{variables:?}\0{chart}\0{release_name}\0{release_namespace}\0{values}");
+    let HelmRequest { release, namespace, chart, values, integers, post_rendering, is_tracked, .. } =
+        release.helm_request(HelmAction::Install);
+    let (variables, post_rendering) = (&environment.variables, serde_json::json!(post_rendering));
+    let contents = format!(
+        "{variables:?}\0{chart}\0{release}\0{namespace}\0{values}\0{integers:?}\0{post_rendering}\0{is_tracked}"
+    );
     kept::place("renderings", contents.as_bytes())
 }

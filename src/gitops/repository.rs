@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::build::Builds;
 use super::entry::{self, Entry};
+use super::place::Files;
 use super::root;
 use crate::failure::{Failure, Result};
 use crate::object::Object;
@@ -26,6 +27,7 @@ pub struct Repository {
     pub clusters: Vec<String>,
     entries: BTreeMap<String, Entry>,
     pub(super) builds: Arc<Builds>,
+    pub(super) files: Arc<Files>,
 }
 
 impl Repository {
@@ -48,7 +50,8 @@ impl Repository {
                 .hint("run this in the repository, or name it with --repo")
                 .hint("say in bootstrapper.yaml where Flux enters it: `clusters: {<name>: {path: <folder>}}`"));
         }
-        Ok(Self { root, clusters: entries.keys().cloned().collect(), entries, builds: Arc::default() })
+        let files = Arc::new(Files::of(&root));
+        Ok(Self { root, clusters: entries.keys().cloned().collect(), entries, builds: Arc::default(), files })
     }
 
     /// The root of the repository that `here` lies in.

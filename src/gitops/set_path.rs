@@ -27,8 +27,18 @@ enum Stop {
     Refused(&'static str),
 }
 
-/// Puts `text` at `path`. Says why it cannot.
-pub(super) fn set(values: &SharedMap, path: &str, text: &str, is_literal: bool) -> Result<(), &'static str> {
+/// What is put somewhere.
+pub(super) struct Text<'a> {
+    pub(super) says: &'a str,
+    /// Whether it is taken as it is.
+    pub(super) is_literal: bool,
+    /// Whether it comes from a Secret.
+    pub(super) is_secret: bool,
+}
+
+/// Puts a text at `path`. Says why it cannot.
+pub(super) fn set(values: &SharedMap, path: &str, text: &Text<'_>) -> Result<(), &'static str> {
+    let Text { says: text, is_literal, is_secret } = *text;
     let is_quoted = |quote: char| text.starts_with(quote) && text.ends_with(quote);
     let (text, as_text) = if is_literal {
         (escaped(text), true)
@@ -38,7 +48,7 @@ pub(super) fn set(values: &SharedMap, path: &str, text: &str, is_literal: bool) 
         (text.to_owned(), false)
     };
     let line = format!("{path}={text}");
-    let mut reader = Reader { rest: line.chars().peekable(), as_text, indices: 0 };
+    let mut reader = Reader { rest: line.chars().peekable(), as_text, is_secret, indices: 0 };
     loop {
         match reader.key(values, 0) {
             Ok(()) => {}
@@ -62,6 +72,7 @@ fn escaped(text: &str) -> String {
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     as_text: bool,
+    is_secret: bool,
     indices: usize,
 }
 
@@ -192,14 +203,15 @@ impl Reader<'_> {
     fn scalar(&self, text: String) -> Shared {
         let is = |word: &str| !self.as_text && text.eq_ignore_ascii_case(word);
         let is_number = !self.as_text && (text == "0" || !text.starts_with('0'));
+        if let Some(number) = text.parse::<i64>().ok().filter(|_| is_number) {
+            return Shared::Integer { number, is_secret: self.is_secret };
+        }
         Shared::Scalar(if is("true") {
             true.into()
         } else if is("false") {
             false.into()
         } else if is("null") {
             Value::Null
-        } else if let Some(number) = text.parse::<i64>().ok().filter(|_| is_number) {
-            number.into()
         } else {
             text.into()
         })
@@ -232,7 +244,7 @@ mod tests {
 
     fn with(before: Value, path: &str, text: &str) -> Result<Value, &'static str> {
         let values = SharedMap::of(before);
-        set(&values, path, text, false).map(|()| values.value())
+        set(&values, path, &Text { says: text, is_literal: false, is_secret: false }).map(|()| values.value())
     }
 
     #[test]
@@ -278,7 +290,8 @@ mod tests {
     #[test]
     fn what_is_literal_is_taken_as_it_is() {
         let values = SharedMap::default();
-        set(&values, "a.b", "{x, [y]}\\n=5", true).unwrap();
+        let text = Text { says: "{x, [y]}\\n=5", is_literal: true, is_secret: false };
+        set(&values, "a.b", &text).unwrap();
         assert_eq!(values.value(), json!({"a": {"b": "{x, [y]}\\n=5"}}));
     }
 

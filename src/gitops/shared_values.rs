@@ -16,6 +16,20 @@ pub(super) enum Shared {
     Map(SharedMap),
     List(SharedList),
     Scalar(Value),
+    /// A number that `--set` made. Go has it as an integer, and every other number as a float: they
+    /// are printed otherwise.
+    Integer {
+        number: i64,
+        is_secret: bool,
+    },
+}
+
+/// An integer among values, and the path that `--set` gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Integer {
+    pub(super) path: String,
+    pub(super) number: i64,
+    pub(super) is_secret: bool,
 }
 
 /// A map that may be held elsewhere too.
@@ -26,12 +40,19 @@ pub(super) struct SharedMap(Rc<RefCell<BTreeMap<String, Shared>>>);
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedList(Rc<RefCell<Vec<Shared>>>);
 
+impl Integer {
+    /// `path=number`, as `helm --set` takes it.
+    pub(super) fn argument(&self) -> String {
+        format!("{}={}", self.path, self.number)
+    }
+}
+
 impl SharedMap {
     /// What a map says; nothing if it is none.
     pub(super) fn of(value: Value) -> Self {
         match Shared::from(value) {
             Shared::Map(map) => map,
-            Shared::List(_) | Shared::Scalar(_) => Self::default(),
+            _ => Self::default(),
         }
     }
 
@@ -62,6 +83,13 @@ impl SharedMap {
             merged.insert(key.clone(), value);
         }
         Self(Rc::new(RefCell::new(merged)))
+    }
+
+    /// All integers among the values.
+    pub(super) fn integers(&self) -> Vec<Integer> {
+        let mut found = Vec::new();
+        Shared::Map(self.clone()).add_integers("", &mut found);
+        found
     }
 
     pub(super) fn value(&self) -> Value {
@@ -97,8 +125,35 @@ impl Shared {
             Self::Map(map) => map.value(),
             Self::List(list) => list.0.borrow().iter().map(Self::value).collect(),
             Self::Scalar(value) => value.clone(),
+            Self::Integer { number, .. } => (*number).into(),
         }
     }
+
+    fn add_integers(&self, path: &str, found: &mut Vec<Integer>) {
+        match self {
+            Self::Map(map) => {
+                for (key, value) in map.0.borrow().iter() {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    value.add_integers(&format!("{path}{dot}{}", escaped(key)), found);
+                }
+            }
+            Self::List(list) => {
+                for (at, item) in list.0.borrow().iter().enumerate() {
+                    item.add_integers(&format!("{path}[{at}]"), found);
+                }
+            }
+            Self::Scalar(_) => {}
+            Self::Integer { number, is_secret } => {
+                found.push(Integer { path: path.to_owned(), number: *number, is_secret: *is_secret });
+            }
+        }
+    }
+}
+
+/// A name, for a path of `--set`.
+fn escaped(key: &str) -> String {
+    let special = |one: char| matches!(one, '\\' | '.' | ',' | '=' | '[' | ']' | '{' | '}');
+    key.chars().flat_map(|one| special(one).then_some('\\').into_iter().chain([one])).collect()
 }
 
 impl From<Value> for Shared {

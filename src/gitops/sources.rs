@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::decryption::is_ciphertext;
 use crate::object::{Object, ObjectRef};
 
 /// The data of Secrets that the bootstrap seeds, by namespace and name.
@@ -120,8 +121,11 @@ fn texts(map: &Value, read: impl Fn(&str) -> Option<String>) -> BTreeMap<String,
     entries
         .filter_map(|(key, value)| {
             let text = value.as_str()?;
-            let is_encrypted = text.starts_with("ENC[");
-            Some((key.clone(), if is_encrypted { UNKNOWN.to_owned() } else { read(text)? }))
+            if text.starts_with("ENC[") {
+                return Some((key.clone(), UNKNOWN.to_owned()));
+            }
+            let read = read(text)?;
+            Some((key.clone(), if is_ciphertext(&read) { UNKNOWN.to_owned() } else { read }))
         })
         .collect()
 }

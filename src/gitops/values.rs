@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::problem::{Problem, ProblemKind};
-use super::set_path;
-use super::shared_values::SharedMap;
+use super::set_path::{self, Text};
+use super::shared_values::{Integer, SharedMap};
 use super::sources::{Sources, UNKNOWN};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
@@ -31,19 +31,22 @@ pub struct ValuesFrom {
 pub(super) struct ReadValues {
     pub(super) values: Value,
     pub(super) from: Vec<ValuesFrom>,
+    /// Those numbers of them that Go has as integers.
+    pub(super) integers: Vec<Integer>,
     /// What is wrong, and in which field.
     pub(super) problems: Vec<(Problem, String)>,
 }
 
-/// The values of a HelmRelease, if `beside` are all the ConfigMaps and Secrets there are; and what is
-/// wrong.
-pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<Problem>) {
+/// The values of a HelmRelease, if `beside` are all the ConfigMaps and Secrets there are; which of
+/// them are integers, as `--set` takes them; and what is wrong.
+pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<String>, Vec<Problem>) {
     let mut sources = Sources::default();
     for object in beside {
         sources.add(object);
     }
     let read = read(&release.data["spec"], &ObjectRef::of(release), &sources);
-    (read.values, read.problems.into_iter().map(|(problem, _)| problem).collect())
+    let integers = read.integers.iter().map(Integer::argument).collect();
+    (read.values, integers, read.problems.into_iter().map(|(problem, _)| problem).collect())
 }
 
 /// Puts the values of a HelmRelease together.
@@ -51,7 +54,8 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
     let namespace = id.namespace.as_deref().unwrap_or_default();
     let inline = SharedMap::of(spec["values"].clone());
     let mut values = SharedMap::default();
-    let mut read = ReadValues { values: Value::Null, from: Vec::new(), problems: Vec::new() };
+    let mut read =
+        ReadValues { values: Value::Null, from: Vec::new(), integers: Vec::new(), problems: Vec::new() };
     for (at, reference) in spec["valuesFrom"].as_array().into_iter().flatten().enumerate() {
         let text = |field: &str| reference[field].as_str().filter(|text| !text.is_empty());
         let mut from = ValuesFrom {
@@ -74,8 +78,9 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
             }
             (Some(text), Some(path)) => {
                 values = values.merged(&inline);
-                set_path::set(&values, path, text, reference["literal"] == true)
-                    .map_err(|why| unsettable(&from, path, why))
+                let is_literal = reference["literal"] == true;
+                let text = Text { says: text, is_literal, is_secret: from.id.kind == "Secret" };
+                set_path::set(&values, path, &text).map_err(|why| unsettable(&from, path, why))
             }
         });
         if let Err((problem, field)) = added {
@@ -83,7 +88,9 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
         }
         read.from.push(from);
     }
-    read.values = values.merged(&inline).value();
+    let values = values.merged(&inline);
+    read.values = values.value();
+    read.integers = values.integers();
     read
 }
 

@@ -1,6 +1,6 @@
 //! The way from the root Kustomization down: what each builds, and what that brings in turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::artifact;
-use super::build::{Builds, Recipe, path_of};
+use super::build::{self, Builds, Recipe, path_of};
+use super::decryption::Decryption;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
 use super::kustomization::Kustomization;
-use super::place::Written;
+use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
 use super::sources::{Sources, UNKNOWN};
 use super::unbuildable::unbuildable;
@@ -30,8 +31,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn placed(&self, problem: Problem, field: &str, root: &Path) -> Problem {
-        problem.placed(self.written.as_ref(), field, root)
+    fn placed(&self, problem: Problem, field: &str, files: &Files) -> Problem {
+        problem.placed(self.written.as_ref(), field, files)
     }
 }
 
@@ -50,6 +51,7 @@ type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
 /// The walk, and all that it has seen.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Path,
+    pub(super) files: &'a Files,
     pub(super) kustomize: &'a Kustomize,
     pub(super) builds: &'a Builds,
     /// The source of the root Kustomization.
@@ -142,8 +144,24 @@ impl Walk<'_> {
                     .hint("correct spec.path: it counts from the root of the repository");
             return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
         }
-        let built = self.builds.get(&recipe, self.root, self.kustomize).await;
-        Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")))
+        let decryption = Decryption::of(&found.object, &self.sources, self.kustomize.environment());
+        let Some(decryption) = decryption else {
+            let built = self.builds.get(&recipe, self.root, self.kustomize).await;
+            return Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")));
+        };
+        let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], self.root).await;
+        // What cannot be decrypted is built as it is, and what holds it stays unknown.
+        let (plain, unseen) = sources.map_or_else(|why| (BTreeMap::new(), Some(why)), |plain| (plain, None));
+        let built = if plain.is_empty() {
+            self.builds.get(&recipe, self.root, self.kustomize).await
+        } else {
+            // Plaintext is in it: it is neither shared nor kept.
+            build::run_with(&recipe, self.root, self.kustomize, plain).await.map(Arc::new)
+        };
+        Some(match built {
+            Ok(documents) => Ok(decryption.all(documents, unseen.as_ref()).await),
+            Err(failure) => Err((unbuildable(failure, &recipe, self.root), "spec.path")),
+        })
     }
 
     /// Reads what was built, and says which Kustomizations that brings.
@@ -154,7 +172,11 @@ impl Walk<'_> {
         // Other controllers than Flux's own make artifacts too.
         let is_artifact = found.object.data["spec"]["sourceRef"]["kind"] == "ExternalArtifact";
         if matches!(taken_from, TakenFrom::Undeclared) && !is_artifact {
-            self.problems.push(found.placed(missing_source(&found.object), "spec.sourceRef.name", self.root));
+            self.problems.push(found.placed(
+                missing_source(&found.object),
+                "spec.sourceRef.name",
+                self.files,
+            ));
         }
         let path = match taken_from {
             TakenFrom::Here(folder) => folder,
@@ -164,21 +186,22 @@ impl Walk<'_> {
             None => Arc::default(),
             Some(Ok(documents)) => documents,
             Some(Err((problem, field))) => {
-                self.problems.push(found.placed(problem, field, self.root));
+                self.problems.push(found.placed(problem, field, self.files));
                 Arc::default()
             }
         };
         let Drawn { variables, draws_from, problems } = variables::draw(&found.object, &self.sources);
         if is_here {
             self.problems.extend(
-                problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.root)),
+                problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.files)),
             );
         }
         let mut objects = Vec::new();
+        let mut undecrypted = BTreeMap::new();
         let mut used_variables = BTreeSet::new();
         let mut brought = Vec::new();
         for document in documents.iter() {
-            let mut substituted = substituted(document, variables.as_ref(), &id, self.root);
+            let mut substituted = substituted(document, variables.as_ref(), &id, self.files);
             add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
             self.problems.extend(substituted.problems);
             used_variables.extend(substituted.used);
@@ -196,6 +219,9 @@ impl Walk<'_> {
                     by: Some(id.clone()),
                 });
             }
+            if let Some(why) = &document.undecrypted {
+                undecrypted.insert(ObjectRef::of(&substituted.object), why.clone());
+            }
             objects.push(substituted.object);
         }
         let is_unknown =
@@ -203,6 +229,7 @@ impl Walk<'_> {
         self.kustomizations.push(Kustomization {
             unknown_variables: used_variables.iter().filter(is_unknown).cloned().collect(),
             used_variables,
+            undecrypted,
             draws_from,
             written: documents.iter().map(Document::written).collect(),
             objects,

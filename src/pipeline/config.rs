@@ -29,6 +29,8 @@ struct ClusterConfig {
     path: Option<PathBuf>,
     /// How many nodes it has, for rules about what needs several; a setting NODE_COUNT comes first.
     nodes: Option<u64>,
+    /// The version of Kubernetes that it runs (`"1.36"`), for what not every supported one knows.
+    kubernetes: Option<String>,
     /// The secrets that a bootstrap needs before anything can bring them.
     #[serde(default)]
     secrets: Vec<SecretSpec>,
@@ -95,6 +97,11 @@ impl Config {
         self.clusters.get(cluster)?.nodes
     }
 
+    /// The version of Kubernetes that a cluster runs, if it says so.
+    pub fn kubernetes_of(&self, cluster: &str) -> Option<&str> {
+        self.clusters.get(cluster)?.kubernetes.as_deref()
+    }
+
     /// The secrets of a cluster.
     pub fn secrets_of(&self, cluster: &str) -> &[SecretSpec] {
         self.clusters.get(cluster).map_or(&[], |config| &config.secrets)
@@ -114,6 +121,14 @@ mod tests {
         let config = Config::default();
         assert_eq!(config.context_of("infra"), "infra");
         assert!(config.secrets_of("infra").is_empty());
+    }
+
+    #[test]
+    fn a_version_needs_no_quotes() {
+        let text = "clusters: {a: {kubernetes: 1.30}, b: {kubernetes: \"1.36\"}, c: {kubernetes: v1.36.3}}";
+        let config: Config = yaml::from_str(text, Path::new("bootstrapper.yaml")).unwrap();
+        let versions = ["a", "b", "c", "d"].map(|cluster| config.kubernetes_of(cluster));
+        assert_eq!(versions, [Some("1.30"), Some("1.36"), Some("v1.36.3"), None]);
     }
 
     #[test]

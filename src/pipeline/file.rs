@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::step::{Check, CrdSpec, Repair, StepKind, StepSpec, WaitSpec, When};
+use super::step::{Check, CrdSpec, Moment, Repair, StepKind, StepSpec, WaitSpec, When};
 use super::words::{DeclaredWord, Named, parse_duration};
 use crate::failure::{Failure, Location, Result};
 use crate::object::ObjectRef;
@@ -94,6 +94,8 @@ pub(super) struct StepFile {
     source: Option<DeclaredWord>,
     /// Apply the root Kustomization of the cluster.
     sync: Option<DeclaredWord>,
+    /// Tell what Flux changes as it takes over: before it begins, or after.
+    adoption: Option<Moment>,
     /// Await that every Kustomization and HelmRelease is ready, by Flux's own word.
     handover: Option<DeclaredWord>,
     /// Run a program of the repository or of PATH. `{{cluster}}` stands for the cluster's name.
@@ -163,13 +165,14 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
         step.repair.map(StepKind::Repair),
         step.source.map(StepKind::Source),
         step.sync.map(StepKind::Sync),
+        step.adoption.map(StepKind::Adoption),
         step.handover.map(StepKind::Handover),
         step.command.map(StepKind::Command),
     ];
     let mut kinds = kinds.into_iter().flatten();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(Failure::input("a step does exactly one thing").at(location).hint(
-            "give it one of checks, namespaces, secrets, objects, kustomization, crds, release, wait, repair, source, sync, handover, command",
+            "give it one of checks, namespaces, secrets, objects, kustomization, crds, release, wait, repair, source, sync, adoption, handover, command",
         ));
     };
     Ok(StepSpec {

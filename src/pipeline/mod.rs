@@ -12,7 +12,7 @@ pub use config::{Config, SecretSource, SecretSpec};
 pub use file::schema;
 pub use load::{Pipeline, Stage};
 pub use select::{Selected, Selector, select};
-pub use step::{Check, CrdSpec, Repair, StepKind, StepSpec, WaitSpec, When};
+pub use step::{Check, CrdSpec, Moment, Repair, StepKind, StepSpec, WaitSpec, When};
 pub use words::{DeclaredWord, Named, parse_duration};
 
 /// The JSON Schema of `bootstrapper.yaml`.

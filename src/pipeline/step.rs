@@ -50,6 +50,8 @@ pub enum StepKind {
     Source(DeclaredWord),
     /// The root Kustomization.
     Sync(DeclaredWord),
+    /// How Flux takes over, told before or after.
+    Adoption(Moment),
     /// Flux takes over.
     Handover(DeclaredWord),
     /// A program of the user's own.
@@ -107,6 +109,16 @@ pub enum CrdSpec {
     Releases(DeclaredWord),
 }
 
+/// When it is told how Flux takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Moment {
+    /// Before Flux begins: what it will change.
+    Foretold,
+    /// After it has taken over: what it did change.
+    Confirmed,
+}
+
 /// What is waited for.
 #[derive(Debug, Clone)]
 pub enum WaitSpec {
@@ -144,6 +156,8 @@ impl StepSpec {
             StepKind::Repair(Repair::CiliumGateway) => "repair-cilium.gateway".into(),
             StepKind::Source(_) => "source".into(),
             StepKind::Sync(_) => "sync".into(),
+            StepKind::Adoption(Moment::Foretold) => "adoption-foretold".into(),
+            StepKind::Adoption(Moment::Confirmed) => "adoption-confirmed".into(),
             StepKind::Handover(_) => "handover".into(),
             StepKind::Command(argv) => {
                 format!("command-{}", argv.first().map_or("", |program| stem(program)))

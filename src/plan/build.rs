@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::secrets::Secrets;
-use crate::cluster::Cluster;
+use crate::adoption::Adoption;
+use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
 use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
-use crate::pipeline::{self, CrdSpec, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When};
+use crate::pipeline::{
+    self, CrdSpec, Moment, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When,
+};
 use crate::readiness::{Expressions, OwnRules, Texts};
 use crate::steps::{
-    Awaited, Checks, Command, CrdSource, Crds, FluxOwner, GatewayRepair, Handover, Objects, Release, Subject,
-    Wait,
+    Awaited, Checks, Command, Confirm, CrdSource, Crds, FluxOwner, Foretell, GatewayRepair, Handover,
+    Objects, Release, Subject, Wait,
 };
 use crate::tools::{self, Environment, Helm, Kustomize};
 use crate::words::count;
@@ -128,6 +131,10 @@ impl Builder<'_> {
                 let Some(release) = declared.release(name) else {
                     return self.absent(spec, "HelmRelease", name);
                 };
+                if release.is_suspended() {
+                    let reason = "it is suspended: Flux would not install it".to_owned();
+                    return Ok(Built::Skipped { title: release.id.to_string(), reason });
+                }
                 release.installable()?;
                 Built::step(
                     format!(
@@ -155,6 +162,12 @@ impl Builder<'_> {
             StepKind::Sync(_) => {
                 let id = ObjectRef::of(&declared.sync);
                 Built::step(id.to_string(), self.objects("sync", vec![declared.sync.clone()], None))
+            }
+            StepKind::Adoption(Moment::Foretold) => {
+                Built::step("what Flux will change", Foretell(self.adoption()))
+            }
+            StepKind::Adoption(Moment::Confirmed) => {
+                Built::step("what Flux did change", Confirm(self.adoption()))
             }
             StepKind::Handover(_) => {
                 let kustomizations =
@@ -192,6 +205,14 @@ impl Builder<'_> {
         })
     }
 
+    fn adoption(&self) -> Adoption {
+        Adoption {
+            cluster: self.inputs.cluster.clone(),
+            declared: Arc::clone(&self.inputs.declared),
+            helm: self.inputs.helm.clone(),
+        }
+    }
+
     fn subject(&self) -> Subject {
         Subject {
             cluster: self.inputs.cluster.clone(),
@@ -208,6 +229,7 @@ impl Builder<'_> {
             noun: noun.to_owned(),
             objects,
             owner: owner.map(FluxOwner),
+            manager: FIELD_MANAGER,
             readiness: Some(Arc::clone(&self.inputs.pipeline.readiness)),
         }
     }
@@ -333,6 +355,7 @@ pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
             StepKind::Release(name) => {
                 let found = declared.release(name);
                 found
+                    .filter(|release| !release.is_suspended())
                     .map(gitops::Release::installable)
                     .transpose()
                     .map_err(|failure| spec.placed(failure))?;

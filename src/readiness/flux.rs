@@ -45,3 +45,39 @@ pub(super) fn of_operator(object: &Object) -> Verdict {
         None => must_be_true(object, "Ready"),
     }
 }
+
+/// A Kustomization has taken over when it has applied a revision; a HelmRelease when it has a
+/// history (`status.history`, helm-controller's record of the releases that it made or adopted).
+pub fn has_taken_over(owner: &Object) -> bool {
+    let status = &owner.data["status"];
+    status["lastAppliedRevision"].as_str().is_some_and(|revision| !revision.is_empty())
+        || status["history"].as_array().is_some_and(|history| !history.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(status: &serde_json::Value) -> Object {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "status": status
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn flux_has_taken_over_once_it_has_applied_something() {
+        let taken = [
+            serde_json::json!({"lastAppliedRevision": "main@sha1:abc"}),
+            serde_json::json!({"history": [{"version": 2}]}),
+        ];
+        let not_yet = [
+            serde_json::json!(null),
+            serde_json::json!({"observedGeneration": -1}),
+            serde_json::json!({"history": []}),
+            serde_json::json!({"lastAppliedRevision": ""}),
+        ];
+        assert!(taken.iter().all(|status| has_taken_over(&object(status))));
+        assert!(!not_yet.iter().any(|status| has_taken_over(&object(status))));
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::words::duration;
-use crate::engine::RunSummary;
+use crate::engine::{RunSummary, StepOutcome};
 use crate::words::count;
 
 /// How often the API server was asked and told.
@@ -44,6 +44,13 @@ pub struct Closing<'a> {
 pub fn closing_text(closing: &Closing) -> String {
     let mut text = headline(closing);
     text.push('\n');
+    for (step, outcome) in &closing.summary.steps {
+        let StepOutcome::Warning { summary, details } = outcome else { continue };
+        let _ = writeln!(text, "  warning: {step}: {summary}");
+        for detail in details {
+            let _ = writeln!(text, "    {detail}");
+        }
+    }
     let Some(kubeconfig) = closing.kubeconfig else { return text };
     let cluster = closing.cluster;
     for command in [
@@ -99,7 +106,7 @@ fn critical_path(summary: &RunSummary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{StepId, StepOutcome};
+    use crate::engine::StepId;
 
     fn summary(changed: usize) -> RunSummary {
         let id = StepId { stage: "cilium".into(), name: "agents".into() };

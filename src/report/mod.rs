@@ -1,5 +1,6 @@
 //! Events in; live bars, plain lines or JSON lines out. And the texts that a verb ends with.
 
+mod adoption;
 mod board;
 mod causes;
 mod closing;
@@ -20,6 +21,7 @@ use std::io::IsTerminal as _;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use adoption::{adopted_text, forecast_text};
 pub use causes::causes_text;
 pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;

@@ -138,7 +138,7 @@ fn ended(outcome: &StepOutcome, event: &Event) -> String {
         StepOutcome::Unchanged { summary } => format!("unchanged: {summary} ({took})"),
         StepOutcome::Changed { summary } => format!("done: {summary} ({took})"),
         StepOutcome::Awaited { summary } => format!("{summary} ({took})"),
-        StepOutcome::Warning { summary } => format!("warning: {summary} ({took})"),
+        StepOutcome::Warning { summary, .. } => format!("warning: {summary} ({took})"),
         StepOutcome::Skipped { reason } => format!("skipped: {reason}"),
         StepOutcome::Failed => format!("failed ({took})"),
         StepOutcome::NotStarted => "not started".to_owned(),

@@ -111,7 +111,7 @@ fn ended(stage: &StageState) -> (char, String) {
     let (mut mark, mut skipped, mut not_started, mut ran) = ('✓', 0, 0, false);
     for step in &stage.steps {
         match &step.outcome {
-            Some(StepOutcome::Warning { summary }) => {
+            Some(StepOutcome::Warning { summary, .. }) => {
                 mark = '!';
                 ran = true;
                 said.push(summary.clone());

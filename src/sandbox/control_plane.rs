@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
 use futures::future::select_all;
+use rustix::process::Signal;
 
 use super::certificates::Certificates;
 use super::options::SandboxOptions;
-use super::process::{Process, ProcessSpec};
+use super::process::{Process, ProcessSpec, named, signal};
 use super::programs::Programs;
 use super::state::Folder;
 use crate::cluster::{Cluster, ConnectOptions};
@@ -21,9 +22,51 @@ use crate::failure::{Failure, Result};
 /// Metadata of every request: the witness of what a run did.
 const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
+/// There as long as the API server is to be gone, for a rehearsal.
+const GONE_FILE: &str = "api-server-gone";
+
+const API_SERVER: &str = "kube-apiserver";
+
+/// Takes the API server away.
+pub(super) fn take_away(folder: &Folder) -> Result<()> {
+    folder.write(GONE_FILE, &true)?;
+    for pid in named(&folder.0, API_SERVER) {
+        signal(pid.cast_signed(), Signal::KILL);
+    }
+    Ok(())
+}
+
+/// Gives it back, if it was taken away.
+pub(super) fn give_back(folder: &Folder) -> Result<()> {
+    match std::fs::remove_file(folder.path(GONE_FILE)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::step("the API server cannot be given back").caused_by(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The kubeconfig of the sandbox's own parts.
+pub(super) fn own_kubeconfig(folder: &Folder) -> PathBuf {
+    folder.path("certificates/sandbox.kubeconfig")
+}
+
+/// Connects. There is nothing to watch before the API server answers: it is asked until it does.
+pub(super) async fn answering(access: &ConnectOptions) -> Result<Cluster> {
+    let ask = || async {
+        let cluster = Cluster::connect(access).await?;
+        cluster.is_ready().await.map(|()| cluster)
+    };
+    let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
+    ask.retry(patiently).await
+}
+
 /// A control plane that runs.
 pub(super) struct ControlPlane {
     processes: Vec<Process>,
+    /// How the API server was started.
+    api_server: ProcessSpec,
+    folder: Folder,
     pub(super) url: String,
     /// Where the API server listens on loopback.
     pub(super) port: u16,
@@ -72,7 +115,7 @@ impl ControlPlane {
             Some("system:masters"),
         )?;
         let own = certificates.kubeconfig(
-            certificates.path("sandbox.kubeconfig"),
+            own_kubeconfig(folder),
             &options.name,
             &url,
             "sandbox",
@@ -91,8 +134,8 @@ impl ControlPlane {
         std::fs::write(folder.path("audit-policy.json"), AUDIT_POLICY)
             .map_err(|error| Failure::step("the audit policy cannot be written").caused_by(&error))?;
 
-        let start = |name: &str, arguments: Vec<String>| {
-            ProcessSpec {
+        let spec = |name: &str, arguments: Vec<String>| {
+            Ok::<_, Failure>(ProcessSpec {
                 name: name.to_owned(),
                 program: programs.path(name)?,
                 arguments,
@@ -100,17 +143,17 @@ impl ControlPlane {
                 directory: folder.0.clone(),
                 log: folder.path("logs").join(format!("{name}.log")),
                 sandbox: folder.0.clone(),
-            }
-            .start()
+            })
         };
-        let processes = vec![
-            start("etcd", etcd(folder, store, peers))?,
-            start("kube-apiserver", api_server(folder, options, certificates, store, port))?,
-        ];
-        let mut control_plane = Self { processes, url, port, kubeconfig: admin, own_kubeconfig: own };
-        // The controller-manager gives up on an API server that is not healthy within ten seconds, which
-        // it is not on a busy machine.
+        let start = |name: &str, arguments: Vec<String>| spec(name, arguments)?.start();
+        let mut processes = vec![start("etcd", etcd(folder, store, peers))?];
+        let api_server = spec(API_SERVER, api_server(folder, options, certificates, store, port))?;
+        processes.push(api_server.start()?);
+        let folder = folder.clone();
+        let mut control_plane =
+            Self { processes, api_server, folder, url, port, kubeconfig: admin, own_kubeconfig: own };
         control_plane.ready(&options.name).await?;
+        // It gives up on an API server that is not ready within 10 s.
         control_plane.processes.push(start(
             "kube-controller-manager",
             vec![
@@ -138,29 +181,34 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
-    /// There is nothing to watch before the API server answers: it is asked until it does.
     async fn ready(&mut self, context: &str) -> Result<()> {
         let access =
             ConnectOptions { kubeconfig: Some(self.own_kubeconfig.clone()), context: context.to_owned() };
-        let ask = || async { Cluster::connect(&access).await?.is_ready().await };
-        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
         tokio::select! {
-            ready = ask.retry(patiently) => ready,
+            ready = answering(&access) => ready.map(drop),
             failure = self.ended() => Err(failure),
         }
     }
 
-    /// Ends when the first of its programs does, which none should.
+    /// Ends when the first of its programs does, which none should. An API server that was taken away
+    /// is started again once it is given back.
     pub(super) async fn ended(&mut self) -> Failure {
-        let waits = self.processes.iter_mut().map(|process| {
-            Box::pin(async {
-                let status = process.wait().await;
-                (process.name().to_owned(), status)
-            })
-        });
-        let ((name, status), ..) = select_all(waits).await;
-        let how = status.map_or_else(|failure| failure.to_string(), |status| status.to_string());
-        Failure::step(format!("{name} ended")).because(how)
+        loop {
+            let waits = self.processes.iter_mut().map(|process| Box::pin(process.wait()));
+            let (status, which, _) = select_all(waits).await;
+            let gone = self.folder.path(GONE_FILE);
+            if self.processes[which].name() != API_SERVER || !gone.exists() {
+                let how = status.map_or_else(|failure| failure.to_string(), |status| status.to_string());
+                return Failure::step(format!("{} ended", self.processes[which].name())).because(how);
+            }
+            while gone.exists() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            match self.api_server.start() {
+                Ok(process) => self.processes[which] = process,
+                Err(failure) => return failure,
+            }
+        }
     }
 
     /// Ends it, the API server at once: it would take half a minute to do so in peace.

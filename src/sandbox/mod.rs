@@ -18,8 +18,8 @@ mod upstream;
 
 pub use fault::{Fault, break_it, heal};
 pub use lifecycle::{collect, down, programs, up};
-pub use network::{Missing, RouterSpec, missing};
+pub use network::{Missing, RouterProgram, RouterSpec, missing};
 pub use options::{GitSpec, SandboxOptions};
 pub use state::{Listed, Sandbox, State, list, load};
 pub use supervisor::serve;
-pub use talk::{answer_over_http, connect};
+pub use talk::{echo_over_http, fetch};

@@ -53,6 +53,18 @@ pub struct GitSpec {
     pub url: String,
     /// The branch that it declares.
     pub branch: String,
+    /// Whether it declares credentials.
+    pub has_credentials: bool,
+}
+
+impl GitSpec {
+    /// The address under which the sandbox serves it: that of the same host and path over https.
+    pub(super) fn served(&self) -> Result<String> {
+        let url = url::Url::parse(&self.url).map_err(|error| {
+            Failure::input(format!("`{}` is no address of a repository", self.url)).caused_by(&error)
+        })?;
+        Ok(format!("https://{}{}", url.host_str().unwrap_or_default(), url.path()))
+    }
 }
 
 impl SandboxOptions {
@@ -64,11 +76,11 @@ impl SandboxOptions {
     ) -> Result<Self> {
         let source = repository.source_of(cluster)?;
         let url = source.data["spec"]["url"].as_str().unwrap_or_default().to_owned();
-        if !url.starts_with("https://") {
+        if !["https://", "http://", "ssh://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(Failure::input(format!("the sandbox cannot serve `{url}`"))
-                .because("it stands in for git over https only")
-                .hint("declare the GitRepository with an https:// url"));
+                .because("it stands in for git over https, http and ssh"));
         }
+        let has_credentials = source.data["spec"]["secretRef"].is_object();
         let branch = source.data["spec"]["ref"]["branch"].as_str().unwrap_or("main").to_owned();
         let setting =
             |name: &str, default: &str| settings.get(name).map_or(default, String::as_str).to_owned();
@@ -76,7 +88,7 @@ impl SandboxOptions {
             name: cluster.to_owned(),
             node_count: 3,
             binaries: None,
-            git: GitSpec { repository: repository.root.clone(), url, branch },
+            git: GitSpec { repository: repository.root.clone(), url, branch, has_credentials },
             pod_cidr: setting("POD_CIDR", "10.42.0.0/16"),
             service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
             node_cidr: setting("NODE_CIDR", "10.25.11.0/24"),
@@ -108,5 +120,29 @@ impl SandboxOptions {
         let network: Option<ipnet::IpNet> = self.service_cidr.parse().ok();
         let first = network.and_then(|network| network.hosts().next());
         first.map(|address| address.to_string()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_served_over_https_whatever_its_address() {
+        for (url, served) in [
+            ("https://git.example.org/a/b.git", "https://git.example.org/a/b.git"),
+            ("https://user@git.example.org:8443/a", "https://git.example.org/a"),
+            ("ssh://git@git.example.org/a/b", "https://git.example.org/a/b"),
+            ("ssh://git@git.example.org:2222/a", "https://git.example.org/a"),
+            ("http://git.example.org/a", "https://git.example.org/a"),
+        ] {
+            let spec = GitSpec {
+                repository: PathBuf::new(),
+                url: url.to_owned(),
+                branch: "main".to_owned(),
+                has_credentials: false,
+            };
+            assert_eq!(spec.served().unwrap(), served);
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::nodes::{self, Kubelet, Site};
 use super::options::SandboxOptions;
 use super::programs::Programs;
 use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
-use super::upstream::Upstream;
+use super::upstream::{self, Upstream};
 use crate::cluster::{Cluster, ConnectOptions};
 use crate::failure::{Failure, Result};
 use crate::tools::Environment;
@@ -46,6 +46,7 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         context: options.name.clone(),
     };
     let cluster = Cluster::connect(&access).await?;
+    upstream::redirect(&cluster, &options.git).await?;
     say("API server is ready; starting kwok and nodes");
     let environment =
         Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };

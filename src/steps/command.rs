@@ -38,7 +38,7 @@ impl Step for Command {
         self.run.output().await?;
         let change =
             Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
-        Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], unchanged: 0 })
+        Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], ..Changes::default() })
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::flux_owner::FluxOwner;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
 use crate::failure::{Failure, Result};
-use crate::gitops::Release;
-use crate::object::{Object, is_crd};
+use crate::gitops::{CrdPolicy, HelmAction, Release};
+use crate::object::{Object, ObjectRef, is_crd};
 use crate::tools::{Helm, Kustomize};
 
 /// Where CRDs come from.
@@ -33,6 +33,14 @@ pub enum CrdSource {
 }
 
 impl CrdSource {
+    /// In whose name they are applied.
+    pub(super) fn manager(&self) -> &'static str {
+        match self {
+            Self::Releases { .. } => HELM_CONTROLLER,
+            Self::Objects(_) | Self::Manifest { .. } => FIELD_MANAGER,
+        }
+    }
+
     /// The CRDs, and nothing else that the source may hold.
     pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Object>> {
         let objects = match self {
@@ -64,13 +72,37 @@ async fn manifest(location: &str, kustomize: &Kustomize) -> Result<Vec<Object>> 
 }
 
 async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result<Vec<Object>> {
-    if FluxOwner(release.id.clone()).owns(cluster).await?.is_some() {
+    if release.is_suspended() || FluxOwner(release.id.clone()).owns(cluster).await?.is_some() {
         return Ok(Vec::new());
     }
-    let request = release.helm_request();
+    let stored = cluster.helm_release(&release.release_namespace, &release.release_name).await?;
+    let action = if stored.is_some() { HelmAction::Upgrade } else { HelmAction::Install };
+    let request = release.helm_request(action);
     let (shipped, rendered) = tokio::try_join!(helm.show_crds(&request), helm.template(&request))?;
     let owned_by_helm = rendered.into_iter().filter(is_crd).map(|crd| marked_as_of(release, crd));
+    let shipped = by_policy(release, release.crds(action), shipped, cluster).await?;
     Ok(shipped.into_iter().chain(owned_by_helm).collect())
+}
+
+/// The CRDs beside the templates as Flux would have them, with its mark
+/// (`internal/action/crds.go` of helm-controller v1.6.0).
+async fn by_policy(
+    release: &Release,
+    policy: CrdPolicy,
+    shipped: Vec<Object>,
+    cluster: &Cluster,
+) -> Result<Vec<Object>> {
+    let wanted = shipped.into_iter().filter(|object| policy != CrdPolicy::Skip && is_crd(object));
+    let all = wanted.map(async |mut crd| {
+        if policy == CrdPolicy::Create
+            && let Some(there) = cluster.get(&ObjectRef::of(&crd)).await?
+        {
+            return Ok(there);
+        }
+        crd.metadata.labels.get_or_insert_default().extend(release.origin_labels());
+        Ok(crd)
+    });
+    try_join_all(all).await
 }
 
 /// A CRD among a chart's templates belongs to the release: without Helm's own marks, `helm install`

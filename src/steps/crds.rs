@@ -46,6 +46,7 @@ impl Crds {
                     noun: "CRD".to_owned(),
                     objects,
                     owner: self.owner.clone(),
+                    manager: self.source.manager(),
                     readiness: Some(Arc::default()),
                 })
             })

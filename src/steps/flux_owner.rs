@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt};
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{self, Verdict};
+use crate::readiness::{self, Verdict, has_taken_over};
 
 /// A Kustomization or HelmRelease that will own what a step makes.
 #[derive(Debug, Clone)]
@@ -15,12 +15,12 @@ pub struct FluxOwner(pub ObjectRef);
 impl FluxOwner {
     /// Whether it owns it already, told for a person; none if it does not.
     pub(super) async fn owns(&self, cluster: &Cluster) -> Result<Option<String>> {
-        Ok(cluster.get(&self.0).await?.as_ref().filter(|owner| has_taken_over(owner)).map(
-            |owner| match owner.metadata.creation_timestamp.as_ref() {
-                Some(since) => format!("owned by Flux since {}", since.0.strftime("%Y-%m-%d")),
-                None => "owned by Flux".to_owned(),
-            },
-        ))
+        Ok(self.object(cluster).await?.as_ref().and_then(owned_since))
+    }
+
+    /// Itself, as the cluster has it.
+    pub(super) async fn object(&self, cluster: &Cluster) -> Result<Option<Object>> {
+        cluster.get(&self.0).await
     }
 
     /// The owner's own verdict once it has taken over, `before` until then.
@@ -52,12 +52,26 @@ fn follow_owner(cluster: &Cluster, owner: ObjectRef) -> BoxStream<'static, Verdi
         .boxed()
 }
 
-/// A Kustomization has taken over when it has applied a revision; a HelmRelease when it has a
-/// history (`status.history`, helm-controller's record of the releases that it made or adopted).
-pub(super) fn has_taken_over(owner: &Object) -> bool {
-    let status = &owner.data["status"];
-    status["lastAppliedRevision"].as_str().is_some_and(|revision| !revision.is_empty())
-        || status["history"].as_array().is_some_and(|history| !history.is_empty())
+/// Since when it owns what it is for, told for a person; none if it does not.
+pub(super) fn owned_since(owner: &Object) -> Option<String> {
+    has_taken_over(owner).then(|| match owner.metadata.creation_timestamp.as_ref() {
+        Some(since) => format!("owned by Flux since {}", since.0.strftime("%Y-%m-%d")),
+        None => "owned by Flux".to_owned(),
+    })
+}
+
+/// Says so if the newest revision of a release is not the one that Flux made last: Flux takes that
+/// for somebody else's, and upgrades it again (`internal/reconcile/state.go` of helm-controller).
+pub(super) fn not_fluxs(owner: &Object, newest: Option<u64>) -> Option<String> {
+    let history = owner.data["status"]["history"].as_array()?;
+    let own = history.iter().filter_map(|snapshot| snapshot["version"].as_u64()).max()?;
+    match newest {
+        Some(newest) if newest == own => None,
+        Some(newest) => {
+            Some(format!("revision {newest} is not its own, which is {own}: Flux upgrades it again"))
+        }
+        None => Some(format!("its revision {own} is gone: Flux installs it again")),
+    }
 }
 
 #[cfg(test)]
@@ -72,18 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn flux_has_taken_over_once_it_has_applied_something() {
-        let taken = [
-            serde_json::json!({"lastAppliedRevision": "main@sha1:abc"}),
-            serde_json::json!({"history": [{"version": 2}]}),
-        ];
-        let not_yet = [
-            serde_json::json!(null),
-            serde_json::json!({"observedGeneration": -1}),
-            serde_json::json!({"history": []}),
-            serde_json::json!({"lastAppliedRevision": ""}),
-        ];
-        assert!(taken.iter().all(|status| has_taken_over(&object(status))));
-        assert!(!not_yet.iter().any(|status| has_taken_over(&object(status))));
+    fn a_revision_of_somebody_else_is_told() {
+        let owner = object(&serde_json::json!({"history": [{"version": 4}, {"version": 3}]}));
+        assert_eq!(not_fluxs(&owner, Some(4)), None);
+        assert!(not_fluxs(&owner, Some(5)).unwrap().contains("upgrades it again"));
+        assert!(not_fluxs(&owner, None).unwrap().contains("installs it again"));
     }
 }

@@ -144,7 +144,7 @@ impl Step for GatewayRepair {
         Ok(Changes {
             summary: format!("restarted {} of cilium-operator", count(stale.len(), "pod")),
             changes: stale.iter().map(change).collect(),
-            unchanged: 0,
+            ..Changes::default()
         })
     }
 

@@ -1,5 +1,7 @@
 //! One file per kind of step: the four questions.
 
+mod adoption;
+mod asked_sessions;
 mod checks;
 mod command;
 mod compare;
@@ -11,9 +13,11 @@ mod gateway_repair;
 mod handover;
 mod objects;
 mod release;
+mod release_need;
 mod wait;
 mod watching;
 
+pub use adoption::{Confirm, Foretell};
 pub use checks::{Checks, Subject};
 pub use command::Command;
 pub use crd_source::CrdSource;

@@ -29,6 +29,8 @@ pub struct Objects {
     pub objects: Vec<Object>,
     /// The Flux object that owns them once Flux runs; from then on they are left to it.
     pub owner: Option<FluxOwner>,
+    /// In whose name they are applied.
+    pub manager: &'static str,
     /// When each is ready; none if it only has to be there.
     pub readiness: Option<Arc<OwnRules>>,
 }
@@ -40,8 +42,8 @@ impl Objects {
 
     async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
         let compare = |object: Object| {
-            let cluster = self.cluster.clone();
-            async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, &object).await?)) }
+            let (cluster, manager) = (self.cluster.clone(), self.manager);
+            async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, manager, &object).await?)) }
         };
         stream::iter(self.objects.clone()).map(compare).buffered(AT_ONCE).try_collect().await
     }
@@ -49,10 +51,10 @@ impl Objects {
 
 /// An object of a kind that the API server does not know yet is an object to be created: the CRD
 /// comes with an earlier step.
-async fn compare_or_new(cluster: &Cluster, object: &Object) -> Result<Comparison> {
+async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Object) -> Result<Comparison> {
     let id = ObjectRef::of(object);
     if cluster.serves(&id.api_version, &id.kind).await? {
-        cluster.compare(object).await
+        cluster.compare_as(manager, object).await
     } else {
         Ok(Comparison::Created)
     }
@@ -85,8 +87,13 @@ impl Step for Objects {
         for wave in waves(&self.objects) {
             let force = act.force_conflicts;
             let apply = |object: Object| {
-                let cluster = self.cluster.clone();
-                async move { Ok::<_, Failure>((ObjectRef::of(&object), cluster.apply(&object, force).await?)) }
+                let (cluster, manager) = (self.cluster.clone(), self.manager);
+                async move {
+                    Ok::<_, Failure>((
+                        ObjectRef::of(&object),
+                        cluster.apply_as(manager, &object, force).await?,
+                    ))
+                }
             };
             let applied: Vec<(ObjectRef, Comparison)> =
                 stream::iter(wave).map(apply).buffered(AT_ONCE).try_collect().await?;
@@ -100,7 +107,8 @@ impl Step for Objects {
                 }
             }
         }
-        Ok(Changes { summary: summary_of(&self.noun, &changes, unchanged), changes, unchanged })
+        let summary = summary_of(&self.noun, &changes, unchanged);
+        Ok(Changes { summary, changes, unchanged, ..Changes::default() })
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

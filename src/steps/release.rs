@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
 
-use super::flux_owner::FluxOwner;
+use super::flux_owner::{FluxOwner, not_fluxs, owned_since};
 use super::objects::follow_ready;
+use super::release_need::{Evidence, Need, need};
 use crate::cluster::{Cluster, StoredRelease};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result, Retry};
-use crate::gitops;
+use crate::gitops::{self, HelmAction};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
-use crate::tools::Helm;
+use crate::tools::{Helm, helm_has_ended};
 
 /// A Helm release, as its HelmRelease declares it.
 pub struct Release {
@@ -37,103 +39,132 @@ impl Release {
         format!("release {}/{}", self.declared.release_namespace, self.declared.release_name)
     }
 
+    /// Whose it is, and what has to happen to it.
+    async fn look(&self) -> Result<Known> {
+        let flux = self.owner().object(&self.cluster).await?;
+        if let Some(since) = flux.as_ref().and_then(owned_since) {
+            let Self { cluster, declared, .. } = self;
+            let newest = cluster.helm_revision(&declared.release_namespace, &declared.release_name).await?;
+            let other = flux.as_ref().and_then(|flux| not_fluxs(flux, newest));
+            return Ok(Known::Fluxs(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
+        }
+        let stored = self.stored().await?;
+        let resolved = match (&self.helm, &stored, self.declared.chart.digest()) {
+            (Ok(helm), Some(_), Some(_)) => {
+                let request = self.declared.helm_request(HelmAction::Upgrade);
+                Some(helm.resolved_version(&request.chart, &request.access).await?)
+            }
+            _ => None,
+        };
+        let evidence = Evidence {
+            flux: flux.as_ref(),
+            resolved: resolved.as_deref(),
+            limit: self.declared.helm_limit(),
+            now: Timestamp::now(),
+            has_ended: &helm_has_ended,
+        };
+        Ok(Known::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
+    }
+
+    /// The chart, with the version that a range or a digest stands for.
+    async fn chart(&self) -> String {
+        let chart = &self.declared.chart;
+        let access = self.declared.helm_request(HelmAction::Install).access;
+        match &self.helm {
+            Ok(helm) if chart.exact_version().is_none() => {
+                match helm.resolved_version(chart, &access).await {
+                    Ok(version) => format!("{chart}: {version}"),
+                    Err(_) => chart.to_string(),
+                }
+            }
+            _ => chart.to_string(),
+        }
+    }
+
     async fn stored(&self) -> Result<Option<StoredRelease>> {
         self.cluster.helm_release(&self.declared.release_namespace, &self.declared.release_name).await
     }
 }
 
-/// What has to happen to a release, from what is stored and what is declared.
-#[derive(Debug, PartialEq, Eq)]
-enum Need {
-    Nothing,
-    Install,
-    /// From, to, and what differs.
-    Upgrade(Vec<String>),
-    /// A run was killed in the middle of it.
-    Recover,
-}
-
-fn need(stored: Option<&StoredRelease>, declared: &gitops::Release) -> Need {
-    let Some(stored) = stored else { return Need::Install };
-    if stored.is_pending() {
-        return Need::Recover;
-    }
-    if stored.status == "uninstalled" || stored.status == "uninstalling" {
-        return Need::Install;
-    }
-    let mut differences = Vec::new();
-    if let Some(version) = declared.chart.exact_version()
-        && version != stored.chart_version
-    {
-        differences.push(format!("chart {} → {version}", stored.chart_version));
-    }
-    if stored.values != declared.values {
-        differences.push("values differ".to_owned());
-    }
-    if stored.status != "deployed" {
-        differences.push(format!("revision {} is {}", stored.revision, stored.status));
-    }
-    if differences.is_empty() { Need::Nothing } else { Need::Upgrade(differences) }
+/// Whose a release is.
+enum Known {
+    /// Flux has adopted it: told for a person.
+    Fluxs(String),
+    /// The bootstrap's, as long as nobody else is at work on it.
+    Ours(Need, Option<Box<StoredRelease>>),
 }
 
 #[async_trait]
 impl Step for Release {
     async fn observe(&self) -> Result<Observation> {
-        if let Some(since) = self.owner().owns(&self.cluster).await? {
-            return Ok(Observation::Satisfied { summary: since, unchanged: 1 });
-        }
-        let stored = self.stored().await?;
+        let known = self.look().await?;
         let change = |kind, details| Diff {
             summary: self.name(),
             changes: vec![Change { kind, subject: self.name(), details }],
             unchanged: 0,
         };
-        Ok(match (need(stored.as_ref(), &self.declared), stored) {
-            (Need::Nothing, Some(stored)) => Observation::Satisfied {
-                summary: format!("{} revision {} as declared", self.name(), stored.revision),
-                unchanged: 1,
-            },
-            (Need::Nothing | Need::Install, _) => {
-                Observation::Missing(change(ChangeKind::Created, vec![self.declared.chart.to_string()]))
+        Ok(match known {
+            Known::Fluxs(summary) => Observation::Satisfied { summary, unchanged: 1 },
+            Known::Ours(Need::Nothing, stored) => {
+                let revision = stored.map(|stored| stored.revision).unwrap_or_default();
+                let summary = format!("{} revision {revision} as declared", self.name());
+                Observation::Satisfied { summary, unchanged: 1 }
             }
-            (Need::Upgrade(differences), _) => {
+            Known::Ours(Need::Install, _) => {
+                Observation::Missing(change(ChangeKind::Created, vec![self.chart().await]))
+            }
+            Known::Ours(Need::Upgrade(differences), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, differences))
             }
-            (Need::Recover, _) => Observation::Drifted(change(
+            Known::Ours(Need::Recover(why), _) => Observation::Drifted(change(
                 ChangeKind::Configured,
-                vec!["an earlier run was killed in the middle of it: it is recovered first".to_owned()],
+                vec![format!("{why}: it is recovered first")],
             )),
+            Known::Ours(Need::Wait(why), _) => Observation::Blocked { by: format!("{}: {why}", self.name()) },
         })
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         // Flux may have taken over, and an earlier attempt may have succeeded, since the observation.
-        if self.owner().owns(&self.cluster).await?.is_some() {
-            return Ok(Changes { summary: format!("{} owned by Flux", self.name()), ..Changes::default() });
-        }
-        let stored = self.stored().await?;
-        let need = need(stored.as_ref(), &self.declared);
-        let kind = match &need {
-            Need::Nothing => return Ok(Changes { summary: self.name(), changes: Vec::new(), unchanged: 1 }),
-            Need::Install => ChangeKind::Created,
-            Need::Upgrade(_) | Need::Recover => ChangeKind::Configured,
-        };
-        if let (Need::Recover, Some(stored)) = (&need, &stored) {
-            (act.say)(format!(
-                "removing revision {} that a killed run left {}",
-                stored.revision, stored.status
-            ));
-            // The lock is ours, and Flux has no history of it: nobody is at work on this revision.
+        let mut known = self.look().await?;
+        let recovered = matches!(&known, Known::Ours(Need::Recover(_), _));
+        if let Known::Ours(Need::Recover(why), Some(stored)) = &known {
+            (act.say)(format!("removing revision {}: {why}", stored.revision));
+            // Helm then finds what stood before it, or nothing; what was made meanwhile has the
+            // marks of the release, and is taken on.
             self.cluster.delete(&stored.secret).await?;
+            known = self.look().await?;
         }
+        let (need, next) = match known {
+            Known::Fluxs(summary) => return Ok(Changes { summary, ..Changes::default() }),
+            Known::Ours(need, stored) => (need, stored.map_or(1, |stored| stored.revision + 1)),
+        };
+        let (kind, action) = match need {
+            Need::Nothing if recovered => {
+                let details = vec!["as it was before somebody was killed".to_owned()];
+                let change = Change { kind: ChangeKind::Configured, subject: self.name(), details };
+                return Ok(Changes { summary: self.name(), changes: vec![change], ..Changes::default() });
+            }
+            Need::Nothing => {
+                return Ok(Changes { summary: self.name(), unchanged: 1, ..Changes::default() });
+            }
+            Need::Install => (ChangeKind::Created, HelmAction::Install),
+            Need::Upgrade(_) => (ChangeKind::Configured, HelmAction::Upgrade),
+            Need::Recover(why) | Need::Wait(why) => {
+                return Err(Failure::step(format!("{} is somebody's", self.name()))
+                    .because(why)
+                    .retry(Retry::MayHelp));
+            }
+        };
         (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
-        helm.upgrade_install(&self.declared.helm_request(), self.cluster.access()).await?;
-        let change = Change { kind, subject: self.name(), details: vec![self.declared.chart.to_string()] };
+        helm.upgrade_install(&self.declared.helm_request(action), next, self.cluster.access()).await?;
+        let chart = self.chart().await;
+        let change = Change { kind, subject: self.name(), details: vec![chart] };
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
             changes: vec![change],
-            unchanged: 0,
+            ..Changes::default()
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 
+use super::asked_sessions;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
@@ -36,6 +37,7 @@ pub struct Wait {
 impl Wait {
     fn verdicts(&self) -> BoxStream<'static, Verdict> {
         match &self.awaited {
+            Awaited::Probe(Probe::CiliumBgp) => bgp_verdicts(self.cluster.clone()),
             Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe),
             Awaited::Object { id, readiness } => {
                 object_verdicts(&self.cluster, id.clone(), Arc::clone(readiness))
@@ -56,6 +58,18 @@ fn object_verdicts(
             None => Verdict::not_yet("is not there").about(&id),
         })
         .boxed()
+}
+
+/// By objects, or by the agents' own word where no object tells.
+fn bgp_verdicts(cluster: Cluster) -> BoxStream<'static, Verdict> {
+    stream::once(async move {
+        match asked_sessions::are_needed(&cluster).await {
+            Ok(true) => asked_sessions::verdicts(cluster),
+            _ => probe_verdicts(&cluster, Probe::CiliumBgp),
+        }
+    })
+    .flatten()
+    .boxed()
 }
 
 /// Joins the watches of all that a probe needs to see; judges once each has answered, and then at

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::version_range::{self, Range};
+
 /// Where a chart comes from, and which version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ChartSource {
@@ -57,6 +59,31 @@ impl ChartSource {
         let text = self.version_text();
         let bare = text.strip_prefix('v').unwrap_or(text);
         semver::Version::parse(bare).ok().map(|_| text)
+    }
+
+    /// The digest of the artifact, if that is what is declared instead of a version.
+    pub fn digest(&self) -> Option<&str> {
+        Some(self.version_text()).filter(|text| text.starts_with("sha256:"))
+    }
+
+    /// Whether a chart of that version is what is declared, or lies in the range that is. Which
+    /// version a digest stands for is known only once it is fetched.
+    pub fn is_met_by(&self, version: &str) -> bool {
+        let declared = self.version_text();
+        if declared == version {
+            return true;
+        }
+        // A tag cannot hold the `+` of a version.
+        let read = |text: &str| version_range::version(&text.replace('_', "+"));
+        let Some(there) = read(version) else { return false };
+        match (read(declared).filter(|_| self.exact_version().is_some()), Range::parse(declared)) {
+            // Flux appends the digest of an artifact to its version.
+            (Some(exact), _) => {
+                exact.cmp_precedence(&there).is_eq() && (exact.build.is_empty() || exact.build == there.build)
+            }
+            (None, Some(range)) => range.contains(&there),
+            (None, None) => false,
+        }
     }
 }
 

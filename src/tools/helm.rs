@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semver::Version;
+use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
-use super::{ChartSource, Environment};
+use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::Object;
 use crate::yaml;
@@ -27,8 +29,21 @@ pub struct HelmRequest {
     pub namespace: String,
     /// Its chart.
     pub chart: ChartSource,
+    /// How that is reached.
+    pub access: ChartAccess,
     /// Its values.
     pub values: serde_json::Value,
+    /// Those of them that are integers, as `--set` takes them. A number that stands in values is a
+    /// float to charts.
+    pub integers: Vec<String>,
+    /// What is done to what the chart renders to.
+    pub post_rendering: PostRendering,
+    /// Whether the CRDs that the chart ships beside its templates are left to somebody else.
+    pub skip_crds: bool,
+    /// What else Helm is told of an install or an upgrade: `--no-hooks`.
+    pub flags: Vec<String>,
+    /// Whether the version of the chart has the digest of its artifact.
+    pub is_tracked: bool,
 }
 
 /// How programs reach the API server.
@@ -40,13 +55,40 @@ pub struct KubeAccess {
     pub context: String,
 }
 
+/// What an upgrade would apply, and run besides.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// What the templates render to.
+    pub objects: Vec<Object>,
+    /// What runs before and after an upgrade.
+    pub hooks: Vec<Object>,
+}
+
+/// The part of what Helm prints of a release that is read.
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    hooks: Vec<PrintedHook>,
+}
+
+#[derive(Deserialize)]
+struct PrintedHook {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    events: Vec<String>,
+}
+
 /// Helm 3.17 or newer.
 #[derive(Debug)]
 pub struct Helm {
-    program: Program,
+    pub(super) program: Program,
+    environment: Environment,
     version: Version,
-    charts: TempDir,
-    pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
+    pub(super) charts: TempDir,
+    pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
 }
 
 impl Helm {
@@ -65,7 +107,7 @@ impl Helm {
         }
         let charts = tempfile::tempdir()
             .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
-        Ok(Self { program, version, charts, pulled: Mutex::default() })
+        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
     }
 
     /// Its version.
@@ -75,29 +117,64 @@ impl Helm {
 
     /// The CRDs that the chart ships beside its templates.
     pub async fn show_crds(&self, request: &HelmRequest) -> Result<Vec<Object>> {
-        let chart = self.pull(&request.chart).await?;
+        let chart = self.pull(&request.chart, &request.access).await?;
         let shown =
             self.program.run(Call::new(["show".as_ref(), "crds".as_ref(), chart.as_os_str()])).await?;
         objects(&shown, &request.chart)
     }
 
-    /// What the chart's templates render to, without a cluster.
+    /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
-        let chart = self.pull(&request.chart).await?;
+        let chart = self.chart(request).await?;
         let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
-        let rendered = self.program.run(call).await?;
-        objects(&rendered, &request.chart)
+        let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
+        let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
+        objects(post_rendered.as_bytes(), &request.chart)
     }
 
     /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
     /// server has taken the objects: whether they work is for probes to say.
-    pub async fn upgrade_install(&self, request: &HelmRequest, access: &KubeAccess) -> Result<()> {
-        let chart = self.pull(&request.chart).await?;
+    /// `revision` is the one that it will make.
+    pub async fn upgrade_install(
+        &self,
+        request: &HelmRequest,
+        revision: u64,
+        access: &KubeAccess,
+    ) -> Result<()> {
+        self.upgrade(request, Some(revision), access).await.map(drop)
+    }
+
+    /// What an upgrade would apply now: rendered with all that this cluster serves and holds. Writes
+    /// nothing.
+    pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
+        let printed = self.upgrade(request, None, access).await?;
+        let printed: Printed = serde_json::from_slice(&printed).map_err(|error| {
+            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).caused_by(&error)
+        })?;
+        let hooks =
+            printed.hooks.iter().filter(|hook| hook.events.iter().any(|event| event.contains("upgrade")));
+        let hooks = hooks.map(|hook| objects(hook.manifest.as_bytes(), &request.chart));
+        Ok(Rehearsal {
+            objects: objects(printed.manifest.as_bytes(), &request.chart)?,
+            hooks: hooks.collect::<Result<Vec<_>>>()?.concat(),
+        })
+    }
+
+    /// Upgrades to a revision; without one, only shows what that would come to.
+    async fn upgrade(
+        &self,
+        request: &HelmRequest,
+        revision: Option<u64>,
+        access: &KubeAccess,
+    ) -> Result<Vec<u8>> {
+        let chart = self.chart(request).await?;
         let mut arguments = Self::arguments("upgrade", request, &chart);
-        arguments.extend(
-            ["--install", "--create-namespace", "--reset-values", "--history-max=5"].map(OsString::from),
-        );
+        arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
         arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
+        arguments.extend(request.flags.iter().map(OsString::from));
+        if request.skip_crds {
+            arguments.push("--skip-crds".into());
+        }
         if self.version.major >= 4 {
             // Client-side apply, so that helm-controller can later drop fields that helm set.
             arguments.push("--server-side=false".into());
@@ -106,46 +183,26 @@ impl Helm {
         if let Some(kubeconfig) = &access.kubeconfig {
             arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
         }
-        let result = self.program.run(Call::new(arguments).stdin(values(request))).await;
-        result.map(drop).map_err(classified)
+        // Its folder lasts as long as Helm runs.
+        let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
+        arguments.extend(post_renderer.arguments.iter().cloned());
+        if revision.is_none() {
+            arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
+        }
+        let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
+        let call = match revision {
+            Some(revision) => call.tied(revision),
+            None => call,
+        };
+        self.program.run(call).await.map_err(classified)
     }
 
     fn arguments(verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec![verb.into(), request.release.clone().into(), chart.into()];
         arguments.push(format!("--namespace={}", request.namespace).into());
         arguments.push("--values=-".into());
+        arguments.extend(request.integers.iter().map(|integer| format!("--set={integer}").into()));
         arguments
-    }
-
-    /// Fetches the chart, once a run.
-    pub async fn pull(&self, chart: &ChartSource) -> Result<PathBuf> {
-        let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
-        cell.get_or_try_init(|| self.fetch(chart)).await.cloned()
-    }
-
-    async fn fetch(&self, chart: &ChartSource) -> Result<PathBuf> {
-        let no_folder =
-            |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
-        let folder = TempDir::new_in(self.charts.path()).map_err(no_folder)?.keep();
-        let mut arguments: Vec<OsString> = match chart {
-            ChartSource::Oci { url, .. } => vec!["pull".into(), url.into()],
-            ChartSource::Repository { url, chart, .. } => {
-                vec!["pull".into(), chart.into(), "--repo".into(), url.into()]
-            }
-            ChartSource::Folder { source, .. } => {
-                return Err(Failure::input(format!("chart {chart} cannot be fetched"))
-                    .because(format!("it lies in {source}, which only Flux reads"))
-                    .hint(
-                        "what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository",
-                    ));
-            }
-        };
-        arguments.push(format!("--version={}", chart.version_text()).into());
-        arguments.extend(["--destination".into(), folder.clone().into()]);
-        self.program.run(Call::new(arguments)).await.map_err(|failure| unfetched(failure, chart))?;
-        let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
-        let file = files.find_map(|file| Some(file.ok()?.path()));
-        file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
     }
 }
 
@@ -166,28 +223,6 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
             })
         })
         .collect()
-}
-
-/// What a registry or repository says of a chart that it does not have, or not for us.
-const REFUSALS: [&str; 7] = [
-    ": not found",
-    "not found in",
-    "404 Not Found",
-    "unauthorized",
-    "denied",
-    "403 Forbidden",
-    "improper constraint",
-];
-
-/// Whatever is no refusal may be the network, and pass.
-fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
-    let is_refused = failure.because.iter().any(|said| REFUSALS.iter().any(|text| said.contains(text)));
-    let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
-    if is_refused {
-        failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
-    } else {
-        failure.retry(Retry::MayHelp)
-    }
 }
 
 /// What an API server says while it is not quite there, as Helm repeats it.
@@ -213,28 +248,6 @@ fn classified(failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_chart_that_is_not_there_is_not_asked_for_again() {
-        let chart = ChartSource::Oci { url: "oci://r.test/charts/x".into(), version: "1.0.0".into() };
-        let table = [
-            (
-                "failed to perform \"FetchReference\" on source: r.test/charts/x:1.0.0: not found",
-                Retry::Useless,
-            ),
-            ("chart \"x\" version \"1.0.0\" not found in https://r.test repository", Retry::Useless),
-            ("response status code 401: unauthorized: authentication required", Retry::Useless),
-            ("dial tcp: lookup r.test: i/o timeout", Retry::MayHelp),
-            ("unexpected status from HEAD request: 503 Service Unavailable", Retry::MayHelp),
-        ];
-        for (said, retry) in table {
-            assert_eq!(
-                unfetched(Failure::step("helm pull failed").because(said), &chart).retry,
-                retry,
-                "{said}"
-            );
-        }
-    }
 
     #[test]
     fn what_may_pass_is_tried_again_and_a_refusal_is_not() {

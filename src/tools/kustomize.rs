@@ -31,6 +31,11 @@ impl Kustomize {
         self.program.identity()
     }
 
+    /// Where it was looked for, and what it sees.
+    pub fn environment(&self) -> &Environment {
+        &self.program.environment
+    }
+
     /// Builds the kustomization in `folder`; YAML documents.
     pub async fn build(&self, folder: &Path) -> Result<String> {
         // Flux builds without load restrictions: bases above the folder are common.

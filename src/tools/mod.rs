@@ -2,19 +2,30 @@
 
 mod cache;
 mod chart;
+mod chart_access;
+mod chart_fetch;
 mod command;
 mod environment;
 mod git;
 mod helm;
+mod helm_process;
 mod kustomize;
+mod post_render;
 mod program;
 mod secret_stores;
+mod tracked_chart;
+mod version_range;
 
 pub use cache::cache_folder;
 pub use chart::ChartSource;
+pub use chart_access::ChartAccess;
 pub use command::Command;
 pub use environment::Environment;
 pub use git::git_revision;
-pub use helm::{Helm, HelmRequest, KubeAccess};
+pub use helm::{Helm, HelmRequest, KubeAccess, Rehearsal};
+pub use helm_process::{HELM_PROCESS, helm_has_ended, host, run_helm};
 pub use kustomize::Kustomize;
-pub use secret_stores::{OnePassword, Sops};
+pub(crate) use post_render::private_folder;
+pub use post_render::{HookRendering, PostRendering, post_render};
+pub use secret_stores::{OnePassword, Sops, SopsFormat};
+pub use tracked_chart::without_digest;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Environment;
+use super::helm_process::tied;
 use crate::failure::{Failure, Result};
 
 /// How many of a failed program's last lines are told.
@@ -18,7 +19,7 @@ const LAST_LINES: usize = 6;
 pub(super) struct Program {
     pub(super) name: String,
     path: PathBuf,
-    environment: Environment,
+    pub(super) environment: Environment,
 }
 
 /// One call of a program.
@@ -28,6 +29,10 @@ pub(super) struct Call<'a> {
     /// Secrets go this way: other users see arguments.
     pub(super) stdin: Vec<u8>,
     pub(super) folder: Option<&'a Path>,
+    /// The revision that it makes, if it is Helm at work on a release: it ends with this process.
+    pub(super) revision: Option<u64>,
+    /// Variables for this call, beside those of the environment.
+    pub(super) variables: Vec<(&'static str, OsString)>,
 }
 
 /// What a program wrote, and whether it was content.
@@ -44,6 +49,16 @@ impl<'a> Call<'a> {
 
     pub(super) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = bytes;
+        self
+    }
+
+    pub(super) fn variables(mut self, variables: Vec<(&'static str, OsString)>) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    pub(super) fn tied(mut self, revision: u64) -> Self {
+        self.revision = Some(revision);
         self
     }
 
@@ -96,7 +111,14 @@ impl Program {
         let shown = self.shown(&call);
         let not_run =
             |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
-        let mut expression = duct::cmd(&self.path, &call.arguments)
+        let (program, arguments) = match call.revision {
+            Some(revision) => {
+                let this = std::env::current_exe().map_err(|error| not_run(&error))?;
+                (this, tied(revision, self.path.clone().into(), call.arguments))
+            }
+            None => (self.path.clone(), call.arguments),
+        };
+        let mut expression = duct::cmd(program, arguments)
             .stdin_bytes(call.stdin)
             .stdout_capture()
             .stderr_capture()
@@ -106,6 +128,9 @@ impl Program {
                 Ok(())
             });
         for (name, value) in &self.environment.variables {
+            expression = expression.env(name, value);
+        }
+        for (name, value) in call.variables {
             expression = expression.env(name, value);
         }
         if let Some(folder) = call.folder {

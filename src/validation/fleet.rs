@@ -61,7 +61,7 @@ impl Placed<'_> {
 
     /// Where one of its fields is written: `spec.dependsOn[1].name`.
     pub fn place(&self, field: &str) -> Option<Location> {
-        self.written?.place(&self.declared.root, field)
+        self.declared.place_in(self.written?, field)
     }
 
     /// A field, by the same path; null if there is none.

@@ -21,6 +21,7 @@ pub use catalogue::{Report, Silenced, catalogue, rule_named, validate};
 pub use document::rules_document;
 pub use finding::{Finding, Severity};
 pub use fleet::{Fleet, Placed, Refusal};
+pub use order::charts_known_otherwise;
 pub use rule::Rule;
 pub use sarif::sarif;
 pub use schema::SEEDED;

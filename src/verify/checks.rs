@@ -1,59 +1,98 @@
 //! The connections that are tried, from where, and how each went.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use kube::Api;
-use kube::api::AttachParams;
+use backon::{ConstantBuilder, Retryable as _};
 use serde::Serialize;
-use tokio::io::AsyncReadExt as _;
 
-use super::objects::{PODS, pod, pod_port, service};
-use super::{Outside, field};
-use crate::cluster::Cluster;
+use super::objects::{CONTAINER, PODS, pod, pod_port, service, service_of};
+use super::{Member, field};
 use crate::failure::{Failure, Result};
 
 /// A connection to be tried.
-#[derive(Debug, Clone, Serialize)]
-pub struct Check {
+struct Check {
     /// What it shows.
-    pub name: &'static str,
+    name: &'static str,
     /// The pod that calls; the outside if there is none.
-    #[serde(skip)]
     from: Option<&'static str>,
     /// Who is called: `address:port`.
-    pub to: String,
+    to: String,
+    /// How often it may be tried again.
+    retries: usize,
 }
 
 /// How a check went.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
+    /// Of which cluster.
+    pub cluster: String,
     /// What was tried.
-    #[serde(flatten)]
-    pub check: Check,
-    /// Who called.
+    pub check: &'static str,
+    /// Who called, or was asked.
     pub from: String,
+    /// Who was called, or was asked about.
+    pub to: String,
     /// Why it did not work, if it did not.
     pub problem: Option<String>,
-    /// How long it took.
-    pub milliseconds: u128,
+    /// How long a connection took.
+    pub milliseconds: Option<u128>,
 }
 
-/// Tries every connection, one after the other.
-pub(super) async fn run(cluster: &Cluster, outside: &dyn Outside) -> Result<Vec<Outcome>> {
+impl Outcome {
+    /// Connections could not even be tried.
+    pub(super) fn unprepared(member: &Member, failure: &Failure) -> Self {
+        let told = std::iter::once(&failure.what).chain(&failure.because);
+        Self {
+            cluster: member.name.clone(),
+            check: "two pods and a Service",
+            from: String::new(),
+            to: String::new(),
+            problem: Some(told.cloned().collect::<Vec<_>>().join("; ")),
+            milliseconds: None,
+        }
+    }
+}
+
+/// What is sent and must come back: more than fits into one packet, so that a path which loses large
+/// ones is found.
+const BYTES: usize = 4096;
+
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a cluster may take to hear of another's pods, once these are ready.
+const HEARSAY: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1));
+const HEARSAY_RETRIES: usize = 10;
+
+/// Tries every connection, one after the other; also those to these clusters of its mesh.
+pub(super) async fn run(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
-    for check in all(cluster).await? {
-        let started = Instant::now();
-        let (from, result) = match check.from {
-            Some(name) => (format!("pod {name}"), from_pod(cluster, name, &check.to).await),
-            None => (outside.name().to_owned(), outside.connect(&check.to).await),
+    for check in all(member, peers).await? {
+        let url = format!("http://{}/echo?msg={}", check.to, "x".repeat(BYTES));
+        let attempt = async || {
+            let started = Instant::now();
+            let result = match check.from {
+                Some(name) => from_pod(member, name, &url).await,
+                None => member.outside.fetch(&url).await,
+            };
+            result.map(|()| started.elapsed().as_millis())
         };
-        let milliseconds = started.elapsed().as_millis();
-        outcomes.push(Outcome { check, from, problem: result.err(), milliseconds });
+        let result = attempt.retry(HEARSAY.with_max_times(check.retries)).await;
+        outcomes.push(Outcome {
+            cluster: member.name.clone(),
+            check: check.name,
+            from: check.from.map_or_else(|| member.outside.name().to_owned(), |name| format!("pod {name}")),
+            to: check.to,
+            milliseconds: result.as_ref().ok().copied(),
+            problem: result.err(),
+        });
     }
     Ok(outcomes)
 }
 
-async fn all(cluster: &Cluster) -> Result<Vec<Check>> {
+async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
+    let cluster = &member.cluster;
     let [here, there] = PODS;
     let port = pod_port();
     let to_pod = |address: String| format!("{address}:{port}");
@@ -63,39 +102,35 @@ async fn all(cluster: &Cluster) -> Result<Vec<Check>> {
     let cluster_ip = field(cluster, &service(), "/spec/clusterIP").await?;
     let node_port = field(cluster, &service(), "/spec/ports/0/nodePort").await?;
     let balancer = field(cluster, &service(), "/status/loadBalancer/ingress/0/ip").await?;
-    let check = |name, from, to| Check { name, from, to };
-    Ok(vec![
+    let check = |name, from, to| Check { name, from, to, retries: 0 };
+    let mut checks = vec![
         check("pod to pod across nodes", Some(here), to_pod(address_there)),
         check("and back", Some(there), to_pod(address_here)),
         check("pod to ClusterIP", Some(here), format!("{cluster_ip}:80")),
         check("pod to NodePort", Some(here), format!("{node_there}:{node_port}")),
         check("outside to NodePort", None, format!("{node_there}:{node_port}")),
         check("outside to LoadBalancer", None, format!("{balancer}:80")),
-    ])
+    ];
+    for peer in peers {
+        let address = field(cluster, &service_of(peer), "/spec/clusterIP").await?;
+        checks.push(Check {
+            name: "pod to another cluster's, by a global Service",
+            from: Some(here),
+            to: format!("{address}:80"),
+            retries: HEARSAY_RETRIES,
+        });
+    }
+    Ok(checks)
 }
 
-/// How long a connection may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-async fn from_pod(cluster: &Cluster, name: &str, to: &str) -> Result<(), String> {
-    let id = pod(name);
-    let pods: Api<k8s_openapi::api::core::v1::Pod> =
-        Api::namespaced(cluster.client(), id.namespace.as_deref().unwrap_or_default());
-    let timeout = format!("--timeout={}s", PATIENCE.as_secs());
-    let told = |error: kube::Error| {
-        Failure::step(format!("nothing can be run in {id}")).caused_by(&error).to_string()
-    };
-    let words = ["agnhost", "connect", to, &timeout];
-    let mut process = pods.exec(name, words, &AttachParams::default()).await.map_err(told)?;
-    let mute = || format!("{id} does not say how it went");
-    let (status, stderr) = (process.take_status(), process.stderr());
-    let (Some(status), Some(mut stderr)) = (status, stderr) else { return Err(mute()) };
-    let mut reason = String::new();
-    // What cannot be read of it is not told.
-    let _ = stderr.read_to_string(&mut reason).await;
-    let status = status.await.ok_or_else(mute)?;
-    if status.status.as_deref() == Some("Success") {
+async fn from_pod(member: &Member, name: &str, url: &str) -> Result<(), String> {
+    let patience = PATIENCE.as_secs().to_string();
+    let command = ["wget", "-q", "-T", &patience, "-O", "/dev/null", url];
+    let executed =
+        member.cluster.exec(&pod(name), CONTAINER, &command).await.map_err(|failure| failure.to_string())?;
+    if executed.succeeded {
         return Ok(());
     }
-    Err(if reason.trim().is_empty() { status.message.unwrap_or_else(mute) } else { reason })
+    let told = executed.stderr.trim();
+    Err(if told.is_empty() { "no connection".to_owned() } else { told.to_owned() })
 }

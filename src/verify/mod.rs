@@ -1,14 +1,19 @@
-//! Whether the pods of a cluster can talk: `cilium connectivity test` in miniature. Two pods on two
-//! nodes, one Service, a handful of connections; all of it is gone again afterwards.
+//! Whether the pods of clusters can talk: `cilium connectivity test` in miniature. Two pods on two
+//! nodes of each, a few Services, a handful of connections; all of it is gone again afterwards.
+//! Beside, each is asked for its BGP sessions, and whether it hears of the other clusters of its mesh;
+//! those also call each other.
 
 mod checks;
+mod mesh;
 mod objects;
+mod router;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use checks::{Check, Outcome};
+pub use checks::Outcome;
 use futures::StreamExt as _;
+use futures::future::{join_all, try_join_all};
 
 use crate::cluster::Cluster;
 use crate::failure::{Failure, FailureKind, Result};
@@ -20,29 +25,82 @@ use crate::readiness;
 /// (`clustermesh-sync-timeout`).
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// A cluster that is to be verified.
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Who is outside of it.
+    pub outside: Box<dyn Outside>,
+}
+
 /// Someone who is not in the cluster.
 #[async_trait]
 pub trait Outside: Send + Sync {
     /// Who it is.
     fn name(&self) -> &'static str;
-    /// Connects to `address:port`; why it could not.
-    async fn connect(&self, address: &str) -> Result<(), String>;
+    /// Fetches a page; why it could not.
+    async fn fetch(&self, url: &str) -> Result<(), String>;
 }
 
 /// Runs every check. What it made is gone by the end, however that comes.
-pub async fn verify(cluster: &Cluster, outside: &dyn Outside) -> Result<Vec<Outcome>> {
-    let nodes = ready_nodes(cluster).await?;
-    for object in objects::all(&nodes) {
-        cluster.apply(&object, true).await?;
-    }
-    let outcomes = match tokio::time::timeout(PATIENCE, settled(cluster)).await {
-        Ok(()) => checks::run(cluster, outside).await,
-        Err(_) => Err(unsettled(cluster).await),
-    };
-    let removed = cluster.delete(&objects::namespace()).await;
+pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
+    let outcomes = prepare_and_check(members).await;
+    let namespace = objects::namespace();
+    let removed = join_all(members.iter().map(|member| member.cluster.delete(&namespace))).await;
     let outcomes = outcomes?;
-    removed?;
+    removed.into_iter().collect::<Result<Vec<()>>>()?;
     Ok(outcomes)
+}
+
+async fn prepare_and_check(members: &[Member]) -> Result<Vec<Outcome>> {
+    let names = try_join_all(members.iter().map(mesh::name)).await?;
+    let prepared = members.iter().zip(&names).map(|(member, name)| prepare(member, name, &names));
+    let prepared = join_all(prepared).await;
+    let mut outcomes = Vec::new();
+    for ((member, name), prepared) in members.iter().zip(&names).zip(prepared) {
+        outcomes.extend(router::sessions(member).await?);
+        let peers = mesh::peers(&member.cluster, name).await?;
+        outcomes.extend(mesh::sessions(member, &peers).await?);
+        match prepared {
+            Ok(()) => {
+                let callable = peers.iter().filter(|peer| names.contains(peer)).collect();
+                outcomes.extend(checks::run(member, &callable).await?);
+            }
+            Err(failure) => outcomes.push(Outcome::unprepared(member, &failure)),
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Makes what the checks need of a cluster, and waits until it is ready.
+async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
+    let nodes = ready_nodes(&member.cluster).await?;
+    let make_and_settle = async {
+        vacated(&member.cluster).await;
+        for object in objects::all(name, &nodes, names) {
+            member.cluster.apply(&object, true).await?;
+        }
+        settled(&member.cluster).await;
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, make_and_settle).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(unsettled(member).await),
+    }
+}
+
+/// Ends once nothing of earlier checks is still going.
+async fn vacated(cluster: &Cluster) {
+    let namespace = objects::namespace();
+    let mut states = cluster.follow(vec![namespace.clone()]);
+    while let Some(state) = states.next().await {
+        let found = state.get(&namespace).cloned().flatten();
+        if found.is_none_or(|found| found.metadata.deletion_timestamp.is_none()) {
+            return;
+        }
+    }
 }
 
 /// Two nodes to talk between; one if there is only one.
@@ -70,13 +128,13 @@ async fn settled(cluster: &Cluster) {
     }
 }
 
-async fn unsettled(cluster: &Cluster) -> Failure {
+async fn unsettled(member: &Member) -> Failure {
     let mut failure = Failure::new(
         FailureKind::Deadline,
-        format!("what the checks need is not ready after {} s", PATIENCE.as_secs()),
+        format!("what the checks need of {} is not ready after {} s", member.name, PATIENCE.as_secs()),
     );
     for id in objects::awaited() {
-        let verdict = match cluster.get(&id).await {
+        let verdict = match member.cluster.get(&id).await {
             Ok(Some(object)) => readiness::verdict(&object),
             Ok(None) => readiness::Verdict::not_yet("it is not there"),
             Err(failure) => readiness::Verdict::not_yet(failure.to_string()),

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod charts;
 pub(crate) mod kstatus;
 pub(crate) mod oracle;
 pub(crate) mod trees;

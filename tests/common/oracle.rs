@@ -1,6 +1,7 @@
 //! The Go originals that our answers are compared with.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
@@ -22,6 +23,22 @@ pub(crate) fn ask<Answer: DeserializeOwned>(name: &str, question: &impl Serializ
     let output = oracle.wait_with_output().unwrap();
     assert!(output.status.success(), "the original {name} failed");
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Builds the programs that the module of that name under `tests/oracle` lists as its tools, and
+/// tells their folder.
+pub(crate) fn programs(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let built = Command::new("go")
+        .args(["build", "-trimpath", "-o"])
+        .arg(folder.join(""))
+        .arg("tool")
+        .current_dir(root().join("tests/oracle").join(name))
+        .env("CGO_ENABLED", "0")
+        .status()
+        .unwrap();
+    assert!(built.success(), "the programs of {name} were not built");
+    folder
 }
 
 /// Fails if anything differs, and shows what is shortest first.

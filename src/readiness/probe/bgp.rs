@@ -93,7 +93,7 @@ impl Bgp<'_> {
         let Some(live) = live else { return Verdict::not_yet("session is unknown") };
         let state = live["peeringState"].as_str().unwrap_or("unknown");
         if state != "established" {
-            return Verdict::not_yet(format!("session is {state}"));
+            return Verdict::not_yet(format!("session is {state}{}", hint_of(state)));
         }
         // An agent that has died leaves its last words behind.
         let since: Option<Timestamp> = text(&live["establishedTime"]).parse().ok();
@@ -133,6 +133,20 @@ impl Bgp<'_> {
             Some(0) | None if is_expected => Verdict::not_yet("established, but no route is advertised"),
             _ => Verdict::Ready,
         }
+    }
+}
+
+/// What a session waits for in each state of its machine (RFC 4271, section 8): one that is refused
+/// returns to `idle`, one without a connection stays `active`.
+fn hint_of(state: &str) -> &'static str {
+    match state {
+        "connect" | "active" => {
+            ": no connection (router off, another password, or a node that it does not know: `bootstrapper verify` tells which)"
+        }
+        "idle" | "open_sent" | "open_confirm" => {
+            ": it has just ended, or the router refuses it (another AS number: `bootstrapper verify` tells which)"
+        }
+        _ => "",
     }
 }
 
@@ -231,7 +245,7 @@ mod tests {
     fn what_a_session_needs() {
         let table = [
             (WELL, ""),
-            (Case { state: "active", ..WELL }, "n1: 10.25.11.1: session is active"),
+            (Case { state: "unknown", ..WELL }, "n1: 10.25.11.1: session is unknown"),
             (Case { agent_is_ready: false, ..WELL }, "n1: waits for its agent"),
             (
                 Case { since: "2026-01-01T00:00:10Z", ..WELL },

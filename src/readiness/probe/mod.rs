@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::Verdict;
 use super::conditions::text;
+use super::heartbeat::{heartbeats, silent};
 use crate::object::{Object, Selection};
 
 /// A fact of a cluster, by name.
@@ -109,7 +110,7 @@ impl Probe {
                     .within("kube-system")
                     .labelled("k8s-app=clustermesh-apiserver"),
             ],
-            Self::Nodes => vec![nodes],
+            Self::Nodes => vec![nodes, heartbeats()],
             Self::FluxControllers => {
                 vec![
                     Selection::of("apps/v1", "Deployment")
@@ -139,7 +140,7 @@ impl Probe {
             .verdict(),
             Self::CiliumGateway => gateway::verdict_at(of(0), now),
             Self::CiliumClustermesh => clustermesh::verdict_of(of(0), of(1)),
-            Self::Nodes => nodes::verdict_of(of(0)),
+            Self::Nodes => nodes::verdict_of(of(0), &silent(of(1))),
             Self::FluxControllers => flux::verdict_of(of(0)),
         }
     }

@@ -1,5 +1,6 @@
 //! Whether nodes take pods.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::Verdict;
@@ -8,7 +9,8 @@ use super::super::rules::verdict;
 use super::name;
 use crate::object::Object;
 
-pub(super) fn verdict_of(nodes: &[Arc<Object>]) -> Verdict {
+/// `silent` are those whose kubelets have not been heard of, and for how many seconds.
+pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, i64>) -> Verdict {
     const BARRIERS: [&str; 4] = [
         "node.cilium.io/agent-not-ready",
         "node.kubernetes.io/not-ready",
@@ -27,7 +29,13 @@ pub(super) fn verdict_of(nodes: &[Arc<Object>]) -> Verdict {
                 Some(taint) => Verdict::not_yet(format!("has the taint {}", text(&taint["key"]))),
                 None => Verdict::Ready,
             };
-            verdict(node).and(taken).about(&name(node))
+            let heard = match silent.get(name(node)) {
+                Some(seconds) => Verdict::not_yet(format!(
+                    "not heard of for {seconds}s: is it off, or its cable unplugged?"
+                )),
+                None => Verdict::Ready,
+            };
+            heard.and(verdict(node)).and(taken).about(&name(node))
         })
         .collect()
 }
@@ -38,14 +46,22 @@ mod tests {
 
     use super::*;
 
+    fn judged(taints: &Value, silent: &BTreeMap<String, i64>) -> Verdict {
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+            "spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        verdict_of(&[Arc::new(serde_json::from_value(node).unwrap())], silent)
+    }
+
     #[test]
     fn taints_keep_nodes_from_being_ready() {
-        let is_ready = |taints: Value| {
-            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
-                "spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
-            verdict_of(&[Arc::new(serde_json::from_value(node).unwrap())]).is_ready()
-        };
+        let is_ready = |taints: Value| judged(&taints, &BTreeMap::new()).is_ready();
         assert!(is_ready(json!([{"key": "node-role.kubernetes.io/control-plane"}])));
         assert!(!is_ready(json!([{"key": "node.cilium.io/agent-not-ready"}])));
+    }
+
+    #[test]
+    fn a_node_that_is_silent_is_not_ready_whatever_it_said_last() {
+        let told = judged(&json!([]), &BTreeMap::from([("n1".to_owned(), 30)])).reasons().join("; ");
+        assert!(told.contains("n1: not heard of for 30s"), "{told}");
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::router::RouterProgram;
 use crate::failure::{Failure, Result};
 use crate::sandbox::options::SandboxOptions;
 
@@ -20,6 +21,9 @@ pub struct RouterSpec {
     pub node_asn: u32,
     /// The password of its sessions, if there is one.
     pub password: Option<String>,
+    /// Which program it is.
+    #[serde(default)]
+    pub program: RouterProgram,
 }
 
 impl RouterSpec {
@@ -31,6 +35,7 @@ impl RouterSpec {
             asn: number(settings, "BGP_PEER_ASN")?,
             node_asn: number(settings, "BGP_LOCAL_ASN")?,
             password: None,
+            program: RouterProgram::default(),
         }))
     }
 }

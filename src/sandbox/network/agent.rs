@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable as _};
 
-use super::{Network, kernel_routes};
+use super::Network;
 use crate::failure::{Failure, Result};
 use crate::sandbox::nodes::{NodeAgent, set_ready};
 
@@ -48,9 +48,6 @@ impl NodeAgent for RealAgent {
     }
 
     async fn work(&self) {
-        if self.network.router.is_own() {
-            kernel_routes::follow(&self.network.router).await;
-        }
-        std::future::pending::<()>().await;
+        self.network.keep_router().await;
     }
 }

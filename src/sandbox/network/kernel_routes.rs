@@ -1,18 +1,14 @@
 //! What a router's hardware does with its table: gobgpd keeps one, and forwards nothing by itself.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::router::Router;
+use super::router::{Router, Table};
 use crate::failure::Result;
 
 /// How often the kernel's routes are made to follow the table.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// Prefixes and their next hops.
-type Routes = BTreeMap<String, Vec<String>>;
 
 /// Follows for as long as the sandbox runs.
 pub(super) async fn follow(router: &Router) {
@@ -21,14 +17,14 @@ pub(super) async fn follow(router: &Router) {
         every.tick().await;
         // While the router is down, what it last knew stands: forwarding outlives its control plane.
         let Ok(table) = router.table().await else { continue };
-        let wanted: Routes = table.into_iter().filter(|(_, hops)| !hops.is_empty()).collect();
+        let wanted: Table = table.into_iter().filter(|(_, hops)| !hops.is_empty()).collect();
         if let Err(failure) = install(router, &wanted).await {
             tracing::warn!(%failure, "the router's routes do not follow its table");
         }
     }
 }
 
-async fn install(router: &Router, wanted: &Routes) -> Result<()> {
+async fn install(router: &Router, wanted: &Table) -> Result<()> {
     let namespace = &router.machine.namespace;
     let text = namespace.run("ip", &["-json", "route", "show", "proto", "bgp"]).await?;
     let installed = installed(&serde_json::from_str(&text).unwrap_or_default());
@@ -40,7 +36,7 @@ async fn install(router: &Router, wanted: &Routes) -> Result<()> {
 }
 
 /// What the kernel has, as `ip` tells it: one next hop beside the route, several in a list.
-fn installed(told: &Value) -> Routes {
+fn installed(told: &Value) -> Table {
     let route = |route: &Value| {
         let prefix = route["dst"].as_str()?;
         let prefix = if prefix.contains('/') { prefix.to_owned() } else { format!("{prefix}/32") };
@@ -54,7 +50,7 @@ fn installed(told: &Value) -> Routes {
 }
 
 /// The words for `ip` that turn one set of routes into another.
-fn changes(installed: &Routes, wanted: &Routes) -> Vec<Vec<String>> {
+fn changes(installed: &Table, wanted: &Table) -> Vec<Vec<String>> {
     let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
     let gone = installed.keys().filter(|prefix| !wanted.contains_key(*prefix));
     let mut changes: Vec<Vec<String>> =
@@ -75,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_kernel_follows_the_table() {
-        let routes = |pairs: &[(&str, &[&str])]| -> Routes {
+        let routes = |pairs: &[(&str, &[&str])]| -> Table {
             let own = |hops: &[&str]| hops.iter().map(|hop| (*hop).to_owned()).collect();
             pairs.iter().map(|(prefix, hops)| ((*prefix).to_owned(), own(hops))).collect()
         };

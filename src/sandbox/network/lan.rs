@@ -44,6 +44,8 @@ impl Lan {
         let script = "
             ip link set lo up
             ip address add \"$1\" dev eth0
+            # Whoever knew another machine by this address is told.
+            echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify
             ip link set eth0 up";
         machine.script(script, &[&plan.with_prefix(address)]).await?;
         if address != plan.router {
@@ -63,9 +65,11 @@ impl Lan {
         Ok(())
     }
 
-    /// Joins it with the cable of another sandbox: they are one network then.
+    /// Joins it with the cable of another sandbox: they are one network then. A way there that was
+    /// there before would make a loop.
     pub(super) async fn join(&self, other: &Namespace) -> Result<()> {
         let script = "
+            ip link delete \"$1\" 2>/dev/null || true
             ip link add \"$1\" type veth peer name \"$1\" netns \"$2\"
             ip link set \"$1\" master lan up";
         let name = format!("to-{}", self.namespace.id());

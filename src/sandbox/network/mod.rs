@@ -11,6 +11,8 @@ mod cgroup;
 mod cni;
 mod envoy;
 mod forward;
+mod frr;
+mod gobgp;
 mod kernel_routes;
 mod lan;
 mod leftovers;
@@ -21,9 +23,11 @@ mod node;
 mod place;
 mod pod;
 mod probe;
+mod refresh;
 mod requirements;
 mod root;
 mod router;
+mod routing;
 mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -34,24 +38,25 @@ pub(super) use agent::RealAgent;
 pub(super) use lan::LAN;
 use lan::Lan;
 pub(super) use leftovers::{collect, end};
-use namespace::Namespace;
 pub(super) use node::Node;
 pub(super) use place::Place;
 pub(super) use pod::{REAL_IMAGES, is_real, live};
 pub use requirements::{Missing, missing};
-use router::Router;
-pub(super) use router::{CONFIGURATION as ROUTER_CONFIGURATION, ROUTER};
+pub use router::RouterProgram;
+pub(super) use router::{ROUTER, Router};
+use routing::Routing;
 
 use super::options::SandboxOptions;
 use super::programs::Programs;
-use super::state::Folder;
+use super::state::{Folder, SANDBOX_FILE, Sandbox};
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef};
 
 /// The virtual site of a sandbox, and every machine on it.
 pub(super) struct Network {
+    folder: Folder,
     lan: Lan,
-    pub(super) router: Router,
+    routing: Routing,
     nodes: BTreeMap<String, Arc<Node>>,
     /// Where pods are that run now, by namespace and name.
     places: RwLock<HashMap<(String, String), Weak<Place>>>,
@@ -71,18 +76,12 @@ impl Network {
         let lan = Lan::lay(folder, &plan).await?;
         lan.serve_api_server(&plan, api_port).await?;
         let machines = options.nodes()?;
-        let router = match neighbour::find(options, router)? {
-            Some(other) => {
-                lan.join(&Namespace::of_another(folder, LAN, other.lan)).await?;
-                Router::join(folder, other.router, router, &machines).await?
-            }
-            None => Router::start(folder, &lan, &plan, router, &machines, programs).await?,
-        };
+        let routing = Routing::begin(folder, options, router, programs, &lan).await?;
         let made =
             machines.iter().map(|(name, address)| Node::make(folder, &lan, &plan, name, *address, programs));
         let nodes = futures::future::try_join_all(made).await?;
         let nodes = nodes.into_iter().map(|node| (node.name().to_owned(), Arc::new(node))).collect();
-        Ok(Self { lan, router, nodes, places: RwLock::default() })
+        Ok(Self { folder: folder.clone(), lan, routing, nodes, places: RwLock::default() })
     }
 
     /// A node.
@@ -92,10 +91,25 @@ impl Network {
 
     /// Its machines, by name, and the process that names each to the system.
     pub(super) fn machines(&self) -> BTreeMap<String, u32> {
+        let router = self.routing.router();
         let nodes = self.nodes.values().map(|node| &node.machine);
-        let machines = nodes.chain([&self.router.machine]);
+        let machines = nodes.chain([&router.machine]);
         let named = machines.map(|machine| (machine.name.clone(), machine.namespace.id()));
         named.chain([(LAN.to_owned(), self.lan.id())]).collect()
+    }
+
+    /// Has the site's router for as long as the sandbox runs.
+    async fn keep_router(&self) {
+        let told = || -> Result<()> {
+            let known: Sandbox = self.folder.read(SANDBOX_FILE)?;
+            self.folder.write(SANDBOX_FILE, &Sandbox { machines: self.machines(), ..known })
+        };
+        let changed = || {
+            if let Err(failure) = told() {
+                tracing::error!(%failure, "nobody knows of the new router");
+            }
+        };
+        self.routing.keep(&self.lan, changed).await;
     }
 
     /// Where a pod runs, if it does.
@@ -117,7 +131,7 @@ impl Network {
         for node in self.nodes.values() {
             node.machine.end().await;
         }
-        self.router.end().await;
+        self.routing.router().end().await;
         self.lan.end().await;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{Error, Result as IoResult};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,6 +18,11 @@ use crate::sandbox::state::Folder;
 
 /// The program of the process that sleeps.
 pub(super) const HOLDER: &str = "sleep";
+
+/// Whether a process holds a namespace.
+pub(super) fn is_held(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|word| word.trim() == HOLDER)
+}
 
 /// A network and a mount namespace.
 pub(super) struct Namespace {
@@ -46,16 +51,9 @@ impl Namespace {
         let gone = || Failure::step(format!("no namespace can be made for {name}"));
         let id = holder.id().ok_or_else(gone)?;
         // `unshare` becomes `sleep` once it has left our namespaces; nothing tells of it.
-        let is_held = || async {
-            let word = std::fs::read_to_string(format!("/proc/{id}/comm"))?;
-            if word.trim() == HOLDER {
-                Ok(())
-            } else {
-                Err(Error::other(format!("`{}` goes on", word.trim())))
-            }
-        };
+        let settled = || async { if is_held(id) { Ok(()) } else { Err(gone()) } };
         let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(5)).with_max_times(400);
-        is_held.retry(patiently).await.map_err(|error| gone().caused_by(&error))?;
+        settled.retry(patiently).await?;
         Ok(Self { name: name.to_owned(), holder: Some(Mutex::new(holder)), id, folder: folder.clone() })
     }
 
@@ -67,6 +65,11 @@ impl Namespace {
     /// The process that holds it: what names a namespace to the system.
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Whether it is still there.
+    pub(super) fn is_held(&self) -> bool {
+        is_held(self.id)
     }
 
     /// Its network, as a path that other programs can open.
@@ -122,16 +125,20 @@ impl Namespace {
     }
 
     /// Writes files into it. Not through `/proc/<id>/root`: a symbolic link there leads out of it.
-    pub(super) async fn put(&self, files: &[(PathBuf, Vec<u8>)]) -> Result<()> {
+    pub(super) async fn put(
+        &self,
+        files: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<[u8]>)>,
+    ) -> Result<()> {
         let failed =
             |error: Error| Failure::step(format!("no files can be put on {}", self.name)).caused_by(&error);
         let mut archive = tar::Builder::new(Vec::new());
         for (path, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_mode(0o600);
+            let (path, content) = (path.as_ref(), content.as_ref());
             header.set_size(content.len() as u64);
             let path = path.strip_prefix("/").unwrap_or(path);
-            archive.append_data(&mut header, path, content.as_slice()).map_err(failed)?;
+            archive.append_data(&mut header, path, content).map_err(failed)?;
         }
         let archive = archive.into_inner().map_err(failed)?;
         self.feed("tar", &["--extract", "--directory=/"], &archive).await.map(drop)

@@ -1,8 +1,8 @@
 //! Where the containers of a pod run: on the network of their node, or on one of their own that the
 //! network plugin has wired. They share one root file system.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::namespace::Namespace;
 use super::node::Node;
@@ -16,7 +16,12 @@ use crate::sandbox::nodes::Site;
 pub(in crate::sandbox) struct Place {
     pub(super) node: Arc<Node>,
     own: Option<(Namespace, String)>,
+    /// What the programs of each container have in theirs.
+    environments: RwLock<HashMap<String, Environment>>,
 }
+
+/// The variables of a program.
+pub(super) type Environment = BTreeMap<String, String>;
 
 impl Place {
     /// Makes it.
@@ -28,7 +33,7 @@ impl Place {
             .and_then(|network| network.node(name))
             .ok_or_else(|| Failure::step(format!("{id} is bound to {name}, which is no node here")))?;
         if is_on_host(pod) {
-            return Ok(Self { node: Arc::clone(node), own: None });
+            return Ok(Self { node: Arc::clone(node), own: None, environments: RwLock::default() });
         }
         let namespace = Namespace::hold(&site.folder, &id.to_string()).await?;
         root::give(&namespace, &node.machine.cgroup, &site.programs).await?;
@@ -40,7 +45,8 @@ impl Place {
                 return Err(failure);
             }
         };
-        let place = Self { node: Arc::clone(node), own: Some((namespace, address)) };
+        let own = Some((namespace, address));
+        let place = Self { node: Arc::clone(node), own, environments: RwLock::default() };
         place.name_hosts(pod).await?;
         Ok(place)
     }
@@ -53,6 +59,18 @@ impl Place {
     /// What stands before a program that is to run where its containers do.
     pub(in crate::sandbox) fn entering(&self) -> Vec<String> {
         self.node.machine.entering(self.namespace())
+    }
+
+    /// Remembers the environment of a container.
+    pub(super) fn remember(&self, container: &str, environment: &Environment) {
+        let mut all = self.environments.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(container.to_owned(), environment.clone());
+    }
+
+    /// The environment of a container.
+    pub(in crate::sandbox) fn environment(&self, container: &str) -> Environment {
+        let all = self.environments.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(container).cloned().unwrap_or_default()
     }
 
     /// Its own address, if it has one.
@@ -70,7 +88,7 @@ impl Place {
             let address = alias["ip"].as_str().unwrap_or_default();
             text.extend([address, " ", &names.join(" "), "\n"]);
         }
-        self.namespace().put(&[(PathBuf::from("/etc/hosts"), text.into_bytes())]).await
+        self.namespace().put([("/etc/hosts", text)]).await
     }
 
     /// Takes it off the network, and lets it go. Its processes have ended.

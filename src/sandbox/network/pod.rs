@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
-use super::{envoy, probe, volumes};
+use super::volumes::Volumes;
+use super::{envoy, probe, refresh, volumes};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::nodes::{
@@ -59,7 +60,10 @@ pub(in crate::sandbox) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: 
             let (one, cancel) = (One { running: Arc::clone(&running), index }, cancel.clone());
             kept.spawn(async move { keep(&one, &cancel).await });
         }
-        kept.join_all().await;
+        tokio::select! {
+            _ = kept.join_all() => {}
+            never = refresh::follow(&site, &pod, &place) => match never {},
+        }
         if let Some(network) = &site.network {
             network.forget(&pod);
         }
@@ -103,14 +107,14 @@ async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
     if image_of(pod) == Some(AGENT) {
         envoy::do_without(site).await?;
     }
-    let volumes = volumes::read(site, pod).await?;
-    let folders: Vec<&str> = volumes.folders.iter().map(String::as_str).collect();
+    let volumes = Volumes::of(pod);
     let mut words = vec!["-p"];
-    words.extend(folders);
+    words.extend(volumes.folders.iter().map(String::as_str));
     if words.len() > 1 {
         place.namespace().run("mkdir", &words).await?;
     }
-    place.namespace().put(&volumes.files).await?;
+    place.namespace().put(volumes::identity(site, pod).await?).await?;
+    place.namespace().put(volumes.read(site).await?).await?;
     for container in declared(pod, "initContainers") {
         let spec = process(site, pod, place, &container).await?;
         // Those that are shell scripts prepare a node, which is prepared here.
@@ -142,6 +146,7 @@ async fn process(site: &Site, pod: &Object, place: &Place, container: &Value) ->
         return Ok(None);
     }
     let container = container["name"].as_str().unwrap_or_default();
+    place.remember(container, &environment);
     let log = log_file(&site.folder, &namespace, &id.name, container);
     Ok(Some(place.node.machine.process(
         format!("{id} {container}"),

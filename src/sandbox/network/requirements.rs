@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::cgroup;
+use super::router::RouterProgram;
+use super::{cgroup, frr};
 
 /// Something that a real network needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +33,8 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("tar", "tar"),
 ];
 
-/// What this machine lacks; nothing if a real network is possible.
-pub fn missing() -> Vec<Missing> {
+/// What this machine lacks; nothing if a real network is possible, with this router.
+pub fn missing(router: RouterProgram) -> Vec<Missing> {
     if !cfg!(target_os = "linux") {
         return vec![lacking("Linux", "network namespaces and BPF are Linux's own")];
     }
@@ -58,6 +59,10 @@ pub fn missing() -> Vec<Missing> {
     for (program, package) in PROGRAMS.into_iter().filter(|(program, _)| which::which(program).is_err()) {
         programs.push(program);
         packages.push(package);
+    }
+    if router == RouterProgram::Frr && !Path::new(frr::FOLDER).join("bgpd").exists() {
+        programs.push("bgpd");
+        packages.push("frr");
     }
     if clang().is_none() {
         programs.push("clang");

@@ -1,18 +1,20 @@
-//! The router of the site: a real gobgpd in a namespace of its own, with the AS numbers, addresses
-//! and password that the cluster's settings declare.
+//! The router of the site: a real one in a namespace of its own, with the AS numbers, addresses and
+//! password that the cluster's settings declare. Which program it is, is a [`Daemon`].
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use rustix::process::Signal;
-use serde_json::{Value, json};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::address::{Plan, RouterSpec};
+use super::frr::Frr;
+use super::gobgp::Gobgp;
 use super::lan::Lan;
 use super::machine::Machine;
-use crate::failure::{Failure, Result};
-use crate::sandbox::process::{Process, in_namespace_of, signal};
+use crate::failure::Result;
+use crate::sandbox::process::Process;
 use crate::sandbox::programs::Programs;
 use crate::sandbox::state::Folder;
 
@@ -22,15 +24,66 @@ pub(in crate::sandbox) const ROUTER: &str = "router";
 /// Someone beyond the router (an address of TEST-NET-2): the outside, for checks.
 pub(super) const OUTSIDE: &str = "198.51.100.1";
 
-/// Where its configuration lies.
-pub(in crate::sandbox) const CONFIGURATION: &str = "/etc/gobgpd.json";
+/// Which program routes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouterProgram {
+    /// gobgpd, which sandboxes build themselves.
+    #[default]
+    Gobgp,
+    /// FRR, where it is installed.
+    Frr,
+}
+
+impl RouterProgram {
+    fn daemon(self) -> Box<dyn Daemon> {
+        match self {
+            Self::Gobgp => Box::new(Gobgp),
+            Self::Frr => Box::new(Frr),
+        }
+    }
+}
+
+/// A node, as a router knows it whose keeper has typed it in. It is the node that calls.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::sandbox) struct Neighbor {
+    pub(super) address: IpAddr,
+    /// The AS number that is expected of it.
+    pub(in crate::sandbox) asn: u32,
+    /// And the password.
+    pub(in crate::sandbox) password: Option<String>,
+}
+
+/// Prefixes and their next hops.
+pub(super) type Table = BTreeMap<String, Vec<String>>;
+
+/// A program that speaks BGP.
+#[async_trait]
+pub(super) trait Daemon: Send + Sync {
+    /// Writes its configuration; the commands of its programs, in the order in which they start.
+    async fn prepare(
+        &self,
+        machine: &Machine,
+        spec: &RouterSpec,
+        neighbors: &[Neighbor],
+    ) -> Result<Vec<Vec<String>>>;
+    /// Has it know these neighbors as they are. Those that it knows so already are left alone.
+    async fn expect(&self, machine: &Machine, spec: &RouterSpec, neighbors: &[Neighbor]) -> Result<()>;
+    /// Has it forget them.
+    async fn forget(&self, machine: &Machine, spec: &RouterSpec, neighbors: &[Neighbor]) -> Result<()>;
+    /// What it was told of.
+    async fn table(&self, machine: &Machine) -> Result<Table>;
+    /// Whether the kernel's routes follow its table by themselves.
+    fn forwards(&self) -> bool;
+}
 
 /// The router.
 pub(in crate::sandbox) struct Router {
     pub(super) machine: Machine,
+    daemon: Box<dyn Daemon>,
     /// None if it is another sandbox's.
-    process: Option<Mutex<Process>>,
-    neighbors: Vec<Value>,
+    processes: Option<Mutex<Vec<Process>>>,
+    spec: RouterSpec,
+    nodes: Vec<Neighbor>,
 }
 
 impl Router {
@@ -49,29 +102,15 @@ impl Router {
             ip address add \"$1\" dev lo
             echo 1 >/proc/sys/net/ipv4/ip_forward";
         machine.namespace.script(script, &[&format!("{OUTSIDE}/32")]).await?;
-        let text = configuration(spec, nodes).to_string();
-        machine.namespace.put(&[(CONFIGURATION.into(), text.into_bytes())]).await?;
-        let words = [
-            "gobgpd",
-            "--config-type=json",
-            "--config-file",
-            CONFIGURATION,
-            "--api-hosts=127.0.0.1:50051",
-            "--pprof-disable",
-            "--log-plain",
-        ]
-        .map(str::to_owned);
-        let process = machine
-            .process(
-                "the router".into(),
-                &machine.namespace,
-                &words,
-                BTreeMap::new(),
-                folder.path("logs/router.log"),
-            )
-            .start()?;
-        let neighbors = neighbors(spec, nodes);
-        Ok(Self { machine, process: Some(Mutex::new(process)), neighbors })
+        let (daemon, nodes) = (spec.program.daemon(), neighbors(spec, nodes));
+        let log = folder.path("logs/router.log");
+        let mut processes = Vec::new();
+        for words in daemon.prepare(&machine, spec, &nodes).await? {
+            let name = "the router".to_owned();
+            let process = machine.process(name, &machine.namespace, &words, BTreeMap::new(), log.clone());
+            processes.push(process.start()?);
+        }
+        Ok(Self { machine, daemon, processes: Some(Mutex::new(processes)), spec: spec.clone(), nodes })
     }
 
     /// The router of another sandbox, which gets to know these nodes beside its own.
@@ -81,125 +120,67 @@ impl Router {
         spec: &RouterSpec,
         nodes: &[(String, IpAddr)],
     ) -> Result<Self> {
-        let machine = Machine::of_another(folder, ROUTER, id)?;
-        let router = Self { machine, process: None, neighbors: neighbors(spec, nodes) };
-        router.change(|known| known.extend(router.neighbors.iter().cloned())).await?;
+        let router = Self::of_another(folder, id, spec, nodes)?;
+        router.expect(|_| {}).await?;
         Ok(router)
+    }
+
+    /// One that runs elsewhere, as far as it knows these nodes.
+    pub(in crate::sandbox) fn of_another(
+        folder: &Folder,
+        id: u32,
+        spec: &RouterSpec,
+        nodes: &[(String, IpAddr)],
+    ) -> Result<Self> {
+        let machine = Machine::of_another(folder, ROUTER, id)?;
+        let (daemon, nodes) = (spec.program.daemon(), neighbors(spec, nodes));
+        Ok(Self { machine, daemon, processes: None, spec: spec.clone(), nodes })
+    }
+
+    /// Has it expect of the nodes what is declared, but for a change.
+    pub(in crate::sandbox) async fn expect(&self, change: impl Fn(&mut Neighbor)) -> Result<()> {
+        let mut nodes = self.nodes.clone();
+        nodes.iter_mut().for_each(change);
+        self.daemon.expect(&self.machine, &self.spec, &nodes).await
     }
 
     /// Whether it is this sandbox's own.
     pub(super) fn is_own(&self) -> bool {
-        self.process.is_some()
+        self.processes.is_some()
     }
 
-    /// Changes whom it knows.
-    async fn change(&self, change: impl FnOnce(&mut Vec<Value>)) -> Result<()> {
-        let namespace = &self.machine.namespace;
-        let failed = || Failure::step("the router's configuration cannot be changed");
-        let text = namespace.run("cat", &[CONFIGURATION]).await?;
-        let mut configuration: Value =
-            serde_json::from_str(&text).map_err(|error| failed().caused_by(&error))?;
-        change(configuration["neighbors"].as_array_mut().ok_or_else(failed)?);
-        namespace.put(&[(CONFIGURATION.into(), configuration.to_string().into_bytes())]).await?;
-        for pid in in_namespace_of(namespace.id(), "gobgpd") {
-            signal(pid, Signal::HUP);
-        }
-        Ok(())
+    /// Whether its kernel's routes follow its table by themselves.
+    pub(super) fn forwards(&self) -> bool {
+        self.daemon.forwards()
     }
 
     /// Its table: each prefix with the next hops that it was told of.
-    pub(super) async fn table(&self) -> Result<Vec<(String, Vec<String>)>> {
-        let text = self.machine.namespace.run("gobgp", &["--json", "global", "rib"]).await?;
-        let table: Value = serde_json::from_str(&text)
-            .map_err(|error| Failure::step("the router's table cannot be read").caused_by(&error))?;
-        let prefixes = table.as_object().into_iter().flatten();
-        Ok(prefixes.map(|(prefix, paths)| (prefix.clone(), next_hops(paths))).collect())
+    pub(super) async fn table(&self) -> Result<Table> {
+        self.daemon.table(&self.machine).await
     }
 
     /// Ends it.
     pub(super) async fn end(&self) {
-        match &self.process {
-            Some(process) => process.lock().await.kill().await,
+        match &self.processes {
+            Some(processes) => {
+                for process in processes.lock().await.iter_mut() {
+                    process.kill().await;
+                }
+            }
             None => {
                 // One that is gone by now knows nobody.
-                let _ =
-                    self.change(|known| known.retain(|neighbor| !self.neighbors.contains(neighbor))).await;
+                let _ = self.daemon.forget(&self.machine, &self.spec, &self.nodes).await;
             }
         }
         self.machine.end().await;
     }
 }
 
-fn configuration(spec: &RouterSpec, nodes: &[(String, IpAddr)]) -> Value {
-    json!({
-        "global": {"config": {"as": spec.asn, "router-id": spec.address.to_string()}},
-        "neighbors": neighbors(spec, nodes),
-    })
-}
-
-/// The nodes are known, as on a router whose keeper has typed them in; they call.
-fn neighbors(spec: &RouterSpec, nodes: &[(String, IpAddr)]) -> Vec<Value> {
-    let neighbor = |(_, address): &(String, IpAddr)| {
-        let mut config = json!({"neighbor-address": address.to_string(), "peer-as": spec.node_asn});
-        if let Some(password) = &spec.password {
-            config["auth-password"] = password.clone().into();
-        }
-        json!({
-            "config": config,
-            "transport": {"config": {"passive-mode": true}},
-            "graceful-restart": {"config": {"enabled": true, "restart-time": 120}},
-            "afi-safis": [{
-                "config": {"afi-safi-name": "ipv4-unicast"},
-                "mp-graceful-restart": {"config": {"enabled": true}},
-            }],
-        })
+fn neighbors(spec: &RouterSpec, nodes: &[(String, IpAddr)]) -> Vec<Neighbor> {
+    let neighbor = |(_, address): &(String, IpAddr)| Neighbor {
+        address: *address,
+        asn: spec.node_asn,
+        password: spec.password.clone(),
     };
     nodes.iter().map(neighbor).collect()
-}
-
-fn next_hops(paths: &Value) -> Vec<String> {
-    let paths = paths.as_array().into_iter().flatten();
-    let mut hops: Vec<String> = paths
-        .filter_map(|path| {
-            let attributes = path["attrs"].as_array()?;
-            attributes.iter().find_map(|attribute| attribute["nexthop"].as_str()).map(str::to_owned)
-        })
-        .collect();
-    hops.sort();
-    hops
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    #[test]
-    fn the_router_knows_every_node_by_what_the_settings_declare() {
-        let spec = RouterSpec {
-            address: "10.25.11.1".parse().unwrap(),
-            asn: 64501,
-            node_asn: 64512,
-            password: Some("secret".into()),
-        };
-        let nodes = [("infra-1".to_owned(), "10.25.11.31".parse().unwrap())];
-        let made = configuration(&spec, &nodes);
-        assert_eq!(made["global"]["config"]["as"], 64501);
-        assert_eq!(
-            made["neighbors"][0]["config"],
-            json!({"neighbor-address": "10.25.11.31", "peer-as": 64512, "auth-password": "secret"})
-        );
-        let open = configuration(&RouterSpec { password: None, ..spec }, &nodes);
-        assert!(open["neighbors"][0]["config"].get("auth-password").is_none());
-    }
-
-    #[test]
-    fn next_hops_of_a_prefix_are_those_of_its_paths() {
-        let paths = json!([
-            {"attrs": [{"type": 1}, {"type": 3, "nexthop": "10.25.11.32"}]},
-            {"attrs": [{"type": 3, "nexthop": "10.25.11.31"}]},
-        ]);
-        assert_eq!(next_hops(&paths), ["10.25.11.31", "10.25.11.32"]);
-    }
 }

@@ -1,5 +1,6 @@
 //! The volumes of a pod, as files where its containers look for them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,64 +12,90 @@ use crate::sandbox::nodes::{Site, data, token};
 /// Where the API server's clients look for what they are.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// Files, and folders that have to be there.
-#[derive(Default)]
+/// The ConfigMaps and Secrets that a pod mounts: as files in the folders where it mounts them.
 pub(super) struct Volumes {
-    pub(super) files: Vec<(PathBuf, Vec<u8>)>,
     pub(super) folders: Vec<String>,
+    mounted: Vec<(PathBuf, Source)>,
+    namespace: String,
 }
 
-/// Reads what the pod's volumes are made of. RBAC is real: the token is that of the pod's account.
-pub(super) async fn read(site: &Site, pod: &Object) -> Result<Volumes> {
+impl Volumes {
+    /// What a pod declares.
+    pub(super) fn of(pod: &Object) -> Self {
+        let spec = &pod.data["spec"];
+        let mut volumes = Self {
+            folders: Vec::new(),
+            mounted: Vec::new(),
+            namespace: ObjectRef::of(pod).namespace.unwrap_or_default(),
+        };
+        let containers =
+            ["initContainers", "containers"].into_iter().filter_map(|key| spec[key].as_array()).flatten();
+        let mounts: Vec<&Value> =
+            containers.filter_map(|container| container["volumeMounts"].as_array()).flatten().collect();
+        for mount in mounts {
+            let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else {
+                continue;
+            };
+            if path == ACCOUNT || volumes.folders.iter().any(|folder| folder == path) {
+                continue;
+            }
+            volumes.folders.push(path.to_owned());
+            let all = spec["volumes"].as_array().into_iter().flatten();
+            let sources = all.filter(|volume| volume["name"] == name).flat_map(sources);
+            volumes.mounted.extend(sources.map(|source| (PathBuf::from(path), source)));
+        }
+        volumes
+    }
+
+    /// The files, as they are now.
+    pub(super) async fn read(&self, site: &Site) -> Result<Files> {
+        let mut files = Files::new();
+        for (folder, source) in &self.mounted {
+            let content = source.read(site, &self.namespace).await?;
+            files.extend(content.into_iter().map(|(key, text)| (folder.join(key), text)));
+        }
+        Ok(files)
+    }
+
+    /// What the files are made of.
+    pub(super) fn objects(&self) -> Vec<ObjectRef> {
+        let id = |source: &Source| ObjectRef::namespaced("v1", source.kind, &self.namespace, &source.name);
+        let distinct: BTreeSet<ObjectRef> = self.mounted.iter().map(|(_, source)| id(source)).collect();
+        distinct.into_iter().collect()
+    }
+}
+
+/// Contents by path.
+pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// What the pod is to the API server. RBAC is real: the token is that of the pod's account.
+pub(super) async fn identity(site: &Site, pod: &Object) -> Result<Files> {
     let namespace = ObjectRef::of(pod).namespace.unwrap_or_default();
     let account = pod.data["spec"]["serviceAccountName"].as_str().unwrap_or("default");
-    let mut volumes = Volumes::default();
     let identity = [
         ("token", token(site, &namespace, account).await?),
         ("ca.crt", site.certificates.authority_pem().to_owned()),
         ("namespace", namespace.clone()),
     ];
-    volumes.files.extend(identity.map(|(name, text)| (Path::new(ACCOUNT).join(name), text.into_bytes())));
-
-    let spec = &pod.data["spec"];
-    let containers =
-        ["initContainers", "containers"].into_iter().filter_map(|key| spec[key].as_array()).flatten();
-    let mounts: Vec<&Value> =
-        containers.filter_map(|container| container["volumeMounts"].as_array()).flatten().collect();
-    for mount in mounts {
-        let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else {
-            continue;
-        };
-        if path == ACCOUNT || volumes.folders.iter().any(|folder| folder == path) {
-            continue;
-        }
-        volumes.folders.push(path.to_owned());
-        let volume = spec["volumes"].as_array().into_iter().flatten().find(|volume| volume["name"] == name);
-        for source in volume.map(sources).unwrap_or_default() {
-            for (key, content) in source.read(site, &namespace).await? {
-                volumes.files.push((Path::new(path).join(key), content));
-            }
-        }
-    }
-    Ok(volumes)
+    Ok(identity.map(|(name, text)| (Path::new(ACCOUNT).join(name), text.into_bytes())).into())
 }
 
 /// A ConfigMap or Secret within a volume.
 #[derive(Debug, PartialEq)]
-struct Source<'a> {
+struct Source {
     kind: &'static str,
-    name: &'a str,
+    name: String,
     /// Which keys, and the paths they get; all if there are none.
-    items: Vec<(&'a str, &'a str)>,
+    items: Vec<(String, String)>,
     is_optional: bool,
 }
 
-fn sources(volume: &Value) -> Vec<Source<'_>> {
+fn sources(volume: &Value) -> Vec<Source> {
     let projected = volume["projected"]["sources"].as_array().into_iter().flatten();
     std::iter::once(volume).chain(projected).filter_map(of_one).collect()
 }
 
-fn of_one(volume: &Value) -> Option<Source<'_>> {
+fn of_one(volume: &Value) -> Option<Source> {
     let (kind, source) = match (&volume["configMap"], &volume["secret"]) {
         (map, _) if map.is_object() => ("ConfigMap", map),
         (_, secret) if secret.is_object() => ("Secret", secret),
@@ -77,15 +104,17 @@ fn of_one(volume: &Value) -> Option<Source<'_>> {
     let items = source["items"].as_array().into_iter().flatten();
     Some(Source {
         kind,
-        name: source["name"].as_str().or_else(|| source["secretName"].as_str())?,
-        items: items.filter_map(|item| Some((item["key"].as_str()?, item["path"].as_str()?))).collect(),
+        name: source["name"].as_str().or_else(|| source["secretName"].as_str())?.to_owned(),
+        items: items
+            .filter_map(|item| Some((item["key"].as_str()?.to_owned(), item["path"].as_str()?.to_owned())))
+            .collect(),
         is_optional: source["optional"] == true,
     })
 }
 
-impl Source<'_> {
+impl Source {
     async fn read(&self, site: &Site, namespace: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        let data = match data(site, self.kind, namespace, self.name).await? {
+        let data = match data(site, self.kind, namespace, &self.name).await? {
             Some(data) => data,
             None if self.is_optional => return Ok(Vec::new()),
             None => {
@@ -98,7 +127,7 @@ impl Source<'_> {
         if self.items.is_empty() {
             return Ok(data.into_iter().collect());
         }
-        let pick = |(key, path): &(&str, &str)| Some(((*path).to_owned(), data.get(*key)?.clone()));
+        let pick = |(key, path): &(String, String)| Some((path.clone(), data.get(key)?.clone()));
         Ok(self.items.iter().filter_map(pick).collect())
     }
 }
@@ -111,7 +140,12 @@ mod tests {
 
     #[test]
     fn sources_of_every_kind_of_volume() {
-        let whole = |kind, name, is_optional| Source { kind, name, items: Vec::new(), is_optional };
+        let whole = |kind, name: &str, is_optional| Source {
+            kind,
+            name: name.to_owned(),
+            items: Vec::new(),
+            is_optional,
+        };
         let cases = [
             (json!({"emptyDir": {}}), vec![]),
             (json!({"hostPath": {"path": "/run"}}), vec![]),
@@ -124,8 +158,8 @@ mod tests {
                 ]}}),
                 vec![Source {
                     kind: "Secret",
-                    name: "c",
-                    items: vec![("tls.crt", "server.crt")],
+                    name: "c".to_owned(),
+                    items: vec![("tls.crt".to_owned(), "server.crt".to_owned())],
                     is_optional: false,
                 }],
             ),

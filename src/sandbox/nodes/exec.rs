@@ -36,8 +36,8 @@ const CLOSE: u8 = 255;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Switches to the protocol, and runs the command where the pod is.
-pub(super) fn answer(request: Request<Incoming>, place: &Place) -> Response<Full<Bytes>> {
+/// Switches to the protocol, and runs the command where the pod is, in the environment of a container.
+pub(super) fn answer(request: Request<Incoming>, place: &Place, container: &str) -> Response<Full<Bytes>> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let offered = header(SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
     let protocol = PROTOCOLS.into_iter().find(|ours| offered.split(',').any(|theirs| theirs.trim() == *ours));
@@ -54,10 +54,12 @@ pub(super) fn answer(request: Request<Incoming>, place: &Place) -> Response<Full
     let asked = Asked::of(request.uri().query().unwrap_or_default());
     let mut words = place.entering();
     words.extend(asked.command);
+    let mut command = Command::new(words.remove(0));
+    command.args(words).envs(place.environment(container));
     tokio::spawn(async move {
         let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-        run(socket, &words, asked.has_input).await;
+        run(socket, command, asked.has_input).await;
     });
     response.unwrap_or_else(|_| refusal("exec cannot be answered\n"))
 }
@@ -83,11 +85,11 @@ impl Asked {
     }
 }
 
-async fn run(socket: Socket, words: &[String], has_input: bool) {
+async fn run(socket: Socket, command: Command, has_input: bool) {
     let (mut sink, stream) = socket.split();
     let (say, mut said) = mpsc::channel::<Vec<u8>>(16);
     let work = async move {
-        let outcome = process(words, has_input, stream, &say).await;
+        let outcome = process(command, has_input, stream, &say).await;
         let _ = say.send(framed(ERROR, outcome.to_string().as_bytes())).await;
     };
     let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
@@ -104,13 +106,12 @@ async fn run(socket: Socket, words: &[String], has_input: bool) {
 
 /// Runs it to its end; how that was, as Kubernetes says it.
 async fn process(
-    words: &[String],
+    mut command: Command,
     has_input: bool,
     stream: SplitStream<Socket>,
     say: &mpsc::Sender<Vec<u8>>,
 ) -> Value {
-    let child = Command::new(&words[0])
-        .args(&words[1..])
+    let child = command
         .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -87,14 +88,23 @@ fn version(folder: &Path, wish: &str) -> Result<String> {
         .ok_or_else(|| Failure::step(format!("there is no Flux {wish} here")))
 }
 
+/// The components that are asked for; the four that matter most, if none is named.
+fn components(spec: &Value) -> Vec<&str> {
+    const DEFAULT: [&str; 4] =
+        ["source-controller", "kustomize-controller", "helm-controller", "notification-controller"];
+    let named: Vec<&str> =
+        spec["components"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if named.is_empty() { DEFAULT.to_vec() } else { named }
+}
+
 /// Flux's manifests for the components that are asked for, with the instance's own patches.
 async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
     let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
     let folder = tempfile::tempdir().map_err(failed)?;
-    let components =
-        spec["components"].as_array().into_iter().flatten().filter_map(|component| component.as_str());
-    let files = components.map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);
+    let components = components(spec);
+    let files =
+        components.iter().map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);
     let mut resources = vec![PathBuf::from("namespace.yaml")];
     for file in files {
         std::fs::copy(source.join(&file), folder.path().join(&file)).map_err(failed)?;
@@ -103,11 +113,8 @@ async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     std::fs::write(folder.path().join("namespace.yaml"), namespace.to_string()).map_err(failed)?;
     let registry = spec["distribution"]["registry"].as_str().unwrap_or("ghcr.io/fluxcd");
-    let images: Vec<Value> = spec["components"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|component| component.as_str())
+    let images: Vec<Value> = components
+        .iter()
         .map(|name| json!({"name": format!("fluxcd/{name}"), "newName": format!("{registry}/{name}")}))
         .collect();
     let mut kustomization = json!({
@@ -132,11 +139,29 @@ async fn apply(site: &Site, objects: &[Object]) -> Result<()> {
             .raw_api_in(&id)
             .await?
             .ok_or_else(|| Failure::step(format!("{} is not served", id.kind)))?;
+        let live = api.get_opt(&id.name).await.map_err(|error| failed(&error))?;
+        if let Some(entries) = live.and_then(|live| taken_over(live.metadata.managed_fields?)) {
+            let patch = Patch::Merge(json!({"metadata": {"managedFields": entries}}));
+            api.patch(&id.name, &PatchParams::default(), &patch).await.map_err(|error| failed(&error))?;
+        }
         api.patch(&id.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object))
             .await
             .map_err(|error| failed(&error))?;
     }
     Ok(())
+}
+
+/// As the original does before it applies: what `kubectl` owns becomes its own. None if that is
+/// nothing, or it has an entry already.
+fn taken_over(mut entries: Vec<ManagedFieldsEntry>) -> Option<Vec<ManagedFieldsEntry>> {
+    let manager = |entry: &ManagedFieldsEntry| entry.manager.clone().unwrap_or_default();
+    if entries.iter().any(|entry| manager(entry) == MANAGER) {
+        return None;
+    }
+    let theirs = entries.iter_mut().find(|entry| manager(entry).starts_with("kubectl"))?;
+    theirs.manager = Some(MANAGER.to_owned());
+    theirs.operation = Some("Apply".to_owned());
+    Some(entries)
 }
 
 async fn tell(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
@@ -66,10 +67,11 @@ async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationTok
         Err(failure) => return Some(Life::Unprepared { why: failure.to_string() }),
     };
     tracing::info!(container = process.name(), id = process.id(), "started");
-    container.tell(Life::Started, restarts).await;
+    let since = Timestamp::now();
+    container.tell(Life::Started { since }, restarts).await;
     let status = tokio::select! {
         status = process.wait() => status,
-        never = watch_health(container, &prepared, restarts) => match never {},
+        never = watch_health(container, &prepared, restarts, since) => match never {},
         () = cancel.cancelled() => {
             process.stop().await;
             return None;
@@ -84,6 +86,7 @@ async fn watch_health(
     container: &dyn Container,
     prepared: &Prepared,
     restarts: u32,
+    since: Timestamp,
 ) -> std::convert::Infallible {
     let (mut is_ready, mut failures) = (false, 0);
     loop {
@@ -94,11 +97,11 @@ async fn watch_health(
         failures = if is_well { 0 } else { failures + 1 };
         if is_well && !is_ready {
             is_ready = true;
-            container.tell(Life::Ready, restarts).await;
+            container.tell(Life::Ready { since }, restarts).await;
         }
         if is_ready && failures == FAILURES {
             is_ready = false;
-            container.tell(Life::Started, restarts).await;
+            container.tell(Life::Started { since }, restarts).await;
         }
         tokio::time::sleep(if is_ready { ASK_AGAIN_EVERY } else { ASK_EVERY }).await;
     }

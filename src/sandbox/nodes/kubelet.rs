@@ -71,10 +71,10 @@ fn answer(site: &Arc<Site>, request: Request<Incoming>) -> Response<Full<Bytes>>
             let query = request.uri().query().unwrap_or_default();
             Response::new(Full::new(logs(&site.folder, namespace, pod, container, query)))
         }
-        (Some("exec"), Some(namespace), Some(pod), Some(_)) => {
+        (Some("exec"), Some(namespace), Some(pod), Some(container)) => {
             let place = site.network.as_ref().and_then(|network| network.place(namespace, pod));
             match place {
-                Some(place) => exec::answer(request, &place),
+                Some(place) => exec::answer(request, &place, container),
                 None => refusal("this pod runs in name only: nothing can be run in it\n"),
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Site;
 use super::container::PROCESS_IMAGES;
+use super::node::ON;
 use crate::failure::{Failure, Result};
 use crate::sandbox::network::REAL_IMAGES;
 use crate::sandbox::process::{Process, ProcessSpec};
@@ -25,7 +26,7 @@ pub(super) fn start(site: &Site) -> Result<Process> {
         arguments: vec![
             format!("--kubeconfig={}", site.kubeconfig.display()),
             format!("--config={}", stages.display()),
-            "--manage-all-nodes=true".into(),
+            format!("--manage-nodes-with-label-selector={ON}"),
             "--node-lease-duration-seconds=40".into(),
             "--server-address=127.0.0.1:0".into(),
         ],

@@ -5,8 +5,10 @@
 //! ([`agent::NodeAgent`]).
 
 mod agent;
+mod certgen;
 mod container;
 mod exec;
+mod external_secrets;
 mod flux_operator;
 mod health;
 mod keep;
@@ -19,6 +21,7 @@ mod pods;
 mod shell;
 mod simulated_agent;
 mod status;
+mod vault;
 
 use std::sync::Arc;
 
@@ -27,9 +30,11 @@ pub(super) use container::{data, environment_of, expanded, image_of, token};
 pub(super) use health::Health;
 pub(super) use keep::{Container, Prepared, keep};
 pub(super) use kubelet::{Kubelet, log_file};
-pub(super) use node::{create, set_ready};
+pub(super) use node::{create, set_power, set_ready};
+pub(super) use operators::force_sync;
 pub(super) use status::{ContainerLife, Life, PodAddress, let_go, tell};
 use tokio_util::sync::CancellationToken;
+pub(super) use vault::Vault;
 
 use super::certificates::Certificates;
 use super::network::{Network, RealAgent};
@@ -72,8 +77,9 @@ pub(super) async fn run(site: Arc<Site>, kubelet: Kubelet, cancel: CancellationT
     tokio::select! {
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}
         () = agent::run(&site.cluster, agent.as_ref()) => {}
+        () = certgen::run(&site.cluster) => {}
         () = flux_operator::run(&site) => {}
-        () = operators::run(&site.cluster) => {}
+        () = operators::run(&site) => {}
         ended = kubelet.run(Arc::clone(&site)) => ended?,
         () = async {
             let _ = kwok.wait().await;
@@ -93,7 +99,7 @@ pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
     let network: [&str; 2] = if is_network_real {
         [
             "stand-in: ordinary pods are kwok's: they run in name only; so do Hubble's relay and Envoy, which agents are told to do without",
-            "real:     each node a network namespace with a Cilium agent of its own; the BGP router is a gobgpd beside them",
+            "real:     each node a network namespace with a Cilium agent of its own; the BGP router is a real one beside them",
         ]
     } else {
         [
@@ -103,7 +109,7 @@ pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
     };
     let others = [
         "stand-in: flux-operator is simulated; it installs Flux's own manifests of the declared version",
-        "stand-in: operators of certificates, secrets, storage, databases and metrics run in name: that their objects are ready is told",
+        "stand-in: operators of certificates, storage, databases and metrics run in name: that their objects are ready is told; the vault of secrets makes its values up",
         "real:     etcd, Kubernetes' control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
     ];
     network.into_iter().chain(others).map(str::to_owned).collect()

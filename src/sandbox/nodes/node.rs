@@ -6,8 +6,9 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::Site;
+use crate::cluster::Cluster;
 use crate::failure::{Failure, Result};
-use crate::object::Object;
+use crate::object::{Object, ObjectRef};
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::step("the sandbox's nodes cannot be made").caused_by(error)
@@ -26,6 +27,7 @@ pub(in crate::sandbox) async fn create(site: &Site, log_port: u16) -> Result<()>
             "kind": "Node",
             "metadata": {"name": name, "labels": {
                 "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+                POWER: "on",
             }},
             "status": {
                 "addresses": [
@@ -49,6 +51,35 @@ pub(in crate::sandbox) async fn create(site: &Site, log_port: u16) -> Result<()>
         }))
         .map_err(|error| failed(&error))?;
         nodes.create(&PostParams::default(), &node).await.map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// The label of nodes that are on: kwok sends the heartbeats of these.
+const POWER: &str = "sandbox.bootstrapper/power";
+
+/// How kwok finds them.
+pub(super) const ON: &str = "sandbox.bootstrapper/power=on";
+
+/// Whether nobody tells of a node any more.
+pub(super) fn is_off(node: &Object) -> bool {
+    node.metadata.labels.as_ref().and_then(|labels| labels.get(POWER)).is_some_and(|power| power != "on")
+}
+
+/// Has a node's heartbeats begin or end. A kubelet that begins says that its node is ready.
+pub(in crate::sandbox) async fn set_power(cluster: &Cluster, name: &str, on: bool) -> Result<()> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::step(format!("node {name} cannot be turned on or off")).caused_by(error)
+    };
+    let node = cluster.get(&ObjectRef::cluster_scoped("v1", "Node", name)).await?;
+    if on != node.as_ref().is_some_and(is_off) {
+        return Ok(());
+    }
+    let nodes: Api<Node> = Api::all(cluster.client());
+    let patch = json!({"metadata": {"labels": {POWER: if on { "on" } else { "off" }}}});
+    nodes.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(|error| failed(&error))?;
+    if on {
+        set_ready(cluster.client(), name, true).await.map_err(|error| failed(&error))?;
     }
     Ok(())
 }

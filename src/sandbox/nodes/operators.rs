@@ -13,6 +13,7 @@ use kube::api::{Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::{Site, external_secrets};
 use crate::cluster::Cluster;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
@@ -37,6 +38,33 @@ struct Answer {
     api_version: String,
     kind: String,
     status: Value,
+    /// What it makes of them before.
+    makes: Option<Made>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Made {
+    /// What external-secrets makes.
+    Secret,
+}
+
+/// The annotation by whose change external-secrets looks into the vault again.
+const FORCE_SYNC: &str = "force-sync";
+
+/// Has every ExternalSecret looked up again.
+pub(in crate::sandbox) async fn force_sync(cluster: &Cluster) -> Result<()> {
+    let selection = Selection::of("external-secrets.io/v1", "ExternalSecret");
+    let now = jiff::Timestamp::now().to_string();
+    for secret in cluster.list(&selection).await? {
+        let id = ObjectRef::of(&secret);
+        let Some(api): Option<Api<Object>> = cluster.raw_api_in(&id).await? else { continue };
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {FORCE_SYNC: now}}}));
+        api.patch(&id.name, &PatchParams::default(), &patch)
+            .await
+            .map_err(|error| Failure::step(format!("{id} cannot be looked up again")).caused_by(&error))?;
+    }
+    Ok(())
 }
 
 fn all() -> Result<Vec<Operator>> {
@@ -44,12 +72,12 @@ fn all() -> Result<Vec<Operator>> {
 }
 
 /// Answers for as long as the sandbox runs.
-pub(super) async fn run(cluster: &Cluster) {
+pub(super) async fn run(site: &Site) {
     match all() {
         Ok(operators) => {
             let answers =
                 operators.iter().flat_map(|one| one.answers.iter().map(move |answer| (one, answer)));
-            join_all(answers.map(|(operator, answer)| keep_answering(cluster, operator, answer))).await;
+            join_all(answers.map(|(operator, answer)| keep_answering(site, operator, answer))).await;
         }
         Err(failure) => tracing::error!(%failure, "nobody answers for the operators"),
     }
@@ -57,11 +85,11 @@ pub(super) async fn run(cluster: &Cluster) {
     std::future::pending::<()>().await;
 }
 
-async fn keep_answering(cluster: &Cluster, operator: &Operator, answer: &Answer) {
+async fn keep_answering(site: &Site, operator: &Operator, answer: &Answer) {
     let (namespace, name) = operator.operator.split_once('/').unwrap_or_default();
     let deployment = ObjectRef::namespaced("apps/v1", "Deployment", namespace, name);
-    let mut deployments = cluster.follow(vec![deployment.clone()]);
-    let mut objects = cluster.follow_all(Selection::of(&answer.api_version, &answer.kind));
+    let mut deployments = site.cluster.follow(vec![deployment.clone()]);
+    let mut objects = site.cluster.follow_all(Selection::of(&answer.api_version, &answer.kind));
     let (mut is_up, mut seen, mut answered) = (false, Vec::new(), BTreeSet::new());
     loop {
         tokio::select! {
@@ -73,11 +101,13 @@ async fn keep_answering(cluster: &Cluster, operator: &Operator, answer: &Answer)
             else => return,
         }
         for object in seen.iter().filter(|_| is_up) {
-            let key = (object.metadata.uid.clone(), object.metadata.generation);
+            let annotations = object.metadata.annotations.as_ref();
+            let wish = annotations.and_then(|annotations| annotations.get(FORCE_SYNC)).cloned();
+            let key = (object.metadata.uid.clone(), object.metadata.generation, wish);
             if answered.contains(&key) {
                 continue;
             }
-            match (|| tell(cluster, object, answer)).retry(patiently()).await {
+            match (|| answer_to(site, object, answer)).retry(patiently()).await {
                 Ok(()) => drop(answered.insert(key)),
                 Err(failure) => tracing::error!(%failure, "an operator's answer cannot be given"),
             }
@@ -89,9 +119,13 @@ fn patiently() -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_times(8)
 }
 
-async fn tell(cluster: &Cluster, object: &Object, answer: &Answer) -> Result<()> {
+async fn answer_to(site: &Site, object: &Object, answer: &Answer) -> Result<()> {
+    match answer.makes {
+        Some(Made::Secret) => external_secrets::make(site, object).await?,
+        None => {}
+    }
     let id = ObjectRef::of(object);
-    let Some(api): Option<Api<Object>> = cluster.raw_api_in(&id).await? else { return Ok(()) };
+    let Some(api): Option<Api<Object>> = site.cluster.raw_api_in(&id).await? else { return Ok(()) };
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let patch = Patch::Merge(json!({"status": status(answer, object.metadata.generation, &now)}));
     api.patch_status(&id.name, &PatchParams::default(), &patch)

@@ -1,10 +1,12 @@
 //! What a kubelet tells of a pod whose containers are processes of this machine.
 
+use jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::Site;
+use super::node::is_off;
 use crate::object::{Object, ObjectRef};
 
 /// What a process is doing.
@@ -13,9 +15,9 @@ pub(in crate::sandbox) enum Life {
     /// It has not been started yet.
     Waiting,
     /// It was started.
-    Started,
+    Started { since: Timestamp },
     /// It says that it is well.
-    Ready,
+    Ready { since: Timestamp },
     /// It ended, and is started again after a pause.
     CrashLoop { exit_code: i32 },
     /// It could not even be prepared.
@@ -40,7 +42,7 @@ pub(in crate::sandbox) enum PodAddress<'a> {
     Own(Option<&'a str>),
 }
 
-/// Tells the API server. A pod that is gone is no error.
+/// Tells the API server, unless the node is off. A pod that is gone is no error.
 pub(in crate::sandbox) async fn tell(
     site: &Site,
     pod: &Object,
@@ -49,7 +51,11 @@ pub(in crate::sandbox) async fn tell(
 ) {
     let id = ObjectRef::of(pod);
     let node = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
-    let host = host_address(site, node).await;
+    let node = site.cluster.get(&ObjectRef::cluster_scoped("v1", "Node", node)).await.ok().flatten();
+    if node.as_ref().is_some_and(is_off) {
+        return;
+    }
+    let host = host_address(node.as_ref());
     let address = match address {
         PodAddress::OfNode => Some(host.as_str()),
         PodAddress::Own(address) => address,
@@ -73,16 +79,15 @@ fn pods(site: &Site, id: &ObjectRef) -> Api<k8s_openapi::api::core::v1::Pod> {
     Api::namespaced(site.cluster.client(), id.namespace.as_deref().unwrap_or_default())
 }
 
-async fn host_address(site: &Site, node: &str) -> String {
-    let node = site.cluster.get(&ObjectRef::cluster_scoped("v1", "Node", node)).await.ok().flatten();
-    let addresses = node.as_ref().and_then(|node| node.data["status"]["addresses"].as_array());
+fn host_address(node: Option<&Object>) -> String {
+    let addresses = node.and_then(|node| node.data["status"]["addresses"].as_array());
     let internal = addresses.into_iter().flatten().find(|address| address["type"] == "InternalIP");
     internal.and_then(|address| address["address"].as_str()).unwrap_or("127.0.0.1").to_owned()
 }
 
 fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Value {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let is_ready = containers.iter().all(|container| matches!(container.life, Life::Ready));
+    let now = written(Timestamp::now());
+    let is_ready = containers.iter().all(|container| matches!(container.life, Life::Ready { .. }));
     let word = if is_ready { "True" } else { "False" };
     let condition =
         |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
@@ -104,10 +109,15 @@ fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Va
     status
 }
 
+/// As Kubernetes writes times.
+fn written(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 fn told(ContainerLife { container, life, restarts }: &ContainerLife, now: &str) -> Value {
-    let is_ready = matches!(life, Life::Ready);
+    let is_ready = matches!(life, Life::Ready { .. });
     let state = match life {
-        Life::Started | Life::Ready => json!({"running": {"startedAt": now}}),
+        Life::Started { since } | Life::Ready { since } => json!({"running": {"startedAt": written(*since)}}),
         Life::CrashLoop { .. } => {
             json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}})
         }

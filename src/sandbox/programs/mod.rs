@@ -74,7 +74,7 @@ pub(super) async fn find(
     }
     // Pods of Kubernetes' test image talk with this program's own voice.
     if let Ok(own) = std::env::current_exe() {
-        paths.insert("agnhost".to_owned(), own);
+        paths.extend(["agnhost", "wget"].map(|name| (name.to_owned(), own.clone())));
     }
     Ok(Programs { paths, assets: Assets::fetch(&cache).await? })
 }

@@ -2,6 +2,7 @@
 //! that a repository declares work unchanged and offline: a proxy on loopback that answers for some
 //! hosts by itself, and lets everything else through.
 
+mod address;
 mod chart;
 mod charts;
 mod crds;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(super) use address::redirect;
 use git::GitServer;
 use pages::Pages;
 pub(super) use snapshot::snapshot;

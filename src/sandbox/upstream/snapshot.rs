@@ -112,6 +112,7 @@ mod tests {
             repository: tree.path().to_owned(),
             url: "https://example.org/x.git".into(),
             branch: "main".into(),
+            has_credentials: false,
         };
         std::fs::write(tree.path().join("a.yaml"), "a: 1").unwrap();
         let first = snapshot(state.path(), &spec).await.unwrap();

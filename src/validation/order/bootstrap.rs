@@ -138,12 +138,12 @@ impl<'a> Bootstrap<'a> {
                 of_kustomization(name)
             }
             StepKind::Crds(CrdSpec::Releases(_)) => {
-                self.declared.releases.iter().any(|release| Kinds::is_in_chart(release, kind))
+                self.declared.releases.iter().any(|release| self.kinds.is_in_chart(release, kind))
             }
             StepKind::Crds(CrdSpec::Manifest(location)) => manifest_may_bring(location, &kind.group),
             StepKind::Release(name) => self.declared.release(name).is_some_and(|release| {
                 // Charts of Flux go by many names.
-                Kinds::is_brought_by(release, kind)
+                self.kinds.is_brought_by(release, kind)
                     || (is_of_flux && release.chart.name().starts_with("flux"))
             }),
             StepKind::Objects(_) | StepKind::Command(_) => true,

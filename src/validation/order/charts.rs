@@ -1,8 +1,12 @@
-//! What well-known charts bring: which API groups, by which values, and by whom.
+//! What charts bring: what was rendered says it. Where nothing was, a table of well-known charts
+//! does: which API groups, by which values, and by whom.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::gitops::Release;
+use crate::gitops::{Declared, Release, Rendering};
+use crate::object::Object;
 
 /// A chart that brings CRDs.
 struct Chart {
@@ -102,7 +106,45 @@ const OF_CILIUM: [(&str, &[&str]); 2] = [
 ];
 
 /// Whether a release brings the CRD of a kind; and if its controller does, once it runs.
-pub(super) fn brings(release: &Release, group: &str, kind: &str) -> Option<By> {
+pub(super) fn brings(declared: &Declared, release: &Release, group: &str, kind: &str) -> Option<By> {
+    let known = known_to_bring(release, group, kind);
+    let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { return known };
+    let defines = |crd: &Object| {
+        let spec = &crd.data["spec"];
+        spec["group"] == group && spec["names"]["kind"] == kind
+    };
+    // What a controller makes is no part of the chart, and not rendered.
+    if crds.iter().any(defines) { Some(By::Chart) } else { known.filter(|by| *by == By::Controller) }
+}
+
+/// Where the table says otherwise than what was rendered: a sentence each.
+pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
+    let mut told = Vec::new();
+    for release in &declared.releases {
+        let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { continue };
+        let name = release.chart.name();
+        let groups: BTreeSet<&str> =
+            crds.iter().filter_map(|crd| crd.data["spec"]["group"].as_str()).collect();
+        let chart = of(release);
+        let known = |group: &str| chart.is_some_and(|chart| chart.groups.contains(&group));
+        told.extend(
+            groups.iter().filter(|group| !known(group)).map(|group| format!("{name} brings {group} too")),
+        );
+        let is_said_to =
+            chart.is_some_and(|chart| !chart.by_controller && chart.unless.lets(&release.values));
+        if is_said_to && groups.is_empty() {
+            told.push(format!("{name} brings nothing"));
+        }
+        let is_said_not_to = chart.is_some_and(|chart| !chart.unless.lets(&release.values));
+        if is_said_not_to && !groups.is_empty() {
+            told.push(format!("{name} brings CRDs with these values"));
+        }
+    }
+    told
+}
+
+/// What the table says.
+fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
     let chart = of(release)?;
     let is_off =
         |(prefix, path): &(&str, &[&str])| kind.starts_with(prefix) && at(&release.values, path) != true;

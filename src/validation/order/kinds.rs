@@ -97,7 +97,7 @@ impl<'a> Kinds<'a> {
             kustomizations.map(|id| Provider { id: (*id).clone(), from: Moment::begins(id) });
         let releases = self.declared.releases.iter();
         let releases = releases
-            .filter(|release| charts::brings(release, &kind.group, &kind.kind).is_some())
+            .filter(|release| self.is_brought_by(release, kind))
             .map(|release| Provider { id: release.id.clone(), from: Moment::ready(&release.id) });
         kustomizations.chain(releases).collect()
     }
@@ -108,13 +108,13 @@ impl<'a> Kinds<'a> {
     }
 
     /// Whether a chart itself holds the CRD: it can be taken out of it and applied beforehand.
-    pub(super) fn is_in_chart(release: &Release, kind: &Kind) -> bool {
-        charts::brings(release, &kind.group, &kind.kind) == Some(By::Chart)
+    pub(super) fn is_in_chart(&self, release: &Release, kind: &Kind) -> bool {
+        charts::brings(self.declared, release, &kind.group, &kind.kind) == Some(By::Chart)
     }
 
     /// Whether the release brings it, with its chart or its controller.
-    pub(super) fn is_brought_by(release: &Release, kind: &Kind) -> bool {
-        charts::brings(release, &kind.group, &kind.kind).is_some()
+    pub(super) fn is_brought_by(&self, release: &Release, kind: &Kind) -> bool {
+        charts::brings(self.declared, release, &kind.group, &kind.kind).is_some()
     }
 }
 

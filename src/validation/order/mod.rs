@@ -11,6 +11,7 @@ mod kinds;
 mod moment;
 
 pub(super) use bootstrap::{Bootstrap, Turn};
+pub use charts::charts_known_otherwise;
 pub(super) use charts::is_answered_by_a_webhook;
 pub(super) use graph::{Order, Relation};
 pub(super) use kinds::{Kind, Kinds, Provider};

@@ -7,6 +7,7 @@ mod deadlock;
 mod gateway;
 mod hygiene;
 mod loading;
+mod mesh;
 mod names;
 mod ownership;
 mod references;
@@ -29,6 +30,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     variables::RULES,
     addresses::RULES,
     bgp::RULES,
+    mesh::RULES,
     gateway::RULES,
     hygiene::RULES,
     deadlock::circles::RULES,

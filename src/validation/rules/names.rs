@@ -68,7 +68,7 @@ fn is_dns(label: &str) -> bool {
 
 fn unset_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
-        let schemas = Schemas::of(declared);
+        let schemas = Schemas::of(declared, fleet.config.kubernetes_of(&declared.cluster));
         let lost = objects_of(declared).filter(|placed| {
             placed.object.metadata.namespace.is_none()
                 && schemas.scope(&placed.id()) == Some(Scope::Namespaced)

@@ -1,9 +1,10 @@
 //! Every object against the schema of its kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::gitops::Declared;
 use crate::validation::fleet::{Placed, objects_of};
-use crate::validation::schema::{BreachKind, Known, Schemas, breaches};
+use crate::validation::schema::{Breach, BreachKind, Known, Schemas};
 use crate::validation::{Finding, Fleet, Rule, Severity};
 
 pub(in crate::validation) const RULES: &[Rule] = &[
@@ -40,6 +41,14 @@ pub(in crate::validation) const RULES: &[Rule] = &[
         check: |rule, fleet| of_kind(rule, fleet, BreachKind::Expression),
     },
     Rule {
+        name: "needs-newer-kubernetes",
+        severity: Severity::Warning,
+        summary: "an object holds what not every supported version of Kubernetes knows",
+        why: "an API server of an older version refuses the object, and with it Flux the whole Kustomization",
+        fix: "say which version the cluster runs (`kubernetes` of the cluster in bootstrapper.yaml), or do without it",
+        check: needs_newer_kubernetes,
+    },
+    Rule {
         name: "unserved-version",
         severity: Severity::Error,
         summary: "an object is of an API version that is not served",
@@ -57,27 +66,78 @@ pub(in crate::validation) const RULES: &[Rule] = &[
     },
 ];
 
+fn schemas_of<'a>(fleet: &Fleet, declared: &'a Declared) -> Schemas<'a> {
+    Schemas::of(declared, fleet.config.kubernetes_of(&declared.cluster))
+}
+
 fn of_kind(rule: &Rule, fleet: &Fleet, kind: BreachKind) -> Vec<Finding> {
     fleet.each(|declared| {
-        let schemas = Schemas::of(declared);
+        let schemas = schemas_of(fleet, declared);
         let objects = objects_of(declared).filter(is_ours);
-        let found = objects.flat_map(|placed| {
-            let Known::Schema { schema, definitions, source, .. } = schemas.known(&placed.id()) else {
-                return Vec::new();
-            };
-            let broken =
-                breaches(placed.object, schema, definitions).into_iter().filter(|one| one.kind == kind);
-            broken
-                .map(|one| {
-                    let at = if one.path.is_empty() { "it" } else { &one.path };
-                    let message = format!("{}: {at} {}", placed.id(), one.what);
-                    let fix = format!("{}\nallowed: {} ({source})", rule.fix, one.allowed);
-                    placed.finding(rule, &one.path, message).fix(fix)
-                })
-                .collect()
-        });
-        found.collect()
+        let mut found: Vec<Finding> = objects
+            .flat_map(|placed| {
+                let breaches = breaches(&schemas, &placed).into_iter().filter(|(one, _)| one.kind == kind);
+                breaches.map(|(breach, source)| told(rule, &placed, &breach, &source)).collect::<Vec<_>>()
+            })
+            .collect();
+        // What loading has found wrong there is told in better words.
+        let problems = || declared.problems.iter().map(|problem| &problem.failure.location);
+        found.retain(|finding| finding.location.is_none() || !problems().any(|at| *at == finding.location));
+        found
     })
+}
+
+fn told(rule: &Rule, placed: &Placed<'_>, breach: &Breach, source: &str) -> Finding {
+    let at = if breach.path.is_empty() { "it" } else { &breach.path };
+    let message = format!("{}: {at} {}", placed.id(), breach.what);
+    let fix = format!("{}\nallowed: {} ({source})", rule.fix, breach.allowed);
+    placed.finding(rule, &breach.path, message).fix(fix)
+}
+
+/// What of an object breaks its schema, and who says so.
+fn breaches(schemas: &Schemas<'_>, placed: &Placed<'_>) -> Vec<(Breach, String)> {
+    let fields = placed.written.map_or(&[][..], |written| &written.metadata);
+    let of_metadata = schemas.unknown_metadata(fields).into_iter();
+    let mut all: Vec<_> = of_metadata.map(|breach| (breach, "every object".to_owned())).collect();
+    if let Known::Schema(schema) = schemas.known(&placed.id()) {
+        all.extend(schema.breaches(placed.object).into_iter().map(|breach| (breach, schema.source.clone())));
+    }
+    all
+}
+
+fn needs_newer_kubernetes(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each(|declared| {
+        let schemas = schemas_of(fleet, declared);
+        let objects = objects_of(declared).filter(is_ours);
+        objects.flat_map(|placed| what_older_ones_refuse(rule, &schemas, &placed)).collect()
+    })
+}
+
+/// What the newest version takes of an object, and an older one does not. A field that only the older
+/// one calls required was never asked for: the document was mended.
+fn what_older_ones_refuse(rule: &Rule, schemas: &Schemas<'_>, placed: &Placed<'_>) -> Vec<Finding> {
+    let id = placed.id();
+    let mut before = schemas.known_before(&id).peekable();
+    let (Some(_), Known::Schema(newest)) = (before.peek(), schemas.known(&id)) else { return Vec::new() };
+    let key = |breach: &Breach| (breach.kind, breach.path.clone());
+    let mut told: BTreeSet<_> = newest.breaches(placed.object).iter().map(key).collect();
+    let mut found = Vec::new();
+    for (since, known) in before {
+        let Known::Schema(schema) = known else {
+            let message =
+                format!("{id}: {} of {} needs Kubernetes {since} or newer", id.kind, id.api_version);
+            found.push(placed.finding(rule, "apiVersion", message));
+            break;
+        };
+        for breach in schema.breaches(placed.object) {
+            if breach.kind != BreachKind::MissingField && told.insert(key(&breach)) {
+                let message = format!("{id}: {} needs Kubernetes {since} or newer", breach.path);
+                let fix = format!("{}\nallowed: {} ({})", rule.fix, breach.allowed, schema.source);
+                found.push(placed.finding(rule, &breach.path, message).fix(fix));
+            }
+        }
+    }
+    found
 }
 
 /// CRDs that are fetched are large, and right or nobody's here to mend; what SOPS encrypted has
@@ -90,13 +150,22 @@ fn is_ours(placed: &Placed<'_>) -> bool {
 
 fn unserved_version(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each_whole(|declared| {
-        let schemas = Schemas::of(declared);
+        let schemas = schemas_of(fleet, declared);
         let found = objects_of(declared).filter_map(|placed| {
             let id = placed.id();
-            let Known::OtherVersions(others) = schemas.known(&id) else { return None };
-            let message =
-                format!("{id} is of {}, which is not served: {} is", id.api_version, others.join(", "));
-            Some(placed.finding(rule, "apiVersion", message))
+            let finding = |said: &str| {
+                placed.finding(rule, "apiVersion", format!("{id} is of {}, which is {said}", id.api_version))
+            };
+            match schemas.known(&id) {
+                Known::OtherVersions(others) => {
+                    Some(finding(&format!("not served: {} is", others.join(", "))))
+                }
+                Known::Schema(_) if schemas.is_off_by_default(&id) => {
+                    let said = "served only where the API server is told to (--runtime-config)";
+                    Some(finding(said).graded(Severity::Warning))
+                }
+                Known::Schema(_) | Known::Nothing => None,
+            }
         });
         found.collect()
     })
@@ -105,7 +174,7 @@ fn unserved_version(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 /// Told once for a kind, at its first object.
 fn unknown_kind(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each_whole(|declared| {
-        let schemas = Schemas::of(declared);
+        let schemas = schemas_of(fleet, declared);
         let mut first = BTreeMap::new();
         for placed in objects_of(declared) {
             let id = placed.id();

@@ -1,50 +1,40 @@
-//! Schemas of the kinds that Kubernetes has built in, from the types of `k8s-openapi`: of the
-//! version that this program is built against, which every supported server understands.
+//! Schemas of the kinds that Kubernetes has built in: of each supported version.
 
-use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use k8s_openapi::{NamespaceResourceScope, Resource};
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::{Known, Scope};
+use super::upstream::{patch, unpacked};
+use super::{Known, Schema, Scope};
 
-/// The Kubernetes version of the schemas.
-const VERSION: &str = "Kubernetes 1.34";
+/// The newest first.
+static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
+    let mut versions = Vec::new();
+    let mut schemas = Value::Null;
+    for change in unpacked::<Vec<Value>>(include_bytes!("upstream/kubernetes.json.gz")).unwrap_or_default() {
+        patch(&mut schemas, &change);
+        versions.extend(Version::deserialize(&schemas));
+    }
+    versions
+});
 
-static SCHEMAS: LazyLock<Schemas> = LazyLock::new(Schemas::generate);
-
-struct Schemas {
-    kinds: BTreeMap<(&'static str, &'static str), Kind>,
+/// One version of Kubernetes.
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    /// `1.36`.
+    #[serde(rename = "version")]
+    pub(super) name: String,
+    /// By `apps/v1/Deployment`.
+    kinds: BTreeMap<String, Kind>,
     definitions: Value,
 }
 
+#[derive(Debug, Deserialize)]
 struct Kind {
-    schema: Value,
+    schema: String,
     scope: Scope,
-}
-
-pub(super) fn known(api_version: &str, kind: &str) -> Known<'static> {
-    let schemas = &*SCHEMAS;
-    let is_it = |(known, _): &(&(&str, &str), &Kind)| **known == (api_version, kind);
-    if let Some((_, Kind { schema, scope })) = schemas.kinds.iter().find(is_it) {
-        let (definitions, source) = (&schemas.definitions, VERSION.to_owned());
-        return Known::Schema { schema, definitions, scope: *scope, source };
-    }
-    let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
-    let others = schemas.kinds.keys().filter(|(_, other)| *other == kind);
-    let renamed =
-        RENAMED.iter().find(|(old, of, _)| *of == kind && group(api_version).as_deref() == Some(old));
-    let others: Vec<String> = match renamed {
-        Some((_, _, new)) => vec![(*new).to_owned()],
-        None => others
-            .filter(|(version, _)| group(version) == group(api_version))
-            .map(|(version, _)| (*version).to_owned())
-            .collect(),
-    };
-    if others.is_empty() { Known::Nothing } else { Known::OtherVersions(others) }
 }
 
 /// Kinds that once were in another group: that group, the kind, and where it is now.
@@ -57,97 +47,57 @@ const RENAMED: [(&str, &str, &str); 6] = [
     ("events.k8s.io", "Event", "events.k8s.io/v1"),
 ];
 
-impl Schemas {
-    fn generate() -> Self {
-        let mut gathering =
-            Gathering { generator: SchemaSettings::draft2020_12().into_generator(), kinds: BTreeMap::new() };
-        gathering.all();
-        let Gathering { mut generator, kinds } = gathering;
-        let mut definitions = Value::Object(generator.take_definitions(true));
-        // As an API server reads them: `cpu: 1` is a quantity too, and JSON is anything.
-        definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = json!({"type": ["string", "number"]});
-        definitions["io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"] = json!({});
-        Self { kinds, definitions }
-    }
+/// The versions that a cluster may be of, the newest first: the one that is declared, or else all. Of
+/// one that is not known here, the nearest.
+pub(super) fn versions(declared: Option<&str>) -> &'static [Version] {
+    let all = VERSIONS.as_slice();
+    let Some(declared) = declared else { return all };
+    let is_it = |version: &Version| number(&version.name) <= number(declared);
+    let at = all.iter().position(is_it).unwrap_or(all.len().saturating_sub(1));
+    all.get(at..=at).unwrap_or_default()
 }
 
-struct Gathering {
-    generator: SchemaGenerator,
-    kinds: BTreeMap<(&'static str, &'static str), Kind>,
+/// `1.36`, `v1.36.3`: 1 and 36.
+fn number(version: &str) -> (u64, u64) {
+    let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or_default());
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-impl Gathering {
-    fn add<K: Resource + JsonSchema>(&mut self)
-    where
-        K::Scope: 'static,
-    {
-        let is_namespaced = TypeId::of::<K::Scope>() == TypeId::of::<NamespaceResourceScope>();
-        let scope = if is_namespaced { Scope::Namespaced } else { Scope::Cluster };
-        let schema = self.generator.subschema_for::<K>().to_value();
-        self.kinds.insert((K::API_VERSION, K::KIND), Kind { schema, scope });
-    }
+/// Whether an API server serves such a version of a built-in kind only if it is told to.
+pub(super) fn is_off_by_default(version: &str) -> bool {
+    version.contains("alpha") || version.contains("beta")
+}
 
-    fn all(&mut self) {
-        use k8s_openapi::api;
-        macro_rules! add {
-            ($($path:path),+ $(,)?) => { $(self.add::<$path>();)+ };
+impl Version {
+    pub(super) fn known(&self, api_version: &str, kind: &str) -> Known<'_> {
+        if let Some(found) = self.kinds.get(&format!("{api_version}/{kind}")) {
+            return Known::Schema(Schema {
+                root: &self.definitions[&found.schema],
+                definitions: &self.definitions,
+                scope: found.scope,
+                source: format!("Kubernetes {}", self.name),
+            });
         }
-        add!(
-            api::admissionregistration::v1::MutatingWebhookConfiguration,
-            api::admissionregistration::v1::ValidatingAdmissionPolicy,
-            api::admissionregistration::v1::ValidatingAdmissionPolicyBinding,
-            api::admissionregistration::v1::ValidatingWebhookConfiguration,
-            api::apps::v1::ControllerRevision,
-            api::apps::v1::DaemonSet,
-            api::apps::v1::Deployment,
-            api::apps::v1::ReplicaSet,
-            api::apps::v1::StatefulSet,
-            api::autoscaling::v1::HorizontalPodAutoscaler,
-            api::autoscaling::v2::HorizontalPodAutoscaler,
-            api::batch::v1::CronJob,
-            api::batch::v1::Job,
-            api::certificates::v1::CertificateSigningRequest,
-            api::coordination::v1::Lease,
-            api::core::v1::ConfigMap,
-            api::core::v1::Endpoints,
-            api::core::v1::LimitRange,
-            api::core::v1::Namespace,
-            api::core::v1::Node,
-            api::core::v1::PersistentVolume,
-            api::core::v1::PersistentVolumeClaim,
-            api::core::v1::Pod,
-            api::core::v1::PodTemplate,
-            api::core::v1::ReplicationController,
-            api::core::v1::ResourceQuota,
-            api::core::v1::Secret,
-            api::core::v1::Service,
-            api::core::v1::ServiceAccount,
-            api::discovery::v1::EndpointSlice,
-            api::events::v1::Event,
-            api::flowcontrol::v1::FlowSchema,
-            api::flowcontrol::v1::PriorityLevelConfiguration,
-            api::networking::v1::IPAddress,
-            api::networking::v1::Ingress,
-            api::networking::v1::IngressClass,
-            api::networking::v1::NetworkPolicy,
-            api::networking::v1::ServiceCIDR,
-            api::node::v1::RuntimeClass,
-            api::policy::v1::PodDisruptionBudget,
-            api::rbac::v1::ClusterRole,
-            api::rbac::v1::ClusterRoleBinding,
-            api::rbac::v1::Role,
-            api::rbac::v1::RoleBinding,
-            api::resource::v1::DeviceClass,
-            api::resource::v1::ResourceClaim,
-            api::resource::v1::ResourceClaimTemplate,
-            api::scheduling::v1::PriorityClass,
-            api::storage::v1::CSIDriver,
-            api::storage::v1::StorageClass,
-            api::storage::v1::VolumeAttachment,
-            api::storage::v1::VolumeAttributesClass,
-            k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-            k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService,
-        );
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let renamed = RENAMED.iter().find(|(old, of, _)| *of == kind && group == *old);
+        let others: Vec<String> = match renamed {
+            Some((_, _, new)) => vec![(*new).to_owned()],
+            None => self.versions_of(group, kind).filter(|version| !is_off_by_default(version)).collect(),
+        };
+        if others.is_empty() { Known::Nothing } else { Known::OtherVersions(others) }
+    }
+
+    fn versions_of<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.kinds.keys().filter_map(move |known| {
+            let (api_version, of) = known.rsplit_once('/')?;
+            let its_group = api_version.split_once('/').map_or("", |(group, _)| group);
+            (of == kind && its_group == group).then(|| api_version.to_owned())
+        })
+    }
+
+    /// The schema of every object's metadata.
+    pub(super) fn metadata(&self) -> &Value {
+        &self.definitions["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
     }
 }
 
@@ -157,14 +107,38 @@ mod tests {
 
     #[test]
     fn kinds_are_known_by_version_and_group() {
-        assert!(matches!(known("apps/v1", "Deployment"), Known::Schema { scope: Scope::Namespaced, .. }));
-        assert!(matches!(known("v1", "Namespace"), Known::Schema { scope: Scope::Cluster, .. }));
-        assert!(
-            matches!(known("policy/v1beta1", "PodDisruptionBudget"), Known::OtherVersions(v) if v == ["policy/v1"])
-        );
-        assert!(
-            matches!(known("extensions/v1beta1", "Ingress"), Known::OtherVersions(v) if v == ["networking.k8s.io/v1"])
-        );
-        assert!(matches!(known("example.org/v1", "Deployment"), Known::Nothing));
+        let newest = &versions(None)[0];
+        let scope = |api_version: &str, kind: &str| match newest.known(api_version, kind) {
+            Known::Schema(schema) => Some(schema.scope),
+            _ => None,
+        };
+        assert_eq!(scope("apps/v1", "Deployment"), Some(Scope::Namespaced));
+        assert_eq!(scope("v1", "Namespace"), Some(Scope::Cluster));
+        let others = |api_version: &str, kind: &str| match newest.known(api_version, kind) {
+            Known::OtherVersions(others) => others,
+            _ => Vec::new(),
+        };
+        assert_eq!(others("policy/v1beta1", "PodDisruptionBudget"), ["policy/v1"]);
+        assert_eq!(others("extensions/v1beta1", "Ingress"), ["networking.k8s.io/v1"]);
+        assert!(others("example.org/v1", "Deployment").is_empty());
+    }
+
+    #[test]
+    fn a_declared_version_is_the_nearest_of_the_known_ones() {
+        let names =
+            |declared| versions(declared).iter().map(|version| version.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names(None), ["1.36", "1.35", "1.34", "1.33"]);
+        assert_eq!(names(Some("1.34")), ["1.34"]);
+        assert_eq!(names(Some("v1.35.4")), ["1.35"]);
+        assert_eq!(names(Some("1.40")), ["1.36"]);
+        assert_eq!(names(Some("1.30")), ["1.33"]);
+    }
+
+    #[test]
+    fn versions_differ_in_what_they_know() {
+        let knows = |version: &Version| {
+            matches!(version.known("resource.k8s.io/v1", "DeviceClass"), Known::Schema(_))
+        };
+        assert_eq!(versions(None).iter().map(knows).collect::<Vec<_>>(), [true, true, true, false]);
     }
 }

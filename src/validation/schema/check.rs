@@ -17,7 +17,7 @@ pub(in crate::validation) struct Breach {
     pub(in crate::validation) allowed: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::validation) enum BreachKind {
     UnknownField,
     MissingField,
@@ -33,6 +33,23 @@ pub(super) fn check(object: &Value, schema: &Value, definitions: &Value) -> Vec<
     let complete = schema.as_object().map(|schema| with_defaults(object, schema));
     checker.node(complete.as_ref().unwrap_or(object), schema, "", true);
     checker.breaches
+}
+
+/// Fields of an object's metadata that its schema does not have.
+pub(super) fn unknown_metadata(fields: &[String], schema: &Value) -> Vec<Breach> {
+    let known = schema["properties"].as_object();
+    let is_unknown = |name: &&String| known.is_some_and(|known| !known.contains_key(*name));
+    let breach = |name: &String| unknown_field(&within("metadata", name), name, known);
+    fields.iter().filter(is_unknown).map(breach).collect()
+}
+
+fn unknown_field(path: &str, name: &str, known: Option<&Map<String, Value>>) -> Breach {
+    Breach {
+        kind: BreachKind::UnknownField,
+        path: path.to_owned(),
+        what: format!("there is no field `{name}`"),
+        allowed: instead(name, known),
+    }
 }
 
 struct Checker<'a> {
@@ -109,18 +126,14 @@ impl<'a> Checker<'a> {
             {
                 self.node(value, schema, &at, strict);
             } else if strict && !value.is_null() && !is_head(path, name) && !takes_any_field(schema) {
-                self.refuse(
-                    BreachKind::UnknownField,
-                    &at,
-                    format!("there is no field `{name}`"),
-                    instead(name, known),
-                );
+                self.breaches.push(unknown_field(&at, name, known));
             }
         }
     }
 
     fn items(&mut self, items: &[Value], schema: &'a Map<String, Value>, path: &str, strict: bool) {
-        if let Some(of_items) = schema.get("items") {
+        let of_items = schema.get("items");
+        if let Some(of_items) = of_items {
             for (at, item) in items.iter().enumerate() {
                 self.node(item, of_items, &format!("{path}[{at}]"), strict);
             }
@@ -134,8 +147,14 @@ impl<'a> Checker<'a> {
             _ if schema.get("uniqueItems") == Some(&Value::Bool(true)) => Vec::new(),
             _ => return,
         };
+        // `protocol` of a port is TCP where nothing is said.
+        let defaults = of_items.map_or(&Value::Null, |of_items| &self.resolved(of_items)["properties"]);
+        let part = |item: &Value, key: &str| match &item[key] {
+            Value::Null => defaults[key]["default"].clone(),
+            value => value.clone(),
+        };
         let key_of = |item: &Value| -> Value {
-            if keys.is_empty() { item.clone() } else { keys.iter().map(|key| item[*key].clone()).collect() }
+            if keys.is_empty() { item.clone() } else { keys.iter().map(|key| part(item, key)).collect() }
         };
         let all: Vec<Value> = items.iter().map(key_of).collect();
         for (at, key) in all.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Known, Scope};
+use super::{Known, Schema, Scope};
 use crate::object::{Object, is_crd};
 
 /// A CRD, read.
@@ -10,8 +10,10 @@ use crate::object::{Object, is_crd};
 pub(super) struct Crd<'a> {
     pub(super) group: &'a str,
     pub(super) kind: &'a str,
-    name: &'a str,
-    spec: &'a Value,
+    pub(super) name: &'a str,
+    pub(super) spec: &'a Value,
+    /// The version of Flux that it is of, if it came with this program.
+    pub(super) of: Option<&'a str>,
 }
 
 impl<'a> Crd<'a> {
@@ -26,6 +28,7 @@ impl<'a> Crd<'a> {
             kind: spec["names"]["kind"].as_str()?,
             name: object.metadata.name.as_deref()?,
             spec,
+            of: None,
         })
     }
 
@@ -36,12 +39,15 @@ impl<'a> Crd<'a> {
         };
         let name = |version: &'a Value| version["name"].as_str().unwrap_or_default();
         match served().find(|one| name(one) == version) {
-            Some(found) => Known::Schema {
-                schema: &found["schema"]["openAPIV3Schema"],
+            Some(found) => Known::Schema(Schema {
+                root: &found["schema"]["openAPIV3Schema"],
                 definitions: &Value::Null,
                 scope: if self.spec["scope"] == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
-                source: format!("the CRD {}", self.name),
-            },
+                source: match self.of {
+                    Some(version) => format!("the CRD {} of Flux {version}", self.name),
+                    None => format!("the CRD {}", self.name),
+                },
+            }),
             None => {
                 Known::OtherVersions(served().map(|one| format!("{}/{}", self.group, name(one))).collect())
             }

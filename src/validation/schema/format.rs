@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 pub(super) fn refused(value: &Value, schema: &Map<String, Value>) -> Option<String> {
     let of_enum = || {
         let allowed = schema.get("enum")?.as_array()?;
-        let names: Vec<String> = allowed.iter().map(super::check::shown).collect();
+        let names: Vec<String> =
+            allowed.iter().filter(|value| *value != "").map(super::check::shown).collect();
         (!allowed.contains(value)).then(|| names.join(", "))
     };
     let of_value = || match value {

@@ -9,6 +9,10 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/chartutil"
 	"github.com/go-logr/logr"
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	loader "helm.sh/helm/v4/pkg/chart/v2/loader"
+	"helm.sh/helm/v4/pkg/engine"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,11 +24,15 @@ type question struct {
 	Sources map[string]map[string]map[string]string `json:"sources"`
 	From    []meta.ValuesReference                  `json:"from"`
 	Values  map[string]any                          `json:"values"`
+	// A chart that shows what its templates see of the values; none if nobody asks.
+	Chart string `json:"chart"`
 }
 
 type answer struct {
 	Values map[string]any `json:"values"`
-	Error  string         `json:"error"`
+	// What the templates of the chart make of them.
+	Seen  string `json:"seen"`
+	Error string `json:"error"`
 }
 
 // A cluster of ConfigMaps and Secrets in one namespace, which can be read and nothing else.
@@ -54,6 +62,27 @@ func (c cluster) Get(_ context.Context, key kubeclient.ObjectKey, into kubeclien
 	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
 }
 
+// Renders as helm-controller does: with Helm's library, and with the values as they are in memory.
+func seen(folder string, values map[string]any) string {
+	if folder == "" {
+		return ""
+	}
+	chart, err := loader.Load(folder)
+	if err != nil {
+		panic(err)
+	}
+	options := common.ReleaseOptions{Name: "seen", Namespace: "default", Revision: 1, IsInstall: true}
+	whole, err := util.ToRenderValues(chart, values, options, common.DefaultCapabilities)
+	if err != nil {
+		return "refused: " + err.Error()
+	}
+	files, err := engine.Render(chart, whole)
+	if err != nil {
+		return "refused: " + err.Error()
+	}
+	return files["seen/templates/seen.yaml"]
+}
+
 func main() {
 	var asked []question
 	if err := json.NewDecoder(os.Stdin).Decode(&asked); err != nil {
@@ -66,7 +95,7 @@ func main() {
 		if err != nil {
 			answers = append(answers, answer{Error: err.Error()})
 		} else {
-			answers = append(answers, answer{Values: values})
+			answers = append(answers, answer{Values: values, Seen: seen(asked[len(answers)].Chart, values)})
 		}
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(answers); err != nil {

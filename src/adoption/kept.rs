@@ -1,0 +1,151 @@
+//! What an adoption kept, and what it did not: two records compared. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::record::{Holding, PodRecord, Record, Standing};
+
+/// What became of what a Kustomization or HelmRelease holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// The Kustomization or HelmRelease.
+    pub owner: String,
+    /// The release's revision before and now.
+    pub revisions: (Option<u64>, Option<u64>),
+    /// How many objects are the same, unchanged.
+    pub objects: usize,
+    /// How many pods are the same.
+    pub pods: usize,
+    /// Of how many.
+    pub pods_before: usize,
+    /// Pods that another one took the place of, made from the same template: evicted, for one.
+    pub replaced: Vec<String>,
+    /// Workloads whose pods were made anew from another template.
+    pub rolled: Vec<String>,
+    /// Objects that are gone.
+    pub gone: Vec<String>,
+    /// Objects that were deleted and made anew.
+    pub recreated: Vec<String>,
+    /// Objects of which something else is wanted.
+    pub changed: Vec<String>,
+    /// Objects with fields that Flux applies, and somebody else too: what Flux drops of them stays.
+    pub co_owned: Vec<String>,
+    /// Who owned fields before: `helm Update`, and of how many objects.
+    pub managers_before: BTreeMap<String, usize>,
+    /// Who owns fields of the same objects now.
+    pub managers: BTreeMap<String, usize>,
+}
+
+impl Record {
+    /// What became of it by the time of another record.
+    pub fn kept_in(&self, now: &Self) -> Vec<Kept> {
+        let nothing = Holding::default();
+        let kept = |(owner, before): (&String, &Holding)| {
+            kept(owner, before, now.owners.get(owner).unwrap_or(&nothing))
+        };
+        self.owners.iter().map(kept).collect()
+    }
+}
+
+fn kept(owner: &str, before: &Holding, now: &Holding) -> Kept {
+    let mut kept = Kept {
+        owner: owner.to_owned(),
+        revisions: (before.revision, now.revision),
+        pods_before: before.pods.len(),
+        ..Kept::default()
+    };
+    for (object, stood) in &before.objects {
+        count_managers(stood, &mut kept.managers_before);
+        if let Some(stands) = now.objects.get(object) {
+            count_managers(stands, &mut kept.managers);
+            kept.co_owned.extend(co_owner(stands).map(|other| format!("{object} ({other})")));
+        }
+        match now.objects.get(object) {
+            None => kept.gone.push(object.clone()),
+            Some(stands) if stands.uid != stood.uid => kept.recreated.push(object.clone()),
+            Some(stands) if stands.generation != stood.generation => kept.changed.push(object.clone()),
+            Some(_) => kept.objects += 1,
+        }
+    }
+    let templates = |pods: &BTreeMap<String, PodRecord>| -> BTreeSet<(String, String)> {
+        pods.values().filter_map(|pod| Some((pod.workload.clone(), pod.template.clone()?))).collect()
+    };
+    let (old, new) = (templates(&before.pods), templates(&now.pods));
+    let workloads: BTreeSet<&String> = old.iter().map(|(workload, _)| workload).collect();
+    let is_rolled = |(workload, _): &&(String, String)| workloads.contains(workload);
+    let rolled: BTreeSet<&String> =
+        new.difference(&old).filter(is_rolled).map(|(workload, _)| workload).collect();
+    kept.rolled = rolled.iter().map(|workload| (*workload).clone()).collect();
+    for (name, pod) in &before.pods {
+        if now.pods.get(name).is_some_and(|stands| stands.uid == pod.uid) {
+            kept.pods += 1;
+        } else if !rolled.contains(&pod.workload) {
+            kept.replaced.push(name.clone());
+        }
+    }
+    kept
+}
+
+fn count_managers(standing: &Standing, counts: &mut BTreeMap<String, usize>) {
+    for manager in &standing.managers {
+        *counts.entry(manager.clone()).or_default() += 1;
+    }
+}
+
+/// Who applies fields that Flux applies too. Updates do not count: an apply takes their fields away.
+fn co_owner(standing: &Standing) -> Option<&str> {
+    const FLUX: [&str; 3] = ["kustomize-controller", "helm-controller", "flux-operator"];
+    let appliers: Vec<&str> =
+        standing.managers.iter().filter_map(|entry| entry.strip_suffix(" Apply")).collect();
+    let is_fluxs = |name: &&str| FLUX.contains(name);
+    appliers.iter().any(is_fluxs).then(|| appliers.iter().find(|name| !is_fluxs(name)).copied())?
+}
+
+impl Kept {
+    /// Whatever is not the same, each in a few words.
+    pub fn differences(&self) -> Vec<String> {
+        let told = |list: &[String], what: &str| -> Vec<String> {
+            list.iter().map(|object| format!("{object} {what}")).collect()
+        };
+        let revision = match self.revisions {
+            (Some(before), Some(now)) if now != before + 1 => {
+                vec![format!("{}: revision {before} became {now}, one more was expected", self.owner)]
+            }
+            (Some(before), None) => vec![format!("{}: revision {before} is gone", self.owner)],
+            _ => Vec::new(),
+        };
+        [
+            revision,
+            told(&self.rolled, "made its pods anew"),
+            told(&self.replaced, "was replaced by a pod of the same template"),
+            told(&self.gone, "is gone"),
+            told(&self.recreated, "was deleted and made anew"),
+            told(&self.changed, "was changed"),
+            told(&self.co_owned, "keeps fields that Flux drops: somebody else applies them too"),
+        ]
+        .concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_applies_what_flux_applies_is_told() {
+        let standing = |managers: &[&str]| Standing {
+            managers: managers.iter().map(|&name| name.to_owned()).collect(),
+            ..Standing::default()
+        };
+        for (managers, expected) in [
+            (vec!["helm Apply", "helm-controller Apply"], Some("helm")),
+            (vec!["helm Update", "helm-controller Update"], None),
+            (vec!["helm Update", "kustomize-controller Apply"], None),
+            (vec!["kubectl-bootstrapper Apply"], None),
+        ] {
+            assert_eq!(co_owner(&standing(&managers)), expected, "{managers:?}");
+        }
+    }
+}

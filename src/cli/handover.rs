@@ -1,0 +1,86 @@
+//! `bootstrapper handover`: what Flux changes as it takes over, or what it changed.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::args::{HandoverArgs, Output};
+use super::out;
+use super::session::Session;
+use super::target::sandbox_of;
+use crate::adoption::{Counts, Forecast, Kept, Ledger, Record, Verdict};
+use crate::cluster::Requests;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::report;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    cluster: String,
+    counts: Counts,
+    forecast: Forecast,
+    /// What Flux took over, if it has and what stood before was noted.
+    adopted: Option<Adopted>,
+    requests: Requests,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Adopted {
+    verdict: Verdict,
+    kept: Vec<Kept>,
+    before: Record,
+    now: Record,
+}
+
+pub(super) async fn handover(args: &HandoverArgs) -> Result<()> {
+    let sandbox = sandbox_of(&args.plan)?;
+    let Session { cluster, declared, adoption, .. } =
+        Session::open(&args.plan.cluster, &args.plan.target, &args.plan.selection, sandbox.as_ref()).await?;
+    let forecast = adoption.forecast().await?;
+    let adopted = match adoption.ledger().await? {
+        Some(ledger) if !forecast.owned.is_empty() => Some(adopted(ledger, adoption.record().await?)),
+        _ => None,
+    };
+    let answer = Answer {
+        cluster: declared.cluster.clone(),
+        counts: forecast.counts(),
+        forecast,
+        adopted,
+        requests: cluster.requests(),
+    };
+    match args.plan.output.output {
+        Output::Json => out::json(&answer)?,
+        Output::Text => out::text(&text(&answer))?,
+    }
+    if args.check { check(&answer) } else { Ok(()) }
+}
+
+/// What was seen counts. Until then, what is now.
+fn adopted(ledger: Ledger, now: Record) -> Adopted {
+    let Ledger { before, verdict } = ledger;
+    let verdict = verdict.unwrap_or_else(|| before.verdict(&now, jiff::Timestamp::now()));
+    Adopted { verdict, kept: before.kept_in(&now), before, now }
+}
+
+fn text(answer: &Answer) -> String {
+    let mut text = report::forecast_text(&answer.forecast);
+    if let Some(Adopted { verdict, kept, before, now }) = &answer.adopted {
+        text.push('\n');
+        text.push_str(&report::adopted_text(verdict, kept, before, now));
+    }
+    let Requests { reads, writes } = answer.requests;
+    let _ = writeln!(text, "\n{reads} reads and dry runs, {writes} writes");
+    text
+}
+
+fn check(answer: &Answer) -> Result<()> {
+    let changed = answer.adopted.iter().flat_map(|adopted| adopted.verdict.differences.iter().cloned());
+    let differences: Vec<String> =
+        answer.forecast.differences().map(crate::adoption::Foretold::told).chain(changed).collect();
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the hand-over of {} changes what the bootstrap installed", answer.cluster);
+    Err(differences.into_iter().fold(Failure::new(FailureKind::Step, what), Failure::because))
+}

@@ -1,0 +1,54 @@
+//! What breaks of a machine or its cable, as scripts that run there.
+
+use crate::failure::{Failure, Result};
+use crate::sandbox::state::Sandbox;
+
+pub(super) const UNPLUGGED: &str = "ip link set eth0 down";
+/// A machine's control group is mounted where agents look for it.
+pub(super) const OFF: &str = "ip link set eth0 down; echo 1 >/run/cilium/cgroupv2/cgroup.freeze";
+pub(super) const SLOW: &str = "tc qdisc replace dev eth0 root tbf rate 64kbit burst 4kb latency 2s";
+pub(super) const LOSSY: &str =
+    "iptables -A INPUT -i eth0 -m statistic --mode random --probability 0.33 -j DROP";
+pub(super) const NARROW: &str = "ip link set eth0 mtu 1280";
+
+/// How many packets a cable carries in one piece. Of a bundle nobody asks how large its packets are.
+pub(super) fn bundles_of(packets: u32) -> String {
+    let ports = r"ip -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/'";
+    format!("for port in $({ports}); do ip link set \"$port\" gso_max_segs {packets}; done")
+}
+
+pub(super) const USUAL_BUNDLE: u32 = 65535;
+
+/// Undoes all of these. A link that was down has lost its routes.
+const HEALED: &str = "
+    echo 0 >/run/cilium/cgroupv2/cgroup.freeze
+    ip link set eth0 mtu 1500 up
+    [ \"$1\" = itself ] || ip route replace default via \"$1\"
+    tc qdisc delete dev eth0 root 2>/dev/null || true
+    while iptables -D INPUT -i eth0 -m statistic --mode random --probability 0.33 -j DROP 2>/dev/null; do :; done";
+
+/// Heals a machine, whose way out is `gateway`.
+pub(super) async fn heal(sandbox: &Sandbox, machine: &str, gateway: &str) -> Result<()> {
+    let gateway = if machine == super::ROUTER { "itself" } else { gateway };
+    run_with(sandbox, machine, HEALED, &[gateway]).await
+}
+
+pub(super) async fn run(sandbox: &Sandbox, machine: &str, script: &str) -> Result<()> {
+    run_with(sandbox, machine, script, &[]).await
+}
+
+async fn run_with(sandbox: &Sandbox, machine: &str, script: &str, arguments: &[&str]) -> Result<()> {
+    let entering = sandbox.entering(machine)?;
+    let failed = || Failure::step(format!("{machine} cannot be changed"));
+    let output = tokio::process::Command::new(&entering[0])
+        .args(&entering[1..])
+        .args(["sh", "-euc", script, "sh"])
+        .args(arguments)
+        .output()
+        .await
+        .map_err(|error| failed().caused_by(&error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed().because(String::from_utf8_lossy(&output.stderr).trim()))
+}

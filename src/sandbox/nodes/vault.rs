@@ -1,0 +1,98 @@
+//! What stands in for the vault that secrets are declared to come from. It keeps nothing: a value
+//! follows from its key, so that the clusters of a mesh are given the same.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use sha2::{Digest as _, Sha256};
+
+use crate::failure::{Failure, Result};
+use crate::sandbox::state::Folder;
+
+/// Whose values it gives, if not the usual ones.
+const KEEPER_FILE: &str = "vault-keeper";
+
+/// A vault.
+pub(in crate::sandbox) struct Vault {
+    keeper: String,
+}
+
+impl Vault {
+    /// That of a sandbox.
+    pub(super) fn of(folder: &Folder) -> Self {
+        Self { keeper: std::fs::read_to_string(folder.path(KEEPER_FILE)).unwrap_or_default() }
+    }
+
+    /// Lets a sandbox's vault be kept by someone else, who has other values; by the usual one if by
+    /// nobody.
+    pub(in crate::sandbox) fn keep(folder: &Folder, keeper: Option<&str>) -> Result<()> {
+        let path = folder.path(KEEPER_FILE);
+        let kept = match keeper {
+            Some(keeper) => std::fs::write(&path, keeper),
+            None if path.exists() => std::fs::remove_file(&path),
+            None => Ok(()),
+        };
+        kept.map_err(|error| Failure::step(format!("{} cannot be changed", path.display())).caused_by(&error))
+    }
+
+    /// Whether it is kept by someone else.
+    pub(in crate::sandbox) fn is_kept_by_another(folder: &Folder) -> bool {
+        folder.path(KEEPER_FILE).exists()
+    }
+
+    /// The value of a key. An item's `certificate` and `key` are those of an authority; all else is
+    /// made up.
+    pub(super) fn value(&self, key: &str) -> Result<String> {
+        let path = Path::new(key);
+        let item = path.parent().unwrap_or(Path::new("")).to_string_lossy();
+        match path.file_name().and_then(|field| field.to_str()) {
+            Some("certificate") => self.authority(&item).map(|authority| authority.certificate),
+            Some("key") => self.authority(&item).map(|authority| authority.key),
+            _ => Ok(crate::digest::sha256(format!("{} {key}", self.keeper))[..24].to_owned()),
+        }
+    }
+
+    fn authority(&self, item: &str) -> Result<Authority> {
+        let failed = |error: rcgen::Error| {
+            Failure::step(format!("the sandbox's vault has no authority {item}")).caused_by(&error)
+        };
+        let seed = Sha256::digest(format!("{} {item}", self.keeper));
+        let key = [ED25519.as_slice(), seed.as_slice()].concat();
+        let key = KeyPair::try_from(&PrivatePkcs8KeyDer::from(key)).map_err(failed)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, item);
+        params.serial_number = Some(SerialNumber::from(1));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).map_err(failed)?.pem();
+        Ok(Authority { certificate, key: key.serialize_pem() })
+    }
+}
+
+/// A certificate authority, as PEM.
+struct Authority {
+    certificate: String,
+    key: String,
+}
+
+/// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). Its signatures have no
+/// randomness in them.
+const ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_share_what_one_keeper_has() {
+        let value = |keeper: &str, key: &str| Vault { keeper: keeper.to_owned() }.value(key).unwrap();
+        for key in ["mesh/certificate", "mesh/key", "database/password"] {
+            assert_eq!(value("", key), value("", key));
+            assert_ne!(value("", key), value("another", key));
+        }
+        assert!(value("", "mesh/certificate").starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(value("", "mesh/key").starts_with("-----BEGIN PRIVATE KEY-----"));
+    }
+}

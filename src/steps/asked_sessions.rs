@@ -1,0 +1,64 @@
+//! BGP sessions that no object tells of: the agents are asked, one after another question.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::failure::Result;
+use crate::object::{Object, ObjectRef, Selection};
+use crate::readiness::{self, Verdict};
+
+/// There is no event for a session that comes up: the agents have to be asked again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Whether policies of Cilium 1.18 and older are there; they go before newer objects.
+pub(super) async fn are_needed(cluster: &Cluster) -> Result<bool> {
+    let policies = policies();
+    Ok(cluster.serves(&policies.api_version, &policies.kind).await?
+        && !cluster.list(&policies).await?.is_empty())
+}
+
+/// Asks until the stream is dropped.
+pub(super) fn verdicts(cluster: Cluster) -> BoxStream<'static, Verdict> {
+    stream::unfold(false, move |is_asked_again| {
+        let cluster = cluster.clone();
+        async move {
+            if is_asked_again {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let verdict = ask(&cluster).await.unwrap_or_else(|failure| Verdict::not_yet(failure.to_string()));
+            Some((verdict, true))
+        }
+    })
+    .boxed()
+}
+
+fn policies() -> Selection {
+    Selection::of("cilium.io/v2alpha1", "CiliumBGPPeeringPolicy")
+}
+
+async fn ask(cluster: &Cluster) -> Result<Verdict> {
+    let (policies, members) = (policies(), Selection::of("cilium.io/v2", "CiliumNode"));
+    let agents = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
+    let (policies, members, agents) =
+        futures::try_join!(cluster.list(&policies), cluster.list(&members), cluster.list(&agents))?;
+    let living = agents.iter().filter(|pod| readiness::verdict(pod).is_ready());
+    let by_node: BTreeMap<&str, &Object> =
+        living.filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?, pod))).collect();
+    let asked = readiness::nodes_with_policy(&policies, &members)
+        .filter_map(|node| Some((node.to_owned(), by_node.get(node)?)))
+        .map(async |(node, pod)| (node, peers_of(cluster, &ObjectRef::of(pod)).await));
+    let told = join_all(asked).await.into_iter().collect();
+    Ok(readiness::sessions(&policies, &members, &told))
+}
+
+async fn peers_of(cluster: &Cluster, agent: &ObjectRef) -> Result<Value, String> {
+    let answer = cluster.exec(agent, "cilium-agent", &readiness::PEERS_OF_AGENT).await;
+    let answer = answer.map_err(|failure| failure.to_string())?;
+    serde_json::from_str(&answer.stdout)
+        .map_err(|_| format!("its agent does not tell: {}", answer.stderr.lines().next().unwrap_or_default()))
+}

@@ -1,0 +1,152 @@
+//! Whether the nodes' BGP sessions are up, and where one is not, what the node finds: who answers on
+//! its network, and how the session ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::{Member, Outcome};
+use crate::cluster::Cluster;
+use crate::failure::Result;
+use crate::object::{Object, ObjectRef, Selection};
+use crate::readiness;
+
+/// The nodes that are to have a session with a router, and its state.
+type Sessions = BTreeMap<String, Vec<(String, String)>>;
+
+/// One answer for each router.
+pub(super) async fn sessions(member: &Member) -> Result<Vec<Outcome>> {
+    let cluster = &member.cluster;
+    let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await?;
+    let agents =
+        cluster.list(&Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium")).await?;
+    let leases = cluster.list(&readiness::heartbeats()).await?;
+    let silent = readiness::silent(&leases.into_iter().map(Arc::new).collect::<Vec<_>>());
+    let (silent, agents) = (&silent, &agents);
+    let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
+        let to = &router;
+        let found = join_all(nodes.iter().map(|(node, state)| async move {
+            match silent.get(node) {
+                Some(seconds) => {
+                    Some(format!("{node}: not heard of for {seconds}s; what it last told may be old"))
+                }
+                None => problem(cluster, agents, node, to, state).await,
+            }
+        }));
+        let problems: Vec<String> = found.await.into_iter().flatten().collect();
+        let several =
+            if problems.len() > 1 { format!(" (and {} more)", problems.len() - 1) } else { String::new() };
+        Outcome {
+            cluster: member.name.clone(),
+            check: "BGP sessions",
+            from: format!("{} nodes", nodes.len()),
+            problem: problems.first().map(|problem| format!("{problem}{several}")),
+            to: router,
+            milliseconds: None,
+        }
+    });
+    Ok(join_all(outcomes).await)
+}
+
+fn by_router(configs: &[Object]) -> Sessions {
+    let mut sessions = Sessions::new();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for config in configs {
+        let node = config.metadata.name.clone().unwrap_or_default();
+        let peers = |side: &str| {
+            let instances = config.data[side]["bgpInstances"].as_array().into_iter().flatten();
+            instances.flat_map(|instance| instance["peers"].as_array().into_iter().flatten()).cloned()
+        };
+        for peer in peers("spec") {
+            let live = peers("status").find(|live| live["name"] == peer["name"]);
+            let state = live.map_or("unknown".to_owned(), |live| text(&live["peeringState"]));
+            sessions.entry(text(&peer["peerAddress"])).or_default().push((node.clone(), state));
+        }
+    }
+    sessions
+}
+
+/// Why a node has no session, if it has none.
+async fn problem(
+    cluster: &Cluster,
+    agents: &[Object],
+    node: &str,
+    router: &str,
+    state: &str,
+) -> Option<String> {
+    let agent = agents.iter().find(|pod| pod.data["spec"]["nodeName"] == node);
+    let Some(agent) = agent.filter(|pod| readiness::verdict(pod).is_ready()) else {
+        return Some(format!("{node}: its agent is not well; what it last told of the session may be old"));
+    };
+    if state == "established" {
+        return None;
+    }
+    let neighbour = ["ip", "neigh", "show", router];
+    let is_there = match cluster.exec(&ObjectRef::of(agent), "cilium-agent", &neighbour).await {
+        Ok(told) => answers(&told.stdout),
+        Err(failure) => return Some(format!("{node}: session is {state}; {failure}")),
+    };
+    Some(format!("{node}: {}", cause(state, is_there)))
+}
+
+/// Whether a neighbour has answered on the node's own network; not known of one beyond it.
+fn answers(neighbours: &str) -> Option<bool> {
+    let state = neighbours.split_whitespace().last()?;
+    Some(!matches!(state, "FAILED" | "INCOMPLETE"))
+}
+
+fn cause(state: &str, is_there: Option<bool>) -> String {
+    match (state, is_there) {
+        (_, Some(false)) => {
+            "nobody answers at the router's address: it is off, unplugged, or has another address".to_owned()
+        }
+        ("active" | "connect", Some(true)) => {
+            "the router is there and takes no connection: the password is another, or it does not know this node"
+                .to_owned()
+        }
+        ("idle" | "open_sent" | "open_confirm", _) => {
+            format!("the session is {state}: the router refuses it, as it expects another AS number, or it has just ended")
+        }
+        (state, _) => format!("session is {state}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_follows_from_who_answers_and_how_the_session_ends() {
+        let cases = [
+            ("active", "10.25.11.1 dev eth0 FAILED", "nobody answers"),
+            ("idle", "10.25.11.1 dev eth0 INCOMPLETE", "nobody answers"),
+            ("active", "10.25.11.1 dev eth0 lladdr 5e:00 REACHABLE", "the password is another"),
+            ("idle", "10.25.11.1 dev eth0 lladdr 5e:00 STALE", "another AS number"),
+            ("active", "", "session is active"),
+        ];
+        for (state, neighbours, told) in cases {
+            let cause = cause(state, answers(neighbours));
+            assert!(cause.contains(told), "{state} {neighbours}: {cause}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_nobody_tells_of_is_unknown() {
+        let config = |status: Value| -> Object {
+            serde_json::from_value(json!({
+                "apiVersion": "cilium.io/v2", "kind": "CiliumBGPNodeConfig", "metadata": {"name": "n"},
+                "spec": {"bgpInstances": [{"peers": [{"name": "router", "peerAddress": "10.0.0.1"}]}]},
+                "status": status,
+            }))
+            .unwrap()
+        };
+        let up = json!({"bgpInstances": [{"peers": [{"name": "router", "peeringState": "established"}]}]});
+        let sessions = by_router(&[config(json!({})), config(up)]);
+        let states: Vec<&str> = sessions["10.0.0.1"].iter().map(|(_, state)| state.as_str()).collect();
+        assert_eq!(states, ["unknown", "established"]);
+    }
+}

@@ -1,0 +1,260 @@
+//! The main job on a real network: real agents, a real router, a mesh of two clusters, and nothing
+//! left behind.
+//!
+//! It needs root, BPF and a compiler. Where a machine cannot have that, each test here is told as
+//! ignored, by name and count, with what is missing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod host;
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable as _};
+use bootstrapper::cluster::Cluster;
+use bootstrapper::object::{Object, ObjectRef, Selection};
+use bootstrapper::sandbox;
+use host::Host;
+use libtest_mimic::{Arguments, Trial};
+use predicates::prelude::*;
+use predicates::str::contains;
+use site::{CLUSTERS, PATIENCE, Site};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = sandbox::missing(sandbox::RouterProgram::default());
+    for lack in &missing {
+        eprintln!("a real network is not tested here: this machine lacks {lack}");
+    }
+    let tests: [(&str, fn()); 2] = [
+        ("two_clusters_of_a_mesh_hold_on_a_real_network", two_clusters_of_a_mesh_hold_on_a_real_network),
+        ("a_sandbox_leaves_no_trace_whenever_it_is_killed", a_sandbox_leaves_no_trace_whenever_it_is_killed),
+    ];
+    let trial = |(name, test): (&str, fn())| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(!missing.is_empty())
+    };
+    // One at a time: they look at what is on the whole machine.
+    let arguments = Arguments { test_threads: Some(1), ..arguments };
+    libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(future)
+}
+
+const VERIFY: [&str; 4] = ["verify", "infra", "apps", "--sandbox"];
+
+fn two_clusters_of_a_mesh_hold_on_a_real_network() {
+    let before = Host::look();
+    let site = Site::new();
+    site.about(&["infra", "apps", "--sandbox", "--progress", "plain"])
+        .assert()
+        .success()
+        .stderr(contains("each node a network namespace with a Cilium agent of its own"));
+    block_on(async {
+        let infra = site.cluster("infra").await;
+        let apps = site.cluster("apps").await;
+        for cluster in [&infra, &apps] {
+            nodes_are_as_their_agents_say(cluster).await;
+        }
+        the_router_knows_the_way(&site, &[&infra, &apps]).await;
+        site.until_well(&VERIFY).await;
+        site.about(&VERIFY).assert().success().stdout(
+            contains("outside to LoadBalancer")
+                .and(contains("pod to another cluster's, by a global Service").count(2)),
+        );
+        agents_answer(&infra, "apps").await;
+        assert!(Host::look().links == before.links, "the host's own network is never touched");
+
+        a_router_that_expects_something_else_is_found(&site, &infra).await;
+        an_authority_that_is_not_shared_is_found(&site).await;
+        a_hanging_agent_is_noticed_though_the_api_says_otherwise(&site, &infra).await;
+        an_api_server_that_is_gone_is_told(&site).await;
+
+        one_that_goes_down_leaves_the_other_whole(&site, &apps).await;
+        site.kill_and_collect("apps").await;
+        Host::becomes(before).await;
+    });
+}
+
+/// Nothing but the real agents and the real operator could have said this.
+async fn nodes_are_as_their_agents_say(cluster: &Cluster) {
+    let nodes = cluster.list(&Selection::of("v1", "Node")).await.unwrap();
+    assert_eq!(nodes.len(), 3);
+    for node in nodes {
+        let name = node.metadata.name.as_deref().unwrap();
+        assert!(node.data["spec"]["taints"].is_null(), "{name}: {}", node.data["spec"]["taints"]);
+        let conditions = node.data["status"]["conditions"].as_array().unwrap();
+        let of_cilium = conditions.iter().find(|condition| condition["reason"] == "CiliumIsUp").unwrap();
+        assert_eq!(
+            (&of_cilium["type"], &of_cilium["status"]),
+            (&"NetworkUnavailable".into(), &"False".into())
+        );
+        let own = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumNode", name);
+        let own = cluster.get(&own).await.unwrap().unwrap();
+        assert!(own.data["spec"]["bootid"].as_str().is_some_and(|id| id.len() == 36), "{}", own.data["spec"]);
+    }
+    assert_eq!(site::sessions(cluster).await, ["established"; 3]);
+}
+
+/// One router for both: it has all that either declares, and nothing else.
+async fn the_router_knows_the_way(site: &Site, clusters: &[&Cluster]) {
+    let mut expected = BTreeSet::new();
+    let mut mesh = BTreeMap::new();
+    for (cluster, name) in clusters.iter().zip(CLUSTERS) {
+        let nodes = cluster.list(&Selection::of("v1", "Node")).await.unwrap();
+        expected.extend(nodes.iter().map(|node| node.data["spec"]["podCIDR"].as_str().unwrap().to_owned()));
+        // The mesh's own API server, Gateways, whatever the layout declares.
+        for service in cluster.list(&Selection::of("v1", "Service")).await.unwrap() {
+            let address = service.data["status"]["loadBalancer"]["ingress"][0]["ip"].as_str();
+            expected.extend(address.map(|address| format!("{address}/32")));
+            if service.metadata.name.as_deref() == Some("clustermesh-apiserver") {
+                mesh.insert(name, address.unwrap().to_owned());
+            }
+        }
+    }
+    let table = site::table(site, "infra");
+    assert_eq!(table.keys().cloned().collect::<BTreeSet<String>>(), expected);
+    for (name, address) in &mesh {
+        let next_hops = table[&format!("{address}/32")].as_array().unwrap().len();
+        assert_eq!(next_hops, 3, "every node of {name} offers the load balancer's address");
+        // The mesh's own etcd answers there, in a pod that the real plugin has wired.
+        site.on("infra", "router", &["timeout", "5", "bash", "-c", &format!("</dev/tcp/{address}/2379")]);
+    }
+    assert_eq!(mesh.len(), CLUSTERS.len());
+}
+
+async fn agents_answer(cluster: &Cluster, peer: &str) {
+    let agent =
+        |command: &'static [&'static str]| site::exec(cluster, "k8s-app=cilium", "cilium-agent", command);
+    let status = agent(&["cilium-dbg", "status"]).await;
+    let says = |what: &str, how: &str| {
+        status.lines().any(|line| line.starts_with(what) && line.split_whitespace().nth(1) == Some(how))
+    };
+    assert!(
+        says("Kubernetes:", "Ok")
+            && says("Cilium:", "Ok")
+            && says("KubeProxyReplacement:", "True")
+            && says("ClusterMesh:", "1/1"),
+        "{status}"
+    );
+    let peers = agent(&["cilium-dbg", "bgp", "peers"]).await;
+    assert!(peers.contains("established") && peers.contains("64501"), "{peers}");
+    let command = ["clustermesh-apiserver", "kvstoremesh-dbg", "troubleshoot", peer];
+    let report = site::exec(cluster, "k8s-app=clustermesh-apiserver", "kvstoremesh", &command).await;
+    assert!(report.contains("TLS connection successfully established"), "{report}");
+}
+
+async fn a_router_that_expects_something_else_is_found(site: &Site, infra: &Cluster) {
+    site.bare(&["sandbox", "fault", "infra", "wrong-password"]).assert().success();
+    let is_active = || async {
+        let states = site::sessions(infra).await;
+        if states == ["active"; 3] { Ok(()) } else { Err(states) }
+    };
+    is_active.retry(PATIENCE).await.unwrap();
+    site.about(&["verify", "infra", "--sandbox"])
+        .assert()
+        .failure()
+        .stdout(contains("the password is another"));
+    site.bare(&["sandbox", "heal", "infra"]).assert().success();
+    let is_well = || async {
+        let states = site::sessions(infra).await;
+        if states == ["established"; 3] { Ok(()) } else { Err(states) }
+    };
+    is_well.retry(PATIENCE).await.unwrap();
+}
+
+async fn an_authority_that_is_not_shared_is_found(site: &Site) {
+    site.bare(&["sandbox", "fault", "apps", "other-authority"]).assert().success();
+    site.until(&VERIFY, "do not share an authority").await;
+    site.bare(&["sandbox", "heal", "apps"]).assert().success();
+    site.until_well(&VERIFY).await;
+}
+
+/// Its session stays `established` in the API: nobody is there to say otherwise.
+async fn a_hanging_agent_is_noticed_though_the_api_says_otherwise(site: &Site, infra: &Cluster) {
+    const STATUS: [&str; 5] = ["status", "infra", "--sandbox", "--only", "cilium"];
+    site.bare(&["sandbox", "fault", "infra", "agent-hangs", "--machine", "infra-2"]).assert().success();
+    site.until(&STATUS, "2 of 3 nodes have an agent").await;
+    let config = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumBGPNodeConfig", "infra-2");
+    let config = infra.get(&config).await.unwrap().unwrap();
+    assert_eq!(config.data["status"]["bgpInstances"][0]["peers"][0]["peeringState"], "established");
+    site.bare(&["sandbox", "heal", "infra"]).assert().success();
+    site.until_well(&STATUS).await;
+}
+
+async fn an_api_server_that_is_gone_is_told(site: &Site) {
+    const STATUS: [&str; 5] = ["status", "infra", "--sandbox", "--only", "cilium"];
+    site.bare(&["sandbox", "fault", "infra", "api-server-gone"]).assert().success();
+    site.about(&STATUS).assert().failure().stderr(contains("check that the API server runs"));
+    site.bare(&["sandbox", "heal", "infra"]).assert().success();
+    site.until_well(&STATUS).await;
+}
+
+/// The router was that of the one that goes.
+async fn one_that_goes_down_leaves_the_other_whole(site: &Site, apps: &Cluster) {
+    site.bare(&["sandbox", "down", "infra"]).assert().success();
+    let nodes = apps.list(&Selection::of("v1", "Node")).await.unwrap();
+    let range = |node: &Object| node.data["spec"]["podCIDR"].as_str().unwrap().to_owned();
+    let ranges: BTreeSet<String> = nodes.iter().map(range).collect();
+    let has_a_router = || async {
+        let output =
+            site.bare(&["sandbox", "exec", "apps", "router", "--", "gobgp", "--json", "global", "rib"]);
+        let told = { output }.output().unwrap().stdout;
+        let table: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&told).unwrap_or_default();
+        if ranges.iter().all(|range| table.contains_key(range)) { Ok(()) } else { Err(table) }
+    };
+    has_a_router.retry(PATIENCE).await.unwrap();
+    // All but its peer is there.
+    let connections = || async {
+        let output = site.about(&["verify", "apps", "--sandbox", "--output", "json"]).output().unwrap();
+        let told: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let own: Vec<_> = told.iter().filter(|one| one["check"] != "mesh").collect();
+        let is_whole = own.len() == 7 && own.iter().all(|one| one["problem"].is_null());
+        if is_whole { Ok(()) } else { Err(told) }
+    };
+    connections.retry(PATIENCE).await.unwrap();
+}
+
+fn a_sandbox_leaves_no_trace_whenever_it_is_killed() {
+    let mut before = Host::look();
+    let site = Site::new();
+    let bring_up = ["sandbox", "up", "infra"];
+    let network_only = ["infra", "--sandbox", "--until", "cilium"];
+    // While namespaces are made; as agents start.
+    let moments: [(&[&str], &str, usize); 2] = [(&bring_up, "sleep", 3), (&network_only, "cilium-agent", 1)];
+    for (arguments, program, count) in moments {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("bootstrapper"));
+        command.args(arguments).arg("--repo").arg(site.repository());
+        let of_tests = site.bare(&[]);
+        command.envs(of_tests.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(20)).with_max_times(6000);
+        let has_come = || async {
+            let running = host::marked().filter(|name| name == program).count();
+            if running >= count { Ok(()) } else { Err(running) }
+        };
+        before = block_on(async {
+            has_come.retry(patiently).await.unwrap();
+            site.kill_and_collect("infra").await;
+            let _ = run.kill();
+            run.wait().unwrap();
+            Host::becomes(before).await
+        });
+    }
+    // In peace.
+    site.about(&bring_up).assert().success();
+    assert!(host::marked().count() > 10, "it is up");
+    site.bare(&["sandbox", "down", "infra"]).assert().success();
+    block_on(Host::becomes(before));
+}

@@ -1,0 +1,180 @@
+//! Sandboxes of one virtual site, and what a test asks of them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use assert_cmd::Command;
+use backon::{ConstantBuilder, Retryable as _};
+use bootstrapper::cluster::{Cluster, ConnectOptions};
+use bootstrapper::object::{Object, ObjectRef, Selection};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::common;
+
+pub(crate) const CLUSTERS: [&str; 2] = ["infra", "apps"];
+
+/// Sandboxes of their own state folder. They go down with the test, whatever becomes of it.
+pub(crate) struct Site {
+    state: TempDir,
+    repository: TempDir,
+}
+
+/// What Flux has to do for a network and a mesh. The rest would only take its time.
+const KUSTOMIZATIONS: [&str; 11] = [
+    "networking-crds",
+    "cilium",
+    "cilium-config",
+    "cilium-mesh",
+    "cilium-gateway",
+    "coredns",
+    "flux",
+    "cert-manager",
+    "cert-manager-config",
+    "external-secrets",
+    "external-secrets-config",
+];
+
+/// How long something may take that nothing tells of.
+pub(crate) const PATIENCE: ConstantBuilder =
+    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(90);
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let repository = tempfile::tempdir().unwrap();
+        for folder in ["kubernetes", "tasks"] {
+            common::copy_folder(&common::root().join(folder), &repository.path().join(folder));
+        }
+        let config = "bootstrapper.yaml";
+        std::fs::copy(common::root().join(config), repository.path().join(config)).unwrap();
+        for cluster in CLUSTERS {
+            let folder = repository.path().join("kubernetes/clusters").join(cluster);
+            let all = std::fs::read_to_string(folder.join("infrastructure.yaml")).unwrap();
+            let is_kept = |document: &&str| {
+                KUSTOMIZATIONS.iter().any(|name| document.contains(&format!("\n  name: {name}\n")))
+            };
+            let kept: Vec<&str> = all.split("---\n").filter(is_kept).collect();
+            std::fs::write(folder.join("infrastructure.yaml"), kept.join("---\n")).unwrap();
+            common::edit(
+                &repository,
+                &format!("kubernetes/clusters/{cluster}/kustomization.yaml"),
+                "  - workloads.yaml\n",
+                "",
+            );
+        }
+        // An agent lets no new pod through before it has heard of its peers, which are not there yet.
+        let release = "kubernetes/bases/cilium/release.yaml";
+        let values = "  values:\n";
+        let hasty = "  values:\n    extraConfig: {clustermesh-sync-timeout: 5s}\n";
+        common::edit(&repository, release, values, hasty);
+        Self { state: tempfile::tempdir().unwrap(), repository }
+    }
+
+    pub(crate) fn repository(&self) -> &Path {
+        self.repository.path()
+    }
+
+    pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
+        let mut command = common::bootstrapper();
+        command
+            .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
+            .env("BOOTSTRAPPER_SANDBOX_NETWORK", "real")
+            .args(arguments);
+        command
+    }
+
+    /// A verb about clusters of the repository.
+    pub(crate) fn about(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.arg("--repo").arg(self.repository());
+        command
+    }
+
+    pub(crate) fn folder(&self, cluster: &str) -> PathBuf {
+        self.state.path().join("sandboxes").join(cluster)
+    }
+
+    /// What a program on a machine of the site writes.
+    pub(crate) fn on(&self, cluster: &str, machine: &str, command: &[&str]) -> String {
+        let arguments = [&["sandbox", "exec", cluster, machine, "--"], command].concat();
+        let output = self.bare(&arguments).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    }
+
+    pub(crate) async fn cluster(&self, name: &str) -> Cluster {
+        let kubeconfig = Some(self.folder(name).join("kubeconfig"));
+        Cluster::connect(&ConnectOptions { kubeconfig, context: name.into() }).await.unwrap()
+    }
+
+    /// Tries a verb until it says what it should.
+    pub(crate) async fn until(&self, arguments: &[&str], expected: &str) {
+        let says = || async {
+            let output = self.about(arguments).output().unwrap();
+            let told = [output.stdout, output.stderr].concat();
+            let told = String::from_utf8(told).unwrap();
+            if told.contains(expected) { Ok(()) } else { Err(told) }
+        };
+        if let Err(told) = says.retry(PATIENCE).await {
+            panic!("{arguments:?} does not say {expected:?}, but:\n{told}");
+        }
+    }
+
+    /// Tries a verb until it succeeds.
+    pub(crate) async fn until_well(&self, arguments: &[&str]) {
+        let is_well = || async {
+            let output = self.about(arguments).output().unwrap();
+            let told = [output.stdout, output.stderr].concat();
+            if output.status.success() { Ok(()) } else { Err(String::from_utf8(told).unwrap()) }
+        };
+        if let Err(told) = is_well.retry(PATIENCE).await {
+            panic!("{arguments:?} does not succeed:\n{told}");
+        }
+    }
+
+    /// Kills a supervisor, and cleans up after it.
+    pub(crate) async fn kill_and_collect(&self, cluster: &str) {
+        let supervisor = std::fs::read_to_string(self.folder(cluster).join("supervisor.pid")).unwrap();
+        std::process::Command::new("kill").args(["-9", supervisor.trim()]).status().unwrap();
+        // Its lock is free once the kernel has ended it.
+        let collect = || async {
+            let output = self.bare(&["sandbox", "gc"]).output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            if told.contains("ended what was left of") { Ok(()) } else { Err(told) }
+        };
+        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(50);
+        collect.retry(patiently).await.unwrap();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for cluster in CLUSTERS.into_iter().filter(|cluster| self.folder(cluster).exists()) {
+            let _ = self.bare(&["sandbox", "down", cluster]).output();
+        }
+    }
+}
+
+/// The states of a cluster's BGP sessions.
+pub(crate) async fn sessions(cluster: &Cluster) -> Vec<String> {
+    let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await.unwrap();
+    let peer = |config: &Object| config.data["status"]["bgpInstances"][0]["peers"][0].clone();
+    configs
+        .iter()
+        .map(|config| peer(config)["peeringState"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// What a program in the first pod of a kind writes, through the API server.
+pub(crate) async fn exec(cluster: &Cluster, label: &str, container: &str, command: &[&str]) -> String {
+    let pods = Selection::of("v1", "Pod").within("kube-system").labelled(label);
+    let pod = ObjectRef::of(&cluster.list(&pods).await.unwrap()[0]);
+    let executed = cluster.exec(&pod, container, command).await.unwrap();
+    assert!(executed.succeeded, "{command:?}: {} {}", executed.stdout, executed.stderr);
+    executed.stdout
+}
+
+/// The prefixes that a router's table has.
+pub(crate) fn table(site: &Site, cluster: &str) -> serde_json::Map<String, Value> {
+    let text = site.on(cluster, "router", &["gobgp", "--json", "global", "rib"]);
+    serde_json::from_str(&text).unwrap()
+}

@@ -1,0 +1,168 @@
+//! Repositories in the style of others, whose owners do not know this program: what their bootstrap
+//! installs, Flux takes over as it is. Only what a sandbox cannot have is replaced in them: charts,
+//! keys, and where they are fetched from.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command as Plain;
+use std::time::Duration;
+
+use bootstrapper::sandbox::Sandbox;
+use common::edit;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A copy of a repository, and the sandbox of its cluster; goes down with the test.
+struct Rehearsal {
+    copy: TempDir,
+    state: TempDir,
+    cluster: &'static str,
+}
+
+impl Rehearsal {
+    fn of(repository: &str, cluster: &'static str) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        let fixture = common::root().join("tests/fixtures/repositories").join(repository);
+        common::copy_folder(&fixture, copy.path());
+        let git = Plain::new("git").args(["init", "--quiet"]).current_dir(copy.path()).status().unwrap();
+        assert!(git.success());
+        Self { copy, state: tempfile::tempdir().unwrap(), cluster }
+    }
+
+    fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = common::bootstrapper();
+        command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command = self.command(arguments);
+        command.arg("--repo").arg(self.copy.path()).timeout(Duration::from_mins(10)).assert()
+    }
+
+    fn remove(&self, path: &str) {
+        let path = self.copy.path().join(path);
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+    }
+
+    /// The bootstrap to its end, and what `handover` says then.
+    fn handed_over(&self) -> Value {
+        self.run(&[self.cluster, "--sandbox", "--progress", "plain"])
+            .success()
+            .stderr(contains("Flux changes nothing: "));
+        let asked = ["handover", self.cluster, "--sandbox", "--check", "--output", "json"];
+        serde_json::from_slice(&self.run(&asked).success().get_output().stdout).unwrap()
+    }
+}
+
+impl Drop for Rehearsal {
+    fn drop(&mut self) {
+        let _ = self.command(&["sandbox", "down", self.cluster]).output();
+    }
+}
+
+fn kept<'a>(answer: &'a Value, owner: &str) -> &'a Value {
+    let all = answer["adopted"]["kept"].as_array().unwrap();
+    all.iter().find(|kept| kept["owner"] == owner).unwrap_or_else(|| panic!("nothing of {owner}: {all:#?}"))
+}
+
+/// Charts are artifacts, and their digests part of their versions; values come from a generated
+/// ConfigMap; patches from above. Flux is installed by its operator.
+#[test]
+fn a_home_is_taken_over_as_it_is() {
+    let home = Rehearsal::of("home", "cluster");
+    let apps = "kubernetes/apps";
+    let cilium = format!("{apps}/kube-system/cilium/app/ocirepository.yaml");
+    edit(&home.copy, &cilium, "oci://charts.example.org/cilium", "oci://quay.io/cilium/charts/cilium");
+    edit(&home.copy, &cilium, "1.18.4", "1.20.2");
+    for name in ["flux-operator", "flux-instance"] {
+        let release = format!("{apps}/flux-system/{name}/app/release.yaml");
+        edit(
+            &home.copy,
+            &release,
+            "oci://charts.example.org/",
+            "oci://ghcr.io/controlplaneio-fluxcd/charts/",
+        );
+        edit(&home.copy, &release, "0.33.0", "0.58.1");
+    }
+    let common = "kubernetes/components/common";
+    home.remove(&format!("{common}/cluster-secrets.sops.yaml"));
+    edit(&home.copy, &format!("{common}/kustomization.yaml"), "  - cluster-secrets.sops.yaml\n", "");
+    let sync = "kubernetes/flux/cluster/ks.yaml";
+    edit(&home.copy, sync, "  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n", "");
+    let again = "          decryption:\n            provider: sops\n            secretRef:\n              name: sops-age\n";
+    edit(&home.copy, sync, again, "");
+    edit(&home.copy, sync, "              - kind: Secret\n                name: cluster-secrets\n", "");
+    home.remove(&format!("{apps}/default"));
+
+    let answer = home.handed_over();
+    let network = kept(&answer, "HelmRelease kube-system/cilium");
+    assert_eq!(network["revisions"], serde_json::json!([1, 2]));
+    assert!(network["pods"].as_u64().unwrap() >= 4, "{network:#}");
+    let pool = kept(&answer, "Kustomization kube-system/cilium-config");
+    assert_eq!(pool["managers"], serde_json::json!({"kustomize-controller Apply": 1}));
+}
+
+/// Flux is what `flux bootstrap` writes into the repository, and so takes over its own controllers.
+#[test]
+fn flux_takes_over_itself_as_flux_bootstrap_wrote_it() {
+    let stages = Rehearsal::of("stages", "staging");
+    let controllers = "infrastructure/controllers";
+    let certificates = format!("{controllers}/certificates.yaml");
+    let address = "  url: https://charts.example.org/certificates/";
+    edit(&stages.copy, &certificates, address, "  type: oci\n  url: oci://quay.io/jetstack/charts");
+    edit(&stages.copy, &format!("{controllers}/kustomization.yaml"), "  - gateway.yaml\n", "");
+    let flux = "clusters/staging/flux-system";
+    let sync = format!("{flux}/gotk-sync.yaml");
+    edit(&stages.copy, &sync, "ssh://git@git.example.org/stages", "https://git.example.org/stages.git");
+    edit(&stages.copy, &sync, "  secretRef:\n    name: flux-system\n", "");
+    for other in ["apps.yaml", "artifacts.yaml"] {
+        stages.remove(&format!("clusters/staging/{other}"));
+    }
+    let tasks = "tasks/bootstrap.yaml";
+    let first = "stages:\n";
+    let of_flux = format!(
+        "{first}  - name: flux\n    steps:\n      - objects: {flux}/gotk-components.yaml\n      - wait: {{probe: flux.controllers}}\n"
+    );
+    edit(&stages.copy, tasks, first, &of_flux);
+    stages.run(&["sandbox", "up", "staging"]).success();
+    stages.write_components(&format!("{flux}/gotk-components.yaml"));
+
+    let answer = stages.handed_over();
+    let of_flux = kept(&answer, "Kustomization flux-system/flux-system");
+    assert!(
+        of_flux["objects"].as_u64().unwrap() > 20 && of_flux["pods"].as_u64().unwrap() >= 4,
+        "{of_flux:#}"
+    );
+    assert!(
+        of_flux["managers"].as_object().unwrap().keys().all(|name| !name.starts_with("kubectl")),
+        "{of_flux:#}"
+    );
+    let release = kept(&answer, "HelmRelease certificates/cert-manager");
+    assert_eq!(release["revisions"], serde_json::json!([1, 2]));
+}
+
+impl Rehearsal {
+    /// Writes what `flux bootstrap` would: Flux's own manifests, from where Flux publishes them.
+    fn write_components(&self, file: &str) {
+        let folder = self.state.path().join("sandboxes").join(self.cluster);
+        let sandbox: Sandbox =
+            serde_json::from_slice(&std::fs::read(folder.join("sandbox.json")).unwrap()).unwrap();
+        let published = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
+        let build = tempfile::tempdir().unwrap();
+        let kustomization = format!("resources: [{published}]\n");
+        std::fs::write(build.path().join("kustomization.yaml"), kustomization).unwrap();
+        let output = Plain::new(common::programs().join("kustomize"))
+            .arg("build")
+            .arg(build.path())
+            .envs(&sandbox.environment.variables)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::write(Path::new(self.copy.path()).join(file), output.stdout).unwrap();
+    }
+}
