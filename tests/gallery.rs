@@ -130,13 +130,18 @@ impl Sandbox {
         std::fs::copy(root().join("bootstrapper.yaml"), repository.path().join("bootstrapper.yaml")).unwrap();
         common::copy_folder(&root().join("tests/gallery/git"), &repository.path().join("gallery"));
         let sandbox = Self { state, repository, is_kept: kept.is_some(), _folder: folder };
-        let is_there = sandbox.state.join("sandboxes").join(NAME).join("kubeconfig").exists();
         sandbox.run(&["sandbox", "up", NAME]).assert().success();
-        if !is_there {
-            let until_flux = [NAME, "--sandbox", "--until", "flux", "--progress", "plain"];
-            sandbox.run(&until_flux).timeout(Duration::from_mins(10)).assert().success();
-        }
         sandbox
+    }
+
+    /// Whatever the scenes need is there: Cilium's operator, CoreDNS, Flux.
+    async fn bootstrap(&self) {
+        let flux = ObjectRef::namespaced("apps/v1", "Deployment", "flux-system", "helm-controller");
+        if self.cluster().await.get(&flux).await.unwrap().is_some() {
+            return;
+        }
+        let until_flux = [NAME, "--sandbox", "--until", "flux", "--progress", "plain"];
+        self.run(&until_flux).timeout(Duration::from_mins(15)).assert().success();
     }
 
     fn run(&self, arguments: &[&str]) -> assert_cmd::Command {
@@ -223,7 +228,8 @@ impl Stage {
         refs
     }
 
-    async fn act(&self, deeds: &[Deed], namespace: &str) {
+    async fn act(&self, deeds: &[Deed], namespace: &str) -> Vec<ObjectRef> {
+        let mut refs = Vec::new();
         let here = |id: &ObjectRef| ObjectRef {
             namespace: id.namespace.as_ref().map(|name| name.replace("$NS", namespace)),
             name: id.name.replace("$NS", namespace),
@@ -240,7 +246,7 @@ impl Stage {
                     let patch = Patch::Merge(with);
                     self.api(&id).await.patch(&id.name, &PatchParams::default(), &patch).await.unwrap();
                 }
-                Deed::Apply(objects) => drop(self.apply(objects, namespace).await),
+                Deed::Apply(objects) => refs.extend(self.apply(objects, namespace).await),
                 Deed::Await(id) => {
                     let mut seen = self.cluster.follow(vec![here(id)]);
                     let is_ready = |object: &Object| readiness::verdict(object).is_ready();
@@ -252,6 +258,7 @@ impl Stage {
                 }
             }
         }
+        refs
     }
 
     async fn play(&self, name: String, scene: Scene) -> Outcome {
@@ -261,8 +268,8 @@ impl Stage {
         );
         self.apply(&labels, &namespace).await;
         let began = Instant::now();
-        let refs = self.apply(&scene.objects, &namespace).await;
-        self.act(&scene.then, &namespace).await;
+        let mut refs = self.apply(&scene.objects, &namespace).await;
+        refs.extend(self.act(&scene.then, &namespace).await);
         let named = |about: &String| {
             let (kind, name) = about.split_once('/').unwrap();
             let name = name.replace("$NS", &namespace);
@@ -388,6 +395,7 @@ fn table(outcomes: &[Outcome]) -> String {
 #[ignore = "not every scene is named in time yet; `cargo test --test gallery -- --ignored` plays them"]
 async fn every_failure_is_named_and_nothing_healthy_is_called_wrong() {
     let sandbox = Sandbox::up();
+    sandbox.bootstrap().await;
     let cluster = sandbox.cluster().await;
     let node = cluster.get(&ObjectRef::cluster_scoped("v1", "Node", "infra-1")).await.unwrap().unwrap();
     let kubelet_port = node.data["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_i64().unwrap();
@@ -451,6 +459,7 @@ const MANY_PODS: usize = 5000;
 #[ignore = "a measurement: cargo test --test gallery -- --ignored --nocapture"]
 async fn what_waiting_costs_on_a_large_cluster() {
     let sandbox = Sandbox::up();
+    sandbox.bootstrap().await;
     let client = sandbox.client().await;
     let nodes: kube::Api<Object> = kube::Api::all_with(client.clone(), &kind("v1", "Node", "nodes"));
     let pods: kube::Api<Object> =

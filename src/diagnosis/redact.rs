@@ -10,8 +10,11 @@ const SHOWN: &str = "[redacted]";
 /// What looks like a credential, and what of it may stay.
 static CREDENTIALS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
-        // A name and its value: `password=…`, `"token": "…"`, `api-key: …`.
-        r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)["']?\s*[=:]\s*["']?)[^\s"',;&]{4,}"#,
+        // A name and its value: `password=…`, `"token": "…"`. What comes after `token: ` may also be words;
+        // there only what has a digit is taken for a value.
+        r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)["']?\s*=\s*["']?)[^\s"',;&]{4,}"#,
+        r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)["']?\s*:\s*["'])[^\s"',;&]{4,}"#,
+        r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)\s*:\s*)[^\s"',;&]*[0-9][^\s"',;&]{3,}"#,
         r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}",
         // In an address: `https://user:password@host`.
         r"(?P<keep>://[^\s/:@]+:)[^\s/@]+(?P<end>@)",
@@ -39,7 +42,7 @@ mod tests {
 
     #[test]
     fn every_pattern_is_one() {
-        assert_eq!(CREDENTIALS.len(), 6);
+        assert_eq!(CREDENTIALS.len(), 8);
     }
 
     #[test]
@@ -50,6 +53,11 @@ mod tests {
             ("Authorization: Bearer abcdefgh.ijk", "Authorization: Bearer [redacted]"),
             ("postgres://app:pa55word@db:5432", "postgres://app:[redacted]@db:5432"),
             ("key AGE-SECRET-KEY-1QQQQ is none", "key [redacted] is none"),
+            (
+                "failed to fetch anonymous token: unexpected status",
+                "failed to fetch anonymous token: unexpected status",
+            ),
+            ("token: a1b2c3d4e5", "token: [redacted]"),
             (r#"secret "db" not found"#, r#"secret "db" not found"#),
             ("couldn't find key token in Secret web/db", "couldn't find key token in Secret web/db"),
             ("dial https://host:8443/x@y: refused", "dial https://host:8443/x@y: refused"),

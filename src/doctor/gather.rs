@@ -86,9 +86,16 @@ enum Answer {
 async fn ask(cluster: &Cluster, question: &Question) -> Result<Answer> {
     Ok(match question {
         Question::Object(id) => Answer::Object(cluster.look_at(id).await?.map(Box::new)),
-        Question::List(selection) => Answer::List(cluster.look_over(selection, |_| true).await?),
+        Question::List(selection) => Answer::List(cluster.look_over(selection, is_of_use).await?),
         Question::Log(of) => Answer::Log(log(cluster, of).await?),
     })
+}
+
+/// Of the events of a namespace, which may be very many, only those that rules look at.
+fn is_of_use(object: &Object) -> bool {
+    let is_event = object.types.as_ref().is_some_and(|types| types.kind == "Event");
+    let reason = object.data["reason"].as_str().unwrap_or_default();
+    !is_event || object.data["type"] == "Warning" || matches!(reason, "Pulling" | "Pulled" | "FailedBinding")
 }
 
 /// What a container wrote; of its present life, where the one before is not kept.

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::certificates;
-use super::facts::{between, line, list, namespace};
+use super::facts::{between, cut, line, list, namespace};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
@@ -116,13 +116,13 @@ fn kind_of(said: &str) -> &'static Code {
 
 /// The last part of a chain of wrapped errors that still says something by itself.
 fn reason(said: &str) -> String {
-    let first = line(said);
+    let first = said.lines().next().unwrap_or_default();
     for start in ["dial tcp: ", "dial tcp ", "failed to authorize: ", "unexpected status"] {
         if let Some(at) = first.rfind(start) {
-            return first[at..].to_owned();
+            return cut(&first[at..]);
         }
     }
-    first.rsplit(": ").next().unwrap_or_default().to_owned()
+    cut(first.rsplit(": ").next().unwrap_or_default())
 }
 
 static TOOK: LazyLock<Option<Regex>> =

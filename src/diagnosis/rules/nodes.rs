@@ -123,7 +123,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insi
 
 fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     let Some(ready) = condition(node, "Ready") else { return Insight::nothing() };
-    let since = inquiry.seconds_since(ready.since()).unwrap_or(i64::MAX);
+    let since = inquiry.seconds_since(ready.since()).unwrap_or(i64::MAX).min(inquiry.age(node));
     let said = line(&ready.told());
     if !ready.is_false() {
         return Finding::new(&SILENT, format!("its kubelet has not reported for {since} s"))
@@ -134,7 +134,7 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     let lacks_network = message.contains("cni")
         || message.contains("NetworkPluginNotReady")
         || message.contains("network plugin");
-    let own = if since.min(inquiry.age(node)) < JOINING {
+    let own = if since < JOINING {
         Finding::new(&NEW, format!("is not ready for {since} s: {}", line(message))).passes()
     } else if lacks_network {
         Finding::new(&NO_NETWORK, format!("has no network plugin: {}", line(message)))

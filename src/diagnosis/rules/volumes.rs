@@ -105,17 +105,17 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Ins
         }
         Known::There(class) => class,
     };
-    let said = |reason: &str| inquiry.events(id).into_iter().rev().find(|event| event.reason() == reason);
-    if let Some(failed) = said("ProvisioningFailed") {
-        return Finding::new(&PROVISIONING_FAILS, format!("the storage refuses: {}", line(failed.message())))
-            .into();
-    }
     if class.data["volumeBindingMode"] == "WaitForFirstConsumer" && !is_node_selected(claim) {
         return waits_for_a_pod(inquiry, id, claim);
     }
     let provisioner = text(&class.data["provisioner"]);
     if provisioner == NO_PROVISIONER_NAME {
         return Finding::new(&NO_VOLUME_FITS, format!("no volume of class {name} fits it, and none is made"))
+            .into();
+    }
+    let said = |reason: &str| inquiry.events(id).into_iter().rev().find(|event| event.reason() == reason);
+    if let Some(failed) = said("ProvisioningFailed") {
+        return Finding::new(&PROVISIONING_FAILS, format!("the storage refuses: {}", line(failed.message())))
             .into();
     }
     unprovisioned(inquiry, claim, name, provisioner)
