@@ -14,6 +14,14 @@ pub(crate) fn is_crd(object: &Object) -> bool {
     object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition")
 }
 
+/// Whether pods are made by an object, and made anew if its template changes.
+pub(crate) fn is_workload(object: &Object) -> bool {
+    object
+        .types
+        .as_ref()
+        .is_some_and(|types| matches!(types.kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet"))
+}
+
 /// Names one object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

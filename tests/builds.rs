@@ -126,7 +126,7 @@ fn generated_trees_build_as_flux_builds_them() {
     }
     // What is built by way of a link is not kept: each run builds, and leaves people's cache alone.
     std::os::unix::fs::symlink("trees", root.join("cases")).unwrap();
-    write("kubernetes/clusters/test/flux-system/gotk-sync.yaml", SYNC);
+    write("kubernetes/clusters/test/flux-system/gotk-sync.yaml", &common::sync("./kubernetes/clusters/test"));
     write("kubernetes/clusters/test/settings.yaml", SETTINGS);
     write("kubernetes/clusters/test/cases.yaml", &kustomizations.join("\n---\n"));
     let declared = load(&root, "test");
@@ -161,21 +161,6 @@ fn generated_trees_build_as_flux_builds_them() {
     }
     oracle::assert_none_differs(different, CASES);
 }
-
-const SYNC: &str = "apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: https://git.invalid/home, ref: {branch: main}}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./kubernetes/clusters/test
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-";
 
 const SETTINGS: &str = "apiVersion: v1
 kind: ConfigMap

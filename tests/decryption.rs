@@ -19,20 +19,8 @@ use serde_json::{Value, json};
 /// Stands in every secret, and may stand nowhere else.
 const MARK: &str = "hunter2";
 
-const SYNC: &str = "apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: https://git.invalid/home, ref: {branch: main}}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./kubernetes/clusters/test
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-  decryption: {provider: sops, secretRef: {name: sops-age}}
+/// Goes on in the spec of the root Kustomization.
+const ENCRYPTED_APP: &str = "  decryption: {provider: sops, secretRef: {name: sops-age}}
 ---
 apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
@@ -103,8 +91,9 @@ fn secrets() -> BTreeMap<&'static str, String> {
 
 fn plain_repository() -> tempfile::TempDir {
     let repository = tempfile::tempdir().unwrap();
+    let sync = common::sync("./kubernetes/clusters/test") + ENCRYPTED_APP;
     let open = [
-        ("kubernetes/clusters/test/flux-system/gotk-sync.yaml", SYNC),
+        ("kubernetes/clusters/test/flux-system/gotk-sync.yaml", sync.as_str()),
         (
             "kubernetes/clusters/test/kustomization.yaml",
             "resources: [flux-system/gotk-sync.yaml, variables.yaml]\n",

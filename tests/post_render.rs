@@ -108,7 +108,7 @@ async fn rendered_manifests_become_what_helm_controller_makes_of_them() {
     let repository = tempfile::tempdir().unwrap();
     let folder = repository.path().join("clusters/test/flux-system");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("gotk-sync.yaml"), SYNC).unwrap();
+    std::fs::write(folder.join("gotk-sync.yaml"), common::sync("./clusters/test") + SOURCE).unwrap();
     let releases = questions.iter().map(|question| {
         let mut release = json!({
             "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
@@ -147,20 +147,8 @@ async fn rendered_manifests_become_what_helm_controller_makes_of_them() {
     oracle::assert_none_differs(different, CASES);
 }
 
-const SYNC: &str = "apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: https://git.invalid/home, ref: {branch: main}}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./clusters/test
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
----
+/// Comes after the root Kustomization.
+const SOURCE: &str = "---
 apiVersion: source.toolkit.fluxcd.io/v1
 kind: OCIRepository
 metadata: {name: chart, namespace: apps}

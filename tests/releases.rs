@@ -17,21 +17,6 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-const SYNC: &str = "apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: https://git.invalid/home, ref: {branch: main}}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./clusters/held
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-";
-
 const TASKS: &str = "stages: [{name: only, steps: [{release: slow, await: false, timeout: 20s}]}]\n";
 
 /// A sandbox of its own state folder, and a repository with one release. Goes down with the test.
@@ -54,7 +39,7 @@ impl Story {
             repository: tempfile::tempdir().unwrap(),
             charts: Charts::serve(),
         };
-        story.write("clusters/held/flux-system/gotk-sync.yaml", SYNC);
+        story.write("clusters/held/flux-system/gotk-sync.yaml", &common::sync("./clusters/held"));
         story.write("tasks/bootstrap.yaml", TASKS);
         story.declare(false, "one");
         story.command(&["sandbox", "up", "held", "--repo"]).arg(story.repository.path()).assert().success();

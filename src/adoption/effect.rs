@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cluster::field_differences;
-use crate::object::{Object, ObjectRef};
+use crate::object::{Object, ObjectRef, is_workload};
 
 /// What becomes of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,11 +117,6 @@ fn without_marks(object: &Object) -> Object {
         }
     }
     object
-}
-
-/// Whether pods are made by it, and made anew if its template changes.
-pub(super) fn is_workload(object: &Object) -> bool {
-    matches!(ObjectRef::of(object).kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet")
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Nothing is known at `now`, by the API server's clock.
+    /// Nothing is known at `now`. That is this machine's clock: ages are as wrong as it is.
     pub fn at(now: Timestamp) -> Self {
         Self {
             now,

@@ -3,10 +3,11 @@
 
 use futures::stream::{BoxStream, StreamExt};
 
+use super::objects::follow_ready;
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{self, Verdict, has_taken_over};
+use crate::readiness::{Verdict, has_taken_over};
 
 /// A Kustomization or HelmRelease that will own what a step makes.
 #[derive(Debug, Clone)]
@@ -33,23 +34,13 @@ impl FluxOwner {
         let cluster = cluster.clone();
         futures::stream::once(async move {
             match cluster.get(&owner).await {
-                Ok(Some(object)) if has_taken_over(&object) => follow_owner(&cluster, owner),
+                Ok(Some(object)) if has_taken_over(&object) => follow_ready(&cluster, vec![owner]),
                 _ => before,
             }
         })
         .flatten()
         .boxed()
     }
-}
-
-fn follow_owner(cluster: &Cluster, owner: ObjectRef) -> BoxStream<'static, Verdict> {
-    cluster
-        .follow(vec![owner.clone()])
-        .map(move |seen| match seen.get(&owner).and_then(Option::as_ref) {
-            Some(object) => readiness::verdict(object).about(&owner),
-            None => Verdict::not_yet("is not there").about(&owner),
-        })
-        .boxed()
 }
 
 /// Since when it owns what it is for, told for a person; none if it does not.

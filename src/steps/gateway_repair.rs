@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{self, Verdict};
+use crate::readiness::{self, Condition, Verdict};
 use crate::words::count;
 
 /// What Cilium 1.16 to 1.20 look for; those that a cluster does not have are for `validate` to tell.
@@ -94,10 +94,8 @@ fn stale(pod: &Object, crds: &[Object]) -> Option<Stale> {
 }
 
 fn established(crd: &Object) -> Option<Timestamp> {
-    let conditions = crd.data["status"]["conditions"].as_array()?;
-    let established =
-        conditions.iter().find(|one| one["type"] == "Established" && one["status"] == "True")?;
-    time(&established["lastTransitionTime"])
+    let established = readiness::condition(crd, "Established").filter(Condition::is_true)?;
+    time(established.since())
 }
 
 fn time(value: &Value) -> Option<Timestamp> {

@@ -155,7 +155,8 @@ pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> BoxStream
     follow_ready_by(cluster, refs, Arc::default())
 }
 
-fn follow_ready_by(
+/// The same, by the rules that a repository adds for kinds of its own.
+pub(super) fn follow_ready_by(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
     rules: Arc<OwnRules>,

@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, StoredRelease};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result, Retry};
 use crate::gitops::{self, HelmAction};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Object, ObjectRef, is_workload};
 use crate::readiness::Verdict;
 use crate::tools::{Helm, helm_has_ended};
 
@@ -210,11 +210,4 @@ impl Release {
         id.namespace.get_or_insert_with(|| self.declared.release_namespace.clone());
         id
     }
-}
-
-fn is_workload(object: &Object) -> bool {
-    object
-        .types
-        .as_ref()
-        .is_some_and(|types| matches!(types.kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet"))
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::asked_sessions;
+use super::objects::follow_ready_by;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
@@ -40,24 +41,10 @@ impl Wait {
             Awaited::Probe(Probe::CiliumBgp) => bgp_verdicts(self.cluster.clone()),
             Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe),
             Awaited::Object { id, readiness } => {
-                object_verdicts(&self.cluster, id.clone(), Arc::clone(readiness))
+                follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness))
             }
         }
     }
-}
-
-fn object_verdicts(
-    cluster: &Cluster,
-    id: ObjectRef,
-    readiness: Arc<OwnRules>,
-) -> BoxStream<'static, Verdict> {
-    cluster
-        .follow(vec![id.clone()])
-        .map(move |seen| match seen.get(&id).and_then(Option::as_ref) {
-            Some(object) => readiness.verdict(object).about(&id),
-            None => Verdict::not_yet("is not there").about(&id),
-        })
-        .boxed()
 }
 
 /// By objects, or by the agents' own word where no object tells.

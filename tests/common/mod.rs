@@ -43,6 +43,27 @@ pub(crate) fn bootstrapper() -> Command {
     command
 }
 
+/// What `flux bootstrap` writes into `gotk-sync.yaml` of a cluster in `folder`. The Kustomization
+/// comes last: its spec may go on.
+pub(crate) fn sync(folder: &str) -> String {
+    format!(
+        "apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {{name: flux-system, namespace: flux-system}}
+spec: {{interval: 1m, url: https://git.invalid/home, ref: {{branch: main}}}}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: flux-system, namespace: flux-system}}
+spec:
+  interval: 10m
+  path: {folder}
+  prune: true
+  sourceRef: {{kind: GitRepository, name: flux-system}}
+"
+    )
+}
+
 /// A copy of the repository, to be broken.
 pub(crate) fn repository() -> TempDir {
     let copy = tempfile::tempdir().unwrap();
