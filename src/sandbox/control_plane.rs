@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -190,18 +191,18 @@ impl ControlPlane {
         }
     }
 
-    /// Ends when the first of its programs does, which none should. An API server that was taken away
-    /// is started again once it is given back.
+    /// Ends when the first of its programs does, which none should. An API server that was killed is
+    /// started again, as a kubelet would; one that was taken away, once it is given back.
     pub(super) async fn ended(&mut self) -> Failure {
         loop {
             let waits = self.processes.iter_mut().map(|process| Box::pin(process.wait()));
             let (status, which, _) = select_all(waits).await;
-            let gone = self.folder.path(GONE_FILE);
-            if self.processes[which].name() != API_SERVER || !gone.exists() {
+            let was_killed = status.as_ref().is_ok_and(|status| status.signal().is_some());
+            if self.processes[which].name() != API_SERVER || !was_killed {
                 let how = status.map_or_else(|failure| failure.to_string(), |status| status.to_string());
                 return Failure::step(format!("{} ended", self.processes[which].name())).because(how);
             }
-            while gone.exists() {
+            while self.folder.path(GONE_FILE).exists() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             match self.api_server.start() {
