@@ -478,6 +478,15 @@ pub(super) enum SandboxVerb {
         /// The sandbox's state folder
         state_dir: PathBuf,
     },
+    /// Answer as 1Password's program does, of a sandbox's vault (what its `op` starts)
+    #[command(hide = true)]
+    Vault {
+        /// The sandbox's state folder
+        state_dir: PathBuf,
+        /// What that program is told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }
 
 const DEFAULT_NODES: u16 = 3;

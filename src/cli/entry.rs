@@ -103,5 +103,8 @@ async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
         SandboxVerb::Kubeconfig { name } => sandbox::kubeconfig(&name),
         SandboxVerb::Programs { options } => sandbox::programs(&options).await,
         SandboxVerb::Serve { state_dir } => crate::sandbox::serve(&state_dir).await,
+        SandboxVerb::Vault { state_dir, words } => {
+            out::text(&crate::sandbox::answer_as_vault(&state_dir, &words)?)
+        }
     }
 }

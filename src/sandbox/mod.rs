@@ -15,6 +15,7 @@ mod state;
 mod supervisor;
 mod talk;
 mod upstream;
+mod vault;
 
 pub use fault::{Fault, break_it, heal};
 pub use lifecycle::{collect, down, programs, up};
@@ -23,3 +24,4 @@ pub use options::{GitSpec, SandboxOptions};
 pub use state::{Listed, Sandbox, State, list, load};
 pub use supervisor::serve;
 pub use talk::{echo_over_http, fetch};
+pub use vault::answer as answer_as_vault;

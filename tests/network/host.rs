@@ -19,16 +19,18 @@ pub(crate) struct Host {
     maps: BTreeSet<String>,
     packet_filter: Vec<String>,
     switches: BTreeMap<&'static str, String>,
+    /// Where the sandboxes that count keep their state; others may run beside them.
+    state: PathBuf,
     marked: usize,
 }
 
 impl Host {
-    pub(crate) fn look() -> Self {
-        Self { maps: bpf("map"), ..Self::look_past_maps() }
+    pub(crate) fn look(state: &Path) -> Self {
+        Self { maps: bpf("map"), ..Self::look_past_maps(state) }
     }
 
     /// Maps are not to be listed while they are torn down: see [`nobody_holds`].
-    fn look_past_maps() -> Self {
+    fn look_past_maps(state: &Path) -> Self {
         let names = |folder: &str| -> BTreeSet<String> {
             let entries = std::fs::read_dir(folder).into_iter().flatten();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -49,7 +51,8 @@ impl Host {
             switches: ["kernel/unprivileged_bpf_disabled", "kernel/timer_migration", "net/ipv4/ip_forward"]
                 .map(switch)
                 .into(),
-            marked: marked().count(),
+            state: state.to_owned(),
+            marked: marked(state).count(),
         }
     }
 
@@ -57,7 +60,7 @@ impl Host {
     pub(crate) async fn becomes(before: Self) -> Self {
         let maps = before.maps;
         let before = Self { maps: BTreeSet::new(), ..before };
-        let past_maps = || async { same(&before, Self::look_past_maps()) };
+        let past_maps = || async { same(&before, Self::look_past_maps(&before.state)) };
         if let Err(now) = past_maps.retry(PATIENCE).await {
             panic!("not as before:\nbefore {before:#?}\nnow {now:#?}");
         }
@@ -119,11 +122,12 @@ fn namespaces(kind: &str) -> BTreeSet<PathBuf> {
     processes().filter_map(|process| std::fs::read_link(process.join("ns").join(kind)).ok()).collect()
 }
 
-/// The processes of sandboxes, and what each is called.
-pub(crate) fn marked() -> impl Iterator<Item = String> {
-    let is_marked = |process: &PathBuf| {
+/// The processes of sandboxes that keep their state there, and what each is called.
+pub(crate) fn marked(state: &Path) -> impl Iterator<Item = String> {
+    let mark = format!("BOOTSTRAPPER_SANDBOX={}/", state.display());
+    let is_marked = move |process: &PathBuf| {
         let environment = std::fs::read(process.join("environ")).unwrap_or_default();
-        String::from_utf8_lossy(&environment).contains("BOOTSTRAPPER_SANDBOX=")
+        String::from_utf8_lossy(&environment).contains(&mark)
     };
     let name = |process: PathBuf| std::fs::read_to_string(process.join("comm")).unwrap_or_default();
     processes().filter(is_marked).map(name).map(|name| name.trim().to_owned())

@@ -54,8 +54,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 const VERIFY: [&str; 4] = ["verify", "infra", "apps", "--sandbox"];
 
 fn two_clusters_of_a_mesh_hold_on_a_real_network() {
-    let before = Host::look();
     let site = Site::new();
+    let before = Host::look(site.state());
     site.about(&["infra", "apps", "--sandbox", "--progress", "plain"])
         .assert()
         .success()
@@ -73,7 +73,7 @@ fn two_clusters_of_a_mesh_hold_on_a_real_network() {
                 .and(contains("pod to another cluster's, by a global Service").count(2)),
         );
         agents_answer(&infra, "apps").await;
-        assert!(Host::look().links == before.links, "the host's own network is never touched");
+        assert!(Host::look(site.state()).links == before.links, "the host's own network is never touched");
 
         a_router_that_expects_something_else_is_found(&site, &infra).await;
         an_authority_that_is_not_shared_is_found(&site).await;
@@ -227,8 +227,8 @@ async fn one_that_goes_down_leaves_the_other_whole(site: &Site, apps: &Cluster) 
 }
 
 fn a_sandbox_leaves_no_trace_whenever_it_is_killed() {
-    let mut before = Host::look();
     let site = Site::new();
+    let mut before = Host::look(site.state());
     let bring_up = ["sandbox", "up", "infra"];
     let network_only = ["infra", "--sandbox", "--until", "cilium"];
     // While namespaces are made; as agents start.
@@ -241,7 +241,7 @@ fn a_sandbox_leaves_no_trace_whenever_it_is_killed() {
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(20)).with_max_times(6000);
         let has_come = || async {
-            let running = host::marked().filter(|name| name == program).count();
+            let running = host::marked(site.state()).filter(|name| name == program).count();
             if running >= count { Ok(()) } else { Err(running) }
         };
         before = block_on(async {
@@ -254,7 +254,7 @@ fn a_sandbox_leaves_no_trace_whenever_it_is_killed() {
     }
     // In peace.
     site.about(&bring_up).assert().success();
-    assert!(host::marked().count() > 10, "it is up");
+    assert!(host::marked(site.state()).count() > 10, "it is up");
     site.bare(&["sandbox", "down", "infra"]).assert().success();
     block_on(Host::becomes(before));
 }

@@ -106,6 +106,11 @@ impl Site {
         Cluster::connect(&ConnectOptions { kubeconfig, context: name.into() }).await.unwrap()
     }
 
+    /// Where its sandboxes keep their state.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     /// Tries a verb until it says what it should.
     pub(crate) async fn until(&self, arguments: &[&str], expected: &str) {
         let says = || async {

@@ -1,5 +1,6 @@
 //! Faults of a real network, for rehearsals: what breaks, where, and how it heals.
 
+mod authority;
 mod machine;
 mod program;
 
@@ -7,9 +8,10 @@ use std::fmt;
 
 use super::control_plane;
 use super::network::{LAN, ROUTER, Router};
-use super::nodes::{Vault, force_sync, set_power};
+use super::nodes::set_power;
 use super::options::SandboxOptions;
 use super::state::{Folder, OPTIONS_FILE, Sandbox};
+use super::vault::Vault;
 use crate::cluster::{Cluster, ConnectOptions};
 use crate::failure::{Failure, Result};
 
@@ -76,8 +78,7 @@ pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) ->
         }
         Fault::ApiServerGone => control_plane::take_away(&folder)?,
         Fault::OtherAuthority => {
-            Vault::keep(&folder, Some(ANOTHER))?;
-            force_sync(&own_cluster(sandbox, &folder).await?).await?;
+            authority::replace(&own_cluster(sandbox, &folder).await?, &folder, Some(ANOTHER)).await?;
         }
         // Its kubelet cannot be heard either.
         Fault::NodeDown | Fault::LinkDown => {
@@ -138,8 +139,7 @@ pub async fn heal(sandbox: &Sandbox) -> Result<()> {
     }
     machine::run(sandbox, LAN, &machine::bundles_of(machine::USUAL_BUNDLE)).await?;
     if Vault::is_kept_by_another(&folder) {
-        Vault::keep(&folder, None)?;
-        force_sync(&cluster).await?;
+        authority::replace(&cluster, &folder, None).await?;
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ fn patiently() -> ExponentialBuilder {
 
 async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
     let told = told(pod)?;
-    let (authority, issuer) = authority(cluster).await?;
+    let (authority, issuer) = authority(cluster, may_make_one(pod)).await?;
     for wanted in &told.certs {
         let (certificate, key) = signed(wanted, &issuer).map_err(|error| failed(&error))?;
         let data = json!({
@@ -91,8 +91,13 @@ fn told(pod: &Object) -> Result<Told> {
     yaml::from_str(text, Path::new("CILIUM_CERTGEN_CONFIG"))
 }
 
+fn may_make_one(pod: &Object) -> bool {
+    let mut told = pod.data["spec"]["containers"][0]["args"].as_array().into_iter().flatten();
+    !told.any(|word| word == "--ca-generate=false")
+}
+
 /// The authority's certificate, and what signs for it.
-async fn authority(cluster: &Cluster) -> Result<(String, Issuer<'static, KeyPair>)> {
+async fn authority(cluster: &Cluster, may_make_one: bool) -> Result<(String, Issuer<'static, KeyPair>)> {
     let id = ObjectRef::namespaced("v1", "Secret", NAMESPACE, AUTHORITY);
     let stored = cluster.get(&id).await?;
     let part = |name: &str| -> Option<String> {
@@ -103,6 +108,9 @@ async fn authority(cluster: &Cluster) -> Result<(String, Issuer<'static, KeyPair
         let key = KeyPair::from_pem(&key).map_err(|error| failed(&error))?;
         let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(|error| failed(&error))?;
         return Ok((certificate, issuer));
+    }
+    if !may_make_one {
+        return Err(Failure::step(format!("{id} is not there")));
     }
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Cilium CA");

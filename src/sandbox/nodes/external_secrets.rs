@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::Site;
-use super::vault::Vault;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
+use crate::sandbox::vault::Vault;
 
 const MANAGER: &str = "external-secrets";
 
@@ -36,16 +36,21 @@ pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     let encoded = |text: &Value| STANDARD.encode(text.as_str().unwrap_or_default());
     let data: Map<String, Value> =
         data.iter().map(|(key, text)| (key.clone(), encoded(text).into())).collect();
+    // An orphan is nobody's: it stays when what declares it goes.
+    let owners = match spec["target"]["creationPolicy"].as_str() {
+        Some("Orphan" | "Merge") => json!([]),
+        _ => json!([{
+            "apiVersion": id.api_version, "kind": id.kind, "name": id.name,
+            "uid": declared.metadata.uid, "controller": true,
+        }]),
+    };
     let name = spec["target"]["name"].as_str().unwrap_or(&id.name);
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {
             "name": name, "namespace": id.namespace,
             "labels": template["metadata"]["labels"], "annotations": template["metadata"]["annotations"],
-            "ownerReferences": [{
-                "apiVersion": id.api_version, "kind": id.kind, "name": id.name,
-                "uid": declared.metadata.uid, "controller": true,
-            }],
+            "ownerReferences": owners,
         },
         "type": template["type"].as_str().unwrap_or("Opaque"),
         "data": data,

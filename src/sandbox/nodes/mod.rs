@@ -21,7 +21,6 @@ mod pods;
 mod shell;
 mod simulated_agent;
 mod status;
-mod vault;
 
 use std::sync::Arc;
 
@@ -34,7 +33,6 @@ pub(super) use node::{create, set_power, set_ready};
 pub(super) use operators::force_sync;
 pub(super) use status::{ContainerLife, Life, PodAddress, let_go, tell};
 use tokio_util::sync::CancellationToken;
-pub(super) use vault::Vault;
 
 use super::certificates::Certificates;
 use super::network::{Network, RealAgent};

@@ -121,9 +121,8 @@ fn patiently() -> ExponentialBuilder {
 
 async fn answer_to(site: &Site, object: &Object, answer: &Answer) -> Result<()> {
     match answer.makes {
-        // Of what it would bring, an authority is for a mesh, and there is none without a real network.
-        Some(Made::Secret) if site.network.is_some() => external_secrets::make(site, object).await?,
-        _ => {}
+        Some(Made::Secret) => external_secrets::make(site, object).await?,
+        None => {}
     }
     let id = ObjectRef::of(object);
     let Some(api): Option<Api<Object>> = site.cluster.raw_api_in(&id).await? else { return Ok(()) };

@@ -6,6 +6,8 @@ mod build;
 mod set;
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub(super) use assets::Assets;
@@ -37,7 +39,8 @@ impl Programs {
         self.paths.iter().map(|(name, path)| (name.as_str(), path.as_path()))
     }
 
-    /// A folder that offers `helm` and `kustomize` to a run, whatever PATH has.
+    /// A folder that offers `helm` and `kustomize` to a run, whatever PATH has, and an `op` that asks the
+    /// sandbox's vault.
     pub(super) fn folder(&self, folder: &Folder) -> Result<PathBuf> {
         let bin = folder.path("bin");
         let failed = |error: std::io::Error| {
@@ -47,6 +50,11 @@ impl Programs {
         for name in ["helm", "kustomize"] {
             std::os::unix::fs::symlink(self.path(name)?, bin.join(name)).map_err(failed)?;
         }
+        let this = std::env::current_exe().map_err(failed)?;
+        let op =
+            format!("#!/bin/sh\nexec '{}' sandbox vault '{}' \"$@\"\n", this.display(), folder.0.display());
+        std::fs::write(bin.join("op"), op).map_err(failed)?;
+        std::fs::set_permissions(bin.join("op"), Permissions::from_mode(0o755)).map_err(failed)?;
         Ok(bin)
     }
 }

@@ -17,6 +17,14 @@ pub(in crate::validation) const RULES: &[Rule] = &[
         check: |rule, fleet| fleet.each(|declared| not_certified(rule, fleet, declared)),
     },
     Rule {
+        name: "mesh-authority-not-shared",
+        severity: Severity::Warning,
+        summary: "a cluster of a mesh makes an authority of its own, as nothing brings the one that all share",
+        why: "no cluster trusts the certificates of another: they never hear of each other, and no object of the API says so",
+        fix: "bring the Secret `kube-system/cilium-ca` (`ca.crt` and `ca.key`, the same everywhere) under `secrets` in bootstrapper.yaml, or give `tls.ca` as values",
+        check: |rule, fleet| fleet.each(|declared| not_shared(rule, fleet, declared)),
+    },
+    Rule {
         name: "mesh-pods-masqueraded",
         severity: Severity::Error,
         summary: "the native routing range of a cluster does not hold the pods of another of its mesh",
@@ -78,6 +86,25 @@ fn is_certified(address: &str, of: &Value, by: &Value) -> bool {
     let domain = by["clustermesh"]["config"]["domain"].as_str().unwrap_or("mesh.cilium.io");
     let is_of_domain = address.split_once('.').is_some_and(|(_, rest)| rest == domain);
     is_of_domain || among(&tls["server"]["extraIpAddresses"]) || among(&tls["server"]["extraDnsNames"])
+}
+
+/// The chart signs with the Secret `cilium-ca` where it finds one, unless certificates are brought or
+/// cert-manager makes them (`templates/_helpers.tpl`, `cilium.ca.setup`).
+fn not_shared(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
+    let Some(cilium) = known::cilium(declared) else { return Vec::new() };
+    let auto = &cilium.values["clustermesh"]["apiserver"]["tls"]["auto"];
+    let is_given = cilium.values["tls"]["ca"]["cert"].as_str().is_some_and(|cert| !cert.is_empty());
+    let is_signed_by_others = auto["enabled"] == false || auto["method"] == "certmanager";
+    if is_given || is_signed_by_others || known::has_secret(declared, "kube-system", "cilium-ca") {
+        return Vec::new();
+    }
+    let strangers: Vec<&str> = peers(fleet, cilium).map(|peer| peer.declared.cluster.as_str()).collect();
+    if strangers.is_empty() {
+        return Vec::new();
+    }
+    let message =
+        format!("it makes an authority of its own, which cluster {} does not trust", strangers.join(", "));
+    at(declared, cilium, rule, "spec.values.clustermesh.config.clusters", message).into_iter().collect()
 }
 
 fn masqueraded(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {

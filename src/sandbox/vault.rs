@@ -1,5 +1,6 @@
-//! What stands in for the vault that secrets are declared to come from. It keeps nothing: a value
-//! follows from its key, so that the clusters of a mesh are given the same.
+//! What stands in for the vault that secrets are declared to come from, asked by what stands in for
+//! external-secrets and for 1Password's program. It keeps nothing: a value follows from its key, so
+//! that the clusters of a mesh are given the same.
 
 use std::path::Path;
 
@@ -7,14 +8,14 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsage
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use sha2::{Digest as _, Sha256};
 
+use super::state::Folder;
 use crate::failure::{Failure, Result};
-use crate::sandbox::state::Folder;
 
 /// Whose values it gives, if not the usual ones.
 const KEEPER_FILE: &str = "vault-keeper";
 
 /// A vault.
-pub(in crate::sandbox) struct Vault {
+pub(super) struct Vault {
     keeper: String,
 }
 
@@ -26,7 +27,7 @@ impl Vault {
 
     /// Lets a sandbox's vault be kept by someone else, who has other values; by the usual one if by
     /// nobody.
-    pub(in crate::sandbox) fn keep(folder: &Folder, keeper: Option<&str>) -> Result<()> {
+    pub(super) fn keep(folder: &Folder, keeper: Option<&str>) -> Result<()> {
         let path = folder.path(KEEPER_FILE);
         let kept = match keeper {
             Some(keeper) => std::fs::write(&path, keeper),
@@ -37,11 +38,11 @@ impl Vault {
     }
 
     /// Whether it is kept by someone else.
-    pub(in crate::sandbox) fn is_kept_by_another(folder: &Folder) -> bool {
+    pub(super) fn is_kept_by_another(folder: &Folder) -> bool {
         folder.path(KEEPER_FILE).exists()
     }
 
-    /// The value of a key. An item's `certificate` and `key` are those of an authority; all else is
+    /// The value of a key, `item/field`. An item's `certificate` and `key` are those of an authority; all else is
     /// made up.
     pub(super) fn value(&self, key: &str) -> Result<String> {
         let path = Path::new(key);
@@ -70,6 +71,18 @@ impl Vault {
     }
 }
 
+/// Answers as 1Password's program does, of the vault of the sandbox in `folder`: the value of the
+/// `op://vault/item/field` among `words`.
+pub fn answer(folder: &Path, words: &[String]) -> Result<String> {
+    let key = words
+        .iter()
+        .find_map(|word| word.strip_prefix("op://"))
+        .and_then(|reference| reference.split_once('/'))
+        .map(|(_, key)| key)
+        .ok_or_else(|| Failure::input("a sandbox's vault is asked to `read op://vault/item/field` only"))?;
+    Vault::of(&Folder(folder.to_owned())).value(key)
+}
+
 /// A certificate authority, as PEM.
 struct Authority {
     certificate: String,
@@ -94,5 +107,14 @@ mod tests {
         }
         assert!(value("", "mesh/certificate").starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(value("", "mesh/key").starts_with("-----BEGIN PRIVATE KEY-----"));
+    }
+
+    #[test]
+    fn it_answers_as_the_program_of_a_vault() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |words: [&str; 3]| answer(folder.path(), &words.map(str::to_owned));
+        let said = read(["read", "--no-newline", "op://infra/mesh/key"]).unwrap();
+        assert_eq!(said, Vault { keeper: String::new() }.value("mesh/key").unwrap());
+        assert!(read(["item", "get", "mesh"]).is_err());
     }
 }
