@@ -42,8 +42,8 @@ impl Vault {
         folder.path(KEEPER_FILE).exists()
     }
 
-    /// The value of a key, `item/field`. An item's `certificate` and `key` are those of an authority; all else is
-    /// made up.
+    /// The value of a key, `item/field`. An item's `certificate` and `key` are those of an authority; all
+    /// else is made up.
     pub(super) fn value(&self, key: &str) -> Result<String> {
         let path = Path::new(key);
         let item = path.parent().unwrap_or(Path::new("")).to_string_lossy();

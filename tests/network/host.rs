@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
+use serde_json::Value;
 
 /// What was there at one time.
 #[derive(Debug, PartialEq)]
@@ -74,31 +75,30 @@ impl Host {
 
 /// Those of before, and what has come since but for what the kernel itself has lost.
 fn maps_that_count(before: &BTreeSet<String>) -> BTreeSet<String> {
-    let (lost, held): (BTreeSet<_>, BTreeSet<_>) =
-        bpf("map").into_iter().partition(|map| !before.contains(map) && nobody_holds(map));
+    let (maps, programs) = (listed(&["--bpffs", "map", "list"]), listed(&["prog", "list"]));
+    let (lost, held): (Vec<_>, Vec<_>) = maps
+        .iter()
+        .map(|map| (named("map", map), map))
+        .partition(|(name, map)| !before.contains(name) && nobody_holds(map, &programs));
+    let names = |maps: Vec<(String, _)>| maps.into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
     if !lost.is_empty() {
-        eprintln!("the kernel keeps, though nobody holds them: {lost:?}");
+        eprintln!("the kernel keeps, though nobody holds them: {:?}", names(lost));
     }
-    held
+    names(held)
 }
 
-/// Whether no program uses it, no process has it open and nothing pins it, so that nothing could
-/// let go of it.
+/// Whether it is an array of programs that no program uses, no process has open and nothing pins, so
+/// that nothing could let go of it.
 ///
 /// Linux (6.18, `prog_array_map_clear`) loses count of a program array whose last user comes and goes
 /// before its clearing has begun, as anybody does who lists maps in that moment, and keeps it for ever.
-fn nobody_holds(map: &str) -> bool {
-    let id: u64 = map.split(' ').nth(1).unwrap().parse().unwrap();
-    let is_used = listed(&["prog", "list"])
-        .iter()
-        .any(|program| program["map_ids"].as_array().is_some_and(|maps| maps.iter().any(|map| *map == id)));
-    let is_pinned_or_another = listed(&["--bpffs", "map", "list"])
-        .iter()
-        .any(|map| map["id"] == id && (map["type"] != "prog_array" || map["pinned"].is_array()));
-    !is_used && !is_pinned_or_another && !is_open(id)
+fn nobody_holds(map: &Value, programs: &[Value]) -> bool {
+    let mut used = programs.iter().filter_map(|program| program["map_ids"].as_array()).flatten();
+    let is_held = map["pinned"].is_array() || used.any(|id| *id == map["id"]) || is_open(&map["id"]);
+    map["type"] == "prog_array" && !is_held
 }
 
-fn is_open(map: u64) -> bool {
+fn is_open(map: &Value) -> bool {
     let line = format!("map_id:\t{map}");
     let infos = processes().filter_map(|process| std::fs::read_dir(process.join("fdinfo")).ok()).flatten();
     infos
@@ -139,11 +139,14 @@ fn lines(command: &str) -> impl Iterator<Item = String> {
 }
 
 fn bpf(kind: &str) -> BTreeSet<String> {
-    let name = |one: &serde_json::Value| format!("{kind} {} {} {}", one["id"], one["type"], one["name"]);
-    listed(&[kind, "list"]).iter().map(name).collect()
+    listed(&[kind, "list"]).iter().map(|one| named(kind, one)).collect()
 }
 
-fn listed(arguments: &[&str]) -> Vec<serde_json::Value> {
+fn named(kind: &str, one: &Value) -> String {
+    format!("{kind} {} {} {}", one["id"], one["type"], one["name"])
+}
+
+fn listed(arguments: &[&str]) -> Vec<Value> {
     let output = std::process::Command::new("bpftool").arg("--json").args(arguments).output();
     let output = output.expect("bpftool tells whether BPF programs were left: apt-get install bpftool");
     serde_json::from_slice(&output.stdout).unwrap()

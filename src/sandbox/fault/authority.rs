@@ -21,8 +21,12 @@ const NAMESPACE: &str = "kube-system";
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Lets the vault be kept by someone else, by the usual one if by nobody: the cluster takes the
-/// authority over, makes its certificates anew, and its mesh's API servers start with them.
+/// authority over, makes its certificates anew, and its mesh's API servers start with them. Nothing is
+/// done if it is kept so already.
 pub(super) async fn replace(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> Result<()> {
+    if Vault::is_kept_by_another(folder) == keeper.is_some() {
+        return Ok(());
+    }
     let replaced = async {
         take_over(cluster, folder, keeper).await?;
         make_certificates(cluster).await?;
@@ -48,12 +52,13 @@ async fn take_over(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> 
     Ok(())
 }
 
-/// Each CronJob of Cilium's makes certificates: its Job is run now.
+/// Each CronJob of Cilium's chart makes certificates: its Job is run now.
 async fn make_certificates(cluster: &Cluster) -> Result<()> {
     let jobs: Api<Job> = Api::namespaced(cluster.client(), NAMESPACE);
     let schedules: Api<CronJob> = Api::namespaced(cluster.client(), NAMESPACE);
     let mut made = Vec::new();
-    for schedule in schedules.list(&ListParams::default()).await.map_err(|error| failed(&error))? {
+    let of_cilium = ListParams::default().labels("app.kubernetes.io/part-of=cilium");
+    for schedule in schedules.list(&of_cilium).await.map_err(|error| failed(&error))? {
         let job = Job {
             metadata: ObjectMeta {
                 generate_name: Some(format!("{}-", schedule.name_any())),

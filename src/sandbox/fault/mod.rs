@@ -11,7 +11,6 @@ use super::network::{LAN, ROUTER, Router};
 use super::nodes::set_power;
 use super::options::SandboxOptions;
 use super::state::{Folder, OPTIONS_FILE, Sandbox};
-use super::vault::Vault;
 use crate::cluster::{Cluster, ConnectOptions};
 use crate::failure::{Failure, Result};
 
@@ -138,10 +137,7 @@ pub async fn heal(sandbox: &Sandbox) -> Result<()> {
         }
     }
     machine::run(sandbox, LAN, &machine::bundles_of(machine::USUAL_BUNDLE)).await?;
-    if Vault::is_kept_by_another(&folder) {
-        authority::replace(&cluster, &folder, None).await?;
-    }
-    Ok(())
+    authority::replace(&cluster, &folder, None).await
 }
 
 /// The router, as far as it knows this sandbox's nodes.
