@@ -40,13 +40,15 @@ impl Decryption {
         let namespace = kustomization.metadata.namespace.as_deref().unwrap_or_default();
         let secret = decryption["secretRef"]["name"].as_str();
         let secret = secret.and_then(|name| sources.get("Secret", namespace, name));
-        let entries = secret.into_iter().flat_map(|secret| &secret.data);
-        let keys: Vec<&str> = entries
+        let entries = || secret.iter().flat_map(|secret| &secret.data);
+        let keys: Vec<&str> = entries()
             .filter(|(name, value)| name.ends_with(".agekey") && value.contains("AGE-"))
             .map(|(_, value)| value.as_str())
             .collect();
         let sops = if keys.is_empty() && !has_own_key() {
-            Err(Failure::input("it cannot be decrypted").because("no age key is at hand").hint(
+            let failure = Failure::input("it cannot be decrypted").because("no age key is at hand");
+            let others = entries().filter_map(|(name, _)| other_key(name));
+            Err(others.fold(failure, Failure::because).hint(
                 "name one with SOPS_AGE_KEY_FILE, or declare its Secret under `secrets` in bootstrapper.yaml",
             ))
         } else {
@@ -139,6 +141,19 @@ impl Decryption {
     async fn content(&self, content: Vec<u8>, from: SopsFormat, to: SopsFormat) -> Result<Vec<u8>> {
         self.sops.as_ref().map_err(Clone::clone)?.decrypt_content(content, (from, to), &self.keys).await
     }
+}
+
+/// A key that Flux uses and this program does not: an entry of the Secret that `spec.decryption` names.
+fn other_key(entry: &str) -> Option<String> {
+    let kind = match entry {
+        _ if Path::new(entry).extension().is_some_and(|kind| kind == "asc") => {
+            "of PGP, which needs a keyring of its own"
+        }
+        "sops.aws-kms" | "sops.azure-kv" | "sops.gcp-kms" => "a cloud's, which has to be asked",
+        "sops.vault-token" => "a Vault's, which has to be asked",
+        _ => return None,
+    };
+    Some(format!("the key {entry} is {kind}: only Flux uses it"))
 }
 
 /// Whether sops has something to decrypt with, apart from what the repository says: it is not asked
@@ -285,5 +300,18 @@ impl Search<'_> {
         if file.starts_with(self.root) && file.is_file() {
             self.found.entry(file).or_insert(format);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_only_flux_uses_are_told() {
+        for (entry, told) in [("a.asc", "PGP"), ("sops.aws-kms", "cloud"), ("sops.vault-token", "Vault")] {
+            assert!(other_key(entry).is_some_and(|why| why.contains(told) && why.contains(entry)), "{entry}");
+        }
+        assert_eq!(other_key("identity.agekey"), None);
     }
 }

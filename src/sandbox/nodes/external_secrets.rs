@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Map, Value, json};
@@ -20,7 +21,16 @@ const MANAGER: &str = "external-secrets";
 pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     let vault = Vault::of(&site.folder);
     let id = ObjectRef::of(declared);
+    let failed = |error: &kube::Error| Failure::step(format!("{id} gets no Secret")).caused_by(error);
     let spec = &declared.data["spec"];
+    let name = spec["target"]["name"].as_str().unwrap_or(&id.name);
+    let secrets: Api<Secret> =
+        Api::namespaced(site.cluster.client(), id.namespace.as_deref().unwrap_or_default());
+    let policy = Policy::of(spec);
+    let there = secrets.get_opt(name).await.map_err(|error| failed(&error))?;
+    if !policy.gives(there.is_some()) {
+        return Ok(());
+    }
     let mut values = Map::new();
     for entry in spec["data"].as_array().into_iter().flatten() {
         let (name, key) = (entry["secretKey"].as_str(), entry["remoteRef"]["key"].as_str());
@@ -36,15 +46,15 @@ pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     let encoded = |text: &Value| STANDARD.encode(text.as_str().unwrap_or_default());
     let data: Map<String, Value> =
         data.iter().map(|(key, text)| (key.clone(), encoded(text).into())).collect();
-    // An orphan is nobody's: it stays when what declares it goes.
-    let owners = match spec["target"]["creationPolicy"].as_str() {
-        Some("Orphan" | "Merge") => json!([]),
-        _ => json!([{
+    let owners = match policy {
+        Policy::Owner => json!([{
             "apiVersion": id.api_version, "kind": id.kind, "name": id.name,
             "uid": declared.metadata.uid, "controller": true,
         }]),
+        _ => json!([]),
     };
-    let name = spec["target"]["name"].as_str().unwrap_or(&id.name);
+    let kind = there.and_then(|there| there.type_);
+    let kind = kind.as_deref().or(template["type"].as_str()).unwrap_or("Opaque");
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {
@@ -52,17 +62,44 @@ pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
             "labels": template["metadata"]["labels"], "annotations": template["metadata"]["annotations"],
             "ownerReferences": owners,
         },
-        "type": template["type"].as_str().unwrap_or("Opaque"),
+        "type": kind,
         "data": data,
     });
-    let secrets: Api<k8s_openapi::api::core::v1::Secret> =
-        Api::namespaced(site.cluster.client(), id.namespace.as_deref().unwrap_or_default());
     let parameters = PatchParams::apply(MANAGER).force();
-    secrets
-        .patch(name, &parameters, &Patch::Apply(&secret))
-        .await
-        .map(drop)
-        .map_err(|error| Failure::step(format!("{id} gets no Secret")).caused_by(&error))
+    secrets.patch(name, &parameters, &Patch::Apply(&secret)).await.map(drop).map_err(|error| failed(&error))
+}
+
+/// Whose the Secret is (`spec.target.creationPolicy`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Policy {
+    /// That of the ExternalSecret: it goes with it.
+    Owner,
+    /// Nobody's.
+    Orphan,
+    /// Somebody else's, who has to make it.
+    Merge,
+    /// Nobody wants one.
+    None,
+}
+
+impl Policy {
+    fn of(spec: &Value) -> Self {
+        match spec["target"]["creationPolicy"].as_str() {
+            Some("Orphan") => Self::Orphan,
+            Some("Merge") => Self::Merge,
+            Some("None") => Self::None,
+            _ => Self::Owner,
+        }
+    }
+
+    /// Whether a Secret is written, which is there or not.
+    fn gives(self, is_there: bool) -> bool {
+        match self {
+            Self::Owner | Self::Orphan => true,
+            Self::Merge => is_there,
+            Self::None => false,
+        }
+    }
 }
 
 /// A chart that renders templates which are values of it. Helm's language is external-secrets' own.
@@ -106,4 +143,19 @@ async fn rendered(
         );
     }
     crate::yaml::from_str(&String::from_utf8_lossy(&output.stdout), "template".as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_merged_into_must_be_there() {
+        let gives = |policy: &str, is_there| {
+            Policy::of(&json!({"target": {"creationPolicy": policy}})).gives(is_there)
+        };
+        assert!(gives("Owner", false) && gives("Orphan", false) && gives("Merge", true));
+        assert!(!gives("Merge", false) && !gives("None", false) && !gives("None", true));
+        assert_eq!(Policy::of(&json!({})), Policy::Owner);
+    }
 }
