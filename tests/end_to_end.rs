@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
-use bootstrapper::failure::FailureKind;
 use bootstrapper::gitops::{Repository, SecretValues, renderings};
 use bootstrapper::object::{Object, ObjectRef, Selection};
 use bootstrapper::readiness;
@@ -238,7 +237,6 @@ async fn infra_from_nothing_to_owned_by_flux() {
     a_tenant_cannot_act_as_flux(&cluster).await;
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
-    one_run_holds_the_lock(&cluster).await;
     handover::what_is_dropped_goes(&cluster).await;
 
     // Nothing stays.
@@ -528,14 +526,4 @@ async fn a_watch_needs_no_luck(cluster: &Cluster) {
     {}
     cluster.apply(&object, false).await.unwrap();
     while states.next().await.unwrap()[&thing].is_none() {}
-}
-
-async fn one_run_holds_the_lock(cluster: &Cluster) {
-    let held = cluster.lock("first").await.unwrap();
-    assert!(held.is_held());
-    let refused = cluster.lock("second").await.unwrap_err();
-    assert_eq!(refused.kind, FailureKind::Locked);
-    assert!(refused.because[0].contains(&std::process::id().to_string()), "{refused}");
-    held.release().await.unwrap();
-    cluster.lock("second").await.unwrap().release().await.unwrap();
 }

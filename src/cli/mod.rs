@@ -1,5 +1,6 @@
 //! The command line: clap types, and one file per verb, each a short fold over a plan.
 
+mod agree;
 mod args;
 mod cancel;
 mod completions;

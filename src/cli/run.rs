@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::agree::agree;
 use super::args::{RunArgs, SandboxArgs};
 use super::cancel::Cancel;
 use super::session::{Session, open_repository};
 use super::{out, plan, sandbox};
-use crate::cluster::RunRecord;
+use crate::cluster::{Cluster, RunRecord};
 use crate::engine::{self, Events, RunOptions, RunSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::plan::LockGate;
@@ -29,6 +30,9 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     if args.dry_run {
         return plan::show(&session, super::args::Output::Text).await;
     }
+    if args.break_lock {
+        break_lock(&session.cluster, cluster, args.yes).await?;
+    }
     let cancel = Cancel::on_signals();
     tokio::select! {
         result = carry_out(&session, args, sandbox.as_ref(), cancel.requested()) => result,
@@ -45,6 +49,13 @@ async fn bring_up(cluster: &str, args: &RunArgs) -> Result<Sandbox> {
         sandbox::tell_stand_ins(&sandbox);
     }
     Ok(sandbox)
+}
+
+async fn break_lock(cluster: &Cluster, name: &str, agreed: bool) -> Result<()> {
+    let Some(holding) = cluster.lock_holding().await? else { return Ok(()) };
+    out::say(&format!("the lock of {name}: {holding}"));
+    agree("Take the cluster from that run? It may be at work.", agreed)?;
+    cluster.break_lock(&holding).await
 }
 
 async fn carry_out(

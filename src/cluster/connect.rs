@@ -7,15 +7,20 @@ use std::time::Duration;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tower::buffer::BufferLayer;
+use tower::filter::AsyncFilterLayer;
 use tower::util::MapRequestLayer;
 
 use super::calls::within_limit;
 use super::discovery::Served;
+use super::fence::Fence;
 use super::requests::{Counter, Requests};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::tools::KubeAccess;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How many requests may be on their way at once.
+const AT_ONCE: usize = 1024;
 
 /// Which cluster to talk to.
 #[derive(Debug, Clone)]
@@ -31,6 +36,7 @@ pub struct ConnectOptions {
 pub struct Cluster {
     pub(super) client: Client,
     pub(super) served: Arc<Served>,
+    pub(super) fence: Fence,
     access: KubeAccess,
     url: String,
     version: Arc<k8s_openapi::apimachinery::pkg::version::Info>,
@@ -60,14 +66,22 @@ impl Cluster {
             counting.count(&request);
             request
         });
+        // A filter that asks first needs a service that it can hold on to meanwhile.
+        let share = BufferLayer::new(AT_ONCE);
         let builder =
             ClientBuilder::try_from(config).map_err(|error| unusable(&options.context).caused_by(&error))?;
-        let client = builder.with_layer(&count).build();
+        let fence = Fence::default();
+        let fencing = fence.clone();
+        let pass = AsyncFilterLayer::new(move |request: http::Request<Body>| {
+            let fence = fencing.clone();
+            async move { fence.pass(request).await }
+        });
+        let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
         let what = format!("the API server of context `{}` at {url} cannot be asked", options.context);
         let version = within_limit(&what, client.apiserver_version()).await?;
         let access = KubeAccess { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
         let served = Arc::new(Served::default());
-        Ok(Self { client, served, access, url, version: Arc::new(version), counter })
+        Ok(Self { client, served, fence, access, url, version: Arc::new(version), counter })
     }
 
     /// The address of the API server.

@@ -16,6 +16,8 @@ pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
         kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => {
             Failure::internal(what).because(first_line(error))
         }
+        // What was not let through says why itself.
+        kube::Error::Service(error) if let Some(refused) = error.downcast_ref::<Failure>() => refused.clone(),
         _ => unreachable_server(what, error),
     }
 }

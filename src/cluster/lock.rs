@@ -4,73 +4,112 @@
 //! machines need not agree.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{ObjectMeta, PostParams};
-use kube::runtime::watcher;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::PostParams;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::{if_there, within_limit};
+use super::clock::since_boot;
+use super::fence::Fence;
+use super::hold::Hold;
+use super::holder::Holder;
+use super::lease::{LEASE, held_by, holder_of, holding, lasts, unheld};
 use super::{Cluster, HOME};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::tools::host;
-
-const LEASE: &str = "bootstrapper-lock";
-const RENEW_EVERY: Duration = Duration::from_secs(5);
-const LASTS: Duration = Duration::from_secs(15);
+use crate::failure::{Failure, FailureKind, Result, Retry};
 
 /// The right to write, until it is released or lost.
-#[derive(Debug)]
 pub struct Lock {
-    leases: Api<Lease>,
-    holder: String,
-    is_held: Arc<AtomicBool>,
+    hold: Arc<Hold>,
+    fence: Fence,
     renewal: JoinHandle<()>,
 }
 
 impl Cluster {
-    /// Takes the cluster's lock for the run called `run`. A holder that has died is taken over.
-    pub async fn lock(&self, run: &str) -> Result<Lock> {
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), HOME);
-        let holder = format!("{}/{}/{run}", host(), std::process::id());
-        let found = if_there("the run lock cannot be read", leases.get_opt(LEASE)).await?.flatten();
-        if let Some(lease) = found.as_ref().filter(|lease| !holder_of(lease).is_empty())
-            && !has_died_here(&holder_of(lease))
+    /// Takes the cluster's lock for the run called `run`. From then on nothing is written through this
+    /// connection but while it is held. A holder that has died is taken over; `say` tells that it is
+    /// waited for.
+    pub async fn lock(&self, run: &str, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
+        let leases = self.leases();
+        let holder = Holder::here(run);
+        let mut found = self.lease().await?;
+        if let Some(lease) = &found
+            && let Some(other) = holder_of(lease)
+            && other != holder
+            && !other.has_died_here()
         {
-            await_its_death(&leases, lease).await?;
+            say(format!("{}; whether it is alive is seen within {:?}", holding(lease), lasts(lease)));
+            found = await_its_death(&leases, lease).await?;
         }
+        let taken_at = since_boot();
         take(&leases, found, &holder).await?;
-        let is_held = Arc::new(AtomicBool::new(true));
-        let renewal = tokio::spawn(renew(leases.clone(), holder.clone(), Arc::clone(&is_held)));
-        Ok(Lock { leases, holder, is_held, renewal })
+        let hold = Arc::new(Hold::new(leases, holder, taken_at));
+        self.fence.set(Some(Arc::clone(&hold)));
+        let kept = Arc::clone(&hold);
+        let renewal = tokio::spawn(async move { kept.keep().await });
+        Ok(Lock { hold, fence: self.fence.clone(), renewal })
+    }
+
+    /// Who holds the cluster's lock, since when and from where; none if nobody does, or somebody whose
+    /// process is known to be gone.
+    pub async fn lock_holding(&self) -> Result<Option<String>> {
+        let lease = self.lease().await?;
+        let is_held = |lease: &Lease| holder_of(lease).is_some_and(|holder| !holder.has_died_here());
+        Ok(lease.filter(is_held).as_ref().map(holding))
+    }
+
+    /// Takes the lock from whoever holds it as `holding` says, and gives it to nobody. The run that
+    /// held it sees that, and stops before its next write.
+    pub async fn break_lock(&self, agreed: &str) -> Result<()> {
+        let what = "the run lock cannot be broken";
+        for is_last in [false, true] {
+            let held = self.lease().await?.filter(|lease| holder_of(lease).is_some());
+            let Some(mut lease) = held else { return Ok(()) };
+            if holding(&lease) != agreed {
+                return Err(Failure::new(FailureKind::Locked, what)
+                    .because(format!("meanwhile {}", holding(&lease)))
+                    .hint("look again, and decide anew"));
+            }
+            lease.spec.get_or_insert_default().holder_identity = None;
+            match within_limit(what, self.leases().replace(LEASE, &PostParams::default(), &lease)).await {
+                // Its holder has just renewed; what was agreed to is whose it is.
+                Err(failure) if failure.retry == Retry::MayHelp && !is_last => {}
+                done => return done.map(drop),
+            }
+        }
+        Ok(())
+    }
+
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), HOME)
+    }
+
+    async fn lease(&self) -> Result<Option<Lease>> {
+        if_there("the run lock cannot be read", self.leases().get(LEASE)).await
     }
 }
 
 impl Lock {
-    /// Whether it is still held.
-    pub fn is_held(&self) -> bool {
-        self.is_held.load(Ordering::Acquire)
+    /// Makes sure that it is still held; asks the API server if renewals are overdue.
+    pub async fn confirm(&self) -> Result<()> {
+        self.hold.pass().await
     }
 
-    /// Gives it back.
+    /// Returns once it is lost: another run has taken it, or somebody has broken it.
+    pub async fn lost(&self) -> Failure {
+        self.hold.lost().await
+    }
+
+    /// Gives it back, if it is still held.
     pub async fn release(&self) -> Result<()> {
         self.renewal.abort();
-        if !self.is_held.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let what = "the run lock cannot be given back";
-        let Some(mut lease) = if_there(what, self.leases.get(LEASE)).await? else { return Ok(()) };
-        if holder_of(&lease) != self.holder {
-            return Ok(());
-        }
-        lease.spec.get_or_insert_default().holder_identity = None;
-        within_limit(what, self.leases.replace(LEASE, &PostParams::default(), &lease)).await.map(drop)
+        let released = self.hold.release().await;
+        self.fence.set(None);
+        released
     }
 }
 
@@ -80,103 +119,41 @@ impl Drop for Lock {
     }
 }
 
-fn holder_of(lease: &Lease) -> String {
-    lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone()).unwrap_or_default()
-}
-
-/// A run of this machine whose process is gone.
-fn has_died_here(holder: &str) -> bool {
-    let mut parts = holder.split('/');
-    let (Some(of_host), Some(process)) = (parts.next(), parts.next()) else { return false };
-    of_host == host() && !std::path::Path::new("/proc").join(process).exists()
-}
-
-/// Returns once the holder has not renewed for as long as its lease lasts; fails when it renews.
-async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<()> {
-    let deadline = Instant::now() + LASTS;
-    let mut versions = std::pin::pin!(watcher::watch_object(leases.clone(), LEASE));
+/// Returns the Lease once its holder has not renewed for as long as it lasts; fails when it renews.
+async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<Option<Lease>> {
+    let deadline = Instant::now() + lasts(lease);
+    let mut versions = std::pin::pin!(watcher::watch_object(leases.clone(), LEASE).default_backoff());
     loop {
         match timeout_at(deadline, versions.next()).await {
-            Err(_) => return Ok(()),
-            Ok(Some(Ok(Some(now)))) if holder_of(&now).is_empty() => return Ok(()),
+            Err(_) | Ok(None) => return Ok(Some(lease.clone())),
+            Ok(Some(Ok(None))) => return Ok(None),
+            Ok(Some(Ok(Some(now)))) if holder_of(&now).is_none() => return Ok(Some(now)),
             Ok(Some(Ok(Some(now)))) if now.resource_version() != lease.resource_version() => {
-                return Err(held_by(&now));
+                return Err(refused(&now));
             }
-            Ok(Some(Ok(None)) | None) => return Ok(()),
             Ok(Some(_)) => {}
         }
     }
 }
 
-fn held_by(lease: &Lease) -> Failure {
-    let holder = holder_of(lease);
-    let mut parts = holder.split('/');
-    let (of_host, process, run) =
-        (parts.next().unwrap_or("?"), parts.next().unwrap_or("?"), parts.next().unwrap_or("?"));
+fn refused(lease: &Lease) -> Failure {
     Failure::new(FailureKind::Locked, "another run holds this cluster")
-        .because(format!("host `{of_host}`, process {process}, since {run}, and it is alive"))
+        .because(format!("{}, and is alive: it renews its Lease", holding(lease)))
         .hint(
             "wait for it to end, or stop it with Ctrl-C there; a run that was killed is taken over by itself",
         )
+        .hint("to take the cluster from it all the same, run with --break-lock: that run then writes no more")
 }
 
-async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &str) -> Result<()> {
-    let now = MicroTime(jiff::Timestamp::now());
-    let fresh = found.is_none();
-    let mut lease = found.unwrap_or_else(|| Lease {
-        metadata: ObjectMeta {
-            name: Some(LEASE.to_owned()),
-            namespace: Some(HOME.to_owned()),
-            ..ObjectMeta::default()
-        },
-        ..Lease::default()
-    });
-    let taken_over =
-        lease.spec.as_ref().and_then(|spec| spec.lease_transitions).map_or(0, |before| before + 1);
-    // The version that was read goes along: if somebody else took it meanwhile, the server says so.
-    lease.spec = Some(LeaseSpec {
-        holder_identity: Some(holder.to_owned()),
-        lease_duration_seconds: i32::try_from(LASTS.as_secs()).ok(),
-        acquire_time: Some(now.clone()),
-        renew_time: Some(now),
-        lease_transitions: Some(taken_over),
-        ..LeaseSpec::default()
-    });
+/// The version that was read goes along: if somebody else took it meanwhile, the server says so.
+async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &Holder) -> Result<()> {
     let what = "the run lock cannot be taken";
     let parameters = PostParams::default();
     let taken = async {
-        if fresh {
-            leases.create(&parameters, &lease).await
-        } else {
-            leases.replace(LEASE, &parameters, &lease).await
+        match found {
+            Some(lease) => leases.replace(LEASE, &parameters, &held_by(holder, lease)).await,
+            None => leases.create(&parameters, &held_by(holder, unheld())).await,
         }
     };
     within_limit(what, taken).await.map(drop)
-}
-
-/// Renews until it cannot: by then another run may think this one dead, so that it must not write.
-async fn renew(leases: Api<Lease>, holder: String, is_held: Arc<AtomicBool>) {
-    let mut renewed = Instant::now();
-    let mut every = tokio::time::interval(RENEW_EVERY);
-    loop {
-        every.tick().await;
-        match renew_once(&leases, &holder).await {
-            Ok(true) => renewed = Instant::now(),
-            Ok(false) => break,
-            Err(_) if renewed.elapsed() + RENEW_EVERY < LASTS => {}
-            Err(_) => break,
-        }
-    }
-    is_held.store(false, Ordering::Release);
-}
-
-/// Whether it is still ours.
-async fn renew_once(leases: &Api<Lease>, holder: &str) -> Result<bool> {
-    let what = "the run lock cannot be renewed";
-    let mut lease = within_limit(what, leases.get(LEASE)).await?;
-    if holder_of(&lease) != holder {
-        return Ok(false);
-    }
-    lease.spec.get_or_insert_default().renew_time = Some(MicroTime(jiff::Timestamp::now()));
-    within_limit(what, leases.replace(LEASE, &PostParams::default(), &lease)).await.map(|_| true)
 }

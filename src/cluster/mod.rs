@@ -3,15 +3,20 @@
 
 mod apply;
 mod calls;
+mod clock;
 mod compare;
 mod connect;
 mod discovery;
 mod dry_run;
 mod exec;
 mod failures;
+mod fence;
 mod helm_record;
 mod helm_release;
+mod hold;
+mod holder;
 mod identity;
+mod lease;
 mod ledger;
 mod lock;
 mod read;

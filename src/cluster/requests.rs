@@ -39,7 +39,8 @@ impl Counter {
     }
 }
 
-fn is_read<B>(request: &Request<B>) -> bool {
+/// Whether it changes nothing.
+pub(super) fn is_read<B>(request: &Request<B>) -> bool {
     let uri = request.uri();
     request.method() == Method::GET
         || uri.query().is_some_and(|query| query.contains("dryRun=All"))

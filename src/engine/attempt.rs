@@ -163,16 +163,19 @@ async fn attempt(
             return Err(Failure::step(format!("{} waits for {by}", step.title)).retry(Retry::MayHelp));
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
-            options.gate.pass().await?;
-            // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
             let say = |message: String| attempts.tell(EventKind::StepSaid { message });
+            options.gate.pass(&say).await?;
             let act = Act {
                 observed: &observation,
                 force_conflicts: options.force_conflicts,
                 strict: options.strict,
                 say: &say,
             };
-            let changes = step.step.act(act).await?;
+            // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
+            let changes = tokio::select! {
+                changes = step.step.act(act) => changes?,
+                failure = options.gate.lost() => return Err(failure),
+            };
             progress.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
             progress.outcome()

@@ -13,7 +13,8 @@ pub struct LockGate {
     cluster: Cluster,
     name: String,
     run: String,
-    lock: OnceCell<Lock>,
+    /// Taken, or refused: whoever comes next need not ask again.
+    lock: OnceCell<Result<Lock>>,
 }
 
 impl LockGate {
@@ -24,34 +25,52 @@ impl LockGate {
 
     /// Whether anything was let through, and so perhaps written.
     pub fn was_passed(&self) -> bool {
-        self.lock.initialized()
+        self.taken().is_some()
     }
 
     /// Gives the lock back, if it was taken.
     pub async fn release(&self) -> Result<()> {
-        match self.lock.get() {
+        match self.taken() {
             Some(lock) => lock.release().await,
             None => Ok(()),
         }
+    }
+
+    fn taken(&self) -> Option<&Lock> {
+        self.lock.get()?.as_ref().ok()
+    }
+
+    async fn take(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
+        let lock = self.cluster.lock(&self.run, say).await?;
+        if let Err(failure) = self.cluster.record_identity(&self.name).await {
+            lock.release().await?;
+            return Err(failure);
+        }
+        Ok(lock)
     }
 }
 
 #[async_trait]
 impl Gate for LockGate {
-    async fn pass(&self) -> Result<()> {
-        let lock = self
-            .lock
-            .get_or_try_init(|| async {
-                let lock = self.cluster.lock(&self.run).await?;
-                self.cluster.record_identity(&self.name).await?;
-                Ok::<_, Failure>(lock)
-            })
-            .await?;
-        if lock.is_held() {
-            return Ok(());
-        }
-        Err(Failure::new(FailureKind::Locked, format!("the lock of {} was lost during the run", self.name))
-            .because("it could not be renewed in time, so another run may have begun")
-            .hint("run again once the API server answers steadily: it goes on where facts say"))
+    async fn pass(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<()> {
+        let taken = self.lock.get_or_try_init(|| async {
+            match self.take(say).await {
+                Err(failure) if is_final(&failure) => Ok(Err(failure)),
+                Err(failure) => Err(failure),
+                Ok(lock) => Ok(Ok(lock)),
+            }
+        });
+        taken.await?.as_ref().map_err(Failure::clone)?.confirm().await
     }
+
+    async fn lost(&self) -> Failure {
+        match self.taken() {
+            Some(lock) => lock.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn is_final(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Locked | FailureKind::WrongCluster)
 }

@@ -1,0 +1,25 @@
+//! What is hard to undo is asked first.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use super::out;
+use crate::failure::{Failure, FailureKind, Result};
+
+/// Asks at the terminal whether to go on, unless that was agreed to beforehand. Where nobody can be
+/// asked, only `--yes` is an answer.
+pub(super) fn agree(question: &str, beforehand: bool) -> Result<()> {
+    if beforehand {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::input(format!("{question} Nobody can be asked here"))
+            .hint("add --yes if that is what you want"));
+    }
+    out::ask(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Cancelled, "not agreed to, and so not done"))
+}

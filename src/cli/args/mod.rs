@@ -1,0 +1,135 @@
+//! What can be said on the command line, by verb.
+
+mod convert;
+mod doctor;
+mod graph;
+mod list;
+mod plan;
+mod run;
+mod sandbox;
+mod schema;
+mod shared;
+mod validate;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub(super) use convert::{ConvertBgpArgs, ConvertVerb};
+pub(super) use doctor::{DoctorArgs, ExplainArgs};
+pub(super) use graph::{GraphArgs, GraphFormat};
+pub(super) use list::ListArgs;
+pub(super) use plan::{HandoverArgs, PlanArgs};
+pub(super) use run::RunArgs;
+pub(super) use sandbox::{FaultName, Network, Router, SandboxArgs, SandboxVerb};
+pub(super) use schema::{SchemaArgs, SchemaOf};
+pub(super) use shared::{Output, OutputArgs, Selection, Target};
+pub(super) use validate::{FindingsOutput, ValidateArgs};
+pub(super) use verify::VerifyArgs;
+
+use super::new_cluster::NewClusterArgs;
+
+/// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
+/// healthy".
+///
+/// `bootstrapper infra` bootstraps the cluster `infra` of the repository. It can be stopped at any
+/// point and run again: it finishes what is missing and touches nothing that is already right.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bootstrapper",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Say what a run would do, and write nothing
+    Plan(PlanArgs),
+    /// Say what is ready and what each thing still waits for
+    Status(PlanArgs),
+    /// Say what Flux changes as it takes over, before it does; or what it changed
+    ///
+    /// Renders what Flux will apply and asks the API server, by dry runs, what would come of it.
+    Handover(HandoverArgs),
+    /// Name the root causes of whatever is the matter with a cluster
+    ///
+    /// On any cluster, at any time, whatever bootstrapped it. Reads only, and never the values of
+    /// Secrets. Exits with 0 if nothing is wrong (slow is not wrong), 1 if a root cause is named, and
+    /// 5 if there is no way to the cluster: then it says why.
+    Doctor(DoctorArgs),
+    /// Say what the code of a failure means, as BS-POD-001; list all of them
+    Explain(ExplainArgs),
+    /// List the clusters of the repository
+    List(ListArgs),
+    /// Find what is wrong with the repository, without a cluster
+    ///
+    /// Exits with 0 if there is nothing worse than a warning, and with 3 otherwise.
+    Validate(ValidateArgs),
+    /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
+    Graph(GraphArgs),
+    /// Write the folder of a further cluster, like one that is there
+    NewCluster(NewClusterArgs),
+    /// Turn objects that are gone into those that took their place
+    #[command(subcommand)]
+    Convert(ConvertVerb),
+    /// Check that the cluster's pods can talk: to each other, to Services, from outside
+    Verify(VerifyArgs),
+    /// A throwaway cluster on this machine: a real control plane, simulated nodes
+    #[command(subcommand)]
+    Sandbox(SandboxVerb),
+    /// Print the JSON Schema of the task files or of bootstrapper.yaml
+    Schema(SchemaArgs),
+    /// Echo over HTTP (what a sandbox runs in place of the test image `agnhost`)
+    #[command(hide = true)]
+    Netexec {
+        /// The port.
+        #[arg(long)]
+        http_port: u16,
+    },
+    /// Fetch a page (what a sandbox runs in place of the `wget` of that image)
+    #[command(hide = true)]
+    Wget {
+        /// It says nothing but what fails anyway.
+        #[arg(short = 'q')]
+        quiet: bool,
+        /// How long it may take, in seconds.
+        #[arg(short = 'T')]
+        timeout: u64,
+        /// Where the page would be written to.
+        #[arg(short = 'O')]
+        output: PathBuf,
+        /// The page.
+        url: String,
+    },
+    /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
+    #[command(hide = true)]
+    PostRender {
+        /// What is to be done.
+        job: PathBuf,
+    },
+    /// Become Helm, so that it ends with the run that wants it
+    #[command(hide = true)]
+    RunHelm {
+        /// The process of that run.
+        parent: u32,
+        /// The revision of the release that Helm will make.
+        revision: u64,
+        /// Helm and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}

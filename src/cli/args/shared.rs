@@ -1,0 +1,76 @@
+//! What several verbs take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use crate::pipeline::{Selector, parse_duration};
+
+/// Which repository and which cluster.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(in crate::cli) struct Target {
+    /// The GitOps repository [default: found upwards from here]
+    #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
+    pub(in crate::cli) repo: Option<PathBuf>,
+
+    /// The kubeconfig context [default: what bootstrapper.yaml says, else the cluster's name]
+    #[arg(long)]
+    pub(in crate::cli) context: Option<String>,
+
+    /// The kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) kubeconfig: Option<PathBuf>,
+}
+
+/// Which part of the pipeline.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(in crate::cli) struct Selection {
+    /// Only these stages or steps (`STAGE` or `STAGE/STEP`)
+    #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// From this stage or step on
+    #[arg(long, value_name = "STAGE[/STEP]")]
+    from: Option<String>,
+
+    /// Up to and including this stage or step
+    #[arg(long, value_name = "STAGE[/STEP]")]
+    until: Option<String>,
+
+    /// Without these stages or steps
+    #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
+    skip: Vec<String>,
+
+    /// How long each step may take, instead of what the task files say
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) timeout: Option<Duration>,
+}
+
+impl Selection {
+    pub(in crate::cli) fn selector(&self) -> Selector {
+        Selector {
+            only: self.only.clone(),
+            from: self.from.clone(),
+            until: self.until.clone(),
+            skip: self.skip.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(in crate::cli) struct OutputArgs {
+    /// Text for people, or JSON for scripts
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub(in crate::cli) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Output {
+    Text,
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
