@@ -102,8 +102,12 @@ fn digest_file(folder: &Path) -> PathBuf {
     folder.with_extension("digest")
 }
 
+/// What Helm says of a registry in which no tag is a version in full. Flux looks for them as Helm does.
+const NO_VERSIONS: &str = "unable to locate any tags";
+
 /// What a registry or repository says of a chart that it does not have, or not for us.
-const REFUSALS: [&str; 7] = [
+const REFUSALS: [&str; 8] = [
+    NO_VERSIONS,
     ": not found",
     "not found in",
     "404 Not Found",
@@ -115,9 +119,12 @@ const REFUSALS: [&str; 7] = [
 
 /// Whatever is no refusal may be the network, and pass.
 fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
-    let is_refused = failure.because.iter().any(|said| REFUSALS.iter().any(|text| said.contains(text)));
+    let says = |text: &str| failure.because.iter().any(|said| said.contains(text));
+    let (has_no_versions, is_refused) = (says(NO_VERSIONS), REFUSALS.into_iter().any(says));
     let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
-    if is_refused {
+    if has_no_versions {
+        failure.hint("declare the exact tag: among those of a registry a range finds only 1.2.3, and neither v1.2.3 nor 1.2, for Flux too")
+    } else if is_refused {
         failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
     } else {
         failure.retry(Retry::MayHelp)
@@ -138,6 +145,7 @@ mod tests {
             ),
             ("chart \"x\" version \"1.0.0\" not found in https://r.test repository", Retry::Useless),
             ("response status code 401: unauthorized: authentication required", Retry::Useless),
+            ("unable to locate any tags in provided repository: oci://r.test/charts/x", Retry::Useless),
             ("dial tcp: lookup r.test: i/o timeout", Retry::MayHelp),
             ("unexpected status from HEAD request: 503 Service Unavailable", Retry::MayHelp),
         ];

@@ -1,23 +1,37 @@
-//! A repository of charts on this machine.
+//! A repository and a registry of charts on this machine.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::{programs, root};
 
-/// Serves the charts of `tests/fixtures/charts` as a classic repository, for as long as the test runs.
+/// Serves the charts of `tests/fixtures/charts`, for as long as the test runs: as a classic
+/// repository, and as a registry whose folder is `charts`.
 pub(crate) struct Charts {
     _folder: TempDir,
+    /// `127.0.0.1:1234`.
+    pub(crate) host: String,
     /// `http://127.0.0.1:1234`.
     pub(crate) url: String,
 }
 
 impl Charts {
+    /// Serves everybody.
     pub(crate) fn serve() -> Self {
+        Self::serve_to(None)
+    }
+
+    /// Serves only who gives this user and password, if they are given.
+    pub(crate) fn serve_to(user: Option<(&str, &str)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let helm = |arguments: &[&Path]| {
             let done = Command::new(programs().join("helm")).args(arguments).output().unwrap();
@@ -28,28 +42,81 @@ impl Charts {
             helm(&[Path::new("package"), &chart, Path::new("--destination"), folder.path()]);
         }
         helm(&[Path::new("repo"), Path::new("index"), folder.path()]);
+        publish_in_registry(folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let host = listener.local_addr().unwrap().to_string();
         let place = folder.path().to_owned();
-        std::thread::spawn(move || listener.incoming().flatten().for_each(|call| answer(call, &place)));
-        Self { _folder: folder, url }
+        let key =
+            user.map(|(name, password)| format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))));
+        std::thread::spawn(move || {
+            listener.incoming().flatten().for_each(|call| answer(call, &place, key.as_deref()));
+        });
+        Self { _folder: folder, url: format!("http://{host}"), host }
     }
 }
 
-fn answer(mut call: TcpStream, folder: &Path) {
+/// Every packed chart once more, as an OCI artifact.
+fn publish_in_registry(folder: &Path) {
+    let packed = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    for chart in packed.filter(|file| file.extension().is_some_and(|kind| kind == "tgz")) {
+        let (name, version) = chart.file_stem().unwrap().to_str().unwrap().split_once('-').unwrap();
+        let place = folder.join("v2/charts").join(name);
+        for part in ["manifests", "blobs"] {
+            std::fs::create_dir_all(place.join(part)).unwrap();
+        }
+        let blob = |media_type: &str, bytes: &[u8]| {
+            let digest = digest(bytes);
+            std::fs::write(place.join("blobs").join(&digest), bytes).unwrap();
+            json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+        };
+        let config = json!({"name": name, "version": version, "apiVersion": "v2"}).to_string();
+        let layer = std::fs::read(&chart).unwrap();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": blob("application/vnd.cncf.helm.config.v1+json", config.as_bytes()),
+            "layers": [blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", &layer)],
+        })
+        .to_string();
+        for name in [version, &digest(manifest.as_bytes())] {
+            std::fs::write(place.join("manifests").join(name), &manifest).unwrap();
+        }
+    }
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn answer(mut call: TcpStream, folder: &Path, key: Option<&str>) {
     let mut line = String::new();
     let mut reader = BufReader::new(call.try_clone().unwrap());
     let _ = reader.read_line(&mut line);
-    // The rest of the request says nothing that matters, and must be read.
     let mut header = String::new();
+    let mut is_known = key.is_none();
     while reader.read_line(&mut header).is_ok_and(|read| read > 2) {
+        let said = header.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        is_known |= said.is_some_and(|(_, said)| key == Some(said.trim()));
         header.clear();
     }
-    let name: PathBuf = line.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').into();
-    let (status, body) = match std::fs::read(folder.join(name)) {
+    let mut words = line.split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or("/"));
+    let file: PathBuf = folder.join(path.trim_start_matches('/'));
+    let (status, body) = match std::fs::read(file) {
+        _ if !is_known => ("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"charts\"", Vec::new()),
         Ok(body) => ("200 OK", body),
         Err(_) => ("404 Not Found", Vec::new()),
     };
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    let _ = call.write_all(head.as_bytes()).and_then(|()| call.write_all(&body));
+    let kind = if path.contains("/manifests/") { MANIFEST } else { "application/octet-stream" };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let body = if method == "HEAD" { &[][..] } else { &body };
+    let _ = call.write_all(head.as_bytes()).and_then(|()| call.write_all(body));
 }
