@@ -20,6 +20,7 @@ use bootstrapper::object::{Object, ObjectRef, Selection};
 use bootstrapper::readiness;
 use bootstrapper::tools::{Helm, Kustomize};
 use bootstrapper::validation::charts_known_otherwise;
+use common::processes::{marked_processes, signal};
 use common::{kstatus, root};
 use futures::StreamExt as _;
 use predicates::prelude::*;
@@ -111,20 +112,6 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = self.bare(&["sandbox", "down", self.name]).output();
     }
-}
-
-/// Processes that carry the mark of a sandbox: id and program.
-fn marked_processes(folder: &Path) -> Vec<(u32, String)> {
-    let mark = format!("BOOTSTRAPPER_SANDBOX={}", folder.display());
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let marked = |process: std::fs::DirEntry| {
-        let read = |file| std::fs::read(process.path().join(file)).ok();
-        let has_mark = String::from_utf8_lossy(&read("environ")?).contains(&mark);
-        let words = String::from_utf8_lossy(&read("cmdline")?).into_owned();
-        let id = process.file_name().to_string_lossy().parse().ok()?;
-        has_mark.then(|| (id, words.split('\0').next().unwrap_or_default().to_owned()))
-    };
-    processes.filter_map(marked).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,10 +311,6 @@ async fn apps_survives_being_killed() {
     handover::they_took_over_all_the_same(&sandbox, &cluster).await;
     let releases = cluster.list(&Selection::of("helm.toolkit.fluxcd.io/v2", "HelmRelease")).await.unwrap();
     assert!(releases.iter().all(|release| readiness::verdict(release).is_ready()));
-}
-
-fn signal(signal: &str, pid: u32) {
-    assert!(Plain::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 /// PATH with a helm that says that it is 3.10.

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
-use super::control_plane::ControlPlane;
+use super::control_plane::{ControlPlane, free_port};
 use super::lifecycle::{PROGRAMS_FILE, READY};
 use super::network::Network;
 use super::nodes::{self, Kubelet, Site};
@@ -69,6 +69,7 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         environment: environment.clone(),
         options: options.clone(),
         network,
+        sources_port: free_port()?,
     });
     let kubelet = Kubelet::bind().await?;
     nodes::create(&site, kubelet.port).await?;

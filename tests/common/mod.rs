@@ -5,6 +5,7 @@
 pub(crate) mod charts;
 pub(crate) mod kstatus;
 pub(crate) mod oracle;
+pub(crate) mod processes;
 pub(crate) mod trees;
 
 use std::path::{Path, PathBuf};

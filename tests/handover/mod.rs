@@ -1,7 +1,6 @@
 //! Chapters about the hand-over to Flux: what it changes is told before, and is nothing; what it owns
 //! is its own; its controllers may be killed as they take over themselves.
 
-use std::path::Path;
 use std::time::Duration;
 
 use assert_cmd::assert::Assert;
@@ -14,7 +13,8 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
 
-use super::{Sandbox, marked_processes, signal};
+use super::Sandbox;
+use super::common::processes::{self, CONTROLLERS};
 
 /// What `handover` answers, as data.
 fn asked(sandbox: &Sandbox, more: &[&str]) -> (Assert, Value) {
@@ -118,16 +118,7 @@ pub(crate) async fn controllers_are_killed_as_they_take_over_themselves(
             break;
         }
     }
-    let mut killed = Vec::new();
-    for (pid, program) in marked_processes(&sandbox.folder()) {
-        let name = Path::new(&program).file_name().unwrap().to_string_lossy().into_owned();
-        if ["helm-controller", "kustomize-controller", "source-controller"].contains(&name.as_str()) {
-            signal("-KILL", pid);
-            killed.push(name);
-        }
-    }
-    killed.sort();
-    assert_eq!(killed, ["helm-controller", "kustomize-controller", "source-controller"]);
+    assert_eq!(processes::killed(&sandbox.folder(), &CONTROLLERS), CONTROLLERS);
     // The fourth runs in name: its pod is what can be taken away.
     let operators = bootstrapper::object::Selection::of("v1", "Pod")
         .within("flux-system")

@@ -70,7 +70,7 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
     } else {
         environment.insert("KUBECONFIG".into(), kubeconfig.display().to_string());
         environment.insert("RUNTIME_NAMESPACE".into(), namespace.clone());
-        (flux_arguments(declared, program, &home, health)?, "/healthz")
+        (flux_arguments(declared, program, site.sources_port, &home, health)?, "/healthz")
     };
     let name = container["name"].as_str().unwrap_or_default().to_owned();
     Ok(Prepared {
@@ -94,7 +94,13 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
 
 /// Addresses and paths are ours. A leader is elected within a cluster only, and here each controller
 /// is alone.
-fn flux_arguments(mut declared: Vec<String>, program: &str, home: &Path, health: u16) -> Result<Vec<String>> {
+fn flux_arguments(
+    mut declared: Vec<String>,
+    program: &str,
+    sources_port: u16,
+    home: &Path,
+    health: u16,
+) -> Result<Vec<String>> {
     const OURS: [&str; 7] = [
         "--events-addr",
         "--health-addr",
@@ -109,13 +115,12 @@ fn flux_arguments(mut declared: Vec<String>, program: &str, home: &Path, health:
     declared.push(format!("--health-addr=127.0.0.1:{health}"));
     declared.push(format!("--metrics-addr=127.0.0.1:{}", free_port()?));
     if program == "source-controller" {
-        let storage = free_port()?;
         let path = home.join("storage");
         std::fs::create_dir_all(&path)
             .map_err(|error| Failure::step("no storage for sources").caused_by(&error))?;
         declared.push(format!("--storage-path={}", path.display()));
-        declared.push(format!("--storage-addr=127.0.0.1:{storage}"));
-        declared.push(format!("--storage-adv-addr=127.0.0.1:{storage}"));
+        declared.push(format!("--storage-addr=127.0.0.1:{sources_port}"));
+        declared.push(format!("--storage-adv-addr=127.0.0.1:{sources_port}"));
     }
     Ok(declared)
 }

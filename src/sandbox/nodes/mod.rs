@@ -63,6 +63,9 @@ pub(super) struct Site {
     pub(super) options: SandboxOptions,
     /// The network, if it is real.
     pub(super) network: Option<Arc<Network>>,
+    /// Where source-controller serves artifacts. As that of its Service, the address outlives the process:
+    /// who fetches from another one asks in vain for minutes.
+    pub(super) sources_port: u16,
 }
 
 /// Runs everything until it is cancelled; by then all its processes have ended.
