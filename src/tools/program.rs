@@ -1,6 +1,8 @@
-//! One program: run to its end, its output captured.
+//! One program: run to its end, what it writes kept.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,10 +120,11 @@ impl Program {
             }
             None => (self.path.clone(), call.arguments),
         };
+        let (stdout, stderr) = Written::pair().map_err(|error| not_run(&error))?;
         let mut expression = duct::cmd(program, arguments)
             .stdin_bytes(call.stdin)
-            .stdout_capture()
-            .stderr_capture()
+            .stdout_file(stdout.handle().map_err(|error| not_run(&error))?)
+            .stderr_file(stderr.handle().map_err(|error| not_run(&error))?)
             .unchecked()
             .before_spawn(|command| {
                 command.process_group(0);
@@ -138,16 +141,16 @@ impl Program {
         }
         let handle = Arc::new(expression.start().map_err(|error| not_run(&error))?);
         let ended = EndOnDrop(Arc::clone(&handle));
-        let output = tokio::task::spawn_blocking(move || handle.wait().cloned())
-            .await
-            .map_err(|error| Failure::internal(format!("{shown} was not waited for")).caused_by(&error))?
-            .map_err(|error| not_run(&error))?;
-        drop(ended);
-        Ok(Output {
-            succeeded: output.status.success(),
-            stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        let output = tokio::task::spawn_blocking(move || {
+            let succeeded = handle.wait()?.status.success();
+            let stderr = String::from_utf8_lossy(&stderr.read()?).into_owned();
+            Ok(Output { succeeded, stdout: stdout.read()?, stderr })
         })
+        .await
+        .map_err(|error| Failure::internal(format!("{shown} was not waited for")).caused_by(&error))?
+        .map_err(|error: std::io::Error| not_run(&error))?;
+        drop(ended);
+        Ok(output)
     }
 
     /// The program and its verb: what a person needs to know it by.
@@ -163,6 +166,29 @@ fn last_lines(stderr: &str) -> Vec<String> {
         .iter()
         .map(|line| line.strip_prefix("Error: ").unwrap_or(line).to_owned())
         .collect()
+}
+
+/// What a program writes: a file that has no name. A pipe would end with this process, and a program
+/// that outlives it for a moment, to clean up, would die of its first word.
+struct Written(File);
+
+impl Written {
+    fn pair() -> std::io::Result<(Self, Self)> {
+        Ok((Self(tempfile::tempfile()?), Self(tempfile::tempfile()?)))
+    }
+
+    /// For the program to write to.
+    fn handle(&self) -> std::io::Result<File> {
+        self.0.try_clone()
+    }
+
+    /// All of it, once the program has ended.
+    fn read(mut self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.0.rewind()?;
+        self.0.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 struct EndOnDrop(Arc<duct::Handle>);

@@ -50,18 +50,9 @@ impl Assets {
     /// From the cache, else from the module proxy into it.
     pub(super) async fn fetch(cache: &Path) -> Result<Self> {
         // Another list of parts is another folder.
-        let name = format!("assets-{}", &sha256(format!("{PARTS:?}"))[..8]);
-        let folder = cache.join(&name);
+        let folder = cache.join(format!("assets-{}", &sha256(format!("{PARTS:?}"))[..8]));
         if !folder.is_dir() {
-            let beside = cache.join(format!("{name}.new"));
-            for (name, module, parts) in PARTS {
-                let source = download(module).await?;
-                for part in parts {
-                    copy(&source.join(part), &beside.join(name).join(part))
-                        .map_err(|error| failed(&error))?;
-                }
-            }
-            std::fs::rename(&beside, &folder).map_err(|error| failed(&error))?;
+            fill(cache, &folder).await?;
         }
         Ok(Self {
             cilium: folder.join("cilium"),
@@ -74,6 +65,22 @@ impl Assets {
     /// What is kept of a module, by the name that it has here.
     pub(in crate::sandbox) fn module(&self, name: &str) -> PathBuf {
         self.modules.join(name)
+    }
+}
+
+/// Beside it first: it is there only once it is whole. Another sandbox may do the same meanwhile, and
+/// be done before.
+async fn fill(cache: &Path, folder: &Path) -> Result<()> {
+    let beside = tempfile::tempdir_in(cache).map_err(|error| failed(&error))?;
+    for (name, module, parts) in PARTS {
+        let source = download(module).await?;
+        for part in parts {
+            copy(&source.join(part), &beside.path().join(name).join(part)).map_err(|error| failed(&error))?;
+        }
+    }
+    match std::fs::rename(beside.path(), folder) {
+        Err(error) if !folder.is_dir() => Err(failed(&error)),
+        _ => Ok(()),
     }
 }
 
