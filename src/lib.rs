@@ -14,6 +14,8 @@ mod digest;
 pub mod doctor;
 pub mod engine;
 pub mod failure;
+#[cfg(test)]
+mod fuzzing;
 pub mod gitops;
 pub mod graph;
 pub mod new_cluster;

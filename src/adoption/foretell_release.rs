@@ -33,7 +33,8 @@ impl Adoption {
             is_tracked: self.is_tracked(release).await?,
             ..release.helm_request(HelmAction::Upgrade)
         };
-        let rehearsal = match helm.rehearse(&request, self.cluster.access()).await {
+        let relay = self.cluster.relay().await?;
+        let rehearsal = match helm.rehearse(&request, relay.access()).await {
             Ok(rehearsal) => rehearsal,
             Err(failure) if failure.retry == Retry::Useless => {
                 let effect = Effect::Refused { because: failure.to_string() };

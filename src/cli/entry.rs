@@ -17,6 +17,9 @@ use super::{
 use crate::failure::{Failure, Result};
 use crate::{report, tools};
 
+/// Of each thread, in bytes: readers of YAML and JSON go down as deep as what they read.
+const STACK: usize = 8 * 1024 * 1024;
+
 /// How long a stopped run's children may take to end.
 const LAST_MOMENT: Duration = Duration::from_secs(5);
 
@@ -32,12 +35,13 @@ pub fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
+            }
+        };
     let result = runtime.block_on(dispatch(args));
     runtime.shutdown_timeout(LAST_MOMENT);
     match result {

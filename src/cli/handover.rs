@@ -69,7 +69,7 @@ fn text(answer: &Answer) -> String {
         text.push('\n');
         text.push_str(&report::adopted_text(verdict, kept, before, now));
     }
-    let Requests { reads, writes } = answer.requests;
+    let Requests { reads, writes, .. } = answer.requests;
     let _ = writeln!(text, "\n{reads} reads and dry runs, {writes} writes");
     text
 }

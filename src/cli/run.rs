@@ -123,7 +123,11 @@ fn conclude(
             kustomizations: session.declared.kustomizations.len(),
             releases: session.declared.releases.len(),
             summary,
-            requests: report::Requests { reads: requests.reads, writes: requests.writes },
+            requests: report::Requests {
+                reads: requests.reads,
+                writes: requests.writes,
+                repeated: requests.repeated,
+            },
             complete: session.is_whole,
             kubeconfig: sandbox.map(|sandbox| sandbox.kubeconfig.as_path()),
         };

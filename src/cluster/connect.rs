@@ -14,6 +14,7 @@ use tower::util::MapRequestLayer;
 use super::calls::within_limit;
 use super::discovery::Served;
 use super::fence::Fence;
+use super::patience::patient;
 use super::requests::{Counter, Requests};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::tools::KubeAccess;
@@ -50,13 +51,9 @@ impl Cluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let kubeconfig = read(options)?;
         require_context(&kubeconfig, &options.context)?;
-        let with_context =
-            KubeConfigOptions { context: Some(options.context.clone()), ..KubeConfigOptions::default() };
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &with_context)
-            .await
-            .map_err(|error| unusable(&options.context).caused_by(&error))?;
+        let mut config = configured(kubeconfig, &options.context).await?;
         config.connect_timeout = Some(CONNECT_LIMIT);
-        // The engine retries, and says so; kube's own retries would only look like a hang.
+        // Ours are counted, and know what may be made twice; kube's would only look like a hang.
         config.default_retry = false;
         let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
 
@@ -77,9 +74,14 @@ impl Cluster {
             async move { fence.pass(request).await }
         });
         let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
+        let client = patient(client, counter.clone());
         let what = format!("the API server of context `{}` at {url} cannot be asked", options.context);
         let version = within_limit(&what, client.apiserver_version()).await?;
-        let access = KubeAccess { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
+        let access = KubeAccess {
+            kubeconfig: options.kubeconfig.clone(),
+            context: options.context.clone(),
+            cache: None,
+        };
         let served = Arc::new(Served::default());
         Ok(Self { client, served, fence, access, url, version: Arc::new(version), counter })
     }
@@ -125,6 +127,14 @@ fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
     })
 }
 
+async fn configured(kubeconfig: Kubeconfig, context: &str) -> Result<Config> {
+    let with_context =
+        KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(kubeconfig, &with_context)
+        .await
+        .map_err(|error| unusable(context).caused_by(&error))
+}
+
 fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {
     if kubeconfig.contexts.iter().any(|known| known.name == context) {
         return Ok(());
@@ -139,4 +149,27 @@ fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {
 fn unusable(context: &str) -> Failure {
     Failure::new(FailureKind::Connection, format!("context `{context}` cannot be used"))
         .hint("check its cluster and user entries in the kubeconfig")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anything_may_stand_in_a_kubeconfig() {
+        let seed = "{apiVersion: v1, kind: Config, clusters: [{name: a, cluster: {server: 'https://127.0.0.1:6443', certificate-authority-data: YQ==}}], \
+                    users: [{name: u, user: {token: t, client-key-data: YQ==}}], contexts: [{name: c, context: {cluster: a, user: u}}], current-context: c}";
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::fuzzing::texts(&[seed], |text| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("kubeconfig");
+            std::fs::write(&file, text).unwrap();
+            let options = ConnectOptions { kubeconfig: Some(file), context: "c".into() };
+            if let Ok(kubeconfig) = read(&options) {
+                let _ = require_context(&kubeconfig, "c");
+                let _ = runtime.block_on(configured(kubeconfig, "c")).map(ClientBuilder::try_from);
+            }
+        });
+    }
 }

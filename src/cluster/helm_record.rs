@@ -307,4 +307,14 @@ mod tests {
             let _ = read(whole[..cut.min(whole.len())].to_vec());
         }
     }
+
+    #[test]
+    fn anything_may_stand_in_a_releases_secret() {
+        let record = record("deployed").to_string();
+        crate::fuzzing::texts(&[&record], |text| {
+            let _ = read(packed(text.as_bytes()));
+        });
+        let packed = String::from_utf8(packed(record.as_bytes())).unwrap();
+        crate::fuzzing::texts(&[&packed], |text| drop(read(text.as_bytes().to_vec())));
+    }
 }

@@ -19,7 +19,9 @@ mod identity;
 mod lease;
 mod ledger;
 mod lock;
+mod patience;
 mod read;
+mod relay;
 mod requests;
 mod watch;
 
@@ -32,6 +34,7 @@ pub use exec::Executed;
 pub use helm_record::{ApplyMethod, ReleaseState, StoredRelease};
 pub use ledger::RunRecord;
 pub use lock::Lock;
+pub use relay::Relay;
 pub use requests::Requests;
 
 /// Where a cluster keeps what it knows of its bootstrap.

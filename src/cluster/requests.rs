@@ -13,6 +13,8 @@ pub struct Requests {
     pub reads: u64,
     /// Those that may change something.
     pub writes: u64,
+    /// Those that had failed on the way, and were made again at once.
+    pub repeated: u64,
 }
 
 /// Counts as they are made.
@@ -23,6 +25,7 @@ pub(super) struct Counter(Arc<Counts>);
 struct Counts {
     reads: AtomicU64,
     writes: AtomicU64,
+    repeated: AtomicU64,
 }
 
 impl Counter {
@@ -31,10 +34,15 @@ impl Counter {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_repeated(&self) {
+        self.0.repeated.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn counted(&self) -> Requests {
         Requests {
             reads: self.0.reads.load(Ordering::Relaxed),
             writes: self.0.writes.load(Ordering::Relaxed),
+            repeated: self.0.repeated.load(Ordering::Relaxed),
         }
     }
 }

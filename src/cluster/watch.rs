@@ -89,7 +89,7 @@ async fn keep_watching(
     loop {
         match cluster.api(&selection.api_version, &selection.kind, selection.namespace.as_deref()).await {
             Ok(Some(api)) => {
-                let mut config = watcher::Config::default();
+                let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
                 config.label_selector.clone_from(&selection.labels);
                 config.field_selector =
                     only.map(|name| format!("metadata.name={name}")).or_else(|| selection.fields.clone());
@@ -158,6 +158,9 @@ fn kind_is_gone(error: &watcher::Error) -> bool {
     };
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
+
+/// How long one watch lasts. A connection that is dead and does not say so is noticed a little later.
+const WATCH_SECONDS: u32 = 30;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);

@@ -331,4 +331,32 @@ mod tests {
         assert_eq!(name.len(), LONGEST_NAME);
         assert!(name.starts_with("a-namespace-with-quite-a-long-name-indee-"));
     }
+
+    #[test]
+    fn anything_may_stand_in_a_release() {
+        let release = json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "cilium", "namespace": "kube-system"},
+            "spec": {
+                "interval": "1h", "timeout": "5m", "releaseName": "cilium", "targetNamespace": "kube-system", "dependsOn": [{"name": "other"}],
+                "chartRef": {"kind": "OCIRepository", "name": "cilium"}, "install": {"crds": "CreateReplace", "timeout": "1m"},
+                "upgrade": {"crds": "Skip", "disableHooks": true}, "values": {"a": 1},
+                "postRenderers": [{"kustomize": {"patches": [{"target": {"kind": "Deployment"}, "patch": "[]"}], "images": [{"name": "a", "newTag": "b"}]}}],
+            },
+        });
+        let source = serde_json::to_value(repository()).unwrap();
+        crate::fuzzing::objects(&[release], |object| {
+            let by = ObjectRef::cluster_scoped("v1", "K", "k");
+            let sources = [repository()];
+            let read = Release::read(object, &by, &sources.iter().collect::<Vec<_>>(), &Sources::default());
+            if let Some(release) = read.release {
+                drop(release.installable());
+                drop(release.helm_request(crate::gitops::HelmAction::Upgrade));
+                release.helm_limit();
+            }
+        });
+        crate::fuzzing::objects(&[source], |source| {
+            let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
+            drop(read(&spec, std::slice::from_ref(source)));
+        });
+    }
 }

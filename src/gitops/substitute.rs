@@ -45,8 +45,14 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
 
 /// [`substitute`] that goes on after an error.
 pub(super) fn substitute_all<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Outcome {
-    let mut parser =
-        Parser { rest: text, whole: text, value: &value, used: BTreeSet::new(), errors: Vec::new() };
+    let mut parser = Parser {
+        rest: text,
+        whole: text,
+        depth: 0,
+        value: &value,
+        used: BTreeSet::new(),
+        errors: Vec::new(),
+    };
     let mut out = String::with_capacity(text.len());
     while let Some(at) = parser.rest.find('$') {
         out.push_str(&parser.rest[..at]);
@@ -80,9 +86,13 @@ pub fn substitute_text(text: &str, settings: &BTreeMap<String, String>) -> Resul
     })
 }
 
+/// How deep expressions may stand in each other: a limit of ours, since the stack has one.
+const DEEPEST: usize = 100;
+
 struct Parser<'a, 'v> {
     rest: &'a str,
     whole: &'a str,
+    depth: usize,
     value: &'a dyn Fn(&str) -> Option<&'v str>,
     used: BTreeSet<String>,
     errors: Vec<SubstituteError>,
@@ -108,6 +118,16 @@ impl<'a, 'v> Parser<'a, 'v> {
 
     /// What follows `${`, to the closing brace.
     fn expression(&mut self) -> Result<String, SubstituteError> {
+        if self.depth == DEEPEST {
+            return Err(self.malformed());
+        }
+        self.depth += 1;
+        let value = self.shallow_expression();
+        self.depth -= 1;
+        value
+    }
+
+    fn shallow_expression(&mut self) -> Result<String, SubstituteError> {
         if self.take("#") {
             let name = self.name()?;
             self.close()?;
@@ -392,5 +412,11 @@ mod tests {
         for text in ["${A-d}", "${A?e}", "${a.b}", "${{ x }}", "${}", "${!A}", "${A", "${A/x}"] {
             assert!(matches!(substitute(text, &variables()), Err(SubstituteError::Malformed(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn anything_may_be_substituted_in() {
+        let seeds = ["a: ${A:=x} ${B^^} ${P##*/} ${P%.gz} ${A:1:2} ${P/a/b} $$A ${#A} ${A/#a/${B}}"];
+        crate::fuzzing::texts(&seeds, |text| drop(substitute(text, &variables())));
     }
 }

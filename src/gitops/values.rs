@@ -206,4 +206,20 @@ mod tests {
             assert_eq!((problems[0].0.kind, problems[0].1.as_str()), (kind, field));
         }
     }
+
+    #[test]
+    fn anything_may_stand_in_values() {
+        let spec = json!({"values": {"a": {"z": 3}}, "valuesFrom": [
+            {"kind": "ConfigMap", "name": "v"},
+            {"kind": "ConfigMap", "name": "v", "valuesKey": "port", "targetPath": "a.p[1].x", "literal": true},
+        ]});
+        let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "r", "namespace": "n"}, "spec": spec});
+        crate::fuzzing::objects(&[release], |object| {
+            drop(read(&object.data["spec"], &ObjectRef::of(object), &sources()));
+        });
+        crate::fuzzing::texts(&["a.b[0].c={x,y}", "a\\.b=1", "a[2][3]=null"], |path| {
+            let spec = json!({"valuesFrom": [{"kind": "ConfigMap", "name": "v", "valuesKey": "port", "targetPath": path}]});
+            drop(read(&spec, &ObjectRef::namespaced("v1", "H", "n", "r"), &sources()));
+        });
+    }
 }

@@ -139,4 +139,12 @@ mod tests {
         assert_eq!(config.context_of("infra"), "home");
         assert_eq!(config.secrets_of("infra")[0].data.len(), 4);
     }
+
+    #[test]
+    fn anything_may_stand_in_a_configuration() {
+        let own = include_str!("../../bootstrapper.yaml");
+        crate::fuzzing::texts(&[own], |text| {
+            drop(yaml::from_str::<Config>(text, Path::new("bootstrapper.yaml")));
+        });
+    }
 }

@@ -169,4 +169,14 @@ mod tests {
             assert_eq!(failure.location.as_ref().map(|at| at.line), Some(line), "{failure}");
         }
     }
+
+    #[test]
+    fn anything_may_stand_in_a_task_file() {
+        crate::fuzzing::texts(&[DEFAULT, RULES], |text| drop(read(text)));
+    }
+
+    const RULES: &str =
+        "stages: [{name: a, steps: [{objects: x.yaml, timeout: 5m}, {command: [true, '{{cluster}}']}]}]
+readiness: [{apiVersion: a/v1, kind: K, current: has(status.x), failed: 'status.x == 1', inProgress: 'true'}]
+";
 }

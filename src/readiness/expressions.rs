@@ -66,15 +66,39 @@ impl Expressions {
     }
 }
 
+/// The longest expression that is read, and how deep things may stand in each other: the parser goes down
+/// with them, and the stack has an end.
+const LONGEST: usize = 4000;
+const DEEPEST: usize = 50;
+
 fn program(text: &str) -> Result<Program> {
+    let shown: String = text.chars().take(120).collect();
+    let refusal = |why: String| Failure::input(format!("`{shown}` is no CEL expression")).because(why);
+    if text.len() > LONGEST || depth(text) > DEEPEST {
+        return Err(refusal(format!("it has more than {LONGEST} bytes, or {DEEPEST} things in each other")));
+    }
     // The parser may panic on what it does not expect; that is bad input like any other.
     let compiled = catch_unwind(AssertUnwindSafe(|| Program::compile(text)));
-    let refusal = |why: String| Failure::input(format!("`{text}` is no CEL expression")).because(why);
     match compiled {
         Ok(Ok(program)) => Ok(program),
         Ok(Err(errors)) => Err(refusal(errors.to_string().lines().next().unwrap_or_default().to_owned())),
         Err(_) => Err(refusal("it cannot be parsed".to_owned())),
     }
+}
+
+/// How deep a text may go, at most: brackets in brackets, choices in choices, signs before signs.
+fn depth(text: &str) -> usize {
+    let (mut open, mut signs, mut deepest) = (0_usize, 0_usize, 0_usize);
+    for one in text.chars().filter(|one| !one.is_whitespace()) {
+        match one {
+            '(' | '[' | '{' | '?' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        signs = if matches!(one, '!' | '-') { signs + 1 } else { 0 };
+        deepest = deepest.max(open + signs);
+    }
+    deepest
 }
 
 fn answer(program: &Program, object: &Object) -> Result<bool, String> {
@@ -134,5 +158,20 @@ mod tests {
             let texts = Texts { current: Some(text.into()), ..Texts::default() };
             assert!(Expressions::compile(&texts).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn anything_may_stand_in_an_expression() {
+        let seeds = [
+            "has(object.status.loadBalancer.ingress) && status.phase.startsWith('F')",
+            "object.spec.items.all(x, x.size > 1u)",
+            "[1, 2].map(x, x * 2)[0] == 2",
+        ];
+        crate::fuzzing::texts(&seeds, |text| {
+            let texts = Texts { in_progress: None, failed: None, current: Some(text.to_owned()) };
+            if let Ok(rule) = Expressions::compile(&texts) {
+                drop(rule.verdict(&service(&json!({"phase": "Failed", "loadBalancer": {"ingress": []}}))));
+            }
+        });
     }
 }

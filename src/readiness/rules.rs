@@ -320,4 +320,46 @@ mod tests {
             judge("helm.toolkit.fluxcd.io/v2", "HelmRelease", 2, &with("Ready", "False", &json!({})));
         assert_eq!(reasons, "R: m");
     }
+
+    #[test]
+    fn anything_may_stand_in_an_object() {
+        let status = json!({
+            "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 1, "availableReplicas": 1, "phase": "Running",
+            "numberReady": 1, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "succeeded": 1, "lastAppliedRevision": "main@sha1:1",
+            "conditions": [{"type": "Ready", "status": "False", "reason": "R", "message": "m", "observedGeneration": 2}],
+            "containerStatuses": [{"name": "a", "ready": false, "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+            "loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}, "addresses": [{"value": "10.0.0.1"}], "currentRevision": "a", "updateRevision": "b",
+            "parents": [{"conditions": [{"type": "Accepted", "status": "True"}]}], "listeners": [{"name": "a", "conditions": []}],
+        });
+        let spec = json!({"replicas": 2, "type": "LoadBalancer", "completions": 1, "parentRefs": [{"name": "g"}], "blocks": [{"cidr": "10.0.0.0/24"}]});
+        let kinds = [
+            ("apps/v1", "DaemonSet"),
+            ("apps/v1", "StatefulSet"),
+            ("apps/v1", "Deployment"),
+            ("v1", "Pod"),
+            ("v1", "Node"),
+            ("v1", "Service"),
+            ("v1", "Namespace"),
+            ("v1", "PersistentVolumeClaim"),
+            ("batch/v1", "Job"),
+            ("apiregistration.k8s.io/v1", "APIService"),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+            ("policy/v1", "PodDisruptionBudget"),
+            ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+            ("source.toolkit.fluxcd.io/v1", "HelmRepository"),
+            ("fluxcd.controlplane.io/v1", "FluxInstance"),
+            ("gateway.networking.k8s.io/v1", "Gateway"),
+            ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+            ("gateway.networking.k8s.io/v1", "GatewayClass"),
+            ("cilium.io/v2", "CiliumLoadBalancerIPPool"),
+            ("cilium.io/v2", "CiliumBGPClusterConfig"),
+            ("example.org/v1", "Thing"),
+        ];
+        let seeds = kinds.map(|(api_version, kind)| {
+            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "n", "generation": 2}, "spec": spec, "status": status})
+        });
+        crate::fuzzing::objects(&seeds, |object| drop(verdict(object)));
+    }
 }

@@ -17,6 +17,8 @@ pub struct Requests {
     pub reads: u64,
     /// Requests that wrote.
     pub writes: u64,
+    /// Requests that had failed on the way, and were made again.
+    pub repeated: u64,
 }
 
 /// What the last words are about.
@@ -50,6 +52,13 @@ pub fn closing_text(closing: &Closing) -> String {
         for detail in details {
             let _ = writeln!(text, "    {detail}");
         }
+    }
+    if closing.requests.repeated > 0 {
+        let calls = count(closing.requests.repeated, "call");
+        let _ = writeln!(
+            text,
+            "  the way to the API server is not sound: {calls} failed on it, and had to be made again"
+        );
     }
     let Some(kubeconfig) = closing.kubeconfig else { return text };
     let cluster = closing.cluster;
@@ -127,7 +136,7 @@ mod tests {
             kustomizations: 9,
             releases: 1,
             summary: &summary(changed),
-            requests: Requests { reads: 43, writes: 0 },
+            requests: Requests { reads: 43, writes: 0, repeated: 0 },
             kubeconfig,
             complete,
         })

@@ -27,14 +27,24 @@ const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","o
 const GONE_FILE: &str = "api-server-gone";
 
 const API_SERVER: &str = "kube-apiserver";
+const STORE: &str = "etcd";
 
 /// Takes the API server away.
 pub(super) fn take_away(folder: &Folder) -> Result<()> {
     folder.write(GONE_FILE, &true)?;
-    for pid in named(&folder.0, API_SERVER) {
+    kill(folder, API_SERVER);
+    Ok(())
+}
+
+/// Kills etcd; it is started again.
+pub(super) fn kill_store(folder: &Folder) {
+    kill(folder, STORE);
+}
+
+fn kill(folder: &Folder, program: &str) {
+    for pid in named(&folder.0, program) {
         signal(pid.cast_signed(), Signal::KILL);
     }
-    Ok(())
 }
 
 /// Gives it back, if it was taken away.
@@ -65,8 +75,8 @@ pub(super) async fn answering(access: &ConnectOptions) -> Result<Cluster> {
 /// A control plane that runs.
 pub(super) struct ControlPlane {
     processes: Vec<Process>,
-    /// How the API server was started.
-    api_server: ProcessSpec,
+    /// How those were started that a kubelet would start again.
+    started_again: Vec<ProcessSpec>,
     folder: Folder,
     pub(super) url: String,
     /// Where the API server listens on loopback.
@@ -147,12 +157,14 @@ impl ControlPlane {
             })
         };
         let start = |name: &str, arguments: Vec<String>| spec(name, arguments)?.start();
-        let mut processes = vec![start("etcd", etcd(folder, store, peers))?];
-        let api_server = spec(API_SERVER, api_server(folder, options, certificates, store, port))?;
-        processes.push(api_server.start()?);
+        let started_again = vec![
+            spec(STORE, etcd(folder, store, peers))?,
+            spec(API_SERVER, api_server(folder, options, certificates, store, port))?,
+        ];
+        let processes = started_again.iter().map(ProcessSpec::start).collect::<Result<Vec<_>>>()?;
         let folder = folder.clone();
         let mut control_plane =
-            Self { processes, api_server, folder, url, port, kubeconfig: admin, own_kubeconfig: own };
+            Self { processes, started_again, folder, url, port, kubeconfig: admin, own_kubeconfig: own };
         control_plane.ready(&options.name).await?;
         // It gives up on an API server that is not ready within 10 s.
         control_plane.processes.push(start(
@@ -191,21 +203,22 @@ impl ControlPlane {
         }
     }
 
-    /// Ends when the first of its programs does, which none should. An API server that was killed is
-    /// started again, as a kubelet would; one that was taken away, once it is given back.
+    /// Ends when the first of its programs does, which none should. etcd or an API server that was killed
+    /// is started again, as a kubelet would; an API server that was taken away, once it is given back.
     pub(super) async fn ended(&mut self) -> Failure {
         loop {
             let waits = self.processes.iter_mut().map(|process| Box::pin(process.wait()));
             let (status, which, _) = select_all(waits).await;
             let was_killed = status.as_ref().is_ok_and(|status| status.signal().is_some());
-            if self.processes[which].name() != API_SERVER || !was_killed {
+            let name = self.processes[which].name().to_owned();
+            let Some(spec) = self.started_again.iter().find(|spec| was_killed && spec.name == name) else {
                 let how = status.map_or_else(|failure| failure.to_string(), |status| status.to_string());
-                return Failure::step(format!("{} ended", self.processes[which].name())).because(how);
-            }
-            while self.folder.path(GONE_FILE).exists() {
+                return Failure::step(format!("{name} ended")).because(how);
+            };
+            while name == API_SERVER && self.folder.path(GONE_FILE).exists() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            match self.api_server.start() {
+            match spec.start() {
                 Ok(process) => self.processes[which] = process,
                 Err(failure) => return failure,
             }

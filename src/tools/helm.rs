@@ -53,6 +53,8 @@ pub struct KubeAccess {
     pub kubeconfig: Option<PathBuf>,
     /// The context.
     pub context: String,
+    /// Where they keep what they come to know of it; the usual place if none.
+    pub cache: Option<PathBuf>,
 }
 
 /// What an upgrade would apply, and run besides.
@@ -189,7 +191,9 @@ impl Helm {
         if revision.is_none() {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
         }
-        let call = Call::new(arguments).stdin(values(request)).variables(post_renderer.variables.clone());
+        let cache = access.cache.iter().map(|folder| ("KUBECACHEDIR", folder.clone().into_os_string()));
+        let variables = post_renderer.variables.iter().cloned().chain(cache).collect();
+        let call = Call::new(arguments).stdin(values(request)).variables(variables);
         let call = match revision {
             Some(revision) => call.tied(revision),
             None => call,
@@ -226,13 +230,17 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
 }
 
 /// What an API server says while it is not quite there, as Helm repeats it.
-const TRANSIENT: [&str; 11] = [
+const TRANSIENT: [&str; 14] = [
     "connection refused",
     "connection reset",
     "EOF",
     "i/o timeout",
     "TLS handshake timeout",
     "the server is currently unable to handle the request",
+    "the server has received too many requests",
+    "an error on the server",
+    // As a relay says it.
+    "the API server cannot be asked",
     "etcdserver:",
     "failed calling webhook",
     "no matches for kind",
@@ -257,5 +265,16 @@ mod tests {
             .because("values don't meet the specifications of the schema");
         assert_eq!(classified(may_pass).retry, Retry::MayHelp);
         assert_eq!(classified(refusal).retry, Retry::Useless);
+    }
+
+    #[test]
+    fn helm_may_print_anything() {
+        let chart =
+            ChartSource::Repository { url: "https://x.test".into(), chart: "c".into(), version: "1".into() };
+        let manifest =
+            "---\n# Source: x\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n";
+        let printed = serde_json::json!({"manifest": manifest, "hooks": [{"manifest": manifest, "events": ["pre-upgrade"]}]});
+        crate::fuzzing::texts(&[manifest], |text| drop(objects(text.as_bytes(), &chart)));
+        crate::fuzzing::texts(&[&printed.to_string()], |text| drop(serde_json::from_str::<Printed>(text)));
     }
 }

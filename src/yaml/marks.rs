@@ -227,4 +227,9 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn anything_may_stand_in_a_file() {
+        crate::fuzzing::texts(&[TEXT, "a: |\n  b\n- {x: [1, 'y']}\n"], |text| drop(documents(text)));
+    }
 }

@@ -22,7 +22,7 @@ fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         legacy_octal_numbers: true,
         budget: serde_saphyr::budget! {
-            max_depth: 128,
+            max_depth: 64,
             max_nodes: 4_000_000,
             max_documents: 8_192,
             max_total_scalar_bytes: 256 * 1024 * 1024,
@@ -107,5 +107,15 @@ mod tests {
     fn a_refusal_names_file_line_and_column() {
         let failure = from_str::<serde_json::Value>("a: 1\nb: [\n", Path::new("tasks/x.yaml")).unwrap_err();
         assert_eq!(failure.location.unwrap().file, Path::new("tasks/x.yaml"));
+    }
+
+    #[test]
+    fn anything_may_be_read_as_yaml() {
+        let seeds =
+            ["a: 0755\nb: [yes, ~, 1.5]\n---\nx: &x {a: 1}\nz: {<<: *x}\n", "a: |\n  text\n- >-\n  b\n"];
+        crate::fuzzing::texts(&seeds, |text| {
+            drop(from_multiple::<Value>(text, Path::new("x")));
+            drop(values_from_str(text, Path::new("x")));
+        });
     }
 }

@@ -135,6 +135,8 @@ pub(in crate::cli) enum FaultName {
     AgentHangs,
     /// Nothing answers where the API server was
     ApiServerGone,
+    /// etcd is killed; it is started again with what it had written
+    StoreKilled,
     /// The vault gives this cluster another authority than the rest of its mesh
     OtherAuthority,
 }
@@ -153,6 +155,7 @@ impl From<FaultName> for Fault {
             FaultName::AgentKilled => Self::AgentKilled,
             FaultName::AgentHangs => Self::AgentHangs,
             FaultName::ApiServerGone => Self::ApiServerGone,
+            FaultName::StoreKilled => Self::StoreKilled,
             FaultName::OtherAuthority => Self::OtherAuthority,
         }
     }

@@ -39,6 +39,8 @@ pub enum Fault {
     AgentHangs,
     /// Nothing answers where the API server was.
     ApiServerGone,
+    /// The API server's store is killed; it is started again with what it had written.
+    StoreKilled,
     /// The vault gives this cluster another authority than the rest of its mesh.
     OtherAuthority,
 }
@@ -58,7 +60,7 @@ impl Fault {
     fn place(self) -> Place {
         match self {
             Self::RouterDown | Self::RouterSlow | Self::WrongAsn | Self::WrongPassword => Place::Router,
-            Self::ApiServerGone | Self::OtherAuthority => Place::Cluster,
+            Self::ApiServerGone | Self::StoreKilled | Self::OtherAuthority => Place::Cluster,
             _ => Place::Node,
         }
     }
@@ -76,6 +78,7 @@ pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) ->
             own_router(sandbox, &folder)?.expect(|node| node.password = Some(ANOTHER.into())).await?;
         }
         Fault::ApiServerGone => control_plane::take_away(&folder)?,
+        Fault::StoreKilled => control_plane::kill_store(&folder),
         Fault::OtherAuthority => {
             authority::replace(&own_cluster(sandbox, &folder).await?, &folder, Some(ANOTHER)).await?;
         }
@@ -136,7 +139,9 @@ pub async fn heal(sandbox: &Sandbox) -> Result<()> {
             set_power(&cluster, machine, true).await?;
         }
     }
-    machine::run(sandbox, LAN, &machine::bundles_of(machine::USUAL_BUNDLE)).await?;
+    if sandbox.is_network_real() {
+        machine::run(sandbox, LAN, &machine::bundles_of(machine::USUAL_BUNDLE)).await?;
+    }
     authority::replace(&cluster, &folder, None).await
 }
 
@@ -170,6 +175,7 @@ impl fmt::Display for Fault {
             Self::AgentKilled => "the agent was killed",
             Self::AgentHangs => "the agent hangs",
             Self::ApiServerGone => "the API server is gone",
+            Self::StoreKilled => "etcd was killed, and is started again",
             Self::OtherAuthority => "the vault has another authority for the mesh",
         })
     }

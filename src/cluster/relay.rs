@@ -1,0 +1,172 @@
+//! Helm's way to the API server: through this process. Each of its calls has the credentials and the
+//! patience of the run, and none is made once the run is gone.
+
+use std::convert::Infallible;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use kube::client::Body;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::Cluster;
+use crate::failure::{Failure, Result};
+use crate::tools::KubeAccess;
+
+/// What a client is called that comes through the relay.
+const NAME: &str = "bootstrapper";
+
+/// Open until it is dropped.
+#[derive(Debug)]
+pub struct Relay {
+    access: KubeAccess,
+    server: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+impl Relay {
+    /// How a program reaches the API server through it.
+    pub fn access(&self) -> &KubeAccess {
+        &self.access
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Cluster {
+    /// Opens a way to the API server for programs of this user, on loopback. Only who reads the
+    /// kubeconfig, which nobody else may, knows the word that opens it.
+    pub async fn relay(&self) -> Result<Relay> {
+        let closed = |error: &dyn std::error::Error| {
+            Failure::step("Helm has no way to the API server").because(error.to_string())
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| closed(&error))?;
+        let address = listener.local_addr().map_err(|error| closed(&error))?;
+        let token = token()?;
+        // client-go shows its token to a server with a certificate only.
+        let (acceptor, authority) = certified().map_err(|error| closed(&*error))?;
+        let folder = tempfile::tempdir().map_err(|error| closed(&error))?;
+        let file = folder.path().join("kubeconfig");
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config",
+            "clusters": [{"name": NAME, "cluster": {"server": format!("https://{address}"), "certificate-authority-data": STANDARD.encode(authority)}}],
+            "users": [{"name": NAME, "user": {"token": token}}],
+            "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+        });
+        std::fs::write(&file, config.to_string()).map_err(|error| closed(&error))?;
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(|error| closed(&error))?;
+        // Another relay may have the same port, and another cluster behind it.
+        let cache = Some(folder.path().join("cache"));
+        let access = KubeAccess { kubeconfig: Some(file), context: NAME.to_owned(), cache };
+        let server =
+            tokio::spawn(serve(listener, acceptor, self.client.clone(), format!("Bearer {token}").into()));
+        Ok(Relay { access, server, _folder: folder })
+    }
+}
+
+fn token() -> Result<String> {
+    let mut bytes = [0_u8; 32];
+    ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| Failure::internal("this system gives no random numbers"))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A certificate that lives as long as the relay; in PEM for who is to believe in it.
+fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error>> {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)?;
+    Ok((TlsAcceptor::from(Arc::new(config)), own.cert.pem()))
+}
+
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, word: Arc<str>) {
+    // Connections end with the relay.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((connection, _)) = listener.accept().await {
+        let (client, word) = (client.clone(), Arc::clone(&word));
+        let acceptor = acceptor.clone();
+        connections.spawn(async move {
+            let Ok(connection) = acceptor.accept(connection).await else { return };
+            let service = service_fn(move |request| {
+                let (client, word) = (client.clone(), Arc::clone(&word));
+                async move { Ok::<_, Infallible>(answer(&client, &word, request).await) }
+            });
+            // Whoever spoke may have gone away.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(client: &Client, word: &str, request: Request<Incoming>) -> Response<Body> {
+    if request.headers().get(AUTHORIZATION).is_none_or(|shown| shown.as_bytes() != word.as_bytes()) {
+        return refusal(StatusCode::UNAUTHORIZED, "Unauthorized", "who are you?");
+    }
+    match pass_on(client, request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let mut why: &(dyn std::error::Error + 'static) = &*error;
+            while let Some(deeper) = why.source() {
+                why = deeper;
+            }
+            refusal(
+                StatusCode::BAD_GATEWAY,
+                "ServiceUnavailable",
+                &format!("the API server cannot be asked: {why}"),
+            )
+        }
+    }
+}
+
+async fn pass_on(
+    client: &Client,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    drop_hop_by_hop(&mut parts.headers);
+    parts.headers.remove(HOST);
+    parts.headers.remove(AUTHORIZATION);
+    let mut response = client.send(Request::from_parts(parts, Body::from(body))).await?;
+    drop_hop_by_hop(response.headers_mut());
+    Ok(response)
+}
+
+/// What is about one connection, and not about what goes over it.
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+}
+
+fn refusal(code: StatusCode, reason: &str, message: &str) -> Response<Body> {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code.as_u16(),
+    });
+    super::patience::json(code, status.to_string().into())
+}
