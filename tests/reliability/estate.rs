@@ -1,0 +1,378 @@
+//! What is bootstrapped again and again: a small repository on a real API server, under names of its
+//! own each time, so that no trial sees what another left.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use bootstrapper::cluster::{Cluster, ConnectOptions};
+use bootstrapper::object::{Object, ObjectRef, Selection};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use super::common::{self, charts::Charts};
+use super::proxy::Proxy;
+
+const CLUSTER: &str = "estate";
+
+/// Marks the processes of a trial.
+const MARK: &str = "BOOTSTRAPPER_TRIAL";
+
+/// How long a run may take in any weather, before it counts as stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
+
+/// A control plane, and a proxy before it. Goes down with the test.
+pub(crate) struct Ground {
+    state: TempDir,
+    charts: Charts,
+    pub(crate) proxy: Proxy,
+    pub(crate) cluster: Cluster,
+    trials: AtomicU32,
+}
+
+/// One life of the repository.
+pub(crate) struct Trial<'a> {
+    ground: &'a Ground,
+    name: String,
+    repository: TempDir,
+    /// Whether something is waited for that only the test brings.
+    awaits_guest: bool,
+}
+
+/// A run that goes on.
+pub(crate) struct Run {
+    child: Child,
+    began: Instant,
+    events: UnboundedReceiver<Value>,
+    /// What failed last, by its own word.
+    failure: String,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Its exit code; none if it was killed.
+    pub(crate) code: Option<i32>,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// What failed last.
+    pub(crate) failure: String,
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = self.command(&["sandbox", "down", CLUSTER]).output();
+    }
+}
+
+impl Ground {
+    pub(crate) async fn begin() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let repository = tempfile::tempdir().unwrap();
+        write(&repository, "clusters/estate/flux-system/gotk-sync.yaml", &common::sync("./clusters/estate"));
+        let mut up = common::bootstrapper();
+        up.env("BOOTSTRAPPER_STATE_DIR", state.path()).args(["sandbox", "up", CLUSTER, "--repo"]);
+        up.arg(repository.path()).assert().success();
+        let kubeconfig = state.path().join("sandboxes").join(CLUSTER).join("kubeconfig");
+        let proxy = Proxy::in_front_of(&kubeconfig).await;
+        let options = ConnectOptions { kubeconfig: Some(kubeconfig), context: CLUSTER.into() };
+        let cluster = Cluster::connect(&options).await.unwrap();
+        let proxied = json!({
+            "apiVersion": "v1", "kind": "Config", "users": [{"name": "nobody", "user": {}}],
+            "clusters": [{"name": CLUSTER, "cluster": {"server": proxy.url}}],
+            "contexts": [{"name": CLUSTER, "context": {"cluster": CLUSTER, "user": "nobody"}}],
+        });
+        std::fs::write(state.path().join("proxied"), proxied.to_string()).unwrap();
+        Self { state, charts: Charts::serve(), proxy, cluster, trials: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = common::bootstrapper();
+        command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
+        command
+    }
+
+    /// A new life of the repository.
+    pub(crate) fn trial(&self) -> Trial<'_> {
+        self.trial_that(false)
+    }
+
+    /// One whose run waits for a guest: see [`Trial::guest_comes`].
+    pub(crate) fn trial_with_guest(&self) -> Trial<'_> {
+        self.trial_that(true)
+    }
+
+    fn trial_that(&self, awaits_guest: bool) -> Trial<'_> {
+        let name = format!("t{}x", self.trials.fetch_add(1, Ordering::Relaxed));
+        let trial = Trial { ground: self, name, repository: tempfile::tempdir().unwrap(), awaits_guest };
+        trial.write_repository();
+        trial
+    }
+}
+
+impl Trial<'_> {
+    fn write_repository(&self) {
+        let name = &self.name;
+        let url = &self.ground.charts.url;
+        let guest = json!({
+            "name": "guest",
+            "wait": {
+                "object": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": name, "name": "guest"},
+                "ready": "object.data.has == 'come'",
+            },
+        });
+        let guests: Vec<Value> = if self.awaits_guest { vec![guest] } else { Vec::new() };
+        let release = json!({"release": "slow", "await": false});
+        let last: Vec<Value> = [release].into_iter().chain(guests).collect();
+        let tasks = json!({"stages": [
+            {"name": "ground", "steps": [{"namespaces": [name]}, {"secrets": "declared"}]},
+            {"name": "kinds", "steps": [{"crds": {"manifest": "kinds.yaml"}}]},
+            {"name": "objects", "steps": [{"objects": "objects.yaml"}]},
+            {"name": "release", "steps": last},
+        ]});
+        let group = format!("{name}.test");
+        let kind = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("things.{group}")},
+            "spec": {"group": group, "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]},
+        });
+        let in_ground = |api_version: &str, kind: &str, name_of: &str, rest: Value| {
+            let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name_of, "namespace": name}});
+            object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+            object.to_string()
+        };
+        let objects = [
+            in_ground("v1", "ConfigMap", "first", json!({"data": {"a": "1"}})),
+            in_ground("v1", "ServiceAccount", "second", json!({})),
+            in_ground(
+                "v1",
+                "Service",
+                "third",
+                json!({"spec": {"ports": [{"port": 80}], "selector": {"a": "b"}}}),
+            ),
+            in_ground(&format!("{group}/v1"), "Thing", "fourth", json!({"spec": {"size": 4}})),
+        ];
+        let config = json!({"clusters": {CLUSTER: {"context": CLUSTER, "secrets": [
+            {"name": "token", "namespace": name, "data": {"token": {"env": "TRIAL_TOKEN"}}}]}}});
+        let chart = json!({"spec": {"chart": "slow", "version": "1.x", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}});
+        let flux = [
+            json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
+                "metadata": {"name": "charts", "namespace": name}, "spec": {"interval": "1h", "url": url}})
+            .to_string(),
+            json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "slow", "namespace": name},
+                "spec": {"interval": "1h", "chart": chart, "values": {"says": "one"}}})
+            .to_string(),
+        ];
+        for (file, text) in [
+            ("clusters/estate/flux-system/gotk-sync.yaml", common::sync("./clusters/estate")),
+            ("clusters/estate/release.yaml", flux.join("\n---\n")),
+            ("tasks/bootstrap.yaml", tasks.to_string()),
+            ("kinds.yaml", kind.to_string()),
+            ("objects.yaml", objects.join("\n---\n")),
+            ("bootstrapper.yaml", config.to_string()),
+        ] {
+            write(&self.repository, file, &text);
+        }
+    }
+
+    /// Starts a run through the proxy.
+    pub(crate) fn start(&self) -> Run {
+        let usual = std::env::var_os("PATH").unwrap();
+        let path = [common::programs().to_owned()].into_iter().chain(std::env::split_paths(&usual));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bootstrapper"))
+            .args([CLUSTER, "--progress", "json", "--context", CLUSTER, "--kubeconfig"])
+            .arg(self.ground.state.path().join("proxied"))
+            .arg("--repo")
+            .arg(self.repository.path())
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("BOOTSTRAPPER_STATE_DIR", self.ground.state.path())
+            .env("TRIAL_TOKEN", "kept")
+            .env(MARK, &self.name)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(self.repository.path().join("said")).unwrap())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, events) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap_or_default());
+            }
+        });
+        Run { child, began: Instant::now(), events, failure: String::new() }
+    }
+
+    /// Runs to the end.
+    pub(crate) async fn run(&self) -> Ended {
+        self.start().ends().await
+    }
+
+    /// What the last run told people.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.repository.path().join("said")).unwrap_or_default()
+    }
+
+    /// Brings what the run waits for.
+    pub(crate) async fn guest_comes(&self) {
+        let guest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "guest", "namespace": self.name}, "data": {"has": "come"}});
+        self.ground.cluster.apply(&serde_json::from_value(guest).unwrap(), false).await.unwrap();
+    }
+
+    /// The processes of its runs that are there: id and program.
+    pub(crate) fn processes(&self) -> Vec<(u32, String)> {
+        let mark = format!("{MARK}={}", self.name);
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let marked = |process: std::fs::DirEntry| {
+            let read = |file| std::fs::read(process.path().join(file)).ok();
+            let environment = read("environ")?;
+            let has_mark = environment.split(|byte| *byte == 0).any(|one| one == mark.as_bytes());
+            let id = process.file_name().to_string_lossy().parse().ok()?;
+            let program = String::from_utf8_lossy(&read("comm")?).trim().to_owned();
+            has_mark.then_some((id, program))
+        };
+        processes.filter_map(marked).collect()
+    }
+
+    /// Returns once none of its processes is left.
+    pub(crate) async fn is_over(&self) {
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
+        let gone = async {
+            while !self.processes().is_empty() {
+                looks.tick().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), gone).await;
+        assert!(waited.is_ok(), "{}: processes outlive their run: {:?}", self.name, self.processes());
+    }
+
+    /// All that its runs made, under a name that every trial shares: objects as they are declared and
+    /// owned, and the release as it stands.
+    pub(crate) async fn end_state(&self) -> BTreeMap<String, Value> {
+        let cluster = &self.ground.cluster;
+        let mut all = Vec::new();
+        for (api_version, kind) in [
+            ("v1", "ConfigMap"),
+            ("v1", "Secret"),
+            ("v1", "Service"),
+            ("v1", "ServiceAccount"),
+            ("v1", "Pod"),
+            (&format!("{}.test/v1", self.name), "Thing"),
+        ] {
+            all.extend(cluster.list(&Selection::of(api_version, kind).within(&self.name)).await.unwrap());
+        }
+        let definition = format!("things.{}.test", self.name);
+        for id in [
+            ObjectRef::cluster_scoped("v1", "Namespace", &self.name),
+            ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", &definition),
+        ] {
+            all.extend(cluster.get(&id).await.unwrap());
+        }
+        // Kubernetes itself puts them into every namespace, in its own time.
+        let is_everyones =
+            |object: &Object| matches!(object.metadata.name.as_deref(), Some("kube-root-ca.crt" | "default"));
+        let is_helms =
+            |object: &Object| object.metadata.name.as_ref().is_some_and(|name| name.starts_with("sh.helm."));
+        let mut state: BTreeMap<String, Value> = all
+            .into_iter()
+            .filter(|object| !is_helms(object) && !is_everyones(object))
+            .map(|object| (ObjectRef::of(&object).to_string(), bare(object)))
+            .map(|(id, object)| (self.shared(&id), self.shared_value(&object)))
+            .collect();
+        let release = cluster.helm_release(&self.name, "slow").await.unwrap().unwrap();
+        let told = json!({
+            "state": release.state.to_string(), "chart": release.chart_version, "values": release.values,
+            "objects": release.objects.iter().map(|object| self.shared(&ObjectRef::of(object).to_string())).collect::<Vec<_>>(),
+        });
+        state.insert("the release".into(), told);
+        state
+    }
+
+    /// Every revision of the release: number and state.
+    pub(crate) async fn revisions(&self) -> Vec<(u64, String)> {
+        let secrets = Selection::of("v1", "Secret").within(&self.name).labelled("owner=helm,name=slow");
+        let all = self.ground.cluster.list(&secrets).await.unwrap();
+        let mut revisions: Vec<_> = all
+            .into_iter()
+            .filter_map(|secret| secret.metadata.labels)
+            .map(|labels| (labels["version"].parse().unwrap(), labels["status"].clone()))
+            .collect();
+        revisions.sort();
+        revisions
+    }
+
+    fn shared(&self, text: &str) -> String {
+        text.replace(&self.name, CLUSTER)
+    }
+
+    fn shared_value(&self, value: &Value) -> Value {
+        serde_json::from_str(&self.shared(&value.to_string())).unwrap()
+    }
+}
+
+fn write(repository: &TempDir, file: &str, text: &str) {
+    let path = repository.path().join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// Without what differs between any two lives: times, versions, addresses.
+fn bare(object: Object) -> Value {
+    let mut value = serde_json::to_value(object).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    fields.remove("status");
+    if let Some(spec) = fields.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.retain(|name, _| !matches!(name.as_str(), "clusterIP" | "clusterIPs"));
+    }
+    let metadata = fields["metadata"].as_object_mut().unwrap();
+    metadata.retain(|name, _| {
+        !matches!(name.as_str(), "uid" | "resourceVersion" | "creationTimestamp" | "generation")
+    });
+    let managed = metadata.get_mut("managedFields").and_then(Value::as_array_mut);
+    for entry in managed.into_iter().flatten() {
+        entry.as_object_mut().unwrap().remove("time");
+    }
+    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.remove("bootstrapper-process");
+    }
+    value
+}
+
+impl Run {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    async fn next(&mut self) -> Option<Value> {
+        let event = self.events.recv().await?;
+        if !event["failure"].is_null() {
+            self.failure = format!("{}: {}", event["step"], event["failure"]);
+        }
+        Some(event)
+    }
+
+    /// Returns as soon as an event is so; whether one was.
+    pub(crate) async fn comes_to(&mut self, is_so: impl Fn(&Value) -> bool) -> bool {
+        while let Some(event) = self.next().await {
+            if is_so(&event) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Runs to the end; what is stuck is killed, and has no exit code.
+    pub(crate) async fn ends(mut self) -> Ended {
+        let told = tokio::time::timeout(PATIENCE, self.comes_to(|_| false)).await;
+        if told.is_err() {
+            self.child.kill().unwrap();
+        }
+        let code = self.child.wait().unwrap().code();
+        Ended { code, took: self.began.elapsed(), failure: self.failure }
+    }
+}

@@ -1,0 +1,145 @@
+//! A bootstrap that is disturbed comes to the same end as one that is not: by kills, calls that fail,
+//! watches that lie, servers and networks that go away.
+//!
+//! A sample is part of the suite. `RELIABILITY=all cargo test --test reliability -- --nocapture` plays
+//! all, and writes `docs/reliability.md`; that takes about half an hour.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod estate;
+mod proxy;
+mod table;
+mod trials;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use estate::{Ground, Run};
+use proxy::{Fate, fair};
+use table::Table;
+use trials::{Undisturbed, Victim, Whose, failing};
+
+const BEFORE_AND_AFTER: [Fate; 2] = [Fate::Unheard, Fate::Unanswered];
+
+/// How much is played.
+struct Extent {
+    is_all: bool,
+}
+
+impl Extent {
+    /// Those of `1..=last` that are played.
+    fn of(&self, last: u64) -> Vec<u64> {
+        if self.is_all { (1..=last).collect() } else { vec![1, last / 2, last] }
+    }
+
+    /// How long something is away.
+    async fn away(&self, run: &mut Run, longest: Duration) {
+        if self.is_all {
+            // The run may end before.
+            let _ = tokio::time::timeout(longest, run.comes_to(|_| false)).await;
+        } else {
+            let mut failed = 0;
+            let has_noticed = |event: &serde_json::Value| {
+                event["event"] == "attempt-failed" || event["event"] == "run-finished"
+            };
+            while failed < 2 && run.comes_to(has_noticed).await {
+                failed += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disturbed_bootstrap_comes_to_the_same_end() {
+    let extent = Extent { is_all: std::env::var("RELIABILITY").is_ok_and(|asked| asked == "all") };
+    let ground = Ground::begin().await;
+    let undisturbed = Undisturbed::of(&ground).await;
+    let mut table = Table::new(&undisturbed);
+    killed(&extent, &ground, &undisturbed, &mut table).await;
+    with_failing_calls(&extent, &ground, &undisturbed, &mut table).await;
+    with_watches_that_lie(&extent, &ground, &undisturbed, &mut table).await;
+    with_outages(&extent, &ground, &undisturbed, &mut table).await;
+    let two = undisturbed.two_at_once(&ground).await;
+    table.add("two runs at once", vec![two]);
+    if extent.is_all {
+        table.write();
+    }
+    table.require_all();
+}
+
+async fn killed(extent: &Extent, ground: &Ground, undisturbed: &Undisturbed, table: &mut Table) {
+    let mut tool = Vec::new();
+    for k in extent.of(undisturbed.writes) {
+        for fate in BEFORE_AND_AFTER {
+            tool.push(undisturbed.killed(ground, Victim::Tool, Whose::Anyones, k, fate).await);
+        }
+    }
+    table.add("`kill -9` of the tool, as its or its Helm's write comes", tool);
+    let mut helm = Vec::new();
+    for k in extent.of(undisturbed.helm_writes) {
+        for fate in BEFORE_AND_AFTER {
+            helm.push(undisturbed.killed(ground, Victim::Helm, Whose::Helms, k, fate).await);
+        }
+    }
+    table.add("`kill -9` of Helm, as its write comes", helm);
+}
+
+async fn with_failing_calls(extent: &Extent, ground: &Ground, undisturbed: &Undisturbed, table: &mut Table) {
+    let seeds: &[u64] = if extent.is_all { &[1, 1001, 2001, 3001, 4001] } else { &[1] };
+    for percent in [5, 20, 50] {
+        let mut outcomes = Vec::new();
+        for seed in seeds {
+            outcomes
+                .push(undisturbed.in_weather(ground, failing(percent, *seed), format!("seed {seed}")).await);
+        }
+        table.add(&format!("{percent} % of all calls fail"), outcomes);
+    }
+}
+
+async fn with_watches_that_lie(
+    extent: &Extent,
+    ground: &Ground,
+    undisturbed: &Undisturbed,
+    table: &mut Table,
+) {
+    for (fate, fault) in [
+        (Fate::Dropped, "watches end after their first words"),
+        (Fate::Expired, "watches are told that they know too little (410)"),
+        (Fate::Silent, "watches fall silent"),
+    ] {
+        // How long silence lasts is no matter of chance.
+        if extent.is_all || fate != Fate::Silent {
+            table.add(fault, vec![undisturbed.watching(ground, fate).await]);
+        }
+    }
+}
+
+async fn with_outages(extent: &Extent, ground: &Ground, undisturbed: &Undisturbed, table: &mut Table) {
+    let steps = if extent.is_all { vec![1, 2, 3, 4, 5] } else { vec![4] };
+    let sandbox = |verb: &'static [&'static str]| {
+        let mut command = ground.command(verb);
+        async move { tokio::task::spawn_blocking(move || drop(command.assert().success())).await.unwrap() }
+    };
+    let mut gone = Vec::new();
+    let mut store = Vec::new();
+    let mut cut = Vec::new();
+    for k in &steps {
+        let away = async |run: &mut Run| extent.away(run, Duration::from_secs(30)).await;
+        let breaks = || sandbox(&["sandbox", "fault", "estate", "api-server-gone"]);
+        let heals = || sandbox(&["sandbox", "heal", "estate"]);
+        gone.push(undisturbed.outage(ground, *k, breaks, away, heals).await);
+
+        let breaks = || sandbox(&["sandbox", "fault", "estate", "store-killed"]);
+        store.push(undisturbed.outage(ground, *k, breaks, async |_: &mut Run| (), || async {}).await);
+
+        let away = async |run: &mut Run| extent.away(run, Duration::from_mins(1)).await;
+        let breaks = || async { ground.proxy.weather(Arc::new(|_| Fate::Unheard)) };
+        let heals = || async { ground.proxy.weather(fair()) };
+        cut.push(undisturbed.outage(ground, *k, breaks, away, heals).await);
+    }
+    table.add("the API server is gone for 30 s, from the beginning of a step", gone);
+    table.add("etcd is killed and starts again, at the beginning of a step", store);
+    table.add("the network is cut for a minute, from the beginning of a step", cut);
+}
