@@ -1,20 +1,28 @@
 //! `bootstrapper doctor`: what is the matter with a cluster, on any cluster, at any time.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::args::{DoctorArgs, Output};
+use super::fleet::names_of_secrets;
 use super::out;
 use super::session::{connect_options, open_repository};
 use crate::cluster::Cluster;
 use crate::diagnosis;
 use crate::doctor::{self, Budget, Examination, Scope};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::gitops::{Declared, Repository, SecretValues};
 use crate::pipeline::Config;
 use crate::report;
 use crate::sandbox;
+use crate::steps;
+use crate::tools::{Environment, Kustomize};
 use crate::words::count;
+
+/// How long the repository may take to be read: what it fetches may not be reached just now.
+const READING: Duration = Duration::from_secs(15);
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -28,7 +36,8 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
     // A repository may say which context a cluster has; without one, the name is the context.
     let repository = open_repository(args.target.repo.as_deref()).ok();
-    let config = repository.map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
+    let root = repository.as_ref().map(|repository| &repository.root);
+    let config = root.map(|root| Config::load(root)).transpose()?.unwrap_or_default();
     let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
     let cluster = match Cluster::connect(&options).await {
         Ok(cluster) => cluster,
@@ -36,9 +45,19 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     };
     let scope =
         if args.namespace.is_empty() { Scope::Whole } else { Scope::Namespaces(args.namespace.clone()) };
-    let examination = doctor::examine(&cluster, &scope, Budget::OF_A_PERSON).await;
-    tell(args, &examination, true)?;
+    let mut examination = doctor::examine(&cluster, &scope, Budget::OF_A_PERSON).await;
     let wrong = examination.causes.iter().filter(|cause| !cause.passes).count();
+    if wrong > 0
+        && let Some(repository) = &repository
+    {
+        let environment = sandbox.map(|sandbox| sandbox.environment).unwrap_or_default();
+        let secrets = names_of_secrets(&config, &args.cluster);
+        let declared = declared(repository, &args.cluster, &environment, &secrets);
+        if let Ok(Some(declared)) = tokio::time::timeout(READING, declared).await {
+            steps::place(&mut examination.causes, &declared);
+        }
+    }
+    tell(args, &examination, true)?;
     if wrong == 0 {
         return Ok(());
     }
@@ -47,6 +66,17 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
         format!("{} found in {}", count(wrong as u64, "root cause"), args.cluster),
     )
     .hint("`bootstrapper explain CODE` says more about each"))
+}
+
+/// What the repository declares; a diagnosis does without it where it cannot be read.
+async fn declared(
+    repository: &Repository,
+    cluster: &str,
+    environment: &Environment,
+    secrets: &SecretValues,
+) -> Option<Declared> {
+    let kustomize = Kustomize::find(environment).ok()?;
+    repository.load(cluster, &kustomize, secrets).await.ok()
 }
 
 fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result<()> {

@@ -8,6 +8,7 @@ mod catalogue;
 mod connection;
 mod document;
 mod finding;
+mod origin;
 mod redact;
 mod rules;
 mod scene;

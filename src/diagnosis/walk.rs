@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
+use super::origin;
 use super::redact::redacted;
 use super::rules;
 use super::scene::{Inquiry, Known, Question, Scene};
@@ -51,7 +52,7 @@ pub fn diagnose(scene: &Scene, symptoms: &Symptoms) -> Diagnosis {
     roots.sort_by_key(|root| {
         (root.finding.passes, rules::is_vague(&root.finding), std::cmp::Reverse(root.blocks.len()))
     });
-    let causes = roots.into_iter().map(Root::told).collect();
+    let causes = roots.into_iter().map(|root| root.told(&inquiry)).collect();
     Diagnosis { causes, questions: inquiry.into_questions() }
 }
 
@@ -160,8 +161,9 @@ impl Root {
         }
     }
 
-    fn told(self) -> Cause {
+    fn told(self, inquiry: &Inquiry<'_>) -> Cause {
         let Self { finding, way, blocks } = self;
+        let origins = way.iter().rev().flat_map(|id| origin::of(id, inquiry.there(id))).collect();
         let root = way.last().map(ToString::to_string).unwrap_or_default();
         let subject = finding.about.unwrap_or_else(|| root.clone());
         let mut chain: Vec<String> = way.iter().map(ToString::to_string).collect();
@@ -178,6 +180,7 @@ impl Root {
             evidence: finding.evidence.iter().map(|fact| redacted(fact)).collect(),
             chain: if chain.len() > 1 { chain } else { Vec::new() },
             blocks: few(blocks),
+            origins,
             declared_in: None,
             remedy,
             passes: finding.passes,

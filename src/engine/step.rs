@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use serde::Serialize;
 
 use crate::failure::{Failure, Location, Result};
+use crate::object::ObjectRef;
 use crate::readiness::Verdict;
 
 /// One thing that must become true of a cluster.
@@ -145,7 +146,10 @@ pub struct Cause {
     pub chain: Vec<String>,
     /// What waits for it.
     pub blocks: Vec<String>,
-    /// Where the cause was declared.
+    /// By what the object of the cause may be declared, the nearest first.
+    #[serde(skip)]
+    pub origins: Vec<ObjectRef>,
+    /// Where it is declared in the repository, as far as that is at hand.
     pub declared_in: Option<Location>,
     /// What to do.
     pub remedy: Vec<String>,

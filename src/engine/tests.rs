@@ -56,6 +56,7 @@ impl Step for Scripted {
             evidence: vec![],
             chain: vec![],
             blocks: vec![],
+            origins: vec![],
             declared_in: None,
             remedy: vec![],
             passes: false,

@@ -92,6 +92,22 @@ impl Declared {
         written.place(&self.files, field)
     }
 
+    /// Where the first of these objects is written that is declared here.
+    pub fn declaration(&self, objects: &[ObjectRef]) -> Option<Location> {
+        objects.iter().find_map(|id| self.place(self.as_declared(id), ""))
+    }
+
+    /// The HelmRelease of that name, or that installs a release of that name; any other object as it is.
+    fn as_declared<'a>(&'a self, id: &'a ObjectRef) -> &'a ObjectRef {
+        let is_it = |release: &&Release| {
+            let installed = (Some(&release.release_namespace), &release.release_name);
+            (release.id.namespace.as_ref(), &release.id.name) == (id.namespace.as_ref(), &id.name)
+                || installed == (id.namespace.as_ref(), &id.name)
+        };
+        let release = self.releases.iter().filter(|_| id.kind == "HelmRelease").find(is_it);
+        release.map_or(id, |release| &release.id)
+    }
+
     /// Where a setting is written.
     pub fn setting_location(&self, name: &str) -> Option<Location> {
         let is_it = |id: &&ObjectRef| id.kind == "ConfigMap" && id.name == SETTINGS;

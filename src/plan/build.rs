@@ -18,7 +18,7 @@ use crate::pipeline::{
 use crate::readiness::{Expressions, OwnRules, Texts};
 use crate::steps::{
     Awaited, Checks, Command, Confirm, CrdSource, Crds, FluxOwner, Foretell, GatewayRepair, Handover,
-    Objects, Release, Subject, Wait,
+    Objects, Placed, Release, Subject, Wait,
 };
 use crate::tools::{self, Environment, Helm, Kustomize};
 use crate::words::count;
@@ -94,6 +94,7 @@ impl Builder<'_> {
                 (title, nothing, Some(reason))
             }
         };
+        let step = Arc::new(Placed { step, declared: Arc::clone(&self.inputs.declared) });
         Ok(PlannedStep { id, title, timeout, skip: deselected.or(not_here), step })
     }
 

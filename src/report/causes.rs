@@ -65,6 +65,7 @@ mod tests {
             evidence: vec!["one".into(), "two".into()],
             chain: vec!["Deployment b/c".into(), "Node a".into()],
             blocks: vec!["Deployment b/c".into()],
+            origins: vec![],
             declared_in: None,
             remedy: vec!["install it".into()],
             passes: false,

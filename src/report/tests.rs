@@ -86,6 +86,7 @@ fn failed() -> Vec<Event> {
                 code: Some("BS-CIL-003".into()),
                 cause: "agents cannot reach the API server".into(),
                 evidence: vec!["pod cilium-x on cp-3".into()],
+                origins: vec![],
                 declared_in: Some(Location { file: "settings.yaml".into(), line: 14, column: 1 }),
                 remedy: vec!["correct it".into()],
                 chain: vec!["Deployment coredns".into(), "Pod cilium-x".into()],
