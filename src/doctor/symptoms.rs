@@ -22,12 +22,28 @@ pub enum Scope {
     Objects(Vec<ObjectRef>),
 }
 
-/// Kinds whose objects may be what people wait for, and which of them the server is asked for.
-fn watched() -> Vec<Selection> {
+/// Kinds whose objects may be what people wait for, those of no namespace.
+fn of_the_cluster() -> Vec<Selection> {
     let of = Selection::of;
     vec![
         of("v1", "Node"),
         of("v1", "Namespace"),
+        of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        of("apiregistration.k8s.io/v1", "APIService"),
+        of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+        of("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+        of("gateway.networking.k8s.io/v1", "GatewayClass"),
+        of("cilium.io/v2", "CiliumLoadBalancerIPPool"),
+        of("cilium.io/v2", "CiliumBGPClusterConfig"),
+        of("cilium.io/v2", "CiliumBGPPeerConfig"),
+        of("cilium.io/v2", "CiliumBGPNodeConfig"),
+    ]
+}
+
+/// The same of those that lie in namespaces, and which of them the server is asked for.
+fn of_namespaces() -> Vec<Selection> {
+    let of = Selection::of;
+    vec![
         of("apps/v1", "Deployment"),
         of("apps/v1", "DaemonSet"),
         of("apps/v1", "StatefulSet"),
@@ -39,10 +55,6 @@ fn watched() -> Vec<Selection> {
         of("v1", "Service"),
         of("v1", "Secret")
             .labelled("owner=helm,status in (pending-install,pending-upgrade,pending-rollback)"),
-        of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
-        of("apiregistration.k8s.io/v1", "APIService"),
-        of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
-        of("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
         of("source.toolkit.fluxcd.io/v1", "GitRepository"),
         of("source.toolkit.fluxcd.io/v1", "OCIRepository"),
         of("source.toolkit.fluxcd.io/v1", "HelmRepository"),
@@ -51,13 +63,8 @@ fn watched() -> Vec<Selection> {
         of("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
         of("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
         of("fluxcd.controlplane.io/v1", "FluxInstance"),
-        of("gateway.networking.k8s.io/v1", "GatewayClass"),
         of("gateway.networking.k8s.io/v1", "Gateway"),
         of("gateway.networking.k8s.io/v1", "HTTPRoute"),
-        of("cilium.io/v2", "CiliumLoadBalancerIPPool"),
-        of("cilium.io/v2", "CiliumBGPClusterConfig"),
-        of("cilium.io/v2", "CiliumBGPPeerConfig"),
-        of("cilium.io/v2", "CiliumBGPNodeConfig"),
         of("cert-manager.io/v1", "Certificate"),
         of("external-secrets.io/v1", "ExternalSecret"),
     ]
@@ -68,15 +75,17 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, budget: Budget) -> Examin
     let mut scene = Scene::at(jiff::Timestamp::now());
     let objects = match scope {
         Scope::Objects(objects) => objects.clone(),
-        Scope::Whole => look_over(cluster, &mut scene, watched()).await,
+        Scope::Whole => {
+            let everywhere = [of_the_cluster(), of_namespaces()].concat();
+            look_over(cluster, &mut scene, everywhere).await
+        }
         Scope::Namespaces(namespaces) => {
-            let mut found: Vec<ObjectRef> =
-                namespaces.iter().map(|name| ObjectRef::cluster_scoped("v1", "Namespace", name)).collect();
+            let themselves = namespaces.iter().map(|name| ObjectRef::cluster_scoped("v1", "Namespace", name));
+            let mut found: Vec<ObjectRef> = themselves.collect();
             for namespace in namespaces {
-                let within = watched().into_iter().map(|kind| kind.within(namespace)).collect();
+                let within = of_namespaces().into_iter().map(|kind| kind.within(namespace)).collect();
                 found.extend(look_over(cluster, &mut scene, within).await);
             }
-            found.retain(|id| id.namespace.is_some() || id.kind == "Namespace");
             found
         }
     };

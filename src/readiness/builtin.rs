@@ -103,13 +103,15 @@ pub(super) fn job(object: &Object) -> Verdict {
     }
 }
 
-/// A webhook without a CA answers nobody: something like cert-manager puts it in later.
+/// A webhook without a CA answers nobody: something like cert-manager puts it in later. Nobody waits for
+/// one that may fail.
 pub(super) fn webhooks(object: &Object) -> Verdict {
     let webhooks = object.data["webhooks"].as_array();
     webhooks
         .into_iter()
         .flatten()
         .filter(|webhook| webhook["clientConfig"]["service"].is_object())
+        .filter(|webhook| webhook["failurePolicy"] != "Ignore")
         .filter(|webhook| text(&webhook["clientConfig"]["caBundle"]).is_empty())
         .map(|webhook| Verdict::not_yet(format!("{} has no CA yet", text(&webhook["name"]))))
         .collect()

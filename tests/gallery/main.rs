@@ -24,10 +24,10 @@ use bootstrapper::object::ObjectRef;
 use common::root;
 use futures::stream::{self, StreamExt as _};
 use play::Outcome;
-use predicates::prelude::*;
 use predicates::str::contains;
 use sandbox::{NAME, Sandbox};
 use scene::Deed;
+use serde_json::json;
 use stage::{Part, Stage};
 
 const SIDE_BY_SIDE: usize = 10;
@@ -76,12 +76,15 @@ async fn every_failure_is_named_and_nothing_healthy_is_called_wrong() {
 async fn a_cause_is_found_in_the_repository(sandbox: &Sandbox, stage: &Stage) {
     let mut part = Part::of(stage, "declared").await;
     let dns = ObjectRef::namespaced("apps/v1", "Deployment", "kube-system", "coredns");
-    part.act(&[Deed::Patch { object: dns, with: serde_json::json!({"spec": {"replicas": 0}}) }]).await;
-    let cause = "Deployment kube-system/coredns: is scaled to no replicas";
-    let place = "declared in kubernetes/bases/coredns/release.yaml:1:1";
-    let doctor = sandbox.run(&["doctor", NAME, "--sandbox"]).assert().failure();
-    doctor.stdout(contains(cause).and(contains(place)));
+    let with = json!({"spec": {"template": {"metadata": {"annotations": {"gallery": "broken"}}, "spec": {"serviceAccountName": "nobody"}}}});
+    part.act(&[Deed::Patch { object: dns, with }]).await;
+    let doctor = || sandbox.run(&["doctor", NAME, "--sandbox"]).output().unwrap();
+    // Until the controller has seen it, nothing is wrong yet.
+    let said = (0..30).map(|_| doctor()).find(|output| !output.status.success());
     part.put_away().await;
+    let said = String::from_utf8(said.expect("it is wrong in time").stdout).unwrap();
+    assert!(said.contains("ServiceAccount kube-system/nobody does not exist"), "{said}");
+    assert!(said.contains("declared in kubernetes/bases/coredns/release.yaml:1:1"), "{said}");
 }
 
 #[test]

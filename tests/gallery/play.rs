@@ -91,11 +91,11 @@ impl Watch<'_> {
                 if first.code.as_deref() == Some(code) && is_like(&first.cause, says) {
                     return None;
                 }
-                self.alarms.insert(format!("{}: {}", first.code.as_deref().unwrap_or_default(), first.cause));
+                self.alarms.insert(told(std::slice::from_ref(first)));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Some(format!("wanted {code} {says}, last was {last:#?}"))
+        Some(format!("wanted {code} {says}, last was {}", told(&last)))
     }
 
     /// Nothing is called wrong, from the beginning until all is ready, or until the line was said.
@@ -106,7 +106,7 @@ impl Watch<'_> {
         while began.elapsed() < PATIENCE {
             last = self.causes(scope).await;
             if let Some(wrong) = last.iter().find(|cause| !cause.passes) {
-                return Some(format!("a false alarm: {wrong:#?}"));
+                return Some(format!("a false alarm: {}", told(std::slice::from_ref(wrong))));
             }
             was_said |= says.is_some_and(|says| last.iter().any(|cause| is_like(&cause.cause, says)));
             if was_said && (says.is_some() || self.all_ready(refs).await) {
@@ -114,7 +114,7 @@ impl Watch<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Some(format!("never came to its end; last was {last:#?}"))
+        Some(format!("never came to its end; last was {}", told(&last)))
     }
 
     async fn all_ready(&self, refs: &[ObjectRef]) -> bool {
@@ -126,4 +126,17 @@ impl Watch<'_> {
         }
         true
     }
+}
+
+fn told(causes: &[Cause]) -> String {
+    let told = causes.iter().map(|cause| {
+        let word = if cause.passes { "slow " } else { "" };
+        format!(
+            "{word}{}: {} ({})",
+            cause.code.as_deref().unwrap_or_default(),
+            cause.cause,
+            cause.chain.join(" ← ")
+        )
+    });
+    told.collect::<Vec<_>>().join("; ")
 }

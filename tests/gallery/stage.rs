@@ -71,10 +71,11 @@ impl<'a> Part<'a> {
         let text = objects.replace("$NS", &self.namespace).replace("$KUBELET_PORT", &port);
         let objects: Vec<Object> = yaml::from_multiple(&text, Path::new("scene")).unwrap();
         let mut refs = Vec::new();
-        for mut object in objects {
+        for object in objects {
             let id = ObjectRef::of(&object);
             let api = self.touch(&id).await;
-            let status = object.data.as_object_mut().and_then(|data| data.remove("status"));
+            // A node that is made without conditions takes pods until its controller has seen them.
+            let status = object.data.get("status");
             let parameters = PatchParams::apply("gallery").force();
             loop {
                 match api.patch(&id.name, &parameters, &Patch::Apply(&object)).await {

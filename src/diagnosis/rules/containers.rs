@@ -90,7 +90,10 @@ fn crash(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value,
 fn stays(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value, is_init: bool) -> Insight {
     let ended = &container["state"]["terminated"];
     if ended.is_object() {
-        return if number(&ended["exitCode"]) == 0 {
+        // One crash as it starts is forgiven: what it needs may have come up after it.
+        let is_first =
+            pod.data["spec"]["restartPolicy"] != "Never" && number(&container["restartCount"]) == 0;
+        return if number(&ended["exitCode"]) == 0 || is_first {
             Insight::nothing()
         } else {
             crash(inquiry, id, pod, container, is_init)
@@ -100,7 +103,6 @@ fn stays(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value,
     if is_init || !running.is_object() || container["ready"] == true {
         return Insight::nothing();
     }
-    // One crash as it starts is forgiven: what it needs may have come up after it.
     if number(&container["restartCount"]) > 1 {
         return crash(inquiry, id, pod, container, is_init);
     }

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::facts::cut;
+use super::facts::{all_in, cut, label};
 use super::services;
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
-use crate::object::{ObjectRef, Selection};
+use crate::object::{Object, ObjectRef};
 
 pub(super) static DOWN: Code = Code {
     code: "BS-SVC-002",
@@ -49,12 +49,23 @@ pub(super) fn lookup_failed(inquiry: &Inquiry<'_>, log: &str) -> Insight {
     } else {
         Finding::new(&DOWN, format!("the cluster's DNS does not answer: {quoted}"))
     };
-    Insight { findings: vec![own], waits_for: if is_answer { Vec::new() } else { of_cluster(inquiry) } }
+    let server = words.as_ref().and_then(|words| words.get(2)).map(|server| server.as_str());
+    Insight {
+        findings: vec![own],
+        waits_for: if is_answer { Vec::new() } else { of_cluster(inquiry, server) },
+    }
 }
 
-/// The Service of the cluster's DNS, if nobody answers for it.
-fn of_cluster(inquiry: &Inquiry<'_>) -> Vec<ObjectRef> {
-    let services = Selection::of("v1", "Service").labelled("k8s-app=kube-dns");
-    let services = inquiry.all(&services).into_iter().map(ObjectRef::of);
+/// The Service of the cluster's DNS, if nobody answers for it: the one that was asked, or that is
+/// called or labelled as it is everywhere.
+fn of_cluster(inquiry: &Inquiry<'_>, server: Option<&str>) -> Vec<ObjectRef> {
+    let asked = server.and_then(|server| server.strip_suffix(":53"));
+    let is_dns = |service: &&Object| {
+        label(service, "k8s-app") == "kube-dns"
+            || service.metadata.name.as_deref() == Some("kube-dns")
+            || asked.is_some_and(|asked| service.data["spec"]["clusterIP"] == asked)
+    };
+    let services = inquiry.all(&all_in("v1", "Service", "kube-system"));
+    let services = services.into_iter().filter(is_dns).map(ObjectRef::of);
     services.filter(|service| services::endpoints(inquiry, service) == Some(0)).collect()
 }

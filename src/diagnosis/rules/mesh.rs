@@ -1,7 +1,7 @@
 //! ClusterMesh: what its API servers and agents say of other clusters.
 
 use super::cilium::UNREACHED;
-use super::facts::{cut, label};
+use super::facts::{between, cut, label};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef};
@@ -64,7 +64,8 @@ pub(super) fn crash(pod: &Object, log: &str) -> Insight {
 
 fn of_line(said: &str) -> Option<Finding> {
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
-    let quoted = format!("\"{}\"", cut(said.trim()));
+    let error = between(said, "error=\"", "\"").unwrap_or(said);
+    let quoted = format!("\"{}\"", cut(error.trim()));
     if has(&["ClusterID", "clusterID", "cluster ID", "cluster id", "cluster-id"])
         && has(&["already", "conflict", "must be different", "same", "reserved", "duplicate"])
     {

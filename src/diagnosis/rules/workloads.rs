@@ -98,9 +98,10 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> 
     Insight::nothing().and_for(children).join(refused).join(own(inquiry, workload))
 }
 
-/// What has nothing to be ready.
+/// What has nothing to be ready, once its controller has counted.
 fn empty(id: &ObjectRef, workload: &Object) -> Option<Finding> {
     match id.kind.as_str() {
+        _ if !is_observed(workload) => None,
         "DaemonSet" if number(&workload.data["status"]["desiredNumberScheduled"]) == 0 => {
             Some(Finding::new(&NO_PODS, "has no pods: no node matches it"))
         }
@@ -109,6 +110,12 @@ fn empty(id: &ObjectRef, workload: &Object) -> Option<Finding> {
         }
         _ => None,
     }
+}
+
+/// Whether its controller has seen it as it is now.
+fn is_observed(workload: &Object) -> bool {
+    let seen = workload.data["status"]["observedGeneration"].as_i64();
+    seen.is_some_and(|seen| Some(seen) >= workload.metadata.generation)
 }
 
 /// The pods or sets that are not ready, the newest first.
@@ -146,7 +153,6 @@ fn refused(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> Insight 
 }
 
 fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
-    let status = &workload.data["status"];
     if let Some(stuck) = condition(workload, "Progressing")
         .filter(|progressing| progressing.reason() == "ProgressDeadlineExceeded")
     {
@@ -155,8 +161,7 @@ fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
             .into();
     }
     let age = inquiry.age(workload);
-    let seen = status["observedGeneration"].as_i64();
-    if seen.is_none_or(|seen| Some(seen) < workload.metadata.generation) && age > GLANCE {
+    if !is_observed(workload) && age > GLANCE {
         return Finding::new(&NO_CONTROLLER, format!("no controller has looked at it for {age} s")).into();
     }
     let progressed = condition(workload, "Progressing")

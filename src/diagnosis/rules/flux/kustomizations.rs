@@ -74,8 +74,10 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     if !ready.is_false() {
         return Insight::waits_for(unready_inventory(inquiry, object));
     }
-    let said = ready.message();
-    let own = |code: &'static Code, what: String| Finding::new(code, what).evidence(line(&ready.told()));
+    let said = &without_folder(ready.message());
+    let own = |code: &'static Code, what: String| {
+        Finding::new(code, what).evidence(line(&without_folder(&ready.told())))
+    };
     match ready.reason() {
         "HealthCheckFailed" | "HealthCheckCanceled" => {
             let waits = Insight::waits_for(named(said).into_iter().chain(unready_inventory(inquiry, object)));
@@ -97,6 +99,13 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     }
 }
 
+/// The folder that a source was unpacked into is nobody's business.
+fn without_folder(said: &str) -> String {
+    static FOLDER: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"/[^\s']*/kustomization-\d+/").ok());
+    FOLDER.as_ref().map_or_else(|| said.to_owned(), |folder| folder.replace_all(said, "").into_owned())
+}
+
 static UNSET: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"variable not set \(strict mode\): "?([A-Za-z_0-9]+)"?"#).ok());
 
@@ -106,10 +115,8 @@ fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight 
     if let Some(unset) = UNSET.as_ref().and_then(|unset| unset.captures(said)) {
         return own(&NO_VARIABLE, format!("variable {} is not defined", &unset[1])).into();
     }
-    if has(&["path not found", "stat /tmp"]) && has(&["no such file or directory"]) {
-        // The folder that the source was unpacked into is nobody's business.
-        let path = between(said, "/kustomization-", ":").and_then(|path| path.split_once('/'));
-        let path = path.map_or("", |(_, path)| path);
+    if has(&["path not found"]) && has(&["no such file or directory"]) {
+        let path = between(said, "stat ", ":").unwrap_or_default();
         return own(&NO_PATH, format!("its path {path} is not in the repository")).into();
     }
     if has(&["decrypt", "sops", "data key"]) {

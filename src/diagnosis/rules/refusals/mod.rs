@@ -168,33 +168,38 @@ fn simple(said: &str) -> Option<Finding> {
     }
 }
 
-/// A webhook that does not answer, and the Service that should.
+/// A webhook that does not answer, and the Service that should. Where nobody is behind it, whatever
+/// else was said only follows from that.
 fn silent_webhook(inquiry: &Inquiry<'_>, webhook: &str, said: &str) -> Insight {
-    let certificate = certificates::refused(said);
-    if !certificate.is_empty() {
-        return certificate;
-    }
-    let why = said.rsplit(": ").next().unwrap_or(said);
     let own = |why: String| {
         Finding::new(&WEBHOOK_SILENT, format!("webhook {webhook} does not answer: {why}"))
             .evidence(line(said))
     };
-    let host = between(said, "https://", "/").and_then(|host| host.split(':').next()).unwrap_or_default();
+    let service = service_asked(said);
+    let known = service.as_ref().map(|service| (service, inquiry.object(service)));
+    let behind = match known {
+        Some((service, Known::Gone)) => return own(format!("{service} is not there")).into(),
+        Some((service, Known::There(_))) => services::behind(inquiry, service),
+        Some((_, Known::Unknown)) | None => Vec::new(),
+    };
+    if let (Some(service), false) = (&service, behind.is_empty()) {
+        return Insight {
+            findings: vec![own(format!("{service} has no ready endpoints"))],
+            waits_for: behind,
+        };
+    }
+    let why = said.rsplit(": ").next().unwrap_or(said);
+    certificates::refused(said).or(|| own(line(why)).into())
+}
+
+/// The Service whose address was called: `https://name.namespace.svc:443/…`.
+fn service_asked(said: &str) -> Option<ObjectRef> {
+    let host = between(said, "https://", "/")?.split(':').next()?;
     let mut parts = host.split('.');
-    let service = match (parts.next(), parts.next(), parts.next()) {
+    match (parts.next(), parts.next(), parts.next()) {
         (Some(name), Some(namespace), Some("svc")) => {
             Some(ObjectRef::namespaced("v1", "Service", namespace, name))
         }
         _ => None,
-    };
-    let Some(service) = service else { return own(line(why)).into() };
-    match inquiry.object(&service) {
-        Known::Gone => own(format!("{service} is not there")).into(),
-        Known::Unknown => own(line(why)).into(),
-        Known::There(_) => {
-            let behind = services::behind(inquiry, &service);
-            let why = if behind.is_empty() { line(why) } else { format!("{service} has no ready endpoints") };
-            Insight { findings: vec![own(why)], waits_for: behind }
-        }
     }
 }

@@ -152,10 +152,13 @@ async fn configured(
     }
 }
 
+/// The command with its arguments. Arguments alone are for a program that an image brings, which this
+/// one does not.
 fn words(container: &Value) -> Vec<String> {
-    let words =
-        ["command", "args"].into_iter().flat_map(|key| container[key].as_array().into_iter().flatten());
-    words.filter_map(|word| word.as_str()).map(str::to_owned).collect()
+    let of = |key: &str| container[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let command: Vec<&str> = of("command").collect();
+    let arguments = of("args").filter(|_| !command.is_empty());
+    command.iter().copied().chain(arguments).map(str::to_owned).collect()
 }
 
 /// The program of a command, looked for as a container runtime does.
