@@ -49,6 +49,8 @@ pub(crate) enum Deed {
         with: serde_json::Value,
     },
     Apply(String),
+    /// Until the API server would refuse an object: what decides on it is in effect a moment after it was made.
+    Refused(String),
     /// Until an object is ready.
     Await(ObjectRef),
 }

@@ -65,13 +65,16 @@ impl<'a> Part<'a> {
         part
     }
 
-    /// Applies objects, and the status that some of them bring.
-    pub(crate) async fn apply(&mut self, objects: &str) -> Vec<ObjectRef> {
+    fn read(&self, objects: &str) -> Vec<Object> {
         let port = self.stage.kubelet_port.to_string();
         let text = objects.replace("$NS", &self.namespace).replace("$KUBELET_PORT", &port);
-        let objects: Vec<Object> = yaml::from_multiple(&text, Path::new("scene")).unwrap();
+        yaml::from_multiple(&text, Path::new("scene")).unwrap()
+    }
+
+    /// Applies objects, and the status that some of them bring.
+    pub(crate) async fn apply(&mut self, objects: &str) -> Vec<ObjectRef> {
         let mut refs = Vec::new();
-        for object in objects {
+        for object in self.read(objects) {
             let id = ObjectRef::of(&object);
             let api = self.touch(&id).await;
             // A node that is made without conditions takes pods until its controller has seen them.
@@ -109,10 +112,20 @@ impl<'a> Part<'a> {
                     self.touch(&id).await.patch(&id.name, &PatchParams::default(), &patch).await.unwrap();
                 }
                 Deed::Apply(objects) => refs.extend(self.apply(objects).await),
+                Deed::Refused(object) => self.refused(object).await,
                 Deed::Await(id) => self.stage.await_ready(self.here(id)).await,
             }
         }
         refs
+    }
+
+    async fn refused(&self, object: &str) {
+        let [object] = self.read(object).try_into().expect("one object");
+        let api = self.stage.api(&ObjectRef::of(&object)).await;
+        let only_asked = PostParams { dry_run: true, ..PostParams::default() };
+        while api.create(&only_asked, &object).await.is_ok() {
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
     fn here(&self, id: &ObjectRef) -> ObjectRef {

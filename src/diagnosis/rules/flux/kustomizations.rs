@@ -84,6 +84,10 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
             waits.join(own(&UNHEALTHY, line(said)).into())
         }
         "DependencyNotReady" => Insight::nothing(),
+        // Its source was fetched a moment ago: it will see that when it tries again.
+        "ArtifactFailed" if said.starts_with("Source artifact not found") => {
+            own(&super::AT_WORK, format!("has not seen its source yet: {}", line(said))).passes().into()
+        }
         _ => built(said, &own).or(|| refusals::refusal(inquiry, said)).or(|| {
             let code = if ready.reason() == "BuildFailed" { &BUILD_FAILED } else { &NOT_APPLIED };
             own(
