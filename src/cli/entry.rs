@@ -78,9 +78,10 @@ async fn dispatch(args: Args) -> Result<()> {
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
         Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
         Some(Verb::Verify(args)) => verify::verify(&args).await,
-        Some(Verb::Netexec { http_port }) => crate::sandbox::echo_over_http(http_port).await,
-        Some(Verb::Wget { timeout, url, .. }) => {
-            crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await
+        Some(Verb::Netexec { http_port, udp_port }) => crate::sandbox::echo(http_port, udp_port).await,
+        Some(Verb::Wget { timeout, url, output, .. }) => {
+            let page = crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await?;
+            if output.as_os_str() == "-" { out::text(&page) } else { Ok(()) }
         }
         Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
         Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),

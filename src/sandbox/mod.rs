@@ -23,5 +23,5 @@ pub use network::{Missing, RouterProgram, RouterSpec, missing};
 pub use options::{GitSpec, SandboxOptions};
 pub use state::{Listed, Sandbox, State, list, load};
 pub use supervisor::serve;
-pub use talk::{echo_over_http, fetch};
+pub use talk::{echo, fetch};
 pub use vault::answer as answer_as_vault;

@@ -7,7 +7,7 @@ use backon::{ConstantBuilder, Retryable as _};
 use serde::Serialize;
 
 use super::objects::{CONTAINER, PODS, pod, pod_port, service, service_of};
-use super::{Member, field};
+use super::{Member, field, packet};
 use crate::failure::{Failure, Result};
 
 /// A connection to be tried.
@@ -18,8 +18,20 @@ struct Check {
     from: Option<&'static str>,
     /// Who is called: `address:port`.
     to: String,
+    /// What is sent there.
+    sends: Sends,
     /// How often it may be tried again.
     retries: usize,
+}
+
+/// What a check sends, and must get back.
+#[derive(PartialEq)]
+enum Sends {
+    /// More than fits into one packet, over TCP: which finds its way round links that lose large ones,
+    /// if it is given time.
+    Pages,
+    /// One packet over UDP, as large as the caller's link takes; and one back.
+    LargestPacket,
 }
 
 /// How a check went.
@@ -69,14 +81,9 @@ const HEARSAY_RETRIES: usize = 10;
 pub(super) async fn run(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     for check in all(member, peers).await? {
-        let url = format!("http://{}/echo?msg={}", check.to, "x".repeat(BYTES));
         let attempt = async || {
             let started = Instant::now();
-            let result = match check.from {
-                Some(name) => from_pod(member, name, &url).await,
-                None => member.outside.fetch(&url).await,
-            };
-            result.map(|()| started.elapsed().as_millis())
+            connect(member, &check).await.map(|()| started.elapsed().as_millis())
         };
         let result = attempt.retry(HEARSAY.with_max_times(check.retries)).await;
         outcomes.push(Outcome {
@@ -84,28 +91,42 @@ pub(super) async fn run(member: &Member, peers: &BTreeSet<&String>) -> Result<Ve
             check: check.name,
             from: check.from.map_or_else(|| member.outside.name().to_owned(), |name| format!("pod {name}")),
             to: check.to,
-            milliseconds: result.as_ref().ok().copied(),
+            // What a packet took is lost in what it takes to ask for it.
+            milliseconds: result.as_ref().ok().copied().filter(|_| check.sends == Sends::Pages),
             problem: result.err(),
         });
     }
     Ok(outcomes)
 }
 
+async fn connect(member: &Member, check: &Check) -> Result<(), String> {
+    let url = format!("http://{}/echo?msg={}", check.to, "x".repeat(BYTES));
+    match (check.from, &check.sends) {
+        (Some(name), Sends::Pages) => fetched(member, name, &url, PATIENCE).await.map(drop),
+        (Some(name), Sends::LargestPacket) => packet::largest_there_and_back(member, name, &check.to).await,
+        (None, _) => member.outside.fetch(&url).await,
+    }
+}
+
 async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
     let cluster = &member.cluster;
     let [here, there] = PODS;
     let port = pod_port();
-    let to_pod = |address: String| format!("{address}:{port}");
+    let to_pod = |address: &str| format!("{address}:{port}");
     let address_here = field(cluster, &pod(here), "/status/podIP").await?;
     let address_there = field(cluster, &pod(there), "/status/podIP").await?;
     let node_there = field(cluster, &pod(there), "/status/hostIP").await?;
     let cluster_ip = field(cluster, &service(), "/spec/clusterIP").await?;
     let node_port = field(cluster, &service(), "/spec/ports/0/nodePort").await?;
     let balancer = field(cluster, &service(), "/status/loadBalancer/ingress/0/ip").await?;
-    let check = |name, from, to| Check { name, from, to, retries: 0 };
+    let check = |name, from, to| Check { name, from, to, sends: Sends::Pages, retries: 0 };
+    let packet =
+        |from, to| Check { sends: Sends::LargestPacket, ..check("largest packet, by UDP", from, to) };
     let mut checks = vec![
-        check("pod to pod across nodes", Some(here), to_pod(address_there)),
-        check("and back", Some(there), to_pod(address_here)),
+        check("pod to pod across nodes", Some(here), to_pod(&address_there)),
+        check("and back", Some(there), to_pod(&address_here)),
+        packet(Some(here), address_there),
+        packet(Some(there), address_here),
         check("pod to ClusterIP", Some(here), format!("{cluster_ip}:80")),
         check("pod to NodePort", Some(here), format!("{node_there}:{node_port}")),
         check("outside to NodePort", None, format!("{node_there}:{node_port}")),
@@ -117,19 +138,29 @@ async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
             name: "pod to another cluster's, by a global Service",
             from: Some(here),
             to: format!("{address}:80"),
+            sends: Sends::Pages,
             retries: HEARSAY_RETRIES,
         });
     }
     Ok(checks)
 }
 
-async fn from_pod(member: &Member, name: &str, url: &str) -> Result<(), String> {
-    let patience = PATIENCE.as_secs().to_string();
-    let command = ["wget", "-q", "-T", &patience, "-O", "/dev/null", url];
-    let executed =
-        member.cluster.exec(&pod(name), CONTAINER, &command).await.map_err(|failure| failure.to_string())?;
+/// What a pod got from a page.
+pub(super) async fn fetched(
+    member: &Member,
+    name: &str,
+    url: &str,
+    patience: Duration,
+) -> Result<String, String> {
+    run_in(member, name, &["wget", "-q", "-T", &patience.as_secs().to_string(), "-O", "-", url]).await
+}
+
+/// What a program in a pod wrote.
+pub(super) async fn run_in(member: &Member, name: &str, command: &[&str]) -> Result<String, String> {
+    let executed = member.cluster.exec(&pod(name), CONTAINER, command).await;
+    let executed = executed.map_err(|failure| failure.to_string())?;
     if executed.succeeded {
-        return Ok(());
+        return Ok(executed.stdout);
     }
     let told = executed.stderr.trim();
     Err(if told.is_empty() { "no connection".to_owned() } else { told.to_owned() })

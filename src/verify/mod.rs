@@ -1,15 +1,19 @@
 //! Whether the pods of clusters can talk: `cilium connectivity test` in miniature. Two pods on two
 //! nodes of each, a few Services, a handful of connections; all of it is gone again afterwards.
-//! Beside, each is asked for its BGP sessions, and whether it hears of the other clusters of its mesh;
-//! those also call each other.
+//! Beside, each is asked for its BGP sessions, whether its nodes' links take packets of one size, and
+//! whether it hears of the other clusters of its mesh; those also call each other.
 
+mod agents;
 mod checks;
+mod links;
 mod mesh;
 mod objects;
+mod packet;
 mod router;
 
 use std::time::Duration;
 
+use agents::Agents;
 use async_trait::async_trait;
 pub use checks::Outcome;
 use futures::StreamExt as _;
@@ -60,7 +64,9 @@ async fn prepare_and_check(members: &[Member]) -> Result<Vec<Outcome>> {
     let prepared = join_all(prepared).await;
     let mut outcomes = Vec::new();
     for ((member, name), prepared) in members.iter().zip(&names).zip(prepared) {
-        outcomes.extend(router::sessions(member).await?);
+        let agents = Agents::of(&member.cluster).await?;
+        outcomes.extend(router::sessions(member, &agents).await?);
+        outcomes.extend(links::sizes(member, &agents).await);
         let peers = mesh::peers(&member.cluster, name).await?;
         outcomes.extend(mesh::sessions(member, &peers).await?);
         match prepared {
@@ -107,7 +113,10 @@ async fn vacated(cluster: &Cluster) {
 async fn ready_nodes(cluster: &Cluster) -> Result<Vec<String>> {
     let nodes = cluster.list(&Selection::of("v1", "Node")).await?;
     let ready = nodes.iter().filter(|node| readiness::verdict(node).is_ready());
-    let names: Vec<String> = ready.filter_map(|node| node.metadata.name.clone()).collect();
+    // Kubernetes goes on calling a node ready for a while that nobody hears of.
+    let agents = Agents::of(cluster).await?;
+    let names = ready.filter_map(|node| node.metadata.name.clone());
+    let names: Vec<String> = names.filter(|name| agents.silence(name).is_none()).collect();
     match names.as_slice() {
         [] => Err(Failure::step("no node is ready: there is nothing to verify")),
         [only] => Ok(vec![only.clone(), only.clone()]),

@@ -6,9 +6,11 @@ use crate::object::{Object, ObjectRef};
 
 const NAMESPACE: &str = "bootstrapper-verify";
 
-/// Kubernetes' own test image: a server (`netexec`) and a client (`connect`).
+/// Kubernetes' own test image: a server that also calls others (`netexec`), and a client (`wget`).
 const IMAGE: &str = "registry.k8s.io/e2e-test-images/agnhost:2.53";
 const PORT: u16 = 8080;
+/// Where it echoes packets.
+pub(super) const DATAGRAM_PORT: u16 = 8081;
 const LABEL: &str = "bootstrapper-verify";
 /// Which cluster a pod is of: what a Service that all clusters have selects in one of them only.
 const CLUSTER: &str = "bootstrapper-verify/cluster";
@@ -62,7 +64,7 @@ pub(super) fn all(cluster: &str, nodes: &[String], clusters: &[String]) -> Vec<O
                     "name": CONTAINER,
                     "image": IMAGE,
                     "command": ["agnhost"],
-                    "args": ["netexec", format!("--http-port={PORT}")],
+                    "args": ["netexec", format!("--http-port={PORT}"), format!("--udp-port={DATAGRAM_PORT}")],
                     "ports": [{"name": "http", "containerPort": PORT}],
                     "readinessProbe": {"httpGet": {"path": "/echo?msg=", "port": "http"}},
                 }],

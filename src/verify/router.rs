@@ -2,39 +2,26 @@
 //! its network, and how the session ends.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures::future::join_all;
 use serde_json::Value;
 
+use super::agents::{self, Agents};
 use super::{Member, Outcome};
 use crate::cluster::Cluster;
 use crate::failure::Result;
-use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness;
+use crate::object::{Object, Selection};
 
 /// The nodes that are to have a session with a router, and its state.
 type Sessions = BTreeMap<String, Vec<(String, String)>>;
 
 /// One answer for each router.
-pub(super) async fn sessions(member: &Member) -> Result<Vec<Outcome>> {
+pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Outcome>> {
     let cluster = &member.cluster;
     let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await?;
-    let agents =
-        cluster.list(&Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium")).await?;
-    let leases = cluster.list(&readiness::heartbeats()).await?;
-    let silent = readiness::silent(&leases.into_iter().map(Arc::new).collect::<Vec<_>>());
-    let (silent, agents) = (&silent, &agents);
     let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
         let to = &router;
-        let found = join_all(nodes.iter().map(|(node, state)| async move {
-            match silent.get(node) {
-                Some(seconds) => {
-                    Some(format!("{node}: not heard of for {seconds}s; what it last told may be old"))
-                }
-                None => problem(cluster, agents, node, to, state).await,
-            }
-        }));
+        let found = join_all(nodes.iter().map(|(node, state)| problem(cluster, agents, node, to, state)));
         let problems: Vec<String> = found.await.into_iter().flatten().collect();
         let several =
             if problems.len() > 1 { format!(" (and {} more)", problems.len() - 1) } else { String::new() };
@@ -71,20 +58,22 @@ fn by_router(configs: &[Object]) -> Sessions {
 /// Why a node has no session, if it has none.
 async fn problem(
     cluster: &Cluster,
-    agents: &[Object],
+    agents: &Agents,
     node: &str,
     router: &str,
     state: &str,
 ) -> Option<String> {
-    let agent = agents.iter().find(|pod| pod.data["spec"]["nodeName"] == node);
-    let Some(agent) = agent.filter(|pod| readiness::verdict(pod).is_ready()) else {
+    if let Some(seconds) = agents.silence(node) {
+        return Some(format!("{node}: not heard of for {seconds}s; what it last told may be old"));
+    }
+    let Some(agent) = agents.on(node) else {
         return Some(format!("{node}: its agent is not well; what it last told of the session may be old"));
     };
     if state == "established" {
         return None;
     }
     let neighbour = ["ip", "neigh", "show", router];
-    let is_there = match cluster.exec(&ObjectRef::of(agent), "cilium-agent", &neighbour).await {
+    let is_there = match cluster.exec(&agent, agents::CONTAINER, &neighbour).await {
         Ok(told) => answers(&told.stdout),
         Err(failure) => return Some(format!("{node}: session is {state}; {failure}")),
     };

@@ -18,7 +18,7 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable as _};
 use bootstrapper::cluster::Cluster;
 use bootstrapper::object::{Object, ObjectRef, Selection};
-use bootstrapper::sandbox;
+use bootstrapper::sandbox::{self, RouterProgram};
 use host::Host;
 use libtest_mimic::{Arguments, Trial};
 use predicates::prelude::*;
@@ -27,15 +27,25 @@ use site::{CLUSTERS, PATIENCE, Site};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let missing = sandbox::missing(sandbox::RouterProgram::default());
-    for lack in &missing {
-        eprintln!("a real network is not tested here: this machine lacks {lack}");
-    }
-    let tests: [(&str, fn()); 2] = [
-        ("two_clusters_of_a_mesh_hold_on_a_real_network", two_clusters_of_a_mesh_hold_on_a_real_network),
-        ("a_sandbox_leaves_no_trace_whenever_it_is_killed", a_sandbox_leaves_no_trace_whenever_it_is_killed),
+    let (usual, frr) = (RouterProgram::default(), RouterProgram::Frr);
+    let tests: [(&str, fn(), RouterProgram); 3] = [
+        (
+            "two_clusters_of_a_mesh_hold_on_a_real_network",
+            two_clusters_of_a_mesh_hold_on_a_real_network,
+            usual,
+        ),
+        ("frr_is_a_router_as_well", frr_is_a_router_as_well, frr),
+        (
+            "a_sandbox_leaves_no_trace_whenever_it_is_killed",
+            a_sandbox_leaves_no_trace_whenever_it_is_killed,
+            usual,
+        ),
     ];
-    let trial = |(name, test): (&str, fn())| {
+    let trial = |(name, test, router): (&str, fn(), RouterProgram)| {
+        let missing = sandbox::missing(router);
+        for lack in &missing {
+            eprintln!("{name} is not run here: this machine lacks {lack}");
+        }
         let run = move || {
             test();
             Ok(())
@@ -66,7 +76,7 @@ fn two_clusters_of_a_mesh_hold_on_a_real_network() {
         for cluster in [&infra, &apps] {
             nodes_are_as_their_agents_say(cluster).await;
         }
-        the_router_knows_the_way(&site, &[&infra, &apps]).await;
+        the_router_knows_the_way(&site, &[&infra, &apps], &site::table(&site, "infra")).await;
         site.until_well(&VERIFY).await;
         site.about(&VERIFY).assert().success().stdout(
             contains("outside to LoadBalancer")
@@ -107,7 +117,11 @@ async fn nodes_are_as_their_agents_say(cluster: &Cluster) {
 }
 
 /// One router for both: it has all that either declares, and nothing else.
-async fn the_router_knows_the_way(site: &Site, clusters: &[&Cluster]) {
+async fn the_router_knows_the_way(
+    site: &Site,
+    clusters: &[&Cluster],
+    table: &serde_json::Map<String, serde_json::Value>,
+) {
     let mut expected = BTreeSet::new();
     let mut mesh = BTreeMap::new();
     for (cluster, name) in clusters.iter().zip(CLUSTERS) {
@@ -122,7 +136,6 @@ async fn the_router_knows_the_way(site: &Site, clusters: &[&Cluster]) {
             }
         }
     }
-    let table = site::table(site, "infra");
     assert_eq!(table.keys().cloned().collect::<BTreeSet<String>>(), expected);
     for (name, address) in &mesh {
         let next_hops = table[&format!("{address}/32")].as_array().unwrap().len();
@@ -130,7 +143,7 @@ async fn the_router_knows_the_way(site: &Site, clusters: &[&Cluster]) {
         // The mesh's own etcd answers there, in a pod that the real plugin has wired.
         site.on("infra", "router", &["timeout", "5", "bash", "-c", &format!("</dev/tcp/{address}/2379")]);
     }
-    assert_eq!(mesh.len(), CLUSTERS.len());
+    assert_eq!(mesh.len(), clusters.len());
 }
 
 async fn agents_answer(cluster: &Cluster, peer: &str) {
@@ -156,21 +169,13 @@ async fn agents_answer(cluster: &Cluster, peer: &str) {
 
 async fn a_router_that_expects_something_else_is_found(site: &Site, infra: &Cluster) {
     site.bare(&["sandbox", "fault", "infra", "wrong-password"]).assert().success();
-    let is_active = || async {
-        let states = site::sessions(infra).await;
-        if states == ["active"; 3] { Ok(()) } else { Err(states) }
-    };
-    is_active.retry(PATIENCE).await.unwrap();
+    site::until_sessions_are(infra, "active").await;
     site.about(&["verify", "infra", "--sandbox"])
         .assert()
         .failure()
         .stdout(contains("the password is another"));
     site.bare(&["sandbox", "heal", "infra"]).assert().success();
-    let is_well = || async {
-        let states = site::sessions(infra).await;
-        if states == ["established"; 3] { Ok(()) } else { Err(states) }
-    };
-    is_well.retry(PATIENCE).await.unwrap();
+    site::until_sessions_are(infra, "established").await;
 }
 
 async fn an_authority_that_is_not_shared_is_found(site: &Site) {
@@ -215,15 +220,35 @@ async fn one_that_goes_down_leaves_the_other_whole(site: &Site, apps: &Cluster) 
         if ranges.iter().all(|range| table.contains_key(range)) { Ok(()) } else { Err(table) }
     };
     has_a_router.retry(PATIENCE).await.unwrap();
-    // All but its peer is there.
+    all_but_the_mesh_is_well(site, "apps").await;
+}
+
+/// Its peer is not there.
+async fn all_but_the_mesh_is_well(site: &Site, cluster: &str) {
     let connections = || async {
-        let output = site.about(&["verify", "apps", "--sandbox", "--output", "json"]).output().unwrap();
+        let output = site.about(&["verify", cluster, "--sandbox", "--output", "json"]).output().unwrap();
         let told: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let own: Vec<_> = told.iter().filter(|one| one["check"] != "mesh").collect();
-        let is_whole = own.len() == 7 && own.iter().all(|one| one["problem"].is_null());
+        let is_whole = own.len() == 10 && own.iter().all(|one| one["problem"].is_null());
         if is_whole { Ok(()) } else { Err(told) }
     };
     connections.retry(PATIENCE).await.unwrap();
+}
+
+/// Sessions, routes and what comes from outside, as with the usual router.
+fn frr_is_a_router_as_well() {
+    let site = Site::new();
+    let with_frr = ["infra", "--sandbox", "--router", "frr", "--until", "cilium", "--progress", "plain"];
+    site.about(&with_frr).assert().success();
+    block_on(async {
+        let infra = site.cluster("infra").await;
+        assert_eq!(site::sessions(&infra).await, ["established"; 3]);
+        the_router_knows_the_way(&site, &[&infra], &site::table_of_frr(&site, "infra")).await;
+        site.bare(&["sandbox", "fault", "infra", "wrong-password"]).assert().success();
+        site::until_sessions_are(&infra, "active").await;
+        site.bare(&["sandbox", "heal", "infra"]).assert().success();
+        site::until_sessions_are(&infra, "established").await;
+    });
 }
 
 fn a_sandbox_leaves_no_trace_whenever_it_is_killed() {

@@ -169,6 +169,15 @@ pub(crate) async fn sessions(cluster: &Cluster) -> Vec<String> {
         .collect()
 }
 
+/// Waits until all of them are in that state.
+pub(crate) async fn until_sessions_are(cluster: &Cluster, state: &str) {
+    let they_are = || async {
+        let states = sessions(cluster).await;
+        if states == [state; 3] { Ok(()) } else { Err(states) }
+    };
+    they_are.retry(PATIENCE).await.unwrap();
+}
+
 /// What a program in the first pod of a kind writes, through the API server.
 pub(crate) async fn exec(cluster: &Cluster, label: &str, container: &str, command: &[&str]) -> String {
     let pods = Selection::of("v1", "Pod").within("kube-system").labelled(label);
@@ -182,4 +191,11 @@ pub(crate) async fn exec(cluster: &Cluster, label: &str, container: &str, comman
 pub(crate) fn table(site: &Site, cluster: &str) -> serde_json::Map<String, Value> {
     let text = site.on(cluster, "router", &["gobgp", "--json", "global", "rib"]);
     serde_json::from_str(&text).unwrap()
+}
+
+/// The same of FRR.
+pub(crate) fn table_of_frr(site: &Site, cluster: &str) -> serde_json::Map<String, Value> {
+    let show = ["vtysh", "--vty_socket", "/run/frr", "-c", "show bgp ipv4 unicast json"];
+    let told: Value = serde_json::from_str(&site.on(cluster, "router", &show)).unwrap();
+    told["routes"].as_object().unwrap().clone()
 }

@@ -88,12 +88,15 @@ pub(super) enum Verb {
     Sandbox(SandboxVerb),
     /// Print the JSON Schema of the task files or of bootstrapper.yaml
     Schema(SchemaArgs),
-    /// Echo over HTTP (what a sandbox runs in place of the test image `agnhost`)
+    /// Echo over HTTP and UDP (what a sandbox runs in place of the test image `agnhost`)
     #[command(hide = true)]
     Netexec {
-        /// The port.
+        /// The port of HTTP.
         #[arg(long)]
         http_port: u16,
+        /// The port of UDP.
+        #[arg(long)]
+        udp_port: u16,
     },
     /// Fetch a page (what a sandbox runs in place of the `wget` of that image)
     #[command(hide = true)]
@@ -104,7 +107,7 @@ pub(super) enum Verb {
         /// How long it may take, in seconds.
         #[arg(short = 'T')]
         timeout: u64,
-        /// Where the page would be written to.
+        /// Where the page goes: `-`, or nowhere.
         #[arg(short = 'O')]
         output: PathBuf,
         /// The page.
