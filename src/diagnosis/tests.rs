@@ -147,3 +147,28 @@ fn a_refusal_is_read_wherever_it_stands() {
         assert!(causes[0].cause.starts_with("x cannot be applied: "), "{causes:?}");
     }
 }
+
+#[test]
+fn a_taint_that_is_about_to_go_is_no_alarm() {
+    let pod = object(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a", "creationTimestamp": "2026-11-24T11:59:59Z"},
+        "spec": {"containers": []},
+        "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 node(s) had untolerated taint(s)."}]},
+    }));
+    let node = |taint: &str| {
+        object(json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"},
+            "spec": {"taints": [{"key": taint, "effect": "NoSchedule"}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }))
+    };
+    for (taint, passes) in [("node.kubernetes.io/not-ready", true), ("dedicated", false)] {
+        let mut scene = Scene::at(now());
+        scene.add(pod.clone());
+        scene.add_list(Selection::of("v1", "Node"), vec![node(taint)]);
+        let causes = walk(&scene, &pod).causes;
+        assert_eq!(codes(&causes), ["BS-SCH-001"], "{taint}");
+        assert_eq!(causes[0].passes, passes, "{taint}");
+    }
+}

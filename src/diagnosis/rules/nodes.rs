@@ -69,6 +69,8 @@ const JOINING: i64 = 60;
 
 /// The taint that Cilium's operator takes away once the agent runs.
 const AGENT_NOT_READY: &str = "node.cilium.io/agent-not-ready";
+/// The taint that the node controller gives and takes, by the condition Ready.
+const KUBELET_NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
 
 /// Whether a node is what keeps pods away from it: not ready, closed, or short of something.
@@ -78,6 +80,11 @@ pub fn is_ill(node: &Object) -> bool {
         || has_taint(node, AGENT_NOT_READY)
         || has_taint(node, UNINITIALIZED)
         || pressure(node).is_some()
+}
+
+/// Whether a node is ready, and the taint that says otherwise is only about to go.
+pub(super) fn is_settling(node: &Object) -> bool {
+    condition(node, "Ready").is_some_and(|ready| ready.is_true()) && has_taint(node, KUBELET_NOT_READY)
 }
 
 fn has_taint(node: &Object, key: &str) -> bool {

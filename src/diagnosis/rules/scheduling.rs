@@ -132,6 +132,8 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insig
     let by_itself = own_words(pod, said, &all, &fitting);
     let ill: Vec<&Object> = fitting.iter().copied().filter(|node| nodes::is_ill(node)).collect();
     let by_itself = by_itself.evidence(format!("scheduler: {}", cut(said)));
+    let is_settling = by_itself.code == &TAINT && fitting.iter().any(|node| nodes::is_settling(node));
+    let by_itself = if is_settling { by_itself.passes() } else { by_itself };
     // Room that is lacking on sound nodes is worse than a node that is ill.
     let is_for_the_ill = ill.len() == fitting.len() || by_itself.code == &TAINT || by_itself.code == &REFUSED;
     let insight = Insight::from(by_itself);
