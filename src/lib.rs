@@ -20,6 +20,7 @@ pub mod gitops;
 pub mod graph;
 pub mod new_cluster;
 pub mod object;
+mod passing;
 pub mod pipeline;
 pub mod plan;
 pub mod readiness;

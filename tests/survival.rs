@@ -9,6 +9,7 @@ mod common;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, Command as Plain, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -22,6 +23,8 @@ use tempfile::TempDir;
 
 const LOCKED: i32 = 8;
 const INPUT: i32 = 3;
+const CANCELLED: i32 = 130;
+const WRONG_CLUSTER: i32 = 6;
 
 /// No chapter takes as long.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -75,7 +78,7 @@ impl Sandbox {
 
     /// A run whose long step is at work.
     fn started(&self) -> Run {
-        let mut run = Plain::new(env!("CARGO_BIN_EXE_bootstrapper"));
+        let mut run = Plain::new(assert_cmd::cargo::cargo_bin("bootstrapper"));
         run.args(["infra", "--sandbox", "--progress", "json", "--repo"])
             .arg(self.repository.path())
             .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
@@ -85,11 +88,26 @@ impl Sandbox {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut run = run.spawn().unwrap();
-        let mut lines = BufReader::new(run.stdout.take().unwrap()).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.contains("running ./long")), "the run never came there");
-        // Read on, so that it never waits for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Run(run)
+        let told = BufReader::new(run.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (sender, lines) = channel();
+        // Read on whatever happens, so that it never waits for a reader.
+        std::thread::spawn(move || told.for_each(|line| drop(sender.send(line))));
+        let run = Run { run, lines };
+        run.tells("running ./long");
+        run
+    }
+
+    /// Lets the long step end.
+    fn let_go(&self) {
+        std::fs::write(self.repository.path().join("go"), "on\n").unwrap();
+    }
+
+    /// Returns once the child of the last long step has ended; fails if it does not.
+    fn no_child_is_left(&self) {
+        let child = std::fs::read_to_string(self.repository.path().join("child")).unwrap();
+        let gone =
+            Plain::new("timeout").args(["30", "tail", "-f", "/dev/null", "--pid", child.trim()]).status();
+        assert!(gone.unwrap().success(), "process {child} outlived its run");
     }
 
     fn kubeconfig(&self) -> PathBuf {
@@ -110,15 +128,28 @@ impl Drop for Sandbox {
     }
 }
 
-/// A run that is at work.
-struct Run(Child);
+/// A run that is at work, and what it tells.
+struct Run {
+    run: Child,
+    lines: Receiver<String>,
+}
 
 impl Run {
+    /// Returns once it tells something.
+    fn tells(&self, something: &str) {
+        while !self.lines.recv_timeout(PATIENCE).expect("the run never came there").contains(something) {}
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.run.id().to_string();
+        assert!(Plain::new("kill").args([signal, &process]).status().unwrap().success());
+    }
+
     /// Its exit code, and what it said on stderr.
     fn ended(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.0.wait().unwrap().code(), said)
+        self.run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.run.wait().unwrap().code(), said)
     }
 }
 
@@ -152,6 +183,11 @@ async fn a_cluster_survives_its_runs() {
     nothing_is_written_without_the_lock(&sandbox).await;
     a_dead_holder_is_taken_over(&cluster).await;
     a_second_run_is_told_who_holds_and_may_break_it(&sandbox, &cluster).await;
+    a_run_that_is_asked_to_stop_comes_to_a_safe_point(&sandbox, &cluster).await;
+    a_run_that_is_stopped_at_once_leaves_no_process(&sandbox);
+    a_run_that_is_killed_leaves_no_process_and_the_next_finishes(&sandbox, &cluster).await;
+    the_history_tells_of_all_runs(&sandbox, &cluster).await;
+    another_cluster_stops_a_run_before_it_writes(&sandbox, &cluster).await;
 }
 
 async fn one_run_holds_the_lock(sandbox: &Sandbox) {
@@ -206,7 +242,7 @@ async fn a_dead_holder_is_taken_over(cluster: &Cluster) {
 async fn a_second_run_is_told_who_holds_and_may_break_it(sandbox: &Sandbox, cluster: &Cluster) {
     let first = sandbox.started();
     let rest = ["infra", "--sandbox", "--progress", "plain", "--only", "survival/last"];
-    let process = format!("(process {}) holds it since", first.0.id());
+    let process = format!("(process {}) holds it since", first.run.id());
     sandbox
         .run(&rest)
         .assert()
@@ -222,5 +258,107 @@ async fn a_second_run_is_told_who_holds_and_may_break_it(sandbox: &Sandbox, clus
     sandbox.run(&rest).args(["--break-lock", "--yes"]).assert().success();
     let (code, said) = first.ended();
     assert_eq!(code, Some(LOCKED), "{said}");
+    sandbox.no_child_is_left();
     assert!(said.contains("go on with `bootstrapper infra --sandbox"), "{said}");
+}
+
+async fn a_run_that_is_asked_to_stop_comes_to_a_safe_point(sandbox: &Sandbox, cluster: &Cluster) {
+    let last = ObjectRef::of(&object(&config_map("last")));
+    cluster.delete(&last).await.unwrap();
+    let run = sandbox.started();
+    run.signal("-INT");
+    run.tells("cancel-requested");
+    // What is in flight is not cut off, and the lock is held until it has ended.
+    assert!(holder(cluster).await.is_some());
+    sandbox.let_go();
+    let (code, said) = run.ended();
+    assert_eq!(code, Some(CANCELLED), "{said}");
+    for part in ["2 of 3 steps are done", "next: survival/last", "go on with `bootstrapper infra --sandbox"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(holder(cluster).await, None);
+    assert!(cluster.get(&last).await.unwrap().is_none());
+    sandbox.no_child_is_left();
+}
+
+/// The long step's own child ends, too, though nobody told it to.
+fn a_run_that_is_stopped_at_once_leaves_no_process(sandbox: &Sandbox) {
+    let run = sandbox.started();
+    run.signal("-TERM");
+    run.tells("cancel-requested");
+    run.signal("-HUP");
+    let (code, said) = run.ended();
+    assert_eq!(code, Some(CANCELLED), "{said}");
+    assert!(said.contains("stopped at once") && said.contains("go on with"), "{said}");
+    sandbox.no_child_is_left();
+}
+
+async fn a_run_that_is_killed_leaves_no_process_and_the_next_finishes(sandbox: &Sandbox, cluster: &Cluster) {
+    let run = sandbox.started();
+    run.signal("-KILL");
+    assert_eq!(run.ended().0, None);
+    sandbox.no_child_is_left();
+    assert!(holder(cluster).await.is_some(), "a killed run cannot give its lock back");
+    sandbox.run(&["infra", "--sandbox", "--skip", "survival/long"]).assert().success();
+    assert_eq!(holder(cluster).await, None);
+    assert!(cluster.get(&ObjectRef::of(&object(&config_map("last")))).await.unwrap().is_some());
+}
+
+async fn the_history_tells_of_all_runs(sandbox: &Sandbox, cluster: &Cluster) {
+    let told = sandbox.run(&["history", "infra", "--sandbox", "--output", "json"]).assert().success();
+    let told: Vec<Value> = serde_json::from_slice(&told.get_output().stdout).unwrap();
+    let outcomes: Vec<&str> =
+        told.iter().map(|run| run["end"]["outcome"].as_str().unwrap_or("no end")).collect();
+    // The newest first; whoever lost the lock could not write its end, and neither could those killed.
+    assert_eq!(outcomes, ["succeeded", "no end", "no end", "cancelled", "succeeded", "no end"]);
+    assert!(told.iter().all(|run| run["by"].as_str().unwrap().starts_with("alice@")), "{told:?}");
+    let steps = told[0]["end"]["steps"].as_array().unwrap();
+    assert_eq!(steps[0]["digest"].as_str().unwrap().len(), 64);
+    assert_eq!((&steps[1]["outcome"], &steps[2]["outcome"]), (&json!("skipped"), &json!("changed")));
+
+    // What others write there, or a later version, is told and harms nothing.
+    let strange = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "bootstrapper-history", "namespace": "kube-system"},
+        "data": {"run-9": "{\"format\": 9, \"version\": \"9.0.0\"}", "run-8": "\u{fffd}{[", "else": "x"},
+    });
+    cluster.apply(&object(&strange), true).await.unwrap();
+    cluster.delete(&ObjectRef::of(&object(&config_map("last")))).await.unwrap();
+    sandbox.run(&["infra", "--sandbox", "--skip", "survival/long"]).assert().success();
+    sandbox.run(&["history", "infra", "--sandbox", "--steps"]).assert().success().stdout(
+        contains("9.0.0").and(contains("run-8")).and(contains("survival/last")).and(contains("alice@")),
+    );
+}
+
+async fn another_cluster_stops_a_run_before_it_writes(sandbox: &Sandbox, cluster: &Cluster) {
+    let remembered = ObjectRef::namespaced("v1", "ConfigMap", "kube-system", "bootstrapper");
+    let before = cluster.get(&remembered).await.unwrap().unwrap();
+    let last = ObjectRef::of(&object(&config_map("last")));
+    cluster.delete(&last).await.unwrap();
+    let refused = |said: &'static str| {
+        let run = ["infra", "--sandbox", "--skip", "survival/long"];
+        sandbox.run(&run).assert().code(WRONG_CLUSTER).stderr(contains(said).and(contains("--context")));
+    };
+    let remembers = async |key: &str, value: &str| {
+        let patched = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "bootstrapper", "namespace": "kube-system"}, "data": {key: value},
+        });
+        cluster.apply_as("somebody", &object(&patched), true).await.unwrap();
+    };
+    let was = |key: &str| before.data["data"][key].as_str().unwrap().to_owned();
+    for (key, value, said) in [
+        ("cluster", "apps", "knows itself as `apps`"),
+        ("uid", "another", "was written in another"),
+        ("settings", "{\"CLUSTER_ID\": \"7\"}", "was bootstrapped with CLUSTER_ID 7"),
+        ("settings", "{\"POD_CIDR\": \"10.1.0.0/16\"}", "was bootstrapped with POD_CIDR 10.1.0.0/16"),
+    ] {
+        remembers(key, value).await;
+        refused(said);
+        remembers(key, &was(key)).await;
+    }
+    assert!(cluster.get(&last).await.unwrap().is_none());
+    // What cannot be read is not known, and stops nobody.
+    remembers("settings", "{[").await;
+    sandbox.run(&["infra", "--sandbox", "--skip", "survival/long"]).assert().success();
 }

@@ -1,7 +1,8 @@
-//! Cancel is a feature: the first Ctrl-C (or SIGTERM) lets what is in flight come to a safe point,
-//! the second stops now.
+//! Cancel is a feature: the first Ctrl-C (SIGTERM, or SIGHUP of a terminal that goes away) lets what is
+//! in flight come to a safe point, the second stops now.
 
-use tokio::signal::unix::{SignalKind, signal};
+use futures::FutureExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, FailureKind};
@@ -16,18 +17,14 @@ impl Cancel {
     /// Starts to listen.
     pub(super) fn on_signals() -> Self {
         let cancel = Self { requested: CancellationToken::new(), insisted: CancellationToken::new() };
-        let (requested, insisted) = (cancel.requested.clone(), cancel.insisted.clone());
+        let tokens = [cancel.requested.clone(), cancel.insisted.clone()];
+        let mut heard =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| {
+                (kind != SignalKind::hangup() || !ignores_hangup()).then(|| signal(kind).ok()).flatten()
+            });
         tokio::spawn(async move {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            for token in [requested, insisted] {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
+            for token in tokens {
+                any(&mut heard).await;
                 token.cancel();
             }
         });
@@ -42,7 +39,28 @@ impl Cancel {
     /// Ends at the second signal.
     pub(super) async fn insisted(&self) -> Failure {
         self.insisted.cancelled().await;
-        Failure::new(FailureKind::Cancelled, "stopped at once, on request")
-            .because("what was in flight may be half done, and the run's lock expires by itself")
+        Failure::new(FailureKind::Cancelled, "stopped at once, on request").because(
+            "what was in flight may be half done; the run's lock is taken over by the next run on this machine at once, and elsewhere once it has expired",
+        )
     }
+}
+
+/// Returns at the first of the signals.
+async fn any(signals: &mut [Option<Signal>]) {
+    let heard = signals.iter_mut().flatten().map(Signal::recv);
+    // None that can be listened to, or none that will ever come again: nobody asks to stop.
+    let never = std::future::pending().boxed();
+    let heard = heard.map(FutureExt::boxed).chain([never]);
+    if let (None, ..) = futures::future::select_all(heard).await {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether whoever started this wants it to outlive the terminal (`nohup`).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    // Signal 1 is the lowest bit.
+    mask & 1 == 1
 }

@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, doctor, explain, graph, handover, list, new_cluster, out, plan, run, sandbox,
-    schema, status, validate, verify,
+    completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out, plan, run,
+    sandbox, schema, status, validate, verify,
 };
 use crate::failure::{Failure, Result};
 use crate::{report, tools};
@@ -42,10 +42,13 @@ pub fn main() -> ExitCode {
                 return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
             }
         };
+    if let Ok(this) = std::env::current_exe() {
+        tools::guard_programs_with(this);
+    }
     let result = runtime.block_on(dispatch(args));
     runtime.shutdown_timeout(LAST_MOMENT);
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => tell(&failure),
     }
 }
@@ -66,12 +69,16 @@ fn tell(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.kind.exit_code())
 }
 
-async fn dispatch(args: Args) -> Result<()> {
-    match args.verb {
+async fn dispatch(args: Args) -> Result<ExitCode> {
+    let done = match args.verb {
+        Some(Verb::Guard { parent, revision, command }) => {
+            return tools::guard(parent, revision, command).await;
+        }
         None => run::run(&args.run).await,
         Some(Verb::Plan(args)) => plan::plan(&args).await,
         Some(Verb::Status(args)) => status::status(&args).await,
         Some(Verb::Handover(args)) => handover::handover(&args).await,
+        Some(Verb::History(args)) => history::history(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,
@@ -83,7 +90,6 @@ async fn dispatch(args: Args) -> Result<()> {
             let page = crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await?;
             if output.as_os_str() == "-" { out::text(&page) } else { Ok(()) }
         }
-        Some(Verb::RunHelm { parent, revision, command }) => tools::run_helm(parent, revision, &command),
         Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
         Some(Verb::Doctor(args)) => doctor::doctor(&args).await,
         Some(Verb::Explain(args)) => explain::explain(&args),
@@ -93,7 +99,8 @@ async fn dispatch(args: Args) -> Result<()> {
             completions::completions(shell);
             Ok(())
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {

@@ -1,6 +1,5 @@
 //! `bootstrapper <cluster>`: observe, act, settle, until Flux owns the cluster.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -9,8 +8,8 @@ use super::agree::agree;
 use super::args::{RunArgs, SandboxArgs};
 use super::cancel::Cancel;
 use super::session::{Session, open_repository};
-use super::{out, plan, sandbox};
-use crate::cluster::{Cluster, RunRecord};
+use super::{go_on, out, plan, sandbox};
+use crate::cluster::{self, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use crate::engine::{self, Events, RunOptions, RunSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::plan::LockGate;
@@ -36,7 +35,7 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     let cancel = Cancel::on_signals();
     tokio::select! {
         result = carry_out(&session, args, sandbox.as_ref(), cancel.requested()) => result,
-        failure = cancel.insisted() => Err(failure.hint(how_to_go_on(cluster, args))),
+        failure = cancel.insisted() => Err(failure.hint(how_to_go_on())),
     }
 }
 
@@ -64,12 +63,10 @@ async fn carry_out(
     sandbox: Option<&Sandbox>,
     cancel: CancellationToken,
 ) -> Result<()> {
-    let started = jiff::Timestamp::now();
-    let gate = Arc::new(LockGate::new(
-        session.cluster.clone(),
-        session.declared.cluster.clone(),
-        started.to_string(),
-    ));
+    let record =
+        RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
+    let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
+    let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
     let options = RunOptions {
         gate: gate.clone(),
         force_conflicts: args.force_conflicts,
@@ -84,32 +81,44 @@ async fn carry_out(
     let _ = renderer.await;
 
     if gate.was_passed() {
+        let record = record.ends(end(session, &summary, cancel.is_cancelled()));
         // An API server that is gone must not hide why the run failed; the lock expires by itself.
-        for left_undone in
-            [session.cluster.record_run(&record(started, &summary)).await, gate.release().await]
-        {
+        for left_undone in [session.cluster.record_run(&record).await, gate.release().await] {
             if let Err(failure) = left_undone {
                 tracing::warn!(%failure, "the run's end could not be written down");
             }
         }
     }
-    conclude(session, args, sandbox, &summary, cancel.is_cancelled())
+    conclude(session, sandbox, &summary, cancel.is_cancelled())
 }
 
-fn record(started: jiff::Timestamp, summary: &RunSummary) -> RunRecord {
-    RunRecord {
-        started,
+/// What the history keeps of it.
+fn end(session: &Session, summary: &RunSummary, is_cancelled: bool) -> RunEnd {
+    let is_locked_out = summary.failures.iter().any(|failure| failure.kind == FailureKind::Locked);
+    let outcome = match () {
+        () if summary.succeeded() => "succeeded",
+        () if is_locked_out => "locked out",
+        () if is_cancelled => "cancelled",
+        () => "failed",
+    };
+    let planned = session.graph.stages.iter().flat_map(|stage| &stage.steps);
+    let steps = summary.steps.iter().zip(planned).map(|((id, outcome), planned)| StepRecord {
+        step: id.to_string(),
+        outcome: outcome.word().to_owned(),
+        seconds: summary.took.iter().find(|(of, _)| of == id).map(|(_, took)| took.as_secs_f64()),
+        digest: planned.digest.clone(),
+    });
+    RunEnd {
+        outcome: outcome.to_owned(),
         seconds: summary.elapsed.as_secs_f64(),
-        succeeded: summary.succeeded(),
         changed: summary.changed,
         unchanged: summary.unchanged,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        steps: steps.collect(),
     }
 }
 
 fn conclude(
     session: &Session,
-    args: &RunArgs,
     sandbox: Option<&Sandbox>,
     summary: &RunSummary,
     is_cancelled: bool,
@@ -141,23 +150,11 @@ fn conclude(
         None => FailureKind::Step,
     };
     let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    Err(Failure::new(
-        kind,
-        format!("{name} is not bootstrapped yet: {done} of {} steps are done", summary.steps.len()),
-    )
-    .hint(how_to_go_on(name, args)))
+    let what = format!("{name} is not bootstrapped yet: {done} of {} steps are done", summary.steps.len());
+    let failure = go_on::done(summary).into_iter().fold(Failure::new(kind, what), Failure::because);
+    Err(failure.hint(how_to_go_on()))
 }
 
-fn how_to_go_on(cluster: &str, args: &RunArgs) -> String {
-    let sandbox = if args.sandbox { " --sandbox" } else { "" };
-    let option = |name: &str, value: Option<String>| {
-        value.map(|value| format!(" --{name} {value}")).unwrap_or_default()
-    };
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    format!(
-        "go on with `bootstrapper {cluster}{sandbox}{}{}{}`: what is done stays done",
-        option("repo", path(&args.target.repo)),
-        option("context", args.target.context.clone()),
-        option("kubeconfig", path(&args.target.kubeconfig)),
-    )
+fn how_to_go_on() -> String {
+    format!("go on with `{}`: what is done stays done", go_on::command())
 }

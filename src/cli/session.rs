@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::args::{Selection, Target};
 use crate::adoption::Adoption;
-use crate::cluster::{Cluster, ConnectOptions};
+use crate::cluster::{Cluster, ConnectOptions, Identity};
 use crate::engine::Graph;
 use crate::failure::{Failure, Result};
 use crate::gitops::{Declared, Repository};
 use crate::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
 use crate::plan::{self, Inputs};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{self, Sandbox};
 use crate::tools::{Environment, Helm, Kustomize};
 
 /// An opened cluster and its plan.
@@ -58,7 +58,10 @@ impl Session {
         let connect = connect_options(name, target, &config, sandbox);
         let (cluster, helm) = tokio::join!(Cluster::connect(&connect), Helm::find(&environment));
         let (cluster, kustomize) = (cluster?, Arc::new(Kustomize::find(&environment)?));
-        cluster.check_identity(name).await?;
+        let remembered = cluster.remembered().await?;
+        if let Some(remembered) = &remembered {
+            remembered.require(&Identity::named(name))?;
+        }
 
         let specs = config.secrets_of(name);
         let secrets =
@@ -69,6 +72,9 @@ impl Session {
         }
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
         declared.require_sound()?;
+        if let Some(remembered) = &remembered {
+            remembered.require(&Identity::declared(name, &declared.settings))?;
+        }
         let neighbours = repository.neighbours_of(name)?;
         let helm = helm.map(Arc::new);
         let adoption =
@@ -77,6 +83,7 @@ impl Session {
             pipeline: &pipeline,
             selected: &selected,
             timeout: selection.timeout,
+            inactivity: selection.inactivity,
             repository: &repository,
             declared: Arc::clone(&declared),
             neighbours,
@@ -109,6 +116,15 @@ fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
                 && selected.reason_to_skip(&stage.name, &step.name()).is_none()
         })
     })
+}
+
+/// Connects to the cluster called `name`, for what needs no more of a repository than its contexts.
+pub(super) async fn connect_named(name: &str, target: &Target, in_sandbox: bool) -> Result<Cluster> {
+    let sandbox = in_sandbox.then(|| sandbox::load(name)).transpose()?;
+    // Without a repository, the name is the context.
+    let repository = open_repository(target.repo.as_deref()).ok();
+    let config = repository.map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
+    Cluster::connect(&connect_options(name, target, &config, sandbox.as_ref())).await
 }
 
 pub(super) fn connect_options(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::args::{Output, VerifyArgs};
 use super::out;
 use super::session::{connect_options, open_repository};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Identity};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::Repository;
 use crate::pipeline::Config;
@@ -57,7 +57,9 @@ async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: 
             .hint("bring it up with --network real"));
     }
     let cluster = Cluster::connect(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
-    cluster.check_identity(name).await?;
+    if let Some(remembered) = cluster.remembered().await? {
+        remembered.require(&Identity::named(name))?;
+    }
     let outside: Box<dyn Outside> = match sandbox {
         Some(sandbox) => Box::new(BeyondTheRouter(sandbox)),
         None => Box::new(ThisMachine),

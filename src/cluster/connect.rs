@@ -9,13 +9,14 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
-use tower::util::MapRequestLayer;
+use tower::util::{AndThenLayer, MapRequestLayer};
 
 use super::calls::within_limit;
 use super::discovery::Served;
 use super::fence::Fence;
 use super::patience::patient;
 use super::requests::{Counter, Requests};
+use super::retry_after::with_retry_after;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::tools::KubeAccess;
 
@@ -73,6 +74,7 @@ impl Cluster {
             let fence = fencing.clone();
             async move { fence.pass(request).await }
         });
+        let builder = builder.with_layer(&AndThenLayer::new(with_retry_after));
         let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
         let client = patient(client, counter.clone());
         let what = format!("the API server of context `{}` at {url} cannot be asked", options.context);

@@ -1,118 +1,145 @@
-//! What the API server's refusals mean: the one place that says whether trying again can help.
+//! A call that failed, told: what was wanted, what the API server says, what to do, and whether trying
+//! again can help. The only place that turns one into the other.
 
 use std::time::Duration;
 
 use kube::core::Status;
 
-use crate::failure::{Failure, FailureKind, Retry};
+use super::status::of_status;
+use super::transport::{deepest, of_error, withheld};
+use super::trouble::Trouble;
+use crate::failure::{Failure, Retry};
 
 /// Turns an error of a call into a failure that says `what` was wanted.
 pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     match error {
-        kube::Error::Api(status) => refusal(what, status),
-        kube::Error::Auth(_) => Failure::new(FailureKind::Connection, what)
-            .because(first_line(error))
-            .hint("the credentials of this kubeconfig context cannot be obtained: sign in again"),
-        kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => {
-            Failure::internal(what).because(first_line(error))
-        }
-        // What was not let through says why itself.
-        kube::Error::Service(error) if let Some(refused) = error.downcast_ref::<Failure>() => refused.clone(),
-        _ => unreachable_server(what, error),
+        kube::Error::Api(status) => told(what, &of_status(status), message(status), asked_to_wait(status)),
+        _ if let Some(withheld) = withheld(error) => withheld.clone(),
+        _ => told(what, &of_error(error), deepest(error), None),
     }
 }
 
-/// No answer at all.
-pub(super) fn unreachable_server(
-    what: impl Into<String>,
-    error: &(dyn std::error::Error + 'static),
-) -> Failure {
-    let deepest = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
-    let failure =
-        Failure::new(FailureKind::Connection, what).because(first_line(deepest)).retry(Retry::MayHelp);
-    let text = deepest.to_string();
-    if text.contains("certificate") || text.contains("UnknownIssuer") {
-        return failure
-            .retry(Retry::Useless)
-            .hint("the kubeconfig is of another cluster, or of an older life of this one: fetch it anew");
+fn told(what: impl Into<String>, trouble: &Trouble, said: String, wait: Option<Duration>) -> Failure {
+    let mut failure = Failure::new(trouble.kind(), what).because(said);
+    if let Trouble::Immutable { kind, fields } = trouble {
+        failure = failure.because(format!("{} of a {kind} cannot be changed", fields.join(", ")));
     }
-    failure.hint("check that the API server runs, and that its address is reachable from here")
-}
-
-fn refusal(what: impl Into<String>, status: &Status) -> Failure {
-    let failure = Failure::step(what).because(message(status));
-    if status.code == 401 {
-        return Failure { kind: FailureKind::Connection, ..failure }
-            .hint("the API server does not know these credentials: fetch the kubeconfig anew, or sign in");
-    }
-    if status.code == 403 && !is_terminating(status) {
-        return failure.hint("bootstrap with the cluster's admin kubeconfig");
-    }
-    failure.retry(retry(status))
-}
-
-/// Retryable: overload, failures of the server, and what only needs a moment: a namespace that goes
-/// away or comes, a leader that changes, a webhook that is not up.
-fn retry(status: &Status) -> Retry {
-    let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-    let passes = matches!(status.code, 408 | 429 | 500..=599)
-        || is_terminating(status)
-        || (status.code == 404 && status.message.contains("namespaces"))
-        || (status.code == 409 && status.reason == "AlreadyExists")
-        || (status.code == 409 && status.message.contains("the object has been modified"))
-        || status.message.contains("failed calling webhook")
-        || status.message.contains("leader changed");
-    match (passes, seconds) {
+    failure.hints.extend(trouble.hint());
+    failure.retry(match (trouble.passes(), wait) {
         (false, _) => Retry::Useless,
-        (true, 0) => Retry::MayHelp,
-        (true, seconds) => Retry::After(Duration::from_secs(seconds.into())),
-    }
+        (true, None) => Retry::MayHelp,
+        (true, Some(wait)) => Retry::After(wait),
+    })
 }
 
-fn is_terminating(status: &Status) -> bool {
-    status.message.contains("is being terminated") || status.message.contains("is terminating")
+/// `Retry-After`, as it stands in the body or was written into it (`retry_after`).
+fn asked_to_wait(status: &Status) -> Option<Duration> {
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn message(status: &Status) -> String {
     if status.message.is_empty() {
-        format!("the API server answers {} {}", status.code, status.reason)
+        format!("the API server answers {} {}", status.code, status.reason).trim_end().to_owned()
     } else {
         status.message.clone()
     }
 }
 
-fn first_line(error: &(dyn std::error::Error + 'static)) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::failure::FailureKind;
 
     fn status(code: u16, reason: &str, message: &str) -> Status {
-        serde_json::from_value(serde_json::json!({
-            "status": "Failure", "code": code, "reason": reason, "message": message
-        }))
-        .unwrap()
+        let status = json!({"status": "Failure", "code": code, "reason": reason, "message": message});
+        serde_json::from_value(status).unwrap()
+    }
+
+    fn immutable() -> Trouble {
+        Trouble::Immutable { kind: String::new(), fields: vec![".spec.selector".to_owned()] }
     }
 
     #[test]
-    fn what_passes_is_tried_again_and_refusals_are_not() {
-        let cases = [
-            (429, "TooManyRequests", "slow down", true),
-            (503, "ServiceUnavailable", "", true),
-            (500, "InternalError", "failed calling webhook \"x\"", true),
-            (500, "InternalError", "etcdserver: leader changed", true),
-            (403, "Forbidden", "namespace x is being terminated", true),
-            (404, "NotFound", "namespaces \"x\" not found", true),
-            (403, "Forbidden", "user cannot patch", false),
-            (401, "Unauthorized", "Unauthorized", false),
-            (422, "Invalid", "spec.x: Required value", false),
-            (409, "Conflict", "Apply failed with 1 conflict", false),
-        ];
-        for (code, reason, message, passes) in cases {
-            let failure = refusal("x", &status(code, reason, message));
-            assert_eq!(failure.retry != Retry::Useless, passes, "{code} {message}");
+    fn every_answer_is_known() {
+        let rows = include_str!("answers.txt").lines().filter(|line| !line.starts_with('#'));
+        for row in rows {
+            let cells: Vec<&str> = row.splitn(5, " | ").map(str::trim).collect();
+            let [code, reason, trouble, again, message] = cells[..] else { panic!("{row}") };
+            let status = status(code.parse().unwrap(), reason, message);
+            assert_eq!(format!("{:?}", of_status(&status)), trouble, "{row}");
+            let failure = failure("x", &kube::Error::Api(Box::new(status)));
+            assert_eq!(failure.retry != Retry::Useless, again == "again", "{row}");
         }
+    }
+
+    /// Invalid, of a kind, with these causes.
+    fn invalid(kind: &str, causes: &[(&str, &str)]) -> Status {
+        let causes: Vec<_> = causes
+            .iter()
+            .map(
+                |(field, message)| json!({"reason": "FieldValueInvalid", "field": field, "message": message}),
+            )
+            .collect();
+        let status = json!({"code": 422, "reason": "Invalid", "message": "it is invalid",
+            "details": {"kind": kind, "causes": causes}});
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn a_field_that_cannot_change_is_named_with_the_safe_way_out() {
+        for (kind, field, message, way_out) in [
+            ("Deployment", "spec.selector", "Invalid value: {}: field is immutable", "--cascade=orphan"),
+            (
+                "StatefulSet",
+                "spec",
+                "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden",
+                "--cascade=orphan",
+            ),
+            (
+                "Service",
+                "spec.clusterIPs[0]",
+                "Invalid value: [\"10.0.0.2\"]: may not change once set",
+                "another address",
+            ),
+            (
+                "PersistentVolumeClaim",
+                "spec",
+                "Forbidden: spec is immutable after creation except resources.requests",
+                "copy the data",
+            ),
+            ("Secret", "data", "Forbidden: field is immutable when `immutable` is set", "another name"),
+            ("Thing", "spec.a", "Invalid value: \"b\": Value is immutable", "keep the old value"),
+        ] {
+            let failure = failure("x", &kube::Error::Api(Box::new(invalid(kind, &[(field, message)]))));
+            assert_eq!(failure.retry, Retry::Useless);
+            assert!(failure.because[1].contains(&format!("{field} of a {kind} cannot")), "{failure}");
+            assert!(failure.hints[0].contains(way_out), "{:?}", failure.hints);
+        }
+        let mixed = invalid("Deployment", &[("a", "field is immutable"), ("b", "Required value")]);
+        assert_eq!(of_status(&mixed), Trouble::Invalid);
+        assert!(!immutable().passes());
+    }
+
+    #[test]
+    fn the_server_says_when_to_come_again() {
+        let mut status = status(429, "TooManyRequests", "slow down");
+        status.details = serde_json::from_value(json!({"retryAfterSeconds": 7})).unwrap();
+        let failure = failure("x", &kube::Error::Api(Box::new(status)));
+        assert_eq!(failure.retry, Retry::After(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_broken_off_or_of_somebody_else() {
+        let of = |text: &str| {
+            let error = serde_json::from_str::<Status>(text).unwrap_err();
+            failure("x", &kube::Error::SerdeError(error))
+        };
+        assert_eq!(of("{\"code\": 4").retry, Retry::MayHelp);
+        let stranger = of("<html>");
+        assert_eq!((stranger.kind, stranger.retry), (FailureKind::Connection, Retry::Useless));
+        assert!(stranger.hints[0].contains("no API server"));
     }
 }

@@ -21,7 +21,7 @@ struct Parts<'a> {
 impl Holder {
     /// This process, at the run called `run`.
     pub(super) fn here(run: &str) -> Self {
-        Self(format!("{}@{}/{}/{}/{run}", user(), host(), std::process::id(), machine()))
+        Self(format!("{}/{}/{}/{run}", here(), std::process::id(), machine()))
     }
 
     /// The holder of an identity; none if nobody holds.
@@ -59,6 +59,11 @@ impl fmt::Display for Holder {
             None => write!(f, "`{}`", self.0),
         }
     }
+}
+
+/// Who runs this program, and where: `alice@laptop`.
+pub fn here() -> String {
+    format!("{}@{}", user(), host())
 }
 
 /// Who runs this program.

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::explaining::{Waiting, explain, keep_explaining};
+use super::patience::Patience;
 use super::run::{RunOptions, StepEnd};
 use super::{Act, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
 use crate::failure::{Failure, FailureKind, Retry};
@@ -93,12 +94,12 @@ async fn run_to_its_end(
     waiting: &watch::Sender<Waiting>,
 ) -> StepEnd {
     attempts.tell(EventKind::StepStarted);
-    let deadline = Instant::now() + step.timeout;
+    let mut patience = Patience::new(step.limits);
     let mut backoff = Backoff::default();
     let mut progress = Progress::default();
     let failure = loop {
         attempts.begin();
-        let failure = match attempt(step, options, deadline, &attempts, &mut progress, waiting).await {
+        let failure = match attempt(step, options, &mut patience, &attempts, &mut progress, waiting).await {
             Ok(outcome) => {
                 attempts.tell(EventKind::StepFinished {
                     outcome: outcome.clone(),
@@ -109,12 +110,9 @@ async fn run_to_its_end(
             }
             Err(failure) => failure,
         };
-        let pause = match failure.retry {
-            Retry::Useless => break failure,
-            Retry::MayHelp => backoff.next(),
-            Retry::After(pause) => pause,
-        };
-        if Instant::now() + pause >= deadline {
+        let Some(pause) = backoff.pause(failure.retry) else { break failure };
+        patience.sees(&failure.to_string());
+        if Instant::now() + pause >= patience.ends() {
             break failure.because(format!("still so after {} attempts", attempts.attempt));
         }
         waiting.send_replace(Waiting { voice: Some(attempts.clone()), failure: Some(failure.clone()) });
@@ -136,14 +134,17 @@ async fn run_to_its_end(
 async fn attempt(
     step: &PlannedStep,
     options: &RunOptions,
-    deadline: Instant,
+    patience: &mut Patience,
     attempts: &Attempts,
     progress: &mut Progress,
     waiting: &watch::Sender<Waiting>,
 ) -> Result<StepOutcome, Failure> {
-    let observation = timeout_at(deadline, step.step.observe()).await.map_err(|_| {
-        Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", step.title))
-    })??;
+    let observation = tokio::select! {
+        observation = timeout_at(patience.ends(), step.step.observe()) => observation.map_err(|_| {
+            Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", step.title))
+        })??,
+        () = options.cancel.cancelled() => return Err(cancelled()),
+    };
     attempts.tell(EventKind::StepObserved { observation: observation.clone() });
     let outcome = match &observation {
         Observation::Satisfied { summary, unchanged } => {
@@ -163,31 +164,40 @@ async fn attempt(
             return Err(Failure::step(format!("{} waits for {by}", step.title)).retry(Retry::MayHelp));
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
-            let say = |message: String| attempts.tell(EventKind::StepSaid { message });
-            options.gate.pass(&say).await?;
-            let act = Act {
-                observed: &observation,
-                force_conflicts: options.force_conflicts,
-                strict: options.strict,
-                say: &say,
-            };
-            // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
-            let changes = tokio::select! {
-                changes = step.step.act(act) => changes?,
-                failure = options.gate.lost() => return Err(failure),
-            };
+            let changes = act(step, options, attempts, &observation).await?;
+            patience.moves();
             progress.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
             progress.outcome()
         }
     };
-    settle(step, deadline, attempts, &options.cancel, waiting).await?;
+    settle(step, patience, attempts, &options.cancel, waiting).await?;
     Ok(outcome)
+}
+
+async fn act(
+    step: &PlannedStep,
+    options: &RunOptions,
+    attempts: &Attempts,
+    observed: &Observation,
+) -> Result<Changes, Failure> {
+    let say = |message: String| attempts.tell(EventKind::StepSaid { message });
+    options.gate.pass(&say).await?;
+    // What was asked for meanwhile counts: nothing more is begun.
+    if options.cancel.is_cancelled() {
+        return Err(cancelled());
+    }
+    let act = Act { observed, force_conflicts: options.force_conflicts, strict: options.strict, say: &say };
+    // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
+    tokio::select! {
+        changes = step.step.act(act) => changes,
+        failure = options.gate.lost() => Err(failure),
+    }
 }
 
 async fn settle(
     step: &PlannedStep,
-    deadline: Instant,
+    patience: &mut Patience,
     attempts: &Attempts,
     cancel: &CancellationToken,
     waiting: &watch::Sender<Waiting>,
@@ -197,18 +207,15 @@ async fn settle(
     loop {
         let verdict = tokio::select! {
             verdict = verdicts.next() => verdict,
-            () = tokio::time::sleep_until(deadline) => {
-                let failure = Failure::new(
-                    FailureKind::Deadline,
-                    format!("{} is not ready after {:?}", step.title, step.timeout),
-                );
-                return Err(waits_for.into_iter().fold(failure, Failure::because));
+            () = tokio::time::sleep_until(patience.ends()) => {
+                return Err(waits_for.into_iter().fold(patience.failure(&step.title), Failure::because));
             }
             () = cancel.cancelled() => return Err(cancelled()),
         };
         match verdict {
             Some(Verdict::Ready) => return Ok(()),
             Some(Verdict::NotYet(reasons)) => {
+                patience.sees(&reasons);
                 if reasons != waits_for {
                     attempts.tell(EventKind::StepWaiting { reasons: reasons.clone() });
                     waiting.send_replace(Waiting { voice: Some(attempts.clone()), failure: None });

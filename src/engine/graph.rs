@@ -1,9 +1,8 @@
 //! A plan, ready to run: stages and steps in the order that they depend on each other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Step, StepId};
+use super::{Limits, Step, StepId};
 
 /// A plan, ready to run.
 #[derive(Clone, Default)]
@@ -32,8 +31,10 @@ pub struct PlannedStep {
     pub id: StepId,
     /// What it is about, in a few words.
     pub title: String,
-    /// How long it may take, from its first attempt to ready.
-    pub timeout: Duration,
+    /// How long it may take.
+    pub limits: Limits,
+    /// The digest of what it is to bring about, if that is known beforehand; secrets have no part in it.
+    pub digest: Option<String>,
     /// Why it is not to run; none if it is.
     pub skip: Option<String>,
     /// What it does.

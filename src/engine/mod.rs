@@ -8,6 +8,7 @@ mod explaining;
 mod gate;
 mod graph;
 mod outcome;
+mod patience;
 mod run;
 mod step;
 #[cfg(test)]
@@ -17,5 +18,6 @@ pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
 pub use gate::{Gate, OpenGate};
 pub use graph::{Graph, PlannedStep, Stage};
 pub use outcome::{RunSummary, StepOutcome};
+pub use patience::Limits;
 pub use run::{RunOptions, observe, run};
 pub use step::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, StepId};

@@ -45,6 +45,19 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
+    /// How it ended, in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unchanged { .. } => "unchanged",
+            Self::Changed { .. } => "changed",
+            Self::Awaited { .. } => "ready",
+            Self::Warning { .. } => "changed, with warnings",
+            Self::Skipped { .. } => "skipped",
+            Self::Failed => "failed",
+            Self::NotStarted => "not started",
+        }
+    }
+
     /// Whether what depends on the step may start.
     pub fn lets_others_start(&self) -> bool {
         !matches!(self, Self::Failed | Self::NotStarted)
@@ -64,6 +77,8 @@ pub struct RunSummary {
     pub unchanged: usize,
     /// Wall-clock time.
     pub elapsed: Duration,
+    /// How long each step took that ran, in plan order.
+    pub took: Vec<(StepId, Duration)>,
     /// The chain of steps that decided the wall-clock time, first to last.
     pub critical_path: Vec<(StepId, Duration)>,
 }

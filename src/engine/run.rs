@@ -168,6 +168,7 @@ fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed:
         changed: 0,
         unchanged: 0,
         elapsed,
+        took: Vec::new(),
         critical_path: Vec::new(),
     };
     let mut spans = Vec::new();
@@ -182,6 +183,9 @@ fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed:
             summary.changed += record.end.changed;
             summary.unchanged += record.end.unchanged;
             summary.steps.push((step.id.clone(), record.end.outcome.clone()));
+            if ran(&record.end.outcome) {
+                summary.took.push((step.id.clone(), record.ended - record.began));
+            }
             spans.push(Span { id: step.id.clone(), began: record.began, ended: record.ended });
         }
     }

@@ -93,7 +93,8 @@ impl Script {
         stage.steps.push(PlannedStep {
             id: StepId { stage: stage.name.clone(), name: name.into() },
             title: name.into(),
-            timeout: Duration::from_mins(1),
+            limits: Limits { timeout: Duration::from_mins(1), inactivity: Duration::from_mins(1) },
+            digest: None,
             skip: None,
             step: Arc::new(step),
         });
@@ -225,4 +226,73 @@ async fn a_wait_is_explained_while_it_goes_on_and_the_same_is_told_once() {
         _ => None,
     });
     assert!(at_last.unwrap().cause.contains("is not ready after"), "{at_last:?}");
+}
+
+/// A right to write that is lost as soon as somebody uses it.
+struct LostGate;
+
+#[async_trait]
+impl Gate for LostGate {
+    async fn pass(&self, _: &(dyn Fn(String) + Send + Sync)) -> Result<()> {
+        Ok(())
+    }
+
+    async fn lost(&self) -> Failure {
+        Failure::new(FailureKind::Locked, "lost")
+    }
+}
+
+/// An act that never ends by itself.
+struct Endless;
+
+#[async_trait]
+impl Step for Endless {
+    async fn observe(&self) -> Result<Observation> {
+        Ok(Observation::Missing(Diff::default()))
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        std::future::pending().await
+    }
+
+    fn settle(&self) -> BoxStream<'_, Verdict> {
+        stream::pending().boxed()
+    }
+
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_act_in_flight_is_cut_short_when_the_right_to_write_is_lost() {
+    let mut script = Script::new().stage("s", &[], false).step("a");
+    script.stages[0].steps[0].step = Arc::new(Endless);
+    let (summary, _, told) = script.run(RunOptions { gate: Arc::new(LostGate), ..ungated() }).await;
+    assert!(!summary.succeeded());
+    assert_eq!(failure_kinds(&told), [FailureKind::Locked]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_before_its_first_act_does_nothing() {
+    let options = ungated();
+    options.cancel.cancel();
+    let (summary, log, _) = Script::new().stage("s", &[], false).step("a").run(options).await;
+    assert!(!summary.succeeded());
+    assert!(log.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_which_nothing_changes_ends_before_the_deadline() {
+    let mut script = Script::new().stage("s", &[], false).failing(
+        "a",
+        0,
+        Retry::Useless,
+        vec![Verdict::not_yet("pulling"), Verdict::not_yet("starting")],
+    );
+    let limits = Limits { timeout: Duration::from_mins(10), inactivity: Duration::from_mins(2) };
+    script.stages[0].steps[0].limits = limits;
+    let (summary, _, told) = script.run(ungated()).await;
+    assert_eq!(summary.elapsed, Duration::from_mins(2));
+    assert_eq!(failure_kinds(&told), [FailureKind::Deadline]);
 }

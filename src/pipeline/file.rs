@@ -64,8 +64,10 @@ pub(super) struct StageFile {
 pub(super) struct StepFile {
     /// Its name within the stage; made of what it does, if this is left out.
     name: Option<String>,
-    /// How long it may take: `90s`, `5m`.
+    /// How long it may take: `90s`, `5m`. 30m, if this is left out.
     timeout: Option<String>,
+    /// How long nothing may change meanwhile: every change begins it anew. 10m, if this is left out.
+    inactivity: Option<String>,
     /// `declared`: skip it on a cluster that does not declare what it is about.
     #[serde(default)]
     when: When,
@@ -148,10 +150,11 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
     let location = location_of(&spanned, file);
     let refuse = |what: String| Failure::input(what).at(location.clone());
     let step = spanned.value;
-    let timeout = match &step.timeout {
-        Some(text) => Some(parse_duration(text).map_err(|failure| failure.at(location.clone()))?),
-        None => None,
+    let limit = |text: &Option<String>| {
+        let limit = text.as_deref().map(parse_duration).transpose();
+        limit.map_err(|failure| failure.at(location.clone()))
     };
+    let (timeout, inactivity) = (limit(&step.timeout)?, limit(&step.inactivity)?);
     let wait = step.wait.map(|wait| wait_of(wait).map_err(refuse)).transpose()?;
     let kinds = [
         step.checks.map(StepKind::Checks),
@@ -178,6 +181,7 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
     Ok(StepSpec {
         kind,
         timeout,
+        inactivity,
         when: step.when,
         own_name: step.name,
         await_workloads: step.r#await.unwrap_or(true),

@@ -18,6 +18,8 @@ pub struct StepSpec {
     pub kind: StepKind,
     /// How long it may take; the default if none.
     pub timeout: Option<Duration>,
+    /// How long nothing may change meanwhile; the default if none.
+    pub inactivity: Option<Duration>,
     /// Whether a cluster must declare what it is about.
     pub when: When,
     pub(super) own_name: Option<String>,

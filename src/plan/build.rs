@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::digest;
 use super::secrets::Secrets;
 use crate::adoption::Adoption;
 use crate::cluster::{Cluster, FIELD_MANAGER};
-use crate::engine::{Graph, PlannedStep, Stage, Step, StepId};
+use crate::engine::{Graph, Limits, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
 use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
@@ -24,7 +25,9 @@ use crate::tools::{self, Environment, Helm, Kustomize};
 use crate::words::count;
 
 /// How long a step may take unless it says otherwise.
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
+/// How long nothing may change meanwhile, unless it says otherwise.
+const DEFAULT_INACTIVITY: Duration = Duration::from_mins(10);
 
 /// All that a plan is made of.
 pub struct Inputs<'a> {
@@ -34,6 +37,8 @@ pub struct Inputs<'a> {
     pub selected: &'a Selected,
     /// How long every step may take, instead of what the task files say.
     pub timeout: Option<Duration>,
+    /// How long nothing may change in any step, instead of what the task files say.
+    pub inactivity: Option<Duration>,
     /// The repository, for paths that task files name.
     pub repository: &'a Repository,
     /// What the cluster declares.
@@ -84,7 +89,10 @@ impl Builder<'_> {
 
     fn planned(&self, stage: &pipeline::Stage, spec: &StepSpec) -> Result<PlannedStep> {
         let id = StepId { stage: stage.name.clone(), name: spec.name() };
-        let timeout = self.inputs.timeout.or(spec.timeout).unwrap_or(DEFAULT_TIMEOUT);
+        let limits = Limits {
+            timeout: self.inputs.timeout.or(spec.timeout).unwrap_or(DEFAULT_TIMEOUT),
+            inactivity: self.inputs.inactivity.or(spec.inactivity).unwrap_or(DEFAULT_INACTIVITY),
+        };
         let deselected = self.inputs.selected.reason_to_skip(&stage.name, &id.name);
         let (title, step, not_here) = match self.built(spec)? {
             Built::Step { title, step } => (title, step, None),
@@ -95,7 +103,7 @@ impl Builder<'_> {
             }
         };
         let step = Arc::new(Placed { step, declared: Arc::clone(&self.inputs.declared) });
-        Ok(PlannedStep { id, title, timeout, skip: deselected.or(not_here), step })
+        Ok(PlannedStep { id, title, limits, digest: self.digest(spec), skip: deselected.or(not_here), step })
     }
 
     fn built(&self, spec: &StepSpec) -> Result<Built> {
@@ -188,6 +196,27 @@ impl Builder<'_> {
                 Built::step(run.to_string(), Command { run, unless: None })
             }
         })
+    }
+
+    /// The digest of what a step is to bring about, where that stands in the repository.
+    fn digest(&self, spec: &StepSpec) -> Option<String> {
+        let Inputs { declared, secrets, .. } = &self.inputs;
+        let of_objects = |objects: &[Object]| digest::of_objects(objects, &secrets.values);
+        match &spec.kind {
+            StepKind::Objects(path) => of_objects(&self.manifests(path).ok()?),
+            StepKind::Kustomization(name) => of_objects(declared.kustomization(name)?.applicable().ok()?),
+            StepKind::Crds(CrdSpec::Kustomization(name)) => {
+                of_objects(&declared.kustomization(name)?.objects)
+            }
+            StepKind::Release(name) => {
+                let release = declared.release(name)?;
+                let text = format!("{} {}", release.chart, release.values);
+                Some(digest::of_text(text, &secrets.values))
+            }
+            StepKind::Source(_) => of_objects(std::slice::from_ref(&declared.source)),
+            StepKind::Sync(_) => of_objects(std::slice::from_ref(&declared.sync)),
+            _ => None,
+        }
     }
 
     /// A step about something that the cluster does not declare.

@@ -1,26 +1,26 @@
 //! The gate of a real run: before its first write it takes the cluster's lock and records whose
-//! cluster this is; before every later one it checks that the lock is still held.
+//! cluster this is, and that the run began; before every later one it checks that the lock is still held.
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use crate::cluster::{Cluster, Lock};
+use crate::cluster::{Cluster, Identity, Lock, RunRecord};
 use crate::engine::Gate;
 use crate::failure::{Failure, FailureKind, Result};
 
 /// Takes the cluster's lock before the first write of a run.
 pub struct LockGate {
     cluster: Cluster,
-    name: String,
-    run: String,
+    identity: Identity,
+    run: RunRecord,
     /// Taken, or refused: whoever comes next need not ask again.
     lock: OnceCell<Result<Lock>>,
 }
 
 impl LockGate {
-    /// A gate for the run `run` of the cluster called `name`.
-    pub fn new(cluster: Cluster, name: String, run: String) -> Self {
-        Self { cluster, name, run, lock: OnceCell::new() }
+    /// A gate for a run of the cluster that is said to be `identity`.
+    pub fn new(cluster: Cluster, identity: Identity, run: RunRecord) -> Self {
+        Self { cluster, identity, run, lock: OnceCell::new() }
     }
 
     /// Whether anything was let through, and so perhaps written.
@@ -41,10 +41,13 @@ impl LockGate {
     }
 
     async fn take(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
-        let lock = self.cluster.lock(&self.run, say).await?;
-        if let Err(failure) = self.cluster.record_identity(&self.name).await {
+        let lock = self.cluster.lock(&self.run.started.to_string(), say).await?;
+        if let Err(failure) = self.cluster.record_identity(&self.identity).await {
             lock.release().await?;
             return Err(failure);
+        }
+        if let Err(failure) = self.cluster.record_run(&self.run).await {
+            tracing::warn!(%failure, "the run could not be written down");
         }
         Ok(lock)
     }

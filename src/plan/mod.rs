@@ -1,6 +1,7 @@
 //! Joins pipeline and repository into a graph of steps, every input rendered.
 
 mod build;
+mod digest;
 mod lock_gate;
 mod secrets;
 

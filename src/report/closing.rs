@@ -125,6 +125,7 @@ mod tests {
             changed,
             unchanged: 214,
             elapsed: Duration::from_secs(178),
+            took: vec![],
             critical_path: vec![(id, Duration::from_secs(171))],
         }
     }

@@ -6,6 +6,7 @@ mod causes;
 mod closing;
 mod failure;
 mod findings;
+mod history;
 mod json;
 mod live;
 mod outline;
@@ -26,6 +27,7 @@ pub use causes::causes_text;
 pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;
 pub use findings::findings_text;
+pub use history::history_text;
 pub use outline::{plan_text, status_text};
 pub use table::table;
 

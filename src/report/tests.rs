@@ -176,6 +176,7 @@ fn quiet_says_failures_and_the_end() {
                 changed: 0,
                 unchanged: 0,
                 elapsed: Duration::from_secs(15),
+                took: vec![],
                 critical_path: vec![],
             },
         },

@@ -15,6 +15,7 @@ use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::Object;
+use crate::passing::passes;
 use crate::yaml;
 
 /// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
@@ -195,7 +196,7 @@ impl Helm {
         let variables = post_renderer.variables.iter().cloned().chain(cache).collect();
         let call = Call::new(arguments).stdin(values(request)).variables(variables);
         let call = match revision {
-            Some(revision) => call.tied(revision),
+            Some(revision) => call.making(revision),
             None => call,
         };
         self.program.run(call).await.map_err(classified)
@@ -229,27 +230,9 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
         .collect()
 }
 
-/// What an API server says while it is not quite there, as Helm repeats it.
-const TRANSIENT: [&str; 14] = [
-    "connection refused",
-    "connection reset",
-    "EOF",
-    "i/o timeout",
-    "TLS handshake timeout",
-    "the server is currently unable to handle the request",
-    "the server has received too many requests",
-    "an error on the server",
-    // As a relay says it.
-    "the API server cannot be asked",
-    "etcdserver:",
-    "failed calling webhook",
-    "no matches for kind",
-    "another operation (install/upgrade/rollback) is in progress",
-    "object has been modified",
-];
-
+/// Helm repeats what the API server says.
 fn classified(failure: Failure) -> Failure {
-    let is_transient = failure.because.iter().any(|said| TRANSIENT.iter().any(|text| said.contains(text)));
+    let is_transient = failure.because.iter().any(|said| passes(said));
     if is_transient { failure.retry(Retry::MayHelp) } else { failure }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Environment;
-use super::helm_process::tied;
+use super::guard::guarded;
 use crate::failure::{Failure, Result};
 
 /// How many of a failed program's last lines are told.
@@ -31,7 +31,7 @@ pub(super) struct Call<'a> {
     /// Secrets go this way: other users see arguments.
     pub(super) stdin: Vec<u8>,
     pub(super) folder: Option<&'a Path>,
-    /// The revision that it makes, if it is Helm at work on a release: it ends with this process.
+    /// The revision that it makes, if it is Helm at work on a release.
     pub(super) revision: Option<u64>,
     /// Variables for this call, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
@@ -59,7 +59,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(super) fn tied(mut self, revision: u64) -> Self {
+    pub(super) fn making(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
         self
     }
@@ -108,18 +108,12 @@ impl Program {
     ///
     /// It gets a process group of its own, so that a Ctrl-C at the terminal does not cut it off:
     /// a Helm that is killed leaves a release that nobody may touch. When the future is dropped it
-    /// is asked to end, gently.
+    /// is asked to end, gently; nothing of it outlives this process (`guard`).
     pub(super) async fn output(&self, call: Call<'_>) -> Result<Output> {
         let shown = self.shown(&call);
         let not_run =
             |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
-        let (program, arguments) = match call.revision {
-            Some(revision) => {
-                let this = std::env::current_exe().map_err(|error| not_run(&error))?;
-                (this, tied(revision, self.path.clone().into(), call.arguments))
-            }
-            None => (self.path.clone(), call.arguments),
-        };
+        let (program, arguments) = guarded(call.revision, &self.path, call.arguments);
         let (stdout, stderr) = Written::pair().map_err(|error| not_run(&error))?;
         let mut expression = duct::cmd(program, arguments)
             .stdin_bytes(call.stdin)

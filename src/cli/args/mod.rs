@@ -3,6 +3,7 @@
 mod convert;
 mod doctor;
 mod graph;
+mod history;
 mod list;
 mod plan;
 mod run;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 pub(super) use convert::{ConvertBgpArgs, ConvertVerb};
 pub(super) use doctor::{DoctorArgs, ExplainArgs};
 pub(super) use graph::{GraphArgs, GraphFormat};
+pub(super) use history::HistoryArgs;
 pub(super) use list::ListArgs;
 pub(super) use plan::{HandoverArgs, PlanArgs};
 pub(super) use run::RunArgs;
@@ -60,6 +62,8 @@ pub(super) enum Verb {
     ///
     /// Renders what Flux will apply and asks the API server, by dry runs, what would come of it.
     Handover(HandoverArgs),
+    /// Say which runs a cluster has seen: who began each, from where, and what came of it
+    History(HistoryArgs),
     /// Name the root causes of whatever is the matter with a cluster
     ///
     /// On any cluster, at any time, whatever bootstrapped it. Reads only, and never the values of
@@ -119,15 +123,16 @@ pub(super) enum Verb {
         /// What is to be done.
         job: PathBuf,
     },
-    /// Become Helm, so that it ends with the run that wants it
+    /// Run a program so that nothing of it outlives the run that wants it (what that run starts)
     #[command(hide = true)]
-    RunHelm {
+    Guard {
         /// The process of that run.
         parent: u32,
-        /// The revision of the release that Helm will make.
-        revision: u64,
-        /// Helm and its arguments.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        /// The revision of a release that Helm will make.
+        #[arg(long)]
+        revision: Option<u64>,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
     /// Print a completion script for a shell

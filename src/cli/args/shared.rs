@@ -45,6 +45,10 @@ pub(in crate::cli) struct Selection {
     /// How long each step may take, instead of what the task files say
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(in crate::cli) timeout: Option<Duration>,
+
+    /// How long nothing may change in a step, instead of what the task files say
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(in crate::cli) inactivity: Option<Duration>,
 }
 
 impl Selection {

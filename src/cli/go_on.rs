@@ -1,0 +1,50 @@
+//! What is done, and the command to go on with.
+
+use crate::engine::RunSummary;
+
+/// The same command as a person would type it again; what was agreed to once is asked again.
+pub(super) fn command() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let _this = words.next();
+    let words = words.filter(|word| !matches!(word.as_str(), "--break-lock" | "--yes"));
+    std::iter::once("bootstrapper".to_owned())
+        .chain(words.map(|word| quoted(&word)))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+".contains(one);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The stages that are done, and the first step that is not.
+pub(super) fn done(summary: &RunSummary) -> Vec<String> {
+    let is_done = |stage: &str| {
+        let mut of_stage = summary.steps.iter().filter(|(id, _)| id.stage == stage);
+        of_stage.all(|(_, outcome)| outcome.lets_others_start())
+    };
+    let mut stages: Vec<&str> = summary.steps.iter().map(|(id, _)| id.stage.as_str()).collect();
+    stages.dedup();
+    stages.retain(|stage| is_done(stage));
+    let next = summary.steps.iter().find(|(_, outcome)| !outcome.lets_others_start());
+    let done = (!stages.is_empty()).then(|| format!("done: {}", stages.join(", ")));
+    done.into_iter().chain(next.map(|(id, _)| format!("next: {id}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_see_several() {
+        assert_eq!(quoted("--repo=/a/b"), "--repo=/a/b");
+        assert_eq!(quoted("my cluster"), "'my cluster'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,15 @@
+//! `bootstrapper history`: the runs of a cluster, and what each came to.
+
+use super::args::{HistoryArgs, Output};
+use super::out;
+use super::session::connect_named;
+use crate::failure::Result;
+use crate::report;
+
+pub(super) async fn history(args: &HistoryArgs) -> Result<()> {
+    let entries = connect_named(&args.cluster, &args.target, args.sandbox).await?.history().await?;
+    match args.output.output {
+        Output::Json => out::json(&entries),
+        Output::Text => out::text(&report::history_text(&entries, args.steps)),
+    }
+}

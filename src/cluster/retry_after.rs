@@ -1,0 +1,83 @@
+//! `Retry-After`: a header, which whoever reads answers does not get to see. It is written into them.
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::Response;
+use http::header::RETRY_AFTER;
+use http_body_util::{BodyExt as _, Full};
+use kube::client::DynBody;
+use kube::core::Status;
+use kube::core::response::StatusDetails;
+use tower::BoxError;
+
+/// No refusal is longer.
+const LONGEST: usize = 256 * 1024;
+
+/// An answer, as kube's client has it.
+pub(super) type Answer = Response<Box<DynBody>>;
+
+/// A refusal that says in its header when to come again says so in its body, too.
+pub(super) fn with_retry_after(answer: Answer) -> BoxFuture<'static, Result<Answer, BoxError>> {
+    let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    match seconds.filter(|_| !answer.status().is_success()) {
+        Some(seconds) => rewritten(answer, seconds).boxed(),
+        None => futures::future::ready(Ok(answer)).boxed(),
+    }
+}
+
+async fn rewritten(answer: Answer, seconds: u32) -> Result<Answer, BoxError> {
+    let (parts, mut from) = answer.into_parts();
+    let mut body = Vec::new();
+    while let Some(frame) = from.frame().await {
+        body.extend(frame?.into_data().unwrap_or_default());
+        if body.len() > LONGEST {
+            return Err("the refusal is too long to be one".into());
+        }
+    }
+    let told = told(&body, parts.status.as_u16(), seconds).unwrap_or(body);
+    Ok(Response::from_parts(parts, Box::new(Full::new(Bytes::from(told)).map_err(|never| match never {}))))
+}
+
+/// The same refusal with the seconds in it; none if it has them already.
+fn told(body: &[u8], code: u16, seconds: u32) -> Option<Vec<u8>> {
+    let mut status: Status = serde_json::from_slice(body).unwrap_or_else(|_| {
+        let said = String::from_utf8_lossy(body).trim().to_owned();
+        Status::failure(&said, "").with_code(code)
+    });
+    let details = status.details.get_or_insert_with(|| StatusDetails {
+        name: String::new(),
+        group: String::new(),
+        kind: String::new(),
+        uid: String::new(),
+        causes: Vec::new(),
+        retry_after_seconds: 0,
+    });
+    if details.retry_after_seconds > 0 {
+        return None;
+    }
+    details.retry_after_seconds = seconds;
+    serde_json::to_vec(&status).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &[u8]) -> Option<Status> {
+        told(body, 429, 7).map(|told| serde_json::from_slice(&told).unwrap())
+    }
+
+    #[test]
+    fn the_seconds_of_the_header_reach_whoever_reads_the_body() {
+        // Fairness answers in plain text.
+        let status = read(b"Too many requests, please try again later.\n").unwrap();
+        assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (429, 7));
+        assert_eq!(status.message, "Too many requests, please try again later.");
+        let status =
+            read(br#"{"kind":"Status","status":"Failure","code":503,"message":"starting"}"#).unwrap();
+        assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (503, 7));
+        let own = br#"{"kind":"Status","code":429,"message":"x","details":{"retryAfterSeconds":1}}"#;
+        assert!(read(own).is_none());
+    }
+}
