@@ -206,6 +206,8 @@ async fn settle(
     let mut waits_for: Vec<String> = Vec::new();
     loop {
         let verdict = tokio::select! {
+            // What is ready is ready, though somebody asked to stop meanwhile.
+            biased;
             verdict = verdicts.next() => verdict,
             () = tokio::time::sleep_until(patience.ends()) => {
                 return Err(waits_for.into_iter().fold(patience.failure(&step.title), Failure::because));
