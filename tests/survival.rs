@@ -340,11 +340,13 @@ async fn another_cluster_stops_a_run_before_it_writes(sandbox: &Sandbox, cluster
         sandbox.run(&run).assert().code(WRONG_CLUSTER).stderr(contains(said).and(contains("--context")));
     };
     let remembers = async |key: &str, value: &str| {
-        let patched = json!({
+        let mut data = before.data["data"].clone();
+        data[key] = json!(value);
+        let changed = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "bootstrapper", "namespace": "kube-system"}, "data": {key: value},
+            "metadata": {"name": "bootstrapper", "namespace": "kube-system"}, "data": data,
         });
-        cluster.apply_as("somebody", &object(&patched), true).await.unwrap();
+        cluster.apply_as("somebody", &object(&changed), true).await.unwrap();
     };
     let was = |key: &str| before.data["data"][key].as_str().unwrap().to_owned();
     for (key, value, said) in [
