@@ -14,6 +14,7 @@ use std::process::{Child, Command as Plain, Stdio};
 use std::time::Duration;
 
 use assert_cmd::Command;
+use backon::{ConstantBuilder, Retryable as _};
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::gitops::{Repository, SecretValues, renderings};
 use bootstrapper::object::{Object, ObjectRef, Selection};
@@ -281,7 +282,13 @@ async fn apps_survives_being_killed() {
     let supervisor: u32 =
         std::fs::read_to_string(sandbox.folder().join("supervisor.pid")).unwrap().trim().parse().unwrap();
     signal("-KILL", supervisor);
-    sandbox.bare(&["sandbox", "list"]).assert().success().stdout(contains("apps").and(contains("crashed")));
+    // A process that is killed is not gone at once.
+    let is_seen = async || {
+        let list = sandbox.bare(&["sandbox", "list"]).output().unwrap();
+        let told = String::from_utf8(list.stdout).unwrap();
+        (told.contains("apps") && told.contains("crashed")).then_some(()).ok_or(told)
+    };
+    is_seen.retry(ConstantBuilder::default().with_max_times(30)).await.unwrap();
     sandbox.run(&["sandbox", "up", "apps"]).assert().success();
 
     // Stopped on request: what is in flight comes to an end, and the lock is given back.
