@@ -218,4 +218,14 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
     story.until(|stored| stored.state == ReleaseState::Failed).await;
     story.run().assert().success();
     assert_eq!(story.says().await, "six");
+
+    // What the bootstrap has made can be removed again.
+    let clean = || {
+        let mut clean = story.command(&["clean", "held", "--sandbox", "--yes", "--repo"]);
+        clean.arg(story.repository.path()).timeout(Duration::from_mins(2));
+        clean
+    };
+    clean().assert().success().stderr(contains("helm: uninstalling release default/slow"));
+    assert!(story.revisions().await.is_empty());
+    clean().assert().success().stdout(contains("nothing that the bootstrap has made"));
 }

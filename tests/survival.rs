@@ -16,12 +16,14 @@ use assert_cmd::Command;
 use bootstrapper::cluster::{Cluster, ConnectOptions};
 use bootstrapper::failure::FailureKind;
 use bootstrapper::object::{Object, ObjectRef};
+use futures::StreamExt as _;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const LOCKED: i32 = 8;
+const STEP: i32 = 1;
 const INPUT: i32 = 3;
 const CANCELLED: i32 = 130;
 const WRONG_CLUSTER: i32 = 6;
@@ -188,6 +190,8 @@ async fn a_cluster_survives_its_runs() {
     a_run_that_is_killed_leaves_no_process_and_the_next_finishes(&sandbox, &cluster).await;
     the_history_tells_of_all_runs(&sandbox, &cluster).await;
     another_cluster_stops_a_run_before_it_writes(&sandbox, &cluster).await;
+    what_was_made_is_removed_the_last_first(&sandbox, &cluster).await;
+    what_flux_owns_is_not_removed(&sandbox, &cluster).await;
 }
 
 async fn one_run_holds_the_lock(sandbox: &Sandbox) {
@@ -363,4 +367,75 @@ async fn another_cluster_stops_a_run_before_it_writes(sandbox: &Sandbox, cluster
     // What cannot be read is not known, and stops nobody.
     remembers("settings", "{[").await;
     sandbox.run(&["infra", "--sandbox", "--skip", "survival/long"]).assert().success();
+}
+
+async fn what_was_made_is_removed_the_last_first(sandbox: &Sandbox, cluster: &Cluster) {
+    let clean = ["clean", "infra", "--sandbox"];
+    let [first, last] = ["first", "last"].map(|name| ObjectRef::of(&object(&config_map(name))));
+    let is_there = async |id: &ObjectRef| cluster.get(id).await.unwrap().is_some();
+
+    let shown = sandbox.run(&clean).args(["--dry-run", "--output", "json"]).assert().success();
+    let shown: Value = serde_json::from_slice(&shown.get_output().stdout).unwrap();
+    let removes = shown["removes"].as_array().unwrap();
+    assert_eq!(removes.len(), 2, "{shown}");
+    for (removal, name) in removes.iter().zip(["last", "first"]) {
+        assert_eq!(removal["step"], format!("survival/{name}"));
+        assert_eq!(removal["changes"][0]["subject"], format!("ConfigMap default/{name}"));
+    }
+    sandbox.run(&clean).assert().code(INPUT).stderr(contains("--yes"));
+    assert!(is_there(&first).await && is_there(&last).await);
+
+    // Somebody's finalizer holds the first, and nobody removes it.
+    let held = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "first", "namespace": "default", "labels": {"is": "held"}, "finalizers": ["example.org/hold"]},
+    });
+    cluster.apply_as("somebody", &object(&held), true).await.unwrap();
+    let impatient = ["--yes", "--inactivity", "1s"];
+    sandbox
+        .run(&clean)
+        .args(impatient)
+        .assert()
+        .code(STEP)
+        .stderr(contains("finalizer example.org/hold").and(contains("--release-finalizers")));
+    assert!(is_there(&first).await && !is_there(&last).await);
+    sandbox.run(&clean).args(impatient).arg("--release-finalizers").assert().success();
+    assert!(!is_there(&first).await);
+    assert_eq!(holder(cluster).await, None);
+    // The cluster has forgotten who it was, and remembers what happened to it.
+    assert!(cluster.remembered().await.unwrap().is_none());
+    sandbox.run(&["history", "infra", "--sandbox"]).assert().success().stdout(contains("cleaned"));
+    sandbox.run(&clean).assert().success().stdout(contains("nothing that the bootstrap has made"));
+}
+
+async fn what_flux_owns_is_not_removed(sandbox: &Sandbox, cluster: &Cluster) {
+    let (group, name) = ("kustomize.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io");
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name},
+        "spec": {"group": group, "scope": "Namespaced", "names": {"kind": "Kustomization", "plural": "kustomizations"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {
+                "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]},
+    });
+    let crd = object(&crd);
+    cluster.apply(&crd, false).await.unwrap();
+    let id = ObjectRef::of(&crd);
+    let mut states = cluster.follow(vec![id.clone()]);
+    let is_established = |crd: &Object| {
+        crd.data["status"]["conditions"].to_string().contains("the initial names have been accepted")
+    };
+    while !states.next().await.unwrap()[&id].as_deref().is_some_and(is_established) {}
+
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}});
+    cluster.apply(&object(&namespace), false).await.unwrap();
+    let root = object(&json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "flux-system", "namespace": "flux-system"},
+        "status": {"lastAppliedRevision": "main@sha1:1"},
+    }));
+    while cluster.apply(&root, false).await.is_err() {}
+    sandbox
+        .run(&["clean", "infra", "--sandbox", "--yes"])
+        .assert()
+        .code(STEP)
+        .stderr(contains("Flux has taken over infra").and(contains("--flux-too")));
 }

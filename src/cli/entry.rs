@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out, plan, run,
-    sandbox, schema, status, validate, verify,
+    clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out, plan,
+    run, sandbox, schema, status, validate, verify,
 };
 use crate::failure::{Failure, Result};
 use crate::{report, tools};
@@ -79,6 +79,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::Status(args)) => status::status(&args).await,
         Some(Verb::Handover(args)) => handover::handover(&args).await,
         Some(Verb::History(args)) => history::history(&args).await,
+        Some(Verb::Clean(args)) => clean::clean(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,

@@ -3,6 +3,7 @@
 mod agree;
 mod args;
 mod cancel;
+mod clean;
 mod completions;
 mod convert;
 mod doctor;

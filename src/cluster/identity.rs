@@ -143,6 +143,11 @@ impl Cluster {
         self.apply(&object, false).await.map(drop)
     }
 
+    /// Lets the cluster forget who it was: it may be bootstrapped as another.
+    pub async fn forget_identity(&self) -> Result<()> {
+        self.delete(&record()).await
+    }
+
     /// What no two clusters share: the id of a namespace that each makes by itself.
     async fn uid(&self) -> Result<String> {
         let namespace = self.get(&ObjectRef::cluster_scoped("v1", "Namespace", HOME)).await?;

@@ -24,6 +24,7 @@ mod lock;
 mod patience;
 mod read;
 mod relay;
+mod removal;
 mod requests;
 mod retry_after;
 mod status;

@@ -1,6 +1,7 @@
 //! The one idea: every step of a bootstrap answers four questions about the live cluster.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -24,6 +25,16 @@ pub trait Step: Send + Sync {
     /// stream need not end by itself.
     fn settle(&self) -> BoxStream<'_, Verdict>;
 
+    /// What it has made and is there, the last first: what [`Step::unmake`] would remove. Reads only.
+    async fn made(&self) -> Result<Diff> {
+        Ok(Diff::default())
+    }
+
+    /// Removes that, and returns once it is gone. Safe to run again.
+    async fn unmake(&self, _: &Unmake<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+
     /// Why it is not ready, or why it could not be made so if `failure` says that: the deepest
     /// causes that facts support, the gravest first. Called while the step waits, too.
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause>;
@@ -37,6 +48,16 @@ pub struct Act<'a> {
     pub force_conflicts: bool,
     /// Fail where else there would be warnings.
     pub strict: bool,
+    /// Says what is being done, while it is done.
+    pub say: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// What [`Step::unmake`] is given.
+pub struct Unmake<'a> {
+    /// How long nothing may change before what is removed counts as stuck.
+    pub patience: Duration,
+    /// Take finalizers from what is stuck.
+    pub release_finalizers: bool,
     /// Says what is being done, while it is done.
     pub say: &'a (dyn Fn(String) + Send + Sync),
 }

@@ -13,7 +13,7 @@ use super::crd_source::CrdSource;
 use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use crate::cluster::Cluster;
-use crate::engine::{Act, Cause, Changes, Observation, Step};
+use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
@@ -79,6 +79,14 @@ impl Step for Crds {
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         self.objects().await?.act(act).await
+    }
+
+    async fn made(&self) -> Result<Diff> {
+        self.objects().await?.made().await
+    }
+
+    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
+        self.objects().await?.unmake(unmake).await
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

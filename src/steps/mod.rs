@@ -15,6 +15,7 @@ mod objects;
 mod placed;
 mod release;
 mod release_need;
+mod unmaking;
 mod wait;
 mod watching;
 

@@ -9,8 +9,9 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::compare::{change, summary_of};
 use super::flux_owner::FluxOwner;
+use super::unmaking;
 use crate::cluster::{Cluster, Comparison};
-use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{OwnRules, Verdict};
@@ -38,6 +39,14 @@ pub struct Objects {
 impl Objects {
     fn refs(&self) -> Vec<ObjectRef> {
         self.objects.iter().map(ObjectRef::of).collect()
+    }
+
+    /// Those that are there and were applied by this step, the last first.
+    async fn standing(&self) -> Result<Vec<ObjectRef>> {
+        let objects = waves(&self.objects).concat();
+        let mut standing = unmaking::standing(&self.cluster, &objects, self.manager).await?;
+        standing.reverse();
+        Ok(standing)
     }
 
     async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
@@ -109,6 +118,14 @@ impl Step for Objects {
         }
         let summary = summary_of(&self.noun, &changes, unchanged);
         Ok(Changes { summary, changes, unchanged, ..Changes::default() })
+    }
+
+    async fn made(&self) -> Result<Diff> {
+        Ok(unmaking::diff(&self.noun, &self.standing().await?))
+    }
+
+    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
+        unmaking::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

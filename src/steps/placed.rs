@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::engine::{Act, Cause, Changes, Observation, Step};
+use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::gitops::Declared;
 use crate::readiness::Verdict;
@@ -26,6 +26,14 @@ impl Step for Placed {
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         self.step.act(act).await
+    }
+
+    async fn made(&self) -> Result<Diff> {
+        self.step.made().await
+    }
+
+    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
+        self.step.unmake(unmake).await
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

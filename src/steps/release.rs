@@ -10,12 +10,12 @@ use super::flux_owner::{FluxOwner, not_fluxs, owned_since};
 use super::objects::follow_ready;
 use super::release_need::{Evidence, Need, need};
 use crate::cluster::{Cluster, StoredRelease};
-use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result, Retry};
 use crate::gitops::{self, HelmAction};
 use crate::object::{Object, ObjectRef, is_workload};
 use crate::readiness::Verdict;
-use crate::tools::{Helm, helm_has_ended};
+use crate::tools::{HELM_PROCESS, Helm, helm_has_ended};
 
 /// A Helm release, as its HelmRelease declares it.
 pub struct Release {
@@ -79,6 +79,14 @@ impl Release {
             }
             _ => chart.to_string(),
         }
+    }
+
+    /// The release as it is stored, if a bootstrap has made it and Flux has not adopted it.
+    async fn own(&self) -> Result<Option<StoredRelease>> {
+        if self.owner().owns(&self.cluster).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(self.stored().await?.filter(|stored| stored.labels.contains_key(HELM_PROCESS)))
     }
 
     async fn stored(&self) -> Result<Option<StoredRelease>> {
@@ -167,6 +175,27 @@ impl Step for Release {
             changes: vec![change],
             ..Changes::default()
         })
+    }
+
+    async fn made(&self) -> Result<Diff> {
+        let own = self.own().await?.map(|stored| Change {
+            kind: ChangeKind::Deleted,
+            subject: self.name(),
+            details: vec![format!("revision {}", stored.revision)],
+        });
+        Ok(Diff { summary: "1 release".to_owned(), changes: own.into_iter().collect(), unchanged: 0 })
+    }
+
+    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
+        let made = self.made().await?;
+        if !made.changes.is_empty() {
+            (unmake.say)(format!("helm: uninstalling {}", self.name()));
+            let helm = self.helm.as_ref().map_err(Clone::clone)?;
+            let relay = self.cluster.relay().await?;
+            let Self { declared, .. } = self;
+            helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
+        }
+        Ok(Changes { summary: made.summary, changes: made.changes, ..Changes::default() })
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {

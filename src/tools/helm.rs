@@ -182,24 +182,33 @@ impl Helm {
             // Client-side apply, so that helm-controller can later drop fields that helm set.
             arguments.push("--server-side=false".into());
         }
-        arguments.push(format!("--kube-context={}", access.context).into());
-        if let Some(kubeconfig) = &access.kubeconfig {
-            arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
-        }
+        arguments.extend(reaching(access));
         // Its folder lasts as long as Helm runs.
         let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
         if revision.is_none() {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
         }
-        let cache = access.cache.iter().map(|folder| ("KUBECACHEDIR", folder.clone().into_os_string()));
-        let variables = post_renderer.variables.iter().cloned().chain(cache).collect();
+        let variables = [post_renderer.variables.clone(), remembering(access)].concat();
         let call = Call::new(arguments).stdin(values(request)).variables(variables);
         let call = match revision {
             Some(revision) => call.making(revision),
             None => call,
         };
         self.program.run(call).await.map_err(classified)
+    }
+
+    /// Uninstalls a release, if it is there.
+    pub async fn uninstall(&self, release: &str, namespace: &str, access: &KubeAccess) -> Result<()> {
+        let mut arguments: Vec<OsString> =
+            vec!["uninstall".into(), release.into(), "--ignore-not-found".into()];
+        arguments.push(format!("--namespace={namespace}").into());
+        arguments.extend(reaching(access));
+        self.program
+            .run(Call::new(arguments).variables(remembering(access)))
+            .await
+            .map(drop)
+            .map_err(classified)
     }
 
     fn arguments(verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {
@@ -209,6 +218,20 @@ impl Helm {
         arguments.extend(request.integers.iter().map(|integer| format!("--set={integer}").into()));
         arguments
     }
+}
+
+/// By which way Helm reaches the cluster.
+fn reaching(access: &KubeAccess) -> Vec<OsString> {
+    let mut arguments = vec![format!("--kube-context={}", access.context).into()];
+    if let Some(kubeconfig) = &access.kubeconfig {
+        arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
+    }
+    arguments
+}
+
+/// Where Helm keeps what it comes to know of the cluster.
+fn remembering(access: &KubeAccess) -> Vec<(&'static str, OsString)> {
+    access.cache.iter().map(|folder| ("KUBECACHEDIR", folder.clone().into_os_string())).collect()
 }
 
 /// JSON is YAML, and needs no quoting rules.

@@ -43,7 +43,7 @@ impl Table {
 A small repository (namespace, Secret, CRD, objects of four kinds, a Helm release) is bootstrapped on a real control plane, through a
 proxy that does what the table says. A run that fails is run again, up to five times in all. The end state is equal if every object, its
 owners and its fields are those of a bootstrap that nobody disturbed, the release stands as it does there, no revision is there twice or
-pending, the lock is free, no process is left, and one more run writes nothing.
+pending, no run that lives holds the lock, no process is left, and one more run writes nothing.
 
 `RELIABILITY=all cargo test --test reliability -- --nocapture` plays all of it and writes this table; a sample is part of the suite.
 Undisturbed, a bootstrap took {:.1} s.

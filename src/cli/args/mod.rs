@@ -1,5 +1,6 @@
 //! What can be said on the command line, by verb.
 
+mod clean;
 mod convert;
 mod doctor;
 mod graph;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(super) use clean::CleanArgs;
 pub(super) use convert::{ConvertBgpArgs, ConvertVerb};
 pub(super) use doctor::{DoctorArgs, ExplainArgs};
 pub(super) use graph::{GraphArgs, GraphFormat};
@@ -64,6 +66,11 @@ pub(super) enum Verb {
     Handover(HandoverArgs),
     /// Say which runs a cluster has seen: who began each, from where, and what came of it
     History(HistoryArgs),
+    /// Show what the bootstrap has made, the last first, and remove it after asking
+    ///
+    /// Removes only what is there and was applied by a bootstrap. Waits until it is gone, and says what
+    /// holds what does not go.
+    Clean(CleanArgs),
     /// Name the root causes of whatever is the matter with a cluster
     ///
     /// On any cluster, at any time, whatever bootstrapped it. Reads only, and never the values of

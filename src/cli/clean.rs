@@ -1,0 +1,180 @@
+//! `bootstrapper clean`: shows what the bootstrap has made and is there, the last first, and removes it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::agree::agree;
+use super::args::{CleanArgs, Output};
+use super::cancel::Cancel;
+use super::out;
+use super::session::Session;
+use crate::cluster::{self, Entry, Identity, RunEnd, RunRecord};
+use crate::engine::{Diff, Gate as _, PlannedStep, Unmake};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::object::ObjectRef;
+use crate::plan::LockGate;
+use crate::readiness::has_taken_over;
+use crate::sandbox;
+use crate::words::count;
+
+/// How long nothing may change before what is removed counts as stuck.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    cluster: &'a str,
+    /// What would be removed, in that order.
+    removes: Vec<Removal<'a>>,
+    /// Steps that once changed something and are no part of the pipeline any more.
+    unknown_steps: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Removal<'a> {
+    step: String,
+    #[serde(skip)]
+    planned: &'a PlannedStep,
+    #[serde(flatten)]
+    what: Diff,
+}
+
+pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
+    let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
+    let session = Session::open(&args.cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    let answer = Answer {
+        cluster: &args.cluster,
+        removes: removals(&session).await?,
+        unknown_steps: unknown_steps(&session).await?,
+    };
+    match args.output.output {
+        Output::Json => out::json(&answer)?,
+        Output::Text => out::text(&text(&answer))?,
+    }
+    if !args.flux_too {
+        refuse_what_flux_owns(&session).await?;
+    }
+    if args.dry_run || answer.removes.is_empty() {
+        return Ok(());
+    }
+    agree(&format!("Remove this from {}?", args.cluster), args.yes)?;
+    let cancel = Cancel::on_signals();
+    tokio::select! {
+        result = carry_out(&session, args, &answer, &cancel) => result,
+        failure = cancel.insisted() => Err(failure),
+    }
+}
+
+/// What each step has made, the last first.
+async fn removals(session: &Session) -> Result<Vec<Removal<'_>>> {
+    let planned = session.graph.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
+    let mut removals = Vec::new();
+    for planned in planned.filter(|step| step.skip.is_none()) {
+        let what = planned.step.made().await?;
+        if !what.changes.is_empty() {
+            removals.push(Removal { step: planned.id.to_string(), planned, what });
+        }
+    }
+    Ok(removals)
+}
+
+/// What the history knows of, and the pipeline does not.
+async fn unknown_steps(session: &Session) -> Result<Vec<String>> {
+    let known: Vec<String> =
+        session.graph.stages.iter().flat_map(|stage| &stage.steps).map(|step| step.id.to_string()).collect();
+    let runs = session.cluster.history().await?.into_iter().filter_map(|entry| match entry {
+        Entry::Run(run) => run.end,
+        Entry::Unreadable { .. } => None,
+    });
+    let changed = runs.flat_map(|end| end.steps).filter(|step| step.outcome.starts_with("changed"));
+    let mut unknown: Vec<String> =
+        changed.map(|step| step.step).filter(|step| !known.contains(step)).collect();
+    unknown.sort();
+    unknown.dedup();
+    Ok(unknown)
+}
+
+async fn refuse_what_flux_owns(session: &Session) -> Result<()> {
+    let root = ObjectRef::of(&session.declared.sync);
+    if !session.cluster.get(&root).await?.as_ref().is_some_and(has_taken_over) {
+        return Ok(());
+    }
+    Err(Failure::step(format!("Flux has taken over {}; nothing was removed", session.declared.cluster))
+        .because(format!("{root} has been applied: what the bootstrap made is Flux's by now, and would come back"))
+        .hint("with --flux-too the root Kustomization goes first: Flux then removes all that it has applied, volumes too where their claims go"))
+}
+
+async fn carry_out(session: &Session, args: &CleanArgs, answer: &Answer<'_>, cancel: &Cancel) -> Result<()> {
+    let record =
+        RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
+    let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
+    let gate = LockGate::new(session.cluster.clone(), identity, record.clone());
+    gate.pass(&|said| out::say(&said)).await?;
+    let began = std::time::Instant::now();
+    let (removed, result) = remove(args, answer, cancel, &gate).await;
+    let end = RunEnd {
+        outcome: if result.is_ok() { "cleaned" } else { "clean failed" }.to_owned(),
+        seconds: began.elapsed().as_secs_f64(),
+        changed: removed,
+        unchanged: 0,
+        steps: Vec::new(),
+    };
+    let written = session.cluster.record_run(&record.ends(end)).await;
+    let forgotten =
+        if result.is_ok() && session.is_whole { session.cluster.forget_identity().await } else { Ok(()) };
+    let released = gate.release().await;
+    result.and(written).and(forgotten).and(released)?;
+    out::say(&format!("{}: {} removed", args.cluster, count(removed, "object")));
+    Ok(())
+}
+
+/// How much was removed, and what stopped it.
+async fn remove(
+    args: &CleanArgs,
+    answer: &Answer<'_>,
+    cancel: &Cancel,
+    gate: &LockGate,
+) -> (usize, Result<()>) {
+    let unmake = Unmake {
+        patience: args.selection.inactivity.unwrap_or(PATIENCE),
+        release_finalizers: args.release_finalizers,
+        say: &|said| out::say(&said),
+    };
+    let requested = cancel.requested();
+    let mut removed = 0;
+    for Removal { planned, .. } in &answer.removes {
+        let result = tokio::select! {
+            result = planned.step.unmake(&unmake) => result,
+            failure = gate.lost() => Err(failure),
+            () = requested.cancelled() => {
+                Err(Failure::new(FailureKind::Cancelled, "stopped on request").hint("run it again: it goes on with what is left"))
+            }
+        };
+        match result {
+            Ok(changes) => removed += changes.changes.len(),
+            Err(failure) => return (removed, Err(failure)),
+        }
+    }
+    (removed, Ok(()))
+}
+
+fn text(answer: &Answer<'_>) -> String {
+    let mut text = String::new();
+    if answer.removes.is_empty() {
+        let _ = writeln!(text, "{}: nothing that the bootstrap has made is there", answer.cluster);
+    }
+    for Removal { step, what, .. } in &answer.removes {
+        let _ = writeln!(text, "{step}  {}", what.summary);
+        for change in &what.changes {
+            let told: Vec<&str> =
+                [&change.subject].into_iter().chain(&change.details).map(String::as_str).collect();
+            let _ = writeln!(text, "  - {}", told.join(", "));
+        }
+    }
+    for step in &answer.unknown_steps {
+        let _ = writeln!(text, "{step}  changed something once, and is no step any more: look there by hand");
+    }
+    text
+}
