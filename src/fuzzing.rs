@@ -1,7 +1,7 @@
 //! What readers make of what nobody meant them to read: texts and objects that were well once, changed
 //! at random. Which changes, follows from a number: what fails, fails again.
 //!
-//! `FUZZ=50000 cargo test --lib anything_` changes each more often than the suite does.
+//! `FUZZ=20000 cargo test --lib anything` changes each more often than the suite does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn helm_may_print_anything() {
+    fn anything_may_be_printed_by_helm() {
         let chart =
             ChartSource::Repository { url: "https://x.test".into(), chart: "c".into(), version: "1".into() };
         let manifest =

@@ -59,7 +59,7 @@ async fn a_disturbed_bootstrap_comes_to_the_same_end() {
     let mut table = Table::new(&undisturbed);
     killed(&extent, &ground, &undisturbed, &mut table).await;
     with_failing_calls(&extent, &ground, &undisturbed, &mut table).await;
-    with_watches_that_lie(&extent, &ground, &undisturbed, &mut table).await;
+    with_watches_that_lie(&ground, &undisturbed, &mut table).await;
     with_outages(&extent, &ground, &undisturbed, &mut table).await;
     let two = undisturbed.two_at_once(&ground).await;
     table.add("two runs at once", vec![two]);
@@ -98,21 +98,13 @@ async fn with_failing_calls(extent: &Extent, ground: &Ground, undisturbed: &Undi
     }
 }
 
-async fn with_watches_that_lie(
-    extent: &Extent,
-    ground: &Ground,
-    undisturbed: &Undisturbed,
-    table: &mut Table,
-) {
+async fn with_watches_that_lie(ground: &Ground, undisturbed: &Undisturbed, table: &mut Table) {
     for (fate, fault) in [
         (Fate::Dropped, "watches end after their first words"),
         (Fate::Expired, "watches are told that they know too little (410)"),
         (Fate::Silent, "watches fall silent"),
     ] {
-        // How long silence lasts is no matter of chance.
-        if extent.is_all || fate != Fate::Silent {
-            table.add(fault, vec![undisturbed.watching(ground, fate).await]);
-        }
+        table.add(fault, vec![undisturbed.watching(ground, fate).await]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! One disturbance of one life: how it ended, and whether anybody could tell.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -186,21 +186,18 @@ impl Undisturbed {
     /// Watches fare so while the run waits for a guest that comes only now.
     pub(crate) async fn watching(&self, ground: &Ground, fate: Fate) -> Outcome {
         let trial = ground.trial_with_guest();
-        let paths = std::sync::Mutex::new(std::collections::BTreeMap::<String, u32>::new());
+        let has_come = Arc::new(AtomicBool::new(false));
+        let comes = Arc::clone(&has_come);
         ground.proxy.weather(Arc::new(move |call: &Call| {
-            if !call.is_watch || call.is_helms || !call.path.ends_with("/configmaps") {
-                return Fate::Passes;
-            }
-            let mut paths = paths.lock().unwrap();
-            let seen = paths.entry(call.path.clone()).or_default();
-            *seen += 1;
+            let lies = call.is_watch && !call.is_helms && call.path.ends_with("/configmaps");
             // Who listens anew is heard.
-            if *seen <= 1 { fate } else { Fate::Passes }
+            if lies && !comes.load(Ordering::SeqCst) { fate } else { Fate::Passes }
         }));
         let mut run = trial.start();
         let waits =
             |event: &Value| event["event"] == "step-waiting" && event["step"].to_string().contains("guest");
         assert!(run.comes_to(waits).await, "{}", trial.said());
+        has_come.store(true, Ordering::SeqCst);
         trial.guest_comes().await;
         ground.proxy.moment_has_come();
         let first = run.ends().await;

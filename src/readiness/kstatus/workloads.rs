@@ -61,7 +61,7 @@ pub(super) fn stateful_set(object: &Object) -> Status {
                 (!is_one_revision).then(|| Status::InProgress("is being updated".to_owned()))
             })
             .unwrap_or(Status::Current),
-        partition => too_few(updated, wanted - partition, "updated").unwrap_or(Status::Current),
+        partition => too_few(updated, wanted.saturating_sub(partition), "updated").unwrap_or(Status::Current),
     }
 }
 
@@ -99,6 +99,7 @@ fn too_few(there: i64, wanted: i64, what: &str) -> Option<Status> {
 }
 
 fn too_many(there: i64, wanted: i64) -> Option<Status> {
-    (there > wanted)
-        .then(|| Status::InProgress(format!("{} old replicas are still going away", there - wanted)))
+    (there > wanted).then(|| {
+        Status::InProgress(format!("{} old replicas are still going away", there.saturating_sub(wanted)))
+    })
 }
