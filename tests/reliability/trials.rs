@@ -187,16 +187,24 @@ impl Undisturbed {
     pub(crate) async fn watching(&self, ground: &Ground, fate: Fate) -> Outcome {
         let trial = ground.trial_with_guest();
         let has_come = Arc::new(AtomicBool::new(false));
-        let comes = Arc::clone(&has_come);
+        let (comes, (lie, mut lies)) = (Arc::clone(&has_come), tokio::sync::mpsc::unbounded_channel());
         ground.proxy.weather(Arc::new(move |call: &Call| {
             let lies = call.is_watch && !call.is_helms && call.path.ends_with("/configmaps");
             // Who listens anew is heard.
-            if lies && !comes.load(Ordering::SeqCst) { fate } else { Fate::Passes }
+            if !lies || comes.load(Ordering::SeqCst) {
+                return Fate::Passes;
+            }
+            let _ = lie.send(());
+            fate
         }));
         let mut run = trial.start();
         let waits =
             |event: &Value| event["event"] == "step-waiting" && event["step"].to_string().contains("guest");
+        // It looks once, and then waits: the watch of its wait is the one that is to lie.
         assert!(run.comes_to(waits).await, "{}", trial.said());
+        while lies.try_recv().is_ok() {}
+        assert!(run.comes_to(waits).await, "{}", trial.said());
+        lies.recv().await.unwrap();
         has_come.store(true, Ordering::SeqCst);
         trial.guest_comes().await;
         ground.proxy.moment_has_come();
