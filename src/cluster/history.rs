@@ -207,4 +207,10 @@ mod tests {
         assert_eq!((outlived[0].as_str(), outlived[10].as_str()), ("run-00", "run-10"));
         assert!(run().key().chars().all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one)));
     }
+
+    #[test]
+    fn anything_may_stand_in_the_history() {
+        let written = serde_json::to_string(&run()).unwrap();
+        crate::fuzzing::texts(&[&written], |text| drop(entry("k".to_owned(), text)));
+    }
 }
