@@ -67,7 +67,10 @@ impl Site {
         let values = "  values:\n";
         let hasty = "  values:\n    extraConfig: {clustermesh-sync-timeout: 5s}\n";
         common::edit(&repository, release, values, hasty);
-        Self { state: tempfile::tempdir().unwrap(), repository }
+        let site = Self { state: tempfile::tempdir().unwrap(), repository };
+        // What a killed run of somebody else has left would go away while a test looks.
+        site.bare(&["sandbox", "gc"]).assert().success();
+        site
     }
 
     pub(crate) fn repository(&self) -> &Path {
