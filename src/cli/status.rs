@@ -19,6 +19,8 @@ struct StepStatus {
     title: String,
     #[serde(flatten)]
     verdict: Verdict,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
 }
 
 pub(super) async fn status(args: &PlanArgs) -> Result<()> {
@@ -28,9 +30,12 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     let statuses: Vec<StepStatus> = join_all(steps.map(status_of)).await;
     match args.output.output {
         Output::Json => out::json(&statuses)?,
-        Output::Text => out::text(&report::status_text(
-            statuses.iter().map(|status| (status.step.as_str(), status.title.as_str(), &status.verdict)),
-        ))?,
+        Output::Text => out::text(&report::status_text(statuses.iter().map(|status| report::StatusLine {
+            step: &status.step,
+            title: &status.title,
+            verdict: &status.verdict,
+            remarks: &status.remarks,
+        })))?,
     }
     let unready = statuses.iter().filter(|status| !status.verdict.is_ready()).count();
     if unready == 0 {
@@ -54,5 +59,6 @@ async fn status_of(step: &PlannedStep) -> StepStatus {
         Ok(Observation::Satisfied { .. }) => step.step.settle().next().await.unwrap_or(Verdict::Ready),
         Err(failure) => Verdict::not_yet(failure.to_string()),
     };
-    StepStatus { step: step.id.to_string(), title: step.title.clone(), verdict }
+    let remarks = if verdict.is_ready() { step.step.remarks() } else { Vec::new() };
+    StepStatus { step: step.id.to_string(), title: step.title.clone(), verdict, remarks }
 }

@@ -87,7 +87,7 @@ fn result(outcome: &Outcome) -> String {
         (Some(problem), _) => problem.lines().map(str::trim).collect::<Vec<_>>().join("; "),
         (None, Some(slow)) if slow > SLOW_MILLISECONDS => format!("slow ({slow} ms): packets may get lost"),
         (None, Some(quick)) => format!("ok ({quick} ms)"),
-        (None, None) => "ok".to_owned(),
+        (None, None) => outcome.remark.as_ref().map_or("ok".to_owned(), |remark| format!("ok; {remark}")),
     }
 }
 

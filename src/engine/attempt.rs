@@ -172,7 +172,7 @@ async fn attempt(
         }
     };
     settle(step, patience, attempts, &options.cancel, waiting).await?;
-    Ok(outcome)
+    Ok(outcome.and_remarks(step.step.remarks()))
 }
 
 async fn act(

@@ -45,13 +45,28 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
+    /// The same, with what a person should know besides.
+    pub(super) fn and_remarks(self, remarks: Vec<String>) -> Self {
+        match self {
+            same if remarks.is_empty() => same,
+            Self::Warning { summary, mut details } => {
+                details.extend(remarks);
+                Self::Warning { summary, details }
+            }
+            Self::Unchanged { summary } | Self::Changed { summary } | Self::Awaited { summary } => {
+                Self::Warning { summary, details: remarks }
+            }
+            same => same,
+        }
+    }
+
     /// How it ended, in a word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unchanged { .. } => "unchanged",
             Self::Changed { .. } => "changed",
             Self::Awaited { .. } => "ready",
-            Self::Warning { .. } => "changed, with warnings",
+            Self::Warning { .. } => "done, with warnings",
             Self::Skipped { .. } => "skipped",
             Self::Failed => "failed",
             Self::NotStarted => "not started",

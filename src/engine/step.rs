@@ -25,6 +25,11 @@ pub trait Step: Send + Sync {
     /// stream need not end by itself.
     fn settle(&self) -> BoxStream<'_, Verdict>;
 
+    /// What a person should know of it, though it is ready. Asked once it is.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What it has made and is there, the last first: what [`Step::unmake`] would remove. Reads only.
     async fn made(&self) -> Result<Diff> {
         Ok(Diff::default())

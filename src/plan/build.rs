@@ -324,7 +324,7 @@ impl Builder<'_> {
         let cluster = self.inputs.cluster.clone();
         Ok(match wait {
             WaitSpec::Probe(probe) => {
-                Built::step(probe.to_string(), Wait { cluster, awaited: Awaited::Probe(*probe) })
+                Built::step(probe.to_string(), Wait::new(cluster, Awaited::Probe(*probe)))
             }
             WaitSpec::Object { id, ready, failed } => {
                 let awaited = if ready.is_some() || failed.is_some() {
@@ -336,10 +336,7 @@ impl Builder<'_> {
                     Arc::clone(&self.inputs.pipeline.readiness)
                 };
                 let id = id.clone();
-                Built::step(
-                    id.to_string(),
-                    Wait { cluster, awaited: Awaited::Object { id, readiness: awaited } },
-                )
+                Built::step(id.to_string(), Wait::new(cluster, Awaited::Object { id, readiness: awaited }))
             }
         })
     }

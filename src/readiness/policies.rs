@@ -10,9 +10,6 @@ use super::conditions::text;
 use crate::object::Object;
 use crate::selector::selects;
 
-/// The command that an agent is asked with, in the container `cilium-agent`.
-pub const PEERS_OF_AGENT: [&str; 5] = ["cilium-dbg", "bgp", "peers", "-o", "json"];
-
 /// The nodes, of those that are CiliumNodes, that policies select.
 pub fn nodes_with_policy<'a>(policies: &'a [Object], members: &'a [Object]) -> impl Iterator<Item = &'a str> {
     members.iter().filter(|member| policies_of(policies, member).next().is_some()).filter_map(name)

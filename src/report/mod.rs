@@ -28,7 +28,7 @@ pub use closing::{Closing, Requests, closing_text};
 pub use failure::failure_text;
 pub use findings::findings_text;
 pub use history::history_text;
-pub use outline::{plan_text, status_text};
+pub use outline::{StatusLine, plan_text, status_text};
 pub use table::table;
 
 use crate::engine::Event;

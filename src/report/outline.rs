@@ -126,21 +126,33 @@ fn changes(out: &mut Grouped, diff: &Diff) -> usize {
     conflicts
 }
 
+/// A step, as a status tells of it.
+pub struct StatusLine<'a> {
+    /// Its name in the plan.
+    pub step: &'a str,
+    /// What it is about.
+    pub title: &'a str,
+    /// Whether it is ready.
+    pub verdict: &'a Verdict,
+    /// What a person should know though it is ready.
+    pub remarks: &'a [String],
+}
+
 /// Whether each step is ready now, and why not.
-pub fn status_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Verdict)>) -> String {
-    let lines: Vec<_> = lines.into_iter().collect();
-    let mut out = Grouped::new(lines.iter().map(|(name, ..)| *name));
+pub fn status_text<'a>(lines: impl IntoIterator<Item = StatusLine<'a>>) -> String {
+    let lines: Vec<StatusLine<'_>> = lines.into_iter().collect();
+    let mut out = Grouped::new(lines.iter().map(|line| line.step));
     let (mut ready, mut not_yet, mut never) = (0, 0, 0);
-    for (name, title, verdict) in lines {
+    for StatusLine { step, title, verdict, remarks } in lines {
         let (mark, number) = match verdict {
             Verdict::Ready => ("✓", &mut ready),
             Verdict::NotYet(_) => ("…", &mut not_yet),
             Verdict::Never(_) => ("✗", &mut never),
         };
         *number += 1;
-        out.line(name, mark, title);
-        for reason in verdict.reasons() {
-            out.detail(" ", reason);
+        out.line(step, mark, title);
+        for said in verdict.reasons().iter().chain(remarks) {
+            out.detail(" ", said);
         }
     }
     let _ = write!(out.text, "{ready} ready");
@@ -212,9 +224,14 @@ mod tests {
     #[test]
     fn a_status_gives_reasons() {
         let (ready, waits) = (Verdict::Ready, Verdict::not_yet("2 of 3 pods ready"));
+        let known = ["it was slow".to_owned()];
+        let lines = [
+            StatusLine { step: "core/a", title: "coredns", verdict: &ready, remarks: &known },
+            StatusLine { step: "core/b", title: "spegel", verdict: &waits, remarks: &[] },
+        ];
         assert_eq!(
-            status_text([("core/a", "coredns", &ready), ("core/b", "spegel", &waits)]),
-            "  core  ✓ coredns\n        … spegel\n              2 of 3 pods ready\n1 ready, 1 not yet.\n"
+            status_text(lines),
+            "  core  ✓ coredns\n              it was slow\n        … spegel\n              2 of 3 pods ready\n1 ready, 1 not yet.\n"
         );
     }
 }

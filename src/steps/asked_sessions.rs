@@ -15,6 +15,9 @@ use crate::readiness::{self, Verdict};
 /// There is no event for a session that comes up: the agents have to be asked again.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// How long an agent may take to answer: one that hangs never does.
+const LIMIT: Duration = Duration::from_secs(5);
+
 /// Whether policies of Cilium 1.18 and older are there; they go before newer objects.
 pub(super) async fn are_needed(cluster: &Cluster) -> Result<bool> {
     let policies = policies();
@@ -56,8 +59,11 @@ async fn ask(cluster: &Cluster) -> Result<Verdict> {
     Ok(readiness::sessions(&policies, &members, &told))
 }
 
-async fn peers_of(cluster: &Cluster, agent: &ObjectRef) -> Result<Value, String> {
-    let answer = cluster.exec(agent, "cilium-agent", &readiness::PEERS_OF_AGENT).await;
+/// What an agent says of its sessions; or why it says nothing.
+pub(super) async fn peers_of(cluster: &Cluster, agent: &ObjectRef) -> Result<Value, String> {
+    let answer = cluster.exec(agent, "cilium-agent", &readiness::PEERS_OF_AGENT);
+    let answer = tokio::time::timeout(LIMIT, answer).await;
+    let answer = answer.map_err(|_| format!("its agent has not answered for {} s", LIMIT.as_secs()))?;
     let answer = answer.map_err(|failure| failure.to_string())?;
     serde_json::from_str(&answer.stdout)
         .map_err(|_| format!("its agent does not tell: {}", answer.stderr.lines().next().unwrap_or_default()))

@@ -7,6 +7,7 @@ mod command;
 mod compare;
 mod crd_source;
 mod crds;
+mod doubted_sessions;
 mod explain;
 mod flux_owner;
 mod gateway_repair;

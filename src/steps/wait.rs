@@ -1,12 +1,14 @@
 //! Waits for a fact of the cluster, and changes nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::asked_sessions;
+use super::doubted_sessions::{self, Remarks, UNCHANGED, Words};
 use super::objects::follow_ready_by;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
@@ -29,51 +31,65 @@ pub enum Awaited {
 
 /// Waits for a fact of the cluster.
 pub struct Wait {
-    /// The API server.
-    pub cluster: Cluster,
-    /// What is waited for.
-    pub awaited: Awaited,
+    cluster: Cluster,
+    awaited: Awaited,
+    words: Words,
+    remarks: Remarks,
 }
 
 impl Wait {
-    fn verdicts(&self) -> BoxStream<'static, Verdict> {
+    /// Waits for this of a cluster.
+    pub fn new(cluster: Cluster, awaited: Awaited) -> Self {
+        Self { cluster, awaited, words: Words::default(), remarks: Remarks::default() }
+    }
+
+    /// `patience` is for what the API may tell wrongly, and others could tell better.
+    fn verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
         match &self.awaited {
-            Awaited::Probe(Probe::CiliumBgp) => bgp_verdicts(self.cluster.clone()),
+            Awaited::Probe(Probe::CiliumBgp) => self.bgp_verdicts(patience),
             Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe),
             Awaited::Object { id, readiness } => {
                 follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness))
             }
         }
     }
+
+    /// By objects, or by the agents' own word where no object tells.
+    fn bgp_verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
+        let (cluster, words, remarks) = (self.cluster.clone(), self.words.clone(), Arc::clone(&self.remarks));
+        stream::once(async move {
+            match asked_sessions::are_needed(&cluster).await {
+                Ok(true) => asked_sessions::verdicts(cluster),
+                _ => doubted_sessions::verdicts(cluster, patience, words, remarks),
+            }
+        })
+        .flatten()
+        .boxed()
+    }
 }
 
-/// By objects, or by the agents' own word where no object tells.
-fn bgp_verdicts(cluster: Cluster) -> BoxStream<'static, Verdict> {
-    stream::once(async move {
-        match asked_sessions::are_needed(&cluster).await {
-            Ok(true) => asked_sessions::verdicts(cluster),
-            _ => probe_verdicts(&cluster, Probe::CiliumBgp),
-        }
-    })
-    .flatten()
-    .boxed()
-}
+/// What a probe has to see, by the index of the selection that found it.
+pub(super) type Seen = BTreeMap<usize, Vec<Arc<Object>>>;
 
-/// Joins the watches of all that a probe needs to see; judges once each has answered, and then at
-/// every change.
 fn probe_verdicts(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Verdict> {
+    let judge = move |seen: Seen| probe.judge(&seen, jiff::Timestamp::now());
+    seen_by(cluster, probe).map(judge).boxed()
+}
+
+/// Joins the watches of all that a probe needs to see: once each has answered, and then at every change.
+pub(super) fn seen_by(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Seen> {
     let selections = probe.watches();
     let count = selections.len();
     let watches = selections
         .into_iter()
         .enumerate()
         .map(|(index, selection)| cluster.follow_all(selection).map(move |objects| (index, objects)).boxed());
-    let mut seen: BTreeMap<usize, Vec<Arc<Object>>> = BTreeMap::new();
+    let mut seen = Seen::new();
     stream::select_all(watches)
         .filter_map(move |(index, objects)| {
             seen.insert(index, objects);
-            let verdict = (seen.len() == count).then(|| probe.judge(&seen, jiff::Timestamp::now()));
-            async move { verdict }
+            let whole = (seen.len() == count).then(|| seen.clone());
+            async move { whole }
         })
         .boxed()
 }
@@ -81,7 +97,8 @@ fn probe_verdicts(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Verdict
 #[async_trait]
 impl Step for Wait {
     async fn observe(&self) -> Result<Observation> {
-        Ok(super::watching::observe(self.verdicts(), "ready".to_owned(), 0).await)
+        // Who looks once, cannot see what stays as it is.
+        Ok(super::watching::observe(self.verdicts(Duration::ZERO), "ready".to_owned(), 0).await)
     }
 
     async fn act(&self, _: Act<'_>) -> Result<Changes> {
@@ -89,7 +106,11 @@ impl Step for Wait {
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
-        self.verdicts()
+        self.verdicts(UNCHANGED)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {

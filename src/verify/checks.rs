@@ -47,6 +47,9 @@ pub struct Outcome {
     pub to: String,
     /// Why it did not work, if it did not.
     pub problem: Option<String>,
+    /// What a person should know though it works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// How long a connection took.
     pub milliseconds: Option<u128>,
 }
@@ -61,6 +64,7 @@ impl Outcome {
             from: String::new(),
             to: String::new(),
             problem: Some(told.cloned().collect::<Vec<_>>().join("; ")),
+            remark: None,
             milliseconds: None,
         }
     }
@@ -94,6 +98,7 @@ pub(super) async fn run(member: &Member, peers: &BTreeSet<&String>) -> Result<Ve
             // What a packet took is lost in what it takes to ask for it.
             milliseconds: result.as_ref().ok().copied().filter(|_| check.sends == Sends::Pages),
             problem: result.err(),
+            remark: None,
         });
     }
     Ok(outcomes)

@@ -40,6 +40,7 @@ pub(super) async fn sizes(member: &Member, agents: &Agents) -> Vec<Outcome> {
         from: format!("{from} nodes"),
         to,
         problem,
+        remark: None,
         milliseconds: None,
     };
     let networks = by_network(links).into_iter().filter(|(_, links)| links.len() > 1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
 use super::{Member, Outcome};
@@ -73,33 +73,36 @@ const KVSTOREMESH: Listener = Listener {
 };
 
 /// How long a program may take that finds no fault: one whose peer was away calls it again within a
-/// minute.
+/// minute, and within one all is to be told.
 const PATIENCE: ConstantBuilder =
-    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(60);
+    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(40);
 
 /// Asks each program that should hear of `peers`, one answer for each kind of program and peer.
 pub(super) async fn sessions(member: &Member, peers: &BTreeSet<String>) -> Result<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
+    let mut asked = Vec::new();
     for listener in [&KVSTOREMESH, &AGENT] {
         let pods = pods_of(&member.cluster, listener).await?;
         // Without kvstoremesh the agents hear of the others themselves.
         if pods.is_empty() && listener.name == KVSTOREMESH.name {
             continue;
         }
-        for peer in peers {
-            let ask = || ask(&member.cluster, listener, &pods, peer);
-            let answer = ask.retry(PATIENCE).when(Deafness::may_end).await;
-            outcomes.push(Outcome {
-                cluster: member.name.clone(),
-                check: "mesh",
-                from: format!("{} {}", pods.len(), listener.name),
-                to: peer.clone(),
-                problem: answer.err().map(|deafness| deafness.why),
-                milliseconds: None,
-            });
-        }
+        asked.extend(peers.iter().map(|peer| session(member, listener, pods.clone(), peer)));
     }
-    Ok(outcomes)
+    Ok(join_all(asked).await)
+}
+
+async fn session(member: &Member, listener: &Listener, pods: Vec<ObjectRef>, peer: &str) -> Outcome {
+    let ask = || ask(&member.cluster, listener, &pods, peer);
+    let answer = ask.retry(PATIENCE).when(Deafness::may_end).await;
+    Outcome {
+        cluster: member.name.clone(),
+        check: "mesh",
+        from: format!("{} {}", pods.len(), listener.name),
+        to: peer.to_owned(),
+        problem: answer.err().map(|deafness| deafness.why),
+        remark: None,
+        milliseconds: None,
+    }
 }
 
 /// Why a program does not hear of a peer.

@@ -11,23 +11,26 @@ mod objects;
 mod packet;
 mod router;
 
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agents::Agents;
 use async_trait::async_trait;
 pub use checks::Outcome;
-use futures::StreamExt as _;
-use futures::future::{join_all, try_join_all};
+use futures::future::{join_all, select_all, try_join_all};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 
 use crate::cluster::Cluster;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::object::{ObjectRef, Selection};
+use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
 
-/// How long pods and addresses may take to come. An agent that has just started lets no new pod
-/// through before it has heard of every declared mesh peer, or a minute has passed
-/// (`clustermesh-sync-timeout`).
-const PATIENCE: Duration = Duration::from_secs(100);
+/// How long pods and addresses may take to come: all is to be told within a minute. An agent that has
+/// just started lets no new pod through before it has heard of every declared mesh peer, or a minute has
+/// passed (`clustermesh-sync-timeout`); who verifies so early is told that, and may ask again.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A cluster that is to be verified.
 pub struct Member {
@@ -50,7 +53,11 @@ pub trait Outside: Send + Sync {
 
 /// Runs every check. What it made is gone by the end, however that comes.
 pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
-    let outcomes = prepare_and_check(members).await;
+    let outcomes = tokio::select! {
+        biased;
+        failure = taken_away(members) => Err(failure),
+        outcomes = prepare_and_check(members) => outcomes,
+    };
     let namespace = objects::namespace();
     let removed = join_all(members.iter().map(|member| member.cluster.delete(&namespace))).await;
     let outcomes = outcomes?;
@@ -58,17 +65,41 @@ pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
+/// Ends if somebody deletes from a cluster what the checks have made there: what they find without it
+/// says nothing.
+async fn taken_away(members: &[Member]) -> Failure {
+    let watched = members.iter().map(|member| {
+        let states = member.cluster.follow(vec![objects::namespace()]);
+        let is_alive = |object: &Arc<Object>| object.metadata.deletion_timestamp.is_none();
+        let alive = states.map(move |state| state.values().flatten().any(is_alive));
+        has_gone(alive.boxed()).map(move |()| member).boxed()
+    });
+    let (member, ..) = select_all(watched).await;
+    Failure::step(format!("the checks of {} came to no end: somebody deleted what they need", member.name))
+        .because(format!("{} was deleted while they ran", objects::namespace()))
+        .hint("verify it again, once nobody else verifies it at the same time")
+}
+
+/// Ends once what was alive is no more; what ends without that says nothing.
+async fn has_gone(mut alive: impl Stream<Item = bool> + Unpin) {
+    let mut was_alive = false;
+    while let Some(is_alive) = alive.next().await {
+        if was_alive && !is_alive {
+            return;
+        }
+        was_alive = is_alive;
+    }
+    pending::<()>().await;
+}
+
 async fn prepare_and_check(members: &[Member]) -> Result<Vec<Outcome>> {
     let names = try_join_all(members.iter().map(mesh::name)).await?;
-    let prepared = members.iter().zip(&names).map(|(member, name)| prepare(member, name, &names));
-    let prepared = join_all(prepared).await;
-    let mut outcomes = Vec::new();
-    for ((member, name), prepared) in members.iter().zip(&names).zip(prepared) {
-        let agents = Agents::of(&member.cluster).await?;
-        outcomes.extend(router::sessions(member, &agents).await?);
-        outcomes.extend(links::sizes(member, &agents).await);
-        let peers = mesh::peers(&member.cluster, name).await?;
-        outcomes.extend(mesh::sessions(member, &peers).await?);
+    let named = || members.iter().zip(&names);
+    let prepared = join_all(named().map(|(member, name)| prepare(member, name, &names)));
+    let asked = try_join_all(named().map(|(member, name)| ask(member, name)));
+    let (prepared, asked) = tokio::join!(prepared, asked);
+    let checked = named().zip(asked?).zip(prepared).map(async |(((member, _), asked), prepared)| {
+        let (mut outcomes, peers) = asked;
         match prepared {
             Ok(()) => {
                 let callable = peers.iter().filter(|peer| names.contains(peer)).collect();
@@ -76,8 +107,21 @@ async fn prepare_and_check(members: &[Member]) -> Result<Vec<Outcome>> {
             }
             Err(failure) => outcomes.push(Outcome::unprepared(member, &failure)),
         }
-    }
-    Ok(outcomes)
+        Ok(outcomes)
+    });
+    Ok(try_join_all(checked).await?.concat())
+}
+
+/// What a cluster's own parts say of its sessions, its links and its mesh; and the peers of that.
+async fn ask(member: &Member, name: &str) -> Result<(Vec<Outcome>, BTreeSet<String>)> {
+    let agents = Agents::of(&member.cluster).await?;
+    let peers = mesh::peers(&member.cluster, name).await?;
+    let (sessions, sizes, mesh) = tokio::join!(
+        router::sessions(member, &agents),
+        links::sizes(member, &agents),
+        mesh::sessions(member, &peers)
+    );
+    Ok(([sessions?, sizes, mesh?].concat(), peers))
 }
 
 /// Makes what the checks need of a cluster, and waits until it is ready.
@@ -161,4 +205,19 @@ async fn field(cluster: &Cluster, id: &ObjectRef, pointer: &str) -> Result<Strin
     let value = object.as_ref().and_then(|object| object.data.pointer(pointer));
     let text = value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     text.ok_or_else(|| Failure::step(format!("{id} has no {pointer}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[test]
+    fn what_was_there_and_is_not_has_gone() {
+        let gone = |states: &[bool]| has_gone(stream::iter(states.to_vec())).now_or_never().is_some();
+        assert!(gone(&[false, true, false]) && gone(&[true, true, false, true]));
+        // What an earlier one left is on its way out; then it is made, and stays.
+        assert!(!gone(&[false, true]) && !gone(&[false, false]) && !gone(&[]));
+    }
 }

@@ -2,8 +2,10 @@
 //! its network, and how the session ends.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 
 use super::agents::{self, Agents};
@@ -11,6 +13,11 @@ use super::{Member, Outcome};
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::object::{Object, Selection};
+use crate::readiness;
+
+/// How many agents are asked at once, and how long one may take.
+const AT_ONCE: usize = 16;
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The nodes that are to have a session with a router, and its state.
 type Sessions = BTreeMap<String, Vec<(String, String)>>;
@@ -19,22 +26,45 @@ type Sessions = BTreeMap<String, Vec<(String, String)>>;
 pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Outcome>> {
     let cluster = &member.cluster;
     let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await?;
+    let told = configs.into_iter().map(async |config| as_its_agent_tells(cluster, agents, config).await);
+    let (configs, up): (Vec<Object>, Vec<Vec<String>>) = stream::iter(told).buffered(AT_ONCE).unzip().await;
+    let up = up.concat();
     let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
         let to = &router;
         let found = join_all(nodes.iter().map(|(node, state)| problem(cluster, agents, node, to, state)));
         let problems: Vec<String> = found.await.into_iter().flatten().collect();
-        let several =
-            if problems.len() > 1 { format!(" (and {} more)", problems.len() - 1) } else { String::new() };
         Outcome {
             cluster: member.name.clone(),
             check: "BGP sessions",
             from: format!("{} nodes", nodes.len()),
-            problem: problems.first().map(|problem| format!("{problem}{several}")),
+            problem: first_of(&problems),
+            remark: first_of(&up),
             to: router,
             milliseconds: None,
         }
     });
     Ok(join_all(outcomes).await)
+}
+
+fn first_of(all: &[String]) -> Option<String> {
+    let several = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
+    all.first().map(|first| format!("{first}{several}"))
+}
+
+/// What a node's config says; where it calls a session down, what its agent says, if that answers.
+async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) -> (Object, Vec<String>) {
+    let node = config.metadata.name.clone().unwrap_or_default();
+    let agent = agents.on(&node).filter(|_| agents.silence(&node).is_none());
+    let Some(agent) = agent.filter(|_| !readiness::sessions_down(&config).is_empty()) else {
+        return (config, Vec::new());
+    };
+    let asked = cluster.exec(&agent, agents::CONTAINER, &readiness::PEERS_OF_AGENT);
+    let answer = tokio::time::timeout(LIMIT, asked).await.ok().and_then(Result::ok);
+    let Some(peers) = answer.and_then(|answer| serde_json::from_str(&answer.stdout).ok()) else {
+        return (config, Vec::new());
+    };
+    let (config, up) = readiness::as_agent_tells(&config, &peers);
+    (config, up.into_iter().map(|up| format!("{node}: {up}")).collect())
 }
 
 fn by_router(configs: &[Object]) -> Sessions {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::bgp_story::{self, Story};
 use super::cilium::UNREACHED;
 use super::facts::{cut, line, list};
 use crate::diagnosis::finding::{Code, Finding, Insight};
@@ -19,13 +20,14 @@ pub(super) const CODES: &[&Code] = &[
     &NO_NODE,
     &NO_PEER_CONFIG,
     &COMING,
+    &LAGS,
 ];
 
 static WRONG_ASN: Code = Code {
     code: "BS-BGP-001",
     title: "A BGP peer refuses the session: the AS numbers do not match",
     why: "The router expects another AS number of this node, or the cluster expects another one of the router",
-    tell: "The agent's log has a NOTIFICATION with `bad peer AS`",
+    tell: "The agent's log has a NOTIFICATION with `bad peer AS`; or it starts an outgoing connection again and again, as the router takes each and ends it before a session comes up",
     fix: "compare localASN and peerASN of the CiliumBGPClusterConfig with what the router has",
 };
 
@@ -33,7 +35,7 @@ static UNREACHABLE: Code = Code {
     code: "BS-BGP-002",
     title: "A BGP peer cannot be reached",
     why: "No route to its address, a firewall in between, or nobody listens on port 179 there",
-    tell: "The agent's log says `no route to host`, `connection refused` or `i/o timeout` with the peer's address",
+    tell: "The agent's log says `no route to host`, `connection refused` or `i/o timeout` with the peer's address; or its last word of the peer is `hold timer expired`",
     fix: "try the peer's address and port 179 from the node; check peerAddress, eBGP multihop and firewalls",
 };
 
@@ -91,6 +93,14 @@ static COMING: Code = Code {
     why: "Routers take up to a hold time to forget an old session",
     tell: "The peer was asked for less than half a minute ago",
     fix: "nothing: wait",
+};
+
+static LAGS: Code = Code {
+    code: "BS-BGP-010",
+    title: "The API lags behind a BGP session",
+    why: "Cilium writes a CiliumBGPNodeConfig's status at BGP events only, and may read the state before the event: if none follows, `open_confirm` stays there while the session is up",
+    tell: "The agent's log says `Peer Up` last, and `cilium-dbg bgp peers` in its pod says `established`",
+    fix: "nothing: the session is up. Restarting the agent makes it write its status anew",
 };
 
 /// What a session may take.
@@ -169,21 +179,33 @@ fn session(
 ) -> Finding {
     let (address, asn) = (text(&peer["peerAddress"]), number(&peer["peerASN"]));
     let state = told["peeringState"].as_str().unwrap_or("unknown");
-    let said = agents
-        .iter()
-        .find_map(|agent| complaint(inquiry.log(&ObjectRef::of(agent), "cilium-agent", false), address));
+    let logs = || agents.iter().map(|agent| inquiry.log(&ObjectRef::of(agent), "cilium-agent", false));
+    let story = logs().map(|log| bgp_story::of(log, address)).find(|story| *story != Story::Silent);
+    let said = match &story {
+        Some(Story::Up(said) | Story::Vanished(said) | Story::Refused(said)) => Some(said.clone()),
+        _ => logs().find_map(|log| complaint(log, address)),
+    };
     let to = format!("node {} has no BGP session with {address} (AS {asn})", id.name);
     let has =
         |signs: &[&str]| said.as_deref().is_some_and(|said| signs.iter().any(|sign| said.contains(sign)));
     let is_about_asn =
         has(&["bad peer AS", "Bad peer AS", "bad-peer-as", "bad_peer_as", "peer AS", "bad peer as"]);
-    let finding = if is_about_asn {
+    let is_well = || agents.iter().all(|agent| readiness::verdict(agent).is_ready());
+    let finding = if matches!(story, Some(Story::Up(_))) && is_well() {
+        let what = format!("node {} has a BGP session with {address}, and the API calls it {state}", id.name);
+        Finding::new(&LAGS, what).passes()
+    } else if is_about_asn {
         Finding::new(&WRONG_ASN, format!("{to}: the AS numbers do not match"))
+    } else if matches!(story, Some(Story::Refused(_))) {
+        let why = "the router takes the connection and refuses the session, as it does if it expects another AS number";
+        Finding::new(&WRONG_ASN, format!("{to}: {why}"))
     } else if has(&["MD5", "md5", "uthentication"]) {
         Finding::new(&WRONG_PASSWORD, format!("{to}: the password is not taken"))
     } else if let (true, Some(said)) = (has(&UNREACHED), &said) {
         let why = UNREACHED.iter().find(|sign| said.contains(**sign)).copied().unwrap_or_default();
         Finding::new(&UNREACHABLE, format!("{to}: {why}"))
+    } else if matches!(story, Some(Story::Vanished(_))) {
+        Finding::new(&UNREACHABLE, format!("{to}: the router was there, and is not heard of any more"))
     } else if inquiry.age(config) < PATIENCE {
         Finding::new(&COMING, format!("{to} yet: {state}")).passes()
     } else {

@@ -3,6 +3,7 @@
 
 mod api;
 mod bgp;
+mod bgp_story;
 mod certificates;
 mod cilium;
 mod containers;
