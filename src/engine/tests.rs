@@ -48,6 +48,10 @@ impl Step for Scripted {
         stream::iter(self.verdicts.clone()).chain(stream::pending()).boxed()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        if self.name == "remarkable" { vec!["it was slow".into()] } else { Vec::new() }
+    }
+
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
         let said = failure.map_or("it waits", |failure| failure.what.as_str());
         let cause = Cause {
@@ -295,4 +299,16 @@ async fn a_wait_in_which_nothing_changes_ends_before_the_deadline() {
     let (summary, _, told) = script.run(ungated()).await;
     assert_eq!(summary.elapsed, Duration::from_mins(2));
     assert_eq!(failure_kinds(&told), [FailureKind::Deadline]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_should_know_is_a_warning_though_it_is_ready() {
+    let script = Script::new().stage("a", &[], false).step("plain").step("remarkable");
+    let (summary, ..) = script.run(ungated()).await;
+    let outcomes: Vec<_> = summary.steps.iter().map(|(_, outcome)| outcome.clone()).collect();
+    let (summary, details) = ("made".to_owned(), vec!["it was slow".to_owned()]);
+    assert_eq!(
+        outcomes,
+        [StepOutcome::Changed { summary: summary.clone() }, StepOutcome::Warning { summary, details }]
+    );
 }

@@ -6,6 +6,8 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
@@ -48,6 +50,9 @@ impl Words {
     }
 }
 
+/// What a person should know though all is ready.
+pub(super) type Remarks = Arc<Mutex<Vec<String>>>;
+
 /// Follows them. `patience` is how long the API is believed that calls a session down.
 pub(super) fn verdicts(
     cluster: Cluster,
@@ -56,20 +61,19 @@ pub(super) fn verdicts(
     remarks: Remarks,
 ) -> BoxStream<'static, Verdict> {
     let objects = seen_by(&cluster, Probe::CiliumBgp);
-    let follower =
-        Follower { cluster, objects, patience, words, remarks, seen: None, doubts: Doubts::default() };
-    stream::unfold(follower, |mut follower| async move {
-        let verdict = follower.next().await?;
-        Some((verdict, follower))
-    })
-    .boxed()
+    let agents: Agents = Box::new(move |agent| {
+        let cluster = cluster.clone();
+        async move { peers_of(&cluster, &agent).await }.boxed()
+    });
+    let doubts = Doubts::default();
+    Follower { agents, objects, patience, words, remarks, seen: None, doubts }.verdicts()
 }
 
-/// What a person should know though all is ready.
-pub(super) type Remarks = Arc<Mutex<Vec<String>>>;
+/// Asks an agent what it says of its sessions.
+type Agents = Box<dyn Fn(ObjectRef) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
 struct Follower {
-    cluster: Cluster,
+    agents: Agents,
     objects: BoxStream<'static, Seen>,
     patience: Duration,
     words: Words,
@@ -79,6 +83,14 @@ struct Follower {
 }
 
 impl Follower {
+    fn verdicts(self) -> BoxStream<'static, Verdict> {
+        stream::unfold(self, |mut follower| async move {
+            let verdict = follower.next().await?;
+            Some((verdict, follower))
+        })
+        .boxed()
+    }
+
     async fn next(&mut self) -> Option<Verdict> {
         let due = self.doubts.due(self.patience);
         let is_due = async {
@@ -118,9 +130,9 @@ impl Follower {
         let mut said = BTreeMap::new();
         for some in asked.chunks(AT_ONCE) {
             let answers =
-                some.iter().map(async |(config, agent)| (config, peers_of(&self.cluster, agent).await));
+                some.iter().map(async |(config, agent)| (config, (self.agents)((*agent).clone()).await));
             let mut is_down = false;
-            for (config, answer) in futures::future::join_all(answers).await {
+            for (config, answer) in join_all(answers).await {
                 // Of who does not answer, the API's word stands.
                 let Ok(peers) = answer else {
                     is_down = true;
@@ -205,6 +217,8 @@ impl Doubts {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use serde_json::json;
 
     use super::*;
@@ -248,5 +262,69 @@ mod tests {
         newer.metadata.resource_version = Some("2".to_owned());
         assert!(words.correct(&newer).is_none());
         assert!(words.correct(&config("b", "idle")).is_none());
+    }
+
+    /// A cluster of one node, as its watches tell of it once.
+    fn seen(state: &str) -> Seen {
+        let object = |value: Value| Arc::new(serde_json::from_value::<Object>(value).unwrap());
+        let peers = json!([{"name": "router", "peerAddress": "10.0.0.1"}]);
+        let cluster = object(json!({"apiVersion": "cilium.io/v2", "kind": "CiliumBGPClusterConfig",
+            "metadata": {"name": "bgp"}, "spec": {"bgpInstances": [{"name": "main", "peers": peers}]}}));
+        let member =
+            object(json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNode", "metadata": {"name": "a"}}));
+        let agent = object(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "cilium-a", "namespace": "kube-system"},
+            "spec": {"nodeName": "a"}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}),
+        );
+        let objects =
+            [vec![cluster], vec![Arc::new(config("a", state))], vec![member], vec![agent], vec![], vec![]];
+        objects.into_iter().enumerate().collect()
+    }
+
+    /// Whose agent says that for ever, after it has said `at_first` so often.
+    fn follower(
+        patience: Duration,
+        at_first: (usize, &'static str),
+        then: &'static str,
+    ) -> (Follower, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let agents: Agents = Box::new(move |agent| {
+            assert_eq!(agent.name, "cilium-a");
+            let (times, said) = at_first;
+            let state = if count.fetch_add(1, Ordering::SeqCst) < times { said } else { then };
+            async move { Ok(json!([{"peer-address": "10.0.0.1", "session-state": state}])) }.boxed()
+        });
+        let objects = stream::iter([seen("open_confirm")]).chain(stream::pending()).boxed();
+        let (words, remarks, doubts) = (Words::default(), Remarks::default(), Doubts::default());
+        (Follower { agents, objects, patience, words, remarks, seen: None, doubts }, asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_is_asked_after_a_while_and_believed() {
+        let (follower, asked) = follower(UNCHANGED, (2, "active"), "established");
+        let remarks = Arc::clone(&follower.remarks);
+        let began = Instant::now();
+        let mut verdicts = follower.verdicts();
+        let first = verdicts.next().await.unwrap();
+        assert!(first.reasons()[0].starts_with("a: 10.0.0.1: session is open_confirm"), "{first:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 0);
+        // What the agent says counts for the reason, too.
+        for count in 1..=2 {
+            let told = verdicts.next().await.unwrap();
+            assert!(told.reasons()[0].starts_with("a: 10.0.0.1: session is active"), "{told:?}");
+            assert_eq!(asked.load(Ordering::SeqCst), count);
+            assert!(remarks.lock().unwrap().is_empty());
+        }
+        assert_eq!(verdicts.next().await, Some(Verdict::Ready));
+        assert_eq!(began.elapsed().as_secs(), (UNCHANGED + 2 * PAUSE).as_secs());
+        assert!(remarks.lock().unwrap()[0].starts_with("a: its session with 10.0.0.1 is up"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_once_asks_at_once() {
+        let (follower, asked) = follower(Duration::ZERO, (0, ""), "established");
+        assert_eq!(follower.verdicts().next().await, Some(Verdict::Ready));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 }
