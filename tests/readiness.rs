@@ -236,5 +236,6 @@ fn the_same_as_kstatus_and_never_ready_before_it() {
     }
     let rare = counted.iter().find(|(_, count)| **count < CASES / 100);
     assert!(rare.is_none() && counted.len() == 5, "{counted:?}");
+    eprintln!("{CASES} objects, by what kstatus says of them: {counted:?}");
     oracle::assert_none_differs(answers.iter().filter_map(Answer::difference).collect(), CASES);
 }

@@ -99,7 +99,7 @@ fn stages_are_crossed_and_what_is_young_is_only_slow() {
             "spec": {"nodeName": "cp-1", "containers": [{"name": "cilium-agent"}]},
             "status": {"phase": "Running", "containerStatuses": [{"name": "cilium-agent", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1}}}]}}),
         );
-        let agents = Selection::of("v1", "Pod").labelled("k8s-app=cilium").whose("spec.nodeName=cp-1");
+        let agents = Selection::of("v1", "Pod").labelled("k8s-app=cilium");
         let of_agent = LogOf { pod: ObjectRef::of(&agent), container: "cilium-agent".into(), previous: true };
         scene.add_list(agents, if log.is_empty() { vec![] } else { vec![agent] });
         scene.add_list(Selection::of("apps/v1", "DaemonSet").labelled("k8s-app=cilium"), vec![]);
@@ -109,6 +109,52 @@ fn stages_are_crossed_and_what_is_young_is_only_slow() {
         let causes = walk(&scene, &pod).causes;
         assert_eq!((codes(&causes), causes[0].passes), (vec![code], passes), "{causes:#?}");
     }
+}
+
+/// Each of many nodes waits for an agent of its own, and all of them crash for the same reason.
+#[test]
+fn what_is_wrong_with_many_nodes_is_told_once() {
+    let mut scene = Scene::at(now());
+    let node = |name: &str| {
+        object(
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "creationTimestamp": "2026-11-24T11:00:00Z"},
+            "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni plugin not initialized", "lastTransitionTime": "2026-11-24T11:00:00Z"}]}}),
+        )
+    };
+    let agent = |name: &str| {
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "cilium", "uid": "u", "controller": true}]);
+        object(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("cilium-{name}"), "namespace": "kube-system", "labels": {"k8s-app": "cilium"}, "ownerReferences": owner},
+            "spec": {"nodeName": name, "containers": [{"name": "cilium-agent"}]},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "cilium-agent", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1}}}]}}),
+        )
+    };
+    let names: Vec<String> = (0..9).map(|number| format!("n{number}")).collect();
+    let agents: Vec<Object> = names.iter().map(|name| agent(name)).collect();
+    for agent in &agents {
+        let of = LogOf { pod: ObjectRef::of(agent), container: "cilium-agent".into(), previous: true };
+        scene.add_log(of, "dial tcp 10.0.0.9:6443: connect: no route to host".into());
+    }
+    scene.add_list(Selection::of("v1", "Pod").labelled("k8s-app=cilium"), agents);
+    let nodes: Vec<Object> = names.iter().map(|name| node(name)).collect();
+    let symptoms = Symptoms { objects: nodes.iter().map(ObjectRef::of).collect(), refusal: None };
+    scene.add_list(Selection::of("v1", "Node"), nodes);
+    let causes = diagnose(&scene, &symptoms).causes;
+    assert_eq!(codes(&causes), ["BS-CIL-003"], "{causes:#?}");
+    assert_eq!(causes[0].blocks.last().unwrap(), "and 6 more");
+    let alike = causes[0].evidence.last().unwrap();
+    assert_eq!(
+        alike,
+        "the same of Pod kube-system/cilium-n1, Pod kube-system/cilium-n2, Pod kube-system/cilium-n3, and 5 more"
+    );
+
+    // Nodes whose agents are not there at all are alike themselves.
+    scene.add_list(Selection::of("v1", "Pod").labelled("k8s-app=cilium"), Vec::new());
+    scene.add_list(Selection::of("apps/v1", "DaemonSet").labelled("k8s-app=cilium"), Vec::new());
+    let causes = diagnose(&scene, &symptoms).causes;
+    assert_eq!(codes(&causes), ["BS-NOD-001"], "{causes:#?}");
+    assert_eq!(causes[0].blocks, Vec::<String>::new());
+    assert!(causes[0].evidence.last().unwrap().ends_with("and 5 more"), "{causes:#?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::redact::redacted;
 use super::rules;
 use super::scene::{Inquiry, Known, Question, Scene};
 use crate::engine::Cause;
-use crate::object::ObjectRef;
+use crate::object::{Object, ObjectRef};
 
 /// How many objects a chain may have. Longer ones go in circles by other names.
 const LONGEST_CHAIN: usize = 14;
@@ -25,7 +25,7 @@ pub struct Diagnosis {
 }
 
 /// Where a walk begins.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Symptoms {
     /// Objects that are not ready, or may not be.
     pub objects: Vec<ObjectRef>,
@@ -43,14 +43,15 @@ pub fn diagnose(scene: &Scene, symptoms: &Symptoms) -> Diagnosis {
     }
     for symptom in &symptoms.objects {
         for trail in walk.trace(symptom, &mut Vec::new()) {
-            match roots.iter_mut().find(|root| root.is_same(&trail)) {
+            match roots.iter_mut().find(|root| root.trail.is_same(&trail)) {
                 Some(root) => root.also(symptom, trail),
                 None => roots.push(Root::of(symptom, trail)),
             }
         }
     }
     roots.sort_by_key(|root| {
-        (root.finding.passes, rules::is_vague(&root.finding), std::cmp::Reverse(root.blocks.len()))
+        let finding = &root.trail.finding;
+        (finding.passes, rules::is_vague(finding), std::cmp::Reverse(root.blocks.len()))
     });
     let causes = roots.into_iter().map(|root| root.told(&inquiry)).collect();
     Diagnosis { causes, questions: inquiry.into_questions() }
@@ -61,6 +62,57 @@ pub fn diagnose(scene: &Scene, symptoms: &Symptoms) -> Diagnosis {
 struct Trail {
     way: Vec<ObjectRef>,
     finding: Finding,
+    /// Whose like suffer alike: pods of one controller, nodes.
+    kin: Option<String>,
+    /// Those of them that do.
+    alike: BTreeSet<ObjectRef>,
+}
+
+impl Trail {
+    fn to(object: &Object, way: Vec<ObjectRef>, finding: Finding) -> Self {
+        Self { way, finding, kin: kin(object), alike: BTreeSet::new() }
+    }
+
+    /// The same trouble of the same object, or of another one that differs in its name only, as replicas
+    /// do.
+    fn is_same(&self, other: &Self) -> bool {
+        let (Some(end), Some(other_end)) = (self.way.last(), other.way.last()) else { return false };
+        let (one, other_one) = (&self.finding, &other.finding);
+        let are_alike = self.are_kin(other) && one.passes == other_one.passes && one.about.is_none();
+        one.code == other_one.code
+            && one.about == other_one.about
+            && ((end == other_end && one.cause == other_one.cause) || are_alike)
+    }
+
+    fn are_kin(&self, other: &Self) -> bool {
+        let owner = |trail: &Self| trail.way.iter().rev().nth(1).cloned();
+        let are_pods = |trail: &Self| trail.way.last().is_some_and(|end| end.kind == "Pod");
+        let have_one_owner =
+            are_pods(self) && are_pods(other) && owner(self).is_some() && owner(self) == owner(other);
+        have_one_owner || (self.kin.is_some() && self.kin == other.kin)
+    }
+
+    /// Takes in another trail that is the same. The longest way tells most.
+    fn also(&mut self, other: Self) {
+        let mut alike = std::mem::take(&mut self.alike);
+        alike.extend(other.alike.iter().chain(self.way.last()).chain(other.way.last()).cloned());
+        if other.way.len() > self.way.len() {
+            *self = other;
+        }
+        self.alike = alike;
+    }
+}
+
+/// Pods of one controller are replicas; and what is the matter with many nodes is most often one thing.
+fn kin(object: &Object) -> Option<String> {
+    match object.types.as_ref()?.kind.as_str() {
+        "Node" => Some("Node".to_owned()),
+        "Pod" => {
+            let owners = object.metadata.owner_references.iter().flatten();
+            owners.filter(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone()).next()
+        }
+        _ => None,
+    }
 }
 
 struct Walk<'a, 's> {
@@ -74,15 +126,14 @@ impl Walk<'_, '_> {
         let insight = rules::refusal(self.inquiry, said);
         let waits: Vec<Trail> =
             insight.waits_for.iter().flat_map(|next| self.trace(next, &mut Vec::new())).collect();
-        let own = insight
-            .findings
-            .into_iter()
-            .map(|finding| Trail { way: Vec::new(), finding: finding.about(what) });
+        let own = insight.findings.into_iter().map(|finding| Trail {
+            way: Vec::new(),
+            finding: finding.about(what),
+            kin: None,
+            alike: BTreeSet::new(),
+        });
         let trails = if waits.is_empty() { own.collect() } else { waits };
-        trails
-            .into_iter()
-            .map(|trail| Root { finding: trail.finding, way: trail.way, blocks: Vec::new() })
-            .collect()
+        trails.into_iter().map(|trail| Root { trail, blocks: Vec::new() }).collect()
     }
 
     /// The deepest findings behind an object. What follows from something that is only slow is slow, too.
@@ -100,14 +151,14 @@ impl Walk<'_, '_> {
         for next in &insight.waits_for {
             for mut trail in self.trace(next, above) {
                 trail.way.insert(0, id.clone());
-                if !deeper.iter().any(|other| is_same(&other.finding, &trail.finding, &other.way, &trail.way))
-                {
-                    deeper.push(trail);
+                match deeper.iter_mut().find(|other| other.is_same(&trail)) {
+                    Some(other) => other.also(trail),
+                    None => deeper.push(trail),
                 }
             }
         }
         above.pop();
-        let here = |finding: Finding| Trail { way: vec![id.clone()], finding };
+        let here = |finding: Finding| Trail::to(object, vec![id.clone()], finding);
         let own: Vec<Trail> = insight.findings.into_iter().map(here).collect();
         let is_wrong = deeper.iter().any(|trail| !trail.finding.passes);
         let stands = own.iter().any(|trail| trail.finding.stands && !trail.finding.passes);
@@ -120,58 +171,40 @@ impl Walk<'_, '_> {
     }
 }
 
-/// The same trouble of the same object, or of another one that differs in its name only, as replicas
-/// do.
-fn is_same(one: &Finding, other: &Finding, way: &[ObjectRef], other_way: &[ObjectRef]) -> bool {
-    let (Some(end), Some(other_end)) = (way.last(), other_way.last()) else { return false };
-    let owner = |way: &[ObjectRef]| way.iter().rev().nth(1).cloned();
-    let are_replicas = end.kind == "Pod"
-        && other_end.kind == "Pod"
-        && owner(way).is_some()
-        && owner(way) == owner(other_way);
-    one.code == other.code
-        && (end == other_end || (are_replicas && one.passes == other.passes && one.about.is_none()))
-        && (one.about == other.about)
-        && (are_replicas || one.cause == other.cause)
-}
-
 struct Root {
-    finding: Finding,
     /// From the symptom to the root.
-    way: Vec<ObjectRef>,
+    trail: Trail,
     blocks: Vec<ObjectRef>,
 }
 
 impl Root {
     fn of(symptom: &ObjectRef, trail: Trail) -> Self {
-        Self { finding: trail.finding, way: trail.way, blocks: vec![symptom.clone()] }
+        Self { trail, blocks: vec![symptom.clone()] }
     }
 
-    fn is_same(&self, trail: &Trail) -> bool {
-        is_same(&self.finding, &trail.finding, &self.way, &trail.way)
-    }
-
-    /// The longest way tells most.
     fn also(&mut self, symptom: &ObjectRef, trail: Trail) {
-        if trail.way.len() > self.way.len() {
-            (self.way, self.finding) = (trail.way, trail.finding);
-        }
+        self.trail.also(trail);
         if !self.blocks.contains(symptom) {
             self.blocks.push(symptom.clone());
         }
     }
 
     fn told(self, inquiry: &Inquiry<'_>) -> Cause {
-        let Self { finding, way, blocks } = self;
+        let Self { trail: Trail { way, mut finding, mut alike, .. }, blocks } = self;
         let origins = way.iter().rev().flat_map(|id| origin::of(id, inquiry.there(id))).collect();
         let root = way.last().map(ToString::to_string).unwrap_or_default();
-        let subject = finding.about.unwrap_or_else(|| root.clone());
+        let subject = finding.about.take().unwrap_or_else(|| root.clone());
         let mut chain: Vec<String> = way.iter().map(ToString::to_string).collect();
         if subject != root {
             chain.push(subject.clone());
         }
-        let blocks: Vec<String> =
-            blocks.iter().filter(|block| Some(*block) != way.last()).map(ToString::to_string).collect();
+        let is_another = |block: &&ObjectRef| Some(*block) != way.last() && !alike.contains(*block);
+        let blocks: Vec<String> = blocks.iter().filter(is_another).map(ToString::to_string).collect();
+        alike.retain(|other| Some(other) != way.last());
+        if !alike.is_empty() {
+            let others = few(alike.iter().map(ToString::to_string).collect());
+            finding = finding.evidence(format!("the same of {}", others.join(", ")));
+        }
         let mut remedy = finding.remedy;
         remedy.push(finding.code.fix.to_owned());
         Cause {

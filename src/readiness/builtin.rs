@@ -5,6 +5,15 @@ use super::Verdict;
 use super::conditions::{Condition, condition, must_be_true, number, text};
 use crate::object::Object;
 
+/// What makes no progress in its time is not given up by its controller: CoreDNS of a cluster that had no
+/// network for an hour starts once there is one.
+pub(super) fn deployment(object: &Object) -> Verdict {
+    match condition(object, "Progressing") {
+        Some(stuck) if stuck.reason() == "ProgressDeadlineExceeded" => Verdict::not_yet(stuck.told()),
+        _ => Verdict::Ready,
+    }
+}
+
 /// With none of its pods wanted anywhere, no node has joined yet. One that picks its nodes may mean it.
 pub(super) fn daemon_set(object: &Object) -> Verdict {
     let pods = &object.data["spec"]["template"]["spec"];
@@ -55,7 +64,8 @@ pub(super) fn waiting(pod: &Object) -> Option<String> {
         Some(match (restarts, text(&waiting["message"])) {
             (0, "") => format!("{name}: {reason}"),
             (0, message) => format!("{name}: {reason}: {message}"),
-            (restarts, _) => format!("{name}: {reason} after {restarts} restarts"),
+            // One more restart is no progress: how many is not said.
+            (_, _) => format!("{name}: {reason} after restarts"),
         })
     })
 }

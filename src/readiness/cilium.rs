@@ -4,10 +4,11 @@ use super::Verdict;
 use super::conditions::condition;
 use crate::object::Object;
 
-/// A pool that overlaps another gives no addresses (`operator/pkg/lbipam`).
+/// A pool that overlaps another gives no addresses (`operator/pkg/lbipam`), until the other one is
+/// changed: then the operator looks again.
 pub(super) fn pool(object: &Object) -> Verdict {
     match condition(object, "cilium.io/PoolConflict") {
-        Some(conflict) if conflict.is_true() => Verdict::never(conflict.told()),
+        Some(conflict) if conflict.is_true() => Verdict::not_yet(conflict.told()),
         _ => Verdict::Ready,
     }
 }

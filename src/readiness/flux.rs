@@ -11,10 +11,17 @@ pub(super) fn reconciled(object: &Object) -> Verdict {
     if object.data["spec"]["suspend"] == true {
         return Verdict::not_yet("is suspended");
     }
-    if let Some(stalled) = condition(object, "Stalled").filter(Condition::is_true) {
-        return Verdict::never(stalled.told());
-    }
-    must_be_true(object, "Ready")
+    stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
+}
+
+/// Nothing is tried any more. That of before the newest change, which may have mended it, is history.
+fn stalled(object: &Object) -> Option<Verdict> {
+    let stalled = condition(object, "Stalled").filter(Condition::is_true)?;
+    Some(if stalled.is_of_before(object) {
+        Verdict::not_yet("its controller has not seen the newest change yet")
+    } else {
+        Verdict::never(stalled.told())
+    })
 }
 
 /// Also: what it attempted last is what it applied last.
@@ -40,10 +47,7 @@ pub(super) fn helm_repository(object: &Object) -> Verdict {
 
 /// flux-operator's objects have no `status.observedGeneration`; their conditions have.
 pub(super) fn of_operator(object: &Object) -> Verdict {
-    match condition(object, "Stalled").filter(Condition::is_true) {
-        Some(stalled) => Verdict::never(stalled.told()),
-        None => must_be_true(object, "Ready"),
-    }
+    stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
 }
 
 /// A Kustomization has taken over when it has applied a revision; a HelmRelease when it has a

@@ -15,17 +15,28 @@ pub fn heartbeats() -> Selection {
     Selection::of("coordination.k8s.io/v1", "Lease").within("kube-node-lease")
 }
 
-/// Nodes that have not been heard of, and for how many seconds. Measured against the newest of all
+/// A node that is not heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// When it was heard of last, by its own clock.
+    pub since: Timestamp,
+    /// For how many seconds.
+    pub seconds: i64,
+}
+
+/// Nodes that have not been heard of. Measured against the newest of all
 /// heartbeats: this machine's clock may be another than theirs. Of a node that is alone nothing is known.
-pub fn silent(leases: &[Arc<Object>]) -> BTreeMap<String, i64> {
+pub fn silent(leases: &[Arc<Object>]) -> BTreeMap<String, Silence> {
     let renewed = |lease: &Arc<Object>| {
         let at: Timestamp = lease.data["spec"]["renewTime"].as_str()?.parse().ok()?;
-        Some((lease.metadata.name.clone()?, at.as_second()))
+        Some((lease.metadata.name.clone()?, at))
     };
-    let heard: BTreeMap<String, i64> = leases.iter().filter_map(renewed).collect();
+    let heard: BTreeMap<String, Timestamp> = leases.iter().filter_map(renewed).collect();
     let newest = heard.values().copied().max().unwrap_or_default();
-    let behind = heard.into_iter().map(|(node, at)| (node, newest - at));
-    behind.filter(|(_, seconds)| *seconds >= SILENCE_SECONDS).collect()
+    let behind = heard
+        .into_iter()
+        .map(|(node, since)| (node, Silence { since, seconds: newest.as_second() - since.as_second() }));
+    behind.filter(|(_, silence)| silence.seconds >= SILENCE_SECONDS).collect()
 }
 
 #[cfg(test)]
@@ -42,7 +53,8 @@ mod tests {
             Arc::new(serde_json::from_value::<Object>(lease).unwrap())
         };
         let all = [lease("a", "40"), lease("b", "31"), lease("c", "10")];
-        assert_eq!(silent(&all), BTreeMap::from([("c".to_owned(), 30)]));
+        let silence = Silence { since: "2026-01-01T00:00:10Z".parse().unwrap(), seconds: 30 };
+        assert_eq!(silent(&all), BTreeMap::from([("c".to_owned(), silence)]));
         assert!(silent(&all[2..]).is_empty());
     }
 }

@@ -19,7 +19,7 @@ mod verdict;
 pub(crate) use conditions::{Condition, condition, number, text};
 pub use expressions::{Expressions, Texts};
 pub use flux::has_taken_over;
-pub use heartbeat::{heartbeats, silent};
+pub use heartbeat::{Silence, heartbeats, silent};
 pub use kstatus::{Status, status};
 pub use lag::{PEERS_OF_AGENT, as_agent_tells, sessions_down};
 pub use own_rules::OwnRules;

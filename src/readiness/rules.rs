@@ -17,18 +17,26 @@ pub fn verdict(object: &Object) -> Verdict {
     let general = status(object, Timestamp::UNIX_EPOCH);
     match (rule_of_kind(object), general) {
         (Verdict::Ready, general) => general.into(),
-        // A pod that crashes, or finds no node, may be helped.
-        (Verdict::NotYet(_), Status::Failed(why)) if ObjectRef::of(object).kind != "Pod" => {
-            Verdict::never(why)
-        }
+        (Verdict::NotYet(_), Status::Failed(why)) if !may_be_helped(object) => Verdict::never(why),
         (own, _) => own,
     }
+}
+
+/// A pod that crashes, or finds no node, and a Deployment that makes no progress for it. What has stalled
+/// for good, Flux's own rules tell.
+fn may_be_helped(object: &Object) -> bool {
+    let id = ObjectRef::of(object);
+    matches!(
+        (id.group(), id.kind.as_str()),
+        ("", "Pod") | ("apps", "Deployment") | ("fluxcd.controlplane.io", _)
+    )
 }
 
 /// What a kind needs beyond kstatus.
 fn rule_of_kind(object: &Object) -> Verdict {
     let id = ObjectRef::of(object);
     match (id.group(), id.kind.as_str()) {
+        ("apps", "Deployment") => builtin::deployment(object),
         ("apps", "DaemonSet") => builtin::daemon_set(object),
         ("apps", "StatefulSet") => builtin::stateful_set(object),
         ("", "Pod") => builtin::pod(object),
@@ -119,7 +127,7 @@ mod tests {
                 "apps/v1",
                 "Deployment",
                 json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 2, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}}),
-                Never,
+                NotYet,
             ),
             (
                 "apps/v1",
@@ -203,6 +211,19 @@ mod tests {
             (flux, "Kustomization", with("Ready", "False", &json!({"observedGeneration": 2})), NotYet),
             (flux, "Kustomization", json!({"spec": {"suspend": true}}), NotYet),
             ("helm.toolkit.fluxcd.io/v2", "HelmRelease", with("Stalled", "True", &none), Never),
+            // What stalled before the newest change may be mended by it.
+            (
+                "helm.toolkit.fluxcd.io/v2",
+                "HelmRelease",
+                json!({"status": {"observedGeneration": 1, "conditions": [{"type": "Stalled", "status": "True", "observedGeneration": 1}]}}),
+                NotYet,
+            ),
+            (
+                "fluxcd.controlplane.io/v1",
+                "FluxInstance",
+                json!({"status": {"conditions": [{"type": "Stalled", "status": "True", "observedGeneration": 1}]}}),
+                NotYet,
+            ),
             (
                 "helm.toolkit.fluxcd.io/v2",
                 "HelmRelease",
@@ -226,7 +247,7 @@ mod tests {
                 "cilium.io/v2",
                 "CiliumLoadBalancerIPPool",
                 with("cilium.io/PoolConflict", "True", &none),
-                Never,
+                NotYet,
             ),
             (
                 "cilium.io/v2",

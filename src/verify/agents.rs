@@ -14,7 +14,7 @@ pub(super) const CONTAINER: &str = "cilium-agent";
 /// The agents of a cluster.
 pub(super) struct Agents {
     pods: Vec<Object>,
-    silent: BTreeMap<String, i64>,
+    silent: BTreeMap<String, readiness::Silence>,
 }
 
 impl Agents {
@@ -28,7 +28,7 @@ impl Agents {
 
     /// For how many seconds a node has not been heard of, if that is too long.
     pub(super) fn silence(&self, node: &str) -> Option<i64> {
-        self.silent.get(node).copied()
+        self.silent.get(node).map(|silence| silence.seconds)
     }
 
     /// The agent of a node, if it is well.

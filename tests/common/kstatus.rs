@@ -41,8 +41,11 @@ impl Answer {
         let breach = match &self.verdict {
             _ if ours != self.theirs => format!("the port says {:?}", self.status),
             Verdict::Ready if self.theirs != "Current" => "it is ready before kstatus says so".to_owned(),
-            // A pod that crashes, or finds no node, may be helped.
-            Verdict::NotYet(why) if self.theirs == "Failed" && ObjectRef::of(&self.object).kind != "Pod" => {
+            // A pod that crashes, or finds no node, may be helped; and a Deployment that is late for it.
+            Verdict::NotYet(why)
+                if self.theirs == "Failed"
+                    && !matches!(ObjectRef::of(&self.object).kind.as_str(), "Pod" | "Deployment") =>
+            {
                 format!("there is hope: {why:?}")
             }
             _ => return None,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::bgp_story::{self, Story};
-use super::cilium::UNREACHED;
+use super::cilium::{self, UNREACHED};
 use super::facts::{cut, line, list};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
@@ -138,7 +138,7 @@ fn cluster(inquiry: &Inquiry<'_>, config: &Object) -> Insight {
 fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
     let told = || list(&config.data["status"]["bgpInstances"]).flat_map(|instance| list(&instance["peers"]));
     let wanted = list(&config.data["spec"]["bgpInstances"]).flat_map(|instance| list(&instance["peers"]));
-    let agents = agents_on(inquiry, &id.name);
+    let agents = cilium::agents_on(inquiry, &id.name).unwrap_or_default();
     let sick: Vec<&Object> =
         agents.iter().copied().filter(|agent| !readiness::verdict(agent).is_ready()).collect();
     let mut insight = Insight::nothing();
@@ -153,12 +153,6 @@ fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
     }
     // What an agent that is down said last is no news.
     if insight.findings.is_empty() { insight } else { insight.and_for(sick) }
-}
-
-fn agents_on<'a>(inquiry: &Inquiry<'a>, node: &str) -> Vec<&'a Object> {
-    let agents =
-        Selection::of("v1", "Pod").labelled("k8s-app=cilium").whose(&format!("spec.nodeName={node}"));
-    inquiry.all(&agents)
 }
 
 fn advertised(node: &str, peer: &Value) -> Option<Finding> {

@@ -85,6 +85,13 @@ pub(super) const UNREACHED: [&str; 6] = [
 static DIALED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"dial tcp [^\s]+?: (?:connect: )?[a-z/ ]+").ok());
 
+/// The agents on a node, once they are known. All agents are asked for at once: what is wrong with one node
+/// is often wrong with many.
+pub(super) fn agents_on<'a>(inquiry: &Inquiry<'a>, node: &str) -> Option<Vec<&'a Object>> {
+    let agents = inquiry.list(&Selection::of("v1", "Pod").labelled("k8s-app=cilium"))?;
+    Some(agents.into_iter().filter(|agent| agent.data["spec"]["nodeName"] == node).collect())
+}
+
 fn is_agent(pod: &Object) -> bool {
     label(pod, "k8s-app") == "cilium"
 }

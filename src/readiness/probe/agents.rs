@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::super::Verdict;
 use super::super::builtin::waiting;
-use super::super::conditions::text;
+use super::super::conditions::{number, text};
 use super::super::rules::verdict;
 use super::{by_node, name};
 use crate::object::Object;
@@ -54,7 +54,10 @@ impl Agents<'_> {
         }
         let count = Verdict::not_yet(format!("{count} of {} nodes have an agent", meant.len()));
         let without = meant.iter().filter(|node| !is_up(node));
-        without.map(|node| absence(node, agents.get(node).copied())).fold(count, Verdict::and)
+        let may_be_replaced = !self.sets.iter().all(|set| is_rolled_out(set));
+        without
+            .map(|node| absence(node, agents.get(node).copied(), may_be_replaced))
+            .fold(count, Verdict::and)
     }
 
     fn means(&self, node: &Object) -> bool {
@@ -84,8 +87,15 @@ impl Agents<'_> {
     }
 }
 
-/// Why a node has no agent that works.
-fn absence(node: &str, pod: Option<&Arc<Object>>) -> Verdict {
+/// Whether every pod of a DaemonSet is of its newest template.
+fn is_rolled_out(set: &Object) -> bool {
+    let status = &set.data["status"];
+    let is_seen = status["observedGeneration"].as_i64() >= set.metadata.generation;
+    is_seen && number(&status["updatedNumberScheduled"]) >= number(&status["desiredNumberScheduled"])
+}
+
+/// Why a node has no agent that works. One of before a change that may have mended it is not hopeless.
+fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verdict {
     let Some(pod) = pod else {
         return Verdict::not_yet("no agent pod yet").about(&node);
     };
@@ -95,7 +105,7 @@ fn absence(node: &str, pod: Option<&Arc<Object>>) -> Verdict {
             && status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     });
     match waiting(pod) {
-        Some(why) if is_hopeless => Verdict::never(why).about(&node),
+        Some(why) if is_hopeless && !may_be_replaced => Verdict::never(why).about(&node),
         Some(why) => Verdict::not_yet(why).about(&node),
         None => Verdict::not_yet("agent starts").about(&node),
     }
@@ -143,10 +153,14 @@ mod tests {
     }
 
     fn told(nodes: &[Arc<Object>], pods: &[Arc<Object>], crd_version: &str) -> String {
+        judged(nodes, pods, crd_version, 1).reasons().join("; ")
+    }
+
+    fn judged(nodes: &[Arc<Object>], pods: &[Arc<Object>], crd_version: &str, updated: i64) -> Verdict {
         let set = object(
             json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cilium", "generation": 1},
             "spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/os": "linux"}}}},
-            "status": {"observedGeneration": 1, "desiredNumberScheduled": 1, "currentNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1, "numberReady": 1}}),
+            "status": {"observedGeneration": 1, "desiredNumberScheduled": 1, "currentNumberScheduled": 1, "updatedNumberScheduled": updated, "numberAvailable": 1, "numberReady": 1}}),
         );
         let operator = object(
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cilium-operator"},
@@ -156,7 +170,7 @@ mod tests {
         let crd = object(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": "ciliumnodes.cilium.io", "labels": {SCHEMA_VERSION: crd_version}}}));
         let agents = Agents { nodes, pods, sets: &[set], operators: &[operator], crds: &[crd] };
-        agents.verdict().reasons().join("; ")
+        agents.verdict()
     }
 
     #[test]
@@ -172,9 +186,13 @@ mod tests {
         let half = told(&both, std::slice::from_ref(&up), "1.33.1");
         assert!(half.contains("1 of 2 nodes have an agent; n2: no agent pod yet"), "{half}");
         let teething = told(&both, &[up.clone(), pod("n2", &crashing(2))], "1.33.1");
-        assert!(teething.contains("1 of 2") && teething.contains("after 2 restarts"), "{teething}");
-        let hopeless = told(&both, &[up, pod("n2", &crashing(6))], "1.33.1");
-        assert_eq!(hopeless, "n2: agent: CrashLoopBackOff after 6 restarts");
+        assert!(teething.contains("1 of 2") && teething.contains("CrashLoopBackOff"), "{teething}");
+        let pods = [up, pod("n2", &crashing(6))];
+        let hopeless = judged(&both, &pods, "1.33.1", 1);
+        assert_eq!(hopeless, Verdict::never("n2: agent: CrashLoopBackOff after restarts"));
+        // An upgrade that mends it has not come to that node yet.
+        let is_being_mended = judged(&both, &pods, "1.33.1", 0);
+        assert!(matches!(is_being_mended, Verdict::NotYet(_)), "{is_being_mended:?}");
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::super::Verdict;
 use super::super::conditions::text;
+use super::super::heartbeat::Silence;
 use super::super::rules::verdict;
 use super::name;
 use crate::object::Object;
 
-/// `silent` are those whose kubelets have not been heard of, and for how many seconds.
-pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, i64>) -> Verdict {
+/// `silent` are those whose kubelets have not been heard of.
+pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, Silence>) -> Verdict {
     const BARRIERS: [&str; 4] = [
         "node.cilium.io/agent-not-ready",
         "node.kubernetes.io/not-ready",
@@ -30,8 +31,10 @@ pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, i64>) 
                 None => Verdict::Ready,
             };
             let heard = match silent.get(name(node)) {
-                Some(seconds) => Verdict::not_yet(format!(
-                    "not heard of for {seconds}s: is it off, or its cable unplugged?"
+                // A number of seconds would be news each second.
+                Some(Silence { since, .. }) => Verdict::not_yet(format!(
+                    "not heard of since {}: is it off, or its cable unplugged?",
+                    since.strftime("%H:%M:%SZ")
                 )),
                 None => Verdict::Ready,
             };
@@ -46,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    fn judged(taints: &Value, silent: &BTreeMap<String, i64>) -> Verdict {
+    fn judged(taints: &Value, silent: &BTreeMap<String, Silence>) -> Verdict {
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
             "spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         verdict_of(&[Arc::new(serde_json::from_value(node).unwrap())], silent)
@@ -61,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_node_that_is_silent_is_not_ready_whatever_it_said_last() {
-        let told = judged(&json!([]), &BTreeMap::from([("n1".to_owned(), 30)])).reasons().join("; ");
-        assert!(told.contains("n1: not heard of for 30s"), "{told}");
+        let silence = Silence { since: "2026-01-01T10:00:00Z".parse().unwrap(), seconds: 30 };
+        let told = judged(&json!([]), &BTreeMap::from([("n1".to_owned(), silence)])).reasons().join("; ");
+        assert!(told.contains("n1: not heard of since 10:00:00Z"), "{told}");
     }
 }
