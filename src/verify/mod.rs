@@ -70,9 +70,8 @@ pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
 async fn taken_away(members: &[Member]) -> Failure {
     let watched = members.iter().map(|member| {
         let states = member.cluster.follow(vec![objects::namespace()]);
-        let is_alive = |object: &Arc<Object>| object.metadata.deletion_timestamp.is_none();
-        let alive = states.map(move |state| state.values().flatten().any(is_alive));
-        has_gone(alive.boxed()).map(move |()| member).boxed()
+        let states = states.map(|state| State::of(state.values().flatten().next()));
+        has_gone(states.boxed()).map(move |()| member).boxed()
     });
     let (member, ..) = select_all(watched).await;
     Failure::step(format!("the checks of {} came to no end: somebody deleted what they need", member.name))
@@ -80,14 +79,35 @@ async fn taken_away(members: &[Member]) -> Failure {
         .hint("verify it again, once nobody else verifies it at the same time")
 }
 
-/// Ends once what was alive is no more; what ends without that says nothing.
-async fn has_gone(mut alive: impl Stream<Item = bool> + Unpin) {
-    let mut was_alive = false;
-    while let Some(is_alive) = alive.next().await {
-        if was_alive && !is_alive {
-            return;
+/// Whether an object is there.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Absent,
+    Alive,
+    Leaving,
+}
+
+impl State {
+    fn of(object: Option<&Arc<Object>>) -> Self {
+        match object {
+            None => Self::Absent,
+            Some(object) if object.metadata.deletion_timestamp.is_none() => Self::Alive,
+            Some(_) => Self::Leaving,
         }
-        was_alive = is_alive;
+    }
+}
+
+/// Ends once what has been made goes; what ends without that says nothing. Of what goes quickly, a watch
+/// may not have told that it came.
+async fn has_gone(mut states: impl Stream<Item = State> + Unpin) {
+    let mut before = None;
+    while let Some(now) = states.next().await {
+        match (before, now) {
+            (Some(State::Alive), State::Absent | State::Leaving) | (Some(State::Absent), State::Leaving) => {
+                return;
+            }
+            _ => before = Some(now),
+        }
     }
     pending::<()>().await;
 }
@@ -215,9 +235,12 @@ mod tests {
 
     #[test]
     fn what_was_there_and_is_not_has_gone() {
-        let gone = |states: &[bool]| has_gone(stream::iter(states.to_vec())).now_or_never().is_some();
-        assert!(gone(&[false, true, false]) && gone(&[true, true, false, true]));
+        use State::{Absent, Alive, Leaving};
+        let gone = |states: &[State]| has_gone(stream::iter(states.to_vec())).now_or_never().is_some();
+        assert!(gone(&[Absent, Alive, Leaving]) && gone(&[Alive, Alive, Absent]) && gone(&[Absent, Leaving]));
         // What an earlier one left is on its way out; then it is made, and stays.
-        assert!(!gone(&[false, true]) && !gone(&[false, false]) && !gone(&[]));
+        assert!(
+            !gone(&[Leaving, Absent, Alive, Alive]) && !gone(&[Leaving, Alive]) && !gone(&[Absent, Absent])
+        );
     }
 }

@@ -7,6 +7,9 @@ use assert_cmd::Command;
 use backon::{ConstantBuilder, Retryable as _};
 use bootstrapper::cluster::{Cluster, ConnectOptions};
 use bootstrapper::object::{Object, ObjectRef, Selection};
+use kube::api::{Api, ApiResource, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -91,6 +94,29 @@ impl Site {
         let mut command = self.bare(arguments);
         command.arg("--repo").arg(self.repository());
         command
+    }
+
+    /// The same, for who wants to go on meanwhile.
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("bootstrapper"));
+        let of_tests = self.about(arguments);
+        command.args(of_tests.get_args());
+        command.envs(of_tests.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
+    /// Writes into the API what the agent of a node of `infra` might have: the state of its session.
+    pub(crate) async fn tells_of_session(&self, node: &str, state: &str) {
+        let kubeconfig = Kubeconfig::read_from(self.folder("infra").join("kubeconfig")).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        let client = kube::Client::try_from(config).unwrap();
+        let kind = GroupVersionKind::gvk("cilium.io", "v2", "CiliumBGPNodeConfig");
+        let api: Api<Object> = Api::all_with(client, &ApiResource::from_gvk(&kind));
+        let mut status = api.get(node).await.unwrap().data["status"].take();
+        status["bgpInstances"][0]["peers"][0]["peeringState"] = state.into();
+        let patch = Patch::Merge(serde_json::json!({"status": status}));
+        api.patch_status(node, &PatchParams::default(), &patch).await.unwrap();
     }
 
     pub(crate) fn folder(&self, cluster: &str) -> PathBuf {

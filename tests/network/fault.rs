@@ -1,0 +1,240 @@
+//! A fault that is made for real: what each verb says of it, and after how long.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use backon::{BlockingRetryable as _, ConstantBuilder};
+
+use crate::site::Site;
+
+/// A fault, and what must be said of it.
+pub(crate) struct Fault {
+    /// As the verb `sandbox fault` names it.
+    name: &'static str,
+    /// Which sandbox has it.
+    cluster: &'static str,
+    /// Where, if not at the usual place.
+    machine: Option<&'static str>,
+    /// Which verb says what: `doctor` on its first line.
+    says: &'static [(Verb, &'static str)],
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Verb {
+    Status,
+    Doctor,
+    Verify,
+    /// Both clusters of a mesh.
+    VerifyMesh,
+}
+
+use Verb::{Doctor, Status, Verify, VerifyMesh};
+
+impl Verb {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Status => &["status", "infra", "--sandbox", "--only", "cilium"],
+            Doctor => &["doctor", "infra", "--sandbox"],
+            Verify => &["verify", "infra", "--sandbox"],
+            VerifyMesh => &["verify", "infra", "apps", "--sandbox"],
+        }
+    }
+
+    fn name(self) -> String {
+        self.arguments()
+            .iter()
+            .take_while(|word| !word.starts_with("--"))
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// The line that says it, in one answer.
+    fn line(self, told: &str, expected: &str) -> Option<String> {
+        let lines = told.lines().filter(|line| !line.trim().is_empty());
+        let count = if self == Doctor { 1 } else { usize::MAX };
+        let found = lines.take(count).find(|line| line.contains(expected))?;
+        Some(found.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Those of the router, which everything else hangs on.
+pub(crate) const OF_THE_ROUTER: [Fault; 3] = [
+    on_infra(
+        "wrong-asn",
+        None,
+        &[(Status, "session is"), (Doctor, "error[BS-BGP-001]"), (Verify, "it expects another AS number")],
+    ),
+    on_infra(
+        "wrong-password",
+        None,
+        &[(Status, "session is"), (Doctor, "error[BS-BGP-003]"), (Verify, "the password is another")],
+    ),
+    on_infra(
+        "router-down",
+        None,
+        &[
+            (Status, "session is"),
+            (Doctor, "error[BS-BGP-002]"),
+            (Verify, "nobody answers at the router's address"),
+        ],
+    ),
+];
+
+/// A cable that takes small packets only.
+pub(crate) const SMALL_MTU: Fault = on_infra(
+    "small-mtu",
+    Some("infra-3"),
+    &[(Verify, "infra-3: its eth0 takes packets of up to 1280 bytes, and the others' 1500")],
+);
+
+/// The rest of what one cluster can have.
+pub(crate) const OTHERS: [Fault; 7] = [
+    on_infra("router-slow", None, &[(Verify, "slow (")]),
+    on_infra("agent-killed", Some("infra-2"), &[(Status, "2 of 3 nodes have an agent")]),
+    on_infra(
+        "agent-hangs",
+        Some("infra-2"),
+        &[
+            (Status, "2 of 3 nodes have an agent"),
+            (Doctor, "error[BS-"),
+            (Verify, "infra-2: its agent is not well"),
+        ],
+    ),
+    on_infra(
+        "link-down",
+        Some("infra-3"),
+        &[(Status, "infra-3: not heard of for"), (Doctor, "infra-3"), (Verify, "infra-3: not heard of for")],
+    ),
+    on_infra(
+        "node-down",
+        Some("infra-3"),
+        &[(Status, "infra-3: not heard of for"), (Doctor, "infra-3"), (Verify, "infra-3: not heard of for")],
+    ),
+    on_infra("packet-loss", Some("infra-3"), &[(Verify, "packets may get lost")]),
+    on_infra(
+        "api-server-gone",
+        None,
+        &[
+            (Status, "check that the API server runs"),
+            (Doctor, "cannot be asked"),
+            (Verify, "check that the API server runs"),
+        ],
+    ),
+];
+
+/// What only a mesh can have.
+pub(crate) const OTHER_AUTHORITY: Fault = Fault {
+    name: "other-authority",
+    cluster: "apps",
+    machine: None,
+    says: &[(VerifyMesh, "do not share an authority")],
+};
+
+const fn on_infra(
+    name: &'static str,
+    machine: Option<&'static str>,
+    says: &'static [(Verb, &'static str)],
+) -> Fault {
+    Fault { name, cluster: "infra", machine, says }
+}
+
+/// How a fault went.
+pub(crate) struct Rehearsed {
+    fault: &'static str,
+    said: Vec<(Verb, Duration, String)>,
+    well_after: Duration,
+}
+
+const PATIENCE: ConstantBuilder =
+    ConstantBuilder::new().with_delay(Duration::from_millis(300)).with_max_times(200);
+
+/// Nobody waits longer for a word.
+const LIMIT: Duration = Duration::from_mins(3);
+
+impl Fault {
+    /// Makes it, asks all verbs at once, each again and again until it says what it must, and heals it.
+    pub(crate) fn rehearse(&self, site: &Site) -> Rehearsed {
+        let mut fault = vec!["sandbox", "fault", self.cluster, self.name];
+        fault.extend(self.machine.into_iter().flat_map(|machine| ["--machine", machine]));
+        site.bare(&fault).assert().success();
+        let began = Instant::now();
+        let said = std::thread::scope(|scope| {
+            let asked: Vec<_> = self
+                .says
+                .iter()
+                .map(|(verb, expected)| {
+                    scope.spawn(move || {
+                        let line = self.asked(site, *verb, expected);
+                        (*verb, began.elapsed(), line)
+                    })
+                })
+                .collect();
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        site.bare(&["sandbox", "heal", self.cluster]).assert().success();
+        let healed = Instant::now();
+        let verb = if self.says.iter().any(|(verb, _)| *verb == VerifyMesh) { VerifyMesh } else { Status };
+        self.until_well(site, verb);
+        let well_after = healed.elapsed();
+        let rehearsed = Rehearsed { fault: self.name, said, well_after };
+        eprint!("{}", rehearsed.rows());
+        rehearsed
+    }
+
+    fn asked(&self, site: &Site, verb: Verb, expected: &str) -> String {
+        let began = Instant::now();
+        let ask = || {
+            let output = site.about(verb.arguments()).output().unwrap();
+            let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            verb.line(&told, expected).ok_or(told)
+        };
+        ask.retry(PATIENCE).when(|_| began.elapsed() < LIMIT).call().unwrap_or_else(|told| {
+            panic!("{}: {:?} does not say {expected:?}, but:\n{told}", self.name, verb.arguments())
+        })
+    }
+
+    fn until_well(&self, site: &Site, verb: Verb) {
+        let began = Instant::now();
+        let ask = || {
+            let output = site.about(verb.arguments()).output().unwrap();
+            let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            if output.status.success() { Ok(()) } else { Err(told) }
+        };
+        if let Err(told) = ask.retry(PATIENCE).when(|_| began.elapsed() < LIMIT).call() {
+            panic!("{} does not heal:\n{told}", self.name);
+        }
+    }
+}
+
+impl Rehearsed {
+    /// A row for each verb.
+    fn rows(&self) -> String {
+        let mut rows = String::new();
+        for (verb, after, line) in &self.said {
+            let line = line.replace('|', "\\|").replace('<', "&lt;");
+            let _ = writeln!(
+                rows,
+                "| `{}` | `{}` | {:.1} s | {line} | {:.1} s |",
+                self.fault,
+                verb.name(),
+                after.as_secs_f64(),
+                self.well_after.as_secs_f64()
+            );
+        }
+        rows
+    }
+}
+
+/// The page that tells of all of them.
+pub(crate) fn page(all: &[Rehearsed]) -> String {
+    let rows: String = all.iter().map(Rehearsed::rows).collect();
+    format!(
+        "# Faults of a network, and what is said of them\n\n\
+        Each fault was made by `bootstrapper sandbox fault` on the [real network](real-network.md) of a sandbox of three nodes; all verbs of its rows were asked at once, each \
+        again and again, until they named it; then it was healed by `bootstrapper sandbox heal`. Seconds are from the fault to the end of the answer that named it; `doctor` must \
+        do so on its first line. This page is made by `NETWORK_WRITE=1 cargo test --test network every_fault -- --ignored`, on a machine with 2 cores, by a debug build.\n\n\
+        | fault | asked | named after | line | well after `heal` |\n| --- | --- | --- | --- | --- |\n{rows}"
+    )
+}
