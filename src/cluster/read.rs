@@ -122,7 +122,11 @@ impl Cluster {
 
     /// The objects of a selection that are to be kept. They are asked for page by page, and the rest
     /// is let go as it comes: memory does not grow with the cluster.
-    pub async fn look_over(&self, selection: &Selection, keep: fn(&Object) -> bool) -> Result<Vec<Object>> {
+    pub async fn look_over(
+        &self,
+        selection: &Selection,
+        keep: impl Fn(&Object) -> bool,
+    ) -> Result<Vec<Object>> {
         let namespace = selection.namespace.as_deref();
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
             return Ok(Vec::new());

@@ -115,31 +115,32 @@ async fn until_kind_is_gone(
     sender: &watch::Sender<Option<Arc<Seen>>>,
 ) {
     let mut events = std::pin::pin!(events);
-    let mut seen = Seen::new();
     let mut listed = Seen::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Init) => listed.clear(),
             Ok(watcher::Event::InitApply(object)) => insert(&mut listed, object, selection),
             Ok(watcher::Event::InitDone) => {
-                seen = std::mem::take(&mut listed);
-                sender.send_replace(Some(Arc::new(seen.clone())));
+                sender.send_replace(Some(Arc::new(std::mem::take(&mut listed))));
             }
             Ok(watcher::Event::Apply(object)) => {
-                insert(&mut seen, object, selection);
-                sender.send_replace(Some(Arc::new(seen.clone())));
+                change(sender, |seen| insert(seen, object, selection));
             }
             Ok(watcher::Event::Delete(object)) => {
                 let mut gone = Seen::new();
                 insert(&mut gone, object, selection);
-                seen.retain(|id, _| !gone.contains_key(id));
-                sender.send_replace(Some(Arc::new(seen.clone())));
+                change(sender, |seen| seen.retain(|id, _| !gone.contains_key(id)));
             }
             Err(error) if kind_is_gone(&error) => return,
             // The watcher starts again by itself, after a pause.
             Err(_) => {}
         }
     }
+}
+
+/// What was seen is copied only while somebody still looks at it as it was before.
+fn change(sender: &watch::Sender<Option<Arc<Seen>>>, change: impl FnOnce(&mut Seen)) {
+    sender.send_modify(|seen| change(Arc::make_mut(seen.get_or_insert_default())));
 }
 
 fn insert(seen: &mut Seen, mut object: Object, selection: &Selection) {

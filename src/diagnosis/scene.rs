@@ -64,16 +64,29 @@ impl Scene {
         }
     }
 
+    /// What is known is looked at later on.
+    pub fn later(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
     /// An object that is there.
     pub fn add(&mut self, object: Object) {
-        self.objects.insert(ObjectRef::of(&object), object);
+        let id = ObjectRef::of(&object);
+        self.gone.remove(&id);
+        self.objects.insert(id, object);
     }
 
     /// An object that was looked for.
     pub fn add_answer(&mut self, id: ObjectRef, object: Option<Object>) {
         match object {
-            Some(object) => drop(self.objects.insert(id, object)),
-            None => drop(self.gone.insert(id)),
+            Some(object) => {
+                self.gone.remove(&id);
+                self.objects.insert(id, object);
+            }
+            None => {
+                self.objects.remove(&id);
+                self.gone.insert(id);
+            }
         }
     }
 

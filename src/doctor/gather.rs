@@ -1,16 +1,19 @@
 //! Question and answer: the walk says what it would like to know, the cluster is asked, and the walk
 //! is made again, until it wants to know nothing more or enough was asked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 
+use super::requests::{Request, requests};
 use crate::cluster::Cluster;
 use crate::diagnosis::{self, LogOf, Question, Scene, Symptoms};
 use crate::engine::Cause;
 use crate::failure::Result;
-use crate::object::Object;
+use crate::object::{Object, ObjectRef};
 
-/// How many questions are under way at once.
+/// How many requests are under way at once.
 const AT_ONCE: usize = 8;
 
 /// How many lines of a container's log are read: enough for its last words.
@@ -19,19 +22,17 @@ const LOG_LINES: i64 = 80;
 /// How often the walk is made: as deep as chains are.
 const ROUNDS: usize = 24;
 
-/// How many questions may be asked of a cluster.
+/// How many requests may be made of a cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget(pub usize);
 
 impl Budget {
-    /// While something is waited for.
-    pub const OF_A_WAIT: Self = Self(40);
     /// When a person asks.
     pub const OF_A_PERSON: Self = Self(400);
 }
 
 /// What an examination came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Examination {
     /// Root causes, the gravest first; what is only slow comes last.
     pub causes: Vec<Cause>,
@@ -39,41 +40,49 @@ pub struct Examination {
     pub gaps: Vec<String>,
 }
 
-/// Finds the root causes of symptoms. A question that fails leaves a gap, never an error: a diagnosis
-/// must not fail harder than what it diagnoses.
-pub async fn explain(cluster: &Cluster, symptoms: &Symptoms, budget: Budget) -> Examination {
-    explain_from(cluster, Scene::at(jiff::Timestamp::now()), symptoms, budget).await
-}
-
-/// The same, with what is known already.
+/// Finds the root causes of symptoms, with what is known already. A question that fails leaves a gap,
+/// never an error: a diagnosis must not fail harder than what it diagnoses. Spends of the budget.
 pub(super) async fn explain_from(
     cluster: &Cluster,
-    mut scene: Scene,
+    scene: &mut Scene,
     symptoms: &Symptoms,
-    Budget(mut left): Budget,
+    Budget(left): &mut Budget,
 ) -> Examination {
     for _ in 0..ROUNDS {
-        let questions = diagnosis::diagnose(&scene, symptoms).questions;
-        if questions.is_empty() || left == 0 {
+        let questions = diagnosis::diagnose(scene, symptoms).questions;
+        if questions.is_empty() || *left == 0 {
             break;
         }
-        let asked: Vec<Question> = questions.into_iter().take(left).collect();
-        left -= asked.len();
-        let answers: Vec<(Question, Result<Answer>)> = stream::iter(asked)
-            .map(|question| async move {
-                let answer = ask(cluster, &question).await;
-                (question, answer)
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        for (question, answer) in answers {
-            learn(&mut scene, question, answer);
-        }
+        let mut requests = requests(questions);
+        requests.truncate(*left);
+        *left -= requests.len();
+        learn_all(cluster, scene, requests).await;
     }
     Examination {
-        causes: diagnosis::diagnose(&scene, symptoms).causes,
+        causes: diagnosis::diagnose(scene, symptoms).causes,
         gaps: scene.gaps().map(str::to_owned).collect(),
+    }
+}
+
+/// Asks for objects, whatever is known of them; says how many requests that took.
+pub(super) async fn look_again(cluster: &Cluster, scene: &mut Scene, objects: BTreeSet<ObjectRef>) -> usize {
+    let requests = requests(objects.into_iter().map(Question::Object).collect());
+    let count = requests.len();
+    learn_all(cluster, scene, requests).await;
+    count
+}
+
+async fn learn_all(cluster: &Cluster, scene: &mut Scene, requests: Vec<Request>) {
+    let answers: Vec<(Request, Result<Answer>)> = stream::iter(requests)
+        .map(|request| async move {
+            let answer = ask(cluster, &request).await;
+            (request, answer)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    for (request, answer) in answers {
+        learn(scene, request, answer);
     }
 }
 
@@ -83,11 +92,19 @@ enum Answer {
     Log(String),
 }
 
-async fn ask(cluster: &Cluster, question: &Question) -> Result<Answer> {
-    Ok(match question {
-        Question::Object(id) => Answer::Object(cluster.look_at(id).await?.map(Box::new)),
-        Question::List(selection) => Answer::List(cluster.look_over(selection, is_of_use).await?),
-        Question::Log(of) => Answer::Log(log(cluster, of).await?),
+async fn ask(cluster: &Cluster, request: &Request) -> Result<Answer> {
+    Ok(match request {
+        Request::One(Question::Object(id)) => Answer::Object(cluster.look_at(id).await?.map(Box::new)),
+        Request::One(Question::List(selection)) => {
+            Answer::List(cluster.look_over(selection, is_of_use).await?)
+        }
+        Request::One(Question::Log(of)) => Answer::Log(log(cluster, of).await?),
+        Request::Several(list, ids) => {
+            let names: BTreeSet<&str> = ids.iter().map(|id| id.name.as_str()).collect();
+            let is_asked_for =
+                |object: &Object| object.metadata.name.as_deref().is_some_and(|name| names.contains(name));
+            Answer::List(cluster.look_over(list, is_asked_for).await?)
+        }
     })
 }
 
@@ -108,15 +125,32 @@ async fn log(cluster: &Cluster, of: &LogOf) -> Result<String> {
     }
 }
 
-fn learn(scene: &mut Scene, question: Question, answer: Result<Answer>) {
-    match (question, answer) {
-        (Question::Object(id), Ok(Answer::Object(object))) => {
+fn learn(scene: &mut Scene, request: Request, answer: Result<Answer>) {
+    match (request, answer) {
+        (Request::One(Question::Object(id)), Ok(Answer::Object(object))) => {
             scene.add_answer(id, object.map(|object| *object));
         }
-        (Question::List(selection), Ok(Answer::List(objects))) => scene.add_list(selection, objects),
-        (Question::Log(of), Ok(Answer::Log(text))) => scene.add_log(of, text),
-        (question, Err(failure)) => scene.add_failure(question, failure.to_string()),
-        // An answer is of its question's kind.
+        (Request::One(Question::List(selection)), Ok(Answer::List(objects))) => {
+            scene.add_list(selection, objects);
+        }
+        (Request::One(Question::Log(of)), Ok(Answer::Log(text))) => scene.add_log(of, text),
+        (Request::Several(_, ids), Ok(Answer::List(objects))) => {
+            let mut found: BTreeMap<ObjectRef, Object> =
+                objects.into_iter().map(|object| (ObjectRef::of(&object), object)).collect();
+            for id in ids {
+                // What is declared may have a namespace that its kind does not have.
+                let bare = ObjectRef { namespace: None, ..id.clone() };
+                let object = found.remove(&id).or_else(|| found.remove(&bare));
+                scene.add_answer(id, object);
+            }
+        }
+        (Request::One(question), Err(failure)) => scene.add_failure(question, failure.to_string()),
+        (Request::Several(_, ids), Err(failure)) => {
+            for id in ids {
+                scene.add_failure(Question::Object(id), failure.to_string());
+            }
+        }
+        // An answer is of its request's kind.
         (_, Ok(_)) => {}
     }
 }

@@ -71,7 +71,7 @@ fn of_namespaces() -> Vec<Selection> {
 }
 
 /// Looks for what is not as it should be, and for the root causes.
-pub async fn examine(cluster: &Cluster, scope: &Scope, budget: Budget) -> Examination {
+pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Examination {
     let mut scene = Scene::at(jiff::Timestamp::now());
     let objects = match scope {
         Scope::Objects(objects) => objects.clone(),
@@ -89,7 +89,7 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, budget: Budget) -> Examin
             found
         }
     };
-    explain_from(cluster, scene, &Symptoms { objects, refusal: None }, budget).await
+    explain_from(cluster, &mut scene, &Symptoms { objects, refusal: None }, &mut budget).await
 }
 
 /// Lists kinds, and keeps what may be a symptom. Healthy objects are let go as they come.

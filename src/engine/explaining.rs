@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::attempt::Attempts;
-use super::{Cause, EventKind, PlannedStep};
+use super::{Cause, EventKind, PlannedStep, are_still};
 use crate::failure::{Failure, FailureKind};
 
 /// How long a look may take.
@@ -38,9 +38,9 @@ pub(super) async fn keep_explaining(step: &PlannedStep, mut waiting: watch::Rece
         let has_changed = waiting.has_changed().unwrap_or_default();
         let now = waiting.borrow_and_update().clone();
         let causes = explain(step, now.failure.as_ref()).await;
-        let is_news = causes != told;
+        let is_news = !are_still(&causes, &told);
         pause = if has_changed || is_news { SHORTEST } else { pause.mul_f32(1.6).clamp(SHORTEST, LONGEST) };
-        if let (true, Some(voice)) = (is_news, now.voice) {
+        if let (true, Some(voice)) = (causes != told, now.voice) {
             voice.tell(EventKind::StepExplained { causes: causes.clone() });
             told = causes;
         }
@@ -53,4 +53,76 @@ pub(super) async fn explain(step: &PlannedStep, failure: Option<&Failure>) -> Ve
         return Vec::new();
     }
     tokio::time::timeout(LIMIT, step.step.explain(failure)).await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+
+    use super::*;
+    use crate::engine::{Act, Changes, Events, Limits, Observation, Step, StepId};
+    use crate::failure::Result;
+    use crate::readiness::Verdict;
+
+    /// Waits for ever; each look tells the same cause, and for how long it has lasted by now.
+    #[derive(Default)]
+    struct Waits {
+        looks: AtomicU32,
+    }
+
+    #[async_trait]
+    impl Step for Waits {
+        async fn observe(&self) -> Result<Observation> {
+            Ok(Observation::Awaited { waits_for: Vec::new() })
+        }
+
+        async fn act(&self, _: Act<'_>) -> Result<Changes> {
+            Ok(Changes::default())
+        }
+
+        fn settle(&self) -> BoxStream<'_, Verdict> {
+            Box::pin(futures::stream::pending())
+        }
+
+        async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+            let look = self.looks.fetch_add(1, Ordering::SeqCst);
+            vec![Cause {
+                code: Some("BS-NOD-002".to_owned()),
+                cause: format!("its kubelet has not reported for {look} s"),
+                evidence: Vec::new(),
+                chain: Vec::new(),
+                blocks: Vec::new(),
+                origins: Vec::new(),
+                declared_in: None,
+                remedy: Vec::new(),
+                passes: false,
+            }]
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_lasts_is_looked_into_ever_less_often() {
+        let waits = Arc::new(Waits::default());
+        let limits = Limits { timeout: Duration::from_hours(1), inactivity: Duration::from_hours(1) };
+        let id = StepId { stage: "s".to_owned(), name: "waits".to_owned() };
+        let step: Arc<dyn Step> = Arc::clone(&waits) as Arc<dyn Step>;
+        let planned =
+            PlannedStep { id: id.clone(), title: "waits".to_owned(), limits, digest: None, skip: None, step };
+        let (events, mut told) = Events::channel();
+        let voice = Some(Attempts::new(id, events));
+        let (_waiting, watched) = watch::channel(Waiting { voice, failure: None });
+        let looking = keep_explaining(&planned, watched);
+        assert!(tokio::time::timeout(Duration::from_mins(10), looking).await.is_err());
+        // After 5, 15, 31, 57, 98, 163, 268, 388 and 508 seconds; each tells how long it is by then.
+        assert_eq!(waits.looks.load(Ordering::SeqCst), 9);
+        let mut count = 0;
+        while told.try_recv().is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, 9);
+    }
 }

@@ -182,3 +182,18 @@ pub struct Cause {
     /// It is slow, not wrong: it may pass by itself.
     pub passes: bool,
 }
+
+impl Cause {
+    /// Whether it is the same, though it may be told in other words by now: for how long, how often.
+    pub fn is_still(&self, before: &Self) -> bool {
+        let identity = |cause: &Self| {
+            (cause.code.clone(), cause.chain.clone(), cause.origins.first().cloned(), cause.passes)
+        };
+        identity(self) == identity(before)
+    }
+}
+
+/// Whether causes are those of before.
+pub fn are_still(causes: &[Cause], before: &[Cause]) -> bool {
+    causes.len() == before.len() && causes.iter().zip(before).all(|(cause, before)| cause.is_still(before))
+}

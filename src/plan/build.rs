@@ -18,8 +18,8 @@ use crate::pipeline::{
 };
 use crate::readiness::{Expressions, OwnRules, Texts};
 use crate::steps::{
-    Awaited, Checks, Command, Confirm, CrdSource, Crds, FluxOwner, Foretell, GatewayRepair, Handover,
-    Objects, Placed, Release, Subject, Wait,
+    Awaited, Checks, Command, Confirm, CrdSource, Crds, Explainer, FluxOwner, Foretell, GatewayRepair,
+    Handover, Objects, Placed, Release, Subject, Wait,
 };
 use crate::tools::{self, Environment, Helm, Kustomize};
 use crate::words::count;
@@ -97,8 +97,11 @@ impl Builder<'_> {
         let (title, step, not_here) = match self.built(spec)? {
             Built::Step { title, step } => (title, step, None),
             Built::Skipped { title, reason } => {
-                let nothing: Arc<dyn Step> =
-                    Arc::new(Handover { cluster: self.inputs.cluster.clone(), declared: Vec::new() });
+                let nothing: Arc<dyn Step> = Arc::new(Handover {
+                    cluster: self.inputs.cluster.clone(),
+                    declared: Vec::new(),
+                    explainer: Explainer::default(),
+                });
                 (title, nothing, Some(reason))
             }
         };
@@ -157,6 +160,7 @@ impl Builder<'_> {
                         helm: self.inputs.helm.clone(),
                         declared: Arc::new(release.clone()),
                         await_workloads: spec.await_workloads(),
+                        explainer: Explainer::default(),
                     },
                 )
             }
@@ -188,7 +192,11 @@ impl Builder<'_> {
                         count(declared.kustomizations.len(), "Kustomization"),
                         count(declared.releases.len(), "HelmRelease")
                     ),
-                    Handover { cluster, declared: kustomizations.chain(releases).collect() },
+                    Handover {
+                        cluster,
+                        declared: kustomizations.chain(releases).collect(),
+                        explainer: Explainer::default(),
+                    },
                 )
             }
             StepKind::Command(argv) => {
@@ -261,6 +269,7 @@ impl Builder<'_> {
             owner: owner.map(FluxOwner),
             manager: FIELD_MANAGER,
             readiness: Some(Arc::clone(&self.inputs.pipeline.readiness)),
+            explainer: Explainer::default(),
         }
     }
 

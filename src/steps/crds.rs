@@ -10,6 +10,7 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::OnceCell;
 
 use super::crd_source::CrdSource;
+use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use crate::cluster::Cluster;
@@ -48,6 +49,7 @@ impl Crds {
                     owner: self.owner.clone(),
                     manager: self.source.manager(),
                     readiness: Some(Arc::default()),
+                    explainer: Explainer::default(),
                 })
             })
             .await
@@ -94,14 +96,14 @@ impl Step for Crds {
             let Some(objects) = self.objects.get() else {
                 // Never read: Flux owns them, and its own object tells.
                 return match &self.owner {
-                    Some(owner) => owner.settle_or(&self.cluster, unread()),
+                    Some(owner) => owner.settle_or(&self.cluster, unread(), &Explainer::default()),
                     None => unread(),
                 };
             };
             let refs = objects.objects.iter().map(ObjectRef::of).collect();
             let cluster = self.cluster.clone();
             let crds = objects.objects.clone();
-            follow_ready(&self.cluster, refs)
+            follow_ready(&self.cluster, refs, &objects.explainer)
                 .then(move |verdict| {
                     let (cluster, crds) = (cluster.clone(), crds.clone());
                     async move {

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::asked_sessions::peers_of;
-use super::wait::{Seen, seen_by};
+use super::explain::Explainer;
+use super::seeing::{Seen, seen_by};
 use crate::cluster::Cluster;
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{self, Probe, Verdict};
@@ -59,8 +60,9 @@ pub(super) fn verdicts(
     patience: Duration,
     words: Words,
     remarks: Remarks,
+    explainer: &Explainer,
 ) -> BoxStream<'static, Verdict> {
-    let objects = seen_by(&cluster, Probe::CiliumBgp);
+    let objects = seen_by(&cluster, Probe::CiliumBgp, explainer);
     let agents: Agents = Box::new(move |agent| {
         let cluster = cluster.clone();
         async move { peers_of(&cluster, &agent).await }.boxed()

@@ -1,20 +1,115 @@
 //! Why what a step waits for is not ready.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cluster::Cluster;
 use crate::diagnosis::Symptoms;
-use crate::doctor::{self, Budget};
+use crate::doctor::Case;
 use crate::engine::Cause;
-use crate::failure::Failure;
-use crate::object::{ObjectRef, Selection};
+use crate::failure::{Failure, FailureKind};
+use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
 
-/// So many objects of one kind are asked for one by one; more in one list.
+/// So many objects of one kind are taken for what is the matter; of more, those that are not ready.
 const ONE_BY_ONE: usize = 3;
 
-/// Causes among `refs`, and of what the API server refused.
-pub(super) async fn explain(cluster: &Cluster, refs: &[ObjectRef], failure: Option<&Failure>) -> Vec<Cause> {
+/// What a step sees of what it waits for, and what its diagnosis has learned: neither is asked for twice.
+#[derive(Clone, Default)]
+pub struct Explainer(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    sight: Mutex<Option<Sight>>,
+    case: tokio::sync::Mutex<Case>,
+}
+
+/// What a watch saw last.
+#[derive(Clone, Default)]
+pub(super) struct Sight {
+    pub(super) objects: Vec<Arc<Object>>,
+    pub(super) absent: Vec<ObjectRef>,
+}
+
+impl Sight {
+    pub(super) fn of<'a>(objects: impl IntoIterator<Item = &'a Arc<Object>>) -> Self {
+        Self { objects: objects.into_iter().cloned().collect(), absent: Vec::new() }
+    }
+
+    fn unready(&self) -> impl Iterator<Item = &Object> {
+        let objects = self.objects.iter().map(|object| &**object);
+        objects.filter(|object| !readiness::verdict(object).is_ready())
+    }
+
+    /// What is not there, and what is not ready.
+    fn symptoms(&self) -> Vec<ObjectRef> {
+        self.absent.iter().cloned().chain(self.unready().map(ObjectRef::of)).collect()
+    }
+}
+
+impl Explainer {
+    /// Keeps what a watch sees.
+    pub(super) fn sees(&self, sight: Sight) {
+        *self.0.sight.lock().unwrap_or_else(PoisonError::into_inner) = Some(sight);
+    }
+
+    /// Whether a watch has seen anything.
+    pub(super) fn has_seen(&self) -> bool {
+        self.sight().is_some()
+    }
+
+    fn sight(&self) -> Option<Sight> {
+        self.0.sight.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Causes among `refs`, and of what the API server refused.
+    pub(super) async fn of_objects(
+        &self,
+        cluster: &Cluster,
+        refs: &[ObjectRef],
+        failure: Option<&Failure>,
+    ) -> Vec<Cause> {
+        let sight = self.sight();
+        let seen = sight.as_ref().map(Sight::symptoms).filter(|seen| !seen.is_empty());
+        let symptoms = match seen {
+            Some(seen) => seen,
+            None => unready_of(cluster, refs).await,
+        };
+        self.examine(cluster, symptoms, sight, failure).await
+    }
+
+    /// Causes among whatever `selections` select.
+    pub(super) async fn of_selections(&self, cluster: &Cluster, selections: &[Selection]) -> Vec<Cause> {
+        let sight = self.sight();
+        let symptoms = match &sight {
+            Some(sight) => sight.symptoms(),
+            None => {
+                let mut found = Vec::new();
+                for selection in selections {
+                    found.extend(unready(cluster, selection).await);
+                }
+                found
+            }
+        };
+        self.examine(cluster, symptoms, sight, None).await
+    }
+
+    async fn examine(
+        &self,
+        cluster: &Cluster,
+        objects: Vec<ObjectRef>,
+        sight: Option<Sight>,
+        failure: Option<&Failure>,
+    ) -> Vec<Cause> {
+        // That time is over is nobody's refusal.
+        let refused = failure.filter(|failure| failure.kind != FailureKind::Deadline);
+        let refusal = refused.map(|failure| (failure.what.clone(), failure.because.join("\n")));
+        let seen = sight.iter().flat_map(Sight::unready).cloned().collect();
+        self.0.case.lock().await.examine(cluster, Symptoms { objects, refusal }, seen).await.causes
+    }
+}
+
+async fn unready_of(cluster: &Cluster, refs: &[ObjectRef]) -> Vec<ObjectRef> {
     let mut by_kind: BTreeMap<(&str, &str), Vec<&ObjectRef>> = BTreeMap::new();
     for id in refs {
         by_kind.entry((&id.api_version, &id.kind)).or_default().push(id);
@@ -28,21 +123,7 @@ pub(super) async fn explain(cluster: &Cluster, refs: &[ObjectRef], failure: Opti
             objects.extend(unready.into_iter().filter(|id| ids.contains(&id)));
         }
     }
-    of(cluster, objects, failure).await
-}
-
-/// Causes among whatever `selections` select.
-pub(super) async fn explain_selections(cluster: &Cluster, selections: &[Selection]) -> Vec<Cause> {
-    let mut objects = Vec::new();
-    for selection in selections {
-        objects.extend(unready(cluster, selection).await);
-    }
-    of(cluster, objects, None).await
-}
-
-async fn of(cluster: &Cluster, objects: Vec<ObjectRef>, failure: Option<&Failure>) -> Vec<Cause> {
-    let refusal = failure.map(|failure| (failure.what.clone(), failure.because.join("\n")));
-    doctor::explain(cluster, &Symptoms { objects, refusal }, Budget::OF_A_WAIT).await.causes
+    objects
 }
 
 /// A list that fails leaves a gap, as every question of a diagnosis.

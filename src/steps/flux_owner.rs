@@ -3,6 +3,7 @@
 
 use futures::stream::{BoxStream, StreamExt};
 
+use super::explain::Explainer;
 use super::objects::follow_ready;
 use crate::cluster::Cluster;
 use crate::failure::Result;
@@ -29,12 +30,15 @@ impl FluxOwner {
         &self,
         cluster: &Cluster,
         before: BoxStream<'a, Verdict>,
+        explainer: &Explainer,
     ) -> BoxStream<'a, Verdict> {
         let owner = self.0.clone();
-        let cluster = cluster.clone();
+        let (cluster, explainer) = (cluster.clone(), explainer.clone());
         futures::stream::once(async move {
             match cluster.get(&owner).await {
-                Ok(Some(object)) if has_taken_over(&object) => follow_ready(&cluster, vec![owner]),
+                Ok(Some(object)) if has_taken_over(&object) => {
+                    follow_ready(&cluster, vec![owner], &explainer)
+                }
                 _ => before,
             }
         })

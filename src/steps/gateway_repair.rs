@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::explain::{Explainer, Sight};
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result};
@@ -34,6 +35,7 @@ pub struct GatewayRepair {
     cluster: Cluster,
     /// The CRDs; none if Cilium serves no gateways. Asked for once: an earlier stage brings them.
     crds: OnceCell<Vec<Object>>,
+    explainer: Explainer,
 }
 
 /// A pod of the operator, and the CRD that came after it.
@@ -46,7 +48,7 @@ struct Stale {
 impl GatewayRepair {
     /// For the Cilium of this cluster.
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, crds: OnceCell::new() }
+        Self { cluster, crds: OnceCell::new(), explainer: Explainer::default() }
     }
 
     async fn crds(&self) -> Result<&[Object]> {
@@ -149,6 +151,7 @@ impl Step for GatewayRepair {
     fn settle(&self) -> BoxStream<'_, Verdict> {
         self.cluster
             .follow_all(operators())
+            .inspect(|pods| self.explainer.sees(Sight::of(pods)))
             .then(async |pods| match self.crds().await {
                 Ok([]) => Verdict::Ready,
                 Ok(crds) => settled(&pods, crds),
@@ -158,7 +161,7 @@ impl Step for GatewayRepair {
     }
 
     async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
-        super::explain::explain_selections(&self.cluster, &[operators()]).await
+        self.explainer.of_selections(&self.cluster, &[operators()]).await
     }
 }
 

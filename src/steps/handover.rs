@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt as _};
 
+use super::explain::Explainer;
 use super::objects::follow_ready;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
@@ -18,6 +19,8 @@ pub struct Handover {
     pub cluster: Cluster,
     /// Every Kustomization and HelmRelease that the cluster declares.
     pub declared: Vec<ObjectRef>,
+    /// What is known of their wait.
+    pub explainer: Explainer,
 }
 
 impl Handover {
@@ -38,11 +41,11 @@ impl Step for Handover {
     }
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
-        follow_ready(&self.cluster, self.declared.clone()).map(what_moves_first).boxed()
+        follow_ready(&self.cluster, self.declared.clone(), &self.explainer).map(what_moves_first).boxed()
     }
 
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
-        super::explain::explain(&self.cluster, &self.declared, failure).await
+        self.explainer.of_objects(&self.cluster, &self.declared, failure).await
     }
 }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::compare::{change, summary_of};
+use super::explain::{Explainer, Sight};
 use super::flux_owner::FluxOwner;
 use super::unmaking;
 use crate::cluster::{Cluster, Comparison};
@@ -34,6 +35,8 @@ pub struct Objects {
     pub manager: &'static str,
     /// When each is ready; none if it only has to be there.
     pub readiness: Option<Arc<OwnRules>>,
+    /// What is known of their wait.
+    pub explainer: Explainer,
 }
 
 impl Objects {
@@ -130,17 +133,17 @@ impl Step for Objects {
 
     fn settle(&self) -> BoxStream<'_, Verdict> {
         let own = match &self.readiness {
-            Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules)),
+            Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules), &self.explainer),
             None => stream::once(async { Verdict::Ready }).boxed(),
         };
         match &self.owner {
-            Some(owner) => owner.settle_or(&self.cluster, own),
+            Some(owner) => owner.settle_or(&self.cluster, own, &self.explainer),
             None => own,
         }
     }
 
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
-        super::explain::explain(&self.cluster, &self.refs(), failure).await
+        self.explainer.of_objects(&self.cluster, &self.refs(), failure).await
     }
 }
 
@@ -168,8 +171,12 @@ fn waves(objects: &[Object]) -> [Vec<Object>; 2] {
 }
 
 /// Follows objects until each is ready by the rule of its kind.
-pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> BoxStream<'static, Verdict> {
-    follow_ready_by(cluster, refs, Arc::default())
+pub(super) fn follow_ready(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    explainer: &Explainer,
+) -> BoxStream<'static, Verdict> {
+    follow_ready_by(cluster, refs, Arc::default(), explainer)
 }
 
 /// The same, by the rules that a repository adds for kinds of its own.
@@ -177,14 +184,32 @@ pub(super) fn follow_ready_by(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
     rules: Arc<OwnRules>,
+    explainer: &Explainer,
 ) -> BoxStream<'static, Verdict> {
     if refs.is_empty() {
         return stream::once(async { Verdict::Ready }).boxed();
     }
-    cluster.follow(refs).map(move |seen| judge(&seen, &rules)).boxed()
+    let explainer = explainer.clone();
+    cluster
+        .follow(refs)
+        .map(move |seen| {
+            explainer.sees(sight(&seen));
+            judge(&seen, &rules)
+        })
+        .boxed()
 }
 
-fn judge(seen: &BTreeMap<ObjectRef, Option<Arc<Object>>>, rules: &OwnRules) -> Verdict {
+/// What is followed, each as it was seen last.
+type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
+
+fn sight(seen: &Seen) -> Sight {
+    Sight {
+        objects: seen.values().flatten().cloned().collect(),
+        absent: seen.iter().filter(|(_, object)| object.is_none()).map(|(id, _)| id.clone()).collect(),
+    }
+}
+
+fn judge(seen: &Seen, rules: &OwnRules) -> Verdict {
     seen.iter()
         .map(|(id, object)| match object {
             Some(object) => rules.verdict(object).about(id),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
+use super::explain::Explainer;
 use super::flux_owner::{FluxOwner, not_fluxs, owned_since};
 use super::objects::follow_ready;
 use super::release_need::{Evidence, Need, need};
@@ -28,6 +29,8 @@ pub struct Release {
     /// Whether its workloads must be ready, or Helm's word is enough. A network plugin's own
     /// workloads wait for what comes after it: load-balancer addresses, cluster DNS.
     pub await_workloads: bool,
+    /// What is known of its wait.
+    pub explainer: Explainer,
 }
 
 impl Release {
@@ -201,18 +204,21 @@ impl Step for Release {
     fn settle(&self) -> BoxStream<'_, Verdict> {
         let own = stream::once(async move {
             match self.workloads().await {
-                Ok(workloads) => follow_ready(&self.cluster, workloads),
-                Err(failure) => stream::once(async move { Verdict::never(failure.to_string()) }).boxed(),
+                Ok(workloads) => follow_ready(&self.cluster, workloads, &self.explainer),
+                // The step is tried again.
+                Err(failure) => stream::once(async move { Verdict::not_yet(failure.to_string()) }).boxed(),
             }
         })
         .flatten()
         .boxed();
-        self.owner().settle_or(&self.cluster, own)
+        self.owner().settle_or(&self.cluster, own, &self.explainer)
     }
 
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
-        let workloads = self.workloads().await.unwrap_or_default();
-        super::explain::explain(&self.cluster, &workloads, failure).await
+        // What is watched was read from the release before.
+        let workloads =
+            if self.explainer.has_seen() { Vec::new() } else { self.workloads().await.unwrap_or_default() };
+        self.explainer.of_objects(&self.cluster, &workloads, failure).await
     }
 }
 

@@ -1,6 +1,5 @@
 //! Waits for a fact of the cluster, and changes nothing.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +8,13 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use super::asked_sessions;
 use super::doubted_sessions::{self, Remarks, UNCHANGED, Words};
+use super::explain::Explainer;
 use super::objects::follow_ready_by;
+use super::seeing::{Seen, seen_by};
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::ObjectRef;
 use crate::readiness::{OwnRules, Probe, Verdict};
 
 /// What is waited for.
@@ -35,21 +36,28 @@ pub struct Wait {
     awaited: Awaited,
     words: Words,
     remarks: Remarks,
+    explainer: Explainer,
 }
 
 impl Wait {
     /// Waits for this of a cluster.
     pub fn new(cluster: Cluster, awaited: Awaited) -> Self {
-        Self { cluster, awaited, words: Words::default(), remarks: Remarks::default() }
+        Self {
+            cluster,
+            awaited,
+            words: Words::default(),
+            remarks: Remarks::default(),
+            explainer: Explainer::default(),
+        }
     }
 
     /// `patience` is for what the API may tell wrongly, and others could tell better.
     fn verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
         match &self.awaited {
             Awaited::Probe(Probe::CiliumBgp) => self.bgp_verdicts(patience),
-            Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe),
+            Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe, &self.explainer),
             Awaited::Object { id, readiness } => {
-                follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness))
+                follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness), &self.explainer)
             }
         }
     }
@@ -57,10 +65,11 @@ impl Wait {
     /// By objects, or by the agents' own word where no object tells.
     fn bgp_verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
         let (cluster, words, remarks) = (self.cluster.clone(), self.words.clone(), Arc::clone(&self.remarks));
+        let explainer = self.explainer.clone();
         stream::once(async move {
             match asked_sessions::are_needed(&cluster).await {
                 Ok(true) => asked_sessions::verdicts(cluster),
-                _ => doubted_sessions::verdicts(cluster, patience, words, remarks),
+                _ => doubted_sessions::verdicts(cluster, patience, words, remarks, &explainer),
             }
         })
         .flatten()
@@ -68,30 +77,9 @@ impl Wait {
     }
 }
 
-/// What a probe has to see, by the index of the selection that found it.
-pub(super) type Seen = BTreeMap<usize, Vec<Arc<Object>>>;
-
-fn probe_verdicts(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Verdict> {
+fn probe_verdicts(cluster: &Cluster, probe: Probe, explainer: &Explainer) -> BoxStream<'static, Verdict> {
     let judge = move |seen: Seen| probe.judge(&seen, jiff::Timestamp::now());
-    seen_by(cluster, probe).map(judge).boxed()
-}
-
-/// Joins the watches of all that a probe needs to see: once each has answered, and then at every change.
-pub(super) fn seen_by(cluster: &Cluster, probe: Probe) -> BoxStream<'static, Seen> {
-    let selections = probe.watches();
-    let count = selections.len();
-    let watches = selections
-        .into_iter()
-        .enumerate()
-        .map(|(index, selection)| cluster.follow_all(selection).map(move |objects| (index, objects)).boxed());
-    let mut seen = Seen::new();
-    stream::select_all(watches)
-        .filter_map(move |(index, objects)| {
-            seen.insert(index, objects);
-            let whole = (seen.len() == count).then(|| seen.clone());
-            async move { whole }
-        })
-        .boxed()
+    seen_by(cluster, probe, explainer).map(judge).boxed()
 }
 
 #[async_trait]
@@ -116,11 +104,9 @@ impl Step for Wait {
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
         match &self.awaited {
             Awaited::Object { id, .. } => {
-                super::explain::explain(&self.cluster, std::slice::from_ref(id), failure).await
+                self.explainer.of_objects(&self.cluster, std::slice::from_ref(id), failure).await
             }
-            Awaited::Probe(probe) => {
-                super::explain::explain_selections(&self.cluster, &probe.watches()).await
-            }
+            Awaited::Probe(probe) => self.explainer.of_selections(&self.cluster, &probe.watches()).await,
         }
     }
 }

@@ -18,6 +18,11 @@ use crate::stage::Stage;
 const NODES: usize = 500;
 const PODS: usize = 5000;
 const AT_ONCE: usize = 16;
+/// So many objects of a kind may be asked for one by one.
+const FEW: usize = 8;
+/// A wait looks around for so long, and asks no more than once in so many seconds from then on.
+const FIRST_SECONDS: i64 = 30;
+const SECONDS_TO_ASK: f64 = 10.0;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: cargo test --test gallery large -- --ignored --nocapture"]
@@ -36,14 +41,15 @@ async fn what_waiting_costs_on_a_large_cluster() {
     let broken = json!({"spec": {"template": {"spec": {"containers": [{"name": "coredns", "image": "docker.io/sandbox/shell:absent"}]}}}});
     let patch = Patch::Strategic(broken);
     stage.api(&dns).await.patch(&dns.name, &PatchParams::default(), &patch).await.unwrap();
-    for arguments in [
-        vec!["doctor", NAME, "--sandbox"],
-        vec!["status", NAME, "--sandbox"],
-        vec![NAME, "--sandbox", "--only", "core", "--timeout", "2m", "--progress", "plain"],
-        vec![NAME, "--sandbox", "--only", "cilium/wait-nodes", "--timeout", "2m", "--progress", "plain"],
-    ] {
-        let cost = sandbox.measure(&arguments);
-        eprintln!("{}: {cost}", arguments.join(" "));
+    let doctor = sandbox.measure(&["doctor", NAME, "--sandbox"]);
+    // A list of each kind, what serves it, and the way to the causes: whatever the number of objects.
+    assert!(doctor.asked("get nodes") <= FEW && doctor.all() <= 120, "{doctor}");
+    sandbox.measure(&["status", NAME, "--sandbox"]);
+    for step in ["core", "cilium/wait-nodes"] {
+        let wait =
+            sandbox.measure(&[NAME, "--sandbox", "--only", step, "--timeout", "2m", "--progress", "plain"]);
+        let most = wait.seconds / SECONDS_TO_ASK;
+        assert!(f64::from(wait.steady) <= most, "{} requests in {:.0} s: {wait}", wait.steady, wait.seconds);
     }
 }
 
@@ -88,27 +94,75 @@ struct Cost {
     seconds: f64,
     /// Requests by what they ask for, from the audit log.
     requests: BTreeMap<String, usize>,
+    /// How many of them were made for a diagnosis, after its first looks.
+    steady: u32,
     /// The most memory, in kB.
     peak: u64,
     /// Seconds of a processor.
     busy: f64,
 }
 
+impl Cost {
+    fn all(&self) -> usize {
+        self.requests.values().sum()
+    }
+
+    fn asked(&self, what: &str) -> usize {
+        self.requests.get(what).copied().unwrap_or_default()
+    }
+}
+
 impl std::fmt::Display for Cost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let all: usize = self.requests.values().sum();
-        let Self { seconds, peak, busy, .. } = self;
-        write!(f, "{seconds:.1} s, {all} requests, {} MiB at most, {busy:.1} s of a processor", peak / 1024)?;
+        let watches: usize =
+            self.requests.iter().filter(|(what, _)| what.starts_with("watch")).map(|(_, count)| count).sum();
+        let Self { seconds, steady, peak, busy, .. } = self;
+        write!(
+            f,
+            "{seconds:.1} s, {} requests, {watches} of them watches, {steady} of a diagnosis after {FIRST_SECONDS} s, {} MiB at most, {busy:.1} s of a processor",
+            self.all(),
+            peak / 1024
+        )?;
         let mut most: Vec<(&String, &usize)> = self.requests.iter().collect();
         most.sort_by_key(|(what, count)| (std::cmp::Reverse(**count), (*what).clone()));
         most.iter().take(12).try_for_each(|(what, count)| write!(f, "\n  {count:4} {what}"))
     }
 }
 
+/// One request of a person or a run.
+struct Asked {
+    at: jiff::Timestamp,
+    /// `list pods`
+    what: String,
+}
+
+impl Asked {
+    /// Of an event of the audit log: watches as they begin, everything else as it ends.
+    fn of(event: &Value) -> Option<Self> {
+        let (user, verb) = (&event["user"]["username"], event["verb"].as_str()?);
+        let counts = if verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
+        if user != "admin" || event["stage"] != counts {
+            return None;
+        }
+        let of = event["objectRef"]["resource"].as_str().or(event["requestURI"].as_str())?;
+        Some(Self {
+            at: event["requestReceivedTimestamp"].as_str()?.parse().ok()?,
+            what: format!("{verb} {of}"),
+        })
+    }
+
+    /// Whether a wait's diagnosis asks for it: not a watch, and not the run's own lock and record.
+    fn is_of_a_diagnosis(&self) -> bool {
+        !["watch ", "update ", "patch ", "get leases", "get configmaps"]
+            .iter()
+            .any(|own| self.what.starts_with(own))
+    }
+}
+
 impl Sandbox {
     /// What a run of the program costs.
     fn measure(&self, arguments: &[&str]) -> Cost {
-        let (before, began) = (self.asked().len(), Instant::now());
+        let (from, began) = (jiff::Timestamp::now(), Instant::now());
         let path = common::programs().display().to_string();
         let mut run = std::process::Command::new(assert_cmd::cargo::cargo_bin("bootstrapper"))
             .args(arguments)
@@ -132,26 +186,27 @@ impl Sandbox {
             std::thread::sleep(Duration::from_millis(100));
         }
         let seconds = began.elapsed().as_secs_f64();
+        let asked = self.asked_since(from);
+        let is_steady = |one: &&Asked| one.at.as_second() >= from.as_second() + FIRST_SECONDS;
+        let steady = asked.iter().filter(is_steady).filter(|one| one.is_of_a_diagnosis()).map(|_| 1).sum();
         let mut requests = BTreeMap::new();
-        for asked in self.asked().split_off(before) {
-            *requests.entry(asked).or_default() += 1;
+        for one in asked {
+            *requests.entry(one.what).or_default() += 1;
         }
-        Cost { seconds, requests, peak, busy }
+        let cost = Cost { seconds, requests, steady, peak, busy };
+        eprintln!("{}: {cost}", arguments.join(" "));
+        cost
     }
 
-    /// Every request of a person or a run so far: `list pods`. A watch is told of once as it begins and once as it ends.
-    fn asked(&self) -> Vec<String> {
-        let log = self.state.join("sandboxes").join(NAME).join("logs/audit.log");
-        let log = std::fs::read_to_string(log).unwrap();
-        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let of_a_run = events.filter(|event| event["user"]["username"] == "admin");
-        of_a_run
-            .map(|event| {
-                let verb = event["verb"].as_str().unwrap_or_default();
-                let resource = event["objectRef"]["resource"].as_str();
-                format!("{verb} {}", resource.or(event["requestURI"].as_str()).unwrap_or_default())
-            })
-            .collect()
+    /// Every request from then on. The API server begins a new file when one is long.
+    fn asked_since(&self, from: jiff::Timestamp) -> Vec<Asked> {
+        let logs = self.state.join("sandboxes").join(NAME).join("logs");
+        let files = std::fs::read_dir(logs).unwrap().map(|entry| entry.unwrap());
+        let audits = files.filter(|file| file.file_name().to_string_lossy().starts_with("audit"));
+        let texts: Vec<String> = audits.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let events = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter_map(|event| Asked::of(&event)).filter(|asked| asked.at >= from).collect()
     }
 }
 
