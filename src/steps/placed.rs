@@ -40,6 +40,10 @@ impl Step for Placed {
         self.step.settle()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.step.remarks()
+    }
+
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
         let mut causes = self.step.explain(failure).await;
         place(&mut causes, &self.declared);
