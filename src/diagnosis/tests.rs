@@ -209,10 +209,18 @@ fn a_taint_that_is_about_to_go_is_no_alarm() {
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         }))
     };
-    for (taint, passes) in [("node.kubernetes.io/not-ready", true), ("dedicated", false)] {
+    let untainted = object(json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }));
+    for (taint, node, passes) in [
+        ("not ready", node("node.kubernetes.io/not-ready"), true),
+        ("dedicated", node("dedicated"), false),
+        ("gone by now", untainted, true),
+    ] {
         let mut scene = Scene::at(now());
         scene.add(pod.clone());
-        scene.add_list(Selection::of("v1", "Node"), vec![node(taint)]);
+        scene.add_list(Selection::of("v1", "Node"), vec![node]);
         let causes = walk(&scene, &pod).causes;
         assert_eq!(codes(&causes), ["BS-SCH-001"], "{taint}");
         assert_eq!(causes[0].passes, passes, "{taint}");

@@ -59,8 +59,8 @@ fn holds(need: &Value, has: Option<&str>) -> bool {
     }
 }
 
-/// The taints of these nodes that a pod does not tolerate.
-pub(super) fn taints(pod: &Object, nodes: &[&Object]) -> String {
+/// The taints of these nodes that a pod does not tolerate; none if it tolerates all.
+pub(super) fn taints(pod: &Object, nodes: &[&Object]) -> Option<String> {
     let taints: BTreeSet<String> = nodes
         .iter()
         .flat_map(|node| list(&node.data["spec"]["taints"]))
@@ -71,7 +71,7 @@ pub(super) fn taints(pod: &Object, nodes: &[&Object]) -> String {
         })
         .collect();
     let taints: Vec<String> = taints.into_iter().collect();
-    format!("the taint {}", taints.join(" or "))
+    (!taints.is_empty()).then(|| format!("the taint {}", taints.join(" or ")))
 }
 
 fn is_tolerated(pod: &Object, taint: &Value) -> bool {

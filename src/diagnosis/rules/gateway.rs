@@ -84,7 +84,7 @@ fn class(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
     if controller != "io.cilium/gateway-controller" {
         return if inquiry.age(class) < PATIENCE { own.passes().into() } else { own.into() };
     }
-    if let Some(late) = crds_came_later(inquiry) {
+    if let Some(late) = crds_came_later(inquiry, class) {
         return late.into();
     }
     let own = if inquiry.age(class) < PATIENCE { own.passes() } else { own };
@@ -92,7 +92,7 @@ fn class(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
 }
 
 /// Whether every pod of the operator is older than the CRDs that it looks for as it starts.
-fn crds_came_later(inquiry: &Inquiry<'_>) -> Option<Finding> {
+fn crds_came_later(inquiry: &Inquiry<'_>, class: &Object) -> Option<Finding> {
     let crd = |plural: &&str| {
         let name = format!("{plural}.gateway.networking.k8s.io");
         ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", &name)
@@ -104,7 +104,9 @@ fn crds_came_later(inquiry: &Inquiry<'_>) -> Option<Finding> {
         containers.filter_map(|container| inquiry.seconds_since(&container["state"]["running"]["startedAt"]));
     let running: Vec<i64> = began.collect();
     let youngest = running.iter().min()?;
-    (*youngest > made).then(|| {
+    // Times are of whole seconds: of the same one, it is the class that tells, by staying unanswered.
+    let is_late = *youngest > made || (*youngest == made && inquiry.age(class) >= PATIENCE);
+    is_late.then(|| {
         Finding::new(&CRDS_CAME_LATER, "Cilium's operator started before the Gateway API's CRDs were there, and looks for them only then")
             .evidence(format!("the youngest pod of the operator started {youngest} s ago, the CRDs came {made} s ago"))
     })

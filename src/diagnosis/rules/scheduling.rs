@@ -189,7 +189,12 @@ fn own_words(pod: &Object, said: &str, all: &[&Object], fitting: &[&Object]) -> 
     } else if has("free ports") {
         Finding::new(&PORTS, "its host port is taken on every node that fits")
     } else if has("untolerated taint") {
-        Finding::new(&TAINT, format!("it does not tolerate {}", taints(pod, fitting)))
+        match taints(pod, fitting) {
+            Some(taints) => Finding::new(&TAINT, format!("it does not tolerate {taints}")),
+            // What the scheduler saw is not so any more.
+            None => Finding::new(&TAINT, "the taint that kept it away is gone: the scheduler looks again")
+                .passes(),
+        }
     } else {
         Finding::new(&REFUSED, super::facts::line(said))
     }
