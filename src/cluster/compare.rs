@@ -26,7 +26,16 @@ const LONGEST_VALUE: usize = 60;
 /// `1000m` is `1`.
 pub(crate) fn covers(live: &Object, declared: &Object) -> bool {
     let metadata = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
-    includes(&metadata(live), &metadata(declared)) && includes(&live.data, &without_status(&declared.data))
+    includes(&metadata(live), &metadata(declared))
+        && has_all(live.metadata.finalizers.as_ref(), declared.metadata.finalizers.as_ref())
+        && has_all(live.metadata.owner_references.as_ref(), declared.metadata.owner_references.as_ref())
+        && includes(&live.data, &without_status(&declared.data))
+}
+
+/// Others add their own to these.
+fn has_all<T: PartialEq>(live: Option<&Vec<T>>, declared: Option<&Vec<T>>) -> bool {
+    let live = live.map_or(&[][..], Vec::as_slice);
+    declared.into_iter().flatten().all(|one| live.contains(one))
 }
 
 fn without_status(data: &Value) -> Value {
@@ -141,6 +150,19 @@ mod tests {
         let declared = object("X", &json!({"spec": {"list": [1, 2]}}));
         assert!(!covers(&object("X", &json!({"spec": {"list": [1]}})), &declared));
         assert!(!covers(&object("X", &json!({"spec": {"list": [1, 2, 3]}})), &declared));
+    }
+
+    #[test]
+    fn what_holds_an_object_and_whose_it_is_counts_too() {
+        let with = |finalizers: &[&str], owner: &str| {
+            let metadata = json!({"name": "x", "finalizers": finalizers, "ownerReferences": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": "1"}]});
+            serde_json::from_value::<Object>(json!({"apiVersion": "v1", "kind": "X", "metadata": metadata}))
+                .unwrap()
+        };
+        assert!(covers(&with(&["a", "b"], "o"), &with(&["b"], "o")));
+        assert!(!covers(&with(&["a"], "o"), &with(&["b"], "o")));
+        assert!(!covers(&with(&["a"], "other"), &with(&["a"], "o")));
     }
 
     #[test]

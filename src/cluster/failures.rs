@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::core::Status;
 
-use super::status::of_status;
+use super::status::{asked_to_wait, of_status};
 use super::transport::{deepest, of_error, withheld};
 use super::trouble::Trouble;
 use crate::failure::{Failure, Retry};
@@ -30,12 +30,6 @@ fn told(what: impl Into<String>, trouble: &Trouble, said: String, wait: Option<D
         (true, None) => Retry::MayHelp,
         (true, Some(wait)) => Retry::After(wait),
     })
-}
-
-/// `Retry-After`, as it stands in the body or was written into it (`retry_after`).
-fn asked_to_wait(status: &Status) -> Option<Duration> {
-    let seconds = status.details.as_ref()?.retry_after_seconds;
-    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn message(status: &Status) -> String {

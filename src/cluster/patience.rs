@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy;
 use kube::Client;
 use kube::client::Body;
 
 use super::compare::covers;
-use super::requests::Counter;
-use crate::failure::Failure;
+use super::requests::{Counter, is_dry_run};
+use super::status::{asked_to_wait, of_status, read_status};
+use super::transport::{of_error, withheld};
+use super::trouble::Trouble;
 use crate::object::Object;
 
 /// How often one call is made, at most.
@@ -122,12 +124,9 @@ impl Call {
                 Tried::Failed(Err(error), Again { after: None, is_done_perhaps: true })
             }
             Err(error) => Tried::Unanswerable(error),
-            Ok((response, body)) => match passing(response.status(), &body) {
+            Ok((response, body)) => match refused_for_a_moment(response.status(), &body) {
                 None => Tried::Answered(response),
-                Some(is_done_perhaps) => {
-                    let after = retry_after(response.headers());
-                    Tried::Failed(Ok(response), Again { after, is_done_perhaps })
-                }
+                Some(again) => Tried::Failed(Ok(response), again),
             },
         }
     }
@@ -135,12 +134,8 @@ impl Call {
     /// What has no name of its own would be there twice.
     fn may_be_made(&self, again: &Again) -> bool {
         let is_soon = again.after.is_none_or(|after| after <= LONGEST_WAIT);
-        let has_name = || self.method != Method::POST || self.is_dry() || self.named().is_some();
+        let has_name = || self.method != Method::POST || is_dry_run(&self.uri) || self.named().is_some();
         is_soon && (!again.is_done_perhaps || has_name())
-    }
-
-    fn is_dry(&self) -> bool {
-        self.uri.query().is_some_and(|query| query.contains("dryRun=All"))
     }
 
     /// The object that is to be made, if it has a name; none, too, for what is asked and not made.
@@ -191,30 +186,27 @@ pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-/// Whether an answer says that the same call may well succeed in a moment; if so, whether the server
-/// may have done it all the same. A webhook that does not answer takes longer than that moment.
-fn passing(status: StatusCode, body: &Bytes) -> Option<bool> {
-    let is_webhooks = || String::from_utf8_lossy(body).contains("failed calling webhook");
-    match status.as_u16() {
-        429 => Some(false),
-        500 if is_webhooks() => None,
-        500 | 502 | 503 | 504 => Some(true),
-        _ => None,
+/// Whether an answer says that the same call may well succeed in a moment. What waits for somebody else,
+/// a webhook for one, takes longer than that.
+fn refused_for_a_moment(code: StatusCode, body: &Bytes) -> Option<Again> {
+    if !code.is_client_error() && !code.is_server_error() {
+        return None;
     }
-}
-
-/// In seconds: the API server names no dates.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    let status = read_status(body, code);
+    let is_done_perhaps = match of_status(&status) {
+        Trouble::Overload => false,
+        Trouble::ServerFault | Trouble::NoLeader => true,
+        _ => return None,
+    };
+    Some(Again { after: asked_to_wait(&status), is_done_perhaps })
 }
 
 /// Whether a connection ended before its answer. That nobody listens there, or shows a certificate that
 /// fits, is no matter of a moment; and what the run's own fence holds back never went out.
 fn was_cut_off(error: &kube::Error) -> bool {
-    let mut causes =
+    let causes =
         std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
-    let is_final = |error: &(dyn std::error::Error + 'static)| {
-        error.is::<Failure>() || error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect)
-    };
-    matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_)) && !causes.any(is_final)
+    let mut connections = causes.filter_map(|cause| cause.downcast_ref::<legacy::Error>());
+    let is_broken = || matches!(of_error(error), Trouble::Unreachable | Trouble::Truncated);
+    withheld(error).is_none() && !connections.any(legacy::Error::is_connect) && is_broken()
 }

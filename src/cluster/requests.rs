@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use serde::Serialize;
 
 /// How many requests were made.
@@ -50,7 +50,10 @@ impl Counter {
 /// Whether it changes nothing.
 pub(super) fn is_read<B>(request: &Request<B>) -> bool {
     let uri = request.uri();
-    request.method() == Method::GET
-        || uri.query().is_some_and(|query| query.contains("dryRun=All"))
-        || uri.path().ends_with("/selfsubjectaccessreviews")
+    request.method() == Method::GET || is_dry_run(uri) || uri.path().ends_with("/selfsubjectaccessreviews")
+}
+
+/// Whether it is only asked what would happen.
+pub(super) fn is_dry_run(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.contains("dryRun=All"))
 }

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::Response;
 use http::header::RETRY_AFTER;
+use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use kube::client::DynBody;
-use kube::core::Status;
 use kube::core::response::StatusDetails;
 use tower::BoxError;
+
+use super::status::read_status;
 
 /// No refusal is longer.
 const LONGEST: usize = 256 * 1024;
@@ -35,16 +36,13 @@ async fn rewritten(answer: Answer, seconds: u32) -> Result<Answer, BoxError> {
             return Err("the refusal is too long to be one".into());
         }
     }
-    let told = told(&body, parts.status.as_u16(), seconds).unwrap_or(body);
+    let told = told(&body, parts.status, seconds).unwrap_or(body);
     Ok(Response::from_parts(parts, Box::new(Full::new(Bytes::from(told)).map_err(|never| match never {}))))
 }
 
 /// The same refusal with the seconds in it; none if it has them already.
-fn told(body: &[u8], code: u16, seconds: u32) -> Option<Vec<u8>> {
-    let mut status: Status = serde_json::from_slice(body).unwrap_or_else(|_| {
-        let said = String::from_utf8_lossy(body).trim().to_owned();
-        Status::failure(&said, "").with_code(code)
-    });
+fn told(body: &[u8], code: StatusCode, seconds: u32) -> Option<Vec<u8>> {
+    let mut status = read_status(body, code);
     let details = status.details.get_or_insert_with(|| StatusDetails {
         name: String::new(),
         group: String::new(),
@@ -62,10 +60,12 @@ fn told(body: &[u8], code: u16, seconds: u32) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::Status;
+
     use super::*;
 
     fn read(body: &[u8]) -> Option<Status> {
-        told(body, 429, 7).map(|told| serde_json::from_slice(&told).unwrap())
+        told(body, StatusCode::TOO_MANY_REQUESTS, 7).map(|told| serde_json::from_slice(&told).unwrap())
     }
 
     #[test]

@@ -1,11 +1,28 @@
 //! What an answer of the API server comes to: by its code, its reason, its causes, and, where these
 //! say too little, by its words.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use kube::core::Status;
 
 use super::immutable::immutable_fields;
 use super::trouble::Trouble;
 use crate::passing::passes;
+
+/// What a refusal says. Fairness, and proxies before the server, say it in plain text.
+pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
+    serde_json::from_slice(body).unwrap_or_else(|_| {
+        let said = String::from_utf8_lossy(body).trim().to_owned();
+        Status::failure(&said, "").with_code(code.as_u16())
+    })
+}
+
+/// `Retry-After`, as it stands in the body or was written into it (`retry_after`).
+pub(super) fn asked_to_wait(status: &Status) -> Option<Duration> {
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
 
 /// What went wrong, by the answer.
 pub(super) fn of_status(status: &Status) -> Trouble {
