@@ -70,6 +70,7 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         options: options.clone(),
         network,
         sources_port: free_port()?,
+        told: nodes::Told::default(),
     });
     let kubelet = Kubelet::bind().await?;
     nodes::create(&site, kubelet.port).await?;

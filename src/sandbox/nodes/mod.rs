@@ -31,7 +31,7 @@ pub(super) use keep::{Container, Prepared, keep};
 pub(super) use kubelet::{Kubelet, log_file};
 pub(super) use node::{create, set_power, set_ready};
 pub(super) use operators::force_sync;
-pub(super) use status::{ContainerLife, Life, PodAddress, let_go, tell};
+pub(super) use status::{ContainerLife, Life, PodAddress, Told, let_go, tell};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
@@ -66,6 +66,8 @@ pub(super) struct Site {
     /// Where source-controller serves artifacts. As that of its Service, the address outlives the process:
     /// who fetches from another one asks in vain for minutes.
     pub(super) sources_port: u16,
+    /// What was told of pods that are processes.
+    pub(super) told: Told,
 }
 
 /// Runs everything until it is cancelled; by then all its processes have ended.

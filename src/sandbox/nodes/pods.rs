@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
@@ -10,20 +11,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::container::program_of;
 use super::pod::live;
+use super::status::{let_go, tell_again};
 use super::{Site, shell};
 use crate::object::{Object, Selection};
 use crate::sandbox::network;
+
+/// How often a kubelet looks whether the API server says what it was told.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Follows all pods until it is cancelled; by then all processes have ended.
 pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
     let mut pods = site.cluster.follow_all(Selection::of("v1", "Pod"));
     let mut lives: HashMap<String, (CancellationToken, JoinHandle<()>)> = HashMap::new();
+    let mut seen = Vec::new();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut telling: Option<JoinHandle<()>> = None;
     loop {
-        let seen = tokio::select! {
-            seen = pods.next() => seen,
-            () = cancel.cancelled() => None,
-        };
-        let Some(seen) = seen else { break };
+        tokio::select! {
+            now = pods.next() => match now {
+                Some(now) => seen = now,
+                None => break,
+            },
+            _ = looks.tick() => {
+                if telling.as_ref().is_none_or(JoinHandle::is_finished) {
+                    telling = Some(tokio::spawn(tell_again(Arc::clone(&site), seen.clone())));
+                }
+            }
+            () = cancel.cancelled() => break,
+        }
         let wanted: HashMap<&str, &Arc<Object>> = seen
             .iter()
             .filter(|pod| is_bound(pod))
@@ -43,7 +58,12 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             }
             let end = cancel.child_token();
             let (site, pod) = (Arc::clone(&site), Arc::clone(pod));
-            let task = if let Some(program) = program_of(&pod) {
+            let is_process =
+                program_of(&pod).is_some() || shell::is_shell(&pod) || network::is_real(&site, &pod);
+            let task = if pod.metadata.deletion_timestamp.is_some() && is_process {
+                // That it may go was not heard.
+                tokio::spawn(async move { let_go(&site, &pod).await })
+            } else if let Some(program) = program_of(&pod) {
                 tokio::spawn(live(site, pod, program, end.clone()))
             } else if shell::is_shell(&pod) {
                 tokio::spawn(shell::live(site, pod, end.clone()))

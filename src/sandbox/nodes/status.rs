@@ -1,5 +1,8 @@
 //! What a kubelet tells of a pod whose containers are processes of this machine.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -42,6 +45,46 @@ pub(in crate::sandbox) enum PodAddress<'a> {
     Own(Option<&'a str>),
 }
 
+/// What was told last of each pod. As a kubelet, who told it tells it again where the API server says
+/// otherwise: a word is lost while the API server is away, and the node controller calls the pods of a
+/// node not ready of which it has heard nothing for a while.
+#[derive(Default)]
+pub(in crate::sandbox) struct Told(Mutex<HashMap<ObjectRef, Value>>);
+
+impl Told {
+    fn set(&self, pod: ObjectRef, status: Value) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pod, status);
+    }
+
+    fn forget(&self, pod: &ObjectRef) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(pod);
+    }
+
+    fn of(&self, pod: &ObjectRef) -> Option<Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(pod).cloned()
+    }
+}
+
+/// Tells again what the API server does not say.
+pub(super) async fn tell_again(site: Arc<Site>, pods: Vec<Arc<Object>>) {
+    for pod in pods {
+        let id = ObjectRef::of(&pod);
+        let Some(told) = site.told.of(&id).filter(|told| readiness(told) != readiness(&pod.data["status"]))
+        else {
+            continue;
+        };
+        if !node_of(&site, &pod).await.as_ref().is_some_and(is_off) {
+            send(&site, &id, &told).await;
+        }
+    }
+}
+
+fn readiness(status: &Value) -> &str {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut ready = conditions.filter(|condition| condition["type"] == "Ready");
+    ready.find_map(|condition| condition["status"].as_str()).unwrap_or("False")
+}
+
 /// Tells the API server, unless the node is off. A pod that is gone is no error.
 pub(in crate::sandbox) async fn tell(
     site: &Site,
@@ -49,9 +92,7 @@ pub(in crate::sandbox) async fn tell(
     address: PodAddress<'_>,
     containers: &[ContainerLife],
 ) {
-    let id = ObjectRef::of(pod);
-    let node = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
-    let node = site.cluster.get(&ObjectRef::cluster_scoped("v1", "Node", node)).await.ok().flatten();
+    let node = node_of(site, pod).await;
     if node.as_ref().is_some_and(is_off) {
         return;
     }
@@ -60,10 +101,20 @@ pub(in crate::sandbox) async fn tell(
         PodAddress::OfNode => Some(host.as_str()),
         PodAddress::Own(address) => address,
     };
+    let id = ObjectRef::of(pod);
     let status = status(containers, &host, address);
-    let pods = pods(site, &id);
+    site.told.set(id.clone(), status.clone());
+    send(site, &id, &status).await;
+}
+
+async fn node_of(site: &Site, pod: &Object) -> Option<Object> {
+    let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
+    site.cluster.get(&ObjectRef::cluster_scoped("v1", "Node", name)).await.ok().flatten()
+}
+
+async fn send(site: &Site, id: &ObjectRef, status: &Value) {
     let patch = Patch::Strategic(json!({"status": status}));
-    if let Err(error) = pods.patch_status(&id.name, &PatchParams::default(), &patch).await {
+    if let Err(error) = pods(site, id).patch_status(&id.name, &PatchParams::default(), &patch).await {
         tracing::debug!(pod = %id, %error, "its status cannot be told");
     }
 }
@@ -71,6 +122,7 @@ pub(in crate::sandbox) async fn tell(
 /// The pod's processes have ended: it may go.
 pub(in crate::sandbox) async fn let_go(site: &Site, pod: &Object) {
     let id = ObjectRef::of(pod);
+    site.told.forget(&id);
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     let _ = pods(site, &id).delete(&id.name, &now).await;
 }
