@@ -2,24 +2,20 @@
 //! own each time, so that no trial sees what another left.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bootstrapper::cluster::{Cluster, ConnectOptions};
 use bootstrapper::object::{Object, ObjectRef, Selection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::common::{self, charts::Charts};
 use super::proxy::Proxy;
+use super::run::{Ended, Run, none_is_left_of, processes_of, program};
 
 const CLUSTER: &str = "estate";
-
-/// Marks the processes of a trial.
-const MARK: &str = "BOOTSTRAPPER_TRIAL";
 
 /// How long a run may take in any weather, before it counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
@@ -42,26 +38,6 @@ pub(crate) struct Trial<'a> {
     awaits_guest: bool,
 }
 
-/// A run that goes on.
-pub(crate) struct Run {
-    child: Child,
-    began: Instant,
-    events: UnboundedReceiver<Value>,
-    /// What failed last, by its own word.
-    failure: String,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    /// Its exit code; none if it was killed.
-    pub(crate) code: Option<i32>,
-    /// How long it took.
-    pub(crate) took: Duration,
-    /// What failed last.
-    pub(crate) failure: String,
-}
-
 impl Drop for Ground {
     fn drop(&mut self) {
         let _ = self.command(&["sandbox", "down", CLUSTER]).output();
@@ -76,17 +52,16 @@ impl Ground {
         let mut up = common::bootstrapper();
         up.env("BOOTSTRAPPER_STATE_DIR", state.path()).args(["sandbox", "up", CLUSTER, "--repo"]);
         up.arg(repository.path()).assert().success();
-        let kubeconfig = state.path().join("sandboxes").join(CLUSTER).join("kubeconfig");
+        let kubeconfig = kubeconfig_of(&state);
         let proxy = Proxy::in_front_of(&kubeconfig).await;
         let options = ConnectOptions { kubeconfig: Some(kubeconfig), context: CLUSTER.into() };
         let cluster = Cluster::connect(&options).await.unwrap();
-        let proxied = json!({
-            "apiVersion": "v1", "kind": "Config", "users": [{"name": "nobody", "user": {}}],
-            "clusters": [{"name": CLUSTER, "cluster": {"server": proxy.url}}],
-            "contexts": [{"name": CLUSTER, "context": {"cluster": CLUSTER, "user": "nobody"}}],
-        });
-        std::fs::write(state.path().join("proxied"), proxied.to_string()).unwrap();
+        std::fs::write(state.path().join("proxied"), proxy.kubeconfig(CLUSTER)).unwrap();
         Self { state, charts: Charts::serve(), proxy, cluster, trials: AtomicU32::new(0) }
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        kubeconfig_of(&self.state)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
@@ -182,35 +157,25 @@ impl Trial<'_> {
 
     /// Starts a run through the proxy.
     pub(crate) fn start(&self) -> Run {
-        let usual = std::env::var_os("PATH").unwrap();
-        let path = [common::programs().to_owned()].into_iter().chain(std::env::split_paths(&usual));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bootstrapper"))
-            .args([CLUSTER, "--progress", "json", "--context", CLUSTER, "--kubeconfig"])
-            .arg(self.ground.state.path().join("proxied"))
-            .arg("--repo")
-            .arg(self.repository.path())
-            .env("PATH", std::env::join_paths(path).unwrap())
-            .env("BOOTSTRAPPER_STATE_DIR", self.ground.state.path())
-            .env("TRIAL_TOKEN", "kept")
-            .env(MARK, &self.name)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(self.repository.path().join("said")).unwrap())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, events) = mpsc::unbounded_channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).unwrap_or_default());
-            }
-        });
-        Run { child, began: Instant::now(), events, failure: String::new() }
+        self.start_by(&self.ground.state.path().join("proxied"))
+    }
+
+    /// Starts a run that no weather reaches.
+    pub(crate) fn start_directly(&self) -> Run {
+        self.start_by(&self.ground.kubeconfig())
+    }
+
+    fn start_by(&self, kubeconfig: &Path) -> Run {
+        let said = self.repository.path().join("said");
+        let mut program = program(&self.name, self.ground.state.path(), &said);
+        program.args([CLUSTER, "--context", CLUSTER, "--kubeconfig"]).arg(kubeconfig);
+        program.arg("--repo").arg(self.repository.path()).env("TRIAL_TOKEN", "kept");
+        Run::start(program)
     }
 
     /// Runs to the end.
     pub(crate) async fn run(&self) -> Ended {
-        self.start().ends().await
+        self.start().ends(PATIENCE).await
     }
 
     /// What the last run told people.
@@ -226,29 +191,12 @@ impl Trial<'_> {
 
     /// The processes of its runs that are there: id and program.
     pub(crate) fn processes(&self) -> Vec<(u32, String)> {
-        let mark = format!("{MARK}={}", self.name);
-        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-        let marked = |process: std::fs::DirEntry| {
-            let read = |file| std::fs::read(process.path().join(file)).ok();
-            let environment = read("environ")?;
-            let has_mark = environment.split(|byte| *byte == 0).any(|one| one == mark.as_bytes());
-            let id = process.file_name().to_string_lossy().parse().ok()?;
-            let program = String::from_utf8_lossy(&read("comm")?).trim().to_owned();
-            has_mark.then_some((id, program))
-        };
-        processes.filter_map(marked).collect()
+        processes_of(&self.name)
     }
 
     /// Returns once none of its processes is left.
     pub(crate) async fn is_over(&self) {
-        let mut looks = tokio::time::interval(Duration::from_millis(50));
-        let gone = async {
-            while !self.processes().is_empty() {
-                looks.tick().await;
-            }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(30), gone).await;
-        assert!(waited.is_ok(), "{}: processes outlive their run: {:?}", self.name, self.processes());
+        none_is_left_of(&self.name).await;
     }
 
     /// All that its runs made, under a name that every trial shares: objects as they are declared and
@@ -315,6 +263,10 @@ impl Trial<'_> {
     }
 }
 
+fn kubeconfig_of(state: &TempDir) -> PathBuf {
+    state.path().join("sandboxes").join(CLUSTER).join("kubeconfig")
+}
+
 fn write(repository: &TempDir, file: &str, text: &str) {
     let path = repository.path().join(file);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -341,38 +293,4 @@ fn bare(object: Object) -> Value {
         labels.remove("bootstrapper-process");
     }
     value
-}
-
-impl Run {
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    async fn next(&mut self) -> Option<Value> {
-        let event = self.events.recv().await?;
-        if !event["failure"].is_null() {
-            self.failure = format!("{}: {}", event["step"], event["failure"]);
-        }
-        Some(event)
-    }
-
-    /// Returns as soon as an event is so; whether one was.
-    pub(crate) async fn comes_to(&mut self, is_so: impl Fn(&Value) -> bool) -> bool {
-        while let Some(event) = self.next().await {
-            if is_so(&event) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Runs to the end; what is stuck is killed, and has no exit code.
-    pub(crate) async fn ends(mut self) -> Ended {
-        let told = tokio::time::timeout(PATIENCE, self.comes_to(|_| false)).await;
-        if told.is_err() {
-            self.child.kill().unwrap();
-        }
-        let code = self.child.wait().unwrap().code();
-        Ended { code, took: self.began.elapsed(), failure: self.failure }
-    }
 }

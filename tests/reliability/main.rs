@@ -9,15 +9,20 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod estate;
+mod everything;
+mod pipeline;
 mod proxy;
+mod run;
 mod table;
 mod trials;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use estate::{Ground, Run};
+use estate::Ground;
+use pipeline::{Absence, Blow, Life};
 use proxy::{Fate, fair};
+use run::Run;
 use table::Table;
 use trials::{Undisturbed, Victim, Whose, failing};
 
@@ -29,6 +34,10 @@ struct Extent {
 }
 
 impl Extent {
+    fn asked_for() -> Self {
+        Self { is_all: std::env::var("RELIABILITY").is_ok_and(|asked| asked == "all") }
+    }
+
     /// Those of `1..=last` that are played.
     fn of(&self, last: u64) -> Vec<u64> {
         if self.is_all { (1..=last).collect() } else { vec![1, last / 2, last] }
@@ -51,20 +60,68 @@ impl Extent {
     }
 }
 
+/// One chapter at a time: each has a control plane of its own.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disturbed_bootstrap_comes_to_the_same_end() {
-    let extent = Extent { is_all: std::env::var("RELIABILITY").is_ok_and(|asked| asked == "all") };
+    let _alone = ALONE.lock().await;
+    let extent = Extent::asked_for();
     let ground = Ground::begin().await;
     let undisturbed = Undisturbed::of(&ground).await;
-    let mut table = Table::new(&undisturbed);
+    let mut table = Table::new("A small repository", undisturbed.took);
     killed(&extent, &ground, &undisturbed, &mut table).await;
     with_failing_calls(&extent, &ground, &undisturbed, &mut table).await;
     with_watches_that_lie(&ground, &undisturbed, &mut table).await;
     with_outages(&extent, &ground, &undisturbed, &mut table).await;
     let two = undisturbed.two_at_once(&ground).await;
     table.add("two runs at once", vec![two]);
+    let taken_over = undisturbed.taken_over(&ground).await;
+    table.add("the network is cut until another run has taken over", vec![taken_over]);
     if extent.is_all {
         table.write();
+    }
+    table.require_all();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_comes_up_the_same_whatever_happens_at_each_stage() {
+    let _alone = ALONE.lock().await;
+    let extent = Extent::asked_for();
+    let (usual, state, stages) = {
+        let life = Life::begin("undisturbed").await;
+        let lived = life.bootstrap(fair(), Absence::UntilNoticed(0), |_| None).await;
+        (lived.at_once(), life.end_state().await, lived.stages)
+    };
+    let mut table = Table::new("The whole bootstrap", usual);
+    let everywhere = |blow: Blow| move |_: usize| Some(blow);
+    if extent.is_all {
+        for (blow, absence, fault) in [
+            (Blow::Killed, Absence::UntilNoticed(0), "`kill -9` of the tool"),
+            (Blow::ServerGone, Absence::For(Duration::from_secs(30)), "the API server is gone for 30 s"),
+            (Blow::StoreKilled, Absence::UntilNoticed(0), "etcd is killed and starts again"),
+            (Blow::NetworkCut, Absence::For(Duration::from_mins(1)), "the network is cut for a minute"),
+        ] {
+            let life = Life::begin("everywhere").await;
+            let lived = life.bootstrap(fair(), absence, everywhere(blow)).await;
+            assert_eq!(lived.stages, stages);
+            let outcome = life.compare(lived, &state, "all stages").await;
+            table.add(&format!("{fault}, as each of its {} stages begins", stages.len()), vec![outcome]);
+        }
+        let life = Life::begin("weather").await;
+        let lived = life.bootstrap(failing(20, 1), Absence::UntilNoticed(0), |_| None).await;
+        table.add("20 % of all calls fail", vec![life.compare(lived, &state, "all stages").await]);
+        table.write();
+    } else {
+        let blows = [Blow::Killed, Blow::NetworkCut, Blow::ServerGone, Blow::StoreKilled];
+        let life = Life::begin("sample").await;
+        let in_turn = |stage: usize| Some(blows[stage % blows.len()]);
+        let lived = life.bootstrap(fair(), Absence::UntilNoticed(2), in_turn).await;
+        assert_eq!(lived.stages, stages);
+        table.add(
+            "each of these in turn, a stage each",
+            vec![life.compare(lived, &state, "all stages").await],
+        );
     }
     table.require_all();
 }

@@ -70,7 +70,7 @@ pub(crate) fn fair() -> Weather {
 
 pub(crate) struct Proxy {
     /// Where it listens.
-    pub(crate) url: String,
+    url: String,
     inner: Arc<Inner>,
 }
 
@@ -101,6 +101,16 @@ impl Proxy {
         });
         tokio::spawn(serve(listener, Arc::clone(&inner)));
         Self { url, inner }
+    }
+
+    /// The way through it.
+    pub(crate) fn kubeconfig(&self, context: &str) -> String {
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "users": [{"name": "nobody", "user": {}}],
+            "clusters": [{"name": context, "cluster": {"server": self.url}}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": "nobody"}}],
+        });
+        config.to_string()
     }
 
     /// From now on; writes are counted anew.

@@ -4,16 +4,21 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::common;
-use super::trials::{Outcome, Undisturbed};
+use super::trials::Outcome;
 
+/// The trials of one kind of bootstrap: a chapter of `docs/reliability.md`.
 pub(crate) struct Table {
+    chapter: &'static str,
     usual: Duration,
     rows: Vec<(String, Vec<Outcome>)>,
 }
 
+const TEXT: &str = "docs/reliability.md";
+
 impl Table {
-    pub(crate) fn new(undisturbed: &Undisturbed) -> Self {
-        Self { usual: undisturbed.took, rows: Vec::new() }
+    /// Of bootstraps that take so long when nobody disturbs them.
+    pub(crate) fn new(chapter: &'static str, usual: Duration) -> Self {
+        Self { chapter, usual, rows: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, fault: &str, outcomes: Vec<Outcome>) {
@@ -35,18 +40,16 @@ impl Table {
         format!("| {fault} | {converged}/{all} | {equal}/{all} | {runs} | {worst:.1} s |")
     }
 
-    /// Writes `docs/reliability.md`.
+    /// Writes the rows into its chapter.
     pub(crate) fn write(&self) {
-        let mut text = format!(
-            "# Reliability
-
-A small repository (namespace, Secret, CRD, objects of four kinds, a Helm release) is bootstrapped on a real control plane, through a
-proxy that does what the table says. A run that fails is run again, up to five times in all. The end state is equal if every object, its
-owners and its fields are those of a bootstrap that nobody disturbed, the release stands as it does there, no revision is there twice or
-pending, no run that lives holds the lock, no process is left, and one more run writes nothing.
-
-`RELIABILITY=all cargo test --test reliability -- --nocapture` plays all of it and writes this table; a sample is part of the suite.
-Undisturbed, a bootstrap took {:.1} s.
+        let file = common::root().join(TEXT);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut chapters: Vec<String> = text.split("\n## ").map(str::to_owned).collect();
+        let own = chapters.iter_mut().find(|chapter| chapter.starts_with(self.chapter));
+        let own = own.unwrap_or_else(|| panic!("{TEXT} has no chapter {:?}", self.chapter));
+        let (told, _) = own.split_once("Undisturbed").unwrap_or((own, ""));
+        let mut rewritten = format!(
+            "{told}Undisturbed, a bootstrap took {:.1} s.
 
 | fault | converged | end state equal | runs, at most | worst extra time |
 | --- | --- | --- | --- | --- |
@@ -54,9 +57,10 @@ Undisturbed, a bootstrap took {:.1} s.
             self.usual.as_secs_f64()
         );
         for row in &self.rows {
-            let _ = writeln!(text, "{}", self.line(row));
+            let _ = writeln!(rewritten, "{}", self.line(row));
         }
-        std::fs::write(common::root().join("docs/reliability.md"), text).unwrap();
+        *own = rewritten;
+        std::fs::write(file, chapters.join("\n## ")).unwrap();
     }
 
     pub(crate) fn require_all(&self) {

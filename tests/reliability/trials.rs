@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::estate::{Ended, Ground, Run, Trial};
+use super::estate::{Ground, PATIENCE, Trial};
+use super::everything::differences;
 use super::proxy::{Call, Fate, Weather, fair};
+use super::run::{Ended, Run, kill};
 
 /// How many runs may follow one that was disturbed.
 const RUNS: usize = 5;
@@ -103,14 +105,7 @@ impl Undisturbed {
     }
 
     async fn differences(&self, ground: &Ground, trial: &Trial<'_>) -> Vec<String> {
-        let mut differences = Vec::new();
-        let state = trial.end_state().await;
-        let all: std::collections::BTreeSet<_> = self.state.keys().chain(state.keys()).collect();
-        for id in all {
-            if self.state.get(id) != state.get(id) {
-                differences.push(format!("{id}: {:?} instead of {:?}", state.get(id), self.state.get(id)));
-            }
-        }
+        let mut differences = differences(&self.state, &trial.end_state().await);
         let revisions = trial.revisions().await;
         let is_well = |(place, (revision, state)): (usize, &(u64, String))| {
             let is_last = place + 1 == revisions.len();
@@ -170,7 +165,7 @@ impl Undisturbed {
                     .for_each(|(id, _)| kill(*id));
             }
         }
-        let first = run.ends().await;
+        let first = run.ends(PATIENCE).await;
         let moment = if fate == Fate::Unheard { "before" } else { "after" };
         self.compare(ground, &trial, first, format!("{moment} write {k}"), false).await
     }
@@ -208,7 +203,7 @@ impl Undisturbed {
         has_come.store(true, Ordering::SeqCst);
         trial.guest_comes().await;
         ground.proxy.moment_has_come();
-        let first = run.ends().await;
+        let first = run.ends(PATIENCE).await;
         let outcome = self.compare(ground, &trial, first, "a wait".to_owned(), true).await;
         // Nobody else has a guest.
         let differences = outcome.differences.into_iter().filter(|told| !told.contains("guest")).collect();
@@ -240,8 +235,24 @@ impl Undisturbed {
         breaks().await;
         until(&mut run).await;
         heals().await;
-        let first = run.ends().await;
+        let first = run.ends(PATIENCE).await;
         self.compare(ground, &trial, first, step, false).await
+    }
+
+    /// The network of a run is cut for so long that another run takes its place: it writes no more.
+    pub(crate) async fn taken_over(&self, ground: &Ground) -> Outcome {
+        let trial = ground.trial();
+        ground.proxy.weather(fair());
+        let mut cut_off = trial.start();
+        let has_begun =
+            |event: &Value| event["event"] == "step-started" && event["step"]["stage"] == "objects";
+        assert!(cut_off.comes_to(has_begun).await, "{}", trial.said());
+        ground.proxy.weather(Arc::new(|_| Fate::Unheard));
+        let other = trial.start_directly().ends(PATIENCE).await;
+        ground.proxy.weather(fair());
+        let cut_off = cut_off.ends(PATIENCE).await;
+        assert_eq!((cut_off.code, ground.proxy.writes()), (Some(8), 0), "{}", cut_off.failure);
+        self.compare(ground, &trial, other, "a step".to_owned(), false).await
     }
 
     /// Two runs at once: one does the work, the other says so and leaves, or finds it done.
@@ -249,7 +260,7 @@ impl Undisturbed {
         let trial = ground.trial();
         ground.proxy.weather(fair());
         let (one, other) = (trial.start(), trial.start());
-        let (one, other) = tokio::join!(one.ends(), other.ends());
+        let (one, other) = tokio::join!(one.ends(PATIENCE), other.ends(PATIENCE));
         let codes = [one.code, other.code];
         assert!(codes.contains(&Some(0)), "{codes:?}: {}", trial.said());
         assert!(codes.iter().all(|code| matches!(code, Some(0 | 8))), "{codes:?}: {}", trial.said());
@@ -257,13 +268,6 @@ impl Undisturbed {
         let first = Ended { code: Some(0), took, failure: String::new() };
         self.compare(ground, &trial, first, "from the start".to_owned(), false).await
     }
-}
-
-fn kill(id: u32) {
-    let _ = std::process::Command::new("kill")
-        .args(["-KILL", &id.to_string()])
-        .stderr(std::process::Stdio::null())
-        .status();
 }
 
 /// So many of a hundred calls fail, in all the ways that calls fail; which ones, follows from the seed.
