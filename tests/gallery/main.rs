@@ -33,7 +33,6 @@ use stage::{Part, Stage};
 const SIDE_BY_SIDE: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "two whole plays in a row on an idle machine are still owed; `cargo test --test gallery -- --ignored` plays them"]
 async fn every_failure_is_named_and_nothing_healthy_is_called_wrong() {
     let sandbox = Sandbox::up();
     sandbox.bootstrap().await;

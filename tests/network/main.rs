@@ -304,7 +304,7 @@ fn one_cluster_says_what_is_wrong_with_its_network() {
 const ONE_CLUSTER: &str = "one_cluster_says_what_is_wrong_with_its_network";
 const EVERY_FAULT: &str = "every_fault_is_named";
 
-/// The first one is owed a first play to its end; the second one takes its time.
+/// They take their time: what they show first, the suite shows with two clusters.
 const ASKED_FOR_BY_NAME: [&str; 2] = [ONE_CLUSTER, EVERY_FAULT];
 
 /// One after the other; the last one takes a mesh.
