@@ -100,6 +100,7 @@ impl Builder<'_> {
                 let nothing: Arc<dyn Step> = Arc::new(Handover {
                     cluster: self.inputs.cluster.clone(),
                     declared: Vec::new(),
+                    source: None,
                     explainer: Explainer::default(),
                 });
                 (title, nothing, Some(reason))
@@ -195,6 +196,7 @@ impl Builder<'_> {
                     Handover {
                         cluster,
                         declared: kustomizations.chain(releases).collect(),
+                        source: Some(ObjectRef::of(&declared.source)),
                         explainer: Explainer::default(),
                     },
                 )

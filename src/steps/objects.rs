@@ -186,6 +186,19 @@ pub(super) fn follow_ready_by(
     rules: Arc<OwnRules>,
     explainer: &Explainer,
 ) -> BoxStream<'static, Verdict> {
+    follow(cluster, refs, explainer, move |seen| readiness_of(seen, &rules))
+}
+
+/// What is followed, each as it was seen last.
+pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
+
+/// Follows objects and judges all of them at every change. None are ready.
+pub(super) fn follow(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    explainer: &Explainer,
+    judge: impl Fn(&Seen) -> Verdict + Send + 'static,
+) -> BoxStream<'static, Verdict> {
     if refs.is_empty() {
         return stream::once(async { Verdict::Ready }).boxed();
     }
@@ -194,13 +207,10 @@ pub(super) fn follow_ready_by(
         .follow(refs)
         .map(move |seen| {
             explainer.sees(sight(&seen));
-            judge(&seen, &rules)
+            judge(&seen)
         })
         .boxed()
 }
-
-/// What is followed, each as it was seen last.
-type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
 
 fn sight(seen: &Seen) -> Sight {
     Sight {
@@ -209,8 +219,12 @@ fn sight(seen: &Seen) -> Sight {
     }
 }
 
-fn judge(seen: &Seen, rules: &OwnRules) -> Verdict {
-    seen.iter()
+/// Whether each is there, and ready.
+pub(super) fn readiness_of<'a>(
+    seen: impl IntoIterator<Item = (&'a ObjectRef, &'a Option<Arc<Object>>)>,
+    rules: &OwnRules,
+) -> Verdict {
+    seen.into_iter()
         .map(|(id, object)| match object {
             Some(object) => rules.verdict(object).about(id),
             None => Verdict::not_yet("is not there").about(id),
