@@ -2,7 +2,7 @@
 //! watches that lie, servers and networks that go away.
 //!
 //! A sample is part of the suite. `RELIABILITY=all cargo test --test reliability -- --nocapture` plays
-//! all, and writes `docs/reliability.md`; that takes about half an hour.
+//! all, and writes `docs/reliability.md`; that takes about an hour.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
