@@ -239,7 +239,8 @@ impl Undisturbed {
         self.compare(ground, &trial, first, step, false).await
     }
 
-    /// The network of a run is cut for so long that another run takes its place: it writes no more.
+    /// The network of a run is cut for so long that another run takes its place, and dies there: it writes
+    /// no more, though there is much to do.
     pub(crate) async fn taken_over(&self, ground: &Ground) -> Outcome {
         let trial = ground.trial();
         ground.proxy.weather(fair());
@@ -248,11 +249,15 @@ impl Undisturbed {
             |event: &Value| event["event"] == "step-started" && event["step"]["stage"] == "objects";
         assert!(cut_off.comes_to(has_begun).await, "{}", trial.said());
         ground.proxy.weather(Arc::new(|_| Fate::Unheard));
-        let other = trial.start_directly().ends(PATIENCE).await;
+        let mut other = trial.start_directly();
+        // Who has changed something holds the lock.
+        assert!(other.comes_to(|event| event["event"] == "step-acted").await, "{}", trial.said());
+        kill(other.id());
+        other.ends(PATIENCE).await;
         ground.proxy.weather(fair());
         let cut_off = cut_off.ends(PATIENCE).await;
         assert_eq!((cut_off.code, ground.proxy.writes()), (Some(8), 0), "{}", cut_off.failure);
-        self.compare(ground, &trial, other, "a step".to_owned(), false).await
+        self.compare(ground, &trial, cut_off, "a step".to_owned(), false).await
     }
 
     /// Two runs at once: one does the work, the other says so and leaves, or finds it done.
