@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::common::{self, charts::Charts};
+use super::everything::bare;
 use super::proxy::Proxy;
 use super::run::{Ended, Run, none_is_left_of, processes_of, program};
 
@@ -229,7 +230,7 @@ impl Trial<'_> {
         let mut state: BTreeMap<String, Value> = all
             .into_iter()
             .filter(|object| !is_helms(object) && !is_everyones(object))
-            .map(|object| (ObjectRef::of(&object).to_string(), bare(object)))
+            .map(|object| (ObjectRef::of(&object).to_string(), lasting(object)))
             .map(|(id, object)| (self.shared(&id), self.shared_value(&object)))
             .collect();
         let release = cluster.helm_release(&self.name, "slow").await.unwrap().unwrap();
@@ -273,23 +274,13 @@ fn write(repository: &TempDir, file: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Without what differs between any two lives: times, versions, addresses.
-fn bare(object: Object) -> Value {
-    let mut value = serde_json::to_value(object).unwrap();
-    let fields = value.as_object_mut().unwrap();
-    fields.remove("status");
-    if let Some(spec) = fields.get_mut("spec").and_then(Value::as_object_mut) {
+/// Also without the address of a Service, and the process that Helm's release names.
+fn lasting(object: Object) -> Value {
+    let mut value = bare(object);
+    if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
         spec.retain(|name, _| !matches!(name.as_str(), "clusterIP" | "clusterIPs"));
     }
-    let metadata = fields["metadata"].as_object_mut().unwrap();
-    metadata.retain(|name, _| {
-        !matches!(name.as_str(), "uid" | "resourceVersion" | "creationTimestamp" | "generation")
-    });
-    let managed = metadata.get_mut("managedFields").and_then(Value::as_array_mut);
-    for entry in managed.into_iter().flatten() {
-        entry.as_object_mut().unwrap().remove("time");
-    }
-    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+    if let Some(labels) = value["metadata"].get_mut("labels").and_then(Value::as_object_mut) {
         labels.remove("bootstrapper-process");
     }
     value

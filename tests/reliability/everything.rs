@@ -89,9 +89,8 @@ fn compare(place: &str, before: &Value, now: &Value, told: &mut Vec<String>) {
     }
 }
 
-/// Without times, versions, addresses and what is drawn by chance.
-fn lasting(object: Object) -> Value {
-    let is_secret = object.types.as_ref().is_some_and(|types| types.kind == "Secret");
+/// Without its status, and what any two lives of an object differ in: times and versions.
+pub(crate) fn bare(object: Object) -> Value {
     let mut value = serde_json::to_value(object).unwrap();
     let fields = value.as_object_mut().unwrap();
     fields.remove("status");
@@ -99,13 +98,20 @@ fn lasting(object: Object) -> Value {
     metadata.retain(|name, _| {
         !matches!(name.as_str(), "uid" | "resourceVersion" | "creationTimestamp" | "generation")
     });
-    if let Some(managed) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
-        managed.retain(|entry| entry["subresource"].is_null());
-        for entry in managed {
-            entry.as_object_mut().unwrap().remove("time");
-        }
+    for entry in metadata.get_mut("managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+        entry.as_object_mut().unwrap().remove("time");
     }
-    if let Some(data) = fields.get_mut("data").and_then(Value::as_object_mut).filter(|_| is_secret) {
+    value
+}
+
+/// Also without addresses, who told the status, and what is drawn by chance.
+fn lasting(object: Object) -> Value {
+    let is_secret = object.types.as_ref().is_some_and(|types| types.kind == "Secret");
+    let mut value = bare(object);
+    if let Some(managed) = value["metadata"].get_mut("managedFields").and_then(Value::as_array_mut) {
+        managed.retain(|entry| entry["subresource"].is_null());
+    }
+    if let Some(data) = value.get_mut("data").and_then(Value::as_object_mut).filter(|_| is_secret) {
         data.values_mut().for_each(|value| *value = json!("a value"));
     }
     drop_what_is_drawn(&mut value);

@@ -44,19 +44,8 @@ impl Extent {
     }
 
     /// How long something is away.
-    async fn away(&self, run: &mut Run, longest: Duration) {
-        if self.is_all {
-            // The run may end before.
-            let _ = tokio::time::timeout(longest, run.comes_to(|_| false)).await;
-        } else {
-            let mut failed = 0;
-            let has_noticed = |event: &serde_json::Value| {
-                event["event"] == "attempt-failed" || event["event"] == "run-finished"
-            };
-            while failed < 2 && run.comes_to(has_noticed).await {
-                failed += 1;
-            }
-        }
+    fn absence(&self, longest: Duration) -> Absence {
+        if self.is_all { Absence::For(longest) } else { Absence::UntilNoticed(2) }
     }
 }
 
@@ -175,7 +164,7 @@ async fn with_outages(extent: &Extent, ground: &Ground, undisturbed: &Undisturbe
     let mut store = Vec::new();
     let mut cut = Vec::new();
     for k in &steps {
-        let away = async |run: &mut Run| extent.away(run, Duration::from_secs(30)).await;
+        let away = async |run: &mut Run| extent.absence(Duration::from_secs(30)).passes(run).await;
         let breaks = || sandbox(&["sandbox", "fault", "estate", "api-server-gone"]);
         let heals = || sandbox(&["sandbox", "heal", "estate"]);
         gone.push(undisturbed.outage(ground, *k, breaks, away, heals).await);
@@ -183,7 +172,7 @@ async fn with_outages(extent: &Extent, ground: &Ground, undisturbed: &Undisturbe
         let breaks = || sandbox(&["sandbox", "fault", "estate", "store-killed"]);
         store.push(undisturbed.outage(ground, *k, breaks, async |_: &mut Run| (), || async {}).await);
 
-        let away = async |run: &mut Run| extent.away(run, Duration::from_mins(1)).await;
+        let away = async |run: &mut Run| extent.absence(Duration::from_mins(1)).passes(run).await;
         let breaks = || async { ground.proxy.weather(Arc::new(|_| Fate::Unheard)) };
         let heals = || async { ground.proxy.weather(fair()) };
         cut.push(undisturbed.outage(ground, *k, breaks, away, heals).await);

@@ -191,7 +191,8 @@ impl Lived {
 }
 
 impl Absence {
-    async fn passes(self, run: &mut Run) {
+    /// Returns once it is over, or the run.
+    pub(crate) async fn passes(self, run: &mut Run) {
         match self {
             Self::For(time) => {
                 // The run may end before.
