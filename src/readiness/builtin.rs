@@ -3,6 +3,7 @@
 
 use super::Verdict;
 use super::conditions::{Condition, condition, must_be_true, number, text};
+use super::webhooks::must_answer;
 use crate::object::Object;
 
 /// What makes no progress in its time is not given up by its controller: CoreDNS of a cluster that had no
@@ -116,12 +117,7 @@ pub(super) fn job(object: &Object) -> Verdict {
 /// A webhook without a CA answers nobody: something like cert-manager puts it in later. Nobody waits for
 /// one that may fail.
 pub(super) fn webhooks(object: &Object) -> Verdict {
-    let webhooks = object.data["webhooks"].as_array();
-    webhooks
-        .into_iter()
-        .flatten()
-        .filter(|webhook| webhook["clientConfig"]["service"].is_object())
-        .filter(|webhook| webhook["failurePolicy"] != "Ignore")
+    must_answer(object)
         .filter(|webhook| text(&webhook["clientConfig"]["caBundle"]).is_empty())
         .map(|webhook| Verdict::not_yet(format!("{} has no CA yet", text(&webhook["name"]))))
         .collect()

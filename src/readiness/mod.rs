@@ -15,6 +15,7 @@ mod probe;
 mod reporting;
 mod rules;
 mod verdict;
+mod webhooks;
 
 pub(crate) use conditions::{Condition, condition, number, text};
 pub use expressions::{Expressions, Texts};
@@ -27,3 +28,4 @@ pub use policies::{nodes_with_policy, sessions};
 pub use probe::Probe;
 pub use rules::verdict;
 pub use verdict::Verdict;
+pub use webhooks::{Called, called_by, ready_endpoints};

@@ -28,12 +28,13 @@ struct Inner {
 #[derive(Clone, Default)]
 pub(super) struct Sight {
     pub(super) objects: Vec<Arc<Object>>,
-    pub(super) absent: Vec<ObjectRef>,
+    /// What is amiss though none of these tells: what is not there, webhooks that nobody answers for.
+    pub(super) amiss: Vec<ObjectRef>,
 }
 
 impl Sight {
     pub(super) fn of<'a>(objects: impl IntoIterator<Item = &'a Arc<Object>>) -> Self {
-        Self { objects: objects.into_iter().cloned().collect(), absent: Vec::new() }
+        Self { objects: objects.into_iter().cloned().collect(), amiss: Vec::new() }
     }
 
     fn unready(&self) -> impl Iterator<Item = &Object> {
@@ -41,9 +42,9 @@ impl Sight {
         objects.filter(|object| !readiness::verdict(object).is_ready())
     }
 
-    /// What is not there, and what is not ready.
+    /// What is amiss, and what is not ready.
     fn symptoms(&self) -> Vec<ObjectRef> {
-        self.absent.iter().cloned().chain(self.unready().map(ObjectRef::of)).collect()
+        self.amiss.iter().cloned().chain(self.unready().map(ObjectRef::of)).collect()
     }
 }
 

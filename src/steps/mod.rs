@@ -1,6 +1,7 @@
 //! One file per kind of step: the four questions.
 
 mod adoption;
+mod answering;
 mod asked_sessions;
 mod checks;
 mod command;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use super::answering::with_answers;
 use super::compare::{change, summary_of};
 use super::explain::{Explainer, Sight};
 use super::flux_owner::FluxOwner;
@@ -15,7 +16,7 @@ use crate::cluster::{Cluster, Comparison};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
-use crate::readiness::{OwnRules, Verdict};
+use crate::readiness::{Called, OwnRules, Verdict};
 use crate::words::count;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
@@ -192,7 +193,8 @@ pub(super) fn follow_ready_by(
 /// What is followed, each as it was seen last.
 pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
 
-/// Follows objects and judges all of them at every change. None are ready.
+/// Follows objects and judges all of them at every change. None are ready. Webhooks among them must be
+/// answered for, too.
 pub(super) fn follow(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
@@ -203,19 +205,19 @@ pub(super) fn follow(
         return stream::once(async { Verdict::Ready }).boxed();
     }
     let explainer = explainer.clone();
-    cluster
-        .follow(refs)
-        .map(move |seen| {
-            explainer.sees(sight(&seen));
-            judge(&seen)
+    with_answers(cluster, cluster.follow(refs))
+        .map(move |(seen, unanswered)| {
+            explainer.sees(sight(&seen, &unanswered));
+            unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and)
         })
         .boxed()
 }
 
-fn sight(seen: &Seen) -> Sight {
+fn sight(seen: &Seen, unanswered: &[Called]) -> Sight {
+    let absent = seen.iter().filter(|(_, object)| object.is_none()).map(|(id, _)| id);
     Sight {
         objects: seen.values().flatten().cloned().collect(),
-        absent: seen.iter().filter(|(_, object)| object.is_none()).map(|(id, _)| id.clone()).collect(),
+        amiss: absent.chain(unanswered.iter().map(Called::configuration)).cloned().collect(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Services: who answers for them, and their addresses.
 
-use super::facts::{all_in, as_selector, has_labels, list, namespace};
+use super::facts::{all_in, as_selector, has_labels, namespace};
 use super::{cilium, dns};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
@@ -42,11 +42,7 @@ pub(super) fn endpoints(inquiry: &Inquiry<'_>, service: &ObjectRef) -> Option<us
     let slices = all_in("discovery.k8s.io/v1", "EndpointSlice", namespace(service))
         .labelled(&format!("kubernetes.io/service-name={}", service.name));
     let slices = inquiry.list(&slices)?;
-    let ready = slices
-        .iter()
-        .flat_map(|slice| list(&slice.data["endpoints"]))
-        .filter(|endpoint| endpoint["conditions"]["ready"] != false);
-    Some(ready.count())
+    Some(slices.iter().map(|slice| readiness::ready_endpoints(slice)).sum())
 }
 
 /// What should answer for a Service that nobody answers for: its workloads, else its pods.

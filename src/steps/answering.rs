@@ -1,0 +1,139 @@
+//! Objects as they are followed, with who answers for the webhooks among them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, SelectAll, StreamExt as _};
+
+use super::objects::Seen;
+use crate::cluster::Cluster;
+use crate::object::{Object, Selection};
+use crate::readiness::{Called, called_by};
+
+/// The objects, and the Services that webhooks among them are called by and that nobody answers for.
+pub(super) fn with_answers(
+    cluster: &Cluster,
+    objects: BoxStream<'static, Seen>,
+) -> BoxStream<'static, (Seen, Vec<Called>)> {
+    let follow = {
+        let cluster = cluster.clone();
+        move |slices: Selection| cluster.follow_all(slices)
+    };
+    let answering = Answering {
+        follow,
+        objects,
+        seen: None,
+        called: Vec::new(),
+        slices: BTreeMap::new(),
+        watches: SelectAll::new(),
+    };
+    stream::unfold(answering, |mut answering| async move {
+        let told = answering.next().await?;
+        Some((told, answering))
+    })
+    .boxed()
+}
+
+type Slices = Vec<Arc<Object>>;
+
+struct Answering<F> {
+    /// Follows the EndpointSlices of a selection.
+    follow: F,
+    objects: BoxStream<'static, Seen>,
+    seen: Option<Seen>,
+    called: Vec<Called>,
+    /// By the index of the Service in `called`.
+    slices: BTreeMap<usize, Slices>,
+    watches: SelectAll<BoxStream<'static, (usize, Slices)>>,
+}
+
+impl<F: Fn(Selection) -> BoxStream<'static, Slices>> Answering<F> {
+    async fn next(&mut self) -> Option<(Seen, Vec<Called>)> {
+        loop {
+            tokio::select! {
+                seen = self.objects.next() => self.see(seen?),
+                Some((index, slices)) = self.watches.next(), if !self.watches.is_empty() => {
+                    self.slices.insert(index, slices);
+                }
+            }
+            if let Some(seen) = &self.seen
+                && self.slices.len() == self.called.len()
+            {
+                let called = self.called.iter().zip(self.slices.values());
+                let unanswered = called.filter(|(called, slices)| !called.is_answered(slices));
+                return Some((seen.clone(), unanswered.map(|(called, _)| called.clone()).collect()));
+            }
+        }
+    }
+
+    fn see(&mut self, seen: Seen) {
+        let called: Vec<Called> = seen.values().flatten().flat_map(|object| called_by(object)).collect();
+        if called != self.called {
+            let watches = called.iter().enumerate().map(|(index, called)| {
+                (self.follow)(called.slices()).map(move |slices| (index, slices)).boxed()
+            });
+            self.watches = stream::select_all(watches);
+            self.slices.clear();
+            self.called = called;
+        }
+        self.seen = Some(seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::ObjectRef;
+
+    fn seen(webhooks: &serde_json::Value) -> Seen {
+        let object: Object = serde_json::from_value(json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "m"}, "webhooks": webhooks
+        }))
+        .unwrap();
+        [(ObjectRef::of(&object), Some(Arc::new(object)))].into()
+    }
+
+    fn slice(is_ready: bool) -> Slices {
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s", "namespace": "n"},
+            "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": is_ready}}]
+        });
+        vec![Arc::new(serde_json::from_value(slice).unwrap())]
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_comes_later_is_waited_for_until_somebody_answers() {
+        let webhook = json!([{"name": "w", "clientConfig": {"service": {"namespace": "n", "name": "s"}}}]);
+        let objects = [seen(&json!([])), seen(&webhook), seen(&webhook)];
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let follow = {
+            let asked = Arc::clone(&asked);
+            move |slices: Selection| {
+                asked.lock().unwrap().push(slices);
+                stream::iter([slice(false), slice(true)]).chain(stream::pending()).boxed()
+            }
+        };
+        let mut answering = Answering {
+            follow,
+            objects: stream::iter(objects).chain(stream::pending()).boxed(),
+            seen: None,
+            called: Vec::new(),
+            slices: BTreeMap::new(),
+            watches: SelectAll::new(),
+        };
+        let (_, without) = answering.next().await.unwrap();
+        assert!(without.is_empty());
+        let mut told = Vec::new();
+        while !told.last().is_some_and(Vec::is_empty) {
+            told.push(answering.next().await.unwrap().1);
+        }
+        assert_eq!(told[0].len(), 1, "{told:?}");
+        // The configuration was seen twice as it is, and its slices are followed once.
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
+}
