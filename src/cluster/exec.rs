@@ -1,5 +1,7 @@
 //! Programs run in containers, as `kubectl exec` runs them.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::AttachParams;
@@ -7,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::Cluster;
 use super::calls::within_limit;
-use crate::failure::{Failure, Result, Retry};
+use crate::failure::{Failure, FailureKind, Result, Retry};
 use crate::object::ObjectRef;
 
 /// What became of a program.
@@ -22,8 +24,25 @@ pub struct Executed {
 }
 
 impl Cluster {
-    /// Runs a program in a container of a pod, to its end.
-    pub async fn exec(&self, pod: &ObjectRef, container: &str, command: &[&str]) -> Result<Executed> {
+    /// Runs a program in a container of a pod, to its end, which must come within the limit: one that asks a
+    /// process that hangs never ends.
+    pub async fn exec(
+        &self,
+        pod: &ObjectRef,
+        container: &str,
+        command: &[&str],
+        limit: Duration,
+    ) -> Result<Executed> {
+        let program = command.first().copied().unwrap_or_default();
+        let late = |_| {
+            Failure::new(FailureKind::Connection, format!("{program} in {pod} does not answer"))
+                .because(format!("it has not ended within {} s", limit.as_secs()))
+                .retry(Retry::MayHelp)
+        };
+        tokio::time::timeout(limit, self.to_its_end(pod, container, command)).await.map_err(late)?
+    }
+
+    async fn to_its_end(&self, pod: &ObjectRef, container: &str, command: &[&str]) -> Result<Executed> {
         let what = || format!("{} cannot be run in {pod}", command.first().copied().unwrap_or_default());
         let pods: Api<Pod> =
             Api::namespaced(self.client.clone(), pod.namespace.as_deref().unwrap_or_default());

@@ -61,9 +61,7 @@ async fn ask(cluster: &Cluster) -> Result<Verdict> {
 
 /// What an agent says of its sessions; or why it says nothing.
 pub(super) async fn peers_of(cluster: &Cluster, agent: &ObjectRef) -> Result<Value, String> {
-    let answer = cluster.exec(agent, "cilium-agent", &readiness::PEERS_OF_AGENT);
-    let answer = tokio::time::timeout(LIMIT, answer).await;
-    let answer = answer.map_err(|_| format!("its agent has not answered for {} s", LIMIT.as_secs()))?;
+    let answer = cluster.exec(agent, "cilium-agent", &readiness::PEERS_OF_AGENT, LIMIT).await;
     let answer = answer.map_err(|failure| failure.to_string())?;
     serde_json::from_str(&answer.stdout)
         .map_err(|_| format!("its agent does not tell: {}", answer.stderr.lines().next().unwrap_or_default()))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::failure::Result;
@@ -10,6 +11,9 @@ use crate::readiness;
 
 /// The container that an agent runs in.
 pub(super) const CONTAINER: &str = "cilium-agent";
+
+/// How long an agent may take to answer.
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// The agents of a cluster.
 pub(super) struct Agents {

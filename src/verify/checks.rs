@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use backon::{ConstantBuilder, Retryable as _};
+use futures::future::join_all;
 use serde::Serialize;
 
 use super::objects::{CONTAINER, PODS, pod, pod_port, service, service_of};
@@ -20,8 +21,8 @@ struct Check {
     to: String,
     /// What is sent there.
     sends: Sends,
-    /// How often it may be tried again.
-    retries: usize,
+    /// For how long it may be tried again.
+    hearsay: Duration,
 }
 
 /// What a check sends, and must get back.
@@ -77,31 +78,45 @@ const BYTES: usize = 4096;
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a cluster may take to hear of another's pods, once these are ready.
-const HEARSAY: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1));
-const HEARSAY_RETRIES: usize = 10;
+/// How long a program in a pod may take: longer than any of them waits for an answer.
+const LIMIT: Duration = Duration::from_secs(15);
 
-/// Tries every connection, one after the other; also those to these clusters of its mesh.
+/// How long a cluster may take to hear of another's pods, once these are ready.
+const HEARSAY: Duration = Duration::from_secs(10);
+const PAUSE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
+
+/// Tries every connection; also those to these clusters of its mesh. One after the other, so that none slows
+/// down another; once one has failed, nobody asks how quick the rest is.
 pub(super) async fn run(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Outcome>> {
+    let mut checks = all(member, peers).await?.into_iter();
     let mut outcomes = Vec::new();
-    for check in all(member, peers).await? {
-        let attempt = async || {
-            let started = Instant::now();
-            connect(member, &check).await.map(|()| started.elapsed().as_millis())
-        };
-        let result = attempt.retry(HEARSAY.with_max_times(check.retries)).await;
-        outcomes.push(Outcome {
-            cluster: member.name.clone(),
-            check: check.name,
-            from: check.from.map_or_else(|| member.outside.name().to_owned(), |name| format!("pod {name}")),
-            to: check.to,
-            // What a packet took is lost in what it takes to ask for it.
-            milliseconds: result.as_ref().ok().copied().filter(|_| check.sends == Sends::Pages),
-            problem: result.err(),
-            remark: None,
-        });
+    for check in checks.by_ref() {
+        outcomes.push(outcome(member, check).await);
+        if outcomes.last().is_some_and(|outcome| outcome.problem.is_some()) {
+            break;
+        }
     }
+    outcomes.extend(join_all(checks.map(|check| outcome(member, check))).await);
     Ok(outcomes)
+}
+
+async fn outcome(member: &Member, check: Check) -> Outcome {
+    let attempt = async || {
+        let started = Instant::now();
+        connect(member, &check).await.map(|()| started.elapsed().as_millis())
+    };
+    let began = Instant::now();
+    let result = attempt.retry(PAUSE).when(|_| began.elapsed() < check.hearsay).await;
+    Outcome {
+        cluster: member.name.clone(),
+        check: check.name,
+        from: check.from.map_or_else(|| member.outside.name().to_owned(), |name| format!("pod {name}")),
+        to: check.to,
+        // What a packet took is lost in what it takes to ask for it.
+        milliseconds: result.as_ref().ok().copied().filter(|_| check.sends == Sends::Pages),
+        problem: result.err(),
+        remark: None,
+    }
 }
 
 async fn connect(member: &Member, check: &Check) -> Result<(), String> {
@@ -124,7 +139,7 @@ async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
     let cluster_ip = field(cluster, &service(), "/spec/clusterIP").await?;
     let node_port = field(cluster, &service(), "/spec/ports/0/nodePort").await?;
     let balancer = field(cluster, &service(), "/status/loadBalancer/ingress/0/ip").await?;
-    let check = |name, from, to| Check { name, from, to, sends: Sends::Pages, retries: 0 };
+    let check = |name, from, to| Check { name, from, to, sends: Sends::Pages, hearsay: Duration::ZERO };
     let packet =
         |from, to| Check { sends: Sends::LargestPacket, ..check("largest packet, by UDP", from, to) };
     let mut checks = vec![
@@ -144,7 +159,7 @@ async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
             from: Some(here),
             to: format!("{address}:80"),
             sends: Sends::Pages,
-            retries: HEARSAY_RETRIES,
+            hearsay: HEARSAY,
         });
     }
     Ok(checks)
@@ -162,7 +177,7 @@ pub(super) async fn fetched(
 
 /// What a program in a pod wrote.
 pub(super) async fn run_in(member: &Member, name: &str, command: &[&str]) -> Result<String, String> {
-    let executed = member.cluster.exec(&pod(name), CONTAINER, command).await;
+    let executed = member.cluster.exec(&pod(name), CONTAINER, command, LIMIT).await;
     let executed = executed.map_err(|failure| failure.to_string())?;
     if executed.succeeded {
         return Ok(executed.stdout);

@@ -51,7 +51,7 @@ pub(super) async fn sizes(member: &Member, agents: &Agents) -> Vec<Outcome> {
 
 async fn ask(cluster: &Cluster, agent: &Object) -> Result<Link, String> {
     let command = ["ip", "-json", "address", "show"];
-    let told = cluster.exec(&ObjectRef::of(agent), agents::CONTAINER, &command).await;
+    let told = cluster.exec(&ObjectRef::of(agent), agents::CONTAINER, &command, agents::LIMIT).await;
     let told = told.map_err(|failure| failure.to_string())?;
     let own = agent.data["status"]["hostIP"].as_str().and_then(|address| address.parse().ok());
     let link = own.and_then(|own| link(node_of(agent), own, &told.stdout));

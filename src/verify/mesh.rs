@@ -2,7 +2,7 @@
 //! kvstoremesh that they hear it from. Each tells of itself; no object of the API does.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ConstantBuilder, Retryable as _};
 use base64::Engine as _;
@@ -74,35 +74,50 @@ const KVSTOREMESH: Listener = Listener {
 
 /// How long a program may take that finds no fault: one whose peer was away calls it again within a
 /// minute, and within one all is to be told.
-const PATIENCE: ConstantBuilder =
-    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(40);
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
+
+/// How long one answer may take: who looks for what is wrong with a peer tries to connect to it.
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// Asks each program that should hear of `peers`, one answer for each kind of program and peer.
 pub(super) async fn sessions(member: &Member, peers: &BTreeSet<String>) -> Result<Vec<Outcome>> {
-    let mut asked = Vec::new();
-    for listener in [&KVSTOREMESH, &AGENT] {
-        let pods = pods_of(&member.cluster, listener).await?;
-        // Without kvstoremesh the agents hear of the others themselves.
+    let kvstoremesh = pods_of(&member.cluster, &KVSTOREMESH).await?;
+    let agents = pods_of(&member.cluster, &AGENT).await?;
+    let outcomes = peers.iter().map(|peer| of_peer(member, peer, &kvstoremesh, &agents));
+    Ok(join_all(outcomes).await.concat())
+}
+
+/// Without kvstoremesh the agents hear of the others themselves; with it, only of whom it hears.
+async fn of_peer(
+    member: &Member,
+    peer: &str,
+    kvstoremesh: &[ObjectRef],
+    agents: &[ObjectRef],
+) -> Vec<Outcome> {
+    let until = Instant::now() + PATIENCE;
+    let mut outcomes = Vec::new();
+    let mut is_heard_of = true;
+    for (listener, pods) in [(&KVSTOREMESH, kvstoremesh), (&AGENT, agents)] {
         if pods.is_empty() && listener.name == KVSTOREMESH.name {
             continue;
         }
-        asked.extend(peers.iter().map(|peer| session(member, listener, pods.clone(), peer)));
+        let ask = || ask(&member.cluster, listener, pods, peer);
+        let may_end = |deafness: &Deafness| is_heard_of && deafness.is_blameless && Instant::now() < until;
+        let answer = ask.retry(PAUSE).when(may_end).await;
+        let problem = answer.err().map(|deafness| deafness.told(is_heard_of));
+        is_heard_of = problem.is_none();
+        outcomes.push(Outcome {
+            cluster: member.name.clone(),
+            check: "mesh",
+            from: format!("{} {}", pods.len(), listener.name),
+            to: peer.to_owned(),
+            problem,
+            remark: None,
+            milliseconds: None,
+        });
     }
-    Ok(join_all(asked).await)
-}
-
-async fn session(member: &Member, listener: &Listener, pods: Vec<ObjectRef>, peer: &str) -> Outcome {
-    let ask = || ask(&member.cluster, listener, &pods, peer);
-    let answer = ask.retry(PATIENCE).when(Deafness::may_end).await;
-    Outcome {
-        cluster: member.name.clone(),
-        check: "mesh",
-        from: format!("{} {}", pods.len(), listener.name),
-        to: peer.to_owned(),
-        problem: answer.err().map(|deafness| deafness.why),
-        remark: None,
-        milliseconds: None,
-    }
+    outcomes
 }
 
 /// Why a program does not hear of a peer.
@@ -117,8 +132,12 @@ impl Deafness {
         Self { why: why.into(), is_blameless: false }
     }
 
-    fn may_end(&self) -> bool {
-        self.is_blameless
+    fn told(self, is_heard_of: bool) -> String {
+        match (self.is_blameless, is_heard_of) {
+            (false, _) => self.why,
+            (true, true) => format!("{}, and they find nothing wrong", self.why),
+            (true, false) => format!("{}, as kvstoremesh is not", self.why),
+        }
     }
 }
 
@@ -128,7 +147,7 @@ async fn ask(cluster: &Cluster, listener: &Listener, pods: &[ObjectRef], peer: &
         return Err(Deafness::of("none runs"));
     }
     let told = try_join_all(pods.iter().map(async |pod| {
-        let status = cluster.exec(pod, listener.container, listener.status).await?;
+        let status = cluster.exec(pod, listener.container, listener.status, LIMIT).await?;
         clusters_in(&status.stdout, listener.clusters)
             .ok_or_else(|| Failure::step(format!("{pod} does not tell of its mesh")).because(status.stderr))
     }));
@@ -137,12 +156,12 @@ async fn ask(cluster: &Cluster, listener: &Listener, pods: &[ObjectRef], peer: &
         pods.iter().zip(&told).filter(|(_, told)| !told.contains(peer)).map(|(pod, _)| pod).collect();
     let Some(first) = deaf.first() else { return Ok(()) };
     let command = [listener.troubleshoot, &[peer]].concat();
-    let found = cluster.exec(first, listener.container, &command).await;
+    let found = cluster.exec(first, listener.container, &command, LIMIT).await;
     let fault = found.map_err(|failure| Deafness::of(failure.to_string()))?;
     let fault = first_fault(&fault.stdout);
     let is_blameless = fault.is_none();
-    let why = fault.unwrap_or_else(|| "not ready with it, and finds nothing wrong".to_owned());
-    Err(Deafness { why: format!("{} of {}: {why}", deaf.len(), pods.len()), is_blameless })
+    let why = fault.map_or(" are not ready with it".to_owned(), |fault| format!(": {fault}"));
+    Err(Deafness { why: format!("{} of {}{why}", deaf.len(), pods.len()), is_blameless })
 }
 
 /// The pods that run and have the container.

@@ -30,7 +30,7 @@ use crate::readiness;
 /// How long pods and addresses may take to come: all is to be told within a minute. An agent that has
 /// just started lets no new pod through before it has heard of every declared mesh peer, or a minute has
 /// passed (`clustermesh-sync-timeout`); who verifies so early is told that, and may ask again.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A cluster that is to be verified.
 pub struct Member {

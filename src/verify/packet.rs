@@ -31,10 +31,12 @@ pub(super) async fn largest_there_and_back(member: &Member, name: &str, address:
     let mtu = mtu_in(&told).ok_or_else(|| format!("`ip link show eth0` tells no MTU: {}", told.trim()))?;
     let headers = HEADERS[usize::from(address.contains(':'))];
     let size = mtu.saturating_sub(headers).min(LARGEST_MESSAGE);
-    if comes_back(member, name, address, size).await? {
+    let large = comes_back(member, name, address, size);
+    let (large, small) = tokio::try_join!(large, comes_back(member, name, address, SMALL_MESSAGE))?;
+    if large {
         return Ok(());
     }
-    Err(if comes_back(member, name, address, SMALL_MESSAGE).await? {
+    Err(if small {
         format!(
             "packets of {} bytes get lost, and small ones arrive: a link on the way takes smaller ones than the pods send; compare its MTU with theirs",
             size + headers

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable as _};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
@@ -12,12 +13,11 @@ use super::agents::{self, Agents};
 use super::{Member, Outcome};
 use crate::cluster::Cluster;
 use crate::failure::Result;
-use crate::object::{Object, Selection};
-use crate::readiness;
+use crate::object::{Object, ObjectRef, Selection};
+use crate::{diagnosis, readiness};
 
-/// How many agents are asked at once, and how long one may take.
+/// How many agents are asked at once.
 const AT_ONCE: usize = 16;
-const LIMIT: Duration = Duration::from_secs(5);
 
 /// The nodes that are to have a session with a router, and its state.
 type Sessions = BTreeMap<String, Vec<(String, String)>>;
@@ -30,15 +30,17 @@ pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Out
     let (configs, up): (Vec<Object>, Vec<Vec<String>>) = stream::iter(told).buffered(AT_ONCE).unzip().await;
     let up = up.concat();
     let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
-        let to = &router;
-        let found = join_all(nodes.iter().map(|(node, state)| problem(cluster, agents, node, to, state)));
-        let problems: Vec<String> = found.await.into_iter().flatten().collect();
+        let down: Vec<&(String, String)> = nodes.iter().filter(|one| is_down(agents, one)).collect();
+        let problem = match down.first() {
+            Some((node, state)) => Some(problem(cluster, agents, node, &router, state).await),
+            None => None,
+        };
         Outcome {
             cluster: member.name.clone(),
             check: "BGP sessions",
             from: format!("{} nodes", nodes.len()),
-            problem: first_of(&problems),
-            remark: first_of(&up),
+            problem: problem.map(|first| and_more(first, down.len())),
+            remark: up.first().map(|first| and_more(first.clone(), up.len())),
             to: router,
             milliseconds: None,
         }
@@ -46,9 +48,8 @@ pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Out
     Ok(join_all(outcomes).await)
 }
 
-fn first_of(all: &[String]) -> Option<String> {
-    let several = if all.len() > 1 { format!(" (and {} more)", all.len() - 1) } else { String::new() };
-    all.first().map(|first| format!("{first}{several}"))
+fn and_more(first: String, count: usize) -> String {
+    if count > 1 { format!("{first} (and {} more)", count - 1) } else { first }
 }
 
 /// What a node's config says; where it calls a session down, what its agent says, if that answers.
@@ -58,9 +59,8 @@ async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) 
     let Some(agent) = agent.filter(|_| !readiness::sessions_down(&config).is_empty()) else {
         return (config, Vec::new());
     };
-    let asked = cluster.exec(&agent, agents::CONTAINER, &readiness::PEERS_OF_AGENT);
-    let answer = tokio::time::timeout(LIMIT, asked).await.ok().and_then(Result::ok);
-    let Some(peers) = answer.and_then(|answer| serde_json::from_str(&answer.stdout).ok()) else {
+    let answer = cluster.exec(&agent, agents::CONTAINER, &readiness::PEERS_OF_AGENT, agents::LIMIT).await;
+    let Some(peers) = answer.ok().and_then(|answer| serde_json::from_str(&answer.stdout).ok()) else {
         return (config, Vec::new());
     };
     let (config, up) = readiness::as_agent_tells(&config, &peers);
@@ -85,50 +85,86 @@ fn by_router(configs: &[Object]) -> Sessions {
     sessions
 }
 
-/// Why a node has no session, if it has none.
-async fn problem(
-    cluster: &Cluster,
-    agents: &Agents,
-    node: &str,
-    router: &str,
-    state: &str,
-) -> Option<String> {
+fn is_down(agents: &Agents, (node, state): &(String, String)) -> bool {
+    state != "established" || agents.silence(node).is_some() || agents.on(node).is_none()
+}
+
+/// Why a node has no session.
+async fn problem(cluster: &Cluster, agents: &Agents, node: &str, router: &str, state: &str) -> String {
     if let Some(seconds) = agents.silence(node) {
-        return Some(format!("{node}: not heard of for {seconds}s; what it last told may be old"));
+        return format!("{node}: not heard of for {seconds}s; what it last told may be old");
     }
     let Some(agent) = agents.on(node) else {
-        return Some(format!("{node}: its agent is not well; what it last told of the session may be old"));
+        return format!("{node}: its agent is not well; what it last told of the session may be old");
     };
-    if state == "established" {
-        return None;
+    let look = async || match look(cluster, &agent, router).await {
+        Ok(found @ (Found::Present | Found::Beyond)) => Err(found),
+        found => Ok(found),
+    };
+    match look.retry(UNTIL_CALLED_ANEW).await {
+        Ok(Ok(found)) | Err(found) => format!("{node}: {}", cause(state, found)),
+        Ok(Err(failure)) => format!("{node}: session is {state}; {failure}"),
     }
-    let neighbour = ["ip", "neigh", "show", router];
-    let is_there = match cluster.exec(&agent, agents::CONTAINER, &neighbour).await {
-        Ok(told) => answers(&told.stdout),
-        Err(failure) => return Some(format!("{node}: session is {state}; {failure}")),
-    };
-    Some(format!("{node}: {}", cause(state, is_there)))
 }
 
-/// Whether a neighbour has answered on the node's own network; not known of one beyond it.
-fn answers(neighbours: &str) -> Option<bool> {
-    let state = neighbours.split_whitespace().last()?;
-    Some(!matches!(state, "FAILED" | "INCOMPLETE"))
+/// Whoever is refused calls the router anew within that many seconds, which its log tells; whoever has
+/// another password than it never gets so far.
+const UNTIL_CALLED_ANEW: ConstantBuilder =
+    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(15);
+
+/// What a node knows of a router that it has no session with.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// It does not answer on the node's own network.
+    Nobody,
+    /// It takes connections, and ends them.
+    Refused,
+    /// It is on the node's own network, and takes no connection.
+    Present,
+    /// It is on no network of the node's own; no more is known.
+    Beyond,
 }
 
-fn cause(state: &str, is_there: Option<bool>) -> String {
-    match (state, is_there) {
-        (_, Some(false)) => {
+async fn look(cluster: &Cluster, agent: &ObjectRef, router: &str) -> Result<Found> {
+    let command = ["ip", "neigh", "show", router];
+    let told = cluster.exec(agent, agents::CONTAINER, &command, agents::LIMIT).await?;
+    let neighbour = neighbour(&told.stdout);
+    if matches!(neighbour, Found::Nobody) {
+        return Ok(neighbour);
+    }
+    let namespace = agent.namespace.as_deref().unwrap_or_default();
+    let log = cluster.pod_logs(namespace, &agent.name, agents::CONTAINER, false, LOG_LINES).await?;
+    Ok(if diagnosis::refuses(&log, router) { Found::Refused } else { neighbour })
+}
+
+/// Enough of an agent's log for its last words of a router.
+const LOG_LINES: i64 = 200;
+
+fn neighbour(told: &str) -> Found {
+    match told.split_whitespace().last() {
+        None => Found::Beyond,
+        Some("FAILED" | "INCOMPLETE") => Found::Nobody,
+        Some(_) => Found::Present,
+    }
+}
+
+fn cause(state: &str, found: Found) -> String {
+    match (found, state) {
+        (Found::Nobody, _) => {
             "nobody answers at the router's address: it is off, unplugged, or has another address".to_owned()
         }
-        ("active" | "connect", Some(true)) => {
+        (Found::Refused, _) => {
+            "the router takes the connection and refuses the session, as it does if it expects another AS number".to_owned()
+        }
+        (Found::Present, "active" | "connect" | "idle") => {
             "the router is there and takes no connection: the password is another, or it does not know this node"
                 .to_owned()
         }
-        ("idle" | "open_sent" | "open_confirm", _) => {
-            format!("the session is {state}: the router refuses it, as it expects another AS number, or it has just ended")
+        (Found::Beyond, "active" | "connect" | "idle") => {
+            "no connection comes up: no way there, a firewall, another password, or a router that does not know this node"
+                .to_owned()
         }
-        (state, _) => format!("session is {state}"),
+        (_, state) => format!("the session is {state}, and the agent does not tell why"),
     }
 }
 
@@ -140,16 +176,18 @@ mod tests {
 
     #[test]
     fn a_cause_follows_from_who_answers_and_how_the_session_ends() {
+        let there = "10.25.11.1 dev eth0 lladdr 5e:00 STALE";
         let cases = [
-            ("active", "10.25.11.1 dev eth0 FAILED", "nobody answers"),
-            ("idle", "10.25.11.1 dev eth0 INCOMPLETE", "nobody answers"),
-            ("active", "10.25.11.1 dev eth0 lladdr 5e:00 REACHABLE", "the password is another"),
-            ("idle", "10.25.11.1 dev eth0 lladdr 5e:00 STALE", "another AS number"),
-            ("active", "", "session is active"),
+            ("active", neighbour("10.25.11.1 dev eth0 FAILED"), "nobody answers"),
+            ("idle", neighbour("10.25.11.1 dev eth0 INCOMPLETE"), "nobody answers"),
+            ("active", neighbour(there), "the password is another"),
+            ("active", neighbour(""), "no way there"),
+            ("open_confirm", neighbour(there), "the session is open_confirm"),
+            ("active", Found::Refused, "another AS number"),
         ];
-        for (state, neighbours, told) in cases {
-            let cause = cause(state, answers(neighbours));
-            assert!(cause.contains(told), "{state} {neighbours}: {cause}");
+        for (state, found, told) in cases {
+            let cause = cause(state, found);
+            assert!(cause.contains(told), "{state} {found:?}: {cause}");
         }
     }
 

@@ -92,7 +92,15 @@ pub(crate) const SMALL_MTU: Fault = on_infra(
 /// The rest of what one cluster can have.
 pub(crate) const OTHERS: [Fault; 7] = [
     on_infra("router-slow", None, &[(Verify, "slow (")]),
-    on_infra("agent-killed", Some("infra-2"), &[(Status, "2 of 3 nodes have an agent")]),
+    on_infra(
+        "agent-killed",
+        Some("infra-2"),
+        &[
+            (Status, "2 of 3 nodes have an agent"),
+            (Doctor, "error[BS-"),
+            (Verify, "infra-2: its agent is not well"),
+        ],
+    ),
     on_infra(
         "agent-hangs",
         Some("infra-2"),
@@ -143,8 +151,16 @@ const fn on_infra(
 /// How a fault went.
 pub(crate) struct Rehearsed {
     fault: &'static str,
-    said: Vec<(Verb, Duration, String)>,
+    said: Vec<Said>,
     well_after: Duration,
+}
+
+/// The answer of one verb.
+struct Said {
+    verb: Verb,
+    after: Duration,
+    /// What names the fault, or all that was told last.
+    line: Result<String, String>,
 }
 
 const PATIENCE: ConstantBuilder =
@@ -167,7 +183,7 @@ impl Fault {
                 .map(|(verb, expected)| {
                     scope.spawn(move || {
                         let line = self.asked(site, *verb, expected);
-                        (*verb, began.elapsed(), line)
+                        Said { verb: *verb, after: began.elapsed(), line }
                     })
                 })
                 .collect();
@@ -183,16 +199,16 @@ impl Fault {
         rehearsed
     }
 
-    fn asked(&self, site: &Site, verb: Verb, expected: &str) -> String {
+    fn asked(&self, site: &Site, verb: Verb, expected: &str) -> Result<String, String> {
         let began = Instant::now();
         let ask = || {
             let output = site.about(verb.arguments()).output().unwrap();
             let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            verb.line(&told, expected).ok_or(told)
+            let unsaid =
+                || format!("{} does not say {expected:?} of {}, but:\n{told}", verb.name(), self.name);
+            verb.line(&told, expected).ok_or_else(unsaid)
         };
-        ask.retry(PATIENCE).when(|_| began.elapsed() < LIMIT).call().unwrap_or_else(|told| {
-            panic!("{}: {:?} does not say {expected:?}, but:\n{told}", self.name, verb.arguments())
-        })
+        ask.retry(PATIENCE).when(|_| began.elapsed() < LIMIT).call()
     }
 
     fn until_well(&self, site: &Site, verb: Verb) {
@@ -209,10 +225,16 @@ impl Fault {
 }
 
 impl Rehearsed {
+    /// What some verb should have said, and did not.
+    pub(crate) fn unsaid(&self) -> impl Iterator<Item = &str> {
+        self.said.iter().filter_map(|said| said.line.as_ref().err()).map(String::as_str)
+    }
+
     /// A row for each verb.
     fn rows(&self) -> String {
         let mut rows = String::new();
-        for (verb, after, line) in &self.said {
+        for Said { verb, after, line } in &self.said {
+            let line = line.as_deref().unwrap_or("it does not say so");
             let line = line.replace('|', "\\|").replace('<', "&lt;");
             let _ = writeln!(
                 rows,

@@ -23,7 +23,7 @@ use backon::{ConstantBuilder, Retryable as _};
 use bootstrapper::cluster::Cluster;
 use bootstrapper::object::{Object, ObjectRef, Selection};
 use bootstrapper::sandbox::{self, RouterProgram};
-use fault::{OF_THE_ROUTER, OTHER_AUTHORITY, OTHERS, SMALL_MTU};
+use fault::{OF_THE_ROUTER, OTHER_AUTHORITY, OTHERS, Rehearsed, SMALL_MTU};
 use host::Host;
 use libtest_mimic::{Arguments, Trial};
 use predicates::prelude::*;
@@ -296,9 +296,8 @@ fn one_cluster_says_what_is_wrong_with_its_network() {
         a_status_that_lags_is_not_believed(&site).await;
         checks_whose_namespace_is_deleted_end_and_say_so(&site, &infra).await;
     });
-    for fault in OF_THE_ROUTER.iter().chain([&SMALL_MTU]) {
-        fault.rehearse(&site);
-    }
+    let all: Vec<_> = OF_THE_ROUTER.iter().chain([&SMALL_MTU]).map(|fault| fault.rehearse(&site)).collect();
+    all_is_said(&all);
 }
 
 const ONE_CLUSTER: &str = "one_cluster_says_what_is_wrong_with_its_network";
@@ -319,6 +318,12 @@ fn every_fault_is_named() {
     if std::env::var_os("NETWORK_WRITE").is_some() {
         std::fs::write(common::root().join("docs/design/network-faults.md"), fault::page(&all)).unwrap();
     }
+    all_is_said(&all);
+}
+
+fn all_is_said(rehearsed: &[Rehearsed]) {
+    let unsaid: Vec<&str> = rehearsed.iter().flat_map(Rehearsed::unsaid).collect();
+    assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
 }
 
 /// Sessions, routes and what comes from outside, as with the usual router.

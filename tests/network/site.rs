@@ -211,7 +211,7 @@ pub(crate) async fn until_sessions_are(cluster: &Cluster, state: &str) {
 pub(crate) async fn exec(cluster: &Cluster, label: &str, container: &str, command: &[&str]) -> String {
     let pods = Selection::of("v1", "Pod").within("kube-system").labelled(label);
     let pod = ObjectRef::of(&cluster.list(&pods).await.unwrap()[0]);
-    let executed = cluster.exec(&pod, container, command).await.unwrap();
+    let executed = cluster.exec(&pod, container, command, Duration::from_secs(30)).await.unwrap();
     assert!(executed.succeeded, "{command:?}: {} {}", executed.stdout, executed.stderr);
     executed.stdout
 }

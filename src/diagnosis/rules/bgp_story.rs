@@ -20,6 +20,12 @@ pub(super) enum Story {
 /// up, since it keeps on trying otherwise without a word.
 const CALLS_OF_WHO_IS_REFUSED: usize = 2;
 
+/// Whether a router, by an agent's log, takes connections and ends each before a session comes of it: as it
+/// does where it expects another AS number.
+pub fn refuses(log: &str, router: &str) -> bool {
+    matches!(of(log, router), Story::Refused(_))
+}
+
 pub(super) fn of(log: &str, address: &str) -> Story {
     let (mut story, mut calls) = (Story::Silent, 0);
     for line in log.lines().filter(|line| is_about(line, address)) {
