@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::io::AsyncWriteExt as _;
@@ -35,6 +36,25 @@ impl GitServer {
         let rest = path.strip_prefix(&self.path).filter(|_| host == self.host)?;
         let rest = rest.strip_prefix(".git").unwrap_or(rest);
         rest.starts_with('/').then_some(rest)
+    }
+
+    /// What git hosts answer of a repository that is not there, or not for everybody: who asks in nobody's
+    /// name is to say who he is, and to who does, it does not exist. None if no repository is asked for.
+    pub(super) fn denied(
+        &self,
+        host: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Option<Response<Full<Bytes>>> {
+        let is_asked =
+            host == self.host && path.ends_with("/info/refs") && self.asked_for(host, path).is_none();
+        let response = Response::builder();
+        let response = if headers.contains_key(AUTHORIZATION) {
+            response.status(StatusCode::NOT_FOUND)
+        } else {
+            response.status(StatusCode::UNAUTHORIZED).header(WWW_AUTHENTICATE, "Basic realm=\"git\"")
+        };
+        is_asked.then(|| response.body(Full::new(Bytes::from("Repository not found."))).unwrap_or_default())
     }
 
     pub(super) async fn answer(&self, asked_for: &str, request: Request<Bytes>) -> Response<Full<Bytes>> {

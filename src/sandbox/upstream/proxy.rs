@@ -85,6 +85,9 @@ impl Proxy {
             let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             return self.git.answer(asked_for, Request::from_parts(parts, body)).await;
         }
+        if let Some(denied) = self.git.denied(host, &path, &parts.headers) {
+            return denied;
+        }
         self.pages.answer(host, &path, parts.method != Method::HEAD)
     }
 }

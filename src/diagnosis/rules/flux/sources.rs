@@ -10,9 +10,9 @@ use crate::readiness::{condition, text};
 pub(super) static REFUSED: Code = Code {
     code: "BS-FLX-001",
     title: "A source does not take the credentials",
-    why: "They are missing, malformed, expired, or do not reach this repository",
-    tell: "The source says `AuthenticationFailed`, `authentication required`, 401 or 403",
-    fix: "give the source a secretRef with credentials that the server takes, in the source's namespace",
+    why: "They are missing, malformed, expired, or do not reach this repository, of which hosts say that it does not exist",
+    tell: "The source says `AuthenticationFailed`, `authentication required`, `repository not found`, 401 or 403",
+    fix: "check the URL; give the source a secretRef with credentials that reach it, in the source's namespace",
 };
 
 pub(super) static UNREACHED: Code = Code {
@@ -104,6 +104,7 @@ fn kind_of(reason: &str, said: &str) -> &'static Code {
     } else if reason == "AuthenticationFailed"
         || has(&[
             "authentication required",
+            "repository not found",
             "authorization failed",
             "unauthorized",
             "401",
