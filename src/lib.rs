@@ -6,6 +6,7 @@
 //! arrows between rooms go down only; `docs/design/house.md` draws them.
 
 pub mod adoption;
+pub mod cilium;
 pub mod cli;
 pub mod cluster;
 pub mod convert;

@@ -20,6 +20,6 @@ pub use catalogue::{catalogue, code_named};
 pub use connection::no_way_to_it;
 pub use document::{Page, pages};
 pub use finding::Code;
-pub use rules::{is_node_ill, refuses};
+pub use rules::{Ended, ended, is_node_ill};
 pub use scene::{LogOf, Question, Scene};
 pub use walk::{Diagnosis, Symptoms, diagnose};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use serde_json::Value;
 
+use crate::cilium;
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef, Selection};
@@ -14,9 +14,6 @@ use crate::readiness::{self, Verdict};
 
 /// There is no event for a session that comes up: the agents have to be asked again.
 const PAUSE: Duration = Duration::from_secs(10);
-
-/// How long an agent may take to answer: one that hangs never does.
-const LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether policies of Cilium 1.18 and older are there; they go before newer objects.
 pub(super) async fn are_needed(cluster: &Cluster) -> Result<bool> {
@@ -54,15 +51,10 @@ async fn ask(cluster: &Cluster) -> Result<Verdict> {
         living.filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?, pod))).collect();
     let asked = readiness::nodes_with_policy(&policies, &members)
         .filter_map(|node| Some((node.to_owned(), by_node.get(node)?)))
-        .map(async |(node, pod)| (node, peers_of(cluster, &ObjectRef::of(pod)).await));
+        .map(async |(node, pod)| {
+            let told = cilium::sessions_of(cluster, &ObjectRef::of(pod)).await;
+            (node, told.map_err(|failure| failure.to_string()))
+        });
     let told = join_all(asked).await.into_iter().collect();
     Ok(readiness::sessions(&policies, &members, &told))
-}
-
-/// What an agent says of its sessions; or why it says nothing.
-pub(super) async fn peers_of(cluster: &Cluster, agent: &ObjectRef) -> Result<Value, String> {
-    let answer = cluster.exec(agent, "cilium-agent", &readiness::PEERS_OF_AGENT, LIMIT).await;
-    let answer = answer.map_err(|failure| failure.to_string())?;
-    serde_json::from_str(&answer.stdout)
-        .map_err(|_| format!("its agent does not tell: {}", answer.stderr.lines().next().unwrap_or_default()))
 }

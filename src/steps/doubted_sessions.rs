@@ -12,10 +12,11 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::asked_sessions::peers_of;
 use super::explain::Explainer;
 use super::seeing::{Seen, seen_by};
+use crate::cilium;
 use crate::cluster::Cluster;
+use crate::failure::Result;
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{self, Probe, Verdict};
 
@@ -65,14 +66,14 @@ pub(super) fn verdicts(
     let objects = seen_by(&cluster, Probe::CiliumBgp, explainer);
     let agents: Agents = Box::new(move |agent| {
         let cluster = cluster.clone();
-        async move { peers_of(&cluster, &agent).await }.boxed()
+        async move { cilium::sessions_of(&cluster, &agent).await }.boxed()
     });
     let doubts = Doubts::default();
     Follower { agents, objects, patience, words, remarks, seen: None, doubts }.verdicts()
 }
 
 /// Asks an agent what it says of its sessions.
-type Agents = Box<dyn Fn(ObjectRef) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
+type Agents = Box<dyn Fn(ObjectRef) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
 struct Follower {
     agents: Agents,

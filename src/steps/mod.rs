@@ -18,6 +18,7 @@ mod placed;
 mod release;
 mod release_need;
 mod seeing;
+mod unheard_peers;
 mod unmaking;
 mod wait;
 mod watching;

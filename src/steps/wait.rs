@@ -11,6 +11,7 @@ use super::doubted_sessions::{self, Remarks, UNCHANGED, Words};
 use super::explain::Explainer;
 use super::objects::follow_ready_by;
 use super::seeing::{Seen, seen_by};
+use super::unheard_peers;
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
@@ -55,11 +56,28 @@ impl Wait {
     fn verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
         match &self.awaited {
             Awaited::Probe(Probe::CiliumBgp) => self.bgp_verdicts(patience),
+            Awaited::Probe(Probe::CiliumClustermesh) => self.mesh_verdicts(),
             Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe, &self.explainer),
             Awaited::Object { id, readiness } => {
                 follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness), &self.explainer)
             }
         }
+    }
+
+    /// About this side; of the others is told what its own programs hear, once it is ready.
+    fn mesh_verdicts(&self) -> BoxStream<'static, Verdict> {
+        let (cluster, remarks) = (self.cluster.clone(), Arc::clone(&self.remarks));
+        let told = move |verdict: Verdict| {
+            let (cluster, remarks) = (cluster.clone(), Arc::clone(&remarks));
+            async move {
+                if verdict.is_ready() {
+                    let unheard = unheard_peers::remarks(&cluster).await;
+                    *remarks.lock().unwrap_or_else(PoisonError::into_inner) = unheard;
+                }
+                verdict
+            }
+        };
+        probe_verdicts(&self.cluster, Probe::CiliumClustermesh, &self.explainer).then(told).boxed()
     }
 
     /// By objects, or by the agents' own word where no object tells.

@@ -9,9 +9,6 @@ use crate::failure::Result;
 use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
 
-/// The container that an agent runs in.
-pub(super) const CONTAINER: &str = "cilium-agent";
-
 /// How long an agent may take to answer.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::agents::{self, Agents, node_of};
 use super::{Member, Outcome};
+use crate::cilium::AGENT_CONTAINER;
 use crate::cluster::Cluster;
 use crate::object::{Object, ObjectRef};
 
@@ -51,7 +52,7 @@ pub(super) async fn sizes(member: &Member, agents: &Agents) -> Vec<Outcome> {
 
 async fn ask(cluster: &Cluster, agent: &Object) -> Result<Link, String> {
     let command = ["ip", "-json", "address", "show"];
-    let told = cluster.exec(&ObjectRef::of(agent), agents::CONTAINER, &command, agents::LIMIT).await;
+    let told = cluster.exec(&ObjectRef::of(agent), AGENT_CONTAINER, &command, agents::LIMIT).await;
     let told = told.map_err(|failure| failure.to_string())?;
     let own = agent.data["status"]["hostIP"].as_str().and_then(|address| address.parse().ok());
     let link = own.and_then(|own| link(node_of(agent), own, &told.stdout));

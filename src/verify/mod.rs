@@ -25,7 +25,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use crate::cluster::Cluster;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness;
+use crate::{cilium, readiness};
 
 /// How long pods and addresses may take to come: all is to be told within a minute. An agent that has
 /// just started lets no new pod through before it has heard of every declared mesh peer, or a minute has
@@ -113,7 +113,7 @@ async fn has_gone(mut states: impl Stream<Item = State> + Unpin) {
 }
 
 async fn prepare_and_check(members: &[Member]) -> Result<Vec<Outcome>> {
-    let names = try_join_all(members.iter().map(mesh::name)).await?;
+    let names = try_join_all(members.iter().map(name_in_mesh)).await?;
     let named = || members.iter().zip(&names);
     let prepared = join_all(named().map(|(member, name)| prepare(member, name, &names)));
     let asked = try_join_all(named().map(|(member, name)| ask(member, name)));
@@ -132,10 +132,15 @@ async fn prepare_and_check(members: &[Member]) -> Result<Vec<Outcome>> {
     Ok(try_join_all(checked).await?.concat())
 }
 
+async fn name_in_mesh(member: &Member) -> Result<String> {
+    let name = cilium::cluster_name(&member.cluster).await?;
+    Ok(name.unwrap_or_else(|| member.name.clone()))
+}
+
 /// What a cluster's own parts say of its sessions, its links and its mesh; and the peers of that.
 async fn ask(member: &Member, name: &str) -> Result<(Vec<Outcome>, BTreeSet<String>)> {
     let agents = Agents::of(&member.cluster).await?;
-    let peers = mesh::peers(&member.cluster, name).await?;
+    let peers = cilium::peers(&member.cluster, name).await?;
     let (sessions, sizes, mesh) = tokio::join!(
         router::sessions(member, &agents),
         links::sizes(member, &agents),

@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use super::agents::{self, Agents};
 use super::{Member, Outcome};
+use crate::cilium::AGENT_CONTAINER;
 use crate::cluster::Cluster;
+use crate::diagnosis::Ended;
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::{diagnosis, readiness};
+use crate::{cilium, diagnosis, readiness};
 
 /// How many agents are asked at once.
 const AT_ONCE: usize = 16;
@@ -59,8 +61,7 @@ async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) 
     let Some(agent) = agent.filter(|_| !readiness::sessions_down(&config).is_empty()) else {
         return (config, Vec::new());
     };
-    let answer = cluster.exec(&agent, agents::CONTAINER, &readiness::PEERS_OF_AGENT, agents::LIMIT).await;
-    let Some(peers) = answer.ok().and_then(|answer| serde_json::from_str(&answer.stdout).ok()) else {
+    let Ok(peers) = cilium::sessions_of(cluster, &agent).await else {
         return (config, Vec::new());
     };
     let (config, up) = readiness::as_agent_tells(&config, &peers);
@@ -117,8 +118,8 @@ const UNTIL_CALLED_ANEW: ConstantBuilder =
 enum Found {
     /// It does not answer on the node's own network.
     Nobody,
-    /// It takes connections, and ends them.
-    Refused,
+    /// It ended the session, or lets none come up.
+    Ended(Ended),
     /// It is on the node's own network, and takes no connection.
     Present,
     /// It is on no network of the node's own; no more is known.
@@ -127,14 +128,14 @@ enum Found {
 
 async fn look(cluster: &Cluster, agent: &ObjectRef, router: &str) -> Result<Found> {
     let command = ["ip", "neigh", "show", router];
-    let told = cluster.exec(agent, agents::CONTAINER, &command, agents::LIMIT).await?;
+    let told = cluster.exec(agent, AGENT_CONTAINER, &command, agents::LIMIT).await?;
     let neighbour = neighbour(&told.stdout);
     if matches!(neighbour, Found::Nobody) {
         return Ok(neighbour);
     }
     let namespace = agent.namespace.as_deref().unwrap_or_default();
-    let log = cluster.pod_logs(namespace, &agent.name, agents::CONTAINER, false, LOG_LINES).await?;
-    Ok(if diagnosis::refuses(&log, router) { Found::Refused } else { neighbour })
+    let log = cluster.pod_logs(namespace, &agent.name, AGENT_CONTAINER, false, LOG_LINES).await?;
+    Ok(diagnosis::ended(&log, router).map_or(neighbour, Found::Ended))
 }
 
 /// Enough of an agent's log for its last words of a router.
@@ -153,8 +154,11 @@ fn cause(state: &str, found: Found) -> String {
         (Found::Nobody, _) => {
             "nobody answers at the router's address: it is off, unplugged, or has another address".to_owned()
         }
-        (Found::Refused, _) => {
+        (Found::Ended(Ended::Refused), _) => {
             "the router takes the connection and refuses the session, as it does if it expects another AS number".to_owned()
+        }
+        (Found::Ended(Ended::Silently), _) => {
+            "the router is not heard of any more: it is off, unplugged, or back with another address or password".to_owned()
         }
         (Found::Present, "active" | "connect" | "idle") => {
             "the router is there and takes no connection: the password is another, or it does not know this node"
@@ -183,7 +187,8 @@ mod tests {
             ("active", neighbour(there), "the password is another"),
             ("active", neighbour(""), "no way there"),
             ("open_confirm", neighbour(there), "the session is open_confirm"),
-            ("active", Found::Refused, "another AS number"),
+            ("active", Found::Ended(Ended::Refused), "another AS number"),
+            ("idle", Found::Ended(Ended::Silently), "not heard of any more"),
         ];
         for (state, found, told) in cases {
             let cause = cause(state, found);

@@ -74,11 +74,7 @@ pub(crate) const OF_THE_ROUTER: [Fault; 3] = [
     on_infra(
         "router-down",
         None,
-        &[
-            (Status, "session is"),
-            (Doctor, "error[BS-BGP-002]"),
-            (Verify, "nobody answers at the router's address"),
-        ],
+        &[(Status, "session is"), (Doctor, "error[BS-BGP-002]"), (Verify, "it is off, unplugged, or")],
     ),
 ];
 

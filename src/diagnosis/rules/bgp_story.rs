@@ -20,10 +20,23 @@ pub(super) enum Story {
 /// up, since it keeps on trying otherwise without a word.
 const CALLS_OF_WHO_IS_REFUSED: usize = 2;
 
-/// Whether a router, by an agent's log, takes connections and ends each before a session comes of it: as it
-/// does where it expects another AS number.
-pub fn refuses(log: &str, router: &str) -> bool {
-    matches!(of(log, router), Story::Refused(_))
+/// How a router ended a session, or did not let it come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was not heard of any more.
+    Silently,
+    /// It takes connections, and ends each before a session comes of it: as it does where it expects another
+    /// AS number.
+    Refused,
+}
+
+/// What an agent's log tells of a router that there is no session with; none if it does not tell.
+pub fn ended(log: &str, router: &str) -> Option<Ended> {
+    match of(log, router) {
+        Story::Vanished(_) => Some(Ended::Silently),
+        Story::Refused(_) => Some(Ended::Refused),
+        Story::Silent | Story::Up(_) => None,
+    }
 }
 
 pub(super) fn of(log: &str, address: &str) -> Story {

@@ -27,7 +27,7 @@ mod volumes;
 mod webhooks;
 mod workloads;
 
-pub use bgp_story::refuses;
+pub use bgp_story::{Ended, ended};
 pub use nodes::is_ill as is_node_ill;
 pub(super) use refusals::refusal;
 pub(super) use unexplained::is_vague;

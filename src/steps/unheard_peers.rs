@@ -1,0 +1,40 @@
+//! Clusters of the mesh that a cluster does not hear of, though its own side is ready. Nothing waits for
+//! them: of two clusters that are bootstrapped one after the other, the first would never be done.
+
+use crate::cilium::{self, Listeners};
+use crate::cluster::Cluster;
+use crate::failure::Result;
+
+/// One remark for each peer that is declared and not heard of. Who cannot be asked, does not tell.
+pub(super) async fn remarks(cluster: &Cluster) -> Vec<String> {
+    ask(cluster).await.unwrap_or_default()
+}
+
+async fn ask(cluster: &Cluster) -> Result<Vec<String>> {
+    let Some(own) = cilium::cluster_name(cluster).await? else { return Ok(Vec::new()) };
+    let peers = cilium::peers(cluster, &own).await?;
+    if peers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listeners = cilium::listeners(cluster).await?;
+    let mut remarks = Vec::new();
+    for peer in &peers {
+        if let Some(deaf) = first_deaf(cluster, &listeners, peer).await? {
+            remarks.push(format!(
+                "{deaf} not ready with cluster {peer} of the mesh; once that is up, `bootstrapper verify {own} {peer}` tells why"
+            ));
+        }
+    }
+    Ok(remarks)
+}
+
+/// Agents hear of others from kvstoremesh: if that does not, they are not asked.
+async fn first_deaf(cluster: &Cluster, listeners: &[Listeners], peer: &str) -> Result<Option<String>> {
+    for listeners in listeners {
+        let deaf = listeners.deaf_to(cluster, peer).await?.len();
+        if deaf > 0 {
+            return Ok(Some(format!("{deaf} of {} {} are", listeners.count(), listeners.name())));
+        }
+    }
+    Ok(None)
+}
