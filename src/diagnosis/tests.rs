@@ -76,6 +76,44 @@ fn a_circle_ends_and_is_named() {
     assert_eq!(codes(&walk(&scene, &a).causes), ["BS-FLX-017"]);
 }
 
+#[test]
+fn who_is_killed_does_not_say_why_and_its_kubelet_may() {
+    let pod = object(json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "n", "creationTimestamp": "2026-11-24T11:00:00Z"},
+        "spec": {"nodeName": "a"},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "app", "restartCount": 4,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 137, "reason": "Error"}}}]},
+    }));
+    let event = |name: &str, reason: &str, message: &str| {
+        object(json!({
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": "n"},
+            "involvedObject": {"kind": "Pod", "namespace": "n", "name": "p"}, "reason": reason, "message": message,
+        }))
+    };
+    let told = |events: Vec<Object>| {
+        let mut scene = Scene::at(now());
+        scene.add(pod.clone());
+        scene.add_list(Selection::of("v1", "Event").within("n"), events);
+        let log = LogOf { pod: ObjectRef::of(&pod), container: "app".into(), previous: true };
+        scene.add_log(log, "cannot write a cache".into());
+        walk(&scene, &pod).causes[0].clone()
+    };
+    let alone = told(Vec::new());
+    assert_eq!(alone.cause, "Pod n/p: container app was killed (SIGKILL): it did not end by itself");
+    assert!(alone.evidence.iter().any(|said| said.contains("cannot write a cache")), "{alone:?}");
+    let probed = told(vec![
+        event("a", "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
+        event("b", "Killing", "Container app failed liveness probe, will be restarted"),
+    ]);
+    assert_eq!(codes(&[probed.clone()]), ["BS-POD-010"]);
+    assert!(
+        probed.cause.ends_with("since its liveness probe fails: HTTP probe failed with statuscode: 500"),
+        "{}",
+        probed.cause
+    );
+}
+
 /// A pod that waits for a node that waits for its agent; and a young one.
 #[test]
 fn stages_are_crossed_and_what_is_young_is_only_slow() {

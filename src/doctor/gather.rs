@@ -112,7 +112,9 @@ async fn ask(cluster: &Cluster, request: &Request) -> Result<Answer> {
 fn is_of_use(object: &Object) -> bool {
     let is_event = object.types.as_ref().is_some_and(|types| types.kind == "Event");
     let reason = object.data["reason"].as_str().unwrap_or_default();
-    !is_event || object.data["type"] == "Warning" || matches!(reason, "Pulling" | "Pulled" | "FailedBinding")
+    !is_event
+        || object.data["type"] == "Warning"
+        || matches!(reason, "Pulling" | "Pulled" | "Killing" | "FailedBinding")
 }
 
 /// What a container wrote; of its present life, where the one before is not kept.

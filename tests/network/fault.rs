@@ -88,33 +88,34 @@ pub(crate) const SMALL_MTU: Fault = on_infra(
 /// The rest of what one cluster can have.
 pub(crate) const OTHERS: [Fault; 7] = [
     on_infra("router-slow", None, &[(Verify, "slow (")]),
-    on_infra(
-        "agent-killed",
-        Some("infra-2"),
-        &[
-            (Status, "2 of 3 nodes have an agent"),
-            (Doctor, "error[BS-"),
-            (Verify, "infra-2: its agent is not well"),
-        ],
-    ),
+    // Its kubelet starts it again at once.
+    on_infra("agent-killed", Some("infra-2"), &[(Status, "2 of 3 nodes have an agent")]),
     on_infra(
         "agent-hangs",
         Some("infra-2"),
         &[
             (Status, "2 of 3 nodes have an agent"),
-            (Doctor, "error[BS-"),
+            (Doctor, "error[BS-POD-006]"),
             (Verify, "infra-2: its agent is not well"),
         ],
     ),
     on_infra(
         "link-down",
         Some("infra-3"),
-        &[(Status, "infra-3: not heard of for"), (Doctor, "infra-3"), (Verify, "infra-3: not heard of for")],
+        &[
+            (Status, "infra-3: not heard of since"),
+            (Doctor, "Node infra-3"),
+            (Verify, "infra-3: not heard of for"),
+        ],
     ),
     on_infra(
         "node-down",
         Some("infra-3"),
-        &[(Status, "infra-3: not heard of for"), (Doctor, "infra-3"), (Verify, "infra-3: not heard of for")],
+        &[
+            (Status, "infra-3: not heard of since"),
+            (Doctor, "Node infra-3"),
+            (Verify, "infra-3: not heard of for"),
+        ],
     ),
     on_infra("packet-loss", Some("infra-3"), &[(Verify, "packets may get lost")]),
     on_infra(

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::facts::cut;
+use super::facts::{cut, line};
 use super::{certificates, cilium, dns, mesh, refusals};
 use crate::diagnosis::finding::{Code, Finding, Insight};
-use crate::diagnosis::scene::Inquiry;
+use crate::diagnosis::scene::{Event, Inquiry};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{number, text};
 
@@ -26,6 +26,14 @@ pub(super) static OUT_OF_MEMORY: Code = Code {
     why: "The kernel killed it at its memory limit",
     tell: "Its last state is OOMKilled, with exit code 137",
     fix: "raise `resources.limits.memory`, or find out why it needs so much",
+};
+
+pub(super) static KILLED: Code = Code {
+    code: "BS-POD-010",
+    title: "A container is killed",
+    why: "Its liveness probe fails, the machine is out of memory, or somebody kills it: its program did not end by itself",
+    tell: "Its last exit code is 137 (SIGKILL) or 143 (SIGTERM); where it was for its liveness probe, an event Killing says so",
+    fix: "see what its liveness probe asks for, and whether it is given enough time; whether the machine is out of memory (`dmesg`)",
 };
 
 /// A container that ended.
@@ -58,7 +66,39 @@ pub(super) fn look(inquiry: &Inquiry<'_>, ended: &Ended<'_>) -> Insight {
         .or(|| certificates::refused(log))
         .or(|| dns::lookup_failed(inquiry, log))
         .or(|| forbidden(log))
+        .or(|| killed(inquiry, ended, name, log).into())
         .or(|| plain(ended, name, log).into())
+}
+
+/// Of that, a program's last words say little: they are told as evidence only.
+fn killed(inquiry: &Inquiry<'_>, ended: &Ended<'_>, name: &str, log: &str) -> Option<Finding> {
+    let signal = match number(&ended.last["exitCode"]) {
+        137 => "SIGKILL",
+        143 => "SIGTERM",
+        _ => return None,
+    };
+    let events = inquiry.events(ended.id);
+    let newest = |reason: &str, words: &str| {
+        let is_it = |event: &&Event<'_>| event.reason() == reason && event.message().contains(words);
+        events.iter().rev().find(is_it).map(|event| line(event.message()))
+    };
+    let what = if newest("Killing", "failed liveness probe").is_some() {
+        let said = newest("Unhealthy", "Liveness probe failed").unwrap_or_default();
+        let said = said.trim_start_matches("Liveness probe failed: ");
+        format!("container {name} is killed, since its liveness probe fails: {said}")
+    } else {
+        format!("container {name} was killed ({signal}): it did not end by itself")
+    };
+    let finding = Finding::new(&KILLED, what).evidence(format!("{signal}, {}", restarts(ended.container)));
+    let finding = finding.evidence(on_node(ended.pod));
+    Some(match telling(log) {
+        Some(said) => finding.evidence(format!("{name}: {said}")),
+        None => finding,
+    })
+}
+
+fn on_node(pod: &Object) -> String {
+    format!("on node {}", text(&pod.data["spec"]["nodeName"]))
 }
 
 fn plain(ended: &Ended<'_>, name: &str, log: &str) -> Finding {
@@ -68,8 +108,7 @@ fn plain(ended: &Ended<'_>, name: &str, log: &str) -> Finding {
         telling(log).map_or_else(|| format!("exit code {code}, and no log"), |said| format!("\"{said}\""));
     let finding = Finding::new(&CRASHES, format!("{kind} {name} crashes: {said}"))
         .evidence(format!("exit code {code}, {}", restarts(ended.container)));
-    let node = text(&ended.pod.data["spec"]["nodeName"]);
-    finding.evidence(format!("on node {node}"))
+    finding.evidence(on_node(ended.pod))
 }
 
 /// What a program may not do is told by the API server, in its words.

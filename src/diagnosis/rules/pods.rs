@@ -10,6 +10,7 @@ use crate::readiness::{condition, text};
 pub(super) const CODES: &[&Code] = &[
     &super::crashes::CRASHES,
     &super::crashes::OUT_OF_MEMORY,
+    &super::crashes::KILLED,
     &containers::NO_CONFIG,
     &containers::CANNOT_START,
     &NO_VOLUME,

@@ -18,8 +18,8 @@ use super::{envoy, probe, refresh, volumes};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::nodes::{
-    Container, ContainerLife, Life, PodAddress, Prepared, Site, environment_of, expanded, image_of, keep,
-    let_go, log_file, tell,
+    Container, ContainerLife, Events, Life, PodAddress, Prepared, Site, environment_of, expanded, image_of,
+    keep, let_go, log_file, tell,
 };
 use crate::sandbox::process::ProcessSpec;
 
@@ -54,6 +54,7 @@ pub(in crate::sandbox) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: 
             pod: Arc::clone(&pod),
             place: Arc::clone(&place),
             lives: Mutex::new(containers.iter().map(waiting).collect()),
+            events: Events::of(&site.cluster, &pod),
         });
         let mut kept = JoinSet::new();
         for index in 0..containers.len() {
@@ -172,6 +173,7 @@ struct Running {
     pod: Arc<Object>,
     place: Arc<Place>,
     lives: Mutex<Vec<ContainerLife>>,
+    events: Events,
 }
 
 /// One container of it.
@@ -183,7 +185,7 @@ struct One {
 #[async_trait]
 impl Container for One {
     async fn prepare(&self) -> Result<Prepared> {
-        let Running { site, pod, place, lives } = self.running.as_ref();
+        let Running { site, pod, place, lives, .. } = self.running.as_ref();
         let container = lives.lock().await[self.index].container.clone();
         let spec = process(site, pod, place, &container)
             .await?
@@ -198,5 +200,9 @@ impl Container for One {
         let Running { site, pod, place, .. } = self.running.as_ref();
         let address = place.address().map_or(PodAddress::OfNode, |own| PodAddress::Own(Some(own)));
         tell(site, pod, address, &lives).await;
+    }
+
+    async fn unhealthy(&self, why: &str) {
+        self.running.events.probe_failed(why).await;
     }
 }

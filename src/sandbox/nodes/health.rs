@@ -22,9 +22,17 @@ pub(in crate::sandbox) struct Health {
 }
 
 impl Health {
-    pub(super) async fn is_good(&self) -> bool {
-        let answer = tokio::time::timeout(PATIENCE, self.ask()).await;
-        answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.split_whitespace().nth(1) == Some("200")))
+    /// Asks it; why it is not well, in a kubelet's words.
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        let failed = |why: String| format!("Get \"http://{}{}\": {why}", self.address, self.path);
+        let answer = tokio::time::timeout(PATIENCE, self.ask()).await.map_err(|_| {
+            failed("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())
+        })?;
+        let answer = answer.map_err(|error| failed(format!("dial tcp {}: {error}", self.address)))?;
+        match answer.split_whitespace().nth(1) {
+            Some("200") => Ok(()),
+            code => Err(format!("HTTP probe failed with statuscode: {}", code.unwrap_or("0"))),
+        }
     }
 
     async fn ask(&self) -> std::io::Result<String> {

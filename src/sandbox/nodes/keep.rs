@@ -1,7 +1,7 @@
 //! Keeps the process of a container running, as a kubelet would: starts it, asks for its health, and
 //! starts it again after a pause.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,6 +15,8 @@ use crate::sandbox::process::ProcessSpec;
 /// How often a process is asked for its health: until it is well, and from then on.
 const ASK_EVERY: Duration = Duration::from_millis(150);
 const ASK_AGAIN_EVERY: Duration = Duration::from_secs(2);
+/// How often it is told that a process is not well: as often as a kubelet asks.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// So many times in a row it has to fail to be taken for ill.
 const FAILURES: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,6 +36,8 @@ pub(in crate::sandbox) trait Container: Send + Sync {
     async fn prepare(&self) -> Result<Prepared>;
     /// Tells how it is.
     async fn tell(&self, life: Life, restarts: u32);
+    /// Tells that its probe fails, and why.
+    async fn unhealthy(&self, why: &str);
 }
 
 /// Keeps it running until it is cancelled; by then its process has ended.
@@ -89,19 +93,27 @@ async fn watch_health(
     since: Timestamp,
 ) -> std::convert::Infallible {
     let (mut is_ready, mut failures) = (false, 0);
+    let mut told_at = Instant::now();
     loop {
-        let is_well = match &prepared.health {
-            Some(health) => health.is_good().await,
-            None => true,
+        let answer = match &prepared.health {
+            Some(health) => health.probe().await,
+            None => Ok(()),
         };
-        failures = if is_well { 0 } else { failures + 1 };
-        if is_well && !is_ready {
-            is_ready = true;
-            container.tell(Life::Ready { since }, restarts).await;
+        let was_ready = is_ready;
+        match answer {
+            Ok(()) => (is_ready, failures) = (true, 0),
+            Err(why) => {
+                failures += 1;
+                is_ready &= failures < FAILURES;
+                if was_ready || told_at.elapsed() >= TELL_EVERY {
+                    container.unhealthy(&why).await;
+                    told_at = Instant::now();
+                }
+            }
         }
-        if is_ready && failures == FAILURES {
-            is_ready = false;
-            container.tell(Life::Started { since }, restarts).await;
+        if is_ready != was_ready {
+            let life = if is_ready { Life::Ready { since } } else { Life::Started { since } };
+            container.tell(life, restarts).await;
         }
         tokio::time::sleep(if is_ready { ASK_AGAIN_EVERY } else { ASK_EVERY }).await;
     }

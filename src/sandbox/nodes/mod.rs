@@ -7,6 +7,7 @@
 mod agent;
 mod certgen;
 mod container;
+mod events;
 mod exec;
 mod external_secrets;
 mod flux_operator;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub(super) use agent::NodeAgent;
 pub(super) use container::{data, environment_of, expanded, image_of, token};
+pub(super) use events::Events;
 pub(super) use health::Health;
 pub(super) use keep::{Container, Prepared, keep};
 pub(super) use kubelet::{Kubelet, log_file};

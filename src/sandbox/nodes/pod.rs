@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use super::container::prepare;
+use super::events::Events;
 use super::keep::{Container, Prepared, keep};
 use super::status::{ContainerLife, Life, PodAddress, let_go, tell};
 use crate::failure::Result;
@@ -16,6 +17,7 @@ struct OnLoopback {
     site: Arc<Site>,
     pod: Arc<Object>,
     program: &'static str,
+    events: Events,
 }
 
 #[async_trait]
@@ -28,6 +30,10 @@ impl Container for OnLoopback {
         let container = self.pod.data["spec"]["containers"][0].clone();
         tell(&self.site, &self.pod, PodAddress::OfNode, &[ContainerLife { container, life, restarts }]).await;
     }
+
+    async fn unhealthy(&self, why: &str) {
+        self.events.probe_failed(why).await;
+    }
 }
 
 /// Runs a pod until it is cancelled.
@@ -37,7 +43,8 @@ pub(super) async fn live(
     program: &'static str,
     cancel: CancellationToken,
 ) {
-    let container = OnLoopback { site, pod, program };
+    let events = Events::of(&site.cluster, &pod);
+    let container = OnLoopback { site, pod, program, events };
     keep(&container, &cancel).await;
     let_go(&container.site, &container.pod).await;
 }

@@ -162,7 +162,7 @@ fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Va
 }
 
 /// As Kubernetes writes times.
-fn written(at: Timestamp) -> String {
+pub(in crate::sandbox) fn written(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn run(
         let code = match start(site, pod, container, environment) {
             Err(why) => {
                 voice.ended(name, (128, "StartError", &why), &began).await;
-                voice.warn("Failed", &format!("Error: {why}")).await;
+                voice.events.warn("Failed", &format!("Error: {why}")).await;
                 128
             }
             Ok(mut process) => {
@@ -87,6 +87,7 @@ pub(super) async fn run(
             let of = format!("container={name} pod={}_{namespace}({uid})", id.name);
             let message = format!("back-off {backoff}s restarting failed {of}");
             voice
+                .events
                 .warn(
                     "BackOff",
                     &format!(
@@ -107,20 +108,20 @@ async fn pull(container: &Value, voice: &Voice<'_>) {
     let image = container["image"].as_str().unwrap_or_default();
     let name = container["name"].as_str().unwrap_or_default();
     loop {
-        voice.say("Pulling", &format!("Pulling image \"{image}\"")).await;
+        voice.events.say("Pulling", &format!("Pulling image \"{image}\"")).await;
         match needs::pull(image) {
             Pull::Done => {
-                voice.say("Pulled", &format!("Successfully pulled image \"{image}\" in 412ms (412ms including waiting). Image size: 4261574 bytes.")).await;
+                voice.events.say("Pulled", &format!("Successfully pulled image \"{image}\" in 412ms (412ms including waiting). Image size: 4261574 bytes.")).await;
                 return;
             }
             Pull::GoesOn => std::future::pending().await,
             Pull::Failed(why) => {
-                voice.warn("Failed", &format!("Failed to pull image \"{image}\": {why}")).await;
-                voice.warn("Failed", "Error: ErrImagePull").await;
+                voice.events.warn("Failed", &format!("Failed to pull image \"{image}\": {why}")).await;
+                voice.events.warn("Failed", "Error: ErrImagePull").await;
                 voice.set(name, State::Waiting { reason: "ErrImagePull", message: why.clone() }).await;
                 tokio::time::sleep(AGAIN).await;
                 let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {why}");
-                voice.say("BackOff", &format!("Back-off pulling image \"{image}\"")).await;
+                voice.events.say("BackOff", &format!("Back-off pulling image \"{image}\"")).await;
                 voice.set(name, State::Waiting { reason: "ImagePullBackOff", message }).await;
                 tokio::time::sleep(AGAIN).await;
             }
@@ -140,7 +141,7 @@ async fn configured(
     loop {
         match needs::missing_setting(site, container, namespace).await {
             Some(why) => {
-                voice.warn("Failed", &format!("Error: {why}")).await;
+                voice.events.warn("Failed", &format!("Error: {why}")).await;
                 voice.set(name, State::Waiting { reason: "CreateContainerConfigError", message: why }).await;
             }
             None => match environment_of(site, pod, container, namespace).await {
@@ -211,7 +212,7 @@ async fn probe(site: &Site, container: &Value, voice: &Voice<'_>) -> std::conver
             Some((program, arguments)) => ask(program, arguments, &site.folder.0).await,
         };
         if let Err(said) = &answer {
-            voice.warn("Unhealthy", &format!("Readiness probe failed: {said}")).await;
+            voice.events.probe_failed(said).await;
         }
         voice.ready(name, answer.is_ok()).await;
         tokio::time::sleep(PROBE_EVERY).await;

@@ -53,7 +53,7 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
 async fn run_all(site: &Site, pod: &Object, voice: &Voice<'_>) {
     voice.tell().await;
     while let Some(why) = needs::missing_volume(site, pod).await {
-        voice.warn("FailedMount", &why).await;
+        voice.events.warn("FailedMount", &why).await;
         tokio::time::sleep(AGAIN).await;
     }
     let restart = Restart::of(pod);

@@ -1,15 +1,17 @@
-//! What a kubelet tells of a pod: its status, and events.
+//! What a kubelet tells of a pod's containers.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::nodes::Site;
+use crate::sandbox::nodes::events::Events;
+use crate::sandbox::nodes::status::written;
 
 /// What a container is doing.
 #[derive(Debug, Clone)]
@@ -41,8 +43,7 @@ pub(super) struct Voice<'a> {
     id: ObjectRef,
     began: String,
     containers: Mutex<HashMap<String, Container>>,
-    /// Events that were told, and how often.
-    told: Mutex<HashMap<(String, String), (String, u32)>>,
+    pub(super) events: Events,
 }
 
 /// The declared containers of one list.
@@ -51,13 +52,14 @@ pub(super) fn list<'a>(pod: &'a Object, list: &str) -> impl Iterator<Item = &'a 
 }
 
 pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    written(jiff::Timestamp::now())
 }
 
 impl<'a> Voice<'a> {
     pub(super) fn of(site: &'a Site, pod: &'a Object) -> Self {
         let id = ObjectRef::of(pod);
-        Self { site, pod, id, began: now(), containers: Mutex::default(), told: Mutex::default() }
+        let events = Events::of(&site.cluster, pod);
+        Self { site, pod, id, began: now(), containers: Mutex::default(), events }
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Container) -> bool) -> bool {
@@ -96,44 +98,6 @@ impl<'a> Voice<'a> {
             container.restarts += 1;
             true
         });
-    }
-
-    pub(super) async fn say(&self, reason: &str, message: &str) {
-        self.event("Normal", reason, message).await;
-    }
-
-    pub(super) async fn warn(&self, reason: &str, message: &str) {
-        self.event("Warning", reason, message).await;
-    }
-
-    /// An event that is told again counts up.
-    async fn event(&self, kind: &str, reason: &str, message: &str) {
-        let key = (reason.to_owned(), message.to_owned());
-        let (name, count) = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            let number = told.len();
-            let entry = told.entry(key).or_insert_with(|| (format!("{}.{number:x}", self.id.name), 0));
-            entry.1 += 1;
-            entry.clone()
-        };
-        let namespace = self.id.namespace.as_deref().unwrap_or_default();
-        let events: Api<k8s_openapi::api::core::v1::Event> =
-            Api::namespaced(self.site.cluster.client(), namespace);
-        if count > 1 {
-            let again = Patch::Merge(json!({"count": count, "lastTimestamp": now()}));
-            let _ = events.patch(&name, &PatchParams::default(), &again).await;
-            return;
-        }
-        let event = serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": self.id.name, "uid": self.pod.metadata.uid},
-            "type": kind, "reason": reason, "message": message, "count": 1,
-            "firstTimestamp": now(), "lastTimestamp": now(),
-            "source": {"component": "kubelet", "host": self.pod.data["spec"]["nodeName"]},
-        }));
-        if let Ok(event) = event {
-            let _ = events.create(&PostParams::default(), &event).await;
-        }
     }
 
     /// Tells the whole status. A pod that is gone is no error.
