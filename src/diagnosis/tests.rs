@@ -106,7 +106,7 @@ fn who_is_killed_does_not_say_why_and_its_kubelet_may() {
         event("a", "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
         event("b", "Killing", "Container app failed liveness probe, will be restarted"),
     ]);
-    assert_eq!(codes(&[probed.clone()]), ["BS-POD-010"]);
+    assert_eq!(codes(std::slice::from_ref(&probed)), ["BS-POD-010"]);
     assert!(
         probed.cause.ends_with("since its liveness probe fails: HTTP probe failed with statuscode: 500"),
         "{}",

@@ -1,12 +1,14 @@
 //! A scene is played: made, looked at as `doctor` does, and put away.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bootstrapper::doctor::{self, Budget, Scope};
-use bootstrapper::engine::Cause;
+use bootstrapper::engine::{Cause, Observation, Step as _};
 use bootstrapper::object::ObjectRef;
 use bootstrapper::readiness;
+use bootstrapper::steps::{Awaited, Wait};
 
 use crate::scene::{Scene, is_like};
 use crate::stage::{Part, Stage};
@@ -69,7 +71,10 @@ impl Watch<'_> {
             Scope::Objects(about)
         };
         let problem = match &scene.code {
-            Some(code) => self.names(&scope, code, scene.says.as_deref().unwrap_or("*")).await,
+            Some(code) => match self.names(&scope, code, scene.says.as_deref().unwrap_or("*")).await {
+                None => self.is_called_ready(&scope).await,
+                problem => problem,
+            },
             None => self.stays_calm(&scope, scene.says.as_deref(), &refs).await,
         };
         let seconds = self.began.elapsed().as_secs_f64();
@@ -96,6 +101,19 @@ impl Watch<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Some(format!("wanted {code} {says}, last was {}", told(&last)))
+    }
+
+    /// Whatever is named as wrong, a step that waits for it must wait.
+    async fn is_called_ready(&self, scope: &Scope) -> Option<String> {
+        let Scope::Objects(objects) = scope else { return None };
+        for id in objects {
+            let awaited = Awaited::Object { id: id.clone(), readiness: Arc::default() };
+            let seen = Wait::new(self.stage.cluster.clone(), awaited).observe().await.unwrap();
+            if !matches!(seen, Observation::Satisfied { .. }) {
+                return None;
+            }
+        }
+        Some("was named, and whoever waits for it is told that it is ready".to_owned())
     }
 
     /// Nothing is called wrong, from the beginning until all is ready, or until the line was said.

@@ -37,6 +37,12 @@ impl Stage {
         }
     }
 
+    /// Until what an earlier play has made is gone: it would be taken for something to be put back.
+    async fn vacated(&self, id: &ObjectRef) {
+        let mut seen = self.cluster.follow(vec![id.clone()]);
+        while seen.next().await.is_some_and(|seen| seen.values().flatten().next().is_some()) {}
+    }
+
     async fn await_ready(&self, id: ObjectRef) {
         let mut seen = self.cluster.follow(vec![id]);
         let is_ready = |object: &Object| readiness::verdict(object).is_ready();
@@ -60,6 +66,7 @@ impl<'a> Part<'a> {
     pub(crate) async fn of(stage: &'a Stage, name: &str) -> Self {
         let namespace = format!("g-{name}");
         let mut part = Self { stage, namespace: namespace.clone(), touched: Vec::new() };
+        stage.vacated(&ObjectRef::cluster_scoped("v1", "Namespace", &namespace)).await;
         let labelled = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"gallery": namespace}}});
         part.apply(&labelled.to_string()).await;
         part
