@@ -77,6 +77,30 @@ fn a_circle_ends_and_is_named() {
 }
 
 #[test]
+fn a_node_that_is_not_heard_of_is_told_though_it_is_called_ready() {
+    let node = object(json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "b", "creationTimestamp": "2026-11-24T11:00:00Z"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }));
+    let lease = |name: &str, seconds: &str| {
+        object(json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": "kube-node-lease"},
+            "spec": {"renewTime": format!("2026-11-24T12:00:{seconds}.000000Z")},
+        }))
+    };
+    let told = |heard_at: &str| {
+        let mut scene = Scene::at(now());
+        scene.add(node.clone());
+        scene.add_list(crate::readiness::heartbeats(), vec![lease("a", "40"), lease("b", heard_at)]);
+        walk(&scene, &node).causes
+    };
+    assert!(told("31").is_empty());
+    let silent = told("10");
+    assert_eq!(codes(&silent), ["BS-NOD-002"]);
+    assert_eq!(silent[0].cause, "Node b: its kubelet has not reported for 30 s");
+}
+
+#[test]
 fn who_is_killed_does_not_say_why_and_its_kubelet_may() {
     let pod = object(json!({
         "apiVersion": "v1", "kind": "Pod",

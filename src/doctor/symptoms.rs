@@ -4,7 +4,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::gather::{Budget, Examination, explain_from};
 use crate::cluster::Cluster;
-use crate::diagnosis::{Scene, Symptoms};
+use crate::diagnosis::{Question, Scene, Symptoms};
 use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
 
@@ -77,7 +77,9 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
         Scope::Objects(objects) => objects.clone(),
         Scope::Whole => {
             let everywhere = [of_the_cluster(), of_namespaces()].concat();
-            look_over(cluster, &mut scene, everywhere).await
+            let mut found = look_over(cluster, &mut scene, everywhere).await;
+            found.extend(silent_nodes(cluster, &mut scene).await);
+            found
         }
         Scope::Namespaces(namespaces) => {
             let themselves = namespaces.iter().map(|name| ObjectRef::cluster_scoped("v1", "Namespace", name));
@@ -90,6 +92,22 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
         }
     };
     explain_from(cluster, &mut scene, &Symptoms { objects, refusal: None }, &mut budget).await
+}
+
+/// Nodes that are called ready still, and are not heard of.
+async fn silent_nodes(cluster: &Cluster, scene: &mut Scene) -> Vec<ObjectRef> {
+    let heartbeats = readiness::heartbeats();
+    match cluster.look_over(&heartbeats, |_| true).await {
+        Ok(leases) => {
+            let silent = readiness::silent(&leases);
+            scene.add_list(heartbeats, leases);
+            silent.keys().map(|node| ObjectRef::cluster_scoped("v1", "Node", node)).collect()
+        }
+        Err(failure) => {
+            scene.add_failure(Question::List(heartbeats), failure.to_string());
+            Vec::new()
+        }
+    }
 }
 
 /// Lists kinds, and keeps what may be a symptom. Healthy objects are let go as they come.
@@ -111,7 +129,7 @@ async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) 
                     scene.add(object);
                 }
             }
-            Err(failure) => scene.add_failure(crate::diagnosis::Question::List(kind), failure.to_string()),
+            Err(failure) => scene.add_failure(Question::List(kind), failure.to_string()),
         }
     }
     symptoms

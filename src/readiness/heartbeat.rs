@@ -1,7 +1,6 @@
 //! Nodes whose kubelets have gone silent. The control plane calls them unready only after 50 s.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -26,12 +25,12 @@ pub struct Silence {
 
 /// Nodes that have not been heard of. Measured against the newest of all
 /// heartbeats: this machine's clock may be another than theirs. Of a node that is alone nothing is known.
-pub fn silent(leases: &[Arc<Object>]) -> BTreeMap<String, Silence> {
-    let renewed = |lease: &Arc<Object>| {
+pub fn silent<'a>(leases: impl IntoIterator<Item = &'a Object>) -> BTreeMap<String, Silence> {
+    let renewed = |lease: &Object| {
         let at: Timestamp = lease.data["spec"]["renewTime"].as_str()?.parse().ok()?;
         Some((lease.metadata.name.clone()?, at))
     };
-    let heard: BTreeMap<String, Timestamp> = leases.iter().filter_map(renewed).collect();
+    let heard: BTreeMap<String, Timestamp> = leases.into_iter().filter_map(renewed).collect();
     let newest = heard.values().copied().max().unwrap_or_default();
     let behind = heard
         .into_iter()
@@ -50,7 +49,7 @@ mod tests {
         let lease = |node: &str, at: &str| {
             let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
                 "metadata": {"name": node}, "spec": {"renewTime": format!("2026-01-01T00:00:{at}.000000Z")}});
-            Arc::new(serde_json::from_value::<Object>(lease).unwrap())
+            serde_json::from_value::<Object>(lease).unwrap()
         };
         let all = [lease("a", "40"), lease("b", "31"), lease("c", "10")];
         let silence = Silence { since: "2026-01-01T00:00:10Z".parse().unwrap(), seconds: 30 };

@@ -1,7 +1,6 @@
 //! The cluster's agents: who of them can be asked, and whose last words may be old.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
@@ -23,7 +22,7 @@ impl Agents {
         let pods = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
         let pods = cluster.list(&pods).await?;
         let leases = cluster.list(&readiness::heartbeats()).await?;
-        let silent = readiness::silent(&leases.into_iter().map(Arc::new).collect::<Vec<_>>());
+        let silent = readiness::silent(&leases);
         Ok(Self { pods, silent })
     }
 

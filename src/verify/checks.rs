@@ -25,6 +25,13 @@ struct Check {
     hearsay: Duration,
 }
 
+impl Check {
+    /// How often it is made: a path that loses some packets lets most connections pass, and slows down one.
+    fn times(&self) -> usize {
+        if self.sends == Sends::Pages { 5 } else { 1 }
+    }
+}
+
 /// What a check sends, and must get back.
 #[derive(PartialEq)]
 enum Sends {
@@ -51,7 +58,7 @@ pub struct Outcome {
     /// What a person should know though it works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
-    /// How long a connection took.
+    /// How long a connection took, the slowest of several.
     pub milliseconds: Option<u128>,
 }
 
@@ -106,7 +113,11 @@ async fn outcome(member: &Member, check: Check) -> Outcome {
         connect(member, &check).await.map(|()| started.elapsed().as_millis())
     };
     let began = Instant::now();
-    let result = attempt.retry(PAUSE).when(|_| began.elapsed() < check.hearsay).await;
+    let mut result = attempt.retry(PAUSE).when(|_| began.elapsed() < check.hearsay).await;
+    for _ in 1..check.times() {
+        let Ok(slowest) = result else { break };
+        result = attempt().await.map(|took| took.max(slowest));
+    }
     Outcome {
         cluster: member.name.clone(),
         check: check.name,

@@ -5,7 +5,7 @@ use super::facts::{line, list};
 use crate::diagnosis::finding::{Code, Finding, Insight};
 use crate::diagnosis::scene::Inquiry;
 use crate::object::{Object, ObjectRef, Selection};
-use crate::readiness::{Condition, condition};
+use crate::readiness::{self, Condition, condition};
 
 pub(super) const CODES: &[&Code] = &[&NO_NETWORK, &SILENT, &PRESSURE, &CLOSED, &NOT_READY, &NEW, &NO_CLOUD];
 
@@ -21,7 +21,7 @@ static SILENT: Code = Code {
     code: "BS-NOD-002",
     title: "A node does not report any more",
     why: "Its kubelet is down, the machine is off, or it does not reach the API server",
-    tell: "The condition Ready is Unknown: `Kubelet stopped posting node status`",
+    tell: "It does not renew its Lease in kube-node-lease; after 50 s the condition Ready is Unknown: `Kubelet stopped posting node status`",
     fix: "look at the machine: is it on, does its kubelet run, does it reach the API server, is its clock right, are its certificates valid?",
 };
 
@@ -105,6 +105,11 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insi
     let Some(ready) = condition(node, "Ready") else {
         return Finding::new(&NOT_READY, "its kubelet has said nothing yet").into();
     };
+    let heartbeats = inquiry.list(&readiness::heartbeats()).unwrap_or_default();
+    if let Some(silence) = readiness::silent(heartbeats).get(&id.name) {
+        let what = format!("its kubelet has not reported for {} s", silence.seconds);
+        return Finding::new(&SILENT, what).evidence(line(&ready.told())).into();
+    }
     if !ready.is_true() {
         return unready(inquiry, id, node);
     }
