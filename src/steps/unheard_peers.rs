@@ -1,13 +1,18 @@
 //! Clusters of the mesh that a cluster does not hear of, though its own side is ready. Nothing waits for
 //! them: of two clusters that are bootstrapped one after the other, the first would never be done.
 
+use std::time::Duration;
+
 use crate::cilium::{self, Listeners};
 use crate::cluster::Cluster;
 use crate::failure::Result;
 
+/// A remark holds nobody up: the programs of a node that is off never answer.
+const LIMIT: Duration = Duration::from_secs(3);
+
 /// One remark for each peer that is declared and not heard of. Who cannot be asked, does not tell.
 pub(super) async fn remarks(cluster: &Cluster) -> Vec<String> {
-    ask(cluster).await.unwrap_or_default()
+    tokio::time::timeout(LIMIT, ask(cluster)).await.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 async fn ask(cluster: &Cluster) -> Result<Vec<String>> {
