@@ -123,7 +123,7 @@ pub(in crate::cli) enum FaultName {
     WrongPassword,
     /// A node's cable is unplugged
     LinkDown,
-    /// Every third packet to a node is lost
+    /// Every tenth packet of a node is lost, either way
     PacketLoss,
     /// A node's cable takes packets of 1280 bytes at most
     SmallMtu,

@@ -27,7 +27,7 @@ pub enum Fault {
     WrongPassword,
     /// The cable of a node is unplugged.
     LinkDown,
-    /// Every third packet to a node is lost.
+    /// Every tenth packet of a node is lost, either way.
     PacketLoss,
     /// The cable of a node takes smaller packets than the others expect.
     SmallMtu,
@@ -90,7 +90,7 @@ pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) ->
         }
         Fault::RouterDown => machine::run(sandbox, &place, machine::UNPLUGGED).await?,
         Fault::RouterSlow => machine::run(sandbox, &place, machine::SLOW).await?,
-        Fault::PacketLoss => machine::run(sandbox, &place, machine::LOSSY).await?,
+        Fault::PacketLoss => machine::lose_packets(sandbox, &place).await?,
         Fault::SmallMtu => {
             machine::run(sandbox, LAN, &machine::bundles_of(1)).await?;
             machine::run(sandbox, &place, machine::NARROW).await?;
@@ -140,7 +140,7 @@ pub async fn heal(sandbox: &Sandbox) -> Result<()> {
         }
     }
     if sandbox.is_network_real() {
-        machine::run(sandbox, LAN, &machine::bundles_of(machine::USUAL_BUNDLE)).await?;
+        machine::heal_lan(sandbox).await?;
     }
     authority::replace(&cluster, &folder, None).await
 }
@@ -169,7 +169,7 @@ impl fmt::Display for Fault {
             Self::WrongAsn => "another AS number is expected of the nodes",
             Self::WrongPassword => "another password is expected of the nodes",
             Self::LinkDown => "the cable is unplugged",
-            Self::PacketLoss => "every third packet is lost",
+            Self::PacketLoss => "every tenth packet is lost",
             Self::SmallMtu => "the cable takes small packets only",
             Self::NodeDown => "the node is off",
             Self::AgentKilled => "the agent was killed",
