@@ -13,9 +13,9 @@ pub(super) fn pool(object: &Object) -> Verdict {
     }
 }
 
-/// Its conditions are bad when they are true (`operator/pkg/bgp/cluster.go`); each may heal.
-pub(super) fn cluster_config(object: &Object) -> Verdict {
-    ["NoMatchingNode", "MissingPeerConfigs", "ConflictingClusterConfig"]
+/// Conditions of what configures BGP are bad when they are true (`operator/pkg/bgp`); each may heal.
+pub(super) fn bgp_config(object: &Object) -> Verdict {
+    ["NoMatchingNode", "MissingPeerConfigs", "ConflictingClusterConfig", "MissingAuthSecret"]
         .into_iter()
         .filter_map(|kind| condition(object, &format!("cilium.io/{kind}")))
         .map(|bad| if bad.is_true() { Verdict::not_yet(bad.told()) } else { Verdict::Ready })

@@ -58,7 +58,7 @@ fn rule_of_kind(object: &Object) -> Verdict {
         ("gateway.networking.k8s.io", "Gateway") => gateway::gateway(object),
         ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute") => gateway::route(object),
         ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
-        ("cilium.io", "CiliumBGPClusterConfig") => cilium::cluster_config(object),
+        ("cilium.io", "CiliumBGPClusterConfig" | "CiliumBGPPeerConfig") => cilium::bgp_config(object),
         (group, kind) => reporting::said(object, group, kind),
     }
 }
@@ -266,6 +266,12 @@ mod tests {
                 "CiliumBGPClusterConfig",
                 with("cilium.io/NoMatchingNode", "False", &none),
                 Ready,
+            ),
+            (
+                "cilium.io/v2",
+                "CiliumBGPPeerConfig",
+                with("cilium.io/MissingAuthSecret", "True", &none),
+                NotYet,
             ),
             // Nothing is ready on a cluster without nodes, unless it picks them.
             (

@@ -72,7 +72,7 @@ impl Watch<'_> {
         };
         let problem = match &scene.code {
             Some(code) => match self.names(&scope, code, scene.says.as_deref().unwrap_or("*")).await {
-                None => self.is_called_ready(&scope).await,
+                None if scene.called_ready.is_none() => self.is_called_ready(&scope).await,
                 problem => problem,
             },
             None => self.stays_calm(&scope, scene.says.as_deref(), &refs).await,

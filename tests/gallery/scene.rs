@@ -23,6 +23,9 @@ pub(crate) struct Scene {
     /// The first line; `*` stands for anything. For what is slow: a line that must be said at some time.
     #[serde(default)]
     pub(crate) says: Option<String>,
+    /// Why whoever waits for these objects is told that they are ready, all the same.
+    #[serde(default)]
+    pub(crate) called_ready: Option<String>,
     /// `Kind/name` of objects of the scene that are waited for; else the whole namespace.
     #[serde(default)]
     pub(crate) about: Vec<String>,
