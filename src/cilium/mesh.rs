@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
+use super::agent::AGENT_CONTAINER;
 use crate::cluster::Cluster;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
@@ -54,7 +55,7 @@ struct Listener {
 const AGENT: Listener = Listener {
     name: "agents",
     pods: "k8s-app=cilium",
-    container: "cilium-agent",
+    container: AGENT_CONTAINER,
     status: &["cilium-dbg", "status", "--output=json"],
     clusters: "/cluster-mesh/clusters",
     troubleshoot: &["cilium-dbg", "troubleshoot", "clustermesh"],

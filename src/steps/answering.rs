@@ -1,11 +1,11 @@
 //! Objects as they are followed, with who answers for the webhooks among them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, SelectAll, StreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _};
 
 use super::objects::Seen;
+use super::seeing::Joined;
 use crate::cluster::Cluster;
 use crate::object::{Object, Selection};
 use crate::readiness::{Called, called_by};
@@ -15,18 +15,8 @@ pub(super) fn with_answers(
     cluster: &Cluster,
     objects: BoxStream<'static, Seen>,
 ) -> BoxStream<'static, (Seen, Vec<Called>)> {
-    let follow = {
-        let cluster = cluster.clone();
-        move |slices: Selection| cluster.follow_all(slices)
-    };
-    let answering = Answering {
-        follow,
-        objects,
-        seen: None,
-        called: Vec::new(),
-        slices: BTreeMap::new(),
-        watches: SelectAll::new(),
-    };
+    let cluster = cluster.clone();
+    let answering = Answering::of(move |slices| cluster.follow_all(slices), objects);
     stream::unfold(answering, |mut answering| async move {
         let told = answering.next().await?;
         Some((told, answering))
@@ -34,32 +24,31 @@ pub(super) fn with_answers(
     .boxed()
 }
 
-type Slices = Vec<Arc<Object>>;
-
 struct Answering<F> {
     /// Follows the EndpointSlices of a selection.
     follow: F,
     objects: BoxStream<'static, Seen>,
     seen: Option<Seen>,
     called: Vec<Called>,
-    /// By the index of the Service in `called`.
-    slices: BTreeMap<usize, Slices>,
-    watches: SelectAll<BoxStream<'static, (usize, Slices)>>,
+    /// Those of each Service in `called`.
+    slices: Joined,
 }
 
-impl<F: Fn(Selection) -> BoxStream<'static, Slices>> Answering<F> {
+impl<F: Fn(Selection) -> BoxStream<'static, Vec<Arc<Object>>>> Answering<F> {
+    fn of(follow: F, objects: BoxStream<'static, Seen>) -> Self {
+        Self { follow, objects, seen: None, called: Vec::new(), slices: Joined::of([]) }
+    }
+
     async fn next(&mut self) -> Option<(Seen, Vec<Called>)> {
         loop {
             tokio::select! {
                 seen = self.objects.next() => self.see(seen?),
-                Some((index, slices)) = self.watches.next(), if !self.watches.is_empty() => {
-                    self.slices.insert(index, slices);
-                }
+                Some(()) = self.slices.see() => {}
             }
             if let Some(seen) = &self.seen
-                && self.slices.len() == self.called.len()
+                && self.slices.is_whole()
             {
-                let called = self.called.iter().zip(self.slices.values());
+                let called = self.called.iter().zip(self.slices.seen.values());
                 let unanswered = called.filter(|(called, slices)| !called.is_answered(slices));
                 return Some((seen.clone(), unanswered.map(|(called, _)| called.clone()).collect()));
             }
@@ -69,11 +58,7 @@ impl<F: Fn(Selection) -> BoxStream<'static, Slices>> Answering<F> {
     fn see(&mut self, seen: Seen) {
         let called: Vec<Called> = seen.values().flatten().flat_map(|object| called_by(object)).collect();
         if called != self.called {
-            let watches = called.iter().enumerate().map(|(index, called)| {
-                (self.follow)(called.slices()).map(move |slices| (index, slices)).boxed()
-            });
-            self.watches = stream::select_all(watches);
-            self.slices.clear();
+            self.slices = Joined::of(called.iter().map(|called| (self.follow)(called.slices())));
             self.called = called;
         }
         self.seen = Some(seen);
@@ -98,7 +83,7 @@ mod tests {
         [(ObjectRef::of(&object), Some(Arc::new(object)))].into()
     }
 
-    fn slice(is_ready: bool) -> Slices {
+    fn slice(is_ready: bool) -> Vec<Arc<Object>> {
         let slice = json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s", "namespace": "n"},
             "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": is_ready}}]
@@ -115,17 +100,16 @@ mod tests {
             let asked = Arc::clone(&asked);
             move |slices: Selection| {
                 asked.lock().unwrap().push(slices);
-                stream::iter([slice(false), slice(true)]).chain(stream::pending()).boxed()
+                // What is told at once is taken at once.
+                let later = stream::once(async {
+                    tokio::task::yield_now().await;
+                    slice(true)
+                });
+                stream::iter([slice(false)]).chain(later).chain(stream::pending()).boxed()
             }
         };
-        let mut answering = Answering {
-            follow,
-            objects: stream::iter(objects).chain(stream::pending()).boxed(),
-            seen: None,
-            called: Vec::new(),
-            slices: BTreeMap::new(),
-            watches: SelectAll::new(),
-        };
+        let objects = stream::iter(objects).chain(stream::pending()).boxed();
+        let mut answering = Answering::of(follow, objects);
         let (_, without) = answering.next().await.unwrap();
         assert!(without.is_empty());
         let mut told = Vec::new();

@@ -22,45 +22,53 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Joins the watches of all that a probe needs to see: once each has answered, and then at every change.
 pub(super) fn seen_by(cluster: &Cluster, probe: Probe, explainer: &Explainer) -> BoxStream<'static, Seen> {
-    let selections = probe.watches();
-    let count = selections.len();
-    let watches = selections
-        .into_iter()
-        .enumerate()
-        .map(|(index, selection)| cluster.follow_all(selection).map(move |objects| (index, objects)).boxed());
-    let joined = Joined { watches: stream::select_all(watches), seen: Seen::new(), told_at: None };
+    let joined = Joined::of(probe.watches().into_iter().map(|selection| cluster.follow_all(selection)));
     let explainer = explainer.clone();
-    stream::unfold(joined, move |mut joined| async move {
-        joined.rest().await;
-        while joined.seen.len() < count {
+    stream::unfold((joined, None), |(mut joined, told_at)| async move {
+        // Whoever comes for more has judged what was told last.
+        if let Some(told_at) = told_at {
+            rest(told_at).await;
+        }
+        while !joined.is_whole() {
             joined.see().await?;
         }
-        if joined.told_at.is_some() {
+        if told_at.is_some() {
             joined.see().await?;
         }
-        joined.told_at = Some(Instant::now());
-        Some((joined.seen.clone(), joined))
+        Some((joined.seen.clone(), (joined, Some(Instant::now()))))
     })
     .inspect(move |seen| explainer.sees(Sight::of(seen.values().flatten())))
     .boxed()
 }
 
-struct Joined {
+async fn rest(told_at: Instant) {
+    tokio::time::sleep(LONGEST_REST.min(told_at.elapsed() * RESTS)).await;
+}
+
+/// Several watches as one.
+pub(super) struct Joined {
+    count: usize,
     watches: SelectAll<BoxStream<'static, (usize, Vec<Arc<Object>>)>>,
-    seen: Seen,
-    told_at: Option<Instant>,
+    /// What each saw last, by its place among them.
+    pub(super) seen: Seen,
 }
 
 impl Joined {
-    /// Whoever comes for more has judged what was told last.
-    async fn rest(&mut self) {
-        if let Some(told_at) = self.told_at {
-            tokio::time::sleep(LONGEST_REST.min(told_at.elapsed() * RESTS)).await;
-        }
+    pub(super) fn of(watches: impl IntoIterator<Item = BoxStream<'static, Vec<Arc<Object>>>>) -> Self {
+        let number = |(index, watch): (usize, BoxStream<'static, Vec<Arc<Object>>>)| {
+            watch.map(move |objects| (index, objects)).boxed()
+        };
+        let watches = stream::select_all(watches.into_iter().enumerate().map(number));
+        Self { count: watches.len(), watches, seen: Seen::new() }
     }
 
-    /// Waits for a change, and takes all that there are by then.
-    async fn see(&mut self) -> Option<()> {
+    /// Whether each has answered.
+    pub(super) fn is_whole(&self) -> bool {
+        self.seen.len() == self.count
+    }
+
+    /// Waits for a change, and takes all that there are by then. None once all watches have ended.
+    pub(super) async fn see(&mut self) -> Option<()> {
         let (index, objects) = self.watches.next().await?;
         self.seen.insert(index, objects);
         while let Some(Some((index, objects))) = self.watches.next().now_or_never() {

@@ -1,15 +1,11 @@
 //! The cluster's agents: who of them can be asked, and whose last words may be old.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
-
-/// How long an agent may take to answer.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// The agents of a cluster.
 pub(super) struct Agents {

@@ -8,9 +8,9 @@ use futures::future::join_all;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::agents::{self, Agents, node_of};
+use super::agents::{Agents, node_of};
 use super::{Member, Outcome};
-use crate::cilium::AGENT_CONTAINER;
+use crate::cilium::ask_agent;
 use crate::cluster::Cluster;
 use crate::object::{Object, ObjectRef};
 
@@ -52,7 +52,7 @@ pub(super) async fn sizes(member: &Member, agents: &Agents) -> Vec<Outcome> {
 
 async fn ask(cluster: &Cluster, agent: &Object) -> Result<Link, String> {
     let command = ["ip", "-json", "address", "show"];
-    let told = cluster.exec(&ObjectRef::of(agent), AGENT_CONTAINER, &command, agents::LIMIT).await;
+    let told = ask_agent(cluster, &ObjectRef::of(agent), &command).await;
     let told = told.map_err(|failure| failure.to_string())?;
     let own = agent.data["status"]["hostIP"].as_str().and_then(|address| address.parse().ok());
     let link = own.and_then(|own| link(node_of(agent), own, &told.stdout));

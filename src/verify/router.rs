@@ -9,7 +9,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 
-use super::agents::{self, Agents};
+use super::agents::Agents;
 use super::{Member, Outcome};
 use crate::cilium::AGENT_CONTAINER;
 use crate::cluster::Cluster;
@@ -128,7 +128,7 @@ enum Found {
 
 async fn look(cluster: &Cluster, agent: &ObjectRef, router: &str) -> Result<Found> {
     let command = ["ip", "neigh", "show", router];
-    let told = cluster.exec(agent, AGENT_CONTAINER, &command, agents::LIMIT).await?;
+    let told = cilium::ask_agent(cluster, agent, &command).await?;
     let neighbour = neighbour(&told.stdout);
     if matches!(neighbour, Found::Nobody) {
         return Ok(neighbour);

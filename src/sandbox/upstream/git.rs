@@ -46,15 +46,17 @@ impl GitServer {
         path: &str,
         headers: &HeaderMap,
     ) -> Option<Response<Full<Bytes>>> {
-        let is_asked =
-            host == self.host && path.ends_with("/info/refs") && self.asked_for(host, path).is_none();
-        let response = Response::builder();
+        if host != self.host || !path.ends_with("/info/refs") || self.asked_for(host, path).is_some() {
+            return None;
+        }
         let response = if headers.contains_key(AUTHORIZATION) {
-            response.status(StatusCode::NOT_FOUND)
+            Response::builder().status(StatusCode::NOT_FOUND)
         } else {
-            response.status(StatusCode::UNAUTHORIZED).header(WWW_AUTHENTICATE, "Basic realm=\"git\"")
+            Response::builder()
+                .status(StatusCode::UNAUTHORIZED)
+                .header(WWW_AUTHENTICATE, "Basic realm=\"git\"")
         };
-        is_asked.then(|| response.body(Full::new(Bytes::from("Repository not found."))).unwrap_or_default())
+        Some(response.body(Full::new(Bytes::from("Repository not found."))).unwrap_or_default())
     }
 
     pub(super) async fn answer(&self, asked_for: &str, request: Request<Bytes>) -> Response<Full<Bytes>> {
