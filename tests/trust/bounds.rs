@@ -1,0 +1,1 @@
+//! Input that would take all memory, all disk or for ever.

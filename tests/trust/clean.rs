@@ -1,0 +1,1 @@
+//! What a bootstrap installed goes without a trace.

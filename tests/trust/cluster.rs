@@ -1,0 +1,1 @@
+//! A cluster that refuses, drips or lies.

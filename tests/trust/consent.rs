@@ -1,0 +1,1 @@
+//! What a repository may ask of the person's machine.

@@ -1,0 +1,18 @@
+//! What the program promises to whoever points it at something they do not trust: a repository, a shared
+//! machine, a cluster that lacks a right. `docs/design/trust.md` has a row for each promise.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bounds;
+mod clean;
+mod cluster;
+mod consent;
+mod order;
+mod private;
+mod repository;
+mod sandbox;
+mod secrets;
+mod supply;

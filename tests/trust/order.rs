@@ -1,0 +1,1 @@
+//! Nothing starts unless all it depends on let it.

@@ -1,0 +1,1 @@
+//! Folders and files that only their owner can open.

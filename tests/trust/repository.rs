@@ -1,0 +1,1 @@
+//! Reading a repository runs nothing and reaches nothing.

@@ -1,0 +1,1 @@
+//! A sandbox is its owner's alone.

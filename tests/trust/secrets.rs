@@ -1,0 +1,1 @@
+//! No value of a secret in any output.

@@ -1,0 +1,1 @@
+//! What is downloaded is what was pinned.
