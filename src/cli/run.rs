@@ -82,14 +82,22 @@ async fn carry_out(
 
     if gate.was_passed() {
         let record = record.ends(end(session, &summary, cancel.is_cancelled()));
-        // An API server that is gone must not hide why the run failed; the lock expires by itself.
-        for left_undone in [session.cluster.record_run(&record).await, gate.release().await] {
-            if let Err(failure) = left_undone {
-                tracing::warn!(%failure, "the run's end could not be written down");
-            }
+        // An API server that is gone must not hide why the run failed.
+        if let Err(failure) = session.cluster.record_run(&record).await {
+            out::say(&format!("warning: the history of runs does not have this one's end: {failure}"));
+        }
+        if let Err(failure) = gate.release().await {
+            out::say(&unreleased(&session.declared.cluster, &failure));
         }
     }
     conclude(session, sandbox, &summary, cancel.is_cancelled())
+}
+
+/// A lock that could not be given back holds up the next run for a moment.
+fn unreleased(cluster: &str, failure: &Failure) -> String {
+    format!(
+        "warning: the run lock of {cluster} could not be released: {failure}; it expires by itself, and the next run waits for that (up to a minute)"
+    )
 }
 
 /// What the history keeps of it.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{Selection, Target};
+use super::out;
 use crate::adoption::Adoption;
 use crate::cluster::{Cluster, ConnectOptions, Identity};
 use crate::engine::Graph;
@@ -56,7 +57,7 @@ impl Session {
         let environment = sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
 
         let connect = connect_options(name, target, &config, sandbox);
-        let (cluster, helm) = tokio::join!(Cluster::connect(&connect), Helm::find(&environment));
+        let (cluster, helm) = tokio::join!(connected(&connect), Helm::find(&environment));
         let (cluster, kustomize) = (cluster?, Arc::new(Kustomize::find(&environment)?));
         let remembered = cluster.remembered().await?;
         if let Some(remembered) = &remembered {
@@ -124,7 +125,12 @@ pub(super) async fn connect_named(name: &str, target: &Target, in_sandbox: bool)
     // Without a repository, the name is the context.
     let repository = open_repository(target.repo.as_deref()).ok();
     let config = repository.map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
-    Cluster::connect(&connect_options(name, target, &config, sandbox.as_ref())).await
+    connected(&connect_options(name, target, &config, sandbox.as_ref())).await
+}
+
+/// Connects, and says first what makes the connection unsafe: every verb comes this way.
+pub(super) async fn connected(options: &ConnectOptions) -> Result<Cluster> {
+    Cluster::connect_aloud(options, &|warning| out::say(&format!("warning: {warning}"))).await
 }
 
 pub(super) fn connect_options(

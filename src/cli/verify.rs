@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::args::{Output, VerifyArgs};
 use super::out;
-use super::session::{connect_options, open_repository};
-use crate::cluster::{Cluster, Identity};
+use super::session::{connect_options, connected, open_repository};
+use crate::cluster::Identity;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::Repository;
 use crate::pipeline::Config;
@@ -56,7 +56,7 @@ async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: 
             .because("its pods run in name only, and cannot talk")
             .hint("bring it up with --network real"));
     }
-    let cluster = Cluster::connect(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
+    let cluster = connected(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
     if let Some(remembered) = cluster.remembered().await? {
         remembered.require(&Identity::named(name))?;
     }

@@ -214,6 +214,12 @@ async fn settle(
             }
             () = cancel.cancelled() => return Err(cancelled()),
         };
+        let verdict = match verdict {
+            Some(Err(failure)) if failure.retry != Retry::Useless => {
+                Some(Verdict::not_yet(failure.to_string()))
+            }
+            told => told.transpose()?,
+        };
         match verdict {
             Some(Verdict::Ready) => return Ok(()),
             Some(Verdict::NotYet(reasons)) => {

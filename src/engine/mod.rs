@@ -7,6 +7,8 @@ mod event;
 mod explaining;
 mod gate;
 mod graph;
+#[cfg(test)]
+mod order_tests;
 mod outcome;
 mod patience;
 mod run;

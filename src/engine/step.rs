@@ -22,8 +22,9 @@ pub trait Step: Send + Sync {
     async fn act(&self, act: Act<'_>) -> Result<Changes>;
 
     /// Follows it until it is ready or never will be. Each item replaces the one before; the
-    /// stream need not end by itself.
-    fn settle(&self) -> BoxStream<'_, Verdict>;
+    /// stream need not end by itself. A failure that no retry can help ends the wait; another one is a
+    /// reason to wait on.
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>>;
 
     /// What a person should know of it, though it is ready. Asked once it is.
     fn remarks(&self) -> Vec<String> {

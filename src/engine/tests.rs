@@ -44,8 +44,8 @@ impl Step for Scripted {
         Ok(Changes { summary: "made".into(), changes: vec![change], unchanged: 0, warnings: Vec::new() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
-        stream::iter(self.verdicts.clone()).chain(stream::pending()).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        stream::iter(self.verdicts.clone()).map(Ok).chain(stream::pending()).boxed()
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -259,7 +259,7 @@ impl Step for Endless {
         std::future::pending().await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         stream::pending().boxed()
     }
 

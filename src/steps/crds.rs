@@ -15,7 +15,7 @@ use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, Retry};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
 use crate::words::count;
@@ -91,7 +91,7 @@ impl Step for Crds {
         self.objects().await?.unmake(unmake).await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         futures::stream::once(async move {
             let Some(objects) = self.objects.get() else {
                 // Never read: Flux owns them, and its own object tells.
@@ -107,9 +107,9 @@ impl Step for Crds {
                 .then(move |verdict| {
                     let (cluster, crds) = (cluster.clone(), crds.clone());
                     async move {
-                        match verdict {
+                        match verdict? {
                             Verdict::Ready => all_served(&cluster, &crds).await,
-                            waiting => waiting,
+                            waiting => Ok(waiting),
                         }
                     }
                 })
@@ -127,30 +127,33 @@ impl Step for Crds {
     }
 }
 
-fn unread() -> BoxStream<'static, Verdict> {
-    futures::stream::once(async { Verdict::not_yet("CRDs were not read yet") }).boxed()
+fn unread() -> BoxStream<'static, Result<Verdict>> {
+    futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet")) }).boxed()
 }
 
 /// Established is not served: discovery follows a moment later, and there is no event to watch.
-async fn all_served(cluster: &Cluster, crds: &[Object]) -> Verdict {
+async fn all_served(cluster: &Cluster, crds: &[Object]) -> Result<Verdict> {
     let look = || async {
         match unserved(cluster, crds).await {
             Ok(missing) if missing.is_empty() => Ok(()),
-            Ok(missing) => Err(missing),
-            Err(failure) => Err(vec![failure.to_string()]),
+            Ok(missing) => Err(Ok(missing)),
+            Err(failure) => Err(Err(failure)),
         }
     };
     let until_served = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(1))
         .with_max_times(30);
-    match look.retry(until_served).await {
-        Ok(()) => Verdict::Ready,
-        Err(missing) => Verdict::NotYet(missing),
+    let may_pass = |looked: &Result<Vec<String>>| {
+        looked.as_ref().err().is_none_or(|failure| failure.retry != Retry::Useless)
+    };
+    match look.retry(until_served).when(may_pass).await {
+        Ok(()) => Ok(Verdict::Ready),
+        Err(looked) => looked.map(Verdict::NotYet),
     }
 }
 
-async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>, Failure> {
+async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for crd in crds {
         let Some((api_version, kind)) = served_as(crd) else { continue };

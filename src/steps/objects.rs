@@ -12,7 +12,7 @@ use super::compare::{change, summary_of};
 use super::explain::{Explainer, Sight};
 use super::flux_owner::FluxOwner;
 use super::unmaking;
-use crate::cluster::{Cluster, Comparison};
+use crate::cluster::{Cluster, Comparison, Followed};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
@@ -132,10 +132,10 @@ impl Step for Objects {
         unmaking::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         let own = match &self.readiness {
             Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules), &self.explainer),
-            None => stream::once(async { Verdict::Ready }).boxed(),
+            None => stream::once(async { Ok(Verdict::Ready) }).boxed(),
         };
         match &self.owner {
             Some(owner) => owner.settle_or(&self.cluster, own, &self.explainer),
@@ -176,7 +176,7 @@ pub(super) fn follow_ready(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
     explainer: &Explainer,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     follow_ready_by(cluster, refs, Arc::default(), explainer)
 }
 
@@ -186,7 +186,7 @@ pub(super) fn follow_ready_by(
     refs: Vec<ObjectRef>,
     rules: Arc<OwnRules>,
     explainer: &Explainer,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     follow(cluster, refs, explainer, move |seen| readiness_of(seen, &rules))
 }
 
@@ -200,15 +200,16 @@ pub(super) fn follow(
     refs: Vec<ObjectRef>,
     explainer: &Explainer,
     judge: impl Fn(&Seen) -> Verdict + Send + 'static,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     if refs.is_empty() {
-        return stream::once(async { Verdict::Ready }).boxed();
+        return stream::once(async { Ok(Verdict::Ready) }).boxed();
     }
     let explainer = explainer.clone();
     with_answers(cluster, cluster.follow(refs))
-        .map(move |(seen, unanswered)| {
+        .map(move |told| {
+            let (seen, unanswered) = told?;
             explainer.sees(sight(&seen, &unanswered));
-            unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and)
+            Ok(unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and))
         })
         .boxed()
 }

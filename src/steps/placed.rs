@@ -36,7 +36,7 @@ impl Step for Placed {
         self.step.unmake(unmake).await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         self.step.settle()
     }
 

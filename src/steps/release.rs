@@ -201,12 +201,11 @@ impl Step for Release {
         Ok(Changes { summary: made.summary, changes: made.changes, ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         let own = stream::once(async move {
             match self.workloads().await {
                 Ok(workloads) => follow_ready(&self.cluster, workloads, &self.explainer),
-                // The step is tried again.
-                Err(failure) => stream::once(async move { Verdict::not_yet(failure.to_string()) }).boxed(),
+                Err(failure) => stream::once(async move { Err(failure) }).boxed(),
             }
         })
         .flatten()

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::cluster::Cluster;
 use crate::engine::{Change, ChangeKind, Changes, Diff, Unmake};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, Retry};
 use crate::object::{Object, ObjectRef};
 use crate::words::count;
 
@@ -77,8 +77,10 @@ async fn await_end(cluster: &Cluster, ids: &[ObjectRef], unmake: &Unmake<'_>) ->
     let mut may_release = unmake.release_finalizers;
     loop {
         match timeout(unmake.patience, states.next()).await {
-            Ok(Some(seen)) if seen.values().all(Option::is_none) => return Ok(()),
-            Ok(Some(seen)) => left = seen,
+            Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
+            Ok(Some(Ok(seen))) => left = seen,
+            Ok(Some(Err(failure))) if failure.retry == Retry::Useless => return Err(failure),
+            Ok(Some(Err(failure))) => (unmake.say)(format!("not yet: {failure}")),
             Ok(None) => return Err(Failure::internal("the watch over what is removed ended")),
             Err(_) if may_release => {
                 may_release = false;

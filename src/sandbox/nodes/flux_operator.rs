@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::Site;
+use crate::cluster::seen;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness;
@@ -22,7 +23,7 @@ const NAMESPACE: &str = "flux-system";
 pub(super) async fn run(site: &Site) {
     let operator = ObjectRef::namespaced("apps/v1", "Deployment", NAMESPACE, "flux-operator");
     let instance = ObjectRef::namespaced("fluxcd.controlplane.io/v1", "FluxInstance", NAMESPACE, "flux");
-    let mut states = site.cluster.follow(vec![operator.clone(), instance.clone()]);
+    let mut states = seen(site.cluster.follow(vec![operator.clone(), instance.clone()]));
     let mut done = None;
     while let Some(state) = states.next().await {
         let found = |id: &ObjectRef| state.get(id).cloned().flatten();
@@ -57,7 +58,7 @@ async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
     apply(site, &rest).await?;
     let deployments: Vec<ObjectRef> =
         rest.iter().map(ObjectRef::of).filter(|id| id.kind == "Deployment").collect();
-    let mut states = site.cluster.follow(deployments);
+    let mut states = seen(site.cluster.follow(deployments));
     while let Some(state) = states.next().await {
         if state
             .values()
