@@ -19,7 +19,6 @@ use bootstrapper::sandbox::Sandbox;
 use bootstrapper::tools::{Environment, Kustomize};
 use predicates::prelude::*;
 use predicates::str::contains;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> PathBuf {
@@ -158,7 +157,7 @@ fn a_home_with_a_folder_for_each_app() {
 #[test]
 fn what_the_bootstrap_seeds_is_substituted() {
     let seeded = |namespace: &str| {
-        let data = [("SECRET_DOMAIN".to_owned(), SecretString::from("home.test"))];
+        let data = [("SECRET_DOMAIN".to_owned(), "home.test".into())];
         ((namespace.to_owned(), "cluster-secrets".to_owned()), data.into())
     };
     let declared = load_with("home", "cluster", &SecretValues::from([seeded("default")]));
