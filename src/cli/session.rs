@@ -122,10 +122,10 @@ impl Session {
     /// Fails if a step needs what is not known: before anything is written, and not half-way.
     pub(super) fn require_known(&self) -> Result<()> {
         let steps = self.graph.stages.iter().flat_map(|stage| &stage.steps);
-        let lacks = steps.filter(|step| step.skip.is_none()).filter_map(|step| step.step.lacks());
+        let mut lacks = steps.filter(|step| step.skip.is_none()).filter_map(|step| step.step.lacks());
         // Preflight lists all secrets that cannot be read, and lets nothing start.
-        let told_later = |failure: &&Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
-        lacks.filter(|failure| !told_later(failure)).next().cloned().map_or(Ok(()), Err)
+        let is_told_later = |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
+        lacks.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
     }
 
     /// One line: what is bootstrapped, against which server.

@@ -1,6 +1,7 @@
 //! `bootstrapper trust`: what the repository asks of this machine, and agreeing to it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -89,10 +90,10 @@ fn text(repository: &Repository, all: &[Asked]) -> String {
             (some, 0) => format!("{}, agreed to", count(some, "request")),
             (some, new) => format!("{}, {new} not agreed to", count(some, "request")),
         };
-        text.push_str(&format!("{}  cluster {}: {state}\n", repository.root.display(), one.cluster));
+        let _ = writeln!(text, "{}  cluster {}: {state}", repository.root.display(), one.cluster);
         if !one.requests.is_empty() {
             text.push_str(&consent::table(one.requests.iter().map(|request| &request.request)));
-            text.push_str(&format!("  list  sha256:{}\n", one.digest));
+            let _ = writeln!(text, "  list  sha256:{}", one.digest);
         }
     }
     text

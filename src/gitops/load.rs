@@ -166,7 +166,7 @@ fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Opt
 fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
     let in_usual_place = sources.get("ConfigMap", "flux-system", SETTINGS);
     let Some(source) = in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS)) else {
-        return Default::default();
+        return (BTreeMap::new(), BTreeSet::new());
     };
     let (unknown, known): (Vec<_>, Vec<_>) =
         source.data.clone().into_iter().partition(|(_, value)| value == UNKNOWN);

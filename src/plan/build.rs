@@ -130,31 +130,8 @@ impl Builder<'_> {
                 let objects = self.namespaces(wanted);
                 Built::step(count(objects.len(), "namespace"), self.objects("namespace", objects, None))
             }
-            StepKind::Secrets(_) => {
-                let secrets = &self.inputs.secrets;
-                let all = secrets.objects.len() + secrets.lacking.len();
-                if let Some(failure) = lacking_secrets(&secrets.unresolved) {
-                    let objects = secrets.objects.iter().map(|secret| Object::clone(secret));
-                    let objects = secrets.lacking.iter().cloned().chain(objects).collect();
-                    return Ok(self.lacking(count(all, "secret"), failure, "secret", objects));
-                }
-                let step =
-                    Objects { readiness: None, ..self.objects("secret", secrets.objects.clone(), None) };
-                Built::step(count(all, "secret"), step)
-            }
-            StepKind::Objects(path) => {
-                let title = format!("objects of {}", path.display());
-                let objects = match self.manifests(path) {
-                    Ok(objects) => objects.into_iter().map(Complete::of_own).collect(),
-                    Err(failure) if self.inputs.declared.unknown_settings.is_empty() => {
-                        return Err(spec.placed(failure));
-                    }
-                    Err(failure) => {
-                        return Ok(self.lacking(title, spec.placed(failure), "object", Vec::new()));
-                    }
-                };
-                Built::step(title, self.objects("object", objects, None))
-            }
+            StepKind::Secrets(_) => self.secrets(),
+            StepKind::Objects(path) => return self.objects_of(spec, path),
             StepKind::Kustomization(name) => {
                 let Some(kustomization) = declared.kustomization(name) else {
                     return self.absent(spec, "Kustomization", name);
@@ -171,33 +148,7 @@ impl Builder<'_> {
                 Built::step(format!("Kustomization {name}"), step)
             }
             StepKind::Crds(source) => return self.crds(spec, source),
-            StepKind::Release(name) => {
-                let Some(release) = declared.release(name) else {
-                    return self.absent(spec, "HelmRelease", name);
-                };
-                if release.is_suspended() {
-                    let reason = "it is suspended: Flux would not install it".to_owned();
-                    return Ok(Built::Skipped { title: release.id.to_string(), reason });
-                }
-                let title = format!(
-                    "release {}/{} {}",
-                    release.release_namespace,
-                    release.release_name,
-                    release.chart.version_text()
-                );
-                let step = Release {
-                    cluster,
-                    helm: self.inputs.helm.clone(),
-                    declared: Arc::new(release.clone()),
-                    await_workloads: spec.await_workloads(),
-                    explainer: Explainer::default(),
-                };
-                if let Err(failure) = release.installable() {
-                    let failure = spec.placed(failure);
-                    return Ok(Built::step(title, Lacking { failure, made: Arc::new(step) }));
-                }
-                Built::step(title, step)
-            }
+            StepKind::Release(name) => return self.release(spec, name),
             StepKind::Wait(wait) => self.wait(wait)?,
             StepKind::Repair(Repair::CiliumGateway) => {
                 Built::step("cilium-operator and the Gateway API".to_owned(), GatewayRepair::new(cluster))
@@ -237,21 +188,74 @@ impl Builder<'_> {
                     },
                 )
             }
-            StepKind::Command(argv) => {
-                let argv = match trust::command_words(argv, declared) {
-                    Ok(argv) => argv,
-                    Err(failure) if declared.unknown_settings.is_empty() => return Err(spec.placed(failure)),
-                    Err(failure) => {
-                        return Ok(self.lacking(argv.join(" "), spec.placed(failure), "object", Vec::new()));
-                    }
-                };
-                let run = self.command(&argv).map_err(|failure| spec.placed(failure))?;
-                let request =
-                    trust::command_request(run.folder(), &declared.cluster, stage, spec, &run.words())?;
-                self.inputs.agreed.require(&request)?;
-                Built::step(run.to_string(), Command { cluster, run, unless: None, agreed: request.content })
-            }
+            StepKind::Command(argv) => return self.command_step(stage, spec, argv),
         })
+    }
+
+    fn secrets(&self) -> Built {
+        let secrets = &self.inputs.secrets;
+        let all = secrets.objects.len() + secrets.lacking.len();
+        if let Some(failure) = lacking_secrets(&secrets.unresolved) {
+            let objects = secrets.objects.iter().map(|secret| Object::clone(secret));
+            let objects = secrets.lacking.iter().cloned().chain(objects).collect();
+            return self.lacking(count(all, "secret"), failure, "secret", objects);
+        }
+        let step = Objects { readiness: None, ..self.objects("secret", secrets.objects.clone(), None) };
+        Built::step(count(all, "secret"), step)
+    }
+
+    fn objects_of(&self, spec: &StepSpec, path: &Path) -> Result<Built> {
+        let title = format!("objects of {}", path.display());
+        match self.manifests(path).map_err(|failure| spec.placed(failure)) {
+            Ok(objects) => {
+                let objects = objects.into_iter().map(Complete::of_own).collect();
+                Ok(Built::step(title, self.objects("object", objects, None)))
+            }
+            Err(failure) if self.inputs.declared.unknown_settings.is_empty() => Err(failure),
+            Err(failure) => Ok(self.lacking(title, failure, "object", Vec::new())),
+        }
+    }
+
+    fn release(&self, spec: &StepSpec, name: &str) -> Result<Built> {
+        let Some(release) = self.inputs.declared.release(name) else {
+            return self.absent(spec, "HelmRelease", name);
+        };
+        if release.is_suspended() {
+            let reason = "it is suspended: Flux would not install it".to_owned();
+            return Ok(Built::Skipped { title: release.id.to_string(), reason });
+        }
+        let title = format!(
+            "release {}/{} {}",
+            release.release_namespace,
+            release.release_name,
+            release.chart.version_text()
+        );
+        let step = Release {
+            cluster: self.inputs.cluster.clone(),
+            helm: self.inputs.helm.clone(),
+            declared: Arc::new(release.clone()),
+            await_workloads: spec.await_workloads(),
+            explainer: Explainer::default(),
+        };
+        if let Err(failure) = release.installable() {
+            let failure = spec.placed(failure);
+            return Ok(Built::step(title, Lacking { failure, made: Arc::new(step) }));
+        }
+        Ok(Built::step(title, step))
+    }
+
+    fn command_step(&self, stage: &str, spec: &StepSpec, argv: &[String]) -> Result<Built> {
+        let Inputs { cluster, declared, agreed, .. } = &self.inputs;
+        let argv = match trust::command_words(argv, declared).map_err(|failure| spec.placed(failure)) {
+            Ok(argv) => argv,
+            Err(failure) if declared.unknown_settings.is_empty() => return Err(failure),
+            Err(failure) => return Ok(self.lacking(argv.join(" "), failure, "object", Vec::new())),
+        };
+        let run = self.command(&argv).map_err(|failure| spec.placed(failure))?;
+        let request = trust::command_request(run.folder(), &declared.cluster, stage, spec, &run.words())?;
+        agreed.require(&request)?;
+        let step = Command { cluster: cluster.clone(), agreed: request.content, unless: None, run };
+        Ok(Built::step(step.run.to_string(), step))
     }
 
     /// The digest of what a step is to bring about, where that stands in the repository.
