@@ -343,7 +343,7 @@ fn a_secret_is_no_device_no_pipe_and_not_larger_than_a_secret_can_be() {
 #[test]
 fn what_is_not_known_is_not_applied() {
     let scene = Scene::new();
-    let tells = contains("Secret flux-system/values lacks TOKEN").and(contains("CONSENT_TOKEN"));
+    let tells = || contains("Secret flux-system/values lacks TOKEN").and(contains("CONSENT_TOKEN"));
     for value in [None, Some("")] {
         let run = |arguments: &[&str]| {
             let mut command = scene.run(arguments);
@@ -353,11 +353,12 @@ fn what_is_not_known_is_not_applied() {
             };
             command
         };
-        run(&["infra", "--trust"]).assert().code(PREFLIGHT).stderr(tells.clone());
+        run(&["infra", "--trust"]).assert().code(PREFLIGHT).stderr(tells());
         // One step alone, too: it names the variable, and where that is used.
-        run(&["infra", "--trust", "--only", "own/kustomization-app"]).assert().code(PREFLIGHT).stderr(
-            contains("uses ${TOKEN}").and(contains("kubernetes/app/map.yaml:5:12")).and(tells.clone()),
-        );
+        run(&["infra", "--trust", "--only", "own/kustomization-app"])
+            .assert()
+            .code(PREFLIGHT)
+            .stderr(contains("uses ${TOKEN}").and(contains("kubernetes/app/map.yaml:5:12")).and(tells()));
         run(&["plan", "infra", "--trust", "--skip", "own/secrets"])
             .assert()
             .code(PREFLIGHT)
