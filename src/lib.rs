@@ -30,6 +30,7 @@ pub mod sandbox;
 mod selector;
 pub mod steps;
 pub mod tools;
+pub mod trust;
 pub mod validation;
 pub mod verify;
 mod words;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{DoctorArgs, Output};
+use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
 use super::session::{connect_options, connected, open_repository};
@@ -37,6 +38,9 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let repository = open_repository(args.target.repo.as_deref()).ok();
     let root = repository.as_ref().map(|repository| &repository.root);
     let config = root.map(|root| Config::load(root)).transpose()?.unwrap_or_default();
+    if let Some(root) = root.filter(|_| sandbox.is_none()) {
+        consent::context(root, &args.cluster, &args.target, &config)?;
+    }
     let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
     let cluster = match connected(&options).await {
         Ok(cluster) => cluster,

@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
     clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out, plan,
-    run, sandbox, schema, status, validate, verify,
+    run, sandbox, schema, status, trust, validate, verify,
 };
 use crate::failure::{Failure, Result};
 use crate::{report, tools};
@@ -81,6 +81,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::History(args)) => history::history(&args).await,
         Some(Verb::Clean(args)) => clean::clean(&args).await,
         Some(Verb::List(args)) => list::list(&args),
+        Some(Verb::Trust(args)) => trust::trust(&args).await,
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),

@@ -29,6 +29,7 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     if args.dry_run {
         return plan::show(&session, super::args::Output::Text).await;
     }
+    session.require_known()?;
     if args.break_lock {
         break_lock(&session.cluster, cluster, args.yes).await?;
     }
@@ -42,7 +43,12 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
 async fn bring_up(cluster: &str, args: &RunArgs) -> Result<Sandbox> {
     let repository = open_repository(args.target.repo.as_deref())?;
     let is_new = crate::sandbox::load(cluster).is_err();
-    let shape = SandboxArgs { network: args.network, router: args.router, ..SandboxArgs::default() };
+    let shape = SandboxArgs {
+        network: args.network,
+        router: args.router,
+        trust: args.target.trust.clone(),
+        ..SandboxArgs::default()
+    };
     let sandbox = sandbox::bring_up(cluster, &repository, &shape).await?;
     if is_new {
         sandbox::tell_stand_ins(&sandbox);

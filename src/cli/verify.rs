@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::args::{Output, VerifyArgs};
+use super::consent;
 use super::out;
 use super::session::{connect_options, connected, open_repository};
 use crate::cluster::Identity;
@@ -55,6 +56,9 @@ async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: 
         return Err(Failure::input(format!("the network of sandbox {} is simulated", sandbox.name))
             .because("its pods run in name only, and cannot talk")
             .hint("bring it up with --network real"));
+    }
+    if sandbox.is_none() {
+        consent::context(&repository.root, name, &args.target, config)?;
     }
     let cluster = connected(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
     if let Some(remembered) = cluster.remembered().await? {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -72,6 +72,7 @@ impl Cluster {
             "clusters": [{"name": NAME, "cluster": {"server": format!("https://{address}"), "certificate-authority-data": STANDARD.encode(authority)}}],
             "users": [{"name": NAME, "user": {"token": token}}],
             "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+            "current-context": NAME,
         });
         std::fs::write(&file, config.to_string()).map_err(|error| closed(&error))?;
         std::fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(|error| closed(&error))?;
@@ -116,7 +117,8 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, wor
                 async move { Ok::<_, Infallible>(answer(&client, &word, request).await) }
             });
             // Whoever spoke may have gone away.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+            let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
+            let _ = served.with_upgrades().await;
         });
         while connections.try_join_next().is_some() {}
     }
@@ -146,6 +148,9 @@ async fn pass_on(
     client: &Client,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
+    if request.headers().contains_key(UPGRADE) {
+        return upgraded(client, request).await;
+    }
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     drop_hop_by_hop(&mut parts.headers);
@@ -154,6 +159,32 @@ async fn pass_on(
     let mut response = client.send(Request::from_parts(parts, Body::from(body))).await?;
     drop_hop_by_hop(response.headers_mut());
     Ok(response)
+}
+
+/// A stream in both directions, as `kubectl exec` and `port-forward` want one.
+async fn upgraded(
+    client: &Client,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
+    let asking = hyper::upgrade::on(&mut request);
+    let (mut parts, _) = request.into_parts();
+    parts.headers.remove(HOST);
+    parts.headers.remove(AUTHORIZATION);
+    let mut response = client.send(Request::from_parts(parts, Body::empty())).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        drop_hop_by_hop(response.headers_mut());
+        return Ok(response);
+    }
+    let answering = hyper::upgrade::on(&mut response);
+    tokio::spawn(async move {
+        if let (Ok(asking), Ok(answering)) = tokio::join!(asking, answering) {
+            let (mut asking, mut answering) = (TokioIo::new(asking), TokioIo::new(answering));
+            // Either side may end it.
+            let _ = tokio::io::copy_bidirectional(&mut asking, &mut answering).await;
+        }
+    });
+    let (parts, _) = response.into_parts();
+    Ok(Response::from_parts(parts, Body::empty()))
 }
 
 /// What is about one connection, and not about what goes over it.

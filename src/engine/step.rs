@@ -31,6 +31,11 @@ pub trait Step: Send + Sync {
         Vec::new()
     }
 
+    /// Why it can never be done, if that is known before anything is begun.
+    fn lacks(&self) -> Option<&Failure> {
+        None
+    }
+
     /// What it has made and is there, the last first: what [`Step::unmake`] would remove. Reads only.
     async fn made(&self) -> Result<Diff> {
         Ok(Diff::default())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
-use crate::tools::Environment;
+use crate::tools::{Environment, state_folder};
 
 /// A sandbox that is up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -132,14 +132,9 @@ pub(super) const OPTIONS_FILE: &str = "options.json";
 
 /// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
 fn root() -> Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("BOOTSTRAPPER_STATE_DIR")
-        .or_else(|| variable("XDG_STATE_HOME").map(|state| state.join("bootstrapper")))
-        .or_else(|| variable("HOME").map(|home| home.join(".local/state/bootstrapper")))
-        .map(|root| root.join("sandboxes"))
-        .ok_or_else(|| {
-            Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
-        })
+    state_folder().map(|root| root.join("sandboxes")).ok_or_else(|| {
+        Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
+    })
 }
 
 /// Every sandbox that is there.

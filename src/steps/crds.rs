@@ -100,9 +100,9 @@ impl Step for Crds {
                     None => unread(),
                 };
             };
-            let refs = objects.objects.iter().map(ObjectRef::of).collect();
+            let refs = objects.objects.iter().map(|object| ObjectRef::of(object)).collect();
             let cluster = self.cluster.clone();
-            let crds = objects.objects.clone();
+            let crds: Vec<Object> = objects.objects.iter().map(|crd| Object::clone(crd)).collect();
             follow_ready(&self.cluster, refs, &objects.explainer)
                 .then(move |verdict| {
                     let (cluster, crds) = (cluster.clone(), crds.clone());

@@ -15,7 +15,7 @@ use super::unmaking;
 use crate::cluster::{Cluster, Comparison, Followed};
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Complete, Object, ObjectRef};
 use crate::readiness::{Called, OwnRules, Verdict};
 use crate::words::count;
 
@@ -29,7 +29,7 @@ pub struct Objects {
     /// What one of them is called: `namespace`, `BGP object`.
     pub noun: String,
     /// What is wanted, in any order.
-    pub objects: Vec<Object>,
+    pub objects: Vec<Complete<Object>>,
     /// The Flux object that owns them once Flux runs; from then on they are left to it.
     pub owner: Option<FluxOwner>,
     /// In whose name they are applied.
@@ -42,19 +42,20 @@ pub struct Objects {
 
 impl Objects {
     fn refs(&self) -> Vec<ObjectRef> {
-        self.objects.iter().map(ObjectRef::of).collect()
+        self.objects.iter().map(|object| ObjectRef::of(object)).collect()
     }
 
     /// Those that are there and were applied by this step, the last first.
     async fn standing(&self) -> Result<Vec<ObjectRef>> {
-        let objects = waves(&self.objects).concat();
+        let objects: Vec<Object> =
+            waves(&self.objects).concat().into_iter().map(Complete::into_inner).collect();
         let mut standing = unmaking::standing(&self.cluster, &objects, self.manager).await?;
         standing.reverse();
         Ok(standing)
     }
 
     async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
-        let compare = |object: Object| {
+        let compare = |object: Complete<Object>| {
             let (cluster, manager) = (self.cluster.clone(), self.manager);
             async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, manager, &object).await?)) }
         };
@@ -64,7 +65,7 @@ impl Objects {
 
 /// An object of a kind that the API server does not know yet is an object to be created: the CRD
 /// comes with an earlier step.
-async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Object) -> Result<Comparison> {
+async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Object>) -> Result<Comparison> {
     let id = ObjectRef::of(object);
     if cluster.serves(&id.api_version, &id.kind).await? {
         cluster.compare_as(manager, object).await
@@ -99,7 +100,7 @@ impl Step for Objects {
         let mut unchanged = 0;
         for wave in waves(&self.objects) {
             let force = act.force_conflicts;
-            let apply = |object: Object| {
+            let apply = |object: Complete<Object>| {
                 let (cluster, manager) = (self.cluster.clone(), self.manager);
                 async move {
                     Ok::<_, Failure>((
@@ -158,8 +159,8 @@ fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
 }
 
 /// Cluster-wide definitions and namespaces first, since the rest may lie within them; then the rest.
-fn waves(objects: &[Object]) -> [Vec<Object>; 2] {
-    let is_first = |object: &Object| {
+fn waves(objects: &[Complete<Object>]) -> [Vec<Complete<Object>>; 2] {
+    let is_first = |object: &Complete<Object>| {
         object.types.as_ref().is_some_and(|types| {
             matches!(
                 types.kind.as_str(),

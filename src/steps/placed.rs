@@ -40,6 +40,10 @@ impl Step for Placed {
         self.step.settle()
     }
 
+    fn lacks(&self) -> Option<&Failure> {
+        self.step.lacks()
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.step.remarks()
     }

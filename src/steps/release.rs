@@ -170,7 +170,7 @@ impl Step for Release {
         (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
         let relay = self.cluster.relay().await?;
-        helm.upgrade_install(&self.declared.helm_request(action), next, relay.access()).await?;
+        helm.upgrade_install(&self.declared.complete_request(action)?, next, relay.access()).await?;
         let chart = self.chart().await;
         let change = Change { kind, subject: self.name(), details: vec![chart] };
         Ok(Changes {

@@ -17,9 +17,11 @@ pub struct Environment {
 impl Environment {
     /// Finds a program.
     pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
-        self.path
-            .iter()
-            .find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
-            .or_else(|| which::which(name).ok())
+        self.find_beside(name).or_else(|| which::which(name).ok())
+    }
+
+    /// Finds a program in the folders that are searched before PATH.
+    pub(super) fn find_beside(&self, name: &str) -> Option<PathBuf> {
+        self.path.iter().find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
     }
 }

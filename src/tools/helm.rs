@@ -14,7 +14,7 @@ use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
-use crate::object::Object;
+use crate::object::{Complete, Object};
 use crate::passing::passes;
 use crate::yaml;
 
@@ -140,7 +140,7 @@ impl Helm {
     /// `revision` is the one that it will make.
     pub async fn upgrade_install(
         &self,
-        request: &HelmRequest,
+        request: &Complete<HelmRequest>,
         revision: u64,
         access: &KubeAccess,
     ) -> Result<()> {

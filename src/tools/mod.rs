@@ -17,7 +17,7 @@ mod secret_stores;
 mod tracked_chart;
 mod version_range;
 
-pub use cache::cache_folder;
+pub use cache::{cache_folder, state_folder};
 pub use chart::ChartSource;
 pub use chart_access::ChartAccess;
 pub use command::Command;
@@ -29,5 +29,5 @@ pub use helm_process::{HELM_PROCESS, helm_has_ended, host};
 pub use kustomize::Kustomize;
 pub(crate) use post_render::private_folder;
 pub use post_render::{HookRendering, PostRendering, post_render};
-pub use secret_stores::{OnePassword, Sops, SopsFormat};
+pub use secret_stores::{OnePassword, Sops, SopsFormat, sops_keepers};
 pub use tracked_chart::without_digest;

@@ -35,6 +35,8 @@ pub(super) struct Call<'a> {
     pub(super) revision: Option<u64>,
     /// Variables for this call, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
+    /// Variables that it does not see, whatever the environment has.
+    pub(super) without: Vec<String>,
 }
 
 /// What a program wrote, and whether it was content.
@@ -59,6 +61,11 @@ impl<'a> Call<'a> {
         self
     }
 
+    pub(super) fn without(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.without.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     pub(super) fn making(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
         self
@@ -74,6 +81,12 @@ impl Program {
     /// Finds it, if it is there.
     pub(super) fn find(name: &str, environment: &Environment) -> Option<Self> {
         let path = environment.find(name)?;
+        Some(Self { name: name.to_owned(), path, environment: environment.clone() })
+    }
+
+    /// Finds it where the environment has programs of its own, and not on PATH.
+    pub(super) fn find_beside(name: &str, environment: &Environment) -> Option<Self> {
+        let path = environment.find_beside(name)?;
         Some(Self { name: name.to_owned(), path, environment: environment.clone() })
     }
 
@@ -126,6 +139,9 @@ impl Program {
             });
         for (name, value) in &self.environment.variables {
             expression = expression.env(name, value);
+        }
+        for name in &call.without {
+            expression = expression.env_remove(name);
         }
         for (name, value) in call.variables {
             expression = expression.env(name, value);

@@ -24,7 +24,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::cluster::{Cluster, Followed, seen};
 use crate::failure::{Failure, FailureKind, Result, Retry};
-use crate::object::{Object, ObjectRef, Selection};
+use crate::object::{Complete, Object, ObjectRef, Selection};
 use crate::{cilium, readiness};
 
 /// How long pods and addresses may take to come: all is to be told within a minute. An agent that has
@@ -155,7 +155,7 @@ async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
     let make_and_settle = async {
         vacated(&member.cluster).await?;
         for object in objects::all(name, &nodes, names) {
-            member.cluster.apply(&object, true).await?;
+            member.cluster.apply(&Complete::of_own(object), true).await?;
         }
         settled(&member.cluster).await
     };
