@@ -65,6 +65,8 @@ pub struct Made {
     pub diff: Diff,
     /// Each object that is to be gone once it is removed, those that Helm made included.
     pub objects: Vec<ObjectRef>,
+    /// What its programs may have made as they ran.
+    pub uses: Vec<ObjectRef>,
     /// The Flux objects that own it once Flux runs.
     pub owners: Vec<ObjectRef>,
     /// The program that removes it.
@@ -73,7 +75,13 @@ pub struct Made {
 
 impl Default for Made {
     fn default() -> Self {
-        Self { diff: Diff::default(), objects: Vec::new(), owners: Vec::new(), by: "bootstrapper" }
+        Self {
+            diff: Diff::default(),
+            objects: Vec::new(),
+            uses: Vec::new(),
+            owners: Vec::new(),
+            by: "bootstrapper",
+        }
     }
 }
 

@@ -197,7 +197,8 @@ impl Step for Release {
         let details = vec![format!("revision {}", stored.revision), count(objects.len(), "object")];
         let change = Change { kind: ChangeKind::Deleted, subject: self.name(), details };
         let diff = Diff { summary: "1 release".to_owned(), changes: vec![change], unchanged: 0 };
-        Ok(Made { diff, objects, ..made })
+        let uses = releases::mounted(&stored, &self.declared.release_namespace);
+        Ok(Made { diff, objects, uses, ..made })
     }
 
     async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {

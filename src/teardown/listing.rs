@@ -162,7 +162,7 @@ impl Tree {
         snapshot: &Snapshot,
         steps: &[(String, Made)],
         manifests: &BTreeMap<ObjectRef, Vec<ObjectRef>>,
-        claims: &[Claim],
+        uses: &[ObjectRef],
         all_marks: bool,
     ) -> Rest {
         let keyed = |ids: &mut dyn Iterator<Item = ObjectRef>| -> BTreeSet<ObjectRef> {
@@ -179,10 +179,17 @@ impl Tree {
         let marked: BTreeSet<ObjectRef> =
             marked.into_iter().filter(|(_, mark)| counts(mark)).map(|(id, _)| id).collect();
         let is_own_record = |id: &ObjectRef| id.name.starts_with("sh.helm.release.v1.");
+        // What programs made as they ran, and mount: by no mark, and no person.
+        let is_made = |id: &&ObjectRef| {
+            snapshot.get(id).is_some_and(|object| !is_somebodys(object) && owner_count(object) == 0)
+        };
         let leftovers: Vec<ObjectRef> = marked
             .iter()
+            .chain(uses.iter().filter(is_made))
             .filter(|id| !is_late(id) && !goes(id) && !is_own_record(id) && !is_claim(id))
             .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
             .collect();
         let everything: BTreeSet<ObjectRef> =
             of_steps.iter().chain(&of_waves).chain(&of_releases).chain(&marked).cloned().collect();
@@ -196,13 +203,16 @@ impl Tree {
                 rest.crd(id, snapshot, &everything, &self.scope);
             }
         }
-        rest.stays.extend(claims.iter().filter_map(Claim::stays));
         rest.stays.extend(self.foreign.iter().map(|id| {
             format!("what {id} applied: it is of no part of this repository, and Flux lets go of it")
         }));
         rest.stays.extend(ceph(&everything));
         rest
     }
+}
+
+fn owner_count(object: &Object) -> usize {
+    object.metadata.owner_references.as_ref().map_or(0, Vec::len)
 }
 
 fn is_claim(id: &ObjectRef) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use super::marks::owner;
+use super::marks::{is_somebodys, owner};
 use super::units::KUSTOMIZE;
 use crate::cluster::Cluster;
 use crate::engine::{Change, ChangeKind, Changes, Diff, Unmake};
@@ -31,6 +31,13 @@ fn is_applied_by(object: &Object, manager: &str) -> bool {
     let entries = object.metadata.managed_fields.iter().flatten();
     entries.map(|entry| entry.manager.as_deref()).any(|of| of == Some(manager))
         || owner(object, KUSTOMIZE).is_some()
+        || is_bare_namespace(object)
+}
+
+/// A namespace that was applied with nothing but its name has no manager: the API server keeps none that
+/// owns no field. One that a person made has.
+fn is_bare_namespace(object: &Object) -> bool {
+    object.types.as_ref().is_some_and(|types| types.kind == "Namespace") && !is_somebodys(object)
 }
 
 /// What removing them comes to.
@@ -253,5 +260,7 @@ mod tests {
         let none = serde_json::json!([]);
         assert!(is_applied_by(&object("ConfigMap", &of("us"), &none), "us"));
         assert!(!is_applied_by(&object("ConfigMap", &of("them"), &none), "us"));
+        assert!(is_applied_by(&object("Namespace", &serde_json::json!({"name": "x"}), &none), "us"));
+        assert!(!is_applied_by(&object("Namespace", &of("kubectl-create"), &none), "us"));
     }
 }

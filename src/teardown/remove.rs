@@ -55,12 +55,14 @@ impl Plan {
             Tree::without_flux(declared)
         };
         let mut manifests = BTreeMap::new();
+        let mut uses: Vec<ObjectRef> = steps.iter().flat_map(|(_, made)| made.uses.iter().cloned()).collect();
         for (id, (namespace, name)) in uninstalled(&tree) {
             let Some(stored) = cluster.helm_release(&namespace, &name).await? else { continue };
             let target = tree.releases[&id].namespace();
+            uses.extend(releases::mounted(&stored, &target));
             manifests.insert(id, releases::objects(cluster, &stored, &target).await?);
         }
-        let mut rest = tree.rest(&snapshot, steps, &manifests, &[], with_flux);
+        let mut rest = tree.rest(&snapshot, steps, &manifests, &uses, with_flux);
         let namespaces: BTreeSet<String> = rest.namespaces.iter().map(|id| id.name.clone()).collect();
         let claims = claims(cluster, &namespaces).await?;
         rest.stays.extend(claims.iter().filter_map(Claim::stays));

@@ -84,7 +84,7 @@ fn a_known_hole_is_found() {
     let copied = copied();
     for (package, version, expected) in [
         ("tokio", "1.8.0", Some("RUSTSEC-2021-0072")),
-        ("rustls", "0.23.5", Some("RUSTSEC-2024-0399")),
+        ("rustls", "0.23.15", Some("RUSTSEC-2024-0399")),
         ("tar", "0.4.10", Some("RUSTSEC-2018-0002")),
         ("tar", "0.4.99", None),
     ] {
