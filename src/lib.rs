@@ -29,6 +29,7 @@ pub mod report;
 pub mod sandbox;
 mod selector;
 pub mod steps;
+pub mod teardown;
 pub mod tools;
 pub mod trust;
 pub mod validation;

@@ -32,6 +32,17 @@ impl Cluster {
         Ok(Some(finalizers.join(", ")))
     }
 
+    /// Changes fields of an object that is there; does nothing if it is not.
+    pub async fn merge(&self, id: &ObjectRef, patch: &serde_json::Value) -> Result<()> {
+        let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else {
+            return Ok(());
+        };
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let what = format!("{id} cannot be changed");
+        if_there(&what, api.patch(&id.name, &parameters, &Patch::Merge(patch))).await.map(drop)
+    }
+
     /// What is being deleted in a namespace and held by finalizers, of whatever kind. A kind that cannot
     /// be listed is left out: its API may be what keeps the namespace from going.
     pub async fn held_in(&self, namespace: &str) -> Result<Vec<ObjectRef>> {

@@ -36,9 +36,10 @@ pub trait Step: Send + Sync {
         None
     }
 
-    /// What it has made and is there, the last first: what [`Step::unmake`] would remove. Reads only.
-    async fn made(&self) -> Result<Diff> {
-        Ok(Diff::default())
+    /// What it has made and is there, the last first: what [`Step::unmake`] would remove. What Flux has
+    /// taken over since is among it. Reads only.
+    async fn made(&self) -> Result<Made> {
+        Ok(Made::default())
     }
 
     /// Removes that, and returns once it is gone. Safe to run again.
@@ -61,6 +62,33 @@ pub struct Act<'a> {
     pub strict: bool,
     /// Says what is being done, while it is done.
     pub say: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// What a step has made and is there.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// For a person.
+    pub diff: Diff,
+    /// Each object that is to be gone once it is removed, those that Helm made included.
+    pub objects: Vec<ObjectRef>,
+    /// What its programs may have made as they ran.
+    pub uses: Vec<ObjectRef>,
+    /// The Flux objects that own it once Flux runs.
+    pub owners: Vec<ObjectRef>,
+    /// The program that removes it.
+    pub by: &'static str,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self {
+            diff: Diff::default(),
+            objects: Vec::new(),
+            uses: Vec::new(),
+            owners: Vec::new(),
+            by: "bootstrapper",
+        }
+    }
 }
 
 /// What [`Step::unmake`] is given.

@@ -14,7 +14,7 @@ use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use crate::cluster::Cluster;
-use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Changes, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
@@ -83,7 +83,12 @@ impl Step for Crds {
         self.objects().await?.act(act).await
     }
 
-    async fn made(&self) -> Result<Diff> {
+    async fn made(&self) -> Result<Made> {
+        // Flux's marks find what it has taken over; where it came from need not be reached.
+        if self.owned().await?.is_some() {
+            let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
+            return Ok(Made { owners, ..Made::default() });
+        }
         self.objects().await?.made().await
     }
 

@@ -20,7 +20,6 @@ mod release;
 mod release_need;
 mod seeing;
 mod unheard_peers;
-mod unmaking;
 mod wait;
 mod watching;
 

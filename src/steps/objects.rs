@@ -11,12 +11,12 @@ use super::answering::with_answers;
 use super::compare::{change, summary_of};
 use super::explain::{Explainer, Sight};
 use super::flux_owner::FluxOwner;
-use super::unmaking;
 use crate::cluster::{Cluster, Comparison, Followed};
-use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::object::{Complete, Object, ObjectRef};
 use crate::readiness::{Called, OwnRules, Verdict};
+use crate::teardown::removal as unmaking;
 use crate::words::count;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
@@ -125,8 +125,10 @@ impl Step for Objects {
         Ok(Changes { summary, changes, unchanged, ..Changes::default() })
     }
 
-    async fn made(&self) -> Result<Diff> {
-        Ok(unmaking::diff(&self.noun, &self.standing().await?))
+    async fn made(&self) -> Result<Made> {
+        let objects = self.standing().await?;
+        let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
+        Ok(Made { diff: unmaking::diff(&self.noun, &objects), objects, owners, ..Made::default() })
     }
 
     async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Changes, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::gitops::Declared;
 use crate::readiness::Verdict;
@@ -28,7 +28,7 @@ impl Step for Placed {
         self.step.act(act).await
     }
 
-    async fn made(&self) -> Result<Diff> {
+    async fn made(&self) -> Result<Made> {
         self.step.made().await
     }
 
