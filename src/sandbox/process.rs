@@ -10,6 +10,7 @@ use std::time::Duration;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::state::private_file;
 use crate::failure::{Failure, Result};
 
 /// The environment variable that names the sandbox a process belongs to: its state folder.
@@ -109,7 +110,7 @@ fn append_to(path: &Path) -> std::io::Result<std::fs::File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::OpenOptions::new().create(true).append(true).open(path)
+    private_file().create(true).append(true).open(path)
 }
 
 fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
