@@ -19,6 +19,7 @@ pub mod failure;
 mod fuzzing;
 pub mod gitops;
 pub mod graph;
+mod loopback;
 pub mod new_cluster;
 pub mod object;
 mod passing;

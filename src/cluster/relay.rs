@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -17,7 +17,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Client;
 use kube::client::Body;
-use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
 use tempfile::TempDir;
@@ -27,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Cluster;
 use crate::failure::{Failure, Result};
+use crate::loopback::{self, Guard};
 use crate::tools::KubeAccess;
 
 /// What a client is called that comes through the relay.
@@ -62,7 +62,7 @@ impl Cluster {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| closed(&error))?;
         let address = listener.local_addr().map_err(|error| closed(&error))?;
-        let token = token()?;
+        let token = loopback::word()?;
         // client-go shows its token to a server with a certificate only.
         let (acceptor, authority) = certified().map_err(|error| closed(&*error))?;
         let folder = tempfile::tempdir().map_err(|error| closed(&error))?;
@@ -79,19 +79,10 @@ impl Cluster {
         // Another relay may have the same port, and another cluster behind it.
         let cache = Some(folder.path().join("cache"));
         let access = KubeAccess { kubeconfig: Some(file), context: NAME.to_owned(), cache };
-        let server =
-            tokio::spawn(serve(listener, acceptor, self.client.clone(), format!("Bearer {token}").into()));
+        let guard = Guard::bearer(&token, address.to_string());
+        let server = tokio::spawn(serve(listener, acceptor, self.client.clone(), guard.into()));
         Ok(Relay { access, server, _folder: folder })
     }
-}
-
-fn token() -> Result<String> {
-    let mut bytes = [0_u8; 32];
-    ring::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| Failure::internal("this system gives no random numbers"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// A certificate that lives as long as the relay; in PEM for who is to believe in it.
@@ -104,17 +95,17 @@ fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error>> {
     Ok((TlsAcceptor::from(Arc::new(config)), own.cert.pem()))
 }
 
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, word: Arc<str>) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, guard: Arc<Guard>) {
     // Connections end with the relay.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((connection, _)) = listener.accept().await {
-        let (client, word) = (client.clone(), Arc::clone(&word));
+        let (client, guard) = (client.clone(), Arc::clone(&guard));
         let acceptor = acceptor.clone();
         connections.spawn(async move {
             let Ok(connection) = acceptor.accept(connection).await else { return };
             let service = service_fn(move |request| {
-                let (client, word) = (client.clone(), Arc::clone(&word));
-                async move { Ok::<_, Infallible>(answer(&client, &word, request).await) }
+                let (client, guard) = (client.clone(), Arc::clone(&guard));
+                async move { Ok::<_, Infallible>(answer(&client, &guard, request).await) }
             });
             // Whoever spoke may have gone away.
             let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
@@ -124,9 +115,13 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, wor
     }
 }
 
-async fn answer(client: &Client, word: &str, request: Request<Incoming>) -> Response<Body> {
-    if request.headers().get(AUTHORIZATION).is_none_or(|shown| shown.as_bytes() != word.as_bytes()) {
-        return refusal(StatusCode::UNAUTHORIZED, "Unauthorized", "who are you?");
+async fn answer(client: &Client, guard: &Guard, request: Request<Incoming>) -> Response<Body> {
+    if let Some(code) = guard.refusal(request.headers()) {
+        let (reason, message) = match code {
+            StatusCode::UNAUTHORIZED => ("Unauthorized", "who are you?"),
+            _ => ("Forbidden", "this relay answers programs of its owner only"),
+        };
+        return refusal(code, reason, message);
     }
     match pass_on(client, request).await {
         Ok(response) => response,

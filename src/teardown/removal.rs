@@ -113,16 +113,9 @@ pub(crate) async fn await_end(
     let mut deadline = Instant::now() + unmake.patience;
     let mut attempts: BTreeMap<ObjectRef, (String, usize)> = BTreeMap::new();
     loop {
-<<<<<<< HEAD:src/steps/unmaking.rs
-        match timeout(unmake.patience, states.next()).await {
-            Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
-            Ok(Some(Ok(seen))) => left = seen,
-            Ok(Some(Err(failure))) if failure.retry == Retry::Useless => return Err(failure),
-            Ok(Some(Err(failure))) => (unmake.say)(format!("not yet: {failure}")),
-=======
         match timeout_at(deadline, states.next()).await {
-            Ok(Some(seen)) if seen.values().all(Option::is_none) => return Ok(()),
-            Ok(Some(seen)) => {
+            Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
+            Ok(Some(Ok(seen))) => {
                 if progress(&seen) != progress(&left) {
                     deadline = Instant::now() + unmake.patience;
                 }
@@ -133,7 +126,8 @@ pub(crate) async fn await_end(
                     }
                 }
             }
->>>>>>> clean:src/teardown/removal.rs
+            Ok(Some(Err(failure))) if failure.retry == Retry::Useless => return Err(failure),
+            Ok(Some(Err(failure))) => (unmake.say)(format!("not yet: {failure}")),
             Ok(None) => return Err(Failure::internal("the watch over what is removed ended")),
             Err(_) if may_release => {
                 may_release = false;

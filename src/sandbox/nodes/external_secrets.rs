@@ -19,7 +19,7 @@ const MANAGER: &str = "external-secrets";
 
 /// Makes the Secret.
 pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
-    let vault = Vault::of(&site.folder);
+    let vault = Vault::of(&site.folder)?;
     let id = ObjectRef::of(declared);
     let failed = |error: &kube::Error| Failure::step(format!("{id} gets no Secret")).caused_by(error);
     let spec = &declared.data["spec"];

@@ -1,5 +1,6 @@
 //! Builds the programs from one Go build list, so that what they share compiles once.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -50,7 +51,12 @@ pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + 
             .because("the sandbox's programs are not in the cache, and are built from their Go modules")
             .hint("install Go 1.26 or newer, or offer the programs with --binaries")
     })?;
-    std::fs::create_dir_all(cache).map_err(|error| failed(&error))?;
+    // Who could write here would have his programs run.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(cache)
+        .map_err(|error| failed(&error))?;
     // Two sandboxes may be brought up at once: one builds, the other waits for it.
     let lock = std::fs::File::create(cache.join("build.lock")).map_err(|error| failed(&error))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
