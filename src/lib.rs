@@ -24,6 +24,7 @@ pub mod object;
 mod passing;
 pub mod pipeline;
 pub mod plan;
+pub mod private;
 pub mod readiness;
 pub mod report;
 pub mod sandbox;

@@ -4,14 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tempfile::TempDir;
-
 use super::helm::{Helm, HelmRequest};
-use super::post_render::private_folder;
 use super::program::Call;
 use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
 use crate::failure::{Failure, Result, Retry};
+use crate::private::Folder;
 use crate::yaml;
 
 impl Helm {
@@ -39,9 +37,11 @@ impl Helm {
         match digest.filter(|_| request.is_tracked) {
             None => Ok(chart),
             Some(digest) => {
-                let folder = TempDir::new_in(self.charts.path())
+                let folder = self
+                    .charts
+                    .subfolder()
                     .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
-                unpack(&chart, &digest, &folder.keep())
+                unpack(&chart, &digest, &folder)
             }
         }
     }
@@ -49,9 +49,9 @@ impl Helm {
     async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
         let no_folder =
             |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
-        let folder = TempDir::new_in(self.charts.path()).map_err(no_folder)?.keep();
+        let folder = self.charts.subfolder().map_err(no_folder)?;
         // Credentials are gone as soon as the chart is there.
-        let secrets = private_folder()?;
+        let secrets = Folder::in_memory()?;
         let mut arguments: Vec<OsString> = match chart {
             ChartSource::Oci { url, .. } => {
                 let mut arguments = vec!["pull".into(), url.into()];

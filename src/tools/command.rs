@@ -25,6 +25,7 @@ impl Command {
             if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
         let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
         program.name.clone_from(name);
+        program.keeps_files = true;
         Ok(Self { program, arguments: arguments.to_vec(), folder: repository.to_owned() })
     }
 

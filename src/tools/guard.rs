@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::helm_process::helm_mark;
 use crate::failure::{Failure, Result};
+use crate::private::{self, Lease};
 
 /// How long a program may take to end once it is asked to: Helm marks its release as failed.
 const GRACE: Duration = Duration::from_secs(4);
@@ -39,6 +40,7 @@ pub(super) fn guarded(
     };
     let mut words: Vec<OsString> = vec!["guard".into(), std::process::id().to_string().into()];
     words.extend(revision.map(|revision| format!("--revision={revision}").into()));
+    words.extend(private::run_folders().into_iter().flat_map(|folder| ["--private".into(), folder.into()]));
     words.extend(["--".into(), program.into()]);
     words.extend(arguments);
     (guard.clone(), words)
@@ -46,18 +48,26 @@ pub(super) fn guarded(
 
 /// Runs a program as [`guarded`] asks for, to its end and with its exit code. `parent` is the process
 /// that asked. When that ends, or asks this one to, the program is asked to end, and what is left of it
-/// after a while is killed.
-pub async fn guard(parent: u32, revision: Option<u64>, mut command: Vec<OsString>) -> Result<ExitCode> {
+/// after a while is killed. The `folders` of the run are removed by whoever uses them last.
+pub async fn guard(
+    parent: u32,
+    revision: Option<u64>,
+    folders: &[PathBuf],
+    mut command: Vec<OsString>,
+) -> Result<ExitCode> {
     if command.is_empty() {
         return Err(Failure::internal("there is nothing to guard"));
     }
     let program = command.remove(0);
+    // The run may remove them before this process is there.
+    let leases: Vec<Lease> = folders.iter().filter_map(|folder| Lease::take(folder).ok()).collect();
     let unguarded = |error: std::io::Error| {
         Failure::step(format!("{} cannot be run", program.display())).caused_by(&error)
     };
     let mut asked = signal(SignalKind::terminate()).map_err(unguarded)?;
     adopt_grandchildren().and_then(|()| end_with_parent()).map_err(|error| unguarded(error.into()))?;
     if !is_child_of(parent) {
+        leases.into_iter().for_each(Lease::end);
         return Err(Failure::internal("the run that wanted this program has ended"));
     }
     let mut started = std::process::Command::new(&program);
@@ -69,6 +79,7 @@ pub async fn guard(parent: u32, revision: Option<u64>, mut command: Vec<OsString
         () = parent_ended(parent) => end(&mut child).await,
     };
     end_the_rest();
+    leases.into_iter().for_each(Lease::end);
     Ok(exit_code(ended.map_err(unguarded)?))
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use semver::Version;
 use serde::Deserialize;
-use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::post_render::{PostRendering, told_to_helm};
@@ -16,6 +15,7 @@ use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::Object;
 use crate::passing::passes;
+use crate::private::Folder;
 use crate::yaml;
 
 /// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
@@ -90,7 +90,7 @@ pub struct Helm {
     pub(super) program: Program,
     environment: Environment,
     version: Version,
-    pub(super) charts: TempDir,
+    pub(super) charts: Folder,
     pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
 }
 
@@ -108,8 +108,7 @@ impl Helm {
             return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
                 .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
         }
-        let charts = tempfile::tempdir()
-            .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
+        let charts = Folder::new()?;
         Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
     }
 

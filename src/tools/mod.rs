@@ -27,7 +27,6 @@ pub use guard::{guard, guard_programs_with};
 pub use helm::{Helm, HelmRequest, KubeAccess, Rehearsal};
 pub use helm_process::{HELM_PROCESS, helm_has_ended, host};
 pub use kustomize::Kustomize;
-pub(crate) use post_render::private_folder;
 pub use post_render::{HookRendering, PostRendering, post_render};
 pub use secret_stores::{OnePassword, Sops, SopsFormat};
 pub use tracked_chart::without_digest;

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::Environment;
 use super::guard::guarded;
 use crate::failure::{Failure, Result};
+use crate::private::{self, Folder};
 
 /// How many of a failed program's last lines are told.
 const LAST_LINES: usize = 6;
@@ -22,6 +23,8 @@ pub(super) struct Program {
     pub(super) name: String,
     path: PathBuf,
     pub(super) environment: Environment,
+    /// Whether what it leaves in its temporary folder is to stay: it is the person's own.
+    pub(super) keeps_files: bool,
 }
 
 /// One call of a program.
@@ -74,7 +77,7 @@ impl Program {
     /// Finds it, if it is there.
     pub(super) fn find(name: &str, environment: &Environment) -> Option<Self> {
         let path = environment.find(name)?;
-        Some(Self { name: name.to_owned(), path, environment: environment.clone() })
+        Some(Self { name: name.to_owned(), path, environment: environment.clone(), keeps_files: false })
     }
 
     /// Finds it, or says how to get it.
@@ -113,6 +116,8 @@ impl Program {
         let shown = self.shown(&call);
         let not_run =
             |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
+        // What it writes for itself is private, too, and goes when it has ended.
+        let temporary = if self.keeps_files { None } else { Some(Folder::new()?) };
         let (program, arguments) = guarded(call.revision, &self.path, call.arguments);
         let (stdout, stderr) = Written::pair().map_err(|error| not_run(&error))?;
         let mut expression = duct::cmd(program, arguments)
@@ -127,6 +132,9 @@ impl Program {
         for (name, value) in &self.environment.variables {
             expression = expression.env(name, value);
         }
+        if let Some(temporary) = &temporary {
+            expression = expression.env("TMPDIR", temporary.path());
+        }
         for (name, value) in call.variables {
             expression = expression.env(name, value);
         }
@@ -136,6 +144,8 @@ impl Program {
         let handle = Arc::new(expression.start().map_err(|error| not_run(&error))?);
         let ended = EndOnDrop(Arc::clone(&handle));
         let output = tokio::task::spawn_blocking(move || {
+            // As long as the program runs, not as long as somebody waits for it.
+            let _temporary = temporary;
             let succeeded = handle.wait()?.status.success();
             let stderr = String::from_utf8_lossy(&stderr.read()?).into_owned();
             Ok(Output { succeeded, stdout: stdout.read()?, stderr })
@@ -168,7 +178,7 @@ struct Written(File);
 
 impl Written {
     fn pair() -> std::io::Result<(Self, Self)> {
-        Ok((Self(tempfile::tempfile()?), Self(tempfile::tempfile()?)))
+        Ok((Self(private::anonymous()?), Self(private::anonymous()?)))
     }
 
     /// For the program to write to.

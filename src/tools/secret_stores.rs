@@ -15,7 +15,10 @@ pub struct OnePassword(Program);
 impl OnePassword {
     /// Finds `op`.
     pub fn find(environment: &Environment) -> Result<Self> {
-        Program::require("op", environment, "install the 1Password CLI and sign in").map(Self)
+        let mut op = Program::require("op", environment, "install the 1Password CLI and sign in")?;
+        // It may start a daemon, which outlives the call.
+        op.keeps_files = true;
+        Ok(Self(op))
     }
 
     /// Reads `op://vault/item/field`.

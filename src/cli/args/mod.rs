@@ -138,6 +138,9 @@ pub(super) enum Verb {
         /// The revision of a release that Helm will make.
         #[arg(long)]
         revision: Option<u64>,
+        /// Temporary folders of that run.
+        #[arg(long)]
+        private: Vec<PathBuf>,
         /// The program and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Site;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
+use crate::private::Folder;
 use crate::readiness;
 use crate::tools::Kustomize;
 
@@ -101,7 +102,7 @@ fn components(spec: &Value) -> Vec<&str> {
 async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
     let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
-    let folder = tempfile::tempdir().map_err(failed)?;
+    let folder = Folder::new()?;
     let components = components(spec);
     let files =
         components.iter().map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);
