@@ -36,13 +36,18 @@ pub fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
-            }
-        };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_stack_size(STACK);
+    if matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. })) {
+        // Stacks count as memory, of which these may take only so much.
+        builder.worker_threads(2);
+    }
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
+        }
+    };
     if let Ok(this) = std::env::current_exe() {
         tools::guard_programs_with(this);
     }
@@ -97,8 +102,9 @@ fn tell(failure: &Failure) -> ExitCode {
 
 async fn dispatch(args: Args) -> Result<ExitCode> {
     let done = match args.verb {
-        Some(Verb::Guard { parent, revision, private, command }) => {
-            return tools::guard(parent, revision, &private, command).await;
+        Some(Verb::Guard { parent, revision, private: folders, limits, command }) => {
+            let guarded = tools::Guarded { parent, revision, limits, folders, command };
+            return tools::guard(guarded).await;
         }
         None => run::run(&args.run).await,
         Some(Verb::Plan(args)) => plan::plan(&args).await,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::helm::{Helm, HelmRequest};
+use super::limits::{STOPPED, Work};
 use super::program::Call;
 use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
@@ -69,7 +70,7 @@ impl Helm {
                     secrets.path().into(),
                 ];
                 let update = ["repo".into(), "update".into()].into_iter().chain(known.clone());
-                let update = Call::new(update).variables(access.variables());
+                let update = Call::new(update).variables(access.variables()).about(chart).doing(Work::Fetch);
                 self.program.run(update).await.map_err(|failure| unfetched(failure, chart))?;
                 ["pull".into(), format!("repository/{name}").into()].into_iter().chain(known).collect()
             }
@@ -86,7 +87,7 @@ impl Helm {
             _ => arguments.push(format!("--version={}", chart.version_text()).into()),
         }
         arguments.extend(["--destination".into(), folder.clone().into()]);
-        let call = Call::new(arguments).variables(access.variables());
+        let call = Call::new(arguments).variables(access.variables()).about(chart).doing(Work::Fetch);
         let printed = self.program.run(call).await.map_err(|failure| unfetched(failure, chart))?;
         if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
             std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
@@ -124,6 +125,8 @@ fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
     let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
     if has_no_versions {
         failure.hint("declare the exact tag: among those of a registry a range finds only 1.2.3, and neither v1.2.3 nor 1.2, for Flux too")
+    } else if says(STOPPED) {
+        failure
     } else if is_refused {
         failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
     } else {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Environment;
 use super::program::{Call, Program};
+use super::variables::Kind;
 use crate::failure::{Failure, Result};
 
 /// A program of the user's own with its arguments, run in the repository.
@@ -25,7 +26,7 @@ impl Command {
             if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
         let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
         program.name.clone_from(name);
-        program.keeps_files = true;
+        program.kind = Kind::Own;
         Ok(Self { program, arguments: arguments.to_vec(), folder: repository.to_owned() })
     }
 

@@ -9,6 +9,7 @@ use semver::Version;
 use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::limits::Work;
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
@@ -128,7 +129,9 @@ impl Helm {
     /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.chart(request).await?;
-        let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
+        let call = Call::new(Self::arguments("template", request, &chart))
+            .stdin(values(request))
+            .about(&request.chart);
         let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
         let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
         objects(post_rendered.as_bytes(), &request.chart)
@@ -189,7 +192,11 @@ impl Helm {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
         }
         let variables = [post_renderer.variables.clone(), remembering(access)].concat();
-        let call = Call::new(arguments).stdin(values(request)).variables(variables);
+        let call = Call::new(arguments)
+            .stdin(values(request))
+            .variables(variables)
+            .about(&request.chart)
+            .doing(Work::Cluster);
         let call = match revision {
             Some(revision) => call.making(revision),
             None => call,
@@ -204,7 +211,7 @@ impl Helm {
         arguments.push(format!("--namespace={namespace}").into());
         arguments.extend(reaching(access));
         self.program
-            .run(Call::new(arguments).variables(remembering(access)))
+            .run(Call::new(arguments).variables(remembering(access)).doing(Work::Cluster))
             .await
             .map(drop)
             .map_err(classified)

@@ -15,10 +15,7 @@ pub struct OnePassword(Program);
 impl OnePassword {
     /// Finds `op`.
     pub fn find(environment: &Environment) -> Result<Self> {
-        let mut op = Program::require("op", environment, "install the 1Password CLI and sign in")?;
-        // It may start a daemon, which outlives the call.
-        op.keeps_files = true;
-        Ok(Self(op))
+        Program::require("op", environment, "install the 1Password CLI and sign in").map(Self)
     }
 
     /// Reads `op://vault/item/field`.

@@ -141,6 +141,9 @@ pub(super) enum Verb {
         /// Temporary folders of that run.
         #[arg(long)]
         private: Vec<PathBuf>,
+        /// What the program may take.
+        #[arg(long, default_value_t)]
+        limits: crate::tools::Limits,
         /// The program and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
