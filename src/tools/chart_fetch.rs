@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chart_archive::check;
 use super::helm::{Helm, HelmRequest};
 use super::limits::{STOPPED, Work};
 use super::program::Call;
@@ -94,7 +95,13 @@ impl Helm {
         }
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
-        file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
+        let file = file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))?;
+        // Before Helm, or anything else, unpacks it.
+        let (archive, of) = (file.clone(), chart.clone());
+        tokio::task::spawn_blocking(move || check(&archive, &of))
+            .await
+            .map_err(|error| Failure::internal("a chart was not looked through").caused_by(&error))??;
+        Ok(file)
     }
 }
 

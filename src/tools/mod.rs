@@ -3,6 +3,7 @@
 mod cache;
 mod chart;
 mod chart_access;
+mod chart_archive;
 mod chart_fetch;
 mod command;
 mod environment;
