@@ -20,11 +20,9 @@ impl Lease {
     /// Uses a folder of this user; fails if it is anything else, or removed meanwhile.
     pub(crate) fn take(path: &Path) -> io::Result<Self> {
         let lock = open_own(path)?;
-        match flock(&lock, FlockOperation::NonBlockingLockShared) {
-            // Somebody is removing it.
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(io::ErrorKind::NotFound.into()),
-            // Where there are no locks, nobody takes it for abandoned either.
-            Ok(()) | Err(_) => {}
+        // Who has it locked is removing it. Where there are no locks, nobody takes it for abandoned either.
+        if flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK) {
+            return Err(io::ErrorKind::NotFound.into());
         }
         if !is_at(path, &lock)? {
             return Err(io::ErrorKind::NotFound.into());

@@ -128,11 +128,12 @@ const REFUSALS: [&str; 8] = [
 /// Whatever is no refusal may be the network, and pass.
 fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
     let says = |text: &str| failure.because.iter().any(|said| said.contains(text));
-    let (has_no_versions, is_refused) = (says(NO_VERSIONS), REFUSALS.into_iter().any(says));
+    let (has_no_versions, is_stopped) = (says(NO_VERSIONS), says(STOPPED));
+    let is_refused = REFUSALS.into_iter().any(says);
     let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
     if has_no_versions {
         failure.hint("declare the exact tag: among those of a registry a range finds only 1.2.3, and neither v1.2.3 nor 1.2, for Flux too")
-    } else if says(STOPPED) {
+    } else if is_stopped {
         failure
     } else if is_refused {
         failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")

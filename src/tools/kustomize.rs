@@ -44,7 +44,7 @@ impl Kustomize {
             "--load-restrictor=LoadRestrictionsNone".as_ref(),
             folder.as_os_str(),
         ])
-        .about(folder.display());
+        .about(&folder.display());
         let built = self.program.run(call).await?;
         String::from_utf8(built)
             .map_err(|_| Failure::input(format!("what {} builds to is no UTF-8", folder.display())))

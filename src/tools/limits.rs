@@ -193,7 +193,7 @@ impl Exceeded {
     pub(super) fn by(code: Option<i32>, stderr: &str) -> Option<Self> {
         let by_signal = SIGNALS.iter().find(|(signal, _)| code == Some(*signal));
         let mut starts = stderr.lines().map(str::trim_start);
-        let by_words = || {
+        let mut by_words = || {
             starts.find_map(|line| {
                 WORDS.iter().find(|(words, _)| match words.strip_prefix(':') {
                     Some(_) => line.ends_with(words),

@@ -78,7 +78,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(super) fn about(mut self, subject: impl ToString) -> Self {
+    pub(super) fn about(mut self, subject: &impl ToString) -> Self {
         self.subject = Some(subject.to_string());
         self
     }
