@@ -53,7 +53,9 @@ impl Session {
         let config = Config::load(&repository.root)?;
         let pipeline = Pipeline::of_repository(&repository.root)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
-        let environment = sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+        let mut environment =
+            sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+        environment.withheld = config.secret_variables();
 
         let connect = connect_options(name, target, &config, sandbox);
         let (cluster, helm) = tokio::join!(Cluster::connect(&connect), Helm::find(&environment));

@@ -1,6 +1,6 @@
 //! `bootstrapper.yaml`: what cannot be in git in the clear, and what differs between people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, schema_for};
@@ -100,6 +100,20 @@ impl Config {
     /// The version of Kubernetes that a cluster runs, if it says so.
     pub fn kubernetes_of(&self, cluster: &str) -> Option<&str> {
         self.clusters.get(cluster)?.kubernetes.as_deref()
+    }
+
+    /// Every variable of the environment that a secret is read from.
+    pub fn secret_variables(&self) -> BTreeSet<String> {
+        let sources = self
+            .clusters
+            .values()
+            .flat_map(|cluster| &cluster.secrets)
+            .flat_map(|secret| secret.data.values());
+        let variables = sources.filter_map(|source| match source {
+            SecretSource::Env(name) => Some(name.clone()),
+            _ => None,
+        });
+        variables.collect()
     }
 
     /// The secrets of a cluster.

@@ -19,7 +19,7 @@ const OUTPUT: u64 = 64 * MIB;
 /// What a program fetches may be larger than what it says.
 const FILE_PER_OUTPUT: u64 = 4;
 
-/// Variables that raise a limit.
+/// Variables by which a person chooses other limits.
 const MEMORY_VARIABLE: &str = "BOOTSTRAPPER_CHILD_MEMORY";
 const OUTPUT_VARIABLE: &str = "BOOTSTRAPPER_CHILD_OUTPUT";
 const TIME_VARIABLE: &str = "BOOTSTRAPPER_CHILD_TIME";
@@ -64,7 +64,7 @@ impl Work {
             Self::Ask => Duration::from_mins(1),
             Self::Cluster | Self::Own => return None,
         };
-        Some(usual.max(raised_time().unwrap_or_default()))
+        Some(chosen_time().unwrap_or(usual))
     }
 
     /// Seconds of processor time. What waits takes none.
@@ -75,7 +75,7 @@ impl Work {
             Self::Cluster => 300,
             Self::Own => return 0,
         };
-        usual.max(raised_time().unwrap_or_default().as_secs())
+        chosen_time().map_or(usual, |time| time.as_secs().max(1))
     }
 }
 
@@ -157,7 +157,7 @@ fn parse_size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-fn raised_time() -> Option<Duration> {
+fn chosen_time() -> Option<Duration> {
     let span: jiff::SignedDuration = std::env::var(TIME_VARIABLE).ok()?.parse().ok()?;
     Duration::try_from(span).ok()
 }

@@ -72,8 +72,9 @@ const ALL: &[&str] = &[
     "NIX_SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
-    // Whose process it is, and what it may take: for what it starts of this program.
+    // Marks by which processes of a sandbox or of a trial are found, and what programs may take.
     "BOOTSTRAPPER_SANDBOX",
+    "BOOTSTRAPPER_TRIAL",
     "BOOTSTRAPPER_CHILD_*",
 ];
 
@@ -126,8 +127,8 @@ pub(super) fn environment_for(
         let Some(name) = name.to_str() else { return kind == Kind::Own };
         let listed = |list: &[&str]| list.iter().any(|pattern| is_like(name, pattern));
         match kind {
-            Kind::Own => !listed(NEVER) && !withheld.contains(name),
-            _ => listed(more) || (listed(ALL) && !withheld.contains(name)),
+            Kind::Own => listed(ALL) || !(listed(NEVER) || withheld.contains(name)),
+            _ => listed(ALL) || listed(more),
         }
     };
     present.into_iter().filter(|(name, _)| is_given(name)).collect()

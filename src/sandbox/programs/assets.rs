@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
 use crate::private::Folder;
 
@@ -51,7 +51,7 @@ impl Assets {
     /// From the cache, else from the module proxy into it.
     pub(super) async fn fetch(cache: &Path) -> Result<Self> {
         // Another list of parts is another folder.
-        let folder = cache.join(format!("assets-{}", &sha256(format!("{PARTS:?}"))[..8]));
+        let folder = cache.join(format!("assets-{}", short_sha256(format!("{PARTS:?}"), 8)));
         if !folder.is_dir() {
             fill(cache, &folder).await?;
         }
