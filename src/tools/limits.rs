@@ -13,7 +13,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::failure::{Failure, Result};
 
 const MIB: u64 = 1024 * 1024;
-const MEMORY: u64 = 1024 * MIB;
+/// Less than a gigabyte, and several times what large repositories take.
+const MEMORY: u64 = 900 * MIB;
 const OUTPUT: u64 = 64 * MIB;
 
 /// What a program fetches may be larger than what it says.
@@ -209,20 +210,18 @@ impl Exceeded {
         let limits = Limits::of(work);
         let (what, variable, example) = match self {
             Self::Memory => {
-                (format!("it needs more than {} of memory", size(limits.memory)), MEMORY_VARIABLE, "4GiB")
+                (format!("needs more than {} of memory", size(limits.memory)), MEMORY_VARIABLE, "4GiB")
             }
-            Self::Cpu => (format!("it computes for more than {} s", limits.cpu), TIME_VARIABLE, "10m"),
-            Self::Output => {
-                (format!("it writes more than {}", size(limits.output())), OUTPUT_VARIABLE, "1GiB")
-            }
+            Self::Cpu => (format!("computes for more than {} s", limits.cpu), TIME_VARIABLE, "10m"),
+            Self::Output => (format!("writes more than {}", size(limits.output())), OUTPUT_VARIABLE, "1GiB"),
             Self::Time => {
                 let seconds = work.time().unwrap_or_default().as_secs();
-                (format!("it takes longer than {seconds} s"), TIME_VARIABLE, "10m")
+                (format!("takes longer than {seconds} s"), TIME_VARIABLE, "10m")
             }
         };
         let subject = subject.map(|subject| format!(": {subject}")).unwrap_or_default();
         Failure::step(format!("{shown} failed"))
-            .because(format!("{what}, {STOPPED}{subject}"))
+            .because(format!("{shown} {what}, {STOPPED}{subject}"))
             .hint(format!("if its input is as it should be, allow more: {variable}={example}"))
     }
 }
