@@ -4,6 +4,11 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+/// The first `length` digits of [`sha256`].
+pub(crate) fn short_sha256(bytes: impl AsRef<[u8]>, length: usize) -> String {
+    sha256(bytes).chars().take(length).collect()
+}
+
 /// The SHA-256 of `bytes`, in hexadecimal.
 pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))

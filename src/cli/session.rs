@@ -59,7 +59,9 @@ impl Session {
         let config = Config::load(&repository.root)?;
         let pipeline = Pipeline::of_repository(&repository.root)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
-        let environment = sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+        let mut environment =
+            sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+        environment.withheld = config.secret_variables();
 
         // A context that the person named needs nobody's word: a cluster that is not there is told at once.
         let connect = connect_options(name, target, &config, sandbox);

@@ -2,8 +2,6 @@
 //! patience of the run, and none is made once the run is gone.
 
 use std::convert::Infallible;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -19,7 +17,6 @@ use kube::Client;
 use kube::client::Body;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -27,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Cluster;
 use crate::failure::{Failure, Result};
 use crate::loopback::{self, Guard};
+use crate::private::{self, Folder};
 use crate::tools::KubeAccess;
 
 /// What a client is called that comes through the relay.
@@ -37,7 +35,7 @@ const NAME: &str = "bootstrapper";
 pub struct Relay {
     access: KubeAccess,
     server: JoinHandle<()>,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl Relay {
@@ -65,7 +63,7 @@ impl Cluster {
         let token = loopback::word()?;
         // client-go shows its token to a server with a certificate only.
         let (acceptor, authority) = certified().map_err(|error| closed(&*error))?;
-        let folder = tempfile::tempdir().map_err(|error| closed(&error))?;
+        let folder = Folder::in_memory()?;
         let file = folder.path().join("kubeconfig");
         let config = json!({
             "apiVersion": "v1", "kind": "Config",
@@ -74,8 +72,7 @@ impl Cluster {
             "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
             "current-context": NAME,
         });
-        std::fs::write(&file, config.to_string()).map_err(|error| closed(&error))?;
-        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(|error| closed(&error))?;
+        private::replace(&file, config.to_string().as_bytes()).map_err(|error| closed(&error))?;
         // Another relay may have the same port, and another cluster behind it.
         let cache = Some(folder.path().join("cache"));
         let access = KubeAccess { kubeconfig: Some(file), context: NAME.to_owned(), cache };

@@ -11,7 +11,7 @@ use super::problem::{Problem, ProblemKind};
 use super::shared_values::Integer;
 use super::sources::{Sources, UNKNOWN};
 use super::values::{self, ValuesFrom};
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::tools::{ChartAccess, ChartSource};
@@ -203,8 +203,9 @@ fn release_name(spec: &Value, name: &str) -> String {
     if long.len() <= LONGEST_NAME {
         return long;
     }
-    let digest = sha256(&long);
-    format!("{}-{}", &long[..40], &digest[..12])
+    // helm-controller counts bytes; what it would cut inside a character is no name for Kubernetes.
+    let kept = long.get(..long.floor_char_boundary(40)).unwrap_or_default();
+    format!("{kept}-{}", short_sha256(&long, 12))
 }
 
 #[cfg(test)]

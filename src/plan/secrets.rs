@@ -138,7 +138,8 @@ fn live_value(secret: &Object, key: &str) -> Option<SecretString> {
 /// The same for the same key each time, so that a second run finds nothing changed.
 fn made_up(id: &ObjectRef, key: &str) -> SecretString {
     let digest = Sha256::digest(format!("sandbox {id} {key}"));
-    SecretString::from(format!("sandbox-{}", &STANDARD.encode(digest)[..16].replace(['/', '+'], "x")))
+    let word: String = STANDARD.encode(digest).chars().take(16).collect();
+    SecretString::from(format!("sandbox-{}", word.replace(['/', '+'], "x")))
 }
 
 /// The Secret, if all its values are known.

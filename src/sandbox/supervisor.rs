@@ -52,8 +52,11 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
     let cluster = Cluster::connect(&access).await?;
     upstream::redirect(&cluster, &options.git).await?;
     say("API server is ready; starting kwok and nodes");
-    let environment =
-        Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };
+    let environment = Environment {
+        path: vec![programs.folder(&folder)?],
+        variables: upstream.environment(),
+        ..Environment::default()
+    };
     let network = match &options.router {
         Some(router) => {
             say("building the site: cables, router, a machine for each node");

@@ -81,7 +81,7 @@ impl Vault {
         match path.file_name().and_then(|field| field.to_str()) {
             Some("certificate") => self.authority(&item).map(|authority| authority.certificate),
             Some("key") => self.authority(&item).map(|authority| authority.key),
-            _ => Ok(crate::digest::sha256(format!("{} {} {key}", self.word, self.keeper))[..24].to_owned()),
+            _ => Ok(crate::digest::short_sha256(format!("{} {} {key}", self.word, self.keeper), 24)),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
 use crate::failure::{Failure, Result};
 use crate::gitops::{CrdPolicy, HelmAction, Release, UNKNOWN};
 use crate::object::{Complete, Object, ObjectRef, is_crd};
+use crate::private::Folder;
 use crate::tools::{Helm, Kustomize};
 
 /// Where CRDs come from.
@@ -63,8 +64,7 @@ fn whole(objects: Vec<Object>) -> Vec<Complete<Object>> {
 
 /// Kustomize is what fetches it, as it will for Flux: one way through proxies and certificates.
 async fn manifest(location: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
-    let folder = tempfile::tempdir()
-        .map_err(|error| Failure::step("no temporary folder to build in").caused_by(&error))?;
+    let folder = Folder::new()?;
     let kustomization = serde_json::json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::program::{Call, Program};
+use super::variables::Kind;
 use super::{Environment, KubeAccess};
 use crate::failure::{Failure, Result};
 
@@ -57,6 +58,7 @@ impl Command {
             if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
         let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
         program.name.clone_from(name);
+        program.kind = Kind::Own;
         Ok(Self {
             program,
             arguments: arguments.to_vec(),

@@ -1,6 +1,6 @@
 //! What programs see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,9 @@ pub struct Environment {
     pub path: Vec<PathBuf>,
     /// Variables beside those of this process.
     pub variables: BTreeMap<String, String>,
+    /// Variables of this process that hold secrets, which no program sees that does not need them.
+    #[serde(default)]
+    pub withheld: BTreeSet<String>,
 }
 
 impl Environment {

@@ -145,6 +145,12 @@ pub(super) enum Verb {
         /// The revision of a release that Helm will make.
         #[arg(long)]
         revision: Option<u64>,
+        /// Temporary folders of that run.
+        #[arg(long)]
+        private: Vec<PathBuf>,
+        /// What the program may take.
+        #[arg(long, default_value_t)]
+        limits: crate::tools::Limits,
         /// The program and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,

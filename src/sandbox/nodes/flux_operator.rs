@@ -13,6 +13,7 @@ use super::Site;
 use crate::cluster::seen;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
+use crate::private::Folder;
 use crate::readiness;
 use crate::tools::Kustomize;
 
@@ -193,7 +194,7 @@ fn components(spec: &Value) -> Vec<&str> {
 async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
     let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
-    let folder = tempfile::tempdir().map_err(failed)?;
+    let folder = Folder::new()?;
     let components = components(spec);
     let files =
         components.iter().map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);

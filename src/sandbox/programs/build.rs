@@ -8,7 +8,7 @@ use include_dir::{Dir, include_dir};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::set::Set;
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
 use crate::tools::cache_folder;
 
@@ -36,7 +36,7 @@ pub(super) fn cache() -> Result<PathBuf> {
         list.extend(file.path().to_string_lossy().as_bytes());
         list.extend(file.contents());
     }
-    let name = sha256(list)[..16].to_owned();
+    let name = short_sha256(list, 16);
     Ok(root.join("programs").join(name))
 }
 
