@@ -102,20 +102,6 @@ impl Config {
         self.clusters.get(cluster)?.kubernetes.as_deref()
     }
 
-    /// Every variable of the environment that a secret is read from.
-    pub fn secret_variables(&self) -> BTreeSet<String> {
-        let sources = self
-            .clusters
-            .values()
-            .flat_map(|cluster| &cluster.secrets)
-            .flat_map(|secret| secret.data.values());
-        let variables = sources.filter_map(|source| match source {
-            SecretSource::Env(name) => Some(name.clone()),
-            _ => None,
-        });
-        variables.collect()
-    }
-
     /// The secrets of a cluster.
     pub fn secrets_of(&self, cluster: &str) -> &[SecretSpec] {
         self.clusters.get(cluster).map_or(&[], |config| &config.secrets)

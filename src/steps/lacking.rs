@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::unmaking;
 use crate::cluster::Cluster;
-use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Changes, Made as Owned, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
+use crate::teardown::removal;
 
 /// A step that cannot be done. What an earlier run has made of it can still be removed.
 pub struct Lacking {
@@ -30,16 +30,16 @@ impl Step for Lacking {
         Err(self.failure.clone())
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         let why = self.failure.to_string();
-        stream::once(async move { Verdict::Never(vec![why]) }).boxed()
+        stream::once(async move { Ok(Verdict::Never(vec![why])) }).boxed()
     }
 
     fn lacks(&self) -> Option<&Failure> {
         Some(&self.failure)
     }
 
-    async fn made(&self) -> Result<Diff> {
+    async fn made(&self) -> Result<Owned> {
         self.made.made().await
     }
 
@@ -66,7 +66,7 @@ pub struct Made {
 
 impl Made {
     async fn standing(&self) -> Result<Vec<ObjectRef>> {
-        let mut standing = unmaking::standing(&self.cluster, &self.objects, self.manager).await?;
+        let mut standing = removal::standing(&self.cluster, &self.objects, self.manager).await?;
         standing.reverse();
         Ok(standing)
     }
@@ -82,16 +82,17 @@ impl Step for Made {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
-        stream::once(async { Verdict::Ready }).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        stream::once(async { Ok(Verdict::Ready) }).boxed()
     }
 
-    async fn made(&self) -> Result<Diff> {
-        Ok(unmaking::diff(&self.noun, &self.standing().await?))
+    async fn made(&self) -> Result<Owned> {
+        let objects = self.standing().await?;
+        Ok(Owned { diff: removal::diff(&self.noun, &objects), objects, ..Owned::default() })
     }
 
     async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
-        unmaking::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
+        removal::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
     }
 
     async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {

@@ -111,7 +111,7 @@ async fn merge(site: &Site, id: &ObjectRef, patch: &Value) -> Result<()> {
 }
 
 async fn until_gone(site: &Site, ids: Vec<ObjectRef>) {
-    let mut states = site.cluster.follow(ids);
+    let mut states = seen(site.cluster.follow(ids));
     while let Some(state) = states.next().await {
         if state.values().all(Option::is_none) {
             return;
