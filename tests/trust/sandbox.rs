@@ -24,17 +24,21 @@ const NAME: &str = "infra";
 
 /// A sandbox that was brought up by somebody whose files are everybody's, if nobody says otherwise.
 struct Sandbox {
-    state: tempfile::TempDir,
-    repository: tempfile::TempDir,
+    state: PathBuf,
+    /// None if somebody keeps it: TRUST_STATE names a state folder, to play this again on what is up.
+    own: Option<tempfile::TempDir>,
 }
 
 impl Sandbox {
     fn new() -> Self {
-        Self { state: tempfile::tempdir().unwrap(), repository: common::repository() }
+        let kept = std::env::var_os("TRUST_STATE").map(PathBuf::from);
+        let own = kept.is_none().then(|| tempfile::tempdir().unwrap());
+        let state = kept.unwrap_or_else(|| own.as_ref().unwrap().path().to_owned());
+        Self { state, own }
     }
 
     fn folder(&self) -> PathBuf {
-        self.state.path().join("sandboxes").join(NAME)
+        self.state.join("sandboxes").join(NAME)
     }
 
     fn run(&self, arguments: &[&str]) {
@@ -44,9 +48,9 @@ impl Sandbox {
             .args(["-c", "umask 000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_bootstrapper")])
             .args(arguments)
             .arg("--repo")
-            .arg(self.repository.path())
+            .arg(common::root())
             .env("PATH", path)
-            .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
+            .env("BOOTSTRAPPER_STATE_DIR", &self.state)
             .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
             .output()
             .unwrap();
@@ -62,9 +66,11 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        if self.own.is_none() {
+            return;
+        }
         let mut down = common::bootstrapper();
-        let _ =
-            down.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(["sandbox", "down", NAME]).output();
+        let _ = down.env("BOOTSTRAPPER_STATE_DIR", &self.state).args(["sandbox", "down", NAME]).output();
     }
 }
 

@@ -52,11 +52,7 @@ pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + 
             .hint("install Go 1.26 or newer, or offer the programs with --binaries")
     })?;
     // Who could write here would have his programs run.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(cache)
-        .map_err(|error| failed(&error))?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(cache).map_err(|error| failed(&error))?;
     // Two sandboxes may be brought up at once: one builds, the other waits for it.
     let lock = std::fs::File::create(cache.join("build.lock")).map_err(|error| failed(&error))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;

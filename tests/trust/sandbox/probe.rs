@@ -41,15 +41,14 @@ pub(super) fn as_somebody_else<T: Send + 'static>(work: impl FnOnce() -> T + Sen
 
 /// All answers of all of them that are no refusals.
 pub(super) fn probe_all(sockets: &[Socket]) -> Vec<String> {
-    let threads: Vec<_> = sockets
-        .iter()
-        .cloned()
-        .map(|socket| std::thread::spawn(move || as_somebody_else(move || probe(&socket))))
-        .collect();
+    // Of one's own files everybody is the owner.
+    let is_another = is_root();
+    let ask = |socket: Socket| move || as_somebody_else(move || probe(&socket, is_another));
+    let threads: Vec<_> = sockets.iter().cloned().map(|socket| std::thread::spawn(ask(socket))).collect();
     threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
 }
 
-fn probe(socket: &Socket) -> Vec<String> {
+fn probe(socket: &Socket, is_another: bool) -> Vec<String> {
     let told = |what: &str, answer: &[u8]| {
         format!("{socket}, asked by {what}: {:?}", String::from_utf8_lossy(&answer[..answer.len().min(200)]))
     };
@@ -62,8 +61,7 @@ fn probe(socket: &Socket) -> Vec<String> {
             }
         }
         Place::Unix(place) => {
-            // Of one's own files everybody is the owner.
-            if is_root() || path(place).is_none() {
+            if is_another || path(place).is_none() {
                 let connected = || -> std::io::Result<UnixStream> {
                     match path(place) {
                         Some(path) => UnixStream::connect(path),
