@@ -25,6 +25,7 @@ mod schema;
 mod session;
 mod status;
 mod target;
+mod usage;
 mod validate;
 mod verify;
 

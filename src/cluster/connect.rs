@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::client::{Body, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
@@ -17,7 +17,8 @@ use super::fence::Fence;
 use super::patience::patient;
 use super::requests::{Counter, Requests};
 use super::retry_after::with_retry_after;
-use crate::failure::{Failure, FailureKind, Result};
+use super::secrets;
+use crate::failure::{Failure, FailureKind, Result, place_of};
 use crate::tools::KubeAccess;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -121,12 +122,21 @@ fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
         Some(file) => (Kubeconfig::read_from(file), file.display().to_string()),
         None => (Kubeconfig::read(), "$KUBECONFIG or ~/.kube/config".to_owned()),
     };
-    found.map_err(|error| {
-        Failure::new(FailureKind::Connection, format!("no kubeconfig can be read from {place}"))
-            .caused_by(&error)
+    found.inspect(secrets::mark_credentials).map_err(|error| {
+        unread(&error, &format!("no kubeconfig can be read from {place}"))
             .hint("name one with --kubeconfig, or set KUBECONFIG")
             .hint("to try it without a cluster: `bootstrapper <cluster> --sandbox`")
     })
+}
+
+/// What a reader of YAML says repeats the lines around, and with them tokens and keys: of those errors only
+/// the place is told.
+fn unread(error: &KubeconfigError, what: &str) -> Failure {
+    let failure = Failure::new(FailureKind::Connection, what);
+    match error {
+        KubeconfigError::Parse(error) => failure.because(place_of(error)),
+        _ => failure.caused_by(error),
+    }
 }
 
 async fn configured(kubeconfig: Kubeconfig, context: &str) -> Result<Config> {

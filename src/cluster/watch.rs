@@ -12,7 +12,7 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
 
-use super::Cluster;
+use super::{Cluster, secrets};
 use crate::object::{Object, ObjectRef, Selection};
 
 /// All objects of a watch, by name.
@@ -148,6 +148,7 @@ fn insert(seen: &mut Seen, mut object: Object, selection: &Selection) {
         api_version: selection.api_version.clone(),
         kind: selection.kind.clone(),
     });
+    secrets::mark_object(&object);
     // Half of an object's size, and nothing that a verdict looks at.
     object.metadata.managed_fields = None;
     seen.insert(ObjectRef::of(&object), Arc::new(object));

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::digest::sha256;
 use crate::gitops::SecretValues;
+use crate::masking::masked;
 use crate::object::Object;
 
 /// The digest of objects; Secrets are left out.
@@ -21,7 +22,8 @@ pub(super) fn of_text(mut text: String, secrets: &SecretValues) -> String {
             text = text.replace(value, "…");
         }
     }
-    sha256(text)
+    // What stands there encoded, and what other Secrets of the repository have brought, goes as well.
+    sha256(masked(&text).as_bytes())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::cluster::Cluster;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::SecretValues;
+use crate::masking;
 use crate::object::{Object, ObjectRef};
 use crate::pipeline::{SecretSource, SecretSpec};
 use crate::tools::{Environment, OnePassword, Sops};
@@ -46,10 +47,10 @@ pub async fn resolve(
         let mut is_whole = true;
         for (key, source) in &spec.data {
             match read(source, repository, environment).await {
-                Ok(value) => values.insert(key.clone(), value),
+                Ok(value) => values.insert(key.clone(), marked(value)),
                 Err(failure) => match live.as_ref().and_then(|live| live_value(live, key)) {
-                    Some(value) => values.insert(key.clone(), value),
-                    None if in_sandbox => values.insert(key.clone(), made_up(&id, key)),
+                    Some(value) => values.insert(key.clone(), marked(value)),
+                    None if in_sandbox => values.insert(key.clone(), marked(made_up(&id, key))),
                     None => {
                         secrets.unresolved.push(unresolved(&id, key, failure));
                         is_whole = false;
@@ -65,6 +66,12 @@ pub async fn resolve(
         secrets.values.insert((spec.namespace.clone(), spec.name.clone()), values);
     }
     Ok(secrets)
+}
+
+/// Whatever the source: from here on the value is a secret.
+fn marked(value: SecretString) -> SecretString {
+    masking::mark(value.expose_secret());
+    value
 }
 
 async fn read(

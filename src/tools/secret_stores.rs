@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::Environment;
 use super::program::{Call, Program};
 use crate::failure::{Failure, Result};
+use crate::masking;
 
 /// The 1Password CLI.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ impl Sops {
         let mut call = Call::new(words).stdin(content).within(Path::new("/"));
         if !keys.is_empty() {
             let own = std::env::var("SOPS_AGE_KEY").unwrap_or_default();
+            masking::mark(keys);
             call = call.variables(vec![("SOPS_AGE_KEY", format!("{own}\n{keys}").into())]);
         }
         self.0.run(call).await.map_err(|failure| undecrypted(&failure))
@@ -103,6 +105,7 @@ fn undecrypted(failure: &Failure) -> Failure {
 }
 
 fn secret(bytes: Vec<u8>) -> Result<SecretString> {
+    masking::mark_bytes(&bytes);
     String::from_utf8(bytes)
         .map(SecretString::from)
         .map_err(|_| Failure::input("the secret is no UTF-8 text"))
