@@ -26,6 +26,8 @@ pub enum FailureKind {
     Deadline,
     /// Another run holds the cluster.
     Locked,
+    /// The repository asks for something of this machine that nobody has agreed to.
+    NotAgreed,
     /// A person stopped the run.
     Cancelled,
     /// A defect of this program.
@@ -43,6 +45,7 @@ impl FailureKind {
             Self::WrongCluster => 6,
             Self::Deadline => 7,
             Self::Locked => 8,
+            Self::NotAgreed => 9,
             Self::Internal => 70,
             Self::Cancelled => 130,
         }
@@ -214,7 +217,7 @@ fn without_quotes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 }
 
 /// Where a reader of YAML stopped, without what is written there.
-pub(crate) fn place_of(error: &serde_saphyr::Error) -> String {
+fn place_of(error: &serde_saphyr::Error) -> String {
     match error.location() {
         Some(place) => format!("it cannot be read at line {}, column {}", place.line(), place.column()),
         None => "it cannot be read".to_owned(),

@@ -46,12 +46,6 @@ pub(super) fn mark_credentials(kubeconfig: &Kubeconfig) {
             masking::mark(key);
             STANDARD.decode(key).into_iter().for_each(|key| masking::mark_bytes(&key));
         }
-        for field in ["client-key", "tokenFile"] {
-            let file = user[field].as_str().and_then(|file| std::fs::read(file).ok());
-            if let Some(content) = file {
-                masking::mark_bytes(&content);
-            }
-        }
         for variable in user["exec"]["env"].as_array().into_iter().flatten() {
             variable["value"].as_str().into_iter().for_each(masking::mark);
         }

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::gaps::{Gap, gaps};
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
 use super::substitute::{self, SubstituteError};
@@ -143,6 +144,8 @@ pub(super) fn normal(path: &Path) -> PathBuf {
 pub(super) struct Substituted {
     pub(super) object: Object,
     pub(super) used: BTreeSet<String>,
+    /// The variables in it whose values are not known.
+    pub(super) gaps: Vec<Gap>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -154,11 +157,13 @@ pub(super) fn substituted(
     files: &Files,
 ) -> Substituted {
     let plain = &document.object;
-    let mut result = Substituted { object: plain.clone(), used: BTreeSet::new(), problems: Vec::new() };
+    let mut result =
+        Substituted { object: plain.clone(), used: BTreeSet::new(), gaps: Vec::new(), problems: Vec::new() };
     let Some(variables) = variables.filter(|_| document.text.contains('$') && !is_exempt(plain)) else {
         return result;
     };
     let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
+    result.gaps = gaps(document, &outcome.used, variables, files);
     result.used = outcome.used;
     result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));
     match object(&outcome.text) {

@@ -1,6 +1,6 @@
 //! Reads all that a cluster declares: every Kustomization from the root down, built as Flux would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Recipe, find_kustomization};
 use super::declared::Declared;
@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::release::Release;
 use super::repository::{Repository, SETTINGS};
 use super::root::{self, Root};
-use super::sources::{SecretValues, Sources};
+use super::sources::{SecretValues, Sources, UNKNOWN};
 use super::unbuildable::unbuildable;
 use super::walk::{Found, Walk, is};
 use crate::failure::{Failure, Result};
@@ -35,6 +35,7 @@ impl Repository {
         let mut walk = Walk {
             root: &self.root,
             files: &self.files,
+            own_keys: self.own_keys,
             kustomize,
             builds: &self.builds,
             source: &source,
@@ -45,7 +46,7 @@ impl Repository {
             problems: Vec::new(),
         };
         let written = places.get(&ObjectRef::of(&sync)).cloned();
-        walk.all(Found { object: sync.clone(), written, by: None }).await;
+        walk.all(Found { object: sync.clone(), written, by: None, gaps: Vec::new() }).await;
         let Walk { sources, kustomizations, mut problems, .. } = walk;
 
         for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
@@ -55,9 +56,11 @@ impl Repository {
         }
         let edges = kustomizations.iter().map(|one| (one.id.clone(), one.depends_on.clone()));
         problems.extend(self.dependencies(&edges.collect(), &places));
+        let (settings, unknown_settings) = settings(&sources);
         let mut declared = Declared {
             cluster: cluster.to_owned(),
-            settings: settings(&sources),
+            settings,
+            unknown_settings,
             revision: git_revision(&self.root).await,
             source,
             sync,
@@ -134,7 +137,12 @@ impl Repository {
                         .into_iter()
                         .map(|(problem, field)| problem.placed(written, &field, &self.files)),
                 );
-                releases.extend(read.release);
+                let mut release = read.release;
+                if let Some(release) = &mut release {
+                    let of_chart = declared.gaps_of(&release.source);
+                    release.gaps = declared.gaps_of(&release.id).chain(of_chart).cloned().collect();
+                }
+                releases.extend(release);
             }
         }
         problems.extend(self.dependencies(&edges, &declared.places));
@@ -154,11 +162,13 @@ fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Opt
     itself.or_else(maker)
 }
 
-/// The data of the ConfigMap `cluster-settings`, wherever it is.
-fn settings(sources: &Sources) -> BTreeMap<String, String> {
+/// The data of the ConfigMap `cluster-settings`, wherever it is; and those of its keys that are not known.
+fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
     let in_usual_place = sources.get("ConfigMap", "flux-system", SETTINGS);
-    in_usual_place
-        .or_else(|| sources.named("ConfigMap", SETTINGS))
-        .map(|source| source.data.clone())
-        .unwrap_or_default()
+    let Some(source) = in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS)) else {
+        return (BTreeMap::new(), BTreeSet::new());
+    };
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        source.data.clone().into_iter().partition(|(_, value)| value == UNKNOWN);
+    (known.into_iter().collect(), unknown.into_iter().map(|(name, _)| name).collect())
 }

@@ -9,26 +9,61 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::decryption::is_ciphertext;
+use crate::failure::Failure;
 use crate::masking;
 use crate::object::{Object, ObjectRef};
 
 /// The data of Secrets that the bootstrap seeds, by namespace and name.
-pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretString>>;
+pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretValue>>;
+
+/// A value of a Secret that the bootstrap seeds.
+#[derive(Debug, Clone)]
+pub enum SecretValue {
+    /// It was read.
+    Known(SecretString),
+    /// It was not, and why. What draws from it cannot be applied.
+    Unknown(Failure),
+}
+
+impl SecretValue {
+    /// What it is, if that is known.
+    pub fn known(&self) -> Option<&SecretString> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl<T: Into<SecretString>> From<T> for SecretValue {
+    fn from(value: T) -> Self {
+        Self::Known(value.into())
+    }
+}
 
 /// Stands for a value that only the cluster knows: of a Secret that is encrypted in the repository,
 /// or made in the cluster. It is fit for a name, so that what holds it can still be looked at.
 pub const UNKNOWN: &str = "known-in-the-cluster-only";
 
 /// A ConfigMap or Secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     /// What is known of it; [`UNKNOWN`] where only the key is.
     pub(super) data: BTreeMap<String, String>,
     /// Whether it may have more keys than these.
     pub(super) is_open: bool,
+    /// Why values are not known that the bootstrap was to read.
+    pub(super) why: BTreeMap<String, Failure>,
     /// The object that brings it: itself, or what makes it in the cluster. None if the bootstrap
     /// seeds it.
     pub(super) brought_by: Option<ObjectRef>,
+}
+
+impl Source {
+    /// Whether something makes it in the cluster: an ExternalSecret, or a SealedSecret.
+    pub(super) fn is_made(&self) -> bool {
+        self.brought_by.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
+    }
 }
 
 /// All of them, by kind, namespace and name.
@@ -39,11 +74,19 @@ impl Sources {
     /// Those that the bootstrap seeds.
     pub(super) fn seeded(secrets: &SecretValues) -> Self {
         let seeded = secrets.iter().map(|((namespace, name), values)| {
-            for value in values.values() {
+            for value in values.values().filter_map(SecretValue::known) {
                 masking::mark(value.expose_secret());
             }
-            let data = values.iter().map(|(key, value)| (key.clone(), value.expose_secret().to_owned()));
-            let source = Source { data: data.collect(), is_open: false, brought_by: None };
+            let text = |value: &SecretValue| {
+                value.known().map_or(UNKNOWN.to_owned(), |it| it.expose_secret().to_owned())
+            };
+            let data = values.iter().map(|(key, value)| (key.clone(), text(value)));
+            let why = values.iter().filter_map(|(key, value)| match value {
+                SecretValue::Unknown(failure) => Some((key.clone(), failure.clone())),
+                SecretValue::Known(_) => None,
+            });
+            let source =
+                Source { data: data.collect(), is_open: false, why: why.collect(), brought_by: None };
             (("Secret".to_owned(), namespace.clone(), name.clone()), source)
         });
         Self(seeded.collect())
@@ -70,7 +113,7 @@ impl Sources {
         let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
         let is_seeded = |source: &Source| source.brought_by.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
-            self.0.insert(key, Source { data, is_open, brought_by: Some(id) });
+            self.0.insert(key, Source { data, is_open, why: BTreeMap::new(), brought_by: Some(id) });
         }
     }
 
@@ -213,7 +256,7 @@ mod tests {
     fn what_the_bootstrap_seeds_is_better_known() {
         let seeded = SecretValues::from([(
             ("n".into(), "s".into()),
-            [("k".to_owned(), SecretString::from("v"))].into(),
+            [("k".to_owned(), SecretValue::from("v"))].into(),
         )]);
         let mut sources = Sources::seeded(&seeded);
         let encrypted = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"k": "ENC[x]"}});

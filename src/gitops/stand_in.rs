@@ -7,14 +7,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use crate::tools::private_folder;
+use crate::private::Folder;
 
 /// The stand-in: the files that are others, and the folders that they lie in; all else are links
 /// into the repository. Gone when dropped.
 pub(super) struct StandIn {
-    _kept: TempDir,
+    _kept: Folder,
     /// In place of the root of the repository.
     pub(super) root: PathBuf,
     /// In place of the folder.
@@ -25,7 +23,7 @@ impl StandIn {
     /// Stands in for the repository in `root`, with the contents of `others` in the files of those
     /// names, which count from the root.
     pub(super) fn new(root: &Path, folder: &Path, others: &BTreeMap<PathBuf, Vec<u8>>) -> io::Result<Self> {
-        let kept = private_folder().map_err(|failure| io::Error::other(failure.to_string()))?;
+        let kept = Folder::in_memory().map_err(|failure| io::Error::other(failure.to_string()))?;
         let place = kept.path().canonicalize()?;
         let real = |path: &Path| -> io::Result<PathBuf> {
             let real = root.join(path).canonicalize()?;

@@ -42,8 +42,8 @@ fn unfetched(failure: &Failure) -> Option<String> {
     NO_ANSWER.iter().any(|text| said.contains(text)).then_some(())?;
     let (scheme, rest) =
         ["https://", "http://"].iter().find_map(|scheme| Some((scheme, said.split_once(scheme)?.1)))?;
-    let end = rest.find(['"', '\'', ' ']).unwrap_or(rest.len());
-    Some(format!("{scheme}{}", &rest[..end]))
+    let address = rest.split(['"', '\'', ' ']).next().unwrap_or_default();
+    Some(format!("{scheme}{address}"))
 }
 
 #[cfg(test)]

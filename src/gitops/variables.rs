@@ -25,17 +25,24 @@ pub(super) struct Variables {
     values: BTreeMap<String, String>,
     /// Whether the cluster may know more of them.
     is_open: bool,
+    /// Why some of them are not known.
+    why: BTreeMap<String, Failure>,
 }
 
 impl Variables {
     #[cfg(test)]
     pub(super) fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { values: values.into_iter().collect(), is_open: false }
+        Self { values: values.into_iter().collect(), ..Self::default() }
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         let value = self.values.get(name).map(String::as_str);
         value.or(self.is_open.then_some(UNKNOWN))
+    }
+
+    /// Why the bootstrap does not know a value that it was to read.
+    pub(super) fn why(&self, name: &str) -> Option<&Failure> {
+        self.why.get(name)
     }
 }
 
@@ -77,6 +84,8 @@ pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
         match sources.get(&reference.id.kind, namespace, &reference.id.name) {
             Some(source) => {
                 reference.variables = (!source.is_open).then(|| source.data.keys().cloned().collect());
+                variables.why.retain(|name, _| !source.data.contains_key(name));
+                variables.why.extend(source.why.clone());
                 variables.values.extend(source.data.clone());
                 variables.is_open |= source.is_open;
             }
@@ -90,6 +99,7 @@ pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
         }
     }
     for (name, value) in post_build["substitute"].as_object().into_iter().flatten() {
+        variables.why.remove(name);
         variables.values.insert(name.clone(), text(value).to_owned());
     }
     for name in variables.values.keys().filter(|name| !is_name(name)) {

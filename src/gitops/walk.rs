@@ -12,6 +12,7 @@ use super::build::{self, Builds, Recipe, path_of};
 use super::decryption::Decryption;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
+use super::gaps::{Gap, as_source};
 use super::kustomization::Kustomization;
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
@@ -28,6 +29,8 @@ pub(super) struct Found {
     pub(super) object: Object,
     pub(super) written: Option<Written>,
     pub(super) by: Option<ObjectRef>,
+    /// What in it is not known: nor is anything that it builds.
+    pub(super) gaps: Vec<Gap>,
 }
 
 impl Found {
@@ -52,6 +55,8 @@ type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Path,
     pub(super) files: &'a Files,
+    /// Whether the person's own age keys decrypt.
+    pub(super) own_keys: bool,
     pub(super) kustomize: &'a Kustomize,
     pub(super) builds: &'a Builds,
     /// The source of the root Kustomization.
@@ -144,7 +149,8 @@ impl Walk<'_> {
                     .hint("correct spec.path: it counts from the root of the repository");
             return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
         }
-        let decryption = Decryption::of(&found.object, &self.sources, self.kustomize.environment());
+        let decryption =
+            Decryption::of(&found.object, &self.sources, self.kustomize.environment(), self.own_keys);
         let Some(decryption) = decryption else {
             let built = self.builds.get(&recipe, self.root, self.kustomize).await;
             return Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")));
@@ -197,6 +203,7 @@ impl Walk<'_> {
             );
         }
         let mut objects = Vec::new();
+        let mut all_gaps = Vec::new();
         let mut undecrypted = BTreeMap::new();
         let mut used_variables = BTreeSet::new();
         let mut brought = Vec::new();
@@ -205,7 +212,16 @@ impl Walk<'_> {
             add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
             self.problems.extend(substituted.problems);
             used_variables.extend(substituted.used);
-            self.sources.add(&substituted.object);
+            let is_whole = substituted.gaps.is_empty() && found.gaps.is_empty();
+            if is_whole {
+                self.sources.add(&substituted.object);
+            } else {
+                let all = !found.gaps.is_empty();
+                let known = as_source(&substituted.object, &document.object, variables.as_ref(), all);
+                self.sources.add(&known);
+            }
+            let own = std::mem::take(&mut substituted.gaps);
+            let gaps: Vec<Gap> = own.into_iter().chain(found.gaps.iter().cloned()).collect();
             if is(&substituted.object, "source.toolkit.fluxcd.io", None) {
                 self.flux_sources.push(substituted.object.clone());
             }
@@ -217,12 +233,14 @@ impl Walk<'_> {
                     object: substituted.object.clone(),
                     written: document.written(),
                     by: Some(id.clone()),
+                    gaps: gaps.clone(),
                 });
             }
             if let Some(why) = &document.undecrypted {
                 undecrypted.insert(ObjectRef::of(&substituted.object), why.clone());
             }
             objects.push(substituted.object);
+            all_gaps.push(gaps);
         }
         let is_unknown =
             |name: &&String| variables.as_ref().is_some_and(|all| all.value(name) == Some(UNKNOWN));
@@ -233,6 +251,7 @@ impl Walk<'_> {
             draws_from,
             written: documents.iter().map(Document::written).collect(),
             objects,
+            gaps: all_gaps,
             depends_on: depends_on(&found.object),
             is_here,
             path,

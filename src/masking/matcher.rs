@@ -17,7 +17,7 @@ const CERTAIN: usize = 16;
 /// So much of a value is compared from either end; the rest is where its length says.
 const COMPARED: usize = 1024;
 /// How many encodings may lie upon each other: base64 in a patch, in JSON, in a log line.
-const DEPTH: usize = 4;
+pub(super) const DEPTH: usize = 4;
 /// How much work a text may take, in bytes looked at. Ordinary ones take a few times their length.
 const BUDGET: usize = 64 * 1024 * 1024;
 const BUDGET_PER_BYTE: usize = 256;
@@ -61,14 +61,14 @@ impl Matcher {
         Self { words: automaton(&words), heads, tails, values }
     }
 
-    pub(super) fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(super) fn masked<'a>(&self, text: &'a str, depth: usize) -> Cow<'a, str> {
         if self.words.is_none() && self.heads.is_none() {
             return Cow::Borrowed(text);
         }
         let mut masked = Cow::Borrowed(text);
         // What a mask brings together may be a value again.
         for _ in 0..3 {
-            match self.masked_once(&masked) {
+            match self.masked_once(&masked, depth) {
                 Some(once) if once != *masked => masked = Cow::Owned(once),
                 _ => break,
             }
@@ -76,10 +76,10 @@ impl Matcher {
         masked
     }
 
-    fn masked_once(&self, text: &str) -> Option<String> {
+    fn masked_once(&self, text: &str, depth: usize) -> Option<String> {
         let mut search =
             Search { matcher: self, found: Vec::new(), left: BUDGET + text.len() * BUDGET_PER_BYTE };
-        if search.view(&View::raw(text.as_bytes()), DEPTH).is_none() {
+        if search.view(&View::raw(text.as_bytes()), depth).is_none() {
             return Some(WITHHELD.to_owned());
         }
         let regions = joined(search.found, text);

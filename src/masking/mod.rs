@@ -12,13 +12,14 @@ mod views;
 mod tests;
 
 use std::borrow::Cow;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 use serde_json::Value;
 
+use self::matcher::Matcher;
 use self::set::Marked;
 
 /// Stands where a secret was. No letter or digit is in it, so that it is never a part of a secret.
@@ -111,10 +112,15 @@ pub fn mark_environment() {
 
 /// `text` with a mask in place of each marked value, of each encoding of one, and of each that was cut off.
 pub fn masked(text: &str) -> Cow<'_, str> {
+    patterns::masked(matcher().masked(text, matcher::DEPTH))
+}
+
+/// The same for a large text that nobody sees: encodings that lie upon each other are not looked for.
+pub(crate) fn masked_in_passing(text: &str) -> Cow<'_, str> {
+    matcher().masked(text, 1)
+}
+
+fn matcher() -> Arc<Matcher> {
     let current = MARKED.read().unwrap_or_else(PoisonError::into_inner).matcher();
-    let matcher = match current {
-        Some(matcher) => matcher,
-        None => MARKED.write().unwrap_or_else(PoisonError::into_inner).rebuilt(),
-    };
-    patterns::masked(matcher.masked(text))
+    current.unwrap_or_else(|| MARKED.write().unwrap_or_else(PoisonError::into_inner).rebuilt())
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
-use super::matcher::Matcher;
+use super::matcher::{DEPTH, Matcher};
 use super::{MASK, parts};
 
 fn matcher(values: &[&str]) -> Matcher {
@@ -107,7 +107,7 @@ fn no_encoding_of_a_value_is_left() {
     for encoded in encodings(SECRET).into_iter().filter(|encoded| !encoded.is_empty()) {
         for (before, after) in [("", ""), ("x: ", " y"), ("(", ")"), ("=", "&z"), ("…", "…"), ("\n", "\n")]
         {
-            let shown = matcher.masked(&format!("{before}{encoded}{after}")).into_owned();
+            let shown = matcher.masked(&format!("{before}{encoded}{after}"), DEPTH).into_owned();
             assert!(shown.contains(MASK), "{encoded} → {shown}");
             let half: String = encoded.chars().skip(encoded.chars().count() / 2).collect();
             assert!(!shown.contains("w0rd") && !shown.contains(&half), "{encoded} → {shown}");
@@ -129,7 +129,7 @@ fn base64_is_found_at_every_alignment_and_across_folded_lines() {
                 folded(&encoded, 64, "\r\n    "),
                 json(&folded(&encoded, 76, "\n")),
             ] {
-                let shown = matcher.masked(&text).into_owned();
+                let shown = matcher.masked(&text, DEPTH).into_owned();
                 assert!(shown.contains(MASK) && shown.len() < 30, "{text} → {shown}");
             }
         }
@@ -156,7 +156,7 @@ fn a_value_that_was_cut_off_is_found_by_what_is_left() {
         ("https://host.example/other", "https://host.example/other"),
         ("hunter2", "hunter2"),
     ] {
-        assert_eq!(matcher.masked(text), expected, "{text}");
+        assert_eq!(matcher.masked(text, DEPTH), expected, "{text}");
     }
 }
 
@@ -173,14 +173,14 @@ fn a_short_value_is_found_as_a_whole_word_only() {
         ("47110 and 14711", "47110 and 14711"),
         ("1 of 1, true, abc, ####", "1 of 1, true, abc, ####"),
     ] {
-        assert_eq!(matcher.masked(text), expected, "{text}");
+        assert_eq!(matcher.masked(text, DEPTH), expected, "{text}");
     }
 }
 
 #[test]
 fn what_a_mask_brings_together_is_masked_again() {
     let matcher = matcher(&["abcdefgh", "left***right"]);
-    assert_eq!(matcher.masked("leftabcdefghright"), MASK);
+    assert_eq!(matcher.masked("leftabcdefghright", DEPTH), MASK);
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn a_long_value_needs_little_and_is_masked_whole() {
     let value: String =
         (0..10_000_u64).map(|number| format!("{:x}", number * 7_919_317 % 2_147_483_647)).collect();
     let matcher = matcher(&[&value]);
-    assert_eq!(matcher.masked(&format!("a {value} b")), "a *** b");
-    assert_eq!(matcher.masked(&format!("a {}…", &value[..5000])), "a ***");
-    assert_eq!(matcher.masked(&format!("…{} b", &value[20_000..])), "*** b");
+    assert_eq!(matcher.masked(&format!("a {value} b"), DEPTH), "a *** b");
+    assert_eq!(matcher.masked(&format!("a {}…", &value[..5000]), DEPTH), "a ***");
+    assert_eq!(matcher.masked(&format!("…{} b", &value[20_000..]), DEPTH), "*** b");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_text_that_would_take_for_ever_is_withheld() {
     let more: Vec<String> = (0..500).map(|number| format!("{}{number}", "a".repeat(900))).collect();
     let mut values: Vec<&str> = more.iter().map(String::as_str).collect();
     values.push(&value);
-    let shown = matcher(&values).masked(&"a".repeat(1 << 20)).into_owned();
+    let shown = matcher(&values).masked(&"a".repeat(1 << 20), DEPTH).into_owned();
     assert!(shown.contains("withheld"), "{}", shown.len());
 }
 
@@ -221,7 +221,7 @@ proptest! {
         prop_assume!(core.len() >= 8);
         let matcher = Matcher::of(&marked);
         // Nothing joins the value: what the text says before it cannot become a part of an escape.
-        let shown = matcher.masked(&format!("{before} {encoded} {after}")).into_owned();
+        let shown = matcher.masked(&format!("{before} {encoded} {after}"), DEPTH).into_owned();
         prop_assert!(shown.contains(MASK), "{encoded} → {shown}");
         prop_assert!(!shown.contains(value), "{encoded} → {shown}");
         prop_assert!(!shown.contains(core), "{encoded} → {shown}");
@@ -235,7 +235,7 @@ proptest! {
         prop_assume!(marked.contains(&value));
         let engine = if url { URL_SAFE } else { STANDARD };
         let text = format!("x{} y", engine.encode(format!("{before}{value}{after}")));
-        let shown = Matcher::of(&marked).masked(&text).into_owned();
+        let shown = Matcher::of(&marked).masked(&text, DEPTH).into_owned();
         let decoded: Vec<u8> = shown.split(['*', ' ', 'x', '=']).flat_map(|run| URL_SAFE_NO_PAD.decode(run)).flatten().collect();
         prop_assert!(shown.contains(MASK), "{text} → {shown}");
         prop_assert!(!String::from_utf8_lossy(&decoded).contains(&value));
@@ -244,11 +244,11 @@ proptest! {
     #[test]
     fn text_without_a_value_stays_as_it_is(text in "[a-z \n]{0,200}") {
         let matcher = matcher(&["HUNTER2-SWORDFISH", "4711", "Zz0123456789"]);
-        prop_assert_eq!(matcher.masked(&text), text.as_str());
+        prop_assert_eq!(matcher.masked(&text, DEPTH), text.as_str());
     }
 
     #[test]
     fn any_text_can_be_searched(text in any::<String>(), value in any::<String>()) {
-        let _ = matcher(&[&value, "4711"]).masked(&text);
+        let _ = matcher(&[&value, "4711"]).masked(&text, DEPTH);
     }
 }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use semver::Version;
 use serde::Deserialize;
-use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::limits::Work;
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
-use crate::object::Object;
+use crate::object::{Complete, Object};
 use crate::passing::passes;
+use crate::private::Folder;
 use crate::yaml;
 
 /// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
@@ -90,7 +91,7 @@ pub struct Helm {
     pub(super) program: Program,
     environment: Environment,
     version: Version,
-    pub(super) charts: TempDir,
+    pub(super) charts: Folder,
     pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
 }
 
@@ -108,8 +109,7 @@ impl Helm {
             return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
                 .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
         }
-        let charts = tempfile::tempdir()
-            .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
+        let charts = Folder::new()?;
         Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
     }
 
@@ -129,7 +129,9 @@ impl Helm {
     /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.chart(request).await?;
-        let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
+        let call = Call::new(Self::arguments("template", request, &chart))
+            .stdin(values(request))
+            .about(&request.chart);
         let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
         let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
         objects(post_rendered.as_bytes(), &request.chart)
@@ -140,7 +142,7 @@ impl Helm {
     /// `revision` is the one that it will make.
     pub async fn upgrade_install(
         &self,
-        request: &HelmRequest,
+        request: &Complete<HelmRequest>,
         revision: u64,
         access: &KubeAccess,
     ) -> Result<()> {
@@ -190,7 +192,11 @@ impl Helm {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
         }
         let variables = [post_renderer.variables.clone(), remembering(access)].concat();
-        let call = Call::new(arguments).stdin(values(request)).variables(variables);
+        let call = Call::new(arguments)
+            .stdin(values(request))
+            .variables(variables)
+            .about(&request.chart)
+            .doing(Work::Cluster);
         let call = match revision {
             Some(revision) => call.making(revision),
             None => call,
@@ -205,7 +211,7 @@ impl Helm {
         arguments.push(format!("--namespace={namespace}").into());
         arguments.extend(reaching(access));
         self.program
-            .run(Call::new(arguments).variables(remembering(access)))
+            .run(Call::new(arguments).variables(remembering(access)).doing(Work::Cluster))
             .await
             .map(drop)
             .map_err(classified)

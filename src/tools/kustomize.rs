@@ -43,7 +43,8 @@ impl Kustomize {
             self.verb.as_ref(),
             "--load-restrictor=LoadRestrictionsNone".as_ref(),
             folder.as_os_str(),
-        ]);
+        ])
+        .about(&folder.display());
         let built = self.program.run(call).await?;
         String::from_utf8(built)
             .map_err(|_| Failure::input(format!("what {} builds to is no UTF-8", folder.display())))

@@ -70,10 +70,12 @@ impl Git<'_> {
         read(command.output().await)
     }
 
-    /// Nobody's configuration and hooks, and a date that makes commits repeatable.
+    /// Nobody's configuration and hooks, files for their owner alone whatever the umask, and a date that
+    /// makes commits repeatable.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "umask 077 && exec git \"$@\"", "git"])
             .args(["-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"])
             .args(arguments)
             .env("GIT_DIR", self.bare)
