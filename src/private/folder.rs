@@ -13,8 +13,8 @@ use crate::failure::{Failure, Result};
 /// What the name of each begins with; the process that made it follows.
 const PREFIX: &str = ".bootstrapper-";
 
-/// A folder may be taken for abandoned until its lock is held.
-const ATTEMPTS: usize = 8;
+/// A folder may be taken for abandoned, and be removed, until its lock is held.
+const ATTEMPTS: usize = 64;
 
 /// A temporary folder that only this user can open. It is removed when dropped.
 #[derive(Debug)]
@@ -51,9 +51,10 @@ impl Folder {
         }
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for _ in 0..ATTEMPTS {
-            let path = made(&format!("{PREFIX}{}-", std::process::id()), parent)?;
-            match Lease::take(&path) {
-                Ok(lease) => return Ok(Self { path, held_by: HeldBy::Lease(Some(lease)) }),
+            let taken = made(&format!("{PREFIX}{}-", std::process::id()), parent)
+                .and_then(|path| Lease::take(&path).map(|lease| (path, lease)));
+            match taken {
+                Ok((path, lease)) => return Ok(Self { path, held_by: HeldBy::Lease(Some(lease)) }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => last = error,
                 Err(error) => return Err(error),
             }
@@ -140,6 +141,22 @@ mod tests {
         let other = Folder::within(parent.path()).unwrap();
         assert!(used.path().exists() && other.path().exists());
         drop((used, other));
+        assert_eq!(names(parent.path()), 0);
+    }
+
+    #[test]
+    fn folders_that_are_made_while_others_look_for_abandoned_ones_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let folder = Folder::within(parent.path()).unwrap();
+                        fs::write(folder.path().join("x"), "x").unwrap();
+                    }
+                });
+            }
+        });
         assert_eq!(names(parent.path()), 0);
     }
 
