@@ -13,8 +13,9 @@ use crate::failure::{Failure, FailureKind, Location, Result};
 /// No kubeconfig, and nothing that one names, is larger.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// How long a file may take to be read: it may be a pipe that nobody writes to.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long a file may take to be read: it may be a pipe of a program that asks a person, or that nobody
+/// writes to.
+const LIMIT: Duration = Duration::from_secs(8);
 
 /// The cluster and the user of a context.
 pub(super) struct Entry {
@@ -195,18 +196,22 @@ fn absolute(mut kubeconfig: Kubeconfig, folder: &Path) -> Kubeconfig {
 /// Reads a file that a person names: it may be a pipe, a device, or something else without an end.
 pub(super) async fn bounded(file: &Path) -> io::Result<Vec<u8>> {
     let file = file.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(file)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
-        }
-        Ok(bytes)
-    });
-    match tokio::time::timeout(LIMIT, read).await {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    // A thread that nobody waits for at the end of the program: it may never come to an end itself.
+    let _reader = std::thread::Builder::new().spawn(move || sender.send(read_bounded(&file)))?;
+    match tokio::time::timeout(LIMIT, receiver).await {
         Ok(read) => read.map_err(io::Error::other)?,
         Err(_) => Err(io::Error::other(format!("nothing came within {} s", LIMIT.as_secs()))),
     }
+}
+
+fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
 }
 
 fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {

@@ -444,12 +444,17 @@ fn kubeconfigs_that_are_not_there_are_skipped_as_kubectl_does() {
     };
     let real = server.kubeconfig();
     with(format!("/no/such/file::{}:", real.display())).success();
+    let folder = tempfile::tempdir().unwrap();
     with("/no/such/file:/nor/this".to_owned()).code(5).stderr(contains("/no/such/file, /nor/this"));
     // One that is there and cannot be read is another thing.
-    let folder = tempfile::tempdir().unwrap();
     with(format!("{}:{}", folder.path().display(), real.display()))
         .code(5)
         .stderr(contains("cannot be read"));
+    // So is one that says nothing, or has no end.
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    with(pipe.display().to_string()).code(5).stderr(contains("nothing came within"));
+    with("/dev/zero".to_owned()).code(5).stderr(contains("larger than 16 MiB"));
 }
 
 #[test]
