@@ -1,7 +1,7 @@
 //! ConfigMaps and Secrets that substitutions and values draw from, as far as the repository knows
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,9 +25,18 @@ pub(super) struct Source {
     pub(super) data: BTreeMap<String, String>,
     /// Whether it may have more keys than these.
     pub(super) is_open: bool,
+    /// Those of its keys whose values come from a secret; all of a Secret's do.
+    secret: Option<BTreeSet<String>>,
     /// The object that brings it: itself, or what makes it in the cluster. None if the bootstrap
     /// seeds it.
     pub(super) brought_by: Option<ObjectRef>,
+}
+
+impl Source {
+    /// Whether the value of a key comes from a secret.
+    pub(super) fn is_secret(&self, key: &str) -> bool {
+        self.secret.as_ref().is_none_or(|secret| secret.contains(key))
+    }
 }
 
 /// All of them, by kind, namespace and name.
@@ -39,7 +48,7 @@ impl Sources {
     pub(super) fn seeded(secrets: &SecretValues) -> Self {
         let seeded = secrets.iter().map(|((namespace, name), values)| {
             let data = values.iter().map(|(key, value)| (key.clone(), value.expose_secret().to_owned()));
-            let source = Source { data: data.collect(), is_open: false, brought_by: None };
+            let source = Source { data: data.collect(), is_open: false, secret: None, brought_by: None };
             (("Secret".to_owned(), namespace.clone(), name.clone()), source)
         });
         Self(seeded.collect())
@@ -57,13 +66,20 @@ impl Sources {
     }
 
     /// Adds what `object` brings, if it brings one. What the bootstrap seeds is better known.
+    #[cfg(test)]
     pub(super) fn add(&mut self, object: &Object) {
+        self.add_with(object, BTreeSet::new());
+    }
+
+    /// The same; the values of `secret` come from a secret.
+    pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
         let Some((kind, name, data, is_open)) = brought(object) else { return };
         let id = ObjectRef::of(object);
         let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
         let is_seeded = |source: &Source| source.brought_by.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
-            self.0.insert(key, Source { data, is_open, brought_by: Some(id) });
+            let secret = (kind == "ConfigMap").then_some(secret);
+            self.0.insert(key, Source { data, is_open, secret, brought_by: Some(id) });
         }
     }
 

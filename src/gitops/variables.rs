@@ -25,12 +25,24 @@ pub(super) struct Variables {
     values: BTreeMap<String, String>,
     /// Whether the cluster may know more of them.
     is_open: bool,
+    /// Those whose values come from a secret.
+    secret: BTreeSet<String>,
 }
 
 impl Variables {
     #[cfg(test)]
     pub(super) fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { values: values.into_iter().collect(), is_open: false }
+        Self { values: values.into_iter().collect(), ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn hide(&mut self, names: impl IntoIterator<Item = String>) {
+        self.secret.extend(names);
+    }
+
+    /// Whether the value of a variable comes from a secret.
+    pub(super) fn is_secret(&self, name: &str) -> bool {
+        self.secret.contains(name)
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
@@ -63,8 +75,8 @@ pub(super) struct Drawn {
     pub(super) problems: Vec<(Problem, String)>,
 }
 
-/// Draws the variables of a Kustomization.
-pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
+/// Draws the variables of a Kustomization. `secret` are those that it gives itself values of secrets.
+pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>) -> Drawn {
     let id = ObjectRef::of(object);
     let post_build = &object.data["spec"]["postBuild"];
     let mut drawn = Drawn { variables: None, draws_from: references(object), problems: Vec::new() };
@@ -77,6 +89,13 @@ pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
         match sources.get(&reference.id.kind, namespace, &reference.id.name) {
             Some(source) => {
                 reference.variables = (!source.is_open).then(|| source.data.keys().cloned().collect());
+                for key in source.data.keys() {
+                    if source.is_secret(key) {
+                        variables.secret.insert(key.clone());
+                    } else {
+                        variables.secret.remove(key);
+                    }
+                }
                 variables.values.extend(source.data.clone());
                 variables.is_open |= source.is_open;
             }
@@ -91,6 +110,11 @@ pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
     }
     for (name, value) in post_build["substitute"].as_object().into_iter().flatten() {
         variables.values.insert(name.clone(), text(value).to_owned());
+        if secret.contains(name) {
+            variables.secret.insert(name.clone());
+        } else {
+            variables.secret.remove(name);
+        }
     }
     for name in variables.values.keys().filter(|name| !is_name(name)) {
         let failure = Failure::input(format!("{id} substitutes `{name}`, which is no name for a variable"))
@@ -146,7 +170,7 @@ mod tests {
         let open = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "open", "namespace": "n"}, "spec": {"dataFrom": [{}]}});
         sources.add(&serde_json::from_value(open).unwrap());
         let kustomization = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": "k", "namespace": "n"}, "spec": {"postBuild": post_build}});
-        draw(&serde_json::from_value(kustomization).unwrap(), &sources)
+        draw(&serde_json::from_value(kustomization).unwrap(), &sources, &BTreeSet::new())
     }
 
     fn from(names: &[&str]) -> Value {

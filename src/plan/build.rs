@@ -1,7 +1,7 @@
 //! Each step of the pipeline, joined with what the cluster declares.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::adoption::Adoption;
 use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::engine::{Graph, Limits, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Object, ObjectRef};
 use crate::pipeline::{
@@ -312,14 +313,10 @@ impl Builder<'_> {
                 (format!("CRDs of Kustomization {name}"), source, Some(FluxOwner(kustomization.id.clone())))
             }
             CrdSpec::Manifest(location) => {
-                let location = self.substituted(location)?;
+                let location = self.address(location)?;
                 let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
-                let absolute = if location.contains("://") {
-                    location
-                } else {
-                    self.path(Path::new(&location)).display().to_string()
-                };
-                (title, CrdSource::Manifest { location: absolute, kustomize: Arc::clone(kustomize) }, None)
+                let root = self.inputs.repository.root.clone();
+                (title, CrdSource::Manifest { location, root, kustomize: Arc::clone(kustomize) }, None)
             }
             CrdSpec::Releases(_) => {
                 let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
@@ -353,11 +350,10 @@ impl Builder<'_> {
     }
 
     fn manifests(&self, path: &Path) -> Result<Vec<Object>> {
-        let path = self.path(path);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::input(format!("{} cannot be read", path.display())).caused_by(&error)
+        let text = files::read_text(&self.inputs.repository.root, path).map_err(|refusal| {
+            Failure::input(format!("{} cannot be read", path.display())).because(refusal)
         })?;
-        crate::yaml::from_multiple(&self.substituted(&text)?, &path)
+        crate::yaml::from_multiple(&self.substituted(&text)?, path)
     }
 
     fn command(&self, argv: &[String]) -> Result<tools::Command> {
@@ -368,12 +364,23 @@ impl Builder<'_> {
         tools::Command::new(&argv, &self.inputs.repository.root, &self.inputs.environment)
     }
 
-    fn substituted(&self, text: &str) -> Result<String> {
-        substitute_text(text, &self.inputs.declared.settings)
+    /// The text with its variables, if none of them holds a value of a secret.
+    fn address(&self, text: &str) -> Result<String> {
+        let declared = &self.inputs.declared;
+        let address = self.substituted(text)?;
+        let secret = |key: &String| declared.secret_settings.contains(key);
+        let open = declared.settings.iter().filter(|(key, _)| !secret(key));
+        let open = open.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if substitute_text(text, &open).ok().as_ref() == Some(&address) {
+            return Ok(address);
+        }
+        Err(Failure::input("the address of a manifest holds a value of a secret")
+            .because("whoever answers there would be sent it: nothing is fetched")
+            .hint("take the variable out of it"))
     }
 
-    fn path(&self, path: &Path) -> PathBuf {
-        self.inputs.repository.root.join(path)
+    fn substituted(&self, text: &str) -> Result<String> {
+        substitute_text(text, &self.inputs.declared.settings)
     }
 }
 

@@ -92,12 +92,17 @@ pub struct Helm {
     version: Version,
     pub(super) charts: TempDir,
     pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
+    _plugins: TempDir,
 }
 
 impl Helm {
     /// Finds `helm` and asks it for its version.
     pub async fn find(environment: &Environment) -> Result<Self> {
-        let program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
+        let mut program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
+        let plugins = super::private_folder()?;
+        // No chart's address and no release may have a plugin run.
+        let without = plugins.path().display().to_string();
+        program.environment.variables.insert("HELM_PLUGINS".to_owned(), without);
         let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
         let printed = String::from_utf8_lossy(&printed);
         let version = Version::parse(printed.trim().trim_start_matches('v')).map_err(|_| {
@@ -110,7 +115,14 @@ impl Helm {
         }
         let charts = tempfile::tempdir()
             .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
-        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
+        Ok(Self {
+            program,
+            environment: environment.clone(),
+            version,
+            charts,
+            pulled: Mutex::default(),
+            _plugins: plugins,
+        })
     }
 
     /// Its version.

@@ -35,6 +35,10 @@ pub(super) struct Call<'a> {
     pub(super) revision: Option<u64>,
     /// Variables for this call, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
+    /// All that it sees of the environment; what this process sees and more, if none.
+    pub(super) sealed: Option<Vec<(OsString, OsString)>>,
+    /// What a person knows it by; the program and its first argument if none.
+    pub(super) name: Option<String>,
 }
 
 /// What a program wrote, and whether it was content.
@@ -61,6 +65,17 @@ impl<'a> Call<'a> {
 
     pub(super) fn making(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
+        self
+    }
+
+    /// It sees these variables and no others.
+    pub(super) fn sealed(mut self, variables: Vec<(OsString, OsString)>) -> Self {
+        self.sealed = Some(variables);
+        self
+    }
+
+    pub(super) fn named(mut self, name: String) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -124,8 +139,13 @@ impl Program {
                 command.process_group(0);
                 Ok(())
             });
-        for (name, value) in &self.environment.variables {
-            expression = expression.env(name, value);
+        match call.sealed {
+            Some(variables) => expression = expression.full_env(variables),
+            None => {
+                for (name, value) in &self.environment.variables {
+                    expression = expression.env(name, value);
+                }
+            }
         }
         for (name, value) in call.variables {
             expression = expression.env(name, value);
@@ -149,6 +169,9 @@ impl Program {
 
     /// The program and its verb: what a person needs to know it by.
     fn shown(&self, call: &Call<'_>) -> String {
+        if let Some(name) = &call.name {
+            return name.clone();
+        }
         let verb = call.arguments.first().map(|verb| verb.to_string_lossy().into_owned()).unwrap_or_default();
         format!("{} {verb}", self.name)
     }
