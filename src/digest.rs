@@ -4,9 +4,19 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+/// The first `length` digits of [`sha256`].
+pub(crate) fn short_sha256(bytes: impl AsRef<[u8]>, length: usize) -> String {
+    sha256(bytes).chars().take(length).collect()
+}
+
 /// The SHA-256 of `bytes`, in hexadecimal.
 pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })

@@ -24,6 +24,8 @@ pub enum FailureKind {
     Deadline,
     /// Another run holds the cluster.
     Locked,
+    /// The repository asks for something of this machine that nobody has agreed to.
+    NotAgreed,
     /// A person stopped the run.
     Cancelled,
     /// A defect of this program.
@@ -41,6 +43,7 @@ impl FailureKind {
             Self::WrongCluster => 6,
             Self::Deadline => 7,
             Self::Locked => 8,
+            Self::NotAgreed => 9,
             Self::Internal => 70,
             Self::Cancelled => 130,
         }

@@ -9,6 +9,31 @@ use serde::{Deserialize, Serialize};
 /// A Kubernetes object of any kind, as JSON with typed metadata.
 pub type Object = DynamicObject;
 
+/// A value in which nothing stands for something that is not known. Only such a value is written to a
+/// cluster: what is rendered from variables becomes one where all of them are known, and nowhere else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Complete<T>(T);
+
+impl<T> Complete<T> {
+    /// Vouches for a value that no variable has a part in: made by this program, or read as it is written.
+    pub fn of_own(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> std::ops::Deref for Complete<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// Whether an object is the definition of a kind.
 pub(crate) fn is_crd(object: &Object) -> bool {
     object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition")

@@ -60,11 +60,49 @@ const PASSING: &[&str] = &[
 const LASTING: &[&str] =
     &["denied the request", "request is too large", "database space exceeded", "exceeded quota"];
 
+/// The API server calls its own error what is one of the object that it was sent, of the one that stands, or
+/// of what a webhook made of it: the same comes to the same.
+const OF_THE_OBJECT: &[&str] = &[
+    "failed to create typed ",
+    "failed to create manager for existing fields",
+    "failed to convert new object",
+    "failed to convert patch object",
+    "failed to decode patch",
+    "failed to prune fields",
+    "field not declared in schema",
+    "duplicate entries for key",
+    "unable to find api field in struct",
+    "unable to convert unstructured object",
+    "cannot unmarshal",
+    "cannot restore slice from",
+    "cannot restore struct from",
+    "cannot convert int64 to",
+    "strict decoding error",
+    "unknown field \"",
+    "is registered for version",
+    "is not registered for version",
+    "operation does not apply",
+    "doc is missing path",
+    "doc is missing key",
+    "invalid json patch",
+];
+
+/// Words of others that were asked on the way, and may answer otherwise the next time.
+const OF_OTHERS: &[&str] =
+    &["failed calling webhook", "failed to call webhook", "conversion webhook for", "etcdserver:"];
+
 /// Whether trying again can help, by what was said.
 pub(crate) fn passes(said: &str) -> bool {
-    let said = said.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
-    says(PASSING) && !says(LASTING)
+    let lower = said.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    says(PASSING) && !says(LASTING) && !lasts(said)
+}
+
+/// Whether the same will fail the same way, though who says it calls it an error of its own.
+pub(crate) fn lasts(said: &str) -> bool {
+    let lower = said.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    says(OF_THE_OBJECT) && !says(OF_OTHERS)
 }
 
 #[cfg(test)]
@@ -91,6 +129,7 @@ mod tests {
             "failed calling webhook: admission webhook \"policy\" denied the request: no",
             "pods \"x\" is forbidden: exceeded quota: q",
             "a chart about the EOFE file",
+            "an error on the server (\"failed to create typed patch object: .spec.a: field not declared in schema\") has prevented the request from succeeding",
         ] {
             assert!(!passes(said), "{said}");
         }

@@ -68,6 +68,7 @@ impl Sandbox {
             .arg(root())
             .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
             .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
+            .env("BOOTSTRAPPER_TRUST", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -11,7 +11,8 @@ use backon::{ExponentialBuilder, Retryable as _};
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::failure::Retry;
 use bootstrapper::gitops::{
-    CrdPolicy, Declared, HelmAction, Kustomization, ProblemKind, Release, Repository, SecretValues, UNKNOWN,
+    CrdPolicy, Declared, HelmAction, Kustomization, ProblemKind, Release, Repository, SecretValue,
+    SecretValues, UNKNOWN,
 };
 use bootstrapper::object::{Object, ObjectRef};
 use bootstrapper::pipeline::Config;
@@ -19,7 +20,6 @@ use bootstrapper::sandbox::Sandbox;
 use bootstrapper::tools::{Environment, Kustomize};
 use predicates::prelude::*;
 use predicates::str::contains;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> PathBuf {
@@ -158,7 +158,7 @@ fn a_home_with_a_folder_for_each_app() {
 #[test]
 fn what_the_bootstrap_seeds_is_substituted() {
     let seeded = |namespace: &str| {
-        let data = [("SECRET_DOMAIN".to_owned(), SecretString::from("home.test"))];
+        let data = [("SECRET_DOMAIN".to_owned(), SecretValue::from("home.test"))];
         ((namespace.to_owned(), "cluster-secrets".to_owned()), data.into())
     };
     let declared = load_with("home", "cluster", &SecretValues::from([seeded("default")]));

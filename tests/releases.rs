@@ -98,6 +98,7 @@ spec:
             .arg(self.repository.path())
             .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
             .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
+            .env("BOOTSTRAPPER_TRUST", "1")
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -85,6 +85,7 @@ impl Sandbox {
             .arg(self.repository.path())
             .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
             .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
+            .env("BOOTSTRAPPER_TRUST", "1")
             .env("USER", "alice")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,11 +1,23 @@
 //! Cancel is a feature: the first Ctrl-C (SIGTERM, or SIGHUP of a terminal that goes away) lets what is
-//! in flight come to a safe point, the second stops now.
+//! in flight come to a safe point, the second stops now. A verb with nothing to bring to a safe point
+//! stops at the first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, FailureKind};
+use crate::private;
+
+/// How many [`Cancel`]s listen. As long as there is one, nothing else stops.
+static LISTENING: AtomicUsize = AtomicUsize::new(0);
+
+/// How long the program may be busy, or read an answer from the terminal, before it is ended.
+const UNTIL_ENDED: Duration = Duration::from_secs(1);
 
 /// Listens for the signals that ask a run to stop.
 pub(super) struct Cancel {
@@ -16,12 +28,10 @@ pub(super) struct Cancel {
 impl Cancel {
     /// Starts to listen.
     pub(super) fn on_signals() -> Self {
+        LISTENING.fetch_add(1, Ordering::SeqCst);
         let cancel = Self { requested: CancellationToken::new(), insisted: CancellationToken::new() };
         let tokens = [cancel.requested.clone(), cancel.insisted.clone()];
-        let mut heard =
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| {
-                (kind != SignalKind::hangup() || !ignores_hangup()).then(|| signal(kind).ok()).flatten()
-            });
+        let mut heard = signals();
         tokio::spawn(async move {
             for token in tokens {
                 any(&mut heard).await;
@@ -43,6 +53,55 @@ impl Cancel {
             "what was in flight may be half done; the run's lock is taken over by the next run on this machine at once, and elsewhere once it has expired",
         )
     }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        LISTENING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A signal to stop, for as long as no [`Cancel`] listens.
+pub(super) struct Stop {
+    requested: CancellationToken,
+    is_noticed: Arc<AtomicBool>,
+}
+
+/// Stops the program at a signal that no [`Cancel`] listens for: what it has made for itself is to be
+/// removed before it ends.
+pub(super) fn stop_on_signals() -> Stop {
+    let stop = Stop { requested: CancellationToken::new(), is_noticed: Arc::default() };
+    let (requested, is_noticed) = (stop.requested.clone(), Arc::clone(&stop.is_noticed));
+    let mut heard = signals();
+    tokio::spawn(async move {
+        loop {
+            any(&mut heard).await;
+            if LISTENING.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+        }
+        requested.cancel();
+        tokio::time::sleep(UNTIL_ENDED).await;
+        if !is_noticed.load(Ordering::SeqCst) {
+            private::remove_all();
+            #[expect(clippy::exit, reason = "the main thread may wait for a terminal, and for ever")]
+            std::process::exit(FailureKind::Cancelled.exit_code().into());
+        }
+    });
+    stop
+}
+
+impl Stop {
+    /// Ends at the signal.
+    pub(super) async fn wait(&self) {
+        self.requested.cancelled().await;
+        self.is_noticed.store(true, Ordering::SeqCst);
+    }
+}
+
+fn signals() -> [Option<Signal>; 3] {
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
+        .map(|kind| (kind != SignalKind::hangup() || !ignores_hangup()).then(|| signal(kind).ok()).flatten())
 }
 
 /// Returns at the first of the signals.

@@ -10,43 +10,51 @@ use super::args::{CleanArgs, Output};
 use super::cancel::Cancel;
 use super::out;
 use super::session::Session;
-use crate::cluster::{self, Entry, Identity, RunEnd, RunRecord};
-use crate::engine::{Diff, Gate as _, PlannedStep, Unmake};
+use crate::cluster::{self, Entry, Identity, RunEnd, RunRecord, StepRecord};
+use crate::engine::{Gate as _, Made, PlannedStep, Unmake};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::object::ObjectRef;
 use crate::plan::LockGate;
 use crate::readiness::has_taken_over;
 use crate::sandbox;
+use crate::teardown::{Part, Plan};
 use crate::words::count;
 
 /// How long nothing may change before what is removed counts as stuck.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {
     cluster: &'a str,
-    /// What would be removed, in that order.
-    removes: Vec<Removal<'a>>,
+    /// What would be removed, in that order, and by whom.
+    removes: &'a [Part],
+    /// What stays, and why.
+    stays: &'a [String],
     /// Steps that once changed something and are no part of the pipeline any more.
     unknown_steps: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// What the steps have made, the last first, and what else goes.
 struct Removal<'a> {
-    step: String,
-    #[serde(skip)]
-    planned: &'a PlannedStep,
-    #[serde(flatten)]
-    what: Diff,
+    steps: Vec<(&'a PlannedStep, Made)>,
+    plan: Plan,
 }
 
 pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
     let session = Session::open(&args.cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    if args.flux_too && !session.is_whole {
+        return Err(Failure::input(
+            "--flux-too removes all that Flux has applied, and cannot be limited to some steps",
+        )
+        .hint("leave out --only, --from, --until and --skip"));
+    }
+    let removal = removal(&session, args.flux_too).await?;
     let answer = Answer {
         cluster: &args.cluster,
-        removes: removals(&session).await?,
+        removes: &removal.plan.parts,
+        stays: &removal.plan.stays,
         unknown_steps: unknown_steps(&session).await?,
     };
     match args.output.output {
@@ -62,22 +70,22 @@ pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     agree(&format!("Remove this from {}?", args.cluster), args.yes)?;
     let cancel = Cancel::on_signals();
     tokio::select! {
-        result = carry_out(&session, args, &answer, &cancel) => result,
+        result = carry_out(&session, args, &removal, &cancel) => result,
         failure = cancel.insisted() => Err(failure),
     }
 }
 
-/// What each step has made, the last first.
-async fn removals(session: &Session) -> Result<Vec<Removal<'_>>> {
+async fn removal(session: &Session, with_flux: bool) -> Result<Removal<'_>> {
     let planned = session.graph.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
-    let mut removals = Vec::new();
+    let mut steps = Vec::new();
     for planned in planned.filter(|step| step.skip.is_none()) {
-        let what = planned.step.made().await?;
-        if !what.changes.is_empty() {
-            removals.push(Removal { step: planned.id.to_string(), planned, what });
-        }
+        steps.push((planned, planned.step.made().await?));
     }
-    Ok(removals)
+    let made: Vec<(String, Made)> =
+        steps.iter().map(|(planned, made)| (planned.id.to_string(), made.clone())).collect();
+    let Session { cluster, declared, is_whole, .. } = session;
+    let plan = Plan::read(cluster, declared, &made, *is_whole, with_flux).await?;
+    Ok(Removal { steps, plan })
 }
 
 /// What the history knows of, and the pipeline does not.
@@ -88,9 +96,8 @@ async fn unknown_steps(session: &Session) -> Result<Vec<String>> {
         Entry::Run(run) => run.end,
         Entry::Unreadable { .. } => None,
     });
-    let changed = runs.flat_map(|end| end.steps).filter(|step| step.outcome.starts_with("changed"));
-    let mut unknown: Vec<String> =
-        changed.map(|step| step.step).filter(|step| !known.contains(step)).collect();
+    let wrote = runs.flat_map(|end| end.steps).filter(StepRecord::may_have_written);
+    let mut unknown: Vec<String> = wrote.map(|step| step.step).filter(|step| !known.contains(step)).collect();
     unknown.sort();
     unknown.dedup();
     Ok(unknown)
@@ -103,17 +110,23 @@ async fn refuse_what_flux_owns(session: &Session) -> Result<()> {
     }
     Err(Failure::step(format!("Flux has taken over {}; nothing was removed", session.declared.cluster))
         .because(format!("{root} has been applied: what the bootstrap made is Flux's by now, and would come back"))
-        .hint("with --flux-too the root Kustomization goes first: Flux then removes all that it has applied, volumes too where their claims go"))
+        .hint("with --flux-too Flux removes what it applied, the bootstrap then what it installed, and data goes with its volumes: --flux-too --dry-run lists all of it"))
 }
 
-async fn carry_out(session: &Session, args: &CleanArgs, answer: &Answer<'_>, cancel: &Cancel) -> Result<()> {
+async fn carry_out(
+    session: &Session,
+    args: &CleanArgs,
+    removal: &Removal<'_>,
+    cancel: &Cancel,
+) -> Result<()> {
     let record =
         RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
     let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
     let gate = LockGate::new(session.cluster.clone(), identity, record.clone());
     gate.pass(&|said| out::say(&said)).await?;
     let began = std::time::Instant::now();
-    let (removed, result) = remove(args, answer, cancel, &gate).await;
+    let result = remove(args, removal, cancel, &gate).await;
+    let removed = if result.is_ok() { removal.plan.count() } else { 0 };
     let end = RunEnd {
         outcome: if result.is_ok() { "cleaned" } else { "clean failed" }.to_owned(),
         seconds: began.elapsed().as_secs_f64(),
@@ -130,34 +143,31 @@ async fn carry_out(session: &Session, args: &CleanArgs, answer: &Answer<'_>, can
     Ok(())
 }
 
-/// How much was removed, and what stopped it.
-async fn remove(
-    args: &CleanArgs,
-    answer: &Answer<'_>,
-    cancel: &Cancel,
-    gate: &LockGate,
-) -> (usize, Result<()>) {
+async fn remove(args: &CleanArgs, removal: &Removal<'_>, cancel: &Cancel, gate: &LockGate) -> Result<()> {
     let unmake = Unmake {
         patience: args.selection.inactivity.unwrap_or(PATIENCE),
         release_finalizers: args.release_finalizers,
         say: &|said| out::say(&said),
     };
-    let requested = cancel.requested();
-    let mut removed = 0;
-    for Removal { planned, .. } in &answer.removes {
-        let result = tokio::select! {
-            result = planned.step.unmake(&unmake) => result,
-            failure = gate.lost() => Err(failure),
-            () = requested.cancelled() => {
-                Err(Failure::new(FailureKind::Cancelled, "stopped on request").hint("run it again: it goes on with what is left"))
+    let all = async {
+        removal.plan.through_flux(&unmake).await?;
+        for (planned, made) in &removal.steps {
+            // What is only CRDs and namespaces goes last.
+            if Plan::goes_by_its_step(made) {
+                planned.step.unmake(&unmake).await?;
             }
-        };
-        match result {
-            Ok(changes) => removed += changes.changes.len(),
-            Err(failure) => return (removed, Err(failure)),
+        }
+        removal.plan.rest(&unmake).await?;
+        removal.plan.require_gone().await
+    };
+    let requested = cancel.requested();
+    tokio::select! {
+        result = all => result,
+        failure = gate.lost() => Err(failure),
+        () = requested.cancelled() => {
+            Err(Failure::new(FailureKind::Cancelled, "stopped on request").hint("run it again: it goes on with what is left"))
         }
     }
-    (removed, Ok(()))
 }
 
 fn text(answer: &Answer<'_>) -> String {
@@ -165,13 +175,16 @@ fn text(answer: &Answer<'_>) -> String {
     if answer.removes.is_empty() {
         let _ = writeln!(text, "{}: nothing that the bootstrap has made is there", answer.cluster);
     }
-    for Removal { step, what, .. } in &answer.removes {
-        let _ = writeln!(text, "{step}  {}", what.summary);
+    for Part { step, by, what } in answer.removes {
+        let _ = writeln!(text, "{step}  {}, removed by {by}", what.summary);
         for change in &what.changes {
             let told: Vec<&str> =
                 [&change.subject].into_iter().chain(&change.details).map(String::as_str).collect();
             let _ = writeln!(text, "  - {}", told.join(", "));
         }
+    }
+    for stays in answer.stays {
+        let _ = writeln!(text, "stays: {stays}");
     }
     for step in &answer.unknown_steps {
         let _ = writeln!(text, "{step}  changed something once, and is no step any more: look there by hand");

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{DoctorArgs, Output};
+use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
-use super::session::{connect_options, open_repository};
-use crate::cluster::Cluster;
+use super::session::{connect_options, connected, open_repository};
 use crate::diagnosis;
 use crate::doctor::{self, Budget, Examination, Scope};
 use crate::failure::{Failure, FailureKind, Result};
@@ -38,8 +38,11 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let repository = open_repository(args.target.repo.as_deref()).ok();
     let root = repository.as_ref().map(|repository| &repository.root);
     let config = root.map(|root| Config::load(root)).transpose()?.unwrap_or_default();
+    if let Some(root) = root.filter(|_| sandbox.is_none()) {
+        consent::context(root, &args.cluster, &args.target, &config)?;
+    }
     let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
-    let cluster = match Cluster::connect(&options).await {
+    let cluster = match connected(&options).await {
         Ok(cluster) => cluster,
         Err(failure) => return unreachable(args, &failure),
     };
@@ -58,6 +61,16 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
         }
     }
     tell(args, &examination, true)?;
+    if wrong == 0 && examination.unseen > 0 {
+        let kinds = count(examination.unseen as u64, "kind");
+        let what = format!(
+            "{kinds} of objects of {} cannot be listed: whether something is wrong with them is not known",
+            args.cluster
+        );
+        return Err(Failure::new(FailureKind::Connection, what)
+            .hint("grant list on what is named as not known, or look with the cluster's admin kubeconfig")
+            .hint("what lies in some namespaces only: `--namespace`"));
+    }
     if wrong == 0 {
         return Ok(());
     }
@@ -83,9 +96,9 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
     match args.output.output {
         Output::Json => out::json(&Answer { cluster: &args.cluster, reachable, examination }),
         Output::Text => {
-            let Examination { causes, gaps } = examination;
+            let Examination { causes, gaps, unseen } = examination;
             let mut text = report::causes_text(causes);
-            if causes.iter().all(|cause| cause.passes) && reachable {
+            if causes.iter().all(|cause| cause.passes) && reachable && *unseen == 0 {
                 let _ = writeln!(text, "{}: nothing is wrong", args.cluster);
             }
             for gap in gaps {
@@ -99,6 +112,6 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
 /// No way to the cluster is a diagnosis, too.
 fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
     let cause = diagnosis::no_way_to_it(failure);
-    tell(args, &Examination { causes: vec![cause], gaps: Vec::new() }, false)?;
+    tell(args, &Examination { causes: vec![cause], gaps: Vec::new(), unseen: 0 }, false)?;
     Err(Failure::new(FailureKind::Connection, format!("there is no way to {}", args.cluster)))
 }

@@ -11,11 +11,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
-    clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out, plan,
-    run, sandbox, schema, status, validate, verify,
+    cancel, clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out,
+    plan, run, sandbox, schema, status, trust, validate, verify,
 };
-use crate::failure::{Failure, Result};
-use crate::{report, tools};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::{private, report, tools};
 
 /// Of each thread, in bytes: readers of YAML and JSON go down as deep as what they read.
 const STACK: usize = 8 * 1024 * 1024;
@@ -26,6 +26,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
 /// `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
+    private::restrict();
     let args = Args::parse_from(words());
     // Panics are defects: color-eyre makes their report fit for an issue.
     let _ = color_eyre::install();
@@ -35,22 +36,52 @@ pub fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
-            }
-        };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_stack_size(STACK);
+    if matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. })) {
+        // Stacks count as memory, of which these may take only so much.
+        builder.worker_threads(2);
+    }
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
+        }
+    };
     if let Ok(this) = std::env::current_exe() {
         tools::guard_programs_with(this);
     }
-    let result = runtime.block_on(dispatch(args));
+    let result = runtime.block_on(async {
+        if handles_signals(&args) {
+            return dispatch(args).await;
+        }
+        let stop = cancel::stop_on_signals();
+        tokio::select! {
+            result = dispatch(args) => result,
+            () = stop.wait() => Ok(ExitCode::from(FailureKind::Cancelled.exit_code())),
+        }
+    });
     runtime.shutdown_timeout(LAST_MOMENT);
+    private::remove_all();
     match result {
         Ok(code) => code,
         Err(failure) => tell(&failure),
     }
+}
+
+/// Whether a verb ends by itself when it is asked to, or keeps nothing.
+fn handles_signals(args: &Args) -> bool {
+    let verb = args.verb.as_ref();
+    verb.is_some_and(|verb| {
+        matches!(
+            verb,
+            Verb::Guard { .. }
+                | Verb::Netexec { .. }
+                | Verb::Wget { .. }
+                | Verb::PostRender { .. }
+                | Verb::Sandbox(SandboxVerb::Serve { .. })
+        )
+    })
 }
 
 /// The command line. By the name of `wget` this program is that verb of its own.
@@ -71,8 +102,9 @@ fn tell(failure: &Failure) -> ExitCode {
 
 async fn dispatch(args: Args) -> Result<ExitCode> {
     let done = match args.verb {
-        Some(Verb::Guard { parent, revision, command }) => {
-            return tools::guard(parent, revision, command).await;
+        Some(Verb::Guard { parent, revision, private: folders, limits, command }) => {
+            let guarded = tools::Guarded { parent, revision, limits, folders, command };
+            return tools::guard(guarded).await;
         }
         None => run::run(&args.run).await,
         Some(Verb::Plan(args)) => plan::plan(&args).await,
@@ -81,6 +113,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::History(args)) => history::history(&args).await,
         Some(Verb::Clean(args)) => clean::clean(&args).await,
         Some(Verb::List(args)) => list::list(&args),
+        Some(Verb::Trust(args)) => trust::trust(&args).await,
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),

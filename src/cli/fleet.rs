@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
-use secrecy::SecretString;
 use walkdir::WalkDir;
 
+use super::consent;
 use crate::failure::{Failure, Result};
 use crate::files;
-use crate::gitops::{Declared, Repository, SecretValues};
+use crate::gitops::{Declared, Repository, SecretValue, SecretValues};
 use crate::pipeline::{self, Config, Pipeline, Selector};
 use crate::plan;
 use crate::tools::{Environment, Kustomize};
+use crate::trust::{self, RequestKind};
 use crate::validation::{Fleet, Refusal, SEEDED};
 
 /// Loads these clusters. What cannot be loaded is said in the fleet.
@@ -42,10 +43,11 @@ pub(super) async fn load(
         }
     }
     let config = fleet.config.clone();
-    let loaded = join_all(clusters.iter().map(async |cluster| {
-        let secrets = names_of_secrets(&config, cluster);
-        (cluster, repository.load(cluster, &kustomize, &secrets).await)
-    }));
+    let loaded = join_all(
+        clusters
+            .iter()
+            .map(async |cluster| (cluster, declared(repository, &config, cluster, &kustomize).await)),
+    );
     for (cluster, declared) in loaded.await {
         match declared {
             Ok(declared) => {
@@ -95,14 +97,41 @@ fn texts(root: &Path, clusters: &[Declared]) -> BTreeMap<PathBuf, String> {
     texts.collect()
 }
 
+/// What a cluster declares, with no secret read and nobody asked. What is encrypted is decrypted if the
+/// person has agreed to that before.
+pub(super) async fn declared(
+    repository: &Repository,
+    config: &Config,
+    cluster: &str,
+    kustomize: &Kustomize,
+) -> Result<Declared> {
+    let names = names_of_secrets(config, cluster);
+    let declared = repository.load(cluster, kustomize, &names).await?;
+    if decrypts(repository, config, &declared) {
+        return repository.with_own_keys().load(cluster, kustomize, &names).await;
+    }
+    Ok(declared)
+}
+
+fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bool {
+    let trust = std::env::var("BOOTSTRAPPER_TRUST").ok();
+    let agreed = || {
+        let pipeline = Pipeline::of_repository(&repository.root)?;
+        let list = trust::requests(&repository.root, config, &pipeline, declared)?;
+        let agreed = consent::already(&repository.root, &list, trust.as_deref())?;
+        Ok::<_, Failure>(list.iter().any(|one| one.kind == RequestKind::Keys && agreed.allows(one)))
+    };
+    agreed().unwrap_or(false)
+}
+
 /// Without a cluster the secrets' values are unknown, their names are not.
 pub(super) fn names_of_secrets(config: &Config, cluster: &str) -> SecretValues {
     config
         .secrets_of(cluster)
         .iter()
         .map(|spec| {
-            let values: BTreeMap<String, SecretString> =
-                spec.data.keys().map(|key| (key.clone(), SecretString::from(SEEDED))).collect();
+            let values: BTreeMap<String, SecretValue> =
+                spec.data.keys().map(|key| (key.clone(), SecretValue::from(SEEDED))).collect();
             ((spec.namespace.clone(), spec.name.clone()), values)
         })
         .collect()

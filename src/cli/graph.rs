@@ -1,7 +1,7 @@
 //! `bootstrapper graph`: what the clusters declare, as a picture.
 
 use super::args::{GraphArgs, GraphFormat};
-use super::fleet::names_of_secrets;
+use super::fleet::declared;
 use super::out;
 use super::session::open_repository;
 use crate::failure::Result;
@@ -22,7 +22,7 @@ pub(super) async fn graph(args: &GraphArgs) -> Result<()> {
     let kustomize = Kustomize::find(&Environment::default())?;
     let mut graphs = Vec::new();
     for cluster in &clusters {
-        let declared = repository.load(cluster, &kustomize, &names_of_secrets(&config, cluster)).await?;
+        let declared = declared(&repository, &config, cluster, &kustomize).await?;
         graphs.push(Graph::of(&declared));
     }
     out::text(&match args.format {

@@ -5,6 +5,7 @@ mod args;
 mod cancel;
 mod clean;
 mod completions;
+mod consent;
 mod convert;
 mod doctor;
 mod entry;
@@ -25,6 +26,7 @@ mod schema;
 mod session;
 mod status;
 mod target;
+mod trust;
 mod validate;
 mod verify;
 

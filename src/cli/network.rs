@@ -3,11 +3,12 @@
 use secrecy::ExposeSecret as _;
 
 use super::args::{Network, SandboxArgs};
+use super::consent;
 use super::out;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::Repository;
 use crate::pipeline::Config;
-use crate::plan;
+use crate::plan::{self, SecretSources};
 use crate::sandbox::{self, RouterSpec};
 use crate::tools::Environment;
 
@@ -29,7 +30,7 @@ pub(super) async fn router_of(
         Some(router) => {
             let missing: Vec<String> = sandbox::missing(program).iter().map(ToString::to_string).collect();
             if missing.is_empty() {
-                let password = password_of(cluster, repository).await?;
+                let password = password_of(cluster, repository, args.trust.as_deref()).await?;
                 return Ok(Some(RouterSpec { password, program, ..router }));
             }
             missing
@@ -49,10 +50,17 @@ pub(super) async fn router_of(
 }
 
 /// As the run will resolve it: what the router expects is what the cluster is given.
-async fn password_of(cluster: &str, repository: &Repository) -> Result<Option<String>> {
-    let config = Config::load(&repository.root)?;
-    let specs = config.secrets_of(cluster);
-    let secrets = plan::resolve_secrets(specs, &repository.root, &Environment::default(), None, true).await?;
-    let value = secrets.values.values().find_map(|values| values.get(PASSWORD));
+async fn password_of(cluster: &str, repository: &Repository, trust: Option<&str>) -> Result<Option<String>> {
+    let secrets = plan::resolve_secrets(&SecretSources {
+        name: cluster,
+        config: &Config::load(&repository.root)?,
+        root: &repository.root,
+        environment: &Environment::default(),
+        cluster: None,
+        agreed: &consent::already(&repository.root, &[], trust)?,
+        in_sandbox: true,
+    })
+    .await?;
+    let value = secrets.values.values().find_map(|values| values.get(PASSWORD)?.known());
     Ok(value.map(|value| value.expose_secret().to_owned()))
 }

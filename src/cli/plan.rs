@@ -48,8 +48,11 @@ pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
             out::text(&report::plan_text(lines))?;
         }
     }
-    match planned.into_iter().find_map(|planned| planned.failure) {
-        Some(failure) => Err(failure),
-        None => Ok(()),
+    let mut failures = planned.into_iter().filter_map(|planned| planned.failure);
+    let Some(first) = failures.next() else { return Ok(()) };
+    // Each is a step of its own; the first decides the exit code, and is told last.
+    for other in failures.filter(|other| other.what != first.what) {
+        out::say(&report::failure_text(&other));
     }
+    Err(first)
 }

@@ -29,6 +29,7 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     if args.dry_run {
         return plan::show(&session, super::args::Output::Text).await;
     }
+    session.require_known()?;
     if args.break_lock {
         break_lock(&session.cluster, cluster, args.yes).await?;
     }
@@ -42,7 +43,12 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
 async fn bring_up(cluster: &str, args: &RunArgs) -> Result<Sandbox> {
     let repository = open_repository(args.target.repo.as_deref())?;
     let is_new = crate::sandbox::load(cluster).is_err();
-    let shape = SandboxArgs { network: args.network, router: args.router, ..SandboxArgs::default() };
+    let shape = SandboxArgs {
+        network: args.network,
+        router: args.router,
+        trust: args.target.trust.clone(),
+        ..SandboxArgs::default()
+    };
     let sandbox = sandbox::bring_up(cluster, &repository, &shape).await?;
     if is_new {
         sandbox::tell_stand_ins(&sandbox);
@@ -82,14 +88,22 @@ async fn carry_out(
 
     if gate.was_passed() {
         let record = record.ends(end(session, &summary, cancel.is_cancelled()));
-        // An API server that is gone must not hide why the run failed; the lock expires by itself.
-        for left_undone in [session.cluster.record_run(&record).await, gate.release().await] {
-            if let Err(failure) = left_undone {
-                tracing::warn!(%failure, "the run's end could not be written down");
-            }
+        // An API server that is gone must not hide why the run failed.
+        if let Err(failure) = session.cluster.record_run(&record).await {
+            out::say(&format!("warning: the history of runs does not have this one's end: {failure}"));
+        }
+        if let Err(failure) = gate.release().await {
+            out::say(&unreleased(&session.declared.cluster, &failure));
         }
     }
     conclude(session, sandbox, &summary, cancel.is_cancelled())
+}
+
+/// A lock that could not be given back holds up the next run for a moment.
+fn unreleased(cluster: &str, failure: &Failure) -> String {
+    format!(
+        "warning: the run lock of {cluster} could not be released: {failure}; it expires by itself, and the next run waits for that (up to a minute)"
+    )
 }
 
 /// What the history keeps of it.

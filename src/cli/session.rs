@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{Selection, Target};
+use super::consent;
+use super::fleet::names_of_secrets;
+use super::out;
 use crate::adoption::Adoption;
-use crate::cluster::{Cluster, ConnectOptions, Identity};
+use crate::cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use crate::engine::Graph;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::{Declared, Repository};
 use crate::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
-use crate::plan::{self, Inputs};
+use crate::plan::{self, Inputs, SecretSources};
 use crate::sandbox::{self, Sandbox};
 use crate::tools::{Environment, Helm, Kustomize};
+use crate::trust::{self, RequestKind};
 
 /// An opened cluster and its plan.
 pub(super) struct Session {
@@ -21,6 +25,8 @@ pub(super) struct Session {
     pub(super) declared: Arc<Declared>,
     pub(super) graph: Graph,
     pub(super) adoption: Adoption,
+    /// Whether preflight looks at the secrets, and lists all that lack.
+    checks_secrets: bool,
     /// Whether the whole pipeline was asked for.
     pub(super) is_whole: bool,
 }
@@ -53,23 +59,41 @@ impl Session {
         let config = Config::load(&repository.root)?;
         let pipeline = Pipeline::of_repository(&repository.root)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
-        let environment = sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+        let mut environment =
+            sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+        environment.withheld = config.secret_variables();
 
+        // A context that the person named needs nobody's word: a cluster that is not there is told at once.
         let connect = connect_options(name, target, &config, sandbox);
-        let (cluster, helm) = tokio::join!(Cluster::connect(&connect), Helm::find(&environment));
-        let (cluster, kustomize) = (cluster?, Arc::new(Kustomize::find(&environment)?));
-        let remembered = cluster.remembered().await?;
-        if let Some(remembered) = &remembered {
-            remembered.require(&Identity::named(name))?;
-        }
+        let is_own_context = sandbox.is_some() || connect.context == name || target.context.is_some();
+        let early = if is_own_context { Some(connected_as(name, &connect).await?) } else { None };
 
-        let specs = config.secrets_of(name);
-        let secrets =
-            plan::resolve_secrets(specs, &repository.root, &environment, Some(&cluster), sandbox.is_some())
-                .await?;
-        if let Some(failure) = secrets.unresolved.first().filter(|_| !checks_secrets(&pipeline, &selected)) {
-            return Err(failure.clone());
-        }
+        // What it asks for is listed with nothing of it read: secrets have names only.
+        let kustomize = Arc::new(Kustomize::find(&environment)?);
+        let unread = repository.load(name, &kustomize, &names_of_secrets(&config, name)).await?;
+        let list = trust::requests(&repository.root, &config, &pipeline, &unread)?;
+        let agreed =
+            consent::agreed(&repository.root, name, &list, target.trust.as_deref(), sandbox.is_some())?;
+        let decrypts = list.iter().any(|request| request.kind == RequestKind::Keys && agreed.allows(request));
+        let repository = if decrypts { repository.with_own_keys() } else { repository };
+
+        let (cluster, remembered) = match early {
+            Some(connected) => connected,
+            None => connected_as(name, &connect).await?,
+        };
+        let helm = Helm::find(&environment).await;
+
+        let secrets = plan::resolve_secrets(&SecretSources {
+            name,
+            config: &config,
+            root: &repository.root,
+            environment: &environment,
+            cluster: Some(&cluster),
+            agreed: &agreed,
+            in_sandbox: sandbox.is_some(),
+        })
+        .await?;
+        let checks_secrets = checks_secrets(&pipeline, &selected);
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
         declared.require_sound()?;
         if let Some(remembered) = &remembered {
@@ -92,8 +116,19 @@ impl Session {
             kustomize,
             environment,
             secrets,
+            agreed,
+            secret_variables: config.secret_variables(),
         })?;
-        Ok(Self { cluster, declared, graph, adoption, is_whole: selected.is_whole() })
+        Ok(Self { cluster, declared, graph, adoption, checks_secrets, is_whole: selected.is_whole() })
+    }
+
+    /// Fails if a step needs what is not known: before anything is written, and not half-way.
+    pub(super) fn require_known(&self) -> Result<()> {
+        let steps = self.graph.stages.iter().flat_map(|stage| &stage.steps);
+        let mut lacks = steps.filter(|step| step.skip.is_none()).filter_map(|step| step.step.lacks());
+        // Preflight lists all secrets that cannot be read, and lets nothing start.
+        let is_told_later = |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
+        lacks.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
     }
 
     /// One line: what is bootstrapped, against which server.
@@ -106,6 +141,16 @@ impl Session {
             self.declared.revision.as_deref().unwrap_or("no git revision"),
         )
     }
+}
+
+/// Connects to the cluster called `name`, unless it knows itself as another.
+async fn connected_as(name: &str, connect: &ConnectOptions) -> Result<(Cluster, Option<Remembered>)> {
+    let cluster = connected(connect).await?;
+    let remembered = cluster.remembered().await?;
+    if let Some(remembered) = &remembered {
+        remembered.require(&Identity::named(name))?;
+    }
+    Ok((cluster, remembered))
 }
 
 /// Whether preflight will look at the secrets, and stop the run if one is missing.
@@ -123,8 +168,17 @@ pub(super) async fn connect_named(name: &str, target: &Target, in_sandbox: bool)
     let sandbox = in_sandbox.then(|| sandbox::load(name)).transpose()?;
     // Without a repository, the name is the context.
     let repository = open_repository(target.repo.as_deref()).ok();
-    let config = repository.map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
-    Cluster::connect(&connect_options(name, target, &config, sandbox.as_ref())).await
+    let config =
+        repository.as_ref().map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
+    if let Some(repository) = repository.as_ref().filter(|_| sandbox.is_none()) {
+        consent::context(&repository.root, name, target, &config)?;
+    }
+    connected(&connect_options(name, target, &config, sandbox.as_ref())).await
+}
+
+/// Connects, and says first what makes the connection unsafe: every verb comes this way.
+pub(super) async fn connected(options: &ConnectOptions) -> Result<Cluster> {
+    Cluster::connect_aloud(options, &|warning| out::say(&format!("warning: {warning}"))).await
 }
 
 pub(super) fn connect_options(

@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::args::{Output, VerifyArgs};
+use super::consent;
 use super::out;
-use super::session::{connect_options, open_repository};
-use crate::cluster::{Cluster, Identity};
+use super::session::{connect_options, connected, open_repository};
+use crate::cluster::Identity;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::Repository;
 use crate::pipeline::Config;
@@ -56,7 +57,10 @@ async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: 
             .because("its pods run in name only, and cannot talk")
             .hint("bring it up with --network real"));
     }
-    let cluster = Cluster::connect(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
+    if sandbox.is_none() {
+        consent::context(&repository.root, name, &args.target, config)?;
+    }
+    let cluster = connected(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
     if let Some(remembered) = cluster.remembered().await? {
         remembered.require(&Identity::named(name))?;
     }

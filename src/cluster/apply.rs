@@ -8,7 +8,7 @@ use super::calls::{if_there, within_limit};
 use super::compare::{Comparison, covers, differences};
 use super::failures::failure;
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Complete, Object, ObjectRef};
 
 /// kustomize-controller merges the entries of managers whose name begins with `kubectl` into its
 /// own when it takes over; any other name would co-own the fields for ever.
@@ -20,12 +20,12 @@ pub const HELM_CONTROLLER: &str = "helm-controller";
 
 impl Cluster {
     /// How a declared object differs from the one that stands. Writes nothing.
-    pub async fn compare(&self, declared: &Object) -> Result<Comparison> {
+    pub async fn compare(&self, declared: &Complete<Object>) -> Result<Comparison> {
         self.compare_as(FIELD_MANAGER, declared).await
     }
 
     /// The same, for a field manager.
-    pub async fn compare_as(&self, manager: &str, declared: &Object) -> Result<Comparison> {
+    pub async fn compare_as(&self, manager: &str, declared: &Complete<Object>) -> Result<Comparison> {
         let id = ObjectRef::of(declared);
         let Some(live) = self.get(&id).await? else { return Ok(Comparison::Created) };
         if covers(&live, declared) {
@@ -46,12 +46,17 @@ impl Cluster {
 
     /// Makes an object as declared. Fields that others own are taken over only with `force`; a
     /// conflict without it is an answer, and nothing is written.
-    pub async fn apply(&self, declared: &Object, force: bool) -> Result<Comparison> {
+    pub async fn apply(&self, declared: &Complete<Object>, force: bool) -> Result<Comparison> {
         self.apply_as(FIELD_MANAGER, declared, force).await
     }
 
     /// The same, as a field manager.
-    pub async fn apply_as(&self, manager: &str, declared: &Object, force: bool) -> Result<Comparison> {
+    pub async fn apply_as(
+        &self,
+        manager: &str,
+        declared: &Complete<Object>,
+        force: bool,
+    ) -> Result<Comparison> {
         let compared = self.compare_as(manager, declared).await?;
         let is_due = match &compared {
             Comparison::Unchanged => false,
@@ -80,11 +85,16 @@ impl Cluster {
             .map(drop)
     }
 
-    async fn patch(&self, id: &ObjectRef, declared: &Object, parameters: &PatchParams) -> Result<Patched> {
+    async fn patch(
+        &self,
+        id: &ObjectRef,
+        declared: &Complete<Object>,
+        parameters: &PatchParams,
+    ) -> Result<Patched> {
         let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
         let what = format!("{id} cannot be applied");
         let call = async {
-            match api.patch(&id.name, parameters, &Patch::Apply(declared)).await {
+            match api.patch(&id.name, parameters, &Patch::Apply(&**declared)).await {
                 Ok(object) => Ok(Ok(Patched::Done(Box::new(object)))),
                 Err(kube::Error::Api(status)) if is_conflict(&status) => {
                     Ok(Ok(Patched::Conflict(owners(&status))))

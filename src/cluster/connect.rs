@@ -2,25 +2,29 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
+use http::Uri;
+use http::uri::Scheme;
 use kube::client::{Body, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use tower::buffer::BufferLayer;
 use tower::filter::AsyncFilterLayer;
 use tower::util::{AndThenLayer, MapRequestLayer};
 
 use super::calls::within_limit;
+use super::connector::{Sender, sender};
+use super::credentials::Credentials;
 use super::discovery::Served;
 use super::fence::Fence;
+use super::kubeconfig::{entry, unusable};
 use super::patience::patient;
+use super::proxy::{Proxy, ProxyVariables};
 use super::requests::{Counter, Requests};
 use super::retry_after::with_retry_after;
-use crate::failure::{Failure, FailureKind, Result};
+use crate::failure::{Failure, Result};
 use crate::tools::KubeAccess;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How many requests may be on their way at once.
 const AT_ONCE: usize = 1024;
 
@@ -45,19 +49,29 @@ pub struct Cluster {
     counter: Counter,
 }
 
+/// All that a connection needs, before anything was sent.
+pub(super) struct Prepared {
+    sender: Sender,
+    credentials: Credentials,
+    namespace: String,
+    url: String,
+    proxy: Option<Proxy>,
+    warnings: Vec<String>,
+}
+
 impl Cluster {
     /// Connects, and asks the server for its version.
     pub async fn connect(options: &ConnectOptions) -> Result<Self> {
-        // Two providers of cryptography may be linked in; the first to be installed counts.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let kubeconfig = read(options)?;
-        require_context(&kubeconfig, &options.context)?;
-        let mut config = configured(kubeconfig, &options.context).await?;
-        config.connect_timeout = Some(CONNECT_LIMIT);
-        // Ours are counted, and know what may be made twice; kube's would only look like a hang.
-        config.default_retry = false;
-        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        Self::connect_aloud(options, &|_| {}).await
+    }
 
+    /// The same; `warn` is told first of what makes the connection unsafe.
+    pub async fn connect_aloud(
+        options: &ConnectOptions,
+        warn: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Self> {
+        let Prepared { sender, credentials, namespace, url, proxy, warnings } = prepared(options).await?;
+        warnings.into_iter().for_each(warn);
         let counter = Counter::default();
         let counting = counter.clone();
         let count = MapRequestLayer::new(move |request: http::Request<Body>| {
@@ -66,18 +80,19 @@ impl Cluster {
         });
         // A filter that asks first needs a service that it can hold on to meanwhile.
         let share = BufferLayer::new(AT_ONCE);
-        let builder =
-            ClientBuilder::try_from(config).map_err(|error| unusable(&options.context).caused_by(&error))?;
+        let builder = ClientBuilder::new(sender, namespace);
         let fence = Fence::default();
         let fencing = fence.clone();
         let pass = AsyncFilterLayer::new(move |request: http::Request<Body>| {
-            let fence = fencing.clone();
-            async move { fence.pass(request).await }
+            let (fence, credentials) = (fencing.clone(), credentials.clone());
+            async move { credentials.show(fence.pass(request).await?).await }
         });
         let builder = builder.with_layer(&AndThenLayer::new(with_retry_after));
         let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
         let client = patient(client, counter.clone());
-        let what = format!("the API server of context `{}` at {url} cannot be asked", options.context);
+        let through = proxy.map(|proxy| format!(" through {}", proxy.described())).unwrap_or_default();
+        let what =
+            format!("the API server of context `{}` at {url} cannot be asked{through}", options.context);
         let version = within_limit(&what, client.apiserver_version()).await?;
         let access = KubeAccess {
             kubeconfig: options.kubeconfig.clone(),
@@ -116,41 +131,70 @@ impl Cluster {
     }
 }
 
-fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
-    let (found, place) = match &options.kubeconfig {
-        Some(file) => (Kubeconfig::read_from(file), file.display().to_string()),
-        None => (Kubeconfig::read(), "$KUBECONFIG or ~/.kube/config".to_owned()),
+/// Reads the kubeconfig, and gets the credentials that it names.
+pub(super) async fn prepared(options: &ConnectOptions) -> Result<Prepared> {
+    // Two providers of cryptography may be linked in; the first to be installed counts.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut entry = entry(options).await?;
+    let credentials = Credentials::taken_from(&mut entry).await?;
+    let proxy_url = entry.cluster.proxy_url.take().filter(|url| !url.trim().is_empty());
+    let proxy_name = format!("`proxy-url` of cluster `{}`", entry.cluster_name);
+    // kube would look into the environment, and fail on what it does not know.
+    entry.cluster.proxy_url = Some("http://unused.invalid".to_owned());
+    let context = options.context.as_str();
+    let unusable = |error: &(dyn std::error::Error + 'static)| unusable(context).caused_by(error);
+    let choice = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(entry.alone(), &choice).await;
+    let mut config = config.map_err(|error| unusable(&error))?;
+    config.proxy_url = None;
+    let proxy = match proxy_url {
+        Some(url) => Some(Proxy::read(url.trim(), &proxy_name)?),
+        None => ProxyVariables::here().proxy_for(&config.cluster_url)?,
     };
-    found.map_err(|error| {
-        Failure::new(FailureKind::Connection, format!("no kubeconfig can be read from {place}"))
-            .caused_by(&error)
-            .hint("name one with --kubeconfig, or set KUBECONFIG")
-            .hint("to try it without a cluster: `bootstrapper <cluster> --sandbox`")
-    })
-}
-
-async fn configured(kubeconfig: Kubeconfig, context: &str) -> Result<Config> {
-    let with_context =
-        KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(kubeconfig, &with_context)
-        .await
-        .map_err(|error| unusable(context).caused_by(&error))
-}
-
-fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {
-    if kubeconfig.contexts.iter().any(|known| known.name == context) {
-        return Ok(());
+    let url = without_credentials(&config.cluster_url);
+    // A proxy is told a port, whatever the scheme.
+    if proxy.is_some() && config.cluster_url.port().is_none() {
+        config.cluster_url = with_port(&config.cluster_url);
     }
-    let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| known.name.as_str()).collect();
-    let failure = Failure::new(FailureKind::Connection, format!("the kubeconfig has no context `{context}`"));
-    let failure =
-        if known.is_empty() { failure } else { failure.hint(format!("it has {}", known.join(", "))) };
-    Err(failure.hint("use --context, or map contexts to clusters in bootstrapper.yaml"))
+    let warnings = warnings(&config, &url, context);
+    let namespace = config.default_namespace.clone();
+    let sender = sender(&config, proxy.as_ref()).map_err(|error| unusable(&error))?;
+    Ok(Prepared { sender, credentials, namespace, url, proxy, warnings })
 }
 
-fn unusable(context: &str) -> Failure {
-    Failure::new(FailureKind::Connection, format!("context `{context}` cannot be used"))
-        .hint("check its cluster and user entries in the kubeconfig")
+/// What lets others listen to a connection, or stand in for the server.
+fn warnings(config: &Config, url: &str, context: &str) -> Vec<String> {
+    if config.cluster_url.scheme() == Some(&Scheme::HTTP) {
+        return vec![format!(
+            "the connection to {url} (context `{context}`) is not encrypted: whoever is on the way reads and changes all of it, credentials and secrets too"
+        )];
+    }
+    if config.accept_invalid_certs {
+        return vec![format!(
+            "insecure-skip-tls-verify is set for {url} (context `{context}`): whoever is on the way can pass for the API server, and gets credentials and secrets"
+        )];
+    }
+    Vec::new()
+}
+
+/// An address as it may be told.
+fn without_credentials(server: &Uri) -> String {
+    let text = server.to_string();
+    let text = text.trim_end_matches('/');
+    let authority = server.authority().map(ToString::to_string).unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((_, host)) => text.replacen(&authority, host, 1),
+        None => text.to_owned(),
+    }
+}
+
+/// The same address, with the port that its scheme stands for.
+fn with_port(server: &Uri) -> Uri {
+    let port = if server.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
+    let mut parts = server.clone().into_parts();
+    let authority = parts.authority.as_ref().map(|authority| format!("{authority}:{port}"));
+    parts.authority = authority.and_then(|authority| authority.parse().ok()).or(parts.authority);
+    Uri::from_parts(parts).unwrap_or_else(|_| server.clone())
 }
 
 #[cfg(test)]
@@ -158,20 +202,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anything_may_stand_in_a_kubeconfig() {
-        let seed = "{apiVersion: v1, kind: Config, clusters: [{name: a, cluster: {server: 'https://127.0.0.1:6443', certificate-authority-data: YQ==}}], \
-                    users: [{name: u, user: {token: t, client-key-data: YQ==}}], contexts: [{name: c, context: {cluster: a, user: u}}], current-context: c}";
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        crate::fuzzing::texts(&[seed], |text| {
-            let folder = tempfile::tempdir().unwrap();
-            let file = folder.path().join("kubeconfig");
-            std::fs::write(&file, text).unwrap();
-            let options = ConnectOptions { kubeconfig: Some(file), context: "c".into() };
-            if let Ok(kubeconfig) = read(&options) {
-                let _ = require_context(&kubeconfig, "c");
-                let _ = runtime.block_on(configured(kubeconfig, "c")).map(ClientBuilder::try_from);
-            }
-        });
+    fn an_address_is_told_without_credentials_and_has_a_port_for_proxies() {
+        let told = |text: &str| without_credentials(&text.parse().unwrap());
+        assert_eq!(told("https://api.test:6443/"), "https://api.test:6443");
+        assert_eq!(told("https://alice:hunter2@api.test/x"), "https://api.test/x");
+        let ported = |text: &str| with_port(&text.parse().unwrap()).to_string();
+        assert_eq!(ported("https://api.test"), "https://api.test:443/");
+        assert_eq!(ported("http://[::1]/x"), "http://[::1]:80/x");
     }
 }

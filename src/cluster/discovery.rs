@@ -2,11 +2,12 @@
 //! remembered; what is not is asked for anew each time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use kube::Api;
 use kube::core::ApiResource;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use super::Cluster;
 use super::calls::if_there;
@@ -20,8 +21,21 @@ pub(super) struct Kind {
     pub(super) is_namespaced: bool,
 }
 
-/// Kinds by API version and name.
-pub(super) type Served = RwLock<HashMap<(String, String), Kind>>;
+/// What is known to be served.
+#[derive(Default)]
+pub(super) struct Served {
+    /// Kinds by API version and name.
+    kinds: RwLock<HashMap<(String, String), Kind>>,
+    /// Who asks for a version.
+    asking: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+}
+
+impl Served {
+    async fn asking(&self, api_version: &str) -> OwnedMutexGuard<()> {
+        let of_version = Arc::clone(self.asking.lock().await.entry(api_version.to_owned()).or_default());
+        of_version.lock_owned().await
+    }
+}
 
 impl Cluster {
     /// Whether the API server serves a kind now.
@@ -46,16 +60,17 @@ impl Cluster {
 
     /// Forgets a kind that turned out not to be served any more.
     pub(super) async fn forget(&self, api_version: &str, kind: &str) {
-        self.served.write().await.remove(&(api_version.to_owned(), kind.to_owned()));
+        self.served.kinds.write().await.remove(&(api_version.to_owned(), kind.to_owned()));
     }
 
     pub(super) async fn kind(&self, api_version: &str, kind: &str) -> Result<Option<Kind>> {
         let key = (api_version.to_owned(), kind.to_owned());
-        if let Some(known) = self.served.read().await.get(&key) {
+        if let Some(known) = self.served.kinds.read().await.get(&key) {
             return Ok(Some(known.clone()));
         }
-        let mut served = self.served.write().await;
-        if let Some(known) = served.get(&key) {
+        // Whoever wants the same waits for one answer; a group that does not answer holds up no other.
+        let _alone = self.served.asking(api_version).await;
+        if let Some(known) = self.served.kinds.read().await.get(&key) {
             return Ok(Some(known.clone()));
         }
         let what = format!("what {api_version} serves cannot be listed");
@@ -64,6 +79,7 @@ impl Cluster {
         } else {
             if_there(&what, self.client.list_core_api_resources(api_version)).await?
         };
+        let mut served = self.served.kinds.write().await;
         served.extend(list.into_iter().flat_map(|list| kinds(api_version, &list)));
         Ok(served.get(&key).cloned())
     }

@@ -1,9 +1,11 @@
 //! A call that failed, told: what was wanted, what the API server says, what to do, and whether trying
 //! again can help. The only place that turns one into the other.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use kube::core::Status;
+use regex::Regex;
 
 use super::status::{asked_to_wait, of_status};
 use super::transport::{deepest, of_error, withheld};
@@ -19,8 +21,16 @@ pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     }
 }
 
+/// The same for an answer, with its code: of a watch, which others have never asked for.
+pub(super) fn of_code(what: impl Into<String>, status: &Status) -> Failure {
+    let said = format!("the API server answers {}: {}", status.code, status.message);
+    told(what, &of_status(status), said.trim_end_matches([':', ' ']).to_owned(), asked_to_wait(status))
+}
+
 fn told(what: impl Into<String>, trouble: &Trouble, said: String, wait: Option<Duration>) -> Failure {
+    let right = if *trouble == Trouble::Forbidden { missing_right(&said) } else { None };
     let mut failure = Failure::new(trouble.kind(), what).because(said);
+    failure.hints.extend(right);
     if let Trouble::Immutable { kind, fields } = trouble {
         failure = failure.because(format!("{} of a {kind} cannot be changed", fields.join(", ")));
     }
@@ -30,6 +40,37 @@ fn told(what: impl Into<String>, trouble: &Trouble, said: String, wait: Option<D
         (true, None) => Retry::MayHelp,
         (true, Some(wait)) => Retry::After(wait),
     })
+}
+
+/// What would have to be granted, by the API server's own words.
+fn missing_right(said: &str) -> Option<String> {
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r#"cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?"#,
+        )
+        .ok()
+    });
+    let words = WORDS.as_ref()?.captures(said)?;
+    let word = |at: usize| words.get(at).map_or("", |word| word.as_str());
+    let resource = match word(3) {
+        "" => word(2).to_owned(),
+        group => format!("{}.{group}", word(2)),
+    };
+    Some(grant(word(1), &resource, words.get(4).map(|namespace| namespace.as_str())))
+}
+
+/// What to grant, and how.
+fn grant(verbs: &str, resource: &str, namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => {
+            format!(
+                "grant {verbs} on {resource} in namespace {namespace} to these credentials (a Role and a RoleBinding)"
+            )
+        }
+        None => format!(
+            "grant {verbs} on {resource} to these credentials (a ClusterRole and a ClusterRoleBinding)"
+        ),
+    }
 }
 
 fn message(status: &Status) -> String {

@@ -74,6 +74,15 @@ pub struct StepRecord {
     pub digest: Option<String>,
 }
 
+impl StepRecord {
+    /// Whether it may have written something: it did, with or without warnings, or failed on the way.
+    pub fn may_have_written(&self) -> bool {
+        // What Helm or a command did is told after the word: `changed: release cilium`.
+        const WROTE: [&str; 3] = ["changed", "done, with warnings", "failed"];
+        WROTE.iter().any(|word| self.outcome.starts_with(word))
+    }
+}
+
 /// An entry of the history.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Cluster, HOME, here};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Complete, Object, ObjectRef};
 
 /// The ConfigMap that holds who the cluster is, and what steps note.
 pub(super) const RECORD: &str = "bootstrapper";
@@ -140,7 +140,7 @@ impl Cluster {
                 "settings": json!(identity.lasting).to_string(),
             }}),
         };
-        self.apply(&object, false).await.map(drop)
+        self.apply(&Complete::of_own(object), false).await.map(drop)
     }
 
     /// Lets the cluster forget who it was: it may be bootstrapped as another.

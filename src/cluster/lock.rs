@@ -126,6 +126,13 @@ async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<Option<Le
     loop {
         match timeout_at(deadline, versions.next()).await {
             Err(_) | Ok(None) => return Ok(Some(lease.clone())),
+            // Who may not watch it, asks; the watch waits before it is tried again.
+            Ok(Some(Err(_))) => match if_there("the run lock cannot be read", leases.get(LEASE)).await? {
+                None => return Ok(None),
+                Some(now) if holder_of(&now).is_none() => return Ok(Some(now)),
+                Some(now) if now.resource_version() != lease.resource_version() => return Err(refused(&now)),
+                Some(_) => {}
+            },
             Ok(Some(Ok(None))) => return Ok(None),
             Ok(Some(Ok(Some(now)))) if holder_of(&now).is_none() => return Ok(Some(now)),
             Ok(Some(Ok(Some(now)))) if now.resource_version() != lease.resource_version() => {

@@ -2,6 +2,7 @@
 //! that restarts, or an API server that asks for a moment, a step hears nothing. What stays is for the
 //! step to hear, to tell, and to try again in its own time.
 
+use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy;
 use kube::Client;
 use kube::client::Body;
+use tokio::time::Instant;
 
 use super::compare::covers;
 use super::requests::{Counter, is_dry_run};
@@ -24,6 +26,13 @@ const TRIES: usize = 8;
 
 /// The longest `Retry-After` that is waited for here. A longer one is for the step to know.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// For no longer is a call made again. Whoever waits for it has a limit, too, and would hear of nothing
+/// but that.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// How long what goes on may take to begin.
+const BEGUN: Duration = Duration::from_secs(20);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -63,8 +72,9 @@ struct Again {
 
 async fn send(client: Client, request: Request<Body>, counter: Counter) -> kube::Result<Response<Body>> {
     if goes_on(&request) {
-        return client.send(request).await;
+        return begun(client.send(request)).await;
     }
+    let began = Instant::now();
     let (parts, body) = request.into_parts();
     let body = body.collect_bytes().await?;
     let call = Call { method: parts.method, uri: parts.uri, headers: parts.headers, body };
@@ -77,16 +87,24 @@ async fn send(client: Client, request: Request<Body>, counter: Counter) -> kube:
             Tried::Unanswerable(error) => return Err(error),
             Tried::Failed(last, again) => {
                 let Some(pause) = pauses.next() else { return last };
-                if !call.may_be_made(&again) {
+                let pause = again.after.unwrap_or(pause);
+                if !call.may_be_made(&again) || began.elapsed() + pause > LONGEST {
                     return last;
                 }
                 is_done_perhaps |= again.is_done_perhaps;
                 tracing::debug!(method = %call.method, uri = %call.uri, "made again");
                 counter.count_repeated();
-                tokio::time::sleep(again.after.unwrap_or(pause)).await;
+                tokio::time::sleep(pause).await;
             }
         }
     }
+}
+
+/// What goes on has no end that could be waited for; that it begins, is soon.
+async fn begun<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    tokio::time::timeout(BEGUN, call).await.unwrap_or_else(|elapsed| {
+        Err(kube::Error::Service(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed).into()))
+    })
 }
 
 /// A watch, a stream of logs, a connection that becomes something else: whoever opened it goes on.

@@ -178,7 +178,8 @@ fn types(selection: &Selection) -> TypeMeta {
 }
 
 fn unlisted(selection: &Selection) -> String {
-    format!("{} objects cannot be listed", selection.kind)
+    let place = selection.namespace.as_ref().map(|namespace| format!(" in namespace {namespace}"));
+    format!("cannot list {} objects{}", selection.kind, place.unwrap_or_default())
 }
 
 impl Cluster {

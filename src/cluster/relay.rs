@@ -2,13 +2,11 @@
 //! patience of the run, and none is made once the run is gone.
 
 use std::convert::Infallible;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -17,16 +15,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Client;
 use kube::client::Body;
-use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::Cluster;
 use crate::failure::{Failure, Result};
+use crate::loopback::{self, Guard};
+use crate::private::{self, Folder};
 use crate::tools::KubeAccess;
 
 /// What a client is called that comes through the relay.
@@ -37,7 +35,7 @@ const NAME: &str = "bootstrapper";
 pub struct Relay {
     access: KubeAccess,
     server: JoinHandle<()>,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl Relay {
@@ -62,35 +60,26 @@ impl Cluster {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| closed(&error))?;
         let address = listener.local_addr().map_err(|error| closed(&error))?;
-        let token = token()?;
+        let token = loopback::word()?;
         // client-go shows its token to a server with a certificate only.
         let (acceptor, authority) = certified().map_err(|error| closed(&*error))?;
-        let folder = tempfile::tempdir().map_err(|error| closed(&error))?;
+        let folder = Folder::in_memory()?;
         let file = folder.path().join("kubeconfig");
         let config = json!({
             "apiVersion": "v1", "kind": "Config",
             "clusters": [{"name": NAME, "cluster": {"server": format!("https://{address}"), "certificate-authority-data": STANDARD.encode(authority)}}],
             "users": [{"name": NAME, "user": {"token": token}}],
             "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+            "current-context": NAME,
         });
-        std::fs::write(&file, config.to_string()).map_err(|error| closed(&error))?;
-        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(|error| closed(&error))?;
+        private::replace(&file, config.to_string().as_bytes()).map_err(|error| closed(&error))?;
         // Another relay may have the same port, and another cluster behind it.
         let cache = Some(folder.path().join("cache"));
         let access = KubeAccess { kubeconfig: Some(file), context: NAME.to_owned(), cache };
-        let server =
-            tokio::spawn(serve(listener, acceptor, self.client.clone(), format!("Bearer {token}").into()));
+        let guard = Guard::bearer(&token, address.to_string());
+        let server = tokio::spawn(serve(listener, acceptor, self.client.clone(), guard.into()));
         Ok(Relay { access, server, _folder: folder })
     }
-}
-
-fn token() -> Result<String> {
-    let mut bytes = [0_u8; 32];
-    ring::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| Failure::internal("this system gives no random numbers"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// A certificate that lives as long as the relay; in PEM for who is to believe in it.
@@ -103,28 +92,33 @@ fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error>> {
     Ok((TlsAcceptor::from(Arc::new(config)), own.cert.pem()))
 }
 
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, word: Arc<str>) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, guard: Arc<Guard>) {
     // Connections end with the relay.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((connection, _)) = listener.accept().await {
-        let (client, word) = (client.clone(), Arc::clone(&word));
+        let (client, guard) = (client.clone(), Arc::clone(&guard));
         let acceptor = acceptor.clone();
         connections.spawn(async move {
             let Ok(connection) = acceptor.accept(connection).await else { return };
             let service = service_fn(move |request| {
-                let (client, word) = (client.clone(), Arc::clone(&word));
-                async move { Ok::<_, Infallible>(answer(&client, &word, request).await) }
+                let (client, guard) = (client.clone(), Arc::clone(&guard));
+                async move { Ok::<_, Infallible>(answer(&client, &guard, request).await) }
             });
             // Whoever spoke may have gone away.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+            let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
+            let _ = served.with_upgrades().await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn answer(client: &Client, word: &str, request: Request<Incoming>) -> Response<Body> {
-    if request.headers().get(AUTHORIZATION).is_none_or(|shown| shown.as_bytes() != word.as_bytes()) {
-        return refusal(StatusCode::UNAUTHORIZED, "Unauthorized", "who are you?");
+async fn answer(client: &Client, guard: &Guard, request: Request<Incoming>) -> Response<Body> {
+    if let Some(code) = guard.refusal(request.headers()) {
+        let (reason, message) = match code {
+            StatusCode::UNAUTHORIZED => ("Unauthorized", "who are you?"),
+            _ => ("Forbidden", "this relay answers programs of its owner only"),
+        };
+        return refusal(code, reason, message);
     }
     match pass_on(client, request).await {
         Ok(response) => response,
@@ -146,6 +140,9 @@ async fn pass_on(
     client: &Client,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
+    if request.headers().contains_key(UPGRADE) {
+        return upgraded(client, request).await;
+    }
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     drop_hop_by_hop(&mut parts.headers);
@@ -154,6 +151,32 @@ async fn pass_on(
     let mut response = client.send(Request::from_parts(parts, Body::from(body))).await?;
     drop_hop_by_hop(response.headers_mut());
     Ok(response)
+}
+
+/// A stream in both directions, as `kubectl exec` and `port-forward` want one.
+async fn upgraded(
+    client: &Client,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
+    let asking = hyper::upgrade::on(&mut request);
+    let (mut parts, _) = request.into_parts();
+    parts.headers.remove(HOST);
+    parts.headers.remove(AUTHORIZATION);
+    let mut response = client.send(Request::from_parts(parts, Body::empty())).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        drop_hop_by_hop(response.headers_mut());
+        return Ok(response);
+    }
+    let answering = hyper::upgrade::on(&mut response);
+    tokio::spawn(async move {
+        if let (Ok(asking), Ok(answering)) = tokio::join!(asking, answering) {
+            let (mut asking, mut answering) = (TokioIo::new(asking), TokioIo::new(answering));
+            // Either side may end it.
+            let _ = tokio::io::copy_bidirectional(&mut asking, &mut answering).await;
+        }
+    });
+    let (parts, _) = response.into_parts();
+    Ok(Response::from_parts(parts, Body::empty()))
 }
 
 /// What is about one connection, and not about what goes over it.

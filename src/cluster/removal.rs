@@ -3,7 +3,7 @@
 use futures::stream::{self, StreamExt as _};
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::discovery::{Discovery, Scope, verbs};
+use kube::discovery::{Scope, verbs};
 
 use super::Cluster;
 use super::apply::FIELD_MANAGER;
@@ -32,13 +32,31 @@ impl Cluster {
         Ok(Some(finalizers.join(", ")))
     }
 
+    /// Changes fields of an object that is there; does nothing if it is not.
+    pub async fn merge(&self, id: &ObjectRef, patch: &serde_json::Value) -> Result<()> {
+        let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else {
+            return Ok(());
+        };
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let what = format!("{id} cannot be changed");
+        if_there(&what, api.patch(&id.name, &parameters, &Patch::Merge(patch))).await.map(drop)
+    }
+
     /// What is being deleted in a namespace and held by finalizers, of whatever kind. A kind that cannot
     /// be listed is left out: its API may be what keeps the namespace from going.
     pub async fn held_in(&self, namespace: &str) -> Result<Vec<ObjectRef>> {
         let what = "what the API server serves cannot be listed";
-        let discovery = within_limit(what, Discovery::new(self.client.clone()).run()).await?;
-        let kinds = discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources);
-        let listable = kinds.filter(|(_, capabilities)| {
+        let groups = within_limit(what, self.client.list_api_groups()).await?;
+        let groups = groups.groups.into_iter().map(|group| group.name).chain([String::new()]);
+        // One whose API server does not answer is left out, too.
+        let groups = groups.map(|group| async move {
+            let found = within_limit(what, kube::discovery::group(&self.client, &group)).await;
+            found.map(|group| group.recommended_resources()).unwrap_or_default()
+        });
+        let kinds: Vec<Vec<_>> =
+            stream::iter(groups.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
+        let listable = kinds.into_iter().flatten().filter(|(_, capabilities)| {
             capabilities.scope == Scope::Namespaced && capabilities.supports_operation(verbs::LIST)
         });
         let lists = listable.map(|(resource, _)| {

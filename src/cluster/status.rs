@@ -8,7 +8,7 @@ use kube::core::Status;
 
 use super::immutable::immutable_fields;
 use super::trouble::Trouble;
-use crate::passing::passes;
+use crate::passing::{lasts, passes};
 
 /// What a refusal says. Fairness, and proxies before the server, say it in plain text.
 pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
@@ -53,6 +53,7 @@ pub(super) fn of_status(status: &Status) -> Trouble {
         401 => Trouble::UnknownUser,
         403 => forbidden(status),
         404 => not_found(status),
+        500..=599 if lasts(&status.message) => Trouble::Invalid,
         408 | 500..=599 => Trouble::ServerFault,
         409 => conflict(status),
         410 => Trouble::Expired,
@@ -73,6 +74,8 @@ fn forbidden(status: &Status) -> Trouble {
         Trouble::QuotaExceeded
     } else if says("RBAC: ") && says("not found") {
         Trouble::RolesMissing
+    } else if says("violates PodSecurity") {
+        Trouble::Denied
     } else {
         Trouble::Forbidden
     }

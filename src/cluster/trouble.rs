@@ -117,6 +117,7 @@ impl Trouble {
             | Self::Truncated
             | Self::UnknownUser
             | Self::NoCredentials
+            | Self::Forbidden
             | Self::Certificate
             | Self::Clock
             | Self::NotKubernetes => FailureKind::Connection,
@@ -137,7 +138,7 @@ impl Trouble {
             Self::NoCredentials => {
                 "the credentials of this kubeconfig context cannot be obtained: sign in again"
             }
-            Self::Forbidden => "bootstrap with the cluster's admin kubeconfig",
+            Self::Forbidden => "or use the cluster's admin kubeconfig: a bootstrap makes cluster-wide roles",
             Self::QuotaExceeded => "raise the quota, or ask for less",
             Self::Denied => "change the declaration to what the policy allows, or the policy",
             Self::Immutable { kind, .. } => return Some(way_out(kind)),

@@ -38,6 +38,8 @@ pub struct Examination {
     pub causes: Vec<Cause>,
     /// Questions that got no answer, and why: what may have been overlooked.
     pub gaps: Vec<String>,
+    /// How many kinds of objects could not be looked at in whole.
+    pub unseen: usize,
 }
 
 /// Finds the root causes of symptoms, with what is known already. A question that fails leaves a gap,
@@ -61,6 +63,7 @@ pub(super) async fn explain_from(
     Examination {
         causes: diagnosis::diagnose(scene, symptoms).causes,
         gaps: scene.gaps().map(str::to_owned).collect(),
+        unseen: 0,
     }
 }
 

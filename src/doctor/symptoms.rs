@@ -9,7 +9,7 @@ use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
 
 /// How many kinds are listed at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// What of a cluster is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,10 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
             found
         }
     };
-    explain_from(cluster, &mut scene, &Symptoms { objects, refusal: None }, &mut budget).await
+    // So far it was only listed.
+    let unseen = scene.gaps().count();
+    let found = explain_from(cluster, &mut scene, &Symptoms { objects, refusal: None }, &mut budget).await;
+    Examination { unseen, ..found }
 }
 
 /// Nodes that are called ready still, and are not heard of.

@@ -1,5 +1,7 @@
 //! Runs one step: observe, act, settle, with retries until its deadline.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -12,6 +14,9 @@ use super::run::{RunOptions, StepEnd};
 use super::{Act, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
 use crate::failure::{Failure, FailureKind, Retry};
 use crate::readiness::Verdict;
+
+/// How long what is being written may go on once the run is to stop.
+const UNTIL_SAFE: Duration = Duration::from_mins(1);
 
 /// The clocks and the voice of one step.
 #[derive(Clone)]
@@ -164,7 +169,7 @@ async fn attempt(
             return Err(Failure::step(format!("{} waits for {by}", step.title)).retry(Retry::MayHelp));
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
-            let changes = act(step, options, attempts, &observation).await?;
+            let changes = act(step, options, patience, attempts, &observation).await?;
             patience.moves();
             progress.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
@@ -178,6 +183,7 @@ async fn attempt(
 async fn act(
     step: &PlannedStep,
     options: &RunOptions,
+    patience: &Patience,
     attempts: &Attempts,
     observed: &Observation,
 ) -> Result<Changes, Failure> {
@@ -188,10 +194,27 @@ async fn act(
         return Err(cancelled());
     }
     let act = Act { observed, force_conflicts: options.force_conflicts, strict: options.strict, say: &say };
-    // Not cut short by the deadline or a cancel: what is being written comes to a safe end.
-    tokio::select! {
-        changes = step.step.act(act) => changes,
-        failure = options.gate.lost() => Err(failure),
+    let mut acting = step.step.act(act);
+    let (mut ends, mut is_cancelled) = (patience.ends(), false);
+    loop {
+        tokio::select! {
+            // What is done is done, though its time is over.
+            biased;
+            changes = &mut acting => return changes,
+            failure = options.gate.lost() => return Err(failure),
+            // What is being written comes to a safe end, if it comes to one: a hook of a chart may
+            // never do. A program is then asked to end, and Helm marks its release as failed.
+            () = tokio::time::sleep_until(ends) => {
+                let failure = if is_cancelled { cancelled() } else { patience.failure(&step.title) };
+                return Err(failure.because("what it does had not ended, and was stopped"));
+            }
+            () = options.cancel.cancelled(), if !is_cancelled => {
+                is_cancelled = true;
+                ends = ends.min(Instant::now() + UNTIL_SAFE);
+                let seconds = (ends - Instant::now()).as_secs();
+                say(format!("waiting for {} to end, {seconds} s at most; Ctrl-C again stops it now", step.title));
+            }
+        }
     }
 }
 
@@ -213,6 +236,12 @@ async fn settle(
                 return Err(waits_for.into_iter().fold(patience.failure(&step.title), Failure::because));
             }
             () = cancel.cancelled() => return Err(cancelled()),
+        };
+        let verdict = match verdict {
+            Some(Err(failure)) if failure.retry != Retry::Useless => {
+                Some(Verdict::not_yet(failure.to_string()))
+            }
+            told => told.transpose()?,
         };
         match verdict {
             Some(Verdict::Ready) => return Ok(()),

@@ -84,7 +84,7 @@ mod tests {
             Ok(Changes::default())
         }
 
-        fn settle(&self) -> BoxStream<'_, Verdict> {
+        fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
             Box::pin(futures::stream::pending())
         }
 

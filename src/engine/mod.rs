@@ -7,6 +7,8 @@ mod event;
 mod explaining;
 mod gate;
 mod graph;
+#[cfg(test)]
+mod order_tests;
 mod outcome;
 mod patience;
 mod run;
@@ -20,4 +22,6 @@ pub use graph::{Graph, PlannedStep, Stage};
 pub use outcome::{RunSummary, StepOutcome};
 pub use patience::Limits;
 pub use run::{RunOptions, observe, run};
-pub use step::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, StepId, Unmake, are_still};
+pub use step::{
+    Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, StepId, Unmake, are_still,
+};

@@ -1,9 +1,12 @@
 //! Runs a graph: each stage as soon as what it needs is done.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -78,57 +81,58 @@ pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSum
     summary
 }
 
-async fn run_stages(
-    graph: &Graph,
-    options: &RunOptions,
-    events: &Events,
-) -> HashMap<String, Vec<StepRecord>> {
+/// How a stage ended.
+#[derive(Default)]
+struct StageEnd {
+    records: Vec<StepRecord>,
+    /// Whether what needs it may start: all that it needs let it start, and all its steps let others. A
+    /// stage in which nothing ran lets others start only if it could have started itself.
+    lets_others_start: bool,
+}
+
+async fn run_stages(graph: &Graph, options: &RunOptions, events: &Events) -> HashMap<String, StageEnd> {
     let mut waiting: Vec<Stage> = graph.stages.clone();
     let mut running = JoinSet::new();
-    let mut done: HashMap<String, Vec<StepRecord>> = HashMap::new();
+    let mut names = HashMap::new();
+    let mut done: HashMap<String, StageEnd> = HashMap::new();
     loop {
         let (startable, still_waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|stage| stage.needs.iter().all(|need| done.contains_key(need)));
         waiting = still_waiting;
         for stage in startable {
-            let needs_hold = stage
-                .needs
-                .iter()
-                .filter_map(|need| done.get(need))
-                .flatten()
-                .all(|record| record.end.outcome.lets_others_start());
-            let (options, events) = (options.clone(), events.clone());
-            running.spawn(async move {
-                let records = run_stage(&stage, needs_hold, &options, &events).await;
-                (stage.name, records)
-            });
+            let needs_hold =
+                stage.needs.iter().all(|need| done.get(need).is_some_and(|end| end.lets_others_start));
+            let (options, events, name) = (options.clone(), events.clone(), stage.name.clone());
+            let task = running.spawn(async move { run_stage(&stage, needs_hold, &options, &events).await });
+            names.insert(task.id(), name);
         }
-        match running.join_next().await {
-            Some(Ok((name, records))) => {
-                done.insert(name, records);
-            }
-            // A stage that panicked leaves its steps without a record: they count as not started.
-            Some(Err(_)) => {}
+        let (id, end) = match running.join_next_with_id().await {
+            Some(Ok((id, end))) => (id, end),
+            // Its steps have no record, and count as not started; so does what needs it.
+            Some(Err(panicked)) => (panicked.id(), StageEnd::default()),
             None => return done,
+        };
+        if let Some(name) = names.remove(&id) {
+            done.insert(name, end);
         }
     }
 }
 
-async fn run_stage(
-    stage: &Stage,
-    needs_hold: bool,
-    options: &RunOptions,
-    events: &Events,
-) -> Vec<StepRecord> {
-    if stage.parallel {
-        return join_all(stage.steps.iter().map(|step| record(step, needs_hold, options, events))).await;
-    }
+async fn run_stage(stage: &Stage, needs_hold: bool, options: &RunOptions, events: &Events) -> StageEnd {
+    let lets_others_start = |records: &[StepRecord]| {
+        needs_hold && records.iter().all(|record| record.end.outcome.lets_others_start())
+    };
     let mut records: Vec<StepRecord> = Vec::with_capacity(stage.steps.len());
-    for step in &stage.steps {
-        let holds = needs_hold && records.iter().all(|before| before.end.outcome.lets_others_start());
-        records.push(record(step, holds, options, events).await);
+    if stage.parallel {
+        records
+            .extend(join_all(stage.steps.iter().map(|step| record(step, needs_hold, options, events))).await);
+    } else {
+        for step in &stage.steps {
+            let may_start = lets_others_start(&records);
+            records.push(record(step, may_start, options, events).await);
+        }
     }
-    records
+    StageEnd { lets_others_start: lets_others_start(&records), records }
 }
 
 async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, events: &Events) -> StepRecord {
@@ -140,7 +144,8 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
         }
         None => {
             let attempts = Attempts::new(step.id.clone(), events.clone());
-            run_step(step, options, attempts).await
+            let run = AssertUnwindSafe(run_step(step, options, attempts.clone()));
+            run.catch_unwind().await.unwrap_or_else(|panic| panicked(step, &*panic, &attempts))
         }
     };
     if !ran(&end.outcome) {
@@ -156,12 +161,25 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
     StepRecord { id: step.id.clone(), end, began, ended: Instant::now() }
 }
 
+/// A step that panicked has failed, and the rest of the run goes on as after any failure.
+fn panicked(step: &PlannedStep, panic: &(dyn Any + Send), attempts: &Attempts) -> StepEnd {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
+    let failure = Failure::internal(format!("{} panicked", step.id)).because(said);
+    attempts.tell(EventKind::StepFinished {
+        outcome: StepOutcome::Failed,
+        failure: Some(failure.clone()),
+        causes: Vec::new(),
+    });
+    StepEnd { failure: Some(failure), ..StepEnd::without_changes(StepOutcome::Failed) }
+}
+
 /// Steps that ran announce their own end.
 fn ran(outcome: &StepOutcome) -> bool {
     !matches!(outcome, StepOutcome::Skipped { .. } | StepOutcome::NotStarted)
 }
 
-fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed: Duration) -> RunSummary {
+fn summarize(graph: &Graph, stages: &HashMap<String, StageEnd>, elapsed: Duration) -> RunSummary {
     let mut summary = RunSummary {
         steps: Vec::new(),
         failures: Vec::new(),
@@ -173,7 +191,7 @@ fn summarize(graph: &Graph, records: &HashMap<String, Vec<StepRecord>>, elapsed:
     };
     let mut spans = Vec::new();
     for stage in &graph.stages {
-        let of_stage = records.get(&stage.name).map_or(&[][..], Vec::as_slice);
+        let of_stage = stages.get(&stage.name).map_or(&[][..], |end| &end.records);
         for step in &stage.steps {
             let Some(record) = of_stage.iter().find(|record| record.id == step.id) else {
                 summary.steps.push((step.id.clone(), StepOutcome::NotStarted));

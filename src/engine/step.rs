@@ -22,17 +22,24 @@ pub trait Step: Send + Sync {
     async fn act(&self, act: Act<'_>) -> Result<Changes>;
 
     /// Follows it until it is ready or never will be. Each item replaces the one before; the
-    /// stream need not end by itself.
-    fn settle(&self) -> BoxStream<'_, Verdict>;
+    /// stream need not end by itself. A failure that no retry can help ends the wait; another one is a
+    /// reason to wait on.
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>>;
 
     /// What a person should know of it, though it is ready. Asked once it is.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What it has made and is there, the last first: what [`Step::unmake`] would remove. Reads only.
-    async fn made(&self) -> Result<Diff> {
-        Ok(Diff::default())
+    /// Why it can never be done, if that is known before anything is begun.
+    fn lacks(&self) -> Option<&Failure> {
+        None
+    }
+
+    /// What it has made and is there, the last first: what [`Step::unmake`] would remove. What Flux has
+    /// taken over since is among it. Reads only.
+    async fn made(&self) -> Result<Made> {
+        Ok(Made::default())
     }
 
     /// Removes that, and returns once it is gone. Safe to run again.
@@ -55,6 +62,33 @@ pub struct Act<'a> {
     pub strict: bool,
     /// Says what is being done, while it is done.
     pub say: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// What a step has made and is there.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// For a person.
+    pub diff: Diff,
+    /// Each object that is to be gone once it is removed, those that Helm made included.
+    pub objects: Vec<ObjectRef>,
+    /// What its programs may have made as they ran.
+    pub uses: Vec<ObjectRef>,
+    /// The Flux objects that own it once Flux runs.
+    pub owners: Vec<ObjectRef>,
+    /// The program that removes it.
+    pub by: &'static str,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self {
+            diff: Diff::default(),
+            objects: Vec::new(),
+            uses: Vec::new(),
+            owners: Vec::new(),
+            by: "bootstrapper",
+        }
+    }
 }
 
 /// What [`Step::unmake`] is given.

@@ -44,8 +44,8 @@ impl Step for Scripted {
         Ok(Changes { summary: "made".into(), changes: vec![change], unchanged: 0, warnings: Vec::new() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
-        stream::iter(self.verdicts.clone()).chain(stream::pending()).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        stream::iter(self.verdicts.clone()).map(Ok).chain(stream::pending()).boxed()
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -259,7 +259,7 @@ impl Step for Endless {
         std::future::pending().await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         stream::pending().boxed()
     }
 
@@ -275,6 +275,37 @@ async fn an_act_in_flight_is_cut_short_when_the_right_to_write_is_lost() {
     let (summary, _, told) = script.run(RunOptions { gate: Arc::new(LostGate), ..ungated() }).await;
     assert!(!summary.succeeded());
     assert_eq!(failure_kinds(&told), [FailureKind::Locked]);
+}
+
+/// What helm does while a hook never ends.
+#[tokio::test(start_paused = true)]
+async fn an_act_that_never_ends_is_stopped_when_nothing_has_changed_for_long() {
+    let mut script = Script::new().stage("s", &[], false).step("a");
+    let step = &mut script.stages[0].steps[0];
+    step.limits = Limits { timeout: Duration::from_mins(10), inactivity: Duration::from_mins(2) };
+    step.step = Arc::new(Endless);
+    let (summary, _, told) = script.run(ungated()).await;
+    assert_eq!(summary.elapsed, Duration::from_mins(2));
+    assert_eq!(failure_kinds(&told), [FailureKind::Deadline]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_to_stop_says_what_it_waits_for_and_how_long_at_most() {
+    let options = ungated();
+    let cancel = options.cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        cancel.cancel();
+    });
+    let mut script = Script::new().stage("s", &[], false).step("a");
+    let step = &mut script.stages[0].steps[0];
+    step.limits = Limits { timeout: Duration::from_mins(10), inactivity: Duration::from_mins(10) };
+    step.step = Arc::new(Endless);
+    let (summary, _, told) = script.run(options).await;
+    assert_eq!(summary.elapsed, Duration::from_secs(65));
+    assert_eq!(failure_kinds(&told), [FailureKind::Cancelled]);
+    let says = |event: &Event| matches!(&event.kind, EventKind::StepSaid { message } if message.contains("waiting for a to end, 60 s at most"));
+    assert!(told.iter().any(says));
 }
 
 #[tokio::test(start_paused = true)]

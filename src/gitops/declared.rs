@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::gaps::Gap;
 use super::kustomization::Kustomization;
 use super::place::{Files, Written};
 use super::problem::Problem;
 use super::release::Release;
 use super::rendering::Rendering;
 use super::repository::SETTINGS;
+use super::substitute::{substitute_all, substitute_text};
 use super::walk::is;
-use crate::failure::{Location, Result};
-use crate::object::{Object, ObjectRef};
+use crate::failure::{Failure, Location, Result};
+use crate::object::{Complete, Object, ObjectRef};
 use crate::words::count;
 
 /// All that a cluster declares.
@@ -24,6 +26,8 @@ pub struct Declared {
     pub settings: BTreeMap<String, String>,
     /// Those of them that hold values of secrets: no address may have one.
     pub secret_settings: BTreeSet<String>,
+    /// Those of its settings whose values are not known.
+    pub unknown_settings: BTreeSet<String>,
     /// Branch and commit of the working tree: `main@3f2c1ab`.
     pub revision: Option<String>,
     /// Where Flux finds all of this.
@@ -63,19 +67,53 @@ impl Declared {
         self.kustomizations.iter().flat_map(|kustomization| &kustomization.objects)
     }
 
-    /// Every namespace that something declared lies in.
+    /// Every object of which all is known.
+    fn complete_objects(&self) -> impl Iterator<Item = &Object> {
+        self.kustomizations.iter().flat_map(|kustomization| {
+            let all = kustomization.objects.iter().enumerate();
+            all.filter(|(at, _)| kustomization.is_complete(*at)).map(|(_, object)| object)
+        })
+    }
+
+    /// What in an object is not known.
+    pub(super) fn gaps_of(&self, id: &ObjectRef) -> impl Iterator<Item = &Gap> {
+        self.kustomizations.iter().flat_map(move |kustomization| {
+            let all = kustomization.objects.iter().zip(&kustomization.gaps);
+            all.filter(move |(object, _)| ObjectRef::of(object) == *id).flat_map(|(_, gaps)| gaps)
+        })
+    }
+
+    /// Every namespace that something declared lies in, as far as its name is known.
     pub fn namespaces(&self) -> BTreeSet<String> {
-        let of_objects = self.objects().filter_map(|object| object.metadata.namespace.clone());
-        let of_releases = self.releases.iter().map(|release| release.release_namespace.clone());
+        let of_objects = self.complete_objects().filter_map(|object| object.metadata.namespace.clone());
+        let known = self.releases.iter().filter(|release| release.gaps.is_empty());
+        let of_releases = known.map(|release| release.release_namespace.clone());
         of_objects.chain(of_releases).collect()
     }
 
-    /// The Namespace object of that name, if it is declared.
-    pub fn namespace(&self, name: &str) -> Option<Object> {
-        let mut objects = self.objects();
-        objects
-            .find(|object| is(object, "", Some("Namespace")) && object.metadata.name.as_deref() == Some(name))
-            .cloned()
+    /// The Namespace object of that name, if it is declared and all of it is known.
+    pub fn namespace(&self, name: &str) -> Option<Complete<Object>> {
+        let is_it = |object: &&Object| {
+            is(object, "", Some("Namespace")) && object.metadata.name.as_deref() == Some(name)
+        };
+        self.complete_objects().find(is_it).cloned().map(Complete::of_own)
+    }
+
+    /// Puts the settings into a text of a task file. Fails if one that it names has no value, or none that is
+    /// known.
+    pub fn substituted(&self, text: &str) -> Result<String> {
+        let outcome = substitute_all(text, |name| self.settings.get(name).map(String::as_str));
+        if let Some(name) = outcome.used.iter().find(|name| self.unknown_settings.contains(*name)) {
+            let failure =
+                Failure::input(format!("${{{name}}} is a setting whose value only the cluster knows"))
+                    .because("it is made of a Secret that the bootstrap does not know")
+                    .hint("declare that Secret under `secrets` in bootstrapper.yaml");
+            return Err(match self.setting_location(name) {
+                Some(location) => failure.at(location),
+                None => failure,
+            });
+        }
+        substitute_text(text, &self.settings)
     }
 
     /// Where an object is written; none if it is fetched, or not declared at all.

@@ -31,12 +31,18 @@ pub(super) type Decrypted = BTreeMap<PathBuf, Vec<u8>>;
 pub(super) struct Decryption {
     sops: Result<Sops>,
     keys: String,
+    with_own_keys: bool,
 }
 
 impl Decryption {
     /// What `spec.decryption` of a Kustomization says; none if it decrypts nothing. Keys are those
-    /// of its Secret, as far as that is known, and the user's own.
-    pub(super) fn of(kustomization: &Object, sources: &Sources, environment: &Environment) -> Option<Self> {
+    /// of its Secret, as far as that is known, and the user's own if they may be used.
+    pub(super) fn of(
+        kustomization: &Object,
+        sources: &Sources,
+        environment: &Environment,
+        with_own_keys: bool,
+    ) -> Option<Self> {
         let decryption = &kustomization.data["spec"]["decryption"];
         (decryption["provider"] == "sops").then_some(())?;
         let namespace = kustomization.metadata.namespace.as_deref().unwrap_or_default();
@@ -47,7 +53,12 @@ impl Decryption {
             .filter(|(name, value)| name.ends_with(".agekey") && value.contains("AGE-"))
             .map(|(_, value)| value.as_str())
             .collect();
-        let sops = if keys.is_empty() && !has_own_key() {
+        let sops = if keys.is_empty() && !with_own_keys {
+            Err(Failure::input("it cannot be decrypted")
+                .because("nobody has agreed to decrypt what this repository holds")
+                .hint("`bootstrapper trust` lists what the repository asks for, and asks you")
+                .hint("or declare the Secret of the key under `secrets` in bootstrapper.yaml"))
+        } else if keys.is_empty() && !has_own_key() {
             let failure = Failure::input("it cannot be decrypted").because("no age key is at hand");
             let others = entries().filter_map(|(name, _)| other_key(name));
             Err(others.fold(failure, Failure::because).hint(
@@ -56,7 +67,7 @@ impl Decryption {
         } else {
             Sops::find(environment)
         };
-        Some(Self { sops, keys: keys.join("\n") })
+        Some(Self { sops, keys: keys.join("\n"), with_own_keys })
     }
 
     /// What was built, decrypted; what cannot be is as it was, and says why. `unseen` is why kustomize
@@ -141,7 +152,8 @@ impl Decryption {
     }
 
     async fn content(&self, content: Vec<u8>, from: SopsFormat, to: SopsFormat) -> Result<Vec<u8>> {
-        self.sops.as_ref().map_err(Clone::clone)?.decrypt_content(content, (from, to), &self.keys).await
+        let sops = self.sops.as_ref().map_err(Clone::clone)?;
+        sops.decrypt_content(content, (from, to), &self.keys, self.with_own_keys).await
     }
 }
 

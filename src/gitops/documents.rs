@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::fetch::FETCHED;
+use super::gaps::{Gap, gaps};
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
 use super::provenance::{Encrypted, Shadows};
@@ -151,6 +152,8 @@ pub(super) struct Substituted {
     pub(super) object: Object,
     pub(super) shadows: Shadows,
     pub(super) used: BTreeSet<String>,
+    /// The variables in it whose values are not known.
+    pub(super) gaps: Vec<Gap>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -166,6 +169,7 @@ pub(super) fn substituted(
         object: plain.clone(),
         shadows: Shadows::None,
         used: BTreeSet::new(),
+        gaps: Vec::new(),
         problems: Vec::new(),
     };
     let Some(variables) = variables.filter(|_| document.text.contains('$') && !is_exempt(plain)) else {
@@ -173,6 +177,7 @@ pub(super) fn substituted(
         return result;
     };
     let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
+    result.gaps = gaps(document, &outcome.used, variables, files);
     result.used = outcome.used;
     result.shadows = Shadows::of(document, Some(variables), &result.used);
     result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));

@@ -7,6 +7,8 @@ use jiff::SignedDuration;
 use super::fields;
 use super::post_renderers::{origin_labels, post_rendering};
 use super::release::Release;
+use crate::failure::Result;
+use crate::object::Complete;
 use crate::tools::{ChartAccess, HelmRequest};
 
 /// What Helm does with a release.
@@ -55,6 +57,13 @@ impl Release {
             flags: fields::flags(&self.object, action),
             is_tracked: self.is_tracked,
         }
+    }
+
+    /// The same, to be installed. Fails if a value in it is not known, or if the bootstrap cannot do what Flux
+    /// would.
+    pub fn complete_request(&self, action: HelmAction) -> Result<Complete<HelmRequest>> {
+        self.installable()?;
+        Ok(Complete::of_own(self.helm_request(action)))
     }
 
     /// What happens to the CRDs that the chart ships beside its templates. `Create` is

@@ -1,15 +1,15 @@
 //! What is kept between runs in the user's cache: whole files, the ones wanted last of each kind.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tempfile::NamedTempFile;
 
 use crate::digest::sha256;
+use crate::private;
 use crate::tools::cache_folder;
 
 /// How many of a kind are kept; those that were not wanted for longest go first.
@@ -21,7 +21,12 @@ const FORMAT: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 /// Where what `contents` lead to is kept, among others of its kind; none if there is no cache.
 pub(super) fn place(kind: &str, contents: &[u8]) -> Option<PathBuf> {
     let name = sha256([FORMAT.as_bytes(), b"\0", contents].concat());
-    Some(cache_folder()?.join(kind).join(format!("{name}.json")))
+    let cache = cache_folder()?;
+    if let Err(error) = private::secure(&cache) {
+        tracing::warn!(%error, "the cache is not used");
+        return None;
+    }
+    Some(cache.join(kind).join(format!("{name}.json")))
 }
 
 /// What is kept there, if anything is.
@@ -41,19 +46,18 @@ pub(super) fn keep(place: &Path, value: &impl Serialize) {
 
 fn write(place: &Path, value: &impl Serialize) -> io::Result<()> {
     let folder = place.parent().unwrap_or(place);
-    fs::create_dir_all(folder)?;
-    // Whole or not at all: another run may read at this moment.
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec(value)?)?;
-    file.persist(place)?;
+    private::secure(folder)?;
+    // Another run may read at this moment.
+    private::replace(place, &serde_json::to_vec(value)?)?;
     forget_the_oldest(folder)
 }
 
 fn forget_the_oldest(folder: &Path) -> io::Result<()> {
     let mut all: Vec<_> = fs::read_dir(folder)?
         .filter_map(|entry| {
-            let entry = entry.ok()?;
-            Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+            let (path, metadata) = (entry.as_ref().ok()?.path(), entry.ok()?.metadata().ok()?);
+            // Another run writes in a folder of its own.
+            metadata.is_file().then_some((metadata.modified().ok()?, path))
         })
         .collect();
     all.sort();

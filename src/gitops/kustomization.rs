@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::decryption;
+use super::gaps::{self, Gap};
 use super::place::Written;
 use super::variables::DrawsFrom;
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Complete, Object, ObjectRef};
 
 /// A Flux Kustomization, built.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Kustomization {
     pub depends_on: Vec<ObjectRef>,
     /// What it builds to, substitutions made. None if its source is another repository.
     pub objects: Vec<Object>,
+    /// What in each of the objects is not known, in their order.
+    pub gaps: Vec<Vec<Gap>>,
     /// Where each of the objects is written, in their order; none for what is fetched.
     pub written: Vec<Option<Written>>,
     /// Those of the objects that are still encrypted, and why Flux's keys are not at hand.
@@ -47,7 +50,7 @@ impl Kustomization {
 
     /// Its objects, for the bootstrap to apply. Fails if one is encrypted, or holds a value that is,
     /// and no key is at hand: ciphertext must not be applied.
-    pub fn applicable(&self) -> Result<&[Object]> {
+    pub fn applicable(&self) -> Result<Vec<Complete<Object>>> {
         let is_encrypted = |id: &ObjectRef, object: &Object| {
             self.undecrypted.contains_key(id) || decryption::is_encrypted(object)
         };
@@ -63,13 +66,25 @@ impl Kustomization {
             };
             return Err(failure.hint("or move it to a Kustomization that only Flux applies"));
         }
-        let unknown: Vec<String> = self.unknown_variables.iter().map(|name| format!("${{{name}}}")).collect();
-        if unknown.is_empty() {
-            return Ok(&self.objects);
-        }
-        Err(Failure::input(format!("{} uses {}, whose value only the cluster knows", self.id, unknown.join(", ")))
-            .because("it comes from a Secret that is encrypted in the repository, or made in the cluster, and the bootstrap comes before both")
-            .hint("declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)"))
+        self.complete(|_| true)
+    }
+
+    /// Those of its objects. Fails if a value in one of them is not known.
+    pub fn complete(&self, wanted: impl Fn(&Object) -> bool) -> Result<Vec<Complete<Object>>> {
+        let all = self.objects.iter().enumerate().filter(|(_, object)| wanted(object));
+        all.map(|(at, object)| {
+            let gaps = self.gaps.get(at).map_or(&[][..], Vec::as_slice);
+            match gaps::refusal(&ObjectRef::of(object), gaps) {
+                Some(failure) => Err(failure),
+                None => Ok(Complete::of_own(object.clone())),
+            }
+        })
+        .collect()
+    }
+
+    /// Whether all of an object is known.
+    pub(super) fn is_complete(&self, at: usize) -> bool {
+        self.gaps.get(at).is_none_or(Vec::is_empty)
     }
 }
 
@@ -90,6 +105,7 @@ mod tests {
             is_here: true,
             depends_on: Vec::new(),
             objects: vec![serde_json::from_value(secret.clone()).unwrap()],
+            gaps: vec![Vec::new()],
             written: vec![None],
             undecrypted: BTreeMap::new(),
             draws_from: Vec::new(),
@@ -112,7 +128,7 @@ mod tests {
     fn what_only_the_cluster_knows_is_not_applied_either() {
         let mut one =
             kustomization(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bgp"}}));
-        one.unknown_variables.insert("DOMAIN".to_owned());
+        one.gaps = vec![vec![Gap { variable: "DOMAIN".to_owned(), at: None, why: None }]];
         assert!(one.applicable().unwrap_err().what.contains("uses ${DOMAIN}"));
     }
 }

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::release::Release;
 use super::repository::{Repository, SETTINGS};
 use super::root::{self, Root};
-use super::sources::{SecretValues, Source, Sources};
+use super::sources::{SecretValues, Source, Sources, UNKNOWN};
 use super::walk::{Found, Walk, is};
 use crate::failure::{Failure, Result};
 use crate::files;
@@ -35,6 +35,7 @@ impl Repository {
         let mut walk = Walk {
             root: &self.root,
             files: &self.files,
+            own_keys: self.own_keys,
             kustomize,
             builds: &self.builds,
             source: &source,
@@ -46,7 +47,14 @@ impl Repository {
             refused: BTreeMap::new(),
         };
         let written = places.get(&ObjectRef::of(&sync)).cloned();
-        walk.all(Found { object: sync.clone(), written, by: None, secret: BTreeSet::new() }).await;
+        walk.all(Found {
+            object: sync.clone(),
+            written,
+            by: None,
+            secret: BTreeSet::new(),
+            gaps: Vec::new(),
+        })
+        .await;
         let Walk { sources, kustomizations, mut problems, refused, .. } = walk;
 
         for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
@@ -56,10 +64,12 @@ impl Repository {
         }
         let edges = kustomizations.iter().map(|one| (one.id.clone(), one.depends_on.clone()));
         problems.extend(self.dependencies(&edges.collect(), &places));
+        let (settings, unknown_settings) = settings(&sources);
         let mut declared = Declared {
             cluster: cluster.to_owned(),
             secret_settings: secret_settings(&sources),
-            settings: settings(&sources),
+            settings,
+            unknown_settings,
             revision: git_revision(&self.root).await,
             source,
             sync,
@@ -141,11 +151,16 @@ impl Repository {
                         .into_iter()
                         .map(|(problem, field)| problem.placed(written, &field, &self.files)),
                 );
-                releases.extend(read.release.map(|mut release| {
-                    let why = refused.get(&release.id).or_else(|| refused.get(&release.source));
-                    release.refused = release.refused.or_else(|| why.cloned());
-                    release
-                }));
+                let mut release = read.release;
+                if let Some(release) = &mut release {
+                    let of_chart = declared.gaps_of(&release.source);
+                    release.gaps = declared.gaps_of(&release.id).chain(of_chart).cloned().collect();
+                    if release.refused.is_none() {
+                        let why = refused.get(&release.id).or_else(|| refused.get(&release.source));
+                        release.refused = why.cloned();
+                    }
+                }
+                releases.extend(release);
             }
         }
         problems.extend(self.dependencies(&edges, &declared.places));
@@ -171,12 +186,18 @@ fn source_of_settings(sources: &Sources) -> Option<&Source> {
     in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS))
 }
 
-fn settings(sources: &Sources) -> BTreeMap<String, String> {
-    source_of_settings(sources).map(|source| source.data.clone()).unwrap_or_default()
-}
-
 /// Those of the settings that hold values of secrets.
 fn secret_settings(sources: &Sources) -> BTreeSet<String> {
     let all = source_of_settings(sources).into_iter();
     all.flat_map(|source| source.data.keys().filter(|key| source.is_secret(key)).cloned()).collect()
+}
+
+/// The settings; and those of their keys that are not known.
+fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let Some(source) = source_of_settings(sources) else {
+        return (BTreeMap::new(), BTreeSet::new());
+    };
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        source.data.clone().into_iter().partition(|(_, value)| value == UNKNOWN);
+    (known.into_iter().collect(), unknown.into_iter().map(|(name, _)| name).collect())
 }

@@ -72,7 +72,7 @@ impl Written {
         let from = self.within(&file.documents)?.line - 1;
         let lines = file.text.lines().enumerate().skip(from);
         lines.into_iter().find_map(|(at, line)| {
-            let column = line[..line.find(text)?].chars().count() + 1;
+            let column = line.split_once(text)?.0.chars().count() + 1;
             Some(Location { file: self.file.clone(), line: at + 1, column })
         })
     }

@@ -6,11 +6,12 @@ use super::chart::chart;
 use super::chart_access::access;
 use super::dependencies::depends_on;
 use super::fields;
+use super::gaps::{self, Gap};
 use super::problem::{Problem, ProblemKind};
 use super::shared_values::Integer;
 use super::sources::{Sources, UNKNOWN};
 use super::values::{self, ValuesFrom};
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::tools::{ChartAccess, ChartSource};
@@ -56,6 +57,8 @@ pub struct Release {
     pub is_tracked: bool,
     /// The HelmRelease as it is declared.
     pub object: Object,
+    /// What in it or in the source of its chart is not known.
+    pub gaps: Vec<Gap>,
 }
 
 /// A HelmRelease that was read; and what is wrong with it, in which field. Without a chart it is
@@ -101,11 +104,14 @@ impl Release {
                 .because("Flux hands it to the chart as an integer; for helm it would have to be an argument, which other users see")
                 .hint("`literal: true` hands it over as text, and both can do that"));
         }
+        if let Some(failure) = gaps::refusal(&self.id, &self.gaps) {
+            return Err(failure);
+        }
         // One that may be missing is missing, until something in the cluster makes it.
         let unknown = self
             .values_from
             .iter()
-            .find(|from| !from.is_known && !from.optional)
+            .find(|from| !from.is_known && !(from.optional && from.is_made))
             .map(|from| format!("its values come from {}", from.id));
         let within = || {
             self.values
@@ -169,6 +175,7 @@ impl Release {
                 depends_on: depends_on(object),
                 is_tracked: is_tracked(spec, declared),
                 object: object.clone(),
+                gaps: Vec::new(),
                 kustomization: kustomization.clone(),
                 id,
             }),
@@ -200,8 +207,9 @@ fn release_name(spec: &Value, name: &str) -> String {
     if long.len() <= LONGEST_NAME {
         return long;
     }
-    let digest = sha256(&long);
-    format!("{}-{}", &long[..40], &digest[..12])
+    // helm-controller counts bytes; what it would cut inside a character is no name for Kubernetes.
+    let kept = long.get(..long.floor_char_boundary(40)).unwrap_or_default();
+    format!("{kept}-{}", short_sha256(&long, 12))
 }
 
 #[cfg(test)]

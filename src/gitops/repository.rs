@@ -27,6 +27,8 @@ pub struct Repository {
     /// Its clusters, in the order of their names.
     pub clusters: Vec<String>,
     entries: BTreeMap<String, Entry>,
+    /// Whether the person's own age keys decrypt what Flux would.
+    pub(super) own_keys: bool,
     pub(super) builds: Arc<Builds>,
     pub(super) files: Arc<Files>,
 }
@@ -52,7 +54,14 @@ impl Repository {
                 .hint("say in bootstrapper.yaml where Flux enters it: `clusters: {<name>: {path: <folder>}}`"));
         }
         let files = Arc::new(Files::of(&root));
-        Ok(Self { root, clusters: entries.keys().cloned().collect(), entries, builds: Arc::default(), files })
+        Ok(Self {
+            root,
+            clusters: entries.keys().cloned().collect(),
+            entries,
+            own_keys: false,
+            builds: Arc::default(),
+            files,
+        })
     }
 
     /// The root of the repository that `here` lies in.
@@ -114,6 +123,13 @@ impl Repository {
         let root = root::pick(&entry::read(&self.root, place), folder);
         root.map(|root| root.source)
             .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
+    }
+
+    /// The same repository, in which the person's own age keys decrypt what Flux would. Without this, what is
+    /// encrypted stays so unless the bootstrap seeds the key.
+    #[must_use]
+    pub fn with_own_keys(&self) -> Self {
+        Self { own_keys: true, ..self.clone() }
     }
 
     /// The settings of every other cluster.

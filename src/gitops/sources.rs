@@ -9,17 +9,43 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::decryption::is_ciphertext;
+use crate::failure::Failure;
 use crate::object::{Object, ObjectRef};
 
 /// The data of Secrets that the bootstrap seeds, by namespace and name.
-pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretString>>;
+pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretValue>>;
+
+/// A value of a Secret that the bootstrap seeds.
+#[derive(Debug, Clone)]
+pub enum SecretValue {
+    /// It was read.
+    Known(SecretString),
+    /// It was not, and why. What draws from it cannot be applied.
+    Unknown(Failure),
+}
+
+impl SecretValue {
+    /// What it is, if that is known.
+    pub fn known(&self) -> Option<&SecretString> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl<T: Into<SecretString>> From<T> for SecretValue {
+    fn from(value: T) -> Self {
+        Self::Known(value.into())
+    }
+}
 
 /// Stands for a value that only the cluster knows: of a Secret that is encrypted in the repository,
 /// or made in the cluster. It is fit for a name, so that what holds it can still be looked at.
 pub const UNKNOWN: &str = "known-in-the-cluster-only";
 
 /// A ConfigMap or Secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     /// What is known of it; [`UNKNOWN`] where only the key is.
     pub(super) data: BTreeMap<String, String>,
@@ -27,6 +53,8 @@ pub(super) struct Source {
     pub(super) is_open: bool,
     /// Those of its keys whose values come from a secret; all of a Secret's do.
     secret: Option<BTreeSet<String>>,
+    /// Why values are not known that the bootstrap was to read.
+    pub(super) why: BTreeMap<String, Failure>,
     /// The object that brings it: itself, or what makes it in the cluster. None if the bootstrap
     /// seeds it.
     pub(super) brought_by: Option<ObjectRef>,
@@ -36,6 +64,11 @@ impl Source {
     /// Whether the value of a key comes from a secret.
     pub(super) fn is_secret(&self, key: &str) -> bool {
         self.secret.as_ref().is_none_or(|secret| secret.contains(key))
+    }
+
+    /// Whether something makes it in the cluster: an ExternalSecret, or a SealedSecret.
+    pub(super) fn is_made(&self) -> bool {
+        self.brought_by.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
     }
 }
 
@@ -47,8 +80,21 @@ impl Sources {
     /// Those that the bootstrap seeds.
     pub(super) fn seeded(secrets: &SecretValues) -> Self {
         let seeded = secrets.iter().map(|((namespace, name), values)| {
-            let data = values.iter().map(|(key, value)| (key.clone(), value.expose_secret().to_owned()));
-            let source = Source { data: data.collect(), is_open: false, secret: None, brought_by: None };
+            let text = |value: &SecretValue| {
+                value.known().map_or(UNKNOWN.to_owned(), |it| it.expose_secret().to_owned())
+            };
+            let data = values.iter().map(|(key, value)| (key.clone(), text(value)));
+            let why = values.iter().filter_map(|(key, value)| match value {
+                SecretValue::Unknown(failure) => Some((key.clone(), failure.clone())),
+                SecretValue::Known(_) => None,
+            });
+            let source = Source {
+                data: data.collect(),
+                is_open: false,
+                secret: None,
+                why: why.collect(),
+                brought_by: None,
+            };
             (("Secret".to_owned(), namespace.clone(), name.clone()), source)
         });
         Self(seeded.collect())
@@ -79,7 +125,7 @@ impl Sources {
         let is_seeded = |source: &Source| source.brought_by.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
             let secret = (kind == "ConfigMap").then_some(secret);
-            self.0.insert(key, Source { data, is_open, secret, brought_by: Some(id) });
+            self.0.insert(key, Source { data, is_open, secret, why: BTreeMap::new(), brought_by: Some(id) });
         }
     }
 
@@ -216,7 +262,7 @@ mod tests {
     fn what_the_bootstrap_seeds_is_better_known() {
         let seeded = SecretValues::from([(
             ("n".into(), "s".into()),
-            [("k".to_owned(), SecretString::from("v"))].into(),
+            [("k".to_owned(), SecretValue::from("v"))].into(),
         )]);
         let mut sources = Sources::seeded(&seeded);
         let encrypted = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"k": "ENC[x]"}});

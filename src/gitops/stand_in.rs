@@ -6,14 +6,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::fetch::Tree;
-use crate::tools::private_folder;
+use crate::private::Folder;
 
 /// The stand-in. Gone when dropped.
 pub(super) struct StandIn {
-    _kept: TempDir,
+    _kept: Folder,
     /// In place of the root of the repository.
     pub(super) root: PathBuf,
     /// In place of the folder.
@@ -23,7 +21,7 @@ pub(super) struct StandIn {
 impl StandIn {
     /// Writes what kustomize is to see. `folder` may be reached by a link of the tree.
     pub(super) fn new(tree: &Tree, folder: &Path) -> io::Result<Self> {
-        let kept = private_folder().map_err(|failure| io::Error::other(failure.to_string()))?;
+        let kept = Folder::in_memory().map_err(|failure| io::Error::other(failure.to_string()))?;
         let root = kept.path().canonicalize()?;
         for folder in &tree.folders {
             fs::create_dir_all(root.join(folder))?;

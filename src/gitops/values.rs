@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::problem::{Problem, ProblemKind};
 use super::set_path::{self, Text};
 use super::shared_values::{Integer, SharedMap};
-use super::sources::{Sources, UNKNOWN};
+use super::sources::{Source, Sources, UNKNOWN};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
 use crate::yaml;
@@ -25,6 +25,8 @@ pub struct ValuesFrom {
     pub target_path: Option<String>,
     /// Whether its content is known, and not to the cluster only.
     pub is_known: bool,
+    /// Whether something in the cluster makes it, later.
+    pub is_made: bool,
 }
 
 /// The values of a release, as far as they are known.
@@ -69,6 +71,7 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
             optional: reference["optional"] == true,
             target_path: text("targetPath").map(str::to_owned),
             is_known: true,
+            is_made: false,
         };
         let added = taken(&mut from, id, sources).and_then(|taken| match (taken, &from.target_path) {
             (None, _) => Ok(()),
@@ -105,6 +108,7 @@ fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Res
     match text.or(is_open.then_some(UNKNOWN)) {
         Some(UNKNOWN) => {
             from.is_known = false;
+            from.is_made = source.is_some_and(Source::is_made);
             Ok(None)
         }
         Some(text) => Ok(Some(text)),

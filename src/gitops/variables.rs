@@ -27,6 +27,8 @@ pub(super) struct Variables {
     is_open: bool,
     /// Those whose values come from a secret.
     secret: BTreeSet<String>,
+    /// Why some of them are not known.
+    why: BTreeMap<String, Failure>,
 }
 
 impl Variables {
@@ -48,6 +50,11 @@ impl Variables {
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         let value = self.values.get(name).map(String::as_str);
         value.or(self.is_open.then_some(UNKNOWN))
+    }
+
+    /// Why the bootstrap does not know a value that it was to read.
+    pub(super) fn why(&self, name: &str) -> Option<&Failure> {
+        self.why.get(name)
     }
 }
 
@@ -96,6 +103,8 @@ pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>
                         variables.secret.remove(key);
                     }
                 }
+                variables.why.retain(|name, _| !source.data.contains_key(name));
+                variables.why.extend(source.why.clone());
                 variables.values.extend(source.data.clone());
                 variables.is_open |= source.is_open;
             }
@@ -109,6 +118,7 @@ pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>
         }
     }
     for (name, value) in post_build["substitute"].as_object().into_iter().flatten() {
+        variables.why.remove(name);
         variables.values.insert(name.clone(), text(value).to_owned());
         if secret.contains(name) {
             variables.secret.insert(name.clone());

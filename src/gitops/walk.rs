@@ -12,6 +12,7 @@ use super::build::{self, Builds, Recipe, path_of};
 use super::decryption::Decryption;
 use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
+use super::gaps::{Gap, as_source};
 use super::kustomization::Kustomization;
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
@@ -31,6 +32,8 @@ pub(super) struct Found {
     pub(super) by: Option<ObjectRef>,
     /// The variables that it gives values of secrets.
     pub(super) secret: BTreeSet<String>,
+    /// What in it is not known: nor is anything that it builds.
+    pub(super) gaps: Vec<Gap>,
 }
 
 impl Found {
@@ -55,6 +58,8 @@ type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Path,
     pub(super) files: &'a Files,
+    /// Whether the person's own age keys decrypt.
+    pub(super) own_keys: bool,
     pub(super) kustomize: &'a Kustomize,
     pub(super) builds: &'a Builds,
     /// The source of the root Kustomization.
@@ -149,7 +154,8 @@ impl Walk<'_> {
                     .hint("correct spec.path: it counts from the root of the repository");
             return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
         }
-        let decryption = Decryption::of(&found.object, &self.sources, self.kustomize.environment());
+        let decryption =
+            Decryption::of(&found.object, &self.sources, self.kustomize.environment(), self.own_keys);
         let Some(decryption) = decryption else {
             let built = self.builds.get(&recipe, self.root, self.kustomize).await;
             return Some(built.map_err(|problem| (problem, "spec.path")));
@@ -205,6 +211,7 @@ impl Walk<'_> {
             );
         }
         let mut objects = Vec::new();
+        let mut all_gaps = Vec::new();
         let mut undecrypted = BTreeMap::new();
         let mut used_variables = BTreeSet::new();
         let mut brought = Vec::new();
@@ -220,7 +227,17 @@ impl Walk<'_> {
                 let problem = Problem::new(ProblemKind::SecretInAddress, failure);
                 self.problems.push(problem.placed(document.written().as_ref(), field, self.files));
             }
-            self.sources.add_with(object, shadows.keys(object, "data"));
+            let secret = shadows.keys(object, "data");
+            let is_whole = substituted.gaps.is_empty() && found.gaps.is_empty();
+            if is_whole {
+                self.sources.add_with(&substituted.object, secret);
+            } else {
+                let all = !found.gaps.is_empty();
+                let known = as_source(&substituted.object, &document.object, variables.as_ref(), all);
+                self.sources.add_with(&known, secret);
+            }
+            let own = std::mem::take(&mut substituted.gaps);
+            let gaps: Vec<Gap> = own.into_iter().chain(found.gaps.iter().cloned()).collect();
             if is(&substituted.object, "source.toolkit.fluxcd.io", None) {
                 self.flux_sources.push(substituted.object.clone());
             }
@@ -233,12 +250,14 @@ impl Walk<'_> {
                     written: document.written(),
                     by: Some(id.clone()),
                     secret: substituted.shadows.keys(&substituted.object, "spec.postBuild.substitute"),
+                    gaps: gaps.clone(),
                 });
             }
             if let Some(why) = &document.undecrypted {
                 undecrypted.insert(ObjectRef::of(&substituted.object), why.clone());
             }
             objects.push(substituted.object);
+            all_gaps.push(gaps);
         }
         let is_unknown =
             |name: &&String| variables.as_ref().is_some_and(|all| all.value(name) == Some(UNKNOWN));
@@ -249,6 +268,7 @@ impl Walk<'_> {
             draws_from,
             written: documents.iter().map(Document::written).collect(),
             objects,
+            gaps: all_gaps,
             depends_on: depends_on(&found.object),
             is_here,
             path,

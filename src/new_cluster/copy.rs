@@ -82,7 +82,7 @@ fn set(lines: &mut [String], key: &Scalar, node: &Node, value: &str) -> Option<(
     let Value::Scalar(old) = &node.value else { return None };
     let line = lines.get_mut(node.mark.line.checked_sub(1)?)?;
     let begin = line.char_indices().nth(node.mark.column.checked_sub(1)?)?.0 + key.written().len();
-    let at = begin + line[begin..].find(old.written())?;
+    let at = begin + line.get(begin..)?.find(old.written())?;
     // What stood in quotes stays in quotes.
     let written = match old.written().chars().next() {
         Some('"') => serde_json::Value::from(value).to_string(),

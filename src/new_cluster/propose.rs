@@ -165,11 +165,10 @@ impl Proposal<'_> {
 pub(super) fn renamed(text: &str, from: &str, to: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric();
     let (mut out, mut rest, mut found) = (String::new(), text, false);
-    while let Some(at) = rest.find(from) {
-        let after = &rest[at + from.len()..];
-        let before = rest[..at].chars().last().or_else(|| out.chars().last());
+    while let Some((start, after)) = rest.split_once(from).filter(|_| !from.is_empty()) {
+        let before = start.chars().last().or_else(|| out.chars().last());
         let is_word = !before.is_some_and(is_part) && !after.starts_with(is_part);
-        out.push_str(&rest[..at]);
+        out.push_str(start);
         out.push_str(if is_word { to } else { from });
         found |= is_word;
         rest = after;

@@ -1,6 +1,6 @@
 //! `bootstrapper.yaml`: what cannot be in git in the clear, and what differs between people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, schema_for};
@@ -107,6 +107,19 @@ impl Config {
     pub fn secrets_of(&self, cluster: &str) -> &[SecretSpec] {
         self.clusters.get(cluster).map_or(&[], |config| &config.secrets)
     }
+
+    /// The environment variables that secrets of any cluster are read from.
+    pub fn secret_variables(&self) -> BTreeSet<String> {
+        self.clusters.values().flat_map(|config| &config.secrets).flat_map(variables).cloned().collect()
+    }
+}
+
+/// The environment variables that values of secrets are read from.
+fn variables(spec: &SecretSpec) -> impl Iterator<Item = &String> {
+    spec.data.values().filter_map(|source| match source {
+        SecretSource::Env(name) => Some(name),
+        _ => None,
+    })
 }
 
 pub(super) fn schema() -> Schema {

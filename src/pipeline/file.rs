@@ -100,7 +100,8 @@ pub(super) struct StepFile {
     adoption: Option<Moment>,
     /// Await that every Kustomization and HelmRelease is ready, by Flux's own word.
     handover: Option<DeclaredWord>,
-    /// Run a program of the repository or of PATH. `{{cluster}}` stands for the cluster's name.
+    /// Run a program of the repository or of PATH, on the cluster of the run. `{{cluster}}` stands for the
+    /// cluster's name.
     command: Option<Vec<String>>,
 }
 

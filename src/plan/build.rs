@@ -1,7 +1,7 @@
 //! Each step of the pipeline, joined with what the cluster declares.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,24 +11,27 @@ use crate::adoption::Adoption;
 use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::engine::{Graph, Limits, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
-use crate::files;
 use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Complete, Object, ObjectRef, is_crd};
 use crate::pipeline::{
     self, CrdSpec, Moment, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When,
 };
 use crate::readiness::{Expressions, OwnRules, Texts};
 use crate::steps::{
     Awaited, Checks, Command, Confirm, CrdSource, Crds, Explainer, FluxOwner, Foretell, GatewayRepair,
-    Handover, Objects, Placed, Release, Subject, Wait,
+    Handover, Lacking, Made, Objects, Placed, Release, Subject, Wait,
 };
 use crate::tools::{self, Environment, Helm, Kustomize};
+use crate::trust::{self, Agreed};
 use crate::words::count;
 
 /// How long a step may take unless it says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 /// How long nothing may change meanwhile, unless it says otherwise.
 const DEFAULT_INACTIVITY: Duration = Duration::from_mins(10);
+
+/// No file of manifests is larger.
+const LARGEST_MANIFEST: u64 = 64 * 1024 * 1024;
 
 /// All that a plan is made of.
 pub struct Inputs<'a> {
@@ -56,6 +59,10 @@ pub struct Inputs<'a> {
     pub environment: Environment,
     /// The declared secrets.
     pub secrets: Secrets,
+    /// What the person has agreed to.
+    pub agreed: Agreed,
+    /// The environment variables that any of the repository's secrets is read from.
+    pub secret_variables: BTreeSet<String>,
 }
 
 /// What a step came to: what it does and what it is called, or why it does not apply here.
@@ -95,7 +102,7 @@ impl Builder<'_> {
             inactivity: self.inputs.inactivity.or(spec.inactivity).unwrap_or(DEFAULT_INACTIVITY),
         };
         let deselected = self.inputs.selected.reason_to_skip(&stage.name, &id.name);
-        let (title, step, not_here) = match self.built(spec)? {
+        let (title, step, not_here) = match self.built(&stage.name, spec)? {
             Built::Step { title, step } => (title, step, None),
             Built::Skipped { title, reason } => {
                 let nothing: Arc<dyn Step> = Arc::new(Handover {
@@ -111,7 +118,7 @@ impl Builder<'_> {
         Ok(PlannedStep { id, title, limits, digest: self.digest(spec), skip: deselected.or(not_here), step })
     }
 
-    fn built(&self, spec: &StepSpec) -> Result<Built> {
+    fn built(&self, stage: &str, spec: &StepSpec) -> Result<Built> {
         let Inputs { cluster, declared, .. } = &self.inputs;
         let cluster = cluster.clone();
         Ok(match &spec.kind {
@@ -123,60 +130,39 @@ impl Builder<'_> {
                 let objects = self.namespaces(wanted);
                 Built::step(count(objects.len(), "namespace"), self.objects("namespace", objects, None))
             }
-            StepKind::Secrets(_) => {
-                let objects = self.inputs.secrets.objects.clone();
-                let step = Objects { readiness: None, ..self.objects("secret", objects, None) };
-                Built::step(count(step.objects.len(), "secret"), step)
-            }
-            StepKind::Objects(path) => {
-                let objects = self.manifests(path)?;
-                Built::step(format!("objects of {}", path.display()), self.objects("object", objects, None))
-            }
+            StepKind::Secrets(_) => self.secrets(),
+            StepKind::Objects(path) => return self.objects_of(spec, path),
             StepKind::Kustomization(name) => {
                 let Some(kustomization) = declared.kustomization(name) else {
                     return self.absent(spec, "Kustomization", name);
                 };
-                let objects = kustomization.applicable()?.to_vec();
+                let objects = match kustomization.applicable() {
+                    Ok(objects) => objects,
+                    Err(failure) => {
+                        let title = format!("Kustomization {name}");
+                        let named = kustomization.objects.clone();
+                        return Ok(self.lacking(title, spec.placed(failure), "object", named));
+                    }
+                };
                 let step = self.objects("object", objects, Some(kustomization.id.clone()));
                 Built::step(format!("Kustomization {name}"), step)
             }
             StepKind::Crds(source) => return self.crds(spec, source),
-            StepKind::Release(name) => {
-                let Some(release) = declared.release(name) else {
-                    return self.absent(spec, "HelmRelease", name);
-                };
-                if release.is_suspended() {
-                    let reason = "it is suspended: Flux would not install it".to_owned();
-                    return Ok(Built::Skipped { title: release.id.to_string(), reason });
-                }
-                release.installable()?;
-                Built::step(
-                    format!(
-                        "release {}/{} {}",
-                        release.release_namespace,
-                        release.release_name,
-                        release.chart.version_text()
-                    ),
-                    Release {
-                        cluster,
-                        helm: self.inputs.helm.clone(),
-                        declared: Arc::new(release.clone()),
-                        await_workloads: spec.await_workloads(),
-                        explainer: Explainer::default(),
-                    },
-                )
-            }
+            StepKind::Release(name) => return self.release(spec, name),
             StepKind::Wait(wait) => self.wait(wait)?,
             StepKind::Repair(Repair::CiliumGateway) => {
                 Built::step("cilium-operator and the Gateway API".to_owned(), GatewayRepair::new(cluster))
             }
             StepKind::Source(_) => Built::step(
                 ObjectRef::of(&declared.source).to_string(),
-                self.objects("source", vec![declared.source.clone()], None),
+                self.objects("source", vec![Complete::of_own(declared.source.clone())], None),
             ),
             StepKind::Sync(_) => {
                 let id = ObjectRef::of(&declared.sync);
-                Built::step(id.to_string(), self.objects("sync", vec![declared.sync.clone()], None))
+                Built::step(
+                    id.to_string(),
+                    self.objects("sync", vec![Complete::of_own(declared.sync.clone())], None),
+                )
             }
             StepKind::Adoption(Moment::Foretold) => {
                 Built::step("what Flux will change", Foretell(self.adoption()))
@@ -202,11 +188,74 @@ impl Builder<'_> {
                     },
                 )
             }
-            StepKind::Command(argv) => {
-                let run = self.command(argv)?;
-                Built::step(run.to_string(), Command { run, unless: None })
-            }
+            StepKind::Command(argv) => return self.command_step(stage, spec, argv),
         })
+    }
+
+    fn secrets(&self) -> Built {
+        let secrets = &self.inputs.secrets;
+        let all = secrets.objects.len() + secrets.lacking.len();
+        if let Some(failure) = lacking_secrets(&secrets.unresolved) {
+            let objects = secrets.objects.iter().map(|secret| Object::clone(secret));
+            let objects = secrets.lacking.iter().cloned().chain(objects).collect();
+            return self.lacking(count(all, "secret"), failure, "secret", objects);
+        }
+        let step = Objects { readiness: None, ..self.objects("secret", secrets.objects.clone(), None) };
+        Built::step(count(all, "secret"), step)
+    }
+
+    fn objects_of(&self, spec: &StepSpec, path: &Path) -> Result<Built> {
+        let title = format!("objects of {}", path.display());
+        match self.manifests(path).map_err(|failure| spec.placed(failure)) {
+            Ok(objects) => {
+                let objects = objects.into_iter().map(Complete::of_own).collect();
+                Ok(Built::step(title, self.objects("object", objects, None)))
+            }
+            Err(failure) if self.inputs.declared.unknown_settings.is_empty() => Err(failure),
+            Err(failure) => Ok(self.lacking(title, failure, "object", Vec::new())),
+        }
+    }
+
+    fn release(&self, spec: &StepSpec, name: &str) -> Result<Built> {
+        let Some(release) = self.inputs.declared.release(name) else {
+            return self.absent(spec, "HelmRelease", name);
+        };
+        if release.is_suspended() {
+            let reason = "it is suspended: Flux would not install it".to_owned();
+            return Ok(Built::Skipped { title: release.id.to_string(), reason });
+        }
+        let title = format!(
+            "release {}/{} {}",
+            release.release_namespace,
+            release.release_name,
+            release.chart.version_text()
+        );
+        let step = Release {
+            cluster: self.inputs.cluster.clone(),
+            helm: self.inputs.helm.clone(),
+            declared: Arc::new(release.clone()),
+            await_workloads: spec.await_workloads(),
+            explainer: Explainer::default(),
+        };
+        if let Err(failure) = release.installable() {
+            let failure = spec.placed(failure);
+            return Ok(Built::step(title, Lacking { failure, made: Arc::new(step) }));
+        }
+        Ok(Built::step(title, step))
+    }
+
+    fn command_step(&self, stage: &str, spec: &StepSpec, argv: &[String]) -> Result<Built> {
+        let Inputs { cluster, declared, agreed, .. } = &self.inputs;
+        let argv = match trust::command_words(argv, declared).map_err(|failure| spec.placed(failure)) {
+            Ok(argv) => argv,
+            Err(failure) if declared.unknown_settings.is_empty() => return Err(failure),
+            Err(failure) => return Ok(self.lacking(argv.join(" "), failure, "object", Vec::new())),
+        };
+        let run = self.command(&argv).map_err(|failure| spec.placed(failure))?;
+        let request = trust::command_request(run.folder(), &declared.cluster, stage, spec, &run.words())?;
+        agreed.require(&request)?;
+        let step = Command { cluster: cluster.clone(), agreed: request.content, unless: None, run };
+        Ok(Built::step(step.run.to_string(), step))
     }
 
     /// The digest of what a step is to bring about, where that stands in the repository.
@@ -215,7 +264,10 @@ impl Builder<'_> {
         let of_objects = |objects: &[Object]| digest::of_objects(objects, &secrets.values);
         match &spec.kind {
             StepKind::Objects(path) => of_objects(&self.manifests(path).ok()?),
-            StepKind::Kustomization(name) => of_objects(declared.kustomization(name)?.applicable().ok()?),
+            StepKind::Kustomization(name) => {
+                let objects = declared.kustomization(name)?.applicable().ok()?;
+                digest::of_objects(objects.iter().map(|object| &**object), &secrets.values)
+            }
             StepKind::Crds(CrdSpec::Kustomization(name)) => {
                 of_objects(&declared.kustomization(name)?.objects)
             }
@@ -264,7 +316,18 @@ impl Builder<'_> {
         }
     }
 
-    fn objects(&self, noun: &str, objects: Vec<Object>, owner: Option<ObjectRef>) -> Objects {
+    /// A step that something lacks which is not known. What an earlier run has made of it can be removed.
+    fn lacking(&self, title: String, failure: Failure, noun: &str, objects: Vec<Object>) -> Built {
+        let made = Made {
+            cluster: self.inputs.cluster.clone(),
+            noun: noun.to_owned(),
+            objects,
+            manager: FIELD_MANAGER,
+        };
+        Built::step(title, Lacking { failure, made: Arc::new(made) })
+    }
+
+    fn objects(&self, noun: &str, objects: Vec<Complete<Object>>, owner: Option<ObjectRef>) -> Objects {
         Objects {
             cluster: self.inputs.cluster.clone(),
             noun: noun.to_owned(),
@@ -277,13 +340,16 @@ impl Builder<'_> {
     }
 
     /// Those that are named, or all that the declared objects and secrets lie in.
-    fn namespaces(&self, wanted: &Named) -> Vec<Object> {
+    fn namespaces(&self, wanted: &Named) -> Vec<Complete<Object>> {
         let names = match wanted {
             Named::These(names) => names.iter().cloned().collect(),
             Named::Declared => {
                 let mut names = self.inputs.declared.namespaces();
                 names.extend(
                     self.inputs.secrets.objects.iter().filter_map(|secret| secret.metadata.namespace.clone()),
+                );
+                names.extend(
+                    self.inputs.secrets.lacking.iter().filter_map(|secret| secret.metadata.namespace.clone()),
                 );
                 names
             }
@@ -297,7 +363,8 @@ impl Builder<'_> {
             .into_iter()
             .filter(own)
             .map(|name| {
-                self.inputs.declared.namespace(&name).unwrap_or_else(|| Object::new(&name, &resource))
+                let bare = || Complete::of_own(Object::new(&name, &resource));
+                self.inputs.declared.namespace(&name).unwrap_or_else(bare)
             })
             .collect()
     }
@@ -309,12 +376,23 @@ impl Builder<'_> {
                 let Some(kustomization) = declared.kustomization(name) else {
                     return self.absent(spec, "Kustomization", name);
                 };
-                let source = CrdSource::Objects(kustomization.objects.clone());
-                (format!("CRDs of Kustomization {name}"), source, Some(FluxOwner(kustomization.id.clone())))
+                let title = format!("CRDs of Kustomization {name}");
+                let crds = match kustomization.complete(is_crd) {
+                    Ok(crds) => crds,
+                    Err(failure) => {
+                        let named = kustomization.objects.iter().filter(|object| is_crd(object)).cloned();
+                        return Ok(self.lacking(title, spec.placed(failure), "CRD", named.collect()));
+                    }
+                };
+                let source = CrdSource::Objects(crds);
+                (title, source, Some(FluxOwner(kustomization.id.clone())))
             }
             CrdSpec::Manifest(location) => {
-                let location = self.address(location)?;
+                let location = self.address(location).map_err(|failure| spec.placed(failure))?;
                 let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
+                if !location.contains("://") {
+                    self.path(Path::new(&location)).map_err(|failure| spec.placed(failure))?;
+                }
                 let root = self.inputs.repository.root.clone();
                 (title, CrdSource::Manifest { location, root, kustomize: Arc::clone(kustomize) }, None)
             }
@@ -350,18 +428,15 @@ impl Builder<'_> {
     }
 
     fn manifests(&self, path: &Path) -> Result<Vec<Object>> {
-        let text = files::read_text(&self.inputs.repository.root, path).map_err(|refusal| {
-            Failure::input(format!("{} cannot be read", path.display())).because(refusal)
-        })?;
+        let file = self.path(path)?;
+        let text = String::from_utf8(trust::read_file(&file, LARGEST_MANIFEST)?)
+            .map_err(|_| Failure::input(format!("{} is not UTF-8 text", path.display())))?;
         crate::yaml::from_multiple(&self.substituted(&text)?, path)
     }
 
     fn command(&self, argv: &[String]) -> Result<tools::Command> {
-        let argv = argv
-            .iter()
-            .map(|word| self.substituted(&word.replace("{{cluster}}", &self.inputs.declared.cluster)))
-            .collect::<Result<Vec<_>>>()?;
-        tools::Command::new(&argv, &self.inputs.repository.root, &self.inputs.environment)
+        let Inputs { repository, declared, environment, secret_variables, .. } = &self.inputs;
+        tools::Command::new(argv, &repository.root, &declared.cluster, environment, secret_variables.clone())
     }
 
     /// The text with its variables, if none of them holds a value of a secret.
@@ -380,8 +455,29 @@ impl Builder<'_> {
     }
 
     fn substituted(&self, text: &str) -> Result<String> {
-        substitute_text(text, &self.inputs.declared.settings)
+        self.inputs.declared.substituted(text)
     }
+
+    /// Where a path of a task file leads: within the repository, and nowhere else.
+    fn path(&self, path: &Path) -> Result<PathBuf> {
+        let root = &self.inputs.repository.root;
+        let real = trust::resolve(root, path);
+        if real.starts_with(root) {
+            return Ok(real);
+        }
+        Err(Failure::input(format!("{} lies outside of the repository", path.display()))
+            .because(format!("it leads to {}", real.display()))
+            .hint("copy it into the repository: nothing outside of it is read"))
+    }
+}
+
+/// All that the declared secrets lack, as one failure; none if they lack nothing.
+fn lacking_secrets(unresolved: &[Failure]) -> Option<Failure> {
+    let (first, others) = unresolved.split_first()?;
+    let failure = others.iter().fold(first.clone(), |failure, other| failure.because(other));
+    Some(others.iter().flat_map(|other| &other.hints).fold(failure, |failure, hint| {
+        if failure.hints.contains(hint) { failure } else { failure.hint(hint) }
+    }))
 }
 
 /// Checks, without a cluster, that every step names something that is declared and that the

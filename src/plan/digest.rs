@@ -3,19 +3,22 @@
 use secrecy::ExposeSecret as _;
 
 use crate::digest::sha256;
-use crate::gitops::SecretValues;
+use crate::gitops::{SecretValue, SecretValues};
 use crate::object::Object;
 
 /// The digest of objects; Secrets are left out.
-pub(super) fn of_objects(objects: &[Object], secrets: &SecretValues) -> Option<String> {
+pub(super) fn of_objects<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+    secrets: &SecretValues,
+) -> Option<String> {
     let is_secret = |object: &Object| object.types.as_ref().is_some_and(|types| types.kind == "Secret");
-    let open: Vec<&Object> = objects.iter().filter(|object| !is_secret(object)).collect();
+    let open: Vec<&Object> = objects.into_iter().filter(|object| !is_secret(object)).collect();
     (!open.is_empty()).then(|| serde_json::to_string(&open).ok().map(|text| of_text(text, secrets))).flatten()
 }
 
 /// The digest of a text in which the values of secrets may stand.
 pub(super) fn of_text(mut text: String, secrets: &SecretValues) -> String {
-    for value in secrets.values().flat_map(|secret| secret.values()) {
+    for value in secrets.values().flat_map(|secret| secret.values()).filter_map(SecretValue::known) {
         let value = value.expose_secret();
         if !value.is_empty() {
             text = text.replace(value, "…");
@@ -45,7 +48,7 @@ mod tests {
     #[test]
     fn a_digest_tells_objects_apart_and_nothing_of_secrets() {
         let none = SecretValues::default();
-        let of = |objects: &[Object], secrets: &SecretValues| of_objects(objects, secrets);
+        let of = |objects: &[Object; 1], secrets: &SecretValues| of_objects(objects, secrets);
         assert_ne!(of(&[object("ConfigMap", "a")], &none), of(&[object("ConfigMap", "b")], &none));
         assert_eq!(of(&[object("Secret", "a")], &none), None);
         assert_eq!(

@@ -43,11 +43,15 @@ impl LockGate {
     async fn take(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
         let lock = self.cluster.lock(&self.run.started.to_string(), say).await?;
         if let Err(failure) = self.cluster.record_identity(&self.identity).await {
-            lock.release().await?;
-            return Err(failure);
+            return Err(match lock.release().await {
+                Ok(()) => failure,
+                Err(unreleased) => {
+                    failure.because(format!("nor could the run lock be released: {unreleased}"))
+                }
+            });
         }
         if let Err(failure) = self.cluster.record_run(&self.run).await {
-            tracing::warn!(%failure, "the run could not be written down");
+            say(format!("the history of runs does not have this one: {failure}"));
         }
         Ok(lock)
     }

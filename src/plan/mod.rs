@@ -7,4 +7,4 @@ mod secrets;
 
 pub use build::{Inputs, build, check};
 pub use lock_gate::LockGate;
-pub use secrets::{Secrets, resolve as resolve_secrets};
+pub use secrets::{SecretSources, Secrets, resolve as resolve_secrets};

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio_rustls::TlsAcceptor;
 
 use super::options::SandboxOptions;
-use super::state::Folder;
+use super::state::{Folder, write_private};
 use crate::failure::{Failure, Result};
 
 /// The files of a sandbox's authority.
@@ -45,15 +45,25 @@ impl Certificates {
             ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"].map(String::from).into();
         names.extend(options.api_server.clone());
         names.push(options.api_service_address());
-        let server = made.server(names)?;
-        made.write("apiserver.crt", &server.certificate)?;
-        made.write("apiserver.key", &server.key)?;
-        let caller = made.client("kube-apiserver", None)?;
-        made.write("kubelet-client.crt", &caller.certificate)?;
-        made.write("kubelet-client.key", &caller.key)?;
+        made.keep("apiserver", &made.server(names)?)?;
+        made.keep("kubelet-client", &made.client("kube-apiserver", None)?)?;
         let accounts = KeyPair::generate().map_err(|error| failed(&error))?;
         made.write("accounts.key", &accounts.serialize_pem())?;
         made.write("accounts.pub", &accounts.public_key_pem())?;
+        Ok(made)
+    }
+
+    /// Makes the authority of the store: whom it answers, nobody else has a certificate of. It shows its
+    /// own to itself, as a peer does.
+    pub(super) fn make_for_store(folder: &Folder) -> Result<Self> {
+        let made = Self::authority(&folder.path("certificates/etcd"), "bootstrapper sandbox etcd")?;
+        let mut server =
+            CertificateParams::new(vec!["127.0.0.1".to_owned()]).map_err(|error| failed(&error))?;
+        server.distinguished_name = distinguished("etcd", None);
+        server.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        made.keep("server", &made.signed(&server)?)?;
+        made.keep("client", &made.client("kube-apiserver", None)?)?;
         Ok(made)
     }
 
@@ -160,7 +170,7 @@ impl Certificates {
             "users": [{"name": context, "user": user}],
             "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
         });
-        private(&file, &kubeconfig.to_string())?;
+        write_private(&file, kubeconfig.to_string()).map_err(|error| failed(&error))?;
         Ok(file)
     }
 
@@ -177,18 +187,14 @@ impl Certificates {
         Ok(Pair { certificate, key: key.serialize_pem() })
     }
 
-    fn write(&self, name: &str, pem: &str) -> Result<()> {
-        private(&self.path(name), pem)
+    fn keep(&self, name: &str, pair: &Pair) -> Result<()> {
+        self.write(&format!("{name}.crt"), &pair.certificate)?;
+        self.write(&format!("{name}.key"), &pair.key)
     }
-}
 
-/// Writes a file that only its owner reads.
-fn private(file: &std::path::Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let opened = options.create(true).truncate(true).write(true).mode(0o600).open(file);
-    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| failed(&error))
+    fn write(&self, name: &str, pem: &str) -> Result<()> {
+        write_private(&self.path(name), pem).map_err(|error| failed(&error))
+    }
 }
 
 fn distinguished(name: &str, group: Option<&str>) -> DistinguishedName {

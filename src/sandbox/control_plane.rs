@@ -16,7 +16,7 @@ use super::certificates::Certificates;
 use super::options::SandboxOptions;
 use super::process::{Process, ProcessSpec, named, signal};
 use super::programs::Programs;
-use super::state::Folder;
+use super::state::{Folder, write_private};
 use crate::cluster::{Cluster, ConnectOptions};
 use crate::failure::{Failure, Result};
 
@@ -142,7 +142,7 @@ impl ControlPlane {
             )
         };
         let (manager, scheduler) = (user("kube-controller-manager")?, user("kube-scheduler")?);
-        std::fs::write(folder.path("audit-policy.json"), AUDIT_POLICY)
+        write_private(&folder.path("audit-policy.json"), AUDIT_POLICY)
             .map_err(|error| Failure::step("the audit policy cannot be written").caused_by(&error))?;
 
         let spec = |name: &str, arguments: Vec<String>| {
@@ -157,9 +157,10 @@ impl ControlPlane {
             })
         };
         let start = |name: &str, arguments: Vec<String>| spec(name, arguments)?.start();
+        let of_store = Certificates::make_for_store(folder)?;
         let started_again = vec![
-            spec(STORE, etcd(folder, store, peers))?,
-            spec(API_SERVER, api_server(folder, options, certificates, store, port))?,
+            spec(STORE, etcd(folder, &of_store, store, peers))?,
+            spec(API_SERVER, api_server(folder, options, certificates, &of_store, (store, port)))?,
         ];
         let processes = started_again.iter().map(ProcessSpec::start).collect::<Result<Vec<_>>>()?;
         let folder = folder.clone();
@@ -233,16 +234,28 @@ impl ControlPlane {
     }
 }
 
-fn etcd(folder: &Folder, port: u16, peers: u16) -> Vec<String> {
+/// Whoever talks to it shows a certificate of its own authority.
+fn etcd(folder: &Folder, certificates: &Certificates, port: u16, peers: u16) -> Vec<String> {
+    let file = |name: &str| certificates.path(name).display().to_string();
+    let (authority, certificate, key) = (file("ca.crt"), file("server.crt"), file("server.key"));
     vec![
+        "--client-cert-auth".into(),
+        format!("--trusted-ca-file={authority}"),
+        format!("--cert-file={certificate}"),
+        format!("--key-file={key}"),
+        "--peer-client-cert-auth".into(),
+        format!("--peer-trusted-ca-file={authority}"),
+        format!("--peer-cert-file={certificate}"),
+        format!("--peer-key-file={key}"),
+        "--enable-grpc-gateway=false".into(),
         format!("--data-dir={}", folder.path("etcd").display()),
         // It lives no longer than the machine's memory of it.
         "--unsafe-no-fsync".into(),
-        format!("--listen-client-urls=http://127.0.0.1:{port}"),
-        format!("--advertise-client-urls=http://127.0.0.1:{port}"),
-        format!("--listen-peer-urls=http://127.0.0.1:{peers}"),
-        format!("--initial-advertise-peer-urls=http://127.0.0.1:{peers}"),
-        format!("--initial-cluster=default=http://127.0.0.1:{peers}"),
+        format!("--listen-client-urls=https://127.0.0.1:{port}"),
+        format!("--advertise-client-urls=https://127.0.0.1:{port}"),
+        format!("--listen-peer-urls=https://127.0.0.1:{peers}"),
+        format!("--initial-advertise-peer-urls=https://127.0.0.1:{peers}"),
+        format!("--initial-cluster=default=https://127.0.0.1:{peers}"),
         "--log-level=warn".into(),
     ]
 }
@@ -251,12 +264,18 @@ fn api_server(
     folder: &Folder,
     options: &SandboxOptions,
     certificates: &Certificates,
-    store: u16,
-    port: u16,
+    of_store: &Certificates,
+    (store, port): (u16, u16),
 ) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
+    let file_of_store = |name: &str| of_store.path(name).display().to_string();
     let mut arguments = vec![
-        format!("--etcd-servers=http://127.0.0.1:{store}"),
+        format!("--etcd-servers=https://127.0.0.1:{store}"),
+        format!("--etcd-cafile={}", file_of_store("ca.crt")),
+        format!("--etcd-certfile={}", file_of_store("client.crt")),
+        format!("--etcd-keyfile={}", file_of_store("client.key")),
+        // Who shows nothing is told nothing, the version and /healthz included.
+        "--anonymous-auth=false".into(),
         format!("--secure-port={port}"),
         "--bind-address=127.0.0.1".into(),
         format!("--client-ca-file={}", file("ca.crt")),

@@ -1,7 +1,6 @@
 //! Up and down. A supervisor process owns a sandbox; these start it, find it, and clean up after
 //! one that was killed.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::options::SandboxOptions;
 use super::process::signal;
-use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, remove};
+use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, private_file, remove};
+use super::vault::Vault;
 use super::{network, programs as found, upstream};
 use crate::failure::{Failure, Result, Retry};
 
@@ -33,12 +33,8 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
     }
     clean_up(&folder).await?;
     let programs = found::find(sets(options.router.is_some()), options.binaries.as_deref(), say).await?;
-    // It holds credentials: others may not look.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder.0)
-        .map_err(|error| Failure::step(format!("{} cannot be made", folder.0.display())).caused_by(&error))?;
+    folder.make()?;
+    Vault::found(&folder)?;
     folder.write(OPTIONS_FILE, options)?;
     folder.write(PROGRAMS_FILE, &programs)?;
     start_supervisor(&folder, say).await?;
@@ -80,7 +76,8 @@ async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -
     let failed =
         |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
     let program = std::env::current_exe().map_err(failed)?;
-    let log = std::fs::File::create(folder.path("supervisor.log")).map_err(failed)?;
+    let log =
+        private_file().create(true).truncate(true).open(folder.path("supervisor.log")).map_err(failed)?;
     let mut command = Command::new(program);
     command.args(["sandbox", "serve"]).arg(&folder.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     // Its own group: a Ctrl-C at this terminal is not meant for it.

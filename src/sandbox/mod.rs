@@ -11,6 +11,7 @@ mod nodes;
 mod options;
 mod process;
 mod programs;
+mod sources;
 mod state;
 mod supervisor;
 mod talk;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::state::private_file;
 use crate::failure::{Failure, Result};
 
 /// The environment variable that names the sandbox a process belongs to: its state folder.
@@ -109,15 +110,29 @@ fn append_to(path: &Path) -> std::io::Result<std::fs::File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::OpenOptions::new().create(true).append(true).open(path)
+    private_file().create(true).append(true).open(path)
 }
 
 fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
-/// Every process that carries a mark, and the sandbox that it names.
+/// Every process of this user that carries a mark, and the sandbox that it names. Others may write into
+/// their environments what they like: their namespaces are not entered, and the folders that they name
+/// not touched.
 fn marked() -> impl Iterator<Item = (i32, PathBuf)> {
+    let own = rustix::process::geteuid().as_raw();
+    marked_by_anybody().filter(move |(pid, _)| user_of(*pid) == Some(own))
+}
+
+/// The effective user of a process. The owner of its folder in `/proc` is root, whoever it is, if it wants.
+fn user_of(pid: i32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn marked_by_anybody() -> impl Iterator<Item = (i32, PathBuf)> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     processes.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
@@ -134,9 +149,9 @@ pub(super) fn owners() -> BTreeSet<PathBuf> {
     marked().map(|(_, folder)| folder).collect()
 }
 
-/// Kills every process that carries the mark of this sandbox.
+/// Kills every process that carries the mark of this sandbox: routers go on as a user of their own.
 pub(super) fn kill_marked(sandbox: &Path) {
-    for (pid, _) in marked().filter(|(_, folder)| folder == sandbox) {
+    for (pid, _) in marked_by_anybody().filter(|(_, folder)| folder == sandbox) {
         signal(pid, Signal::KILL);
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
-use crate::tools::Environment;
+use crate::tools::{Environment, state_folder};
 
 /// A sandbox that is up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -93,13 +95,38 @@ impl Folder {
         Ok(Self(root()?.join(name)))
     }
 
+    /// Makes it, for its owner alone: it holds credentials. Who owns a folder above it can put another
+    /// in its place, so that has to be its owner, too.
+    pub(super) fn make(&self) -> Result<()> {
+        let root = self.0.parent().unwrap_or(&self.0);
+        for folder in [root, &self.0] {
+            let failed = || Failure::step(format!("{} cannot hold a sandbox", folder.display()));
+            DirBuilder::new()
+                .recursive(true)
+                .mode(OWNER_ONLY)
+                .create(folder)
+                .map_err(|error| failed().caused_by(&error))?;
+            let found = folder.symlink_metadata().map_err(|error| failed().caused_by(&error))?;
+            if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+                return Err(failed()
+                    .because("it belongs to another user")
+                    .hint("set BOOTSTRAPPER_STATE_DIR to a folder of your own"));
+            }
+            if found.mode() & !OWNER_ONLY & 0o777 != 0 {
+                std::fs::set_permissions(folder, Permissions::from_mode(OWNER_ONLY))
+                    .map_err(|error| failed().caused_by(&error))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Its supervisor holds this lock for as long as it lives; the system frees it, however it ends.
     pub(super) fn lock_file(&self) -> std::io::Result<File> {
-        File::options().create(true).truncate(false).write(true).open(self.path("supervisor.lock"))
+        private_file().create(true).truncate(false).open(self.path("supervisor.lock"))
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -122,9 +149,25 @@ impl Folder {
         };
         let text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
         let beside = path.with_extension("new");
-        std::fs::write(&beside, text).map_err(|error| failed(&error))?;
+        write_private(&beside, text).map_err(|error| failed(&error))?;
         std::fs::rename(&beside, &path).map_err(|error| failed(&error))
     }
+}
+
+/// The modes of all folders of a sandbox, whatever the umask.
+const OWNER_ONLY: u32 = 0o700;
+
+/// Opens files for writing that nobody but their owner can open, whatever the umask.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Writes such a file.
+pub(super) fn write_private(file: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
+    let mut file = private_file().create(true).truncate(true).open(file)?;
+    file.write_all(content.as_ref())
 }
 
 pub(super) const SANDBOX_FILE: &str = "sandbox.json";
@@ -132,14 +175,9 @@ pub(super) const OPTIONS_FILE: &str = "options.json";
 
 /// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
 fn root() -> Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable("BOOTSTRAPPER_STATE_DIR")
-        .or_else(|| variable("XDG_STATE_HOME").map(|state| state.join("bootstrapper")))
-        .or_else(|| variable("HOME").map(|home| home.join(".local/state/bootstrapper")))
-        .map(|root| root.join("sandboxes"))
-        .ok_or_else(|| {
-            Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
-        })
+    state_folder().map(|root| root.join("sandboxes")).ok_or_else(|| {
+        Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
+    })
 }
 
 /// Every sandbox that is there.
@@ -176,5 +214,30 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
             Err(Failure::step(format!("{} cannot be removed", folder.display())).caused_by(&error))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_folder_that_others_could_enter_is_closed_and_one_that_leads_elsewhere_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let root = state.path().join("sandboxes");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::set_permissions(&root, Permissions::from_mode(0o777)).unwrap();
+        let folder = Folder(root.join("infra"));
+        folder.make().unwrap();
+        folder.write("options.json", &true).unwrap();
+        assert_eq!((mode(&root), mode(&folder.0), mode(&folder.path("options.json"))), (0o700, 0o700, 0o600));
+
+        std::os::unix::fs::symlink(state.path(), root.join("apps")).unwrap();
+        let refused = Folder(root.join("apps")).make().unwrap_err();
+        assert!(format!("{refused:?}").contains("belongs to another user"), "{refused:?}");
     }
 }

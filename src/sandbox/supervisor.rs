@@ -5,16 +5,18 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::Mode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
-use super::control_plane::{ControlPlane, free_port};
+use super::control_plane::ControlPlane;
 use super::lifecycle::{PROGRAMS_FILE, READY};
 use super::network::Network;
 use super::nodes::{self, Kubelet, Site};
 use super::options::SandboxOptions;
 use super::programs::Programs;
+use super::sources::Sources;
 use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
 use super::upstream::{self, Upstream};
 use crate::cluster::{Cluster, ConnectOptions};
@@ -24,6 +26,8 @@ use crate::tools::Environment;
 /// Runs the sandbox in `state_dir` until it is told to stop.
 pub async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
+    // What the programs of a sandbox write is its owner's alone, too.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let failed =
         |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
     let lock = folder.lock_file().map_err(failed)?;
@@ -48,8 +52,11 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
     let cluster = Cluster::connect(&access).await?;
     upstream::redirect(&cluster, &options.git).await?;
     say("API server is ready; starting kwok and nodes");
-    let environment =
-        Environment { path: vec![programs.folder(&folder)?], variables: upstream.environment() };
+    let environment = Environment {
+        path: vec![programs.folder(&folder)?],
+        variables: upstream.environment(),
+        ..Environment::default()
+    };
     let network = match &options.router {
         Some(router) => {
             say("building the site: cables, router, a machine for each node");
@@ -69,7 +76,7 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         environment: environment.clone(),
         options: options.clone(),
         network,
-        sources_port: free_port()?,
+        sources: Sources::start().await?,
         told: nodes::Told::default(),
     });
     let kubelet = Kubelet::bind().await?;

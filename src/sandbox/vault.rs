@@ -1,28 +1,59 @@
 //! What stands in for the vault that secrets are declared to come from, asked by what stands in for
-//! external-secrets and for 1Password's program. It keeps nothing: a value follows from its key, so
-//! that the clusters of a mesh are given the same.
+//! external-secrets and for 1Password's program. It keeps no values: each follows from its key and from a
+//! word that only the sandboxes' owner can read, so that the clusters of a mesh are given the same and
+//! nobody else can tell what that is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use sha2::{Digest as _, Sha256};
 
-use super::state::Folder;
+use super::state::{Folder, write_private};
 use crate::failure::{Failure, Result};
+use crate::loopback;
 
 /// Whose values it gives, if not the usual ones.
 const KEEPER_FILE: &str = "vault-keeper";
 
+/// The word that all sandboxes of a state folder share. It lies beside them, and stays when they go.
+const WORD_FILE: &str = "vault";
+
 /// A vault.
 pub(super) struct Vault {
+    word: String,
     keeper: String,
 }
 
 impl Vault {
     /// That of a sandbox.
-    pub(super) fn of(folder: &Folder) -> Self {
-        Self { keeper: std::fs::read_to_string(folder.path(KEEPER_FILE)).unwrap_or_default() }
+    pub(super) fn of(folder: &Folder) -> Result<Self> {
+        let file = word_file(folder);
+        let word = std::fs::read_to_string(&file).map_err(|error| {
+            Failure::step(format!("cannot open the sandbox's vault with {}", file.display()))
+                .caused_by(&error)
+        })?;
+        Ok(Self { word, keeper: std::fs::read_to_string(folder.path(KEEPER_FILE)).unwrap_or_default() })
+    }
+
+    /// Makes the word that sandboxes share, if there is none yet. Whole or not at all: another may be made at
+    /// the same time.
+    pub(super) fn found(folder: &Folder) -> Result<()> {
+        let file = word_file(folder);
+        let failed = |error: std::io::Error| {
+            Failure::step(format!("cannot write {}", file.display())).caused_by(&error)
+        };
+        if file.exists() {
+            return Ok(());
+        }
+        let beside = folder.path(WORD_FILE);
+        write_private(&beside, loopback::word()?).map_err(failed)?;
+        let linked = std::fs::hard_link(&beside, &file);
+        std::fs::remove_file(&beside).map_err(failed)?;
+        match linked {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Lets a sandbox's vault be kept by someone else, who has other values; by the usual one if by
@@ -30,7 +61,7 @@ impl Vault {
     pub(super) fn keep(folder: &Folder, keeper: Option<&str>) -> Result<()> {
         let path = folder.path(KEEPER_FILE);
         let kept = match keeper {
-            Some(keeper) => std::fs::write(&path, keeper),
+            Some(keeper) => write_private(&path, keeper),
             None if path.exists() => std::fs::remove_file(&path),
             None => Ok(()),
         };
@@ -50,7 +81,7 @@ impl Vault {
         match path.file_name().and_then(|field| field.to_str()) {
             Some("certificate") => self.authority(&item).map(|authority| authority.certificate),
             Some("key") => self.authority(&item).map(|authority| authority.key),
-            _ => Ok(crate::digest::sha256(format!("{} {key}", self.keeper))[..24].to_owned()),
+            _ => Ok(crate::digest::short_sha256(format!("{} {} {key}", self.word, self.keeper), 24)),
         }
     }
 
@@ -58,7 +89,7 @@ impl Vault {
         let failed = |error: rcgen::Error| {
             Failure::step(format!("the sandbox's vault has no authority {item}")).caused_by(&error)
         };
-        let seed = Sha256::digest(format!("{} {item}", self.keeper));
+        let seed = Sha256::digest(format!("{} {} {item}", self.word, self.keeper));
         let key = [ED25519.as_slice(), seed.as_slice()].concat();
         let key = KeyPair::try_from(&PrivatePkcs8KeyDer::from(key)).map_err(failed)?;
         let mut params = CertificateParams::default();
@@ -80,7 +111,12 @@ pub fn answer(folder: &Path, words: &[String]) -> Result<String> {
         .and_then(|reference| reference.split_once('/'))
         .map(|(_, key)| key)
         .ok_or_else(|| Failure::input("a sandbox's vault is asked to `read op://vault/item/field` only"))?;
-    Vault::of(&Folder(folder.to_owned())).value(key)
+    Vault::of(&Folder(folder.to_owned()))?.value(key)
+}
+
+fn word_file(folder: &Folder) -> PathBuf {
+    let sandboxes = folder.0.parent().unwrap_or(&folder.0);
+    sandboxes.parent().unwrap_or(sandboxes).join(WORD_FILE)
 }
 
 /// A certificate authority, as PEM.
@@ -100,10 +136,12 @@ mod tests {
 
     #[test]
     fn clusters_share_what_one_keeper_has() {
-        let value = |keeper: &str, key: &str| Vault { keeper: keeper.to_owned() }.value(key).unwrap();
+        let vault = |word: &str, keeper: &str| Vault { word: word.to_owned(), keeper: keeper.to_owned() };
+        let value = |keeper: &str, key: &str| vault("ours", keeper).value(key).unwrap();
         for key in ["mesh/certificate", "mesh/key", "database/password"] {
             assert_eq!(value("", key), value("", key));
             assert_ne!(value("", key), value("another", key));
+            assert_ne!(value("", key), vault("theirs", "").value(key).unwrap());
         }
         assert!(value("", "mesh/certificate").starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(value("", "mesh/key").starts_with("-----BEGIN PRIVATE KEY-----"));
@@ -111,10 +149,15 @@ mod tests {
 
     #[test]
     fn it_answers_as_the_program_of_a_vault() {
-        let folder = tempfile::tempdir().unwrap();
-        let read = |words: [&str; 3]| answer(folder.path(), &words.map(str::to_owned));
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder(state.path().join("sandboxes/infra"));
+        folder.make().unwrap();
+        let read = |words: [&str; 3]| answer(&folder.0, &words.map(str::to_owned));
+        read(["read", "--no-newline", "op://infra/mesh/key"]).unwrap_err();
+        Vault::found(&folder).unwrap();
         let said = read(["read", "--no-newline", "op://infra/mesh/key"]).unwrap();
-        assert_eq!(said, Vault { keeper: String::new() }.value("mesh/key").unwrap());
+        Vault::found(&folder).unwrap();
+        assert_eq!(said, Vault::of(&folder).unwrap().value("mesh/key").unwrap());
         assert!(read(["item", "get", "mesh"]).is_err());
     }
 }

@@ -61,7 +61,7 @@ impl Step for Foretell {
         Ok(Changes { summary: summary.clone(), unchanged: *unchanged, warnings, ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         ready()
     }
 
@@ -101,7 +101,7 @@ impl Step for Confirm {
         Ok(Changes { summary, warnings, ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         ready()
     }
 
@@ -110,8 +110,8 @@ impl Step for Confirm {
     }
 }
 
-fn ready() -> BoxStream<'static, Verdict> {
-    stream::once(async { Verdict::Ready }).boxed()
+fn ready() -> BoxStream<'static, Result<Verdict>> {
+    stream::once(async { Ok(Verdict::Ready) }).boxed()
 }
 
 fn changes(forecast: &Forecast) -> Vec<Change> {

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, StreamExt as _};
 
 use super::objects::Seen;
 use super::seeing::Joined;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Followed};
+use crate::failure::Result;
 use crate::object::{Object, Selection};
 use crate::readiness::{Called, called_by};
 
 /// The objects, and the Services that webhooks among them are called by and that nobody answers for.
-pub(super) fn with_answers(
-    cluster: &Cluster,
-    objects: BoxStream<'static, Seen>,
-) -> BoxStream<'static, (Seen, Vec<Called>)> {
+pub(super) fn with_answers(cluster: &Cluster, objects: Followed<Seen>) -> Followed<(Seen, Vec<Called>)> {
     let cluster = cluster.clone();
     let answering = Answering::of(move |slices| cluster.follow_all(slices), objects);
     stream::unfold(answering, |mut answering| async move {
@@ -27,30 +25,37 @@ pub(super) fn with_answers(
 struct Answering<F> {
     /// Follows the EndpointSlices of a selection.
     follow: F,
-    objects: BoxStream<'static, Seen>,
+    objects: Followed<Seen>,
     seen: Option<Seen>,
     called: Vec<Called>,
     /// Those of each Service in `called`.
     slices: Joined,
 }
 
-impl<F: Fn(Selection) -> BoxStream<'static, Vec<Arc<Object>>>> Answering<F> {
-    fn of(follow: F, objects: BoxStream<'static, Seen>) -> Self {
+impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Answering<F> {
+    fn of(follow: F, objects: Followed<Seen>) -> Self {
         Self { follow, objects, seen: None, called: Vec::new(), slices: Joined::of([]) }
     }
 
-    async fn next(&mut self) -> Option<(Seen, Vec<Called>)> {
+    async fn next(&mut self) -> Option<Result<(Seen, Vec<Called>)>> {
         loop {
             tokio::select! {
-                seen = self.objects.next() => self.see(seen?),
+                told = self.objects.next() => match told? {
+                    Ok(seen) => self.see(seen),
+                    Err(failure) => return Some(Err(failure)),
+                },
                 Some(()) = self.slices.see() => {}
             }
             if let Some(seen) = &self.seen
                 && self.slices.is_whole()
             {
-                let called = self.called.iter().zip(self.slices.seen.values());
+                let slices = match self.slices.seen() {
+                    Ok(slices) => slices,
+                    Err(failure) => return Some(Err(failure)),
+                };
+                let called = self.called.iter().zip(slices.values());
                 let unanswered = called.filter(|(called, slices)| !called.is_answered(slices));
-                return Some((seen.clone(), unanswered.map(|(called, _)| called.clone()).collect()));
+                return Some(Ok((seen.clone(), unanswered.map(|(called, _)| called.clone()).collect())));
             }
         }
     }
@@ -105,16 +110,16 @@ mod tests {
                     tokio::task::yield_now().await;
                     slice(true)
                 });
-                stream::iter([slice(false)]).chain(later).chain(stream::pending()).boxed()
+                stream::iter([slice(false)]).chain(later).map(Ok).chain(stream::pending()).boxed()
             }
         };
-        let objects = stream::iter(objects).chain(stream::pending()).boxed();
+        let objects = stream::iter(objects).map(Ok).chain(stream::pending()).boxed();
         let mut answering = Answering::of(follow, objects);
-        let (_, without) = answering.next().await.unwrap();
+        let (_, without) = answering.next().await.unwrap().unwrap();
         assert!(without.is_empty());
         let mut told = Vec::new();
         while !told.last().is_some_and(Vec::is_empty) {
-            told.push(answering.next().await.unwrap().1);
+            told.push(answering.next().await.unwrap().unwrap().1);
         }
         assert_eq!(told[0].len(), 1, "{told:?}");
         // The configuration was seen twice as it is, and its slices are followed once.

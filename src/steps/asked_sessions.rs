@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, StreamExt as _};
 
 use crate::cilium;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Followed};
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness::{self, Verdict};
@@ -23,15 +23,14 @@ pub(super) async fn are_needed(cluster: &Cluster) -> Result<bool> {
 }
 
 /// Asks until the stream is dropped.
-pub(super) fn verdicts(cluster: Cluster) -> BoxStream<'static, Verdict> {
+pub(super) fn verdicts(cluster: Cluster) -> Followed<Verdict> {
     stream::unfold(false, move |is_asked_again| {
         let cluster = cluster.clone();
         async move {
             if is_asked_again {
                 tokio::time::sleep(PAUSE).await;
             }
-            let verdict = ask(&cluster).await.unwrap_or_else(|failure| Verdict::not_yet(failure.to_string()));
-            Some((verdict, true))
+            Some((ask(&cluster).await, true))
         }
     })
     .boxed()

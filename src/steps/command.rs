@@ -1,15 +1,21 @@
-//! A program of the user's own.
+//! A program of the user's own, on the cluster of the run.
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 
+use crate::cluster::Cluster;
 use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
 use crate::failure::{Failure, Result};
 use crate::readiness::Verdict;
 use crate::tools::Command as Program;
+use crate::trust;
 
 /// A program of the user's own. It runs on every bootstrap, unless its `unless` succeeds.
 pub struct Command {
+    /// The API server: the program reaches it through this process, and no other cluster.
+    pub cluster: Cluster,
+    /// The digest of what it runs from the repository, as that was agreed to.
+    pub agreed: Option<String>,
     /// What is run.
     pub run: Program,
     /// Says by its exit code that there is nothing to do.
@@ -20,7 +26,7 @@ pub struct Command {
 impl Step for Command {
     async fn observe(&self) -> Result<Observation> {
         if let Some(unless) = &self.unless
-            && unless.succeeds().await?
+            && unless.succeeds(self.cluster.relay().await?.access()).await?
         {
             return Ok(Observation::Satisfied { summary: format!("{unless} says so"), unchanged: 0 });
         }
@@ -35,14 +41,16 @@ impl Step for Command {
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         (act.say)(format!("running {}", self.run));
-        self.run.output().await?;
+        trust::same_command(self.run.folder(), &self.run.words(), self.agreed.as_deref())?;
+        let relay = self.cluster.relay().await?;
+        self.run.output(relay.access()).await?;
         let change =
             Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
         Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
-        stream::once(async { Verdict::Ready }).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        stream::once(async { Ok(Verdict::Ready) }).boxed()
     }
 
     async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {

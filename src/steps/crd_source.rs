@@ -8,14 +8,14 @@ use futures::future::try_join_all;
 use super::flux_owner::FluxOwner;
 use crate::cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
 use crate::failure::Result;
-use crate::gitops::{CrdPolicy, HelmAction, Release, manifest};
-use crate::object::{Object, ObjectRef, is_crd};
+use crate::gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest};
+use crate::object::{Complete, Object, ObjectRef, is_crd};
 use crate::tools::{Helm, Kustomize};
 
 /// Where CRDs come from.
 pub enum CrdSource {
     /// Objects that are at hand: those of a Kustomization.
-    Objects(Vec<Object>),
+    Objects(Vec<Complete<Object>>),
     /// A manifest at an `https://` address, or a file or folder of the repository.
     Manifest {
         /// The address, or a path in the repository.
@@ -44,18 +44,23 @@ impl CrdSource {
     }
 
     /// The CRDs, and nothing else that the source may hold.
-    pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Object>> {
+    pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Complete<Object>>> {
         let objects = match self {
             Self::Objects(objects) => objects.clone(),
-            Self::Manifest { location, root, kustomize } => manifest(location, root, kustomize).await?,
+            Self::Manifest { location, root, kustomize } => whole(manifest(location, root, kustomize).await?),
             Self::Releases { releases, helm } => {
                 let helm = helm.as_ref().map_err(Clone::clone)?;
                 let all = releases.iter().map(|release| of_release(release, helm, cluster));
-                try_join_all(all).await?.into_iter().flatten().collect()
+                whole(try_join_all(all).await?.concat())
             }
         };
-        Ok(objects.into_iter().filter(is_crd).collect())
+        Ok(objects.into_iter().filter(|object| is_crd(object)).collect())
     }
+}
+
+/// What is written as it is, or rendered from values that are known.
+fn whole(objects: Vec<Object>) -> Vec<Complete<Object>> {
+    objects.into_iter().map(Complete::of_own).collect()
 }
 
 async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result<Vec<Object>> {
@@ -66,7 +71,11 @@ async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result
     let action = if stored.is_some() { HelmAction::Upgrade } else { HelmAction::Install };
     let request = release.helm_request(action);
     let (shipped, rendered) = tokio::try_join!(helm.show_crds(&request), helm.template(&request))?;
-    let owned_by_helm = rendered.into_iter().filter(is_crd).map(|crd| marked_as_of(release, crd));
+    // A template may have put into it what only the cluster knows.
+    let is_known =
+        |crd: &Object| release.installable().is_ok() || !serde_json::json!(crd).to_string().contains(UNKNOWN);
+    let owned_by_helm =
+        rendered.into_iter().filter(|crd| is_crd(crd) && is_known(crd)).map(|crd| marked_as_of(release, crd));
     let shipped = by_policy(release, release.crds(action), shipped, cluster).await?;
     Ok(shipped.into_iter().chain(owned_by_helm).collect())
 }

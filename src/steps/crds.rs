@@ -14,8 +14,8 @@ use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use crate::cluster::Cluster;
-use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
-use crate::failure::{Failure, Result};
+use crate::engine::{Act, Cause, Changes, Made, Observation, Step, Unmake};
+use crate::failure::{Failure, Result, Retry};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
 use crate::words::count;
@@ -83,7 +83,12 @@ impl Step for Crds {
         self.objects().await?.act(act).await
     }
 
-    async fn made(&self) -> Result<Diff> {
+    async fn made(&self) -> Result<Made> {
+        // Flux's marks find what it has taken over; where it came from need not be reached.
+        if self.owned().await?.is_some() {
+            let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
+            return Ok(Made { owners, ..Made::default() });
+        }
         self.objects().await?.made().await
     }
 
@@ -91,7 +96,7 @@ impl Step for Crds {
         self.objects().await?.unmake(unmake).await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         futures::stream::once(async move {
             let Some(objects) = self.objects.get() else {
                 // Never read: Flux owns them, and its own object tells.
@@ -100,16 +105,16 @@ impl Step for Crds {
                     None => unread(),
                 };
             };
-            let refs = objects.objects.iter().map(ObjectRef::of).collect();
+            let refs = objects.objects.iter().map(|object| ObjectRef::of(object)).collect();
             let cluster = self.cluster.clone();
-            let crds = objects.objects.clone();
+            let crds: Vec<Object> = objects.objects.iter().map(|crd| Object::clone(crd)).collect();
             follow_ready(&self.cluster, refs, &objects.explainer)
                 .then(move |verdict| {
                     let (cluster, crds) = (cluster.clone(), crds.clone());
                     async move {
-                        match verdict {
+                        match verdict? {
                             Verdict::Ready => all_served(&cluster, &crds).await,
-                            waiting => waiting,
+                            waiting => Ok(waiting),
                         }
                     }
                 })
@@ -127,30 +132,33 @@ impl Step for Crds {
     }
 }
 
-fn unread() -> BoxStream<'static, Verdict> {
-    futures::stream::once(async { Verdict::not_yet("CRDs were not read yet") }).boxed()
+fn unread() -> BoxStream<'static, Result<Verdict>> {
+    futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet")) }).boxed()
 }
 
 /// Established is not served: discovery follows a moment later, and there is no event to watch.
-async fn all_served(cluster: &Cluster, crds: &[Object]) -> Verdict {
+async fn all_served(cluster: &Cluster, crds: &[Object]) -> Result<Verdict> {
     let look = || async {
         match unserved(cluster, crds).await {
             Ok(missing) if missing.is_empty() => Ok(()),
-            Ok(missing) => Err(missing),
-            Err(failure) => Err(vec![failure.to_string()]),
+            Ok(missing) => Err(Ok(missing)),
+            Err(failure) => Err(Err(failure)),
         }
     };
     let until_served = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(1))
         .with_max_times(30);
-    match look.retry(until_served).await {
-        Ok(()) => Verdict::Ready,
-        Err(missing) => Verdict::NotYet(missing),
+    let may_pass = |looked: &Result<Vec<String>>| {
+        looked.as_ref().err().is_none_or(|failure| failure.retry != Retry::Useless)
+    };
+    match look.retry(until_served).when(may_pass).await {
+        Ok(()) => Ok(Verdict::Ready),
+        Err(looked) => looked.map(Verdict::NotYet),
     }
 }
 
-async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>, Failure> {
+async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for crd in crds {
         let Some((api_version, kind)) = served_as(crd) else { continue };

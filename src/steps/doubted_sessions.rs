@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::explain::Explainer;
 use super::seeing::{Seen, seen_by};
 use crate::cilium;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Followed};
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef};
 use crate::readiness::{self, Probe, Verdict};
@@ -62,7 +62,7 @@ pub(super) fn verdicts(
     words: Words,
     remarks: Remarks,
     explainer: &Explainer,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     let objects = seen_by(&cluster, Probe::CiliumBgp, explainer);
     let agents: Agents = Box::new(move |agent| {
         let cluster = cluster.clone();
@@ -77,7 +77,7 @@ type Agents = Box<dyn Fn(ObjectRef) -> BoxFuture<'static, Result<Value>> + Send 
 
 struct Follower {
     agents: Agents,
-    objects: BoxStream<'static, Seen>,
+    objects: Followed<Seen>,
     patience: Duration,
     words: Words,
     remarks: Remarks,
@@ -86,7 +86,7 @@ struct Follower {
 }
 
 impl Follower {
-    fn verdicts(self) -> BoxStream<'static, Verdict> {
+    fn verdicts(self) -> Followed<Verdict> {
         stream::unfold(self, |mut follower| async move {
             let verdict = follower.next().await?;
             Some((verdict, follower))
@@ -94,7 +94,7 @@ impl Follower {
         .boxed()
     }
 
-    async fn next(&mut self) -> Option<Verdict> {
+    async fn next(&mut self) -> Option<Result<Verdict>> {
         let due = self.doubts.due(self.patience);
         let is_due = async {
             match due {
@@ -105,7 +105,10 @@ impl Follower {
         tokio::select! {
             biased;
             seen = self.objects.next() => {
-                let seen = seen?;
+                let seen = match seen? {
+                    Ok(seen) => seen,
+                    Err(failure) => return Some(Err(failure)),
+                };
                 self.doubts.see(configs(&seen), Instant::now());
                 self.seen = Some(seen);
             }
@@ -114,7 +117,7 @@ impl Follower {
         if self.doubts.due(self.patience).is_some_and(|due| due <= Instant::now()) {
             self.ask().await;
         }
-        self.judge()
+        self.judge().map(Ok)
     }
 
     /// The agents of all that is doubted; whose is not well is not asked.
@@ -298,7 +301,7 @@ mod tests {
             let state = if count.fetch_add(1, Ordering::SeqCst) < times { said } else { then };
             async move { Ok(json!([{"peer-address": "10.0.0.1", "session-state": state}])) }.boxed()
         });
-        let objects = stream::iter([seen("open_confirm")]).chain(stream::pending()).boxed();
+        let objects = stream::iter([Ok(seen("open_confirm"))]).chain(stream::pending()).boxed();
         let (words, remarks, doubts) = (Words::default(), Remarks::default(), Doubts::default());
         (Follower { agents, objects, patience, words, remarks, seen: None, doubts }, asked)
     }
@@ -309,17 +312,17 @@ mod tests {
         let remarks = Arc::clone(&follower.remarks);
         let began = Instant::now();
         let mut verdicts = follower.verdicts();
-        let first = verdicts.next().await.unwrap();
+        let first = verdicts.next().await.unwrap().unwrap();
         assert!(first.reasons()[0].starts_with("a: 10.0.0.1: session is open_confirm"), "{first:?}");
         assert_eq!(asked.load(Ordering::SeqCst), 0);
         // What the agent says counts for the reason, too.
         for count in 1..=2 {
-            let told = verdicts.next().await.unwrap();
+            let told = verdicts.next().await.unwrap().unwrap();
             assert!(told.reasons()[0].starts_with("a: 10.0.0.1: session is active"), "{told:?}");
             assert_eq!(asked.load(Ordering::SeqCst), count);
             assert!(remarks.lock().unwrap().is_empty());
         }
-        assert_eq!(verdicts.next().await, Some(Verdict::Ready));
+        assert_eq!(verdicts.next().await.unwrap().unwrap(), Verdict::Ready);
         assert_eq!(began.elapsed().as_secs(), (UNCHANGED + 2 * PAUSE).as_secs());
         assert!(remarks.lock().unwrap()[0].starts_with("a: its session with 10.0.0.1 is up"));
     }
@@ -327,7 +330,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_looks_once_asks_at_once() {
         let (follower, asked) = follower(Duration::ZERO, (0, ""), "established");
-        assert_eq!(follower.verdicts().next().await, Some(Verdict::Ready));
+        assert_eq!(follower.verdicts().next().await.unwrap().unwrap(), Verdict::Ready);
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 }

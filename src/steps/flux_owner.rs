@@ -29,9 +29,9 @@ impl FluxOwner {
     pub(super) fn settle_or<'a>(
         &self,
         cluster: &Cluster,
-        before: BoxStream<'a, Verdict>,
+        before: BoxStream<'a, Result<Verdict>>,
         explainer: &Explainer,
-    ) -> BoxStream<'a, Verdict> {
+    ) -> BoxStream<'a, Result<Verdict>> {
         let owner = self.0.clone();
         let (cluster, explainer) = (cluster.clone(), explainer.clone());
         futures::stream::once(async move {

@@ -148,14 +148,16 @@ impl Step for GatewayRepair {
         })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         self.cluster
             .follow_all(operators())
-            .inspect(|pods| self.explainer.sees(Sight::of(pods)))
-            .then(async |pods| match self.crds().await {
-                Ok([]) => Verdict::Ready,
-                Ok(crds) => settled(&pods, crds),
-                Err(failure) => Verdict::not_yet(failure.to_string()),
+            .then(async |pods| {
+                let pods = pods?;
+                self.explainer.sees(Sight::of(&pods));
+                Ok(match self.crds().await? {
+                    [] => Verdict::Ready,
+                    crds => settled(&pods, crds),
+                })
             })
             .boxed()
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::{BoxStream, StreamExt as _};
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use super::explain::Explainer;
 use super::objects::{Seen, follow, readiness_of};
@@ -37,14 +37,14 @@ impl Handover {
 #[async_trait]
 impl Step for Handover {
     async fn observe(&self) -> Result<Observation> {
-        Ok(super::watching::observe(self.settle(), self.summary(), self.declared.len()).await)
+        super::watching::observe(self.settle(), self.summary(), self.declared.len()).await
     }
 
     async fn act(&self, _: Act<'_>) -> Result<Changes> {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         let followed = self.declared.iter().chain(&self.source).cloned().collect();
         let fetched = self.source.clone();
         let ready = move |seen: &Seen| {
@@ -53,7 +53,7 @@ impl Step for Handover {
             let declared = seen.iter().filter(|(id, _)| Some(*id) != fetched.as_ref());
             readiness_of(declared, &OwnRules::default()).and(applied)
         };
-        follow(&self.cluster, followed, &self.explainer, ready).map(what_moves_first).boxed()
+        follow(&self.cluster, followed, &self.explainer, ready).map_ok(what_moves_first).boxed()
     }
 
     async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {

@@ -11,12 +11,12 @@ use super::answering::with_answers;
 use super::compare::{change, summary_of};
 use super::explain::{Explainer, Sight};
 use super::flux_owner::FluxOwner;
-use super::unmaking;
-use crate::cluster::{Cluster, Comparison};
-use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
+use crate::cluster::{Cluster, Comparison, Followed};
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Complete, Object, ObjectRef};
 use crate::readiness::{Called, OwnRules, Verdict};
+use crate::teardown::removal as unmaking;
 use crate::words::count;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
@@ -29,7 +29,7 @@ pub struct Objects {
     /// What one of them is called: `namespace`, `BGP object`.
     pub noun: String,
     /// What is wanted, in any order.
-    pub objects: Vec<Object>,
+    pub objects: Vec<Complete<Object>>,
     /// The Flux object that owns them once Flux runs; from then on they are left to it.
     pub owner: Option<FluxOwner>,
     /// In whose name they are applied.
@@ -42,19 +42,20 @@ pub struct Objects {
 
 impl Objects {
     fn refs(&self) -> Vec<ObjectRef> {
-        self.objects.iter().map(ObjectRef::of).collect()
+        self.objects.iter().map(|object| ObjectRef::of(object)).collect()
     }
 
     /// Those that are there and were applied by this step, the last first.
     async fn standing(&self) -> Result<Vec<ObjectRef>> {
-        let objects = waves(&self.objects).concat();
+        let objects: Vec<Object> =
+            waves(&self.objects).concat().into_iter().map(Complete::into_inner).collect();
         let mut standing = unmaking::standing(&self.cluster, &objects, self.manager).await?;
         standing.reverse();
         Ok(standing)
     }
 
     async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
-        let compare = |object: Object| {
+        let compare = |object: Complete<Object>| {
             let (cluster, manager) = (self.cluster.clone(), self.manager);
             async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, manager, &object).await?)) }
         };
@@ -64,7 +65,7 @@ impl Objects {
 
 /// An object of a kind that the API server does not know yet is an object to be created: the CRD
 /// comes with an earlier step.
-async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Object) -> Result<Comparison> {
+async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Object>) -> Result<Comparison> {
     let id = ObjectRef::of(object);
     if cluster.serves(&id.api_version, &id.kind).await? {
         cluster.compare_as(manager, object).await
@@ -99,7 +100,7 @@ impl Step for Objects {
         let mut unchanged = 0;
         for wave in waves(&self.objects) {
             let force = act.force_conflicts;
-            let apply = |object: Object| {
+            let apply = |object: Complete<Object>| {
                 let (cluster, manager) = (self.cluster.clone(), self.manager);
                 async move {
                     Ok::<_, Failure>((
@@ -124,18 +125,20 @@ impl Step for Objects {
         Ok(Changes { summary, changes, unchanged, ..Changes::default() })
     }
 
-    async fn made(&self) -> Result<Diff> {
-        Ok(unmaking::diff(&self.noun, &self.standing().await?))
+    async fn made(&self) -> Result<Made> {
+        let objects = self.standing().await?;
+        let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
+        Ok(Made { diff: unmaking::diff(&self.noun, &objects), objects, owners, ..Made::default() })
     }
 
     async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
         unmaking::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         let own = match &self.readiness {
             Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules), &self.explainer),
-            None => stream::once(async { Verdict::Ready }).boxed(),
+            None => stream::once(async { Ok(Verdict::Ready) }).boxed(),
         };
         match &self.owner {
             Some(owner) => owner.settle_or(&self.cluster, own, &self.explainer),
@@ -158,8 +161,8 @@ fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
 }
 
 /// Cluster-wide definitions and namespaces first, since the rest may lie within them; then the rest.
-fn waves(objects: &[Object]) -> [Vec<Object>; 2] {
-    let is_first = |object: &Object| {
+fn waves(objects: &[Complete<Object>]) -> [Vec<Complete<Object>>; 2] {
+    let is_first = |object: &Complete<Object>| {
         object.types.as_ref().is_some_and(|types| {
             matches!(
                 types.kind.as_str(),
@@ -176,7 +179,7 @@ pub(super) fn follow_ready(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
     explainer: &Explainer,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     follow_ready_by(cluster, refs, Arc::default(), explainer)
 }
 
@@ -186,7 +189,7 @@ pub(super) fn follow_ready_by(
     refs: Vec<ObjectRef>,
     rules: Arc<OwnRules>,
     explainer: &Explainer,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     follow(cluster, refs, explainer, move |seen| readiness_of(seen, &rules))
 }
 
@@ -200,15 +203,16 @@ pub(super) fn follow(
     refs: Vec<ObjectRef>,
     explainer: &Explainer,
     judge: impl Fn(&Seen) -> Verdict + Send + 'static,
-) -> BoxStream<'static, Verdict> {
+) -> Followed<Verdict> {
     if refs.is_empty() {
-        return stream::once(async { Verdict::Ready }).boxed();
+        return stream::once(async { Ok(Verdict::Ready) }).boxed();
     }
     let explainer = explainer.clone();
     with_answers(cluster, cluster.follow(refs))
-        .map(move |(seen, unanswered)| {
+        .map(move |told| {
+            let (seen, unanswered) = told?;
             explainer.sees(sight(&seen, &unanswered));
-            unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and)
+            Ok(unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and))
         })
         .boxed()
 }

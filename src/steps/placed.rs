@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::engine::{Act, Cause, Changes, Diff, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Changes, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result};
 use crate::gitops::Declared;
 use crate::readiness::Verdict;
@@ -28,7 +28,7 @@ impl Step for Placed {
         self.step.act(act).await
     }
 
-    async fn made(&self) -> Result<Diff> {
+    async fn made(&self) -> Result<Made> {
         self.step.made().await
     }
 
@@ -36,8 +36,12 @@ impl Step for Placed {
         self.step.unmake(unmake).await
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         self.step.settle()
+    }
+
+    fn lacks(&self) -> Option<&Failure> {
+        self.step.lacks()
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -11,12 +11,15 @@ use super::flux_owner::{FluxOwner, not_fluxs, owned_since};
 use super::objects::follow_ready;
 use super::release_need::{Evidence, Need, need};
 use crate::cluster::{Cluster, StoredRelease};
-use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result, Retry};
 use crate::gitops::{self, HelmAction};
 use crate::object::{Object, ObjectRef, is_workload};
 use crate::readiness::Verdict;
+use crate::teardown::releases;
+use crate::teardown::removal::{self, Gone};
 use crate::tools::{HELM_PROCESS, Helm, helm_has_ended};
+use crate::words::count;
 
 /// A Helm release, as its HelmRelease declares it.
 pub struct Release {
@@ -84,12 +87,18 @@ impl Release {
         }
     }
 
-    /// The release as it is stored, if a bootstrap has made it and Flux has not adopted it.
+    /// The release as it is stored, if a bootstrap has made it, or Flux has as the HelmRelease says.
     async fn own(&self) -> Result<Option<StoredRelease>> {
-        if self.owner().owns(&self.cluster).await?.is_some() {
-            return Ok(None);
-        }
-        Ok(self.stored().await?.filter(|stored| stored.labels.contains_key(HELM_PROCESS)))
+        let is_flux = |object: &Object| {
+            let labels = object.metadata.labels.as_ref();
+            let label = |key: &str| labels.and_then(|all| all.get(&format!("helm.toolkit.fluxcd.io/{key}")));
+            let id = &self.declared.id;
+            label("name") == Some(&id.name) && label("namespace") == id.namespace.as_ref()
+        };
+        let is_own = |stored: &StoredRelease| {
+            stored.labels.contains_key(HELM_PROCESS) || stored.objects.iter().any(is_flux)
+        };
+        Ok(self.stored().await?.filter(is_own))
     }
 
     async fn stored(&self) -> Result<Option<StoredRelease>> {
@@ -170,7 +179,7 @@ impl Step for Release {
         (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
         let relay = self.cluster.relay().await?;
-        helm.upgrade_install(&self.declared.helm_request(action), next, relay.access()).await?;
+        helm.upgrade_install(&self.declared.complete_request(action)?, next, relay.access()).await?;
         let chart = self.chart().await;
         let change = Change { kind, subject: self.name(), details: vec![chart] };
         Ok(Changes {
@@ -180,33 +189,42 @@ impl Step for Release {
         })
     }
 
-    async fn made(&self) -> Result<Diff> {
-        let own = self.own().await?.map(|stored| Change {
-            kind: ChangeKind::Deleted,
-            subject: self.name(),
-            details: vec![format!("revision {}", stored.revision)],
-        });
-        Ok(Diff { summary: "1 release".to_owned(), changes: own.into_iter().collect(), unchanged: 0 })
+    async fn made(&self) -> Result<Made> {
+        let owners = vec![self.declared.id.clone()];
+        let made = Made { by: "helm", owners, ..Made::default() };
+        let Some(stored) = self.own().await? else { return Ok(made) };
+        let objects = releases::objects(&self.cluster, &stored, &self.declared.release_namespace).await?;
+        let details = vec![format!("revision {}", stored.revision), count(objects.len(), "object")];
+        let change = Change { kind: ChangeKind::Deleted, subject: self.name(), details };
+        let diff = Diff { summary: "1 release".to_owned(), changes: vec![change], unchanged: 0 };
+        let uses = releases::mounted(&stored, &self.declared.release_namespace);
+        Ok(Made { diff, objects, uses, ..made })
     }
 
     async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
-        let made = self.made().await?;
-        if !made.changes.is_empty() {
+        if let Some(since) = self.owner().owns(&self.cluster).await? {
+            return Err(Failure::step(format!("{} cannot be removed", self.name()))
+                .because(format!("{}: {since}; it would be installed again", self.declared.id))
+                .hint("with --flux-too Flux lets go of it first"));
+        }
+        let Made { diff, objects, .. } = self.made().await?;
+        if !diff.changes.is_empty() {
             (unmake.say)(format!("helm: uninstalling {}", self.name()));
             let helm = self.helm.as_ref().map_err(Clone::clone)?;
             let relay = self.cluster.relay().await?;
             let Self { declared, .. } = self;
             helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
+            // Helm deletes, and waits for nothing.
+            removal::await_end(&self.cluster, &objects, Gone::Await, unmake).await?;
         }
-        Ok(Changes { summary: made.summary, changes: made.changes, ..Changes::default() })
+        Ok(Changes { summary: diff.summary, changes: diff.changes, ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         let own = stream::once(async move {
             match self.workloads().await {
                 Ok(workloads) => follow_ready(&self.cluster, workloads, &self.explainer),
-                // The step is tried again.
-                Err(failure) => stream::once(async move { Verdict::not_yet(failure.to_string()) }).boxed(),
+                Err(failure) => stream::once(async move { Err(failure) }).boxed(),
             }
         })
         .flatten()

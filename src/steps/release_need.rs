@@ -185,6 +185,7 @@ mod tests {
             integers: Vec::new(),
             has_secret_integers: false,
             values_from: Vec::new(),
+            gaps: Vec::new(),
             depends_on: Vec::new(),
             is_tracked: false,
             object,

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt as _};
 
 use super::asked_sessions;
 use super::doubted_sessions::{self, Remarks, UNCHANGED, Words};
@@ -12,7 +12,7 @@ use super::explain::Explainer;
 use super::objects::follow_ready_by;
 use super::seeing::{Seen, seen_by};
 use super::unheard_peers;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Followed};
 use crate::engine::{Act, Cause, Changes, Observation, Step};
 use crate::failure::{Failure, Result};
 use crate::object::ObjectRef;
@@ -53,7 +53,7 @@ impl Wait {
     }
 
     /// `patience` is for what the API may tell wrongly, and others could tell better.
-    fn verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
+    fn verdicts(&self, patience: Duration) -> Followed<Verdict> {
         match &self.awaited {
             Awaited::Probe(Probe::CiliumBgp) => self.bgp_verdicts(patience),
             Awaited::Probe(Probe::CiliumClustermesh) => self.mesh_verdicts(),
@@ -65,12 +65,12 @@ impl Wait {
     }
 
     /// About this side; of the others is told what its own programs hear, once it is ready.
-    fn mesh_verdicts(&self) -> BoxStream<'static, Verdict> {
+    fn mesh_verdicts(&self) -> Followed<Verdict> {
         let (cluster, remarks) = (self.cluster.clone(), Arc::clone(&self.remarks));
-        let told = move |verdict: Verdict| {
+        let told = move |verdict: Result<Verdict>| {
             let (cluster, remarks) = (cluster.clone(), Arc::clone(&remarks));
             async move {
-                if verdict.is_ready() {
+                if verdict.as_ref().is_ok_and(Verdict::is_ready) {
                     let unheard = unheard_peers::remarks(&cluster).await;
                     *remarks.lock().unwrap_or_else(PoisonError::into_inner) = unheard;
                 }
@@ -81,13 +81,14 @@ impl Wait {
     }
 
     /// By objects, or by the agents' own word where no object tells.
-    fn bgp_verdicts(&self, patience: Duration) -> BoxStream<'static, Verdict> {
+    fn bgp_verdicts(&self, patience: Duration) -> Followed<Verdict> {
         let (cluster, words, remarks) = (self.cluster.clone(), self.words.clone(), Arc::clone(&self.remarks));
         let explainer = self.explainer.clone();
         stream::once(async move {
             match asked_sessions::are_needed(&cluster).await {
                 Ok(true) => asked_sessions::verdicts(cluster),
-                _ => doubted_sessions::verdicts(cluster, patience, words, remarks, &explainer),
+                Err(failure) => stream::once(async move { Err(failure) }).boxed(),
+                Ok(false) => doubted_sessions::verdicts(cluster, patience, words, remarks, &explainer),
             }
         })
         .flatten()
@@ -95,23 +96,23 @@ impl Wait {
     }
 }
 
-fn probe_verdicts(cluster: &Cluster, probe: Probe, explainer: &Explainer) -> BoxStream<'static, Verdict> {
+fn probe_verdicts(cluster: &Cluster, probe: Probe, explainer: &Explainer) -> Followed<Verdict> {
     let judge = move |seen: Seen| probe.judge(&seen, jiff::Timestamp::now());
-    seen_by(cluster, probe, explainer).map(judge).boxed()
+    seen_by(cluster, probe, explainer).map_ok(judge).boxed()
 }
 
 #[async_trait]
 impl Step for Wait {
     async fn observe(&self) -> Result<Observation> {
         // Who looks once, cannot see what stays as it is.
-        Ok(super::watching::observe(self.verdicts(Duration::ZERO), "ready".to_owned(), 0).await)
+        super::watching::observe(self.verdicts(Duration::ZERO), "ready".to_owned(), 0).await
     }
 
     async fn act(&self, _: Act<'_>) -> Result<Changes> {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
         self.verdicts(UNCHANGED)
     }
 

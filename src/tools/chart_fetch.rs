@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tempfile::TempDir;
-
+use super::chart_archive::check;
 use super::helm::{Helm, HelmRequest};
-use super::post_render::private_folder;
+use super::limits::{STOPPED, Work};
 use super::program::Call;
 use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
 use crate::failure::{Failure, Result, Retry};
+use crate::private::Folder;
 use crate::yaml;
 
 impl Helm {
@@ -40,9 +40,11 @@ impl Helm {
         match digest.filter(|_| request.is_tracked) {
             None => Ok(chart),
             Some(digest) => {
-                let folder = TempDir::new_in(self.charts.path())
+                let folder = self
+                    .charts
+                    .subfolder()
                     .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
-                unpack(&chart, &digest, &folder.keep())
+                unpack(&chart, &digest, &folder)
             }
         }
     }
@@ -50,9 +52,9 @@ impl Helm {
     async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
         let no_folder =
             |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
-        let folder = TempDir::new_in(self.charts.path()).map_err(no_folder)?.keep();
+        let folder = self.charts.subfolder().map_err(no_folder)?;
         // Credentials are gone as soon as the chart is there.
-        let secrets = private_folder()?;
+        let secrets = Folder::in_memory()?;
         let mut arguments: Vec<OsString> = match chart {
             ChartSource::Oci { url, .. } => {
                 let mut arguments = vec!["pull".into(), url.into()];
@@ -70,7 +72,7 @@ impl Helm {
                     secrets.path().into(),
                 ];
                 let update = ["repo".into(), "update".into()].into_iter().chain(known.clone());
-                let update = Call::new(update).variables(access.variables());
+                let update = Call::new(update).variables(access.variables()).about(chart).doing(Work::Fetch);
                 self.program.run(update).await.map_err(|failure| unfetched(failure, chart))?;
                 ["pull".into(), format!("repository/{name}").into()].into_iter().chain(known).collect()
             }
@@ -87,14 +89,20 @@ impl Helm {
             _ => arguments.push(format!("--version={}", chart.version_text()).into()),
         }
         arguments.extend(["--destination".into(), folder.clone().into()]);
-        let call = Call::new(arguments).variables(access.variables());
+        let call = Call::new(arguments).variables(access.variables()).about(chart).doing(Work::Fetch);
         let printed = self.program.run(call).await.map_err(|failure| unfetched(failure, chart))?;
         if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
             std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
         }
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
-        file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))
+        let file = file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))?;
+        // Before Helm, or anything else, unpacks it.
+        let (archive, of) = (file.clone(), chart.clone());
+        tokio::task::spawn_blocking(move || check(&archive, &of))
+            .await
+            .map_err(|error| Failure::internal("a chart was not looked through").caused_by(&error))??;
+        Ok(file)
     }
 }
 
@@ -121,10 +129,13 @@ const REFUSALS: [&str; 8] = [
 /// Whatever is no refusal may be the network, and pass.
 fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
     let says = |text: &str| failure.because.iter().any(|said| said.contains(text));
-    let (has_no_versions, is_refused) = (says(NO_VERSIONS), REFUSALS.into_iter().any(says));
+    let (has_no_versions, is_stopped) = (says(NO_VERSIONS), says(STOPPED));
+    let is_refused = REFUSALS.into_iter().any(says);
     let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
     if has_no_versions {
         failure.hint("declare the exact tag: among those of a registry a range finds only 1.2.3, and neither v1.2.3 nor 1.2, for Flux too")
+    } else if is_stopped {
+        failure
     } else if is_refused {
         failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
     } else {

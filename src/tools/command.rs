@@ -1,11 +1,33 @@
 //! A program of the user's own, as a task file names it.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
 use super::program::{Call, Program};
+use super::variables::Kind;
+use super::{Environment, KubeAccess};
 use crate::failure::{Failure, Result};
+
+/// Variables by which tools would reach another cluster than the one in their kubeconfig; and what is meant
+/// for this program only.
+const NOT_ITS_OWN: [&str; 14] = [
+    "BOOTSTRAPPER_TRUST",
+    "HELM_KUBEAPISERVER",
+    "HELM_KUBEASGROUPS",
+    "HELM_KUBEASUSER",
+    "HELM_KUBECAFILE",
+    "HELM_KUBECONTEXT",
+    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+    "HELM_KUBETLS_SERVER_NAME",
+    "HELM_KUBETOKEN",
+    "HELM_NAMESPACE",
+    "KUBERNETES_MASTER",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "KUBE_CONFIG_PATH",
+];
 
 /// A program of the user's own with its arguments, run in the repository.
 #[derive(Debug, Clone)]
@@ -13,11 +35,22 @@ pub struct Command {
     program: Program,
     arguments: Vec<String>,
     folder: PathBuf,
+    /// The name of the cluster.
+    cluster: String,
+    /// Variables that secrets of the bootstrap are read from: they are not for it.
+    secrets: BTreeSet<String>,
 }
 
 impl Command {
-    /// Finds the program. A name with a slash is a path within the repository.
-    pub fn new(argv: &[String], repository: &Path, environment: &Environment) -> Result<Self> {
+    /// Finds the program. A name with a slash is a path within the repository. It does not see the variables
+    /// of these `secrets`.
+    pub fn new(
+        argv: &[String],
+        repository: &Path,
+        cluster: &str,
+        environment: &Environment,
+        secrets: BTreeSet<String>,
+    ) -> Result<Self> {
         let Some((name, arguments)) = argv.split_first() else {
             return Err(Failure::input("a command needs a program to run"));
         };
@@ -25,17 +58,53 @@ impl Command {
             if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
         let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
         program.name.clone_from(name);
-        Ok(Self { program, arguments: arguments.to_vec(), folder: repository.to_owned() })
+        program.kind = Kind::Own;
+        Ok(Self {
+            program,
+            arguments: arguments.to_vec(),
+            folder: repository.to_owned(),
+            cluster: cluster.to_owned(),
+            secrets,
+        })
     }
 
-    /// Runs it. What it writes is not shown, unless it fails.
-    pub async fn output(&self) -> Result<Vec<u8>> {
-        self.program.run(Call::new(&self.arguments).within(&self.folder)).await
+    /// Runs it on a cluster: its kubeconfig has that one context, and no other. What it writes is not shown,
+    /// unless it fails.
+    pub async fn output(&self, access: &KubeAccess) -> Result<Vec<u8>> {
+        self.program.run(self.call(access)).await
     }
 
     /// Runs it for its exit code.
-    pub async fn succeeds(&self) -> Result<bool> {
-        Ok(self.program.output(Call::new(&self.arguments).within(&self.folder)).await?.succeeded)
+    pub async fn succeeds(&self, access: &KubeAccess) -> Result<bool> {
+        Ok(self.program.output(self.call(access)).await?.succeeded)
+    }
+
+    /// The words that are run.
+    pub fn words(&self) -> Vec<String> {
+        [self.program.name.clone()].into_iter().chain(self.arguments.iter().cloned()).collect()
+    }
+
+    /// Where it is run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn call(&self, access: &KubeAccess) -> Call<'_> {
+        let mut variables: Vec<(&'static str, OsString)> = vec![
+            ("BOOTSTRAPPER_CLUSTER", self.cluster.clone().into()),
+            ("BOOTSTRAPPER_CONTEXT", access.context.clone().into()),
+        ];
+        if let Some(kubeconfig) = &access.kubeconfig {
+            variables.push(("KUBECONFIG", kubeconfig.into()));
+        }
+        if let Some(cache) = &access.cache {
+            variables.push(("KUBECACHEDIR", cache.into()));
+        }
+        Call::new(&self.arguments)
+            .within(&self.folder)
+            .without(NOT_ITS_OWN)
+            .without(self.secrets.iter().cloned())
+            .variables(variables)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What programs see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -13,6 +13,9 @@ pub struct Environment {
     pub path: Vec<PathBuf>,
     /// Variables beside those of this process.
     pub variables: BTreeMap<String, String>,
+    /// Variables of this process that hold secrets, which no program sees that does not need them.
+    #[serde(default)]
+    pub withheld: BTreeSet<String>,
 }
 
 impl Environment {
@@ -24,8 +27,15 @@ impl Environment {
         }
         let of_system = std::env::var_os("PATH").unwrap_or_default();
         let of_system = std::env::split_paths(&of_system).filter(|folder| folder.is_absolute());
-        let mut folders = self.path.iter().cloned().chain(of_system);
-        folders.find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
+        let on_path = || {
+            of_system.into_iter().find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
+        };
+        self.find_beside(name).or_else(on_path)
+    }
+
+    /// Finds a program in the folders that are searched before PATH.
+    pub(super) fn find_beside(&self, name: &str) -> Option<PathBuf> {
+        self.path.iter().find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
     }
 
     /// The variable by the first of these names that is set: here, or else in this process.

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Environment;
+use super::limits::Work;
 use super::program::{Call, Program};
 use super::remote::Base;
 use crate::failure::{Failure, Result, Retry};
 use crate::files;
+use crate::private::Folder;
 
 /// What git is told before its verb. The command line counts more than any file.
 const SETTINGS: [&str; 15] = [
@@ -58,6 +60,7 @@ impl Git {
         let call = Call::new(settings.chain(arguments.iter().copied()))
             .within(home)
             .sealed(self.variables(home, more))
+            .doing(if arguments.first() == Some(&"fetch") { Work::Fetch } else { Work::Ask })
             .named(format!("git {}", arguments.first().unwrap_or(&"")));
         self.program.run(call).await
     }
@@ -229,7 +232,7 @@ impl WorkingTree {
     /// Whether something below `folder/kubernetes` is not committed.
     async fn changes(&self, folder: &Path, commit: &str) -> Option<bool> {
         let git = Git::find(&Environment::default())?;
-        let kept = super::private_folder().ok()?;
+        let kept = Folder::new().ok()?;
         let repository = kept.path().join("git");
         for one in ["git/objects", "git/refs", "home"] {
             fs::create_dir_all(kept.path().join(one)).ok()?;

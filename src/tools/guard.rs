@@ -13,7 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::helm_process::helm_mark;
+use super::limits::Limits;
 use crate::failure::{Failure, Result};
+use crate::private::{self, Lease};
 
 /// How long a program may take to end once it is asked to: Helm marks its release as failed.
 const GRACE: Duration = Duration::from_secs(4);
@@ -30,6 +32,7 @@ pub fn guard_programs_with(this: PathBuf) {
 /// revision it makes.
 pub(super) fn guarded(
     revision: Option<u64>,
+    limits: Limits,
     program: &Path,
     mut arguments: Vec<OsString>,
 ) -> (PathBuf, Vec<OsString>) {
@@ -39,27 +42,49 @@ pub(super) fn guarded(
     };
     let mut words: Vec<OsString> = vec!["guard".into(), std::process::id().to_string().into()];
     words.extend(revision.map(|revision| format!("--revision={revision}").into()));
+    words.push(format!("--limits={limits}").into());
+    words.extend(private::run_folders().into_iter().flat_map(|folder| ["--private".into(), folder.into()]));
     words.extend(["--".into(), program.into()]);
     words.extend(arguments);
     (guard.clone(), words)
 }
 
-/// Runs a program as [`guarded`] asks for, to its end and with its exit code. `parent` is the process
-/// that asked. When that ends, or asks this one to, the program is asked to end, and what is left of it
-/// after a while is killed.
-pub async fn guard(parent: u32, revision: Option<u64>, mut command: Vec<OsString>) -> Result<ExitCode> {
+/// What the guard of a program needs to know of it.
+#[derive(Debug)]
+pub struct Guarded {
+    /// The process that wants it.
+    pub parent: u32,
+    /// The revision of a release that it makes.
+    pub revision: Option<u64>,
+    /// What it may take.
+    pub limits: Limits,
+    /// The temporary folders of that process: whoever uses them last removes them.
+    pub folders: Vec<PathBuf>,
+    /// The program and its arguments.
+    pub command: Vec<OsString>,
+}
+
+/// Runs a program as [`guarded`] asks for, to its end and with its exit code. When the process that
+/// asked ends, or asks this one to, the program is asked to end, and what is left of it after a while
+/// is killed.
+pub async fn guard(guarded: Guarded) -> Result<ExitCode> {
+    let Guarded { parent, revision, limits, folders, mut command } = guarded;
     if command.is_empty() {
         return Err(Failure::internal("there is nothing to guard"));
     }
     let program = command.remove(0);
+    // The run may remove them before this process is there.
+    let leases: Vec<Lease> = folders.iter().filter_map(|folder| Lease::take(folder).ok()).collect();
     let unguarded = |error: std::io::Error| {
         Failure::step(format!("{} cannot be run", program.display())).caused_by(&error)
     };
     let mut asked = signal(SignalKind::terminate()).map_err(unguarded)?;
     adopt_grandchildren().and_then(|()| end_with_parent()).map_err(|error| unguarded(error.into()))?;
     if !is_child_of(parent) {
+        leases.into_iter().for_each(Lease::end);
         return Err(Failure::internal("the run that wanted this program has ended"));
     }
+    limits.take_on();
     let mut started = std::process::Command::new(&program);
     started.args(command).args(revision.map(helm_mark)).process_group(0);
     let mut child = Command::from(started).spawn().map_err(unguarded)?;
@@ -69,6 +94,7 @@ pub async fn guard(parent: u32, revision: Option<u64>, mut command: Vec<OsString
         () = parent_ended(parent) => end(&mut child).await,
     };
     end_the_rest();
+    leases.into_iter().for_each(Lease::end);
     Ok(exit_code(ended.map_err(unguarded)?))
 }
 

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use semver::Version;
 use serde::Deserialize;
-use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::limits::Work;
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use crate::failure::{Failure, Result, Retry};
-use crate::object::Object;
+use crate::object::{Complete, Object};
 use crate::passing::passes;
+use crate::private::Folder;
 use crate::yaml;
 
 /// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
@@ -90,19 +91,14 @@ pub struct Helm {
     pub(super) program: Program,
     environment: Environment,
     version: Version,
-    pub(super) charts: TempDir,
+    pub(super) charts: Folder,
     pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
-    _plugins: TempDir,
 }
 
 impl Helm {
     /// Finds `helm` and asks it for its version.
     pub async fn find(environment: &Environment) -> Result<Self> {
-        let mut program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
-        let plugins = super::private_folder()?;
-        // No chart's address and no release may have a plugin run.
-        let without = plugins.path().display().to_string();
-        program.environment.variables.insert("HELM_PLUGINS".to_owned(), without);
+        let program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
         let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
         let printed = String::from_utf8_lossy(&printed);
         let version = Version::parse(printed.trim().trim_start_matches('v')).map_err(|_| {
@@ -113,16 +109,8 @@ impl Helm {
             return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
                 .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
         }
-        let charts = tempfile::tempdir()
-            .map_err(|error| Failure::step("no temporary folder for charts").caused_by(&error))?;
-        Ok(Self {
-            program,
-            environment: environment.clone(),
-            version,
-            charts,
-            pulled: Mutex::default(),
-            _plugins: plugins,
-        })
+        let charts = Folder::new()?;
+        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
     }
 
     /// Its version.
@@ -141,7 +129,9 @@ impl Helm {
     /// What the chart's templates render to, without a cluster: post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.chart(request).await?;
-        let call = Call::new(Self::arguments("template", request, &chart)).stdin(values(request));
+        let call = Call::new(Self::arguments("template", request, &chart))
+            .stdin(values(request))
+            .about(&request.chart);
         let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
         let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
         objects(post_rendered.as_bytes(), &request.chart)
@@ -152,7 +142,7 @@ impl Helm {
     /// `revision` is the one that it will make.
     pub async fn upgrade_install(
         &self,
-        request: &HelmRequest,
+        request: &Complete<HelmRequest>,
         revision: u64,
         access: &KubeAccess,
     ) -> Result<()> {
@@ -202,7 +192,11 @@ impl Helm {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
         }
         let variables = [post_renderer.variables.clone(), remembering(access)].concat();
-        let call = Call::new(arguments).stdin(values(request)).variables(variables);
+        let call = Call::new(arguments)
+            .stdin(values(request))
+            .variables(variables)
+            .about(&request.chart)
+            .doing(Work::Cluster);
         let call = match revision {
             Some(revision) => call.making(revision),
             None => call,
@@ -217,7 +211,7 @@ impl Helm {
         arguments.push(format!("--namespace={namespace}").into());
         arguments.extend(reaching(access));
         self.program
-            .run(Call::new(arguments).variables(remembering(access)))
+            .run(Call::new(arguments).variables(remembering(access)).doing(Work::Cluster))
             .await
             .map(drop)
             .map_err(classified)

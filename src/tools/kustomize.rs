@@ -2,11 +2,14 @@
 //! nothing of the environment: what it builds from is put before it.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::program::{Call, Program};
-use super::{Environment, Remotes, private_folder};
+use super::{Environment, Remotes};
 use crate::failure::{Failure, Result};
+use crate::private::Folder;
 
 /// Builds kustomizations, as Flux would.
 #[derive(Debug)]
@@ -67,10 +70,13 @@ impl Kustomize {
             self.verb.as_ref(),
             "--load-restrictor=LoadRestrictionsNone".as_ref(),
             folder.as_os_str(),
-        ]);
+        ])
+        .about(&folder.display());
         // A kustomization that has it fetch something all the same finds a git that only fails.
-        let programs = private_folder()?;
-        std::os::unix::fs::symlink("/bin/false", programs.path().join("git"))
+        let programs = Folder::new()?;
+        let git = programs.path().join("git");
+        std::fs::write(&git, "")
+            .and_then(|()| std::fs::set_permissions(&git, Permissions::from_mode(0o700)))
             .map_err(|error| Failure::step("a temporary folder cannot be written").caused_by(&error))?;
         let built = self.program.run(call.sealed(variables(programs.path()))).await?;
         String::from_utf8(built)

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::{Environment, Kustomize};
 use crate::failure::{Failure, Result};
+use crate::private::{self, Folder};
 use crate::yaml;
 
 /// What is done to what a chart renders to.
@@ -75,7 +75,7 @@ impl PostRendering {
             if manifests.trim().is_empty() {
                 break;
             }
-            let folder = private_folder()?;
+            let folder = Folder::in_memory()?;
             let mut whole = kustomization.clone();
             whole["resources"] = json!(["rendered.yaml"]);
             fs::write(folder.path().join("kustomization.yaml"), whole.to_string())
@@ -95,14 +95,6 @@ fn text(objects: &[Value]) -> String {
     objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n")
 }
 
-/// A folder for this user only; in memory where there is such a place, since what charts render to
-/// has secrets in it.
-pub(crate) fn private_folder() -> Result<TempDir> {
-    let in_memory = Path::new("/dev/shm");
-    let made = TempDir::new_in(in_memory).or_else(|_| TempDir::new());
-    made.map_err(|error| Failure::step("no temporary folder to render in").caused_by(&error))
-}
-
 fn unwritten(error: &std::io::Error) -> Failure {
     Failure::step("a temporary folder cannot be written").caused_by(error)
 }
@@ -111,7 +103,7 @@ fn unwritten(error: &std::io::Error) -> Failure {
 pub(super) struct ToldToHelm {
     pub(super) arguments: Vec<OsString>,
     pub(super) variables: Vec<(&'static str, OsString)>,
-    _folder: Option<TempDir>,
+    _folder: Option<Folder>,
 }
 
 /// Tells Helm to post-render with this program: Helm 4 by way of a plugin, which is what it takes.
@@ -128,7 +120,7 @@ pub(super) fn told_to_helm(
         return Err(Failure::input(format!("helm {helm} cannot post-render hooks, and Flux does"))
             .hint("install Helm 4, or give the HelmRelease `postRenderStrategy: nohooks`"));
     }
-    let folder = private_folder()?;
+    let folder = Folder::in_memory()?;
     let job = Job { rendering: rendering.clone(), environment: environment.clone() };
     let job_file = folder.path().join(JOB);
     let this = std::env::current_exe()
@@ -165,6 +157,8 @@ pub async fn post_render(job: &PathBuf) -> Result<String> {
     let unread = |error: &dyn std::fmt::Display| {
         Failure::internal("the post-rendering cannot be read").because(error.to_string())
     };
+    // What this process makes goes with the run's folder, however either of them ends.
+    job.parent().inspect(|folder| private::nest_in(folder));
     let text = fs::read(job).map_err(|error| unread(&error))?;
     let Job { rendering, environment } = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
     let mut manifests = String::new();

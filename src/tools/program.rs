@@ -1,8 +1,9 @@
 //! One program: run to its end, what it writes kept.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,10 +12,16 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Environment;
 use super::guard::guarded;
+use super::limits::{Exceeded, Limits, Work};
+use super::variables::{Kind, environment_for};
 use crate::failure::{Failure, Result};
+use crate::private::{self, Folder};
 
 /// How many of a failed program's last lines are told.
 const LAST_LINES: usize = 6;
+
+/// How many bytes of the beginning and of the end of what it says are read.
+const WORDS: u64 = 128 * 1024;
 
 /// A program that was found.
 #[derive(Debug, Clone)]
@@ -22,6 +29,7 @@ pub(super) struct Program {
     pub(super) name: String,
     path: PathBuf,
     pub(super) environment: Environment,
+    pub(super) kind: Kind,
 }
 
 /// One call of a program.
@@ -35,15 +43,23 @@ pub(super) struct Call<'a> {
     pub(super) revision: Option<u64>,
     /// Variables for this call, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
-    /// All that it sees of the environment; what this process sees and more, if none.
+    /// All that it sees of the environment; what a program of its kind sees, if none.
     pub(super) sealed: Option<Vec<(OsString, OsString)>>,
     /// What a person knows it by; the program and its first argument if none.
     pub(super) name: Option<String>,
+    /// Variables that it does not see, whatever the environment has.
+    pub(super) without: Vec<String>,
+    /// What it works on, for a person to know.
+    pub(super) subject: Option<String>,
+    /// What it does, if that is not what the program usually does.
+    pub(super) work: Option<Work>,
 }
 
 /// What a program wrote, and whether it was content.
 pub(super) struct Output {
     pub(super) succeeded: bool,
+    /// The limit that it came to.
+    exceeded: Option<Exceeded>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
 }
@@ -63,6 +79,11 @@ impl<'a> Call<'a> {
         self
     }
 
+    pub(super) fn without(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.without.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     pub(super) fn making(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
         self
@@ -79,6 +100,16 @@ impl<'a> Call<'a> {
         self
     }
 
+    pub(super) fn about(mut self, subject: &impl ToString) -> Self {
+        self.subject = Some(subject.to_string());
+        self
+    }
+
+    pub(super) fn doing(mut self, work: Work) -> Self {
+        self.work = Some(work);
+        self
+    }
+
     pub(super) fn within(mut self, folder: &'a Path) -> Self {
         self.folder = Some(folder);
         self
@@ -89,7 +120,13 @@ impl Program {
     /// Finds it, if it is there.
     pub(super) fn find(name: &str, environment: &Environment) -> Option<Self> {
         let path = environment.find(name)?;
-        Some(Self { name: name.to_owned(), path, environment: environment.clone() })
+        Some(Self { name: name.to_owned(), path, environment: environment.clone(), kind: Kind::of(name) })
+    }
+
+    /// Finds it where the environment has programs of its own, and not on PATH.
+    pub(super) fn find_beside(name: &str, environment: &Environment) -> Option<Self> {
+        let path = environment.find_beside(name)?;
+        Some(Self { name: name.to_owned(), path, environment: environment.clone(), kind: Kind::of(name) })
     }
 
     /// Finds it, or says how to get it.
@@ -108,7 +145,11 @@ impl Program {
     /// Runs it; a program that fails is a failure that tells its last words.
     pub(super) async fn run(&self, call: Call<'_>) -> Result<Vec<u8>> {
         let shown = self.shown(&call);
+        let (subject, work) = (call.subject.clone(), call.work.unwrap_or(self.kind.work()));
         let output = self.output(call).await?;
+        if let Some(exceeded) = output.exceeded {
+            return Err(exceeded.failure(&shown, subject.as_deref(), work));
+        }
         if output.succeeded {
             return Ok(output.stdout);
         }
@@ -128,7 +169,23 @@ impl Program {
         let shown = self.shown(&call);
         let not_run =
             |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
-        let (program, arguments) = guarded(call.revision, &self.path, call.arguments);
+        // What it writes for itself is private, too, and goes when it has ended.
+        let temporary = if self.kind.keeps_files() { None } else { Some(Folder::new()?) };
+        let work = call.work.unwrap_or(self.kind.work());
+        let limits = Limits::of(work);
+        let seen = |name: &str| std::env::var_os(name).map(|value| (OsString::from(name), value));
+        let variables = match call.sealed {
+            // As for all programs: a private folder, and a garbage collector that knows the limit.
+            Some(sealed) => sealed
+                .into_iter()
+                .chain(seen("BOOTSTRAPPER_SANDBOX"))
+                .chain(seen("BOOTSTRAPPER_TRIAL"))
+                .chain(temporary.as_ref().map(|folder| ("TMPDIR".into(), folder.path().into())))
+                .chain(limits.go_memory().map(|memory| ("GOMEMLIMIT".into(), memory.into())))
+                .collect(),
+            None => self.variables(limits, temporary.as_ref(), &call.without, call.variables),
+        };
+        let (program, arguments) = guarded(call.revision, limits, &self.path, call.arguments);
         let (stdout, stderr) = Written::pair().map_err(|error| not_run(&error))?;
         let mut expression = duct::cmd(program, arguments)
             .stdin_bytes(call.stdin)
@@ -139,32 +196,63 @@ impl Program {
                 command.process_group(0);
                 Ok(())
             });
-        match call.sealed {
-            Some(variables) => expression = expression.full_env(variables),
-            None => {
-                for (name, value) in &self.environment.variables {
-                    expression = expression.env(name, value);
-                }
-            }
-        }
-        for (name, value) in call.variables {
-            expression = expression.env(name, value);
-        }
+        expression = expression.full_env(variables);
         if let Some(folder) = call.folder {
             expression = expression.dir(folder);
         }
         let handle = Arc::new(expression.start().map_err(|error| not_run(&error))?);
         let ended = EndOnDrop(Arc::clone(&handle));
-        let output = tokio::task::spawn_blocking(move || {
-            let succeeded = handle.wait()?.status.success();
-            let stderr = String::from_utf8_lossy(&stderr.read()?).into_owned();
-            Ok(Output { succeeded, stdout: stdout.read()?, stderr })
-        })
-        .await
-        .map_err(|error| Failure::internal(format!("{shown} was not waited for")).caused_by(&error))?
-        .map_err(|error: std::io::Error| not_run(&error))?;
+        let running = tokio::task::spawn_blocking(move || {
+            // As long as the program runs, not as long as somebody waits for it.
+            let _temporary = temporary;
+            let status = handle.wait()?.status;
+            let stderr = stderr.last_words()?;
+            let stdout = stdout.read(limits.output())?;
+            let exceeded = match (status.success(), &stdout) {
+                (true, Some(_)) => None,
+                (_, None) => Some(Exceeded::Output),
+                (false, _) => Exceeded::by(status.code(), &stderr),
+            };
+            Ok(Output { succeeded: status.success(), exceeded, stdout: stdout.unwrap_or_default(), stderr })
+        });
+        let ended_in_time = match work.time() {
+            Some(limit) => tokio::time::timeout(limit, running).await.ok(),
+            None => Some(running.await),
+        };
+        // It is asked to end when this returns.
+        let Some(output) = ended_in_time else {
+            return Err(Exceeded::Time.failure(&shown, call.subject.as_deref(), work));
+        };
+        let output = output
+            .map_err(|error| Failure::internal(format!("{shown} was not waited for")).caused_by(&error))?
+            .map_err(|error: std::io::Error| not_run(&error))?;
         drop(ended);
         Ok(output)
+    }
+
+    /// All variables that it sees.
+    fn variables(
+        &self,
+        limits: Limits,
+        temporary: Option<&Folder>,
+        without: &[String],
+        own: Vec<(&'static str, OsString)>,
+    ) -> HashMap<OsString, OsString> {
+        let present = std::env::vars_os();
+        let mut all: HashMap<OsString, OsString> =
+            environment_for(self.kind, present, &self.environment.withheld).into_iter().collect();
+        if let Some(temporary) = temporary {
+            all.insert("TMPDIR".into(), temporary.path().into());
+            // No plugin of the person's runs because a repository says so.
+            all.insert("HELM_PLUGINS".into(), temporary.path().join("no-plugins").into());
+        }
+        if let Some(memory) = limits.go_memory() {
+            all.insert("GOMEMLIMIT".into(), memory.into());
+        }
+        all.extend(self.environment.variables.iter().map(|(name, value)| (name.into(), value.into())));
+        all.retain(|name, _| !without.iter().any(|unseen| name == unseen.as_str()));
+        all.extend(own.into_iter().map(|(name, value)| (name.into(), value)));
+        all
     }
 
     /// The program and its verb: what a person needs to know it by.
@@ -191,7 +279,7 @@ struct Written(File);
 
 impl Written {
     fn pair() -> std::io::Result<(Self, Self)> {
-        Ok((Self(tempfile::tempfile()?), Self(tempfile::tempfile()?)))
+        Ok((Self(private::anonymous()?), Self(private::anonymous()?)))
     }
 
     /// For the program to write to.
@@ -199,12 +287,30 @@ impl Written {
         self.0.try_clone()
     }
 
-    /// All of it, once the program has ended.
-    fn read(mut self) -> std::io::Result<Vec<u8>> {
+    /// All of it, once the program has ended; none if that is more than `most` bytes, which 0 does not
+    /// limit.
+    fn read(mut self, most: u64) -> std::io::Result<Option<Vec<u8>>> {
+        if most > 0 && self.0.metadata()?.len() > most {
+            return Ok(None);
+        }
         let mut bytes = Vec::new();
         self.0.rewind()?;
         self.0.read_to_end(&mut bytes)?;
-        Ok(bytes)
+        Ok(Some(bytes))
+    }
+
+    /// The end of it, where a program says why it failed, after its beginning, where Go does.
+    fn last_words(mut self) -> std::io::Result<String> {
+        let length = self.0.metadata()?.len();
+        let mut bytes = Vec::new();
+        self.0.rewind()?;
+        (&self.0).take(WORDS).read_to_end(&mut bytes)?;
+        if length > 2 * WORDS {
+            bytes.push(b'\n');
+            self.0.seek(SeekFrom::End(-i64::try_from(WORDS).unwrap_or(i64::MAX)))?;
+        }
+        (&self.0).take(WORDS).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 

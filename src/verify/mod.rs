@@ -19,12 +19,12 @@ use std::time::Duration;
 use agents::Agents;
 use async_trait::async_trait;
 pub use checks::Outcome;
-use futures::future::{join_all, select_all, try_join_all};
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::future::{join_all, ready, select_all, try_join_all};
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
-use crate::cluster::Cluster;
-use crate::failure::{Failure, FailureKind, Result};
-use crate::object::{Object, ObjectRef, Selection};
+use crate::cluster::{Cluster, Followed, seen};
+use crate::failure::{Failure, FailureKind, Result, Retry};
+use crate::object::{Complete, Object, ObjectRef, Selection};
 use crate::{cilium, readiness};
 
 /// How long pods and addresses may take to come: all is to be told within a minute. An agent that has
@@ -70,8 +70,8 @@ pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
 async fn taken_away(members: &[Member]) -> Failure {
     let watched = members.iter().map(|member| {
         let states = member.cluster.follow(vec![objects::namespace()]);
-        let states = states.map(|state| State::of(state.values().flatten().next()));
-        has_gone(states.boxed()).map(move |()| member).boxed()
+        let states = seen(states).map(|state| State::of(state.values().flatten().next()));
+        has_gone(states).map(move |()| member).boxed()
     });
     let (member, ..) = select_all(watched).await;
     Failure::step(format!("the checks of {} came to no end: somebody deleted what they need", member.name))
@@ -153,12 +153,11 @@ async fn ask(member: &Member, name: &str) -> Result<(Vec<Outcome>, BTreeSet<Stri
 async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
     let nodes = ready_nodes(&member.cluster).await?;
     let make_and_settle = async {
-        vacated(&member.cluster).await;
+        vacated(&member.cluster).await?;
         for object in objects::all(name, &nodes, names) {
-            member.cluster.apply(&object, true).await?;
+            member.cluster.apply(&Complete::of_own(object), true).await?;
         }
-        settled(&member.cluster).await;
-        Ok(())
+        settled(&member.cluster).await
     };
     match tokio::time::timeout(PATIENCE, make_and_settle).await {
         Ok(outcome) => outcome,
@@ -167,15 +166,23 @@ async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
 }
 
 /// Ends once nothing of earlier checks is still going.
-async fn vacated(cluster: &Cluster) {
+async fn vacated(cluster: &Cluster) -> Result<()> {
     let namespace = objects::namespace();
-    let mut states = cluster.follow(vec![namespace.clone()]);
-    while let Some(state) = states.next().await {
+    let mut states = lasting(cluster.follow(vec![namespace.clone()]));
+    while let Some(state) = states.try_next().await? {
         let found = state.get(&namespace).cloned().flatten();
         if found.is_none_or(|found| found.metadata.deletion_timestamp.is_none()) {
-            return;
+            break;
         }
     }
+    Ok(())
+}
+
+/// What passes by itself is waited for; what does not ends the wait.
+fn lasting<T: Send + 'static>(followed: Followed<T>) -> Followed<T> {
+    let is_told =
+        |told: &Result<T>| told.as_ref().err().is_none_or(|failure| failure.retry == Retry::Useless);
+    followed.filter(move |told| ready(is_told(told))).boxed()
 }
 
 /// Two nodes to talk between; one if there is only one.
@@ -194,16 +201,17 @@ async fn ready_nodes(cluster: &Cluster) -> Result<Vec<String>> {
 }
 
 /// Ends once the pods are ready and the Service has its addresses.
-async fn settled(cluster: &Cluster) {
-    let mut states = cluster.follow(objects::awaited());
-    while let Some(state) = states.next().await {
+async fn settled(cluster: &Cluster) -> Result<()> {
+    let mut states = lasting(cluster.follow(objects::awaited()));
+    while let Some(state) = states.try_next().await? {
         let is_ready = state
             .values()
             .all(|object| object.as_ref().is_some_and(|object| readiness::verdict(object).is_ready()));
         if is_ready {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 async fn unsettled(member: &Member) -> Failure {

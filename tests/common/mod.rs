@@ -39,6 +39,8 @@ pub(crate) fn bootstrapper() -> Command {
         .env("NO_COLOR", "1")
         // What is tested is the same everywhere; `network.rs` asks for the real thing.
         .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
+        // The repositories are these tests' own; `trust/consent.rs` does without.
+        .env("BOOTSTRAPPER_TRUST", "1")
         .env_remove("KUBECONFIG")
         .env_remove("BOOTSTRAPPER_REPO");
     command

@@ -169,6 +169,7 @@ impl Sandbox {
             .arg("--repo")
             .arg(self.repository.path())
             .env("BOOTSTRAPPER_STATE_DIR", &self.state)
+            .env("BOOTSTRAPPER_TRUST", "1")
             .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()))
             .stdout(std::process::Stdio::null())
             .spawn()

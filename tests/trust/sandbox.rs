@@ -1,1 +1,221 @@
-//! A sandbox is its owner's alone.
+//! The sandbox is its owner's alone: another user of the machine, and a page in a browser, get nothing of
+//! any of its processes, and read none of its files.
+
+mod probe;
+mod sockets;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bootstrapper::cluster::{Cluster, ConnectOptions};
+use bootstrapper::object::Selection;
+use serde_json::Value;
+
+use crate::common;
+use probe::{as_somebody_else, is_root, probe_all};
+use sockets::{Place, Socket, processes};
+
+const NAME: &str = "infra";
+
+/// A sandbox that was brought up by somebody whose files are everybody's, if nobody says otherwise.
+struct Sandbox {
+    state: PathBuf,
+    /// None if somebody keeps it: TRUST_STATE names a state folder, to play this again on what is up.
+    own: Option<tempfile::TempDir>,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        let kept = std::env::var_os("TRUST_STATE").map(PathBuf::from);
+        let own = kept.is_none().then(|| tempfile::tempdir().unwrap());
+        let state = kept.unwrap_or_else(|| own.as_ref().unwrap().path().to_owned());
+        Self { state, own }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.join("sandboxes").join(NAME)
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let programs = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
+        let path = std::env::join_paths([common::programs().to_owned()].into_iter().chain(programs)).unwrap();
+        let output = Command::new("sh")
+            .args(["-c", "umask 000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_bootstrapper")])
+            .args(arguments)
+            .arg("--repo")
+            .arg(common::root())
+            .env("PATH", path)
+            .env("BOOTSTRAPPER_STATE_DIR", &self.state)
+            .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    async fn cluster(&self) -> Cluster {
+        let options =
+            ConnectOptions { kubeconfig: Some(self.folder().join("kubeconfig")), context: NAME.into() };
+        Cluster::connect(&options).await.unwrap()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.own.is_none() {
+            return;
+        }
+        let mut down = common::bootstrapper();
+        let _ = down.env("BOOTSTRAPPER_STATE_DIR", &self.state).args(["sandbox", "down", NAME]).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_its_owner_gets_an_answer_of_a_sandbox() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["sandbox", "up", NAME]);
+    sandbox.run(&[NAME, "--sandbox", "--progress", "plain"]);
+
+    let folder = sandbox.folder();
+    let sockets = sockets::listening(&folder);
+    listeners_are_found(&folder, &sockets);
+    let answers = probe_all(&sockets);
+    assert!(answers.is_empty(), "somebody else was answered:\n{}", answers.join("\n"));
+    nobody_enters_its_networks(&folder);
+    its_files_are_its_owners(&folder);
+    no_argument_is_a_secret(&sandbox).await;
+}
+
+/// A test that finds nothing to ask has shown nothing.
+fn listeners_are_found(folder: &Path, sockets: &[Socket]) {
+    let programs: BTreeSet<&str> = sockets.iter().map(|socket| socket.program.as_str()).collect();
+    for program in ["etcd", "kube-apiserver", "bootstrapper", "source-controll", "cilium-operator"] {
+        assert!(programs.contains(program), "{program} listens nowhere: {sockets:#?}");
+    }
+    let running: BTreeSet<String> = processes(folder).into_iter().map(|process| process.program).collect();
+    for program in ["kwok", "kube-scheduler", "helm-controller", "kustomize-contr"] {
+        assert!(running.contains(program), "{program} does not run: {running:?}");
+        assert!(!programs.contains(program), "{program} listens, and need not: {sockets:#?}");
+    }
+}
+
+/// Where it has networks of its own, their addresses are nobody's.
+fn nobody_enters_its_networks(folder: &Path) {
+    for process in processes(folder).into_iter().filter(|_| is_root()) {
+        for file in ["ns/net", "environ", "root", "cwd"] {
+            let path = PathBuf::from(format!("/proc/{}/{file}", process.id));
+            let read = as_somebody_else(move || std::fs::File::open(&path).map(drop));
+            assert!(read.is_err(), "{} gives its {file} to anybody", process.program);
+        }
+    }
+}
+
+/// Whatever the umask.
+fn its_files_are_its_owners(folder: &Path) {
+    let mut open = Vec::new();
+    let entries = walkdir::WalkDir::new(folder.parent().unwrap()).into_iter().filter_map(Result::ok);
+    for entry in entries.filter(|entry| !entry.path_is_symlink()) {
+        let Ok(found) = entry.path().symlink_metadata() else { continue };
+        if found.mode() & 0o077 != 0 {
+            open.push(format!("{:o} {}", found.mode() & 0o7777, entry.path().display()));
+        }
+    }
+    assert!(open.is_empty(), "others may open:\n{}", open.join("\n"));
+}
+
+/// Everybody reads what programs are called with.
+async fn no_argument_is_a_secret(sandbox: &Sandbox) {
+    let folder = sandbox.folder();
+    let mut secrets = BTreeSet::new();
+    let known: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("sandbox.json")).unwrap()).unwrap();
+    let proxy = known["environment"]["variables"]["HTTPS_PROXY"].as_str().unwrap();
+    secrets.insert(url::Url::parse(proxy).unwrap().password().unwrap().to_owned());
+    let cluster = sandbox.cluster().await;
+    for object in cluster.list(&Selection::of("v1", "Secret")).await.unwrap() {
+        let data = object.data["data"].as_object().cloned().unwrap_or_default();
+        secrets.extend(data.values().filter_map(Value::as_str).map(str::to_owned));
+        let plain = data.values().filter_map(|value| STANDARD.decode(value.as_str()?).ok());
+        secrets.extend(plain.filter_map(|plain| String::from_utf8(plain).ok()));
+    }
+    for source in cluster.list(&Selection::of("source.toolkit.fluxcd.io/v1", "GitRepository")).await.unwrap()
+    {
+        let url = source.data["status"]["artifact"]["url"].as_str().unwrap().to_owned();
+        secrets.insert(url::Url::parse(&url).unwrap().password().unwrap().to_owned());
+    }
+    for entry in walkdir::WalkDir::new(&folder).into_iter().filter_map(Result::ok) {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        if entry.path().extension().is_some_and(|extension| extension == "key") {
+            secrets.extend(text.lines().filter(|line| !line.starts_with("---")).map(str::to_owned));
+        }
+    }
+    secrets.retain(|secret| secret.len() >= 8);
+    assert!(secrets.len() > 10, "{}", secrets.len());
+    for process in processes(&folder) {
+        let words = std::fs::read(format!("/proc/{}/cmdline", process.id)).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
+        assert!(
+            !secrets.iter().any(|secret| words.contains(secret.as_str())),
+            "a secret is an argument of {}",
+            process.program
+        );
+    }
+}
+
+/// The test above sees what it is to see.
+#[test]
+fn an_open_listener_of_a_sandbox_is_noticed() {
+    let state = tempfile::tempdir().unwrap();
+    let serve = "import http.server, socket, sys, threading
+unix = socket.socket(socket.AF_UNIX); unix.bind(sys.argv[1] + '/open.sock'); unix.listen()
+packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); packets.bind(('127.0.0.1', 0))
+def answer():
+    while True:
+        _, caller = packets.recvfrom(100)
+        packets.sendto(b'yes', caller)
+def greet():
+    while True:
+        unix.accept()[0].sendall(b'hello')
+for work in (answer, greet):
+    threading.Thread(target=work, daemon=True).start()
+server = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)
+print('up', flush=True)
+server.serve_forever()";
+    let mut server = Command::new("python3")
+        .args(["-c", serve])
+        .arg(state.path())
+        .env("BOOTSTRAPPER_SANDBOX", state.path())
+        .current_dir(state.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.as_mut().unwrap()), &mut line)
+        .unwrap();
+    if is_root() {
+        let everybody = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o777);
+        std::fs::set_permissions(state.path(), everybody.clone()).unwrap();
+        std::fs::set_permissions(state.path().join("open.sock"), everybody).unwrap();
+    }
+    let sockets = sockets::listening(state.path());
+    let answers = probe_all(&sockets);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let kinds = sockets.iter().map(|socket| match socket.place {
+        Place::Tcp(_) => "tcp",
+        Place::Udp(_) => "udp",
+        Place::Unix(_) => "unix",
+    });
+    assert_eq!(kinds.collect::<BTreeSet<_>>(), BTreeSet::from(["tcp", "udp", "unix"]), "{sockets:#?}");
+    for socket in &sockets {
+        assert!(answers.iter().any(|answer| answer.contains(&socket.to_string())), "{socket}: {answers:#?}");
+    }
+}
+
+/// However long one of them takes to refuse, the test ends.
+const LIMIT: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod shared;
+mod trust;
 mod validate;
 mod verify;
 
@@ -29,6 +30,7 @@ pub(super) use run::RunArgs;
 pub(super) use sandbox::{FaultName, Network, Router, SandboxArgs, SandboxVerb};
 pub(super) use schema::{SchemaArgs, SchemaOf};
 pub(super) use shared::{Output, OutputArgs, Selection, Target};
+pub(super) use trust::TrustArgs;
 pub(super) use validate::{FindingsOutput, ValidateArgs};
 pub(super) use verify::VerifyArgs;
 
@@ -81,6 +83,11 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// List the clusters of the repository
     List(ListArgs),
+    /// Show what the repository asks of this machine, and agree to it
+    ///
+    /// Environment variables, files, 1Password, SOPS keys, kubeconfig contexts, commands: nothing of them is
+    /// read or run for a repository before you agree, once for each repository, and again when it changes.
+    Trust(TrustArgs),
     /// Find what is wrong with the repository, without a cluster
     ///
     /// Exits with 0 if there is nothing worse than a warning, and with 3 otherwise.
@@ -138,6 +145,12 @@ pub(super) enum Verb {
         /// The revision of a release that Helm will make.
         #[arg(long)]
         revision: Option<u64>,
+        /// Temporary folders of that run.
+        #[arg(long)]
+        private: Vec<PathBuf>,
+        /// What the program may take.
+        #[arg(long, default_value_t)]
+        limits: crate::tools::Limits,
         /// The program and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,

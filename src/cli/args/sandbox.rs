@@ -103,11 +103,28 @@ pub(in crate::cli) struct SandboxArgs {
     /// The router of a real network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
     pub(in crate::cli) router: Router,
+
+    /// Agree to what the repository asks of this machine, for this call: without, its secrets are made up
+    #[arg(
+        long,
+        value_name = "DIGEST",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        env = "BOOTSTRAPPER_TRUST"
+    )]
+    pub(in crate::cli) trust: Option<String>,
 }
 
 impl Default for SandboxArgs {
     fn default() -> Self {
-        Self { nodes: DEFAULT_NODES, binaries: None, network: Network::default(), router: Router::default() }
+        Self {
+            nodes: DEFAULT_NODES,
+            binaries: None,
+            network: Network::default(),
+            router: Router::default(),
+            trust: None,
+        }
     }
 }
 

@@ -21,6 +21,18 @@ pub(in crate::cli) struct Target {
     /// The kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) kubeconfig: Option<PathBuf>,
+
+    /// Agree to what the repository asks of this machine, for this call: to everything, or to the list
+    /// with this digest (for CI; see `bootstrapper trust`)
+    #[arg(
+        long,
+        value_name = "DIGEST",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        env = "BOOTSTRAPPER_TRUST"
+    )]
+    pub(in crate::cli) trust: Option<String>,
 }
 
 /// Which part of the pipeline.

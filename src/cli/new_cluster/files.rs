@@ -7,6 +7,7 @@ use walkdir::WalkDir;
 use crate::failure::{Failure, Location, Result};
 use crate::gitops::addresses::Settings;
 use crate::new_cluster::{self, NewFile};
+use crate::private::Folder;
 
 pub(super) const CLUSTERS: &str = "kubernetes/clusters";
 pub(super) const CONFIG: &str = "bootstrapper.yaml";
@@ -70,10 +71,7 @@ pub(super) fn write(root: &Path, name: &str, files: &[NewFile]) -> Result<()> {
         return Err(Failure::input(format!("{} is there already", folder.display()))
             .hint("nothing is overwritten: move it away first"));
     }
-    let beside = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(root.join(CLUSTERS))
-        .map_err(|error| failed(&error))?;
+    let beside = Folder::within(&root.join(CLUSTERS)).map_err(|error| failed(&error))?;
     let inner = beside.path().join(name);
     for file in files {
         let path = inner.join(file.path.strip_prefix(&folder).unwrap_or(&file.path));

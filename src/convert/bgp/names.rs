@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 
 /// The longest DNS label, and the longest value of a label.
 const LONGEST: usize = 63;
@@ -24,8 +24,8 @@ pub(super) fn label(name: &str) -> String {
     if label.len() <= LONGEST {
         return label;
     }
-    let kept = label[..LONGEST - DIGEST - 1].trim_end_matches('-');
-    format!("{kept}-{}", &sha256(&label)[..DIGEST])
+    let kept: String = label.chars().take(LONGEST - DIGEST - 1).collect();
+    format!("{}-{}", kept.trim_end_matches('-'), short_sha256(&label, DIGEST))
 }
 
 /// Names that are given once.

@@ -131,9 +131,9 @@ fn plain_address(range: &str) -> Option<String> {
         let address = range.parse::<IpNet>().map(|range| range.addr());
         return address.or_else(|_| range.parse()).ok().map(|address| address.to_string());
     }
-    let end = range.rfind('}')?;
-    if let Some(slash) = range[end..].find('/') {
-        return Some(range[..end + slash].to_owned());
+    let (before, after) = range.rsplit_once('}')?;
+    if let Some((more, _)) = after.split_once('/') {
+        return Some(format!("{before}}}{more}"));
     }
     let name = range.strip_prefix("${")?.strip_suffix('}')?;
     let is_name = name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());

@@ -15,10 +15,11 @@ pub(super) fn line(said: &str) -> String {
 
 /// At most so much of a line that a person reads it.
 pub(super) fn cut(line: &str) -> String {
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line.to_owned(),
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
     }
+    let start: String = line.chars().take(LONGEST).collect();
+    format!("{}…", start.trim_end())
 }
 
 pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
@@ -27,8 +28,7 @@ pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// What stands between two texts.
 pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    let rest = &text[text.find(before)? + before.len()..];
-    Some(&rest[..rest.find(after)?])
+    Some(text.split_once(before)?.1.split_once(after)?.0)
 }
 
 /// `a=1,b=2` of a map of labels.

@@ -119,7 +119,7 @@ fn reason(said: &str) -> String {
     let first = said.lines().next().unwrap_or_default();
     for start in ["dial tcp: ", "dial tcp ", "failed to authorize: ", "unexpected status"] {
         if let Some(at) = first.rfind(start) {
-            return cut(&first[at..]);
+            return cut(first.get(at..).unwrap_or(first));
         }
     }
     cut(first.rsplit(": ").next().unwrap_or_default())

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt as _};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, seen};
 use crate::failure::{Failure, Result};
 use crate::object::ObjectRef;
 use crate::readiness;
@@ -42,7 +42,7 @@ async fn take_over(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> 
     let before = cluster.get(&id).await?.ok_or_else(none)?;
     Vault::keep(folder, keeper)?;
     force_sync(cluster).await?;
-    let mut seen = cluster.follow(vec![id.clone()]);
+    let mut seen = seen(cluster.follow(vec![id.clone()]));
     while let Some(now) = seen.next().await {
         let now = now.get(&id).and_then(Option::as_ref);
         if now.is_some_and(|now| now.data["data"] != before.data["data"]) {
@@ -70,7 +70,7 @@ async fn make_certificates(cluster: &Cluster) -> Result<()> {
         let job = jobs.create(&PostParams::default(), &job).await.map_err(|error| failed(&error))?;
         made.push(ObjectRef::namespaced("batch/v1", "Job", NAMESPACE, &job.name_any()));
     }
-    let mut seen = cluster.follow(made);
+    let mut seen = seen(cluster.follow(made));
     while let Some(now) = seen.next().await {
         if now.values().all(|job| job.as_ref().is_some_and(|job| readiness::verdict(job).is_ready())) {
             break;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
 use crate::sandbox::state::Folder;
 
@@ -54,7 +54,7 @@ pub(super) fn mount_point() -> Option<PathBuf> {
 
 /// The group of a sandbox, by its folder.
 pub(super) fn name_of(folder: &Path) -> String {
-    format!("{PREFIX}{}", &sha256(folder.as_os_str().as_encoded_bytes())[..12])
+    format!("{PREFIX}{}", short_sha256(folder.as_os_str().as_encoded_bytes(), 12))
 }
 
 /// The groups of all sandboxes, of whatever state folder.

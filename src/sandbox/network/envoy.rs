@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
-use crate::object::Object;
+use crate::object::{Complete, Object};
 use crate::sandbox::nodes::Site;
 
 /// Tells all agents of the sandbox. They read it as they start.
@@ -17,5 +17,5 @@ pub(super) async fn do_without(site: &Site) -> Result<()> {
         "spec": {"nodeSelector": {}, "defaults": {"enable-l7-proxy": "false"}},
     }))
     .map_err(|error| Failure::internal("the agents' configuration is no object").caused_by(&error))?;
-    site.cluster.apply(&told, true).await.map(drop)
+    site.cluster.apply(&Complete::of_own(told), true).await.map(drop)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::place::Place;
-use crate::sandbox::nodes::Health;
+use crate::sandbox::nodes::{Asked, Health};
 
 /// How a container is asked whether it is well; none if it declares nothing that can be asked here.
 pub(super) fn health(place: &Place, container: &Value) -> Option<Health> {
@@ -17,12 +17,12 @@ pub(super) fn health(place: &Place, container: &Value) -> Option<Health> {
     let headers = request["httpHeaders"].as_array().into_iter().flatten();
     let pair =
         |header: &Value| Some((header["name"].as_str()?.to_owned(), header["value"].as_str()?.to_owned()));
-    Some(Health {
-        from: Some(Arc::clone(&place.node)),
+    Some(Health::Asked(Asked {
+        from: Arc::clone(&place.node),
         address: (address, port(container, &request["port"])?).into(),
         path: request["path"].as_str().unwrap_or("/").to_owned(),
         headers: headers.filter_map(pair).collect(),
-    })
+    }))
 }
 
 /// A port by number, or by the name that the container gives it.

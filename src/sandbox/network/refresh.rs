@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 
 use super::place::Place;
 use super::volumes::{Files, Volumes};
+use crate::cluster::seen;
 use crate::failure::Result;
 use crate::object::{Object, ObjectRef};
 use crate::sandbox::nodes::Site;
@@ -15,7 +16,7 @@ use crate::sandbox::nodes::Site;
 pub(super) async fn follow(site: &Site, pod: &Object, place: &Place) -> Infallible {
     let volumes = Volumes::of(pod);
     let mut written = None;
-    let mut changes = site.cluster.follow(volumes.objects());
+    let mut changes = seen(site.cluster.follow(volumes.objects()));
     while changes.next().await.is_some() {
         match rewrite(site, place, &volumes, written.as_ref()).await {
             Ok(files) => written = Some(files),

@@ -1,6 +1,8 @@
 # Gives a mount namespace a root of its own: this machine's files, copy on write, in memory.
 # $1: the control group of what runs in it. $2: what images bring beside programs.
 # Then, in pairs: a program's name and where it is.
+# Its files are its own; programs in it may be those of other users.
+umask 022
 cgroup=$1
 files=$2
 shift 2

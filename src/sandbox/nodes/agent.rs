@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, seen};
 use crate::object::Selection;
 use crate::readiness;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(cluster: &Cluster, agent: &dyn NodeAgent) {
 
 async fn follow(cluster: &Cluster, agent: &dyn NodeAgent) {
     let selection = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
-    let mut pods = cluster.follow_all(selection);
+    let mut pods = seen(cluster.follow_all(selection));
     let mut running: BTreeSet<String> = BTreeSet::new();
     while let Some(pods) = pods.next().await {
         let now: BTreeSet<String> = pods

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::container::image_of;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, seen};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
 use crate::yaml;
@@ -48,7 +48,7 @@ struct Wanted {
 
 /// Acts for as long as the sandbox runs.
 pub(super) async fn run(cluster: &Cluster) {
-    let mut pods = cluster.follow_all(Selection::of("v1", "Pod"));
+    let mut pods = seen(cluster.follow_all(Selection::of("v1", "Pod")));
     let mut done = BTreeSet::new();
     while let Some(seen) = pods.next().await {
         for pod in seen.iter().filter(|pod| image_of(pod) == Some("certgen")) {

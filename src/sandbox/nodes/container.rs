@@ -1,20 +1,20 @@
 //! From a container to a process of this machine: its arguments, environment and volumes, with
-//! what has to be otherwise here: ports, paths, and how it reaches the API server.
+//! what has to be otherwise here: addresses, paths, and how it reaches the API server.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::Site;
-use super::health::Health;
+use super::health::{Health, Written};
 use super::keep::Prepared;
 use super::kubelet::log_file;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
-use crate::sandbox::control_plane::free_port;
 use crate::sandbox::process::ProcessSpec;
+use crate::sandbox::sources::UNREACHABLE;
+use crate::sandbox::state::write_private;
 
 /// Images that exist here as programs; also in kwok's stages, which leave their pods alone.
 pub(super) const PROCESS_IMAGES: [&str; 5] =
@@ -64,43 +64,42 @@ pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<
         .filter(|word| word.starts_with('-'))
         .map(|word| mounted(&expanded(word, &environment), &mounts))
         .collect();
-    let health = free_port()?;
-    let (arguments, path) = if program == "cilium-operator-generic" {
-        (operator_arguments(declared, &kubeconfig, &namespace, health)?, "/healthz")
+    let (arguments, well) = if program == "cilium-operator-generic" {
+        (operator_arguments(declared, &kubeconfig, &namespace), "Waiting for leader election")
     } else {
         environment.insert("KUBECONFIG".into(), kubeconfig.display().to_string());
         environment.insert("RUNTIME_NAMESPACE".into(), namespace.clone());
-        (flux_arguments(declared, program, site.sources_port, &home, health)?, "/healthz")
+        let mut arguments = flux_arguments(declared);
+        if program == "source-controller" {
+            let storage = home.join("storage");
+            std::fs::create_dir_all(&storage)
+                .map_err(|error| Failure::step("no storage for sources").caused_by(&error))?;
+            arguments.push(format!("--storage-path={}", storage.display()));
+            arguments.push(format!("--storage-addr={UNREACHABLE}"));
+            environment.insert("STORAGE_ADV_ADDR".into(), site.sources.address());
+            site.sources.serve(&storage);
+        }
+        (arguments, "Starting workers")
     };
     let name = container["name"].as_str().unwrap_or_default().to_owned();
+    let log = log_file(&site.folder, &namespace, &id.name, &name);
     Ok(Prepared {
         spec: ProcessSpec {
             name: id.to_string(),
             program: site.programs.path(program)?,
             arguments,
             environment,
-            log: log_file(&site.folder, &namespace, &id.name, &name),
+            log: log.clone(),
             directory: home,
             sandbox: site.folder.0.clone(),
         },
-        health: Some(Health {
-            from: None,
-            address: (Ipv4Addr::LOCALHOST, health).into(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-        }),
+        health: Some(Health::Written(Written::of(log, well))),
     })
 }
 
-/// Addresses and paths are ours. A leader is elected within a cluster only, and here each controller
-/// is alone.
-fn flux_arguments(
-    mut declared: Vec<String>,
-    program: &str,
-    sources_port: u16,
-    home: &Path,
-    health: u16,
-) -> Result<Vec<String>> {
+/// Addresses and paths are ours: servers that would answer anybody are off. A leader is elected within
+/// a cluster only, and here each controller is alone. It says in its log that it is well.
+fn flux_arguments(mut declared: Vec<String>) -> Vec<String> {
     const OURS: [&str; 7] = [
         "--events-addr",
         "--health-addr",
@@ -110,37 +109,25 @@ fn flux_arguments(
         "--storage-adv-addr",
         "--enable-leader-election",
     ];
-    declared.retain(|word| !OURS.iter().any(|flag| word.starts_with(flag)));
-    declared.push("--events-addr=".into());
-    declared.push(format!("--health-addr=127.0.0.1:{health}"));
-    declared.push(format!("--metrics-addr=127.0.0.1:{}", free_port()?));
-    if program == "source-controller" {
-        let path = home.join("storage");
-        std::fs::create_dir_all(&path)
-            .map_err(|error| Failure::step("no storage for sources").caused_by(&error))?;
-        declared.push(format!("--storage-path={}", path.display()));
-        declared.push(format!("--storage-addr=127.0.0.1:{sources_port}"));
-        declared.push(format!("--storage-adv-addr=127.0.0.1:{sources_port}"));
-    }
-    Ok(declared)
+    const SILENT: [&str; 1] = ["--log-level=error"];
+    declared
+        .retain(|word| !OURS.iter().any(|flag| word.starts_with(flag)) && !SILENT.contains(&word.as_str()));
+    declared.extend(["--events-addr=", "--health-addr=0", "--metrics-addr=0"].map(str::to_owned));
+    declared
 }
 
-fn operator_arguments(
-    mut declared: Vec<String>,
-    kubeconfig: &Path,
-    namespace: &str,
-    health: u16,
-) -> Result<Vec<String>> {
+/// It has to listen somewhere.
+fn operator_arguments(mut declared: Vec<String>, kubeconfig: &Path, namespace: &str) -> Vec<String> {
     declared.extend([
         format!("--k8s-kubeconfig-path={}", kubeconfig.display()),
         format!("--k8s-namespace={namespace}"),
-        format!("--operator-api-serve-addr=127.0.0.1:{health}"),
-        format!("--operator-prometheus-serve-addr=127.0.0.1:{}", free_port()?),
+        format!("--operator-api-serve-addr={UNREACHABLE}"),
+        "--enable-metrics=false".into(),
         "--shell-sock-path=".into(),
         "--enable-gops=false".into(),
         "--unmanaged-pod-watcher-interval=0".into(),
     ]);
-    Ok(declared)
+    declared
 }
 
 /// A token of the pod's own account: RBAC is real.
@@ -189,7 +176,7 @@ async fn volumes(
         };
         if let Some((kind, of)) = source {
             for (key, value) in data(site, kind, namespace, of).await?.unwrap_or_default() {
-                std::fs::write(folder.join(key), value).map_err(failed)?;
+                write_private(&folder.join(key), value).map_err(failed)?;
             }
         }
         mounts.insert(path.to_owned(), folder);

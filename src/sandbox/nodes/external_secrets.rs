@@ -13,13 +13,14 @@ use tokio::io::AsyncWriteExt as _;
 use super::Site;
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef};
+use crate::private::Folder;
 use crate::sandbox::vault::Vault;
 
 const MANAGER: &str = "external-secrets";
 
 /// Makes the Secret.
 pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
-    let vault = Vault::of(&site.folder);
+    let vault = Vault::of(&site.folder)?;
     let id = ObjectRef::of(declared);
     let failed = |error: &kube::Error| Failure::step(format!("{id} gets no Secret")).caused_by(error);
     let spec = &declared.data["spec"];
@@ -116,7 +117,7 @@ async fn rendered(
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::step("the template of an ExternalSecret cannot be rendered").caused_by(error)
     };
-    let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let folder = Folder::in_memory()?;
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
     std::fs::create_dir(folder.path().join("templates"))
         .and_then(|()| write("Chart.yaml", "{apiVersion: v2, name: template, version: 1.0.0}"))

@@ -10,30 +10,45 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::Site;
+use crate::cluster::seen;
 use crate::failure::{Failure, Result};
-use crate::object::{Object, ObjectRef};
+use crate::object::{Object, ObjectRef, Selection};
+use crate::private::Folder;
 use crate::readiness;
 use crate::tools::Kustomize;
 
 const MANAGER: &str = "flux-operator";
+/// As the original, it is asked before an instance goes.
+const FINALIZER: &str = "fluxcd.controlplane.io/finalizer";
+/// An instance that nothing is done for, not even as it goes.
+const DISABLED: &str = "fluxcd.controlplane.io/reconcile";
 const NAMESPACE: &str = "flux-system";
 
 /// Acts for as long as the sandbox runs.
 pub(super) async fn run(site: &Site) {
     let operator = ObjectRef::namespaced("apps/v1", "Deployment", NAMESPACE, "flux-operator");
     let instance = ObjectRef::namespaced("fluxcd.controlplane.io/v1", "FluxInstance", NAMESPACE, "flux");
-    let mut states = site.cluster.follow(vec![operator.clone(), instance.clone()]);
+    let mut states = seen(site.cluster.follow(vec![operator.clone(), instance.clone()]));
     let mut done = None;
     while let Some(state) = states.next().await {
         let found = |id: &ObjectRef| state.get(id).cloned().flatten();
         let (Some(operator), Some(instance)) = (found(&operator), found(&instance)) else { continue };
-        let generation = instance.metadata.generation;
-        if done == Some(generation) || !readiness::verdict(&operator).is_ready() {
+        if !readiness::verdict(&operator).is_ready() {
+            continue;
+        }
+        if instance.metadata.deletion_timestamp.is_some() {
+            if let Err(failure) = finalize(site, &instance).await {
+                tracing::error!(%failure, "Flux cannot be uninstalled");
+            }
+            continue;
+        }
+        let generation = (instance.metadata.uid.clone(), instance.metadata.generation);
+        if done.as_ref() == Some(&generation) || is_disabled(&instance) {
             continue;
         }
         let outcome = reconcile(site, &instance).await;
         if outcome.is_ok() {
-            done = Some(generation);
+            done = Some(generation.clone());
         }
         if let Err(failure) = tell(site, &instance, &outcome).await {
             tracing::error!(%failure, "the FluxInstance's status cannot be told");
@@ -41,15 +56,93 @@ pub(super) async fn run(site: &Site) {
     }
 }
 
-/// Applies what the instance asks for and awaits it; the version.
-async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
+fn is_disabled(instance: &Object) -> bool {
+    let annotations = instance.metadata.annotations.as_ref();
+    annotations.and_then(|all| all.get(DISABLED)).is_some_and(|value| value == "disabled")
+}
+
+/// What the instance asks for, and in which version.
+async fn wanted(site: &Site, instance: &Object) -> Result<(String, Vec<Object>)> {
     let spec = &instance.data["spec"];
     let version = version(
         &site.programs.assets.flux_operator.join("config/data/flux"),
         spec["distribution"]["version"].as_str().unwrap_or("2.x"),
     )?;
     let built = build(site, spec, &version).await?;
-    let objects: Vec<Object> = crate::yaml::from_multiple(&built, Path::new("Flux's manifests"))?;
+    Ok((version, crate::yaml::from_multiple(&built, Path::new("Flux's manifests"))?))
+}
+
+/// Uninstalls Flux in the order of the original (`fluxinstance_uninstaller.go`): controllers, the
+/// finalizers of what they reconciled, all else, and the instance once the CRDs are gone.
+async fn finalize(site: &Site, instance: &Object) -> Result<()> {
+    if !is_disabled(instance) {
+        let (_, mut objects) = wanted(site, instance).await?;
+        objects.retain(|object| ObjectRef::of(object).kind != "Namespace");
+        let ids = |kind: &str| -> Vec<ObjectRef> {
+            objects.iter().map(ObjectRef::of).filter(|id| id.kind == kind).collect()
+        };
+        let deployments = ids("Deployment");
+        for id in &deployments {
+            site.cluster.delete(id).await?;
+        }
+        until_gone(site, deployments).await;
+        let crds = ids("CustomResourceDefinition");
+        for crd in objects.iter().filter(|object| crate::object::is_crd(object)) {
+            release_all(site, crd).await?;
+        }
+        for object in &objects {
+            site.cluster.delete(&ObjectRef::of(object)).await?;
+        }
+        until_gone(site, crds).await;
+    }
+    let none = json!({"metadata": {"finalizers": null}});
+    merge(site, &ObjectRef::of(instance), &none).await
+}
+
+async fn merge(site: &Site, id: &ObjectRef, patch: &Value) -> Result<()> {
+    let Some(api) = site.cluster.raw_api_in(id).await? else { return Ok(()) };
+    let as_itself = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch(&id.name, &as_itself, &Patch::Merge(patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other
+            .map(drop)
+            .map_err(|error| Failure::step(format!("{id} cannot be changed")).caused_by(&error)),
+    }
+}
+
+async fn until_gone(site: &Site, ids: Vec<ObjectRef>) {
+    let mut states = seen(site.cluster.follow(ids));
+    while let Some(state) = states.next().await {
+        if state.values().all(Option::is_none) {
+            return;
+        }
+    }
+}
+
+/// Takes the finalizers from all objects of a kind.
+async fn release_all(site: &Site, crd: &Object) -> Result<()> {
+    let spec = &crd.data["spec"];
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    let served =
+        versions.filter(|version| version["served"] == true).filter_map(|version| version["name"].as_str());
+    let (Some(group), Some(kind)) = (spec["group"].as_str(), spec["names"]["kind"].as_str()) else {
+        return Ok(());
+    };
+    for version in served.take(1) {
+        let all = Selection::of(&format!("{group}/{version}"), kind);
+        for object in site.cluster.list(&all).await? {
+            let none = json!({"metadata": {"finalizers": null}});
+            merge(site, &ObjectRef::of(&object), &none).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Applies what the instance asks for and awaits it; the version.
+async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
+    let finalizer = json!({"metadata": {"finalizers": [FINALIZER]}});
+    merge(site, &ObjectRef::of(instance), &finalizer).await?;
+    let (version, objects) = wanted(site, instance).await?;
     let (first, rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(|object| {
         matches!(ObjectRef::of(object).kind.as_str(), "CustomResourceDefinition" | "Namespace")
     });
@@ -57,7 +150,7 @@ async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
     apply(site, &rest).await?;
     let deployments: Vec<ObjectRef> =
         rest.iter().map(ObjectRef::of).filter(|id| id.kind == "Deployment").collect();
-    let mut states = site.cluster.follow(deployments);
+    let mut states = seen(site.cluster.follow(deployments));
     while let Some(state) = states.next().await {
         if state
             .values()
@@ -101,7 +194,7 @@ fn components(spec: &Value) -> Vec<&str> {
 async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
     let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
-    let folder = tempfile::tempdir().map_err(failed)?;
+    let folder = Folder::new()?;
     let components = components(spec);
     let files =
         components.iter().map(|component| format!("{component}.yaml")).chain(["rbac.yaml".to_owned()]);

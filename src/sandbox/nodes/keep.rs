@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A container that is ready to be run as a process.
 pub(in crate::sandbox) struct Prepared {
     pub(in crate::sandbox) spec: ProcessSpec,
-    /// Where it answers for its health; without, it is well while it runs.
+    /// How it says that it is well; without, it is well while it runs.
     pub(in crate::sandbox) health: Option<Health>,
 }
 
@@ -71,11 +71,11 @@ async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationTok
         Err(failure) => return Some(Life::Unprepared { why: failure.to_string() }),
     };
     tracing::info!(container = process.name(), id = process.id(), "started");
-    let since = Timestamp::now();
+    let (since, id) = (Timestamp::now(), process.id());
     container.tell(Life::Started { since }, restarts).await;
     let status = tokio::select! {
         status = process.wait() => status,
-        never = watch_health(container, &prepared, restarts, since) => match never {},
+        never = watch_health(container, &prepared, id, restarts, since) => match never {},
         () = cancel.cancelled() => {
             process.stop().await;
             return None;
@@ -89,6 +89,7 @@ async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationTok
 async fn watch_health(
     container: &dyn Container,
     prepared: &Prepared,
+    process: Option<u32>,
     restarts: u32,
     since: Timestamp,
 ) -> std::convert::Infallible {
@@ -96,7 +97,7 @@ async fn watch_health(
     let mut told_at = Instant::now();
     loop {
         let answer = match &prepared.health {
-            Some(health) => health.probe().await,
+            Some(health) => health.probe(process).await,
             None => Ok(()),
         };
         let was_ready = is_ready;

@@ -8,6 +8,7 @@ use super::node::ON;
 use crate::failure::{Failure, Result};
 use crate::sandbox::network::REAL_IMAGES;
 use crate::sandbox::process::{Process, ProcessSpec};
+use crate::sandbox::state::write_private;
 
 const STAGES: &str = include_str!("stages.yaml");
 
@@ -18,7 +19,7 @@ pub(super) fn start(site: &Site) -> Result<Process> {
         images.extend(REAL_IMAGES);
     }
     let images = format!("/({})[:@]", images.join("|"));
-    std::fs::write(&stages, STAGES.replace("@PROCESS_IMAGES@", &images))
+    write_private(&stages, STAGES.replace("@PROCESS_IMAGES@", &images))
         .map_err(|error| Failure::step("kwok's stages cannot be written").caused_by(&error))?;
     ProcessSpec {
         name: "kwok".into(),
@@ -28,7 +29,9 @@ pub(super) fn start(site: &Site) -> Result<Process> {
             format!("--config={}", stages.display()),
             format!("--manage-nodes-with-label-selector={ON}"),
             "--node-lease-duration-seconds=40".into(),
-            "--server-address=127.0.0.1:0".into(),
+            // Nobody asks it for anything.
+            "--server-address=".into(),
+            "--node-port=0".into(),
         ],
         environment: BTreeMap::new(),
         directory: site.folder.0.clone(),

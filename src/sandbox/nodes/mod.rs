@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub(super) use agent::NodeAgent;
 pub(super) use container::{data, environment_of, expanded, image_of, token};
 pub(super) use events::Events;
-pub(super) use health::Health;
+pub(super) use health::{Asked, Health};
 pub(super) use keep::{Container, Prepared, keep};
 pub(super) use kubelet::{Kubelet, log_file};
 pub(super) use node::{create, set_power, set_ready};
@@ -40,6 +40,7 @@ use super::certificates::Certificates;
 use super::network::{Network, RealAgent};
 use super::options::SandboxOptions;
 use super::programs::Programs;
+use super::sources::Sources;
 use super::state::Folder;
 use crate::cluster::Cluster;
 use crate::failure::Result;
@@ -65,9 +66,8 @@ pub(super) struct Site {
     pub(super) options: SandboxOptions,
     /// The network, if it is real.
     pub(super) network: Option<Arc<Network>>,
-    /// Where source-controller serves artifacts. As that of its Service, the address outlives the process:
-    /// who fetches from another one asks in vain for minutes.
-    pub(super) sources_port: u16,
+    /// Serves what source-controller stores.
+    pub(super) sources: Sources,
     /// What was told of pods that are processes.
     pub(super) told: Told,
 }

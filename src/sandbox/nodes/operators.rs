@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Site, external_secrets};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, seen};
 use crate::failure::{Failure, Result};
 use crate::object::{Object, ObjectRef, Selection};
 use crate::readiness;
@@ -88,8 +88,8 @@ pub(super) async fn run(site: &Site) {
 async fn keep_answering(site: &Site, operator: &Operator, answer: &Answer) {
     let (namespace, name) = operator.operator.split_once('/').unwrap_or_default();
     let deployment = ObjectRef::namespaced("apps/v1", "Deployment", namespace, name);
-    let mut deployments = site.cluster.follow(vec![deployment.clone()]);
-    let mut objects = site.cluster.follow_all(Selection::of(&answer.api_version, &answer.kind));
+    let mut deployments = seen(site.cluster.follow(vec![deployment.clone()]));
+    let mut objects = seen(site.cluster.follow_all(Selection::of(&answer.api_version, &answer.kind)));
     let (mut is_up, mut seen, mut answered) = (false, Vec::new(), BTreeSet::new());
     loop {
         tokio::select! {

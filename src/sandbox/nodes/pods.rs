@@ -13,6 +13,7 @@ use super::container::program_of;
 use super::pod::live;
 use super::status::{let_go, tell_again};
 use super::{Site, shell};
+use crate::cluster::seen;
 use crate::object::{Object, Selection};
 use crate::sandbox::network;
 
@@ -21,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Follows all pods until it is cancelled; by then all processes have ended.
 pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
-    let mut pods = site.cluster.follow_all(Selection::of("v1", "Pod"));
+    let mut pods = seen(site.cluster.follow_all(Selection::of("v1", "Pod")));
     let mut lives: HashMap<String, (CancellationToken, JoinHandle<()>)> = HashMap::new();
     let mut seen = Vec::new();
     let mut looks = tokio::time::interval(LOOK_EVERY);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::agent::NodeAgent;
 use super::node::set_ready;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, seen};
 use crate::object::{Object, ObjectRef, Selection};
 
 const MANAGER: &str = "cilium-agent";
@@ -134,7 +134,7 @@ impl NodeAgent for SimulatedAgent {
     }
 
     async fn work(&self) {
-        let mut configs = self.cluster.follow_all(Selection::of("cilium.io/v2", "CiliumBGPNodeConfig"));
+        let mut configs = seen(self.cluster.follow_all(Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")));
         let mut peered: BTreeSet<(String, i64)> = BTreeSet::new();
         while let Some(configs) = configs.next().await {
             for config in &configs {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
+use crate::private::Folder;
 
 const CILIUM: &str = "github.com/cilium/cilium@v1.20.2";
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.3";
@@ -50,7 +51,7 @@ impl Assets {
     /// From the cache, else from the module proxy into it.
     pub(super) async fn fetch(cache: &Path) -> Result<Self> {
         // Another list of parts is another folder.
-        let folder = cache.join(format!("assets-{}", &sha256(format!("{PARTS:?}"))[..8]));
+        let folder = cache.join(format!("assets-{}", short_sha256(format!("{PARTS:?}"), 8)));
         if !folder.is_dir() {
             fill(cache, &folder).await?;
         }
@@ -71,14 +72,15 @@ impl Assets {
 /// Beside it first: it is there only once it is whole. Another sandbox may do the same meanwhile, and
 /// be done before.
 async fn fill(cache: &Path, folder: &Path) -> Result<()> {
-    let beside = tempfile::tempdir_in(cache).map_err(|error| failed(&error))?;
+    let beside = Folder::within(cache).map_err(|error| failed(&error))?;
+    let whole = beside.path().join("whole");
     for (name, module, parts) in PARTS {
         let source = download(module).await?;
         for part in parts {
-            copy(&source.join(part), &beside.path().join(name).join(part)).map_err(|error| failed(&error))?;
+            copy(&source.join(part), &whole.join(name).join(part)).map_err(|error| failed(&error))?;
         }
     }
-    match std::fs::rename(beside.path(), folder) {
+    match std::fs::rename(&whole, folder) {
         Err(error) if !folder.is_dir() => Err(failed(&error)),
         _ => Ok(()),
     }
@@ -92,7 +94,7 @@ async fn download(module: &str) -> Result<PathBuf> {
         dir: PathBuf,
         error: Option<String>,
     }
-    let nowhere = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let nowhere = Folder::new()?;
     let output = tokio::process::Command::new("go")
         .args(["mod", "download", "-json", module])
         .current_dir(nowhere.path())

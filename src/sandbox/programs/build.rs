@@ -1,5 +1,6 @@
 //! Builds the programs from one Go build list, so that what they share compiles once.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -7,7 +8,7 @@ use include_dir::{Dir, include_dir};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::set::Set;
-use crate::digest::sha256;
+use crate::digest::short_sha256;
 use crate::failure::{Failure, Result};
 use crate::tools::cache_folder;
 
@@ -35,7 +36,7 @@ pub(super) fn cache() -> Result<PathBuf> {
         list.extend(file.path().to_string_lossy().as_bytes());
         list.extend(file.contents());
     }
-    let name = sha256(list)[..16].to_owned();
+    let name = short_sha256(list, 16);
     Ok(root.join("programs").join(name))
 }
 
@@ -50,7 +51,8 @@ pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + 
             .because("the sandbox's programs are not in the cache, and are built from their Go modules")
             .hint("install Go 1.26 or newer, or offer the programs with --binaries")
     })?;
-    std::fs::create_dir_all(cache).map_err(|error| failed(&error))?;
+    // Who could write here would have his programs run.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(cache).map_err(|error| failed(&error))?;
     // Two sandboxes may be brought up at once: one builds, the other waits for it.
     let lock = std::fs::File::create(cache.join("build.lock")).map_err(|error| failed(&error))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;

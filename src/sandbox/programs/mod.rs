@@ -54,7 +54,7 @@ impl Programs {
         let op =
             format!("#!/bin/sh\nexec '{}' sandbox vault '{}' \"$@\"\n", this.display(), folder.0.display());
         std::fs::write(bin.join("op"), op).map_err(failed)?;
-        std::fs::set_permissions(bin.join("op"), Permissions::from_mode(0o755)).map_err(failed)?;
+        std::fs::set_permissions(bin.join("op"), Permissions::from_mode(0o700)).map_err(failed)?;
         Ok(bin)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::failure::{Failure, Result};
-use crate::object::Object;
+use crate::object::{Complete, Object};
 use crate::sandbox::options::GitSpec;
 
 const NAME: &str = "sandbox-git-address";
@@ -23,7 +23,7 @@ pub(in crate::sandbox) async fn redirect(cluster: &Cluster, git: &GitSpec) -> Re
         let object: Object = serde_json::from_value(object).map_err(|error| {
             Failure::internal("the policy about the git address is no object").caused_by(&error)
         })?;
-        cluster.apply(&object, true).await?;
+        cluster.apply(&Complete::of_own(object), true).await?;
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ impl GitServer {
         let header = |name: &str| {
             request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
-        let mut child = plain_git()
+        let mut child = plain_git("exec git \"$@\"")
             .arg("http-backend")
             .env("GIT_PROJECT_ROOT", &self.repository)
             .env("GIT_HTTP_EXPORT_ALL", "1")

@@ -28,8 +28,9 @@ use tokio::task::JoinHandle;
 use super::certificates::Certificates;
 use super::options::GitSpec;
 use super::programs::Assets;
-use super::state::Folder;
+use super::state::{Folder, write_private};
 use crate::failure::{Failure, Result};
+use crate::loopback::{self, Guard};
 
 /// Where Linux distributions keep the authorities that they trust.
 const SYSTEM_AUTHORITIES: [&str; 3] =
@@ -38,6 +39,7 @@ const SYSTEM_AUTHORITIES: [&str; 3] =
 /// The running stand-in. Ends when it is dropped.
 pub(super) struct Upstream {
     port: u16,
+    word: String,
     authorities: PathBuf,
     task: JoinHandle<()>,
 }
@@ -59,8 +61,7 @@ impl Upstream {
         let authorities = home.join("authorities.pem");
         let system =
             SYSTEM_AUTHORITIES.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-        std::fs::write(&authorities, format!("{system}\n{}", certificates.authority_pem()))
-            .map_err(failed)?;
+        write_private(&authorities, format!("{system}\n{}", certificates.authority_pem())).map_err(failed)?;
 
         let repositories = folder.path("git");
         snapshot(&repositories, git).await?;
@@ -71,14 +72,15 @@ impl Upstream {
             .map_err(|error| Failure::internal("the stand-in's pages were not made").caused_by(&error))??;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let proxy = proxy::Proxy::new(&certificates, pages, git)?;
+        let word = loopback::word()?;
+        let proxy = proxy::Proxy::new(&certificates, pages, git, Guard::proxy(&word))?;
         let task = tokio::spawn(Arc::new(proxy).serve(listener));
-        Ok(Self { port, authorities, task })
+        Ok(Self { port, word, authorities, task })
     }
 
     /// What programs need in their environment to reach it.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
-        let proxy = format!("http://127.0.0.1:{}", self.port);
+        let proxy = format!("http://{}@127.0.0.1:{}", loopback::user_info(&self.word), self.port);
         let direct = "127.0.0.1,localhost,::1,.svc,.cluster.local";
         let authorities = self.authorities.display().to_string();
         [

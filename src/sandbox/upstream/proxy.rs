@@ -1,11 +1,13 @@
 //! A CONNECT proxy. For hosts that the sandbox answers for it ends the TLS connection itself, with a
-//! certificate that the sandbox's programs trust; others are tunnelled.
+//! certificate that the sandbox's programs trust; others are tunnelled. Who does not show its word gets
+//! neither.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::header::{HOST, PROXY_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::git::GitServer;
 use super::pages::Pages;
 use crate::failure::Result;
+use crate::loopback::Guard;
 use crate::sandbox::certificates::Certificates;
 
 /// Answers for some hosts, and lets everything else through.
@@ -24,15 +27,21 @@ pub(super) struct Proxy {
     pages: Pages,
     git: GitServer,
     hosts: Vec<String>,
+    guard: Guard,
     tls: TlsAcceptor,
 }
 
 impl Proxy {
-    pub(super) fn new(certificates: &Certificates, pages: Pages, git: GitServer) -> Result<Self> {
+    pub(super) fn new(
+        certificates: &Certificates,
+        pages: Pages,
+        git: GitServer,
+        guard: Guard,
+    ) -> Result<Self> {
         let mut hosts = pages.hosts();
         hosts.push(git.host.clone());
         let tls = certificates.acceptor(hosts.clone())?;
-        Ok(Self { pages, git, hosts, tls })
+        Ok(Self { pages, git, hosts, guard, tls })
     }
 
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
@@ -52,12 +61,17 @@ impl Proxy {
     }
 
     fn connect(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if let Some(code) = self.guard.refusal(request.headers()) {
+            let mut refusal = refused(code, "this proxy is its sandbox's alone\n");
+            if code == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+                let how = HeaderValue::from_static("Basic realm=\"sandbox\"");
+                refusal.headers_mut().insert(PROXY_AUTHENTICATE, how);
+            }
+            return refusal;
+        }
         let target = request.uri().authority().map(ToString::to_string);
         let (Some(target), &Method::CONNECT) = (target, request.method()) else {
-            let mut refusal =
-                Response::new(Full::new(Bytes::from_static(b"this proxy takes CONNECT only\n")));
-            *refusal.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            return refusal;
+            return refused(StatusCode::METHOD_NOT_ALLOWED, "this proxy takes CONNECT only\n");
         };
         tokio::spawn(async move {
             let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
@@ -79,6 +93,10 @@ impl Proxy {
 
     async fn answer(&self, host: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
+        let asked = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if asked.strip_suffix(":443").unwrap_or(asked) != host {
+            return refused(StatusCode::MISDIRECTED_REQUEST, "this connection is for another host\n");
+        }
         let path = parts.uri.path().to_owned();
         tracing::debug!(host, path, method = %parts.method, "upstream");
         if let Some(asked_for) = self.git.asked_for(host, &path) {
@@ -90,4 +108,10 @@ impl Proxy {
         }
         self.pages.answer(host, &path, parts.method != Method::HEAD)
     }
+}
+
+fn refused(code: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
+    let mut refusal = Response::new(Full::new(Bytes::from_static(why.as_bytes())));
+    *refusal.status_mut() = code;
+    refusal
 }

@@ -70,9 +70,10 @@ impl Git<'_> {
         read(command.output().await)
     }
 
-    /// Nobody's configuration and hooks, and a date that makes commits repeatable.
+    /// Nobody's configuration and hooks, files for their owner alone whatever the umask, and a date that
+    /// makes commits repeatable.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = plain_git();
+        let mut command = plain_git("umask 077 && exec git \"$@\"");
         command
             .args([
                 "-c",
@@ -96,10 +97,11 @@ impl Git<'_> {
     }
 }
 
-/// Git without the configuration of this person and this system, and without what their environment says
+/// Git as a script of the shell runs it, without the configuration of this person and this system, and without what their environment says
 /// of it.
-pub(super) fn plain_git() -> Command {
-    let mut command = Command::new("git");
+pub(super) fn plain_git(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "git"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
         command.env_remove(name);
     }

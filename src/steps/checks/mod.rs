@@ -108,8 +108,8 @@ impl Step for Checks {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Verdict> {
-        stream::once(async { Verdict::Ready }).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        stream::once(async { Ok(Verdict::Ready) }).boxed()
     }
 
     async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use address::{Base, Refused, Remote, Use, remote};
@@ -17,6 +16,7 @@ pub use address::{Base, Refused, Remote, Use, remote};
 use super::Environment;
 use super::git::Git;
 use crate::failure::{Failure, Result, Retry};
+use crate::private::Folder;
 
 /// How long one thing may take: kustomize gives git 27 s for each of its calls.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -34,7 +34,7 @@ pub enum Fetched {
 #[derive(Debug, Default)]
 pub struct Remotes {
     environment: Environment,
-    folders: Mutex<Vec<TempDir>>,
+    folders: Mutex<Vec<Folder>>,
     known: Mutex<HashMap<Remote, Arc<OnceCell<Result<Fetched>>>>>,
 }
 
@@ -89,10 +89,7 @@ impl Remotes {
                 .because("git is not installed")
                 .hint("install git: it fetches remote bases")
         })?;
-        let folder = tempfile::Builder::new()
-            .prefix("bootstrapper-")
-            .tempdir()
-            .map_err(|error| Failure::step("no temporary folder for a remote base").caused_by(&error))?;
+        let folder = Folder::new()?;
         let place = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());
         // Kept from the start: whatever happens, it is removed.
         self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);

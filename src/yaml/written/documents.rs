@@ -19,15 +19,17 @@ pub(crate) fn documents(stream: &str) -> Vec<Document<'_>> {
     for (number, line) in stream.split_inclusive('\n').enumerate() {
         if let Some(length) = separator_of(line) {
             if at > 0 {
-                documents.push(Document { separator, text: &stream[start..at], line: first_line });
+                let text = stream.get(start..at).unwrap_or_default();
+                documents.push(Document { separator, text, line: first_line });
             }
             let is_whole = length == line.len();
-            (separator, start) = (&line[..length], at + length);
+            (separator, start) = (line.get(..length).unwrap_or(line), at + length);
             first_line = if is_whole { number + 2 } else { number + 1 };
         }
         at += line.len();
     }
-    documents.push(Document { separator, text: &stream[start..], line: first_line });
+    let text = stream.get(start..).unwrap_or_default();
+    documents.push(Document { separator, text, line: first_line });
     documents
 }
 

@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
             };
             let Event::Comment(text, _) = &event else { return Ok(Some((event, span))) };
             let start = span.start.byte_offset().unwrap_or(0);
-            let before = self.text[..start].rsplit('\n').next().unwrap_or_default();
+            let before = self.text.get(..start).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
             self.comments.push(Comment {
                 place: Place { line: span.start.line(), brackets: self.brackets },
                 is_beside: !before.trim().is_empty(),

@@ -157,8 +157,9 @@ impl<'a> Voice<'a> {
 
     /// An address that leads nowhere, and that no other pod of this kind is likely to have.
     fn address(&self) -> String {
-        let digest = crate::digest::sha256(self.pod.metadata.uid.as_deref().unwrap_or_default().as_bytes());
-        let number = u32::from_str_radix(&digest[..4], 16).unwrap_or_default();
+        let uid = self.pod.metadata.uid.as_deref().unwrap_or_default();
+        let digest = crate::digest::short_sha256(uid, 4);
+        let number = u32::from_str_radix(&digest, 16).unwrap_or_default();
         format!("10.42.{}.{}", 200 + (number >> 8) % 50, 1 + number % 250)
     }
 }

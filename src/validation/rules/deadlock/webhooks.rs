@@ -95,7 +95,7 @@ fn is_empty(value: &Value) -> bool {
 /// The labels of a namespace: its own, and the one that every namespace has.
 fn labels_of(scene: &Scene<'_>, namespace: &str) -> BTreeMap<String, String> {
     let mut labels =
-        scene.declared.namespace(namespace).and_then(|one| one.metadata.labels).unwrap_or_default();
+        scene.declared.namespace(namespace).and_then(|one| one.metadata.labels.clone()).unwrap_or_default();
     labels.insert("kubernetes.io/metadata.name".to_owned(), namespace.to_owned());
     labels
 }

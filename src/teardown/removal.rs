@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::marks::{is_somebodys, owner};
+use super::units::KUSTOMIZE;
 use crate::cluster::Cluster;
 use crate::engine::{Change, ChangeKind, Changes, Diff, Unmake};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, Retry};
 use crate::object::{Object, ObjectRef};
 use crate::words::count;
 
 const AT_ONCE: usize = 16;
 
-/// Those of `objects` that are there and that `manager` has applied.
-pub(super) async fn standing(cluster: &Cluster, objects: &[Object], manager: &str) -> Result<Vec<ObjectRef>> {
+/// Those of `objects` that are there and that `manager` has applied, or Flux since then.
+pub(crate) async fn standing(cluster: &Cluster, objects: &[Object], manager: &str) -> Result<Vec<ObjectRef>> {
     let look = |id: ObjectRef| async move {
         let live = cluster.get(&id).await?;
         Ok::<_, Failure>(live.filter(|live| is_applied_by(live, manager)).map(|_| id))
@@ -28,10 +30,18 @@ pub(super) async fn standing(cluster: &Cluster, objects: &[Object], manager: &st
 fn is_applied_by(object: &Object, manager: &str) -> bool {
     let entries = object.metadata.managed_fields.iter().flatten();
     entries.map(|entry| entry.manager.as_deref()).any(|of| of == Some(manager))
+        || owner(object, KUSTOMIZE).is_some()
+        || is_bare_namespace(object)
+}
+
+/// A namespace that was applied with nothing but its name has no manager: the API server keeps none that
+/// owns no field. One that a person made has.
+fn is_bare_namespace(object: &Object) -> bool {
+    object.types.as_ref().is_some_and(|types| types.kind == "Namespace") && !is_somebodys(object)
 }
 
 /// What removing them comes to.
-pub(super) fn diff(noun: &str, ids: &[ObjectRef]) -> Diff {
+pub(crate) fn diff(noun: &str, ids: &[ObjectRef]) -> Diff {
     Diff { summary: count(ids.len(), noun), changes: changes(ids), unchanged: 0 }
 }
 
@@ -54,7 +64,7 @@ fn goes_along(kind: &str) -> Option<&'static str> {
 }
 
 /// Removes them, and returns once they are gone.
-pub(super) async fn remove(
+pub(crate) async fn remove(
     cluster: &Cluster,
     noun: &str,
     ids: Vec<ObjectRef>,
@@ -62,26 +72,66 @@ pub(super) async fn remove(
 ) -> Result<Changes> {
     for id in &ids {
         (unmake.say)(format!("removing {id}"));
-        cluster.delete(id).await?;
+        delete(cluster, id).await?;
     }
-    await_end(cluster, &ids, unmake).await?;
+    await_end(cluster, &ids, Gone::Insist, unmake).await?;
     Ok(Changes { summary: count(ids.len(), noun), changes: changes(&ids), ..Changes::default() })
 }
 
-async fn await_end(cluster: &Cluster, ids: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+/// Deletes an object, if it and its kind are there.
+pub(super) async fn delete(cluster: &Cluster, id: &ObjectRef) -> Result<()> {
+    // The CRD of its kind may have gone meanwhile.
+    if cluster.serves(&id.api_version, &id.kind).await? { cluster.delete(id).await } else { Ok(()) }
+}
+
+/// How objects come to be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Somebody else removes them.
+    Await,
+    /// They were deleted here; what somebody makes again is deleted again.
+    Insist,
+}
+
+/// How often an object is deleted that somebody makes again.
+const ATTEMPTS: usize = 20;
+
+/// Returns once the objects are gone; fails, and says what holds those that are left, if nothing of them
+/// changes for as long as `unmake` says.
+pub(crate) async fn await_end(
+    cluster: &Cluster,
+    ids: &[ObjectRef],
+    gone: Gone,
+    unmake: &Unmake<'_>,
+) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
     let mut states = cluster.follow(ids.to_vec());
     let mut left: BTreeMap<ObjectRef, Option<Arc<Object>>> = BTreeMap::new();
     let mut may_release = unmake.release_finalizers;
+    let mut deadline = Instant::now() + unmake.patience;
+    let mut attempts: BTreeMap<ObjectRef, (String, usize)> = BTreeMap::new();
     loop {
-        match timeout(unmake.patience, states.next()).await {
-            Ok(Some(seen)) if seen.values().all(Option::is_none) => return Ok(()),
-            Ok(Some(seen)) => left = seen,
+        match timeout_at(deadline, states.next()).await {
+            Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
+            Ok(Some(Ok(seen))) => {
+                if progress(&seen) != progress(&left) {
+                    deadline = Instant::now() + unmake.patience;
+                }
+                left = seen;
+                if gone == Gone::Insist {
+                    for object in left.values().flatten() {
+                        insist(cluster, object, &mut attempts).await?;
+                    }
+                }
+            }
+            Ok(Some(Err(failure))) if failure.retry == Retry::Useless => return Err(failure),
+            Ok(Some(Err(failure))) => (unmake.say)(format!("not yet: {failure}")),
             Ok(None) => return Err(Failure::internal("the watch over what is removed ended")),
             Err(_) if may_release => {
                 may_release = false;
+                deadline = Instant::now() + unmake.patience;
                 for object in left.values().flatten() {
                     release(cluster, object, unmake).await?;
                 }
@@ -89,6 +139,48 @@ async fn await_end(cluster: &Cluster, ids: &[ObjectRef], unmake: &Unmake<'_>) ->
             Err(_) => return Err(stuck(left.values().flatten().map(AsRef::as_ref), unmake)),
         }
     }
+}
+
+/// What has to change for a removal to go on: what else an object says of itself is no progress.
+fn progress(
+    seen: &BTreeMap<ObjectRef, Option<Arc<Object>>>,
+) -> Vec<(&ObjectRef, bool, Option<&Vec<String>>, String)> {
+    let there = seen.iter().filter_map(|(id, object)| Some((id, object.as_ref()?)));
+    there
+        .map(|(id, object)| {
+            let metadata = &object.metadata;
+            // A namespace says how many objects it still holds.
+            let says = if id.kind == "Namespace" { held_by(object) } else { String::new() };
+            (id, metadata.deletion_timestamp.is_some(), metadata.finalizers.as_ref(), says)
+        })
+        .collect()
+}
+
+/// Deletes again what somebody has made again.
+async fn insist(
+    cluster: &Cluster,
+    object: &Object,
+    attempts: &mut BTreeMap<ObjectRef, (String, usize)>,
+) -> Result<()> {
+    let Some(uid) = object.metadata.uid.clone().filter(|_| object.metadata.deletion_timestamp.is_none())
+    else {
+        return Ok(());
+    };
+    let id = ObjectRef::of(object);
+    let (last, number) = attempts.entry(id.clone()).or_default();
+    if *last == uid {
+        return Ok(());
+    }
+    if *number == ATTEMPTS {
+        return Err(Failure::step(format!("{id} comes back each time it is deleted"))
+            .because("a controller makes it again")
+            .hint(
+                "find who writes it with `kubectl get --show-managed-fields`, stop that, and run this again",
+            ));
+    }
+    *last = uid;
+    *number += 1;
+    delete(cluster, &id).await
 }
 
 /// Takes the finalizers from what does not go: its own, and those of what a namespace still holds.
@@ -127,7 +219,14 @@ fn held_by(object: &Object) -> String {
     let is_namespace = object.types.as_ref().is_some_and(|types| types.kind == "Namespace");
     match (is_namespace && !remaining.is_empty(), finalizers.is_empty()) {
         (true, _) => remaining.join("; "),
-        (false, false) => format!("waits for whoever removes the finalizer {finalizers}"),
+        (false, false) => {
+            let ready = object.data["status"]["conditions"].as_array().into_iter().flatten();
+            let mut ready =
+                ready.filter(|condition| condition["type"] == "Ready" && condition["status"] == "False");
+            let says = ready.find_map(|condition| condition["message"].as_str());
+            let says = says.map(|says| format!("; it says: {says}")).unwrap_or_default();
+            format!("waits for whoever removes the finalizer {finalizers}{says}")
+        }
         (false, true) => "is still there".to_owned(),
     }
 }
@@ -163,5 +262,7 @@ mod tests {
         let none = serde_json::json!([]);
         assert!(is_applied_by(&object("ConfigMap", &of("us"), &none), "us"));
         assert!(!is_applied_by(&object("ConfigMap", &of("them"), &none), "us"));
+        assert!(is_applied_by(&object("Namespace", &serde_json::json!({"name": "x"}), &none), "us"));
+        assert!(!is_applied_by(&object("Namespace", &of("kubectl-create"), &none), "us"));
     }
 }

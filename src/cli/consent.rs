@@ -1,0 +1,108 @@
+//! What a repository asks of this machine is agreed to before anything of it is used.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
+
+use super::args::Target;
+use super::out;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::pipeline::Config;
+use crate::report;
+use crate::trust::{Agreed, Given, Request, RequestKind, Store, context_request, digest_of, shown};
+use crate::words::count;
+
+/// What is agreed to of a list: by this call, or before. What is missing is asked at the terminal; where
+/// nobody can be asked, it is a failure. In a sandbox, values are made up and the vault is its own: only
+/// commands are asked for there.
+pub(super) fn agreed(
+    root: &Path,
+    cluster: &str,
+    list: &[Request],
+    trust: Option<&str>,
+    in_sandbox: bool,
+) -> Result<Agreed> {
+    let is_needed = |request: &&Request| !in_sandbox || request.kind == RequestKind::Command;
+    let needed: Vec<Request> = list.iter().filter(is_needed).cloned().collect();
+    let mut agreed = already(root, &needed, trust)?;
+    let missing: Vec<&Request> = needed.iter().filter(|request| !agreed.allows(request)).collect();
+    if missing.is_empty() {
+        return Ok(agreed);
+    }
+    if !can_ask() {
+        return Err(refusal(root, cluster, &missing, &needed));
+    }
+    out::say(&format!("{} asks for this of your machine, for cluster {cluster}:", root.display()));
+    out::say(&table(missing.iter().copied()));
+    ask("Agree? You are asked again when it changes.")?;
+    Store::of(root)?.add(missing.iter().copied())?;
+    agreed.add(missing);
+    Ok(agreed)
+}
+
+/// What is agreed to already, without asking.
+pub(super) fn already(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
+    let given = Given::parse(trust);
+    // Without a home there is nothing that could be stored.
+    let stored = match Store::of(root) {
+        _ if given == Given::Everything => Ok(std::collections::BTreeSet::new()),
+        Ok(store) => store.agreed(),
+        Err(_) => Ok(std::collections::BTreeSet::new()),
+    };
+    Ok(Agreed::new(stored?, &given, list))
+}
+
+/// Asks about the context that a repository names, where nothing else of it is used.
+pub(super) fn context(root: &Path, cluster: &str, target: &Target, config: &Config) -> Result<()> {
+    match context_request(root, config, cluster) {
+        Some(request) if target.context.is_none() => {
+            agreed(root, cluster, &[request], target.trust.as_deref(), false).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The list as a person reads it.
+pub(super) fn table<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
+    let rows = requests.map(|request| {
+        let place = request.location.as_ref().map(ToString::to_string).unwrap_or_default();
+        let what = match &request.content {
+            Some(content) => format!("{} [sha256:{}]", request.what, &content[..content.len().min(12)]),
+            None => request.what.clone(),
+        };
+        vec![request.kind.word().to_owned(), shown(&what), shown(&request.purpose), shown(&place)]
+    });
+    report::table(&["KIND", "WHAT", "FOR", "WHERE"], rows)
+}
+
+/// Whether somebody sits at a terminal.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a question; anything but yes is a failure.
+pub(super) fn ask(question: &str) -> Result<()> {
+    out::ask(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::NotAgreed, "not agreed to; nothing of it was read or run"))
+}
+
+fn refusal(root: &Path, cluster: &str, missing: &[&Request], list: &[Request]) -> Failure {
+    let what = format!(
+        "{} asks for {} of this machine that you have not agreed to, for cluster {cluster}",
+        root.display(),
+        count(missing.len(), "thing"),
+    );
+    let failure = Failure::new(FailureKind::NotAgreed, what);
+    let failure = missing.iter().fold(failure, |failure, request| failure.because(request));
+    failure
+        .hint(format!("agree at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))
+        .hint(format!(
+            "in CI, agree to exactly this list: --trust={} (or BOOTSTRAPPER_TRUST)",
+            digest_of(list)
+        ))
+        .hint("to whatever the repository asks for: --trust")
+}

@@ -1,0 +1,100 @@
+//! `bootstrapper trust`: what the repository asks of this machine, and agreeing to it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::args::{Output, TrustArgs};
+use super::fleet::names_of_secrets;
+use super::session::open_repository;
+use super::{consent, out};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::gitops::Repository;
+use crate::pipeline::{Config, Pipeline};
+use crate::tools::{Environment, Kustomize};
+use crate::trust::{self, Request, Store};
+use crate::words::count;
+
+#[derive(Serialize)]
+struct Asked {
+    cluster: String,
+    /// What CI agrees to with `--trust=DIGEST`.
+    digest: String,
+    requests: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    request: Request,
+    agreed: bool,
+}
+
+pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
+    let repository = open_repository(args.repo.as_deref())?;
+    let store = Store::of(&repository.root)?;
+    if args.revoke {
+        let was_there = store.revoke()?;
+        let said = if was_there { "forgotten" } else { "nothing was agreed to" };
+        out::say(&format!("{}: {said}", repository.root.display()));
+        return Ok(());
+    }
+    args.clusters.iter().try_for_each(|name| repository.require(name))?;
+    let clusters = if args.clusters.is_empty() { &repository.clusters } else { &args.clusters };
+    let stored = store.agreed()?;
+    let mut all = Vec::new();
+    for cluster in clusters {
+        all.push(asked(&repository, cluster, &stored).await?);
+    }
+    match args.output.output {
+        Output::Json => out::json(&all)?,
+        Output::Text => out::text(&text(&repository, &all))?,
+    }
+    let new: Vec<&Request> =
+        all.iter().flat_map(|one| &one.requests).filter(|one| !one.agreed).map(|one| &one.request).collect();
+    if args.list || new.is_empty() {
+        return Ok(());
+    }
+    if !args.yes {
+        if !consent::can_ask() {
+            let what =
+                format!("{} are not agreed to, and stdin is not a terminal", count(new.len(), "request"));
+            return Err(Failure::new(FailureKind::NotAgreed, what)
+                .hint("pass --yes to agree to this list, or --list to only show it"));
+        }
+        consent::ask("Agree to what is new? You are asked again when it changes.")?;
+    }
+    store.add(new.iter().copied())?;
+    out::say(&format!("agreed to {} for {}", count(new.len(), "request"), repository.root.display()));
+    Ok(())
+}
+
+async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>) -> Result<Asked> {
+    let config = Config::load(&repository.root)?;
+    let pipeline = Pipeline::of_repository(&repository.root)?;
+    let kustomize = Kustomize::find(&Environment::default())?;
+    let declared = repository.load(cluster, &kustomize, &names_of_secrets(&config, cluster)).await?;
+    let requests = trust::requests(&repository.root, &config, &pipeline, &declared)?;
+    let digest = trust::digest_of(&requests);
+    let listed = |request: Request| Listed { agreed: stored.contains(&request.digest()), request };
+    Ok(Asked { cluster: cluster.to_owned(), digest, requests: requests.into_iter().map(listed).collect() })
+}
+
+fn text(repository: &Repository, all: &[Asked]) -> String {
+    let mut text = String::new();
+    for one in all {
+        let new = one.requests.iter().filter(|request| !request.agreed).count();
+        let state = match (one.requests.len(), new) {
+            (0, _) => "asks for nothing".to_owned(),
+            (some, 0) => format!("{}, agreed to", count(some, "request")),
+            (some, new) => format!("{}, {new} not agreed to", count(some, "request")),
+        };
+        let _ = writeln!(text, "{}  cluster {}: {state}", repository.root.display(), one.cluster);
+        if !one.requests.is_empty() {
+            text.push_str(&consent::table(one.requests.iter().map(|request| &request.request)));
+            let _ = writeln!(text, "  list  sha256:{}", one.digest);
+        }
+    }
+    text
+}

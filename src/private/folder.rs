@@ -1,0 +1,176 @@
+//! A temporary folder: gone when dropped, and when its process is gone.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::lease::{Lease, remove_if_abandoned};
+use super::place::{self, Place};
+use crate::failure::{Failure, Result};
+
+/// What the name of each begins with; the process that made it follows.
+const PREFIX: &str = ".bootstrapper-";
+
+/// A folder may be taken for abandoned until its lock is held.
+const ATTEMPTS: usize = 8;
+
+/// A temporary folder that only this user can open. It is removed when dropped.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    held_by: HeldBy,
+}
+
+/// What tells others that the folder is used.
+#[derive(Debug)]
+enum HeldBy {
+    /// A lease of its own.
+    Lease(Option<Lease>),
+    /// That of the folder it lies in.
+    Outer(#[allow(dead_code, reason = "keeps the outer folder alive")] Arc<Folder>),
+}
+
+impl Folder {
+    /// On disk: for what is large.
+    pub fn new() -> Result<Self> {
+        place::run_folder(Place::Disk).and_then(Self::inside)
+    }
+
+    /// In memory, where the system has a place for it: for what holds secrets.
+    pub fn in_memory() -> Result<Self> {
+        place::run_folder(Place::Memory).and_then(Self::inside)
+    }
+
+    /// Within a folder that exists; for what is to be moved to a place on the same disk. Also removes
+    /// what killed processes left there.
+    pub fn within(parent: &Path) -> io::Result<Self> {
+        for abandoned in siblings(parent) {
+            remove_if_abandoned(&abandoned);
+        }
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for _ in 0..ATTEMPTS {
+            let path = made(&format!("{PREFIX}{}-", std::process::id()), parent)?;
+            match Lease::take(&path) {
+                Ok(lease) => return Ok(Self { path, held_by: HeldBy::Lease(Some(lease)) }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    fn inside(outer: Arc<Self>) -> Result<Self> {
+        let path = made("", &outer.path).map_err(|error| {
+            Failure::step(format!("no temporary folder can be made in {}", outer.path.display()))
+                .caused_by(&error)
+        })?;
+        Ok(Self { path, held_by: HeldBy::Outer(outer) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a folder in it, that goes with it.
+    pub fn subfolder(&self) -> io::Result<PathBuf> {
+        made("", &self.path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+        if let HeldBy::Lease(lease) = &mut self.held_by
+            && let Some(lease) = lease.take()
+        {
+            // A program that is about to end may have written meanwhile: its guard removes that.
+            lease.end();
+        }
+    }
+}
+
+/// Makes a folder of a name that is not taken.
+fn made(prefix: &str, parent: &Path) -> io::Result<PathBuf> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).permissions(Permissions::from_mode(0o700));
+    let path = builder.tempdir_in(parent)?.keep();
+    // A umask may take rights from the owner, too.
+    fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+    Ok(path)
+}
+
+fn siblings(parent: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().filter_map(std::result::Result::ok);
+    let own = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    own.map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn only_the_owner_can_open_it_and_it_goes_when_dropped() {
+        for folder in [Folder::new().unwrap(), Folder::in_memory().unwrap()] {
+            let mode = fs::metadata(folder.path()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+            let outer = folder.path().parent().unwrap();
+            assert_eq!(fs::metadata(outer).unwrap().permissions().mode() & 0o777, 0o700);
+            fs::write(folder.path().join("x"), "x").unwrap();
+            let path = folder.path().to_owned();
+            drop(folder);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn what_is_abandoned_is_removed_and_what_is_used_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let abandoned = made(PREFIX, parent.path()).unwrap();
+        fs::write(abandoned.join("secret"), "x").unwrap();
+        let used = Folder::within(parent.path()).unwrap();
+        assert!(!abandoned.exists());
+        let other = Folder::within(parent.path()).unwrap();
+        assert!(used.path().exists() && other.path().exists());
+        drop((used, other));
+        assert_eq!(names(parent.path()), 0);
+    }
+
+    #[test]
+    fn the_last_user_of_a_folder_removes_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = made(PREFIX, parent.path()).unwrap();
+        let (first, second) = (Lease::take(&path).unwrap(), Lease::take(&path).unwrap());
+        first.end();
+        assert!(path.exists());
+        second.end();
+        assert!(!path.exists());
+        assert!(Lease::take(&path).is_err());
+    }
+
+    #[test]
+    fn nothing_of_others_is_removed_or_used() {
+        let parent = tempfile::tempdir().unwrap();
+        let precious = parent.path().join("precious");
+        fs::create_dir(&precious).unwrap();
+        let link = parent.path().join(format!("{PREFIX}link"));
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        let open = parent.path().join(format!("{PREFIX}open"));
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        let file = parent.path().join(format!("{PREFIX}file"));
+        fs::write(&file, "").unwrap();
+        drop(Folder::within(parent.path()).unwrap());
+        assert_eq!(names(parent.path()), 4);
+        for one in [link, open, file] {
+            assert!(Lease::take(&one).is_err(), "{}", one.display());
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Which variables of this process a program gets: what it needs to find its way, and nothing that
+//! would make it load or run something else, nor a secret that is none of its business.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+
+use super::limits::Work;
+
+/// What kind of program it is, as far as it matters for its variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Helm,
+    Kustomize,
+    Git,
+    Sops,
+    OnePassword,
+    /// One of the person's own, which a task file names.
+    Own,
+}
+
+impl Kind {
+    /// That of a program that this one calls.
+    pub(super) fn of(program: &str) -> Self {
+        match program {
+            "helm" => Self::Helm,
+            "kustomize" | "kubectl" => Self::Kustomize,
+            "git" => Self::Git,
+            "sops" => Self::Sops,
+            "op" => Self::OnePassword,
+            _ => Self::Own,
+        }
+    }
+
+    /// What it does, unless a call says otherwise.
+    pub(super) fn work(self) -> Work {
+        match self {
+            Self::Helm | Self::Kustomize => Work::Build,
+            Self::Git => Work::Ask,
+            Self::Sops | Self::OnePassword => Work::Person,
+            Self::Own => Work::Own,
+        }
+    }
+
+    /// Whether what it leaves in its temporary folder is to stay: `op` may start a daemon.
+    pub(super) fn keeps_files(self) -> bool {
+        matches!(self, Self::OnePassword | Self::Own)
+    }
+}
+
+/// For every program: where things are, how to show them, and how to reach the network.
+const ALL: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "XDG_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NIX_SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    // Marks by which processes of a sandbox or of a trial are found, and what programs may take.
+    "BOOTSTRAPPER_SANDBOX",
+    "BOOTSTRAPPER_TRIAL",
+    "BOOTSTRAPPER_CHILD_*",
+];
+
+/// Credentials for registries, as `helm registry login` and `docker login` leave them.
+const HELM: &[&str] = &["HELM_REGISTRY_CONFIG", "HELM_CONFIG_HOME", "HELM_CACHE_HOME", "DOCKER_CONFIG"];
+
+/// Keys of ssh, by way of their agent.
+const GIT: &[&str] = &["SSH_AUTH_SOCK"];
+
+/// Keys, and what holds them.
+const SOPS: &[&str] = &[
+    "SOPS_*",
+    "AWS_*",
+    "AZURE_*",
+    "GOOGLE_*",
+    "CLOUDSDK_*",
+    "GCLOUD_*",
+    "VAULT_*",
+    "GNUPGHOME",
+    "GPG_*",
+    "SSH_AUTH_SOCK",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "TERM",
+];
+
+/// A session of the 1Password CLI, and how it reaches its app.
+const ONE_PASSWORD: &[&str] =
+    &["OP_*", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "TERM"];
+
+/// What a program of the person's own does not get either: it would run, or load, something else.
+const NEVER: &[&str] = &["BOOTSTRAPPER_LOG"];
+
+/// The variables of `present` that a program gets. `withheld` are those that `bootstrapper.yaml` reads
+/// secrets from.
+pub(super) fn environment_for(
+    kind: Kind,
+    present: impl IntoIterator<Item = (OsString, OsString)>,
+    withheld: &BTreeSet<String>,
+) -> Vec<(OsString, OsString)> {
+    let more: &[&str] = match kind {
+        Kind::Helm => HELM,
+        Kind::Kustomize | Kind::Git => GIT,
+        Kind::Sops => SOPS,
+        Kind::OnePassword => ONE_PASSWORD,
+        Kind::Own => &[],
+    };
+    let is_given = |name: &OsStr| {
+        let Some(name) = name.to_str() else { return kind == Kind::Own };
+        let listed = |list: &[&str]| list.iter().any(|pattern| is_like(name, pattern));
+        match kind {
+            Kind::Own => listed(ALL) || !(listed(NEVER) || withheld.contains(name)),
+            _ => listed(ALL) || listed(more),
+        }
+    };
+    present.into_iter().filter(|(name, _)| is_given(name)).collect()
+}
+
+fn is_like(name: &str, pattern: &str) -> bool {
+    pattern.strip_suffix('*').map_or(name == pattern, |start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(kind: Kind, names: &[&str]) -> Vec<String> {
+        let present = names.iter().map(|name| (OsString::from(name), OsString::from("x")));
+        let withheld = BTreeSet::from(["INFRA_BGP_PASSWORD".to_owned()]);
+        let given = environment_for(kind, present, &withheld);
+        given.into_iter().map(|(name, _)| name.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn each_program_gets_what_it_needs_and_no_other_secret() {
+        let all = [
+            "PATH",
+            "LC_ALL",
+            "HTTPS_PROXY",
+            "INFRA_BGP_PASSWORD",
+            "AWS_SECRET_ACCESS_KEY",
+            "SOPS_AGE_KEY",
+            "OP_SERVICE_ACCOUNT_TOKEN",
+            "GITHUB_TOKEN",
+            "KUBECONFIG",
+            "HELM_REGISTRY_CONFIG",
+            "SSH_AUTH_SOCK",
+        ];
+        let table: [(Kind, &[&str]); 6] = [
+            (Kind::Helm, &["PATH", "LC_ALL", "HTTPS_PROXY", "HELM_REGISTRY_CONFIG"]),
+            (Kind::Kustomize, &["PATH", "LC_ALL", "HTTPS_PROXY", "SSH_AUTH_SOCK"]),
+            (Kind::Git, &["PATH", "LC_ALL", "HTTPS_PROXY", "SSH_AUTH_SOCK"]),
+            (
+                Kind::Sops,
+                &["PATH", "LC_ALL", "HTTPS_PROXY", "AWS_SECRET_ACCESS_KEY", "SOPS_AGE_KEY", "SSH_AUTH_SOCK"],
+            ),
+            (
+                Kind::OnePassword,
+                &["PATH", "LC_ALL", "HTTPS_PROXY", "OP_SERVICE_ACCOUNT_TOKEN", "SSH_AUTH_SOCK"],
+            ),
+            (
+                Kind::Own,
+                &[
+                    "PATH",
+                    "LC_ALL",
+                    "HTTPS_PROXY",
+                    "AWS_SECRET_ACCESS_KEY",
+                    "SOPS_AGE_KEY",
+                    "OP_SERVICE_ACCOUNT_TOKEN",
+                    "GITHUB_TOKEN",
+                    "KUBECONFIG",
+                    "HELM_REGISTRY_CONFIG",
+                    "SSH_AUTH_SOCK",
+                ],
+            ),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(given(kind, &all), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn no_variable_makes_a_tool_load_or_run_something() {
+        let loading = [
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "DYLD_INSERT_LIBRARIES",
+            "HELM_PLUGINS",
+            "HELM_DATA_HOME",
+            "HELM_NAMESPACE",
+            "HELM_KUBEAPISERVER",
+            "HELM_DRIVER",
+            "KUSTOMIZE_PLUGIN_HOME",
+            "GIT_SSH_COMMAND",
+            "GIT_CONFIG_COUNT",
+            "GIT_EXEC_PATH",
+            "GIT_EXTERNAL_DIFF",
+            "GIT_ASKPASS",
+            "SSH_ASKPASS",
+            "GODEBUG",
+            "GOMEMLIMIT",
+            "BASH_ENV",
+            "ENV",
+            "PAGER",
+            "EDITOR",
+            "KUBECONFIG",
+        ];
+        for kind in [Kind::Helm, Kind::Kustomize, Kind::Git, Kind::Sops, Kind::OnePassword] {
+            assert_eq!(given(kind, &loading), Vec::<String>::new(), "{kind:?}");
+        }
+    }
+}
