@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::output::one_line;
+
 /// What kind of trouble a [`Failure`] is. Decides the exit code, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,7 +77,8 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+        let file = self.file.display().to_string();
+        write!(f, "{}:{}:{}", one_line(&file), self.line, self.column)
     }
 }
 
@@ -141,14 +144,18 @@ impl Failure {
     /// Adds an error and all the causes beneath it, each once.
     #[must_use]
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            let text = error.to_string();
+        let chain = || std::iter::successors(Some(error), |error| error.source());
+        // Many libraries print their source as part of themselves.
+        let quoting: Vec<(String, String)> =
+            chain().filter_map(|error| Some((error.to_string(), without_quotes(error)?))).collect();
+        for error in chain() {
+            let text = quoting
+                .iter()
+                .fold(error.to_string(), |text, (quoting, plain)| text.replace(quoting.as_str(), plain));
             // Many libraries print their source as part of themselves: say each thing once.
             if !self.because.iter().any(|said| said.contains(&text)) {
                 self.because.push(text);
             }
-            next = error.source();
         }
         self
     }
@@ -187,6 +194,35 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What an error says without what it quotes, if it quotes what may be secret: a reader of YAML the lines
+/// around a mistake, a credential plugin that failed all that it wrote.
+fn without_quotes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let yaml = error
+        .downcast_ref::<serde_saphyr::Error>()
+        .or_else(|| error.downcast_ref::<Box<serde_saphyr::Error>>().map(AsRef::as_ref));
+    if let Some(error) = yaml {
+        return Some(place_of(error));
+    }
+    match error.downcast_ref::<kube::client::AuthError>()? {
+        kube::client::AuthError::AuthExecRun { cmd, out } => {
+            let name = cmd.split(' ').next().unwrap_or_default();
+            Some(format!("the credential plugin `{name}` failed with {}", out.status))
+        }
+        kube::client::AuthError::AuthExecParse(error) => {
+            Some(format!("what the credential plugin wrote is no ExecCredential: {}", place_of(error)))
+        }
+        _ => None,
+    }
+}
+
+/// Where a reader of YAML stopped, without what is written there.
+fn place_of(error: &serde_saphyr::Error) -> String {
+    match error.location() {
+        Some(place) => format!("it cannot be read at line {}, column {}", place.line(), place.column()),
+        None => "it cannot be read".to_owned(),
+    }
+}
 
 #[cfg(test)]
 mod tests {

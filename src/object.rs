@@ -6,6 +6,8 @@ use kube::api::DynamicObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::output::one_line;
+
 /// A Kubernetes object of any kind, as JSON with typed metadata.
 pub type Object = DynamicObject;
 
@@ -108,9 +110,11 @@ impl ObjectRef {
 impl fmt::Display for ObjectRef {
     /// `Kind namespace/name`, as people say it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A hostile cluster may call an object anything.
+        let (kind, name) = (one_line(&self.kind), one_line(&self.name));
         match &self.namespace {
-            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
-            None => write!(f, "{} {}", self.kind, self.name),
+            Some(namespace) => write!(f, "{kind} {}/{name}", one_line(namespace)),
+            None => write!(f, "{kind} {name}"),
         }
     }
 }

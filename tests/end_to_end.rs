@@ -17,7 +17,7 @@ use assert_cmd::Command;
 use backon::{ConstantBuilder, Retryable as _};
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::gitops::{Repository, SecretValues, renderings};
-use bootstrapper::object::{Object, ObjectRef, Selection};
+use bootstrapper::object::{Complete, Object, ObjectRef, Selection};
 use bootstrapper::readiness;
 use bootstrapper::tools::{Helm, Kustomize};
 use bootstrapper::validation::charts_known_otherwise;
@@ -360,6 +360,11 @@ fn config_map(name: &str, value: &str) -> Object {
     .unwrap()
 }
 
+/// The same, to be applied.
+fn written(name: &str, value: &str) -> Complete<Object> {
+    Complete::of_own(config_map(name, value))
+}
+
 /// A client that is not the program's own.
 async fn another_client(cluster: &Cluster) -> kube::Client {
     let kubeconfig =
@@ -426,7 +431,7 @@ async fn an_operator_that_came_too_early_is_restarted(sandbox: &Sandbox, cluster
     let mut states = cluster.follow(vec![late.clone()]);
     let is_back =
         |crd: &Object| crd.metadata.uid.as_ref() != Some(&before) && readiness::verdict(crd).is_ready();
-    while !states.next().await.unwrap()[&late].as_deref().is_some_and(is_back) {}
+    while !states.next().await.unwrap().unwrap()[&late].as_deref().is_some_and(is_back) {}
 
     let writes = sandbox.writes().len();
     sandbox.run(&["infra", "--sandbox", "--progress", "plain"]).assert().success().stderr(
@@ -454,24 +459,27 @@ async fn a_tenant_cannot_act_as_flux(cluster: &Cluster) {
         }))
         .unwrap()
     };
-    let refused = cluster.apply(&nameless("example"), false).await.unwrap_err();
+    let refused = cluster.apply(&Complete::of_own(nameless("example")), false).await.unwrap_err();
     assert!(format!("{refused:?}").contains("spec.serviceAccountName is required"), "{refused:?}");
-    assert_eq!(cluster.apply(&nameless("default"), false).await.unwrap(), Comparison::Created);
+    assert_eq!(
+        cluster.apply(&Complete::of_own(nameless("default")), false).await.unwrap(),
+        Comparison::Created
+    );
 }
 
 async fn a_conflict_is_shown_and_taken_over_only_by_force(cluster: &Cluster) {
     let id = ObjectRef::of(&config_map("contested", ""));
-    assert_eq!(cluster.apply(&config_map("contested", "ours"), false).await.unwrap(), Comparison::Created);
-    assert_eq!(cluster.apply(&config_map("contested", "ours"), false).await.unwrap(), Comparison::Unchanged);
+    assert_eq!(cluster.apply(&written("contested", "ours"), false).await.unwrap(), Comparison::Created);
+    assert_eq!(cluster.apply(&written("contested", "ours"), false).await.unwrap(), Comparison::Unchanged);
     somebody_else_writes(cluster, "contested").await;
-    let Comparison::Conflict(owners) = cluster.apply(&config_map("contested", "ours"), false).await.unwrap()
+    let Comparison::Conflict(owners) = cluster.apply(&written("contested", "ours"), false).await.unwrap()
     else {
         panic!("no conflict");
     };
     assert!(owners[0].contains(".data.key is owned by somebody"), "{owners:?}");
     assert_eq!(cluster.get(&id).await.unwrap().unwrap().data["data"]["key"], "theirs");
     assert!(matches!(
-        cluster.apply(&config_map("contested", "ours"), true).await.unwrap(),
+        cluster.apply(&written("contested", "ours"), true).await.unwrap(),
         Comparison::Configured(_)
     ));
     assert_eq!(cluster.get(&id).await.unwrap().unwrap().data["data"]["key"], "ours");
@@ -481,24 +489,24 @@ async fn a_conflict_is_shown_and_taken_over_only_by_force(cluster: &Cluster) {
 async fn a_watch_needs_no_luck(cluster: &Cluster) {
     let id = ObjectRef::of(&config_map("elusive", ""));
     let mut states = cluster.follow(vec![id.clone()]);
-    let mut next = async || states.next().await.unwrap()[&id].clone();
+    let mut next = async || states.next().await.unwrap().unwrap()[&id].clone();
     assert!(next().await.is_none());
-    cluster.apply(&config_map("elusive", "1"), false).await.unwrap();
+    cluster.apply(&written("elusive", "1"), false).await.unwrap();
     assert!(next().await.is_some());
     cluster.delete(&id).await.unwrap();
     assert!(next().await.is_none());
-    cluster.apply(&config_map("elusive", "2"), false).await.unwrap();
+    cluster.apply(&written("elusive", "2"), false).await.unwrap();
     assert_eq!(next().await.unwrap().data["data"]["key"], "2");
 
     let thing = ObjectRef::cluster_scoped("example.org/v1", "Thing", "first");
     let mut states = cluster.follow(vec![thing.clone()]);
-    assert!(states.next().await.unwrap()[&thing].is_none());
+    assert!(states.next().await.unwrap().unwrap()[&thing].is_none());
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.example.org"},
         "spec": {"group": "example.org", "scope": "Cluster", "names": {"kind": "Thing", "plural": "things"}, "versions": [
             {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]},
     });
-    cluster.apply(&serde_json::from_value(crd).unwrap(), false).await.unwrap();
+    cluster.apply(&Complete::of_own(serde_json::from_value(crd).unwrap()), false).await.unwrap();
     let object: Object = serde_json::from_value(
         json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "first"}}),
     )
@@ -512,9 +520,10 @@ async fn a_watch_needs_no_luck(cluster: &Cluster) {
         .next()
         .await
         .unwrap()
+        .unwrap()
         .values()
         .all(|crd| crd.as_ref().is_some_and(|crd| readiness::verdict(crd).is_ready()))
     {}
-    cluster.apply(&object, false).await.unwrap();
-    while states.next().await.unwrap()[&thing].is_none() {}
+    cluster.apply(&Complete::of_own(object), false).await.unwrap();
+    while states.next().await.unwrap().unwrap()[&thing].is_none() {}
 }

@@ -14,7 +14,7 @@ use bootstrapper::gitops::{
     CrdPolicy, Declared, HelmAction, Kustomization, ProblemKind, Release, Repository, SecretValue,
     SecretValues, UNKNOWN,
 };
-use bootstrapper::object::{Object, ObjectRef};
+use bootstrapper::object::{Complete, Object, ObjectRef};
 use bootstrapper::pipeline::Config;
 use bootstrapper::sandbox::Sandbox;
 use bootstrapper::tools::{Environment, Kustomize};
@@ -431,15 +431,16 @@ async fn flux_finds_what_is_declared_over_ssh(sandbox: &Sandbox) {
     });
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}});
     for object in [crd, namespace] {
-        cluster.apply(&serde_json::from_value(object).unwrap(), false).await.unwrap();
+        cluster.apply(&Complete::of_own(serde_json::from_value(object).unwrap()), false).await.unwrap();
     }
     let source = open("stages").source_of("staging").unwrap();
     assert_eq!(source.data["spec"]["url"], "ssh://git@git.example.org/stages");
     // As a run does: the kind, and what admits it, come a moment after the CRD.
-    let apply = || cluster.apply(&source, false);
+    let written = Complete::of_own(source.clone());
+    let apply = || cluster.apply(&written, false);
     let patiently = ExponentialBuilder::default().with_max_times(10);
     apply.retry(patiently).when(|failure| failure.retry == Retry::MayHelp).await.unwrap();
-    assert!(matches!(cluster.compare(&source).await.unwrap(), Comparison::Unchanged));
+    assert!(matches!(cluster.compare(&written).await.unwrap(), Comparison::Unchanged));
     let there = cluster.get(&ObjectRef::of(&source)).await.unwrap().unwrap();
     assert!(there.data["spec"]["secretRef"].is_null());
 

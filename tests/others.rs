@@ -77,7 +77,7 @@ impl Rehearsal {
             let access = ConnectOptions { kubeconfig, context: self.cluster.into() };
             let cluster = Cluster::connect(&access).await.unwrap();
             let mut states = cluster.follow(vec![id.clone()]);
-            while let Some(state) = states.next().await {
+            while let Some(Ok(state)) = states.next().await {
                 let object = state[id].as_ref();
                 if object.is_some_and(|object| object.data["status"]["conditions"].to_string().contains(says))
                 {

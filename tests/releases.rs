@@ -121,7 +121,7 @@ spec:
         let mut changes = cluster.follow_all(secrets);
         loop {
             let changed = tokio::time::timeout(Duration::from_mins(1), changes.next()).await;
-            changed.expect("the release never came there").unwrap();
+            changed.expect("the release never came there").unwrap().unwrap();
             match cluster.helm_release("default", "slow").await.unwrap() {
                 Some(stored) if is_so(&stored) => return stored,
                 _ => {}

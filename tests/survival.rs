@@ -15,7 +15,7 @@ use std::time::Duration;
 use assert_cmd::Command;
 use bootstrapper::cluster::{Cluster, ConnectOptions};
 use bootstrapper::failure::FailureKind;
-use bootstrapper::object::{Object, ObjectRef};
+use bootstrapper::object::{Complete, Object, ObjectRef};
 use futures::StreamExt as _;
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -218,7 +218,7 @@ async fn nothing_is_written_without_the_lock(sandbox: &Sandbox) {
     other.break_lock(&holding).await.unwrap();
     let lost = tokio::time::timeout(PATIENCE, held.lost()).await.unwrap();
     assert!(lost.to_string().contains("--break-lock"), "{lost}");
-    let refused = one.apply(&written, false).await.unwrap_err();
+    let refused = one.apply(&Complete::of_own(written.clone()), false).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Locked);
     assert!(one.get(&ObjectRef::of(&written)).await.unwrap().is_none());
 
@@ -236,7 +236,7 @@ async fn a_dead_holder_is_taken_over(cluster: &Cluster) {
         "metadata": {"name": "bootstrapper-lock", "namespace": "kube-system"},
         "spec": {"holderIdentity": "bob@elsewhere/1/00000000/then", "leaseDurationSeconds": 1},
     });
-    cluster.apply(&object(&stranded), true).await.unwrap();
+    cluster.apply(&Complete::of_own(object(&stranded)), true).await.unwrap();
     let told = std::sync::Mutex::new(Vec::new());
     let say = |said: String| told.lock().unwrap().push(said);
     let held = cluster.lock("third", &say).await.unwrap();
@@ -327,7 +327,7 @@ async fn the_history_tells_of_all_runs(sandbox: &Sandbox, cluster: &Cluster) {
         "metadata": {"name": "bootstrapper-history", "namespace": "kube-system"},
         "data": {"run-9": "{\"format\": 9, \"version\": \"9.0.0\"}", "run-8": "\u{fffd}{[", "else": "x"},
     });
-    cluster.apply(&object(&strange), true).await.unwrap();
+    cluster.apply(&Complete::of_own(object(&strange)), true).await.unwrap();
     cluster.delete(&ObjectRef::of(&object(&config_map("last")))).await.unwrap();
     sandbox.run(&["infra", "--sandbox", "--skip", "survival/long"]).assert().success();
     sandbox.run(&["history", "infra", "--sandbox", "--steps"]).assert().success().stdout(
@@ -351,7 +351,7 @@ async fn another_cluster_stops_a_run_before_it_writes(sandbox: &Sandbox, cluster
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "bootstrapper", "namespace": "kube-system"}, "data": data,
         });
-        cluster.apply_as("somebody", &object(&changed), true).await.unwrap();
+        cluster.apply_as("somebody", &Complete::of_own(object(&changed)), true).await.unwrap();
     };
     let was = |key: &str| before.data["data"][key].as_str().unwrap().to_owned();
     for (key, value, said) in [
@@ -391,7 +391,7 @@ async fn what_was_made_is_removed_the_last_first(sandbox: &Sandbox, cluster: &Cl
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "first", "namespace": "default", "labels": {"is": "held"}, "finalizers": ["example.org/hold"]},
     });
-    cluster.apply_as("somebody", &object(&held), true).await.unwrap();
+    cluster.apply_as("somebody", &Complete::of_own(object(&held)), true).await.unwrap();
     let impatient = ["--yes", "--inactivity", "1s"];
     sandbox
         .run(&clean)
@@ -418,21 +418,22 @@ async fn what_flux_owns_is_not_removed(sandbox: &Sandbox, cluster: &Cluster) {
                 "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]},
     });
     let crd = object(&crd);
-    cluster.apply(&crd, false).await.unwrap();
+    cluster.apply(&Complete::of_own(crd.clone()), false).await.unwrap();
     let id = ObjectRef::of(&crd);
     let mut states = cluster.follow(vec![id.clone()]);
     let is_established = |crd: &Object| {
         crd.data["status"]["conditions"].to_string().contains("the initial names have been accepted")
     };
-    while !states.next().await.unwrap()[&id].as_deref().is_some_and(is_established) {}
+    while !states.next().await.unwrap().unwrap()[&id].as_deref().is_some_and(is_established) {}
 
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}});
-    cluster.apply(&object(&namespace), false).await.unwrap();
+    cluster.apply(&Complete::of_own(object(&namespace)), false).await.unwrap();
     let root = object(&json!({
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": "flux-system", "namespace": "flux-system"},
         "status": {"lastAppliedRevision": "main@sha1:1"},
     }));
+    let root = Complete::of_own(root);
     while cluster.apply(&root, false).await.is_err() {}
     sandbox
         .run(&["clean", "infra", "--sandbox", "--yes"])

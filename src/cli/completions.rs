@@ -2,8 +2,12 @@
 
 use clap::CommandFactory as _;
 
-use super::Args;
+use super::{Args, out};
+use crate::failure::Result;
 
-pub(super) fn completions(shell: clap_complete::Shell) {
-    clap_complete::generate(shell, &mut Args::command(), "bootstrapper", &mut std::io::stdout());
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<()> {
+    // Into memory first: clap panics if it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "bootstrapper", &mut script);
+    out::text(&String::from_utf8_lossy(&script))
 }

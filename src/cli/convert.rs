@@ -25,7 +25,7 @@ pub(super) fn bgp(args: &ConvertBgpArgs) -> Result<()> {
             out::say(&format!("{}: {} converted", file.display(), policies(converted.policies)));
         }
     } else {
-        out::text(&joined(converted.iter().map(|(_, converted)| converted.text.as_str())))?;
+        out::file(&joined(converted.iter().map(|(_, converted)| converted.text.as_str())))?;
     }
     let refusals: Vec<&Failure> = converted.iter().flat_map(|(_, converted)| &converted.refusals).collect();
     for refusal in &refusals {

@@ -1,7 +1,6 @@
 //! From arguments to an exit code.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
 use super::{
     cancel, clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out,
-    plan, run, sandbox, schema, status, trust, validate, verify,
+    plan, run, sandbox, schema, status, trust, usage, validate, verify,
 };
 use crate::failure::{Failure, FailureKind, Result};
-use crate::{private, report, tools};
+use crate::{masking, output, private, report, tools};
 
 /// Of each thread, in bytes: readers of YAML and JSON go down as deep as what they read.
 const STACK: usize = 8 * 1024 * 1024;
@@ -27,15 +26,20 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
     private::restrict();
-    let args = Args::parse_from(words());
-    // Panics are defects: color-eyre makes their report fit for an issue.
-    let _ = color_eyre::install();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off")),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    output::report_panics();
+    masking::mark_environment();
+    let code = match Args::try_parse_from(words()) {
+        Ok(args) => carry_out(args),
+        Err(error) => usage::tell(&error),
+    };
+    // What was done is done, but somebody has not heard of it.
+    if output::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+}
+
+fn carry_out(args: Args) -> ExitCode {
+    let filter = EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
+    // Colours in it would be taken for others' escape sequences.
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(output::log).init();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_stack_size(STACK);
     if matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. })) {
@@ -96,7 +100,7 @@ fn words() -> Vec<OsString> {
 const WGET: &str = "wget";
 
 fn tell(failure: &Failure) -> ExitCode {
-    let _ = std::io::stderr().write_all(report::failure_text(failure).as_bytes());
+    output::err(&report::failure_text(failure));
     ExitCode::from(failure.kind.exit_code())
 }
 
@@ -122,17 +126,14 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::Netexec { http_port, udp_port }) => crate::sandbox::echo(http_port, udp_port).await,
         Some(Verb::Wget { timeout, url, output, .. }) => {
             let page = crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await?;
-            if output.as_os_str() == "-" { out::text(&page) } else { Ok(()) }
+            if output.as_os_str() == "-" { out::protocol(&page) } else { Ok(()) }
         }
-        Some(Verb::PostRender { job }) => out::text(&tools::post_render(&job).await?),
+        Some(Verb::PostRender { job }) => out::protocol(&tools::post_render(&job).await?),
         Some(Verb::Doctor(args)) => doctor::doctor(&args).await,
         Some(Verb::Explain(args)) => explain::explain(&args),
         Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
-        Some(Verb::Completions { shell }) => {
-            completions::completions(shell);
-            Ok(())
-        }
+        Some(Verb::Completions { shell }) => completions::completions(shell),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
@@ -150,7 +151,7 @@ async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
         SandboxVerb::Programs { options } => sandbox::programs(&options).await,
         SandboxVerb::Serve { state_dir } => crate::sandbox::serve(&state_dir).await,
         SandboxVerb::Vault { state_dir, words } => {
-            out::text(&crate::sandbox::answer_as_vault(&state_dir, &words)?)
+            out::protocol(&crate::sandbox::answer_as_vault(&state_dir, &words)?)
         }
     }
 }

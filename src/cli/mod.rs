@@ -27,6 +27,7 @@ mod session;
 mod status;
 mod target;
 mod trust;
+mod usage;
 mod validate;
 mod verify;
 

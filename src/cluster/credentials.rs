@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::exec_plugin::Plugin;
 use super::kubeconfig::{Entry, bounded};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::masking;
 
 /// How often a token's file is read again, and how long before its end a token is no good any more.
 const FRESH: Duration = Duration::from_secs(60);
@@ -146,6 +147,7 @@ async fn of_file(file: &std::path::Path, whose: &str) -> Result<HeaderValue> {
 }
 
 fn bearer(token: &SecretString) -> Result<HeaderValue, &'static str> {
+    masking::mark(token.expose_secret());
     header(&format!("Bearer {}", token.expose_secret()))
 }
 

@@ -18,6 +18,7 @@ use tokio::process::Command;
 
 use super::kubeconfig::Entry;
 use crate::failure::{Failure, FailureKind, Result, Retry};
+use crate::masking;
 
 /// How long a plugin may take that asks nobody.
 const LIMIT: Duration = Duration::from_secs(8);
@@ -99,6 +100,9 @@ impl Plugin {
             .transpose()
             .map_err(|_| self.failure("wrote an expirationTimestamp that is no time"))?;
         let identity = status.client_certificate_data.zip(status.client_key_data.map(SecretString::from));
+        if let Some((_, key)) = &identity {
+            masking::mark(key.expose_secret());
+        }
         let token = status.token.filter(|token| !token.is_empty()).map(SecretString::from);
         if token.is_none() && identity.is_none() {
             return Err(self.failure("wrote neither a token nor a certificate with its key"));

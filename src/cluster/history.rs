@@ -13,6 +13,7 @@ use super::apply::FIELD_MANAGER;
 use super::calls::{if_there, within_limit};
 use super::{Cluster, HOME};
 use crate::failure::{Failure, Result};
+use crate::output::masked_json;
 
 const HISTORY: &str = "bootstrapper-history";
 /// So many runs are remembered.
@@ -121,6 +122,7 @@ impl Cluster {
     pub async fn record_run(&self, run: &RunRecord) -> Result<()> {
         let what = "the history of runs cannot be written";
         let text = serde_json::to_string(run).map_err(|error| Failure::internal(what).caused_by(&error))?;
+        let text = masked_json(&text).into_owned();
         let maps = self.config_maps();
         let there = if_there(what, maps.get(HISTORY)).await?;
         let Some(there) = there else {

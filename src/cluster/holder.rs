@@ -5,6 +5,7 @@ use std::fmt;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::digest::sha256;
+use crate::masking::masked;
 use crate::tools::host;
 
 /// A run of somebody's on some machine; or whatever else was written into the Lease.
@@ -21,6 +22,7 @@ struct Parts<'a> {
 impl Holder {
     /// This process, at the run called `run`.
     pub(super) fn here(run: &str) -> Self {
+        let run = masked(run);
         Self(format!("{}/{}/{}/{run}", here(), std::process::id(), machine()))
     }
 

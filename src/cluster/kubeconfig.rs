@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCluster};
 
-use super::ConnectOptions;
+use super::{ConnectOptions, secrets};
 use crate::failure::{Failure, FailureKind, Location, Result};
 
 /// No kubeconfig, and nothing that one names, is larger.
@@ -29,6 +29,7 @@ pub(super) struct Entry {
 /// The entry of the context that is asked for.
 pub(super) async fn entry(options: &ConnectOptions) -> Result<Entry> {
     let kubeconfig = read(options).await?;
+    secrets::mark_credentials(&kubeconfig);
     let context = &options.context;
     require_context(&kubeconfig, context)?;
     let named = kubeconfig.contexts.into_iter().find(|known| known.name == *context);

@@ -11,6 +11,7 @@ use super::calls::if_there;
 use super::identity::{RECORD, record};
 use super::{Cluster, HOME};
 use crate::failure::{Failure, Result};
+use crate::output::masked_json;
 
 impl Cluster {
     /// What was written down under a name; none if nothing was, or nothing that can be read.
@@ -23,6 +24,7 @@ impl Cluster {
     pub async fn note(&self, name: &str, what: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(what)
             .map_err(|error| Failure::internal(format!("{name} cannot be written down")).caused_by(&error))?;
+        let text = masked_json(&text);
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), HOME);
         let patch = serde_json::json!({"data": {name: text}});
         let parameters =

@@ -33,6 +33,7 @@ mod relay;
 mod removal;
 mod requests;
 mod retry_after;
+mod secrets;
 mod status;
 mod transport;
 mod trouble;

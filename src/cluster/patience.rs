@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::compare::covers;
 use super::requests::{Counter, is_dry_run};
+use super::secrets;
 use super::status::{asked_to_wait, of_status, read_status};
 use super::transport::{of_error, withheld};
 use super::trouble::Trouble;
@@ -137,6 +138,11 @@ impl Call {
             Ok(response) => whole(response).await,
             Err(error) => Err(error),
         };
+        if let Ok((_, body)) = &answered
+            && secrets::is_about_secrets(&self.uri)
+        {
+            secrets::mark_body(body);
+        }
         match answered {
             Err(error) if was_cut_off(&error) => {
                 Tried::Failed(Err(error), Again { after: None, is_done_perhaps: true })

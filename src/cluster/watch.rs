@@ -15,8 +15,8 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::Cluster;
 use super::failures::{failure, of_code};
+use super::{Cluster, secrets};
 use crate::failure::{Failure, FailureKind, Result, Retry};
 use crate::object::{Object, ObjectRef, Selection};
 
@@ -341,6 +341,7 @@ fn insert(seen: &mut Seen, mut object: Object, selection: &Selection) {
         api_version: selection.api_version.clone(),
         kind: selection.kind.clone(),
     });
+    secrets::mark_object(&object);
     // Half of an object's size, and nothing that a verdict looks at.
     object.metadata.managed_fields = None;
     seen.insert(ObjectRef::of(&object), Arc::new(object));

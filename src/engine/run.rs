@@ -72,8 +72,10 @@ pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSum
         std::future::pending::<std::convert::Infallible>().await
     };
     let records = tokio::select! {
-        records = run_stages(graph, options, events) => records,
+        // First: a run that was stopped says so, though it ended in the same moment.
+        biased;
         never = announce_cancel => match never {},
+        records = run_stages(graph, options, events) => records,
     };
     let summary = summarize(graph, &records, began.elapsed());
 

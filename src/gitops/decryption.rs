@@ -19,6 +19,7 @@ use super::provenance::Encrypted;
 use super::sources::Sources;
 use crate::failure::{Failure, Result};
 use crate::files;
+use crate::masking;
 use crate::object::Object;
 use crate::tools::{Environment, Sops, SopsFormat};
 use crate::yaml;
@@ -153,7 +154,42 @@ impl Decryption {
 
     async fn content(&self, content: Vec<u8>, from: SopsFormat, to: SopsFormat) -> Result<Vec<u8>> {
         let sops = self.sops.as_ref().map_err(Clone::clone)?;
-        sops.decrypt_content(content, (from, to), &self.keys, self.with_own_keys).await
+        let plain = sops.decrypt_content(content.clone(), (from, to), &self.keys, self.with_own_keys).await?;
+        mark_decrypted(&content, &plain);
+        Ok(plain)
+    }
+}
+
+/// Marks what was encrypted: of a document those values that were, of anything else all of it.
+fn mark_decrypted(encrypted: &[u8], plain: &[u8]) {
+    let read = |content: &[u8]| {
+        let text = String::from_utf8_lossy(content);
+        yaml::values_from_str(&text, Path::new("it")).ok().filter(Value::is_object)
+    };
+    match (read(encrypted), read(plain)) {
+        (Some(encrypted), Some(plain)) => mark_values(&encrypted, &plain),
+        _ => masking::mark_bytes(plain),
+    }
+}
+
+fn mark_values(encrypted: &Value, plain: &Value) {
+    match (encrypted, plain) {
+        (Value::Object(fields), Value::Object(_)) => {
+            fields.iter().for_each(|(name, encrypted)| mark_values(encrypted, &plain[name]));
+        }
+        (Value::Array(items), Value::Array(plain)) => {
+            items.iter().zip(plain).for_each(|(encrypted, plain)| mark_values(encrypted, plain));
+        }
+        (Value::String(text), plain) if text.starts_with("ENC[") => match plain {
+            Value::String(plain) => {
+                masking::mark(plain);
+                if let Some(bytes) = unfolded(&Value::String(plain.clone())) {
+                    masking::mark_bytes(&bytes);
+                }
+            }
+            plain => masking::mark(&plain.to_string()),
+        },
+        _ => {}
     }
 }
 

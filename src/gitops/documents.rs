@@ -13,6 +13,7 @@ use super::provenance::{Encrypted, Shadows};
 use super::substitute::{self, SubstituteError};
 use super::variables::Variables;
 use crate::failure::{Failure, Result};
+use crate::masking;
 use crate::object::{Object, ObjectRef};
 use crate::yaml;
 
@@ -60,6 +61,9 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
     let (bare, origin) = without_origin(text);
     let text = if has_notes { text.to_owned() } else { bare };
     let object = object(&text)?;
+    if object.types.as_ref().is_some_and(|types| types.kind == "Secret") {
+        masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
+    }
     let file = origin.and_then(|origin| file_of(&origin, folder, root));
     Ok(Document { text, object, file, undecrypted: None, encrypted: None })
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::decryption::is_ciphertext;
 use crate::failure::Failure;
+use crate::masking;
 use crate::object::{Object, ObjectRef};
 
 /// The data of Secrets that the bootstrap seeds, by namespace and name.
@@ -80,6 +81,9 @@ impl Sources {
     /// Those that the bootstrap seeds.
     pub(super) fn seeded(secrets: &SecretValues) -> Self {
         let seeded = secrets.iter().map(|((namespace, name), values)| {
+            for value in values.values().filter_map(SecretValue::known) {
+                masking::mark(value.expose_secret());
+            }
             let text = |value: &SecretValue| {
                 value.known().map_or(UNKNOWN.to_owned(), |it| it.expose_secret().to_owned())
             };
@@ -121,6 +125,9 @@ impl Sources {
     pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
         let Some((kind, name, data, is_open)) = brought(object) else { return };
         let id = ObjectRef::of(object);
+        if kind == "Secret" {
+            mark(object, &data);
+        }
         let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
         let is_seeded = |source: &Source| source.brought_by.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
@@ -136,6 +143,12 @@ impl Sources {
         };
         self.0.iter().map(|(key, source)| (named(key), source.brought_by.clone())).collect()
     }
+}
+
+/// The values of a Secret are secrets wherever they are substituted.
+fn mark(object: &Object, data: &BTreeMap<String, String>) {
+    masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
+    data.values().filter(|value| *value != UNKNOWN).for_each(|value| masking::mark(value));
 }
 
 type Brought = (&'static str, String, BTreeMap<String, String>, bool);

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::digest::sha256;
 use crate::gitops::{SecretValue, SecretValues};
+use crate::masking::masked_in_passing;
 use crate::object::Object;
 
 /// The digest of objects; Secrets are left out.
@@ -24,7 +25,8 @@ pub(super) fn of_text(mut text: String, secrets: &SecretValues) -> String {
             text = text.replace(value, "…");
         }
     }
-    sha256(text)
+    // What stands there encoded, and what other Secrets of the repository have brought, goes as well.
+    sha256(masked_in_passing(&text).as_bytes())
 }
 
 #[cfg(test)]

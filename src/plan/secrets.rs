@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::cluster::Cluster;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::gitops::{SecretValue, SecretValues};
+use crate::masking;
 use crate::object::{Complete, Object, ObjectRef};
 use crate::pipeline::{Config, SecretSource, SecretSpec};
 use crate::tools::{Environment, OnePassword, Sops};
@@ -64,10 +65,12 @@ pub async fn resolve(sources: &SecretSources<'_>) -> Result<Secrets> {
         let mut values = BTreeMap::new();
         for (key, source) in &spec.data {
             match sources.read(spec, key, source).await {
-                Ok(value) => values.insert(key.clone(), value.into()),
+                Ok(value) => values.insert(key.clone(), marked(value).into()),
                 Err(failure) => match live.as_ref().and_then(|live| live_value(live, key)) {
-                    Some(value) => values.insert(key.clone(), value.into()),
-                    None if sources.in_sandbox => values.insert(key.clone(), made_up(&id, key).into()),
+                    Some(value) => values.insert(key.clone(), marked(value).into()),
+                    None if sources.in_sandbox => {
+                        values.insert(key.clone(), marked(made_up(&id, key)).into())
+                    }
                     None => {
                         let failure = unresolved(&id, key, failure);
                         secrets.unresolved.push(failure.clone());
@@ -83,6 +86,12 @@ pub async fn resolve(sources: &SecretSources<'_>) -> Result<Secrets> {
         secrets.values.insert((spec.namespace.clone(), spec.name.clone()), values);
     }
     Ok(secrets)
+}
+
+/// Whatever the source: from here on the value is a secret.
+fn marked(value: SecretString) -> SecretString {
+    masking::mark(value.expose_secret());
+    value
 }
 
 impl SecretSources<'_> {

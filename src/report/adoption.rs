@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::table::table;
 use crate::adoption::{Forecast, Kept, Record, Verdict};
+use crate::output::one_line;
 use crate::words::count;
 
 /// What Flux will change: the sum, each owner's share, and every difference.
@@ -30,7 +31,7 @@ pub fn forecast_text(forecast: &Forecast) -> String {
     for foretold in forecast.differences() {
         let _ = writeln!(text, "\n~ {}  (by {})", foretold.told(), foretold.by);
         for detail in foretold.details() {
-            let _ = writeln!(text, "    {detail}");
+            let _ = writeln!(text, "    {}", one_line(&detail));
         }
     }
     let mut list = |said: &str, lines: Vec<String>| {
@@ -59,7 +60,7 @@ fn kinds(ids: &[crate::object::ObjectRef]) -> String {
 pub fn adopted_text(verdict: &Verdict, kept: &[Kept], before: &Record, now: &Record) -> String {
     let mut text = format!("{} ({})\n", verdict.summary(), verdict.seen.strftime("%Y-%m-%d %H:%M"));
     for difference in &verdict.differences {
-        let _ = writeln!(text, "  ~ {difference}");
+        let _ = writeln!(text, "  ~ {}", one_line(difference));
     }
     text.push('\n');
     let rows = kept.iter().map(|kept| {

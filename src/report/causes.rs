@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::words::{colour_of_stdout, paint};
+use super::words::{colour_of_stdout, indented};
 use crate::engine::Cause;
+use crate::output::paint;
 
 /// Causes on their own, the first line of each saying all that matters. In colour where stdout shows
 /// it.
@@ -16,9 +17,14 @@ fn text(causes: &[Cause], colour: bool) -> String {
     for cause in causes {
         let (word, code) = if cause.passes { ("slow", "33") } else { ("error", "1;31") };
         let number = cause.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
-        let _ = writeln!(text, "{}: {}", paint(&format!("{word}{number}"), code, colour), cause.cause);
+        let _ = writeln!(
+            text,
+            "{}: {}",
+            paint(&format!("{word}{number}"), code, colour),
+            indented(&cause.cause, 2)
+        );
         for (label, said) in parts(cause) {
-            let _ = writeln!(text, "  {label:11} {said}");
+            let _ = writeln!(text, "  {label:11} {}", indented(&said, 14));
         }
     }
     text

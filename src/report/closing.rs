@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::words::duration;
 use crate::engine::{RunSummary, StepOutcome};
+use crate::output::one_line;
 use crate::words::count;
 
 /// How often the API server was asked and told.
@@ -48,9 +49,9 @@ pub fn closing_text(closing: &Closing) -> String {
     text.push('\n');
     for (step, outcome) in &closing.summary.steps {
         let StepOutcome::Warning { summary, details } = outcome else { continue };
-        let _ = writeln!(text, "  warning: {step}: {summary}");
+        let _ = writeln!(text, "  warning: {step}: {}", one_line(summary));
         for detail in details {
-            let _ = writeln!(text, "    {detail}");
+            let _ = writeln!(text, "    {}", one_line(detail));
         }
     }
     if closing.requests.repeated > 0 {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::words::{colour, paint};
+use super::words::{colour, indented};
 use crate::failure::Failure;
+use crate::output::paint;
 
 /// What failed, why, where it was declared and what to do: one line each. In colour where stderr shows it.
 pub fn failure_text(failure: &Failure) -> String {
@@ -11,7 +12,7 @@ pub fn failure_text(failure: &Failure) -> String {
 }
 
 pub(super) fn text(failure: &Failure, colour: bool) -> String {
-    let mut text = format!("{}: {}\n", paint("error", "1;31", colour), failure.what);
+    let mut text = format!("{}: {}\n", paint("error", "1;31", colour), indented(&failure.what, 2));
     for cause in &failure.because {
         let mut lines = cause.lines();
         let _ = writeln!(text, "  because {}", lines.next().unwrap_or_default());
@@ -23,7 +24,7 @@ pub(super) fn text(failure: &Failure, colour: bool) -> String {
         let _ = writeln!(text, "  at {location}");
     }
     for hint in &failure.hints {
-        let _ = writeln!(text, "{}: {hint}", paint("hint", "1;36", colour));
+        let _ = writeln!(text, "{}: {}", paint("hint", "1;36", colour), indented(hint, 2));
     }
     text
 }
@@ -43,6 +44,9 @@ mod tests {
             text(&failure, false),
             "error: no such cluster\n  because two\n          lines\n  at a.yaml:3:7\nhint: name another\n"
         );
-        assert!(text(&failure, true).starts_with("\x1b[1;31merror\x1b[0m: no such"));
+        let coloured = crate::output::shown(&text(&failure, true));
+        assert!(coloured.starts_with("\x1b[1;31merror\x1b[0m: no such"));
+        let forged = Failure::input("no such\nerror: none").hint("a\nhint: b");
+        assert_eq!(text(&forged, false), "error: no such\n  error: none\nhint: a\n  hint: b\n");
     }
 }

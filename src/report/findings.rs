@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{colour_of_stdout, paint};
+use super::words::{colour_of_stdout, indented};
+use crate::output::paint;
 use crate::validation::{Finding, Report, Severity};
 use crate::words::count;
 
@@ -43,7 +44,7 @@ fn tell(text: &mut String, finding: &Finding, of: usize, colour: bool) {
     let place = finding.location.as_ref().map_or_else(|| "(no place)".to_owned(), ToString::to_string);
     let severity = paint(finding.severity.word(), code, colour);
     let _ = writeln!(text, "{place}  {severity}  {}", finding.rule);
-    let _ = writeln!(text, "  {}", finding.message);
+    let _ = writeln!(text, "  {}", indented(&finding.message, 4));
     if finding.clusters.len() < of && !finding.clusters.is_empty() {
         let clusters: Vec<&str> = finding.clusters.iter().map(String::as_str).collect();
         let _ = writeln!(text, "  in    {}", clusters.join(", "));

@@ -1,6 +1,5 @@
 //! The board, drawn on a terminal ten times a second.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,8 +9,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::board::Board;
 use super::view::view;
-use super::words::{colour, paint};
+use super::words::colour;
 use crate::engine::Event;
+use crate::output::{self, paint};
 
 pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
     let mut board = Board::default();
@@ -30,7 +30,7 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
                 None => break,
             },
             _ = tick.tick() => if !board.stages.is_empty() {
-                bar.set_message(draw(&board, colour).join("\n"));
+                bar.set_message(output::shown(&draw(&board, colour).join("\n")));
                 bar.tick();
             },
         }
@@ -38,10 +38,7 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
     // The last board is printed whole, also where it is higher than the terminal.
     bar.finish_and_clear();
     if board.began.is_some() {
-        let mut stderr = std::io::stderr().lock();
-        for line in draw(&board, colour) {
-            let _ = writeln!(stderr, "{line}");
-        }
+        output::err(&format!("{}\n", draw(&board, colour).join("\n")));
     }
 }
 

@@ -30,6 +30,7 @@ pub use findings::findings_text;
 pub use history::history_text;
 pub use outline::{StatusLine, plan_text, status_text};
 pub use table::table;
+pub use words::colour_of_stdout as stdout_has_colour;
 
 use crate::engine::Event;
 

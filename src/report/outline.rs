@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::words::width;
 use crate::engine::{ChangeKind, Diff, Observation};
+use crate::output::one_line;
 use crate::readiness::Verdict;
 use crate::words::count;
 
@@ -26,11 +27,13 @@ impl Grouped {
     fn line(&mut self, name: &str, mark: &str, said: &str) {
         let stage = split(name).0;
         let shown = if stage == self.last { "" } else { stage };
+        let said = one_line(said);
         let _ = writeln!(self.text, "  {shown:wide$}  {mark} {said}", wide = self.wide);
         stage.clone_into(&mut self.last);
     }
 
     fn detail(&mut self, mark: &str, said: &str) {
+        let said = one_line(said);
         let _ = writeln!(self.text, "  {:wide$}      {mark} {said}", "", wide = self.wide);
     }
 }

@@ -1,7 +1,6 @@
 //! One line for each thing that happens: for logs, pipes and CI.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use super::waits::Waits;
 use super::words::duration;
 use super::{causes, failure};
 use crate::engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
+use crate::output;
 use crate::words::count;
 
 /// How often waits that were held back are looked at.
@@ -28,9 +28,8 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
             },
             _ = looks.tick() => lines.due(Timestamp::now()),
         };
-        let mut stderr = std::io::stderr().lock();
         for line in due {
-            let _ = writeln!(stderr, "{line}");
+            output::err(&format!("{line}\n"));
         }
     }
 }
@@ -71,7 +70,7 @@ impl Lines {
         let tenths = elapsed.as_millis() / 100;
         let clock = format!("{}.{}", tenths / 10, tenths % 10);
         let step = step.map(|step| format!("{step}  ")).unwrap_or_default();
-        format!("[{clock:>6}s] {step}{said}")
+        format!("[{clock:>6}s] {step}{}", output::one_line(said))
     }
 
     /// Causes that were not told yet. How long something lasts is no news.

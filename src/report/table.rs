@@ -1,11 +1,13 @@
 //! Plain aligned columns.
 
 use super::words::width;
+use crate::output;
 
 /// Columns aligned to the left, two spaces apart; no borders.
 pub fn table(headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut lines = vec![headers.iter().map(|&header| header.to_owned()).collect::<Vec<_>>()];
-    lines.extend(rows);
+    let cell = |cell: &String| output::shown(&output::one_line(cell));
+    lines.extend(rows.into_iter().map(|row| row.iter().map(cell).collect()));
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {

@@ -3,6 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use crate::output;
+
 /// `0.4s`, `41s`, `2m58s`, `1h05m`.
 pub(super) fn duration(duration: Duration) -> String {
     let (tenths, seconds) = ((duration.as_millis() + 50) / 100, (duration.as_millis() + 500) / 1000);
@@ -21,7 +23,9 @@ pub(super) fn width(text: &str) -> usize {
 
 /// At most `room` characters, one line; what is cut off leaves a `…`.
 pub(super) fn cut(text: &str, room: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Before it is cut: what is left of a secret is harder to find, and what is shown for an escape
+    // sequence takes room.
+    let line = output::shown(&text.replace(['\n', '\r', '\t'], " "));
     if width(&line) <= room {
         return line;
     }
@@ -37,7 +41,7 @@ pub(super) fn colour() -> bool {
 }
 
 /// Whether stdout shows colour, and the person wants it.
-pub(super) fn colour_of_stdout() -> bool {
+pub fn colour_of_stdout() -> bool {
     std::io::stdout().is_terminal() && is_wanted()
 }
 
@@ -45,9 +49,10 @@ fn is_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// `text` in an ANSI colour (`1;31`), if `colour`.
-pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+/// A text of several lines, those after the first indented: no line of it begins where ours do.
+pub(super) fn indented(text: &str, by: usize) -> String {
+    let text = text.trim_end();
+    if text.contains('\n') { text.replace('\n', &format!("\n{:by$}", "")) } else { text.to_owned() }
 }
 
 #[cfg(test)]

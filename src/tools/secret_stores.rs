@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::Environment;
 use super::program::{Call, Program};
 use crate::failure::{Failure, Result};
+use crate::masking;
 use crate::yaml;
 
 /// The 1Password CLI.
@@ -73,6 +74,7 @@ impl Sops {
         let types = [format!("--input-type={}", from.name()), format!("--output-type={}", to.name())];
         let words = ["decrypt", "--ignore-mac", &types[0], &types[1], "/dev/stdin"];
         // Not in the repository: its `.sops.yaml` may say how files are indented, and Flux does not look.
+        masking::mark(keys);
         let mut call = Call::new(words).stdin(content).within(Path::new("/"));
         if !with_own_keys {
             call = call
@@ -170,6 +172,7 @@ fn undecrypted(failure: &Failure) -> Failure {
 }
 
 fn secret(bytes: Vec<u8>) -> Result<SecretString> {
+    masking::mark_bytes(&bytes);
     String::from_utf8(bytes)
         .map(SecretString::from)
         .map_err(|_| Failure::input("the secret is no UTF-8 text"))

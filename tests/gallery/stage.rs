@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bootstrapper::cluster::Cluster;
+use bootstrapper::cluster::{self, Cluster};
 use bootstrapper::object::{Object, ObjectRef};
 use bootstrapper::{readiness, yaml};
 use futures::stream::StreamExt as _;
@@ -39,12 +39,12 @@ impl Stage {
 
     /// Until what an earlier play has made is gone: it would be taken for something to be put back.
     async fn vacated(&self, id: &ObjectRef) {
-        let mut seen = self.cluster.follow(vec![id.clone()]);
+        let mut seen = cluster::seen(self.cluster.follow(vec![id.clone()]));
         while seen.next().await.is_some_and(|seen| seen.values().flatten().next().is_some()) {}
     }
 
     async fn await_ready(&self, id: ObjectRef) {
-        let mut seen = self.cluster.follow(vec![id]);
+        let mut seen = cluster::seen(self.cluster.follow(vec![id]));
         let is_ready = |object: &Object| readiness::verdict(object).is_ready();
         while let Some(seen) = seen.next().await {
             if seen.values().all(|object| object.as_deref().is_some_and(is_ready)) {

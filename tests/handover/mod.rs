@@ -113,7 +113,7 @@ pub(crate) async fn controllers_are_killed_as_they_take_over_themselves(
     let mut states = cluster.follow(vec![instance.clone()]);
     let is_upgrading =
         |object: &Object| object.data["status"]["conditions"].to_string().contains("Running 'upgrade'");
-    while let Some(state) = states.next().await {
+    while let Some(Ok(state)) = states.next().await {
         if state[&instance].as_ref().is_some_and(|object| is_upgrading(object)) {
             break;
         }
@@ -159,7 +159,7 @@ pub(crate) async fn what_is_dropped_goes(cluster: &Cluster) {
     patched(cluster, &release, "kubectl-edit", &Patch::Merge(without)).await;
     let gone = async {
         let mut states = cluster.follow(vec![agent.clone(), budget.clone()]);
-        while let Some(state) = states.next().await {
+        while let Some(Ok(state)) = states.next().await {
             let has_limits = state[&agent].as_ref().is_some_and(|agent| agent.data.pointer(limits).is_some());
             if !has_limits && state[&budget].is_none() {
                 return;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bootstrapper::cluster::{Cluster, ConnectOptions};
-use bootstrapper::object::{Object, ObjectRef, Selection};
+use bootstrapper::object::{Complete, Object, ObjectRef, Selection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -187,7 +187,11 @@ impl Trial<'_> {
     /// Brings what the run waits for.
     pub(crate) async fn guest_comes(&self) {
         let guest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "guest", "namespace": self.name}, "data": {"has": "come"}});
-        self.ground.cluster.apply(&serde_json::from_value(guest).unwrap(), false).await.unwrap();
+        self.ground
+            .cluster
+            .apply(&Complete::of_own(serde_json::from_value(guest).unwrap()), false)
+            .await
+            .unwrap();
     }
 
     /// The processes of its runs that are there: id and program.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 use bootstrapper::cluster::{Cluster, ConnectOptions};
-use bootstrapper::object::{Object, ObjectRef};
+use bootstrapper::object::{Complete, Object, ObjectRef};
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -194,10 +194,10 @@ async fn a_clean_leaves_nothing_of_what_the_bootstrap_brought() {
     // Somebody's finalizer, and a person's own object of a kind that came with the bootstrap.
     let held = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
         "name": "held", "namespace": "postgres", "finalizers": ["example.org/hold"]}});
-    cluster.apply_as("somebody", &object(held), true).await.unwrap();
+    cluster.apply_as("somebody", &Complete::of_own(object(held)), true).await.unwrap();
     let route = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
         "metadata": {"name": "mine", "namespace": "default"}, "spec": {}});
-    cluster.apply_as("kubectl", &object(route.clone()), true).await.unwrap();
+    cluster.apply_as("kubectl", &Complete::of_own(object(route.clone())), true).await.unwrap();
 
     // Killed twice on the way, it goes on; what is held is told with who holds it.
     play.killed_clean("suspending");

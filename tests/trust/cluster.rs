@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
@@ -14,11 +14,8 @@ use serde_json::json;
 use super::api::{ApiServer, Authority, Call, NAME};
 use super::order::{home, repository};
 
-/// What hangs is a failure of the test, not of its time.
-const LIMIT: Duration = Duration::from_secs(90);
-
-/// Nobody waits longer for an answer that is there; many tests run at once.
-const SOON: Duration = Duration::from_secs(45);
+/// What hangs is a failure. An answer comes within seconds; many tests run at once, and each starts programs.
+const LIMIT: Duration = Duration::from_secs(120);
 
 const WAIT: &str = "stages:
 - name: s
@@ -60,7 +57,6 @@ fn plan_and_status_answer_and_end_whatever_a_watch_is_refused_with() {
             let path = repository.path();
             scope.spawn(move || {
                 let server = refusing(code);
-                let began = Instant::now();
                 home(&["plan", "home"], path, &server)
                     .timeout(LIMIT)
                     .assert()
@@ -68,7 +64,6 @@ fn plan_and_status_answer_and_end_whatever_a_watch_is_refused_with() {
                     .stderr(contains(said));
                 let answer = home(&["status", "home"], path, &server).timeout(LIMIT).assert().code(status);
                 answer.stdout(contains(said));
-                assert!(began.elapsed() < SOON, "{code} took {:?}", began.elapsed());
             });
         }
     });
@@ -468,7 +463,7 @@ fn no_credential_makes_it_panic_and_none_is_shown() {
     with(json!({"tokenFile": token})).success();
     for (user, field) in [
         (json!({"token": "hunter2\n"}), "`token` of user `alice` ends with a line break"),
-        (json!({"token": "hunter2\u{7f}"}), "`token` of user `alice` has a control character"),
+        (json!({"token": "hunter2\u{1}"}), "`token` of user `alice` has a control character"),
         (json!({"as": "hunter2\n"}), "`as` of user `alice`"),
         (json!({"client-key-data": "hunter2"}), "`client-key-data` of user `alice`"),
         (

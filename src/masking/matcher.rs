@@ -1,0 +1,252 @@
+//! Finds values in a text: as they are, in every encoding, and cut off.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::MASK;
+use super::views::{View, views_of};
+
+/// A value of at least so many characters is found wherever it is, and by its beginning or its end; a
+/// shorter one only as a whole word.
+pub(super) const LONG: usize = 8;
+/// Of a value that was cut off, a piece this long is found before anything that is no letter or digit.
+const CERTAIN: usize = 16;
+/// So much of a value is compared from either end; the rest is where its length says.
+const COMPARED: usize = 1024;
+/// How many encodings may lie upon each other: base64 in a patch, in JSON, in a log line.
+pub(super) const DEPTH: usize = 4;
+/// How much work a text may take, in bytes looked at. Ordinary ones take a few times their length.
+const BUDGET: usize = 64 * 1024 * 1024;
+const BUDGET_PER_BYTE: usize = 256;
+/// Stands for a text that would take more.
+const WITHHELD: &str = "*** (this text is withheld: searching it for secrets would take too long)\n";
+
+/// A value of at least [`LONG`] characters.
+struct Value {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    len: usize,
+}
+
+/// Finds marked values.
+#[derive(Default)]
+pub(super) struct Matcher {
+    values: Vec<Value>,
+    words: Option<AhoCorasick>,
+    /// The first bytes of long values, and whose they are.
+    heads: Option<(AhoCorasick, Vec<Vec<usize>>)>,
+    /// The last bytes.
+    tails: Option<(AhoCorasick, Vec<Vec<usize>>)>,
+}
+
+impl Matcher {
+    pub(super) fn of(values: &BTreeSet<String>) -> Self {
+        let (long, short): (Vec<&String>, Vec<&String>) =
+            values.iter().partition(|value| value.chars().count() >= LONG);
+        let words: Vec<&[u8]> = short.iter().map(|value| value.as_bytes()).collect();
+        let values: Vec<Value> = long.iter().map(|value| Value::of(value.as_bytes())).collect();
+        let ends = |end: fn(&Value) -> &[u8]| {
+            let mut whose: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+            for (index, value) in values.iter().enumerate() {
+                whose.entry(end(value).to_ascii_lowercase()).or_default().push(index);
+            }
+            let (patterns, whose): (Vec<_>, Vec<_>) = whose.into_iter().unzip();
+            automaton(&patterns).map(|automaton| (automaton, whose))
+        };
+        let heads = ends(|value| &value.head[..LONG]);
+        let tails = ends(|value| &value.tail[value.tail.len() - LONG..]);
+        Self { words: automaton(&words), heads, tails, values }
+    }
+
+    pub(super) fn masked<'a>(&self, text: &'a str, depth: usize) -> Cow<'a, str> {
+        if self.words.is_none() && self.heads.is_none() {
+            return Cow::Borrowed(text);
+        }
+        let mut masked = Cow::Borrowed(text);
+        // What a mask brings together may be a value again.
+        for _ in 0..3 {
+            match self.masked_once(&masked, depth) {
+                Some(once) if once != *masked => masked = Cow::Owned(once),
+                _ => break,
+            }
+        }
+        masked
+    }
+
+    fn masked_once(&self, text: &str, depth: usize) -> Option<String> {
+        let mut search =
+            Search { matcher: self, found: Vec::new(), left: BUDGET + text.len() * BUDGET_PER_BYTE };
+        if search.view(&View::raw(text.as_bytes()), depth).is_none() {
+            return Some(WITHHELD.to_owned());
+        }
+        let regions = joined(search.found, text);
+        if regions.is_empty() {
+            return None;
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut from = 0;
+        for region in regions {
+            shown.push_str(&text[from..region.start]);
+            shown.push_str(MASK);
+            from = region.end;
+        }
+        shown.push_str(&text[from..]);
+        Some(shown)
+    }
+}
+
+impl Value {
+    fn of(bytes: &[u8]) -> Self {
+        let compared = bytes.len().min(COMPARED);
+        Self {
+            head: bytes[..compared].to_vec(),
+            tail: bytes[bytes.len() - compared..].to_vec(),
+            len: bytes.len(),
+        }
+    }
+}
+
+fn automaton<P: AsRef<[u8]>>(patterns: &[P]) -> Option<AhoCorasick> {
+    if patterns.is_empty() {
+        return None;
+    }
+    AhoCorasick::builder()
+        .match_kind(MatchKind::Standard)
+        // Names of hosts are made lower case on their way.
+        .ascii_case_insensitive(true)
+        .build(patterns)
+        .ok()
+}
+
+/// One text being searched.
+struct Search<'a> {
+    matcher: &'a Matcher,
+    /// Places in the text.
+    found: Vec<Range<usize>>,
+    left: usize,
+}
+
+impl Search<'_> {
+    /// None if it takes too long.
+    fn view(&mut self, view: &View<'_>, depth: usize) -> Option<()> {
+        self.spend(view.bytes.len())?;
+        self.words(view);
+        self.heads(view)?;
+        self.tails(view)?;
+        if depth > 0 {
+            for decoded in views_of(view) {
+                self.view(&decoded, depth - 1)?;
+            }
+        }
+        Some(())
+    }
+
+    fn spend(&mut self, bytes: usize) -> Option<()> {
+        self.left = self.left.checked_sub(bytes)?;
+        Some(())
+    }
+
+    fn words(&mut self, view: &View<'_>) {
+        let bytes: &[u8] = &view.bytes;
+        for word in self.matcher.words.iter().flat_map(|words| words.find_overlapping_iter(bytes)) {
+            let before = word.start().checked_sub(1).map(|at| bytes[at]);
+            let after = bytes.get(word.end()).copied();
+            if !before.is_some_and(is_word_byte) && !after.is_some_and(is_word_byte) {
+                self.found.push(view.place(word.range()));
+            }
+        }
+    }
+
+    fn heads(&mut self, view: &View<'_>) -> Option<()> {
+        let Some((heads, whose)) = &self.matcher.heads else { return Some(()) };
+        let bytes: &[u8] = &view.bytes;
+        for head in heads.find_overlapping_iter(bytes) {
+            let rest = &bytes[head.start()..];
+            for index in &whose[head.pattern().as_usize()] {
+                let value = &self.matcher.values[*index];
+                let same =
+                    rest.iter().zip(&value.head).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+                self.spend(same)?;
+                let end = if same == value.head.len() {
+                    head.start() + value.len.min(rest.len())
+                } else if is_cut_after(&rest[same..], same) {
+                    head.start() + same
+                } else {
+                    continue;
+                };
+                self.found.push(view.place(head.start()..end));
+            }
+        }
+        Some(())
+    }
+
+    fn tails(&mut self, view: &View<'_>) -> Option<()> {
+        let Some((tails, whose)) = &self.matcher.tails else { return Some(()) };
+        let bytes: &[u8] = &view.bytes;
+        for tail in tails.find_overlapping_iter(bytes) {
+            let rest = &bytes[..tail.end()];
+            for index in &whose[tail.pattern().as_usize()] {
+                let value = &self.matcher.values[*index];
+                let both = rest.iter().rev().zip(value.tail.iter().rev());
+                let same = both.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+                self.spend(same)?;
+                let start = if same == value.tail.len() {
+                    tail.end().saturating_sub(value.len)
+                } else if is_cut_before(&rest[..rest.len() - same], same) {
+                    tail.end() - same
+                } else {
+                    continue;
+                };
+                self.found.push(view.place(start..tail.end()));
+            }
+        }
+        Some(())
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+/// Whether what comes after the first bytes of a value says that the rest was cut off.
+fn is_cut_after(rest: &[u8], same: usize) -> bool {
+    const SIGNS: [&str; 9] = ["..", "…", " ..", " …", "[", "<", " [", " <", " (trunc"];
+    match rest.first() {
+        None => true,
+        Some(b'\n' | b'\r' | 0 | b'"' | b'\'' | b'`' | b'\\') => true,
+        Some(byte) if same >= CERTAIN && !is_word_byte(*byte) => true,
+        Some(_) => SIGNS.iter().any(|sign| rest.starts_with(sign.as_bytes())),
+    }
+}
+
+/// Whether what comes before the last bytes of a value says that the beginning was cut off.
+fn is_cut_before(rest: &[u8], same: usize) -> bool {
+    const SIGNS: [&str; 6] = ["..", "…", ".. ", "… ", "]", ">"];
+    match rest.last() {
+        None => true,
+        Some(b'\n' | b'\r' | 0) => true,
+        Some(byte) if same >= CERTAIN && !is_word_byte(*byte) => true,
+        Some(_) => SIGNS.iter().any(|sign| rest.ends_with(sign.as_bytes())),
+    }
+}
+
+/// Regions in order, none touching another, each from a whole character to a whole character.
+fn joined(mut regions: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
+    regions.sort_by_key(|region| region.start);
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for region in regions {
+        let start = text.floor_char_boundary(region.start);
+        let end = text.ceil_char_boundary(region.end);
+        if start >= end {
+            continue;
+        }
+        match all.last_mut() {
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ => all.push(start..end),
+        }
+    }
+    all
+}
