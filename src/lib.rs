@@ -18,6 +18,7 @@ mod digest;
 pub mod doctor;
 pub mod engine;
 pub mod failure;
+mod files;
 #[cfg(test)]
 mod fuzzing;
 pub mod gitops;

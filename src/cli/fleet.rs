@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use super::consent;
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::gitops::{Declared, Repository, SecretValue, SecretValues};
 use crate::pipeline::{self, Config, Pipeline, Selector};
 use crate::plan;
@@ -78,16 +79,19 @@ fn refuse(fleet: &mut Fleet, rule: &'static str, cluster: Option<&String>, failu
     fleet.refusals.push(Refusal { rule, cluster: cluster.cloned(), failure });
 }
 
+/// How many files of tasks are looked at.
+const FILES: usize = 10_000;
+
 /// The texts of the files in which something is declared: rules look there for comments.
 fn texts(root: &Path, clusters: &[Declared]) -> BTreeMap<PathBuf, String> {
     let kustomizations = clusters.iter().flat_map(|declared| &declared.kustomizations);
     let objects =
         kustomizations.flat_map(|one| one.written.iter().flatten().map(|written| written.file.clone()));
-    let tasks = WalkDir::new(root.join("tasks")).into_iter().filter_map(Result::ok);
+    let tasks = WalkDir::new(root.join("tasks")).into_iter().filter_map(Result::ok).take(FILES);
     let tasks = tasks.filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_owned()));
-    let files: BTreeSet<PathBuf> = objects.chain(tasks).chain([PathBuf::from("bootstrapper.yaml")]).collect();
-    let texts = files.into_iter().filter_map(|file| {
-        let text = std::fs::read_to_string(root.join(&file)).ok()?;
+    let all: BTreeSet<PathBuf> = objects.chain(tasks).chain([PathBuf::from("bootstrapper.yaml")]).collect();
+    let texts = all.into_iter().filter_map(|file| {
+        let text = files::read_text(root, &file).ok()?;
         Some((file, text))
     });
     texts.collect()

@@ -2,7 +2,6 @@
 //! fields that Flux writes into the folder's kustomization. Each is built once for all clusters.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
@@ -14,9 +13,14 @@ use walkdir::WalkDir;
 use super::build_cache;
 use super::decryption::Decrypted;
 use super::documents::{Document, documents};
+use super::fetch::complete;
+use super::gather::{From, Gathered, gather};
 use super::generator;
+use super::problem::{Problem, ProblemKind};
 use super::stand_in::StandIn;
-use crate::failure::{Failure, Result};
+use super::unbuildable::unbuildable;
+use crate::failure::{Failure, FailureKind, Location, Result};
+use crate::files;
 use crate::object::Object;
 use crate::tools::Kustomize;
 use crate::yaml;
@@ -59,7 +63,7 @@ pub(super) fn path_of(object: &Object) -> PathBuf {
     super::documents::normal(Path::new(path.trim_start_matches('/')))
 }
 
-type Built = Arc<OnceCell<Result<Arc<Vec<Document>>>>>;
+type Built = Arc<OnceCell<Result<Arc<Vec<Document>>, Problem>>>;
 
 /// What was built already, for all clusters of a repository.
 #[derive(Debug, Default)]
@@ -72,7 +76,7 @@ impl Builds {
         recipe: &Recipe,
         root: &Path,
         kustomize: &Kustomize,
-    ) -> Result<Arc<Vec<Document>>> {
+    ) -> Result<Arc<Vec<Document>>, Problem> {
         let key = (kustomize.identity(), recipe.folder.clone(), recipe.added.clone());
         let cell = {
             let mut builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,8 +93,12 @@ static AT_A_TIME: std::sync::LazyLock<Semaphore> =
     std::sync::LazyLock::new(|| Semaphore::new(available_parallelism().map_or(2, usize::from)));
 
 /// Builds with kustomize.
-pub(super) async fn run(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Result<Vec<Document>> {
-    run_with(recipe, root, kustomize, Decrypted::new()).await
+pub(super) async fn run(
+    recipe: &Recipe,
+    root: &Path,
+    kustomize: &Kustomize,
+) -> Result<Vec<Document>, Problem> {
+    run_with(recipe, root, kustomize, &Decrypted::new()).await
 }
 
 /// Builds with kustomize, which sees some files decrypted.
@@ -98,28 +106,69 @@ pub(super) async fn run_with(
     recipe: &Recipe,
     root: &Path,
     kustomize: &Kustomize,
-    mut others: Decrypted,
-) -> Result<Vec<Document>> {
-    let failed = |error: std::io::Error| Failure::step("no temporary folder to build in").caused_by(&error);
-    let folder = root.join(&recipe.folder);
-    let file = find_kustomization(&folder);
-    let name =
-        file.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or(KUSTOMIZATION_FILES[0]);
-    let (content, has_notes) = generated(recipe, &folder, file.as_deref())?;
-    others.insert(recipe.folder.join(name), content.into_bytes());
-    let stand_in = StandIn::new(root, &recipe.folder, &others).map_err(failed)?;
-    let built = {
-        let _turn = AT_A_TIME.acquire().await;
-        kustomize
-            .build(&stand_in.folder)
-            .await
-            .map_err(|failure| as_of_repository(failure, &[&stand_in.root, root]))?
-    };
+    others: &Decrypted,
+) -> Result<Vec<Document>, Problem> {
+    let (gathered, has_notes) = gathered(recipe, root, others)?;
+    let built = kustomized(gathered, &recipe.folder, root, kustomize).await;
+    let (built, stand_in) = built.map_err(|problem| match problem.failure.kind {
+        FailureKind::Step => unbuildable(problem.failure, recipe, root),
+        _ => problem,
+    })?;
     documents(&built, &stand_in.folder, &stand_in.root, has_notes)
+        .map_err(|failure| unbuildable(failure, recipe, root))
 }
 
-/// The text of the kustomization to build, and whether kustomize's notes belong to the objects.
-fn generated(recipe: &Recipe, folder: &Path, file: Option<&Path>) -> Result<(String, bool)> {
+/// What a manifest of the repository, or at an address, builds to.
+pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Result<String, Problem> {
+    let own = serde_json::json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [location],
+    });
+    let others = Decrypted::new();
+    let from = From { root, others: &others, is_clone: false };
+    // A file of its own, whatever the repository has at its root.
+    let mut gathered = gather(from, Path::new(""), Some((KUSTOMIZATION_FILES[0], own)))?;
+    for other in &KUSTOMIZATION_FILES[1..] {
+        gathered.files.remove(Path::new(other));
+    }
+    kustomized(gathered, Path::new(""), root, kustomize).await.map(|(built, _)| built)
+}
+
+async fn kustomized(
+    gathered: Gathered,
+    folder: &Path,
+    root: &Path,
+    kustomize: &Kustomize,
+) -> Result<(String, StandIn), Problem> {
+    let failed = |failure: Failure| Problem::new(ProblemKind::UnbuildableKustomization, failure);
+    let tree = complete(gathered, kustomize.remotes()).await?;
+    let stand_in = StandIn::new(&tree, folder)
+        .map_err(|error| failed(Failure::step("no temporary folder to build in").caused_by(&error)))?;
+    drop(tree);
+    let _turn = AT_A_TIME.acquire().await;
+    let built = kustomize.build(&stand_in.folder).await;
+    let built = built.map_err(|failure| failed(as_of_repository(failure, &[&stand_in.root, root])))?;
+    Ok((built, stand_in))
+}
+
+/// All that a build reads, and whether kustomize's notes belong to the objects.
+pub(super) fn gathered(
+    recipe: &Recipe,
+    root: &Path,
+    others: &Decrypted,
+) -> Result<(Gathered, bool), Problem> {
+    let file = find_kustomization(root, &recipe.folder);
+    let name = file.as_deref().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str);
+    let name = name.unwrap_or(KUSTOMIZATION_FILES[0]).to_owned();
+    let (own, has_notes) = generated(recipe, root, file.as_deref())?;
+    let gathered = gather(From { root, others, is_clone: false }, &recipe.folder, Some((&name, own)))?;
+    Ok((gathered, has_notes))
+}
+
+/// The kustomization to build, and whether kustomize's notes belong to the objects.
+fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value, bool), Problem> {
+    let refused = |kind| move |failure| Problem::new(kind, failure);
     let added = recipe.added();
     let far = added["components"]
         .as_array()
@@ -128,26 +177,42 @@ fn generated(recipe: &Recipe, folder: &Path, file: Option<&Path>) -> Result<(Str
         .filter_map(Value::as_str)
         .find(|path| !generator::is_local(path));
     if let Some(far) = far {
-        return Err(Failure::input(format!("component {far} is not of this repository"))
-            .hint("Flux takes only components that are named relative to spec.path"));
+        let failure = Failure::input(format!("component {far} is not of this repository"))
+            .hint("Flux takes only components that are named relative to spec.path");
+        return Err(refused(ProblemKind::UnbuildableKustomization)(failure));
     }
     let fields = match file {
-        None => generator::of_manifests(&manifests(folder, Path::new("."))),
+        None => {
+            let manifests = manifests(&root.join(&recipe.folder), Path::new("."));
+            generator::of_manifests(&manifests.map_err(refused(ProblemKind::ExcessiveInput))?)
+        }
         Some(file) => {
-            let unread = |error: std::io::Error| {
-                Failure::input(format!("{} cannot be read", file.display())).caused_by(&error)
-            };
-            let text = std::fs::read_to_string(file).map_err(unread)?;
-            match yaml::from_str(&text, file) {
-                Ok(Value::Object(fields)) => fields,
-                Ok(Value::Null) => Map::new(),
-                // kustomize says what is wrong with it.
-                _ => return Ok((text, false)),
+            let text = files::read_text(root, file).map_err(|refusal| {
+                let failure = Failure::input(format!("{} cannot be read", file.display())).because(&refusal);
+                let kind = match refusal {
+                    files::Refusal::Outside(_) => ProblemKind::OutsideRepository,
+                    _ => ProblemKind::UnbuildableKustomization,
+                };
+                Problem::new(kind, failure)
+            })?;
+            if let Some(excess) = yaml::excess(&text) {
+                let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
+                let failure =
+                    Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+                return Err(refused(ProblemKind::ExcessiveInput)(failure.at(place)));
+            }
+            match yaml::from_str(&text, file).map_err(refused(ProblemKind::UnbuildableKustomization))? {
+                Value::Object(fields) => fields,
+                Value::Null => Map::new(),
+                _ => {
+                    let failure = Failure::input(format!("{} is no kustomization", file.display()));
+                    return Err(refused(ProblemKind::UnbuildableKustomization)(failure));
+                }
             }
         }
     };
-    let generated = generator::generate(fields, file.is_some(), &added, folder);
-    Ok((generated.kustomization.to_string(), generated.has_notes))
+    let generated = generator::generate(fields, file.is_some(), &added, root, &recipe.folder);
+    Ok((generated.kustomization, generated.has_notes))
 }
 
 /// A failure that names files as people know them: by their way from the root of the repository,
@@ -160,23 +225,36 @@ fn as_of_repository(failure: Failure, roots: &[&Path]) -> Failure {
 }
 
 /// What kustomize looks for in a folder.
-const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(super) const KUSTOMIZATION_FILES: [&str; 3] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// The kustomization file of a folder, if it has one.
-pub(super) fn find_kustomization(folder: &Path) -> Option<PathBuf> {
-    KUSTOMIZATION_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file())
+/// The kustomization file of a folder of the repository, if it has one.
+pub(super) fn find_kustomization(root: &Path, folder: &Path) -> Option<PathBuf> {
+    KUSTOMIZATION_FILES.iter().map(|name| folder.join(name)).find(|file| files::is_file(root, file))
 }
+
+/// How many files and folders are looked at for manifests.
+const ENTRIES: usize = 50_000;
 
 /// Every manifest under a folder that has no kustomization of its own, as Flux finds them: a
 /// folder with one counts as one resource, and is not gone into.
-pub(super) fn manifests(folder: &Path, base: &Path) -> Vec<PathBuf> {
+fn manifests(folder: &Path, base: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut entries = WalkDir::new(folder).min_depth(1).sort_by_file_name().into_iter();
+    // Sorted afterwards: a folder of millions of files is not read to its end first.
+    let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
+    let mut looked_at = 0;
     while let Some(entry) = entries.next() {
         let Ok(entry) = entry else { continue };
+        looked_at += 1;
+        if looked_at > ENTRIES {
+            return Err(Failure::input(format!("{} cannot be built", folder.display())).because(format!(
+                "it holds more than {ENTRIES} files, and no kustomization says which count"
+            )));
+        }
         let within = base.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
         if entry.file_type().is_dir() {
-            if find_kustomization(entry.path()).is_some() {
+            let has_own = KUSTOMIZATION_FILES.iter().any(|name| entry.path().join(name).is_file());
+            if has_own {
                 entries.skip_current_dir();
                 found.push(within);
             }
@@ -184,7 +262,8 @@ pub(super) fn manifests(folder: &Path, base: &Path) -> Vec<PathBuf> {
             found.push(within);
         }
     }
-    found
+    found.sort();
+    Ok(found)
 }
 
 pub(super) fn is_yaml(path: &Path) -> bool {

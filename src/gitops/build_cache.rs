@@ -6,13 +6,18 @@
 use std::path::{Path, PathBuf};
 
 use super::build::{self, Recipe};
+use super::decryption::Decrypted;
 use super::documents::Document;
-use super::{closure, kept};
-use crate::failure::Result;
+use super::kept;
+use super::problem::Problem;
 use crate::tools::Kustomize;
 
 /// Builds, or takes what was built from the same files before.
-pub(super) async fn build(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Result<Vec<Document>> {
+pub(super) async fn build(
+    recipe: &Recipe,
+    root: &Path,
+    kustomize: &Kustomize,
+) -> Result<Vec<Document>, Problem> {
     let Some(place) = place(recipe, root, kustomize) else {
         return build::run(recipe, root, kustomize).await;
     };
@@ -29,10 +34,11 @@ pub(super) async fn build(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -
 
 /// Where the build is kept; none if it may not be.
 fn place(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Option<PathBuf> {
-    let files = closure::files(recipe, root)?;
+    let (gathered, _) = build::gathered(recipe, root, &Decrypted::new()).ok()?;
+    gathered.is_repeatable.then_some(())?;
     let head = format!("{}\0{}\0{}", kustomize.identity(), recipe.folder.display(), recipe.added());
     let mut contents = head.into_bytes();
-    for (name, content) in files {
+    for (name, content) in gathered.files {
         contents.extend(format!("\0{}\0{}\0", name.display(), content.len()).into_bytes());
         contents.extend(content);
     }

@@ -24,6 +24,8 @@ pub struct Declared {
     pub cluster: String,
     /// Its settings: the data of its ConfigMap `cluster-settings`.
     pub settings: BTreeMap<String, String>,
+    /// Those of them that hold values of secrets: no address may have one.
+    pub secret_settings: BTreeSet<String>,
     /// Those of its settings whose values are not known.
     pub unknown_settings: BTreeSet<String>,
     /// Branch and commit of the working tree: `main@3f2c1ab`.

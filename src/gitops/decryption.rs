@@ -15,8 +15,10 @@ use serde_json::Value;
 
 use super::build::find_kustomization;
 use super::documents::{Document, normal};
+use super::provenance::Encrypted;
 use super::sources::Sources;
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::masking;
 use crate::object::Object;
 use crate::tools::{Environment, Sops, SopsFormat};
@@ -130,17 +132,17 @@ impl Decryption {
     /// Empty if there are none that are encrypted.
     pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Decrypted> {
         let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
-        search.folder(&root.join(folder));
+        search.folder(folder);
         for component in components.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            search.folder(&root.join(folder).join(component));
+            search.folder(&folder.join(component));
         }
         let mut decrypted = Decrypted::new();
         for (file, format) in search.found {
-            let Ok(content) = std::fs::read(&file) else { continue };
+            let Ok(content) = files::read(root, &file) else { continue };
             if !has_mark(&content, format) {
                 continue;
             }
-            let name = file.strip_prefix(root).unwrap_or(&file).to_owned();
+            let name = file;
             let plain = self.content(content, format, format).await.map_err(|failure| Failure {
                 what: format!("{} cannot be decrypted", name.display()),
                 ..failure
@@ -252,7 +254,8 @@ fn document(plain: Vec<u8>, of: &Document) -> Result<Document> {
     let text = String::from_utf8(plain).map_err(|_| unreadable())?;
     // What YAML has to say about it would repeat it.
     let object = yaml::from_str(&text, Path::new("it")).map_err(|_| unreadable())?;
-    Ok(Document { text, object, file: of.file.clone(), undecrypted: None })
+    let encrypted = Some(Encrypted::Known(Box::new(of.clone())));
+    Ok(Document { text, object, file: of.file.clone(), undecrypted: None, encrypted })
 }
 
 /// How a file of that name is written.
@@ -309,11 +312,14 @@ struct Search<'a> {
 impl Search<'_> {
     fn folder(&mut self, folder: &Path) {
         let folder = normal(folder);
-        if !folder.starts_with(self.root) || !self.seen.insert(folder.clone()) {
+        if !self.seen.insert(folder.clone()) {
             return;
         }
-        let Some(file) = find_kustomization(&folder) else { return };
-        let Ok(text) = std::fs::read_to_string(&file) else { return };
+        let Some(file) = find_kustomization(self.root, &folder) else { return };
+        let Ok(text) = files::read_text(self.root, &file) else { return };
+        if yaml::excess(&text).is_some() {
+            return;
+        }
         let Ok(kustomization) = yaml::from_str::<Value>(&text, &file) else { return };
         let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
         for generator in items(&kustomization["secretGenerator"]) {
@@ -345,7 +351,7 @@ impl Search<'_> {
 
     fn add(&mut self, folder: &Path, path: &str, format: SopsFormat) {
         let file = normal(&folder.join(path));
-        if file.starts_with(self.root) && file.is_file() {
+        if files::is_file(self.root, &file) {
             self.found.entry(file).or_insert(format);
         }
     }

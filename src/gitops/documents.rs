@@ -5,9 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::fetch::FETCHED;
 use super::gaps::{Gap, gaps};
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
+use super::provenance::{Encrypted, Shadows};
 use super::substitute::{self, SubstituteError};
 use super::variables::Variables;
 use crate::failure::{Failure, Result};
@@ -32,9 +34,17 @@ pub(super) struct Document {
     /// Why it is still encrypted, if that is so and Flux would decrypt it.
     #[serde(skip)]
     pub(super) undecrypted: Option<Failure>,
+    /// What it was before it was decrypted, if that is so.
+    #[serde(skip)]
+    pub(super) encrypted: Option<Encrypted>,
 }
 
 impl Document {
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        document(text, Path::new("/o"), Path::new("/r"), true).unwrap()
+    }
+
     pub(super) fn written(&self) -> Option<Written> {
         let file = self.file.clone()?;
         Some(Written { metadata: metadata(&self.text), ..Written::new(file, &self.object) })
@@ -55,10 +65,10 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
         masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
     }
     let file = origin.and_then(|origin| file_of(&origin, folder, root));
-    Ok(Document { text, object, file, undecrypted: None })
+    Ok(Document { text, object, file, undecrypted: None, encrypted: None })
 }
 
-fn object(text: &str) -> Result<Object> {
+pub(super) fn object(text: &str) -> Result<Object> {
     // Line and column would be those of the built text, which nobody has.
     yaml::from_str(text, Path::new("it")).map_err(|failure| Failure { location: None, ..failure })
 }
@@ -123,7 +133,8 @@ fn file_of(origin: &str, folder: &Path, root: &Path) -> Option<PathBuf> {
         return None;
     }
     let file = normal(&folder.join(path));
-    file.strip_prefix(root).ok().map(Path::to_owned)
+    let file = file.strip_prefix(root).ok()?;
+    (!file.starts_with(FETCHED)).then(|| file.to_owned())
 }
 
 /// A path without `..`; of nothing but its text.
@@ -143,6 +154,7 @@ pub(super) fn normal(path: &Path) -> PathBuf {
 /// What substitution made of a document.
 pub(super) struct Substituted {
     pub(super) object: Object,
+    pub(super) shadows: Shadows,
     pub(super) used: BTreeSet<String>,
     /// The variables in it whose values are not known.
     pub(super) gaps: Vec<Gap>,
@@ -157,14 +169,21 @@ pub(super) fn substituted(
     files: &Files,
 ) -> Substituted {
     let plain = &document.object;
-    let mut result =
-        Substituted { object: plain.clone(), used: BTreeSet::new(), gaps: Vec::new(), problems: Vec::new() };
+    let mut result = Substituted {
+        object: plain.clone(),
+        shadows: Shadows::None,
+        used: BTreeSet::new(),
+        gaps: Vec::new(),
+        problems: Vec::new(),
+    };
     let Some(variables) = variables.filter(|_| document.text.contains('$') && !is_exempt(plain)) else {
+        result.shadows = Shadows::of(document, None, &result.used);
         return result;
     };
     let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
     result.gaps = gaps(document, &outcome.used, variables, files);
     result.used = outcome.used;
+    result.shadows = Shadows::of(document, Some(variables), &result.used);
     result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));
     match object(&outcome.text) {
         Ok(object) => result.object = object,
@@ -198,6 +217,11 @@ fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, files: 
             format!(
                 "define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"
             ),
+        ),
+        SubstituteError::Excessive => (
+            ProblemKind::ExcessiveInput,
+            "${".to_owned(),
+            "no object that is larger than a few megabytes can be applied".to_owned(),
         ),
         SubstituteError::Malformed(text) => (
             ProblemKind::MalformedSubstitution,

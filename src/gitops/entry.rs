@@ -10,6 +10,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::build::{is_yaml, path_of};
 use super::documents::normal;
 use super::root::{Root, roots};
+use crate::files;
 use crate::yaml;
 
 /// Folders that have a folder for each cluster, by convention.
@@ -38,8 +39,9 @@ const GENERIC: [&str; 16] = [
     "sync",
 ];
 
-/// How deep a repository is looked through.
+/// How deep a repository is looked through, and how many of its files and folders are looked at.
 const DEEPEST: usize = 10;
+const ENTRIES: usize = 100_000;
 
 /// Where Flux enters the repository for one cluster. Paths are relative to the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +76,11 @@ pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> B
 
 /// The folders of `of` that say where Flux enters; all of them if none does, so that it can be told.
 fn conventional(root: &Path, of: &Path) -> BTreeMap<String, Entry> {
-    let folders = std::fs::read_dir(root.join(of)).into_iter().flatten().filter_map(Result::ok);
+    let Ok(found) = files::find(root, of) else { return BTreeMap::new() };
+    let folders = std::fs::read_dir(root.join(found.path)).into_iter().flatten().filter_map(Result::ok);
     let names = folders
-        .filter(|entry| entry.path().is_dir())
+        .take(ENTRIES)
+        .filter(|entry| files::is_folder(root, &of.join(entry.file_name())))
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| !name.starts_with('.'));
     let all: Vec<(String, PathBuf)> = names.map(|name| (name.clone(), of.join(name))).collect();
@@ -95,7 +99,7 @@ fn conventional(root: &Path, of: &Path) -> BTreeMap<String, Entry> {
 /// What declares the root Kustomization within a cluster's folder.
 fn place_in(root: &Path, folder: &Path) -> Option<PathBuf> {
     let usual = folder.join(FLUX_SYSTEM);
-    if root.join(&usual).is_dir() {
+    if files::is_folder(root, &usual) {
         return Some(usual);
     }
     scan(root, folder).into_iter().next().map(|entry| entry.place)
@@ -117,22 +121,29 @@ fn scan(root: &Path, within: &Path) -> Vec<Entry> {
         entry.depth() == 0 || !(name.starts_with('.') || name == "node_modules" || name == "target")
     };
     let mut found: Vec<Entry> = Vec::new();
-    let folders = WalkDir::new(root.join(within)).max_depth(DEEPEST).sort_by_file_name().into_iter();
-    for folder in
-        folders.filter_entry(is_looked_into).filter_map(Result::ok).filter(|entry| entry.file_type().is_dir())
-    {
-        let place = folder.path().strip_prefix(root).unwrap_or(folder.path());
+    if !files::is_folder(root, within) {
+        return Vec::new();
+    }
+    let entries = WalkDir::new(root.join(within)).max_depth(DEEPEST).into_iter();
+    let entries = entries.filter_entry(is_looked_into).filter_map(Result::ok).take(ENTRIES);
+    let mut folders: Vec<PathBuf> =
+        entries.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path).collect();
+    folders.sort();
+    for folder in folders {
+        let place = folder.strip_prefix(root).unwrap_or(&folder);
         let in_file = |file: PathBuf| {
             let roots = roots(&read(root, &file));
             roots.into_iter().map(move |found| (found, file.clone()))
         };
-        let mut here: Vec<(Root, PathBuf)> = files(root, place).into_iter().flat_map(in_file).collect();
+        let mut here: Vec<(Root, PathBuf)> = manifests(root, place).into_iter().flat_map(in_file).collect();
         if here.is_empty() {
             here.extend(roots(&read(root, place)).into_iter().map(|found| (found, place.to_owned())));
         }
         for (declared, place) in here {
             let entry = Entry { folder: path_of(&declared.sync), place };
-            if root.join(&entry.folder).is_dir() && !found.iter().any(|other| other.folder == entry.folder) {
+            if files::is_folder(root, &entry.folder)
+                && !found.iter().any(|other| other.folder == entry.folder)
+            {
                 found.push(entry);
             }
         }
@@ -172,17 +183,19 @@ fn named(entries: Vec<Entry>) -> BTreeMap<String, Entry> {
 }
 
 /// The manifests that lie in a folder itself; a file is its own.
-pub(super) fn files(root: &Path, place: &Path) -> Vec<PathBuf> {
-    if root.join(place).is_file() {
+pub(super) fn manifests(root: &Path, place: &Path) -> Vec<PathBuf> {
+    let Ok(found) = files::find(root, place) else { return Vec::new() };
+    if !found.is_folder {
         return vec![place.to_owned()];
     }
-    let entries = std::fs::read_dir(root.join(place)).into_iter().flatten().filter_map(Result::ok);
-    let mut files: Vec<PathBuf> = entries
+    let entries = std::fs::read_dir(root.join(found.path)).into_iter().flatten().filter_map(Result::ok);
+    let mut manifests: Vec<PathBuf> = entries
         .map(|entry| place.join(entry.file_name()))
-        .filter(|file| is_yaml(file) && root.join(file).is_file())
+        .take(ENTRIES)
+        .filter(|file| is_yaml(file) && files::is_file(root, file))
         .collect();
-    files.sort();
-    files
+    manifests.sort();
+    manifests
 }
 
 /// What the files of a place say, as they are written. What is no YAML says nothing.
@@ -190,9 +203,9 @@ pub(super) fn read(root: &Path, place: &Path) -> Vec<Value> {
     let may_say = |text: &String| {
         text.contains("toolkit.fluxcd.io") || text.contains("FluxInstance") || text.contains("instance:")
     };
-    let texts = files(root, place)
+    let texts = manifests(root, place)
         .into_iter()
-        .filter_map(|file| Some((std::fs::read_to_string(root.join(&file)).ok()?, file)));
+        .filter_map(|file| Some((files::read_text(root, &file).ok()?, file)));
     texts
         .filter(|(text, _)| may_say(text))
         .flat_map(|(text, file)| yaml::from_multiple::<Value>(&text, &file).unwrap_or_default())

@@ -5,6 +5,8 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value, json};
 
+use crate::files;
+
 /// Fields of a Flux Kustomization that change what its folder builds to.
 pub(super) const FIELDS: [&str; 8] = [
     "targetNamespace",
@@ -38,11 +40,12 @@ pub(super) fn of_manifests(manifests: &[impl AsRef<Path>]) -> Map<String, Value>
 }
 
 /// Writes the fields of a Flux Kustomization into a kustomization. `is_own` says that people wrote
-/// it; `folder` is where it is.
+/// it; `folder` of the repository in `root` is where it is.
 pub(super) fn generate(
     mut fields: Map<String, Value>,
     is_own: bool,
     spec: &Value,
+    root: &Path,
     folder: &Path,
 ) -> Generated {
     fields.entry("apiVersion").or_insert("kustomize.config.k8s.io/v1beta1".into());
@@ -61,7 +64,8 @@ pub(super) fn generate(
         items(&spec["patches"]).map(|patch| json!({"patch": patch["patch"], "target": patch["target"]}));
     append(&mut fields, "patches", patches.collect());
     let may_be_missing = spec["ignoreMissingComponents"] == true;
-    let is_there = |path: &Value| path.as_str().is_some_and(|path| folder.join(path).exists());
+    let is_there =
+        |path: &Value| path.as_str().is_some_and(|path| files::is_folder(root, &folder.join(path)));
     let components = items(&spec["components"]).filter(|path| !may_be_missing || is_there(path)).cloned();
     append(&mut fields, "components", components.collect());
     images(&mut fields, &spec["images"]);
@@ -134,7 +138,7 @@ mod tests {
 
     fn generated(own: &Value, spec: &Value) -> (Value, bool) {
         let Generated { mut kustomization, has_notes } =
-            generate(own.as_object().cloned().unwrap(), true, spec, Path::new("/nowhere"));
+            generate(own.as_object().cloned().unwrap(), true, spec, Path::new("/nowhere"), Path::new(""));
         let fields = kustomization.as_object_mut().unwrap();
         for field in ["apiVersion", "kind", "resources"] {
             fields.remove(field);

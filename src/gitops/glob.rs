@@ -1,41 +1,85 @@
 //! Shell patterns, as Flux's substitution takes them in `${v#pattern}`.
 
-/// Whether `pattern` matches all of `text`. `*` and `?` match any characters, `[a-z]` and `[^a-z]`
-/// one of a set, a backslash makes the next character plain. None if the pattern is malformed.
-pub(super) fn matches(pattern: &[char], text: &[char]) -> Option<bool> {
-    let Some((first, rest)) = pattern.split_first() else { return Some(text.is_empty()) };
-    match first {
-        '*' => {
-            for taken in 0..=text.len() {
-                if matches(rest, &text[taken..])? {
-                    return Some(true);
-                }
+/// One thing that a pattern asks for.
+enum Token<'a> {
+    Any,
+    One,
+    Set { negated: bool, set: &'a [char] },
+    Plain(char),
+}
+
+/// How many characters at the beginning of `text` the pattern matches: at least one of them; the most, if
+/// `longest`. `*` and `?` match any characters, `[a-z]` and `[^a-z]` one of a set, a backslash makes the
+/// next character plain. None if it matches nothing, or is malformed. Every place of the pattern at once:
+/// the work is that of one by the other, whatever they are.
+pub(super) fn prefix(pattern: &[char], text: &[char], longest: bool) -> Option<usize> {
+    let tokens = tokens(pattern)?;
+    // Which tokens are met so far: the state before the first, to that after the last.
+    let mut states = vec![false; tokens.len() + 1];
+    states[0] = true;
+    pass_stars(&tokens, &mut states);
+    let mut found = None;
+    for (at, c) in text.iter().enumerate() {
+        let mut next = vec![false; tokens.len() + 1];
+        for (state, token) in tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
+            match token {
+                Token::Any => next[state] = true,
+                Token::One => next[state + 1] = true,
+                Token::Set { negated, set } => next[state + 1] |= in_set(set, *c) != *negated,
+                Token::Plain(plain) => next[state + 1] |= plain == c,
             }
-            Some(false)
         }
-        '?' => one(rest, text, |_| true),
-        '[' => {
-            let end = rest.iter().skip(1).position(|c| *c == ']')? + 1;
-            let (set, after) = (&rest[..end], &rest[end + 1..]);
-            let (negated, set) = match set.split_first() {
-                Some(('^', set)) => (true, set),
-                _ => (false, set),
-            };
-            one(after, text, |c| in_set(set, c) != negated)
+        pass_stars(&tokens, &mut next);
+        states = next;
+        if states[tokens.len()] {
+            found = Some(at + 1);
+            if !longest {
+                break;
+            }
         }
-        '\\' => {
-            let (escaped, after) = rest.split_first()?;
-            one(after, text, |c| c == *escaped)
+        if !states.contains(&true) {
+            break;
         }
-        plain => one(rest, text, |c| c == *plain),
+    }
+    found
+}
+
+/// A star may stand for nothing.
+fn pass_stars(tokens: &[Token<'_>], states: &mut [bool]) {
+    for (state, token) in tokens.iter().enumerate() {
+        if states[state] && matches!(token, Token::Any) {
+            states[state + 1] = true;
+        }
     }
 }
 
-fn one(rest: &[char], text: &[char], accepts: impl Fn(char) -> bool) -> Option<bool> {
-    match text.split_first() {
-        Some((c, after)) if accepts(*c) => matches(rest, after),
-        _ => Some(false),
+/// None if the pattern is malformed: nothing matches it to its end.
+fn tokens(mut pattern: &[char]) -> Option<Vec<Token<'_>>> {
+    let mut tokens = Vec::new();
+    while let Some((first, rest)) = pattern.split_first() {
+        pattern = rest;
+        tokens.push(match first {
+            '*' if matches!(tokens.last(), Some(Token::Any)) => continue,
+            '*' => Token::Any,
+            '?' => Token::One,
+            '[' => {
+                let end = rest.iter().skip(1).position(|c| *c == ']')? + 1;
+                let (set, after) = (&rest[..end], &rest[end + 1..]);
+                pattern = after;
+                match set.split_first() {
+                    Some(('^', set)) => Token::Set { negated: true, set },
+                    _ => Token::Set { negated: false, set },
+                }
+            }
+            '\\' => {
+                let (escaped, after) = rest.split_first()?;
+                pattern = after;
+                Token::Plain(*escaped)
+            }
+            plain => Token::Plain(*plain),
+        });
     }
+    Some(tokens)
 }
 
 fn in_set(set: &[char], c: char) -> bool {
@@ -54,4 +98,37 @@ fn in_set(set: &[char], c: char) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_found() {
+        let table = [
+            ("*/", "/a/b", false, Some(1)),
+            ("*/", "/a/b", true, Some(3)),
+            ("*", "abc", false, Some(1)),
+            ("*", "abc", true, Some(3)),
+            ("a?[b-c]", "axbz", true, Some(3)),
+            ("[^a]", "b", true, Some(1)),
+            ("\\*", "*a", true, Some(1)),
+            ("[a", "a", true, None),
+            ("a\\", "a", true, None),
+            ("x", "a", true, None),
+            ("", "a", true, None),
+        ];
+        for (pattern, text, longest, expected) in table {
+            let (one, other): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+            assert_eq!(prefix(&one, &other, longest), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn many_stars_take_no_longer_than_one() {
+        let pattern: Vec<char> = "*a".repeat(50).chars().chain(['b']).collect();
+        let text: Vec<char> = "a".repeat(20_000).chars().collect();
+        assert_eq!(prefix(&pattern, &text, true), None);
+    }
 }

@@ -9,7 +9,7 @@ use super::post_renderers::{origin_labels, post_rendering};
 use super::release::Release;
 use crate::failure::Result;
 use crate::object::Complete;
-use crate::tools::HelmRequest;
+use crate::tools::{ChartAccess, HelmRequest};
 
 /// What Helm does with a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Release {
             namespace: self.release_namespace.clone(),
             chart: self.chart.clone(),
             // Without it, the registry itself says that it does not answer everybody.
-            access: self.access.clone().unwrap_or_default(),
+            access: ChartAccess { refusal: self.refused.clone(), ..self.access.clone().unwrap_or_default() },
             values: self.values.clone(),
             integers: self.integers.clone(),
             post_rendering: post_rendering(&self.object),

@@ -16,7 +16,7 @@ use crate::tools::cache_folder;
 const KEPT: usize = 256;
 
 /// What is kept changes with the program that keeps it.
-const FORMAT: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 
 /// Where what `contents` lead to is kept, among others of its kind; none if there is no cache.
 pub(super) fn place(kind: &str, contents: &[u8]) -> Option<PathBuf> {

@@ -12,10 +12,10 @@ use super::problem::Problem;
 use super::release::Release;
 use super::repository::{Repository, SETTINGS};
 use super::root::{self, Root};
-use super::sources::{SecretValues, Sources, UNKNOWN};
-use super::unbuildable::unbuildable;
+use super::sources::{SecretValues, Source, Sources, UNKNOWN};
 use super::walk::{Found, Walk, is};
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::object::{Object, ObjectRef};
 use crate::tools::{Kustomize, git_revision};
 
@@ -44,10 +44,18 @@ impl Repository {
             sources: Sources::seeded(secrets),
             kustomizations: Vec::new(),
             problems: Vec::new(),
+            refused: BTreeMap::new(),
         };
         let written = places.get(&ObjectRef::of(&sync)).cloned();
-        walk.all(Found { object: sync.clone(), written, by: None, gaps: Vec::new() }).await;
-        let Walk { sources, kustomizations, mut problems, .. } = walk;
+        walk.all(Found {
+            object: sync.clone(),
+            written,
+            by: None,
+            secret: BTreeSet::new(),
+            gaps: Vec::new(),
+        })
+        .await;
+        let Walk { sources, kustomizations, mut problems, refused, .. } = walk;
 
         for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
             if let Some(written) = written {
@@ -59,6 +67,7 @@ impl Repository {
         let (settings, unknown_settings) = settings(&sources);
         let mut declared = Declared {
             cluster: cluster.to_owned(),
+            secret_settings: secret_settings(&sources),
             settings,
             unknown_settings,
             revision: git_revision(&self.root).await,
@@ -73,22 +82,22 @@ impl Repository {
             folder: entry.folder.clone(),
             places,
         };
-        self.add_releases(&mut declared, &sources);
+        self.add_releases(&mut declared, &sources, &refused);
         Ok(declared)
     }
 
     /// The source and the root Kustomization, and where they are written.
     async fn enter(&self, cluster: &str, entry: &Entry, kustomize: &Kustomize) -> Result<(Root, Places)> {
         let place = &entry.place;
-        if !self.root.join(place).exists() {
+        if files::find(&self.root, place).is_err() {
             return Err(Failure::input(format!("cluster {cluster} has no {}", place.display()))
                 .hint("it holds the GitRepository and the root Kustomization, as for the other clusters"));
         }
         let mut places = Places::new();
-        let objects = if find_kustomization(&self.root.join(place)).is_some() {
+        let objects = if find_kustomization(&self.root, place).is_some() {
             let recipe = Recipe::plain(place);
             let built = self.builds.get(&recipe, &self.root, kustomize).await;
-            let documents = built.map_err(|failure| unbuildable(failure, &recipe, &self.root).failure)?;
+            let documents = built.map_err(|problem| problem.failure)?;
             places.extend(
                 documents.iter().filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))),
             );
@@ -101,7 +110,7 @@ impl Repository {
                 .because("neither a GitRepository with a Kustomization that names it, nor a FluxInstance with a sync")
                 .hint("`flux bootstrap` writes both into flux-system/gotk-sync.yaml")
         })?;
-        for file in entry::files(&self.root, place) {
+        for file in entry::manifests(&self.root, place) {
             for object in [&root.source, &root.sync] {
                 let declaring = declaring(object, &root, &entry::read(&self.root, &file));
                 let written = declaring.map(|declaring| Written::new(file.clone(), &declaring));
@@ -120,7 +129,12 @@ impl Repository {
         dependencies::check(edges).into_iter().map(placed).collect()
     }
 
-    fn add_releases(&self, declared: &mut Declared, sources: &Sources) {
+    fn add_releases(
+        &self,
+        declared: &mut Declared,
+        sources: &Sources,
+        refused: &BTreeMap<ObjectRef, Failure>,
+    ) {
         let objects: Vec<&Object> = declared.objects().collect();
         let mut edges = dependencies::Edges::new();
         let mut releases = Vec::new();
@@ -141,6 +155,10 @@ impl Repository {
                 if let Some(release) = &mut release {
                     let of_chart = declared.gaps_of(&release.source);
                     release.gaps = declared.gaps_of(&release.id).chain(of_chart).cloned().collect();
+                    if release.refused.is_none() {
+                        let why = refused.get(&release.id).or_else(|| refused.get(&release.source));
+                        release.refused = why.cloned();
+                    }
                 }
                 releases.extend(release);
             }
@@ -162,10 +180,21 @@ fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Opt
     itself.or_else(maker)
 }
 
-/// The data of the ConfigMap `cluster-settings`, wherever it is; and those of its keys that are not known.
-fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
+/// The ConfigMap `cluster-settings`, wherever it is.
+fn source_of_settings(sources: &Sources) -> Option<&Source> {
     let in_usual_place = sources.get("ConfigMap", "flux-system", SETTINGS);
-    let Some(source) = in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS)) else {
+    in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS))
+}
+
+/// Those of the settings that hold values of secrets.
+fn secret_settings(sources: &Sources) -> BTreeSet<String> {
+    let all = source_of_settings(sources).into_iter();
+    all.flat_map(|source| source.data.keys().filter(|key| source.is_secret(key)).cloned()).collect()
+}
+
+/// The settings; and those of their keys that are not known.
+fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let Some(source) = source_of_settings(sources) else {
         return (BTreeMap::new(), BTreeSet::new());
     };
     let (unknown, known): (Vec<_>, Vec<_>) =

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::failure::Location;
+use crate::files;
 use crate::object::{Object, ObjectRef};
 use crate::yaml::{Marked, marked_documents};
 
@@ -31,7 +32,7 @@ impl Files {
     fn get(&self, file: &Path) -> Option<Arc<File>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let parse = || {
-            let text = std::fs::read_to_string(self.root.join(file)).ok()?;
+            let text = files::read_text(&self.root, file).ok()?;
             Some(Arc::new(File { documents: marked_documents(&text), text }))
         };
         read.entry(file.to_owned()).or_insert_with(parse).clone()

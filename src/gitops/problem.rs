@@ -40,6 +40,14 @@ pub enum ProblemKind {
     /// What a Kustomization builds names an address that does not answer now: nobody can say whether
     /// it is right.
     Unfetchable,
+    /// A kustomization names what does not lie in the repository.
+    OutsideRepository,
+    /// A kustomization names an address that is not fetched: not over TLS, or with a ref that is none.
+    RefusedAddress,
+    /// A file, or what its aliases stand for, is more than is read.
+    ExcessiveInput,
+    /// The address of a source, or a chart's name or version, holds the value of a secret.
+    SecretInAddress,
     /// What a Kustomization builds to is no object, before or after substitution.
     NotAnObject,
     /// A Kustomization builds a folder that is not there.

@@ -37,6 +37,8 @@ pub struct Release {
     pub chart: ChartSource,
     /// How that is reached; or why the bootstrap cannot do what Flux would.
     pub access: Result<ChartAccess>,
+    /// Why its chart is not fetched, by nobody.
+    pub refused: Option<Failure>,
     /// The Flux object that says where its chart is: an OCIRepository or a HelmRepository.
     pub source: ObjectRef,
     /// Its values.
@@ -87,6 +89,7 @@ impl Release {
             ))
             .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
         }
+        self.refused.clone().map_or(Ok(()), Err)?;
         self.access.as_ref().map_err(Clone::clone)?;
         if let Some((field, why)) = fields::stopping(&self.object) {
             return Err(Failure::input(format!(
@@ -160,6 +163,7 @@ impl Release {
             }
             Ok((chart, source)) => Some(Self {
                 access: access(source, sources),
+                refused: chart.refusal(),
                 source: ObjectRef::of(source),
                 release_name: release_name(spec, &id.name),
                 release_namespace,

@@ -9,6 +9,7 @@ use super::entry::{self, Entry};
 use super::place::Files;
 use super::root;
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::object::Object;
 use crate::yaml;
 
@@ -107,7 +108,7 @@ impl Repository {
     pub fn settings_of(&self, cluster: &str) -> Result<BTreeMap<String, String>> {
         let Some(folder) = self.folder_of(cluster) else { return Ok(BTreeMap::new()) };
         let file = folder.join("settings.yaml");
-        let Ok(text) = std::fs::read_to_string(self.root.join(&file)) else { return Ok(BTreeMap::new()) };
+        let Ok(text) = files::read_text(&self.root, &file) else { return Ok(BTreeMap::new()) };
         let objects: Vec<Object> = yaml::from_multiple(&text, &file)?;
         let settings = objects.into_iter().find(|object| object.metadata.name.as_deref() == Some(SETTINGS));
         let entries = settings.as_ref().and_then(|settings| settings.data["data"].as_object());

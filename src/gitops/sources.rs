@@ -1,7 +1,7 @@
 //! ConfigMaps and Secrets that substitutions and values draw from, as far as the repository knows
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,6 +52,8 @@ pub(super) struct Source {
     pub(super) data: BTreeMap<String, String>,
     /// Whether it may have more keys than these.
     pub(super) is_open: bool,
+    /// Those of its keys whose values come from a secret; all of a Secret's do.
+    secret: Option<BTreeSet<String>>,
     /// Why values are not known that the bootstrap was to read.
     pub(super) why: BTreeMap<String, Failure>,
     /// The object that brings it: itself, or what makes it in the cluster. None if the bootstrap
@@ -60,6 +62,11 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Whether the value of a key comes from a secret.
+    pub(super) fn is_secret(&self, key: &str) -> bool {
+        self.secret.as_ref().is_none_or(|secret| secret.contains(key))
+    }
+
     /// Whether something makes it in the cluster: an ExternalSecret, or a SealedSecret.
     pub(super) fn is_made(&self) -> bool {
         self.brought_by.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
@@ -85,8 +92,13 @@ impl Sources {
                 SecretValue::Unknown(failure) => Some((key.clone(), failure.clone())),
                 SecretValue::Known(_) => None,
             });
-            let source =
-                Source { data: data.collect(), is_open: false, why: why.collect(), brought_by: None };
+            let source = Source {
+                data: data.collect(),
+                is_open: false,
+                secret: None,
+                why: why.collect(),
+                brought_by: None,
+            };
             (("Secret".to_owned(), namespace.clone(), name.clone()), source)
         });
         Self(seeded.collect())
@@ -104,7 +116,13 @@ impl Sources {
     }
 
     /// Adds what `object` brings, if it brings one. What the bootstrap seeds is better known.
+    #[cfg(test)]
     pub(super) fn add(&mut self, object: &Object) {
+        self.add_with(object, BTreeSet::new());
+    }
+
+    /// The same; the values of `secret` come from a secret.
+    pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
         let Some((kind, name, data, is_open)) = brought(object) else { return };
         let id = ObjectRef::of(object);
         if kind == "Secret" {
@@ -113,7 +131,8 @@ impl Sources {
         let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
         let is_seeded = |source: &Source| source.brought_by.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
-            self.0.insert(key, Source { data, is_open, why: BTreeMap::new(), brought_by: Some(id) });
+            let secret = (kind == "ConfigMap").then_some(secret);
+            self.0.insert(key, Source { data, is_open, secret, why: BTreeMap::new(), brought_by: Some(id) });
         }
     }
 

@@ -18,6 +18,8 @@ pub enum SubstituteError {
     Undefined(String),
     /// `${…}` that the dialect does not know: here is how it begins.
     Malformed(String),
+    /// It makes more text of its variables than is read, or takes for ever.
+    Excessive,
 }
 
 impl fmt::Display for SubstituteError {
@@ -25,6 +27,7 @@ impl fmt::Display for SubstituteError {
         match self {
             Self::Undefined(name) => write!(f, "${{{name}}} is not defined"),
             Self::Malformed(text) => write!(f, "`{text}` is no substitution that Flux understands"),
+            Self::Excessive => f.write_str("its variables make more text than is read"),
         }
     }
 }
@@ -55,6 +58,7 @@ pub(super) fn substitute_all<'v>(text: &str, value: impl Fn(&str) -> Option<&'v 
         value: &value,
         used: BTreeSet::new(),
         errors: Vec::new(),
+        work: 0,
     };
     let mut out = String::with_capacity(text.len());
     while let Some(at) = parser.rest.find('$') {
@@ -65,7 +69,12 @@ pub(super) fn substitute_all<'v>(text: &str, value: impl Fn(&str) -> Option<&'v 
         } else if parser.take("${") {
             let after = parser.rest;
             match parser.expression() {
-                Ok(value) => out.push_str(&value),
+                Ok(value) if out.len() + value.len() <= text.len() + LONGEST => out.push_str(&value),
+                Ok(_) | Err(SubstituteError::Excessive) => {
+                    parser.errors.push(SubstituteError::Excessive);
+                    parser.rest = "";
+                    break;
+                }
                 Err(error) => {
                     parser.refuse(error);
                     parser.rest = after;
@@ -89,6 +98,15 @@ pub fn substitute_text(text: &str, settings: &BTreeMap<String, String>) -> Resul
     })
 }
 
+/// How much longer a text may become: no object that is larger can be applied.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// How many characters of values one text may have looked at, each once for every character of a pattern.
+const WORK: usize = 400_000_000;
+
+/// How many things that are wrong with one text are told.
+const TOLD: usize = 500;
+
 /// How deep expressions may stand in each other: a limit of ours, since the stack has one.
 const DEEPEST: usize = 100;
 
@@ -99,6 +117,7 @@ struct Parser<'a, 'v> {
     value: &'a dyn Fn(&str) -> Option<&'v str>,
     used: BTreeSet<String>,
     errors: Vec<SubstituteError>,
+    work: usize,
 }
 
 impl<'a, 'v> Parser<'a, 'v> {
@@ -127,6 +146,9 @@ impl<'a, 'v> Parser<'a, 'v> {
         self.depth += 1;
         let value = self.shallow_expression();
         self.depth -= 1;
+        if self.work > WORK || value.as_ref().is_ok_and(|value| value.len() > LONGEST) {
+            return Err(SubstituteError::Excessive);
+        }
         value
     }
 
@@ -160,14 +182,16 @@ impl<'a, 'v> Parser<'a, 'v> {
     /// The value of a variable; nothing if it has none, which is noted.
     fn value(&mut self, name: &str) -> &'v str {
         self.used.insert(name.to_owned());
-        (self.value)(name).unwrap_or_else(|| {
+        let value = (self.value)(name).unwrap_or_else(|| {
             self.refuse(SubstituteError::Undefined(name.to_owned()));
             ""
-        })
+        });
+        self.work = self.work.saturating_add(value.len());
+        value
     }
 
     fn refuse(&mut self, error: SubstituteError) {
-        if !self.errors.contains(&error) {
+        if self.errors.len() < TOLD && !self.errors.contains(&error) {
             self.errors.push(error);
         }
     }
@@ -231,6 +255,9 @@ impl<'a, 'v> Parser<'a, 'v> {
         let mut default = String::new();
         while !self.take("}") {
             default.push_str(&self.argument(&['}'])?);
+            if default.len() > LONGEST {
+                return Err(SubstituteError::Excessive);
+            }
         }
         self.used.insert(name.to_owned());
         let value = (self.value)(name).filter(|value| !value.is_empty());
@@ -287,6 +314,9 @@ impl<'a, 'v> Parser<'a, 'v> {
         self.close()?;
         let value = self.value(name);
         let with = to.as_deref().unwrap_or_default();
+        if second == "/" && value.matches(&from).count().saturating_mul(with.len()) > LONGEST {
+            return Err(SubstituteError::Excessive);
+        }
         Ok(match (second, &to) {
             ("/", _) => value.replace(&from, with),
             ("", _) => value.replacen(&from, with, 1),
@@ -307,6 +337,10 @@ impl<'a, 'v> Parser<'a, 'v> {
         let longest = operator.len() == 2;
         let mut value: Vec<char> = self.value(name).chars().collect();
         let mut pattern: Vec<char> = pattern.chars().collect();
+        self.work = self.work.saturating_add(value.len().saturating_mul(pattern.len()));
+        if self.work > WORK {
+            return Err(SubstituteError::Excessive);
+        }
         if side == '#' {
             return Ok(without_prefix(&value, &pattern, longest).iter().collect());
         }
@@ -328,12 +362,7 @@ fn first_cased(value: &str, cased: impl Fn(char) -> String) -> String {
 
 /// The shortest or longest non-empty prefix that matches is taken off.
 fn without_prefix<'a>(value: &'a [char], pattern: &[char], longest: bool) -> &'a [char] {
-    let mut lengths: Box<dyn Iterator<Item = usize>> = Box::new(1..=value.len());
-    if longest {
-        lengths = Box::new((1..=value.len()).rev());
-    }
-    let found = lengths.find(|length| glob::matches(pattern, &value[..*length]).unwrap_or(false));
-    found.map_or(value, |length| &value[length..])
+    glob::prefix(pattern, value, longest).map_or(value, |length| &value[length..])
 }
 
 /// Offsets count bytes, as in the original; one that would split a character gives the whole.
@@ -414,6 +443,23 @@ mod tests {
     fn what_the_dialect_does_not_know_is_refused() {
         for text in ["${A-d}", "${A?e}", "${a.b}", "${{ x }}", "${}", "${!A}", "${A", "${A/x}"] {
             assert!(matches!(substitute(text, &variables()), Err(SubstituteError::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_grows_without_end_is_refused() {
+        let long = "a".repeat(1024 * 1024);
+        let variables: BTreeMap<String, String> =
+            [("A".to_owned(), long), ("P".to_owned(), "*a".repeat(2000))].into();
+        for text in [
+            "${A}".repeat(64).as_str(),
+            "${A//a/${A}}",
+            "${A##${P}}",
+            "${A%%${P}}",
+            &format!("${{X:={}}}", "${A}".repeat(64)),
+            &"${A##zz}".repeat(5000),
+        ] {
+            assert_eq!(substitute(text, &variables), Err(SubstituteError::Excessive), "{text:.40}");
         }
     }
 

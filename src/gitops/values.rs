@@ -44,7 +44,7 @@ pub(super) struct ReadValues {
 pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<String>, Vec<Problem>) {
     let mut sources = Sources::default();
     for object in beside {
-        sources.add(object);
+        sources.add_with(object, std::collections::BTreeSet::new());
     }
     let read = read(&release.data["spec"], &ObjectRef::of(release), &sources);
     let integers = read.integers.iter().map(Integer::argument).collect();

@@ -25,6 +25,8 @@ pub(super) struct Variables {
     values: BTreeMap<String, String>,
     /// Whether the cluster may know more of them.
     is_open: bool,
+    /// Those whose values come from a secret.
+    secret: BTreeSet<String>,
     /// Why some of them are not known.
     why: BTreeMap<String, Failure>,
 }
@@ -33,6 +35,16 @@ impl Variables {
     #[cfg(test)]
     pub(super) fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
         Self { values: values.into_iter().collect(), ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn hide(&mut self, names: impl IntoIterator<Item = String>) {
+        self.secret.extend(names);
+    }
+
+    /// Whether the value of a variable comes from a secret.
+    pub(super) fn is_secret(&self, name: &str) -> bool {
+        self.secret.contains(name)
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
@@ -70,8 +82,8 @@ pub(super) struct Drawn {
     pub(super) problems: Vec<(Problem, String)>,
 }
 
-/// Draws the variables of a Kustomization.
-pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
+/// Draws the variables of a Kustomization. `secret` are those that it gives itself values of secrets.
+pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>) -> Drawn {
     let id = ObjectRef::of(object);
     let post_build = &object.data["spec"]["postBuild"];
     let mut drawn = Drawn { variables: None, draws_from: references(object), problems: Vec::new() };
@@ -84,6 +96,13 @@ pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
         match sources.get(&reference.id.kind, namespace, &reference.id.name) {
             Some(source) => {
                 reference.variables = (!source.is_open).then(|| source.data.keys().cloned().collect());
+                for key in source.data.keys() {
+                    if source.is_secret(key) {
+                        variables.secret.insert(key.clone());
+                    } else {
+                        variables.secret.remove(key);
+                    }
+                }
                 variables.why.retain(|name, _| !source.data.contains_key(name));
                 variables.why.extend(source.why.clone());
                 variables.values.extend(source.data.clone());
@@ -101,6 +120,11 @@ pub(super) fn draw(object: &Object, sources: &Sources) -> Drawn {
     for (name, value) in post_build["substitute"].as_object().into_iter().flatten() {
         variables.why.remove(name);
         variables.values.insert(name.clone(), text(value).to_owned());
+        if secret.contains(name) {
+            variables.secret.insert(name.clone());
+        } else {
+            variables.secret.remove(name);
+        }
     }
     for name in variables.values.keys().filter(|name| !is_name(name)) {
         let failure = Failure::input(format!("{id} substitutes `{name}`, which is no name for a variable"))
@@ -156,7 +180,7 @@ mod tests {
         let open = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "open", "namespace": "n"}, "spec": {"dataFrom": [{}]}});
         sources.add(&serde_json::from_value(open).unwrap());
         let kustomization = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": "k", "namespace": "n"}, "spec": {"postBuild": post_build}});
-        draw(&serde_json::from_value(kustomization).unwrap(), &sources)
+        draw(&serde_json::from_value(kustomization).unwrap(), &sources, &BTreeSet::new())
     }
 
     fn from(names: &[&str]) -> Value {

@@ -16,10 +16,11 @@ use super::gaps::{Gap, as_source};
 use super::kustomization::Kustomization;
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
+use super::provenance::Encrypted;
 use super::sources::{Sources, UNKNOWN};
-use super::unbuildable::unbuildable;
 use super::variables::{self, Drawn};
 use crate::failure::Failure;
+use crate::files;
 use crate::object::{Object, ObjectRef};
 use crate::tools::Kustomize;
 
@@ -29,6 +30,8 @@ pub(super) struct Found {
     pub(super) object: Object,
     pub(super) written: Option<Written>,
     pub(super) by: Option<ObjectRef>,
+    /// The variables that it gives values of secrets.
+    pub(super) secret: BTreeSet<String>,
     /// What in it is not known: nor is anything that it builds.
     pub(super) gaps: Vec<Gap>,
 }
@@ -68,6 +71,8 @@ pub(super) struct Walk<'a> {
     pub(super) sources: Sources,
     pub(super) kustomizations: Vec<Kustomization>,
     pub(super) problems: Vec<Problem>,
+    /// What would be fetched from an address that holds a secret, and why it is not.
+    pub(super) refused: BTreeMap<ObjectRef, Failure>,
 }
 
 impl Walk<'_> {
@@ -142,7 +147,7 @@ impl Walk<'_> {
     async fn built(&self, found: &Found) -> Option<Built> {
         let TakenFrom::Here(folder) = self.taken_from(&found.object) else { return None };
         let recipe = Recipe::of(&found.object, folder);
-        if !self.root.join(&recipe.folder).is_dir() {
+        if !files::is_folder(self.root, &recipe.folder) {
             let id = ObjectRef::of(&found.object);
             let failure =
                 Failure::input(format!("{id} builds {}, which is no folder", recipe.folder.display()))
@@ -153,7 +158,7 @@ impl Walk<'_> {
             Decryption::of(&found.object, &self.sources, self.kustomize.environment(), self.own_keys);
         let Some(decryption) = decryption else {
             let built = self.builds.get(&recipe, self.root, self.kustomize).await;
-            return Some(built.map_err(|failure| (unbuildable(failure, &recipe, self.root), "spec.path")));
+            return Some(built.map_err(|problem| (problem, "spec.path")));
         };
         let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], self.root).await;
         // What cannot be decrypted is built as it is, and what holds it stays unknown.
@@ -162,11 +167,13 @@ impl Walk<'_> {
             self.builds.get(&recipe, self.root, self.kustomize).await
         } else {
             // Plaintext is in it: it is neither shared nor kept.
-            build::run_with(&recipe, self.root, self.kustomize, plain).await.map(Arc::new)
+            let built = build::run_with(&recipe, self.root, self.kustomize, &plain).await;
+            let encrypted = self.builds.get(&recipe, self.root, self.kustomize).await;
+            built.map(|documents| Arc::new(compared(documents, encrypted.ok().as_deref())))
         };
         Some(match built {
             Ok(documents) => Ok(decryption.all(documents, unseen.as_ref()).await),
-            Err(failure) => Err((unbuildable(failure, &recipe, self.root), "spec.path")),
+            Err(problem) => Err((problem, "spec.path")),
         })
     }
 
@@ -196,7 +203,8 @@ impl Walk<'_> {
                 Arc::default()
             }
         };
-        let Drawn { variables, draws_from, problems } = variables::draw(&found.object, &self.sources);
+        let Drawn { variables, draws_from, problems } =
+            variables::draw(&found.object, &self.sources, &found.secret);
         if is_here {
             self.problems.extend(
                 problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.files)),
@@ -212,13 +220,21 @@ impl Walk<'_> {
             add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
             self.problems.extend(substituted.problems);
             used_variables.extend(substituted.used);
+            let (object, shadows) = (&substituted.object, &substituted.shadows);
+            if let Some(field) = shadows.address(object) {
+                let failure = secret_in_address(object, field);
+                self.refused.insert(ObjectRef::of(object), failure.clone());
+                let problem = Problem::new(ProblemKind::SecretInAddress, failure);
+                self.problems.push(problem.placed(document.written().as_ref(), field, self.files));
+            }
+            let secret = shadows.keys(object, "data");
             let is_whole = substituted.gaps.is_empty() && found.gaps.is_empty();
             if is_whole {
-                self.sources.add(&substituted.object);
+                self.sources.add_with(&substituted.object, secret);
             } else {
                 let all = !found.gaps.is_empty();
                 let known = as_source(&substituted.object, &document.object, variables.as_ref(), all);
-                self.sources.add(&known);
+                self.sources.add_with(&known, secret);
             }
             let own = std::mem::take(&mut substituted.gaps);
             let gaps: Vec<Gap> = own.into_iter().chain(found.gaps.iter().cloned()).collect();
@@ -233,6 +249,7 @@ impl Walk<'_> {
                     object: substituted.object.clone(),
                     written: document.written(),
                     by: Some(id.clone()),
+                    secret: substituted.shadows.keys(&substituted.object, "spec.postBuild.substitute"),
                     gaps: gaps.clone(),
                 });
             }
@@ -261,6 +278,23 @@ impl Walk<'_> {
         });
         brought
     }
+}
+
+/// Documents that decrypted files went into, each with what it would be without.
+fn compared(documents: Vec<Document>, encrypted: Option<&Vec<Document>>) -> Vec<Document> {
+    let without = |document: &Document| {
+        let id = ObjectRef::of(&document.object);
+        encrypted.and_then(|all| all.iter().find(|other| ObjectRef::of(&other.object) == id))
+    };
+    let of = |document: Document| match without(&document) {
+        Some(other) if other.text == document.text => document,
+        Some(other) => {
+            let encrypted = Some(Encrypted::Known(Box::new(other.clone())));
+            Document { encrypted, ..document }
+        }
+        None => Document { encrypted: Some(Encrypted::Unknown), ..document },
+    };
+    documents.into_iter().map(of).collect()
 }
 
 /// Flux writes these over an object's own, after all else.
@@ -298,6 +332,12 @@ fn is_same_content(one: &Object, other: &Object) -> bool {
             && url(one_spec).is_some()
             && url(one_spec) == url(other_spec)
             && one_spec["ref"] == other_spec["ref"])
+}
+
+fn secret_in_address(object: &Object, field: &str) -> Failure {
+    Failure::input(format!("{field} of {} holds a value of a secret", ObjectRef::of(object)))
+        .because("whoever answers there would be sent it: nothing is fetched")
+        .hint("take the variable out of it: a source names its credentials with spec.secretRef")
 }
 
 fn missing_source(object: &Object) -> Problem {

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use crate::failure::{Failure, Result};
+use crate::files::{self, Refusal};
 use crate::yaml;
 
 /// `bootstrapper.yaml`, at the root of the repository.
@@ -74,10 +75,10 @@ impl Config {
     /// Reads the repository's; an empty one if it has none.
     pub fn load(root: &Path) -> Result<Self> {
         let file = Path::new("bootstrapper.yaml");
-        match std::fs::read_to_string(root.join(file)) {
+        match files::read_text(root, file) {
             Ok(text) => yaml::from_str(&text, file),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Failure::input("bootstrapper.yaml cannot be read").caused_by(&error)),
+            Err(Refusal::Missing) => Ok(Self::default()),
+            Err(refusal) => Err(Failure::input("bootstrapper.yaml cannot be read").because(refusal)),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::file::{TaskFile, add_rule, location_of, step_of};
 use super::step::StepSpec;
 use crate::failure::{Failure, Location, Result};
+use crate::files;
 use crate::readiness::OwnRules;
 use crate::yaml;
 
@@ -39,18 +40,18 @@ pub struct Stage {
 impl Pipeline {
     /// The pipeline of a repository: its `tasks/*.yaml`, by file name, else the default one.
     pub fn of_repository(root: &Path) -> Result<Self> {
-        let files = task_files(&root.join("tasks"));
-        if files.is_empty() {
+        let all = task_files(root)?;
+        if all.is_empty() {
             let own = (PathBuf::from("tasks/bootstrap.yaml (built in)"), DEFAULT.to_owned());
             return Ok(Self { is_built_in: true, ..Self::from_texts([own])? });
         }
-        let texts = files
+        let texts = all
             .into_iter()
-            .map(|file| {
-                let text = std::fs::read_to_string(&file).map_err(|error| {
-                    Failure::input(format!("{} cannot be read", file.display())).caused_by(&error)
+            .map(|file: PathBuf| {
+                let text = files::read_text(root, &file).map_err(|refusal| {
+                    Failure::input(format!("{} cannot be read", file.display())).because(refusal)
                 })?;
-                Ok((file.strip_prefix(root).unwrap_or(&file).to_owned(), text))
+                Ok((file, text))
             })
             .collect::<Result<Vec<_>>>()?;
         Self::from_texts(texts)
@@ -83,14 +84,23 @@ impl Pipeline {
     }
 }
 
-fn task_files(folder: &Path) -> Vec<PathBuf> {
+/// How many files of tasks are looked for.
+const FILES: usize = 10_000;
+
+fn task_files(root: &Path) -> Result<Vec<PathBuf>> {
+    let tasks = Path::new("tasks");
+    let folder = match files::find(root, tasks) {
+        Ok(found) => found.path,
+        Err(files::Refusal::Missing) => return Ok(Vec::new()),
+        Err(refusal) => return Err(Failure::input("tasks cannot be read").because(refusal)),
+    };
     let is_yaml =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().take(FILES);
     let mut files: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_yaml).collect();
+        entries.filter_map(|entry| Some(tasks.join(entry.ok()?.file_name()))).filter(is_yaml).collect();
     files.sort();
-    files
+    Ok(files)
 }
 
 /// Names are unique, and a stage needs only stages before it, so that there can be no circle.

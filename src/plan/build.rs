@@ -11,7 +11,7 @@ use crate::adoption::Adoption;
 use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::engine::{Graph, Limits, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
-use crate::gitops::{self, Declared, Kustomization, Repository};
+use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
 use crate::object::{Complete, Object, ObjectRef, is_crd};
 use crate::pipeline::{
     self, CrdSpec, Moment, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When,
@@ -388,15 +388,13 @@ impl Builder<'_> {
                 (title, source, Some(FluxOwner(kustomization.id.clone())))
             }
             CrdSpec::Manifest(location) => {
-                let location = self.substituted(location).map_err(|failure| spec.placed(failure))?;
+                let location = self.address(location).map_err(|failure| spec.placed(failure))?;
                 let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
-                let absolute = if location.contains("://") {
-                    location
-                } else {
-                    let path = self.path(Path::new(&location)).map_err(|failure| spec.placed(failure))?;
-                    path.display().to_string()
-                };
-                (title, CrdSource::Manifest { location: absolute, kustomize: Arc::clone(kustomize) }, None)
+                if !location.contains("://") {
+                    self.path(Path::new(&location)).map_err(|failure| spec.placed(failure))?;
+                }
+                let root = self.inputs.repository.root.clone();
+                (title, CrdSource::Manifest { location, root, kustomize: Arc::clone(kustomize) }, None)
             }
             CrdSpec::Releases(_) => {
                 let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
@@ -439,6 +437,21 @@ impl Builder<'_> {
     fn command(&self, argv: &[String]) -> Result<tools::Command> {
         let Inputs { repository, declared, environment, secret_variables, .. } = &self.inputs;
         tools::Command::new(argv, &repository.root, &declared.cluster, environment, secret_variables.clone())
+    }
+
+    /// The text with its variables, if none of them holds a value of a secret.
+    fn address(&self, text: &str) -> Result<String> {
+        let declared = &self.inputs.declared;
+        let address = self.substituted(text)?;
+        let secret = |key: &String| declared.secret_settings.contains(key);
+        let open = declared.settings.iter().filter(|(key, _)| !secret(key));
+        let open = open.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if substitute_text(text, &open).ok().as_ref() == Some(&address) {
+            return Ok(address);
+        }
+        Err(Failure::input("the address of a manifest holds a value of a secret")
+            .because("whoever answers there would be sent it: nothing is fetched")
+            .hint("take the variable out of it"))
     }
 
     fn substituted(&self, text: &str) -> Result<String> {

@@ -7,10 +7,9 @@ use futures::future::try_join_all;
 
 use super::flux_owner::FluxOwner;
 use crate::cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
-use crate::failure::{Failure, Result};
-use crate::gitops::{CrdPolicy, HelmAction, Release, UNKNOWN};
+use crate::failure::Result;
+use crate::gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest};
 use crate::object::{Complete, Object, ObjectRef, is_crd};
-use crate::private::Folder;
 use crate::tools::{Helm, Kustomize};
 
 /// Where CRDs come from.
@@ -19,8 +18,10 @@ pub enum CrdSource {
     Objects(Vec<Complete<Object>>),
     /// A manifest at an `https://` address, or a file or folder of the repository.
     Manifest {
-        /// The address, or an absolute path.
+        /// The address, or a path in the repository.
         location: String,
+        /// The repository.
+        root: PathBuf,
         /// Fetches and builds it.
         kustomize: Arc<Kustomize>,
     },
@@ -46,7 +47,7 @@ impl CrdSource {
     pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Complete<Object>>> {
         let objects = match self {
             Self::Objects(objects) => objects.clone(),
-            Self::Manifest { location, kustomize } => whole(manifest(location, kustomize).await?),
+            Self::Manifest { location, root, kustomize } => whole(manifest(location, root, kustomize).await?),
             Self::Releases { releases, helm } => {
                 let helm = helm.as_ref().map_err(Clone::clone)?;
                 let all = releases.iter().map(|release| of_release(release, helm, cluster));
@@ -60,20 +61,6 @@ impl CrdSource {
 /// What is written as it is, or rendered from values that are known.
 fn whole(objects: Vec<Object>) -> Vec<Complete<Object>> {
     objects.into_iter().map(Complete::of_own).collect()
-}
-
-/// Kustomize is what fetches it, as it will for Flux: one way through proxies and certificates.
-async fn manifest(location: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
-    let folder = Folder::new()?;
-    let kustomization = serde_json::json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [location],
-    });
-    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string())
-        .map_err(|error| Failure::step("the temporary folder cannot be written").caused_by(&error))?;
-    let built = kustomize.build(folder.path()).await?;
-    crate::yaml::from_multiple(&built, &PathBuf::from(location))
 }
 
 async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result<Vec<Object>> {

@@ -179,6 +179,7 @@ mod tests {
                 version: "1.2.3".into(),
             },
             access: Ok(crate::tools::ChartAccess::default()),
+            refused: None,
             source: ObjectRef::namespaced("v1", "S", "n", "s"),
             values: json!({"a": {"b": 1}}),
             integers: Vec::new(),

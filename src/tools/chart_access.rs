@@ -14,6 +14,8 @@ use crate::failure::{Failure, Result};
 /// How a registry or a repository of charts is reached.
 #[derive(Debug, Clone, Default)]
 pub struct ChartAccess {
+    /// Why nothing is fetched.
+    pub refusal: Option<Failure>,
     /// Without TLS.
     pub plain_http: bool,
     /// A user and a password.

@@ -17,6 +17,7 @@ use crate::yaml;
 impl Helm {
     /// Fetches the chart, once a run.
     pub async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+        access.refusal.clone().or_else(|| chart.refusal()).map_or(Ok(()), Err)?;
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
         cell.get_or_try_init(|| self.fetch(chart, access)).await.cloned()
     }

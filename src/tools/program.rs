@@ -43,6 +43,10 @@ pub(super) struct Call<'a> {
     pub(super) revision: Option<u64>,
     /// Variables for this call, beside those of the environment.
     pub(super) variables: Vec<(&'static str, OsString)>,
+    /// All that it sees of the environment; what a program of its kind sees, if none.
+    pub(super) sealed: Option<Vec<(OsString, OsString)>>,
+    /// What a person knows it by; the program and its first argument if none.
+    pub(super) name: Option<String>,
     /// Variables that it does not see, whatever the environment has.
     pub(super) without: Vec<String>,
     /// What it works on, for a person to know.
@@ -82,6 +86,17 @@ impl<'a> Call<'a> {
 
     pub(super) fn making(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
+        self
+    }
+
+    /// It sees these variables and no others.
+    pub(super) fn sealed(mut self, variables: Vec<(OsString, OsString)>) -> Self {
+        self.sealed = Some(variables);
+        self
+    }
+
+    pub(super) fn named(mut self, name: String) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -158,7 +173,18 @@ impl Program {
         let temporary = if self.kind.keeps_files() { None } else { Some(Folder::new()?) };
         let work = call.work.unwrap_or(self.kind.work());
         let limits = Limits::of(work);
-        let variables = self.variables(limits, temporary.as_ref(), &call.without, call.variables);
+        let seen = |name: &str| std::env::var_os(name).map(|value| (OsString::from(name), value));
+        let variables = match call.sealed {
+            // As for all programs: a private folder, and a garbage collector that knows the limit.
+            Some(sealed) => sealed
+                .into_iter()
+                .chain(seen("BOOTSTRAPPER_SANDBOX"))
+                .chain(seen("BOOTSTRAPPER_TRIAL"))
+                .chain(temporary.as_ref().map(|folder| ("TMPDIR".into(), folder.path().into())))
+                .chain(limits.go_memory().map(|memory| ("GOMEMLIMIT".into(), memory.into())))
+                .collect(),
+            None => self.variables(limits, temporary.as_ref(), &call.without, call.variables),
+        };
         let (program, arguments) = guarded(call.revision, limits, &self.path, call.arguments);
         let (stdout, stderr) = Written::pair().map_err(|error| not_run(&error))?;
         let mut expression = duct::cmd(program, arguments)
@@ -231,6 +257,9 @@ impl Program {
 
     /// The program and its verb: what a person needs to know it by.
     fn shown(&self, call: &Call<'_>) -> String {
+        if let Some(name) = &call.name {
+            return name.clone();
+        }
         let verb = call.arguments.first().map(|verb| verb.to_string_lossy().into_owned()).unwrap_or_default();
         format!("{} {verb}", self.name)
     }

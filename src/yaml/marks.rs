@@ -138,6 +138,16 @@ impl Marked {
         }
     }
 
+    /// Line and column of the first scalar that says `text`.
+    pub fn scalar(&self, text: &str) -> Option<(usize, usize)> {
+        match &self.node {
+            Node::Scalar(own) => (own == text).then_some((self.line, self.column)),
+            Node::List(items) => items.iter().find_map(|item| item.scalar(text)),
+            Node::Map(entries) => entries.iter().find_map(|(_, value)| value.scalar(text)),
+            Node::Alias => None,
+        }
+    }
+
     fn entry(&self, key: &str) -> Option<&(Self, Self)> {
         match &self.node {
             Node::Map(entries) => entries.iter().find(|(name, _)| name.text() == Some(key)),

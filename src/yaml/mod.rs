@@ -1,5 +1,6 @@
 //! YAML as Kubernetes reads it: one place that sets the dialect for every reader.
 
+mod expansion;
 mod loose;
 mod marks;
 pub(crate) mod written;
@@ -14,6 +15,7 @@ use self::loose::Loose;
 
 use crate::failure::{Failure, Location, Result};
 
+pub use expansion::{Excess, excess};
 pub use marks::{Marked, Node, documents as marked_documents};
 
 fn options() -> serde_saphyr::Options {

@@ -13,7 +13,7 @@ mod cluster;
 mod consent;
 mod order;
 mod private;
-mod repository;
+pub(crate) mod repository;
 mod sandbox;
 mod secrets;
 mod supply;

@@ -8,9 +8,8 @@ use http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 
-use super::snapshot::repository_in;
+use super::snapshot::{plain_git, repository_in};
 use crate::failure::{Failure, Result};
 use crate::sandbox::options::GitSpec;
 
@@ -74,12 +73,10 @@ impl GitServer {
         let header = |name: &str| {
             request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
-        let mut child = Command::new("git")
+        let mut child = plain_git("exec git \"$@\"")
             .arg("http-backend")
             .env("GIT_PROJECT_ROOT", &self.repository)
             .env("GIT_HTTP_EXPORT_ALL", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .env("PATH_INFO", asked_for)
             .env("REQUEST_METHOD", request.method().as_str())
             .env("QUERY_STRING", request.uri().query().unwrap_or_default())

@@ -73,14 +73,18 @@ impl Git<'_> {
     /// Nobody's configuration and hooks, files for their owner alone whatever the umask, and a date that
     /// makes commits repeatable.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("sh");
+        let mut command = plain_git("umask 077 && exec git \"$@\"");
         command
-            .args(["-c", "umask 077 && exec git \"$@\"", "git"])
-            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"])
+            .args([
+                "-c",
+                "core.hooksPath=/dev/null",
+                "-c",
+                "core.autocrlf=false",
+                "-c",
+                "core.fsmonitor=false",
+            ])
             .args(arguments)
             .env("GIT_DIR", self.bare)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .stdin(Stdio::null())
             .kill_on_drop(true);
         for role in ["AUTHOR", "COMMITTER"] {
@@ -91,6 +95,27 @@ impl Git<'_> {
         }
         command
     }
+}
+
+/// Git as a script of the shell runs it, without the configuration of this person and this system, and without what their environment says
+/// of it.
+pub(super) fn plain_git(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "git"]);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
+        command.env_remove(name);
+    }
+    for (name, value) in [
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_CONFIG_SYSTEM", "/dev/null"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_ATTR_NOSYSTEM", "1"),
+        ("GIT_NO_LAZY_FETCH", "1"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+    ] {
+        command.env(name, value);
+    }
+    command
 }
 
 fn read(output: std::io::Result<Output>) -> Result<String> {
