@@ -1,5 +1,7 @@
 //! What clap says: help, the version, and what is wrong with a command line.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::output;
@@ -10,7 +12,7 @@ pub(super) fn tell(said: &clap::Error) -> ExitCode {
     let rendered = said.render();
     if said.use_stderr() {
         // It repeats arguments, which may be anything: no colour of it is known to be clap's.
-        output::err(&rendered.to_string());
+        output::err(&on_one_line_each(rendered.to_string(), std::env::args_os()));
         return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
     }
     let help = if report::stdout_has_colour() {
@@ -24,5 +26,32 @@ pub(super) fn tell(said: &clap::Error) -> ExitCode {
             output::err(&report::failure_text(&failure));
             ExitCode::from(failure.kind.exit_code())
         }
+    }
+}
+
+/// What clap says, with the line breaks of arguments shown as such: a line that an argument begins would be
+/// taken for this program's.
+fn on_one_line_each(said: String, arguments: impl Iterator<Item = OsString>) -> String {
+    arguments.fold(said, |said, argument| {
+        let argument = argument.to_string_lossy().into_owned();
+        // clap repeats an option without its value.
+        let name = argument.split('=').next().unwrap_or_default();
+        [argument.as_str(), name].into_iter().fold(said, |said, repeated| match output::one_line(repeated) {
+            Cow::Owned(shown) => said.replace(repeated, &shown),
+            Cow::Borrowed(_) => said,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_begins_no_line() {
+        let arguments = ["b", "--\n::set-output name=a::b"].map(OsString::from);
+        let said = "error: unexpected argument '--\n::set-output name' found\n\nUsage: b".to_owned();
+        let shown = "error: unexpected argument '--\\n::set-output name' found\n\nUsage: b";
+        assert_eq!(on_one_line_each(said, arguments.into_iter()), shown);
     }
 }

@@ -176,9 +176,11 @@ pub(super) enum Exceeded {
 pub(super) const STOPPED: &str = "and was stopped";
 
 /// What Go says of a limit, at the end of a program or before its stack.
-const WORDS: [(&str, Exceeded); 6] = [
+const WORDS: [(&str, Exceeded); 8] = [
     ("fatal error: runtime: out of memory", Exceeded::Memory),
     ("fatal error: runtime: cannot allocate memory", Exceeded::Memory),
+    ("fatal error: out of memory", Exceeded::Memory),
+    ("runtime: out of memory", Exceeded::Memory),
     ("runtime: failed to create new OS thread", Exceeded::Memory),
     ("SIGXCPU: ", Exceeded::Cpu),
     ("SIGXFSZ: ", Exceeded::Output),

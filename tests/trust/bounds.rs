@@ -237,7 +237,8 @@ func main() {
         fs::write(cluster.join("kustomization.yaml"), "resources: [flux-system/gotk-sync.yaml]\n").unwrap();
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).unwrap();
-        fs::copy(hog().join("hog"), bin.join("kustomize")).unwrap();
+        // A copy would be open for writing while others fork, and could not be run.
+        fs::hard_link(hog().join("hog"), bin.join("kustomize")).unwrap();
         fs::write(bin.join("does"), does).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_bootstrapper"))
             .args(["validate", "test", "--repo"])

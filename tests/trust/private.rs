@@ -132,6 +132,8 @@ struct Seen {
 struct Watcher {
     child: Child,
     seen: Arc<Mutex<Seen>>,
+    /// What it is to see, so that it is known to look.
+    canary: String,
 }
 
 impl Watcher {
@@ -170,19 +172,20 @@ impl Watcher {
                 }
             }
         });
-        let watcher = Self { child, seen };
-        // It sees what it may see.
         let canary = scene.path("tmp/canary");
+        let watcher = Self { child, seen, canary: canary.display().to_string() };
         fs::write(&canary, "").unwrap();
         fs::set_permissions(&canary, Permissions::from_mode(0o644)).unwrap();
-        wait_until("the watcher looks", || watcher.opened().contains(&canary.display().to_string()));
+        wait_until("the watcher looks", || watcher.seen.lock().unwrap().opened.contains(&watcher.canary));
         fs::remove_file(canary).unwrap();
-        watcher.seen.lock().unwrap().opened.clear();
         Some(watcher)
     }
 
+    /// All but what it may see.
     fn opened(&self) -> BTreeSet<String> {
-        self.seen.lock().unwrap().opened.clone()
+        let mut opened = self.seen.lock().unwrap().opened.clone();
+        opened.remove(&self.canary);
+        opened
     }
 }
 
