@@ -71,10 +71,7 @@ fn trees() -> Vec<Input> {
         named("a folder of thousands", wide),
         named("a folder far down", no_kustomization().and(&deep, Content::Text("a: b\n".into()))),
         named("a folder within itself", cycle.and(APP, Content::Text("resources: [again]\n".into()))),
-        named(
-            "kustomizations that double",
-            nested.and(APP, Content::Text("resources: [k0]\n".into())),
-        ),
+        named("kustomizations that double", nested.and(APP, Content::Text("resources: [k0]\n".into()))),
         Input::text("a kustomization of itself", APP, "resources: [.]\n"),
         Input::text("a kustomization of what is above it", APP, "resources: [..]\n"),
         Input::text("a kustomization of itself by a detour", APP, "resources: [../app]\n"),
@@ -87,11 +84,15 @@ fn git(world: &World) -> Vec<Input> {
     let run = format!("touch {}", world.set_off().display());
     let head = || Content::Text("ref: refs/heads/main\n".into());
     let of = |name: &str, config: String| {
-        Input::text(format!("git config: {name}"), ".git/config", format!("[core]\n\trepositoryformatversion = 0\n{config}"))
-            .and(".git/HEAD", head())
-            .and(".git/objects/info/x", Content::Text(String::new()))
-            .and(".git/refs/heads/x", Content::Text(String::new()))
-            .verbs(READ)
+        Input::text(
+            format!("git config: {name}"),
+            ".git/config",
+            format!("[core]\n\trepositoryformatversion = 0\n{config}"),
+        )
+        .and(".git/HEAD", head())
+        .and(".git/objects/info/x", Content::Text(String::new()))
+        .and(".git/refs/heads/x", Content::Text(String::new()))
+        .verbs(READ)
     };
     let mut inputs: Vec<Input> = [
         format!("\tfsmonitor = {run}\n"),
@@ -109,21 +110,33 @@ fn git(world: &World) -> Vec<Input> {
         format!("[include]\n\tpath = {}\n", world.outside().join("stolen.yaml").display()),
         "[core]\n\tworktree = /\n".to_owned(),
         format!("[uploadpack]\n\tpackObjectsHook = {run}\n"),
-        format!("[remote \"origin\"]\n\turl = ext::{run}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n"),
+        format!(
+            "[remote \"origin\"]\n\turl = ext::{run}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n"
+        ),
     ]
     .into_iter()
-    .map(|config| of(config.trim(), config.clone()).and(".gitattributes", Content::Text("* filter=x diff=x\n".into())))
+    .map(|config| {
+        of(config.trim(), config.clone()).and(".gitattributes", Content::Text("* filter=x diff=x\n".into()))
+    })
     .collect();
     for (name, place) in [("a bare repository", ""), ("a bare repository in a folder", "kubernetes/")] {
         let at = |file: &str| format!("{place}{file}");
         inputs.push(
-            Input::text(name, &at("config"), format!("[core]\n\tbare = true\n\tworktree = .\n\tfsmonitor = {run}\n"))
-                .and(&at("HEAD"), head())
-                .and(&at("objects/x"), Content::Text(String::new()))
-                .and(&at("refs/x"), Content::Text(String::new())),
+            Input::text(
+                name,
+                &at("config"),
+                format!("[core]\n\tbare = true\n\tworktree = .\n\tfsmonitor = {run}\n"),
+            )
+            .and(&at("HEAD"), head())
+            .and(&at("objects/x"), Content::Text(String::new()))
+            .and(&at("refs/x"), Content::Text(String::new())),
         );
     }
-    inputs.push(Input::text("a .git that is elsewhere", ".git", format!("gitdir: {}\n", world.outside().display())));
+    inputs.push(Input::text(
+        "a .git that is elsewhere",
+        ".git",
+        format!("gitdir: {}\n", world.outside().display()),
+    ));
     inputs.push(Input::new("a .git that is a pipe", ".git", Content::Fifo));
     inputs
 }

@@ -39,25 +39,39 @@ pub(crate) const TASKS: &str = "tasks/bootstrap.yaml";
 
 /// The repository before it is changed. It is well.
 pub(crate) const BASE: [(&str, &str); 8] = [
-    (CONFIG, "clusters:\n  home:\n    secrets:\n      - name: cluster-secrets\n        namespace: flux-system\n        data: {BGP_PASSWORD: {env: HOSTILE_PASSWORD}}\n"),
+    (
+        CONFIG,
+        "clusters:\n  home:\n    secrets:\n      - name: cluster-secrets\n        namespace: flux-system\n        data: {BGP_PASSWORD: {env: HOSTILE_PASSWORD}}\n",
+    ),
     (TASKS, "stages:\n  - name: app\n    steps:\n      - kustomization: app\n"),
     ("kubernetes/clusters/home/kustomization.yaml", "resources: [sync.yaml, settings.yaml, parts.yaml]\n"),
     (
         "kubernetes/clusters/home/sync.yaml",
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {interval: 1m, url: https://git.example.org/home.git, ref: {branch: main}}\n---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {interval: 10m, path: ./kubernetes/clusters/home, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}\n",
     ),
-    (SETTINGS, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster-settings, namespace: flux-system}\ndata:\n  DOMAIN: home.example.org\n"),
+    (
+        SETTINGS,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster-settings, namespace: flux-system}\ndata:\n  DOMAIN: home.example.org\n",
+    ),
     (
         PARTS,
         "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: app, namespace: flux-system}\nspec:\n  interval: 1h\n  path: ./kubernetes/app\n  prune: true\n  sourceRef: {kind: GitRepository, name: flux-system}\n  postBuild: {substituteFrom: [{kind: ConfigMap, name: cluster-settings}, {kind: Secret, name: cluster-secrets}]}\n",
     ),
     (APP, "resources: [app.yaml]\n"),
-    (MANIFEST, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app, namespace: default}\ndata: {domain: \"${DOMAIN}\"}\n"),
+    (
+        MANIFEST,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app, namespace: default}\ndata: {domain: \"${DOMAIN}\"}\n",
+    ),
 ];
 
 impl Input {
     pub(crate) fn new(name: impl Into<String>, place: &str, content: Content) -> Self {
-        Self { name: name.into(), changes: vec![(place.to_owned(), content)], verbs: READ, calls_nobody: false }
+        Self {
+            name: name.into(),
+            changes: vec![(place.to_owned(), content)],
+            verbs: READ,
+            calls_nobody: false,
+        }
     }
 
     pub(crate) fn text(name: impl Into<String>, place: &str, text: impl Into<String>) -> Self {

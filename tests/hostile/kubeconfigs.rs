@@ -88,9 +88,9 @@ pub(crate) fn inputs(world: &World) -> Vec<Input> {
         ("a folder", Content::Folder),
         ("8 GiB", Content::Sparse(8 << 30)),
     ];
-    inputs.extend(
-        odd.into_iter().map(|(name, content)| Input::new(format!("kubeconfig {name}"), "kubeconfig", content).verbs(CONNECT)),
-    );
+    inputs.extend(odd.into_iter().map(|(name, content)| {
+        Input::new(format!("kubeconfig {name}"), "kubeconfig", content).verbs(CONNECT)
+    }));
     inputs
 }
 

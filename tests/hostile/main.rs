@@ -44,7 +44,8 @@ fn hostile_input_ends_soon_in_bounded_memory_and_does_nothing() {
     }
 
     let outcome = play::all(&world, &inputs);
-    let peak = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
+    let peak =
+        nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
     eprintln!(
         "{} inputs, {} calls; slowest {:.1} s ({}); at most {} MiB",
         inputs.len(),

@@ -9,13 +9,36 @@ use crate::input::{BASE, Content, Input};
 const COUNT: usize = 120;
 
 const WORDS: [&str; 24] = [
-    "null", "{}", "[]", "-1", "1e999", "0x", "true", "\u{feff}", "${", "${a:=", "}", "&a [*a]", "!!binary x", "\n---\n",
-    "\t", ": ", "%", "\"", "'", "\u{202e}", "../", "/", "*", "|",
+    "null",
+    "{}",
+    "[]",
+    "-1",
+    "1e999",
+    "0x",
+    "true",
+    "\u{feff}",
+    "${",
+    "${a:=",
+    "}",
+    "&a [*a]",
+    "!!binary x",
+    "\n---\n",
+    "\t",
+    ": ",
+    "%",
+    "\"",
+    "'",
+    "\u{202e}",
+    "../",
+    "/",
+    "*",
+    "|",
 ];
 
 pub(crate) fn inputs() -> Vec<Input> {
     let mut runner = TestRunner::deterministic();
-    let change = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..3_u8);
+    let change =
+        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..3_u8);
     let changes = prop::collection::vec(change, 1..5);
     let which = any::<prop::sample::Index>();
     (0..COUNT)
@@ -33,7 +56,8 @@ pub(crate) fn inputs() -> Vec<Input> {
                     _ => drop(bytes.drain(at..end)),
                 }
             }
-            Input::new(format!("changed {number}: {place}"), place, Content::Bytes(bytes)).verbs(&[&["validate"]])
+            Input::new(format!("changed {number}: {place}"), place, Content::Bytes(bytes))
+                .verbs(&[&["validate"]])
         })
         .collect()
 }

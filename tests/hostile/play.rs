@@ -52,7 +52,11 @@ pub(crate) fn all(world: &World, inputs: &[Input]) -> Outcome {
                             outcome.faults.push(format!("{} ({}): it called", input.name, verb.join(" ")));
                         }
                         if world.was_set_off() {
-                            outcome.faults.push(format!("{} ({}): something ran", input.name, verb.join(" ")));
+                            outcome.faults.push(format!(
+                                "{} ({}): something ran",
+                                input.name,
+                                verb.join(" ")
+                            ));
                             let _ = std::fs::remove_file(world.set_off());
                         }
                     }
@@ -108,7 +112,10 @@ fn call(world: &World, root: &std::path::Path, verb: &[&str]) -> (Duration, Opti
         }
         _ if said.contains(TREASURE) => Some("it shows what lies outside".to_owned()),
         _ if said.len() > MOST_OUTPUT => Some(format!("it says {} bytes", said.len())),
-        _ if said.chars().any(|one| one == '\u{1b}' || one == '\u{202e}' || (one.is_control() && !"\n\t".contains(one))) => {
+        _ if said.chars().any(|one| {
+            one == '\u{1b}' || one == '\u{202e}' || (one.is_control() && !"\n\t".contains(one))
+        }) =>
+        {
             Some(format!("it lets control characters through: {:?}", last(&said)))
         }
         _ => None,

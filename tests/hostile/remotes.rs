@@ -99,8 +99,12 @@ pub(crate) fn inputs(world: &World) -> Vec<Input> {
     }
     inputs.extend(addresses.iter().filter(|address| !address.starts_with("http")).map(|address| {
         let quoted = serde_json::json!(address).to_string();
-        let text = std::fs::read_to_string(crate::common::root().join("tests/broken/base/tasks/bootstrap.yaml"));
-        let text = format!("{}      - crds: {{manifest: {quoted}}}\n", text.unwrap().replace("- release: cilium\n", ""));
+        let text =
+            std::fs::read_to_string(crate::common::root().join("tests/broken/base/tasks/bootstrap.yaml"));
+        let text = format!(
+            "{}      - crds: {{manifest: {quoted}}}\n",
+            text.unwrap().replace("- release: cilium\n", "")
+        );
         Input::text(format!("a manifest of CRDs {address}"), TASKS, text).verbs(&[&["validate"]])
     }));
     inputs.extend(sources(world));
@@ -132,7 +136,9 @@ fn sources(world: &World) -> Vec<Input> {
             "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {{name: x, namespace: default}}\nspec: {{interval: 1h, url: {quoted}}}\n---\n{chart}"
         );
         inputs.push(
-            Input::text(format!("HelmRepository {url}"), MANIFEST, repository).verbs(READ_CHARTS).calls_nobody(),
+            Input::text(format!("HelmRepository {url}"), MANIFEST, repository)
+                .verbs(READ_CHARTS)
+                .calls_nobody(),
         );
         let oci = format!(
             "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {{name: x, namespace: default}}\nspec: {{interval: 1h, url: {quoted}, ref: {{tag: 1.0.0}}}}\n---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: x, namespace: default}}\nspec: {{interval: 1h, chartRef: {{kind: OCIRepository, name: x}}}}\n"
@@ -148,14 +154,15 @@ fn sources(world: &World) -> Vec<Input> {
 fn paths(world: &World) -> Vec<Input> {
     let outside = world.outside();
     let up = format!("../../../../../../../../../../..{}", outside.display());
-    let mut inputs: Vec<Input> = [outside.display().to_string(), up, "/".into(), "..".into(), "/proc/self".into(), "~".into()]
-        .iter()
-        .map(|path| {
-            let text = crate::input::BASE.iter().find(|(place, _)| *place == PARTS).unwrap().1;
-            let quoted = serde_json::json!(path).to_string();
-            Input::text(format!("spec.path {path}"), PARTS, text.replace("./kubernetes/app", &quoted))
-        })
-        .collect();
+    let mut inputs: Vec<Input> =
+        [outside.display().to_string(), up, "/".into(), "..".into(), "/proc/self".into(), "~".into()]
+            .iter()
+            .map(|path| {
+                let text = crate::input::BASE.iter().find(|(place, _)| *place == PARTS).unwrap().1;
+                let quoted = serde_json::json!(path).to_string();
+                Input::text(format!("spec.path {path}"), PARTS, text.replace("./kubernetes/app", &quoted))
+            })
+            .collect();
     let link = |name: &str, place: &str, to: std::path::PathBuf| {
         Input::new(format!("a link out: {name}"), place, Content::Link(to)).verbs(READ)
     };

@@ -52,24 +52,37 @@ pub(crate) fn inputs(world: &World) -> Vec<Input> {
             Input::text(format!("substitution {at} {shown}"), MANIFEST, text).and(SETTINGS, settings(&one))
         })
         .collect();
-    let doubling: Vec<(String, String)> =
-        (0..64).map(|at| (format!("V{at}"), format!("${{V{0}}}${{V{0}}}", at + 1))).chain([("V64".into(), "x".into())]).collect();
+    let doubling: Vec<(String, String)> = (0..64)
+        .map(|at| (format!("V{at}"), format!("${{V{0}}}${{V{0}}}", at + 1)))
+        .chain([("V64".into(), "x".into())])
+        .collect();
     inputs.push(
-        Input::text("values that double", MANIFEST, format!("{HEAD}  a: \"${{V0}}\"\n")).and(SETTINGS, settings(&doubling)),
+        Input::text("values that double", MANIFEST, format!("{HEAD}  a: \"${{V0}}\"\n"))
+            .and(SETTINGS, settings(&doubling)),
     );
     let lines = ("DOMAIN".to_owned(), "x\nkind: Secret\n---\napiVersion: v1\n".to_owned());
     inputs.push(
-        Input::text("a value of several lines", MANIFEST, format!("{HEAD}  a: ${{DOMAIN}}\n")).and(SETTINGS, settings(&[lines])),
+        Input::text("a value of several lines", MANIFEST, format!("{HEAD}  a: ${{DOMAIN}}\n"))
+            .and(SETTINGS, settings(&[lines])),
     );
-    for field in ["name: ${BGP_PASSWORD}", "namespace: ${BGP_PASSWORD}", "name: app, labels: {a: \"${BGP_PASSWORD}\"}"] {
+    for field in
+        ["name: ${BGP_PASSWORD}", "namespace: ${BGP_PASSWORD}", "name: app, labels: {a: \"${BGP_PASSWORD}\"}"]
+    {
         let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{{field}}}\n");
         inputs.push(Input::text(format!("a secret as {field}"), MANIFEST, text));
     }
-    for (kind, field) in [("Service", "spec: {ports: \"${BGP_PASSWORD}\"}"), ("Deployment", "spec: {replicas: ${BGP_PASSWORD}}"), ("${BGP_PASSWORD}", "spec: {}")] {
-        let text = format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: x, namespace: default}}\n{field}\n");
+    for (kind, field) in [
+        ("Service", "spec: {ports: \"${BGP_PASSWORD}\"}"),
+        ("Deployment", "spec: {replicas: ${BGP_PASSWORD}}"),
+        ("${BGP_PASSWORD}", "spec: {}"),
+    ] {
+        let text =
+            format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: x, namespace: default}}\n{field}\n");
         inputs.push(Input::text(format!("a secret in {kind} {field}"), MANIFEST, text));
     }
-    let clear = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: x, namespace: default}}\nstringData: {{a: {TREASURE}}}\ntype: [{TREASURE}]\nimmutable: {TREASURE}\n");
+    let clear = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: x, namespace: default}}\nstringData: {{a: {TREASURE}}}\ntype: [{TREASURE}]\nimmutable: {TREASURE}\n"
+    );
     inputs.push(Input::text("a Secret in the clear that is no Secret", MANIFEST, clear));
     inputs.push(Input::text(
         "a file outside as a secret",

@@ -24,8 +24,9 @@ impl World {
         for name in ["outside", "set-off", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        let manifest =
-            format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: stolen}}, data: {{it: {TREASURE}}}}}\n");
+        let manifest = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: stolen}}, data: {{it: {TREASURE}}}}}\n"
+        );
         std::fs::write(folder.path().join("outside/stolen.yaml"), manifest).unwrap();
         std::fs::write(
             folder.path().join("outside/kustomization.yaml"),
