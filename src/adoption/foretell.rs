@@ -76,8 +76,10 @@ impl Adoption {
         let objects = self.located(kustomization.objects.clone(), DEFAULT).await?;
         let all: Vec<_> = objects
             .iter()
-            .map(|object| async move {
-                let effect = self.applied_by_kustomize(object, kustomization).await?;
+            .enumerate()
+            .map(|(at, object)| async move {
+                let effect =
+                    self.applied_by_kustomize(object, kustomization.is_complete(at), kustomization).await?;
                 Ok::<_, crate::failure::Failure>(Foretold {
                     object: ObjectRef::of(object),
                     by: kustomization.id.clone(),
@@ -89,13 +91,18 @@ impl Adoption {
         Ok(forecast)
     }
 
-    async fn applied_by_kustomize(&self, object: &Object, kustomization: &Kustomization) -> Result<Effect> {
+    async fn applied_by_kustomize(
+        &self,
+        object: &Object,
+        is_complete: bool,
+        kustomization: &Kustomization,
+    ) -> Result<Effect> {
         let id = ObjectRef::of(object);
         let Some(live) = self.cluster.get(&id).await? else { return Ok(Effect::Created) };
         if kustomize_rules::is_left_alone(object, &live) {
             return Ok(Effect::LeftAlone);
         }
-        if let Some(because) = only_in_cluster(object) {
+        if let Some(because) = only_in_cluster(object, is_complete) {
             return Ok(Effect::Unknown { because });
         }
         let wanted = kustomize_rules::as_applied(object, &kustomization.id);
@@ -119,11 +126,12 @@ pub(super) async fn at_most<T>(number: usize, all: Vec<impl Future<Output = Resu
 }
 
 /// Why only the cluster knows what Flux will apply.
-fn only_in_cluster(object: &Object) -> Option<String> {
+fn only_in_cluster(object: &Object, is_complete: bool) -> Option<String> {
     if object.data["sops"]["mac"].is_string() {
         return Some("it is encrypted with SOPS".to_owned());
     }
-    json(object).to_string().contains(UNKNOWN).then(|| "a value in it comes from a Secret".to_owned())
+    let is_unknown = !is_complete || json(object).to_string().contains(UNKNOWN);
+    is_unknown.then(|| "a value in it comes from a Secret".to_owned())
 }
 
 pub(super) fn json(object: &Object) -> serde_json::Value {

@@ -31,7 +31,8 @@ pub(super) fn agreed(
     if !can_ask() {
         return Err(refusal(root, cluster, &missing, &needed));
     }
-    out::say(&format!("{} asks for this of your machine, for cluster {cluster}:", root.display()));
+    let things = count(missing.len(), "thing");
+    out::say(&format!("{} asks for {things} of your machine, for cluster {cluster}:", root.display()));
     out::say(&table(missing.iter().copied()));
     ask("Agree? You are asked again when it changes.")?;
     Store::of(root)?.add(missing.iter().copied())?;

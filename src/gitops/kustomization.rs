@@ -82,8 +82,8 @@ impl Kustomization {
         .collect()
     }
 
-    /// Whether all of an object is known.
-    pub(super) fn is_complete(&self, at: usize) -> bool {
+    /// Whether all of the object at that place is known.
+    pub fn is_complete(&self, at: usize) -> bool {
         self.gaps.get(at).is_none_or(Vec::is_empty)
     }
 }

@@ -48,6 +48,12 @@ pub fn same_command(root: &Path, argv: &[String], agreed: Option<&str>) -> Resul
 /// The digest of all files of the repository that the words name; none if they name none.
 fn content(root: &Path, argv: &[String]) -> Result<Option<String>> {
     let mut files = BTreeSet::new();
+    // PATH may lead into the repository.
+    let on_path = argv.first().filter(|name| !name.contains('/')).and_then(|name| which::which(name).ok());
+    if let Some(found) = on_path.filter(|found| found.canonicalize().is_ok_and(|real| real.starts_with(root)))
+    {
+        add(root, &found, &mut files)?;
+    }
     for word in argv {
         // A shell's words and options name files, too: `sh -c './a.sh && ./b.sh'`, `--file=c.yaml`.
         for part in [word.as_str()].into_iter().chain(word.split(|one: char| !is_of_a_path(one))) {

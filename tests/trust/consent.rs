@@ -296,6 +296,27 @@ fn it_is_agreed_to_once_for_each_repository_and_asked_again_when_it_changes() {
 }
 
 #[test]
+fn a_program_of_the_repository_is_agreed_to_by_its_bytes_though_path_finds_it() {
+    let scene = Scene::new();
+    let root = scene.at("repository");
+    write(&root.join("tasks/own.yaml"), "stages: [{name: own, steps: [{command: [deploy]}]}]\n");
+    let deploy = root.join("bin/deploy");
+    write(&deploy, "#!/bin/sh\ntrue\n");
+    executable(&deploy);
+    let run = |arguments: &[&str]| {
+        let mut command = scene.run(arguments);
+        let usual = command.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_owned();
+        let path = [root.join("bin")].into_iter().chain(std::env::split_paths(&usual));
+        command.env("PATH", std::env::join_paths(path).unwrap());
+        command
+    };
+    run(&["trust", "--yes"]).assert().success();
+    run(&["plan", "infra"]).assert().stderr(contains("not agreed").not());
+    write(&deploy, "#!/bin/sh\nid\n");
+    run(&["plan", "infra"]).assert().code(NOT_AGREED).stderr(contains("command  deploy  for"));
+}
+
+#[test]
 fn ci_agrees_to_a_list_by_its_digest_and_to_no_other() {
     let scene = Scene::new();
     let listed = scene.run(&["trust", "--list", "--output", "json"]).output().unwrap();
