@@ -277,15 +277,12 @@ fn is_answer_of_http_2(answer: &[u8]) -> Option<bool> {
         let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
         let content = after.get(..length)?;
         match kind {
-            // Headers begin with the status: 401 or 403, as HPACK has it.
+            // Headers begin with the status, which HPACK knows by seven names: 401 or 403, packed or not.
             1 => {
-                let codes: [&[u8]; 4] = [
-                    &[0x48, 0x82, 0x68, 0x01],
-                    &[0x48, 0x83, 0x68, 0x0c, 0xff],
-                    b"\x48\x03401",
-                    b"\x48\x03403",
-                ];
-                return Some(codes.iter().any(|code| content.starts_with(code)));
+                let codes: [&[u8]; 4] =
+                    [&[0x82, 0x68, 0x01], &[0x83, 0x68, 0x0c, 0xff], b"\x03401", b"\x03403"];
+                let [0x48..=0x4e, code @ ..] = content else { return Some(false) };
+                return Some(codes.iter().any(|refusal| code.starts_with(refusal)));
             }
             // The stream is reset, or the connection let go.
             3 | 7 => return Some(true),
