@@ -380,7 +380,10 @@ impl Gather<'_> {
         let place = text.and_then(|text| {
             let fitting = |document: &yaml::Marked| {
                 let whole = document.scalar(text);
-                whole.or_else(|| document.get(text).map(|_| document.place(text)))
+                // Generators name files as `key=file`.
+                let is_of_key = |own: &str| own.split_once('=').is_some_and(|(_, file)| file == text);
+                let with_key = || document.scalar_that(&is_of_key);
+                whole.or_else(with_key).or_else(|| document.get(text).map(|_| document.place(text)))
             };
             documents.iter().find_map(fitting)
         });

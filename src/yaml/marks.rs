@@ -140,10 +140,15 @@ impl Marked {
 
     /// Line and column of the first scalar that says `text`.
     pub fn scalar(&self, text: &str) -> Option<(usize, usize)> {
+        self.scalar_that(&|own| own == text)
+    }
+
+    /// Line and column of the first scalar that is as wanted.
+    pub fn scalar_that(&self, is_wanted: &dyn Fn(&str) -> bool) -> Option<(usize, usize)> {
         match &self.node {
-            Node::Scalar(own) => (own == text).then_some((self.line, self.column)),
-            Node::List(items) => items.iter().find_map(|item| item.scalar(text)),
-            Node::Map(entries) => entries.iter().find_map(|(_, value)| value.scalar(text)),
+            Node::Scalar(own) => is_wanted(own).then_some((self.line, self.column)),
+            Node::List(items) => items.iter().find_map(|item| item.scalar_that(is_wanted)),
+            Node::Map(entries) => entries.iter().find_map(|(_, value)| value.scalar_that(is_wanted)),
             Node::Alias => None,
         }
     }
