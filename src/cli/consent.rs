@@ -67,7 +67,7 @@ pub(super) fn table<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
     let rows = requests.map(|request| {
         let place = request.location.as_ref().map(ToString::to_string).unwrap_or_default();
         let what = match &request.content {
-            Some(content) => format!("{} [sha256:{}]", request.what, &content[..content.len().min(12)]),
+            Some(content) => format!("{} [sha256:{}]", request.what, content.get(..12).unwrap_or(content)),
             None => request.what.clone(),
         };
         vec![request.kind.word().to_owned(), shown(&what), shown(&request.purpose), shown(&place)]
@@ -98,7 +98,7 @@ fn refusal(root: &Path, cluster: &str, missing: &[&Request], list: &[Request]) -
         count(missing.len(), "thing"),
     );
     let failure = Failure::new(FailureKind::NotAgreed, what);
-    let failure = missing.iter().fold(failure, |failure, request| failure.because(request));
+    let failure = missing.iter().fold(failure, Failure::because);
     failure
         .hint(format!("agree at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))
         .hint(format!(

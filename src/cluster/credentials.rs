@@ -24,7 +24,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::masking;
 
 /// How often a token's file is read again, and how long before its end a token is no good any more.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 /// What goes with every request.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ enum Source {
     None,
     Fixed(HeaderValue),
     File { file: PathBuf, whose: String, read: Mutex<(HeaderValue, Instant)> },
-    Plugin { plugin: Plugin, given: Mutex<(HeaderValue, Option<Timestamp>)> },
+    Plugin { plugin: Box<Plugin>, given: Mutex<(HeaderValue, Option<Timestamp>)> },
 }
 
 impl Credentials {
@@ -128,7 +128,7 @@ async fn source(entry: &mut Entry) -> Result<Source> {
     given.identify(&mut entry.user);
     let Some(token) = &given.token else { return Ok(Source::None) };
     let header = bearer(token).map_err(|why| plugin.failure(format!("wrote a token that {why}")))?;
-    Ok(Source::Plugin { plugin, given: Mutex::new((header, given.until)) })
+    Ok(Source::Plugin { plugin: Box::new(plugin), given: Mutex::new((header, given.until)) })
 }
 
 async fn of_file(file: &std::path::Path, whose: &str) -> Result<HeaderValue> {

@@ -108,7 +108,7 @@ async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
             none().because(format!("{} cannot be read: {why}", file.display()))
         });
     }
-    let files = files(std::env::var_os("KUBECONFIG"), std::env::home_dir());
+    let files = files(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
     let mut merged: Option<Kubeconfig> = None;
     for file in &files {
         let Some(next) = read_file(file).await? else { continue };
@@ -126,7 +126,7 @@ async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
 }
 
 /// The files that `$KUBECONFIG` names, else the usual one.
-fn files(variable: Option<std::ffi::OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
+fn files(variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
     let named: Vec<PathBuf> =
         variable.iter().flat_map(std::env::split_paths).filter(|file| !file.as_os_str().is_empty()).collect();
     if named.is_empty() {
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn empty_names_in_the_list_are_no_files_and_none_means_the_usual_one() {
-        let of = |list: &str| files(Some(list.into()), Some("/home/a".into()));
+        let of = |list: &str| files(Some(list.as_ref()), Some("/home/a".into()));
         assert_eq!(of("a::b:"), [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(of(":"), [PathBuf::from("/home/a/.kube/config")]);
         assert_eq!(files(None, Some("/home/a".into())), of(""));

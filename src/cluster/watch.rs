@@ -224,7 +224,7 @@ impl Watching {
                 return false;
             }
             watcher::Event::Apply(object) => {
-                change(&self.sender, |seen| insert(seen, object, &self.selection))
+                change(&self.sender, |seen| insert(seen, object, &self.selection));
             }
             watcher::Event::Delete(object) => {
                 let mut gone = Seen::new();

@@ -52,7 +52,7 @@ pub(super) fn refusal(id: &ObjectRef, gaps: &[Gap]) -> Option<Failure> {
             let what = format!("{id} uses {names}, which is not known: nothing of it is applied");
             let failure = Failure::new(why.kind, what).because(&why.what);
             let failure = why.because.iter().fold(failure, Failure::because);
-            why.hints.iter().fold(failure, |failure, hint| failure.hint(hint))
+            why.hints.iter().fold(failure, Failure::hint)
         }
         None => Failure::input(format!("{id} uses {names}, whose value only the cluster knows"))
             .because("it comes from a Secret that is encrypted in the repository, or made in the cluster, and the bootstrap comes before both")

@@ -62,7 +62,7 @@ pub(super) struct From<'a> {
 pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) -> Result<Gathered, Problem> {
     let gathered = Gathered { is_repeatable: true, ..Gathered::default() };
     let mut gather = Gather { from, gathered, bytes: 0, seen: BTreeSet::new() };
-    let found = gather.find(folder).map_err(|refusal| gather.refused(folder, &refusal, None))?;
+    let found = gather.find(folder).map_err(|refusal| refused(folder, &refusal, None))?;
     if !found.is_folder {
         let failure = Failure::input(format!("{} is no folder", folder.display()));
         return Err(Problem::new(ProblemKind::UnbuildableKustomization, failure));
@@ -115,14 +115,14 @@ impl Gather<'_> {
         }
         for file in present {
             let place = self.place(&file, None);
-            let refused = |this: &Self, refusal: &Refusal| this.refused(&file, refusal, place.clone());
+            let refused = |refusal: &Refusal| refused(&file, refusal, place.clone());
             // It counts as one of this folder, wherever a link leads.
-            let found = files::find(self.from.root, &file).map_err(|refusal| refused(self, &refusal))?;
+            let found = files::find(self.from.root, &file).map_err(|refusal| refused(&refusal))?;
             self.gathered.is_repeatable &= found.links.is_empty();
             let content = match self.from.others.get(&file) {
                 Some(other) => other.clone(),
                 None => files::read_regular(&self.from.root.join(&found.path))
-                    .map_err(|refusal| refused(self, &refusal))?,
+                    .map_err(|refusal| refused(&refusal))?,
             };
             let text = String::from_utf8_lossy(&content).into_owned();
             self.within_bounds(&text, &file)?;
@@ -218,7 +218,7 @@ impl Gather<'_> {
         }
         let place = self.place(file, Some(text));
         let Some(path) = path.filter(|_| !Path::new(text).is_absolute()) else {
-            return Err(self.refused(Path::new(text), &Refusal::Outside(None), place));
+            return Err(refused(Path::new(text), &Refusal::Outside(None), place));
         };
         let found = match self.find(&path) {
             Ok(found) => found,
@@ -236,10 +236,10 @@ impl Gather<'_> {
                 self.gathered.is_repeatable = false;
                 return Ok(());
             }
-            Err(refusal) => return Err(self.refused(&path, &refusal, place)),
+            Err(refusal) => return Err(refused(&path, &refusal, place)),
         };
         if self.from.is_clone && !found.is_folder && !found.path.starts_with(folder) {
-            return Err(self.refused(&path, &Refusal::Outside(None), place));
+            return Err(refused(&path, &Refusal::Outside(None), place));
         }
         match (role, found.is_folder) {
             (Role::Resource | Role::Component, true) => self.folder(&found.path, false),
@@ -288,7 +288,7 @@ impl Gather<'_> {
         role: Role,
         place: Option<&Location>,
     ) -> Result<Option<(PathBuf, String)>, Problem> {
-        let found = self.find(path).map_err(|refusal| self.refused(path, &refusal, place.cloned()))?;
+        let found = self.find(path).map_err(|refusal| refused(path, &refusal, place.cloned()))?;
         if self.gathered.files.contains_key(&found.path) && role != Role::Plugin {
             return Ok(None);
         }
@@ -296,7 +296,7 @@ impl Gather<'_> {
             Some(other) => Ok(other.clone()),
             None => files::read_regular(&self.from.root.join(&found.path)),
         };
-        let content = content.map_err(|refusal| self.refused(path, &refusal, place.cloned()))?;
+        let content = content.map_err(|refusal| refused(path, &refusal, place.cloned()))?;
         self.count(content.len(), &found.path)?;
         let mut text = String::new();
         if role != Role::Content {
@@ -336,28 +336,6 @@ impl Gather<'_> {
         self.gathered.files.insert(file.to_owned(), content);
         self.gathered.naming.insert(file.to_owned(), naming);
         Ok(())
-    }
-
-    /// Says why something is not read, at the place where it is named.
-    fn refused(&self, path: &Path, refusal: &Refusal, place: Option<Location>) -> Problem {
-        let failure = Failure::input(format!("{} is not read", path.display())).because(refusal);
-        let (kind, failure) = match refusal {
-            Refusal::Outside(_) => (
-                ProblemKind::OutsideRepository,
-                failure.hint("move it into the repository: Flux has nothing else to build from"),
-            ),
-            Refusal::TooLarge | Refusal::Special | Refusal::Loop => (ProblemKind::ExcessiveInput, failure),
-            Refusal::Missing | Refusal::Folder | Refusal::NoText | Refusal::Unreadable(_) => {
-                (ProblemKind::UnbuildableKustomization, failure)
-            }
-        };
-        Problem::new(
-            kind,
-            match place {
-                Some(place) => failure.at(place),
-                None => failure,
-            },
-        )
     }
 
     fn placed(&self, kind: ProblemKind, failure: Failure, file: &Path, text: Option<&str>) -> Problem {
@@ -402,6 +380,28 @@ impl Naming {
     }
 }
 
+/// Says why something is not read, at the place where it is named.
+fn refused(path: &Path, refusal: &Refusal, place: Option<Location>) -> Problem {
+    let failure = Failure::input(format!("{} is not read", path.display())).because(refusal);
+    let (kind, failure) = match refusal {
+        Refusal::Outside(_) => (
+            ProblemKind::OutsideRepository,
+            failure.hint("move it into the repository: Flux has nothing else to build from"),
+        ),
+        Refusal::TooLarge | Refusal::Special | Refusal::Loop => (ProblemKind::ExcessiveInput, failure),
+        Refusal::Missing | Refusal::Folder | Refusal::NoText | Refusal::Unreadable(_) => {
+            (ProblemKind::UnbuildableKustomization, failure)
+        }
+    };
+    Problem::new(
+        kind,
+        match place {
+            Some(place) => failure.at(place),
+            None => failure,
+        },
+    )
+}
+
 fn unbuildable(failure: Failure) -> Problem {
     Problem::new(ProblemKind::UnbuildableKustomization, failure)
 }
@@ -415,11 +415,9 @@ fn is_web(text: &str) -> bool {
 /// An address, for people: short, and without what may be a password.
 fn shown(address: &str) -> String {
     let address: String = address.chars().take(200).collect();
-    match (address.find("://"), address.find('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}…{}", &address[..scheme + 3], &address[at..])
-        }
-        _ => address,
+    match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://…@{host}"),
+        None => address,
     }
 }
 

@@ -111,7 +111,7 @@ impl Release {
         let unknown = self
             .values_from
             .iter()
-            .find(|from| !from.is_known && !(from.optional && from.is_made))
+            .find(|from| !(from.is_known || from.optional && from.is_made))
             .map(|from| format!("its values come from {}", from.id));
         let within = || {
             self.values

@@ -1,5 +1,7 @@
 //! Finds values in a text: as they are, in every encoding, and cut off.
 
+#![allow(clippy::string_slice, reason = "cut where something was found, which is between characters")]
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

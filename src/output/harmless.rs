@@ -2,6 +2,8 @@
 //! characters that turn or hide text, commands to a CI runner. What is taken is shown, as `\x1b` or
 //! `\u{202e}`, so that a person sees that it was there.
 
+#![allow(clippy::string_slice, reason = "cut where something was found, which is between characters")]
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 

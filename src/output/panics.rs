@@ -12,6 +12,6 @@ pub fn report_panics() {
     };
     let _ = eyre_hook.install();
     std::panic::set_hook(Box::new(move |panic| {
-        streams::err(&format!("{}\n", panic_hook.panic_report(panic)))
+        streams::err(&format!("{}\n", panic_hook.panic_report(panic)));
     }));
 }

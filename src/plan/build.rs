@@ -474,7 +474,7 @@ impl Builder<'_> {
 /// All that the declared secrets lack, as one failure; none if they lack nothing.
 fn lacking_secrets(unresolved: &[Failure]) -> Option<Failure> {
     let (first, others) = unresolved.split_first()?;
-    let failure = others.iter().fold(first.clone(), |failure, other| failure.because(other));
+    let failure = others.iter().fold(first.clone(), Failure::because);
     Some(others.iter().flat_map(|other| &other.hints).fold(failure, |failure, hint| {
         if failure.hints.contains(hint) { failure } else { failure.hint(hint) }
     }))

@@ -110,7 +110,7 @@ impl Tree {
             ground_releases,
             foreign,
             instances: Vec::new(),
-            custom_groups: snapshot.crds().filter_map(|crd| group(crd)).collect(),
+            custom_groups: snapshot.crds().filter_map(group).collect(),
             scope,
             units: units.into_iter().map(|unit| (unit.id.clone(), unit)).collect(),
             releases: releases.into_iter().map(|release| (release.id.clone(), release)).collect(),

@@ -78,7 +78,7 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}  for {}", self.kind.word(), shown(&self.what), shown(&self.purpose))?;
         if let Some(content) = &self.content {
-            write!(f, ", content {}", &content[..content.len().min(12)])?;
+            write!(f, ", content {}", content.get(..12).unwrap_or(content))?;
         }
         match &self.location {
             Some(location) => write!(f, "  ({})", shown(&location.to_string())),

@@ -94,8 +94,7 @@ fn is_version(part: &str) -> bool {
 
 /// Whether Go takes it for an address of that scheme.
 fn has_scheme(text: &str, scheme: &str) -> bool {
-    text.get(..=scheme.len())
-        .is_some_and(|start| start.ends_with(':') && start[..scheme.len()].eq_ignore_ascii_case(scheme))
+    text.split_once(':').is_some_and(|(start, _)| start.eq_ignore_ascii_case(scheme))
 }
 
 /// Whether an address says that it is one of a git repository.
@@ -230,8 +229,8 @@ fn parts(text: &str) -> Option<Parts> {
 }
 
 fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let start = text.get(..prefix.len())?;
-    start.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 fn host(text: &str) -> Option<(String, String)> {
@@ -273,7 +272,7 @@ fn host(text: &str) -> Option<(String, String)> {
 /// `name@` at the beginning.
 fn user(text: &str) -> (&str, &str) {
     let end = text.find('@').filter(|end| {
-        let name = &text[..*end];
+        let name = text.get(..*end).unwrap_or_default();
         name.starts_with(|one: char| one.is_ascii_alphabetic())
             && name.chars().all(|one| one.is_ascii_alphanumeric() || one == '-')
     });
