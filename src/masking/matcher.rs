@@ -3,7 +3,8 @@
 #![allow(clippy::string_slice, reason = "cut where something was found, which is between characters")]
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -20,6 +21,8 @@ const CERTAIN: usize = 16;
 const COMPARED: usize = 1024;
 /// How many encodings may lie upon each other: base64 in a patch, in JSON, in a log line.
 pub(super) const DEPTH: usize = 4;
+/// Larger texts are searched in parts.
+const PART: usize = 128 * 1024;
 /// How much work a text may take, in bytes looked at. Ordinary ones take a few times their length.
 const BUDGET: usize = 64 * 1024 * 1024;
 const BUDGET_PER_BYTE: usize = 256;
@@ -79,9 +82,24 @@ impl Matcher {
     }
 
     fn masked_once(&self, text: &str, depth: usize) -> Option<String> {
-        let mut search =
-            Search { matcher: self, found: Vec::new(), left: BUDGET + text.len() * BUDGET_PER_BYTE };
-        if search.view(&View::raw(text.as_bytes()), depth).is_none() {
+        let mut shown = String::new();
+        let mut is_changed = false;
+        for part in parts_of(text) {
+            match self.masked_part(part, depth) {
+                Some(masked) => {
+                    shown.push_str(&masked);
+                    is_changed = true;
+                }
+                None => shown.push_str(part),
+            }
+        }
+        is_changed.then_some(shown)
+    }
+
+    fn masked_part(&self, text: &str, depth: usize) -> Option<String> {
+        let left = BUDGET + text.len() * BUDGET_PER_BYTE;
+        let mut search = Search { matcher: self, found: Vec::new(), left };
+        if search.all(View::raw(text.as_bytes()), depth).is_none() {
             return Some(WITHHELD.to_owned());
         }
         let regions = joined(search.found, text);
@@ -98,6 +116,21 @@ impl Matcher {
         shown.push_str(&text[from..]);
         Some(shown)
     }
+}
+
+/// A large text in parts that end where lines do, so that no more than a part is decoded at a time.
+fn parts_of(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let from = rest.floor_char_boundary(PART.min(rest.len()));
+        let end = rest[from..].find('\n').map_or(rest.len(), |at| from + at + 1);
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some(part)
+    })
 }
 
 impl Value {
@@ -132,16 +165,28 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// None if it takes too long.
-    fn view(&mut self, view: &View<'_>, depth: usize) -> Option<()> {
-        self.spend(view.bytes.len())?;
-        self.words(view);
-        self.heads(view)?;
-        self.tails(view)?;
-        if depth > 0 {
-            for decoded in views_of(view) {
-                self.view(&decoded, depth - 1)?;
+    /// A text and all that it may be an encoding of, level by level. None if it takes too long.
+    fn all(&mut self, text: View<'_>, depth: usize) -> Option<()> {
+        // Two encodings may be taken off in either order, and come to the same.
+        let mut seen = HashSet::new();
+        let mut level = vec![text];
+        for left in (0..=depth).rev() {
+            let mut next = Vec::new();
+            for view in level {
+                self.words(&view);
+                self.heads(&view)?;
+                self.tails(&view)?;
+                if left == 0 {
+                    continue;
+                }
+                for decoded in views_of(&view) {
+                    self.spend(decoded.bytes.len())?;
+                    if seen.insert(hash_of(&decoded.bytes)) {
+                        next.push(decoded);
+                    }
+                }
             }
+            level = next;
         }
         Some(())
     }
@@ -207,6 +252,12 @@ impl Search<'_> {
         }
         Some(())
     }
+}
+
+fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 fn is_word_byte(byte: u8) -> bool {

@@ -106,7 +106,10 @@ fn is_workflow_command(text: &str) -> bool {
     let line = text.split('\n').next().unwrap_or_default();
     let command = line.trim_start_matches(|one: char| one.is_whitespace() || is_dangerous(one, Kind::Text));
     let name = command.strip_prefix("::").unwrap_or_default();
-    name.starts_with(|one: char| one.is_alphabetic()) && name.contains("::")
+    // `::ffff:10.0.0.1` is an address.
+    let word = name.split(|one: char| !one.is_alphanumeric() && one != '-').next().unwrap_or_default();
+    let is_address = word.chars().all(|one| one.is_ascii_hexdigit());
+    name.starts_with(|one: char| one.is_alphabetic()) && (!is_address || name.contains("::"))
 }
 
 fn is_dangerous(one: char, kind: Kind) -> bool {
@@ -174,6 +177,7 @@ mod tests {
             ("\u{a0}::stop-commands::x", "\u{a0}: :stop-commands::x"),
             ("::1 is loopback, ::ffff:10.0.0.1 too", "::1 is loopback, ::ffff:10.0.0.1 too"),
             ("fd00::1::", "fd00::1::"),
+            ("::set-output name", ": :set-output name"),
             ("say ##[error]x", "say # #[error]x"),
             ("say ##vso[task.setvariable]x", "say # #vso[task.setvariable]x"),
             ("##TeamCity[x]", "# #TeamCity[x]"),
