@@ -46,6 +46,8 @@ pub(crate) fn all(world: &World, inputs: &[Input]) -> Outcome {
                             outcome.slowest = (took, format!("{} of {}", verb[0], input.name));
                         }
                         if let Some(fault) = fault {
+                            // At once, too: a play may take minutes.
+                            eprintln!("{} ({}): {fault}", input.name, verb.join(" "));
                             outcome.faults.push(format!("{} ({}): {fault}", input.name, verb.join(" ")));
                         }
                         if input.calls_nobody && world.calls() != before {
