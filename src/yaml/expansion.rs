@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Parser};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser};
 
 /// How much aliases may add. Nobody who writes manifests comes near it.
 const ADDED: u64 = 200_000;
@@ -14,6 +14,8 @@ const WRITTEN: u64 = 8_000_000;
 
 /// How deep it may go.
 const DEEPEST: usize = 128;
+
+const TOO_DEEP: &str = "it is nested too deep";
 
 /// What is too much about a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +40,18 @@ pub fn excess(text: &str) -> Option<Excess> {
     let mut anchors: HashMap<usize, u64> = HashMap::new();
     let mut open: Vec<Open> = Vec::new();
     let (mut added, mut written) = (0_u64, 0_u64);
-    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
-        let refused = |what| Some(Excess { line: span.start.line(), column: span.start.col() + 1, what });
+    let refused_at =
+        |place: &Marker, what| Some(Excess { line: place.line(), column: place.col() + 1, what });
+    for event in Parser::new_from_str(text) {
+        let (event, span) = match event {
+            Ok(read) => read,
+            // The parser has a bound of its own, and comes to it before it tells of the first list.
+            Err(error) if *error.kind() == ErrorKind::RecursionLimitExceeded => {
+                return refused_at(error.marker(), TOO_DEEP);
+            }
+            Err(_) => return None,
+        };
+        let refused = |what| refused_at(&span.start, what);
         let (anchor, weight) = match event {
             Event::Scalar(text, _, anchor, _) => (anchor, 1 + text.len() as u64 / 32),
             Event::Alias(anchor) => {
@@ -55,7 +67,7 @@ pub fn excess(text: &str) -> Option<Excess> {
             }
             Event::SequenceStart(_, anchor, _) | Event::MappingStart(_, anchor, _) => {
                 if open.len() >= DEEPEST {
-                    return refused("it is nested too deep");
+                    return refused(TOO_DEEP);
                 }
                 open.push(Open { anchor, weight: 1 });
                 continue;
