@@ -1,5 +1,7 @@
 //! Whatever the value, the text around it and the encoding: it does not survive.
 
+#![allow(clippy::format_collect, reason = "tests: short texts")]
+
 use std::collections::BTreeSet;
 
 use base64::Engine as _;

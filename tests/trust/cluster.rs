@@ -15,7 +15,7 @@ use super::api::{ApiServer, Authority, Call, NAME};
 use super::order::{home, repository};
 
 /// What hangs is a failure. An answer comes within seconds; many tests run at once, and each starts programs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 const WAIT: &str = "stages:
 - name: s

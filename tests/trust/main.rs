@@ -1,7 +1,14 @@
 //! What the program promises to whoever points it at something they do not trust: a repository, a shared
 //! machine, a cluster that lacks a right. `docs/design/trust.md` has a row for each promise.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::format_collect,
+    clippy::struct_field_names,
+    reason = "tests"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -17,7 +17,7 @@ const CANARY: &str = "canary-of-another-folder";
 const VARIABLE: &str = "canary-of-the-environment";
 
 /// No verb may take longer than this with what is played here.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A repository of somebody else's, on the machine of a person with something to lose.
 pub(crate) struct Hostile {
