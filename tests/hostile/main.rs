@@ -2,10 +2,18 @@
 //! seconds, with a documented exit code, in bounded memory; it runs nothing that the input names, and
 //! shows nothing that lies outside of the repository.
 //!
-//! Each family makes inputs of one kind; the last test counts them all. `HOSTILE=<words>` plays those whose
-//! name has these words.
+//! Each family makes inputs of one kind. A play of all takes minutes, so that it is not a part of the suite:
+//! `cargo test --test hostile -- --ignored --nocapture`. `HOSTILE=<words>` plays those whose name has these
+//! words.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::format_collect,
+    reason = "tests"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -29,6 +37,7 @@ const AT_LEAST: usize = 600;
 const MOST_MEMORY_KIB: i64 = 1024 * 1024;
 
 #[test]
+#[ignore = "takes minutes: cargo test --test hostile -- --ignored"]
 fn hostile_input_ends_soon_in_bounded_memory_and_does_nothing() {
     let world = World::new();
     let mut inputs: Vec<Input> = Vec::new();
