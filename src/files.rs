@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::Read as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -166,14 +166,22 @@ pub(crate) fn is_folder(root: &Path, path: &Path) -> bool {
     find(root, path).is_ok_and(|found| found.is_folder)
 }
 
-/// Reads a file that is no link, if it is a regular one: opening a pipe waits for nobody.
-pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, Refusal> {
+/// Opens what is no link. A pipe is opened, too: it waits for nobody.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY).bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags).unwrap_or_default())
-        .open(path)
-        .map_err(|error| refusal(&error))?;
+    OpenOptions::new().read(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(path)
+}
+
+/// All of a file; none if that is more than `largest` bytes.
+pub(crate) fn up_to(largest: u64, file: File) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    file.take(largest + 1).read_to_end(&mut content)?;
+    Ok((content.len() as u64 <= largest).then_some(content))
+}
+
+/// Reads a file that is no link, if it is a regular one.
+pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, Refusal> {
+    let file = open(path).map_err(|error| refusal(&error))?;
     let metadata = file.metadata().map_err(|error| refusal(&error))?;
     if !metadata.is_file() {
         return Err(if metadata.is_dir() { Refusal::Folder } else { Refusal::Special });
@@ -181,9 +189,7 @@ pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, Refusal> {
     if metadata.len() > LARGEST {
         return Err(Refusal::TooLarge);
     }
-    let mut content = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut content).map_err(|error| refusal(&error))?;
-    if content.len() as u64 > LARGEST { Err(Refusal::TooLarge) } else { Ok(content) }
+    up_to(LARGEST, file).map_err(|error| refusal(&error))?.ok_or(Refusal::TooLarge)
 }
 
 #[cfg(test)]

@@ -15,11 +15,16 @@ pub(super) fn agree(question: &str, beforehand: bool) -> Result<()> {
         return Err(Failure::input(format!("{question} Nobody can be asked here"))
             .hint("add --yes if that is what you want"));
     }
-    out::ask(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    if is_answered_yes(question) {
         return Ok(());
     }
     Err(Failure::new(FailureKind::Cancelled, "not agreed to, and so not done"))
+}
+
+/// Asks at the terminal. Whatever is not yes is no.
+pub(super) fn is_answered_yes(question: &str) -> bool {
+    out::ask(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }

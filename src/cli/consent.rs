@@ -1,8 +1,9 @@
 //! What a repository asks of this machine is agreed to before anything of it is used.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 
+use super::agree::is_answered_yes;
 use super::args::Target;
 use super::out;
 use crate::failure::{Failure, FailureKind, Result};
@@ -82,10 +83,7 @@ pub(super) fn can_ask() -> bool {
 
 /// Asks a question; anything but yes is a failure.
 pub(super) fn ask(question: &str) -> Result<()> {
-    out::ask(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    if is_answered_yes(question) {
         return Ok(());
     }
     Err(Failure::new(FailureKind::NotAgreed, "not agreed to; nothing of it was read or run"))

@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
         Ok(args) => carry_out(args),
         Err(error) => usage::tell(&error),
     };
-    // What was done is done, but somebody has not heard of it.
+    // The verb succeeded, but its output was lost.
     if output::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
     }
     let mut failures = planned.into_iter().filter_map(|planned| planned.failure);
     let Some(first) = failures.next() else { return Ok(()) };
-    // Each is a step of its own; the first decides the exit code, and is told last.
+    // Each is a step of its own; the first decides the exit code, and is printed last.
     for other in failures.filter(|other| other.what != first.what) {
         out::say(&report::failure_text(&other));
     }

@@ -63,7 +63,7 @@ impl Session {
             sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
         environment.withheld = config.secret_variables();
 
-        // A context that the person named needs nobody's word: a cluster that is not there is told at once.
+        // A context that the person named needs no consent: an unreachable cluster fails at once.
         let connect = connect_options(name, target, &config, sandbox);
         let is_own_context = sandbox.is_some() || connect.context == name || target.context.is_some();
         let early = if is_own_context { Some(connected_as(name, &connect).await?) } else { None };
@@ -117,7 +117,6 @@ impl Session {
             environment,
             secrets,
             agreed,
-            secret_variables: config.secret_variables(),
         })?;
         Ok(Self { cluster, declared, graph, adoption, checks_secrets, is_whole: selected.is_whole() })
     }

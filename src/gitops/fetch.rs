@@ -11,7 +11,7 @@ use super::problem::{Problem, ProblemKind};
 use super::references::{self, Role};
 use crate::failure::{Failure, FailureKind, Location, Retry};
 use crate::files::relative_to;
-use crate::tools::{Base, Fetched, Remote, Remotes, Use, remote};
+use crate::tools::{Base, Fetched, Remote, Remotes, remote};
 use crate::yaml;
 
 /// The folder of the tree that holds what was fetched; no repository has one of this name.
@@ -79,12 +79,7 @@ impl Fetch<'_> {
     }
 
     fn place_of(&self, text: &str, role: Role) -> Option<&PathBuf> {
-        let taken_for = match role {
-            Role::Resource | Role::Plugin => Use::Any,
-            Role::Component => Use::Folder,
-            Role::Yaml | Role::YamlOrText | Role::Content => Use::File,
-        };
-        self.known.get(&remote(text, taken_for).ok().flatten()?)
+        self.known.get(&remote(text, role.taken_for()).ok().flatten()?)
     }
 
     async fn fetch(&mut self, remote: &Remote, depth: usize) -> Result<(), Problem> {
@@ -97,7 +92,7 @@ impl Fetch<'_> {
             } else {
                 format!("the build fetches more than {REMOTES} things")
             };
-            let failure = Failure::input(format!("{} is not fetched", name(remote))).because(why);
+            let failure = Failure::input(format!("{} is not fetched", remote.url())).because(why);
             return Err(Problem::new(ProblemKind::ExcessiveInput, failure));
         }
         let place = Path::new(FETCHED).join(self.known.len().to_string());
@@ -111,7 +106,7 @@ impl Fetch<'_> {
                 let file = place.join("manifest.yaml");
                 let text = String::from_utf8_lossy(&content);
                 if let Some(excess) = yaml::excess(&text) {
-                    let failure = Failure::input(format!("{} cannot be read", name(remote)))
+                    let failure = Failure::input(format!("{} cannot be read", remote.url()))
                         .because(format!("line {}: {}", excess.line, excess.what));
                     return Err(Problem::new(ProblemKind::ExcessiveInput, failure));
                 }
@@ -130,13 +125,6 @@ impl Fetch<'_> {
     }
 }
 
-fn name(remote: &Remote) -> &str {
-    match remote {
-        Remote::Manifest(url) | Remote::Either(url, _) => url,
-        Remote::Base(base) => &base.url,
-    }
-}
-
 /// What may pass is no mistake of the repository.
 fn unfetched(failure: Failure) -> Problem {
     let may_pass = failure.retry == Retry::MayHelp;
@@ -152,7 +140,7 @@ fn unfetched(failure: Failure) -> Problem {
 
 /// A problem of what was fetched: its files are nobody's here.
 fn within(problem: Problem, remote: &Remote) -> Problem {
-    let failure = Failure { what: format!("{}: {}", name(remote), problem.failure.what), ..problem.failure };
+    let failure = Failure { what: format!("{}: {}", remote.url(), problem.failure.what), ..problem.failure };
     Problem { failure: Failure { location: None, ..failure }, ..problem }
 }
 

@@ -171,23 +171,14 @@ impl Gather<'_> {
         if all.is_empty() || !all.iter().all(Value::is_object) {
             return self.reference(text, role, folder, file);
         }
-        self.gathered.is_repeatable = false;
-        for one in &mut all {
-            references::of_plugin(one, &mut |text: &mut String, role| {
-                self.of_plugin(text, role, folder, file)
-            })?;
-        }
+        self.configurations(&mut all, folder, file)?;
         *text = Naming::Plugins(all).text();
         Ok(())
     }
 
     /// Looks at what a text names.
     fn reference(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
-        let taken_for = match role {
-            Role::Resource | Role::Plugin => Use::Any,
-            Role::Component => Use::Folder,
-            Role::Yaml | Role::YamlOrText | Role::Content => Use::File,
-        };
+        let taken_for = role.taken_for();
         let path = within(folder, text);
         let is_here = path.as_ref().is_some_and(|path| files::is_file(self.from.root, path));
         match remote(text, taken_for) {
@@ -258,15 +249,20 @@ impl Gather<'_> {
         if self.gathered.naming.contains_key(real) {
             return Ok(());
         }
-        self.gathered.is_repeatable = false;
         let all: Vec<Value> = yaml::from_multiple(content, real).map_err(unbuildable)?;
         let mut all: Vec<Value> = all.into_iter().filter(|one| !one.is_null()).collect();
-        for one in &mut all {
+        self.configurations(&mut all, folder, file)?;
+        self.write(real, Naming::Plugins(all))
+    }
+
+    /// Looks at what configurations name, wherever they are written.
+    fn configurations(&mut self, all: &mut [Value], folder: &Path, file: &Path) -> Result<(), Problem> {
+        self.gathered.is_repeatable = false;
+        all.iter_mut().try_for_each(|one| {
             references::of_plugin(one, &mut |text: &mut String, role| {
                 self.of_plugin(text, role, folder, file)
-            })?;
-        }
-        self.write(real, Naming::Plugins(all))
+            })
+        })
     }
 
     /// What a configuration names. It is not rewritten, so it may name nothing elsewhere.

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::tools::Use;
+
 /// What becomes of what a text names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -18,6 +20,17 @@ pub(super) enum Role {
     Content,
     /// Configurations of generators and the like: a file, the folder of a kustomization, or YAML itself.
     Plugin,
+}
+
+impl Role {
+    /// What kustomize takes the text for.
+    pub(super) fn taken_for(self) -> Use {
+        match self {
+            Self::Resource | Self::Plugin => Use::Any,
+            Self::Component => Use::Folder,
+            Self::Yaml | Self::YamlOrText | Self::Content => Use::File,
+        }
+    }
 }
 
 /// What a reference is told, and may put in its place.

@@ -1,6 +1,6 @@
 //! Each step of the pipeline, joined with what the cluster declares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +61,6 @@ pub struct Inputs<'a> {
     pub secrets: Secrets,
     /// What the person has agreed to.
     pub agreed: Agreed,
-    /// The environment variables that any of the repository's secrets is read from.
-    pub secret_variables: BTreeSet<String>,
 }
 
 /// What a step came to: what it does and what it is called, or why it does not apply here.
@@ -435,8 +433,8 @@ impl Builder<'_> {
     }
 
     fn command(&self, argv: &[String]) -> Result<tools::Command> {
-        let Inputs { repository, declared, environment, secret_variables, .. } = &self.inputs;
-        tools::Command::new(argv, &repository.root, &declared.cluster, environment, secret_variables.clone())
+        let Inputs { repository, declared, environment, .. } = &self.inputs;
+        tools::Command::new(argv, &repository.root, &declared.cluster, environment)
     }
 
     /// The text with its variables, if none of them holds a value of a secret.

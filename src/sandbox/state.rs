@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
+use crate::private;
 use crate::tools::{Environment, state_folder};
 
 /// A sandbox that is up.
@@ -148,9 +149,7 @@ impl Folder {
             Failure::step(format!("{} cannot be written", path.display())).caused_by(error)
         };
         let text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
-        let beside = path.with_extension("new");
-        write_private(&beside, text).map_err(|error| failed(&error))?;
-        std::fs::rename(&beside, &path).map_err(|error| failed(&error))
+        private::replace(&path, text.as_bytes()).map_err(|error| failed(&error))
     }
 }
 

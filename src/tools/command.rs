@@ -1,6 +1,5 @@
 //! A program of the user's own, as a task file names it.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,25 +9,6 @@ use super::variables::Kind;
 use super::{Environment, KubeAccess};
 use crate::failure::{Failure, Result};
 
-/// Variables by which tools would reach another cluster than the one in their kubeconfig; and what is meant
-/// for this program only.
-const NOT_ITS_OWN: [&str; 14] = [
-    "BOOTSTRAPPER_TRUST",
-    "HELM_KUBEAPISERVER",
-    "HELM_KUBEASGROUPS",
-    "HELM_KUBEASUSER",
-    "HELM_KUBECAFILE",
-    "HELM_KUBECONTEXT",
-    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
-    "HELM_KUBETLS_SERVER_NAME",
-    "HELM_KUBETOKEN",
-    "HELM_NAMESPACE",
-    "KUBERNETES_MASTER",
-    "KUBERNETES_SERVICE_HOST",
-    "KUBERNETES_SERVICE_PORT",
-    "KUBE_CONFIG_PATH",
-];
-
 /// A program of the user's own with its arguments, run in the repository.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -37,20 +17,11 @@ pub struct Command {
     folder: PathBuf,
     /// The name of the cluster.
     cluster: String,
-    /// Variables that secrets of the bootstrap are read from: they are not for it.
-    secrets: BTreeSet<String>,
 }
 
 impl Command {
-    /// Finds the program. A name with a slash is a path within the repository. It does not see the variables
-    /// of these `secrets`.
-    pub fn new(
-        argv: &[String],
-        repository: &Path,
-        cluster: &str,
-        environment: &Environment,
-        secrets: BTreeSet<String>,
-    ) -> Result<Self> {
+    /// Finds the program. A name with a slash is a path within the repository.
+    pub fn new(argv: &[String], repository: &Path, cluster: &str, environment: &Environment) -> Result<Self> {
         let Some((name, arguments)) = argv.split_first() else {
             return Err(Failure::input("a command needs a program to run"));
         };
@@ -64,7 +35,6 @@ impl Command {
             arguments: arguments.to_vec(),
             folder: repository.to_owned(),
             cluster: cluster.to_owned(),
-            secrets,
         })
     }
 
@@ -100,11 +70,7 @@ impl Command {
         if let Some(cache) = &access.cache {
             variables.push(("KUBECACHEDIR", cache.into()));
         }
-        Call::new(&self.arguments)
-            .within(&self.folder)
-            .without(NOT_ITS_OWN)
-            .without(self.secrets.iter().cloned())
-            .variables(variables)
+        Call::new(&self.arguments).within(&self.folder).variables(variables)
     }
 }
 

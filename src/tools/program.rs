@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::Environment;
 use super::guard::guarded;
 use super::limits::{Exceeded, Limits, Work};
-use super::variables::{Kind, environment_for};
+use super::variables::{Kind, MARKS, environment_for};
 use crate::failure::{Failure, Result};
 use crate::private::{self, Folder};
 
@@ -41,18 +41,25 @@ pub(super) struct Call<'a> {
     pub(super) folder: Option<&'a Path>,
     /// The revision that it makes, if it is Helm at work on a release.
     pub(super) revision: Option<u64>,
-    /// Variables for this call, beside those of the environment.
-    pub(super) variables: Vec<(&'static str, OsString)>,
-    /// All that it sees of the environment; what a program of its kind sees, if none.
-    pub(super) sealed: Option<Vec<(OsString, OsString)>>,
+    /// What it sees of the environment.
+    pub(super) seen: Seen,
     /// What a person knows it by; the program and its first argument if none.
     pub(super) name: Option<String>,
-    /// Variables that it does not see, whatever the environment has.
-    pub(super) without: Vec<String>,
     /// What it works on, for a person to know.
     pub(super) subject: Option<String>,
     /// What it does, if that is not what the program usually does.
     pub(super) work: Option<Work>,
+}
+
+/// What a call sees of the environment.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// These and nothing else; what a program of its kind sees, if none.
+    sealed: Option<Vec<(OsString, OsString)>>,
+    /// Not these, whatever the environment has.
+    without: &'static [&'static str],
+    /// These besides.
+    own: Vec<(&'static str, OsString)>,
 }
 
 /// What a program wrote, and whether it was content.
@@ -75,12 +82,12 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn variables(mut self, variables: Vec<(&'static str, OsString)>) -> Self {
-        self.variables = variables;
+        self.seen.own = variables;
         self
     }
 
-    pub(super) fn without(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.without.extend(names.into_iter().map(Into::into));
+    pub(super) fn without(mut self, names: &'static [&'static str]) -> Self {
+        self.seen.without = names;
         self
     }
 
@@ -91,7 +98,7 @@ impl<'a> Call<'a> {
 
     /// It sees these variables and no others.
     pub(super) fn sealed(mut self, variables: Vec<(OsString, OsString)>) -> Self {
-        self.sealed = Some(variables);
+        self.seen.sealed = Some(variables);
         self
     }
 
@@ -173,18 +180,7 @@ impl Program {
         let temporary = if self.kind.keeps_files() { None } else { Some(Folder::new()?) };
         let work = call.work.unwrap_or(self.kind.work());
         let limits = Limits::of(work);
-        let seen = |name: &str| std::env::var_os(name).map(|value| (OsString::from(name), value));
-        let variables = match call.sealed {
-            // As for all programs: a private folder, and a garbage collector that knows the limit.
-            Some(sealed) => sealed
-                .into_iter()
-                .chain(seen("BOOTSTRAPPER_SANDBOX"))
-                .chain(seen("BOOTSTRAPPER_TRIAL"))
-                .chain(temporary.as_ref().map(|folder| ("TMPDIR".into(), folder.path().into())))
-                .chain(limits.go_memory().map(|memory| ("GOMEMLIMIT".into(), memory.into())))
-                .collect(),
-            None => self.variables(limits, temporary.as_ref(), &call.without, call.variables),
-        };
+        let variables = self.variables(limits, temporary.as_ref(), call.seen);
         let (program, arguments) = guarded(call.revision, limits, &self.path, call.arguments);
         let (stdout, stderr) = Written::pair().map_err(|error| not_run(&error))?;
         let mut expression = duct::cmd(program, arguments)
@@ -235,22 +231,24 @@ impl Program {
         &self,
         limits: Limits,
         temporary: Option<&Folder>,
-        without: &[String],
-        own: Vec<(&'static str, OsString)>,
+        seen: Seen,
     ) -> HashMap<OsString, OsString> {
-        let present = std::env::vars_os();
+        let Seen { sealed, without, own } = seen;
+        // Every program has a private folder, and a garbage collector that knows the limit.
+        let folder = temporary.map(|folder| ("TMPDIR".into(), folder.path().into()));
+        let memory = limits.go_memory().map(|memory| ("GOMEMLIMIT".into(), memory.into()));
+        let usual = folder.into_iter().chain(memory);
+        if let Some(sealed) = sealed {
+            let marks = MARKS.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)));
+            return sealed.into_iter().chain(marks).chain(usual).collect();
+        }
+        let of_kind = environment_for(self.kind, std::env::vars_os(), &self.environment.withheld);
+        // No plugin of the person's runs because a repository says so.
+        let plugins = temporary.map(|one| ("HELM_PLUGINS".into(), one.path().join("no-plugins").into()));
+        let of_run = self.environment.variables.iter().map(|(name, value)| (name.into(), value.into()));
         let mut all: HashMap<OsString, OsString> =
-            environment_for(self.kind, present, &self.environment.withheld).into_iter().collect();
-        if let Some(temporary) = temporary {
-            all.insert("TMPDIR".into(), temporary.path().into());
-            // No plugin of the person's runs because a repository says so.
-            all.insert("HELM_PLUGINS".into(), temporary.path().join("no-plugins").into());
-        }
-        if let Some(memory) = limits.go_memory() {
-            all.insert("GOMEMLIMIT".into(), memory.into());
-        }
-        all.extend(self.environment.variables.iter().map(|(name, value)| (name.into(), value.into())));
-        all.retain(|name, _| !without.iter().any(|unseen| name == unseen.as_str()));
+            of_kind.into_iter().chain(usual).chain(plugins).chain(of_run).collect();
+        all.retain(|name, _| !without.iter().any(|unseen| name == unseen));
         all.extend(own.into_iter().map(|(name, value)| (name.into(), value)));
         all
     }

@@ -78,7 +78,7 @@ impl Sops {
         let mut call = Call::new(words).stdin(content).within(Path::new("/"));
         if !with_own_keys {
             call = call
-                .without(KEYS.iter().copied())
+                .without(KEYS)
                 .variables(vec![("HOME", "/nonexistent".into()), ("SOPS_AGE_KEY", keys.into())]);
         } else if !keys.is_empty() {
             let own = std::env::var("SOPS_AGE_KEY").unwrap_or_default();

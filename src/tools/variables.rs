@@ -72,11 +72,12 @@ const ALL: &[&str] = &[
     "NIX_SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
-    // Marks by which processes of a sandbox or of a trial are found, and what programs may take.
-    "BOOTSTRAPPER_SANDBOX",
-    "BOOTSTRAPPER_TRIAL",
+    // What programs may take.
     "BOOTSTRAPPER_CHILD_*",
 ];
+
+/// Marks by which processes of a sandbox or of a trial are found.
+pub(super) const MARKS: &[&str] = &["BOOTSTRAPPER_SANDBOX", "BOOTSTRAPPER_TRIAL"];
 
 /// Credentials for registries, as `helm registry login` and `docker login` leave them.
 const HELM: &[&str] = &["HELM_REGISTRY_CONFIG", "HELM_CONFIG_HOME", "HELM_CACHE_HOME", "DOCKER_CONFIG"];
@@ -106,8 +107,25 @@ const SOPS: &[&str] = &[
 const ONE_PASSWORD: &[&str] =
     &["OP_*", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "TERM"];
 
-/// What a program of the person's own does not get either: it would run, or load, something else.
-const NEVER: &[&str] = &["BOOTSTRAPPER_LOG"];
+/// What a program of the person's own does not get either: what is meant for this program only, and what
+/// would lead tools to another cluster than the one in their kubeconfig.
+const NEVER: &[&str] = &[
+    "BOOTSTRAPPER_LOG",
+    "BOOTSTRAPPER_TRUST",
+    "HELM_KUBEAPISERVER",
+    "HELM_KUBEASGROUPS",
+    "HELM_KUBEASUSER",
+    "HELM_KUBECAFILE",
+    "HELM_KUBECONTEXT",
+    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+    "HELM_KUBETLS_SERVER_NAME",
+    "HELM_KUBETOKEN",
+    "HELM_NAMESPACE",
+    "KUBERNETES_MASTER",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "KUBE_CONFIG_PATH",
+];
 
 /// The variables of `present` that a program gets. `withheld` are those that `bootstrapper.yaml` reads
 /// secrets from.
@@ -127,8 +145,8 @@ pub(super) fn environment_for(
         let Some(name) = name.to_str() else { return kind == Kind::Own };
         let listed = |list: &[&str]| list.iter().any(|pattern| is_like(name, pattern));
         match kind {
-            Kind::Own => listed(ALL) || !(listed(NEVER) || withheld.contains(name)),
-            _ => listed(ALL) || listed(more),
+            Kind::Own => !(listed(NEVER) || withheld.contains(name)),
+            _ => listed(ALL) || listed(MARKS) || listed(more),
         }
     };
     present.into_iter().filter(|(name, _)| is_given(name)).collect()

@@ -1,13 +1,9 @@
 //! Files that a repository names. What is agreed to is where they really are.
 
-use std::fs::OpenOptions;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::OFlags;
-
 use crate::failure::{Failure, Result};
+use crate::files;
 
 /// Where a path really leads: links followed, `..` gone. Of what is not there, the folder that is.
 pub fn resolve(root: &Path, path: &Path) -> PathBuf {
@@ -37,23 +33,16 @@ fn stepped(mut path: PathBuf, part: &Component<'_>) -> PathBuf {
 /// `largest` bytes are refused, and a link that has taken its place since.
 pub fn read_file(path: &Path, largest: u64) -> Result<Vec<u8>> {
     let unreadable = || Failure::input(format!("{} cannot be read", path.display()));
-    // A pipe that nobody writes to would else hold the run for ever.
-    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = file.map_err(|error| unreadable().caused_by(&error))?;
+    let file = files::open(path).map_err(|error| unreadable().caused_by(&error))?;
     let about = file.metadata().map_err(|error| unreadable().caused_by(&error))?;
     if !about.is_file() {
         return Err(unreadable()
             .because("it is not a regular file")
             .hint("devices, pipes, sockets and folders are not read"));
     }
-    let mut content = Vec::new();
-    file.take(largest + 1).read_to_end(&mut content).map_err(|error| unreadable().caused_by(&error))?;
-    if content.len() as u64 > largest {
-        return Err(unreadable().because(format!("it is larger than {largest} bytes")));
-    }
-    Ok(content)
+    files::up_to(largest, file)
+        .map_err(|error| unreadable().caused_by(&error))?
+        .ok_or_else(|| unreadable().because(format!("it is larger than {largest} bytes")))
 }
 
 #[cfg(test)]

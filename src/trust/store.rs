@@ -2,18 +2,18 @@
 //! nobody else may read or write.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::DirBuilder;
+use std::io::Read as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::request::Request;
 use crate::digest::sha256;
 use crate::failure::{Failure, Result};
 use crate::tools::state_folder;
+use crate::{files, private};
 
 /// What was agreed to for one repository.
 #[derive(Debug)]
@@ -54,8 +54,7 @@ impl Store {
         let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::step(format!("{} cannot be read", file.display())).caused_by(error)
         };
-        let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
-        let mut open = match OpenOptions::new().read(true).custom_flags(flags).open(&file) {
+        let mut open = match files::open(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nothing),
             opened => opened.map_err(|error| failed(&error))?,
         };
@@ -92,7 +91,6 @@ impl Store {
         }
     }
 
-    /// Whole or not at all.
     fn write(&self, kept: &Kept) -> Result<()> {
         let file = self.file();
         let failed = |error: &(dyn std::error::Error + 'static)| {
@@ -100,19 +98,7 @@ impl Store {
         };
         let text = serde_json::to_string_pretty(kept).map_err(|error| failed(&error))?;
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|error| failed(&error))?;
-        let beside = file.with_extension(format!("new-{}", std::process::id()));
-        let mut open = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)
-            .map_err(|error| failed(&error))?;
-        let written = open.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&beside, &file));
-        if let Err(error) = written {
-            let _ = std::fs::remove_file(&beside);
-            return Err(failed(&error));
-        }
-        Ok(())
+        private::replace(&file, text.as_bytes()).map_err(|error| failed(&error))
     }
 }
 

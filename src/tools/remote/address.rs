@@ -75,6 +75,14 @@ pub fn remote(text: &str, taken_for: Use) -> Result<Option<Remote>, Refused> {
 }
 
 impl Remote {
+    /// Its address, for people; of a base without the folder.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Manifest(url) | Self::Either(url, _) => url,
+            Self::Base(base) => &base.url,
+        }
+    }
+
     /// Whether it always is the same: it names a release (`v1.6.3`) or a commit.
     pub fn is_pinned(&self) -> bool {
         match self {

@@ -56,12 +56,8 @@ impl Remotes {
             Arc::clone(known.entry(key).or_default())
         };
         let fetch = || async {
-            let name = match remote {
-                Remote::Manifest(url) | Remote::Either(url, _) => url.clone(),
-                Remote::Base(base) => base.url.clone(),
-            };
             tokio::time::timeout(PATIENCE, self.fetch(remote)).await.unwrap_or_else(|_| {
-                Err(Failure::step(format!("{name} is not fetched"))
+                Err(Failure::step(format!("{} is not fetched", remote.url()))
                     .because(format!("it takes longer than {} s", PATIENCE.as_secs()))
                     .retry(Retry::MayHelp))
             })
