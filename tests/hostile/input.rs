@@ -27,7 +27,8 @@ pub(crate) struct Input {
 /// Verbs that read a repository and need no cluster.
 pub(crate) const READ: &[&[&str]] = &[&["validate"], &["graph", "home"]];
 pub(crate) const READ_CHARTS: &[&[&str]] = &[&["validate", "--charts"]];
-pub(crate) const CONNECT: &[&[&str]] = &[&["plan", "home", "--kubeconfig", "kubeconfig", "--context", "c"]];
+pub(crate) const CONNECT: &[&[&str]] =
+    &[&["plan", "home", "--trust", "--kubeconfig", "kubeconfig", "--context", "c"]];
 
 /// Places of the base.
 pub(crate) const APP: &str = "kubernetes/app/kustomization.yaml";

@@ -56,9 +56,10 @@ fn hostile_input_ends_soon_in_bounded_memory_and_does_nothing() {
     let peak =
         nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
     eprintln!(
-        "{} inputs, {} calls; slowest {:.1} s ({}); at most {} MiB",
+        "{} inputs, {} calls, {} of them over 10 s; slowest {:.1} s ({}); at most {} MiB",
         inputs.len(),
         outcome.calls,
+        outcome.slow,
         outcome.slowest.0.as_secs_f64(),
         outcome.slowest.1,
         peak / 1024,

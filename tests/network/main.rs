@@ -14,6 +14,8 @@ mod common;
 mod fault;
 mod host;
 mod site;
+#[path = "../strangers/mod.rs"]
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{ExitCode, Stdio};
@@ -29,6 +31,9 @@ use libtest_mimic::{Arguments, Trial};
 use predicates::prelude::*;
 use predicates::str::contains;
 use site::{CLUSTERS, PATIENCE, Site};
+use strangers::probe::probe_all;
+use strangers::sockets;
+use strangers::{its_files_are_its_owners, nobody_enters_its_networks};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -90,6 +95,7 @@ fn two_clusters_of_a_mesh_hold_on_a_real_network() {
                 .and(contains("pod to another cluster's, by a global Service").count(2)),
         );
         agents_answer(&infra, "apps").await;
+        nobody_else_gets_an_answer(&site);
         assert!(Host::look(site.state()).links == before.links, "the host's own network is never touched");
 
         a_router_that_expects_something_else_is_found(&site, &infra).await;
@@ -172,6 +178,18 @@ async fn agents_answer(cluster: &Cluster, peer: &str) {
     let command = ["clustermesh-apiserver", "kvstoremesh-dbg", "troubleshoot", peer];
     let report = site::exec(cluster, "k8s-app=clustermesh-apiserver", "kvstoremesh", &command).await;
     assert!(report.contains("TLS connection successfully established"), "{report}");
+}
+
+/// Of real agents, operators and routers, too.
+fn nobody_else_gets_an_answer(site: &Site) {
+    for folder in CLUSTERS.map(|cluster| site.folder(cluster)) {
+        let sockets = sockets::listening(&folder);
+        assert!(sockets.len() > 5, "{sockets:#?}");
+        let answers = probe_all(&sockets);
+        assert!(answers.is_empty(), "somebody else was answered:\n{}", answers.join("\n"));
+        nobody_enters_its_networks(&folder);
+        its_files_are_its_owners(&folder);
+    }
 }
 
 async fn a_router_that_expects_something_else_is_found(site: &Site, infra: &Cluster) {

@@ -12,6 +12,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../strangers/mod.rs"]
+mod strangers;
 
 mod api;
 mod bounds;
@@ -21,6 +23,7 @@ mod consent;
 mod order;
 mod private;
 pub(crate) mod repository;
+mod rights;
 mod sandbox;
 mod secrets;
 mod supply;

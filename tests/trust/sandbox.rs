@@ -1,14 +1,9 @@
 //! The sandbox is its owner's alone: another user of the machine, and a page in a browser, get nothing of
 //! any of its processes, and read none of its files.
 
-mod probe;
-mod sockets;
-
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,9 +11,11 @@ use bootstrapper::cluster::{Cluster, ConnectOptions};
 use bootstrapper::object::Selection;
 use serde_json::Value;
 
+use super::rights::whoever_lacks_a_right_is_told_which;
 use crate::common;
-use probe::{as_somebody_else, is_root, probe_all};
-use sockets::{Place, Socket, processes};
+use crate::strangers::probe::{is_root, probe_all};
+use crate::strangers::sockets::{Place, Socket, listening, processes};
+use crate::strangers::{its_files_are_its_owners, nobody_enters_its_networks};
 
 const NAME: &str = "infra";
 
@@ -81,13 +78,15 @@ async fn nobody_but_its_owner_gets_an_answer_of_a_sandbox() {
     sandbox.run(&[NAME, "--sandbox", "--progress", "plain"]);
 
     let folder = sandbox.folder();
-    let sockets = sockets::listening(&folder);
+    let sockets = listening(&folder);
     listeners_are_found(&folder, &sockets);
     let answers = probe_all(&sockets);
     assert!(answers.is_empty(), "somebody else was answered:\n{}", answers.join("\n"));
     nobody_enters_its_networks(&folder);
     its_files_are_its_owners(&folder);
     no_argument_is_a_secret(&sandbox).await;
+    // It is a real API server, which knows rights.
+    whoever_lacks_a_right_is_told_which(&folder.join("kubeconfig")).await;
 }
 
 /// A test that finds nothing to ask has shown nothing.
@@ -101,30 +100,6 @@ fn listeners_are_found(folder: &Path, sockets: &[Socket]) {
         assert!(running.contains(program), "{program} does not run: {running:?}");
         assert!(!programs.contains(program), "{program} listens, and need not: {sockets:#?}");
     }
-}
-
-/// Where it has networks of its own, their addresses are nobody's.
-fn nobody_enters_its_networks(folder: &Path) {
-    for process in processes(folder).into_iter().filter(|_| is_root()) {
-        for file in ["ns/net", "environ", "root", "cwd"] {
-            let path = PathBuf::from(format!("/proc/{}/{file}", process.id));
-            let read = as_somebody_else(move || std::fs::File::open(&path).map(drop));
-            assert!(read.is_err(), "{} gives its {file} to anybody", process.program);
-        }
-    }
-}
-
-/// Whatever the umask.
-fn its_files_are_its_owners(folder: &Path) {
-    let mut open = Vec::new();
-    let entries = walkdir::WalkDir::new(folder.parent().unwrap()).into_iter().filter_map(Result::ok);
-    for entry in entries.filter(|entry| !entry.path_is_symlink()) {
-        let Ok(found) = entry.path().symlink_metadata() else { continue };
-        if found.mode() & 0o077 != 0 {
-            open.push(format!("{:o} {}", found.mode() & 0o7777, entry.path().display()));
-        }
-    }
-    assert!(open.is_empty(), "others may open:\n{}", open.join("\n"));
 }
 
 /// Everybody reads what programs are called with.
@@ -202,7 +177,7 @@ server.serve_forever()";
         std::fs::set_permissions(state.path(), everybody.clone()).unwrap();
         std::fs::set_permissions(state.path().join("open.sock"), everybody).unwrap();
     }
-    let sockets = sockets::listening(state.path());
+    let sockets = listening(state.path());
     let answers = probe_all(&sockets);
     server.kill().unwrap();
     server.wait().unwrap();
@@ -216,6 +191,3 @@ server.serve_forever()";
         assert!(answers.iter().any(|answer| answer.contains(&socket.to_string())), "{socket}: {answers:#?}");
     }
 }
-
-/// However long one of them takes to refuse, the test ends.
-const LIMIT: Duration = Duration::from_secs(2);

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -13,19 +14,21 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
-use super::LIMIT;
 use super::sockets::{Place, Socket, path};
+
+/// However long a socket takes to refuse, the test ends.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// The user that owns nothing.
 const NOBODY: u32 = 65534;
 
-pub(super) fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Does something as another user, if this one may become others; else as a stranger who happens to be this
 /// one. Linux keeps users by thread.
-pub(super) fn as_somebody_else<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn as_somebody_else<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = std::thread::spawn(move || {
         if is_root() {
             let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
@@ -40,7 +43,7 @@ pub(super) fn as_somebody_else<T: Send + 'static>(work: impl FnOnce() -> T + Sen
 }
 
 /// All answers of all of them that are no refusals.
-pub(super) fn probe_all(sockets: &[Socket]) -> Vec<String> {
+pub(crate) fn probe_all(sockets: &[Socket]) -> Vec<String> {
     // Of one's own files everybody is the owner.
     let is_another = is_root();
     let ask = |socket: Socket| move || as_somebody_else(move || probe(&socket, is_another));

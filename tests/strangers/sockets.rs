@@ -7,15 +7,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// A process of a sandbox.
-pub(super) struct Process {
-    pub(super) id: u32,
+pub(crate) struct Process {
+    pub(crate) id: u32,
     /// As the system calls it: no more than 15 letters.
-    pub(super) program: String,
+    pub(crate) program: String,
 }
 
 /// Where a socket waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Tcp(SocketAddr),
     Udp(SocketAddr),
     /// A path; `@…` if it is none of the file system.
@@ -23,9 +23,9 @@ pub(super) enum Place {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Socket {
-    pub(super) program: String,
-    pub(super) place: Place,
+pub(crate) struct Socket {
+    pub(crate) program: String,
+    pub(crate) place: Place,
 }
 
 impl fmt::Display for Socket {
@@ -39,7 +39,7 @@ fn read(path: impl AsRef<Path>) -> String {
 }
 
 /// The processes that carry the mark of a sandbox, its supervisor, and all that any of them started.
-pub(super) fn processes(folder: &Path) -> Vec<Process> {
+pub(crate) fn processes(folder: &Path) -> Vec<Process> {
     let mark = format!("BOOTSTRAPPER_SANDBOX={}", folder.display());
     let supervisor: Option<u32> = read(folder.join("supervisor.pid")).trim().parse().ok();
     let ids = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
@@ -69,7 +69,7 @@ pub(super) fn processes(folder: &Path) -> Vec<Process> {
 }
 
 /// Every socket of them, on this machine's own network, that waits for somebody.
-pub(super) fn listening(folder: &Path) -> Vec<Socket> {
+pub(crate) fn listening(folder: &Path) -> Vec<Socket> {
     let mut sockets: Vec<Socket> = Vec::new();
     for process in processes(folder) {
         let network = |id: &str| std::fs::read_link(format!("/proc/{id}/ns/net")).ok();
@@ -143,6 +143,6 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// The path of a socket of the file system.
-pub(super) fn path(place: &str) -> Option<PathBuf> {
+pub(crate) fn path(place: &str) -> Option<PathBuf> {
     (!place.starts_with('@')).then(|| PathBuf::from(place))
 }
