@@ -162,6 +162,8 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stderr(contains("credentials"));
     assert_eq!(sandbox.writes(), Vec::<String>::new());
 
+    a_manifest_that_is_not_the_declared_one_is_refused(&sandbox);
+
     // The main job.
     sandbox
         .run(&["infra", "--sandbox", "--progress", "json"])
@@ -170,17 +172,18 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .success()
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
         .stdout(contains("Flux changes nothing: ").and(contains("7 releases adopted: ")))
-        .stderr(contains("infra is up: Flux owns 24 Kustomizations and 16 HelmReleases"));
+        .stderr(contains("infra is up: Flux owns 26 Kustomizations and 16 HelmReleases"));
 
     let cluster = sandbox.cluster().await;
     for kind in [
-        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 24),
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 26),
         ("helm.toolkit.fluxcd.io/v2", "HelmRelease", 16),
     ] {
         let objects = cluster.list(&Selection::of(kind.0, kind.1)).await.unwrap();
         assert_eq!(objects.len(), kind.2);
         assert!(objects.iter().all(|object| readiness::verdict(object).is_ready()), "{objects:?}");
     }
+    crds_come_from_pinned_sources(&cluster).await;
     let class = ObjectRef::cluster_scoped("gateway.networking.k8s.io/v1", "GatewayClass", "cilium");
     assert!(readiness::verdict(&cluster.get(&class).await.unwrap().unwrap()).is_ready());
     assert_eq!(cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await.unwrap().len(), 3);
@@ -232,6 +235,55 @@ async fn infra_from_nothing_to_owned_by_flux() {
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
     assert_eq!(marked_processes(&sandbox.folder()), []);
     assert!(!sandbox.folder().exists());
+}
+
+/// A manifest whose digest is declared is that one, or none.
+fn a_manifest_that_is_not_the_declared_one_is_refused(sandbox: &Sandbox) {
+    let copy = common::repository();
+    let plan = |copy: &TempDir| {
+        let mut command = sandbox.bare(&["plan", "infra", "--sandbox", "--repo"]);
+        command.arg(copy.path()).assert()
+    };
+    let shown = plan(&copy).success();
+    let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
+    let (_, digest) = shown.split_once("pin it with sha256: ").unwrap();
+    let digest: String = digest.chars().take(64).collect();
+
+    let settings = "kubernetes/clusters/infra/settings.yaml";
+    let other = "0".repeat(64);
+    common::edit(&copy, settings, "  REPLICAS:", &format!("  FLUX_INSTALL_SHA256: \"{other}\"\n  REPLICAS:"));
+    plan(&copy).failure().stderr(
+        contains(format!("sha256 declared: {other}"))
+            .and(contains(format!("sha256 fetched:  {digest}")))
+            .and(contains("tasks/bootstrap.yaml:")),
+    );
+    common::edit(&copy, settings, &other, &digest);
+    let pinned = plan(&copy).success();
+    assert!(!String::from_utf8_lossy(&pinned.get_output().stdout).contains("pin it with"));
+}
+
+/// Flux fetches the CRDs by git, at the commits that are declared, and runs without remote bases.
+async fn crds_come_from_pinned_sources(cluster: &Cluster) {
+    let of = |api_version: &str, kind: &str, name: &str| {
+        ObjectRef::namespaced(api_version, kind, "flux-system", name)
+    };
+    for (name, start) in [("gateway-api", "sha1:"), ("cilium-source", "v1.20.2@sha1:")] {
+        let source = of("source.toolkit.fluxcd.io/v1", "GitRepository", name);
+        let source = cluster.get(&source).await.unwrap().unwrap();
+        let commit = &source.metadata.annotations.as_ref().unwrap()["bootstrapper/commit"];
+        assert_eq!(source.data["status"]["artifact"]["revision"], format!("{start}{commit}"));
+    }
+    let crd = ObjectRef::cluster_scoped(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "ciliumbgppeerconfigs.cilium.io",
+    );
+    let labels = cluster.get(&crd).await.unwrap().unwrap().metadata.labels.unwrap();
+    assert_eq!(labels["kustomize.toolkit.fluxcd.io/name"], "cilium-crds");
+    let controller = of("apps/v1", "Deployment", "kustomize-controller");
+    let controller = cluster.get(&controller).await.unwrap().unwrap();
+    let arguments = &controller.data["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(arguments.as_array().unwrap().contains(&json!("--no-remote-bases=true")), "{arguments}");
 }
 
 /// Every chart takes the values of its release, and every object is as its kind wants it; what a
@@ -425,7 +477,7 @@ async fn an_operator_that_came_too_early_is_restarted(sandbox: &Sandbox, cluster
     );
     let again = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
     kustomizations
-        .patch("networking-crds", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(again))
+        .patch("gateway-api-crds", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(again))
         .await
         .unwrap();
     let mut states = cluster.follow(vec![late.clone()]);

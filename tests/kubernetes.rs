@@ -133,6 +133,7 @@ fn what_a_controller_must_say_is_waited_for() {
         "Gateway",
         "Cluster",
         "Dragonfly",
+        "GitRepository",
     ];
     for file in ["infrastructure.yaml", "workloads.yaml"] {
         let path = kubernetes().join("clusters/infra").join(file);
@@ -150,6 +151,26 @@ fn what_a_controller_must_say_is_waited_for() {
             assert_eq!(declared, checked, "{}", kustomization["metadata"]["name"]);
         }
     }
+}
+
+#[test]
+fn nothing_is_fetched_that_no_source_of_flux_pins() {
+    for (path, text) in outside_of_clusters() {
+        for object in objects(&text, &path) {
+            let told = format!("{}: {}", path.display(), object["metadata"]["name"]);
+            if object["apiVersion"].as_str().is_some_and(|version| version.starts_with("kustomize.config")) {
+                assert!(!object.to_string().contains("://"), "{}", path.display());
+            }
+            if object["kind"] == "GitRepository" {
+                let commit = object["metadata"]["annotations"]["bootstrapper/commit"].as_str().unwrap();
+                assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{told}");
+                let reference = &object["spec"]["ref"];
+                assert!(reference["commit"] == commit || reference["tag"].is_string(), "{told}");
+            }
+        }
+    }
+    let instance = std::fs::read_to_string(kubernetes().join("bases/flux/instance.yaml")).unwrap();
+    assert!(instance.contains("value: --no-remote-bases=true"));
 }
 
 /// Builds, with kustomize, a folder of the layout together with a component.

@@ -16,6 +16,7 @@ use super::documents::{Document, documents};
 use super::fetch::complete;
 use super::gather::{From, Gathered, gather};
 use super::generator;
+use super::pin::Pin;
 use super::problem::{Problem, ProblemKind};
 use super::stand_in::StandIn;
 use super::unbuildable::unbuildable;
@@ -65,9 +66,12 @@ pub(super) fn path_of(object: &Object) -> PathBuf {
 
 type Built = Arc<OnceCell<Result<Arc<Vec<Document>>, Problem>>>;
 
+/// Which program builds, what of (none for this repository), which folder, and what is added.
+type Key = (String, Option<Pin>, PathBuf, String);
+
 /// What was built already, for all clusters of a repository.
 #[derive(Debug, Default)]
-pub(super) struct Builds(Mutex<BTreeMap<(String, PathBuf, String), Built>>);
+pub(super) struct Builds(Mutex<BTreeMap<Key, Built>>);
 
 impl Builds {
     /// Builds, or takes what was built before.
@@ -77,14 +81,29 @@ impl Builds {
         root: &Path,
         kustomize: &Kustomize,
     ) -> Result<Arc<Vec<Document>>, Problem> {
-        let key = (kustomize.identity(), recipe.folder.clone(), recipe.added.clone());
-        let cell = {
-            let mut builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(builds.entry(key).or_default())
-        };
+        let cell = self.cell(recipe, None, kustomize);
         let built =
             cell.get_or_init(|| async { build_cache::build(recipe, root, kustomize).await.map(Arc::new) });
         built.await.clone()
+    }
+
+    /// The same of another repository.
+    pub(super) async fn get_pinned(
+        &self,
+        recipe: &Recipe,
+        pin: &Pin,
+        kustomize: &Kustomize,
+    ) -> Result<Arc<Vec<Document>>, Problem> {
+        let cell = self.cell(recipe, Some(pin), kustomize);
+        let built =
+            cell.get_or_init(|| async { build_cache::pinned(recipe, pin, kustomize).await.map(Arc::new) });
+        built.await.clone()
+    }
+
+    fn cell(&self, recipe: &Recipe, pin: Option<&Pin>, kustomize: &Kustomize) -> Built {
+        let key = (kustomize.identity(), pin.cloned(), recipe.folder.clone(), recipe.added.clone());
+        let mut builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(builds.entry(key).or_default())
     }
 }
 

@@ -9,6 +9,7 @@ use super::build::{self, Recipe};
 use super::decryption::Decrypted;
 use super::documents::Document;
 use super::kept;
+use super::pin::Pin;
 use super::problem::Problem;
 use crate::tools::Kustomize;
 
@@ -28,6 +29,26 @@ pub(super) async fn build(
     // Somebody may have written a file meanwhile.
     if self::place(recipe, root, kustomize).as_ref() == Some(&place) {
         kept::keep(&place, &built);
+    }
+    Ok(built)
+}
+
+/// The same of another repository at a commit. What was kept needs no network.
+pub(super) async fn pinned(
+    recipe: &Recipe,
+    pin: &Pin,
+    kustomize: &Kustomize,
+) -> Result<Vec<Document>, Problem> {
+    let served = kustomize.environment().served_commit(&pin.commit);
+    let (folder, added) = (recipe.folder.display(), recipe.added());
+    let contents = format!("{}\0{}\0{served}\0{folder}\0{added}", kustomize.identity(), pin.url);
+    let place = kept::place("builds", contents.as_bytes());
+    if let Some(built) = place.as_deref().and_then(kept::take) {
+        return Ok(built);
+    }
+    let built = pin.build(recipe, kustomize).await?;
+    if let Some(place) = &place {
+        kept::keep(place, &built);
     }
     Ok(built)
 }

@@ -45,6 +45,8 @@ pub struct Declared {
     pub renderings: BTreeMap<ObjectRef, Rendering>,
     /// All that is wrong with it. What is wrong is left out of the rest.
     pub problems: Vec<Problem>,
+    /// What kustomizations fetch that nothing verifies, by its address, and where it is named.
+    pub unverified: BTreeMap<String, Option<Location>>,
     /// The folder of the cluster.
     pub folder: PathBuf,
     pub(super) places: BTreeMap<ObjectRef, Written>,
@@ -55,6 +57,18 @@ impl Declared {
     /// The Kustomization of that name.
     pub fn kustomization(&self, name: &str) -> Option<&Kustomization> {
         self.kustomizations.iter().find(|kustomization| kustomization.id.name == name)
+    }
+
+    /// The Kustomization of that name and all that it brings, each after the one that brings it.
+    pub fn with_brought(&self, name: &str) -> Vec<&Kustomization> {
+        let mut found: Vec<&Kustomization> = self.kustomization(name).into_iter().collect();
+        for one in &self.kustomizations {
+            let is_brought = one.brought_by.as_ref().is_some_and(|by| found.iter().any(|it| it.id == *by));
+            if is_brought && !found.iter().any(|it| it.id == one.id) {
+                found.push(one);
+            }
+        }
+        found
     }
 
     /// The release whose HelmRelease has that name.

@@ -126,7 +126,7 @@ impl Fetch<'_> {
 }
 
 /// What may pass is no mistake of the repository.
-fn unfetched(failure: Failure) -> Problem {
+pub(super) fn unfetched(failure: Failure) -> Problem {
     let may_pass = failure.retry == Retry::MayHelp;
     let failure = Failure { kind: FailureKind::Input, retry: Retry::Useless, ..failure };
     if may_pass {

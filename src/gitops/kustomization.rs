@@ -19,13 +19,13 @@ pub struct Kustomization {
     pub object: Object,
     /// The Kustomization that brings it; none for the root.
     pub brought_by: Option<ObjectRef>,
-    /// What it builds, relative to the repository.
+    /// What it builds, relative to the repository that it lies in.
     pub path: PathBuf,
-    /// Whether that is in this repository, and not in another source.
+    /// Whether it can be looked at: it is in this repository, or in another one at a commit.
     pub is_here: bool,
     /// The Kustomizations that must be ready before it.
     pub depends_on: Vec<ObjectRef>,
-    /// What it builds to, substitutions made. None if its source is another repository.
+    /// What it builds to, substitutions made. None if it cannot be looked at.
     pub objects: Vec<Object>,
     /// What in each of the objects is not known, in their order.
     pub gaps: Vec<Vec<Gap>>,

@@ -44,6 +44,7 @@ impl Repository {
             sources: Sources::seeded(secrets),
             kustomizations: Vec::new(),
             problems: Vec::new(),
+            unverified: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
         let written = places.get(&ObjectRef::of(&sync)).cloned();
@@ -55,7 +56,7 @@ impl Repository {
             gaps: Vec::new(),
         })
         .await;
-        let Walk { sources, kustomizations, mut problems, refused, .. } = walk;
+        let Walk { sources, kustomizations, mut problems, unverified, refused, .. } = walk;
 
         for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
             if let Some(written) = written {
@@ -78,6 +79,7 @@ impl Repository {
             renderings: BTreeMap::new(),
             brought: sources.brought(),
             problems,
+            unverified,
             files: self.files.clone(),
             folder: entry.folder.clone(),
             places,

@@ -14,12 +14,13 @@ use super::dependencies::depends_on;
 use super::documents::{Document, substituted};
 use super::gaps::{Gap, as_source};
 use super::kustomization::Kustomization;
+use super::pin::Pin;
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
 use super::provenance::Encrypted;
 use super::sources::{Sources, UNKNOWN};
 use super::variables::{self, Drawn};
-use crate::failure::Failure;
+use crate::failure::{Failure, Location};
 use crate::files;
 use crate::object::{Object, ObjectRef};
 use crate::tools::Kustomize;
@@ -46,6 +47,8 @@ impl Found {
 enum TakenFrom {
     /// This folder of this repository.
     Here(PathBuf),
+    /// This folder of another one, at a commit.
+    Pinned(Pin, PathBuf),
     /// Another one, which cannot be looked at.
     Elsewhere,
     /// A source that nothing has declared so far.
@@ -71,6 +74,8 @@ pub(super) struct Walk<'a> {
     pub(super) sources: Sources,
     pub(super) kustomizations: Vec<Kustomization>,
     pub(super) problems: Vec<Problem>,
+    /// What kustomizations fetch that nothing verifies, and where it is named.
+    pub(super) unverified: BTreeMap<String, Option<Location>>,
     /// What would be fetched from an address that holds a secret, and why it is not.
     pub(super) refused: BTreeMap<ObjectRef, Failure>,
 }
@@ -138,14 +143,28 @@ impl Walk<'_> {
         };
         match [self.source].into_iter().chain(&self.flux_sources).find(is_it) {
             Some(source) if is_same_content(source, self.source) => TakenFrom::Here(folder),
-            Some(_) => TakenFrom::Elsewhere,
+            Some(source) if self.refused.contains_key(&ObjectRef::of(source)) => TakenFrom::Elsewhere,
+            Some(source) => {
+                Pin::of(source).map_or(TakenFrom::Elsewhere, |pin| TakenFrom::Pinned(pin, folder))
+            }
             None => TakenFrom::Undeclared,
         }
     }
 
-    /// What a Kustomization builds to; none if that is not in this repository.
+    /// What a Kustomization builds to; none if that cannot be looked at.
     async fn built(&self, found: &Found) -> Option<Built> {
-        let TakenFrom::Here(folder) = self.taken_from(&found.object) else { return None };
+        let folder = match self.taken_from(&found.object) {
+            TakenFrom::Here(folder) => folder,
+            TakenFrom::Pinned(pin, folder) if found.object.data["spec"]["decryption"].is_null() => {
+                let recipe = Recipe::of(&found.object, folder);
+                let built = self.builds.get_pinned(&recipe, &pin, self.kustomize).await;
+                return Some(built.map_err(|problem| {
+                    let is_path = problem.kind == ProblemKind::MissingPath;
+                    (problem, if is_path { "spec.path" } else { "spec.sourceRef.name" })
+                }));
+            }
+            _ => return None,
+        };
         let recipe = Recipe::of(&found.object, folder);
         if !files::is_folder(self.root, &recipe.folder) {
             let id = ObjectRef::of(&found.object);
@@ -191,8 +210,15 @@ impl Walk<'_> {
                 self.files,
             ));
         }
+        if let TakenFrom::Here(folder) = &taken_from {
+            let recipe = Recipe::of(&found.object, folder.clone());
+            if let Ok((gathered, _)) = build::gathered(&recipe, self.root, &BTreeMap::new()) {
+                let all = gathered.remotes.into_iter().filter(|(remote, _)| !remote.has_commit());
+                self.unverified.extend(all.map(|(remote, place)| (remote.url().to_owned(), place)));
+            }
+        }
         let path = match taken_from {
-            TakenFrom::Here(folder) => folder,
+            TakenFrom::Here(folder) | TakenFrom::Pinned(_, folder) => folder,
             TakenFrom::Elsewhere | TakenFrom::Undeclared => path_of(&found.object),
         };
         let documents = match built {

@@ -85,7 +85,7 @@ pub(super) struct StepFile {
     /// Build and apply the Flux Kustomization of that name, as Flux would.
     kustomization: Option<String>,
     /// Apply CRDs and await that they are served.
-    crds: Option<CrdSpec>,
+    crds: Option<CrdsFile>,
     /// Install the HelmRelease of that name, as the cluster declares it.
     release: Option<String>,
     /// Await a fact of the cluster.
@@ -103,6 +103,21 @@ pub(super) struct StepFile {
     /// Run a program of the repository or of PATH, on the cluster of the run. `{{cluster}}` stands for the
     /// cluster's name.
     command: Option<Vec<String>>,
+}
+
+/// Where CRDs come from: exactly one of `kustomization`, `manifest` and `releases`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CrdsFile {
+    /// The Flux Kustomization of that name, and those that it brings.
+    kustomization: Option<String>,
+    /// A manifest: an `https://` address, or a path of the repository. `${VAR}` stands for a setting.
+    manifest: Option<String>,
+    /// The SHA-256 of what the address of `manifest` answers, in hexadecimal: anything else is refused.
+    /// `${VAR}` stands for a setting.
+    sha256: Option<String>,
+    /// The charts of the declared releases.
+    releases: Option<DeclaredWord>,
 }
 
 /// What is waited for: a probe, or one object.
@@ -157,13 +172,14 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
     };
     let (timeout, inactivity) = (limit(&step.timeout)?, limit(&step.inactivity)?);
     let wait = step.wait.map(|wait| wait_of(wait).map_err(refuse)).transpose()?;
+    let crds = step.crds.map(|crds| crds_of(crds).map_err(refuse)).transpose()?;
     let kinds = [
         step.checks.map(StepKind::Checks),
         step.namespaces.map(StepKind::Namespaces),
         step.secrets.map(StepKind::Secrets),
         step.objects.map(StepKind::Objects),
         step.kustomization.map(StepKind::Kustomization),
-        step.crds.map(StepKind::Crds),
+        crds.map(StepKind::Crds),
         step.release.map(StepKind::Release),
         wait.map(StepKind::Wait),
         step.repair.map(StepKind::Repair),
@@ -188,6 +204,32 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
         await_workloads: step.r#await.unwrap_or(true),
         location,
     })
+}
+
+fn crds_of(crds: CrdsFile) -> Result<CrdSpec, String> {
+    match (crds.kustomization, crds.manifest, crds.releases) {
+        (Some(name), None, None) if crds.sha256.is_none() => Ok(CrdSpec::Kustomization(name)),
+        (None, None, Some(word)) if crds.sha256.is_none() => Ok(CrdSpec::Releases(word)),
+        (None, Some(location), None) => match &crds.sha256 {
+            Some(_) if !location.contains("://") => {
+                Err("`sha256` is of what an address answers; git keeps what lies in the repository"
+                    .to_owned())
+            }
+            Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
+                Err(format!("`{digest}` is no SHA-256 (64 hexadecimal digits)"))
+            }
+            _ => Ok(CrdSpec::Manifest { location, sha256: crds.sha256 }),
+        },
+        (None, None, None) | (Some(_), ..) | (_, _, Some(_)) if crds.sha256.is_some() => {
+            Err("`sha256` belongs to a `manifest`".to_owned())
+        }
+        _ => Err("crds need exactly one of `kustomization`, `manifest` and `releases`".to_owned()),
+    }
+}
+
+/// Whether a text is a SHA-256 in hexadecimal.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn wait_of(wait: WaitFile) -> Result<WaitSpec, String> {

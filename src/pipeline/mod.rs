@@ -9,7 +9,7 @@ mod step;
 mod words;
 
 pub use config::{Config, SecretSource, SecretSpec};
-pub use file::schema;
+pub use file::{is_sha256, schema};
 pub use load::{Pipeline, Stage};
 pub use select::{Selected, Selector, select};
 pub use step::{Check, CrdSpec, Moment, Repair, StepKind, StepSpec, WaitSpec, When};

@@ -100,13 +100,17 @@ pub enum Repair {
 }
 
 /// Where CRDs come from.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrdSpec {
-    /// The Flux Kustomization of that name.
+    /// The Flux Kustomization of that name, and those that it brings.
     Kustomization(String),
-    /// A manifest: an `https://` address, or a path of the repository. `${VAR}` stands for a setting.
-    Manifest(String),
+    /// A manifest.
+    Manifest {
+        /// An `https://` address, or a path of the repository.
+        location: String,
+        /// The SHA-256 of what the address answers, in hexadecimal.
+        sha256: Option<String>,
+    },
     /// The charts of the declared releases.
     Releases(DeclaredWord),
 }
@@ -150,7 +154,7 @@ impl StepSpec {
             StepKind::Objects(path) => format!("objects-{}", stem(&path.to_string_lossy())),
             StepKind::Kustomization(name) => format!("kustomization-{name}"),
             StepKind::Crds(CrdSpec::Kustomization(name)) => format!("crds-{name}"),
-            StepKind::Crds(CrdSpec::Manifest(location)) => format!("crds-{}", stem(location)),
+            StepKind::Crds(CrdSpec::Manifest { location, .. }) => format!("crds-{}", stem(location)),
             StepKind::Crds(CrdSpec::Releases(_)) => "crds-releases".into(),
             StepKind::Release(name) => format!("release-{name}"),
             StepKind::Wait(WaitSpec::Probe(probe)) => format!("wait-{probe}"),

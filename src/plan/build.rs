@@ -267,7 +267,9 @@ impl Builder<'_> {
                 digest::of_objects(objects.iter().map(|object| &**object), &secrets.values)
             }
             StepKind::Crds(CrdSpec::Kustomization(name)) => {
-                of_objects(&declared.kustomization(name)?.objects)
+                let all = declared.with_brought(name);
+                let objects: Vec<&Object> = all.iter().flat_map(|one| &one.objects).collect();
+                digest::of_objects(objects, &secrets.values)
             }
             StepKind::Release(name) => {
                 let release = declared.release(name)?;
@@ -369,39 +371,51 @@ impl Builder<'_> {
 
     fn crds(&self, spec: &StepSpec, source: &CrdSpec) -> Result<Built> {
         let Inputs { cluster, declared, kustomize, .. } = &self.inputs;
-        let (title, source, owner) = match source {
+        let (title, source) = match source {
             CrdSpec::Kustomization(name) => {
-                let Some(kustomization) = declared.kustomization(name) else {
+                let all = declared.with_brought(name);
+                let Some((kustomization, brought)) = all.split_first() else {
                     return self.absent(spec, "Kustomization", name);
                 };
                 let title = format!("CRDs of Kustomization {name}");
-                let crds = match kustomization.complete(is_crd) {
-                    Ok(crds) => crds,
+                let crds = all.iter().map(|one| one.complete(is_crd)).collect::<Result<Vec<_>>>();
+                let crds = match crds {
+                    Ok(crds) => crds.concat(),
                     Err(failure) => {
-                        let named = kustomization.objects.iter().filter(|object| is_crd(object)).cloned();
-                        return Ok(self.lacking(title, spec.placed(failure), "CRD", named.collect()));
+                        let named = all.iter().flat_map(|one| &one.objects).filter(|object| is_crd(object));
+                        return Ok(self.lacking(
+                            title,
+                            spec.placed(failure),
+                            "CRD",
+                            named.cloned().collect(),
+                        ));
                     }
                 };
-                let source = CrdSource::Objects(crds);
-                (title, source, Some(FluxOwner(kustomization.id.clone())))
+                let owner = Some(FluxOwner(kustomization.id.clone()));
+                let brings = brought.iter().map(|one| one.id.clone()).collect();
+                let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
+                return Ok(Built::step(title, step.with_brought(brings)));
             }
-            CrdSpec::Manifest(location) => {
+            CrdSpec::Manifest { location, sha256 } => {
                 let location = self.address(location).map_err(|failure| spec.placed(failure))?;
                 let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
                 if !location.contains("://") {
                     self.path(Path::new(&location)).map_err(|failure| spec.placed(failure))?;
                 }
+                let sha256 = self.sha256(sha256.as_deref()).map_err(|failure| spec.placed(failure))?;
                 let root = self.inputs.repository.root.clone();
-                (title, CrdSource::Manifest { location, root, kustomize: Arc::clone(kustomize) }, None)
+                let place = spec.place().clone();
+                let kustomize = Arc::clone(kustomize);
+                (title, CrdSource::Manifest { location, sha256, place, root, kustomize })
             }
             CrdSpec::Releases(_) => {
                 let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
                 let releases: Vec<_> = fetchable.cloned().map(Arc::new).collect();
                 let title = format!("CRDs of {}", count(releases.len(), "release"));
-                (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone() }, None)
+                (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone() })
             }
         };
-        Ok(Built::step(title, Crds::new(cluster.clone(), source, owner)))
+        Ok(Built::step(title, Crds::new(cluster.clone(), source, None)))
     }
 
     fn wait(&self, wait: &WaitSpec) -> Result<Built> {
@@ -450,6 +464,17 @@ impl Builder<'_> {
         Err(Failure::input("the address of a manifest holds a value of a secret")
             .because("whoever answers there would be sent it: nothing is fetched")
             .hint("take the variable out of it"))
+    }
+
+    /// A declared digest. A setting that is empty declares none.
+    fn sha256(&self, declared: Option<&str>) -> Result<Option<String>> {
+        let Some(text) = declared else { return Ok(None) };
+        let digest = self.substituted(text)?.trim().to_ascii_lowercase();
+        if digest.is_empty() || pipeline::is_sha256(&digest) {
+            return Ok(Some(digest).filter(|digest| !digest.is_empty()));
+        }
+        Err(Failure::input(format!("sha256 of a manifest is `{text}`, which is no SHA-256"))
+            .hint("give 64 hexadecimal digits, as `sha256sum` prints them"))
     }
 
     fn substituted(&self, text: &str) -> Result<String> {

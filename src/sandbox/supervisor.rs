@@ -50,11 +50,12 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         context: options.name.clone(),
     };
     let cluster = Cluster::connect(&access).await?;
-    upstream::redirect(&cluster, &options.git).await?;
+    upstream::redirect(&cluster, &options.git, upstream.commits()).await?;
     say("API server is ready; starting kwok and nodes");
     let environment = Environment {
         path: vec![programs.folder(&folder)?],
         variables: upstream.environment(),
+        commits: upstream.commits().clone(),
         ..Environment::default()
     };
     let network = match &options.router {

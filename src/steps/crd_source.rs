@@ -7,8 +7,8 @@ use futures::future::try_join_all;
 
 use super::flux_owner::FluxOwner;
 use crate::cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
-use crate::failure::Result;
-use crate::gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest};
+use crate::failure::{Failure, Location, Result};
+use crate::gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest, manifest_digest};
 use crate::object::{Complete, Object, ObjectRef, is_crd};
 use crate::tools::{Helm, Kustomize};
 
@@ -20,6 +20,10 @@ pub enum CrdSource {
     Manifest {
         /// The address, or a path in the repository.
         location: String,
+        /// The SHA-256 that it has to have.
+        sha256: Option<String>,
+        /// Where the step is written.
+        place: Location,
         /// The repository.
         root: PathBuf,
         /// Fetches and builds it.
@@ -43,11 +47,31 @@ impl CrdSource {
         }
     }
 
+    /// The digest of a download that declares none.
+    pub(super) async fn undeclared_digest(&self) -> Option<String> {
+        match self {
+            Self::Manifest { location, sha256: None, kustomize, .. } => {
+                manifest_digest(location, kustomize).await.ok().flatten()
+            }
+            _ => None,
+        }
+    }
+
     /// The CRDs, and nothing else that the source may hold.
     pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Complete<Object>>> {
         let objects = match self {
             Self::Objects(objects) => objects.clone(),
-            Self::Manifest { location, root, kustomize } => whole(manifest(location, root, kustomize).await?),
+            Self::Manifest { location, sha256, place, root, kustomize } => {
+                if let Some(declared) = sha256 {
+                    require(declared, location, kustomize).await.map_err(|failure| {
+                        match failure.location {
+                            None => failure.at(place.clone()),
+                            Some(_) => failure,
+                        }
+                    })?;
+                }
+                whole(manifest(location, root, kustomize).await?)
+            }
             Self::Releases { releases, helm } => {
                 let helm = helm.as_ref().map_err(Clone::clone)?;
                 let all = releases.iter().map(|release| of_release(release, helm, cluster));
@@ -56,6 +80,21 @@ impl CrdSource {
         };
         Ok(objects.into_iter().filter(|object| is_crd(object)).collect())
     }
+}
+
+/// Refuses a manifest that is not the declared one.
+async fn require(declared: &str, location: &str, kustomize: &Kustomize) -> Result<()> {
+    let Some(fetched) = manifest_digest(location, kustomize).await? else {
+        return Err(Failure::input(format!("{location} has a sha256, and is no file"))
+            .hint("a git repository is pinned by the commit in `?ref=`"));
+    };
+    if fetched == declared {
+        return Ok(());
+    }
+    Err(Failure::input(format!("{location} is not the manifest that the step declares"))
+        .because(format!("sha256 declared: {declared}"))
+        .because(format!("sha256 fetched:  {fetched}"))
+        .hint("nothing of it is installed: ask whoever publishes it why it changed, and declare the new sha256 only if you know"))
 }
 
 /// What is written as it is, or rendered from values that are known.

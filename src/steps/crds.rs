@@ -14,7 +14,7 @@ use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use crate::cluster::Cluster;
-use crate::engine::{Act, Cause, Changes, Made, Observation, Step, Unmake};
+use crate::engine::{Act, Cause, Changes, Diff, Made, Observation, Step, Unmake};
 use crate::failure::{Failure, Result, Retry};
 use crate::object::{Object, ObjectRef};
 use crate::readiness::Verdict;
@@ -28,13 +28,24 @@ pub struct Crds {
     pub source: CrdSource,
     /// The Flux object that owns them once Flux runs.
     pub owner: Option<FluxOwner>,
+    /// Kustomizations that it brings, which own some of them.
+    pub brings: Vec<ObjectRef>,
     objects: OnceCell<Objects>,
 }
 
 impl Crds {
     /// CRDs of `source`, left to `owner` once it has taken over.
     pub fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
-        Self { cluster, source, owner, objects: OnceCell::new() }
+        Self { cluster, source, owner, brings: Vec::new(), objects: OnceCell::new() }
+    }
+
+    /// The same; some of them are of Kustomizations that the owner brings.
+    pub fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
+        Self { brings, ..self }
+    }
+
+    fn owners(&self) -> Vec<ObjectRef> {
+        self.owner.iter().map(|owner| owner.0.clone()).chain(self.brings.iter().cloned()).collect()
     }
 
     /// The CRDs, read from their source once.
@@ -55,6 +66,14 @@ impl Crds {
             .await
     }
 
+    /// What is said of a download that nothing verifies.
+    async fn unverified(&self) -> String {
+        match self.source.undeclared_digest().await {
+            Some(digest) => format!("; not verified, pin it with sha256: {digest}"),
+            None => String::new(),
+        }
+    }
+
     async fn owned(&self) -> Result<Option<String>> {
         match &self.owner {
             Some(owner) => owner.owns(&self.cluster).await,
@@ -71,25 +90,30 @@ impl Step for Crds {
             return Ok(Observation::Satisfied { summary, unchanged: 0 });
         }
         let observation = self.objects().await?.observe().await?;
+        let unverified = self.unverified().await;
+        let said = |diff: Diff| Diff { summary: format!("{}{unverified}", diff.summary), ..diff };
         Ok(match observation {
             Observation::Satisfied { unchanged, .. } => {
-                Observation::Satisfied { summary: format!("{} served", count(unchanged, "CRD")), unchanged }
+                let summary = format!("{} served{unverified}", count(unchanged, "CRD"));
+                Observation::Satisfied { summary, unchanged }
             }
+            Observation::Missing(diff) => Observation::Missing(said(diff)),
+            Observation::Drifted(diff) => Observation::Drifted(said(diff)),
             other => other,
         })
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
-        self.objects().await?.act(act).await
+        let changes = self.objects().await?.act(act).await?;
+        Ok(Changes { summary: format!("{}{}", changes.summary, self.unverified().await), ..changes })
     }
 
     async fn made(&self) -> Result<Made> {
         // Flux's marks find what it has taken over; where it came from need not be reached.
         if self.owned().await?.is_some() {
-            let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
-            return Ok(Made { owners, ..Made::default() });
+            return Ok(Made { owners: self.owners(), ..Made::default() });
         }
-        self.objects().await?.made().await
+        Ok(Made { owners: self.owners(), ..self.objects().await?.made().await? })
     }
 
     async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {

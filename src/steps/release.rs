@@ -18,7 +18,7 @@ use crate::object::{Object, ObjectRef, is_workload};
 use crate::readiness::Verdict;
 use crate::teardown::releases;
 use crate::teardown::removal::{self, Gone};
-use crate::tools::{HELM_PROCESS, Helm, helm_has_ended};
+use crate::tools::{CHART_DIGEST, HELM_PROCESS, Helm, chart_label, helm_has_ended};
 use crate::words::count;
 
 /// A Helm release, as its HelmRelease declares it.
@@ -55,6 +55,9 @@ impl Release {
             return Ok(Known::Fluxs(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
         }
         let stored = self.stored().await?;
+        if let Some(stored) = &stored {
+            self.require_same_archive(stored).await?;
+        }
         let resolved = match (&self.helm, &stored, self.declared.chart.digest()) {
             (Ok(helm), Some(_), Some(_)) => {
                 let request = self.declared.helm_request(HelmAction::Upgrade);
@@ -70,6 +73,42 @@ impl Release {
             has_ended: &helm_has_ended,
         };
         Ok(Known::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
+    }
+
+    /// Refuses a chart whose archive is another one than the newest revision was made of, under the same
+    /// version: what runs was chosen, and nobody has chosen this one. What cannot be fetched now is not
+    /// compared.
+    async fn require_same_archive(&self, stored: &StoredRelease) -> Result<()> {
+        let Self { declared, .. } = self;
+        let Some(label) = stored.labels.get(CHART_DIGEST) else { return Ok(()) };
+        let is_of_it = label.strip_prefix(&format!("{}.", stored.revision)).is_some();
+        let is_same_version =
+            declared.chart.exact_version().is_some() && declared.chart.is_met_by(&stored.chart_version);
+        let (true, true, Ok(helm)) = (is_of_it, is_same_version, &self.helm) else { return Ok(()) };
+        let access = declared.helm_request(HelmAction::Upgrade).access;
+        let digest = match helm.archive_digest(&declared.chart, &access).await {
+            Ok(Some(digest)) => digest,
+            Err(failure) if failure.retry != Retry::MayHelp => return Err(failure),
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        let fetched = chart_label(stored.revision, &digest);
+        if fetched == *label {
+            return Ok(());
+        }
+        let shown = |label: &str| label.split_once('.').map_or(label, |(_, digest)| digest).to_owned();
+        let secret = &stored.secret;
+        Err(Failure::input(format!(
+            "chart {} is another archive than the one that is installed",
+            declared.chart
+        ))
+        .because(format!("sha256 installed: {}…", shown(label)))
+        .because(format!("sha256 fetched:   {}…", shown(&fetched)))
+        .hint("whoever publishes it has replaced it under the same version: declare another version")
+        .hint(format!(
+            "if you know why, accept it: kubectl -n {} label secret {} {CHART_DIGEST}-",
+            secret.namespace.as_deref().unwrap_or_default(),
+            secret.name
+        )))
     }
 
     /// The chart, with the version that a range or a digest stands for.
@@ -180,6 +219,9 @@ impl Step for Release {
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
         let relay = self.cluster.relay().await?;
         helm.upgrade_install(&self.declared.complete_request(action)?, next, relay.access()).await?;
+        if let Some(word) = helm.word_on(&self.declared.chart).await {
+            (act.say)(format!("helm: {word}"));
+        }
         let chart = self.chart().await;
         let change = Change { kind, subject: self.name(), details: vec![chart] };
         Ok(Changes {

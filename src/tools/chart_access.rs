@@ -33,16 +33,6 @@ pub struct ChartAccess {
 }
 
 impl ChartAccess {
-    /// Whether everybody is answered.
-    pub(super) fn is_open(&self) -> bool {
-        let Self { user, docker_config, authority, identity, proxy, .. } = self;
-        user.is_none()
-            && docker_config.is_none()
-            && authority.is_none()
-            && identity.is_none()
-            && proxy.is_none()
-    }
-
     /// Variables of the programs that go there.
     pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let proxy = self.proxy.iter().map(|proxy| OsString::from(proxy.expose_secret()));

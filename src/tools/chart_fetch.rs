@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chart_archive::check;
+use super::chart_index::verify;
 use super::helm::{Helm, HelmRequest};
 use super::limits::{STOPPED, Work};
 use super::program::Call;
 use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
+use crate::digest::sha256;
 use crate::failure::{Failure, Result, Retry};
 use crate::private::Folder;
 use crate::yaml;
@@ -20,6 +22,22 @@ impl Helm {
         access.refusal.clone().or_else(|| chart.refusal()).map_or(Ok(()), Err)?;
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
         cell.get_or_try_init(|| self.fetch(chart, access)).await.cloned()
+    }
+
+    /// What there is to say of a chart that was fetched: nothing verifies it.
+    pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
+        self.words.lock().await.get(chart).cloned()
+    }
+
+    /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
+    pub async fn archive_digest(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<String>> {
+        if !matches!(chart, ChartSource::Repository { .. }) {
+            return Ok(None);
+        }
+        let file = self.pull(chart, access).await?;
+        let content = std::fs::read(&file)
+            .map_err(|error| Failure::step(format!("chart {chart} cannot be read")).caused_by(&error))?;
+        Ok(Some(sha256(content)))
     }
 
     /// The version that a range or a digest came to, as the fetched chart itself says.
@@ -61,9 +79,6 @@ impl Helm {
                 arguments.extend(access.of_registry(url, secrets.path())?);
                 arguments
             }
-            ChartSource::Repository { url, chart: name, .. } if access.is_open() => {
-                vec!["pull".into(), name.into(), "--repo".into(), url.into()]
-            }
             ChartSource::Repository { url, chart: name, .. } => {
                 let known: [OsString; 4] = [
                     "--repository-config".into(),
@@ -99,9 +114,20 @@ impl Helm {
         let file = file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))?;
         // Before Helm, or anything else, unpacks it.
         let (archive, of) = (file.clone(), chart.clone());
-        tokio::task::spawn_blocking(move || check(&archive, &of))
+        let index = secrets.path().join("repository-index.yaml");
+        let looked = move || {
+            let word = match &of {
+                ChartSource::Repository { chart: name, .. } => verify(&index, name, &archive, &of)?,
+                _ => None,
+            };
+            check(&archive, &of).map(|()| word)
+        };
+        let word = tokio::task::spawn_blocking(looked)
             .await
             .map_err(|error| Failure::internal("a chart was not looked through").caused_by(&error))??;
+        if let Some(word) = word {
+            self.words.lock().await.insert(chart.clone(), word);
+        }
         Ok(file)
     }
 }

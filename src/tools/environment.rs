@@ -16,6 +16,9 @@ pub struct Environment {
     /// Variables of this process that hold secrets, which no program sees that does not need them.
     #[serde(default)]
     pub withheld: BTreeSet<String>,
+    /// Commits that a sandbox's git server cannot have, each with the one that it has instead.
+    #[serde(default)]
+    pub commits: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -43,6 +46,11 @@ impl Environment {
         let here = names.iter().find_map(|name| self.variables.get(*name).cloned());
         let value = here.or_else(|| names.iter().find_map(|name| std::env::var(name).ok()));
         value.filter(|value| !value.is_empty())
+    }
+
+    /// The commit to fetch where this one is declared: itself, unless a sandbox stands in.
+    pub fn served_commit<'a>(&'a self, declared: &'a str) -> &'a str {
+        self.commits.get(declared).map_or(declared, String::as_str)
     }
 
     /// What says by which way the network is reached, and whom to trust there.

@@ -109,7 +109,7 @@ impl Git {
         let places: [(&str, &Path); 2] = [("GIT_DIR", &bare), ("GIT_WORK_TREE", &tree)];
         let of = async |arguments: &[&str]| self.run(&home, arguments, &places).await;
         of(&["init", "--quiet", "--template="]).await.map_err(failed)?;
-        let reference = base.reference.as_deref().unwrap_or("HEAD");
+        let reference = self.environment.served_commit(base.reference.as_deref().unwrap_or("HEAD"));
         of(&[
             "fetch",
             "--quiet",

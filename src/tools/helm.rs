@@ -85,6 +85,15 @@ struct PrintedHook {
     events: Vec<String>,
 }
 
+/// The label of a release that says of which archive a revision was made, of a classic repository: there a
+/// version may come to stand for another one.
+pub const CHART_DIGEST: &str = "bootstrapper-chart";
+
+/// A label holds no whole SHA-256; and later revisions inherit it, so it says of which it is.
+pub fn chart_label(revision: u64, digest: &str) -> String {
+    format!("{revision}.{}", digest.get(..40).unwrap_or(digest))
+}
+
 /// Helm 3.17 or newer.
 #[derive(Debug)]
 pub struct Helm {
@@ -93,6 +102,7 @@ pub struct Helm {
     version: Version,
     pub(super) charts: Folder,
     pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
+    pub(super) words: Mutex<HashMap<ChartSource, String>>,
 }
 
 impl Helm {
@@ -110,7 +120,14 @@ impl Helm {
                 .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
         }
         let charts = Folder::new()?;
-        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
+        Ok(Self {
+            program,
+            environment: environment.clone(),
+            version,
+            charts,
+            pulled: Mutex::default(),
+            words: Mutex::default(),
+        })
     }
 
     /// Its version.
@@ -179,6 +196,11 @@ impl Helm {
         arguments.extend(request.flags.iter().map(OsString::from));
         if request.skip_crds {
             arguments.push("--skip-crds".into());
+        }
+        if let Some(revision) = revision
+            && let Some(digest) = self.archive_digest(&request.chart, &request.access).await?
+        {
+            arguments.push(format!("--labels={CHART_DIGEST}={}", chart_label(revision, &digest)).into());
         }
         if self.version.major >= 4 {
             // Client-side apply, so that helm-controller can later drop fields that helm set.

@@ -17,7 +17,7 @@ use super::{programs, root};
 /// Serves the charts of `tests/fixtures/charts`, for as long as the test runs: as a classic
 /// repository, and as a registry whose folder is `charts`.
 pub(crate) struct Charts {
-    _folder: TempDir,
+    folder: TempDir,
     /// `127.0.0.1:1234`.
     pub(crate) host: String,
     /// `http://127.0.0.1:1234`.
@@ -28,6 +28,11 @@ impl Charts {
     /// Serves everybody.
     pub(crate) fn serve() -> Self {
         Self::serve_to(None)
+    }
+
+    /// What it serves: an index and archives.
+    pub(crate) fn place(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
     }
 
     /// Serves only who gives this user and password, if they are given.
@@ -51,7 +56,7 @@ impl Charts {
         std::thread::spawn(move || {
             listener.incoming().flatten().for_each(|call| answer(call, &place, key.as_deref()));
         });
-        Self { _folder: folder, url: format!("http://{host}"), host }
+        Self { folder, url: format!("http://{host}"), host }
     }
 }
 

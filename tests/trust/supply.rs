@@ -1,7 +1,10 @@
 //! What is downloaded is what was pinned, and nothing that is built in has a known hole.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use bootstrapper::failure::Retry;
+use bootstrapper::tools::{ChartAccess, ChartSource, Environment, Helm};
 use semver::{Version, VersionReq};
 use serde::Deserialize;
 
@@ -96,4 +99,50 @@ fn a_known_hole_is_found() {
             None => assert!(found.is_empty(), "{package} {version}: {found:?}"),
         }
     }
+}
+
+/// An archive is the one that its repository's index names; an index without a digest is said.
+#[tokio::test]
+async fn an_archive_is_the_one_that_the_index_names() {
+    let charts = common::charts::Charts::serve();
+    let environment = Environment { path: vec![common::programs().to_owned()], ..Environment::default() };
+    let chart = |name: &str| ChartSource::Repository {
+        url: charts.url.clone(),
+        chart: name.into(),
+        version: ">=0.0.0".into(),
+    };
+    let access = ChartAccess::default();
+    let index = charts.place("index.yaml");
+    let archive = |name: &str| {
+        let files = std::fs::read_dir(charts.place("")).unwrap().map(|file| file.unwrap().path());
+        let is_it = |file: &PathBuf| {
+            let file = file.file_name().unwrap().to_str().unwrap();
+            file.starts_with(&format!("{name}-")) && file.ends_with(".tgz")
+        };
+        files.into_iter().find(is_it).unwrap()
+    };
+
+    let helm = Helm::find(&environment).await.unwrap();
+    helm.pull(&chart("seen"), &access).await.unwrap();
+    assert_eq!(helm.word_on(&chart("seen")).await, None);
+    let digest = helm.archive_digest(&chart("seen"), &access).await.unwrap().unwrap();
+
+    // Somebody puts another archive in its place.
+    std::fs::copy(archive("slow"), archive("seen")).unwrap();
+    let helm = Helm::find(&environment).await.unwrap();
+    let refused = helm.pull(&chart("seen"), &access).await.unwrap_err();
+    let said = refused.because.join("\n");
+    assert!(said.contains(&format!("sha256 of the index: {digest}")), "{refused:?}");
+    assert!(said.contains("sha256 fetched:      ") && refused.retry == Retry::Useless, "{refused:?}");
+
+    let text = std::fs::read_to_string(&index).unwrap();
+    let without: String = text
+        .lines()
+        .filter(|line| !line.trim().starts_with("digest:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(&index, without).unwrap();
+    let helm = Helm::find(&environment).await.unwrap();
+    helm.pull(&chart("slow"), &access).await.unwrap();
+    assert!(helm.word_on(&chart("slow")).await.unwrap().contains("it is not verified (sha256 "));
 }

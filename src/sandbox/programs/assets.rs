@@ -10,7 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::private::Folder;
 
 const CILIUM: &str = "github.com/cilium/cilium@v1.20.2";
-const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.3";
+const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.1";
 const FLUX_OPERATOR: &str = "github.com/controlplaneio-fluxcd/flux-operator@v0.58.1";
 const CERT_MANAGER: &str = "github.com/cert-manager/cert-manager@v1.21.2";
 const EXTERNAL_SECRETS: &str = "github.com/external-secrets/external-secrets@v1.3.2";

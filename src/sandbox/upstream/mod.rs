@@ -8,6 +8,7 @@ mod charts;
 mod crds;
 mod git;
 mod pages;
+mod pinned;
 mod proxy;
 mod registry;
 mod releases;
@@ -41,6 +42,7 @@ pub(super) struct Upstream {
     port: u16,
     word: String,
     authorities: PathBuf,
+    commits: BTreeMap<String, String>,
     task: JoinHandle<()>,
 }
 
@@ -65,7 +67,13 @@ impl Upstream {
 
         let repositories = folder.path("git");
         snapshot(&repositories, git).await?;
-        let git = GitServer::new(&repositories, git)?;
+        let mut servers = vec![GitServer::new(&repositories, git)?];
+        let mut commits = BTreeMap::new();
+        for pinned in pinned::all(assets) {
+            let (server, commit) = pinned.serve(&repositories).await?;
+            commits.insert(pinned.commit.to_owned(), commit);
+            servers.push(server);
+        }
         let assets = assets.clone();
         let pages = tokio::task::spawn_blocking(move || pages(&assets))
             .await
@@ -73,9 +81,14 @@ impl Upstream {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let word = loopback::word()?;
-        let proxy = proxy::Proxy::new(&certificates, pages, git, Guard::proxy(&word))?;
+        let proxy = proxy::Proxy::new(&certificates, pages, servers, Guard::proxy(&word))?;
         let task = tokio::spawn(Arc::new(proxy).serve(listener));
-        Ok(Self { port, word, authorities, task })
+        Ok(Self { port, word, authorities, commits, task })
+    }
+
+    /// Commits that it cannot have, each with the one that it has instead.
+    pub(super) fn commits(&self) -> &BTreeMap<String, String> {
+        &self.commits
     }
 
     /// What programs need in their environment to reach it.
@@ -101,6 +114,7 @@ impl Upstream {
             "stand-in: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the git server are answered on loopback".into(),
             format!("stand-in: small ones of ours are the charts {}", charts::stand_in_names().join(", ")),
             "stand-in: chart external-secrets 2.9.0 is the real one of 1.3; it and cert-manager have no webhooks".into(),
+            "stand-in: the git repositories of Gateway API and Cilium have the real CRDs under commits of their own; the API server puts these into GitRepositories".into(),
             "real:     charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
         ]
     }

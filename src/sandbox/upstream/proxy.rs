@@ -25,7 +25,7 @@ use crate::sandbox::certificates::Certificates;
 /// Answers for some hosts, and lets everything else through.
 pub(super) struct Proxy {
     pages: Pages,
-    git: GitServer,
+    git: Vec<GitServer>,
     hosts: Vec<String>,
     guard: Guard,
     tls: TlsAcceptor,
@@ -35,11 +35,13 @@ impl Proxy {
     pub(super) fn new(
         certificates: &Certificates,
         pages: Pages,
-        git: GitServer,
+        git: Vec<GitServer>,
         guard: Guard,
     ) -> Result<Self> {
         let mut hosts = pages.hosts();
-        hosts.push(git.host.clone());
+        hosts.extend(git.iter().map(|server| server.host.clone()));
+        hosts.sort();
+        hosts.dedup();
         let tls = certificates.acceptor(hosts.clone())?;
         Ok(Self { pages, git, hosts, guard, tls })
     }
@@ -99,11 +101,14 @@ impl Proxy {
         }
         let path = parts.uri.path().to_owned();
         tracing::debug!(host, path, method = %parts.method, "upstream");
-        if let Some(asked_for) = self.git.asked_for(host, &path) {
+        let mut servers = self.git.iter();
+        if let Some((server, asked_for)) =
+            servers.find_map(|server| Some((server, server.asked_for(host, &path)?)))
+        {
             let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            return self.git.answer(asked_for, Request::from_parts(parts, body)).await;
+            return server.answer(asked_for, Request::from_parts(parts, body)).await;
         }
-        if let Some(denied) = self.git.denied(host, &path, &parts.headers) {
+        if let Some(denied) = self.git.iter().find_map(|server| server.denied(host, &path, &parts.headers)) {
             return denied;
         }
         self.pages.answer(host, &path, parts.method != Method::HEAD)

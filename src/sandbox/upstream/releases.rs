@@ -12,7 +12,7 @@ pub(super) fn publish(pages: &mut Pages, assets: &Assets) -> Result<()> {
     let gateway_api = joined(&assets.gateway_api.join("config/crd/standard"))?;
     pages.text(
         "github.com",
-        "/kubernetes-sigs/gateway-api/releases/download/v1.6.3/standard-install.yaml".into(),
+        "/kubernetes-sigs/gateway-api/releases/download/v1.6.1/standard-install.yaml".into(),
         gateway_api,
     );
     let versions = std::fs::read_dir(assets.flux_operator.join("config/data/flux")).into_iter().flatten();

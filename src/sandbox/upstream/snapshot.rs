@@ -16,6 +16,11 @@ pub(super) fn repository_in(folder: &Path) -> PathBuf {
 
 /// Takes a snapshot; the commit. The same files give the same commit, and a change one on top.
 pub(in crate::sandbox) async fn snapshot(folder: &Path, spec: &GitSpec) -> Result<String> {
+    snapshot_of(folder, spec, ".").await
+}
+
+/// The same of a part of the working tree.
+pub(super) async fn snapshot_of(folder: &Path, spec: &GitSpec, part: &str) -> Result<String> {
     let bare = repository_in(folder);
     let git = Git { bare: &bare, tree: &spec.repository };
     if !bare.join("HEAD").exists() {
@@ -32,7 +37,7 @@ pub(in crate::sandbox) async fn snapshot(folder: &Path, spec: &GitSpec) -> Resul
     }
     let index = bare.join(format!("index.{}", std::process::id()));
     let _ = std::fs::remove_file(&index);
-    git.with_index(&index, &["add", "--all", "."]).await?;
+    git.with_index(&index, &["add", "--all", part]).await?;
     let tree = git.with_index(&index, &["write-tree"]).await?;
     let _ = std::fs::remove_file(&index);
     let branch = format!("refs/heads/{}", spec.branch);
@@ -48,6 +53,13 @@ pub(in crate::sandbox) async fn snapshot(folder: &Path, spec: &GitSpec) -> Resul
     let commit = git.run(&["commit-tree", &tree, "-p", &before, "-m", "working tree"]).await?;
     git.run(&["update-ref", &branch, &commit, &before]).await?;
     Ok(commit)
+}
+
+/// Gives a commit a tag.
+pub(super) async fn tag(folder: &Path, tag: &str, commit: &str) -> Result<()> {
+    let bare = repository_in(folder);
+    let git = Git { bare: &bare, tree: folder };
+    git.run(&["update-ref", &format!("refs/tags/{tag}"), commit]).await.map(drop)
 }
 
 struct Git<'a> {

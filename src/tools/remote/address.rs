@@ -83,6 +83,14 @@ impl Remote {
         }
     }
 
+    /// Whether what is fetched is verified: a commit is the digest of all that it holds.
+    pub fn has_commit(&self) -> bool {
+        match self {
+            Self::Manifest(_) | Self::Either(..) => false,
+            Self::Base(base) => base.reference.as_deref().is_some_and(is_commit),
+        }
+    }
+
     /// Whether it always is the same: it names a release (`v1.6.3`) or a commit.
     pub fn is_pinned(&self) -> bool {
         match self {
@@ -95,9 +103,12 @@ impl Remote {
     }
 }
 
+fn is_commit(part: &str) -> bool {
+    part.len() == 40 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn is_version(part: &str) -> bool {
-    let is_commit = part.len() == 40 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_commit || semver::Version::parse(part.strip_prefix('v').unwrap_or(part)).is_ok()
+    is_commit(part) || semver::Version::parse(part.strip_prefix('v').unwrap_or(part)).is_ok()
 }
 
 /// Whether Go takes it for an address of that scheme.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::kinds::{Kind, Kinds};
-use crate::gitops::Declared;
+use crate::gitops::{Declared, Kustomization};
 use crate::object::ObjectRef;
 use crate::pipeline::{CrdSpec, Pipeline, Stage, StepKind, StepSpec};
 
@@ -125,22 +125,21 @@ impl<'a> Bootstrap<'a> {
 
     fn may_bring(&self, kind: &Kind, turn: &Turn<'_>) -> bool {
         let is_of_flux = kind.group.ends_with(".toolkit.fluxcd.io");
-        let of_kustomization = |name: &str| {
-            self.declared.kustomization(name).is_some_and(|one| {
-                let makes_flux = |object| ObjectRef::of(object).kind == "FluxInstance";
-                !one.is_here
-                    || self.kinds.has(&one.id, kind)
-                    || (is_of_flux && one.objects.iter().any(makes_flux))
-            })
+        let of_kustomization = |one: &Kustomization| {
+            let makes_flux = |object| ObjectRef::of(object).kind == "FluxInstance";
+            !one.is_here
+                || self.kinds.has(&one.id, kind)
+                || (is_of_flux && one.objects.iter().any(makes_flux))
         };
         match &turn.step.kind {
-            StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
-                of_kustomization(name)
+            StepKind::Kustomization(name) => self.declared.kustomization(name).is_some_and(of_kustomization),
+            StepKind::Crds(CrdSpec::Kustomization(name)) => {
+                self.declared.with_brought(name).into_iter().any(of_kustomization)
             }
             StepKind::Crds(CrdSpec::Releases(_)) => {
                 self.declared.releases.iter().any(|release| self.kinds.is_in_chart(release, kind))
             }
-            StepKind::Crds(CrdSpec::Manifest(location)) => manifest_may_bring(location, &kind.group),
+            StepKind::Crds(CrdSpec::Manifest { location, .. }) => manifest_may_bring(location, &kind.group),
             StepKind::Release(name) => self.declared.release(name).is_some_and(|release| {
                 // Charts of Flux go by many names.
                 self.kinds.is_brought_by(release, kind)

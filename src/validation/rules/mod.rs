@@ -4,6 +4,7 @@ mod addresses;
 mod bgp;
 mod charts;
 mod deadlock;
+mod downloads;
 mod gateway;
 mod hygiene;
 mod loading;
@@ -33,6 +34,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     mesh::RULES,
     gateway::RULES,
     hygiene::RULES,
+    downloads::RULES,
     deadlock::circles::RULES,
     deadlock::crds::RULES,
     deadlock::addresses::RULES,

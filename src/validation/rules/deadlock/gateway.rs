@@ -164,7 +164,7 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.turns().filter_map(|turn| {
-        let StepKind::Crds(CrdSpec::Manifest(location)) = &turn.step.kind else { return None };
+        let StepKind::Crds(CrdSpec::Manifest { location, .. }) = &turn.step.kind else { return None };
         let (version, is_standard) = release_of(location)?;
         let (major, minor_of_api, patch) = version;
         let fault = if version < oldest(minor) {
