@@ -273,6 +273,12 @@ impl Process {
         known.into_iter().find(|name| words().any(|word| word == *name)).unwrap_or("another program")
     }
 
+    /// One of the programs by which a stand-in takes note, or a process that has ended meanwhile.
+    fn is_the_tests(&self) -> bool {
+        let program = self.words.lines().next().unwrap_or_default().rsplit('/').next();
+        program.is_none_or(|name| matches!(name, "" | "cat" | "mv" | "tr"))
+    }
+
     /// The run itself has what the test gave it.
     fn is_the_run(&self) -> bool {
         let mut words = self.words.lines().skip_while(|word| !word.ends_with("/bootstrapper"));
@@ -672,7 +678,7 @@ impl Play {
         let expected = ["helm", "kustomize", "op", "own", "plugin.sh", "sops"];
         assert!(expected.iter().all(|name| noted.contains(*name)), "{noted:?}");
         let mut got = BTreeSet::new();
-        for process in all.into_iter().filter(|process| !process.is_the_run()) {
+        for process in all.into_iter().filter(|one| !one.is_the_run() && !one.is_the_tests()) {
             let name = process.name();
             for marker in self.needles.within(&process.words) {
                 self.find(format!("{name} has {marker} as a word: {}", process.words));
@@ -799,7 +805,9 @@ async fn no_marker_is_found_in_anything_that_leaves_or_stays() {
 /// The history has digests, and whoever reads it has no key to try PINs with.
 async fn the_digests_are_the_clusters_own(play: &Play, cluster: &Cluster) {
     let said = play.succeeds(&["history", CLUSTER, "--output", "json"], Some("token"), &[]);
-    let history: Vec<Value> = serde_json::from_str(&said).unwrap();
+    // What it warns of follows.
+    let mut said = serde_json::Deserializer::from_str(&said).into_iter::<Vec<Value>>();
+    let history = said.next().unwrap().unwrap();
     let run = history.last().unwrap();
     assert_eq!(run["keyed"], true);
     let steps = run["end"]["steps"].as_array().unwrap();
