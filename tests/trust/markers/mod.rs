@@ -2,335 +2,36 @@
 //! in anything that comes out, stays on the disk or in the cluster, or reaches a program that does not need
 //! it; and another user can open nothing, though the umask takes no right from anybody.
 
+mod manifests;
+mod needles;
+mod processes;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 use bootstrapper::cluster::{Cluster, ConnectOptions};
 use bootstrapper::object::{Complete, Object, ObjectRef, Selection};
 use bootstrapper::sandbox::Sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::manifests::{FAILING, FLUX, RELEASES, TASKS, of_flux, release, secret, settings};
+use self::needles::{AGE, Needles, PIN, marker};
+use self::processes::{NEEDED, Poll, Process, TRIAL, noting};
 use super::private::{Watcher, program, write};
 use super::proxy::{Fate, Proxy, Weather, fair};
 use crate::common::charts::Charts;
 use crate::common::{self, oracle, programs, sync};
 
 const CLUSTER: &str = "markers";
-
-/// By the name of its source. What servers, programs and charts like to quote is in it.
-const MARKERS: [(&str, &str); 12] = [
-    ("op", "Vq7x2Lm9Zk \"op/4+r\\1e§"),
-    ("env", "Hs4k8Tq1Wn \"env/7+c\\2d§"),
-    ("another env", "Bd9f3Rz6Yp \"env/5+a\\8b§"),
-    ("cluster", "Kc2m7Xv5Jt \"live/9+e\\3f§"),
-    ("substitution", "Gn6w1Pb8Ls-substituted"),
-    ("values", "Fz3q9Dh4Mk-values/2+b"),
-    ("registry", "Tj8v5Cx2Rw-registry/6+d"),
-    ("address", "Wy1p7Ns4Qg-address"),
-    ("kubeconfig", "Lr5t3Kz9Hb-token"),
-    ("plugin", "Qe4x8Vf6Jn-plugin"),
-    ("op session", "Zm2d6Gk1Sc-session"),
-    ("cloud", "Px9b4Wt7Fy-cloud"),
-];
-
-/// The key that decrypts; its value is made for the test.
-const AGE: &str = "age key";
-
-/// So short that all there are can be tried.
-const PIN: (&str, &str) = ("pin", "804173");
-
-/// What each program that gets markers in its environment needs. A program of the person's own gets what
-/// theirs do.
-const NEEDED: [(&str, &[&str]); 5] = [
-    ("sops", &[AGE, "cloud"]),
-    ("op", &["op session"]),
-    ("own", &["op session", "cloud"]),
-    ("plugin", &["op session", "cloud"]),
-    ("plugin.sh", &["op session", "cloud"]),
-];
-
-fn marker(name: &str) -> &'static str {
-    MARKERS.iter().find(|(of, _)| *of == name).unwrap().1
-}
-
-/// A value as servers, charts, programs and files may repeat it.
-fn forms(value: &str) -> BTreeSet<String> {
-    let json = serde_json::to_string(value).unwrap();
-    let twice = serde_json::to_string(&json).unwrap();
-    let mut percent = String::new();
-    let mut hex = String::new();
-    for byte in value.bytes() {
-        let _ = write!(percent, "%{byte:02X}");
-        let _ = write!(hex, "{byte:02x}");
-    }
-    let inner = |text: &str, ends: usize| text[ends..text.len() - ends].to_owned();
-    let mut forms = BTreeSet::from([
-        value.to_owned(),
-        value.chars().take(10).collect(),
-        inner(&json, 1),
-        inner(&twice, 3),
-        percent.to_lowercase(),
-        percent,
-        hex.to_uppercase(),
-        hex,
-        url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
-        STANDARD.encode(STANDARD.encode(value)).trim_end_matches('=').to_owned(),
-    ]);
-    for before in 0..3 {
-        for encoded in
-            [STANDARD.encode(" ".repeat(before) + value), URL_SAFE.encode(" ".repeat(before) + value)]
-        {
-            // What depends on nothing but the value.
-            forms.insert(encoded[4 * usize::from(before > 0)..encoded.len() - 4].to_owned());
-        }
-    }
-    forms
-}
-
-/// What to look for, by the name of the source.
-struct Needles {
-    of_markers: Vec<(String, BTreeSet<String>)>,
-}
-
-impl Needles {
-    fn new(age: &str) -> Self {
-        let all = MARKERS.into_iter().chain([(AGE, age)]);
-        Self { of_markers: all.map(|(name, value)| (name.to_owned(), forms(value))).collect() }
-    }
-
-    /// The sources of which something is in a text.
-    fn within(&self, text: &str) -> BTreeSet<&str> {
-        let has = |forms: &BTreeSet<String>| forms.iter().any(|form| text.contains(form));
-        let mut found: BTreeSet<&str> =
-            self.of_markers.iter().filter(|(_, forms)| has(forms)).map(|(name, _)| name.as_str()).collect();
-        let is_word = |at: usize| {
-            let around = [text[..at].chars().next_back(), text[at + PIN.1.len()..].chars().next()];
-            // Digits of a time are none.
-            around.into_iter().flatten().all(|one| !one.is_alphanumeric() && one != '.')
-        };
-        if text.match_indices(PIN.1).any(|(at, _)| is_word(at)) || text.contains(&STANDARD.encode(PIN.1)) {
-            found.insert(PIN.0);
-        }
-        found
-    }
-}
-
-const TASKS: &str = "
-stages:
-  - name: ground
-    steps: [{namespaces: declared}, {secrets: declared}]
-  - name: network
-    steps: [{release: cilium, await: false}]
-  - name: app
-    steps:
-      - kustomization: app
-      - release: seen
-      - {name: own, command: [scripts/own.sh, '{{cluster}}']}
-  - name: flux
-    steps: [{release: flux-operator}, {release: flux-instance}, {wait: {probe: flux.controllers}}]
-  - name: sync
-    steps: [{adoption: foretold}, {source: declared}, {sync: declared}]
-  - name: handover
-    steps: [{handover: declared}, {adoption: confirmed}]
-";
-
-/// What is appended for a while: whatever runs fails, and repeats secrets.
-const FAILING: &str = "
-  - name: failing
-    parallel: true
-    steps:
-      - release: failing
-      - release: checked
-      - {name: spills, command: [scripts/spills.sh]}
-";
-
-const FLUX: &str = "
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: HelmRepository
-metadata: {name: cilium, namespace: kube-system}
-spec: {type: oci, interval: 24h, url: 'oci://quay.io/cilium/charts'}
----
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {name: cilium, namespace: kube-system}
-spec:
-  interval: 30m
-  chart: {spec: {chart: cilium, version: 1.20.x, sourceRef: {kind: HelmRepository, name: cilium}}}
-  values: {cluster: {name: markers, id: 1}}
-";
-
-const RELEASES: &str = "
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: app, namespace: flux-system}
-spec:
-  interval: 10m
-  path: ./app
-  prune: true
-  sourceRef: {kind: GitRepository, name: flux-system}
-  decryption: {provider: sops, secretRef: {name: sops-age}}
-  postBuild: {substituteFrom: [{kind: Secret, name: variables}]}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: app}
-";
-
-/// A HelmRelease in the namespace `app`, with the password of Secret `whole` at `path`.
-fn release(name: &str, chart: &str, source: &str, path: &str) -> String {
-    format!(
-        "---
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {{name: {name}, namespace: app}}
-spec:
-  interval: 1h
-  chart: {{spec: {{chart: {chart}, version: 1.x, sourceRef: {{kind: HelmRepository, name: {source}}}}}}}
-  valuesFrom: [{{kind: Secret, name: whole, valuesKey: password, targetPath: {path}}}]
-"
-    )
-}
-
-fn of_flux(name: &str, values: &str) -> String {
-    format!(
-        "---
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: OCIRepository
-metadata: {{name: {name}, namespace: flux-system}}
-spec:
-  interval: 1h
-  url: oci://ghcr.io/controlplaneio-fluxcd/charts/{name}
-  ref: {{tag: 0.58.1}}
-  layerSelector: {{mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}}
----
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {{name: {name}, namespace: flux-system}}
-spec:
-  interval: 1h
-  chartRef: {{kind: OCIRepository, name: {name}}}
-  releaseName: {name}
-  values: {values}
-"
-    )
-}
-
-fn secret(name: &str, namespace: &str, data: Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data})
-}
-
-/// Whoever declares this has secrets in a ConfigMap, and wants that.
-fn settings(word: &str) -> String {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "app"},
-        "data": {"address": "https://${DOMAIN}/", "pin": "x${PIN}y", "word": word}})
-    .to_string()
-}
-
-/// A program that others stand behind: it notes what it and its guard were given, lets another user look, and
-/// goes on as itself.
-fn noting(name: &str, root: &Path, goes_on: &str) -> String {
-    format!(
-        "note={root}/noted/{name}-$$
-for process in $$ $PPID; do
-  echo process; tr '\\0' '\\n' < /proc/$process/cmdline
-  echo environment; tr '\\0' '\\n' < /proc/$process/environ
-done > $note.new 2> /dev/null
-mv $note.new $note
-was=$(cat {root}/passes 2> /dev/null || echo 0)
-until [ ! -e {root}/watched ] || [ \"$(cat {root}/passes)\" -ge $((was + 2)) ]; do :; done
-{goes_on}
-",
-        root = root.display()
-    )
-}
-
-/// A process that a run started, as it was found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Process {
-    words: String,
-    environment: String,
-}
-
-impl Process {
-    /// What it is called here: a guard, and a shell that stands before a program, are that program.
-    fn name(&self) -> &str {
-        if self.environment.lines().any(|line| line.starts_with("BOOTSTRAPPER_CLUSTER=")) {
-            return "own";
-        }
-        let known = ["plugin.sh", "sops", "op", "helm", "kustomize", "git"];
-        let words = || self.words.lines().map(|word| word.rsplit('/').next().unwrap_or_default());
-        known.into_iter().find(|name| words().any(|word| word == *name)).unwrap_or("another program")
-    }
-
-    /// One of the programs by which a stand-in takes note, or a process that has ended meanwhile.
-    fn is_the_tests(&self) -> bool {
-        let program = self.words.lines().next().unwrap_or_default().rsplit('/').next();
-        program.is_none_or(|name| matches!(name, "" | "cat" | "mv" | "tr"))
-    }
-
-    /// The run itself has what the test gave it.
-    fn is_the_run(&self) -> bool {
-        let mut words = self.words.lines().skip_while(|word| !word.ends_with("/bootstrapper"));
-        words.next().is_some() && !matches!(words.next(), Some("guard" | "post-render"))
-    }
-}
-
-/// Finds the processes of a trial, all the time.
-struct Poll {
-    ends: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<BTreeSet<Process>>>,
-}
-
-/// Marks the processes of this test.
-const TRIAL: &str = "BOOTSTRAPPER_TRIAL";
-
-impl Poll {
-    fn start(trial: &str) -> Self {
-        let ends = Arc::<AtomicBool>::default();
-        let (end, mark) = (Arc::clone(&ends), format!("{TRIAL}={trial}"));
-        let looks = move || {
-            let mut seen = BTreeSet::new();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            let mut next = runtime.block_on(async { tokio::time::interval(Duration::from_millis(20)) });
-            while !end.load(Ordering::SeqCst) {
-                seen.extend(processes(&mark).into_iter().filter(|one| !one.is_the_run()));
-                runtime.block_on(next.tick());
-            }
-            seen
-        };
-        Self { ends, thread: Some(std::thread::spawn(looks)) }
-    }
-
-    fn end(mut self) -> BTreeSet<Process> {
-        self.ends.store(true, Ordering::SeqCst);
-        self.thread.take().unwrap().join().unwrap()
-    }
-}
-
-fn processes(mark: &str) -> Vec<Process> {
-    let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let marked = |process: fs::DirEntry| {
-        let read = |file| {
-            let bytes = fs::read(process.path().join(file)).ok()?;
-            Some(String::from_utf8_lossy(&bytes).replace('\0', "\n"))
-        };
-        let environment = read("environ")?;
-        environment.lines().any(|line| line == mark).then_some(())?;
-        Some(Process { words: read("cmdline")?, environment })
-    };
-    all.filter_map(marked).collect()
-}
 
 /// The repository, its cluster, and a person's machine.
 struct Play {
@@ -584,10 +285,11 @@ impl Play {
         said
     }
 
-    /// A verb that fails for that reason.
-    fn fails(&self, words: &[&str], more: &[(&str, &str)], because: &str) {
+    /// A verb that fails for that reason; all that it said.
+    fn fails(&self, words: &[&str], more: &[(&str, &str)], because: &str) -> String {
         let (code, said) = self.verb(words, Some("token"), more);
         assert!(code > 0 && said.contains(because), "{words:?}: {code}, and not {because:?}: {said}");
+        said
     }
 
     /// All that stays on the disk.
@@ -833,8 +535,8 @@ fn failures_repeat_nothing(play: &Play, proxy: &Proxy) {
         ("failing/spills", "spills.sh"),
     ] {
         let run = [CLUSTER, "--progress", "plain", "--only", only];
-        play.fails(&run, &[], because);
-        play.fails(&run, TRACE, because);
+        let said = play.fails(&run, &[], because);
+        assert!(said.contains("***"), "{only} repeats nothing: {said}");
     }
     play.verb(&["handover", CLUSTER, "--output", "json"], Some("token"), &[]);
     play.verb(&["validate", CLUSTER, "--output", "json"], None, &[]);
@@ -867,11 +569,16 @@ fn failures_repeat_nothing(play: &Play, proxy: &Proxy) {
     // An API server that repeats what it was sent, or stops in the middle.
     let changed: &[(&str, &str)] = &[("MARKER_ENV", marker("another env"))];
     let run = [CLUSTER, "--progress", "plain", "--only", "ground/secrets", "--timeout", "5s"];
-    for fate in [Fate::Repeated(500), Fate::Repeated(422), Fate::Truncated] {
+    let logged = [changed, TRACE].concat();
+    for (fate, more, because, repeats) in [
+        (Fate::Repeated(500), &logged[..], "typed patch", true),
+        (Fate::Repeated(500), changed, "typed patch", true),
+        (Fate::Repeated(422), &logged, "app/from-env", false),
+        (Fate::Truncated, &logged, "", false),
+    ] {
         proxy.weather(repeating(fate));
-        let because = if fate == Fate::Truncated { "" } else { "app/from-env" };
-        play.fails(&run, changed, because);
-        play.fails(&run, &[changed, TRACE].concat(), because);
+        let said = play.fails(&run, more, because);
+        assert!(said.contains("***") || !repeats, "{fate:?} repeats nothing: {said}");
     }
     proxy.weather(fair());
     play.succeeds(&run, Some("token"), changed);
