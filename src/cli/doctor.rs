@@ -42,7 +42,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
         consent::context(root, &args.cluster, &args.target, &config)?;
     }
     let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
-    let cluster = match connected(&options).await {
+    let cluster = match connected(&options, &config).await {
         Ok(cluster) => cluster,
         Err(failure) => return unreachable(args, &failure),
     };

@@ -66,7 +66,7 @@ impl Session {
         // A context that the person named needs no consent: an unreachable cluster fails at once.
         let connect = connect_options(name, target, &config, sandbox);
         let is_own_context = sandbox.is_some() || connect.context == name || target.context.is_some();
-        let early = if is_own_context { Some(connected_as(name, &connect).await?) } else { None };
+        let early = if is_own_context { Some(connected_as(name, &connect, &config).await?) } else { None };
 
         // What it asks for is listed with nothing of it read: secrets have names only.
         let kustomize = Arc::new(Kustomize::find(&environment)?);
@@ -79,7 +79,7 @@ impl Session {
 
         let (cluster, remembered) = match early {
             Some(connected) => connected,
-            None => connected_as(name, &connect).await?,
+            None => connected_as(name, &connect, &config).await?,
         };
         let helm = Helm::find(&environment).await;
 
@@ -143,8 +143,12 @@ impl Session {
 }
 
 /// Connects to the cluster called `name`, unless it knows itself as another.
-async fn connected_as(name: &str, connect: &ConnectOptions) -> Result<(Cluster, Option<Remembered>)> {
-    let cluster = connected(connect).await?;
+async fn connected_as(
+    name: &str,
+    connect: &ConnectOptions,
+    config: &Config,
+) -> Result<(Cluster, Option<Remembered>)> {
+    let cluster = connected(connect, config).await?;
     let remembered = cluster.remembered().await?;
     if let Some(remembered) = &remembered {
         remembered.require(&Identity::named(name))?;
@@ -172,12 +176,13 @@ pub(super) async fn connect_named(name: &str, target: &Target, in_sandbox: bool)
     if let Some(repository) = repository.as_ref().filter(|_| sandbox.is_none()) {
         consent::context(&repository.root, name, target, &config)?;
     }
-    connected(&connect_options(name, target, &config, sandbox.as_ref())).await
+    connected(&connect_options(name, target, &config, sandbox.as_ref()), &config).await
 }
 
 /// Connects, and says first what makes the connection unsafe: every verb comes this way.
-pub(super) async fn connected(options: &ConnectOptions) -> Result<Cluster> {
-    Cluster::connect_aloud(options, &|warning| out::say(&format!("warning: {warning}"))).await
+pub(super) async fn connected(options: &ConnectOptions, config: &Config) -> Result<Cluster> {
+    let warn = |warning| out::say(&format!("warning: {warning}"));
+    Cluster::connect_aloud(options, &config.secret_variables(), &warn).await
 }
 
 pub(super) fn connect_options(

@@ -60,7 +60,8 @@ async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: 
     if sandbox.is_none() {
         consent::context(&repository.root, name, &args.target, config)?;
     }
-    let cluster = connected(&connect_options(name, &args.target, config, sandbox.as_ref())).await?;
+    let options = connect_options(name, &args.target, config, sandbox.as_ref());
+    let cluster = connected(&options, config).await?;
     if let Some(remembered) = cluster.remembered().await? {
         remembered.require(&Identity::named(name))?;
     }

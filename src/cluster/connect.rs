@@ -1,5 +1,6 @@
 //! The connection: one kubeconfig context, named; never whatever context happens to be current.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,15 +63,18 @@ pub(super) struct Prepared {
 impl Cluster {
     /// Connects, and asks the server for its version.
     pub async fn connect(options: &ConnectOptions) -> Result<Self> {
-        Self::connect_aloud(options, &|_| {}).await
+        Self::connect_aloud(options, &BTreeSet::new(), &|_| {}).await
     }
 
-    /// The same; `warn` is told first of what makes the connection unsafe.
+    /// The same; `warn` is told first of what makes the connection unsafe, and a credential plugin does not
+    /// get the variables `withheld`.
     pub async fn connect_aloud(
         options: &ConnectOptions,
+        withheld: &BTreeSet<String>,
         warn: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Self> {
-        let Prepared { sender, credentials, namespace, url, proxy, warnings } = prepared(options).await?;
+        let Prepared { sender, credentials, namespace, url, proxy, warnings } =
+            prepared(options, withheld).await?;
         warnings.into_iter().for_each(warn);
         let counter = Counter::default();
         let counting = counter.clone();
@@ -132,11 +136,11 @@ impl Cluster {
 }
 
 /// Reads the kubeconfig, and gets the credentials that it names.
-pub(super) async fn prepared(options: &ConnectOptions) -> Result<Prepared> {
+pub(super) async fn prepared(options: &ConnectOptions, withheld: &BTreeSet<String>) -> Result<Prepared> {
     // Two providers of cryptography may be linked in; the first to be installed counts.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut entry = entry(options).await?;
-    let credentials = Credentials::taken_from(&mut entry).await?;
+    let credentials = Credentials::taken_from(&mut entry, withheld).await?;
     let proxy_url = entry.cluster.proxy_url.take().filter(|url| !url.trim().is_empty());
     let proxy_name = format!("`proxy-url` of cluster `{}`", entry.cluster_name);
     // kube would look into the environment, and fail on what it does not know.

@@ -1,6 +1,7 @@
 //! Who asks an API server: the credentials of a user entry, looked at before they are used. Whatever is
 //! wrong with one is told with its context, its user entry and its field, and never with its value.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,10 +40,11 @@ enum Source {
 
 impl Credentials {
     /// Takes the credentials out of an entry, but for the certificates, which belong to the connection.
-    pub(super) async fn taken_from(entry: &mut Entry) -> Result<Self> {
+    /// A plugin does not get the variables `withheld`.
+    pub(super) async fn taken_from(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Self> {
         check_server(entry)?;
         check_impersonation(entry)?;
-        let source = source(entry).await?;
+        let source = source(entry, withheld).await?;
         check_certificates(entry).await?;
         let user = &mut entry.user;
         (user.username, user.password, user.token, user.token_file) = (None, None, None, None);
@@ -90,7 +92,7 @@ impl Credentials {
     }
 }
 
-async fn source(entry: &mut Entry) -> Result<Source> {
+async fn source(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Source> {
     let wrong = |entry: &Entry, field: &str, why: &str| entry.wrong_user(field, why);
     if let Some(provider) = &entry.user.auth_provider {
         // kubectl, too, has given the others up.
@@ -118,7 +120,7 @@ async fn source(entry: &mut Entry) -> Result<Source> {
         let read = Mutex::new((of_file(&file, &whose).await?, Instant::now()));
         return Ok(Source::File { file, whose, read });
     }
-    let Some(plugin) = Plugin::of(entry)? else { return Ok(Source::None) };
+    let Some(plugin) = Plugin::of(entry, withheld)? else { return Ok(Source::None) };
     let given = plugin.ask().await?;
     if given.identity.as_ref().is_some_and(|(certificate, key)| {
         certificates(certificate.as_bytes()).is_err() || !is_key(key.expose_secret().as_bytes())
@@ -297,7 +299,7 @@ mod tests {
         );
         std::fs::write(&file, text).unwrap();
         let mut entry = entry(&ConnectOptions { kubeconfig: Some(file), context: "c".into() }).await?;
-        Credentials::taken_from(&mut entry).await
+        Credentials::taken_from(&mut entry, &BTreeSet::new()).await
     }
 
     async fn shown(user: &str) -> Option<String> {
@@ -405,7 +407,7 @@ mod tests {
             let file = folder.path().join("kubeconfig");
             std::fs::write(&file, text).unwrap();
             let options = ConnectOptions { kubeconfig: Some(file), context: "c".into() };
-            drop(runtime.block_on(super::super::connect::prepared(&options)));
+            drop(runtime.block_on(super::super::connect::prepared(&options, &BTreeSet::new())));
         });
     }
 }

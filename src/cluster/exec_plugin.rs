@@ -1,6 +1,7 @@
 //! Programs that a kubeconfig names for credentials (`users[].user.exec`): run as kubectl runs them, with
 //! a limit, and nothing of what they write is told.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -35,6 +36,8 @@ const LONGEST: u64 = 1024 * 1024;
 pub(super) struct Plugin {
     exec: ExecConfig,
     cluster: Option<ExecAuthCluster>,
+    /// Variables of this process that are secrets of others.
+    withheld: BTreeSet<String>,
     /// `plugin aws of user u`.
     described: String,
     context: String,
@@ -66,7 +69,7 @@ struct Status {
 
 impl Plugin {
     /// The plugin of an entry, if it has one.
-    pub(super) fn of(entry: &Entry) -> Result<Option<Self>> {
+    pub(super) fn of(entry: &Entry, withheld: &BTreeSet<String>) -> Result<Option<Self>> {
         let Some(exec) = entry.user.exec.clone() else { return Ok(None) };
         let Some(command) = exec.command.as_deref().filter(|command| !command.is_empty()) else {
             return Err(entry.wrong_user("exec", "has no `command`"));
@@ -77,7 +80,8 @@ impl Plugin {
             .transpose()
             .map_err(|_| entry.wrong_cluster("certificate-authority", "cannot be read"))?;
         let described = format!("the credential plugin `{command}` of user `{}`", entry.user_name);
-        Ok(Some(Self { cluster, described, context: entry.context.clone(), exec }))
+        let (context, withheld) = (entry.context.clone(), withheld.clone());
+        Ok(Some(Self { exec, cluster, withheld, described, context }))
     }
 
     pub(super) fn failure(&self, why: impl std::fmt::Display) -> Failure {
@@ -125,6 +129,11 @@ impl Plugin {
             .env("KUBERNETES_EXEC_INFO", self.info(is_interactive))
             .stdout(Stdio::piped())
             .kill_on_drop(true);
+        // A variable that the kubeconfig itself sets is the plugin's.
+        let is_set = |name: &&String| self.exec.env.iter().flatten().any(|one| one.get("name") == Some(name));
+        for name in self.withheld.iter().filter(|name| !is_set(name)) {
+            command.env_remove(name);
+        }
         if is_interactive {
             command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
         } else {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::apply::FIELD_MANAGER;
 use super::calls::{if_there, within_limit};
+use super::digest_key::DigestKey;
 use super::{Cluster, HOME};
 use crate::failure::{Failure, Result};
 use crate::output::masked_json;
@@ -37,6 +38,10 @@ pub struct RunRecord {
     /// The revision of the repository.
     #[serde(default)]
     pub revision: Option<String>,
+    /// Whether its digests are made with the cluster's key. Those of earlier versions are not: whoever reads
+    /// one can find the short secret that it may be made of.
+    #[serde(default)]
+    pub keyed: bool,
     /// What it came to; none if it runs still, or was killed.
     #[serde(default)]
     pub end: Option<RunEnd>,
@@ -70,7 +75,8 @@ pub struct StepRecord {
     /// How long it took; none if it did not run.
     #[serde(default)]
     pub seconds: Option<f64>,
-    /// The digest of what it was to bring about; secrets have no part in it.
+    /// The digest of what it was to bring about, made with the cluster's key; none if that was not known
+    /// beforehand, or if the key cannot be had.
     #[serde(default)]
     pub digest: Option<String>,
 }
@@ -103,13 +109,25 @@ impl RunRecord {
     /// A run that begins.
     pub fn begins(started: Timestamp, by: String, revision: Option<String>) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { format: FORMAT, started, by, version, revision, end: None }
+        Self { format: FORMAT, started, by, version, revision, keyed: true, end: None }
     }
 
     /// The same run, and what it came to.
     #[must_use]
     pub fn ends(self, end: RunEnd) -> Self {
         Self { end: Some(end), ..self }
+    }
+
+    /// The same run, with digests that can be compared and not guessed; without a key, with none.
+    fn keyed_with(mut self, key: Option<&DigestKey>) -> Self {
+        for step in self.end.iter_mut().flat_map(|end| &mut end.steps) {
+            step.digest = step.digest.take().zip(key).map(|(digest, key)| key.of(&digest));
+        }
+        self
+    }
+
+    fn has_digests(&self) -> bool {
+        self.end.iter().flat_map(|end| &end.steps).any(|step| step.digest.is_some())
     }
 
     fn key(&self) -> String {
@@ -121,8 +139,9 @@ impl Cluster {
     /// Writes down a run, as it is now.
     pub async fn record_run(&self, run: &RunRecord) -> Result<()> {
         let what = "the history of runs cannot be written";
-        let text = serde_json::to_string(run).map_err(|error| Failure::internal(what).caused_by(&error))?;
-        let text = masked_json(&text).into_owned();
+        // Without a key the history tells all but digests.
+        let key = if run.has_digests() { self.digest_key().await.ok() } else { None };
+        let text = written(&run.clone().keyed_with(key.as_ref()))?;
         let maps = self.config_maps();
         let there = if_there(what, maps.get(HISTORY)).await?;
         let Some(there) = there else {
@@ -133,9 +152,12 @@ impl Cluster {
                 PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
             return within_limit(what, maps.create(&parameters, &map)).await.map(drop);
         };
-        let keys = there.data.unwrap_or_default().into_keys();
-        let mut data: BTreeMap<String, Option<String>> =
-            outlived(keys, &run.key()).into_iter().map(|key| (key, None)).collect();
+        let there = there.data.unwrap_or_default();
+        let mut data: BTreeMap<String, Option<String>> = there
+            .iter()
+            .filter_map(|(key, text)| Some((key.clone(), Some(without_digests(text)?))))
+            .collect();
+        data.extend(outlived(there.into_keys(), &run.key()).into_iter().map(|key| (key, None)));
         data.insert(run.key(), Some(text));
         let patch = Patch::Merge(serde_json::json!({"data": data}));
         let parameters =
@@ -154,6 +176,19 @@ impl Cluster {
     fn config_maps(&self) -> Api<ConfigMap> {
         Api::namespaced(self.client.clone(), HOME)
     }
+}
+
+fn written(run: &RunRecord) -> Result<String> {
+    let text = serde_json::to_string(run)
+        .map_err(|error| Failure::internal("the history of runs cannot be written").caused_by(&error))?;
+    Ok(masked_json(&text).into_owned())
+}
+
+/// A run of an earlier version, without the digests that were made without a key; none if it has none.
+fn without_digests(text: &str) -> Option<String> {
+    let run: RunRecord = serde_json::from_str(text).ok()?;
+    let is_earlier = run.format <= FORMAT && !run.keyed && run.has_digests();
+    is_earlier.then(|| written(&run.keyed_with(None)).ok()).flatten()
 }
 
 /// The oldest runs, so that with `new` no more than [`KEPT`] are left.
@@ -207,6 +242,43 @@ mod tests {
         ] {
             let Entry::Unreadable { because, .. } = entry("k".to_owned(), text) else { panic!("{text}") };
             assert!(because.contains(expected), "{text}: {because}");
+        }
+    }
+
+    #[test]
+    fn digests_are_told_apart_by_who_has_the_key_only() {
+        let ends = |digest: Option<&str>| RunEnd {
+            outcome: "succeeded".to_owned(),
+            seconds: 1.0,
+            changed: 1,
+            unchanged: 0,
+            steps: vec![StepRecord {
+                step: "a/b".to_owned(),
+                outcome: "changed".to_owned(),
+                seconds: None,
+                digest: digest.map(str::to_owned),
+            }],
+        };
+        let plain = crate::digest::sha256("pin: 80417");
+        let run = run().ends(ends(Some(&plain)));
+        let kept = |run: &RunRecord| run.end.as_ref().unwrap().steps[0].digest.clone();
+        let (key, other) =
+            (DigestKey::from_bytes(&[1; 32]).unwrap(), DigestKey::from_bytes(&[2; 32]).unwrap());
+        let with = |key: &DigestKey| kept(&run.clone().keyed_with(Some(key))).unwrap();
+        assert_eq!(with(&key), with(&key));
+        assert_eq!(with(&key).len(), plain.len());
+        assert!(with(&key) != with(&other) && with(&key) != plain);
+        assert_eq!(kept(&run.clone().keyed_with(None)), None);
+
+        // What earlier versions wrote is read, and loses its digests as soon as something is written.
+        let mut earlier = serde_json::to_value(&run).unwrap();
+        earlier.as_object_mut().unwrap().remove("keyed");
+        let earlier = earlier.to_string();
+        assert!(matches!(entry("k".to_owned(), &earlier), Entry::Run(run) if kept(&run) == Some(plain)));
+        let now = without_digests(&earlier).unwrap();
+        assert!(matches!(entry("k".to_owned(), &now), Entry::Run(run) if kept(&run).is_none()));
+        for text in [now.as_str(), &serde_json::to_string(&run).unwrap(), "", "{}", "{\"format\": 2}"] {
+            assert_eq!(without_digests(text), None, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ mod compare;
 mod connect;
 mod connector;
 mod credentials;
+mod digest_key;
 mod discovery;
 mod dry_run;
 mod everything;

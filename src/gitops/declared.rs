@@ -130,6 +130,16 @@ impl Declared {
         substitute_text(text, &self.settings)
     }
 
+    /// The same; none if a value of a secret is in it.
+    pub fn substituted_openly(&self, text: &str) -> Result<Option<String>> {
+        let substituted = self.substituted(text)?;
+        let is_secret = |key: &String| self.secret_settings.contains(key);
+        let open = self.settings.iter().filter(|(key, _)| !is_secret(key));
+        let open = open.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let is_open = substitute_text(text, &open).is_ok_and(|text| text == substituted);
+        Ok(is_open.then_some(substituted))
+    }
+
     /// Where an object is written; none if it is fetched, or not declared at all.
     pub fn written(&self, object: &ObjectRef) -> Option<&Written> {
         self.places.get(object)

@@ -61,11 +61,22 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
     let (bare, origin) = without_origin(text);
     let text = if has_notes { text.to_owned() } else { bare };
     let object = object(&text)?;
-    if object.types.as_ref().is_some_and(|types| types.kind == "Secret") {
-        masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
-    }
+    mark(&object);
     let file = origin.and_then(|origin| file_of(&origin, folder, root));
     Ok(Document { text, object, file, undecrypted: None, encrypted: None })
+}
+
+/// What of it is secret though it stands in the repository.
+fn mark(object: &Object) {
+    let Some(types) = &object.types else { return };
+    if types.kind == "Secret" {
+        masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
+    }
+    if types.api_version.starts_with("source.toolkit.fluxcd.io/")
+        && let Some(address) = object.data["spec"]["url"].as_str()
+    {
+        masking::mark_address(address);
+    }
 }
 
 pub(super) fn object(text: &str) -> Result<Object> {

@@ -1,5 +1,6 @@
 //! What is kept between runs in the user's cache: whole files, the ones wanted last of each kind.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::digest::sha256;
+use crate::masking::masked_in_passing;
 use crate::private;
 use crate::tools::cache_folder;
 
@@ -18,8 +20,13 @@ const KEPT: usize = 256;
 /// What is kept changes with the program that keeps it.
 const FORMAT: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 
-/// Where what `contents` lead to is kept, among others of its kind; none if there is no cache.
+/// Where what `contents` lead to is kept, among others of its kind; none if there is no cache, or if a value
+/// of a secret is in them: what is made of it may hold it, and its digest tells it to whoever tries all there
+/// are.
 pub(super) fn place(kind: &str, contents: &[u8]) -> Option<PathBuf> {
+    if matches!(masked_in_passing(&String::from_utf8_lossy(contents)), Cow::Owned(_)) {
+        return None;
+    }
     let name = sha256([FORMAT.as_bytes(), b"\0", contents].concat());
     let cache = cache_folder()?;
     if let Err(error) = private::secure(&cache) {

@@ -12,6 +12,7 @@ mod views;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use base64::Engine as _;
@@ -34,7 +35,15 @@ static MARKED: LazyLock<RwLock<Marked>> = LazyLock::new(RwLock::default);
 /// Values of fewer than 4 characters and words like `true` are not marked, since they would mask ordinary
 /// text; values of fewer than 8 characters are found only as whole words.
 pub fn mark(value: &str) {
-    let parts = parts::of(value);
+    mark_parts(parts::of(value));
+}
+
+/// Marks the credentials in an address that is no secret otherwise.
+pub(crate) fn mark_address(address: &str) {
+    mark_parts(parts::of_address(address));
+}
+
+fn mark_parts(parts: BTreeSet<String>) {
     let is_new = {
         let marked = MARKED.read().unwrap_or_else(PoisonError::into_inner);
         parts.iter().any(|part| !marked.has(part))

@@ -73,6 +73,13 @@ pub(super) fn of(value: &str) -> BTreeSet<String> {
     parts.0
 }
 
+/// The credentials in an address.
+pub(super) fn of_address(address: &str) -> BTreeSet<String> {
+    let mut parts = Parts::default();
+    parts.credentials(address);
+    parts.0
+}
+
 #[derive(Default)]
 struct Parts(BTreeSet<String>);
 
@@ -123,9 +130,22 @@ impl Parts {
         }
     }
 
-    /// What of an address is a secret by itself.
+    /// What of an address is a secret by itself, if the address comes from a secret.
     fn address(&mut self, text: &str) {
-        let Some(url) = text.contains("://").then(|| url::Url::parse(text).ok()).flatten() else { return };
+        let Some(url) = self.credentials(text) else { return };
+        for (_, value) in url.query_pairs() {
+            if value.chars().count() >= LONG {
+                self.one(&value);
+            }
+        }
+        if url.path().len() >= LONG_PATH {
+            self.one(url.path());
+        }
+    }
+
+    /// What stands before the host of an address; the address, if it is one.
+    fn credentials(&mut self, text: &str) -> Option<url::Url> {
+        let url = text.contains("://").then(|| url::Url::parse(text).ok()).flatten()?;
         if let Some(raw) = text.split_once("://").and_then(|(_, rest)| {
             let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
             Some(user.split_once(':').map_or(user, |(_, password)| password))
@@ -135,14 +155,7 @@ impl Parts {
         if let Some(password) = url.password() {
             self.one(&unescaped(password));
         }
-        for (_, value) in url.query_pairs() {
-            if value.chars().count() >= LONG {
-                self.one(&value);
-            }
-        }
-        if url.path().len() >= LONG_PATH {
-            self.one(url.path());
-        }
+        Some(url)
     }
 
     fn leaves(&mut self, value: &Value, name: &str, depth: usize) {
@@ -231,6 +244,24 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_marked_of_an_address() {
+        let table: [(&str, &[&str]); 5] = [
+            ("https://me:hun%20ter@host/a/long/path/of/a/repository.git", &["hun ter", "hun%20ter"]),
+            ("https://ghp_0123456789@host/x", &["ghp_0123456789"]),
+            ("ssh://git@host/x", &[]),
+            ("oci://host/x", &[]),
+            ("no address", &[]),
+        ];
+        for (address, expected) in table {
+            assert_eq!(
+                of_address(address).iter().map(String::as_str).collect::<Vec<_>>(),
+                expected,
+                "{address}"
+            );
+        }
+    }
 
     #[test]
     fn what_is_marked_of_a_value() {

@@ -11,7 +11,7 @@ use crate::adoption::Adoption;
 use crate::cluster::{Cluster, FIELD_MANAGER};
 use crate::engine::{Graph, Limits, PlannedStep, Stage, Step, StepId};
 use crate::failure::{Failure, Result};
-use crate::gitops::{self, Declared, Kustomization, Repository, substitute_text};
+use crate::gitops::{self, Declared, Kustomization, Repository};
 use crate::object::{Complete, Object, ObjectRef, is_crd};
 use crate::pipeline::{
     self, CrdSpec, Moment, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When,
@@ -453,12 +453,7 @@ impl Builder<'_> {
 
     /// The text with its variables, if none of them holds a value of a secret.
     fn address(&self, text: &str) -> Result<String> {
-        let declared = &self.inputs.declared;
-        let address = self.substituted(text)?;
-        let secret = |key: &String| declared.secret_settings.contains(key);
-        let open = declared.settings.iter().filter(|(key, _)| !secret(key));
-        let open = open.map(|(key, value)| (key.clone(), value.clone())).collect();
-        if substitute_text(text, &open).ok().as_ref() == Some(&address) {
+        if let Some(address) = self.inputs.declared.substituted_openly(text)? {
             return Ok(address);
         }
         Err(Failure::input("the address of a manifest holds a value of a secret")

@@ -82,9 +82,6 @@ pub(super) const MARKS: &[&str] = &["BOOTSTRAPPER_SANDBOX", "BOOTSTRAPPER_TRIAL"
 /// Credentials for registries, as `helm registry login` and `docker login` leave them.
 const HELM: &[&str] = &["HELM_REGISTRY_CONFIG", "HELM_CONFIG_HOME", "HELM_CACHE_HOME", "DOCKER_CONFIG"];
 
-/// Keys of ssh, by way of their agent.
-const GIT: &[&str] = &["SSH_AUTH_SOCK"];
-
 /// Keys, and what holds them.
 const SOPS: &[&str] = &[
     "SOPS_*",
@@ -136,10 +133,10 @@ pub(super) fn environment_for(
 ) -> Vec<(OsString, OsString)> {
     let more: &[&str] = match kind {
         Kind::Helm => HELM,
-        Kind::Kustomize | Kind::Git => GIT,
         Kind::Sops => SOPS,
         Kind::OnePassword => ONE_PASSWORD,
-        Kind::Own => &[],
+        // Kustomize and git see no more than their calls say.
+        Kind::Kustomize | Kind::Git | Kind::Own => &[],
     };
     let is_given = |name: &OsStr| {
         let Some(name) = name.to_str() else { return kind == Kind::Own };
@@ -182,10 +179,8 @@ mod tests {
             "HELM_REGISTRY_CONFIG",
             "SSH_AUTH_SOCK",
         ];
-        let table: [(Kind, &[&str]); 6] = [
+        let table: [(Kind, &[&str]); 4] = [
             (Kind::Helm, &["PATH", "LC_ALL", "HTTPS_PROXY", "HELM_REGISTRY_CONFIG"]),
-            (Kind::Kustomize, &["PATH", "LC_ALL", "HTTPS_PROXY", "SSH_AUTH_SOCK"]),
-            (Kind::Git, &["PATH", "LC_ALL", "HTTPS_PROXY", "SSH_AUTH_SOCK"]),
             (
                 Kind::Sops,
                 &["PATH", "LC_ALL", "HTTPS_PROXY", "AWS_SECRET_ACCESS_KEY", "SOPS_AGE_KEY", "SSH_AUTH_SOCK"],
@@ -241,7 +236,7 @@ mod tests {
             "EDITOR",
             "KUBECONFIG",
         ];
-        for kind in [Kind::Helm, Kind::Kustomize, Kind::Git, Kind::Sops, Kind::OnePassword] {
+        for kind in [Kind::Helm, Kind::Sops, Kind::OnePassword] {
             assert_eq!(given(kind, &loading), Vec::<String>::new(), "{kind:?}");
         }
     }

@@ -51,9 +51,18 @@ pub fn requests(
     Ok(all)
 }
 
-/// What a command of a task file runs: its words, with this cluster's name and settings in them.
+/// What a command of a task file runs: its words, with this cluster's name and settings in them. Every user of
+/// the machine sees the words of a program: none of them holds a value of a secret.
 pub fn command_words(argv: &[String], declared: &Declared) -> Result<Vec<String>> {
-    argv.iter().map(|word| declared.substituted(&word.replace("{{cluster}}", &declared.cluster))).collect()
+    let words = argv.iter().map(|word| {
+        let word = word.replace("{{cluster}}", &declared.cluster);
+        declared.substituted_openly(&word)?.ok_or_else(|| {
+            Failure::input(format!("the word `{word}` of a command holds a value of a secret"))
+                .because("every user of the machine sees the words of a program")
+                .hint("take the variable out of it, and let the command read the Secret with its kubeconfig")
+        })
+    });
+    words.collect()
 }
 
 /// A kubeconfig context that the repository names for a cluster; none if it is called like the cluster,

@@ -39,11 +39,14 @@ pub(crate) struct Call {
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test binary uses its own part")]
 pub(crate) enum Fate {
     /// The API server answers.
     Passes,
     /// It is answered in the API server's place, with a `Retry-After` of so many seconds.
     Refused(u16, Option<u32>),
+    /// It is refused in words that repeat what was sent.
+    Repeated(u16),
     /// The connection ends, and the API server never hears of it.
     Unheard,
     /// The API server does it, and its answer is lost.
@@ -153,6 +156,7 @@ impl Inner {
         match fate {
             Fate::Passes => self.upstream.ask(request).await,
             Fate::Refused(code, retry_after) => Ok(refusal(code, retry_after)),
+            Fate::Repeated(code) => repeated(code, request).await,
             Fate::Unheard => Err("the proxy ends the connection".into()),
             Fate::Unanswered => {
                 let answer = self.upstream.ask(request).await?;
@@ -246,6 +250,20 @@ fn refusal(code: u16, retry_after: Option<u32>) -> Response<Body> {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// As the API server refuses what does not fit a schema, with all of the body.
+async fn repeated(code: u16, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    let path = request.uri().path().to_owned();
+    let sent = request.into_body().collect().await?.to_bytes();
+    let sent = String::from_utf8_lossy(&sent);
+    let hidden = base64::engine::general_purpose::STANDARD.encode(sent.as_bytes());
+    let message = format!("failed to create typed patch object ({path}): .data: {sent} or {hidden}");
+    let reason = if code == 422 { "Invalid" } else { "InternalError" };
+    let mut response = Response::new(whole(status(code, reason, &message).to_string()));
+    *response.status_mut() = StatusCode::from_u16(code)?;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
 }
 
 async fn truncated(response: Response<Body>) -> Result<Response<Body>, Failure> {

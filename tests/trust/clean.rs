@@ -17,6 +17,8 @@ use super::common;
 
 const STEP: i32 = 1;
 
+const KEY_OF_DIGESTS: &str = "Secret kube-system/bootstrapper-history";
+
 /// A part of this repository's own layout: the network, DNS, Flux, certificates with an issuer, and storage
 /// and a database of which Flux keeps parts.
 const KEPT: [&str; 10] = [
@@ -123,7 +125,8 @@ fn repository() -> TempDir {
 async fn all_objects(cluster: &Cluster) -> BTreeSet<String> {
     let everything = cluster.everything(|_| true).await.unwrap();
     assert_eq!(everything.unlisted, Vec::<String>::new());
-    let remembered = ["ConfigMap kube-system/bootstrapper", "ConfigMap kube-system/bootstrapper-history"];
+    let remembered =
+        ["ConfigMap kube-system/bootstrapper", "ConfigMap kube-system/bootstrapper-history", KEY_OF_DIGESTS];
     // Kubernetes itself brings these a moment after it starts, and bears no mark on them.
     let is_kubernetes = |object: &Object| {
         let id = ObjectRef::of(object);

@@ -26,12 +26,12 @@ const PREFIX: &str = ".bootstrapper-";
 /// A user that has no right to anything of ours.
 const NOBODY: u32 = 65_534;
 
-fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
-fn program(path: &Path, text: &str) {
+pub(crate) fn program(path: &Path, text: &str) {
     write(path, &format!("#!/bin/sh\n{text}"));
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
@@ -109,7 +109,7 @@ impl Scene {
 }
 
 /// Returns once it is so.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < PATIENCE, "{what}: never");
@@ -129,7 +129,7 @@ struct Seen {
 }
 
 /// Another user who tries to list and open everything, all the time.
-struct Watcher {
+pub(crate) struct Watcher {
     child: Child,
     seen: Arc<Mutex<Seen>>,
     /// What it is to see, so that it is known to look.
@@ -137,17 +137,18 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// None if this user cannot become another one.
-    fn start(scene: &Scene) -> Option<Self> {
+    /// Looks into `tmp`, `cache`, `state` and `home` of a folder, and into memory; how often it has looked
+    /// stands in the file `passes` of that folder. None if this user cannot become another one.
+    pub(crate) fn start(root: &Path) -> Option<Self> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             eprintln!("not checked: only root can look as another user");
             return None;
         }
         // Where that user may run it.
-        let own = scene.path("watcher");
+        let own = root.join("watcher");
         fs::copy(std::env::current_exe().unwrap(), &own).unwrap();
         fs::set_permissions(&own, Permissions::from_mode(0o755)).unwrap();
-        let roots = ["tmp", "cache", "state", "home"].map(|name| scene.path(name).display().to_string());
+        let roots = ["tmp", "cache", "state", "home"].map(|name| root.join(name).display().to_string());
         let mut child = Command::new(own)
             .args(["--ignored", "--exact", "private::watch_as_another_user", "--nocapture"])
             .env("WATCHED", roots.join(":"))
@@ -159,7 +160,7 @@ impl Watcher {
             .unwrap();
         let seen = Arc::<Mutex<Seen>>::default();
         let (lines, told) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&seen));
-        let (passes, beside) = (scene.path("passes"), scene.path("passes.new"));
+        let (passes, beside) = (root.join("passes"), root.join("passes.new"));
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let mut told = told.lock().unwrap();
@@ -172,7 +173,7 @@ impl Watcher {
                 }
             }
         });
-        let canary = scene.path("tmp/canary");
+        let canary = root.join("tmp/canary");
         let watcher = Self { child, seen, canary: canary.display().to_string() };
         fs::write(&canary, "").unwrap();
         fs::set_permissions(&canary, Permissions::from_mode(0o644)).unwrap();
@@ -182,7 +183,7 @@ impl Watcher {
     }
 
     /// All but what it may see.
-    fn opened(&self) -> BTreeSet<String> {
+    pub(crate) fn opened(&self) -> BTreeSet<String> {
         let mut opened = self.seen.lock().unwrap().opened.clone();
         opened.remove(&self.canary);
         opened
@@ -244,7 +245,7 @@ fn another_user_can_open_nothing_that_a_run_makes() {
     let home = scene.root.path().display().to_string();
     let sync = "for folder; do :; done\ncat \"$folder\"/flux-system/gotk-sync.yaml\n";
     program(&scene.path("bin/kustomize"), &format!("{}\n{sync}", leisurely(&home)));
-    let Some(watcher) = Watcher::start(&scene) else { return };
+    let Some(watcher) = Watcher::start(scene.root.path()) else { return };
     for verb in [&["validate", "test"][..], &["graph", "test"], &["validate", "test", "--output", "json"]] {
         let output = scene.verb(verb).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
