@@ -193,6 +193,22 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
     let last = story.until(|stored| stored.state == ReleaseState::Deployed).await;
     assert_eq!((last.revision, story.says().await), (3, "six".into()));
 
+    // The version that is installed comes to stand for another archive: nobody has chosen that one.
+    let file = story.repository.path().join("clusters/held/release.yaml");
+    let exact = std::fs::read_to_string(&file).unwrap().replace("version: 1.x", "version: 1.0.0");
+    story.write("clusters/held/release.yaml", &exact);
+    story.run().assert().success().stderr(contains("no writes"));
+    story.charts.replace("slow");
+    let installed = &last.labels["bootstrapper-chart"]["3.".len()..];
+    story.run().assert().failure().stderr(
+        contains("is another archive than the one that is installed")
+            .and(contains(format!("sha256 installed: {installed}")))
+            .and(contains("sha256 fetched:   "))
+            .and(contains("bootstrapper-chart-")),
+    );
+    assert!(story.revisions().await.contains(&"3 deployed".to_owned()));
+    story.declare(false, "six");
+
     // Somebody else's Helm is at work: it is left alone, and told.
     let mut other = Plain::new(common::programs().join("helm"))
         .args([

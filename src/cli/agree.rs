@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use super::out;
-use crate::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
 /// Asks at the terminal whether to go on, unless that was agreed to beforehand. Where nobody can be
 /// asked, only `--yes` is an answer.

@@ -10,8 +10,8 @@ use futures::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::{Failure, FailureKind};
-use crate::private;
+use bootstrapper_core::failure::{Failure, FailureKind};
+use bootstrapper_core::private;
 
 /// How many [`Cancel`]s listen. As long as there is one, nothing else stops.
 static LISTENING: AtomicUsize = AtomicUsize::new(0);

@@ -10,15 +10,15 @@ use super::args::{CleanArgs, Output};
 use super::cancel::Cancel;
 use super::out;
 use super::session::Session;
-use crate::cluster::{self, Entry, Identity, RunEnd, RunRecord, StepRecord};
-use crate::engine::{Gate as _, Made, PlannedStep, Unmake};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::object::ObjectRef;
-use crate::plan::LockGate;
-use crate::readiness::has_taken_over;
-use crate::sandbox;
-use crate::teardown::{Part, Plan};
-use crate::words::count;
+use bootstrapper_cluster::{self as cluster, Entry, Identity, RunEnd, RunRecord, StepRecord};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Gate as _, Made, PlannedStep, Unmake};
+use bootstrapper_readiness::has_taken_over;
+use bootstrapper_sandbox as sandbox;
+use bootstrapper_steps::plan::LockGate;
+use bootstrapper_steps::teardown::{Part, Plan};
 
 /// How long nothing may change before what is removed counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(2);

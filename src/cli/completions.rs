@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 
 use super::{Args, out};
-use crate::failure::Result;
+use bootstrapper_core::failure::Result;
 
 pub(super) fn completions(shell: clap_complete::Shell) -> Result<()> {
     // Into memory first: clap panics if it cannot write.

@@ -6,11 +6,13 @@ use std::path::Path;
 use super::agree::is_answered_yes;
 use super::args::Target;
 use super::out;
-use crate::failure::{Failure, FailureKind, Result};
-use crate::pipeline::Config;
-use crate::report;
-use crate::trust::{Agreed, Given, Request, RequestKind, Store, context_request, digest_of, shown};
-use crate::words::count;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::words::count;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_gitops::trust::{
+    Agreed, Given, Request, RequestKind, Store, context_request, digest_of, shown,
+};
+use bootstrapper_report as report;
 
 /// What is agreed to of a list: by this call, or before. What is missing is asked at the terminal; where
 /// nobody can be asked, it is a failure. In a sandbox, values are made up and the vault is its own: only

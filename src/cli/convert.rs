@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::args::ConvertBgpArgs;
 use super::out;
-use crate::convert::{Converted, convert_bgp};
-use crate::failure::{Failure, Result};
-use crate::report;
+use bootstrapper_convert::{Converted, convert_bgp};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_report as report;
 
 const STDIN: &str = "-";
 

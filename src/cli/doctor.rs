@@ -10,16 +10,16 @@ use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
 use super::session::{connect_options, connected, open_repository};
-use crate::diagnosis;
-use crate::doctor::{self, Budget, Examination, Scope};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::gitops::{Declared, Repository, SecretValues};
-use crate::pipeline::Config;
-use crate::report;
-use crate::sandbox;
-use crate::steps;
-use crate::tools::{Environment, Kustomize};
-use crate::words::count;
+use bootstrapper_cluster::doctor::{self, Budget, Examination, Scope};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::words::count;
+use bootstrapper_diagnosis as diagnosis;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_gitops::{Declared, Repository, SecretValues};
+use bootstrapper_report as report;
+use bootstrapper_sandbox as sandbox;
+use bootstrapper_steps as steps;
+use bootstrapper_tools::{Environment, Kustomize};
 
 /// How long the repository may take to be read: what it fetches may not be reached just now.
 const READING: Duration = Duration::from_secs(15);

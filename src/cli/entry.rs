@@ -13,8 +13,12 @@ use super::{
     cancel, clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out,
     plan, run, sandbox, schema, status, trust, usage, validate, verify,
 };
-use crate::failure::{Failure, FailureKind, Result};
-use crate::{masking, output, private, report, tools};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::masking;
+use bootstrapper_core::output;
+use bootstrapper_core::private;
+use bootstrapper_report as report;
+use bootstrapper_tools as tools;
 
 /// Of each thread, in bytes: readers of YAML and JSON go down as deep as what they read.
 const STACK: usize = 8 * 1024 * 1024;
@@ -123,9 +127,9 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
         Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
         Some(Verb::Verify(args)) => verify::verify(&args).await,
-        Some(Verb::Netexec { http_port, udp_port }) => crate::sandbox::echo(http_port, udp_port).await,
+        Some(Verb::Netexec { http_port, udp_port }) => bootstrapper_sandbox::echo(http_port, udp_port).await,
         Some(Verb::Wget { timeout, url, output, .. }) => {
-            let page = crate::sandbox::fetch(&url, Duration::from_secs(timeout)).await?;
+            let page = bootstrapper_sandbox::fetch(&url, Duration::from_secs(timeout)).await?;
             if output.as_os_str() == "-" { out::protocol(&page) } else { Ok(()) }
         }
         Some(Verb::PostRender { job }) => out::protocol(&tools::post_render(&job).await?),
@@ -149,9 +153,9 @@ async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
         SandboxVerb::List { output } => sandbox::list(output.output),
         SandboxVerb::Kubeconfig { name } => sandbox::kubeconfig(&name),
         SandboxVerb::Programs { options } => sandbox::programs(&options).await,
-        SandboxVerb::Serve { state_dir } => crate::sandbox::serve(&state_dir).await,
+        SandboxVerb::Serve { state_dir } => bootstrapper_sandbox::serve(&state_dir).await,
         SandboxVerb::Vault { state_dir, words } => {
-            out::protocol(&crate::sandbox::answer_as_vault(&state_dir, &words)?)
+            out::protocol(&bootstrapper_sandbox::answer_as_vault(&state_dir, &words)?)
         }
     }
 }

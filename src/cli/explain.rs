@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::args::{ExplainArgs, Output};
 use super::out;
-use crate::diagnosis::{self, Code};
-use crate::failure::{Failure, Result};
-use crate::report;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_diagnosis::{self as diagnosis, Code};
+use bootstrapper_report as report;
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
     if let Some(folder) = &args.write {

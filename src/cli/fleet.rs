@@ -7,14 +7,14 @@ use futures::future::join_all;
 use walkdir::WalkDir;
 
 use super::consent;
-use crate::failure::{Failure, Result};
-use crate::files;
-use crate::gitops::{Declared, Repository, SecretValue, SecretValues};
-use crate::pipeline::{self, Config, Pipeline, Selector};
-use crate::plan;
-use crate::tools::{Environment, Kustomize};
-use crate::trust::{self, RequestKind};
-use crate::validation::{Fleet, Refusal, SEEDED};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::files;
+use bootstrapper_gitops::pipeline::{self, Config, Pipeline, Selector};
+use bootstrapper_gitops::trust::{self, RequestKind};
+use bootstrapper_gitops::{Declared, Repository, SecretValue, SecretValues};
+use bootstrapper_steps::plan;
+use bootstrapper_tools::{Environment, Kustomize};
+use bootstrapper_validation::{Fleet, Refusal, SEEDED};
 
 /// Loads these clusters. What cannot be loaded is said in the fleet.
 pub(super) async fn load(

@@ -1,6 +1,6 @@
 //! What is done, and the command to go on with.
 
-use crate::engine::RunSummary;
+use bootstrapper_engine::RunSummary;
 
 /// The same command as a person would type it again; what was agreed to once is asked again.
 pub(super) fn command() -> String {

@@ -4,10 +4,10 @@ use super::args::{GraphArgs, GraphFormat};
 use super::fleet::declared;
 use super::out;
 use super::session::open_repository;
-use crate::failure::Result;
-use crate::graph::{self, Graph};
-use crate::pipeline::Config;
-use crate::tools::{Environment, Kustomize};
+use bootstrapper_core::failure::Result;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_tools::{Environment, Kustomize};
+use bootstrapper_validation::graph::{self, Graph};
 
 pub(super) async fn graph(args: &GraphArgs) -> Result<()> {
     let repository = open_repository(args.repo.as_deref())?;

@@ -8,10 +8,9 @@ use super::args::{HandoverArgs, Output};
 use super::out;
 use super::session::Session;
 use super::target::sandbox_of;
-use crate::adoption::{Counts, Forecast, Kept, Ledger, Record, Verdict};
-use crate::cluster::Requests;
-use crate::failure::{Failure, FailureKind, Result};
-use crate::report;
+use bootstrapper_cluster::Requests;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_steps::adoption::{Counts, Forecast, Kept, Ledger, Record, Verdict};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,10 +63,10 @@ fn adopted(ledger: Ledger, now: Record) -> Adopted {
 }
 
 fn text(answer: &Answer) -> String {
-    let mut text = report::forecast_text(&answer.forecast);
+    let mut text = crate::cli::show::forecast_text(&answer.forecast);
     if let Some(Adopted { verdict, kept, before, now }) = &answer.adopted {
         text.push('\n');
-        text.push_str(&report::adopted_text(verdict, kept, before, now));
+        text.push_str(&crate::cli::show::adopted_text(verdict, kept, before, now));
     }
     let Requests { reads, writes, .. } = answer.requests;
     let _ = writeln!(text, "\n{reads} reads and dry runs, {writes} writes");
@@ -76,8 +75,12 @@ fn text(answer: &Answer) -> String {
 
 fn check(answer: &Answer) -> Result<()> {
     let changed = answer.adopted.iter().flat_map(|adopted| adopted.verdict.differences.iter().cloned());
-    let differences: Vec<String> =
-        answer.forecast.differences().map(crate::adoption::Foretold::told).chain(changed).collect();
+    let differences: Vec<String> = answer
+        .forecast
+        .differences()
+        .map(bootstrapper_steps::adoption::Foretold::told)
+        .chain(changed)
+        .collect();
     if differences.is_empty() {
         return Ok(());
     }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::args::{ListArgs, Output};
 use super::out;
 use super::session::open_repository;
-use crate::failure::Result;
-use crate::pipeline::Config;
-use crate::report;
+use bootstrapper_core::failure::Result;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_report as report;
 
 #[derive(Serialize)]
 struct Listed {

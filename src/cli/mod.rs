@@ -24,6 +24,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod session;
+mod show;
 mod status;
 mod target;
 mod trust;

@@ -5,12 +5,12 @@ use secrecy::ExposeSecret as _;
 use super::args::{Network, SandboxArgs};
 use super::consent;
 use super::out;
-use crate::failure::{Failure, FailureKind, Result};
-use crate::gitops::Repository;
-use crate::pipeline::Config;
-use crate::plan::{self, SecretSources};
-use crate::sandbox::{self, RouterSpec};
-use crate::tools::Environment;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_gitops::Repository;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_sandbox::{self as sandbox, RouterSpec};
+use bootstrapper_steps::plan::{self, SecretSources};
+use bootstrapper_tools::Environment;
 
 /// The key of the secret that the sessions with the router are signed with.
 const PASSWORD: &str = "BGP_PASSWORD";

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::failure::Result;
-use crate::output;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::output;
 
 /// Prints text.
 pub(super) fn text(text: &str) -> Result<()> {

@@ -6,9 +6,9 @@ use super::args::{Output, PlanArgs};
 use super::out;
 use super::session::Session;
 use super::target::sandbox_of;
-use crate::engine::{self, Observation};
-use crate::failure::{Failure, Result};
-use crate::report;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_engine::{self as engine, Observation};
+use bootstrapper_report as report;
 
 #[derive(Serialize)]
 struct Planned {

@@ -9,12 +9,12 @@ use super::args::{RunArgs, SandboxArgs};
 use super::cancel::Cancel;
 use super::session::{Session, open_repository};
 use super::{go_on, out, plan, sandbox};
-use crate::cluster::{self, Cluster, Identity, RunEnd, RunRecord, StepRecord};
-use crate::engine::{self, Events, RunOptions, RunSummary};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::plan::LockGate;
-use crate::report::{self, Closing};
-use crate::sandbox::Sandbox;
+use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_engine::{self as engine, Events, RunOptions, RunSummary};
+use bootstrapper_report::{self as report, Closing};
+use bootstrapper_sandbox::Sandbox;
+use bootstrapper_steps::plan::LockGate;
 
 pub(super) async fn run(args: &RunArgs) -> Result<()> {
     for cluster in &args.clusters {
@@ -42,7 +42,7 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
 
 async fn bring_up(cluster: &str, args: &RunArgs) -> Result<Sandbox> {
     let repository = open_repository(args.target.repo.as_deref())?;
-    let is_new = crate::sandbox::load(cluster).is_err();
+    let is_new = bootstrapper_sandbox::load(cluster).is_err();
     let shape = SandboxArgs {
         network: args.network,
         router: args.router,

@@ -6,10 +6,10 @@ use super::args::{FaultName, Network, Output, SandboxArgs};
 use super::network::router_of;
 use super::out;
 use super::session::open_repository;
-use crate::failure::{Failure, Result};
-use crate::gitops::Repository;
-use crate::report;
-use crate::sandbox::{self, Fault, Sandbox, SandboxOptions};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_gitops::Repository;
+use bootstrapper_report as report;
+use bootstrapper_sandbox::{self as sandbox, Fault, Sandbox, SandboxOptions};
 
 pub(super) async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()> {
     let repository = open_repository(repo)?;

@@ -2,8 +2,8 @@
 
 use super::args::{SchemaArgs, SchemaOf};
 use super::out;
-use crate::failure::Result;
-use crate::pipeline;
+use bootstrapper_core::failure::Result;
+use bootstrapper_gitops::pipeline;
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<()> {
     match args.of {

@@ -8,16 +8,16 @@ use super::args::{Selection, Target};
 use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
-use crate::adoption::Adoption;
-use crate::cluster::{Cluster, ConnectOptions, Identity, Remembered};
-use crate::engine::Graph;
-use crate::failure::{Failure, FailureKind, Result};
-use crate::gitops::{Declared, Repository};
-use crate::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
-use crate::plan::{self, Inputs, SecretSources};
-use crate::sandbox::{self, Sandbox};
-use crate::tools::{Environment, Helm, Kustomize};
-use crate::trust::{self, RequestKind};
+use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_engine::Graph;
+use bootstrapper_gitops::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
+use bootstrapper_gitops::trust::{self, RequestKind};
+use bootstrapper_gitops::{Declared, Repository};
+use bootstrapper_sandbox::{self as sandbox, Sandbox};
+use bootstrapper_steps::adoption::Adoption;
+use bootstrapper_steps::plan::{self, Inputs, SecretSources};
+use bootstrapper_tools::{Environment, Helm, Kustomize};
 
 /// An opened cluster and its plan.
 pub(super) struct Session {

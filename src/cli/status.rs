@@ -10,10 +10,10 @@ use super::args::{Output, PlanArgs};
 use super::out;
 use super::session::Session;
 use super::target::sandbox_of;
-use crate::engine::{Observation, PlannedStep};
-use crate::failure::{Failure, FailureKind, Result, Retry};
-use crate::readiness::Verdict;
-use crate::report;
+use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
+use bootstrapper_engine::{Observation, PlannedStep};
+use bootstrapper_readiness::Verdict;
+use bootstrapper_report as report;
 
 #[derive(Serialize)]
 struct StepStatus {

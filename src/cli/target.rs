@@ -1,8 +1,8 @@
 //! Which cluster a verb looks at.
 
 use super::args::PlanArgs;
-use crate::failure::Result;
-use crate::sandbox::{self, Sandbox};
+use bootstrapper_core::failure::Result;
+use bootstrapper_sandbox::{self as sandbox, Sandbox};
 
 /// The running sandbox of the cluster, if one was asked for.
 pub(super) fn sandbox_of(args: &PlanArgs) -> Result<Option<Sandbox>> {

@@ -9,12 +9,12 @@ use super::args::{Output, TrustArgs};
 use super::fleet::names_of_secrets;
 use super::session::open_repository;
 use super::{consent, out};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::gitops::Repository;
-use crate::pipeline::{Config, Pipeline};
-use crate::tools::{Environment, Kustomize};
-use crate::trust::{self, Request, Store};
-use crate::words::count;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::words::count;
+use bootstrapper_gitops::Repository;
+use bootstrapper_gitops::pipeline::{Config, Pipeline};
+use bootstrapper_gitops::trust::{self, Request, Store};
+use bootstrapper_tools::{Environment, Kustomize};
 
 #[derive(Serialize)]
 struct Asked {

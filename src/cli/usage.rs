@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::output;
-use crate::report;
+use bootstrapper_core::output;
+use bootstrapper_report as report;
 
 /// Prints it, as all text leaves; 2 for a command line that is wrong.
 pub(super) fn tell(said: &clap::Error) -> ExitCode {

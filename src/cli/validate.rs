@@ -6,13 +6,13 @@ use super::args::{FindingsOutput, ValidateArgs};
 use super::fleet::load;
 use super::out;
 use super::session::open_repository;
-use crate::failure::{Failure, Result};
-use crate::gitops::renderings;
-use crate::report;
-use crate::sandbox;
-use crate::tools::{Environment, Helm};
-use crate::validation::{self, Finding, Report, Rule, Severity};
-use crate::words::count;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::words::count;
+use bootstrapper_gitops::renderings;
+use bootstrapper_report as report;
+use bootstrapper_sandbox as sandbox;
+use bootstrapper_tools::{Environment, Helm};
+use bootstrapper_validation::{self as validation, Finding, Report, Rule, Severity};
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -49,7 +49,7 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
         FindingsOutput::Json => out::json(&answer(&report, &clusters))?,
         FindingsOutput::Sarif => out::json(&validation::sarif(&report))?,
         FindingsOutput::Text | FindingsOutput::Markdown => {
-            out::text(&report::findings_text(&report, &clusters))?;
+            out::text(&crate::cli::show::findings_text(&report, &clusters))?;
         }
     }
     verdict(&report, args.strict)

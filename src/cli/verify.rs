@@ -8,13 +8,13 @@ use super::args::{Output, VerifyArgs};
 use super::consent;
 use super::out;
 use super::session::{connect_options, connected, open_repository};
-use crate::cluster::Identity;
-use crate::failure::{Failure, FailureKind, Result};
-use crate::gitops::Repository;
-use crate::pipeline::Config;
-use crate::report;
-use crate::sandbox::{self, Sandbox};
-use crate::verify::{self, Member, Outcome, Outside};
+use bootstrapper_cluster::Identity;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_gitops::Repository;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_report as report;
+use bootstrapper_sandbox::{self as sandbox, Sandbox};
+use bootstrapper_steps::verify::{self, Member, Outcome, Outside};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

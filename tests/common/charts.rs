@@ -30,6 +30,22 @@ impl Charts {
         Self::serve_to(None)
     }
 
+    /// Replaces the archive of a chart by another one of the same version, in the index too.
+    pub(crate) fn replace(&self, chart: &str) {
+        let copy = tempfile::tempdir().unwrap();
+        let own = copy.path().join(chart);
+        super::copy_folder(&root().join("tests/fixtures/charts").join(chart), &own);
+        std::fs::write(own.join("NOTICE"), "another one").unwrap();
+        let packed = self.folder.path();
+        for arguments in [
+            vec![Path::new("package"), &own, Path::new("--destination"), packed],
+            vec![Path::new("repo"), Path::new("index"), packed],
+        ] {
+            let done = Command::new(programs().join("helm")).args(arguments).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+    }
+
     /// What it serves: an index and archives.
     pub(crate) fn place(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)

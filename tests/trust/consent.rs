@@ -429,6 +429,31 @@ fn what_only_the_cluster_knows_goes_into_nothing_that_is_applied() {
     assert_eq!(*scene.writes.lock().unwrap(), Vec::<String>::new());
 }
 
+/// Other users see the words of programs.
+#[test]
+fn no_word_of_a_command_holds_a_value_of_a_secret() {
+    let scene = Scene::new();
+    let root = scene.at("repository");
+    write(
+        &root.join("kubernetes/app/map.yaml"),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster-settings, namespace: flux-system}\ndata: {WORD: 'a-${TOKEN}', OPEN: b}\n",
+    );
+    let steps =
+        |word: &str| format!("stages: [{{name: own, steps: [{{command: [scripts/run.sh, '{word}']}}]}}]\n");
+    write(&root.join("tasks/own.yaml"), &steps("x-${WORD}"));
+    for verb in [&["plan", "infra", "--trust"][..], &["infra", "--trust"]] {
+        scene
+            .run(verb)
+            .assert()
+            .code(INPUT)
+            .stderr(contains("the word `x-${WORD}` of a command holds a value of a secret"))
+            .stderr(contains("from-the-environment").not());
+    }
+    scene.nothing_ran_but_the_vault();
+    write(&root.join("tasks/own.yaml"), &steps("x-${OPEN}"));
+    scene.run(&["plan", "infra", "--trust"]).assert().stdout(contains("runs scripts/run.sh x-b"));
+}
+
 #[test]
 fn a_task_file_reads_nothing_outside_of_the_repository() {
     let scene = Scene::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum ConvertVerb {
+pub(crate) enum ConvertVerb {
     /// CiliumBGPPeeringPolicy, which Cilium 1.19 removed, into the cilium.io/v2 objects
     ///
     /// Comments and `${NAME}` stay, documents of other kinds pass through. A policy that cannot be
@@ -16,12 +16,12 @@ pub(in crate::cli) enum ConvertVerb {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct ConvertBgpArgs {
+pub(crate) struct ConvertBgpArgs {
     /// Files of YAML documents; `-` is stdin [default: stdin]
     #[arg(value_name = "FILE")]
-    pub(in crate::cli) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 
     /// Write each file in place instead of everything to stdout
     #[arg(long, short)]
-    pub(in crate::cli) write: bool,
+    pub(crate) write: bool,
 }

@@ -7,34 +7,34 @@ use clap::Args as ClapArgs;
 use super::{OutputArgs, Target};
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// The cluster: its kubeconfig context has the same name, unless bootstrapper.yaml says otherwise
-    pub(in crate::cli) cluster: String,
+    pub(crate) cluster: String,
 
     /// Only what lies in these namespaces [default: everything]
     #[arg(long, short, value_delimiter = ',')]
-    pub(in crate::cli) namespace: Vec<String>,
+    pub(crate) namespace: Vec<String>,
 
     /// Look at the sandbox of this cluster
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(in crate::cli) sandbox: bool,
+    pub(crate) sandbox: bool,
 
     #[command(flatten)]
-    pub(in crate::cli) target: Target,
+    pub(crate) target: Target,
 
     #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// The code; all of them if none
-    pub(in crate::cli) code: Option<String>,
+    pub(crate) code: Option<String>,
 
     /// Write the pages of the documentation into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "code", hide = true)]
-    pub(in crate::cli) write: Option<PathBuf>,
+    pub(crate) write: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }

@@ -5,21 +5,21 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct GraphArgs {
+pub(crate) struct GraphArgs {
     /// Only this cluster [default: all]
-    pub(in crate::cli) cluster: Option<String>,
+    pub(crate) cluster: Option<String>,
 
     /// Text for a terminal, a Mermaid flowchart, or a drawing
     #[arg(long, short, value_enum, default_value_t = GraphFormat::Text)]
-    pub(in crate::cli) format: GraphFormat,
+    pub(crate) format: GraphFormat,
 
     /// The GitOps repository [default: found upwards from here]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
-    pub(in crate::cli) repo: Option<PathBuf>,
+    pub(crate) repo: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(in crate::cli) enum GraphFormat {
+pub(crate) enum GraphFormat {
     Text,
     Mermaid,
     Svg,

@@ -5,22 +5,22 @@ use clap::Args as ClapArgs;
 use super::{OutputArgs, Target};
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct HistoryArgs {
+pub(crate) struct HistoryArgs {
     /// The cluster
-    pub(in crate::cli) cluster: String,
+    pub(crate) cluster: String,
 
     /// Also the steps of the newest run: how each ended, how long it took, the digest of what it was
     /// to bring about
     #[arg(long)]
-    pub(in crate::cli) steps: bool,
+    pub(crate) steps: bool,
 
     /// Look at the sandbox of this cluster
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(in crate::cli) sandbox: bool,
+    pub(crate) sandbox: bool,
 
     #[command(flatten)]
-    pub(in crate::cli) target: Target,
+    pub(crate) target: Target,
 
     #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }

@@ -7,11 +7,11 @@ use clap::Args as ClapArgs;
 use super::OutputArgs;
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct ListArgs {
+pub(crate) struct ListArgs {
     /// The GitOps repository [default: found upwards from here]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
-    pub(in crate::cli) repo: Option<PathBuf>,
+    pub(crate) repo: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }

@@ -150,7 +150,7 @@ pub(super) enum Verb {
         private: Vec<PathBuf>,
         /// What the program may take.
         #[arg(long, default_value_t)]
-        limits: crate::tools::Limits,
+        limits: bootstrapper_tools::Limits,
         /// The program and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,

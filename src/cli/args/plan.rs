@@ -5,30 +5,30 @@ use clap::Args as ClapArgs;
 use super::{OutputArgs, Selection, Target};
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// The cluster
-    pub(in crate::cli) cluster: String,
+    pub(crate) cluster: String,
 
     /// Look at the sandbox of this cluster
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(in crate::cli) sandbox: bool,
+    pub(crate) sandbox: bool,
 
     #[command(flatten)]
-    pub(in crate::cli) target: Target,
+    pub(crate) target: Target,
 
     #[command(flatten)]
-    pub(in crate::cli) selection: Selection,
+    pub(crate) selection: Selection,
 
     #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct HandoverArgs {
+pub(crate) struct HandoverArgs {
     #[command(flatten)]
-    pub(in crate::cli) plan: PlanArgs,
+    pub(crate) plan: PlanArgs,
 
     /// Exit with 1 if Flux changes, or has changed, what the bootstrap installed
     #[arg(long)]
-    pub(in crate::cli) check: bool,
+    pub(crate) check: bool,
 }

@@ -3,60 +3,60 @@
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{Network, Router, Selection, Target};
-use crate::report::Progress;
+use bootstrapper_report::Progress;
 
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub(in crate::cli) struct RunArgs {
+pub(crate) struct RunArgs {
     /// The clusters to bootstrap, one after the other
     #[arg(value_name = "CLUSTER")]
-    pub(in crate::cli) clusters: Vec<String>,
+    pub(crate) clusters: Vec<String>,
 
     /// Observe everything and write nothing
     #[arg(long)]
-    pub(in crate::cli) dry_run: bool,
+    pub(crate) dry_run: bool,
 
     /// Bring up a throwaway cluster on this machine and bootstrap that
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(in crate::cli) sandbox: bool,
+    pub(crate) sandbox: bool,
 
     /// The network of that throwaway cluster
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
-    pub(in crate::cli) network: Network,
+    pub(crate) network: Network,
 
     /// The router of a real network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
-    pub(in crate::cli) router: Router,
+    pub(crate) router: Router,
 
     /// Take fields over from other owners instead of refusing
     #[arg(long)]
-    pub(in crate::cli) force_conflicts: bool,
+    pub(crate) force_conflicts: bool,
 
     /// Stop before Flux takes over if it would change what the bootstrap installed
     #[arg(long)]
-    pub(in crate::cli) strict: bool,
+    pub(crate) strict: bool,
 
     /// Take the cluster from the run that holds its lock: that run stops before its next write
     #[arg(long, conflicts_with = "dry_run")]
-    pub(in crate::cli) break_lock: bool,
+    pub(crate) break_lock: bool,
 
     /// Agree beforehand to what would be asked
     #[arg(long, requires = "break_lock")]
-    pub(in crate::cli) yes: bool,
+    pub(crate) yes: bool,
 
     #[command(flatten)]
-    pub(in crate::cli) target: Target,
+    pub(crate) target: Target,
 
     #[command(flatten)]
-    pub(in crate::cli) selection: Selection,
+    pub(crate) selection: Selection,
 
     /// How to show progress
     #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
-    pub(in crate::cli) progress: ProgressStyle,
+    pub(crate) progress: ProgressStyle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum ProgressStyle {
+pub(crate) enum ProgressStyle {
     /// Live bars on a terminal, plain lines elsewhere
     Auto,
     /// Live bars

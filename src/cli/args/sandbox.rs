@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::OutputArgs;
-use crate::sandbox::{Fault, RouterProgram};
+use bootstrapper_sandbox::{Fault, RouterProgram};
 
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum SandboxVerb {
+pub(crate) enum SandboxVerb {
     /// Bring one up, shaped as the cluster of that name declares
     Up {
         /// The cluster
@@ -87,22 +87,22 @@ pub(in crate::cli) enum SandboxVerb {
 const DEFAULT_NODES: u16 = 3;
 
 #[derive(Debug, Clone, ClapArgs)]
-pub(in crate::cli) struct SandboxArgs {
+pub(crate) struct SandboxArgs {
     /// How many nodes
     #[arg(long, default_value_t = DEFAULT_NODES, value_parser = clap::value_parser!(u16).range(1..=50))]
-    pub(in crate::cli) nodes: u16,
+    pub(crate) nodes: u16,
 
     /// A folder of ready binaries (etcd, kube-apiserver, helm, …), before PATH and the cache
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) binaries: Option<PathBuf>,
+    pub(crate) binaries: Option<PathBuf>,
 
     /// The network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
-    pub(in crate::cli) network: Network,
+    pub(crate) network: Network,
 
     /// The router of a real network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
-    pub(in crate::cli) router: Router,
+    pub(crate) router: Router,
 
     /// Agree to what the repository asks of this machine, for this call: without, its secrets are made up
     #[arg(
@@ -113,7 +113,7 @@ pub(in crate::cli) struct SandboxArgs {
         default_missing_value = "all",
         env = "BOOTSTRAPPER_TRUST"
     )]
-    pub(in crate::cli) trust: Option<String>,
+    pub(crate) trust: Option<String>,
 }
 
 impl Default for SandboxArgs {
@@ -129,7 +129,7 @@ impl Default for SandboxArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(in crate::cli) enum FaultName {
+pub(crate) enum FaultName {
     /// The router is off
     RouterDown,
     /// The router passes 64 kbit in a second
@@ -179,7 +179,7 @@ impl From<FaultName> for Fault {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Network {
+pub(crate) enum Network {
     /// Real where this machine can have it, else simulated
     #[default]
     Auto,
@@ -190,7 +190,7 @@ pub(in crate::cli) enum Network {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Router {
+pub(crate) enum Router {
     /// gobgpd, which is built with the sandbox's other programs
     #[default]
     Gobgp,

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use crate::pipeline::{Selector, parse_duration};
+use bootstrapper_gitops::pipeline::{Selector, parse_duration};
 
 /// Which repository and which cluster.
 #[derive(Debug, Clone, Default, ClapArgs)]
-pub(in crate::cli) struct Target {
+pub(crate) struct Target {
     /// The GitOps repository [default: found upwards from here]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
-    pub(in crate::cli) repo: Option<PathBuf>,
+    pub(crate) repo: Option<PathBuf>,
 
     /// The kubeconfig context [default: what bootstrapper.yaml says, else the cluster's name]
     #[arg(long)]
-    pub(in crate::cli) context: Option<String>,
+    pub(crate) context: Option<String>,
 
     /// The kubeconfig file [default: $KUBECONFIG, else ~/.kube/config]
     #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
 
     /// Agree to what the repository asks of this machine, for this call: to everything, or to the list
     /// with this digest (for CI; see `bootstrapper trust`)
@@ -32,12 +32,12 @@ pub(in crate::cli) struct Target {
         default_missing_value = "all",
         env = "BOOTSTRAPPER_TRUST"
     )]
-    pub(in crate::cli) trust: Option<String>,
+    pub(crate) trust: Option<String>,
 }
 
 /// Which part of the pipeline.
 #[derive(Debug, Clone, Default, ClapArgs)]
-pub(in crate::cli) struct Selection {
+pub(crate) struct Selection {
     /// Only these stages or steps (`STAGE` or `STAGE/STEP`)
     #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
     only: Vec<String>,
@@ -56,15 +56,15 @@ pub(in crate::cli) struct Selection {
 
     /// How long each step may take, instead of what the task files say
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub(in crate::cli) timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
 
     /// How long nothing may change in a step, instead of what the task files say
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub(in crate::cli) inactivity: Option<Duration>,
+    pub(crate) inactivity: Option<Duration>,
 }
 
 impl Selection {
-    pub(in crate::cli) fn selector(&self) -> Selector {
+    pub(crate) fn selector(&self) -> Selector {
         Selector {
             only: self.only.clone(),
             from: self.from.clone(),
@@ -75,14 +75,14 @@ impl Selection {
 }
 
 #[derive(Debug, Clone, Copy, ClapArgs)]
-pub(in crate::cli) struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// Text for people, or JSON for scripts
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
-    pub(in crate::cli) output: Output,
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Output {
+pub(crate) enum Output {
     Text,
     Json,
 }

@@ -7,26 +7,26 @@ use clap::Args as ClapArgs;
 use super::OutputArgs;
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct TrustArgs {
+pub(crate) struct TrustArgs {
     /// Only what is asked for these clusters [default: all]
-    pub(in crate::cli) clusters: Vec<String>,
+    pub(crate) clusters: Vec<String>,
 
     /// Only list what the repository asks for, and what of it you have agreed to
     #[arg(long)]
-    pub(in crate::cli) list: bool,
+    pub(crate) list: bool,
 
     /// Forget what you have agreed to for this repository
     #[arg(long, conflicts_with_all = ["list", "clusters", "yes"])]
-    pub(in crate::cli) revoke: bool,
+    pub(crate) revoke: bool,
 
     /// Skip the question
     #[arg(long, conflicts_with = "list")]
-    pub(in crate::cli) yes: bool,
+    pub(crate) yes: bool,
 
     /// The GitOps repository [default: found upwards from here]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
-    pub(in crate::cli) repo: Option<PathBuf>,
+    pub(crate) repo: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
+    pub(crate) output: OutputArgs,
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use crate::failure::{Failure, Result};
+use bootstrapper_core::failure::{Failure, Result};
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct NewClusterArgs {
+pub(crate) struct NewClusterArgs {
     /// Its name
     pub(super) name: String,
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::failure::{Failure, Location, Result};
-use crate::gitops::addresses::Settings;
-use crate::new_cluster::{self, NewFile};
-use crate::private::Folder;
+use bootstrapper_core::failure::{Failure, Location, Result};
+use bootstrapper_core::private::Folder;
+use bootstrapper_gitops::addresses::Settings;
+use bootstrapper_validation::new_cluster::{self, NewFile};
 
 pub(super) const CLUSTERS: &str = "kubernetes/clusters";
 pub(super) const CONFIG: &str = "bootstrapper.yaml";

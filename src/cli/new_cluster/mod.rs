@@ -12,11 +12,11 @@ use self::files::{CLUSTERS, CONFIG};
 use super::args::Args;
 use super::out;
 use super::session::open_repository;
-use crate::failure::{Failure, FailureKind, Location, Result};
-use crate::gitops::Repository;
-use crate::gitops::addresses::Settings;
-use crate::new_cluster::{self, Proposed, Subject, Value};
-use crate::words::count;
+use bootstrapper_core::failure::{Failure, FailureKind, Location, Result};
+use bootstrapper_core::words::count;
+use bootstrapper_gitops::Repository;
+use bootstrapper_gitops::addresses::Settings;
+use bootstrapper_validation::new_cluster::{self, Proposed, Subject, Value};
 
 pub(super) fn new_cluster(args: &NewClusterArgs) -> Result<()> {
     let repository = open_repository(args.repo.as_deref())?;

@@ -102,7 +102,7 @@ spec:
     )
 }
 
-pub(super) fn secret(name: &str, namespace: &str, data: Value) -> Value {
+pub(super) fn secret(name: &str, namespace: &str, data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data})
 }
 

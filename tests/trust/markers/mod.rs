@@ -161,12 +161,12 @@ impl Play {
         for (file, object) in [
             (
                 "clusters/markers/variables.yaml",
-                secret("variables", "flux-system", json!({"DOMAIN": marker("substitution"), "PIN": PIN.1})),
+                secret("variables", "flux-system", &json!({"DOMAIN": marker("substitution"), "PIN": PIN.1})),
             ),
-            ("clusters/markers/whole.yaml", secret("whole", "app", json!({"password": marker("values")}))),
+            ("clusters/markers/whole.yaml", secret("whole", "app", &json!({"password": marker("values")}))),
             (
                 "clusters/markers/registry.yaml",
-                secret("registry", "app", json!({"username": "reader", "password": marker("registry")})),
+                secret("registry", "app", &json!({"username": "reader", "password": marker("registry")})),
             ),
         ] {
             let file = self.in_repository(file);

@@ -1,0 +1,178 @@
+//! Whether a cluster hears of those that it declares as peers of its mesh: its agents, and the
+//! kvstoremesh that they hear it from. Each tells of itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
+
+use super::agent::AGENT_CONTAINER;
+use crate::Cluster;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness as readiness;
+
+const NAMESPACE: &str = "kube-system";
+
+/// What a cluster is called in its mesh; none if its Cilium does not say.
+pub async fn cluster_name(cluster: &Cluster) -> Result<Option<String>> {
+    let settings = ObjectRef::namespaced("v1", "ConfigMap", NAMESPACE, "cilium-config");
+    let settings = cluster.get(&settings).await?;
+    Ok(settings.and_then(|settings| settings.data["data"]["cluster-name"].as_str().map(str::to_owned)))
+}
+
+/// The clusters that the agents are told of: the entries of their Secret that are configurations.
+/// `own` may be among them, and is no peer.
+pub async fn peers(cluster: &Cluster, own: &str) -> Result<BTreeSet<String>> {
+    let secret = ObjectRef::namespaced("v1", "Secret", NAMESPACE, "cilium-clustermesh");
+    let secret = cluster.get(&secret).await?;
+    let entries = secret.as_ref().and_then(|secret| secret.data["data"].as_object());
+    let is_peer = |(name, text): &(&String, &Value)| {
+        let text = STANDARD.decode(text.as_str().unwrap_or_default()).unwrap_or_default();
+        *name != own && String::from_utf8_lossy(&text).contains("endpoints:")
+    };
+    Ok(entries.into_iter().flatten().filter(is_peer).map(|(name, _)| name.clone()).collect())
+}
+
+/// A program that keeps in touch with other clusters.
+struct Listener {
+    /// What it is called.
+    name: &'static str,
+    /// The pods that it runs in, by label.
+    pods: &'static str,
+    container: &'static str,
+    /// How it tells of itself.
+    status: &'static [&'static str],
+    /// Where in that it tells of clusters.
+    clusters: &'static str,
+    /// How it looks for what is wrong with one of them.
+    troubleshoot: &'static [&'static str],
+}
+
+const AGENT: Listener = Listener {
+    name: "agents",
+    pods: "k8s-app=cilium",
+    container: AGENT_CONTAINER,
+    status: &["cilium-dbg", "status", "--output=json"],
+    clusters: "/cluster-mesh/clusters",
+    troubleshoot: &["cilium-dbg", "troubleshoot", "clustermesh"],
+};
+
+const KVSTOREMESH: Listener = Listener {
+    name: "kvstoremesh",
+    pods: "k8s-app=clustermesh-apiserver",
+    container: "kvstoremesh",
+    status: &["clustermesh-apiserver", "kvstoremesh-dbg", "status", "--output=json"],
+    clusters: "",
+    troubleshoot: &["clustermesh-apiserver", "kvstoremesh-dbg", "troubleshoot"],
+};
+
+/// How long one answer may take: who looks for what is wrong with a peer tries to connect to it.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// How many pods are asked at once.
+const AT_ONCE: usize = 16;
+
+/// The pods of a program that keeps in touch with other clusters.
+pub struct Listeners {
+    listener: &'static Listener,
+    pods: Vec<ObjectRef>,
+}
+
+/// First kvstoremesh, if that runs; then the agents, who hear of the others from it, or else by themselves.
+pub async fn listeners(cluster: &Cluster) -> Result<Vec<Listeners>> {
+    let (kvstoremesh, agents) = futures::try_join!(pods_of(cluster, &KVSTOREMESH), pods_of(cluster, &AGENT))?;
+    let kvstoremesh = Some(Listeners { listener: &KVSTOREMESH, pods: kvstoremesh });
+    let kvstoremesh = kvstoremesh.filter(|listeners| !listeners.pods.is_empty());
+    Ok(kvstoremesh.into_iter().chain([Listeners { listener: &AGENT, pods: agents }]).collect())
+}
+
+impl Listeners {
+    /// What they are called.
+    pub fn name(&self) -> &'static str {
+        self.listener.name
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Those that are not ready with a peer.
+    pub async fn deaf_to(&self, cluster: &Cluster, peer: &str) -> Result<Vec<ObjectRef>> {
+        let Listener { container, status, clusters, .. } = *self.listener;
+        let ask = |pod: ObjectRef| async move {
+            let told = cluster.exec(&pod, container, status, LIMIT).await?;
+            let ready_with = clusters_in(&told.stdout, clusters).ok_or_else(|| {
+                Failure::step(format!("{pod} does not tell of its mesh")).because(told.stderr)
+            })?;
+            Ok::<_, Failure>((!ready_with.contains(peer)).then_some(pod))
+        };
+        let deaf = stream::iter(self.pods.clone()).map(ask).buffered(AT_ONCE);
+        deaf.try_filter_map(async |deaf| Ok(deaf)).try_collect().await
+    }
+
+    /// What one of them finds wrong with a peer; none if it finds nothing.
+    pub async fn fault(&self, cluster: &Cluster, pod: &ObjectRef, peer: &str) -> Result<Option<String>> {
+        let command = [self.listener.troubleshoot, &[peer]].concat();
+        let report = cluster.exec(pod, self.listener.container, &command, LIMIT).await?;
+        Ok(first_fault(&report.stdout))
+    }
+}
+
+/// The pods that run and have the container.
+async fn pods_of(cluster: &Cluster, listener: &Listener) -> Result<Vec<ObjectRef>> {
+    let pods = cluster.list(&Selection::of("v1", "Pod").within(NAMESPACE).labelled(listener.pods)).await?;
+    let has_it = |pod: &&Object| {
+        let containers = pod.data["spec"]["containers"].as_array();
+        containers.into_iter().flatten().any(|container| container["name"] == listener.container)
+    };
+    let pods = pods.iter().filter(|pod| readiness::verdict(pod).is_ready()).filter(has_it);
+    Ok(pods.map(ObjectRef::of).collect())
+}
+
+/// The clusters that a program says it is ready with.
+fn clusters_in(status: &str, at: &str) -> Option<BTreeSet<String>> {
+    let status: Value = serde_json::from_str(status).ok()?;
+    let ready = status.pointer(at)?.as_array()?.iter().filter(|cluster| cluster["ready"] == true);
+    Some(ready.filter_map(|cluster| cluster["name"].as_str().map(str::to_owned)).collect())
+}
+
+/// A line that Cilium marks as bad.
+fn first_fault(report: &str) -> Option<String> {
+    let fault = report.lines().find_map(|line| line.trim().strip_prefix('❌'))?.trim();
+    let remedy = if fault.contains("unknown authority") {
+        ": the clusters do not share an authority (their Secrets kube-system/cilium-ca differ)"
+    } else {
+        ""
+    };
+    Some(format!("{fault}{remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_tells_with_whom_it_is_ready() {
+        let agent = r#"{"cluster-mesh": {"clusters": [{"name": "a", "ready": true}, {"name": "b", "connected": true}]}}"#;
+        assert_eq!(clusters_in(agent, AGENT.clusters).unwrap(), BTreeSet::from(["a".to_owned()]));
+        let kvstoremesh = r#"[{"name": "b", "status": "Waiting for initial connection to be established"}]"#;
+        assert!(clusters_in(kvstoremesh, KVSTOREMESH.clusters).unwrap().is_empty());
+        assert_eq!(clusters_in("not JSON", ""), None);
+    }
+
+    #[test]
+    fn the_first_fault_of_a_report_is_told() {
+        let report = "Cluster \"apps\":\n  ✅ TCP connection established\n  ❌ Cannot establish TLS connection: x509: certificate signed by unknown authority\n  ❌ Failed";
+        let told = first_fault(report).unwrap();
+        assert!(
+            told.starts_with("Cannot establish TLS") && told.contains("do not share an authority"),
+            "{told}"
+        );
+        assert_eq!(first_fault("all is well"), None);
+    }
+}

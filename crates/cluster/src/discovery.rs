@@ -1,0 +1,138 @@
+//! What the API server serves. Kinds come while a bootstrap runs, so that only what is served is
+//! remembered; what is not is asked for anew each time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use kube::Api;
+use kube::core::ApiResource;
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
+
+use super::Cluster;
+use super::calls::if_there;
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::object::Object;
+
+/// A kind that is served.
+#[derive(Debug, Clone)]
+pub(super) struct Kind {
+    pub(super) resource: ApiResource,
+    pub(super) is_namespaced: bool,
+}
+
+/// What is known to be served.
+#[derive(Default)]
+pub(super) struct Served {
+    /// Kinds by API version and name.
+    kinds: RwLock<HashMap<(String, String), Kind>>,
+    /// Who asks for a version.
+    asking: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+}
+
+impl Served {
+    async fn asking(&self, api_version: &str) -> OwnedMutexGuard<()> {
+        let of_version = Arc::clone(self.asking.lock().await.entry(api_version.to_owned()).or_default());
+        of_version.lock_owned().await
+    }
+}
+
+impl Cluster {
+    /// Whether the API server serves a kind now.
+    pub async fn serves(&self, api_version: &str, kind: &str) -> Result<bool> {
+        Ok(self.kind(api_version, kind).await?.is_some())
+    }
+
+    /// An object with its namespace: what leaves it out is in `namespace`, if its kind has any; if it
+    /// has none, there is none. `kustomize` gives one to all that it does not know.
+    pub async fn located(&self, mut object: Object, namespace: &str) -> Result<Object> {
+        let types = object.types.clone().unwrap_or_default();
+        let kind = self.kind(&types.api_version, &types.kind).await?;
+        match kind {
+            Some(kind) if kind.is_namespaced => {
+                object.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+            }
+            Some(_) => object.metadata.namespace = None,
+            None => {}
+        }
+        Ok(object)
+    }
+
+    /// Forgets a kind that turned out not to be served any more.
+    pub(super) async fn forget(&self, api_version: &str, kind: &str) {
+        self.served.kinds.write().await.remove(&(api_version.to_owned(), kind.to_owned()));
+    }
+
+    pub(super) async fn kind(&self, api_version: &str, kind: &str) -> Result<Option<Kind>> {
+        let key = (api_version.to_owned(), kind.to_owned());
+        if let Some(known) = self.served.kinds.read().await.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        // Whoever wants the same waits for one answer; a group that does not answer holds up no other.
+        let _alone = self.served.asking(api_version).await;
+        if let Some(known) = self.served.kinds.read().await.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let what = format!("what {api_version} serves cannot be listed");
+        let list = if api_version.contains('/') {
+            if_there(&what, self.client.list_api_group_resources(api_version)).await?
+        } else {
+            if_there(&what, self.client.list_core_api_resources(api_version)).await?
+        };
+        let mut served = self.served.kinds.write().await;
+        served.extend(list.into_iter().flat_map(|list| kinds(api_version, &list)));
+        Ok(served.get(&key).cloned())
+    }
+
+    /// An API for objects of a kind, within a namespace if the kind has them.
+    pub(super) async fn api(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Option<Api<Object>>> {
+        let Some(kind) = self.kind(api_version, kind).await? else { return Ok(None) };
+        let api = match namespace {
+            Some(namespace) if kind.is_namespaced => {
+                Api::namespaced_with(self.client.clone(), namespace, &kind.resource)
+            }
+            _ => Api::all_with(self.client.clone(), &kind.resource),
+        };
+        Ok(Some(api))
+    }
+
+    /// The same for a kind that must be served.
+    pub(super) async fn require_api(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Api<Object>> {
+        self.api(api_version, kind, namespace).await?.ok_or_else(|| {
+            Failure::step(format!("the API server does not serve {kind} {api_version}"))
+                .because("its CRD is not there, or not established yet")
+                .hint("the stage `crds` installs CRDs; run it first, or declare where this one comes from")
+                .retry(Retry::MayHelp)
+        })
+    }
+}
+
+fn kinds(api_version: &str, list: &APIResourceList) -> Vec<((String, String), Kind)> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let top_level = list.resources.iter().filter(|resource| !resource.name.contains('/'));
+    top_level
+        .map(|resource| {
+            let kind = Kind {
+                resource: ApiResource {
+                    group: group.to_owned(),
+                    version: version.to_owned(),
+                    api_version: api_version.to_owned(),
+                    kind: resource.kind.clone(),
+                    plural: resource.name.clone(),
+                },
+                is_namespaced: resource.namespaced,
+            };
+            ((api_version.to_owned(), resource.kind.clone()), kind)
+        })
+        .collect()
+}

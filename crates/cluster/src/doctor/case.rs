@@ -1,0 +1,145 @@
+//! One wait, looked into again and again. What was learned stays known for as long as what was found
+//! still stands; and however long it goes on, no more is asked than one request in ten seconds, and a
+//! few at first.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::gather::{Budget, Examination, explain_from, look_again};
+use crate::Cluster;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_diagnosis::{Scene, Symptoms};
+use bootstrapper_engine::{Cause, are_still};
+
+/// How long a cause is only looked at itself, before all that led to it is looked at again.
+const STANDS: Duration = Duration::from_mins(1);
+
+/// What examinations of one wait have learned.
+#[derive(Debug, Default)]
+pub struct Case {
+    allowance: Allowance,
+    known: Option<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    scene: Scene,
+    symptoms: Symptoms,
+    causes: Vec<Cause>,
+    /// When all of it was asked, and how many requests that took.
+    asked_at: Instant,
+    cost: usize,
+}
+
+impl Case {
+    /// The root causes of symptoms, with what the wait itself sees of the cluster. Of a cause that is
+    /// known, it is asked only whether it still stands.
+    pub async fn examine(&mut self, cluster: &Cluster, symptoms: Symptoms, seen: Vec<Object>) -> Examination {
+        let now = jiff::Timestamp::now();
+        let mut left = self.allowance.left();
+        let is_refusal_new = symptoms.refusal.is_some()
+            && self.known.as_ref().is_none_or(|known| known.symptoms.refusal != symptoms.refusal);
+        if is_refusal_new {
+            left = AT_FIRST;
+        } else if let Some(known) = &mut self.known {
+            let again = known.again(cluster, &symptoms, &seen, now, &mut left).await;
+            self.allowance.keep(left);
+            let is_affordable = left >= known.cost;
+            if !is_affordable || (known.is_fresh(&symptoms) && are_still(&again.causes, &known.causes)) {
+                return again;
+            }
+        }
+        let mut scene = Scene::at(now);
+        for object in seen {
+            scene.add(object);
+        }
+        let mut budget = Budget(left);
+        let found = explain_from(cluster, &mut scene, &symptoms, &mut budget).await;
+        self.allowance.keep(budget.0);
+        let causes = found.causes.clone();
+        self.known = Some(Known { scene, symptoms, causes, asked_at: Instant::now(), cost: left - budget.0 });
+        found
+    }
+}
+
+impl Known {
+    /// The walk over what is known, with what may have changed: what the wait sees, and where the causes lie.
+    async fn again(
+        &mut self,
+        cluster: &Cluster,
+        symptoms: &Symptoms,
+        seen: &[Object],
+        now: jiff::Timestamp,
+        left: &mut usize,
+    ) -> Examination {
+        self.scene.later(now);
+        let of_the_wait: BTreeSet<ObjectRef> = seen.iter().map(ObjectRef::of).collect();
+        for object in seen {
+            self.scene.add(object.clone());
+        }
+        let roots = self.causes.iter().filter_map(|cause| cause.origins.first());
+        let roots: BTreeSet<ObjectRef> =
+            roots.filter(|root| !of_the_wait.contains(root)).take(*left).cloned().collect();
+        *left -= look_again(cluster, &mut self.scene, roots).await;
+        let mut budget = Budget(*left);
+        let found = explain_from(cluster, &mut self.scene, symptoms, &mut budget).await;
+        *left = budget.0;
+        found
+    }
+
+    /// Whether what is wrong was found a moment ago, and for the same. What is slow may become wrong
+    /// anywhere.
+    fn is_fresh(&self, symptoms: &Symptoms) -> bool {
+        let is_wrong = !self.causes.is_empty() && self.causes.iter().all(|cause| !cause.passes);
+        is_wrong && self.symptoms == *symptoms && self.asked_at.elapsed() < STANDS
+    }
+}
+
+/// How many requests may be made at first, and how often one more.
+const AT_FIRST: usize = 40;
+const ONE_MORE: Duration = Duration::from_secs(10);
+
+/// How many requests may be made now.
+#[derive(Debug)]
+struct Allowance {
+    left: usize,
+    counted_at: Instant,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { left: AT_FIRST, counted_at: Instant::now() }
+    }
+}
+
+impl Allowance {
+    fn left(&mut self) -> usize {
+        let more = self.counted_at.elapsed().as_secs() / ONE_MORE.as_secs();
+        self.counted_at += Duration::from_secs(more * ONE_MORE.as_secs());
+        self.left = AT_FIRST.min(self.left.saturating_add(usize::try_from(more).unwrap_or(AT_FIRST)));
+        self.left
+    }
+
+    fn keep(&mut self, left: usize) {
+        self.left = left;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_may_ask_once_in_ten_seconds_and_a_few_times_at_first() {
+        let mut allowance = Allowance::default();
+        let mut asked = 0;
+        for _ in 0..600 {
+            asked += allowance.left();
+            allowance.keep(0);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(asked, AT_FIRST + 59);
+    }
+}

@@ -1,0 +1,164 @@
+//! What is not as it should be in a whole cluster.
+
+use futures::stream::{self, StreamExt as _};
+
+use super::gather::{Budget, Examination, explain_from};
+use crate::Cluster;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_diagnosis::{Question, Scene, Symptoms};
+use bootstrapper_readiness as readiness;
+
+/// How many kinds are listed at once.
+const AT_ONCE: usize = 16;
+
+/// What of a cluster is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Whole,
+    /// What lies in these namespaces, and the namespaces themselves.
+    Namespaces(Vec<String>),
+    /// These objects.
+    Objects(Vec<ObjectRef>),
+}
+
+/// Kinds whose objects may be what people wait for, those of no namespace.
+fn of_the_cluster() -> Vec<Selection> {
+    let of = Selection::of;
+    vec![
+        of("v1", "Node"),
+        of("v1", "Namespace"),
+        of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        of("apiregistration.k8s.io/v1", "APIService"),
+        of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+        of("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+        of("gateway.networking.k8s.io/v1", "GatewayClass"),
+        of("cilium.io/v2", "CiliumLoadBalancerIPPool"),
+        of("cilium.io/v2", "CiliumBGPClusterConfig"),
+        of("cilium.io/v2", "CiliumBGPPeerConfig"),
+        of("cilium.io/v2", "CiliumBGPNodeConfig"),
+    ]
+}
+
+/// The same of those that lie in namespaces, and which of them the server is asked for.
+fn of_namespaces() -> Vec<Selection> {
+    let of = Selection::of;
+    vec![
+        of("apps/v1", "Deployment"),
+        of("apps/v1", "DaemonSet"),
+        of("apps/v1", "StatefulSet"),
+        of("batch/v1", "Job"),
+        // Running pods that are not ready are found by their workloads.
+        of("v1", "Pod").whose("status.phase!=Running,status.phase!=Succeeded"),
+        of("v1", "Pod").labelled("k8s-app=clustermesh-apiserver"),
+        of("v1", "PersistentVolumeClaim"),
+        of("v1", "Service"),
+        of("v1", "Secret")
+            .labelled("owner=helm,status in (pending-install,pending-upgrade,pending-rollback)"),
+        of("source.toolkit.fluxcd.io/v1", "GitRepository"),
+        of("source.toolkit.fluxcd.io/v1", "OCIRepository"),
+        of("source.toolkit.fluxcd.io/v1", "HelmRepository"),
+        of("source.toolkit.fluxcd.io/v1", "HelmChart"),
+        of("source.toolkit.fluxcd.io/v1", "Bucket"),
+        of("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+        of("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+        of("fluxcd.controlplane.io/v1", "FluxInstance"),
+        of("gateway.networking.k8s.io/v1", "Gateway"),
+        of("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        of("cert-manager.io/v1", "Certificate"),
+        of("external-secrets.io/v1", "ExternalSecret"),
+    ]
+}
+
+/// Looks for what is not as it should be, and for the root causes.
+pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Examination {
+    let mut scene = Scene::at(jiff::Timestamp::now());
+    let objects = match scope {
+        Scope::Objects(objects) => objects.clone(),
+        Scope::Whole => {
+            let everywhere = [of_the_cluster(), of_namespaces()].concat();
+            let mut found = look_over(cluster, &mut scene, everywhere).await;
+            found.extend(silent_nodes(cluster, &mut scene).await);
+            found
+        }
+        Scope::Namespaces(namespaces) => {
+            let themselves = namespaces.iter().map(|name| ObjectRef::cluster_scoped("v1", "Namespace", name));
+            let mut found: Vec<ObjectRef> = themselves.collect();
+            for namespace in namespaces {
+                let within = of_namespaces().into_iter().map(|kind| kind.within(namespace)).collect();
+                found.extend(look_over(cluster, &mut scene, within).await);
+            }
+            found
+        }
+    };
+    // So far it was only listed.
+    let unseen = scene.gaps().count();
+    let found = explain_from(cluster, &mut scene, &Symptoms { objects, refusal: None }, &mut budget).await;
+    Examination { unseen, ..found }
+}
+
+/// Nodes that are called ready still, and are not heard of.
+async fn silent_nodes(cluster: &Cluster, scene: &mut Scene) -> Vec<ObjectRef> {
+    let heartbeats = readiness::heartbeats();
+    match cluster.look_over(&heartbeats, |_| true).await {
+        Ok(leases) => {
+            let silent = readiness::silent(&leases);
+            scene.add_list(heartbeats, leases);
+            silent.keys().map(|node| ObjectRef::cluster_scoped("v1", "Node", node)).collect()
+        }
+        Err(failure) => {
+            scene.add_failure(Question::List(heartbeats), failure.to_string());
+            Vec::new()
+        }
+    }
+}
+
+/// Lists kinds, and keeps what may be a symptom. Healthy objects are let go as they come.
+async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) -> Vec<ObjectRef> {
+    let listed: Vec<(Selection, bootstrapper_core::failure::Result<Vec<Object>>)> = stream::iter(kinds)
+        .map(|kind| async move {
+            let found = cluster.look_over(&kind, may_be_a_symptom).await;
+            (kind, found)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut symptoms = Vec::new();
+    for (kind, found) in listed {
+        match found {
+            Ok(objects) => {
+                symptoms.extend(objects.iter().map(ObjectRef::of));
+                for object in objects {
+                    scene.add(object);
+                }
+            }
+            Err(failure) => scene.add_failure(Question::List(kind), failure.to_string()),
+        }
+    }
+    symptoms
+}
+
+/// What its own status does not tell is left to the rules: who answers for a webhook, whether an
+/// established session advertises anything.
+fn may_be_a_symptom(object: &Object) -> bool {
+    let kind = object.types.as_ref().map_or("", |types| types.kind.as_str());
+    let is_told_by_others = matches!(
+        kind,
+        "ValidatingWebhookConfiguration"
+            | "MutatingWebhookConfiguration"
+            | "CiliumBGPNodeConfig"
+            | "CiliumBGPPeerConfig"
+            | "HTTPRoute"
+            | "Gateway"
+    ) || kind == "Secret"
+        || is_of_mesh(object);
+    // A node may be ready and closed, or short of something.
+    let is_ill = kind == "Node" && bootstrapper_diagnosis::is_node_ill(object);
+    is_told_by_others || is_ill || !readiness::verdict(object).is_ready()
+}
+
+/// It is ready without the clusters that it cannot reach.
+fn is_of_mesh(object: &Object) -> bool {
+    let labels = object.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get("k8s-app")).is_some_and(|app| app == "clustermesh-apiserver")
+}

@@ -1,0 +1,77 @@
+//! What others would write, as they would write it: a dry run, which writes nothing.
+
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::Value;
+
+use super::Cluster;
+use super::calls::within_limit;
+use super::failures::failure;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// How something would be written.
+#[derive(Debug)]
+pub enum Write<'a> {
+    /// Server-side apply that takes over whatever others own.
+    Apply(&'a Object),
+    /// A JSON merge patch.
+    Merge(&'a Value),
+    /// The whole object instead of the one that stands.
+    Replace(&'a Object),
+}
+
+/// What the API server makes of it.
+#[derive(Debug)]
+pub enum Answer {
+    /// The object, as it would stand.
+    Taken(Box<Object>),
+    /// A field of it cannot be changed; in the server's words.
+    Immutable(String),
+    /// It is refused; in the server's words, but for a Secret's.
+    Refused(String),
+}
+
+impl Cluster {
+    /// Asks the API server what would stand if `manager` wrote an object that is there.
+    pub async fn dry_run(&self, id: &ObjectRef, write: Write<'_>, manager: &str) -> Result<Answer> {
+        let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
+        let what = format!("what {manager} would make of {id} cannot be asked");
+        let parameters = PatchParams {
+            dry_run: true,
+            force: matches!(write, Write::Apply(_)),
+            field_manager: Some(manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let call = async {
+            let answer = match write {
+                Write::Apply(object) => api.patch(&id.name, &parameters, &Patch::Apply(object)).await,
+                Write::Merge(patch) => api.patch(&id.name, &parameters, &Patch::Merge(patch)).await,
+                Write::Replace(object) => {
+                    let parameters = PostParams { dry_run: true, field_manager: Some(manager.to_owned()) };
+                    api.replace(&id.name, &parameters, object).await
+                }
+            };
+            match answer {
+                Ok(object) => Ok(Ok(Answer::Taken(Box::new(object)))),
+                Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 409 | 422) => {
+                    Ok(Ok(refusal(id, &status)))
+                }
+                Err(error) => Ok(Err::<_, Failure>(failure(what.clone(), &error))),
+            }
+        };
+        within_limit(&what, call).await?
+    }
+}
+
+fn refusal(id: &ObjectRef, status: &kube::core::Status) -> Answer {
+    // A secret's value may stand in what the server has to say about it.
+    let said = if id.kind == "Secret" { "it is invalid".to_owned() } else { status.message.clone() };
+    // The words that Flux goes by (`fluxcd/pkg/ssa/errors`).
+    if status.code == 422
+        && (status.message.contains("immutable") || status.message.contains("may not be changed"))
+    {
+        Answer::Immutable(said)
+    } else {
+        Answer::Refused(said)
+    }
+}

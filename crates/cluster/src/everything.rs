@@ -1,0 +1,89 @@
+//! Everything that a cluster holds, of whatever kind: metadata only, as it is listed.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt as _};
+use kube::api::ListParams;
+use kube::core::TypeMeta;
+use kube::discovery::{Discovery, verbs};
+use kube::{Api, discovery};
+
+use super::Cluster;
+use super::calls::{if_there, within_limit};
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::Object;
+
+/// How many kinds are listed at once.
+const AT_ONCE: usize = 8;
+
+/// How many objects a page of a list has.
+const PAGE: u32 = 500;
+
+/// Kinds that programs write all the time, and that go by themselves.
+const FLEETING: [&str; 5] = ["Event", "Lease", "EndpointSlice", "Endpoints", "ControllerRevision"];
+
+/// What a cluster holds, and what could not be listed.
+#[derive(Debug, Default)]
+pub struct Everything {
+    /// The metadata of every object, with its kind.
+    pub objects: Vec<Object>,
+    /// The kind of each CRD, by its name: `gateways.gateway.networking.k8s.io`.
+    pub kinds: BTreeMap<String, String>,
+    /// Kinds that could not be listed, each with why.
+    pub unlisted: Vec<String>,
+}
+
+impl Cluster {
+    /// The metadata of every object that `keep` wants, of every kind that can be listed, in its
+    /// preferred version. Events, leases and endpoints are left out.
+    pub async fn everything(&self, keep: impl Fn(&Object) -> bool + Sync) -> Result<Everything> {
+        let what = "what the API server serves cannot be listed";
+        // Discovery asks group by group, and a group whose server is away has no kinds.
+        let discovery = within_limit(what, Discovery::new(self.client.clone()).run()).await?;
+        let kinds = discovery.groups().flat_map(discovery::ApiGroup::recommended_resources);
+        let listable = kinds.filter(|(resource, capabilities)| {
+            capabilities.supports_operation(verbs::LIST)
+                && capabilities.supports_operation(verbs::DELETE)
+                && !FLEETING.contains(&resource.kind.as_str())
+        });
+        let keep = &keep;
+        let lists = listable.map(|(resource, _)| {
+            let api: Api<Object> = Api::all_with(self.client.clone(), &resource);
+            async move {
+                let types =
+                    TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
+                (resource, listed(&api, &types, keep).await)
+            }
+        });
+        let mut everything = Everything::default();
+        let mut lists = stream::iter(lists.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        while let Some((resource, list)) = lists.next().await {
+            let kind = resource.kind;
+            everything.kinds.insert(format!("{}.{}", resource.plural, resource.group), kind.clone());
+            match list {
+                Ok(objects) => everything.objects.extend(objects),
+                Err(failure) => everything.unlisted.push(format!("{kind}: {failure}")),
+            }
+        }
+        Ok(everything)
+    }
+}
+
+async fn listed(api: &Api<Object>, types: &TypeMeta, keep: impl Fn(&Object) -> bool) -> Result<Vec<Object>> {
+    let what = format!("{} objects cannot be listed", types.kind);
+    let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+    let mut kept = Vec::new();
+    loop {
+        // A kind may go while others are listed.
+        let Some(page) = if_there(&what, api.list_metadata(&parameters)).await? else { return Ok(kept) };
+        kept.extend(page.items.into_iter().filter_map(|item| {
+            let data = serde_json::Value::Null;
+            let object = Object { types: Some(types.clone()), metadata: item.metadata, data };
+            keep(&object).then_some(object)
+        }));
+        match page.metadata.continue_.filter(|further| !further.is_empty()) {
+            Some(further) => parameters.continue_token = Some(further),
+            None => return Ok(kept),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What Helm stores of a release: a Secret per revision, `sh.helm.release.v1.<name>.v<revision>`.
+//! Pure: a Secret in, a release out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::yaml;
+
+/// What a release can be larger than no real one is, unpacked.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// The newest revision of a release.
+#[derive(Debug, Clone)]
+pub struct StoredRelease {
+    /// The revision.
+    pub revision: u64,
+    /// What has become of it.
+    pub state: ReleaseState,
+    /// The chart's name.
+    pub chart_name: String,
+    /// The chart's version.
+    pub chart_version: String,
+    /// The values it was installed with.
+    pub values: Value,
+    /// How its objects were applied.
+    pub apply_method: ApplyMethod,
+    /// When its Secret was made, by the API server's clock: an install or upgrade begins with that.
+    pub begun: Option<Timestamp>,
+    /// Labels of its own, which Helm carries from revision to revision.
+    pub labels: BTreeMap<String, String>,
+    /// The Secret that stores it.
+    pub secret: ObjectRef,
+    /// The objects it was rendered to.
+    pub objects: Vec<Object>,
+}
+
+/// What has become of a revision (`helm.sh/helm/v4/pkg/release/common.Status`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseState {
+    /// It stands.
+    Deployed,
+    /// It did not come to stand, in whole or in part.
+    Failed,
+    /// The first revision is being installed, or whoever did it was killed.
+    PendingInstall,
+    /// A later one is.
+    PendingUpgrade,
+    /// An earlier one is being brought back.
+    PendingRollback,
+    /// A newer one stands.
+    Superseded,
+    /// It is being removed, or whoever did it was killed.
+    Uninstalling,
+    /// It was removed, and its history kept.
+    Uninstalled,
+    /// Helm does not know, or this program does not know the word.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ReleaseState {
+    /// Whether a Helm that is at work, or was killed, holds it.
+    pub fn is_held(self) -> bool {
+        matches!(
+            self,
+            Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback | Self::Uninstalling
+        )
+    }
+}
+
+impl fmt::Display for ReleaseState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deployed => "deployed",
+            Self::Failed => "failed",
+            Self::PendingInstall => "pending-install",
+            Self::PendingUpgrade => "pending-upgrade",
+            Self::PendingRollback => "pending-rollback",
+            Self::Superseded => "superseded",
+            Self::Uninstalling => "uninstalling",
+            Self::Uninstalled => "uninstalled",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// How the objects of a revision were applied: the next one follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum ApplyMethod {
+    /// By the server.
+    #[serde(rename = "ssa")]
+    ServerSide,
+    /// By the client, as Helm 3 always does, and does not write down.
+    #[default]
+    #[serde(other)]
+    ClientSide,
+}
+
+/// The part of Helm's own record that is read (`helm.sh/helm/v4/pkg/release/v1.Release`).
+#[derive(Deserialize)]
+struct Record {
+    name: String,
+    version: u64,
+    info: Info,
+    chart: Chart,
+    #[serde(default)]
+    config: Option<Value>,
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    apply_method: ApplyMethod,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    status: ReleaseState,
+}
+
+#[derive(Deserialize)]
+struct Chart {
+    metadata: ChartMetadata,
+}
+
+#[derive(Deserialize)]
+struct ChartMetadata {
+    #[serde(default)]
+    name: String,
+    version: String,
+}
+
+/// The labels that Helm's storage sets itself.
+const OWN_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
+
+impl StoredRelease {
+    /// Reads the Secret of a revision of the release called `name`. Fails on what Helm did not
+    /// write, and names the Secret.
+    pub(super) fn read(secret: &Secret, namespace: &str, name: &str) -> Result<Self> {
+        let metadata = &secret.metadata;
+        let id =
+            ObjectRef::namespaced("v1", "Secret", namespace, metadata.name.as_deref().unwrap_or_default());
+        let unreadable = |why: &str| {
+            Failure::step(format!("the state of release {namespace}/{name} cannot be read"))
+                .because(format!("{id} {why}"))
+                .hint("look at it with `helm history`; if nothing else wrote it, delete that Secret: the revision before it counts then")
+        };
+        let encoded = secret.data.as_ref().and_then(|data| data.get("release"));
+        let encoded = encoded.ok_or_else(|| unreadable("holds no release"))?;
+        let record = decode(&encoded.0).map_err(|why| unreadable(&why))?;
+        if record.name != name {
+            return Err(unreadable("holds another release"));
+        }
+        // Manifests hold secrets: where one cannot be read is told, never what it says.
+        let documents: Vec<Option<Object>> = yaml::from_multiple(&record.manifest, Path::new("manifest"))
+            .map_err(|_| unreadable("holds a manifest that is no YAML"))?;
+        let labels = metadata.labels.iter().flatten();
+        Ok(Self {
+            revision: record.version,
+            state: record.info.status,
+            chart_name: record.chart.metadata.name,
+            chart_version: record.chart.metadata.version,
+            values: record.config.unwrap_or_else(|| Value::Object(Map::new())),
+            apply_method: record.apply_method,
+            begun: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            labels: labels
+                .filter(|(key, _)| !OWN_LABELS.contains(&key.as_str()))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            secret: id,
+            objects: documents.into_iter().flatten().collect(),
+        })
+    }
+}
+
+/// Base64, then gzip, then JSON; very old Helms did without gzip.
+fn decode(encoded: &[u8]) -> Result<Record, String> {
+    let packed = STANDARD.decode(encoded).map_err(|_| "holds no base64".to_owned())?;
+    let mut json = Vec::new();
+    if packed.starts_with(&[0x1f, 0x8b, 0x08]) {
+        let mut unpacking = GzDecoder::new(packed.as_slice()).take(LARGEST);
+        unpacking.read_to_end(&mut json).map_err(|_| "is cut short".to_owned())?;
+    } else {
+        json = packed;
+    }
+    // serde tells what it read, which may be a secret.
+    serde_json::from_slice(&json).map_err(|error| {
+        format!("holds no record of Helm's (line {}, column {})", error.line(), error.column())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use k8s_openapi::ByteString;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn packed(json: &[u8]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(json).unwrap();
+        STANDARD.encode(gzip.finish().unwrap()).into_bytes()
+    }
+
+    fn secret(release: Vec<u8>) -> Secret {
+        let labels = [("owner", "helm"), ("status", "deployed"), ("team", "a")];
+        let mut secret = Secret::default();
+        secret.metadata.name = Some("sh.helm.release.v1.cilium.v3".to_owned());
+        secret.metadata.labels = Some(labels.map(|(key, value)| (key.into(), value.into())).into());
+        secret.data = Some([("release".to_owned(), ByteString(release))].into());
+        secret
+    }
+
+    fn record(status: &str) -> Value {
+        json!({
+            "name": "cilium", "namespace": "kube-system", "version": 3, "apply_method": "ssa",
+            "info": {"status": status, "description": "x"},
+            "chart": {"metadata": {"name": "cilium", "version": "1.20.2+abc"}, "templates": []},
+            "config": {"a": 1},
+            "manifest": "---\n# Source: x\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\n",
+        })
+    }
+
+    fn read(release: Vec<u8>) -> Result<StoredRelease> {
+        StoredRelease::read(&secret(release), "kube-system", "cilium")
+    }
+
+    #[test]
+    fn what_helm_stored_is_read() {
+        let stored = read(packed(record("pending-upgrade").to_string().as_bytes())).unwrap();
+        assert_eq!((stored.revision, stored.state), (3, ReleaseState::PendingUpgrade));
+        assert_eq!((stored.chart_name.as_str(), stored.chart_version.as_str()), ("cilium", "1.20.2+abc"));
+        assert_eq!(stored.apply_method, ApplyMethod::ServerSide);
+        assert_eq!(stored.labels, BTreeMap::from([("team".to_owned(), "a".to_owned())]));
+        assert_eq!(stored.objects.len(), 1);
+        let mut old = record("deployed");
+        old.as_object_mut().unwrap().retain(|key, _| key != "apply_method" && key != "config");
+        let stored = read(STANDARD.encode(old.to_string()).into_bytes()).unwrap();
+        assert_eq!((stored.apply_method, stored.values), (ApplyMethod::ClientSide, json!({})));
+    }
+
+    #[test]
+    fn every_state_is_told_as_helm_tells_it() {
+        for told in [
+            "deployed",
+            "failed",
+            "pending-install",
+            "pending-upgrade",
+            "pending-rollback",
+            "superseded",
+            "uninstalling",
+            "uninstalled",
+            "unknown",
+        ] {
+            let stored = read(packed(record(told).to_string().as_bytes())).unwrap();
+            assert_eq!(stored.state.to_string(), told);
+            assert_eq!(stored.state.is_held(), told.starts_with("pending") || told == "uninstalling");
+        }
+        let unheard = read(packed(record("paused").to_string().as_bytes())).unwrap();
+        assert_eq!(unheard.state, ReleaseState::Unknown);
+    }
+
+    #[test]
+    fn what_helm_did_not_write_is_told_with_its_secret_and_without_its_content() {
+        let whole = packed(record("deployed").to_string().as_bytes());
+        let mut other = record("deployed");
+        other["name"] = "coredns".into();
+        let table = [
+            (b"?".to_vec(), "base64"),
+            (whole[..whole.len() - 40].to_vec(), "cut short"),
+            (packed(b"{\"name\": \"hunter2\"}"), "no record of Helm's (line 1"),
+            (packed(other.to_string().as_bytes()), "another release"),
+        ];
+        for (release, why) in table {
+            let failure = read(release).unwrap_err();
+            let told = format!("{failure:?}");
+            assert!(
+                told.contains("Secret kube-system/sh.helm.release.v1.cilium.v3") && told.contains(why),
+                "{told}"
+            );
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_may_stand_in_a_secret_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..400) {
+            let _ = read(bytes.clone());
+            let _ = read(STANDARD.encode(&bytes).into_bytes());
+            let whole = packed(record("deployed").to_string().as_bytes());
+            let _ = read(whole[..cut.min(whole.len())].to_vec());
+        }
+    }
+
+    #[test]
+    fn anything_may_stand_in_a_releases_secret() {
+        let record = record("deployed").to_string();
+        bootstrapper_core::fuzzing::texts(&[&record], |text| {
+            let _ = read(packed(text.as_bytes()));
+        });
+        let packed = String::from_utf8(packed(record.as_bytes())).unwrap();
+        bootstrapper_core::fuzzing::texts(&[&packed], |text| drop(read(text.as_bytes().to_vec())));
+    }
+}

@@ -1,0 +1,111 @@
+//! Who holds a cluster, as its Lease says it: `alice@laptop/4711/9f3c2a1b/2026-11-28T16:02:11Z`.
+
+use std::fmt;
+
+use rustix::process::{Pid, test_kill_process};
+
+use bootstrapper_core::digest::sha256;
+use bootstrapper_core::masking::masked;
+use bootstrapper_tools::host;
+
+/// A run of somebody's on some machine; or whatever else was written into the Lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holder(String);
+
+/// What a holder's identity is made of.
+struct Parts<'a> {
+    person: &'a str,
+    process: Pid,
+    machine: &'a str,
+}
+
+impl Holder {
+    /// This process, at the run called `run`.
+    pub(super) fn here(run: &str) -> Self {
+        let run = masked(run);
+        Self(format!("{}/{}/{}/{run}", here(), std::process::id(), machine()))
+    }
+
+    /// The holder of an identity; none if nobody holds.
+    pub(super) fn of(identity: Option<&str>) -> Option<Self> {
+        identity.filter(|identity| !identity.is_empty()).map(|identity| Self(identity.to_owned()))
+    }
+
+    pub(super) fn identity(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a process of this machine that is gone. Processes of other containers and of an
+    /// earlier boot are not this machine's: whether they live is not to be seen from here.
+    pub(super) fn has_died_here(&self) -> bool {
+        self.parts().is_some_and(|parts| {
+            parts.machine == machine() && test_kill_process(parts.process) == Err(rustix::io::Errno::SRCH)
+        })
+    }
+
+    fn parts(&self) -> Option<Parts<'_>> {
+        let mut parts = self.0.splitn(4, '/');
+        let (person, process, machine) = (parts.next()?, parts.next()?, parts.next()?);
+        let process = Pid::from_raw(process.parse().ok()?)?;
+        Some(Parts { person, process, machine })
+    }
+}
+
+impl fmt::Display for Holder {
+    /// As a person says it: `alice@laptop (process 4711)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts() {
+            Some(Parts { person, process, .. }) => {
+                write!(f, "{person} (process {})", process.as_raw_nonzero())
+            }
+            None => write!(f, "`{}`", self.0),
+        }
+    }
+}
+
+/// Who runs this program, and where: `alice@laptop`.
+pub fn here() -> String {
+    format!("{}@{}", user(), host())
+}
+
+/// Who runs this program.
+fn user() -> String {
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let named = named.filter(|name| !name.is_empty() && !name.contains('/'));
+    named.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
+}
+
+/// Where process ids mean the same: one boot of a machine, and one container on it.
+fn machine() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let processes = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let mut digest = sha256(format!("{boot} {} {}", processes.display(), host()));
+    digest.truncate(8);
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_tells_who_and_where() {
+        let holder = Holder::of(Some("alice@laptop/4711/9f3c2a1b/2026-11-28T16:02:11Z")).unwrap();
+        assert_eq!(holder.to_string(), "alice@laptop (process 4711)");
+        assert_eq!(Holder::of(Some("flux-0_abc/x")).unwrap().to_string(), "`flux-0_abc/x`");
+        assert_eq!(Holder::of(Some("")), None);
+        assert_eq!(Holder::of(None), None);
+    }
+
+    #[test]
+    fn only_a_process_of_this_very_machine_is_known_to_be_dead() {
+        let of = |process: u32, machine: &str| Holder(format!("a@b/{process}/{machine}/run"));
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        assert!(of(ended.id(), &machine()).has_died_here());
+        assert!(!of(ended.id(), "another").has_died_here());
+        assert!(!of(std::process::id(), &machine()).has_died_here());
+        assert!(!Holder::here("run").has_died_here());
+        assert!(!Holder("nothing".to_owned()).has_died_here());
+    }
+}

@@ -1,0 +1,195 @@
+//! A cluster remembers whose it is since its first run: by what name, with what ranges and id in the mesh.
+//! Whoever comes with another stops before anything is written.
+
+use std::collections::BTreeMap;
+
+use kube::core::ObjectMeta;
+use serde_json::json;
+
+use super::{Cluster, HOME, here};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::object::{Complete, Object, ObjectRef};
+
+/// The ConfigMap that holds who the cluster is, and what steps note.
+pub(super) const RECORD: &str = "bootstrapper";
+
+/// The settings that a cluster cannot change and stay the same.
+const LASTING: [&str; 3] = ["CLUSTER_ID", "POD_CIDR", "SERVICE_CIDR"];
+
+pub(super) fn record() -> ObjectRef {
+    ObjectRef::namespaced("v1", "ConfigMap", HOME, RECORD)
+}
+
+/// Who a cluster is said to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name in the repository.
+    pub name: String,
+    /// Those of its settings that it cannot change.
+    lasting: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// Who somebody asks for: a name, before anything of the repository is read.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), lasting: BTreeMap::new() }
+    }
+
+    /// What the repository says of the cluster called `name`.
+    pub fn declared(name: &str, settings: &BTreeMap<String, String>) -> Self {
+        let lasting = LASTING.iter().filter_map(|&key| Some((key.to_owned(), settings.get(key)?.clone())));
+        Self { name: name.to_owned(), lasting: lasting.collect() }
+    }
+
+    /// The first setting in which `other` says otherwise, and what each says. What one of them does
+    /// not know is no difference.
+    fn differs_from<'a>(&'a self, other: &'a Self) -> Option<(&'a str, &'a str, &'a str)> {
+        let known =
+            self.lasting.iter().filter_map(|(key, value)| Some((key, value, other.lasting.get(key)?)));
+        known
+            .filter(|(_, own, others)| own != others)
+            .map(|(key, own, others)| (key.as_str(), own.as_str(), others.as_str()))
+            .next()
+    }
+}
+
+/// What a cluster remembers of itself.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    identity: Identity,
+    /// When and by whom it was bootstrapped first.
+    first: String,
+    /// Whether what stands there was written in this very cluster, and not brought from another.
+    is_its_own: bool,
+    /// The context, and where it leads.
+    place: String,
+}
+
+impl Remembered {
+    /// Fails unless the cluster is the one that is `wanted`.
+    pub fn require(&self, wanted: &Identity) -> Result<()> {
+        let Self { identity, first, is_its_own, place } = self;
+        let wrong = |what: String| Failure::new(FailureKind::WrongCluster, what).because(place);
+        let elsewhere = "use --context, or map contexts to clusters in bootstrapper.yaml";
+        let forget = format!("`kubectl -n {HOME} delete configmap {RECORD}` lets it forget who it was");
+        if identity.name != wanted.name {
+            let (known, asked) = (&identity.name, &wanted.name);
+            return Err(wrong(format!(
+                "this cluster knows itself as `{known}` ({first}), you asked for `{asked}`"
+            ))
+            .hint(elsewhere));
+        }
+        if !is_its_own {
+            return Err(wrong(format!("what this cluster remembers of itself was written in another ({first})"))
+                .because("the id of its namespace kube-system is another than then: it was restored from a backup, or copied")
+                .hint(elsewhere)
+                .hint(forget));
+        }
+        match identity.differs_from(wanted) {
+            None => Ok(()),
+            Some((key, then, now)) => Err(wrong(format!(
+                "{} was bootstrapped with {key} {then} ({first}), the repository declares {now}",
+                wanted.name
+            ))
+            .hint(elsewhere)
+            .hint(format!(
+                "change {key} back: what runs is made of it, and only a cluster made anew can have another"
+            ))
+            .hint(forget)),
+        }
+    }
+}
+
+impl Cluster {
+    /// What the cluster remembers of itself; none before its first run.
+    pub async fn remembered(&self) -> Result<Option<Remembered>> {
+        let id = record();
+        let (record, uid) = tokio::try_join!(self.get(&id), self.uid())?;
+        let Some(record) = record else { return Ok(None) };
+        let text = |key: &str| record.data["data"][key].as_str().map(str::to_owned);
+        // A record without a name is nobody's; what else is missing or cannot be read is not known.
+        let Some(name) = text("cluster") else { return Ok(None) };
+        let lasting = text("settings").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let day = text("since").unwrap_or_default().chars().take_while(|one| *one != 'T').collect::<String>();
+        let by = text("by").unwrap_or_else(|| "somebody".to_owned());
+        Ok(Some(Remembered {
+            identity: Identity { name, lasting },
+            first: format!("bootstrapped {day} by {by}"),
+            is_its_own: text("uid").is_none_or(|then| then == uid),
+            place: format!("context `{}` → {}", self.access().context, self.server_url()),
+        }))
+    }
+
+    /// Lets the cluster remember who it is, if it does not yet; fails if it is another.
+    pub async fn record_identity(&self, identity: &Identity) -> Result<()> {
+        if let Some(remembered) = self.remembered().await? {
+            return remembered.require(identity);
+        }
+        let object = Object {
+            types: Some(kube::core::TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() }),
+            metadata: ObjectMeta {
+                name: Some(RECORD.to_owned()),
+                namespace: Some(HOME.to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: json!({"data": {
+                "cluster": identity.name,
+                "since": jiff::Timestamp::now().to_string(),
+                "by": here(),
+                "uid": self.uid().await?,
+                "settings": json!(identity.lasting).to_string(),
+            }}),
+        };
+        self.apply(&Complete::of_own(object), false).await.map(drop)
+    }
+
+    /// Lets the cluster forget who it was: it may be bootstrapped as another.
+    pub async fn forget_identity(&self) -> Result<()> {
+        self.delete(&record()).await
+    }
+
+    /// What no two clusters share: the id of a namespace that each makes by itself.
+    async fn uid(&self) -> Result<String> {
+        let namespace = self.get(&ObjectRef::cluster_scoped("v1", "Namespace", HOME)).await?;
+        Ok(namespace.and_then(|namespace| namespace.metadata.uid).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(name: &str, settings: &[(&str, &str)]) -> Identity {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Identity::declared(name, &settings)
+    }
+
+    fn remembered(identity: Identity) -> Remembered {
+        Remembered {
+            identity,
+            first: "bootstrapped 2026-11-28 by alice@laptop".to_owned(),
+            is_its_own: true,
+            place: "context `infra` → https://x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn another_name_range_or_mesh_id_is_another_cluster() {
+        let known = remembered(identity("infra", &[("CLUSTER_ID", "1"), ("POD_CIDR", "10.42.0.0/16")]));
+        let same =
+            [("CLUSTER_ID", "1"), ("POD_CIDR", "10.42.0.0/16"), ("DOMAIN", "x"), ("SERVICE_CIDR", "y")];
+        known.require(&identity("infra", &same)).unwrap();
+        known.require(&identity("infra", &[])).unwrap();
+        for (wanted, said) in [
+            (identity("apps", &same), "knows itself as `infra` (bootstrapped 2026-11-28 by alice@laptop)"),
+            (identity("infra", &[("CLUSTER_ID", "2")]), "with CLUSTER_ID 1"),
+            (identity("infra", &[("POD_CIDR", "10.1.0.0/16")]), "the repository declares 10.1.0.0/16"),
+        ] {
+            let failure = known.require(&wanted).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::WrongCluster);
+            assert!(failure.what.contains(said), "{failure}");
+        }
+        let copied = Remembered { is_its_own: false, ..known };
+        assert!(copied.require(&identity("infra", &same)).unwrap_err().to_string().contains("backup"));
+    }
+}

@@ -1,0 +1,166 @@
+//! One run per cluster: a Lease that is held and renewed.
+//!
+//! Whether a holder lives is told by watching it renew, never by comparing clocks: those of two
+//! machines need not agree.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::PostParams;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, ResourceExt as _};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::calls::{if_there, within_limit};
+use super::clock::since_boot;
+use super::fence::Fence;
+use super::hold::Hold;
+use super::holder::Holder;
+use super::lease::{LEASE, held_by, holder_of, holding, lasts, unheld};
+use super::{Cluster, HOME};
+use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
+
+/// The right to write, until it is released or lost.
+pub struct Lock {
+    hold: Arc<Hold>,
+    fence: Fence,
+    renewal: JoinHandle<()>,
+}
+
+impl Cluster {
+    /// Takes the cluster's lock for the run called `run`. From then on nothing is written through this
+    /// connection but while it is held. A holder that has died is taken over; `say` tells that it is
+    /// waited for.
+    pub async fn lock(&self, run: &str, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
+        let leases = self.leases();
+        let holder = Holder::here(run);
+        let mut found = self.lease().await?;
+        if let Some(lease) = &found
+            && let Some(other) = holder_of(lease)
+            && other != holder
+            && !other.has_died_here()
+        {
+            say(format!("{}; whether it is alive is seen within {:?}", holding(lease), lasts(lease)));
+            found = await_its_death(&leases, lease).await?;
+        }
+        let taken_at = since_boot();
+        take(&leases, found, &holder).await?;
+        let hold = Arc::new(Hold::new(leases, holder, taken_at));
+        self.fence.set(Some(Arc::clone(&hold)));
+        let kept = Arc::clone(&hold);
+        let renewal = tokio::spawn(async move { kept.keep().await });
+        Ok(Lock { hold, fence: self.fence.clone(), renewal })
+    }
+
+    /// Who holds the cluster's lock, since when and from where; none if nobody does, or somebody whose
+    /// process is known to be gone.
+    pub async fn lock_holding(&self) -> Result<Option<String>> {
+        let lease = self.lease().await?;
+        let is_held = |lease: &Lease| holder_of(lease).is_some_and(|holder| !holder.has_died_here());
+        Ok(lease.filter(is_held).as_ref().map(holding))
+    }
+
+    /// Takes the lock from whoever holds it as `holding` says, and gives it to nobody. The run that
+    /// held it sees that, and stops before its next write.
+    pub async fn break_lock(&self, agreed: &str) -> Result<()> {
+        let what = "the run lock cannot be broken";
+        for is_last in [false, true] {
+            let held = self.lease().await?.filter(|lease| holder_of(lease).is_some());
+            let Some(mut lease) = held else { return Ok(()) };
+            if holding(&lease) != agreed {
+                return Err(Failure::new(FailureKind::Locked, what)
+                    .because(format!("meanwhile {}", holding(&lease)))
+                    .hint("look again, and decide anew"));
+            }
+            lease.spec.get_or_insert_default().holder_identity = None;
+            match within_limit(what, self.leases().replace(LEASE, &PostParams::default(), &lease)).await {
+                // Its holder has just renewed; what was agreed to is whose it is.
+                Err(failure) if failure.retry == Retry::MayHelp && !is_last => {}
+                done => return done.map(drop),
+            }
+        }
+        Ok(())
+    }
+
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), HOME)
+    }
+
+    async fn lease(&self) -> Result<Option<Lease>> {
+        if_there("the run lock cannot be read", self.leases().get(LEASE)).await
+    }
+}
+
+impl Lock {
+    /// Makes sure that it is still held; asks the API server if renewals are overdue.
+    pub async fn confirm(&self) -> Result<()> {
+        self.hold.pass().await
+    }
+
+    /// Returns once it is lost: another run has taken it, or somebody has broken it.
+    pub async fn lost(&self) -> Failure {
+        self.hold.lost().await
+    }
+
+    /// Gives it back, if it is still held.
+    pub async fn release(&self) -> Result<()> {
+        self.renewal.abort();
+        let released = self.hold.release().await;
+        self.fence.set(None);
+        released
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+/// Returns the Lease once its holder has not renewed for as long as it lasts; fails when it renews.
+async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<Option<Lease>> {
+    let deadline = Instant::now() + lasts(lease);
+    let mut versions = std::pin::pin!(watcher::watch_object(leases.clone(), LEASE).default_backoff());
+    loop {
+        match timeout_at(deadline, versions.next()).await {
+            Err(_) | Ok(None) => return Ok(Some(lease.clone())),
+            // Who may not watch it, asks; the watch waits before it is tried again.
+            Ok(Some(Err(_))) => match if_there("the run lock cannot be read", leases.get(LEASE)).await? {
+                None => return Ok(None),
+                Some(now) if holder_of(&now).is_none() => return Ok(Some(now)),
+                Some(now) if now.resource_version() != lease.resource_version() => return Err(refused(&now)),
+                Some(_) => {}
+            },
+            Ok(Some(Ok(None))) => return Ok(None),
+            Ok(Some(Ok(Some(now)))) if holder_of(&now).is_none() => return Ok(Some(now)),
+            Ok(Some(Ok(Some(now)))) if now.resource_version() != lease.resource_version() => {
+                return Err(refused(&now));
+            }
+            Ok(Some(_)) => {}
+        }
+    }
+}
+
+fn refused(lease: &Lease) -> Failure {
+    Failure::new(FailureKind::Locked, "another run holds this cluster")
+        .because(format!("{}, and is alive: it renews its Lease", holding(lease)))
+        .hint(
+            "wait for it to end, or stop it with Ctrl-C there; a run that was killed is taken over by itself",
+        )
+        .hint("to take the cluster from it all the same, run with --break-lock: that run then writes no more")
+}
+
+/// The version that was read goes along: if somebody else took it meanwhile, the server says so.
+async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &Holder) -> Result<()> {
+    let what = "the run lock cannot be taken";
+    let parameters = PostParams::default();
+    let taken = async {
+        match found {
+            Some(lease) => leases.replace(LEASE, &parameters, &held_by(holder, lease)).await,
+            None => leases.create(&parameters, &held_by(holder, unheld())).await,
+        }
+    };
+    within_limit(what, taken).await.map(drop)
+}

@@ -1,0 +1,215 @@
+//! What a router advertises, to a neighbor and with which attributes.
+
+use super::fields::{Fields, Problems};
+use super::policy::Router;
+use bootstrapper_core::yaml::written::{Mark, Node, Scalar, Value};
+
+const LOAD_BALANCER: &str = "LoadBalancerIP";
+
+/// Attributes of the routes to a neighbor.
+pub(super) struct Attributes {
+    to: Routes,
+    mark: Mark,
+    /// Which pools; all, if none.
+    selector: Option<Node>,
+    values: Node,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Routes {
+    Pods,
+    LoadBalancers,
+    Pools,
+}
+
+impl Attributes {
+    /// None if it gives routes nothing.
+    pub(super) fn read(own: Node, problems: &mut Problems) -> Option<Self> {
+        let (mark, notes) = (own.mark, own.notes.clone());
+        let mut fields = Fields::open("the path attributes", own, problems)?;
+        let kind = fields.require("selectorType", problems)?;
+        let to = match kind.as_text() {
+            Some("PodCIDR") => Routes::Pods,
+            Some("CiliumLoadBalancerIPPool") => Routes::LoadBalancers,
+            Some("CiliumPodIPPool") => Routes::Pools,
+            _ => {
+                problems.refuse(
+                    kind.mark,
+                    "selectorType is none that the old kind knows",
+                    "correct it first",
+                );
+                return None;
+            }
+        };
+        // An empty selector selects everything, as none does.
+        let selector = fields.take("selector").filter(|selector| !selects_all(selector));
+        match (to, &selector) {
+            (Routes::Pods, Some(selector)) => problems.refuse(
+                selector.mark,
+                "attributes for the pods of some nodes only have no successor",
+                "give those nodes a policy of their own, by its nodeSelector, and leave this selector out",
+            ),
+            (Routes::LoadBalancers, Some(selector)) => problems.refuse(
+                selector.mark,
+                "attributes for the addresses of some pools only have no successor: the new kind selects Services",
+                "label the Services that take their address from these pools, and give them an advertisement of their own",
+            ),
+            _ => {}
+        }
+        let mut values = fields.take_all(&["communities", "localPreference"]);
+        fields.close(problems);
+        if let Some((_, first)) = values.first_mut() {
+            // The comments of the whole go to the first of its parts.
+            let of_kind = kind.notes.above.iter().chain(&kind.notes.beside).cloned();
+            first.notes.above.splice(0..0, notes.above.into_iter().chain(notes.beside).chain(of_kind));
+        }
+        (!values.is_empty()).then(|| Self { to, mark, selector, values: Node::map(values) })
+    }
+}
+
+fn selects_all(selector: &Node) -> bool {
+    match &selector.value {
+        Value::Map(entries, _) => entries.iter().all(|(_, node)| match &node.value {
+            Value::Map(entries, _) => entries.is_empty(),
+            Value::List(items, _) => items.is_empty(),
+            Value::Scalar(_) => node.is_null(),
+        }),
+        _ => false,
+    }
+}
+
+/// The items of the advertisement to a neighbor whose routes have these attributes.
+pub(super) fn advertised(router: &Router, attributes: &[Attributes], problems: &mut Problems) -> Vec<Node> {
+    refuse_twice(attributes, problems);
+    let of_all = |to| attributes.iter().find(|one| one.to == to && one.selector.is_none());
+    let mut items = Vec::new();
+    if let Some(pods) = &router.exports_pods {
+        let item = Node::map([("advertisementType", Node::text("PodCIDR").with_notes(pods.notes.clone()))]);
+        items.push(with_attributes(item, of_all(Routes::Pods)));
+    }
+    if let Some(selector) = &router.pools {
+        items.push(with_attributes(pools(selector.clone()), of_all(Routes::Pools)));
+        // Of two advertisements of the same route, the new agent joins the attributes.
+        let of_some = attributes.iter().filter(|one| one.to == Routes::Pools);
+        for (one, chosen) in of_some.filter_map(|one| Some((one, one.selector.as_ref()?))) {
+            match both(selector, chosen) {
+                Some(selector) => items.push(with_attributes(pools(selector), Some(one))),
+                None => problems.refuse(chosen.mark, "the selector cannot be read", "correct it first"),
+            }
+        }
+    }
+    if let Some(selector) = &router.services {
+        items.extend(services(router, selector, of_all(Routes::LoadBalancers), problems));
+    }
+    items
+}
+
+/// Of two that select the same, the old agent kept the last, which nobody meant.
+fn refuse_twice(attributes: &[Attributes], problems: &mut Problems) {
+    for (at, one) in attributes.iter().enumerate() {
+        let is_same = |other: &&Attributes| match (&other.selector, &one.selector) {
+            (None, None) => other.to == one.to,
+            (Some(a), Some(b)) => other.to == one.to && a.says_the_same(b),
+            _ => false,
+        };
+        if attributes[..at].iter().any(|other| is_same(&other)) {
+            problems.refuse(
+                one.mark,
+                "a second entry selects what one before it selects",
+                "take one of them out: the old agent used the last",
+            );
+        }
+    }
+}
+
+fn with_attributes(mut item: Node, attributes: Option<&Attributes>) -> Node {
+    if let (Value::Map(entries, _), Some(attributes)) = (&mut item.value, attributes) {
+        entries.push((Scalar::plain("attributes"), attributes.values.clone()));
+    }
+    item
+}
+
+fn pools(selector: Node) -> Node {
+    Node::map([("advertisementType", Node::text("CiliumPodIPPool")), ("selector", selector)])
+}
+
+/// The old kind's addresses were those of load balancers where none were named. Attributes were for
+/// those alone: they get an item of their own.
+fn services(
+    router: &Router,
+    selector: &Node,
+    attributes: Option<&Attributes>,
+    problems: &mut Problems,
+) -> Vec<Node> {
+    let item = |addresses: Node| {
+        Node::map([
+            ("advertisementType", Node::text("Service")),
+            ("service", Node::map([("addresses", addresses)])),
+            ("selector", selector.clone()),
+        ])
+    };
+    let default = || Node::list(vec![Node::text(LOAD_BALANCER)]);
+    let addresses = router.addresses.clone().unwrap_or_else(default);
+    let all = Fields::items(addresses.clone(), problems);
+    if all.is_empty() {
+        return Vec::new();
+    }
+    if attributes.is_none() {
+        return vec![item(addresses)];
+    }
+    if let Some(unknown) = all.iter().find(|one| one.as_text().is_none_or(|text| text.contains("${"))) {
+        problems.refuse(
+            unknown.mark,
+            "whether this address gets attributes is not known before Flux substitutes it",
+            "write which kind of address it is",
+        );
+    }
+    let is_balanced = |node: &Node| node.as_text() == Some(LOAD_BALANCER);
+    let (balanced, others): (Vec<Node>, Vec<Node>) = all.into_iter().partition(is_balanced);
+    let mut items = Vec::new();
+    if !balanced.is_empty() {
+        items.push(with_attributes(item(Node::list(balanced)), attributes));
+    }
+    if !others.is_empty() {
+        items.push(item(Node::list(others)));
+    }
+    items
+}
+
+/// A selector of what both select.
+fn both(a: &Node, b: &Node) -> Option<Node> {
+    let mut labels: Vec<(Scalar, Node)> = Vec::new();
+    let mut expressions = Vec::new();
+    for selector in [a, b] {
+        let Value::Map(entries, _) = &selector.value else { return None };
+        for (key, node) in entries {
+            match (key.text.as_str(), &node.value) {
+                ("matchLabels", Value::Map(pairs, _)) => {
+                    for (label, value) in pairs {
+                        match labels.iter().find(|(own, _)| own.text == label.text) {
+                            None => labels.push((label.clone(), value.clone())),
+                            Some((_, own)) if own.says_the_same(value) => {}
+                            // Nothing has both values; a selector of two expressions can say that.
+                            Some(_) => expressions.push(Node::map([
+                                ("key", Node::text(&label.text)),
+                                ("operator", Node::text("In")),
+                                ("values", Node::list(vec![value.bare()])),
+                            ])),
+                        }
+                    }
+                }
+                ("matchExpressions", Value::List(items, _)) => expressions.extend(items.iter().cloned()),
+                _ => return None,
+            }
+        }
+    }
+    let mut entries = Vec::new();
+    if !labels.is_empty() {
+        let labels = Node::new(Value::Map(labels, bootstrapper_core::yaml::written::Style::Block));
+        entries.push(("matchLabels", labels));
+    }
+    if !expressions.is_empty() {
+        entries.push(("matchExpressions", Node::list(expressions)));
+    }
+    Some(Node::map(entries))
+}

@@ -1,0 +1,81 @@
+//! Names for what had none.
+
+use std::collections::BTreeSet;
+
+use bootstrapper_core::digest::short_sha256;
+
+/// The longest DNS label, and the longest value of a label.
+const LONGEST: usize = 63;
+const DIGEST: usize = 8;
+
+/// Lower-case letters, digits and single dashes. Of `${BGP_ROUTER}` it is the name.
+pub(super) fn slug(text: &str) -> String {
+    let plain: String =
+        text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join("-")
+}
+
+/// A DNS label: dots become dashes, and what is too long ends in a digest of all of it. `${…}` stays.
+pub(super) fn label(name: &str) -> String {
+    if name.contains("${") {
+        return name.to_owned();
+    }
+    let label = slug(name);
+    if label.len() <= LONGEST {
+        return label;
+    }
+    let kept: String = label.chars().take(LONGEST - DIGEST - 1).collect();
+    format!("{}-{}", kept.trim_end_matches('-'), short_sha256(&label, DIGEST))
+}
+
+/// Names that are given once.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: BTreeSet<String>,
+}
+
+impl Names {
+    pub(super) fn take(&mut self, name: &str) {
+        self.taken.insert(name.to_owned());
+    }
+
+    /// The name as a label, with a number behind it if it is taken.
+    pub(super) fn unique(&mut self, wanted: &str) -> String {
+        let mut name = label(wanted);
+        let mut number = 2;
+        while !self.taken.insert(name.clone()) {
+            name = label(&format!("{wanted}-{number}"));
+            number += 1;
+        }
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_labels() {
+        let cases = [
+            ("10.25.11.1", "10-25-11-1"),
+            ("fd00::1", "fd00-1"),
+            ("${BGP_ROUTER_ADDRESS}", "bgp-router-address"),
+            ("Rack.0", "rack-0"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(slug(text), expected);
+        }
+        let long = label(&format!("{}-end", "rack.".repeat(20)));
+        assert!(long.len() <= LONGEST && long.starts_with("rack-rack-"), "{long}");
+        assert_ne!(long, label(&format!("{}-other", "rack.".repeat(20))));
+        assert_eq!(label("${CLUSTER}-bgp"), "${CLUSTER}-bgp");
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let mut names = Names::default();
+        names.take("bgp");
+        assert_eq!([names.unique("bgp"), names.unique("bgp"), names.unique("a")], ["bgp-2", "bgp-3", "a"]);
+    }
+}

@@ -1,0 +1,20 @@
+//! What every room shares: objects, failures, verdicts, causes; texts that may leave, files that may be read.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+pub mod cause;
+pub mod digest;
+pub mod failure;
+pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+pub mod loopback;
+pub mod masking;
+pub mod object;
+pub mod output;
+pub mod passing;
+pub mod private;
+pub mod selector;
+pub mod verdict;
+pub mod words;
+pub mod yaml;

@@ -1,0 +1,138 @@
+//! Where temporary folders are made: all of a process in one folder on disk and one in memory.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use super::exposure::{exposure, is_trusted};
+use super::folder::Folder;
+use crate::failure::{Failure, Result};
+
+/// Where the system has memory that looks like a disk.
+const MEMORY: &str = "/dev/shm";
+
+/// What a temporary folder is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Disk,
+    Memory,
+}
+
+/// The folder of this process in each place, while something is in it.
+static DISK: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
+static IN_MEMORY: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
+
+/// The folder that replaces both places, for a process that another one of this program waits for.
+static NEST: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on this process makes its temporary folders in `folder`, and they go with it.
+pub fn nest_in(folder: &Path) {
+    let _ = NEST.set(folder.to_owned());
+}
+
+/// The folder that all temporary ones of this process are in; made anew if there is none.
+pub(super) fn run_folder(place: Place) -> Result<Arc<Folder>> {
+    let kept = match place {
+        Place::Disk => &DISK,
+        Place::Memory => &IN_MEMORY,
+    };
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(folder) = kept.upgrade() {
+        return Ok(folder);
+    }
+    let base = base(place)?;
+    let made = Folder::within(&base).map_err(|error| {
+        Failure::step(format!("no temporary folder can be made in {}", base.display()))
+            .caused_by(&error)
+            .hint("set TMPDIR to a folder of your own")
+    })?;
+    let folder = Arc::new(made);
+    *kept = Arc::downgrade(&folder);
+    Ok(folder)
+}
+
+/// The folders that [`run_folder`] made and that are still there.
+pub fn run_folders() -> Vec<PathBuf> {
+    let living = |kept: &Mutex<Weak<Folder>>| {
+        kept.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|one| one.path().to_owned())
+    };
+    [&DISK, &IN_MEMORY].into_iter().filter_map(living).collect()
+}
+
+/// Removes all temporary folders at the end of the program: threads that have not ended may still
+/// hold some.
+pub fn remove_all() {
+    for folder in run_folders() {
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
+fn base(place: Place) -> Result<PathBuf> {
+    if let Some(nest) = NEST.get() {
+        return Ok(nest.clone());
+    }
+    let of_session = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let in_memory = of_session.into_iter().chain([PathBuf::from(MEMORY)]);
+    let usable = |folder: PathBuf| folder.canonicalize().ok().filter(|folder| exposure(folder).is_none());
+    match place {
+        Place::Memory => {
+            in_memory.filter_map(usable).find(|folder| is_writable(folder)).map_or_else(on_disk, Ok)
+        }
+        Place::Disk => on_disk(),
+    }
+}
+
+fn on_disk() -> Result<PathBuf> {
+    let named = std::env::temp_dir();
+    let unusable = || Failure::input(format!("temporary files are not safe in {}", named.display()));
+    let hint = "set TMPDIR to a folder of your own";
+    let folder = named.canonicalize().map_err(|error| unusable().caused_by(&error).hint(hint))?;
+    match exposure(&folder) {
+        Some(why) => Err(unusable().because(why).hint(hint)),
+        None => Ok(folder),
+    }
+}
+
+fn is_writable(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Makes a folder that stays, a cache or a state, and those above it, for this user only; one that
+/// others could open is closed to them. Fails if others could replace it.
+pub fn secure(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let real = folder.canonicalize()?;
+    if let Some(why) = real.parent().and_then(exposure) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let metadata = fs::symlink_metadata(&real)?;
+    if !is_trusted(metadata.uid()) {
+        let why = format!("{} belongs to another user (uid {})", real.display(), metadata.uid());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        fs::set_permissions(&real, Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_stays_is_closed_to_others() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        secure(&folder).unwrap();
+        assert_eq!((mode(&folder), mode(&root.path().join("a"))), (0o700, 0o700));
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        secure(&folder).unwrap();
+        assert_eq!(mode(&folder), 0o700);
+        fs::set_permissions(root.path().join("a"), Permissions::from_mode(0o777)).unwrap();
+        assert!(secure(&folder).unwrap_err().to_string().contains("other users can write to"));
+    }
+}

@@ -1,0 +1,24 @@
+//! How people say numbers of things.
+
+use std::fmt::Display;
+
+/// `1 step`, `2 steps`, `no steps`.
+pub fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    if number == N::from(0) {
+        format!("no {noun}s")
+    } else if number == N::from(1) {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_things() {
+        assert_eq!([0_u64, 1, 2].map(|n| count(n, "write")), ["no writes", "1 write", "2 writes"]);
+    }
+}

@@ -1,0 +1,27 @@
+//! From what is known of a cluster to root causes. Pure: a scene in; causes out, and what would have
+//! to be known for more.
+//!
+//! Rules ([`rules`]) tell of one object what is the matter with it and what it waits for; the walk
+//! ([`walk`]) follows that to the deepest finding. `docs/design/diagnosis.md` says why.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+mod catalogue;
+mod connection;
+mod document;
+mod finding;
+mod origin;
+mod redact;
+mod rules;
+mod scene;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use catalogue::{catalogue, code_named};
+pub use connection::no_way_to_it;
+pub use document::{Page, pages};
+pub use finding::Code;
+pub use rules::{Ended, ended, is_node_ill};
+pub use scene::{LogOf, Question, Scene};
+pub use walk::{Diagnosis, Symptoms, diagnose};

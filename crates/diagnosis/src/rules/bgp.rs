@@ -1,0 +1,249 @@
+//! BGP sessions: what the agents report, and what their logs say of peers that do not come.
+
+use serde_json::Value;
+
+use super::bgp_story::{self, Story};
+use super::cilium::{self, UNREACHED};
+use super::facts::{cut, line, list};
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::{self as readiness, Condition, condition, number, text};
+
+pub(super) const CODES: &[&Code] = &[
+    &WRONG_ASN,
+    &UNREACHABLE,
+    &WRONG_PASSWORD,
+    &NO_SESSION,
+    &NOTHING_ADVERTISED,
+    &NO_SECRET,
+    &NO_NODE,
+    &NO_PEER_CONFIG,
+    &COMING,
+    &LAGS,
+];
+
+static WRONG_ASN: Code = Code {
+    code: "BS-BGP-001",
+    title: "A BGP peer refuses the session: the AS numbers do not match",
+    why: "The router expects another AS number of this node, or the cluster expects another one of the router",
+    tell: "The agent's log has a NOTIFICATION with `bad peer AS`; or it starts an outgoing connection again and again, as the router takes each and ends it before a session comes up",
+    fix: "compare localASN and peerASN of the CiliumBGPClusterConfig with what the router has",
+};
+
+static UNREACHABLE: Code = Code {
+    code: "BS-BGP-002",
+    title: "A BGP peer cannot be reached",
+    why: "No route to its address, a firewall in between, or nobody listens on port 179 there",
+    tell: "The agent's log says `no route to host`, `connection refused` or `i/o timeout` with the peer's address; or its last word of the peer is `hold timer expired`",
+    fix: "try the peer's address and port 179 from the node; check peerAddress, eBGP multihop and firewalls",
+};
+
+static WRONG_PASSWORD: Code = Code {
+    code: "BS-BGP-003",
+    title: "A BGP peer does not take the password",
+    why: "With TCP MD5 a wrong password looks like silence: packets are dropped, connections time out while the router answers pings",
+    tell: "The peer's config names an authSecretRef, the connection times out, and the router's log says `MD5`",
+    fix: "compare the Secret of authSecretRef (key `password`) with the router's password for this neighbour",
+};
+
+static NO_SESSION: Code = Code {
+    code: "BS-BGP-004",
+    title: "A BGP session is not established",
+    why: "The peer does not answer, refuses, or is not configured for this node",
+    tell: "The CiliumBGPNodeConfig's status has another peeringState than `established`",
+    fix: "check, in this order: is the peer's address reachable from the node, do the AS numbers match, does the password match, does the router know this node as a neighbour",
+};
+
+static NOTHING_ADVERTISED: Code = Code {
+    code: "BS-BGP-005",
+    title: "A BGP session advertises nothing",
+    why: "The peer config's `families[].advertisements` selects no CiliumBGPAdvertisement by its labels, or that selects no Service",
+    tell: "The session is established, with 0 routes advertised",
+    fix: "give the CiliumBGPAdvertisement the labels that the peer config selects, and the Services those that it selects",
+};
+
+static NO_SECRET: Code = Code {
+    code: "BS-BGP-006",
+    title: "A BGP peer's password is not there",
+    why: "The Secret that authSecretRef names does not exist in the namespace that Cilium reads BGP secrets from",
+    tell: "The CiliumBGPPeerConfig's condition `cilium.io/MissingAuthSecret` is True",
+    fix: "make that Secret, with the key `password`, in the namespace of `bgpControlPlane.secretsNamespace`",
+};
+
+static NO_NODE: Code = Code {
+    code: "BS-BGP-007",
+    title: "No node is selected for BGP",
+    why: "The nodeSelector of the CiliumBGPClusterConfig matches no node",
+    tell: "Its condition `cilium.io/NoMatchingNode` is True",
+    fix: "label the nodes, or correct the nodeSelector",
+};
+
+static NO_PEER_CONFIG: Code = Code {
+    code: "BS-BGP-008",
+    title: "A BGP cluster config is contradictory",
+    why: "It names a peer config that is not there, or another cluster config selects the same node",
+    tell: "Its condition `cilium.io/MissingPeerConfigs` or `cilium.io/ConflictingClusterConfig` is True",
+    fix: "declare what it names; let each node be selected once",
+};
+
+static COMING: Code = Code {
+    code: "BS-BGP-009",
+    title: "A BGP session is being set up",
+    why: "Routers take up to a hold time to forget an old session",
+    tell: "The peer was asked for less than half a minute ago",
+    fix: "nothing: wait",
+};
+
+static LAGS: Code = Code {
+    code: "BS-BGP-010",
+    title: "The API lags behind a BGP session",
+    why: "Cilium writes a CiliumBGPNodeConfig's status at BGP events only, and may read the state before the event: if none follows, `open_confirm` stays there while the session is up",
+    tell: "The agent's log says `Peer Up` last, and `cilium-dbg bgp peers` in its pod says `established`",
+    fix: "nothing: the session is up. Restarting the agent makes it write its status anew",
+};
+
+/// What a session may take.
+const PATIENCE: i64 = 30;
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+    match id.kind.as_str() {
+        "CiliumBGPNodeConfig" => node(inquiry, id, object),
+        "CiliumBGPClusterConfig" => cluster(inquiry, object),
+        "CiliumBGPPeerConfig" => is_true(object, "MissingAuthSecret")
+            .map(|said| Finding::new(&NO_SECRET, format!("its password is not there: {said}")))
+            .into(),
+        _ => Insight::nothing(),
+    }
+}
+
+fn is_true(object: &Object, kind: &str) -> Option<String> {
+    let bad = condition(object, &format!("cilium.io/{kind}")).filter(Condition::is_true)?;
+    Some(line(bad.message()))
+}
+
+fn cluster(inquiry: &Inquiry<'_>, config: &Object) -> Insight {
+    if let Some(said) = is_true(config, "NoMatchingNode") {
+        return Finding::new(&NO_NODE, format!("selects no node: {said}")).into();
+    }
+    let contradictory =
+        is_true(config, "MissingPeerConfigs").or_else(|| is_true(config, "ConflictingClusterConfig"));
+    if let Some(said) = contradictory {
+        return Finding::new(&NO_PEER_CONFIG, said).into();
+    }
+    let configs = inquiry.all(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig"));
+    Insight::nothing().and_for(configs)
+}
+
+fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
+    let told = || list(&config.data["status"]["bgpInstances"]).flat_map(|instance| list(&instance["peers"]));
+    let wanted = list(&config.data["spec"]["bgpInstances"]).flat_map(|instance| list(&instance["peers"]));
+    let agents = cilium::agents_on(inquiry, &id.name).unwrap_or_default();
+    let sick: Vec<&Object> =
+        agents.iter().copied().filter(|agent| !readiness::verdict(agent).is_ready()).collect();
+    let mut insight = Insight::nothing();
+    for peer in wanted {
+        let found = told().find(|one| one["name"] == peer["name"]).unwrap_or(&Value::Null);
+        let finding = if found["peeringState"] == "established" {
+            advertised(&id.name, found)
+        } else {
+            Some(session(inquiry, id, config, peer, found, &agents))
+        };
+        insight.findings.extend(finding);
+    }
+    // What an agent that is down said last is no news.
+    if insight.findings.is_empty() { insight } else { insight.and_for(sick) }
+}
+
+fn advertised(node: &str, peer: &Value) -> Option<Finding> {
+    let counts: Vec<i64> = list(&peer["routeCount"]).map(|count| number(&count["advertised"])).collect();
+    (!counts.is_empty() && counts.iter().all(|count| *count == 0)).then(|| {
+        let what = format!("node {node} advertises nothing to BGP peer {}", text(&peer["peerAddress"]));
+        Finding::new(&NOTHING_ADVERTISED, what).evidence("established, 0 routes advertised")
+    })
+}
+
+fn session(
+    inquiry: &Inquiry<'_>,
+    id: &ObjectRef,
+    config: &Object,
+    peer: &Value,
+    told: &Value,
+    agents: &[&Object],
+) -> Finding {
+    let (address, asn) = (text(&peer["peerAddress"]), number(&peer["peerASN"]));
+    let state = told["peeringState"].as_str().unwrap_or("unknown");
+    let logs = || agents.iter().map(|agent| inquiry.log(&ObjectRef::of(agent), "cilium-agent", false));
+    let story = logs().map(|log| bgp_story::of(log, address)).find(|story| *story != Story::Silent);
+    let said = match &story {
+        Some(Story::Up(said) | Story::Vanished(said) | Story::Refused(said)) => Some(said.clone()),
+        _ => logs().find_map(|log| complaint(log, address)),
+    };
+    let to = format!("node {} has no BGP session with {address} (AS {asn})", id.name);
+    let has =
+        |signs: &[&str]| said.as_deref().is_some_and(|said| signs.iter().any(|sign| said.contains(sign)));
+    let is_about_asn =
+        has(&["bad peer AS", "Bad peer AS", "bad-peer-as", "bad_peer_as", "peer AS", "bad peer as"]);
+    let is_well = || agents.iter().all(|agent| readiness::verdict(agent).is_ready());
+    let finding = if matches!(story, Some(Story::Up(_))) && is_well() {
+        let what = format!("node {} has a BGP session with {address}, and the API calls it {state}", id.name);
+        Finding::new(&LAGS, what).passes()
+    } else if is_about_asn {
+        Finding::new(&WRONG_ASN, format!("{to}: the AS numbers do not match"))
+    } else if matches!(story, Some(Story::Refused(_))) {
+        let why = "the router takes the connection and refuses the session, as it does if it expects another AS number";
+        Finding::new(&WRONG_ASN, format!("{to}: {why}"))
+    } else if has(&["MD5", "md5", "uthentication"]) {
+        Finding::new(&WRONG_PASSWORD, format!("{to}: the password is not taken"))
+    } else if let (true, Some(said)) = (has(&UNREACHED), &said) {
+        let why = UNREACHED.iter().find(|sign| said.contains(**sign)).copied().unwrap_or_default();
+        Finding::new(&UNREACHABLE, format!("{to}: {why}"))
+    } else if matches!(story, Some(Story::Vanished(_))) {
+        Finding::new(&UNREACHABLE, format!("{to}: the router was there, and is not heard of any more"))
+    } else if inquiry.age(config) < PATIENCE {
+        Finding::new(&COMING, format!("{to} yet: {state}")).passes()
+    } else {
+        silent(inquiry, peer, &to, state)
+    };
+    said.into_iter().fold(finding.evidence(format!("peeringState {state}")), |finding, said| {
+        finding.evidence(format!("agent: {said}"))
+    })
+}
+
+/// The last complaint of an agent about a peer.
+fn complaint(log: &str, address: &str) -> Option<String> {
+    let complains = |line: &&str| {
+        line.contains(address)
+            && (UNREACHED.iter().any(|sign| line.contains(sign))
+                || line.contains("otification")
+                || line.contains("bad peer as")
+                || line.contains("MD5")
+                || line.contains("peer AS"))
+    };
+    log.lines().rev().find(complains).map(|line| cut(line.trim()))
+}
+
+/// A peer with which not even a TCP connection comes up. Agents do not log why.
+fn silent(inquiry: &Inquiry<'_>, peer: &Value, to: &str, state: &str) -> Finding {
+    if !matches!(state, "active" | "connect" | "idle") {
+        return Finding::new(&NO_SESSION, format!("{to}: {state}"));
+    }
+    let config = ObjectRef::cluster_scoped(
+        "cilium.io/v2",
+        "CiliumBGPPeerConfig",
+        text(&peer["peerConfigRef"]["name"]),
+    );
+    let has_password =
+        inquiry.there(&config).is_some_and(|config| config.data["spec"]["authSecretRef"].is_string());
+    if has_password {
+        Finding::new(
+            &WRONG_PASSWORD,
+            format!(
+                "{to}: no connection comes up, so that either it is not reachable or the passwords differ"
+            ),
+        )
+        .remedy("if the peer answers pings from the node, it is the password")
+    } else {
+        Finding::new(&UNREACHABLE, format!("{to}: no connection comes up"))
+    }
+}

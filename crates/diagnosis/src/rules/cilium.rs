@@ -1,0 +1,178 @@
+//! Cilium: its agents, and the addresses that its operator gives.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::facts::{cut, label, line, list};
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::{Condition, condition, text};
+
+pub(super) const CODES: &[&Code] =
+    &[&NO_CRDS, &API_UNREACHED, &NO_POOL, &EXHAUSTED, &POOLS_OVERLAP, &NOT_AVAILABLE, &NO_OPERATOR];
+
+static NO_CRDS: Code = Code {
+    code: "BS-CIL-001",
+    title: "A Cilium agent waits for Cilium's CRDs",
+    why: "Cilium's operator makes them, and has not: it does not run, or may not write CRDs",
+    tell: "The agent's log says `Waiting for CRDs` or `timed out waiting for CRDs`; it ends after five minutes",
+    fix: "look at Deployment cilium-operator first: it makes the CRDs as it starts",
+};
+
+static API_UNREACHED: Code = Code {
+    code: "BS-CIL-003",
+    title: "A Cilium agent cannot reach the API server",
+    why: "Without kube-proxy it must be told an address that works before there is a network: k8sServiceHost and k8sServicePort",
+    tell: "The agent's log says `Unable to contact k8s api-server` with the address that it tries",
+    fix: "compare k8sServiceHost and k8sServicePort (API_SERVER_HOST and API_SERVER_PORT in settings.yaml) with the address that the API server has; try it from the node",
+};
+
+static NO_POOL: Code = Code {
+    code: "BS-CIL-004",
+    title: "No address pool selects a LoadBalancer Service",
+    why: "No CiliumLoadBalancerIPPool has a selector that matches it, or none holds the address that it asks for",
+    tell: "The Service's condition `cilium.io/IPAMRequestSatisfied` is False with `no_pool`",
+    fix: "declare a CiliumLoadBalancerIPPool whose serviceSelector matches the Service and whose blocks hold the address",
+};
+
+static EXHAUSTED: Code = Code {
+    code: "BS-CIL-005",
+    title: "An address pool is used up",
+    why: "More LoadBalancer Services than addresses; or Services that share one address also want the same port",
+    tell: "The Service's condition `cilium.io/IPAMRequestSatisfied` is False with `out_of_ips`",
+    fix: "add a block to the pool, or let Services share an address (lbipam.cilium.io/sharing-key)",
+};
+
+static POOLS_OVERLAP: Code = Code {
+    code: "BS-CIL-006",
+    title: "An address pool overlaps another one",
+    why: "Two CiliumLoadBalancerIPPools hold the same addresses; the younger one gives none",
+    tell: "The pool's condition `cilium.io/PoolConflict` is True",
+    fix: "give each pool addresses of its own",
+};
+
+static NOT_AVAILABLE: Code = Code {
+    code: "BS-CIL-007",
+    title: "A LoadBalancer Service does not get the address that it asks for",
+    why: "Another Service has it, or it lies in no pool that selects the Service",
+    tell: "The Service's condition `cilium.io/IPAMRequestSatisfied` is False; its message names the address",
+    fix: "ask for another address, or take it from the Service that has it",
+};
+
+static NO_OPERATOR: Code = Code {
+    code: "BS-CIL-008",
+    title: "Nobody gives addresses to LoadBalancer Services",
+    why: "No load-balancer controller runs in the cluster, or Cilium's operator does not",
+    tell: "The Service has no address and no condition that says why",
+    fix: "declare a CiliumLoadBalancerIPPool, and see that Deployment cilium-operator runs",
+};
+
+/// What a controller may take to give an address.
+const PATIENCE: i64 = 20;
+
+/// What a program says that cannot reach an address.
+pub(super) const UNREACHED: [&str; 6] = [
+    "no route to host",
+    "connection refused",
+    "i/o timeout",
+    "network is unreachable",
+    "deadline exceeded",
+    "connection timed out",
+];
+
+static DIALED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"dial tcp [^\s]+?: (?:connect: )?[a-z/ ]+").ok());
+
+/// The agents on a node, once they are known. All agents are asked for at once: what is wrong with one node
+/// is often wrong with many.
+pub(super) fn agents_on<'a>(inquiry: &Inquiry<'a>, node: &str) -> Option<Vec<&'a Object>> {
+    let agents = inquiry.list(&Selection::of("v1", "Pod").labelled("k8s-app=cilium"))?;
+    Some(agents.into_iter().filter(|agent| agent.data["spec"]["nodeName"] == node).collect())
+}
+
+fn is_agent(pod: &Object) -> bool {
+    label(pod, "k8s-app") == "cilium"
+}
+
+/// What an agent says that crashes in ways of its own.
+pub(super) fn agent_crash(id: &ObjectRef, pod: &Object, log: &str) -> Insight {
+    if !is_agent(pod) {
+        return Insight::nothing();
+    }
+    let node = text(&pod.data["spec"]["nodeName"]);
+    let says = |signs: &[&str]| log.lines().rev().find(|line| signs.iter().any(|sign| line.contains(sign)));
+    if let Some(said) = says(&UNREACHED) {
+        let short = DIALED
+            .as_ref()
+            .and_then(|dialed| dialed.find(said))
+            .map_or_else(|| cut(said.trim()), |dialed| dialed.as_str().to_owned());
+        return Finding::new(
+            &API_UNREACHED,
+            format!("the Cilium agent on {node} cannot reach the API server: \"{short}\""),
+        )
+        .evidence(format!("{}: {}", id.name, cut(said.trim())))
+        .into();
+    }
+    if let Some(said) = says(&["Waiting for CRDs", "waiting for CRDs", "Unable to find all Cilium CRDs"]) {
+        return Finding::new(&NO_CRDS, format!("the Cilium agent on {node} waits for Cilium's CRDs"))
+            .evidence(cut(said.trim()))
+            .into();
+    }
+    Insight::nothing()
+}
+
+pub(super) fn pool(pool: &Object) -> Insight {
+    let conflict = condition(pool, "cilium.io/PoolConflict").filter(Condition::is_true);
+    conflict
+        .map(|conflict| {
+            Finding::new(&POOLS_OVERLAP, format!("gives no addresses: {}", line(conflict.message())))
+        })
+        .into()
+}
+
+/// Why a Service has no load-balancer address.
+pub(super) fn address(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -> Insight {
+    let has_address = list(&service.data["status"]["loadBalancer"]["ingress"]).next().is_some();
+    if service.data["spec"]["type"] != "LoadBalancer" || has_address {
+        return Insight::nothing();
+    }
+    let Some(told) = condition(service, "cilium.io/IPAMRequestSatisfied").filter(Condition::is_false) else {
+        return unanswered(inquiry, service);
+    };
+    let said = line(told.message());
+    let pools: Vec<&Object> = inquiry.all(&Selection::of("cilium.io/v2", "CiliumLoadBalancerIPPool"));
+    let conflicting = pools
+        .into_iter()
+        .filter(|pool| condition(pool, "cilium.io/PoolConflict").is_some_and(|conflict| conflict.is_true()));
+    let (code, what) = match told.reason() {
+        "no_pool" => (&NO_POOL, format!("gets no load-balancer address: no pool selects it ({said})")),
+        "out_of_ips" => {
+            (&EXHAUSTED, format!("gets no load-balancer address: its pools are used up ({said})"))
+        }
+        _ => (&NOT_AVAILABLE, format!("gets no load-balancer address: {said}")),
+    };
+    let own = Finding::new(code, what)
+        .evidence(told.told())
+        .evidence(format!("type LoadBalancer in {}", super::facts::namespace(id)));
+    Insight::from(own).and_for(conflicting)
+}
+
+fn unanswered(inquiry: &Inquiry<'_>, service: &Object) -> Insight {
+    let age = inquiry.age(service);
+    let own =
+        Finding::new(&NO_OPERATOR, format!("has no load-balancer address for {age} s, and nobody says why"));
+    if age < PATIENCE {
+        return Finding::new(&NO_OPERATOR, format!("waits for its load-balancer address for {age} s"))
+            .passes()
+            .into();
+    }
+    Insight::from(own).join(operator(inquiry))
+}
+
+/// Cilium's operator, wherever it is.
+pub(super) fn operator(inquiry: &Inquiry<'_>) -> Insight {
+    let operators = Selection::of("apps/v1", "Deployment").labelled("io.cilium/app=operator");
+    Insight::nothing().and_for(inquiry.all(&operators))
+}

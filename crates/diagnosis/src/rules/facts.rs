@@ -1,0 +1,65 @@
+//! Small questions that many rules ask.
+
+use serde_json::Value;
+
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::text;
+
+/// How much of other programs' words is told.
+const LONGEST: usize = 240;
+
+/// The first line of what another program says, cut.
+pub(super) fn line(said: &str) -> String {
+    cut(said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim())
+}
+
+/// At most so much of a line that a person reads it.
+pub(super) fn cut(line: &str) -> String {
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
+    }
+    let start: String = line.chars().take(LONGEST).collect();
+    format!("{}…", start.trim_end())
+}
+
+pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// What stands between two texts.
+pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    Some(text.split_once(before)?.1.split_once(after)?.0)
+}
+
+/// `a=1,b=2` of a map of labels.
+pub(super) fn as_selector(labels: &Value) -> Option<String> {
+    let labels = labels.as_object().filter(|labels| !labels.is_empty())?;
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+    Some(pairs.join(","))
+}
+
+/// Whether an object has all these labels.
+pub(super) fn has_labels(labels: &Value, wanted: &Value) -> bool {
+    let Some(wanted) = wanted.as_object().filter(|wanted| !wanted.is_empty()) else { return false };
+    wanted.iter().all(|(name, value)| labels[name.as_str()] == *value)
+}
+
+pub(super) fn label<'a>(object: &'a Object, name: &str) -> &'a str {
+    object.metadata.labels.as_ref().and_then(|labels| labels.get(name)).map_or("", String::as_str)
+}
+
+/// Whether one object is a controller's child of another.
+pub(super) fn is_owned_by(object: &Object, owner: &Object) -> bool {
+    let Some(uid) = owner.metadata.uid.as_ref() else { return false };
+    object.metadata.owner_references.iter().flatten().any(|reference| &reference.uid == uid)
+}
+
+/// The namespace of an object; empty for those without.
+pub(super) fn namespace(id: &ObjectRef) -> &str {
+    id.namespace.as_deref().unwrap_or_default()
+}
+
+/// All objects of a kind in a namespace.
+pub(super) fn all_in(api_version: &str, kind: &str, namespace: &str) -> Selection {
+    Selection::of(api_version, kind).within(namespace)
+}

@@ -1,0 +1,210 @@
+//! Kustomizations: built, decrypted, substituted, applied, healthy.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::facts::{between, line, list};
+use super::super::refusals;
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness::{self as readiness, condition, text};
+
+pub(super) static BUILD_FAILED: Code = Code {
+    code: "BS-FLX-007",
+    title: "A Kustomization does not build",
+    why: "A file that it lists is not there, a patch has no target, or YAML is broken",
+    tell: "Its reason is BuildFailed",
+    fix: "run `bootstrapper validate`: it builds the same, and names file and line",
+};
+
+pub(super) static NO_PATH: Code = Code {
+    code: "BS-FLX-008",
+    title: "A Kustomization's path is not in its repository",
+    why: "`spec.path` is misspelt, was not pushed, or is left out by the source's `ignore`",
+    tell: "It says `kustomization path not found`",
+    fix: "push the folder, or correct `spec.path`; it counts from the repository's root",
+};
+
+pub(super) static NO_VARIABLE: Code = Code {
+    code: "BS-FLX-009",
+    title: "A variable is not defined",
+    why: "`${NAME}` stands in a manifest, and neither `substitute` nor a ConfigMap or Secret of `substituteFrom` has it",
+    tell: "It says `variable not set (strict mode)`",
+    fix: "define it in the cluster's settings, give it a default (`${NAME:=value}`), or write `$${NAME}` for the text itself",
+};
+
+pub(super) static NOT_DECRYPTED: Code = Code {
+    code: "BS-FLX-010",
+    title: "A secret of the repository cannot be decrypted",
+    why: "The key in the cluster is another than the one that the file was encrypted for, or there is none",
+    tell: "It says `failed to decrypt` or `cannot get sops data key`",
+    fix: "plant the age key that the file names as recipient into the Secret of `decryption.secretRef`, or encrypt the file anew (sops updatekeys)",
+};
+
+pub(super) static NOT_APPLIED: Code = Code {
+    code: "BS-FLX-011",
+    title: "Flux cannot apply what it built",
+    why: "The API server refuses an object, for a reason that is not among the known ones",
+    tell: "Its reason is ReconciliationFailed; the line has the API server's words",
+    fix: "correct the object that the message names, commit and push",
+};
+
+pub(super) static UNHEALTHY: Code = Code {
+    code: "BS-FLX-012",
+    title: "What a Kustomization applied does not become ready",
+    why: "One of the objects that it waits for is not ready, and none of the rules knows why",
+    tell: "Its reason is HealthCheckFailed; the message names the objects",
+    fix: "look at the objects that the message names",
+};
+
+/// How many objects of an inventory are looked at.
+const MOST: usize = 24;
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+    let spec = &object.data["spec"];
+    let before = super::source(inquiry, id, &spec["sourceRef"])
+        .join(super::dependencies(inquiry, id, object))
+        .join(super::values(inquiry, id, &spec["postBuild"]["substituteFrom"]));
+    if !before.is_empty() {
+        return before;
+    }
+    let Some(ready) = condition(object, "Ready") else { return Insight::nothing() };
+    if !ready.is_false() {
+        return Insight::waits_for(unready_inventory(inquiry, object));
+    }
+    let said = &without_folder(ready.message());
+    let own = |code: &'static Code, what: String| {
+        Finding::new(code, what).evidence(line(&without_folder(&ready.told())))
+    };
+    match ready.reason() {
+        "HealthCheckFailed" | "HealthCheckCanceled" => {
+            let waits = Insight::waits_for(named(said).into_iter().chain(unready_inventory(inquiry, object)));
+            waits.join(own(&UNHEALTHY, line(said)).into())
+        }
+        "DependencyNotReady" => Insight::nothing(),
+        // Its source was fetched a moment ago: it will see that when it tries again.
+        "ArtifactFailed" if said.starts_with("Source artifact not found") => {
+            own(&super::AT_WORK, format!("has not seen its source yet: {}", line(said))).passes().into()
+        }
+        _ => built(said, &own).or(|| refusals::refusal(inquiry, said)).or(|| {
+            let code = if ready.reason() == "BuildFailed" { &BUILD_FAILED } else { &NOT_APPLIED };
+            own(
+                code,
+                format!(
+                    "{}: {}",
+                    if code == &BUILD_FAILED { "does not build" } else { "cannot be applied" },
+                    line(said)
+                ),
+            )
+            .into()
+        }),
+    }
+}
+
+/// The folder that a source was unpacked into is nobody's business.
+fn without_folder(said: &str) -> String {
+    static FOLDER: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"/[^\s']*/kustomization-\d+/").ok());
+    FOLDER.as_ref().map_or_else(|| said.to_owned(), |folder| folder.replace_all(said, "").into_owned())
+}
+
+static UNSET: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"variable not set \(strict mode\): "?([A-Za-z_0-9]+)"?"#).ok());
+
+/// What goes wrong before anything is applied.
+fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight {
+    let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    if let Some(unset) = UNSET.as_ref().and_then(|unset| unset.captures(said)) {
+        return own(&NO_VARIABLE, format!("variable {} is not defined", &unset[1])).into();
+    }
+    if has(&["path not found"]) && has(&["no such file or directory"]) {
+        let path = between(said, "stat ", ":").unwrap_or_default();
+        return own(&NO_PATH, format!("its path {path} is not in the repository")).into();
+    }
+    if has(&["decrypt", "sops", "data key"]) {
+        return own(&NOT_DECRYPTED, format!("a secret cannot be decrypted: {}", line(said))).into();
+    }
+    Insight::nothing()
+}
+
+/// The objects that a message names: `Deployment/web/front status: 'InProgress'`.
+fn named(said: &str) -> Vec<ObjectRef> {
+    static NAMED: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"([A-Z][A-Za-z]+)/(?:([a-z0-9.-]+)/)?([a-z0-9.-]+) status").ok());
+    let Some(named) = NAMED.as_ref() else { return Vec::new() };
+    let known = named.captures_iter(said).filter_map(|found| {
+        let (api_version, is_namespaced) = version_of(&found[1])?;
+        Some(ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: found[1].to_owned(),
+            namespace: if is_namespaced {
+                found.get(2).map(|namespace| namespace.as_str().to_owned())
+            } else {
+                None
+            },
+            name: found[3].to_owned(),
+        })
+    });
+    known.collect()
+}
+
+/// Messages do not say the version of what they name.
+fn version_of(kind: &str) -> Option<(&'static str, bool)> {
+    Some(match kind {
+        "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet" => ("apps/v1", true),
+        "Job" => ("batch/v1", true),
+        "Pod" | "Service" | "PersistentVolumeClaim" => ("v1", true),
+        "Namespace" => ("v1", false),
+        "CustomResourceDefinition" => ("apiextensions.k8s.io/v1", false),
+        "HelmRelease" => ("helm.toolkit.fluxcd.io/v2", true),
+        "Kustomization" => ("kustomize.toolkit.fluxcd.io/v1", true),
+        "GitRepository" | "OCIRepository" | "HelmRepository" | "HelmChart" => {
+            ("source.toolkit.fluxcd.io/v1", true)
+        }
+        "GatewayClass" => ("gateway.networking.k8s.io/v1", false),
+        "Gateway" => ("gateway.networking.k8s.io/v1", true),
+        _ => return None,
+    })
+}
+
+/// What it applied and waits for: entries `namespace_name_group_Kind`.
+fn unready_inventory(inquiry: &Inquiry<'_>, object: &Object) -> Vec<ObjectRef> {
+    let entries = list(&object.data["status"]["inventory"]["entries"]).filter_map(|entry| {
+        let parts: Vec<&str> = text(&entry["id"]).split('_').collect();
+        let [namespace, name, group, kind] = parts.as_slice() else { return None };
+        let version = text(&entry["v"]);
+        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        is_waited_for(kind).then(|| ObjectRef {
+            api_version,
+            kind: (*kind).to_owned(),
+            namespace: (!namespace.is_empty()).then(|| (*namespace).to_owned()),
+            name: (*name).to_owned(),
+        })
+    });
+    entries
+        .take(MOST)
+        .filter(|id| inquiry.there(id).is_some_and(|object| !readiness::verdict(object).is_ready()))
+        .collect()
+}
+
+/// Kinds that are ready as soon as they are there need no question.
+fn is_waited_for(kind: &str) -> bool {
+    !matches!(
+        kind,
+        "ConfigMap"
+            | "Secret"
+            | "ServiceAccount"
+            | "Role"
+            | "RoleBinding"
+            | "ClusterRole"
+            | "ClusterRoleBinding"
+            | "NetworkPolicy"
+            | "PriorityClass"
+            | "StorageClass"
+            | "ResourceQuota"
+            | "LimitRange"
+            | "PodDisruptionBudget"
+    )
+}

@@ -1,0 +1,122 @@
+//! HelmReleases: chart, values, Helm's words, and what of the release does not become ready.
+
+use super::super::facts::{line, namespace};
+use super::super::refusals;
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::{self as readiness, Condition, condition};
+
+pub(super) static HELM_FAILED: Code = Code {
+    code: "BS-FLX-013",
+    title: "Helm cannot install or upgrade a release",
+    why: "A template fails, the API server refuses an object, or something does not become ready in time",
+    tell: "The HelmRelease's reason is InstallFailed or UpgradeFailed; the line has Helm's words",
+    fix: "correct what Helm complains about, commit and push; `helm history` shows the revisions",
+};
+
+pub(super) static GAVE_UP: Code = Code {
+    code: "BS-FLX-014",
+    title: "helm-controller has given up on a release",
+    why: "It failed as often as `remediation.retries` allows, and nothing has changed since",
+    tell: "The HelmRelease is Stalled with RetriesExceeded",
+    fix: "correct what failed, commit and push; or `flux reconcile helmrelease <name> --reset` to try the same again",
+};
+
+pub(super) static VALUES_REFUSED: Code = Code {
+    code: "BS-FLX-015",
+    title: "A chart refuses its values",
+    why: "They do not fit the schema that the chart brings, or the chart says itself that they are wrong",
+    tell: "Helm says `values don't meet the specifications of the schema`",
+    fix: "correct the value that the message names; `bootstrapper validate --charts` finds it before",
+};
+
+const WORKLOADS: [(&str, &str); 5] = [
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "Job"),
+    ("v1", "PersistentVolumeClaim"),
+];
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+    let spec = &object.data["spec"];
+    let before = super::dependencies(inquiry, id, object)
+        .join(super::source(inquiry, id, &spec["chartRef"]))
+        .join(super::source(inquiry, id, &spec["chart"]["spec"]["sourceRef"]))
+        .join(super::values(inquiry, id, &spec["valuesFrom"]));
+    if !before.is_empty() {
+        return before;
+    }
+    let chart = chart(inquiry, object);
+    if !chart.is_empty() {
+        return chart;
+    }
+    let Some(ready) = condition(object, "Ready") else { return Insight::nothing() };
+    let workloads = Insight::waits_for(workloads(inquiry, id, object));
+    if !ready.is_false() {
+        return workloads;
+    }
+    // Ready may only say that it gave up; what failed stands in Released.
+    let released = condition(object, "Released").filter(Condition::is_false);
+    let said = released.map_or(ready.message(), |released| released.message());
+    let is_final = condition(object, "Stalled").is_some_and(|stalled| stalled.is_true());
+    let own = |code: &'static Code, what: String| {
+        let finding = Finding::new(code, what).evidence(line(&ready.told()));
+        let again = "after the correction, `flux reconcile helmrelease <name> --reset` tries again at once";
+        if is_final { finding.remedy(again).stands() } else { finding }
+    };
+    if said.contains("don't meet the specifications of the schema") {
+        return own(&VALUES_REFUSED, format!("its chart refuses the values: {}", schema_complaint(said)))
+            .into();
+    }
+    let mut refused = refusals::refusal(inquiry, said);
+    if refused.is_empty() {
+        let (code, what) = if is_final {
+            (&GAVE_UP, "Helm failed, and Flux has given up")
+        } else {
+            (&HELM_FAILED, "Helm fails")
+        };
+        refused = own(code, format!("{what}: {}", reason(said))).into();
+    }
+    workloads.join(refused)
+}
+
+/// The HelmChart that source-controller makes of it.
+fn chart(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
+    let Some((namespace, name)) =
+        object.data["status"]["helmChart"].as_str().and_then(|chart| chart.split_once('/'))
+    else {
+        return Insight::nothing();
+    };
+    let id = ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", "HelmChart", namespace, name);
+    let is_unready = inquiry.there(&id).is_some_and(|chart| !readiness::verdict(chart).is_ready());
+    if is_unready { Insight::waits_for([id]) } else { Insight::nothing() }
+}
+
+/// What of the release is not ready.
+fn workloads(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Vec<ObjectRef> {
+    let here = namespace(id);
+    let target = object.data["spec"]["targetNamespace"].as_str().unwrap_or(here);
+    let labels = format!("helm.toolkit.fluxcd.io/name={},helm.toolkit.fluxcd.io/namespace={here}", id.name);
+    let of_kind = |(api_version, kind): (&str, &str)| {
+        inquiry.all(&Selection::of(api_version, kind).within(target).labelled(&labels))
+    };
+    let all = WORKLOADS.into_iter().flat_map(of_kind);
+    all.filter(|workload| !readiness::verdict(workload).is_ready()).map(ObjectRef::of).collect()
+}
+
+/// `Helm install failed for release a/b with chart c@1: reason`.
+fn reason(said: &str) -> String {
+    let first = line(said);
+    match first.split_once(" with chart ").and_then(|(_, rest)| rest.split_once(": ")) {
+        Some((_, reason)) => reason.to_owned(),
+        None => first,
+    }
+}
+
+/// The line of the complaint, which comes after the name of the chart.
+fn schema_complaint(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| line.starts_with('-')).collect();
+    if lines.is_empty() { line(said.rsplit(": ").next().unwrap_or(said)) } else { line(&lines.join("; ")) }
+}

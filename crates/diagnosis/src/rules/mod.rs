@@ -1,0 +1,88 @@
+//! What each kind of object tells: what is the matter with it, and what it waits for. One file an
+//! area; a code stands beside the rule that finds it.
+
+mod api;
+mod bgp;
+mod bgp_story;
+mod certificates;
+mod cilium;
+mod containers;
+mod crashes;
+mod dns;
+mod facts;
+mod fitting;
+mod flux;
+mod gateway;
+mod helm;
+mod images;
+mod mesh;
+mod namespaces;
+mod nodes;
+mod pods;
+mod refusals;
+mod scheduling;
+mod services;
+mod unexplained;
+mod volumes;
+mod webhooks;
+mod workloads;
+
+pub use bgp_story::{Ended, ended};
+pub use nodes::is_ill as is_node_ill;
+pub(super) use refusals::refusal;
+pub(super) use unexplained::is_vague;
+
+use super::finding::{Code, Insight};
+use super::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// Every code, by family.
+pub(super) const FAMILIES: &[(&str, &[&Code])] = &[
+    ("Pods", pods::CODES),
+    ("Images", images::CODES),
+    ("Scheduling", scheduling::CODES),
+    ("Nodes", nodes::CODES),
+    ("Volumes", volumes::CODES),
+    ("Workloads", workloads::CODES),
+    ("The API server", refusals::CODES),
+    ("Kinds, APIs and namespaces", api::CODES),
+    ("Services and names", services::CODES),
+    ("Certificates and clocks", certificates::CODES),
+    ("Cilium", cilium::CODES),
+    ("BGP", bgp::CODES),
+    ("ClusterMesh", mesh::CODES),
+    ("Gateway API", gateway::CODES),
+    ("Flux", flux::CODES),
+    ("Helm", helm::CODES),
+    ("Everything else", unexplained::CODES),
+];
+
+/// What an object tells.
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+    let insight = match (id.group(), id.kind.as_str()) {
+        ("", "Pod") => pods::look(inquiry, id, object),
+        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => {
+            workloads::look(inquiry, id, object)
+        }
+        ("batch", "Job") => workloads::job(inquiry, id, object),
+        ("", "Node") => nodes::look(inquiry, id, object),
+        ("", "PersistentVolumeClaim") => volumes::look(inquiry, id, object),
+        ("", "Namespace") => namespaces::look(inquiry, id, object),
+        ("", "Service") => services::look(inquiry, id, object),
+        ("", "Secret") => helm::look(inquiry, object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => api::definition(object),
+        ("apiregistration.k8s.io", "APIService") => api::service(inquiry, object),
+        ("admissionregistration.k8s.io", _) => webhooks::look(inquiry, object),
+        ("gateway.networking.k8s.io", _) => gateway::look(inquiry, id, object),
+        ("cilium.io", kind) if kind.starts_with("CiliumBGP") => bgp::look(inquiry, id, object),
+        ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
+        ("cert-manager.io" | "external-secrets.io", _) => certificates::look(inquiry, id, object),
+        (group, _) if group.ends_with("fluxcd.io") || group == "fluxcd.controlplane.io" => {
+            flux::look(inquiry, id, object)
+        }
+        _ => Insight::nothing(),
+    };
+    insight
+        .or(|| namespaces::held_by_finalizers(inquiry, id, object))
+        .or(|| unexplained::look(inquiry, id, object))
+}

@@ -1,0 +1,120 @@
+//! What goes away and does not: finalizers that nobody removes.
+
+use super::facts::{all_in, line};
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness::{Condition, condition, text};
+
+pub(super) static HELD: Code = Code {
+    code: "BS-KND-004",
+    title: "Something cannot be deleted: a finalizer holds it",
+    why: "The program that put the finalizer there should clean up and remove it, and does not run any more",
+    tell: "The object has a deletionTimestamp, and still has finalizers",
+    fix: "bring the program of the finalizer back; only if that is impossible remove the finalizer by hand, and with it what it was to clean up",
+};
+
+pub(super) static GOING: Code = Code {
+    code: "BS-KND-005",
+    title: "Something is being deleted",
+    why: "What is in it goes first",
+    tell: "It has had its deletionTimestamp for a few seconds",
+    fix: "nothing: wait",
+};
+
+/// What finalizers of programs that run may take.
+const GRACE: i64 = 10;
+/// What ordinary deletion may take: pods have 30 seconds to end.
+const PATIENCE: i64 = 60;
+
+/// Kinds that hold namespaces most often, by the plural that conditions name them by.
+const KINDS: [(&str, &str, &str); 8] = [
+    ("configmaps.", "v1", "ConfigMap"),
+    ("secrets.", "v1", "Secret"),
+    ("services.", "v1", "Service"),
+    ("pods.", "v1", "Pod"),
+    ("persistentvolumeclaims.", "v1", "PersistentVolumeClaim"),
+    ("deployments.apps", "apps/v1", "Deployment"),
+    ("jobs.batch", "batch/v1", "Job"),
+    ("ingresses.networking.k8s.io", "networking.k8s.io/v1", "Ingress"),
+];
+
+fn deleted_for(inquiry: &Inquiry<'_>, object: &Object) -> Option<i64> {
+    let when = object.metadata.deletion_timestamp.as_ref()?;
+    inquiry.seconds_since(&when.0.to_string().into())
+}
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object) -> Insight {
+    let Some(since) = deleted_for(inquiry, namespace) else { return Insight::nothing() };
+    let is_true = |kind: &str| condition(namespace, kind).filter(Condition::is_true);
+    let going = || Finding::new(&GOING, format!("is being deleted for {since} s")).passes();
+    if let Some(failed) = is_true("NamespaceDeletionDiscoveryFailure") {
+        return undiscovered(failed.message());
+    }
+    if let Some(held) = is_true("NamespaceFinalizersRemaining").filter(|_| since >= GRACE) {
+        let remaining = is_true("NamespaceContentRemaining").map_or("", |remaining| remaining.message());
+        let objects = remaining_in(inquiry, id, remaining);
+        let own = Finding::new(&HELD, format!("cannot be deleted: {}", line(held.message())))
+            .evidence(line(remaining));
+        return Insight::from(own).and_for(objects);
+    }
+    if let Some(failed) = is_true("NamespaceDeletionContentFailure").filter(|_| since >= GRACE) {
+        return Finding::new(&HELD, format!("cannot be deleted: {}", line(failed.message()))).into();
+    }
+    if since < PATIENCE {
+        return going().into();
+    }
+    let remaining = is_true("NamespaceContentRemaining").map_or("", |remaining| remaining.message());
+    Finding::new(&HELD, format!("is being deleted for {since} s")).evidence(line(remaining)).into()
+}
+
+/// An API that is down keeps every namespace from going.
+fn undiscovered(said: &str) -> Insight {
+    let apis = said.split([' ', ',', ':', '[', ']']).filter(|word| word.contains('/') && word.contains('.'));
+    let apis = apis.filter_map(|api| {
+        let (group, version) = api.split_once('/')?;
+        let name = format!("{}.{group}", version.trim_end_matches(['.', ';']));
+        Some(ObjectRef::cluster_scoped("apiregistration.k8s.io/v1", "APIService", &name))
+    });
+    let own = Finding::new(&HELD, format!("cannot be deleted: {}", line(said)));
+    Insight { findings: vec![own], waits_for: apis.collect() }
+}
+
+/// The objects that a namespace's condition counts: `configmaps. has 1 resource instances`.
+fn remaining_in<'a>(inquiry: &Inquiry<'a>, id: &ObjectRef, said: &str) -> Vec<&'a Object> {
+    let list = said.split("remaining: ").last().unwrap_or_default();
+    let plurals = list.split(", ").filter_map(|part| part.split(" has ").next());
+    let kinds = plurals.filter_map(|plural| kind_of(inquiry, plural.trim()));
+    let objects = kinds.flat_map(|(api_version, kind)| inquiry.all(&all_in(&api_version, &kind, &id.name)));
+    let is_held = |object: &&Object| object.metadata.finalizers.as_ref().is_some_and(|all| !all.is_empty());
+    objects.filter(is_held).take(3).collect()
+}
+
+/// The kind of a plural with its group.
+fn kind_of(inquiry: &Inquiry<'_>, plural: &str) -> Option<(String, String)> {
+    if let Some((_, api_version, kind)) = KINDS.iter().find(|(known, ..)| *known == plural) {
+        return Some(((*api_version).to_owned(), (*kind).to_owned()));
+    }
+    let crd = ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", plural);
+    let crd = inquiry.there(&crd)?;
+    let spec = &crd.data["spec"];
+    let version = super::facts::list(&spec["versions"]).find(|version| version["storage"] == true)?;
+    Some((
+        format!("{}/{}", text(&spec["group"]), text(&version["name"])),
+        text(&spec["names"]["kind"]).to_owned(),
+    ))
+}
+
+/// Any object that is being deleted and is held.
+pub(super) fn held_by_finalizers(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+    let Some(since) = deleted_for(inquiry, object) else { return Insight::nothing() };
+    let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
+    if finalizers.is_empty() || since < GRACE {
+        return Finding::new(&GOING, format!("is being deleted for {since} s")).passes().into();
+    }
+    let finding =
+        Finding::new(&HELD, format!("cannot be deleted: finalizer {} is not removed", finalizers.join(", ")))
+            .evidence(format!("deleted {since} s ago"))
+            .remedy(format!("see what became of the program that put {} there", finalizers[0]));
+    if id.kind == "Pod" { Insight::nothing() } else { finding.into() }
+}

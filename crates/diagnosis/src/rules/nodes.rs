@@ -1,0 +1,169 @@
+//! Nodes: not ready, under pressure, closed.
+
+use super::cilium;
+use super::facts::{line, list};
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::{self as readiness, Condition, condition};
+
+pub(super) const CODES: &[&Code] = &[&NO_NETWORK, &SILENT, &PRESSURE, &CLOSED, &NOT_READY, &NEW, &NO_CLOUD];
+
+static NO_NETWORK: Code = Code {
+    code: "BS-NOD-001",
+    title: "A node has no network plugin",
+    why: "The agent of the network plugin has not run on it yet, so that no pod but those of the host's network can start",
+    tell: "The node's condition Ready says `cni plugin not initialized` or `NetworkPluginNotReady`",
+    fix: "install the network plugin (stage `cilium`), and see that its agent may run on this node",
+};
+
+static SILENT: Code = Code {
+    code: "BS-NOD-002",
+    title: "A node does not report any more",
+    why: "Its kubelet is down, the machine is off, or it does not reach the API server",
+    tell: "It does not renew its Lease in kube-node-lease; after 50 s the condition Ready is Unknown: `Kubelet stopped posting node status`",
+    fix: "look at the machine: is it on, does its kubelet run, does it reach the API server, is its clock right, are its certificates valid?",
+};
+
+static PRESSURE: Code = Code {
+    code: "BS-NOD-003",
+    title: "A node is short of memory, disk or process ids",
+    why: "Something on the machine uses more than is left; the kubelet evicts pods and takes no new ones",
+    tell: "MemoryPressure, DiskPressure or PIDPressure is True",
+    fix: "free what is short on that machine: logs, images, or a process that grows",
+};
+
+static CLOSED: Code = Code {
+    code: "BS-NOD-004",
+    title: "A node is closed for new pods",
+    why: "Somebody ran `kubectl cordon` or `kubectl drain`, and has not opened it again",
+    tell: "`spec.unschedulable` is true",
+    fix: "kubectl uncordon <node>, once what it was closed for is done",
+};
+
+static NOT_READY: Code = Code {
+    code: "BS-NOD-005",
+    title: "A node is not ready",
+    why: "Its kubelet says that a part of it does not work, as the container runtime",
+    tell: "The condition Ready is False; the line has the kubelet's words",
+    fix: "read the kubelet's log on that machine",
+};
+
+static NEW: Code = Code {
+    code: "BS-NOD-006",
+    title: "A node has just joined",
+    why: "Its network agent is still starting",
+    tell: "The node is younger than a minute, or became unready less than a minute ago",
+    fix: "nothing: wait",
+};
+
+static NO_CLOUD: Code = Code {
+    code: "BS-NOD-007",
+    title: "A node waits for its cloud's controller",
+    why: "Its kubelet runs with `--cloud-provider=external`, and no cloud-controller-manager has looked at it",
+    tell: "The node has the taint `node.cloudprovider.kubernetes.io/uninitialized`",
+    fix: "install the cloud-controller-manager, or start the kubelet without that flag",
+};
+
+/// What a node may take to get its network.
+const JOINING: i64 = 60;
+
+/// The taint that Cilium's operator takes away once the agent runs.
+const AGENT_NOT_READY: &str = "node.cilium.io/agent-not-ready";
+/// The taint that the node controller gives and takes, by the condition Ready.
+const KUBELET_NOT_READY: &str = "node.kubernetes.io/not-ready";
+const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+
+/// Whether a node is what keeps pods away from it: not ready, closed, or short of something.
+pub fn is_ill(node: &Object) -> bool {
+    !condition(node, "Ready").is_some_and(|ready| ready.is_true())
+        || node.data["spec"]["unschedulable"] == true
+        || has_taint(node, AGENT_NOT_READY)
+        || has_taint(node, UNINITIALIZED)
+        || pressure(node).is_some()
+}
+
+/// Whether a node is ready, and the taint that says otherwise is only about to go.
+pub(super) fn is_settling(node: &Object) -> bool {
+    condition(node, "Ready").is_some_and(|ready| ready.is_true()) && has_taint(node, KUBELET_NOT_READY)
+}
+
+fn has_taint(node: &Object, key: &str) -> bool {
+    list(&node.data["spec"]["taints"]).any(|taint| taint["key"] == key)
+}
+
+fn pressure(node: &Object) -> Option<(&'static str, String)> {
+    [("MemoryPressure", "memory"), ("DiskPressure", "disk"), ("PIDPressure", "process ids")]
+        .into_iter()
+        .find_map(|(kind, of)| {
+            let under = condition(node, kind).filter(Condition::is_true)?;
+            Some((of, line(&under.told())))
+        })
+}
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
+    let Some(ready) = condition(node, "Ready") else {
+        return Finding::new(&NOT_READY, "its kubelet has said nothing yet").into();
+    };
+    let heartbeats = inquiry.list(&readiness::heartbeats()).unwrap_or_default();
+    if let Some(silence) = readiness::silent(heartbeats).get(&id.name) {
+        let what = format!("its kubelet has not reported for {} s", silence.seconds);
+        return Finding::new(&SILENT, what).evidence(line(&ready.told())).into();
+    }
+    if !ready.is_true() {
+        return unready(inquiry, id, node);
+    }
+    if let Some((of, said)) = pressure(node) {
+        return Finding::new(&PRESSURE, format!("is short of {of}, and takes no pods")).evidence(said).into();
+    }
+    if node.data["spec"]["unschedulable"] == true {
+        return Finding::new(&CLOSED, "is closed for new pods (cordoned)").into();
+    }
+    if has_taint(node, AGENT_NOT_READY) {
+        let own = Finding::new(&NO_NETWORK, format!("still has the taint {AGENT_NOT_READY}"));
+        return Insight::from(if inquiry.age(node) < JOINING { own.passes() } else { own })
+            .join(agent_on(inquiry, id));
+    }
+    if has_taint(node, UNINITIALIZED) {
+        return Finding::new(
+            &NO_CLOUD,
+            format!("has the taint {UNINITIALIZED}: no cloud controller has looked at it"),
+        )
+        .into();
+    }
+    Insight::nothing()
+}
+
+fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
+    let Some(ready) = condition(node, "Ready") else { return Insight::nothing() };
+    let since = inquiry.seconds_since(ready.since()).unwrap_or(i64::MAX).min(inquiry.age(node));
+    let said = line(&ready.told());
+    if !ready.is_false() {
+        return Finding::new(&SILENT, format!("its kubelet has not reported for {since} s"))
+            .evidence(said)
+            .into();
+    }
+    let message = ready.message();
+    let lacks_network = message.contains("cni")
+        || message.contains("NetworkPluginNotReady")
+        || message.contains("network plugin");
+    let own = if since < JOINING {
+        Finding::new(&NEW, format!("is not ready for {since} s: {}", line(message))).passes()
+    } else if lacks_network {
+        Finding::new(&NO_NETWORK, format!("has no network plugin: {}", line(message)))
+    } else {
+        Finding::new(&NOT_READY, format!("is not ready: {said}"))
+    };
+    let insight = Insight::from(own.evidence(said));
+    if lacks_network { insight.join(agent_on(inquiry, id)) } else { insight }
+}
+
+/// The network agent's pod on a node; if there is none, the DaemonSet that should make one.
+fn agent_on(inquiry: &Inquiry<'_>, node: &ObjectRef) -> Insight {
+    let Some(agents) = cilium::agents_on(inquiry, &node.name) else { return Insight::nothing() };
+    if agents.is_empty() {
+        let sets = inquiry.all(&Selection::of("apps/v1", "DaemonSet").labelled("k8s-app=cilium"));
+        return Insight::nothing().and_for(sets);
+    }
+    Insight::nothing().and_for(agents)
+}

@@ -1,0 +1,67 @@
+//! Services: who answers for them, and their addresses.
+
+use super::facts::{all_in, as_selector, has_labels, namespace};
+use super::{cilium, dns};
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness as readiness;
+
+pub(super) const CODES: &[&Code] = &[&NOBODY, &dns::DOWN, &dns::NO_SUCH_NAME];
+
+pub(super) static NOBODY: Code = Code {
+    code: "BS-SVC-001",
+    title: "No pod answers for a Service",
+    why: "No pod has the labels that its selector wants, or none of them is ready",
+    tell: "Its EndpointSlices have no ready endpoint",
+    fix: "compare the Service's selector with the labels of the pods; see why these are not ready",
+};
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -> Insight {
+    let address = cilium::address(inquiry, id, service);
+    if !address.is_empty() {
+        return address;
+    }
+    let Some(selector) = as_selector(&service.data["spec"]["selector"]) else { return Insight::nothing() };
+    match endpoints(inquiry, id) {
+        None | Some(1..) => Insight::nothing(),
+        Some(0) => {
+            let behind = behind(inquiry, id);
+            let own = if behind.is_empty() {
+                format!("has no endpoints: no pod has the labels {selector}")
+            } else {
+                "has no ready endpoints".to_owned()
+            };
+            Insight { findings: vec![Finding::new(&NOBODY, own)], waits_for: behind }
+        }
+    }
+}
+
+/// How many endpoints of a Service are ready; none while that is not known.
+pub(super) fn endpoints(inquiry: &Inquiry<'_>, service: &ObjectRef) -> Option<usize> {
+    let slices = all_in("discovery.k8s.io/v1", "EndpointSlice", namespace(service))
+        .labelled(&format!("kubernetes.io/service-name={}", service.name));
+    let slices = inquiry.list(&slices)?;
+    Some(slices.iter().map(|slice| readiness::ready_endpoints(slice)).sum())
+}
+
+/// What should answer for a Service that nobody answers for: its workloads, else its pods.
+pub(super) fn behind(inquiry: &Inquiry<'_>, id: &ObjectRef) -> Vec<ObjectRef> {
+    let Some(service) = inquiry.there(id) else { return Vec::new() };
+    if endpoints(inquiry, id) != Some(0) {
+        return Vec::new();
+    }
+    let selector = &service.data["spec"]["selector"];
+    let workloads: Vec<ObjectRef> = ["Deployment", "DaemonSet", "StatefulSet"]
+        .into_iter()
+        .flat_map(|kind| inquiry.all(&all_in("apps/v1", kind, namespace(id))))
+        .filter(|workload| has_labels(&workload.data["spec"]["template"]["metadata"]["labels"], selector))
+        .map(ObjectRef::of)
+        .collect();
+    if !workloads.is_empty() {
+        return workloads;
+    }
+    let Some(labels) = as_selector(selector) else { return Vec::new() };
+    let pods = inquiry.all(&all_in("v1", "Pod", namespace(id)).labelled(&labels));
+    pods.into_iter().filter(|pod| !readiness::verdict(pod).is_ready()).map(ObjectRef::of).collect()
+}

@@ -1,0 +1,42 @@
+//! What no rule knows: the object's own words.
+
+use super::facts::line;
+use crate::finding::{Code, Finding, Insight};
+use crate::scene::Inquiry;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness::{self as readiness, Verdict, condition};
+
+pub(super) const CODES: &[&Code] = &[&UNEXPLAINED];
+
+static UNEXPLAINED: Code = Code {
+    code: "BS-OBJ-001",
+    title: "An object is not ready, and no rule knows why",
+    why: "Its controller reports no reason that is known here, or reports nothing at all",
+    tell: "The line has the object's own words: its condition, or the newest warning among its events",
+    fix: "read the object's conditions and events (`kubectl describe`), and the log of its controller",
+};
+
+/// Changes that are younger than so many seconds are no reason to worry.
+pub(super) const SETTLING: i64 = 60;
+
+/// Whether a finding only repeats what an object says.
+pub(crate) fn is_vague(finding: &Finding) -> bool {
+    finding.code == &UNEXPLAINED
+}
+
+pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+    let (reasons, is_final) = match readiness::verdict(object) {
+        Verdict::Ready => return Insight::nothing(),
+        Verdict::NotYet(reasons) => (reasons, false),
+        Verdict::Never(reasons) => (reasons, true),
+    };
+    let said = line(&reasons.join("; "));
+    let mut finding = Finding::new(&UNEXPLAINED, said);
+    let warning = inquiry.events(id).into_iter().rev().find(|event| event.is_warning());
+    if let Some(warning) = warning {
+        finding = finding.evidence(format!("{}: {}", warning.reason(), line(warning.message())));
+    }
+    let since = condition(object, "Ready").and_then(|ready| inquiry.seconds_since(ready.since()));
+    let age = since.unwrap_or(i64::MAX).min(inquiry.age(object));
+    if !is_final && age < SETTLING { finding.passes().into() } else { finding.into() }
+}

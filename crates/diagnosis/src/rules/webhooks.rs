@@ -1,0 +1,40 @@
+//! Webhook configurations whose webhooks nobody answers for.
+
+use super::facts::list;
+use super::refusals::WEBHOOK_SILENT;
+use super::services;
+use crate::finding::{Finding, Insight};
+use crate::scene::{Inquiry, Known};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness::text;
+
+pub(super) fn look(inquiry: &Inquiry<'_>, configuration: &Object) -> Insight {
+    list(&configuration.data["webhooks"])
+        .filter(|webhook| webhook["failurePolicy"] != "Ignore")
+        .map(|webhook| of_one(inquiry, text(&webhook["name"]), &webhook["clientConfig"]))
+        .fold(Insight::nothing(), Insight::join)
+}
+
+fn of_one(inquiry: &Inquiry<'_>, name: &str, client: &serde_json::Value) -> Insight {
+    let service = &client["service"];
+    if !service.is_object() {
+        return Insight::nothing();
+    }
+    let id = ObjectRef::namespaced("v1", "Service", text(&service["namespace"]), text(&service["name"]));
+    let silent =
+        |why: String| Finding::new(&WEBHOOK_SILENT, format!("webhook {name} does not answer: {why}"));
+    match inquiry.object(&id) {
+        Known::Unknown => Insight::nothing(),
+        Known::Gone => silent(format!("{id} is not there")).into(),
+        Known::There(_) if services::endpoints(inquiry, &id) == Some(0) => Insight {
+            findings: vec![silent(format!("{id} has no ready endpoints"))],
+            waits_for: services::behind(inquiry, &id),
+        },
+        Known::There(_) if text(&client["caBundle"]).is_empty() => {
+            silent("it has no caBundle, so that its certificate cannot be verified".to_owned())
+                .remedy("let cert-manager's cainjector put it in, or the webhook's own program")
+                .into()
+        }
+        Known::There(_) => Insight::nothing(),
+    }
+}

@@ -1,0 +1,130 @@
+//! What a run tells while it runs. Renderers and the ledger know nothing else of it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::{Cause, Changes, Observation, RunSummary, StepId, StepOutcome};
+use bootstrapper_core::failure::Failure;
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// When, by the wall clock.
+    pub at: jiff::Timestamp,
+    /// The step it is about; none for the run as a whole.
+    pub step: Option<StepId>,
+    /// Which attempt of the step, from 1; 0 for the run as a whole.
+    pub attempt: u32,
+    /// Since the step began.
+    pub step_elapsed: Duration,
+    /// Since the attempt began.
+    pub attempt_elapsed: Duration,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The run begins: the whole plan, so that a renderer can draw all of it at once.
+    RunStarted {
+        /// What is bootstrapped, against which server: one line.
+        headline: String,
+        /// All stages and their steps, in order.
+        stages: Vec<StageOutline>,
+    },
+    /// The step begins.
+    StepStarted,
+    /// The step was compared with the cluster.
+    StepObserved {
+        /// What was found.
+        observation: Observation,
+    },
+    /// The step says what it is doing.
+    StepSaid {
+        /// In a few words.
+        message: String,
+    },
+    /// The step changed the cluster.
+    StepActed {
+        /// What it did.
+        changes: Changes,
+    },
+    /// The step waits.
+    StepWaiting {
+        /// For what, each in a few words.
+        reasons: Vec<String>,
+    },
+    /// The step still waits: why, as far as can be told. Each replaces the one before.
+    StepExplained {
+        /// Root causes, the gravest first; none if what was told has passed.
+        causes: Vec<Cause>,
+    },
+    /// An attempt failed, and another one follows.
+    AttemptFailed {
+        /// Why.
+        failure: Failure,
+        /// How long until the next one.
+        next_in: Duration,
+    },
+    /// The step ended.
+    StepFinished {
+        /// How.
+        outcome: StepOutcome,
+        /// Why, if it failed.
+        failure: Option<Failure>,
+        /// The root causes, if it failed and any are known.
+        causes: Vec<Cause>,
+    },
+    /// A person asked the run to stop; it finishes what is in flight.
+    CancelRequested,
+    /// The run ended.
+    RunFinished {
+        /// How.
+        summary: RunSummary,
+    },
+}
+
+/// A stage, as it is announced.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageOutline {
+    /// Its name.
+    pub name: String,
+    /// Its steps, in order.
+    pub steps: Vec<StepOutline>,
+}
+
+/// A step, as it is announced.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepOutline {
+    /// Its name in the plan.
+    pub id: StepId,
+    /// What it is about, in a few words: `release kube-system/cilium 1.20.2`.
+    pub title: String,
+    /// Why it does not run, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<String>,
+}
+
+/// Where a run sends its events. Cheap to clone; sending never blocks and never fails: a renderer
+/// that has gone away does not stop a bootstrap.
+#[derive(Debug, Clone)]
+pub struct Events(mpsc::UnboundedSender<Event>);
+
+impl Events {
+    /// A channel: the run's end and the renderer's.
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Sends one event.
+    pub fn send(&self, event: Event) {
+        // A closed channel means that nobody listens any more; the run goes on.
+        let _ = self.0.send(event);
+    }
+}

@@ -1,0 +1,28 @@
+//! Runs a plan: order, parallelism, retry, deadlines, cancel. Knows nothing of Kubernetes.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+mod attempt;
+mod backoff;
+mod critical_path;
+mod event;
+mod explaining;
+mod gate;
+mod graph;
+#[cfg(test)]
+mod order_tests;
+mod outcome;
+mod patience;
+mod run;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use bootstrapper_core::cause::{Cause, are_still};
+pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
+pub use gate::{Gate, OpenGate};
+pub use graph::{Graph, PlannedStep, Stage};
+pub use outcome::{RunSummary, StepOutcome};
+pub use patience::Limits;
+pub use run::{RunOptions, observe, run};
+pub use step::{Act, Change, ChangeKind, Changes, Diff, Made, Observation, Step, StepId, Unmake};

@@ -1,0 +1,254 @@
+//! Runs a graph: each stage as soon as what it needs is done.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Attempts, run_step};
+use super::critical_path::{Span, critical_path};
+use super::{
+    Event, EventKind, Events, Gate, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
+    StepOutline,
+};
+use bootstrapper_core::failure::{Failure, Result};
+
+/// How a graph is run.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Asked before every write.
+    pub gate: Arc<dyn Gate>,
+    /// Take fields over from other owners instead of refusing.
+    pub force_conflicts: bool,
+    /// Fail where else there would be warnings.
+    pub strict: bool,
+    /// Stop starting, let what is in flight come to a safe point.
+    pub cancel: CancellationToken,
+    /// The first line that a renderer shows: what is bootstrapped, against which server.
+    pub headline: String,
+}
+
+/// How one step ended, as the run keeps it.
+#[derive(Debug, Clone)]
+pub(super) struct StepEnd {
+    pub(super) outcome: StepOutcome,
+    pub(super) failure: Option<Failure>,
+    pub(super) changed: usize,
+    pub(super) unchanged: usize,
+}
+
+impl StepEnd {
+    pub(super) fn without_changes(outcome: StepOutcome) -> Self {
+        Self { outcome, failure: None, changed: 0, unchanged: 0 }
+    }
+}
+
+struct StepRecord {
+    id: StepId,
+    end: StepEnd,
+    began: Instant,
+    ended: Instant,
+}
+
+/// Runs every step of `graph` in order, and tells `events` what happens. Never fails itself: how
+/// each step ended stands in the summary.
+pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSummary {
+    let began = Instant::now();
+    events.send(whole_run(EventKind::RunStarted {
+        headline: options.headline.clone(),
+        stages: outline(graph),
+    }));
+
+    let announce_cancel = async {
+        options.cancel.cancelled().await;
+        events.send(whole_run(EventKind::CancelRequested));
+        std::future::pending::<std::convert::Infallible>().await
+    };
+    let records = tokio::select! {
+        // First: a run that was stopped says so, though it ended in the same moment.
+        biased;
+        never = announce_cancel => match never {},
+        records = run_stages(graph, options, events) => records,
+    };
+    let summary = summarize(graph, &records, began.elapsed());
+
+    events.send(whole_run(EventKind::RunFinished { summary: summary.clone() }));
+    summary
+}
+
+/// How a stage ended.
+#[derive(Default)]
+struct StageEnd {
+    records: Vec<StepRecord>,
+    /// Whether what needs it may start: all that it needs let it start, and all its steps let others. A
+    /// stage in which nothing ran lets others start only if it could have started itself.
+    lets_others_start: bool,
+}
+
+async fn run_stages(graph: &Graph, options: &RunOptions, events: &Events) -> HashMap<String, StageEnd> {
+    let mut waiting: Vec<Stage> = graph.stages.clone();
+    let mut running = JoinSet::new();
+    let mut names = HashMap::new();
+    let mut done: HashMap<String, StageEnd> = HashMap::new();
+    loop {
+        let (startable, still_waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|stage| stage.needs.iter().all(|need| done.contains_key(need)));
+        waiting = still_waiting;
+        for stage in startable {
+            let needs_hold =
+                stage.needs.iter().all(|need| done.get(need).is_some_and(|end| end.lets_others_start));
+            let (options, events, name) = (options.clone(), events.clone(), stage.name.clone());
+            let task = running.spawn(async move { run_stage(&stage, needs_hold, &options, &events).await });
+            names.insert(task.id(), name);
+        }
+        let (id, end) = match running.join_next_with_id().await {
+            Some(Ok((id, end))) => (id, end),
+            // Its steps have no record, and count as not started; so does what needs it.
+            Some(Err(panicked)) => (panicked.id(), StageEnd::default()),
+            None => return done,
+        };
+        if let Some(name) = names.remove(&id) {
+            done.insert(name, end);
+        }
+    }
+}
+
+async fn run_stage(stage: &Stage, needs_hold: bool, options: &RunOptions, events: &Events) -> StageEnd {
+    let lets_others_start = |records: &[StepRecord]| {
+        needs_hold && records.iter().all(|record| record.end.outcome.lets_others_start())
+    };
+    let mut records: Vec<StepRecord> = Vec::with_capacity(stage.steps.len());
+    if stage.parallel {
+        records
+            .extend(join_all(stage.steps.iter().map(|step| record(step, needs_hold, options, events))).await);
+    } else {
+        for step in &stage.steps {
+            let may_start = lets_others_start(&records);
+            records.push(record(step, may_start, options, events).await);
+        }
+    }
+    StageEnd { lets_others_start: lets_others_start(&records), records }
+}
+
+async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, events: &Events) -> StepRecord {
+    let began = Instant::now();
+    let end = match &step.skip {
+        Some(reason) => StepEnd::without_changes(StepOutcome::Skipped { reason: reason.clone() }),
+        None if !may_start || options.cancel.is_cancelled() => {
+            StepEnd::without_changes(StepOutcome::NotStarted)
+        }
+        None => {
+            let attempts = Attempts::new(step.id.clone(), events.clone());
+            let run = AssertUnwindSafe(run_step(step, options, attempts.clone()));
+            run.catch_unwind().await.unwrap_or_else(|panic| panicked(step, &*panic, &attempts))
+        }
+    };
+    if !ran(&end.outcome) {
+        events.send(Event {
+            at: jiff::Timestamp::now(),
+            step: Some(step.id.clone()),
+            attempt: 0,
+            step_elapsed: Duration::ZERO,
+            attempt_elapsed: Duration::ZERO,
+            kind: EventKind::StepFinished { outcome: end.outcome.clone(), failure: None, causes: Vec::new() },
+        });
+    }
+    StepRecord { id: step.id.clone(), end, began, ended: Instant::now() }
+}
+
+/// A step that panicked has failed, and the rest of the run goes on as after any failure.
+fn panicked(step: &PlannedStep, panic: &(dyn Any + Send), attempts: &Attempts) -> StepEnd {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
+    let failure = Failure::internal(format!("{} panicked", step.id)).because(said);
+    attempts.tell(EventKind::StepFinished {
+        outcome: StepOutcome::Failed,
+        failure: Some(failure.clone()),
+        causes: Vec::new(),
+    });
+    StepEnd { failure: Some(failure), ..StepEnd::without_changes(StepOutcome::Failed) }
+}
+
+/// Steps that ran announce their own end.
+fn ran(outcome: &StepOutcome) -> bool {
+    !matches!(outcome, StepOutcome::Skipped { .. } | StepOutcome::NotStarted)
+}
+
+fn summarize(graph: &Graph, stages: &HashMap<String, StageEnd>, elapsed: Duration) -> RunSummary {
+    let mut summary = RunSummary {
+        steps: Vec::new(),
+        failures: Vec::new(),
+        changed: 0,
+        unchanged: 0,
+        elapsed,
+        took: Vec::new(),
+        critical_path: Vec::new(),
+    };
+    let mut spans = Vec::new();
+    for stage in &graph.stages {
+        let of_stage = stages.get(&stage.name).map_or(&[][..], |end| &end.records);
+        for step in &stage.steps {
+            let Some(record) = of_stage.iter().find(|record| record.id == step.id) else {
+                summary.steps.push((step.id.clone(), StepOutcome::NotStarted));
+                continue;
+            };
+            summary.failures.extend(record.end.failure.clone());
+            summary.changed += record.end.changed;
+            summary.unchanged += record.end.unchanged;
+            summary.steps.push((step.id.clone(), record.end.outcome.clone()));
+            if ran(&record.end.outcome) {
+                summary.took.push((step.id.clone(), record.ended - record.began));
+            }
+            spans.push(Span { id: step.id.clone(), began: record.began, ended: record.ended });
+        }
+    }
+    summary.critical_path = critical_path(spans);
+    summary
+}
+
+fn outline(graph: &Graph) -> Vec<StageOutline> {
+    let step = |step: &PlannedStep| StepOutline {
+        id: step.id.clone(),
+        title: step.title.clone(),
+        skip: step.skip.clone(),
+    };
+    graph
+        .stages
+        .iter()
+        .map(|stage| StageOutline { name: stage.name.clone(), steps: stage.steps.iter().map(step).collect() })
+        .collect()
+}
+
+fn whole_run(kind: EventKind) -> Event {
+    Event {
+        at: jiff::Timestamp::now(),
+        step: None,
+        attempt: 0,
+        step_elapsed: Duration::ZERO,
+        attempt_elapsed: Duration::ZERO,
+        kind,
+    }
+}
+
+/// Observes every step at once, in plan order: what a run would do. Writes nothing.
+pub async fn observe(graph: &Graph) -> Vec<(PlannedStep, Result<super::Observation>)> {
+    let steps: Vec<PlannedStep> = graph
+        .stages
+        .iter()
+        .flat_map(|stage| stage.steps.iter().cloned())
+        .filter(|s| s.skip.is_none())
+        .collect();
+    let answers = join_all(steps.iter().map(|step| {
+        let step = Arc::clone(&step.step);
+        async move { step.observe().await }
+    }))
+    .await;
+    steps.into_iter().zip(answers).collect()
+}

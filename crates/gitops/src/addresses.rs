@@ -1,0 +1,129 @@
+//! Address ranges that collide, within a cluster and with its neighbours, and mesh ids that two
+//! clusters share: rules on settings alone, by the names of the settings.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use bootstrapper_core::failure::{Failure, FailureKind};
+
+/// The settings of a cluster.
+pub type Settings = BTreeMap<String, String>;
+
+/// Settings whose values are ranges of addresses.
+pub fn is_range(setting: &str) -> bool {
+    setting.ends_with("_CIDR")
+}
+
+/// Ranges that clusters of one mesh, or on one network, must not share. The node network may be
+/// the same.
+pub fn is_exclusive(setting: &str) -> bool {
+    is_range(setting) && setting != "NODE_CIDR"
+}
+
+fn problem(what: String) -> Failure {
+    Failure::new(FailureKind::Preflight, what)
+}
+
+/// The ranges among settings, those that can be read.
+pub fn ranges(settings: &Settings) -> Vec<(&str, IpNet)> {
+    settings
+        .iter()
+        .filter(|(name, _)| is_range(name))
+        .filter_map(|(name, value)| Some((name.as_str(), value.parse().ok()?)))
+        .collect()
+}
+
+/// Whether two ranges share an address.
+pub fn overlap(a: IpNet, b: IpNet) -> bool {
+    a.contains(&b) || b.contains(&a)
+}
+
+/// Ranges that are none: one answer for each setting that should be one.
+pub fn unreadable(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
+    settings.iter().filter(|(name, _)| is_range(name)).map(|(name, value)| {
+        value
+            .parse::<IpNet>()
+            .is_err()
+            .then(|| problem(format!("{name} is no range of addresses: `{value}`")))
+    })
+}
+
+/// Ranges of a cluster that overlap: one answer for each pair.
+pub fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
+    let ranges = ranges(settings);
+    let pairs: Vec<_> = ranges
+        .iter()
+        .enumerate()
+        .flat_map(|(at, a)| ranges[at + 1..].iter().map(move |b| (*a, *b)))
+        .collect();
+    pairs.into_iter().map(|((a, of_a), (b, of_b))| {
+        overlap(of_a, of_b).then(|| {
+            problem(format!("{a} {of_a} overlaps {b} {of_b}"))
+                .hint("give each its own range: they cannot share addresses")
+        })
+    })
+}
+
+/// Exclusive ranges of a cluster that overlap those of a neighbour: one answer for each pair.
+pub fn collisions_with(own: &Settings, neighbour: &str, theirs: &Settings) -> Vec<Option<Failure>> {
+    let theirs = ranges(theirs);
+    ranges(own)
+        .into_iter()
+        .filter(|(name, _)| is_exclusive(name))
+        .flat_map(|(a, of_a)| {
+            theirs.iter().filter(|(name, _)| is_exclusive(name)).map(move |(b, of_b)| {
+                overlap(of_a, *of_b).then(|| {
+                    problem(format!("{a} {of_a} overlaps {b} {of_b} of cluster {neighbour}"))
+                        .hint("clusters that route to each other need disjoint ranges")
+                })
+            })
+        })
+        .collect()
+}
+
+/// A mesh id that is a neighbour's, too.
+pub fn shared_mesh_id(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<Failure> {
+    let id = own.get("CLUSTER_ID")?;
+    (theirs.get("CLUSTER_ID") == Some(id)).then(|| {
+        problem(format!("CLUSTER_ID {id} is also that of cluster {neighbour}"))
+            .hint("every cluster of a mesh needs an id of its own, 1 to 255")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn overlaps_within_a_cluster_are_found() {
+        let own = settings(&[
+            ("POD_CIDR", "10.42.0.0/16"),
+            ("SERVICE_CIDR", "10.42.8.0/24"),
+            ("LB_POOL_CIDR", "10.9.0.0/24"),
+        ]);
+        let problems: Vec<_> = collisions_within(&own).flatten().collect();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].what, "POD_CIDR 10.42.0.0/16 overlaps SERVICE_CIDR 10.42.8.0/24");
+    }
+
+    #[test]
+    fn neighbours_may_share_the_node_network_and_nothing_else() {
+        let own =
+            settings(&[("POD_CIDR", "10.42.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
+        let theirs =
+            settings(&[("POD_CIDR", "10.42.0.0/17"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
+        assert_eq!(collisions_with(&own, "apps", &theirs).iter().flatten().count(), 1);
+        assert!(shared_mesh_id(&own, "apps", &theirs).is_some());
+    }
+
+    #[test]
+    fn what_is_no_range_is_said() {
+        let own = settings(&[("POD_CIDR", "10.42.0.0/99"), ("DOMAIN", "example.org")]);
+        assert_eq!(unreadable(&own).flatten().count(), 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! What was built, kept for as long as every file that the build read stays the same.
+//!
+//! A run that finds nothing to do should neither wait for two dozen downloads nor need the
+//! internet. See `docs/design/build-cache.md`.
+
+use std::path::{Path, PathBuf};
+
+use super::build::{self, Recipe};
+use super::decryption::Decrypted;
+use super::documents::Document;
+use super::kept;
+use super::pin::Pin;
+use super::problem::Problem;
+use bootstrapper_tools::Kustomize;
+
+/// Builds, or takes what was built from the same files before.
+pub(super) async fn build(
+    recipe: &Recipe,
+    root: &Path,
+    kustomize: &Kustomize,
+) -> Result<Vec<Document>, Problem> {
+    let Some(place) = place(recipe, root, kustomize) else {
+        return build::run(recipe, root, kustomize).await;
+    };
+    if let Some(built) = kept::take(&place) {
+        return Ok(built);
+    }
+    let built = build::run(recipe, root, kustomize).await?;
+    // Somebody may have written a file meanwhile.
+    if self::place(recipe, root, kustomize).as_ref() == Some(&place) {
+        kept::keep(&place, &built);
+    }
+    Ok(built)
+}
+
+/// The same of another repository at a commit. What was kept needs no network.
+pub(super) async fn pinned(
+    recipe: &Recipe,
+    pin: &Pin,
+    kustomize: &Kustomize,
+) -> Result<Vec<Document>, Problem> {
+    let served = kustomize.environment().served_commit(&pin.commit);
+    let (folder, added) = (recipe.folder.display(), recipe.added());
+    let contents = format!("{}\0{}\0{served}\0{folder}\0{added}", kustomize.identity(), pin.url);
+    let place = kept::place("builds", contents.as_bytes());
+    if let Some(built) = place.as_deref().and_then(kept::take) {
+        return Ok(built);
+    }
+    let built = pin.build(recipe, kustomize).await?;
+    if let Some(place) = &place {
+        kept::keep(place, &built);
+    }
+    Ok(built)
+}
+
+/// Where the build is kept; none if it may not be.
+fn place(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Option<PathBuf> {
+    let (gathered, _) = build::gathered(recipe, root, &Decrypted::new()).ok()?;
+    gathered.is_repeatable.then_some(())?;
+    let head = format!("{}\0{}\0{}", kustomize.identity(), recipe.folder.display(), recipe.added());
+    let mut contents = head.into_bytes();
+    for (name, content) in gathered.files {
+        contents.extend(format!("\0{}\0{}\0", name.display(), content.len()).into_bytes());
+        contents.extend(content);
+    }
+    kept::place("builds", &contents)
+}

@@ -1,0 +1,26 @@
+//! A manifest that a task file names: a file or folder of the repository, or an address.
+
+use std::path::Path;
+
+use super::build;
+use bootstrapper_core::digest::sha256;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::Object;
+use bootstrapper_core::yaml;
+use bootstrapper_tools::{Fetched, Kustomize, Use, remote};
+
+/// What it builds to. By kustomize, as Flux would build it.
+pub async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Result<Vec<Object>> {
+    let built = build::manifest(location, root, kustomize).await.map_err(|problem| problem.failure)?;
+    yaml::from_multiple(&built, Path::new(location))
+}
+
+/// The SHA-256 of what an address answers; none if it is no address of a file. It is fetched once, so
+/// what is built of it is the same.
+pub async fn manifest_digest(location: &str, kustomize: &Kustomize) -> Result<Option<String>> {
+    let Ok(Some(remote)) = remote(location, Use::Any) else { return Ok(None) };
+    match kustomize.remotes().get(&remote).await? {
+        Fetched::File(content) => Ok(Some(sha256(&*content))),
+        Fetched::Repository(_) => Ok(None),
+    }
+}

@@ -1,0 +1,194 @@
+//! All that a cluster declares, and what can be asked about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::gaps::Gap;
+use super::kustomization::Kustomization;
+use super::place::{Files, Written};
+use super::problem::Problem;
+use super::release::Release;
+use super::rendering::Rendering;
+use super::repository::SETTINGS;
+use super::substitute::{substitute_all, substitute_text};
+use super::walk::is;
+use bootstrapper_core::failure::{Failure, Location, Result};
+use bootstrapper_core::object::{Complete, Object, ObjectRef};
+use bootstrapper_core::words::count;
+
+/// All that a cluster declares.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// The cluster.
+    pub cluster: String,
+    /// Its settings: the data of its ConfigMap `cluster-settings`.
+    pub settings: BTreeMap<String, String>,
+    /// Those of them that hold values of secrets: no address may have one.
+    pub secret_settings: BTreeSet<String>,
+    /// Those of its settings whose values are not known.
+    pub unknown_settings: BTreeSet<String>,
+    /// Branch and commit of the working tree: `main@3f2c1ab`.
+    pub revision: Option<String>,
+    /// Where Flux finds all of this.
+    pub source: Object,
+    /// The Kustomization that brings all others.
+    pub sync: Object,
+    /// Every Kustomization, each after the one that brings it.
+    pub kustomizations: Vec<Kustomization>,
+    /// Every release.
+    pub releases: Vec<Release>,
+    /// Every ConfigMap and Secret that is known, and the object that brings it: itself, or an
+    /// ExternalSecret or SealedSecret that the cluster makes it from. None: the bootstrap seeds it.
+    pub brought: BTreeMap<ObjectRef, Option<ObjectRef>>,
+    /// What charts make of the values of their releases, as far as that was asked for and is known.
+    pub renderings: BTreeMap<ObjectRef, Rendering>,
+    /// All that is wrong with it. What is wrong is left out of the rest.
+    pub problems: Vec<Problem>,
+    /// What kustomizations fetch that nothing verifies, by its address, and where it is named.
+    pub unverified: BTreeMap<String, Option<Location>>,
+    /// The folder of the cluster.
+    pub folder: PathBuf,
+    pub(super) places: BTreeMap<ObjectRef, Written>,
+    pub(super) files: Arc<Files>,
+}
+
+impl Declared {
+    /// The Kustomization of that name.
+    pub fn kustomization(&self, name: &str) -> Option<&Kustomization> {
+        self.kustomizations.iter().find(|kustomization| kustomization.id.name == name)
+    }
+
+    /// The Kustomization of that name and all that it brings, each after the one that brings it.
+    pub fn with_brought(&self, name: &str) -> Vec<&Kustomization> {
+        let mut found: Vec<&Kustomization> = self.kustomization(name).into_iter().collect();
+        for one in &self.kustomizations {
+            let is_brought = one.brought_by.as_ref().is_some_and(|by| found.iter().any(|it| it.id == *by));
+            if is_brought && !found.iter().any(|it| it.id == one.id) {
+                found.push(one);
+            }
+        }
+        found
+    }
+
+    /// The release whose HelmRelease has that name.
+    pub fn release(&self, name: &str) -> Option<&Release> {
+        self.releases.iter().find(|release| release.id.name == name)
+    }
+
+    /// Everything that is declared.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.kustomizations.iter().flat_map(|kustomization| &kustomization.objects)
+    }
+
+    /// Every object of which all is known.
+    fn complete_objects(&self) -> impl Iterator<Item = &Object> {
+        self.kustomizations.iter().flat_map(|kustomization| {
+            let all = kustomization.objects.iter().enumerate();
+            all.filter(|(at, _)| kustomization.is_complete(*at)).map(|(_, object)| object)
+        })
+    }
+
+    /// What in an object is not known.
+    pub(super) fn gaps_of(&self, id: &ObjectRef) -> impl Iterator<Item = &Gap> {
+        self.kustomizations.iter().flat_map(move |kustomization| {
+            let all = kustomization.objects.iter().zip(&kustomization.gaps);
+            all.filter(move |(object, _)| ObjectRef::of(object) == *id).flat_map(|(_, gaps)| gaps)
+        })
+    }
+
+    /// Every namespace that something declared lies in, as far as its name is known.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        let of_objects = self.complete_objects().filter_map(|object| object.metadata.namespace.clone());
+        let known = self.releases.iter().filter(|release| release.gaps.is_empty());
+        let of_releases = known.map(|release| release.release_namespace.clone());
+        of_objects.chain(of_releases).collect()
+    }
+
+    /// The Namespace object of that name, if it is declared and all of it is known.
+    pub fn namespace(&self, name: &str) -> Option<Complete<Object>> {
+        let is_it = |object: &&Object| {
+            is(object, "", Some("Namespace")) && object.metadata.name.as_deref() == Some(name)
+        };
+        self.complete_objects().find(is_it).cloned().map(Complete::of_own)
+    }
+
+    /// Puts the settings into a text of a task file. Fails if one that it names has no value, or none that is
+    /// known.
+    pub fn substituted(&self, text: &str) -> Result<String> {
+        let outcome = substitute_all(text, |name| self.settings.get(name).map(String::as_str));
+        if let Some(name) = outcome.used.iter().find(|name| self.unknown_settings.contains(*name)) {
+            let failure =
+                Failure::input(format!("${{{name}}} is a setting whose value only the cluster knows"))
+                    .because("it is made of a Secret that the bootstrap does not know")
+                    .hint("declare that Secret under `secrets` in bootstrapper.yaml");
+            return Err(match self.setting_location(name) {
+                Some(location) => failure.at(location),
+                None => failure,
+            });
+        }
+        substitute_text(text, &self.settings)
+    }
+
+    /// The same; none if a value of a secret is in it.
+    pub fn substituted_openly(&self, text: &str) -> Result<Option<String>> {
+        let substituted = self.substituted(text)?;
+        let is_secret = |key: &String| self.secret_settings.contains(key);
+        let open = self.settings.iter().filter(|(key, _)| !is_secret(key));
+        let open = open.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let is_open = substitute_text(text, &open).is_ok_and(|text| text == substituted);
+        Ok(is_open.then_some(substituted))
+    }
+
+    /// Where an object is written; none if it is fetched, or not declared at all.
+    pub fn written(&self, object: &ObjectRef) -> Option<&Written> {
+        self.places.get(object)
+    }
+
+    /// Where a field of an object is written (`spec.dependsOn[1].name`), or what is nearest above
+    /// it: a value that comes from a patch or a variable is at the object.
+    pub fn place(&self, object: &ObjectRef, field: &str) -> Option<Location> {
+        self.place_in(self.written(object)?, field)
+    }
+
+    /// Where a field is written of what is written there.
+    pub fn place_in(&self, written: &Written, field: &str) -> Option<Location> {
+        written.place(&self.files, field)
+    }
+
+    /// Where the first of these objects is written that is declared here.
+    pub fn declaration(&self, objects: &[ObjectRef]) -> Option<Location> {
+        objects.iter().find_map(|id| self.place(self.as_declared(id), ""))
+    }
+
+    /// The HelmRelease of that name, or that installs a release of that name; any other object as it is.
+    fn as_declared<'a>(&'a self, id: &'a ObjectRef) -> &'a ObjectRef {
+        let is_it = |release: &&Release| {
+            let installed = (Some(&release.release_namespace), &release.release_name);
+            (release.id.namespace.as_ref(), &release.id.name) == (id.namespace.as_ref(), &id.name)
+                || installed == (id.namespace.as_ref(), &id.name)
+        };
+        let release = self.releases.iter().filter(|_| id.kind == "HelmRelease").find(is_it);
+        release.map_or(id, |release| &release.id)
+    }
+
+    /// Where a setting is written.
+    pub fn setting_location(&self, name: &str) -> Option<Location> {
+        let is_it = |id: &&ObjectRef| id.kind == "ConfigMap" && id.name == SETTINGS;
+        self.place(self.places.keys().find(is_it)?, &format!("data[\"{name}\"]"))
+    }
+
+    /// Fails if anything is wrong: with the first problem, and how many more there are.
+    pub fn require_sound(&self) -> Result<()> {
+        let Some((first, others)) = self.problems.split_first() else { return Ok(()) };
+        let failure = first.failure.clone();
+        Err(match others.len() {
+            0 => failure,
+            more => failure.hint(format!(
+                "`bootstrapper validate {}` lists this and {} besides",
+                self.cluster,
+                count(more, "problem")
+            )),
+        })
+    }
+}

@@ -1,0 +1,371 @@
+//! What a Flux Kustomization decrypts: objects, Secrets' values, and what secrets are generated from
+//! (`internal/decryptor` of kustomize-controller v1.9.6), as far as keys are at hand.
+//!
+//! The plaintext is kept in memory only: no build that needed a key is kept on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::build::find_kustomization;
+use super::documents::{Document, normal};
+use super::provenance::Encrypted;
+use super::sources::Sources;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::files;
+use bootstrapper_core::masking;
+use bootstrapper_core::object::Object;
+use bootstrapper_core::yaml;
+use bootstrapper_tools::{Environment, Sops, SopsFormat};
+
+/// Files of a repository that a build sees otherwise than they are, by their way from its root.
+pub(super) type Decrypted = BTreeMap<PathBuf, Vec<u8>>;
+
+/// How a Kustomization decrypts.
+#[derive(Debug)]
+pub(super) struct Decryption {
+    sops: Result<Sops>,
+    keys: String,
+    with_own_keys: bool,
+}
+
+impl Decryption {
+    /// What `spec.decryption` of a Kustomization says; none if it decrypts nothing. Keys are those
+    /// of its Secret, as far as that is known, and the user's own if they may be used.
+    pub(super) fn of(
+        kustomization: &Object,
+        sources: &Sources,
+        environment: &Environment,
+        with_own_keys: bool,
+    ) -> Option<Self> {
+        let decryption = &kustomization.data["spec"]["decryption"];
+        (decryption["provider"] == "sops").then_some(())?;
+        let namespace = kustomization.metadata.namespace.as_deref().unwrap_or_default();
+        let secret = decryption["secretRef"]["name"].as_str();
+        let secret = secret.and_then(|name| sources.get("Secret", namespace, name));
+        let entries = || secret.iter().flat_map(|secret| &secret.data);
+        let keys: Vec<&str> = entries()
+            .filter(|(name, value)| name.ends_with(".agekey") && value.contains("AGE-"))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        let sops = if keys.is_empty() && !with_own_keys {
+            Err(Failure::input("it cannot be decrypted")
+                .because("nobody has agreed to decrypt what this repository holds")
+                .hint("`bootstrapper trust` lists what the repository asks for, and asks you")
+                .hint("or declare the Secret of the key under `secrets` in bootstrapper.yaml"))
+        } else if keys.is_empty() && !has_own_key() {
+            let failure = Failure::input("it cannot be decrypted").because("no age key is at hand");
+            let others = entries().filter_map(|(name, _)| other_key(name));
+            Err(others.fold(failure, Failure::because).hint(
+                "name one with SOPS_AGE_KEY_FILE, or declare its Secret under `secrets` in bootstrapper.yaml",
+            ))
+        } else {
+            Sops::find(environment)
+        };
+        Some(Self { sops, keys: keys.join("\n"), with_own_keys })
+    }
+
+    /// What was built, decrypted; what cannot be is as it was, and says why. `unseen` is why kustomize
+    /// did not see its sources decrypted, if it did not.
+    pub(super) async fn all(
+        &self,
+        documents: Arc<Vec<Document>>,
+        unseen: Option<&Failure>,
+    ) -> Arc<Vec<Document>> {
+        let decrypted =
+            join_all(documents.iter().map(async |document| match self.document(document).await {
+                Ok(None) if is_encrypted(&document.object) => unseen.cloned().map_or(Ok(None), Err),
+                decrypted => decrypted,
+            }));
+        let decrypted = decrypted.await;
+        if decrypted.iter().all(|one| matches!(one, Ok(None))) {
+            return documents;
+        }
+        let both = documents.iter().zip(decrypted);
+        let all = both.map(|(document, decrypted)| match decrypted {
+            Ok(Some(plain)) => plain,
+            Ok(None) => document.clone(),
+            Err(failure) => Document { undecrypted: Some(failure), ..document.clone() },
+        });
+        Arc::new(all.collect())
+    }
+
+    /// What the document says once it is decrypted; none if nothing of it is encrypted.
+    async fn document(&self, document: &Document) -> Result<Option<Document>> {
+        let object = &document.object;
+        if is_left_encrypted(object) {
+            return Ok(None);
+        }
+        if is_whole(object) {
+            let json = serde_json::to_vec(object)
+                .map_err(|error| Failure::internal("an object cannot be written").caused_by(&error))?;
+            let plain = self.content(json, SopsFormat::Json, SopsFormat::Yaml).await?;
+            return self::document(plain, document).map(Some);
+        }
+        let Some(values) = object.data["data"].as_object().filter(|_| is_secret(object)) else {
+            return Ok(None);
+        };
+        let mut plain = object.clone();
+        let mut is_any = false;
+        for (key, value) in values {
+            let Some(bytes) = unfolded(value) else { continue };
+            let to = format_of(Path::new(key));
+            let Some(from) = format_within(&bytes, to) else { continue };
+            plain.data["data"][key] = STANDARD.encode(self.content(bytes, from, to).await?).into();
+            is_any = true;
+        }
+        if !is_any {
+            return Ok(None);
+        }
+        let text = serde_json::to_vec(&plain)
+            .map_err(|error| Failure::internal("an object cannot be written").caused_by(&error))?;
+        self::document(text, document).map(Some)
+    }
+
+    /// What kustomize must see decrypted: the files that secrets are generated from, and patches.
+    /// Empty if there are none that are encrypted.
+    pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Decrypted> {
+        let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
+        search.folder(folder);
+        for component in components.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            search.folder(&folder.join(component));
+        }
+        let mut decrypted = Decrypted::new();
+        for (file, format) in search.found {
+            let Ok(content) = files::read(root, &file) else { continue };
+            if !has_mark(&content, format) {
+                continue;
+            }
+            let name = file;
+            let plain = self.content(content, format, format).await.map_err(|failure| Failure {
+                what: format!("{} cannot be decrypted", name.display()),
+                ..failure
+            })?;
+            decrypted.insert(name, plain);
+        }
+        Ok(decrypted)
+    }
+
+    async fn content(&self, content: Vec<u8>, from: SopsFormat, to: SopsFormat) -> Result<Vec<u8>> {
+        let sops = self.sops.as_ref().map_err(Clone::clone)?;
+        let plain = sops.decrypt_content(content.clone(), (from, to), &self.keys, self.with_own_keys).await?;
+        mark_decrypted(&content, &plain);
+        Ok(plain)
+    }
+}
+
+/// Marks what was encrypted: of a document those values that were, of anything else all of it.
+fn mark_decrypted(encrypted: &[u8], plain: &[u8]) {
+    let read = |content: &[u8]| {
+        let text = String::from_utf8_lossy(content);
+        yaml::values_from_str(&text, Path::new("it")).ok().filter(Value::is_object)
+    };
+    match (read(encrypted), read(plain)) {
+        (Some(encrypted), Some(plain)) => mark_values(&encrypted, &plain),
+        _ => masking::mark_bytes(plain),
+    }
+}
+
+fn mark_values(encrypted: &Value, plain: &Value) {
+    match (encrypted, plain) {
+        (Value::Object(fields), Value::Object(_)) => {
+            fields.iter().for_each(|(name, encrypted)| mark_values(encrypted, &plain[name]));
+        }
+        (Value::Array(items), Value::Array(plain)) => {
+            items.iter().zip(plain).for_each(|(encrypted, plain)| mark_values(encrypted, plain));
+        }
+        (Value::String(text), plain) if text.starts_with("ENC[") => match plain {
+            Value::String(plain) => {
+                masking::mark(plain);
+                if let Some(bytes) = unfolded(&Value::String(plain.clone())) {
+                    masking::mark_bytes(&bytes);
+                }
+            }
+            plain => masking::mark(&plain.to_string()),
+        },
+        _ => {}
+    }
+}
+
+/// A key that Flux uses and this program does not: an entry of the Secret that `spec.decryption` names.
+fn other_key(entry: &str) -> Option<String> {
+    let kind = match entry {
+        _ if Path::new(entry).extension().is_some_and(|kind| kind == "asc") => {
+            "of PGP, which needs a keyring of its own"
+        }
+        "sops.aws-kms" | "sops.azure-kv" | "sops.gcp-kms" => "a cloud's, which has to be asked",
+        "sops.vault-token" => "a Vault's, which has to be asked",
+        _ => return None,
+    };
+    Some(format!("the key {entry} is {kind}: only Flux uses it"))
+}
+
+/// Whether sops has something to decrypt with, apart from what the repository says: it is not asked
+/// otherwise, since there may be many files.
+fn has_own_key() -> bool {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let named = ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD"];
+    named.iter().any(is_set) || key_files().iter().any(|file| file.is_file())
+}
+
+fn key_files() -> Vec<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = folder("HOME");
+    let config = folder("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
+    let folders = [config, home.map(|home| home.join("Library/Application Support"))];
+    folders.into_iter().flatten().map(|folder| folder.join("sops/age/keys.txt")).collect()
+}
+
+/// Whether an object is encrypted as a whole, or is a Secret that holds what is.
+pub(super) fn is_encrypted(object: &Object) -> bool {
+    let values = |field: &str| object.data[field].as_object().into_iter().flatten();
+    let texts = values("stringData").filter_map(|(_, value)| Some(value.as_str()?.to_owned()));
+    let encoded = values("data").filter_map(|(_, value)| String::from_utf8(unfolded(value)?).ok());
+    is_whole(object) || (is_secret(object) && texts.chain(encoded).any(|value| is_ciphertext(&value)))
+}
+
+fn is_whole(object: &Object) -> bool {
+    object.data["sops"]["mac"].as_str().is_some_and(|mac| !mac.is_empty())
+}
+
+/// What a value of a Secret says; kustomize folds what is long.
+fn unfolded(value: &Value) -> Option<Vec<u8>> {
+    STANDARD.decode(value.as_str()?.replace('\n', "")).ok()
+}
+
+fn is_left_encrypted(object: &Object) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    let decrypt = annotations.and_then(|all| all.get("kustomize.toolkit.fluxcd.io/decrypt"));
+    decrypt.is_some_and(|decrypt| decrypt.eq_ignore_ascii_case("disabled"))
+}
+
+fn is_secret(object: &Object) -> bool {
+    object.types.as_ref().is_some_and(|types| types.kind == "Secret")
+}
+
+fn document(plain: Vec<u8>, of: &Document) -> Result<Document> {
+    let unreadable = || Failure::input("it is no object once it is decrypted");
+    let text = String::from_utf8(plain).map_err(|_| unreadable())?;
+    // What YAML has to say about it would repeat it.
+    let object = yaml::from_str(&text, Path::new("it")).map_err(|_| unreadable())?;
+    let encrypted = Some(Encrypted::Known(Box::new(of.clone())));
+    Ok(Document { text, object, file: of.file.clone(), undecrypted: None, encrypted })
+}
+
+/// How a file of that name is written.
+fn format_of(file: &Path) -> SopsFormat {
+    let name = file.to_string_lossy();
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if ends(&[".dockerconfigjson", ".json"]) {
+        SopsFormat::Json
+    } else if ends(&[".yaml", ".yml"]) {
+        SopsFormat::Yaml
+    } else if ends(&[".env"]) {
+        SopsFormat::Dotenv
+    } else if ends(&[".ini"]) {
+        SopsFormat::Ini
+    } else {
+        SopsFormat::Binary
+    }
+}
+
+fn mark(format: SopsFormat) -> &'static str {
+    match format {
+        SopsFormat::Binary | SopsFormat::Json => "\"mac\": \"ENC[",
+        SopsFormat::Dotenv => "sops_mac=ENC[",
+        SopsFormat::Ini => "[sops]",
+        SopsFormat::Yaml => "mac: ENC[",
+    }
+}
+
+fn has_mark(content: &[u8], format: SopsFormat) -> bool {
+    String::from_utf8_lossy(content).contains(mark(format))
+}
+
+/// How encrypted content is written that decrypts to `to`; none if it is not encrypted. An envelope
+/// of JSON is one for any bytes, unless JSON is wanted.
+fn format_within(content: &[u8], to: SopsFormat) -> Option<SopsFormat> {
+    let enveloped = if to == SopsFormat::Binary { SopsFormat::Binary } else { SopsFormat::Json };
+    [enveloped, SopsFormat::Dotenv, SopsFormat::Ini, SopsFormat::Yaml]
+        .into_iter()
+        .find(|format| has_mark(content, *format))
+}
+
+/// Whether a value is encrypted, or holds what is.
+pub(super) fn is_ciphertext(value: &str) -> bool {
+    value.starts_with("ENC[") || format_within(value.as_bytes(), SopsFormat::Binary).is_some()
+}
+
+/// The way through the kustomizations of a folder, to the files that secrets are generated from.
+struct Search<'a> {
+    root: &'a Path,
+    seen: BTreeSet<PathBuf>,
+    found: BTreeMap<PathBuf, SopsFormat>,
+}
+
+impl Search<'_> {
+    fn folder(&mut self, folder: &Path) {
+        let folder = normal(folder);
+        if !self.seen.insert(folder.clone()) {
+            return;
+        }
+        let Some(file) = find_kustomization(self.root, &folder) else { return };
+        let Ok(text) = files::read_text(self.root, &file) else { return };
+        if yaml::excess(&text).is_some() {
+            return;
+        }
+        let Ok(kustomization) = yaml::from_str::<Value>(&text, &file) else { return };
+        let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
+        for generator in items(&kustomization["secretGenerator"]) {
+            for source in items(&generator["files"]).iter().filter_map(Value::as_str) {
+                let (key, path) = source.split_once('=').unwrap_or((source, source));
+                self.add(&folder, path, format_of(Path::new(key)));
+            }
+            let env = generator["env"].as_str().map(str::to_owned);
+            let envs = items(&generator["envs"]).into_iter().filter_map(|one| Some(one.as_str()?.to_owned()));
+            for path in envs.chain(env) {
+                let format = match format_of(Path::new(&path)) {
+                    SopsFormat::Binary => SopsFormat::Dotenv,
+                    other => other,
+                };
+                self.add(&folder, &path, format);
+            }
+        }
+        for patch in items(&kustomization["patches"]) {
+            if let Some(path) = patch["path"].as_str().filter(|path| !path.contains("://")) {
+                self.add(&folder, path, format_of(Path::new(path)));
+            }
+        }
+        for field in ["resources", "components"] {
+            for path in items(&kustomization[field]).iter().filter_map(Value::as_str) {
+                self.folder(&folder.join(path));
+            }
+        }
+    }
+
+    fn add(&mut self, folder: &Path, path: &str, format: SopsFormat) {
+        let file = normal(&folder.join(path));
+        if files::is_file(self.root, &file) {
+            self.found.entry(file).or_insert(format);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_only_flux_uses_are_told() {
+        for (entry, told) in [("a.asc", "PGP"), ("sops.aws-kms", "cloud"), ("sops.vault-token", "Vault")] {
+            assert!(other_key(entry).is_some_and(|why| why.contains(told) && why.contains(entry)), "{entry}");
+        }
+        assert_eq!(other_key("identity.agekey"), None);
+    }
+}

@@ -1,0 +1,321 @@
+//! What kustomize builds, taken apart: one document for each object, and where it was written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::fetch::FETCHED;
+use super::gaps::{Gap, gaps};
+use super::place::{Files, Written};
+use super::problem::{Problem, ProblemKind};
+use super::provenance::{Encrypted, Shadows};
+use super::substitute::{self, SubstituteError};
+use super::variables::Variables;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::masking;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::yaml;
+
+/// Where kustomize notes what an object was made from, if it is asked to.
+const ORIGIN: &str = "config.kubernetes.io/origin";
+
+const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+
+/// One object, as kustomize built it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Document {
+    /// Its text, which is what Flux substitutes in.
+    pub(super) text: String,
+    /// Nothing substituted.
+    pub(super) object: Object,
+    /// The file that it is written in; none if it was fetched.
+    pub(super) file: Option<PathBuf>,
+    /// Why it is still encrypted, if that is so and Flux would decrypt it.
+    #[serde(skip)]
+    pub(super) undecrypted: Option<Failure>,
+    /// What it was before it was decrypted, if that is so.
+    #[serde(skip)]
+    pub(super) encrypted: Option<Encrypted>,
+}
+
+impl Document {
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        document(text, Path::new("/o"), Path::new("/r"), true).unwrap()
+    }
+
+    pub(super) fn written(&self) -> Option<Written> {
+        let file = self.file.clone()?;
+        Some(Written { metadata: metadata(&self.text), ..Written::new(file, &self.object) })
+    }
+}
+
+/// The documents that `folder` was built to. `has_notes` says that kustomize's notes are part of
+/// them.
+pub(super) fn documents(built: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<Vec<Document>> {
+    texts(built).map(|text| document(text, folder, root, has_notes)).collect()
+}
+
+fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<Document> {
+    let (bare, origin) = without_origin(text);
+    let text = if has_notes { text.to_owned() } else { bare };
+    let object = object(&text)?;
+    mark(&object);
+    let file = origin.and_then(|origin| file_of(&origin, folder, root));
+    Ok(Document { text, object, file, undecrypted: None, encrypted: None })
+}
+
+/// What of it is secret though it stands in the repository.
+fn mark(object: &Object) {
+    let Some(types) = &object.types else { return };
+    if types.kind == "Secret" {
+        masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
+    }
+    if types.api_version.starts_with("source.toolkit.fluxcd.io/")
+        && let Some(address) = object.data["spec"]["url"].as_str()
+    {
+        masking::mark_address(address);
+    }
+}
+
+pub(super) fn object(text: &str) -> Result<Object> {
+    // Line and column would be those of the built text, which nobody has.
+    yaml::from_str(text, Path::new("it")).map_err(|failure| Failure { location: None, ..failure })
+}
+
+fn texts(built: &str) -> impl Iterator<Item = &str> {
+    built
+        .split("\n---\n")
+        .map(|document| document.strip_prefix("---\n").unwrap_or(document))
+        .filter(|document| !document.trim().is_empty())
+}
+
+/// Takes kustomize's note out of a document. Everything else stays as it is, byte by byte.
+fn without_origin(text: &str) -> (String, Option<String>) {
+    let mut kept = Vec::new();
+    let mut origin: Option<String> = None;
+    let (mut in_metadata, mut in_annotations, mut in_origin) = (false, false, false);
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        if indent == 0 {
+            in_metadata = line.trim_end() == "metadata:";
+        }
+        if indent <= 2 {
+            in_annotations = in_metadata && line.trim_end() == "  annotations:";
+        }
+        if indent <= 4 {
+            in_origin = in_annotations && line.trim_start().starts_with(ORIGIN);
+        }
+        if !in_origin {
+            kept.push(line);
+        } else if let Some(origin) = &mut origin {
+            origin.push_str(line.trim_start_matches("      "));
+        } else {
+            origin = Some(String::new());
+        }
+    }
+    if origin.is_some()
+        && let Some(at) = kept.iter().position(|line| line.trim_end() == "  annotations:")
+        && kept.get(at + 1).is_none_or(|next| !next.starts_with("    "))
+    {
+        kept.remove(at);
+    }
+    (kept.concat(), origin)
+}
+
+/// The fields of an object's metadata, in the text that kustomize writes.
+fn metadata(text: &str) -> Vec<String> {
+    let within = text.lines().skip_while(|line| *line != "metadata:").skip(1);
+    let within = within.take_while(|line| line.starts_with([' ', '-']));
+    let fields = within.filter_map(|line| line.strip_prefix("  ")?.split_once(':'));
+    fields
+        .filter(|(name, _)| !name.starts_with([' ', '-']))
+        .map(|(name, _)| name.trim_matches(['"', '\'']).to_owned())
+        .collect()
+}
+
+/// The file that a note names, relative to the repository.
+fn file_of(origin: &str, folder: &Path, root: &Path) -> Option<PathBuf> {
+    let note: BTreeMap<String, serde_json::Value> = yaml::from_str(origin, Path::new(ORIGIN)).ok()?;
+    let path = note.get("path").or(note.get("configuredIn"))?.as_str()?;
+    // As kustomize notes an address: `http:/x.test/y.yaml`.
+    if note.contains_key("repo") || path.contains(":/") {
+        return None;
+    }
+    let file = normal(&folder.join(path));
+    let file = file.strip_prefix(root).ok()?;
+    (!file.starts_with(FETCHED)).then(|| file.to_owned())
+}
+
+/// A path without `..`; of nothing but its text.
+pub(super) fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, component| {
+        match component {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            other => path.push(other),
+        }
+        path
+    })
+}
+
+/// What substitution made of a document.
+pub(super) struct Substituted {
+    pub(super) object: Object,
+    pub(super) shadows: Shadows,
+    pub(super) used: BTreeSet<String>,
+    /// The variables in it whose values are not known.
+    pub(super) gaps: Vec<Gap>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Substitutes in a document; an object that cannot be read afterwards stays as it was.
+pub(super) fn substituted(
+    document: &Document,
+    variables: Option<&Variables>,
+    by: &ObjectRef,
+    files: &Files,
+) -> Substituted {
+    let plain = &document.object;
+    let mut result = Substituted {
+        object: plain.clone(),
+        shadows: Shadows::None,
+        used: BTreeSet::new(),
+        gaps: Vec::new(),
+        problems: Vec::new(),
+    };
+    let Some(variables) = variables.filter(|_| document.text.contains('$') && !is_exempt(plain)) else {
+        result.shadows = Shadows::of(document, None, &result.used);
+        return result;
+    };
+    let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
+    result.gaps = gaps(document, &outcome.used, variables, files);
+    result.used = outcome.used;
+    result.shadows = Shadows::of(document, Some(variables), &result.used);
+    result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));
+    match object(&outcome.text) {
+        Ok(object) => result.object = object,
+        Err(_) if !result.problems.is_empty() => {}
+        Err(failure) => result.problems.push(not_an_object(&failure, document, by, files)),
+    }
+    result
+}
+
+fn not_an_object(failure: &Failure, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
+    let id = ObjectRef::of(&document.object);
+    let told =
+        Failure::input(format!("{by} builds to what is no object: {id}, once its variables have values"))
+            .because(failure.because.join(": "))
+            .hint("a value with a colon, a quote or a number in it may need quotes around its ${…}");
+    Problem::new(ProblemKind::NotAnObject, placed(told, document, files, ""))
+}
+
+fn is_exempt(object: &Object) -> bool {
+    let is_disabled = |map: &Option<BTreeMap<String, String>>| {
+        map.as_ref().and_then(|map| map.get(SUBSTITUTE)).is_some_and(|value| value == "disabled")
+    };
+    is_disabled(&object.metadata.labels) || is_disabled(&object.metadata.annotations)
+}
+
+fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
+    let (kind, wanted, hint) = match error {
+        SubstituteError::Undefined(name) => (
+            ProblemKind::UndefinedVariable,
+            format!("${{{name}"),
+            format!(
+                "define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"
+            ),
+        ),
+        SubstituteError::Excessive => (
+            ProblemKind::ExcessiveInput,
+            "${".to_owned(),
+            "no object that is larger than a few megabytes can be applied".to_owned(),
+        ),
+        SubstituteError::Malformed(text) => (
+            ProblemKind::MalformedSubstitution,
+            text.clone(),
+            "write `$$` for a dollar sign that Flux should leave alone".to_owned(),
+        ),
+    };
+    let failure =
+        Failure::input(format!("{error} in {}, which {by} builds", ObjectRef::of(&document.object)))
+            .hint(hint);
+    Problem::new(kind, placed(failure, document, files, &wanted))
+}
+
+/// Says where `wanted` is written in the object, or else where the object is.
+fn placed(failure: Failure, document: &Document, files: &Files, wanted: &str) -> Failure {
+    let place = document.written().and_then(|written| {
+        let found = if wanted.is_empty() { None } else { written.find(files, wanted) };
+        found.or_else(|| written.place(files, ""))
+    });
+    match place {
+        Some(location) => failure.at(location),
+        None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTED: &str = "apiVersion: v1\ndata:\n  x: |\n    metadata:\n      annotations:\n        config.kubernetes.io/origin: kept\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: b\n    config.kubernetes.io/origin: |\n      path: ../repo/a/b.yaml\n    z: \"1\"\n  name: a\n";
+
+    #[test]
+    fn the_note_is_taken_out_and_nothing_else() {
+        let (text, origin) = without_origin(NOTED);
+        assert_eq!(origin.as_deref(), Some("path: ../repo/a/b.yaml\n"));
+        assert_eq!(
+            text,
+            NOTED.replace("    config.kubernetes.io/origin: |\n      path: ../repo/a/b.yaml\n", "")
+        );
+        let alone = "metadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      configuredIn: k.yaml\n  name: a\n";
+        assert_eq!(without_origin(alone).0, "metadata:\n  name: a\n");
+        assert_eq!(
+            without_origin("metadata:\n  annotations: {}\n"),
+            ("metadata:\n  annotations: {}\n".to_owned(), None)
+        );
+    }
+
+    #[test]
+    fn fields_of_metadata_are_named_whatever_they_are() {
+        let text = "data:\n  metadata: x\nkind: A\nmetadata:\n  annotations:\n    a: b\n  finalizers:\n  - f\n  label:\n    c: d\n  name: a\nspec:\n  e: f\n";
+        assert_eq!(metadata(text), ["annotations", "finalizers", "label", "name"]);
+        assert!(metadata("kind: A\nmetadata: {}\n").is_empty());
+    }
+
+    #[test]
+    fn a_note_names_a_file_of_the_repository_or_nothing() {
+        let table = [
+            ("path: ../repo/a/b.yaml\n", Some("a/b.yaml")),
+            ("path: a/b.yaml\nrepo: https://x.test/y\nref: v1\n", None),
+            ("path: ../repo/a/https:/x.test/y.yaml\n", None),
+            (
+                "configuredIn: ../repo/a/kustomization.yaml\nconfiguredBy: {kind: X}\n",
+                Some("a/kustomization.yaml"),
+            ),
+        ];
+        for (note, expected) in table {
+            let file = file_of(note, Path::new("/tmp/overlay"), Path::new("/tmp/repo"));
+            assert_eq!(file.as_deref(), expected.map(Path::new), "{note}");
+        }
+    }
+
+    #[test]
+    fn each_object_is_substituted_unless_it_is_exempt() {
+        let built = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\nspec:\n  port: ${PORT}\n  not: ${X}${Y}\n---\napiVersion: v1\nkind: B\nmetadata:\n  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n  name: b\nspec: ${PORT}\n";
+        let id = ObjectRef::cluster_scoped("v1", "K", "k");
+        let variables = Variables::of([("PORT".to_owned(), "80".to_owned())]);
+        let documents = documents(built, Path::new("/o"), Path::new("/r"), false).unwrap();
+        let files = Files::of(Path::new("/r"));
+        let first = substituted(&documents[0], Some(&variables), &id, &files);
+        assert_eq!(first.object.data["spec"]["port"], 80);
+        assert_eq!(first.used.iter().map(String::as_str).collect::<Vec<_>>(), ["PORT", "X", "Y"]);
+        assert_eq!(first.problems.len(), 2);
+        let second = substituted(&documents[1], Some(&variables), &id, &files);
+        assert_eq!(second.object.data["spec"], "${PORT}");
+    }
+}

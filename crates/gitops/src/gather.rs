@@ -1,0 +1,538 @@
+//! All that a build reads, gathered before kustomize starts: it sees these files and no others.
+//!
+//! Whatever a kustomization names is looked at here. What lies in the repository is read, what lies
+//! elsewhere is noted ([`super::fetch`] gets it), and what lies outside is refused, as Flux refuses it.
+//! Each kustomization is handed on as this program has read it, so that no text means one thing here and
+//! another one to kustomize.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use super::build::KUSTOMIZATION_FILES;
+use super::problem::{Problem, ProblemKind};
+use super::references::{self, Role};
+use bootstrapper_core::failure::{Failure, Location};
+use bootstrapper_core::files::{self, Found, Refusal};
+use bootstrapper_core::yaml::{self, marked_documents};
+use bootstrapper_tools::{Remote, Use, remote};
+
+/// How many files one build may read, and how large they may be together.
+const FILES: usize = 20_000;
+const BYTES: usize = 256 * 1024 * 1024;
+
+/// What a build reads. Paths are relative to the root of the repository.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// Files, as kustomize is to see them.
+    pub(super) files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Folders, of which some may hold none of the files.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Symbolic links on the way to them, each with what it says.
+    pub(super) links: BTreeMap<PathBuf, PathBuf>,
+    /// Kustomizations and configurations, which may name what lies elsewhere.
+    pub(super) naming: BTreeMap<PathBuf, Naming>,
+    /// What lies elsewhere, and where it is named first.
+    pub(super) remotes: BTreeMap<Remote, Option<Location>>,
+    /// Whether it is the same tomorrow, unless one of the files changes.
+    pub(super) is_repeatable: bool,
+}
+
+/// What names something, taken apart.
+#[derive(Debug, Clone)]
+pub(super) enum Naming {
+    Kustomization(Value),
+    Plugins(Vec<Value>),
+}
+
+/// What is gathered from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From<'a> {
+    /// The repository, or what was cloned of another one.
+    pub(super) root: &'a Path,
+    /// Files that are seen otherwise than they are.
+    pub(super) others: &'a BTreeMap<PathBuf, Vec<u8>>,
+    /// Whether it is a clone: kustomize confines what that names to the folder that names it.
+    pub(super) is_clone: bool,
+}
+
+/// Gathers what the kustomization of a folder reads. `own` is what it says, in a file of that name, if
+/// that is not what is written there.
+pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) -> Result<Gathered, Problem> {
+    let gathered = Gathered { is_repeatable: true, ..Gathered::default() };
+    let mut gather = Gather { from, gathered, bytes: 0, seen: BTreeSet::new() };
+    let found = gather.find(folder).map_err(|refusal| refused(folder, &refusal, None))?;
+    if !found.is_folder {
+        let failure = Failure::input(format!("{} is no folder", folder.display()));
+        return Err(Problem::new(ProblemKind::UnbuildableKustomization, failure));
+    }
+    gather.gathered.folders.insert(found.path.clone());
+    match own {
+        None => gather.folder(&found.path, false)?,
+        Some((name, value)) => {
+            gather.seen.insert((found.path.clone(), false));
+            for other in KUSTOMIZATION_FILES.iter().filter(|other| **other != name) {
+                // kustomize refuses two of them.
+                let file = found.path.join(other);
+                if files::is_file(from.root, &file) {
+                    gather.add(&file, Role::Content, None)?;
+                }
+            }
+            gather.kustomization(&found.path.join(name), value, false)?;
+        }
+    }
+    Ok(gather.gathered)
+}
+
+struct Gather<'a> {
+    from: From<'a>,
+    gathered: Gathered,
+    bytes: usize,
+    /// Folders, and whether they hold configurations.
+    seen: BTreeSet<(PathBuf, bool)>,
+}
+
+impl Gather<'_> {
+    fn find(&mut self, path: &Path) -> Result<Found, Refusal> {
+        let found = files::find(self.from.root, path)?;
+        if !found.links.is_empty() {
+            self.gathered.is_repeatable = false;
+            self.gathered.links.extend(found.links.clone());
+        }
+        Ok(found)
+    }
+
+    fn folder(&mut self, folder: &Path, is_plugin: bool) -> Result<(), Problem> {
+        if !self.seen.insert((folder.to_owned(), is_plugin)) {
+            return Ok(());
+        }
+        self.gathered.folders.insert(folder.to_owned());
+        let names = KUSTOMIZATION_FILES.iter().map(|name| folder.join(name));
+        let present: Vec<PathBuf> = names.filter(|file| files::is_file(self.from.root, file)).collect();
+        if present.is_empty() {
+            self.gathered.is_repeatable = false;
+        }
+        for file in present {
+            let place = self.place(&file, None);
+            let refused = |refusal: &Refusal| refused(&file, refusal, place.clone());
+            // It counts as one of this folder, wherever a link leads.
+            let found = files::find(self.from.root, &file).map_err(|refusal| refused(&refusal))?;
+            self.gathered.is_repeatable &= found.links.is_empty();
+            let content = match self.from.others.get(&file) {
+                Some(other) => other.clone(),
+                None => files::read_regular(&self.from.root.join(&found.path))
+                    .map_err(|refusal| refused(&refusal))?,
+            };
+            let text = String::from_utf8_lossy(&content).into_owned();
+            self.within_bounds(&text, &file)?;
+            let value = yaml::from_str::<Value>(&text, &file).map_err(unbuildable)?;
+            self.kustomization(&file, value, is_plugin)?;
+        }
+        Ok(())
+    }
+
+    fn kustomization(&mut self, file: &Path, mut value: Value, is_plugin: bool) -> Result<(), Problem> {
+        if let Some(field) = references::charts(&value) {
+            let failure = Failure::input(format!("{} has {field}", file.display()))
+                .because("Flux inflates no charts: kustomize is refused to run Helm")
+                .hint("declare a HelmRelease instead");
+            return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, Some(field)));
+        }
+        if is_plugin && !references::is_plain(&value) {
+            let failure =
+                Failure::input(format!("{} makes configurations, and changes them", file.display()))
+                    .because("a kustomization of generators or transformers may have `resources` only")
+                    .hint("write what it makes into a file");
+            return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, None));
+        }
+        let mut texts = Vec::new();
+        references::inline(&value, &mut texts);
+        if let Some((text, excess)) = texts.iter().find_map(|text| Some((*text, yaml::excess(text)?))) {
+            let failure = Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+            return Err(self.placed(ProblemKind::ExcessiveInput, failure, file, Some(text)));
+        }
+        let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+        references::of_kustomization(&mut value, &mut |text: &mut String, role| match role {
+            Role::Resource if is_plugin => self.reference(text, Role::Plugin, &folder, file),
+            _ => self.named(text, role, &folder, file),
+        })?;
+        self.write(file, Naming::Kustomization(value))
+    }
+
+    /// Looks at what a text of a kustomization names.
+    fn named(&mut self, text: &mut String, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
+        if role != Role::Plugin {
+            return self.reference(text, role, folder, file);
+        }
+        // kustomize takes it for configurations before it takes it for a path.
+        let all: Vec<Value> = yaml::from_multiple(text, file).unwrap_or_default();
+        let mut all: Vec<Value> = all.into_iter().filter(|one| !one.is_null()).collect();
+        if all.is_empty() || !all.iter().all(Value::is_object) {
+            return self.reference(text, role, folder, file);
+        }
+        self.configurations(&mut all, folder, file)?;
+        *text = Naming::Plugins(all).text();
+        Ok(())
+    }
+
+    /// Looks at what a text names.
+    fn reference(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
+        let taken_for = role.taken_for();
+        let path = within(folder, text);
+        let is_here = path.as_ref().is_some_and(|path| files::is_file(self.from.root, path));
+        match remote(text, taken_for) {
+            // kustomize looks for a file first, whatever it is called.
+            Ok(Some(Remote::Base(_))) | Err(_) if is_here && taken_for == Use::Any && !is_web(text) => {}
+            Err(refused) => {
+                let shown = shown(text);
+                let failure = Failure::input(format!("{} names {shown}, which is not fetched", file.display()))
+                    .because(refused)
+                    .hint("name an address of https://, with a branch, a tag or a commit; or keep a copy in the repository");
+                return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
+            }
+            Ok(Some(_)) if role == Role::Plugin => {
+                // It could name any file of this machine in turn.
+                let failure =
+                    Failure::input(format!("{} names {}, which is not fetched", file.display(), shown(text)))
+                        .because("it would be a configuration of a generator or a transformer")
+                        .hint("keep a copy in the repository");
+                return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
+            }
+            Ok(Some(remote)) => {
+                self.gathered.is_repeatable &= remote.is_pinned();
+                let place = self.place(file, Some(text));
+                self.gathered.remotes.entry(remote).or_insert(place);
+                return Ok(());
+            }
+            Ok(None) => {}
+        }
+        let place = self.place(file, Some(text));
+        let Some(path) = path.filter(|_| !Path::new(text).is_absolute()) else {
+            return Err(refused(Path::new(text), &Refusal::Outside(None), place));
+        };
+        let found = match self.find(&path) {
+            Ok(found) => found,
+            Err(Refusal::Missing) if role == Role::Plugin => {
+                let failure = Failure::input(format!(
+                    "{} names what is neither a file nor a configuration",
+                    file.display()
+                ));
+                return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, Some(text)));
+            }
+            // It is the patch itself.
+            Err(Refusal::Missing) if role == Role::YamlOrText && text.contains('\n') => return Ok(()),
+            Err(Refusal::Missing) => {
+                // kustomize says what it misses.
+                self.gathered.is_repeatable = false;
+                return Ok(());
+            }
+            Err(refusal) => return Err(refused(&path, &refusal, place)),
+        };
+        if self.from.is_clone && !found.is_folder && !found.path.starts_with(folder) {
+            return Err(refused(&path, &Refusal::Outside(None), place));
+        }
+        match (role, found.is_folder) {
+            (Role::Resource | Role::Component, true) => self.folder(&found.path, false),
+            (Role::Plugin, true) => self.folder(&found.path, true),
+            (Role::Plugin, false) => {
+                let Some((real, content)) = self.add(&path, role, place.as_ref())? else { return Ok(()) };
+                self.plugins(&real, &content, folder, file)
+            }
+            (_, false) => self.add(&path, role, place.as_ref()).map(drop),
+            (_, true) => Ok(()),
+        }
+    }
+
+    /// Configurations in a file of their own, which name what counts from the kustomization's folder.
+    fn plugins(&mut self, real: &Path, content: &str, folder: &Path, file: &Path) -> Result<(), Problem> {
+        if self.gathered.naming.contains_key(real) {
+            return Ok(());
+        }
+        let all: Vec<Value> = yaml::from_multiple(content, real).map_err(unbuildable)?;
+        let mut all: Vec<Value> = all.into_iter().filter(|one| !one.is_null()).collect();
+        self.configurations(&mut all, folder, file)?;
+        self.write(real, Naming::Plugins(all))
+    }
+
+    /// Looks at what configurations name, wherever they are written.
+    fn configurations(&mut self, all: &mut [Value], folder: &Path, file: &Path) -> Result<(), Problem> {
+        self.gathered.is_repeatable = false;
+        all.iter_mut().try_for_each(|one| {
+            references::of_plugin(one, &mut |text: &mut String, role| {
+                self.of_plugin(text, role, folder, file)
+            })
+        })
+    }
+
+    /// What a configuration names. It is not rewritten, so it may name nothing elsewhere.
+    fn of_plugin(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
+        if is_web(text) {
+            let failure =
+                Failure::input(format!("{} names {}, which is not fetched", file.display(), shown(text)))
+                    .because("a configuration of a generator or a transformer names what lies elsewhere")
+                    .hint("keep a copy in the repository");
+            return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
+        }
+        self.reference(text, role, folder, file)
+    }
+
+    /// Takes a file in. None if it was taken before.
+    fn add(
+        &mut self,
+        path: &Path,
+        role: Role,
+        place: Option<&Location>,
+    ) -> Result<Option<(PathBuf, String)>, Problem> {
+        let found = self.find(path).map_err(|refusal| refused(path, &refusal, place.cloned()))?;
+        if self.gathered.files.contains_key(&found.path) && role != Role::Plugin {
+            return Ok(None);
+        }
+        let content = match self.from.others.get(&found.path).or_else(|| self.from.others.get(path)) {
+            Some(other) => Ok(other.clone()),
+            None => files::read_regular(&self.from.root.join(&found.path)),
+        };
+        let content = content.map_err(|refusal| refused(path, &refusal, place.cloned()))?;
+        self.count(content.len(), &found.path)?;
+        let mut text = String::new();
+        if role != Role::Content {
+            text = String::from_utf8_lossy(&content).into_owned();
+            self.within_bounds(&text, &found.path)?;
+        }
+        self.gathered.files.insert(found.path.clone(), content);
+        Ok(Some((found.path, text)))
+    }
+
+    fn within_bounds(&self, text: &str, file: &Path) -> Result<(), Problem> {
+        let Some(excess) = yaml::excess(text) else { return Ok(()) };
+        let failure = Failure::input(format!("{} cannot be read", file.display()))
+            .because(excess.what)
+            .hint("write out what the aliases stand for, or take them out");
+        let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
+        let failure = if self.from.is_clone { failure } else { failure.at(place) };
+        Err(Problem::new(ProblemKind::ExcessiveInput, failure))
+    }
+
+    fn count(&mut self, bytes: usize, path: &Path) -> Result<(), Problem> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let why = if self.gathered.files.len() >= FILES {
+            format!("the build reads more than {FILES} files")
+        } else if self.bytes > BYTES {
+            format!("the build reads more than {} MiB", BYTES / 1024 / 1024)
+        } else {
+            return Ok(());
+        };
+        let failure = Failure::input(format!("{} is not read", path.display())).because(why);
+        Err(Problem::new(ProblemKind::ExcessiveInput, failure))
+    }
+
+    fn write(&mut self, file: &Path, naming: Naming) -> Result<(), Problem> {
+        let content = naming.text().into_bytes();
+        self.count(content.len(), file)?;
+        self.gathered.files.insert(file.to_owned(), content);
+        self.gathered.naming.insert(file.to_owned(), naming);
+        Ok(())
+    }
+
+    fn placed(&self, kind: ProblemKind, failure: Failure, file: &Path, text: Option<&str>) -> Problem {
+        Problem::new(
+            kind,
+            match self.place(file, text) {
+                Some(place) => failure.at(place),
+                None => failure,
+            },
+        )
+    }
+
+    /// Where a text is written in a file of the repository.
+    fn place(&self, file: &Path, text: Option<&str>) -> Option<Location> {
+        if self.from.is_clone {
+            return None;
+        }
+        let written = files::read_text(self.from.root, file).ok()?;
+        let documents = marked_documents(&written);
+        let place = text.and_then(|text| {
+            let fitting = |document: &yaml::Marked| {
+                let whole = document.scalar(text);
+                // Generators name files as `key=file`.
+                let is_of_key = |own: &str| own.split_once('=').is_some_and(|(_, file)| file == text);
+                let with_key = || document.scalar_that(&is_of_key);
+                whole.or_else(with_key).or_else(|| document.get(text).map(|_| document.place(text)))
+            };
+            documents.iter().find_map(fitting)
+        });
+        let (line, column) = place.unwrap_or((1, 1));
+        Some(Location { file: file.to_owned(), line, column })
+    }
+}
+
+impl Naming {
+    /// What is handed to kustomize.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Kustomization(value) => value.to_string(),
+            Self::Plugins(all) => all.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n"),
+        }
+    }
+}
+
+/// Says why something is not read, at the place where it is named.
+fn refused(path: &Path, refusal: &Refusal, place: Option<Location>) -> Problem {
+    let failure = Failure::input(format!("{} is not read", path.display())).because(refusal);
+    let (kind, failure) = match refusal {
+        Refusal::Outside(_) => (
+            ProblemKind::OutsideRepository,
+            failure.hint("move it into the repository: Flux has nothing else to build from"),
+        ),
+        Refusal::TooLarge | Refusal::Special | Refusal::Loop => (ProblemKind::ExcessiveInput, failure),
+        Refusal::Missing | Refusal::Folder | Refusal::NoText | Refusal::Unreadable(_) => {
+            (ProblemKind::UnbuildableKustomization, failure)
+        }
+    };
+    Problem::new(
+        kind,
+        match place {
+            Some(place) => failure.at(place),
+            None => failure,
+        },
+    )
+}
+
+fn unbuildable(failure: Failure) -> Problem {
+    Problem::new(ProblemKind::UnbuildableKustomization, failure)
+}
+
+fn is_web(text: &str) -> bool {
+    ["http:", "https:"]
+        .iter()
+        .any(|one| text.get(..one.len()).is_some_and(|start| start.eq_ignore_ascii_case(one)))
+}
+
+/// An address, for people: short, and without what may be a password.
+fn shown(address: &str) -> String {
+    let address: String = address.chars().take(200).collect();
+    match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://…@{host}"),
+        None => address,
+    }
+}
+
+/// The path that a text means in a folder; none if it leaves the root. As in kustomize, `..` takes away
+/// what is written before it, wherever a link leads.
+fn within(folder: &Path, text: &str) -> Option<PathBuf> {
+    let mut path = folder.to_owned();
+    for part in Path::new(text).components() {
+        match part {
+            Component::Normal(name) => path.push(name),
+            Component::ParentDir => {
+                if !path.pop() {
+                    return None;
+                }
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn repository(kustomization: &str) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("a/kustomization.yaml", kustomization);
+        write("a/here.yaml", "");
+        write("base/kustomization.yaml", "resources: [b.yaml]\n");
+        write("base/b.yaml", "");
+        write("values.yaml", "");
+        write("plugin.yaml", "kind: PatchTransformer\npath: ../base/b.yaml\n");
+        write("plugin-out.yaml", "kind: PatchTransformer\npath: /etc/hostname\n");
+        symlink("/etc/hostname", root.path().join("a/out")).unwrap();
+        symlink("../values.yaml", root.path().join("a/in")).unwrap();
+        root
+    }
+
+    fn gathered(kustomization: &str) -> Result<Gathered, Problem> {
+        let root = repository(kustomization);
+        let root = root.path().canonicalize().unwrap();
+        gather(From { root: &root, others: &BTreeMap::new(), is_clone: false }, Path::new("a"), None)
+    }
+
+    #[test]
+    fn every_file_that_a_build_reads_is_gathered() {
+        let table: [(&str, &str, bool); 14] = [
+            ("{resources: [here.yaml]}", "a/here.yaml", true),
+            ("{resources: [../base, ./here.yaml]}", "a/here.yaml base/b.yaml base/kustomization.yaml", true),
+            ("{configMapGenerator: [{name: v, files: [values.yaml=../values.yaml]}]}", "values.yaml", true),
+            ("{patches: [{path: here.yaml}], namespace: base}", "a/here.yaml", true),
+            ("{patches: [{patch: \"a: b\\nc: https://x.test\\n\"}]}", "", true),
+            ("{resources: [\"https://x.test/a/v1.6.3/b.yaml\"]}", "", true),
+            ("{resources: [\"https://x.test/a/main/b.yaml\"]}", "", false),
+            ("{resources: [missing.yaml]}", "", false),
+            ("{resources: [in]}", "values.yaml", false),
+            ("{transformers: [../plugin.yaml]}", "base/b.yaml plugin.yaml", false),
+            ("{transformers: [\"kind: PatchTransformer\\npath: here.yaml\\n\"]}", "a/here.yaml", false),
+            ("{Resources: [here.yaml]}", "a/here.yaml", true),
+            ("{patchesStrategicMerge: [\"a: b\\nc: d\\n\", here.yaml]}", "a/here.yaml", true),
+            ("{openapi: {path: here.yaml}, crds: [../values.yaml]}", "a/here.yaml values.yaml", true),
+        ];
+        for (kustomization, expected, repeatable) in table {
+            let gathered = gathered(kustomization).unwrap();
+            let names = gathered.files.keys().map(|file| file.display().to_string());
+            let names: Vec<String> = names.filter(|file| file != "a/kustomization.yaml").collect();
+            assert_eq!(
+                (names.join(" ").as_str(), gathered.is_repeatable),
+                (expected, repeatable),
+                "{kustomization}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_is_refused_with_its_place() {
+        use ProblemKind::{ExcessiveInput, OutsideRepository, RefusedAddress, UnbuildableKustomization};
+        let table: [(&str, ProblemKind); 19] = [
+            ("resources: [../../elsewhere.yaml]", OutsideRepository),
+            ("resources:\n- ../..", OutsideRepository),
+            ("resources: [/etc/hostname]", OutsideRepository),
+            ("resources: [out]", OutsideRepository),
+            ("configMapGenerator: [{name: x, files: [k=/etc/hostname]}]", OutsideRepository),
+            ("secretGenerator: [{name: x, envs: [out]}]", OutsideRepository),
+            ("patches: [{path: /etc/hostname}]", OutsideRepository),
+            ("replacements: [{path: ../../x}]", OutsideRepository),
+            ("components: [/etc]", OutsideRepository),
+            ("transformers: [../plugin-out.yaml]", OutsideRepository),
+            ("transformers: [\"kind: PatchTransformer\\npath: /etc/hostname\\n\"]", OutsideRepository),
+            ("re\u{17f}ources: [/etc/hostname]", OutsideRepository),
+            ("resources: [\"file:///x//y?ref=--upload-pack=id\"]", RefusedAddress),
+            ("patches: [{path: \"http://127.0.0.1/x\"}]", RefusedAddress),
+            ("transformers: [\"kind: PatchTransformer\\npath: https://x.test/a\\n\"]", RefusedAddress),
+            ("transformers: [\"https://x.test/v1.0.0/a.yaml\"]", RefusedAddress),
+            ("helmCharts: [{name: x}]", UnbuildableKustomization),
+            ("resources: [", UnbuildableKustomization),
+            ("patches: [{patch: \"a: &a [*a]\\n\"}]", ExcessiveInput),
+        ];
+        for (kustomization, kind) in table {
+            let problem = gathered(kustomization).unwrap_err();
+            let place =
+                problem.failure.location.clone().unwrap_or_else(|| panic!("{kustomization} {problem:?}"));
+            assert_eq!(
+                (problem.kind, place.file.as_path()),
+                (kind, Path::new("a/kustomization.yaml")),
+                "{kustomization}"
+            );
+        }
+        let place =
+            gathered("# first\nresources:\n- here.yaml\n- ../../x\n").unwrap_err().failure.location.unwrap();
+        assert_eq!((place.line, place.column), (4, 3));
+    }
+}

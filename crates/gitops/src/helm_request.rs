@@ -1,0 +1,92 @@
+//! What Helm is asked for, so that it does what helm-controller would.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::fields;
+use super::post_renderers::{origin_labels, post_rendering};
+use super::release::Release;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::Complete;
+use bootstrapper_tools::{ChartAccess, HelmRequest};
+
+/// What Helm does with a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelmAction {
+    /// The first of its revisions.
+    Install,
+    /// Any other one.
+    Upgrade,
+}
+
+impl HelmAction {
+    /// The field of a HelmRelease that is about it.
+    pub(super) fn field(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// What happens to the CRDs that a chart ships beside its templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrdPolicy {
+    /// Those that are not there are made; what is there stays as it is.
+    Create,
+    /// They are made, or become what the chart ships.
+    CreateReplace,
+    /// They are left to somebody else.
+    Skip,
+}
+
+impl Release {
+    /// What Helm is asked for, so that it does what helm-controller would.
+    pub fn helm_request(&self, action: HelmAction) -> HelmRequest {
+        HelmRequest {
+            release: self.release_name.clone(),
+            namespace: self.release_namespace.clone(),
+            chart: self.chart.clone(),
+            // Without it, the registry itself says that it does not answer everybody.
+            access: ChartAccess { refusal: self.refused.clone(), ..self.access.clone().unwrap_or_default() },
+            values: self.values.clone(),
+            integers: self.integers.clone(),
+            post_rendering: post_rendering(&self.object),
+            skip_crds: self.crds(action) == CrdPolicy::Skip,
+            flags: fields::flags(&self.object, action),
+            is_tracked: self.is_tracked,
+        }
+    }
+
+    /// The same, to be installed. Fails if a value in it is not known, or if the bootstrap cannot do what Flux
+    /// would.
+    pub fn complete_request(&self, action: HelmAction) -> Result<Complete<HelmRequest>> {
+        self.installable()?;
+        Ok(Complete::of_own(self.helm_request(action)))
+    }
+
+    /// What happens to the CRDs that the chart ships beside its templates. `Create` is
+    /// helm-controller's default for both actions, whatever its API says of upgrades; and it does
+    /// not look at `install.skipCRDs` (`internal/action/crds.go`).
+    pub fn crds(&self, action: HelmAction) -> CrdPolicy {
+        match self.object.data["spec"][action.field()]["crds"].as_str() {
+            Some("Skip") => CrdPolicy::Skip,
+            Some("CreateReplace") => CrdPolicy::CreateReplace,
+            _ => CrdPolicy::Create,
+        }
+    }
+
+    /// How long Helm waits for any one thing: `timeout`, as helm-controller has it.
+    pub fn helm_limit(&self) -> SignedDuration {
+        let spec = &self.object.data["spec"];
+        let told = ["install", "upgrade"].into_iter().map(|action| &spec[action]["timeout"]);
+        let told = told.chain([&spec["timeout"]]).filter_map(|text| text.as_str()?.parse().ok());
+        told.max().unwrap_or(SignedDuration::from_mins(5))
+    }
+
+    /// The labels by which helm-controller marks all that it applies as its own.
+    pub fn origin_labels(&self) -> BTreeMap<String, String> {
+        origin_labels(&self.object)
+    }
+}

@@ -1,0 +1,134 @@
+//! A Flux Kustomization: what it builds, and what it substitutes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::decryption;
+use super::gaps::{self, Gap};
+use super::place::Written;
+use super::variables::DrawsFrom;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Complete, Object, ObjectRef};
+
+/// A Flux Kustomization, built.
+#[derive(Debug, Clone)]
+pub struct Kustomization {
+    /// The Flux object.
+    pub id: ObjectRef,
+    /// The Flux object, as it is declared.
+    pub object: Object,
+    /// The Kustomization that brings it; none for the root.
+    pub brought_by: Option<ObjectRef>,
+    /// What it builds, relative to the repository that it lies in.
+    pub path: PathBuf,
+    /// Whether it can be looked at: it is in this repository, or in another one at a commit.
+    pub is_here: bool,
+    /// The Kustomizations that must be ready before it.
+    pub depends_on: Vec<ObjectRef>,
+    /// What it builds to, substitutions made. None if it cannot be looked at.
+    pub objects: Vec<Object>,
+    /// What in each of the objects is not known, in their order.
+    pub gaps: Vec<Vec<Gap>>,
+    /// Where each of the objects is written, in their order; none for what is fetched.
+    pub written: Vec<Option<Written>>,
+    /// Those of the objects that are still encrypted, and why Flux's keys are not at hand.
+    pub undecrypted: BTreeMap<ObjectRef, Failure>,
+    /// What it substitutes from, in order: the last one counts.
+    pub draws_from: Vec<DrawsFrom>,
+    /// Every variable that its objects name, with or without a value.
+    pub used_variables: BTreeSet<String>,
+    /// Those of them whose values only the cluster knows: the objects hold
+    /// [`UNKNOWN`](super::UNKNOWN) in their places.
+    pub unknown_variables: BTreeSet<String>,
+}
+
+impl Kustomization {
+    /// Its objects, each with where it is written.
+    pub fn placed_objects(&self) -> impl Iterator<Item = (&Object, Option<&Written>)> {
+        self.objects.iter().zip(self.written.iter().map(Option::as_ref))
+    }
+
+    /// Its objects, for the bootstrap to apply. Fails if one is encrypted, or holds a value that is,
+    /// and no key is at hand: ciphertext must not be applied.
+    pub fn applicable(&self) -> Result<Vec<Complete<Object>>> {
+        let is_encrypted = |id: &ObjectRef, object: &Object| {
+            self.undecrypted.contains_key(id) || decryption::is_encrypted(object)
+        };
+        let mut objects = self.objects.iter().map(|object| (ObjectRef::of(object), object));
+        if let Some((encrypted, _)) = objects.find(|(id, object)| is_encrypted(id, object)) {
+            let failure = Failure::input(format!(
+                "{encrypted} is encrypted with SOPS, and the bootstrap applies {} before Flux can decrypt it",
+                self.id
+            ));
+            let failure = match self.undecrypted.get(&encrypted) {
+                Some(why) => Failure { because: why.because.clone(), hints: why.hints.clone(), ..failure },
+                None => failure.because("its Kustomization has no spec.decryption"),
+            };
+            return Err(failure.hint("or move it to a Kustomization that only Flux applies"));
+        }
+        self.complete(|_| true)
+    }
+
+    /// Those of its objects. Fails if a value in one of them is not known.
+    pub fn complete(&self, wanted: impl Fn(&Object) -> bool) -> Result<Vec<Complete<Object>>> {
+        let all = self.objects.iter().enumerate().filter(|(_, object)| wanted(object));
+        all.map(|(at, object)| {
+            let gaps = self.gaps.get(at).map_or(&[][..], Vec::as_slice);
+            match gaps::refusal(&ObjectRef::of(object), gaps) {
+                Some(failure) => Err(failure),
+                None => Ok(Complete::of_own(object.clone())),
+            }
+        })
+        .collect()
+    }
+
+    /// Whether all of the object at that place is known.
+    pub fn is_complete(&self, at: usize) -> bool {
+        self.gaps.get(at).is_none_or(Vec::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kustomization(secret: &serde_json::Value) -> Kustomization {
+        let object = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": "cilium-config"}});
+        let object: Object = serde_json::from_value(object).unwrap();
+        Kustomization {
+            id: ObjectRef::of(&object),
+            object,
+            brought_by: None,
+            path: "kubernetes/cilium".into(),
+            is_here: true,
+            depends_on: Vec::new(),
+            objects: vec![serde_json::from_value(secret.clone()).unwrap()],
+            gaps: vec![Vec::new()],
+            written: vec![None],
+            undecrypted: BTreeMap::new(),
+            draws_from: Vec::new(),
+            used_variables: BTreeSet::new(),
+            unknown_variables: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_is_not_for_the_bootstrap_to_apply() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bgp", "namespace": "kube-system"}});
+        assert_eq!(kustomization(&secret).applicable().unwrap().len(), 1);
+        let mut encrypted = secret;
+        encrypted["sops"] = json!({"mac": "ENC[AES256_GCM,data:x]", "version": "3.9.4"});
+        let refused = kustomization(&encrypted).applicable().unwrap_err();
+        assert!(refused.what.contains("Secret kube-system/bgp is encrypted with SOPS"), "{}", refused.what);
+    }
+
+    #[test]
+    fn what_only_the_cluster_knows_is_not_applied_either() {
+        let mut one =
+            kustomization(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bgp"}}));
+        one.gaps = vec![vec![Gap { variable: "DOMAIN".to_owned(), at: None, why: None }]];
+        assert!(one.applicable().unwrap_err().what.contains("uses ${DOMAIN}"));
+    }
+}

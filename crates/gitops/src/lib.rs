@@ -1,0 +1,69 @@
+//! The GitOps repository: what each cluster declares, as Flux will see it.
+//!
+//! `entry` finds where Flux enters the repository for a cluster, `walk` goes from there down, and
+//! `build` asks kustomize on the way. What comes of it is a [`Declared`]; what is wrong with it are
+//! its [`Problem`]s.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+pub mod pipeline;
+pub mod trust;
+
+pub mod addresses;
+mod artifact;
+mod build;
+mod build_cache;
+mod chart;
+mod chart_access;
+mod crd_manifest;
+mod declared;
+mod decryption;
+mod dependencies;
+mod documents;
+mod entry;
+mod fetch;
+mod fields;
+mod gaps;
+mod gather;
+mod generator;
+mod glob;
+mod helm_request;
+mod kept;
+mod kustomization;
+mod load;
+mod pin;
+mod place;
+mod post_renderers;
+mod problem;
+mod provenance;
+mod references;
+mod release;
+mod rendering;
+mod repository;
+mod root;
+mod set_path;
+mod shared_values;
+mod sources;
+mod stand_in;
+mod substitute;
+mod unbuildable;
+mod values;
+mod variables;
+mod walk;
+
+pub use crd_manifest::{manifest, manifest_digest};
+pub use declared::Declared;
+pub use fields::{FIELDS, Treatment};
+pub use gaps::Gap;
+pub use helm_request::{CrdPolicy, HelmAction};
+pub use kustomization::Kustomization;
+pub use pin::COMMIT;
+pub use place::Written;
+pub use problem::{Problem, ProblemKind};
+pub use release::Release;
+pub use rendering::{Rendering, renderings};
+pub use repository::Repository;
+pub use sources::{SecretValue, SecretValues, UNKNOWN};
+pub use substitute::{SubstituteError, substitute, substitute_text};
+pub use values::{ValuesFrom, chart_values};
+pub use variables::DrawsFrom;

@@ -1,0 +1,205 @@
+//! Reads all that a cluster declares: every Kustomization from the root down, built as Flux would.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::{Recipe, find_kustomization};
+use super::declared::Declared;
+use super::dependencies;
+use super::entry::{self, Entry};
+use super::kustomization::Kustomization;
+use super::place::Written;
+use super::problem::Problem;
+use super::release::Release;
+use super::repository::{Repository, SETTINGS};
+use super::root::{self, Root};
+use super::sources::{SecretValues, Source, Sources, UNKNOWN};
+use super::walk::{Found, Walk, is};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::files;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_tools::{Kustomize, git_revision};
+
+type Places = BTreeMap<ObjectRef, Written>;
+
+impl Repository {
+    /// Reads all that `cluster` declares. `secrets` are those that the bootstrap seeds. Fails only
+    /// if there is nothing to read; what is wrong with it is among its problems.
+    pub async fn load(
+        &self,
+        cluster: &str,
+        kustomize: &Kustomize,
+        secrets: &SecretValues,
+    ) -> Result<Declared> {
+        let entry = self.entry_of(cluster)?;
+        let (Root { source, sync }, mut places) = self.enter(cluster, entry, kustomize).await?;
+        let mut walk = Walk {
+            root: &self.root,
+            files: &self.files,
+            own_keys: self.own_keys,
+            kustomize,
+            builds: &self.builds,
+            source: &source,
+            flux_sources: Vec::new(),
+            generators: Vec::new(),
+            sources: Sources::seeded(secrets),
+            kustomizations: Vec::new(),
+            problems: Vec::new(),
+            unverified: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        };
+        let written = places.get(&ObjectRef::of(&sync)).cloned();
+        walk.all(Found {
+            object: sync.clone(),
+            written,
+            by: None,
+            secret: BTreeSet::new(),
+            gaps: Vec::new(),
+        })
+        .await;
+        let Walk { sources, kustomizations, mut problems, unverified, refused, .. } = walk;
+
+        for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
+            if let Some(written) = written {
+                places.entry(ObjectRef::of(object)).or_insert_with(|| written.clone());
+            }
+        }
+        let edges = kustomizations.iter().map(|one| (one.id.clone(), one.depends_on.clone()));
+        problems.extend(self.dependencies(&edges.collect(), &places));
+        let (settings, unknown_settings) = settings(&sources);
+        let mut declared = Declared {
+            cluster: cluster.to_owned(),
+            secret_settings: secret_settings(&sources),
+            settings,
+            unknown_settings,
+            revision: git_revision(&self.root).await,
+            source,
+            sync,
+            kustomizations,
+            releases: Vec::new(),
+            renderings: BTreeMap::new(),
+            brought: sources.brought(),
+            problems,
+            unverified,
+            files: self.files.clone(),
+            folder: entry.folder.clone(),
+            places,
+        };
+        self.add_releases(&mut declared, &sources, &refused);
+        Ok(declared)
+    }
+
+    /// The source and the root Kustomization, and where they are written.
+    async fn enter(&self, cluster: &str, entry: &Entry, kustomize: &Kustomize) -> Result<(Root, Places)> {
+        let place = &entry.place;
+        if files::find(&self.root, place).is_err() {
+            return Err(Failure::input(format!("cluster {cluster} has no {}", place.display()))
+                .hint("it holds the GitRepository and the root Kustomization, as for the other clusters"));
+        }
+        let mut places = Places::new();
+        let objects = if find_kustomization(&self.root, place).is_some() {
+            let recipe = Recipe::plain(place);
+            let built = self.builds.get(&recipe, &self.root, kustomize).await;
+            let documents = built.map_err(|problem| problem.failure)?;
+            places.extend(
+                documents.iter().filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))),
+            );
+            documents.iter().filter_map(|one| serde_json::to_value(&one.object).ok()).collect()
+        } else {
+            entry::read(&self.root, place)
+        };
+        let root = root::pick(&objects, &entry.folder).ok_or_else(|| {
+            Failure::input(format!("{} declares no Kustomization with its source", place.display()))
+                .because("neither a GitRepository with a Kustomization that names it, nor a FluxInstance with a sync")
+                .hint("`flux bootstrap` writes both into flux-system/gotk-sync.yaml")
+        })?;
+        for file in entry::manifests(&self.root, place) {
+            for object in [&root.source, &root.sync] {
+                let declaring = declaring(object, &root, &entry::read(&self.root, &file));
+                let written = declaring.map(|declaring| Written::new(file.clone(), &declaring));
+                if let Some(written) = written {
+                    places.entry(ObjectRef::of(object)).or_insert(written);
+                }
+            }
+        }
+        Ok((root, places))
+    }
+
+    fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {
+        let placed = |(problem, at, field): (Problem, ObjectRef, String)| {
+            problem.placed(places.get(&at), &field, &self.files)
+        };
+        dependencies::check(edges).into_iter().map(placed).collect()
+    }
+
+    fn add_releases(
+        &self,
+        declared: &mut Declared,
+        sources: &Sources,
+        refused: &BTreeMap<ObjectRef, Failure>,
+    ) {
+        let objects: Vec<&Object> = declared.objects().collect();
+        let mut edges = dependencies::Edges::new();
+        let mut releases = Vec::new();
+        let mut problems = Vec::new();
+        for kustomization in &declared.kustomizations {
+            let is_release = |object: &&Object| is(object, "helm.toolkit.fluxcd.io", Some("HelmRelease"));
+            for object in kustomization.objects.iter().filter(is_release) {
+                let id = ObjectRef::of(object);
+                edges.insert(id.clone(), dependencies::depends_on(object));
+                let read = Release::read(object, &kustomization.id, &objects, sources);
+                let written = declared.places.get(&id);
+                problems.extend(
+                    read.problems
+                        .into_iter()
+                        .map(|(problem, field)| problem.placed(written, &field, &self.files)),
+                );
+                let mut release = read.release;
+                if let Some(release) = &mut release {
+                    let of_chart = declared.gaps_of(&release.source);
+                    release.gaps = declared.gaps_of(&release.id).chain(of_chart).cloned().collect();
+                    if release.refused.is_none() {
+                        let why = refused.get(&release.id).or_else(|| refused.get(&release.source));
+                        release.refused = why.cloned();
+                    }
+                }
+                releases.extend(release);
+            }
+        }
+        problems.extend(self.dependencies(&edges, &declared.places));
+        declared.releases = releases;
+        declared.problems.extend(problems);
+    }
+}
+
+/// What declares `object`, the source or the root Kustomization: itself, or what makes both.
+fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Option<Object> {
+    let objects = || written.iter().filter_map(|one| serde_json::from_value::<Object>(one.clone()).ok());
+    let itself = objects().find(|one| one.types == object.types && one.metadata.name == object.metadata.name);
+    let maker = || {
+        let maker = written.iter().find(|one| root::of_instance(one).as_ref() == Some(root))?;
+        Some(serde_json::from_value(maker.clone()).unwrap_or_else(|_| object.clone()))
+    };
+    itself.or_else(maker)
+}
+
+/// The ConfigMap `cluster-settings`, wherever it is.
+fn source_of_settings(sources: &Sources) -> Option<&Source> {
+    let in_usual_place = sources.get("ConfigMap", "flux-system", SETTINGS);
+    in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS))
+}
+
+/// Those of the settings that hold values of secrets.
+fn secret_settings(sources: &Sources) -> BTreeSet<String> {
+    let all = source_of_settings(sources).into_iter();
+    all.flat_map(|source| source.data.keys().filter(|key| source.is_secret(key)).cloned()).collect()
+}
+
+/// The settings; and those of their keys that are not known.
+fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let Some(source) = source_of_settings(sources) else {
+        return (BTreeMap::new(), BTreeSet::new());
+    };
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        source.data.clone().into_iter().partition(|(_, value)| value == UNKNOWN);
+    (known.into_iter().collect(), unknown.into_iter().map(|(name, _)| name).collect())
+}

@@ -1,0 +1,141 @@
+//! Where in the repository an object is written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bootstrapper_core::failure::Location;
+use bootstrapper_core::files;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::yaml::{Marked, marked_documents};
+
+/// The files of a repository, for places in them: each is read and parsed once, however many places
+/// are asked for.
+#[derive(Debug)]
+pub(super) struct Files {
+    root: PathBuf,
+    read: Mutex<BTreeMap<PathBuf, Option<Arc<File>>>>,
+}
+
+#[derive(Debug)]
+struct File {
+    text: String,
+    documents: Vec<Marked>,
+}
+
+impl Files {
+    /// Those of the repository in `root`.
+    pub(super) fn of(root: &Path) -> Self {
+        Self { root: root.to_owned(), read: Mutex::default() }
+    }
+
+    fn get(&self, file: &Path) -> Option<Arc<File>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let parse = || {
+            let text = files::read_text(&self.root, file).ok()?;
+            Some(Arc::new(File { documents: marked_documents(&text), text }))
+        };
+        read.entry(file.to_owned()).or_insert_with(parse).clone()
+    }
+}
+
+/// Where an object is written: the file that kustomize read it from, and what it is called there,
+/// as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The file, relative to the repository.
+    pub file: PathBuf,
+    /// The fields of its metadata, as it is built: those too that no object has, which [`Object`]
+    /// leaves out.
+    pub metadata: Vec<String>,
+    pub(super) kind: String,
+    pub(super) name: String,
+}
+
+impl Written {
+    /// `object` as it was built, before anything was substituted in it.
+    pub(super) fn new(file: PathBuf, object: &Object) -> Self {
+        let id = ObjectRef::of(object);
+        Self { file, metadata: Vec::new(), kind: id.kind, name: id.name }
+    }
+
+    /// Line and column of a field (`spec.dependsOn[1].name`), or of what is nearest above it.
+    pub(super) fn place(&self, files: &Files, field: &str) -> Option<Location> {
+        let file = files.get(&self.file)?;
+        let (line, column) = self.within(&file.documents)?.place(field);
+        Some(Location { file: self.file.clone(), line, column })
+    }
+
+    /// The first place of `text` in the object, as it is written.
+    pub(super) fn find(&self, files: &Files, text: &str) -> Option<Location> {
+        let file = files.get(&self.file)?;
+        let from = self.within(&file.documents)?.line - 1;
+        let lines = file.text.lines().enumerate().skip(from);
+        lines.into_iter().find_map(|(at, line)| {
+            let column = line.split_once(text)?.0.chars().count() + 1;
+            Some(Location { file: self.file.clone(), line: at + 1, column })
+        })
+    }
+
+    /// The node that this object was built from. Kustomize may have given it a longer name; an
+    /// object that a generator makes is where the generator is.
+    fn within<'a>(&self, documents: &'a [Marked]) -> Option<&'a Marked> {
+        let objects: Vec<&Marked> = documents
+            .iter()
+            .flat_map(|one| one.get("items").map_or(std::slice::from_ref(one), Marked::items))
+            .collect();
+        let of_kind: Vec<&Marked> = objects
+            .iter()
+            .copied()
+            .filter(|one| one.get("kind").and_then(Marked::text) == Some(&self.kind))
+            .collect();
+        let name = |one: &&&'a Marked| one.get("metadata").and_then(|metadata| metadata.get("name")?.text());
+        let exact = of_kind.iter().find(|one| name(one) == Some(&self.name));
+        let longer = || of_kind.iter().find(|one| name(one).is_some_and(|name| self.name.contains(name)));
+        let generated = || {
+            let generators = documents.iter().flat_map(|one| {
+                ["configMapGenerator", "secretGenerator"]
+                    .into_iter()
+                    .flat_map(|field| one.get(field).map_or(&[][..], Marked::items))
+            });
+            generators.into_iter().find(|one| {
+                one.get("name").and_then(Marked::text).is_some_and(|name| self.name.contains(name))
+            })
+        };
+        exact.or_else(longer).or(of_kind.first()).copied().or_else(generated).or_else(|| documents.first())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(kind: &str, name: &str) -> Written {
+        Written { file: "x.yaml".into(), metadata: Vec::new(), kind: kind.to_owned(), name: name.to_owned() }
+    }
+
+    #[test]
+    fn the_right_document_is_found() {
+        let text = "kind: A\nmetadata: {name: one}\n---\nkind: B\nmetadata: {name: one}\n---\nkind: B\nmetadata: {name: two}\n---\nkind: List\nitems:\n- kind: C\n  metadata: {name: three}\n";
+        let table = [
+            (written("A", "one"), 1),
+            (written("B", "one"), 4),
+            (written("B", "two"), 7),
+            (written("B", "pre-two-post"), 7),
+            (written("B", "${NAME}"), 4),
+            (written("C", "three"), 12),
+            (written("D", "none"), 1),
+        ];
+        let documents = marked_documents(text);
+        for (written, line) in table {
+            assert_eq!(written.within(&documents).unwrap().line, line, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_generator_makes_is_where_the_generator_is() {
+        let text = "kind: Kustomization\nconfigMapGenerator:\n- name: other\n- name: values\n  files: [values.yaml]\n";
+        let documents = marked_documents(text);
+        assert_eq!(written("ConfigMap", "values-7b2m4f").within(&documents).unwrap().line, 4);
+    }
+}

@@ -1,0 +1,374 @@
+//! A HelmRelease, with its chart and its values found.
+
+use serde_json::Value;
+
+use super::chart::chart;
+use super::chart_access::access;
+use super::dependencies::depends_on;
+use super::fields;
+use super::gaps::{self, Gap};
+use super::problem::{Problem, ProblemKind};
+use super::shared_values::Integer;
+use super::sources::{Sources, UNKNOWN};
+use super::values::{self, ValuesFrom};
+use bootstrapper_core::digest::short_sha256;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_tools::{ChartAccess, ChartSource};
+
+/// Helm's own limit on names.
+const LONGEST_NAME: usize = 53;
+
+/// From here on Go prints a float as `1e+06`, and an integer as `1000000`.
+const PRINTED_OTHERWISE: u64 = 1_000_000;
+
+/// A HelmRelease, with its chart and its values found.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The HelmRelease.
+    pub id: ObjectRef,
+    /// The Kustomization that brings it.
+    pub kustomization: ObjectRef,
+    /// The name of the Helm release.
+    pub release_name: String,
+    /// Where its objects are.
+    pub release_namespace: String,
+    /// Its chart.
+    pub chart: ChartSource,
+    /// How that is reached; or why the bootstrap cannot do what Flux would.
+    pub access: Result<ChartAccess>,
+    /// Why its chart is not fetched, by nobody.
+    pub refused: Option<Failure>,
+    /// The Flux object that says where its chart is: an OCIRepository or a HelmRepository.
+    pub source: ObjectRef,
+    /// Its values.
+    pub values: Value,
+    /// Those numbers of its values that a chart sees as integers, as `helm --set` has them:
+    /// `path=number`. All others are floats.
+    pub integers: Vec<String>,
+    /// Whether a Secret's number would have to be among them: other users see arguments.
+    pub has_secret_integers: bool,
+    /// What it takes values from, in order; what it says itself comes last.
+    pub values_from: Vec<ValuesFrom>,
+    /// The HelmReleases that must be ready before it.
+    pub depends_on: Vec<ObjectRef>,
+    /// Whether helm-controller puts the digest of the chart into its version, which charts write on
+    /// their objects, and some on their pods.
+    pub is_tracked: bool,
+    /// The HelmRelease as it is declared.
+    pub object: Object,
+    /// What in it or in the source of its chart is not known.
+    pub gaps: Vec<Gap>,
+}
+
+/// A HelmRelease that was read; and what is wrong with it, in which field. Without a chart it is
+/// no release.
+pub(super) struct ReadRelease {
+    pub(super) release: Option<Release>,
+    pub(super) problems: Vec<(Problem, String)>,
+}
+
+impl Release {
+    /// Whether Flux leaves it alone for now: it would not install it, and nor does the bootstrap.
+    pub fn is_suspended(&self) -> bool {
+        self.object.data["spec"]["suspend"] == true
+    }
+
+    /// Whether the bootstrap can fetch its chart.
+    pub fn is_fetchable(&self) -> bool {
+        !matches!(self.chart, ChartSource::Folder { .. })
+    }
+
+    /// Fails if only Flux can read the chart, or a value is known to the cluster only: the
+    /// bootstrap would install something else than Flux will.
+    pub fn installable(&self) -> Result<()> {
+        if !self.is_fetchable() {
+            return Err(Failure::input(format!(
+                "{} takes its chart from {}, which only Flux reads",
+                self.id, self.source
+            ))
+            .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
+        }
+        self.refused.clone().map_or(Ok(()), Err)?;
+        self.access.as_ref().map_err(Clone::clone)?;
+        if let Some((field, why)) = fields::stopping(&self.object) {
+            return Err(Failure::input(format!(
+                "{} has {field}, and the bootstrap cannot install it as Flux would",
+                self.id
+            ))
+            .because(why)
+            .hint("leave it to Flux: take it out of the tasks of the bootstrap"));
+        }
+        if self.has_secret_integers {
+            return Err(Failure::input(format!("{} takes a number from a Secret to a targetPath", self.id))
+                .because("Flux hands it to the chart as an integer; for helm it would have to be an argument, which other users see")
+                .hint("`literal: true` hands it over as text, and both can do that"));
+        }
+        if let Some(failure) = gaps::refusal(&self.id, &self.gaps) {
+            return Err(failure);
+        }
+        // One that may be missing is missing, until something in the cluster makes it.
+        let unknown = self
+            .values_from
+            .iter()
+            .find(|from| !(from.is_known || from.optional && from.is_made))
+            .map(|from| format!("its values come from {}", from.id));
+        let within = || {
+            self.values
+                .to_string()
+                .contains(UNKNOWN)
+                .then(|| "a variable in them comes from a Secret".to_owned())
+        };
+        match unknown.or_else(within) {
+            None => Ok(()),
+            Some(why) => Err(Failure::input(format!("{} has values that only the cluster knows", self.id))
+                .because(format!("{why}, which is encrypted in the repository, or made in the cluster"))
+                .hint("declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)")),
+        }
+    }
+
+    /// Reads a HelmRelease. `declared` is everything that the cluster declares: its source is
+    /// among it.
+    pub(super) fn read(
+        object: &Object,
+        kustomization: &ObjectRef,
+        declared: &[&Object],
+        sources: &Sources,
+    ) -> ReadRelease {
+        let id = ObjectRef::of(object);
+        let spec = &object.data["spec"];
+        let here = id.namespace.clone().unwrap_or_default();
+        let release_namespace = spec["targetNamespace"].as_str().unwrap_or(&here).to_owned();
+        let mut problems = Vec::new();
+        let storage_namespace = spec["storageNamespace"].as_str().unwrap_or(&here);
+        if storage_namespace != release_namespace {
+            let failure = Failure::input(format!("{id} stores its state in {storage_namespace}, and installs into {release_namespace}"))
+                .because("helm, which installs it first, stores it where it installs: Flux would not find it, and install it twice")
+                .hint(format!("set storageNamespace: {release_namespace}"));
+            let field = if spec["storageNamespace"].is_null() {
+                "spec.targetNamespace"
+            } else {
+                "spec.storageNamespace"
+            };
+            problems.push((Problem::new(ProblemKind::StorageNamespaceApart, failure), field.to_owned()));
+        }
+        let values = values::read(spec, &id, sources);
+        problems.extend(values.problems);
+        let (secret, open): (Vec<Integer>, Vec<Integer>) =
+            values.integers.into_iter().partition(|one| one.is_secret);
+        let release = match chart(object, &id, declared) {
+            Err((problem, field)) => {
+                problems.push((problem, field.to_owned()));
+                None
+            }
+            Ok((chart, source)) => Some(Self {
+                access: access(source, sources),
+                refused: chart.refusal(),
+                source: ObjectRef::of(source),
+                release_name: release_name(spec, &id.name),
+                release_namespace,
+                chart,
+                values: values.values,
+                integers: open.iter().map(Integer::argument).collect(),
+                has_secret_integers: secret.iter().any(|one| one.number.unsigned_abs() >= PRINTED_OTHERWISE),
+                values_from: values.from,
+                depends_on: depends_on(object),
+                is_tracked: is_tracked(spec, declared),
+                object: object.clone(),
+                gaps: Vec::new(),
+                kustomization: kustomization.clone(),
+                id,
+            }),
+        };
+        ReadRelease { release, problems }
+    }
+}
+
+/// helm-controller's default with charts of OCIRepositories, unless whatever declares the controller
+/// switches it off.
+fn is_tracked(spec: &Value, declared: &[&Object]) -> bool {
+    const OFF: &str = "DisableChartDigestTracking=true";
+    let may_say = |object: &&&Object| {
+        matches!(ObjectRef::of(object).kind.as_str(), "FluxInstance" | "HelmRelease" | "Deployment")
+    };
+    spec["chartRef"]["kind"] == "OCIRepository"
+        && !declared.iter().filter(may_say).any(|object| object.data.to_string().contains(OFF))
+}
+
+/// helm-controller's rule: `releaseName`, else `[targetNamespace-]name`, shortened with a digest.
+fn release_name(spec: &Value, name: &str) -> String {
+    if let Some(own) = spec["releaseName"].as_str() {
+        return own.to_owned();
+    }
+    let long = match spec["targetNamespace"].as_str() {
+        Some(namespace) => format!("{namespace}-{name}"),
+        None => name.to_owned(),
+    };
+    if long.len() <= LONGEST_NAME {
+        return long;
+    }
+    // helm-controller counts bytes; what it would cut inside a character is no name for Kubernetes.
+    let kept = long.get(..long.floor_char_boundary(40)).unwrap_or_default();
+    format!("{kept}-{}", short_sha256(&long, 12))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Object {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn read(spec: &Value, others: &[Object]) -> ReadRelease {
+        let release = object(json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": "cilium", "namespace": "kube-system"}, "spec": spec,
+        }));
+        let by = ObjectRef::cluster_scoped("v1", "K", "k");
+        let mut sources = Sources::default();
+        for object in others {
+            sources.add(object);
+        }
+        Release::read(&release, &by, &others.iter().collect::<Vec<_>>(), &sources)
+    }
+
+    fn problem(spec: &Value, others: &[Object]) -> (ProblemKind, String, String) {
+        let mut problems = read(spec, others).problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let (problem, field) = problems.remove(0);
+        (problem.kind, format!("{} {}", problem.failure.what, problem.failure.hints.join(" ")), field)
+    }
+
+    fn repository() -> Object {
+        source(
+            "OCIRepository",
+            &json!({"url": "oci://quay.io/cilium/charts/cilium", "ref": {"tag": "1.20.2"}}),
+        )
+    }
+
+    fn source(kind: &str, spec: &Value) -> Object {
+        object(json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind,
+            "metadata": {"name": "cilium", "namespace": "kube-system"}, "spec": spec,
+        }))
+    }
+
+    #[test]
+    fn charts_are_found_wherever_they_are() {
+        let by_ref = |kind: &str| json!({"chartRef": {"kind": kind, "name": "cilium"}});
+        let by_chart = |kind: &str| json!({"chart": {"spec": {"chart": "./cilium", "version": "1.x", "sourceRef": {"kind": kind, "name": "cilium"}}}});
+        let helm = |url: &str| source("HelmRepository", &json!({"url": url}));
+        let helm_chart = source(
+            "HelmChart",
+            &json!({"chart": "cilium", "version": "1.20.2", "sourceRef": {"kind": "HelmRepository", "name": "cilium"}}),
+        );
+        let table = [
+            (by_ref("OCIRepository"), vec![repository()], "oci://quay.io/cilium/charts/cilium 1.20.2"),
+            (
+                by_ref("HelmChart"),
+                vec![helm_chart, helm("https://helm.cilium.io/")],
+                "cilium 1.20.2 of https://helm.cilium.io",
+            ),
+            (
+                by_chart("HelmRepository"),
+                vec![helm("oci://quay.io/cilium")],
+                "oci://quay.io/cilium/./cilium 1.x",
+            ),
+            (
+                by_chart("GitRepository"),
+                vec![source("GitRepository", &json!({"url": "https://x.test/y"}))],
+                "cilium 1.x of GitRepository kube-system/cilium",
+            ),
+        ];
+        for (spec, others, expected) in table {
+            let release = read(&spec, &others).release.unwrap();
+            assert_eq!(release.chart.to_string(), expected);
+            assert_eq!(
+                (release.release_name.as_str(), release.release_namespace.as_str()),
+                ("cilium", "kube-system")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_field() {
+        let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
+        let (kind, said, field) = problem(&spec, &[]);
+        assert_eq!((kind, field.as_str()), (ProblemKind::MissingChartSource, "spec.chartRef.name"));
+        assert!(said.contains("OCIRepository kube-system/cilium, which is not declared"), "{said}");
+        let (kind, said, _) = problem(&json!({}), &[]);
+        assert!(kind == ProblemKind::NoChart && said.contains("neither `chart` nor `chartRef`"), "{said}");
+        let unpinned = source("OCIRepository", &json!({"url": "oci://x.test/y"}));
+        assert_eq!(problem(&spec, &[unpinned]).0, ProblemKind::UnpinnedChart);
+        let apart = json!({"targetNamespace": "x", "chartRef": {"kind": "OCIRepository", "name": "cilium"}});
+        let (kind, said, field) = problem(&apart, &[repository()]);
+        assert_eq!((kind, field.as_str()), (ProblemKind::StorageNamespaceApart, "spec.targetNamespace"));
+        assert!(said.contains("set storageNamespace: x"), "{said}");
+    }
+
+    #[test]
+    fn values_that_only_the_cluster_knows_are_not_installed() {
+        let spec = |value: &str| json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}, "values": {"host": value}});
+        assert!(read(&spec("a.test"), &[repository()]).release.unwrap().installable().is_ok());
+        let unknown = spec(&format!("a.{UNKNOWN}"));
+        assert!(read(&unknown, &[repository()]).release.unwrap().installable().is_err());
+    }
+
+    /// Before anything runs in a cluster, what is made there is missing: helm does what Flux would.
+    #[test]
+    fn values_that_may_be_missing_hold_up_nothing() {
+        let made = object(json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+            "metadata": {"name": "made", "namespace": "kube-system"}, "spec": {"data": [{"secretKey": "values.yaml"}]},
+        }));
+        let spec = |optional: bool| {
+            json!({
+                "chartRef": {"kind": "OCIRepository", "name": "cilium"},
+                "valuesFrom": [{"kind": "Secret", "name": "made", "optional": optional}],
+            })
+        };
+        let is_installable = |optional| {
+            read(&spec(optional), &[repository(), made.clone()]).release.unwrap().installable().is_ok()
+        };
+        assert!(is_installable(true) && !is_installable(false));
+    }
+
+    #[test]
+    fn long_names_are_shortened_as_helm_controller_does() {
+        let spec = json!({"targetNamespace": "a-namespace-with-quite-a-long-name-indeed"});
+        let name = release_name(&spec, "and-a-long-release-name");
+        assert_eq!(name.len(), LONGEST_NAME);
+        assert!(name.starts_with("a-namespace-with-quite-a-long-name-indee-"));
+    }
+
+    #[test]
+    fn anything_may_stand_in_a_release() {
+        let release = json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "cilium", "namespace": "kube-system"},
+            "spec": {
+                "interval": "1h", "timeout": "5m", "releaseName": "cilium", "targetNamespace": "kube-system", "dependsOn": [{"name": "other"}],
+                "chartRef": {"kind": "OCIRepository", "name": "cilium"}, "install": {"crds": "CreateReplace", "timeout": "1m"},
+                "upgrade": {"crds": "Skip", "disableHooks": true}, "values": {"a": 1},
+                "postRenderers": [{"kustomize": {"patches": [{"target": {"kind": "Deployment"}, "patch": "[]"}], "images": [{"name": "a", "newTag": "b"}]}}],
+            },
+        });
+        let source = serde_json::to_value(repository()).unwrap();
+        bootstrapper_core::fuzzing::objects(&[release], |object| {
+            let by = ObjectRef::cluster_scoped("v1", "K", "k");
+            let sources = [repository()];
+            let read = Release::read(object, &by, &sources.iter().collect::<Vec<_>>(), &Sources::default());
+            if let Some(release) = read.release {
+                drop(release.installable());
+                drop(release.helm_request(crate::HelmAction::Upgrade));
+                release.helm_limit();
+            }
+        });
+        bootstrapper_core::fuzzing::objects(&[source], |source| {
+            let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
+            drop(read(&spec, std::slice::from_ref(source)));
+        });
+    }
+}

@@ -1,0 +1,91 @@
+//! What charts make of the values of their releases, known without a cluster: which CRDs come with
+//! them, and whether they take the values at all.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::helm_request::HelmAction;
+use super::kept;
+use super::release::Release;
+use bootstrapper_core::failure::Failure;
+use bootstrapper_core::object::{Object, ObjectRef, is_crd};
+use bootstrapper_tools::{Environment, Helm, HelmRequest};
+
+/// What a chart makes of the values of a release.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rendering {
+    /// It takes them; these CRDs come with it.
+    Takes {
+        /// Those that it ships, and those among its templates.
+        crds: Vec<Object>,
+    },
+    /// It refuses them.
+    Refuses {
+        /// In Helm's words, line by line.
+        said: Vec<String>,
+    },
+    /// It could not be fetched, so that nobody knows.
+    Unfetchable {
+        /// In Helm's words, line by line.
+        said: Vec<String>,
+    },
+}
+
+/// Finds out what every chart makes of the values of its release. With `helm`, charts are fetched
+/// and rendered; without, only what was found out before in the same environment is known. An exact
+/// version is rendered once: the same chart makes the same of the same values.
+pub async fn renderings(
+    releases: &[Release],
+    environment: &Environment,
+    helm: Option<&Helm>,
+) -> BTreeMap<ObjectRef, Rendering> {
+    let all = releases
+        .iter()
+        .map(async |release| Some((release.id.clone(), render(release, environment, helm).await?)));
+    join_all(all).await.into_iter().flatten().collect()
+}
+
+async fn render(release: &Release, environment: &Environment, helm: Option<&Helm>) -> Option<Rendering> {
+    let place = place(release, environment);
+    if let Some(known) = place.as_deref().and_then(kept::take) {
+        return Some(known);
+    }
+    let helm = helm?;
+    let request = release.helm_request(HelmAction::Install);
+    if let Err(failure) = helm.pull(&request.chart, &request.access).await {
+        return Some(Rendering::Unfetchable { said: failure.because });
+    }
+    let rendering = fetched(&request, helm).await;
+    // What a chart refuses is told with the value, which may be secret.
+    if let (Some(place), Rendering::Takes { .. }) = (place, &rendering) {
+        kept::keep(&place, &rendering);
+    }
+    Some(rendering)
+}
+
+async fn fetched(request: &HelmRequest, helm: &Helm) -> Rendering {
+    match tokio::try_join!(helm.show_crds(request), helm.template(request)) {
+        Ok((shipped, rendered)) => {
+            let crds = shipped.into_iter().chain(rendered).filter(is_crd).collect();
+            Rendering::Takes { crds }
+        }
+        Err(Failure { because, .. }) => Rendering::Refuses { said: because },
+    }
+}
+
+/// Where it is kept; none for a range of versions, which may mean another chart tomorrow. What a
+/// sandbox serves under a chart's address need not be that chart.
+fn place(release: &Release, environment: &Environment) -> Option<PathBuf> {
+    release.chart.exact_version()?;
+    let HelmRequest { release, namespace, chart, values, integers, post_rendering, is_tracked, .. } =
+        release.helm_request(HelmAction::Install);
+    let (variables, post_rendering) = (&environment.variables, serde_json::json!(post_rendering));
+    let contents = format!(
+        "{variables:?}\0{chart}\0{release}\0{namespace}\0{values}\0{integers:?}\0{post_rendering}\0{is_tracked}"
+    );
+    kept::place("renderings", contents.as_bytes())
+}

@@ -1,0 +1,140 @@
+//! A GitOps repository: where it is, and which clusters it has.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::build::Builds;
+use super::entry::{self, Entry};
+use super::place::Files;
+use super::root;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::files;
+use bootstrapper_core::object::Object;
+use bootstrapper_core::yaml;
+
+/// The ConfigMap that holds what differs between clusters.
+pub(super) const SETTINGS: &str = "cluster-settings";
+
+/// What lies at the root of a repository; any one will do.
+const MARKS: [&str; 3] = ["bootstrapper.yaml", "kubernetes/clusters", ".git"];
+
+/// A GitOps repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its clusters, in the order of their names.
+    pub clusters: Vec<String>,
+    entries: BTreeMap<String, Entry>,
+    /// Whether the person's own age keys decrypt what Flux would.
+    pub(super) own_keys: bool,
+    pub(super) builds: Arc<Builds>,
+    pub(super) files: Arc<Files>,
+}
+
+impl Repository {
+    /// Opens the repository in `root`.
+    pub fn open(root: &Path) -> Result<Self> {
+        Self::open_with(root, &BTreeMap::new())
+    }
+
+    /// Opens the repository in `root`. `entries` says for each cluster where Flux enters the
+    /// repository: the folder or file that declares the root Kustomization, or what that builds. What
+    /// it does not say is looked for.
+    pub fn open_with(root: &Path, entries: &BTreeMap<String, PathBuf>) -> Result<Self> {
+        let root = root.canonicalize().map_err(|error| {
+            Failure::input(format!("there is no repository in {}", root.display())).caused_by(&error)
+        })?;
+        let entries = entry::discover(&root, entries);
+        if entries.is_empty() {
+            return Err(Failure::input(format!("{} is no GitOps repository", root.display()))
+                .because("it has no folder kubernetes/clusters, and no file declares a Kustomization with its source, or a FluxInstance with a sync")
+                .hint("run this in the repository, or name it with --repo")
+                .hint("say in bootstrapper.yaml where Flux enters it: `clusters: {<name>: {path: <folder>}}`"));
+        }
+        let files = Arc::new(Files::of(&root));
+        Ok(Self {
+            root,
+            clusters: entries.keys().cloned().collect(),
+            entries,
+            own_keys: false,
+            builds: Arc::default(),
+            files,
+        })
+    }
+
+    /// The root of the repository that `here` lies in.
+    pub fn root_of(here: &Path) -> Result<PathBuf> {
+        let is_root = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
+        here.ancestors().find(is_root).map(Path::to_owned).ok_or_else(|| {
+            Failure::input(format!("{} lies in no GitOps repository", here.display()))
+                .because(format!("neither it nor a folder above has {}", MARKS.join(" or ")))
+                .hint("run this in the repository, or name it with --repo")
+        })
+    }
+
+    /// Finds the repository that `here` lies in.
+    pub fn find(here: &Path) -> Result<Self> {
+        Self::open(&Self::root_of(here)?)
+    }
+
+    /// Fails if there is no cluster of that name.
+    pub fn require(&self, name: &str) -> Result<()> {
+        if self.clusters.iter().any(|cluster| cluster == name) {
+            return Ok(());
+        }
+        let failure = Failure::input(format!("there is no cluster `{name}`"))
+            .hint(format!("the repository has {}", self.clusters.join(", ")));
+        let nearest = self.clusters.iter().find(|cluster| strsim::jaro_winkler(cluster, name) > 0.8);
+        Err(match nearest {
+            Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
+            None => failure,
+        })
+    }
+
+    pub(super) fn entry_of(&self, cluster: &str) -> Result<&Entry> {
+        self.require(cluster)?;
+        self.entries.get(cluster).ok_or_else(|| Failure::internal(format!("cluster {cluster} has no entry")))
+    }
+
+    /// The folder of a cluster, relative to the repository: what its root Kustomization builds.
+    pub fn folder_of(&self, cluster: &str) -> Option<&Path> {
+        self.entries.get(cluster).map(|entry| entry.folder.as_path())
+    }
+
+    /// The settings of a cluster: the data of its ConfigMap `cluster-settings`. None if it has no
+    /// `settings.yaml`.
+    pub fn settings_of(&self, cluster: &str) -> Result<BTreeMap<String, String>> {
+        let Some(folder) = self.folder_of(cluster) else { return Ok(BTreeMap::new()) };
+        let file = folder.join("settings.yaml");
+        let Ok(text) = files::read_text(&self.root, &file) else { return Ok(BTreeMap::new()) };
+        let objects: Vec<Object> = yaml::from_multiple(&text, &file)?;
+        let settings = objects.into_iter().find(|object| object.metadata.name.as_deref() == Some(SETTINGS));
+        let entries = settings.as_ref().and_then(|settings| settings.data["data"].as_object());
+        let text =
+            |(key, value): (&String, &serde_json::Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        Ok(entries.into_iter().flatten().filter_map(text).collect())
+    }
+
+    /// The source of a cluster, as it is written: nothing built, nothing substituted.
+    pub fn source_of(&self, cluster: &str) -> Result<Object> {
+        let Entry { folder, place } = self.entry_of(cluster)?;
+        let root = root::pick(&entry::read(&self.root, place), folder);
+        root.map(|root| root.source)
+            .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
+    }
+
+    /// The same repository, in which the person's own age keys decrypt what Flux would. Without this, what is
+    /// encrypted stays so unless the bootstrap seeds the key.
+    #[must_use]
+    pub fn with_own_keys(&self) -> Self {
+        Self { own_keys: true, ..self.clone() }
+    }
+
+    /// The settings of every other cluster.
+    pub fn neighbours_of(&self, cluster: &str) -> Result<Vec<(String, BTreeMap<String, String>)>> {
+        let others = self.clusters.iter().filter(|other| *other != cluster);
+        others.map(|other| Ok((other.clone(), self.settings_of(other)?))).collect()
+    }
+}

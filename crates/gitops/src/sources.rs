@@ -1,0 +1,286 @@
+//! ConfigMaps and Secrets that substitutions and values draw from, as far as the repository knows
+//! them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use super::decryption::is_ciphertext;
+use bootstrapper_core::failure::Failure;
+use bootstrapper_core::masking;
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// The data of Secrets that the bootstrap seeds, by namespace and name.
+pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretValue>>;
+
+/// A value of a Secret that the bootstrap seeds.
+#[derive(Debug, Clone)]
+pub enum SecretValue {
+    /// It was read.
+    Known(SecretString),
+    /// It was not, and why. What draws from it cannot be applied.
+    Unknown(Failure),
+}
+
+impl SecretValue {
+    /// What it is, if that is known.
+    pub fn known(&self) -> Option<&SecretString> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl<T: Into<SecretString>> From<T> for SecretValue {
+    fn from(value: T) -> Self {
+        Self::Known(value.into())
+    }
+}
+
+/// Stands for a value that only the cluster knows: of a Secret that is encrypted in the repository,
+/// or made in the cluster. It is fit for a name, so that what holds it can still be looked at.
+pub const UNKNOWN: &str = "known-in-the-cluster-only";
+
+/// A ConfigMap or Secret.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// What is known of it; [`UNKNOWN`] where only the key is.
+    pub(super) data: BTreeMap<String, String>,
+    /// Whether it may have more keys than these.
+    pub(super) is_open: bool,
+    /// Those of its keys whose values come from a secret; all of a Secret's do.
+    secret: Option<BTreeSet<String>>,
+    /// Why values are not known that the bootstrap was to read.
+    pub(super) why: BTreeMap<String, Failure>,
+    /// The object that brings it: itself, or what makes it in the cluster. None if the bootstrap
+    /// seeds it.
+    pub(super) brought_by: Option<ObjectRef>,
+}
+
+impl Source {
+    /// Whether the value of a key comes from a secret.
+    pub(super) fn is_secret(&self, key: &str) -> bool {
+        self.secret.as_ref().is_none_or(|secret| secret.contains(key))
+    }
+
+    /// Whether something makes it in the cluster: an ExternalSecret, or a SealedSecret.
+    pub(super) fn is_made(&self) -> bool {
+        self.brought_by.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
+    }
+}
+
+/// All of them, by kind, namespace and name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources(BTreeMap<(String, String, String), Source>);
+
+impl Sources {
+    /// Those that the bootstrap seeds.
+    pub(super) fn seeded(secrets: &SecretValues) -> Self {
+        let seeded = secrets.iter().map(|((namespace, name), values)| {
+            for value in values.values().filter_map(SecretValue::known) {
+                masking::mark(value.expose_secret());
+            }
+            let text = |value: &SecretValue| {
+                value.known().map_or(UNKNOWN.to_owned(), |it| it.expose_secret().to_owned())
+            };
+            let data = values.iter().map(|(key, value)| (key.clone(), text(value)));
+            let why = values.iter().filter_map(|(key, value)| match value {
+                SecretValue::Unknown(failure) => Some((key.clone(), failure.clone())),
+                SecretValue::Known(_) => None,
+            });
+            let source = Source {
+                data: data.collect(),
+                is_open: false,
+                secret: None,
+                why: why.collect(),
+                brought_by: None,
+            };
+            (("Secret".to_owned(), namespace.clone(), name.clone()), source)
+        });
+        Self(seeded.collect())
+    }
+
+    /// The ConfigMap or Secret of that name.
+    pub(super) fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Source> {
+        self.0.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
+    }
+
+    /// The first of that name, in any namespace.
+    pub(super) fn named(&self, kind: &str, name: &str) -> Option<&Source> {
+        let is_it = |key: &(String, String, String)| key.0 == kind && key.2 == name;
+        self.0.iter().find(|(key, _)| is_it(key)).map(|(_, source)| source)
+    }
+
+    /// Adds what `object` brings, if it brings one. What the bootstrap seeds is better known.
+    #[cfg(test)]
+    pub(super) fn add(&mut self, object: &Object) {
+        self.add_with(object, BTreeSet::new());
+    }
+
+    /// The same; the values of `secret` come from a secret.
+    pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
+        let Some((kind, name, data, is_open)) = brought(object) else { return };
+        let id = ObjectRef::of(object);
+        if kind == "Secret" {
+            mark(object, &data);
+        }
+        let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
+        let is_seeded = |source: &Source| source.brought_by.is_none();
+        if !self.0.get(&key).is_some_and(is_seeded) {
+            let secret = (kind == "ConfigMap").then_some(secret);
+            self.0.insert(key, Source { data, is_open, secret, why: BTreeMap::new(), brought_by: Some(id) });
+        }
+    }
+
+    /// Every one of them, with what brings it.
+    pub(super) fn brought(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
+        let named = |(kind, namespace, name): &(String, String, String)| {
+            ObjectRef::namespaced("v1", kind, namespace, name)
+        };
+        self.0.iter().map(|(key, source)| (named(key), source.brought_by.clone())).collect()
+    }
+}
+
+/// The values of a Secret are secrets wherever they are substituted.
+fn mark(object: &Object, data: &BTreeMap<String, String>) {
+    masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
+    let is_known = |value: &&String| *value != UNKNOWN && !masking::is_encrypted(value.as_bytes());
+    data.values().filter(is_known).for_each(|value| masking::mark(value));
+}
+
+type Brought = (&'static str, String, BTreeMap<String, String>, bool);
+
+/// Kind, name and data of what an object brings, and whether there may be more keys.
+fn brought(object: &Object) -> Option<Brought> {
+    let id = ObjectRef::of(object);
+    let data = &object.data;
+    let unknown = |keys: Vec<String>| keys.into_iter().map(|key| (key, UNKNOWN.to_owned())).collect();
+    match (id.group(), id.kind.as_str()) {
+        ("", "ConfigMap") => {
+            Some(("ConfigMap", id.name, texts(&data["data"], |text| Some(text.to_owned())), false))
+        }
+        ("", "Secret") => {
+            let mut all = texts(&data["data"], decoded);
+            all.extend(texts(&data["stringData"], |text| Some(text.to_owned())));
+            Some(("Secret", id.name, all, false))
+        }
+        ("external-secrets.io", "ExternalSecret") => {
+            let target = &data["spec"]["target"];
+            let name = target["name"].as_str().map_or(id.name, str::to_owned);
+            let template = keys_of(&target["template"]["data"]);
+            let entries = data["spec"]["data"].as_array().into_iter().flatten();
+            let fetched = entries.filter_map(|entry| Some(entry["secretKey"].as_str()?.to_owned()));
+            let replaces = !template.is_empty() && target["template"]["mergePolicy"] != "Merge";
+            let is_open = (!data["spec"]["dataFrom"].is_null() && !replaces)
+                || !target["template"]["templateFrom"].is_null();
+            let keys = if replaces { template } else { fetched.chain(template).collect() };
+            Some(("Secret", name, unknown(keys), is_open))
+        }
+        ("bitnami.com", "SealedSecret") => {
+            let name = data["spec"]["template"]["metadata"]["name"].as_str().map_or(id.name, str::to_owned);
+            Some(("Secret", name, unknown(keys_of(&data["spec"]["encryptedData"])), false))
+        }
+        _ => None,
+    }
+}
+
+fn keys_of(map: &Value) -> Vec<String> {
+    map.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect()
+}
+
+fn texts(map: &Value, read: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let entries = map.as_object().into_iter().flatten();
+    entries
+        .filter_map(|(key, value)| {
+            let text = value.as_str()?;
+            if text.starts_with("ENC[") {
+                return Some((key.clone(), UNKNOWN.to_owned()));
+            }
+            let read = read(text)?;
+            Some((key.clone(), if is_ciphertext(&read) { UNKNOWN.to_owned() } else { read }))
+        })
+        .collect()
+}
+
+fn decoded(text: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(text.split_whitespace().collect::<String>()).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(object: Value, kind: &str, name: &str) -> Option<(String, bool)> {
+        let mut object = object;
+        object["metadata"]["namespace"] = "n".into();
+        let mut sources = Sources::default();
+        sources.add(&serde_json::from_value(object).unwrap());
+        sources.get(kind, "n", name).map(|source| (format!("{:?}", source.data), source.is_open))
+    }
+
+    #[test]
+    fn what_objects_bring() {
+        let external = |spec: Value| json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "e"}, "spec": spec});
+        let unknown = |key: &str| format!("{{\"{key}\": \"{UNKNOWN}\"}}");
+        let table = [
+            (
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}),
+                ("ConfigMap", "c"),
+                r#"{"a": "1"}"#.to_owned(),
+                false,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "MQ=="}, "stringData": {"b": "2"}}),
+                ("Secret", "s"),
+                r#"{"a": "1", "b": "2"}"#.to_owned(),
+                false,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "ENC[AES256_GCM,data:x]"}, "sops": {"mac": "x"}}),
+                ("Secret", "s"),
+                unknown("k"),
+                false,
+            ),
+            (
+                external(json!({"target": {"name": "t"}, "data": [{"secretKey": "k"}]})),
+                ("Secret", "t"),
+                unknown("k"),
+                false,
+            ),
+            (external(json!({"dataFrom": [{}]})), ("Secret", "e"), "{}".to_owned(), true),
+            (
+                external(json!({"dataFrom": [{}], "target": {"template": {"data": {"k": "{{ .x }}"}}}})),
+                ("Secret", "e"),
+                unknown("k"),
+                false,
+            ),
+            (
+                json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "b"}, "spec": {"encryptedData": {"k": "Ag"}}}),
+                ("Secret", "b"),
+                unknown("k"),
+                false,
+            ),
+        ];
+        for (object, (kind, name), data, is_open) in table {
+            assert_eq!(of(object.clone(), kind, name), Some((data, is_open)), "{object}");
+        }
+    }
+
+    #[test]
+    fn what_the_bootstrap_seeds_is_better_known() {
+        let seeded = SecretValues::from([(
+            ("n".into(), "s".into()),
+            [("k".to_owned(), SecretValue::from("v"))].into(),
+        )]);
+        let mut sources = Sources::seeded(&seeded);
+        let encrypted = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"k": "ENC[x]"}});
+        sources.add(&serde_json::from_value(encrypted).unwrap());
+        assert_eq!(sources.get("Secret", "n", "s").unwrap().data["k"], "v");
+    }
+}

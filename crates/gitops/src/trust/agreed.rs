@@ -1,0 +1,115 @@
+//! What was agreed to. Whatever reads something of the person's machine for a repository asks here first.
+
+use std::collections::BTreeSet;
+
+use super::request::{Request, digest_of};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+
+/// What the person who runs this has agreed to.
+#[derive(Debug, Clone, Default)]
+pub struct Agreed {
+    everything: bool,
+    these: BTreeSet<String>,
+}
+
+/// What the command line or the environment agrees to, for this one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// Nothing.
+    Nothing,
+    /// Whatever the repository asks for.
+    Everything,
+    /// Lists with these digests.
+    Lists(BTreeSet<String>),
+}
+
+impl Given {
+    /// `1`, `true` and `all` are everything; `0`, `false` and nothing are nothing; anything else are digests
+    /// of lists, separated by commas.
+    pub fn parse(text: Option<&str>) -> Self {
+        match text.map(str::trim) {
+            None | Some("" | "0" | "false" | "no") => Self::Nothing,
+            Some("1" | "true" | "yes" | "all") => Self::Everything,
+            Some(digests) => {
+                let digests = digests.split(',').map(|one| one.trim().trim_start_matches("sha256:"));
+                Self::Lists(digests.filter(|one| !one.is_empty()).map(str::to_owned).collect())
+            }
+        }
+    }
+}
+
+impl Agreed {
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// What is stored, and what is given for this call: a list counts as a whole.
+    pub fn new(stored: BTreeSet<String>, given: &Given, list: &[Request]) -> Self {
+        let mut agreed = Self { everything: *given == Given::Everything, these: stored };
+        if let Given::Lists(digests) = given
+            && digests.contains(&digest_of(list))
+        {
+            agreed.add(list);
+        }
+        agreed
+    }
+
+    /// Agrees to these, too.
+    pub fn add<'a>(&mut self, requests: impl IntoIterator<Item = &'a Request>) {
+        self.these.extend(requests.into_iter().map(Request::digest));
+    }
+
+    /// Whether a request was agreed to.
+    pub fn allows(&self, request: &Request) -> bool {
+        self.everything || self.these.contains(&request.digest())
+    }
+
+    /// Fails unless a request was agreed to.
+    pub fn require(&self, request: &Request) -> Result<()> {
+        if self.allows(request) {
+            return Ok(());
+        }
+        let failure =
+            Failure::new(FailureKind::NotAgreed, format!("not agreed to: {request}")).hint(HOW_TO_AGREE);
+        Err(match &request.location {
+            Some(location) => failure.at(location.clone()),
+            None => failure,
+        })
+    }
+}
+
+/// What to do about something that was not agreed to.
+pub(super) const HOW_TO_AGREE: &str = "`bootstrapper trust` lists what the repository asks for, and asks you";
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::RequestKind;
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_everything_or_lists() {
+        for nothing in [None, Some(""), Some("0"), Some("false"), Some(" ")] {
+            assert_eq!(Given::parse(nothing), Given::Nothing, "{nothing:?}");
+        }
+        assert_eq!(Given::parse(Some("1")), Given::Everything);
+        let lists = Given::Lists(["ab".to_owned(), "cd".to_owned()].into());
+        assert_eq!(Given::parse(Some("sha256:ab, cd")), lists);
+    }
+
+    #[test]
+    fn a_list_that_was_agreed_to_does_not_hold_for_one_more_request() {
+        let one = Request::new(RequestKind::Variable, "A", "x");
+        let other = Request::new(RequestKind::Command, "rm", "y");
+        let given = Given::Lists([digest_of([&one])].into());
+        let list = [one.clone()];
+        assert!(Agreed::new(BTreeSet::new(), &given, &list).require(&one).is_ok());
+        let grown = [one.clone(), other.clone()];
+        let agreed = Agreed::new(BTreeSet::new(), &given, &grown);
+        assert!(!agreed.allows(&one) && !agreed.allows(&other));
+        assert_eq!(agreed.require(&other).unwrap_err().kind, FailureKind::NotAgreed);
+        let stored = Agreed::new([one.digest()].into(), &Given::Nothing, &grown);
+        assert!(stored.allows(&one) && !stored.allows(&other));
+        assert!(!Agreed::nothing().allows(&one));
+    }
+}

@@ -1,0 +1,124 @@
+//! Kinds of Kubernetes itself, where kstatus calls them ready too early for a bootstrap, or gives up
+//! on what may heal.
+
+use super::Verdict;
+use super::conditions::{Condition, condition, must_be_true, number, text};
+use super::webhooks::must_answer;
+use bootstrapper_core::object::Object;
+
+/// What makes no progress in its time is not given up by its controller: CoreDNS of a cluster that had no
+/// network for an hour starts once there is one.
+pub(super) fn deployment(object: &Object) -> Verdict {
+    match condition(object, "Progressing") {
+        Some(stuck) if stuck.reason() == "ProgressDeadlineExceeded" => Verdict::not_yet(stuck.told()),
+        _ => Verdict::Ready,
+    }
+}
+
+/// With none of its pods wanted anywhere, no node has joined yet. One that picks its nodes may mean it.
+pub(super) fn daemon_set(object: &Object) -> Verdict {
+    let pods = &object.data["spec"]["template"]["spec"];
+    let selects = pods["nodeSelector"]
+        .as_object()
+        .is_some_and(|labels| labels.keys().any(|label| label != "kubernetes.io/os"));
+    let is_choosy = selects || !pods["affinity"]["nodeAffinity"].is_null();
+    if object.data["status"]["desiredNumberScheduled"] == 0 && !is_choosy {
+        return Verdict::not_yet("no node takes its pods yet");
+    }
+    Verdict::Ready
+}
+
+/// One whose pods a person replaces must still run.
+pub(super) fn stateful_set(object: &Object) -> Verdict {
+    if object.data["spec"]["updateStrategy"]["type"] != "OnDelete" {
+        return Verdict::Ready;
+    }
+    let wanted = object.data["spec"]["replicas"].as_i64().unwrap_or(1);
+    let ready = number(&object.data["status"]["readyReplicas"]);
+    if ready < wanted { Verdict::not_yet(format!("{ready} of {wanted} ready")) } else { Verdict::Ready }
+}
+
+/// A pod that has failed does not run again. What crashes, or finds no node, may be helped.
+pub(super) fn pod(object: &Object) -> Verdict {
+    let status = &object.data["status"];
+    match text(&status["phase"]) {
+        "Succeeded" => Verdict::Ready,
+        "Failed" => Verdict::never(format!("failed: {}", text(&status["message"]))),
+        _ => match (waiting(object), condition(object, "PodScheduled").filter(Condition::is_false)) {
+            (Some(reason), _) => Verdict::not_yet(reason),
+            (None, Some(refused)) => Verdict::not_yet(refused.told()),
+            (None, None) => must_be_true(object, "Ready"),
+        },
+    }
+}
+
+/// What a container waits for: `ImagePullBackOff: …`.
+pub(super) fn waiting(pod: &Object) -> Option<String> {
+    let status = &pod.data["status"];
+    let statuses = [&status["initContainerStatuses"], &status["containerStatuses"]];
+    let mut containers = statuses.into_iter().filter_map(|list| list.as_array()).flatten();
+    containers.find_map(|container| {
+        let waiting = &container["state"]["waiting"];
+        let reason = waiting["reason"].as_str()?;
+        let name = text(&container["name"]);
+        let restarts = number(&container["restartCount"]);
+        Some(match (restarts, text(&waiting["message"])) {
+            (0, "") => format!("{name}: {reason}"),
+            (0, message) => format!("{name}: {reason}: {message}"),
+            // One more restart is no progress: how many is not said.
+            (_, _) => format!("{name}: {reason} after restarts"),
+        })
+    })
+}
+
+pub(super) fn service(object: &Object) -> Verdict {
+    if object.data["spec"]["type"] != "LoadBalancer" || has_address(object) {
+        return Verdict::Ready;
+    }
+    // Cilium says why it gives none (`operator/pkg/lbipam`).
+    match condition(object, "cilium.io/IPAMRequestSatisfied") {
+        Some(told) if told.is_false() => Verdict::not_yet(told.told()),
+        _ => Verdict::not_yet("has no load-balancer address yet"),
+    }
+}
+
+pub(super) fn has_address(service: &Object) -> bool {
+    let ingress = service.data["status"]["loadBalancer"]["ingress"].as_array();
+    ingress.is_some_and(|ingress| !ingress.is_empty())
+}
+
+pub(super) fn namespace(object: &Object) -> Verdict {
+    match text(&object.data["status"]["phase"]) {
+        "Active" => Verdict::Ready,
+        "" => Verdict::not_yet("is not active yet"),
+        phase => Verdict::not_yet(format!("is {phase}")),
+    }
+}
+
+pub(super) fn claim(object: &Object) -> Verdict {
+    match text(&object.data["status"]["phase"]) {
+        "Lost" => Verdict::never("has lost its volume"),
+        _ => Verdict::Ready,
+    }
+}
+
+/// Only a finished Job has done what it is for.
+pub(super) fn job(object: &Object) -> Verdict {
+    if let Some(failed) = condition(object, "Failed").filter(Condition::is_true) {
+        return Verdict::never(failed.told());
+    }
+    match condition(object, "Complete") {
+        Some(complete) if complete.is_true() => Verdict::Ready,
+        _ if object.data["spec"]["suspend"] == true => Verdict::not_yet("is suspended"),
+        _ => Verdict::not_yet("has not completed yet"),
+    }
+}
+
+/// A webhook without a CA answers nobody: something like cert-manager puts it in later. Nobody waits for
+/// one that may fail.
+pub(super) fn webhooks(object: &Object) -> Verdict {
+    must_answer(object)
+        .filter(|webhook| text(&webhook["clientConfig"]["caBundle"]).is_empty())
+        .map(|webhook| Verdict::not_yet(format!("{} has no CA yet", text(&webhook["name"]))))
+        .collect()
+}

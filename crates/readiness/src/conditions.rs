@@ -1,0 +1,105 @@
+//! Conditions: what most rules are made of.
+
+use serde_json::Value;
+
+use super::Verdict;
+use bootstrapper_core::object::Object;
+
+/// How much of a message is told.
+const LONGEST: usize = 200;
+
+/// A condition of an object.
+pub struct Condition<'a>(&'a Value);
+
+impl<'a> Condition<'a> {
+    /// Whether its status is `True`.
+    pub fn is_true(&self) -> bool {
+        self.0["status"] == "True"
+    }
+
+    /// Whether its status is `False`; `Unknown` is neither.
+    pub fn is_false(&self) -> bool {
+        self.0["status"] == "False"
+    }
+
+    /// Its reason, one word; empty without one.
+    pub fn reason(&self) -> &'a str {
+        text(&self.0["reason"])
+    }
+
+    /// Its message; empty without one.
+    pub fn message(&self) -> &'a str {
+        text(&self.0["message"])
+    }
+
+    /// When it became so.
+    pub fn since(&self) -> &'a Value {
+        &self.0["lastTransitionTime"]
+    }
+
+    /// When something about it changed last, as Deployments tell it.
+    pub fn last_update(&self) -> &'a Value {
+        &self.0["lastUpdateTime"]
+    }
+
+    /// Reason and message, in one line of bounded length.
+    pub fn told(&self) -> String {
+        told(self.0)
+    }
+
+    /// Whether it speaks of an older generation than `object` has.
+    pub(super) fn is_of_before(&self, object: &Object) -> bool {
+        let seen = self.0["observedGeneration"].as_i64();
+        matches!((object.metadata.generation, seen), (Some(now), Some(seen)) if seen < now)
+    }
+}
+
+/// `Reason: message`, the message's first line.
+pub(super) fn told(condition: &Value) -> String {
+    let message = text(&condition["message"]);
+    let line = message.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LONGEST).collect();
+    match (text(&condition["reason"]), short.as_str()) {
+        ("", "") => format!("{} is {}", text(&condition["type"]), text(&condition["status"])),
+        (reason, "") => reason.to_owned(),
+        ("", message) => message.to_owned(),
+        (reason, message) => format!("{reason}: {message}"),
+    }
+}
+
+/// The condition of a type.
+pub fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
+    find(&object.data["status"], kind)
+}
+
+/// The condition of a type in `status`, or in a part of it.
+pub(super) fn find<'a>(status: &'a Value, kind: &str) -> Option<Condition<'a>> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).map(Condition)
+}
+
+/// A condition that must be true, at the newest generation.
+pub(super) fn must_be_true(object: &Object, kind: &str) -> Verdict {
+    required(object, condition(object, kind), kind)
+}
+
+/// What [`must_be_true`] says of a condition that was found.
+pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: &str) -> Verdict {
+    match condition {
+        Some(condition) if condition.is_true() && condition.is_of_before(object) => {
+            Verdict::not_yet("its controller has not seen the newest change yet")
+        }
+        Some(condition) if condition.is_true() => Verdict::Ready,
+        Some(condition) => Verdict::not_yet(condition.told()),
+        None => Verdict::not_yet(format!("{kind} is not known yet")),
+    }
+}
+
+/// A number of an object; 0 where none stands.
+pub fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
+
+/// A text of an object; empty where none stands.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

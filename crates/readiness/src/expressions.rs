@@ -1,0 +1,177 @@
+//! A user's own rule: CEL, as in Flux health checks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cel::{Context, Program, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Verdict;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::Object;
+
+/// A user's own rule, as Flux judges by one (`fluxcd/pkg/runtime/cel`, RFC 0009). The fields of the
+/// object have their own names, `status.phase`; the whole of it is `object`.
+#[derive(Debug)]
+pub struct Expressions {
+    in_progress: Option<Program>,
+    failed: Option<Program>,
+    current: Option<Program>,
+}
+
+/// The expressions of a rule, as text.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Texts {
+    /// CEL that is true while the object is on its way.
+    pub in_progress: Option<String>,
+    /// CEL that is true once it never will be ready.
+    pub failed: Option<String>,
+    /// CEL that is true once it is ready; the rule of its kind if none.
+    pub current: Option<String>,
+}
+
+impl Expressions {
+    /// Reads the expressions. Fails if one is no CEL.
+    pub fn compile(texts: &Texts) -> Result<Self> {
+        let compiled = |text: &Option<String>| text.as_deref().map(program).transpose();
+        Ok(Self {
+            in_progress: compiled(&texts.in_progress)?,
+            failed: compiled(&texts.failed)?,
+            current: compiled(&texts.current)?,
+        })
+    }
+
+    /// Judges an object. An expression that cannot be answered yet, because a field is not there,
+    /// is not yet true.
+    pub fn verdict(&self, object: &Object) -> Verdict {
+        let seen = object.data["status"]["observedGeneration"].as_i64();
+        if seen.is_some() && object.metadata.generation.is_some() && seen != object.metadata.generation {
+            return Verdict::not_yet("its controller has not seen the newest change yet");
+        }
+        let is_true =
+            |program: &Option<Program>| program.as_ref().is_some_and(|it| answer(it, object) == Ok(true));
+        if is_true(&self.in_progress) {
+            return Verdict::not_yet("is on its way, by its own expression");
+        }
+        if is_true(&self.failed) {
+            return Verdict::never("has failed, by its own expression");
+        }
+        let Some(current) = &self.current else { return super::verdict(object) };
+        match answer(current, object) {
+            Ok(true) => Verdict::Ready,
+            Ok(false) => Verdict::not_yet("is not ready yet, by its own expression"),
+            Err(reason) => Verdict::not_yet(reason),
+        }
+    }
+}
+
+/// The longest expression that is read, and how deep things may stand in each other: the parser goes down
+/// with them, and the stack has an end.
+const LONGEST: usize = 4000;
+const DEEPEST: usize = 50;
+
+fn program(text: &str) -> Result<Program> {
+    let shown: String = text.chars().take(120).collect();
+    let refusal = |why: String| Failure::input(format!("`{shown}` is no CEL expression")).because(why);
+    if text.len() > LONGEST || depth(text) > DEEPEST {
+        return Err(refusal(format!("it has more than {LONGEST} bytes, or {DEEPEST} things in each other")));
+    }
+    // The parser may panic on what it does not expect; that is bad input like any other.
+    let compiled = catch_unwind(AssertUnwindSafe(|| Program::compile(text)));
+    match compiled {
+        Ok(Ok(program)) => Ok(program),
+        Ok(Err(errors)) => Err(refusal(errors.to_string().lines().next().unwrap_or_default().to_owned())),
+        Err(_) => Err(refusal("it cannot be parsed".to_owned())),
+    }
+}
+
+/// How deep a text may go, at most: brackets in brackets, choices in choices, signs before signs.
+fn depth(text: &str) -> usize {
+    let (mut open, mut signs, mut deepest) = (0_usize, 0_usize, 0_usize);
+    for one in text.chars().filter(|one| !one.is_whitespace()) {
+        match one {
+            '(' | '[' | '{' | '?' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        signs = if matches!(one, '!' | '-') { signs + 1 } else { 0 };
+        deepest = deepest.max(open + signs);
+    }
+    deepest
+}
+
+fn answer(program: &Program, object: &Object) -> Result<bool, String> {
+    let value = serde_json::to_value(object).map_err(|error| error.to_string())?;
+    let mut context = Context::default();
+    for part in ["metadata", "spec", "status", "data"] {
+        if value.get(part).is_none() {
+            context.add_variable(part, serde_json::json!({})).map_err(|error| error.to_string())?;
+        }
+    }
+    for (name, part) in value.as_object().into_iter().flatten() {
+        context.add_variable(name.as_str(), part.clone()).map_err(|error| error.to_string())?;
+    }
+    context.add_variable("object", value).map_err(|error| error.to_string())?;
+    match program.execute(&context) {
+        Ok(Value::Bool(answer)) => Ok(answer),
+        Ok(_) => Err("its expression is neither true nor false".to_owned()),
+        Err(error) => Err(format!("its expression cannot be answered yet: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn service(status: &serde_json::Value) -> Object {
+        serde_json::from_value(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front"}, "status": status}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_rule_of_ones_own() {
+        let rule = Expressions::compile(&Texts {
+            in_progress: Some("status.phase == 'Failing'".into()),
+            failed: Some("kind == 'Service' && status.phase.startsWith('Fail')".into()),
+            current: Some("has(object.status.loadBalancer.ingress)".into()),
+        })
+        .unwrap();
+        assert!(!rule.verdict(&service(&json!({"loadBalancer": {}}))).is_ready());
+        assert!(
+            rule.verdict(&service(&json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}))).is_ready()
+        );
+        assert!(matches!(rule.verdict(&service(&json!({"phase": "Failed"}))), Verdict::Never(_)));
+        assert!(matches!(rule.verdict(&service(&json!({"phase": "Failing"}))), Verdict::NotYet(_)));
+        let mut unseen = service(&json!({"phase": "Failed", "observedGeneration": 1}));
+        unseen.metadata.generation = Some(2);
+        assert!(matches!(rule.verdict(&unseen), Verdict::NotYet(_)));
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        for text in ["has(", "1 +", "object.status ==", ""] {
+            let texts = Texts { current: Some(text.into()), ..Texts::default() };
+            assert!(Expressions::compile(&texts).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn anything_may_stand_in_an_expression() {
+        let seeds = [
+            "has(object.status.loadBalancer.ingress) && status.phase.startsWith('F')",
+            "object.spec.items.all(x, x.size > 1u)",
+            "[1, 2].map(x, x * 2)[0] == 2",
+        ];
+        bootstrapper_core::fuzzing::texts(&seeds, |text| {
+            let texts = Texts { in_progress: None, failed: None, current: Some(text.to_owned()) };
+            if let Ok(rule) = Expressions::compile(&texts) {
+                drop(rule.verdict(&service(&json!({"phase": "Failed", "loadBalancer": {"ingress": []}}))));
+            }
+        });
+    }
+}

@@ -1,0 +1,87 @@
+//! Flux. Its CRDs default `status.observedGeneration` to -1, and a Kustomization whose first run
+//! fails never sets it: the conditions are read for what they say (`facts`: kustomize-controller
+//! 1.9, helm-controller 1.6, source-controller 1.9).
+
+use super::Verdict;
+use super::conditions::{Condition, condition, must_be_true};
+use bootstrapper_core::object::Object;
+
+/// Ready for the newest generation; `Stalled` means that nothing is tried any more.
+pub(super) fn reconciled(object: &Object) -> Verdict {
+    if object.data["spec"]["suspend"] == true {
+        return Verdict::not_yet("is suspended");
+    }
+    stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
+}
+
+/// Nothing is tried any more. That of before the newest change, which may have mended it, is history.
+fn stalled(object: &Object) -> Option<Verdict> {
+    let stalled = condition(object, "Stalled").filter(Condition::is_true)?;
+    Some(if stalled.is_of_before(object) {
+        Verdict::not_yet("its controller has not seen the newest change yet")
+    } else {
+        Verdict::never(stalled.told())
+    })
+}
+
+/// Also: what it attempted last is what it applied last.
+pub(super) fn kustomization(object: &Object) -> Verdict {
+    let reconciled = reconciled(object);
+    if !reconciled.is_ready() {
+        return reconciled;
+    }
+    let status = &object.data["status"];
+    let (applied, attempted) = (&status["lastAppliedRevision"], &status["lastAttemptedRevision"]);
+    match attempted.as_str() {
+        Some(attempted) if applied.as_str() != Some(attempted) => {
+            Verdict::not_yet(format!("is applying {attempted}"))
+        }
+        _ => Verdict::Ready,
+    }
+}
+
+/// One of type `oci` is only an address: it has no status.
+pub(super) fn helm_repository(object: &Object) -> Verdict {
+    if object.data["spec"]["type"] == "oci" { Verdict::Ready } else { reconciled(object) }
+}
+
+/// flux-operator's objects have no `status.observedGeneration`; their conditions have.
+pub(super) fn of_operator(object: &Object) -> Verdict {
+    stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
+}
+
+/// A Kustomization has taken over when it has applied a revision; a HelmRelease when it has a
+/// history (`status.history`, helm-controller's record of the releases that it made or adopted).
+pub fn has_taken_over(owner: &Object) -> bool {
+    let status = &owner.data["status"];
+    status["lastAppliedRevision"].as_str().is_some_and(|revision| !revision.is_empty())
+        || status["history"].as_array().is_some_and(|history| !history.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(status: &serde_json::Value) -> Object {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "status": status
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn flux_has_taken_over_once_it_has_applied_something() {
+        let taken = [
+            serde_json::json!({"lastAppliedRevision": "main@sha1:abc"}),
+            serde_json::json!({"history": [{"version": 2}]}),
+        ];
+        let not_yet = [
+            serde_json::json!(null),
+            serde_json::json!({"observedGeneration": -1}),
+            serde_json::json!({"history": []}),
+            serde_json::json!({"lastAppliedRevision": ""}),
+        ];
+        assert!(taken.iter().all(|status| has_taken_over(&object(status))));
+        assert!(!not_yet.iter().any(|status| has_taken_over(&object(status))));
+    }
+}

@@ -1,0 +1,283 @@
+//! Whether every session that is declared is established, and routes go out where they are declared.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::Verdict;
+use super::super::conditions::text;
+use super::super::rules::verdict;
+use super::{by_node, name};
+use bootstrapper_core::object::Object;
+use bootstrapper_core::selector::selects;
+
+/// What is seen of the BGP control plane.
+pub(super) struct Bgp<'a> {
+    pub(super) configs: &'a [Arc<Object>],
+    pub(super) nodes: &'a [Arc<Object>],
+    pub(super) members: &'a [Arc<Object>],
+    pub(super) agents: &'a [Arc<Object>],
+    pub(super) peer_configs: &'a [Arc<Object>],
+    pub(super) advertisements: &'a [Arc<Object>],
+}
+
+impl Bgp<'_> {
+    pub(super) fn verdict(&self) -> Verdict {
+        if self.configs.is_empty() {
+            return Verdict::not_yet("there is no CiliumBGPClusterConfig");
+        }
+        let accepted: Verdict =
+            self.configs.iter().map(|config| verdict(config).about(&name(config))).collect();
+        let nobody = if self.nodes.is_empty() {
+            Verdict::not_yet("no node has a BGP configuration yet")
+        } else {
+            Verdict::Ready
+        };
+        accepted.and(nobody).and(self.members.iter().map(|member| self.member(member)).collect())
+    }
+
+    /// A node that configurations select has all of their peers.
+    fn member(&self, member: &Object) -> Verdict {
+        let labels = member.metadata.labels.clone().unwrap_or_default();
+        let agents = by_node(self.agents);
+        let mut selecting = self
+            .configs
+            .iter()
+            .filter(|config| selects(&config.data["spec"]["nodeSelector"], &labels))
+            .peekable();
+        if selecting.peek().is_none() {
+            return Verdict::Ready;
+        }
+        let session = match self.nodes.iter().find(|node| name(node) == name(member)) {
+            None => Verdict::not_yet("the operator has given it no BGP configuration yet"),
+            Some(node) => match agents.get(name(member)).filter(|agent| verdict(agent).is_ready()) {
+                // Only a living agent keeps the status true.
+                None => Verdict::not_yet("waits for its agent"),
+                Some(agent) => selecting
+                    .map(|config| self.sessions(&config.data["spec"], node, started(agent)))
+                    .collect(),
+            },
+        };
+        session.about(&name(member))
+    }
+
+    /// Every peer that is declared for a node, as the node tells of it.
+    fn sessions(&self, declared: &Value, node: &Object, agent_started: Option<Timestamp>) -> Verdict {
+        let instances = declared["bgpInstances"].as_array().into_iter().flatten();
+        let peers = instances.flat_map(|instance| {
+            let given = named(&node.data["spec"]["bgpInstances"], instance);
+            let live = named(&node.data["status"]["bgpInstances"], instance);
+            instance["peers"].as_array().into_iter().flatten().map(move |peer| {
+                let given = given.and_then(|given| named(&given["peers"], peer));
+                (peer, given, live.and_then(|live| named(&live["peers"], peer)))
+            })
+        });
+        peers
+            .map(|(peer, given, live)| {
+                let address = [given, Some(peer)]
+                    .into_iter()
+                    .flatten()
+                    .map(|peer| text(&peer["peerAddress"]))
+                    .find(|address| !address.is_empty());
+                let verdict = match given {
+                    None => Verdict::not_yet("the operator has not given the node this peer yet"),
+                    Some(_) => self.session(peer, live, agent_started),
+                };
+                verdict.about(&address.unwrap_or_else(|| text(&peer["name"])))
+            })
+            .collect()
+    }
+
+    fn session(&self, peer: &Value, live: Option<&Value>, agent_started: Option<Timestamp>) -> Verdict {
+        let Some(live) = live else { return Verdict::not_yet("session is unknown") };
+        let state = live["peeringState"].as_str().unwrap_or("unknown");
+        if state != "established" {
+            return Verdict::not_yet(format!("session is {state}{}", hint_of(state)));
+        }
+        // An agent that has died leaves its last words behind.
+        let since: Option<Timestamp> = text(&live["establishedTime"]).parse().ok();
+        if since.zip(agent_started).is_some_and(|(since, started)| since < started) {
+            return Verdict::not_yet("what is told of the session is from before its agent started");
+        }
+        let config = self.peer_configs.iter().find(|config| peer["peerConfigRef"]["name"] == name(config));
+        let families = config.and_then(|config| config.data["spec"]["families"].as_array());
+        families.into_iter().flatten().map(|family| self.routes(family, live)).collect()
+    }
+
+    /// Routes go out if something is to be told. Whether a Service has an address to tell of is not
+    /// known here; every node has a pod range.
+    fn routes(&self, family: &Value, live: &Value) -> Verdict {
+        if family["advertisements"].is_null() {
+            return Verdict::Ready;
+        }
+        let selected: Vec<_> = self
+            .advertisements
+            .iter()
+            .filter(|one| {
+                selects(&family["advertisements"], &one.metadata.labels.clone().unwrap_or_default())
+            })
+            .collect();
+        if selected.is_empty() {
+            return Verdict::not_yet(format!(
+                "established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for {}",
+                text(&family["afi"])
+            ));
+        }
+        let mut told =
+            selected.iter().filter_map(|one| one.data["spec"]["advertisements"].as_array()).flatten();
+        let is_expected = told.any(|told| told["advertisementType"] == "PodCIDR");
+        let mut counts = live["routeCount"].as_array().into_iter().flatten();
+        let advertised = counts.find(|count| count["afi"] == family["afi"]).map(|count| &count["advertised"]);
+        match advertised.and_then(Value::as_i64) {
+            Some(0) | None if is_expected => Verdict::not_yet("established, but no route is advertised"),
+            _ => Verdict::Ready,
+        }
+    }
+}
+
+/// What a session waits for in each state of its machine (RFC 4271, section 8): one that is refused
+/// returns to `idle`, one without a connection stays `active`.
+fn hint_of(state: &str) -> &'static str {
+    match state {
+        "connect" | "active" => {
+            ": no connection (router off, another password, or a node that it does not know: `bootstrapper verify` tells which)"
+        }
+        "idle" | "open_sent" | "open_confirm" => {
+            ": it has just ended, or the router refuses it (another AS number: `bootstrapper verify` tells which)"
+        }
+        _ => "",
+    }
+}
+
+/// The one of a list that has the name of `like`.
+fn named<'a>(list: &'a Value, like: &Value) -> Option<&'a Value> {
+    list.as_array()?.iter().find(|one| one["name"] == like["name"])
+}
+
+/// When an agent's container has started.
+fn started(agent: &Object) -> Option<Timestamp> {
+    let statuses = agent.data["status"]["containerStatuses"].as_array()?;
+    let agent = statuses.iter().find(|status| status["name"] == "cilium-agent")?;
+    text(&agent["state"]["running"]["startedAt"]).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(kind: &str, value: &Value) -> Arc<Object> {
+        let mut object = json!({"apiVersion": "cilium.io/v2", "kind": kind});
+        object.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    struct Case {
+        given: bool,
+        state: &'static str,
+        since: &'static str,
+        advertised: i64,
+        agent_is_ready: bool,
+        told: &'static str,
+        kind: &'static str,
+    }
+
+    const WELL: Case = Case {
+        given: true,
+        state: "established",
+        since: "2026-01-01T00:01:00Z",
+        advertised: 2,
+        agent_is_ready: true,
+        told: "yes",
+        kind: "PodCIDR",
+    };
+
+    fn reasons(case: &Case) -> String {
+        let peers =
+            if case.given { json!([{"name": "router", "peerAddress": "10.25.11.1"}]) } else { json!([]) };
+        let config = object(
+            "CiliumBGPClusterConfig",
+            &json!({"metadata": {"name": "bgp"}, "spec": {
+            "nodeSelector": {"matchLabels": {"bgp": "yes"}},
+            "bgpInstances": [{"name": "main", "peers": [{"name": "router", "peerAddress": "10.25.11.1", "peerConfigRef": {"name": "p"}}]}]}}),
+        );
+        let node = object(
+            "CiliumBGPNodeConfig",
+            &json!({"metadata": {"name": "n1"},
+            "spec": {"bgpInstances": [{"name": "main", "peers": peers}]},
+            "status": {"bgpInstances": [{"name": "main", "peers": [{"name": "router", "peeringState": case.state, "establishedTime": case.since,
+                "routeCount": [{"afi": "ipv4", "safi": "unicast", "advertised": case.advertised}]}]}]}}),
+        );
+        let member = |name: &str, bgp: &str| {
+            object("CiliumNode", &json!({"metadata": {"name": name, "labels": {"bgp": bgp}}}))
+        };
+        let ready = if case.agent_is_ready { "True" } else { "False" };
+        let agent: Arc<Object> = Arc::new(
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "cilium-n1"}, "spec": {"nodeName": "n1"},
+                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}],
+                    "containerStatuses": [{"name": "cilium-agent", "state": {"running": {"startedAt": "2026-01-01T00:00:30Z"}}}]}}))
+            .unwrap(),
+        );
+        let peer_config = object(
+            "CiliumBGPPeerConfig",
+            &json!({"metadata": {"name": "p"}, "spec": {
+            "families": [{"afi": "ipv4", "safi": "unicast", "advertisements": {"matchLabels": {"told": case.told}}}]}}),
+        );
+        let advertisement = object(
+            "CiliumBGPAdvertisement",
+            &json!({"metadata": {"name": "a", "labels": {"told": "yes"}},
+            "spec": {"advertisements": [{"advertisementType": case.kind}]}}),
+        );
+        let bgp = Bgp {
+            configs: &[config],
+            nodes: &[node],
+            members: &[member("n1", "yes"), member("n2", "no")],
+            agents: &[agent],
+            peer_configs: &[peer_config],
+            advertisements: &[advertisement],
+        };
+        bgp.verdict().reasons().join("; ")
+    }
+
+    #[test]
+    fn what_a_session_needs() {
+        let table = [
+            (WELL, ""),
+            (Case { state: "unknown", ..WELL }, "n1: 10.25.11.1: session is unknown"),
+            (Case { agent_is_ready: false, ..WELL }, "n1: waits for its agent"),
+            (
+                Case { since: "2026-01-01T00:00:10Z", ..WELL },
+                "n1: 10.25.11.1: what is told of the session is from before its agent started",
+            ),
+            (
+                Case { given: false, ..WELL },
+                "n1: 10.25.11.1: the operator has not given the node this peer yet",
+            ),
+            (Case { advertised: 0, ..WELL }, "n1: 10.25.11.1: established, but no route is advertised"),
+            // There may be no Service with an address.
+            (Case { advertised: 0, kind: "Service", ..WELL }, ""),
+            (
+                Case { told: "no", ..WELL },
+                "n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for ipv4",
+            ),
+        ];
+        for (case, expected) in table {
+            assert_eq!(reasons(&case), expected);
+        }
+    }
+
+    #[test]
+    fn without_a_configuration_there_is_no_bgp() {
+        let none = Bgp {
+            configs: &[],
+            nodes: &[],
+            members: &[],
+            agents: &[],
+            peer_configs: &[],
+            advertisements: &[],
+        };
+        assert!(!none.verdict().is_ready());
+    }
+}

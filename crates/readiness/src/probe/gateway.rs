@@ -1,0 +1,62 @@
+//! Whether the operator serves the Gateway API.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::super::Verdict;
+use super::super::conditions::condition;
+use super::super::rules::verdict;
+use super::name;
+use bootstrapper_core::object::Object;
+
+/// How long the operator may take to accept the GatewayClass before it is worth a remark.
+const PATIENCE_SECONDS: i64 = 60;
+
+pub(super) fn verdict_at(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
+    let own: Vec<_> = classes
+        .iter()
+        .filter(|class| class.data["spec"]["controllerName"] == "io.cilium/gateway-controller")
+        .collect();
+    if own.is_empty() {
+        return Verdict::not_yet("there is no GatewayClass of Cilium");
+    }
+    own.iter().map(|class| accepted(class, now).about(&format!("GatewayClass {}", name(class)))).collect()
+}
+
+/// The operator looks for the Gateway API CRDs once, as it starts (`operator/pkg/gateway-api`): a
+/// class that it leaves unanswered for long came with CRDs that were too late.
+fn accepted(class: &Object, now: Timestamp) -> Verdict {
+    let is_answered =
+        condition(class, "Accepted").is_some_and(|accepted| accepted.is_true() || accepted.is_false());
+    let age = class
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(0, |created| now.as_second() - created.0.as_second());
+    if is_answered || age < PATIENCE_SECONDS {
+        return verdict(class);
+    }
+    Verdict::not_yet(format!(
+        "cilium-operator has not answered for {age}s: it may have started before the Gateway API CRDs; `kubectl -n kube-system rollout restart deployment/cilium-operator`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_class_that_stays_unanswered_is_remarked_on() {
+        let class = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
+            "metadata": {"name": "cilium", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"controllerName": "io.cilium/gateway-controller"}});
+        let class: Arc<Object> = Arc::new(serde_json::from_value(class).unwrap());
+        let at =
+            |time: &str| verdict_at(std::slice::from_ref(&class), time.parse().unwrap()).reasons().join("; ");
+        assert!(at("2026-01-01T00:00:30Z").contains("Accepted is not known yet"));
+        assert!(at("2026-01-01T00:02:00Z").contains("rollout restart"));
+    }
+}

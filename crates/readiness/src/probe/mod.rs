@@ -1,0 +1,156 @@
+//! Probes: facts of a cluster that no single object tells.
+
+mod agents;
+mod bgp;
+mod clustermesh;
+mod flux;
+mod gateway;
+mod nodes;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+use super::Verdict;
+use super::conditions::text;
+use super::heartbeat::{heartbeats, silent};
+use bootstrapper_core::object::{Object, Selection};
+
+/// A fact of a cluster, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// A Cilium agent runs on every node, and the operator.
+    CiliumAgents,
+    /// Every BGP session that is declared is established, and routes go out.
+    CiliumBgp,
+    /// The operator has accepted Cilium's GatewayClass.
+    CiliumGateway,
+    /// The ClusterMesh API server runs and has an address.
+    CiliumClustermesh,
+    /// Every node is ready and takes pods.
+    Nodes,
+    /// Flux's controllers run.
+    FluxControllers,
+}
+
+const ALL: [(Probe, &str); 6] = [
+    (Probe::CiliumAgents, "cilium.agents"),
+    (Probe::CiliumBgp, "cilium.bgp"),
+    (Probe::CiliumGateway, "cilium.gateway"),
+    (Probe::CiliumClustermesh, "cilium.clustermesh"),
+    (Probe::Nodes, "nodes"),
+    (Probe::FluxControllers, "flux.controllers"),
+];
+
+/// Objects by the index of the selection that found them.
+type Seen = BTreeMap<usize, Vec<Arc<Object>>>;
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ALL.iter().find(|(probe, _)| probe == self).map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Probe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        ALL.iter().find(|(_, known)| *known == name).map(|(probe, _)| *probe).ok_or_else(|| {
+            let names = ALL.map(|(_, name)| name).join(", ");
+            de::Error::custom(format!("there is no probe `{name}`; there are {names}"))
+        })
+    }
+}
+
+impl JsonSchema for Probe {
+    fn schema_name() -> Cow<'static, str> {
+        "Probe".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "A fact of a cluster, by name.", "enum": ALL.map(|(_, name)| name)})
+    }
+}
+
+impl Probe {
+    /// What it has to see; [`Probe::judge`] is given it by index.
+    pub fn watches(&self) -> Vec<Selection> {
+        let agents = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
+        let nodes = Selection::of("v1", "Node");
+        match self {
+            Self::CiliumAgents => vec![
+                nodes,
+                agents,
+                Selection::of("apps/v1", "DaemonSet").within("kube-system").labelled("k8s-app=cilium"),
+                Selection::of("apps/v1", "Deployment")
+                    .within("kube-system")
+                    .labelled("io.cilium/app=operator"),
+                Selection::of("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+                    .labelled(agents::SCHEMA_VERSION),
+            ],
+            Self::CiliumBgp => vec![
+                Selection::of("cilium.io/v2", "CiliumBGPClusterConfig"),
+                Selection::of("cilium.io/v2", "CiliumBGPNodeConfig"),
+                Selection::of("cilium.io/v2", "CiliumNode"),
+                agents,
+                Selection::of("cilium.io/v2", "CiliumBGPPeerConfig"),
+                Selection::of("cilium.io/v2", "CiliumBGPAdvertisement"),
+            ],
+            Self::CiliumGateway => vec![Selection::of("gateway.networking.k8s.io/v1", "GatewayClass")],
+            Self::CiliumClustermesh => vec![
+                Selection::of("apps/v1", "Deployment")
+                    .within("kube-system")
+                    .labelled("k8s-app=clustermesh-apiserver"),
+                Selection::of("v1", "Service")
+                    .within("kube-system")
+                    .labelled("k8s-app=clustermesh-apiserver"),
+            ],
+            Self::Nodes => vec![nodes, heartbeats()],
+            Self::FluxControllers => {
+                vec![
+                    Selection::of("apps/v1", "Deployment")
+                        .within("flux-system")
+                        .labelled("app.kubernetes.io/part-of=flux"),
+                ]
+            }
+        }
+    }
+
+    /// Judges what was seen, at the time `now`.
+    pub fn judge(&self, seen: &Seen, now: Timestamp) -> Verdict {
+        let of = |index: usize| seen.get(&index).map_or(&[][..], Vec::as_slice);
+        match self {
+            Self::CiliumAgents => {
+                agents::Agents { nodes: of(0), pods: of(1), sets: of(2), operators: of(3), crds: of(4) }
+                    .verdict()
+            }
+            Self::CiliumBgp => bgp::Bgp {
+                configs: of(0),
+                nodes: of(1),
+                members: of(2),
+                agents: of(3),
+                peer_configs: of(4),
+                advertisements: of(5),
+            }
+            .verdict(),
+            Self::CiliumGateway => gateway::verdict_at(of(0), now),
+            Self::CiliumClustermesh => clustermesh::verdict_of(of(0), of(1)),
+            Self::Nodes => nodes::verdict_of(of(0), &silent(of(1).iter().map(AsRef::as_ref))),
+            Self::FluxControllers => flux::verdict_of(of(0)),
+        }
+    }
+}
+
+fn name(object: &Object) -> &str {
+    object.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// Agents' pods by their node.
+fn by_node(pods: &[Arc<Object>]) -> BTreeMap<&str, &Arc<Object>> {
+    pods.iter().map(|pod| (text(&pod.data["spec"]["nodeName"]), pod)).collect()
+}

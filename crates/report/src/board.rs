@@ -1,0 +1,142 @@
+//! What a run has come to, folded from its events. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use bootstrapper_core::failure::Failure;
+use bootstrapper_engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome, StepOutline};
+
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    pub(super) headline: String,
+    pub(super) stages: Vec<StageState>,
+    pub(super) began: Option<Timestamp>,
+    pub(super) cancelled: bool,
+    pub(super) summary: Option<RunSummary>,
+}
+
+#[derive(Debug)]
+pub(super) struct StageState {
+    pub(super) name: String,
+    pub(super) steps: Vec<StepState>,
+}
+
+#[derive(Debug)]
+pub(super) struct StepState {
+    pub(super) id: StepId,
+    pub(super) title: String,
+    /// Whether it will run; the rest are skipped.
+    pub(super) is_planned: bool,
+    pub(super) began: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+    /// What it does or waits for just now.
+    pub(super) now: Vec<String>,
+    pub(super) outcome: Option<StepOutcome>,
+    pub(super) failure: Option<Failure>,
+    /// Why it still waits, or why it failed.
+    pub(super) causes: Vec<Cause>,
+}
+
+impl StepState {
+    pub(super) fn runs(&self) -> bool {
+        self.began.is_some() && self.outcome.is_none()
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        matches!(self.outcome, Some(StepOutcome::Failed))
+    }
+}
+
+impl StageState {
+    pub(super) fn failed(&self) -> bool {
+        self.steps.iter().any(StepState::failed)
+    }
+
+    pub(super) fn finished(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome.is_some())
+    }
+
+    pub(super) fn started(&self) -> bool {
+        self.steps.iter().any(|step| step.began.is_some())
+    }
+
+    /// From its first step's start to its last step's end, or to now.
+    pub(super) fn elapsed(&self, now: Timestamp) -> Option<Duration> {
+        let began = self.steps.iter().filter_map(|step| step.began).min()?;
+        let last = self.steps.iter().filter_map(|step| step.ended).max();
+        let ended = if self.steps.iter().any(StepState::runs) { now } else { last.unwrap_or(now) };
+        Some(since(began, ended))
+    }
+}
+
+/// Never negative: the wall clock may be set back while a run goes on.
+pub(super) fn since(began: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(began)).unwrap_or_default()
+}
+
+impl Board {
+    pub(super) fn fold(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::RunStarted { headline, stages } => {
+                self.headline.clone_from(headline);
+                self.began = Some(event.at);
+                self.stages = stages
+                    .iter()
+                    .map(|stage| StageState {
+                        name: stage.name.clone(),
+                        steps: stage.steps.iter().map(to_come).collect(),
+                    })
+                    .collect();
+            }
+            EventKind::CancelRequested => self.cancelled = true,
+            EventKind::RunFinished { summary } => self.summary = Some(summary.clone()),
+            kind => {
+                let step = self
+                    .stages
+                    .iter_mut()
+                    .flat_map(|stage| &mut stage.steps)
+                    .find(|step| Some(&step.id) == event.step.as_ref());
+                if let Some(step) = step {
+                    step.fold(kind, event.at);
+                }
+            }
+        }
+    }
+}
+
+fn to_come(step: &StepOutline) -> StepState {
+    StepState {
+        id: step.id.clone(),
+        title: step.title.clone(),
+        is_planned: step.skip.is_none(),
+        began: None,
+        ended: None,
+        now: Vec::new(),
+        outcome: None,
+        failure: None,
+        causes: Vec::new(),
+    }
+}
+
+impl StepState {
+    fn fold(&mut self, kind: &EventKind, at: Timestamp) {
+        match kind {
+            EventKind::StepStarted => self.began = Some(at),
+            EventKind::StepSaid { message } => self.now = vec![message.clone()],
+            EventKind::StepActed { changes } => self.now = vec![changes.summary.clone()],
+            EventKind::StepWaiting { reasons } => self.now.clone_from(reasons),
+            EventKind::StepExplained { causes } => self.causes.clone_from(causes),
+            EventKind::AttemptFailed { failure, .. } => self.now = vec![format!("tries again: {failure}")],
+            EventKind::StepFinished { outcome, failure, causes } => {
+                if self.began.is_some() {
+                    self.ended = Some(at);
+                }
+                self.outcome = Some(outcome.clone());
+                self.failure.clone_from(failure);
+                self.causes.clone_from(causes);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The last words of a run.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::words::duration;
+use bootstrapper_core::output::one_line;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{RunSummary, StepOutcome};
+
+/// How often the API server was asked and told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Requests that only read.
+    pub reads: u64,
+    /// Requests that wrote.
+    pub writes: u64,
+    /// Requests that had failed on the way, and were made again.
+    pub repeated: u64,
+}
+
+/// What the last words are about.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    /// The cluster.
+    pub cluster: &'a str,
+    /// The revision that Flux is at, `main@3f2c1ab`.
+    pub revision: Option<&'a str>,
+    /// How many Kustomizations Flux owns.
+    pub kustomizations: usize,
+    /// How many `HelmReleases` Flux owns.
+    pub releases: usize,
+    /// How the run ended.
+    pub summary: &'a RunSummary,
+    /// What the run asked of the API server.
+    pub requests: Requests,
+    /// Of a sandbox: the file to use it with.
+    pub kubeconfig: Option<&'a Path>,
+    /// Whether the whole pipeline ran, not a selection of it.
+    pub complete: bool,
+}
+
+/// One line that says what is true now; for a sandbox, how to go on.
+pub fn closing_text(closing: &Closing) -> String {
+    let mut text = headline(closing);
+    text.push('\n');
+    for (step, outcome) in &closing.summary.steps {
+        let StepOutcome::Warning { summary, details } = outcome else { continue };
+        let _ = writeln!(text, "  warning: {step}: {}", one_line(summary));
+        for detail in details {
+            let _ = writeln!(text, "    {}", one_line(detail));
+        }
+    }
+    if closing.requests.repeated > 0 {
+        let calls = count(closing.requests.repeated, "call");
+        let _ = writeln!(
+            text,
+            "  the way to the API server is not sound: {calls} failed on it, and had to be made again"
+        );
+    }
+    let Some(kubeconfig) = closing.kubeconfig else { return text };
+    let cluster = closing.cluster;
+    for command in [
+        format!("export KUBECONFIG={}", kubeconfig.display()),
+        "kubectl get kustomizations,helmreleases -A".to_owned(),
+        format!("bootstrapper status {cluster} --sandbox"),
+        format!("bootstrapper sandbox down {cluster}"),
+    ] {
+        let _ = writeln!(text, "  {command}");
+    }
+    text
+}
+
+fn headline(closing: &Closing) -> String {
+    let Closing { cluster, summary, requests, .. } = *closing;
+    let took = duration(summary.elapsed);
+    if !summary.succeeded() {
+        let open = summary.steps.iter().filter(|(_, outcome)| !outcome.lets_others_start()).count();
+        return format!("{cluster} is not up: {} not done.   {took}", count(open, "step"));
+    }
+    let subject =
+        if closing.complete { cluster.to_owned() } else { format!("the selected part of {cluster}") };
+    if summary.changed == 0 {
+        return format!(
+            "{subject} is up to date: {} and {} as declared, {}, {}, {took}",
+            count(summary.unchanged, "object"),
+            count(closing.releases, "release"),
+            count(requests.writes, "write"),
+            count(requests.reads, "read"),
+        );
+    }
+    let path = critical_path(summary);
+    if !closing.complete {
+        return format!("{subject} is done: {} changed.   {took}{path}", count(summary.changed, "object"));
+    }
+    let revision = closing.revision.map(|revision| format!(" at {revision}")).unwrap_or_default();
+    format!(
+        "{cluster} is up: Flux owns {} and {}, all ready{revision}.   {took}{path}",
+        count(closing.kustomizations, "Kustomization"),
+        count(closing.releases, "HelmRelease"),
+    )
+}
+
+/// Names the step that took longest of those that decided the time.
+fn critical_path(summary: &RunSummary) -> String {
+    let whole: Duration = summary.critical_path.iter().map(|(_, took)| *took).sum();
+    let longest = summary.critical_path.iter().max_by_key(|(_, took)| *took);
+    longest
+        .map(|(id, _)| format!(" (critical path {}: {} {})", duration(whole), id.stage, id.name))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bootstrapper_engine::StepId;
+
+    fn summary(changed: usize) -> RunSummary {
+        let id = StepId { stage: "cilium".into(), name: "agents".into() };
+        RunSummary {
+            steps: vec![(id.clone(), StepOutcome::Changed { summary: "x".into() })],
+            failures: vec![],
+            changed,
+            unchanged: 214,
+            elapsed: Duration::from_secs(178),
+            took: vec![],
+            critical_path: vec![(id, Duration::from_secs(171))],
+        }
+    }
+
+    fn said(changed: usize, complete: bool, kubeconfig: Option<&Path>) -> String {
+        closing_text(&Closing {
+            cluster: "infra",
+            revision: Some("main@3f2c1ab"),
+            kustomizations: 9,
+            releases: 1,
+            summary: &summary(changed),
+            requests: Requests { reads: 43, writes: 0, repeated: 0 },
+            kubeconfig,
+            complete,
+        })
+    }
+
+    #[test]
+    fn says_what_is_true_and_no_more() {
+        assert_eq!(
+            said(3, true, None),
+            "infra is up: Flux owns 9 Kustomizations and 1 HelmRelease, all ready at main@3f2c1ab.   2m58s (critical path 2m51s: cilium agents)\n"
+        );
+        assert_eq!(
+            said(0, true, None),
+            "infra is up to date: 214 objects and 1 release as declared, no writes, 43 reads, 2m58s\n"
+        );
+        assert!(said(3, false, None).starts_with("the selected part of infra is done: 3 objects changed."));
+        assert!(!said(3, false, None).contains("Flux owns"));
+        assert!(said(0, true, Some(Path::new("k.yaml"))).contains("\n  export KUBECONFIG=k.yaml\n"));
+    }
+}

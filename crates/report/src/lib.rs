@@ -1,0 +1,59 @@
+//! Events in; live bars, plain lines or JSON lines out. And the texts that a verb ends with.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+mod board;
+mod causes;
+mod closing;
+mod failure;
+mod json;
+mod live;
+mod outline;
+mod plain;
+mod table;
+#[cfg(test)]
+mod tests;
+mod view;
+mod waits;
+mod words;
+
+use std::io::IsTerminal as _;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+pub use causes::causes_text;
+pub use closing::{Closing, Requests, closing_text};
+pub use failure::failure_text;
+pub use outline::{StatusLine, plan_text, status_text};
+pub use table::table;
+pub use words::{colour_of_stdout as stdout_has_colour, duration, indented};
+
+use bootstrapper_engine::Event;
+
+/// How a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Progress {
+    /// [`Progress::Tty`] where stderr is a terminal that can draw, else [`Progress::Plain`].
+    #[default]
+    Auto,
+    /// The whole plan, drawn again as it changes.
+    Tty,
+    /// One line for each thing that happens.
+    Plain,
+    /// One JSON object a line, on stdout.
+    Json,
+    /// Failures, and the end.
+    Quiet,
+}
+
+/// Shows events until their channel closes.
+pub async fn render(events: UnboundedReceiver<Event>, progress: Progress) {
+    let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    match progress {
+        Progress::Auto if std::io::stderr().is_terminal() && !dumb() => live::render(events).await,
+        Progress::Tty => live::render(events).await,
+        Progress::Auto | Progress::Plain => plain::render(events, false).await,
+        Progress::Quiet => plain::render(events, true).await,
+        Progress::Json => json::render(events).await,
+    }
+}

@@ -1,0 +1,240 @@
+//! What `plan` and `status` say: one line a step, grouped by stage.
+
+use std::fmt::Write as _;
+
+use super::words::width;
+use bootstrapper_core::output::one_line;
+use bootstrapper_core::verdict::Verdict;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{ChangeKind, Diff, Observation};
+
+/// Up to so many new objects of a step are named.
+const NEW_ONES_NAMED: usize = 8;
+
+/// Writes the stage's name once, before the first of its steps.
+struct Grouped {
+    text: String,
+    last: String,
+    wide: usize,
+}
+
+impl Grouped {
+    fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let wide = names.map(|name| width(split(name).0)).max().unwrap_or(0);
+        Self { text: String::new(), last: String::new(), wide }
+    }
+
+    fn line(&mut self, name: &str, mark: &str, said: &str) {
+        let stage = split(name).0;
+        let shown = if stage == self.last { "" } else { stage };
+        let said = one_line(said);
+        let _ = writeln!(self.text, "  {shown:wide$}  {mark} {said}", wide = self.wide);
+        stage.clone_into(&mut self.last);
+    }
+
+    fn detail(&mut self, mark: &str, said: &str) {
+        let said = one_line(said);
+        let _ = writeln!(self.text, "  {:wide$}      {mark} {said}", "", wide = self.wide);
+    }
+}
+
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or((name, ""))
+}
+
+/// What a run would do: each step as observed, what would change, and the sum. `None` is a step that
+/// could not be looked at.
+pub fn plan_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Option<Observation>)>) -> String {
+    let lines: Vec<_> = lines.into_iter().collect();
+    let mut out = Grouped::new(lines.iter().map(|(name, ..)| *name));
+    let (mut to_do, mut unchanged, mut conflicts, mut waits, mut unknown) = (0, 0, 0, 0, 0);
+    for (name, title, observation) in lines {
+        match observation {
+            Some(Observation::Satisfied { summary, .. }) => {
+                unchanged += 1;
+                out.line(name, "=", &either(summary, title));
+            }
+            Some(Observation::Missing(diff)) => {
+                to_do += 1;
+                out.line(name, "+", &diff_line(diff, title));
+                conflicts += changes(&mut out, diff);
+            }
+            Some(Observation::Drifted(diff)) => {
+                to_do += 1;
+                out.line(name, "~", &diff_line(diff, title));
+                conflicts += changes(&mut out, diff);
+            }
+            Some(Observation::Awaited { waits_for }) => {
+                waits += 1;
+                out.line(name, "?", &format!("{title}: waits for {}", waits_for.join("; ")));
+            }
+            Some(Observation::Blocked { by }) => {
+                unknown += 1;
+                out.line(name, "?", &format!("{title}: known only after {by}"));
+            }
+            None => {
+                unknown += 1;
+                out.line(name, "?", &format!("{title}: not known"));
+            }
+        }
+    }
+    let _ = write!(out.text, "{to_do} to do, {unchanged} unchanged");
+    for (number, said) in [(waits, "to wait for"), (unknown, "not known yet")] {
+        if number > 0 {
+            let _ = write!(out.text, ", {number} {said}");
+        }
+    }
+    if conflicts > 0 {
+        let _ = write!(out.text, ", {}", count(conflicts, "conflict"));
+    }
+    out.text.push_str(".  Nothing was written.\n");
+    out.text
+}
+
+fn either(summary: &str, title: &str) -> String {
+    if summary.is_empty() { title.to_owned() } else { summary.to_owned() }
+}
+
+fn diff_line(diff: &Diff, title: &str) -> String {
+    let summary = either(&diff.summary, title);
+    if diff.unchanged == 0 { summary } else { format!("{summary}   = {} unchanged", diff.unchanged) }
+}
+
+/// Each change on a line of its own, its details after it; answers how many are conflicts. Of many
+/// new objects the number says enough: `--output json` has their names.
+fn changes(out: &mut Grouped, diff: &Diff) -> usize {
+    let all_new = diff.changes.iter().all(|change| change.kind == ChangeKind::Created);
+    if all_new && diff.changes.len() > NEW_ONES_NAMED {
+        return 0;
+    }
+    let wide = diff.changes.iter().map(|change| width(&change.subject)).max().unwrap_or(0);
+    let mut conflicts = 0;
+    for change in &diff.changes {
+        let mark = match change.kind {
+            ChangeKind::Created => "+",
+            ChangeKind::Configured => "~",
+            ChangeKind::Deleted => "-",
+            ChangeKind::Conflict => {
+                conflicts += 1;
+                "!"
+            }
+        };
+        let mut details = change.details.iter();
+        let first = details.next().map_or("", String::as_str);
+        out.detail(mark, format!("{:wide$}  {first}", change.subject).trim_end());
+        for detail in details {
+            out.detail(" ", &format!("{:wide$}  {detail}", ""));
+        }
+    }
+    conflicts
+}
+
+/// A step, as a status tells of it.
+pub struct StatusLine<'a> {
+    /// Its name in the plan.
+    pub step: &'a str,
+    /// What it is about.
+    pub title: &'a str,
+    /// Whether it is ready.
+    pub verdict: &'a Verdict,
+    /// What a person should know though it is ready.
+    pub remarks: &'a [String],
+}
+
+/// Whether each step is ready now, and why not.
+pub fn status_text<'a>(lines: impl IntoIterator<Item = StatusLine<'a>>) -> String {
+    let lines: Vec<StatusLine<'_>> = lines.into_iter().collect();
+    let mut out = Grouped::new(lines.iter().map(|line| line.step));
+    let (mut ready, mut not_yet, mut never) = (0, 0, 0);
+    for StatusLine { step, title, verdict, remarks } in lines {
+        let (mark, number) = match verdict {
+            Verdict::Ready => ("✓", &mut ready),
+            Verdict::NotYet(_) => ("…", &mut not_yet),
+            Verdict::Never(_) => ("✗", &mut never),
+        };
+        *number += 1;
+        out.line(step, mark, title);
+        for said in verdict.reasons().iter().chain(remarks) {
+            out.detail(" ", said);
+        }
+    }
+    let _ = write!(out.text, "{ready} ready");
+    for (number, said) in [(not_yet, "not yet"), (never, "never without help")] {
+        if number > 0 {
+            let _ = write!(out.text, ", {number} {said}");
+        }
+    }
+    out.text.push_str(".\n");
+    out.text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bootstrapper_engine::Change;
+
+    #[test]
+    fn a_plan_groups_by_stage_and_sums_up() {
+        let drifted = Some(Observation::Drifted(Diff {
+            summary: "release kube-system/cilium 1.20.1 → 1.20.2".into(),
+            changes: vec![
+                Change {
+                    kind: ChangeKind::Configured,
+                    subject: "DaemonSet cilium".into(),
+                    details: vec!["image a → b".into()],
+                },
+                Change {
+                    kind: ChangeKind::Conflict,
+                    subject: "Bgp x".into(),
+                    details: vec!["owned".into(), "64513".into()],
+                },
+            ],
+            unchanged: 2,
+        }));
+        let satisfied = Some(Observation::Satisfied { summary: "61 CRDs served".into(), unchanged: 61 });
+        let said = plan_text([
+            ("crds/all", "CRDs", &satisfied),
+            ("cilium/release", "cilium", &drifted),
+            ("cilium/bgp", "BGP", &None),
+        ]);
+        assert_eq!(
+            said,
+            "  crds    = 61 CRDs served
+  cilium  ~ release kube-system/cilium 1.20.1 → 1.20.2   = 2 unchanged
+              ~ DaemonSet cilium  image a → b
+              ! Bgp x             owned
+                                  64513
+          ? BGP: not known
+1 to do, 1 unchanged, 1 not known yet, 1 conflict.  Nothing was written.
+"
+        );
+    }
+
+    #[test]
+    fn many_new_objects_are_a_number() {
+        let created =
+            |number| Change { kind: ChangeKind::Created, subject: format!("Crd {number}"), details: vec![] };
+        let new = |number: usize| {
+            let changes = (0..number).map(created).collect();
+            Some(Observation::Missing(Diff { summary: format!("{number} CRDs"), changes, unchanged: 0 }))
+        };
+        let (few, many) = (new(2), new(31));
+        let said = plan_text([("crds/few", "", &few), ("crds/many", "", &many)]);
+        assert!(said.contains("+ Crd 0\n") && !said.contains("+ Crd 2\n"), "{said}");
+        assert!(said.contains("+ 31 CRDs\n"), "{said}");
+    }
+
+    #[test]
+    fn a_status_gives_reasons() {
+        let (ready, waits) = (Verdict::Ready, Verdict::not_yet("2 of 3 pods ready"));
+        let known = ["it was slow".to_owned()];
+        let lines = [
+            StatusLine { step: "core/a", title: "coredns", verdict: &ready, remarks: &known },
+            StatusLine { step: "core/b", title: "spegel", verdict: &waits, remarks: &[] },
+        ];
+        assert_eq!(
+            status_text(lines),
+            "  core  ✓ coredns\n              it was slow\n        … spegel\n              2 of 3 pods ready\n1 ready, 1 not yet.\n"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! One line for each thing that happens: for logs, pipes and CI.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::board::since;
+use super::waits::Waits;
+use super::words::duration;
+use super::{causes, failure};
+use bootstrapper_core::output;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
+
+/// How often waits that were held back are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
+    let mut lines = Lines::new(quiet);
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        let due = tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => lines.of(&event),
+                None => break,
+            },
+            _ = looks.tick() => lines.due(Timestamp::now()),
+        };
+        for line in due {
+            output::err(&format!("{line}\n"));
+        }
+    }
+}
+
+/// What of a cause does not change while it lasts: its code, its way, and whether it passes.
+type Told = (Option<String>, Vec<String>, bool);
+
+#[derive(Default)]
+pub(super) struct Lines {
+    quiet: bool,
+    began: Option<Timestamp>,
+    waits: Waits,
+    /// The causes that each step has told, by what does not change while they last.
+    explained: BTreeMap<StepId, Vec<Told>>,
+}
+
+impl Lines {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { quiet, ..Self::default() }
+    }
+
+    pub(super) fn of(&mut self, event: &Event) -> Vec<String> {
+        if let EventKind::RunStarted { .. } = event.kind {
+            self.began = Some(event.at);
+        }
+        let said = self.said(event);
+        said.into_iter().map(|said| self.line(event.at, event.step.as_ref(), &said)).collect()
+    }
+
+    /// Waits that were held back, and are due at `now`.
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
+        let due = self.waits.due(now);
+        due.into_iter().map(|(step, said)| self.line(now, Some(&step), &said)).collect()
+    }
+
+    fn line(&self, at: Timestamp, step: Option<&StepId>, said: &str) -> String {
+        let elapsed = self.began.map(|began| since(began, at)).unwrap_or_default();
+        let tenths = elapsed.as_millis() / 100;
+        let clock = format!("{}.{}", tenths / 10, tenths % 10);
+        let step = step.map(|step| format!("{step}  ")).unwrap_or_default();
+        format!("[{clock:>6}s] {step}{}", output::one_line(said))
+    }
+
+    /// Causes that were not told yet. How long something lasts is no news.
+    fn news(&mut self, step: &StepId, causes: &[Cause]) -> Vec<String> {
+        let told = self.explained.entry(step.clone()).or_default();
+        let mut said = Vec::new();
+        for cause in causes {
+            let key = (cause.code.clone(), cause.chain.clone(), cause.passes);
+            if !told.contains(&key) {
+                told.push(key);
+                said.extend(cause_lines(cause));
+            }
+        }
+        said
+    }
+
+    fn said(&mut self, event: &Event) -> Vec<String> {
+        if let (Some(step), EventKind::StepFinished { .. }) = (&event.step, &event.kind) {
+            self.waits.ended(step);
+        }
+        match &event.kind {
+            EventKind::StepFinished { outcome: StepOutcome::Failed, failure, causes } => {
+                let mut said = vec!["failed".to_owned()];
+                if let Some(why) = failure {
+                    said.extend(failure::text(why, false).lines().map(str::to_owned));
+                }
+                said.extend(causes.iter().flat_map(cause_lines));
+                said
+            }
+            EventKind::RunFinished { summary } => vec![end(summary)],
+            _ if self.quiet => Vec::new(),
+            EventKind::RunStarted { headline, stages } => {
+                let mut said = vec![headline.clone()];
+                said.extend(stages.iter().map(|stage| {
+                    let planned = stage.steps.iter().filter(|step| step.skip.is_none());
+                    let titles: Vec<&str> = planned.map(|step| step.title.as_str()).collect();
+                    format!("plan: {}: {}", stage.name, titles.join(", "))
+                }));
+                said
+            }
+            EventKind::StepSaid { message } => vec![message.clone()],
+            EventKind::StepActed { changes } => vec![changes.summary.clone()],
+            EventKind::StepWaiting { reasons } => match &event.step {
+                Some(step) => self.waits.heard(step, reasons, event.at),
+                None => Vec::new(),
+            },
+            EventKind::StepExplained { causes } => match &event.step {
+                Some(step) => self.news(step, causes),
+                None => Vec::new(),
+            },
+            EventKind::AttemptFailed { failure, next_in } => {
+                vec![format!("attempt {} failed: {failure}; next in {}", event.attempt, duration(*next_in))]
+            }
+            EventKind::StepFinished { outcome, .. } => vec![ended(outcome, event)],
+            EventKind::CancelRequested => vec!["stopping: what is in flight comes to an end".to_owned()],
+            EventKind::StepStarted | EventKind::StepObserved { .. } => Vec::new(),
+        }
+    }
+}
+
+fn ended(outcome: &StepOutcome, event: &Event) -> String {
+    let took = duration(event.step_elapsed);
+    match outcome {
+        StepOutcome::Unchanged { summary } => format!("unchanged: {summary} ({took})"),
+        StepOutcome::Changed { summary } => format!("done: {summary} ({took})"),
+        StepOutcome::Awaited { summary } => format!("{summary} ({took})"),
+        StepOutcome::Warning { summary, .. } => format!("warning: {summary} ({took})"),
+        StepOutcome::Skipped { reason } => format!("skipped: {reason}"),
+        StepOutcome::Failed => format!("failed ({took})"),
+        StepOutcome::NotStarted => "not started".to_owned(),
+    }
+}
+
+fn cause_lines(cause: &Cause) -> Vec<String> {
+    let parts = causes::parts(cause).into_iter().map(|(label, said)| match label {
+        "" => format!("  {said}"),
+        label => format!("  {label}: {said}"),
+    });
+    std::iter::once(causes::headline(cause)).chain(parts).collect()
+}
+
+fn end(summary: &RunSummary) -> String {
+    let open = summary.steps.iter().filter(|(_, outcome)| !outcome.lets_others_start()).count();
+    let took = duration(summary.elapsed);
+    if open == 0 {
+        format!("{} done in {took}", count(summary.steps.len(), "step"))
+    } else {
+        format!("{} of {} not done, after {took}", open, count(summary.steps.len(), "step"))
+    }
+}

@@ -1,0 +1,201 @@
+//! The board as lines: state, time and width in, text out. Pure, so that tests see what people see.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::board::{Board, StageState, StepState};
+use super::causes;
+use super::words::{cut, duration, width};
+use bootstrapper_core::words::count;
+use bootstrapper_engine::StepOutcome;
+
+const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+/// How many lines a running stage may take besides its own.
+const DETAIL_LINES: usize = 4;
+const TIME_WIDTH: usize = 7;
+
+/// The whole board at `now`, no line wider than `columns`.
+pub(super) fn view(board: &Board, now: Timestamp, columns: usize) -> Vec<String> {
+    let steps = board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.is_planned).count();
+    let mut lines =
+        vec![cut(&format!("{}  plan: {}", board.headline, count(steps, "step")), columns), String::new()];
+    let name_width = board.stages.iter().map(|stage| width(&stage.name)).max().unwrap_or(0).max(14);
+    let since = board.began.map(|began| super::board::since(began, now)).unwrap_or_default();
+    for stage in &board.stages {
+        stage_lines(&mut lines, board, stage, now, since, (name_width, columns));
+    }
+    if board.cancelled && board.summary.is_none() {
+        lines.push(cut("stopping: what is in flight comes to an end; Ctrl-C again stops now", columns));
+    }
+    lines
+}
+
+fn stage_lines(
+    lines: &mut Vec<String>,
+    board: &Board,
+    stage: &StageState,
+    now: Timestamp,
+    since: Duration,
+    (name_width, columns): (usize, usize),
+) {
+    let running: Vec<&StepState> = stage.steps.iter().filter(|step| step.runs()).collect();
+    let (mark, said) = if !running.is_empty() {
+        let frame = usize::try_from(since.as_millis() / 100).unwrap_or(0) % SPINNER.len();
+        (SPINNER[frame], running_text(stage, &running))
+    } else if stage.failed() {
+        ('✗', stage.steps.iter().find(|s| s.failed()).map(failed_text).unwrap_or_default())
+    } else if stage.finished() {
+        ended(stage)
+    } else {
+        (
+            '·',
+            stage
+                .steps
+                .iter()
+                .filter(|s| s.outcome.is_none() && s.is_planned)
+                .map(|s| s.title.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+    };
+    let took =
+        if stage.started() { stage.elapsed(now).map(duration).unwrap_or_default() } else { String::new() };
+    let room = columns.saturating_sub(name_width + 6 + TIME_WIDTH);
+    let said = cut(&said, room);
+    let line = format!("  {mark} {:name_width$}  {said:room$}{took:>TIME_WIDTH$}", stage.name);
+    lines.push(cut(line.trim_end(), columns));
+
+    for step in running.iter().take(DETAIL_LINES) {
+        for (label, said) in does_now(step, DETAIL_LINES / running.len()) {
+            lines.push(detail(label, &said, name_width, columns));
+        }
+        if let Some(cause) = step.causes.first() {
+            let label = if cause.passes { "slow" } else { "cause" };
+            lines.push(detail(label, &cause.cause, name_width, columns));
+        }
+    }
+    for step in stage.steps.iter().filter(|step| step.failed()) {
+        lines.extend(failed_lines(board, step, name_width, columns));
+    }
+}
+
+/// What a step does or waits for, in at most `room` lines, each with its label.
+fn does_now(step: &StepState, room: usize) -> Vec<(&str, String)> {
+    let mut said = if step.now.len() <= room {
+        step.now.clone()
+    } else if room < 2 {
+        vec![step.now.join("; ")]
+    } else {
+        let (shown, rest) = step.now.split_at(room - 1);
+        shown.iter().cloned().chain([format!("and {} more", rest.len())]).collect()
+    };
+    said.retain(|line| !line.is_empty());
+    let label = |index| if index == 0 { step.id.name.as_str() } else { "" };
+    said.into_iter().enumerate().map(|(index, line)| (label(index), line)).collect()
+}
+
+fn running_text(stage: &StageState, running: &[&StepState]) -> String {
+    let done = stage.steps.iter().filter(|step| step.outcome.is_some()).count();
+    let names: Vec<&str> = running.iter().map(|step| step.title.as_str()).collect();
+    if stage.steps.len() == 1 {
+        names.join(", ")
+    } else {
+        format!("{done}/{} · {}", stage.steps.len(), names.join(", "))
+    }
+}
+
+/// What the steps of a finished stage came to.
+fn ended(stage: &StageState) -> (char, String) {
+    let mut said: Vec<String> = Vec::new();
+    let (mut mark, mut skipped, mut not_started, mut ran) = ('✓', 0, 0, false);
+    for step in &stage.steps {
+        match &step.outcome {
+            Some(StepOutcome::Warning { summary, .. }) => {
+                mark = '!';
+                ran = true;
+                said.push(summary.clone());
+            }
+            Some(
+                StepOutcome::Changed { summary }
+                | StepOutcome::Unchanged { summary }
+                | StepOutcome::Awaited { summary },
+            ) => {
+                ran = true;
+                if !said.contains(summary) {
+                    said.push(summary.clone());
+                }
+            }
+            Some(StepOutcome::Skipped { .. }) => skipped += 1,
+            Some(StepOutcome::NotStarted) => not_started += 1,
+            Some(StepOutcome::Failed) | None => {}
+        }
+    }
+    if skipped > 0 {
+        said.push(format!("{skipped} skipped"));
+    }
+    if not_started > 0 {
+        said.push(if not_started == stage.steps.len() {
+            "not started".into()
+        } else {
+            format!("{not_started} not started")
+        });
+    }
+    if not_started > 0 || !ran {
+        mark = '-';
+    }
+    (mark, said.join(", "))
+}
+
+fn failed_text(step: &StepState) -> String {
+    step.failure.as_ref().map_or_else(|| step.title.clone(), |failure| failure.what.clone())
+}
+
+fn detail(label: &str, said: &str, name_width: usize, columns: usize) -> String {
+    // A long name keeps one space before what it says.
+    cut(&format!("      {label:wide$} {said}", wide = name_width.saturating_sub(1)), columns)
+}
+
+/// Cause, evidence, reasons, place and remedy of a failed step. Not cut: a person needs all of it.
+fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |label: &str, texts: &[String]| {
+        for (index, text) in texts.iter().flat_map(|text| text.lines()).enumerate() {
+            let label = if index == 0 { label } else { "" };
+            lines.push(detail(label, text, name_width, usize::MAX));
+        }
+    };
+    for cause in &step.causes {
+        say(if cause.passes { "slow" } else { "cause" }, std::slice::from_ref(&cause.cause));
+        for (label, said) in causes::parts(cause) {
+            say(label, &[said]);
+        }
+    }
+    let failure = step.failure.as_ref();
+    say("because", failure.map_or(&[], |failure| failure.because.as_slice()));
+    if let Some(place) = failure.and_then(|failure| failure.location.as_ref()) {
+        say("declared in", &[place.to_string()]);
+    }
+    say("do", failure.map_or(&[], |failure| failure.hints.as_slice()));
+    let blocked: Vec<&str> = board
+        .stages
+        .iter()
+        .filter(|stage| stage.name != step.id.stage)
+        .filter(|stage| stage.steps.iter().any(|s| matches!(s.outcome, Some(StepOutcome::NotStarted))))
+        .map(|stage| stage.name.as_str())
+        .collect();
+    if !blocked.is_empty() {
+        say("blocks", &[blocked.join(", ")]);
+    }
+    let wrong = step.causes.iter().find(|cause| !cause.passes);
+    if let Some((code, cause)) = wrong.and_then(|cause| Some((cause.code.as_ref()?, &cause.cause))) {
+        lines.push(format!("error[{code}]: {cause}    bootstrapper explain {code}"));
+    }
+    // Only what is drawn again and again must fit; the end is printed whole.
+    if board.summary.is_none() {
+        for line in &mut lines {
+            *line = cut(line, columns);
+        }
+    }
+    lines
+}

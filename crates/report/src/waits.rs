@@ -1,0 +1,105 @@
+//! What steps wait for, as a log tells it: only what is new, a few things at a time, and no faster
+//! than a person reads. A line is never taken back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::board::since;
+use bootstrapper_engine::StepId;
+
+/// How many reasons are told at a time.
+const MOST_TOLD: usize = 4;
+/// How long a step is silent after it has told what it waits for.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What each running step waits for.
+#[derive(Default)]
+pub(super) struct Waits(BTreeMap<StepId, Waiting>);
+
+struct Waiting {
+    now: Vec<String>,
+    told: Vec<String>,
+    told_at: Timestamp,
+}
+
+impl Waits {
+    /// A step waits for something: the lines that are due at once.
+    pub(super) fn heard(&mut self, step: &StepId, reasons: &[String], at: Timestamp) -> Vec<String> {
+        if let Some(waiting) = self.0.get_mut(step) {
+            waiting.now = reasons.to_vec();
+            return waiting.due(at);
+        }
+        let mut waiting = Waiting { now: reasons.to_vec(), told: Vec::new(), told_at: at };
+        let said = waiting.tell(at);
+        self.0.insert(step.clone(), waiting);
+        said
+    }
+
+    /// The lines that were held back and are due at `now`.
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<(StepId, String)> {
+        let due = self.0.iter_mut().map(|(step, waiting)| (step, waiting.due(now)));
+        due.flat_map(|(step, said)| said.into_iter().map(|line| (step.clone(), line))).collect()
+    }
+
+    /// A step waits no more.
+    pub(super) fn ended(&mut self, step: &StepId) {
+        self.0.remove(step);
+    }
+}
+
+impl Waiting {
+    fn due(&mut self, at: Timestamp) -> Vec<String> {
+        if since(self.told_at, at) < PAUSE { Vec::new() } else { self.tell(at) }
+    }
+
+    fn tell(&mut self, at: Timestamp) -> Vec<String> {
+        let new: Vec<&String> = self.now.iter().filter(|reason| !self.told.contains(reason)).collect();
+        if new.is_empty() {
+            return Vec::new();
+        }
+        // One more than is left out is told instead of counted.
+        let shown = if new.len() > MOST_TOLD { MOST_TOLD - 1 } else { new.len() };
+        let mut said: Vec<String> = new[..shown].iter().map(|reason| format!("waits: {reason}")).collect();
+        if new.len() > shown {
+            said.push(format!("waits: and {} more", new.len() - shown));
+        }
+        self.told.clone_from(&self.now);
+        self.told_at = at;
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    fn reasons(count: usize, state: &str) -> Vec<String> {
+        (0..count).map(|number| format!("{number} {state}")).collect()
+    }
+
+    #[test]
+    fn few_are_told_at_once_and_none_twice() {
+        let step = StepId { stage: "crds".into(), name: "flux".into() };
+        let mut waits = Waits::default();
+        assert_eq!(
+            waits.heard(&step, &reasons(30, "new"), at(0)),
+            ["waits: 0 new", "waits: 1 new", "waits: 2 new", "waits: and 27 more"]
+        );
+        // What changes too fast to read is held back, and only its last state is told.
+        assert!(waits.heard(&step, &reasons(30, "installing"), at(100)).is_empty());
+        assert!(waits.heard(&step, &reasons(2, "established"), at(900)).is_empty());
+        assert!(waits.due(at(1000)).is_empty());
+        let due: Vec<String> = waits.due(at(2000)).into_iter().map(|(_, line)| line).collect();
+        assert_eq!(due, ["waits: 0 established", "waits: 1 established"]);
+        assert!(waits.due(at(9000)).is_empty());
+        // A step that waits again begins anew.
+        waits.ended(&step);
+        assert_eq!(waits.heard(&step, &reasons(1, "established"), at(9100)), ["waits: 0 established"]);
+    }
+}

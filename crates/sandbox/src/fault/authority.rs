@@ -1,0 +1,94 @@
+//! What becomes of a cluster whose vault has another authority of the mesh: what a person would do who
+//! was given another one, and believes in it.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::{Api, ResourceExt as _};
+
+use crate::nodes::force_sync;
+use crate::state::Folder;
+use crate::vault::Vault;
+use bootstrapper_cluster::{Cluster, seen};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_readiness as readiness;
+
+const NAMESPACE: &str = "kube-system";
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Lets the vault be kept by someone else, by the usual one if by nobody: the cluster takes the
+/// authority over, makes its certificates anew, and its mesh's API servers start with them. Nothing is
+/// done if it is kept so already.
+pub(super) async fn replace(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> Result<()> {
+    if Vault::is_kept_by_another(folder) == keeper.is_some() {
+        return Ok(());
+    }
+    let replaced = async {
+        take_over(cluster, folder, keeper).await?;
+        make_certificates(cluster).await?;
+        start_again(cluster).await
+    };
+    let late = || Failure::step("the mesh's authority cannot be replaced").because("nobody makes another");
+    tokio::time::timeout(LIMIT, replaced).await.map_err(|_| late())?
+}
+
+async fn take_over(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> Result<()> {
+    let id = ObjectRef::namespaced("v1", "Secret", NAMESPACE, "cilium-ca");
+    let none = || Failure::input(format!("this cluster has no authority of a mesh: there is no {id}"));
+    let before = cluster.get(&id).await?.ok_or_else(none)?;
+    Vault::keep(folder, keeper)?;
+    force_sync(cluster).await?;
+    let mut seen = seen(cluster.follow(vec![id.clone()]));
+    while let Some(now) = seen.next().await {
+        let now = now.get(&id).and_then(Option::as_ref);
+        if now.is_some_and(|now| now.data["data"] != before.data["data"]) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Each CronJob of Cilium's chart makes certificates: its Job is run now.
+async fn make_certificates(cluster: &Cluster) -> Result<()> {
+    let jobs: Api<Job> = Api::namespaced(cluster.client(), NAMESPACE);
+    let schedules: Api<CronJob> = Api::namespaced(cluster.client(), NAMESPACE);
+    let mut made = Vec::new();
+    let of_cilium = ListParams::default().labels("app.kubernetes.io/part-of=cilium");
+    for schedule in schedules.list(&of_cilium).await.map_err(|error| failed(&error))? {
+        let job = Job {
+            metadata: ObjectMeta {
+                generate_name: Some(format!("{}-", schedule.name_any())),
+                ..ObjectMeta::default()
+            },
+            spec: schedule.spec.and_then(|spec| spec.job_template.spec),
+            ..Job::default()
+        };
+        let job = jobs.create(&PostParams::default(), &job).await.map_err(|error| failed(&error))?;
+        made.push(ObjectRef::namespaced("batch/v1", "Job", NAMESPACE, &job.name_any()));
+    }
+    let mut seen = seen(cluster.follow(made));
+    while let Some(now) = seen.next().await {
+        if now.values().all(|job| job.as_ref().is_some_and(|job| readiness::verdict(job).is_ready())) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// etcd reads whom it trusts once, as it starts.
+async fn start_again(cluster: &Cluster) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
+    let of_the_mesh = ListParams::default().labels("k8s-app=clustermesh-apiserver");
+    pods.delete_collection(&DeleteParams::default(), &of_the_mesh)
+        .await
+        .map(drop)
+        .map_err(|error| failed(&error))
+}
+
+fn failed(error: &kube::Error) -> Failure {
+    Failure::step("the mesh's authority cannot be replaced").caused_by(error)
+}

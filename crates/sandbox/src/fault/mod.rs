@@ -1,0 +1,182 @@
+//! Faults of a real network, for rehearsals: what breaks, where, and how it heals.
+
+mod authority;
+mod machine;
+mod program;
+
+use std::fmt;
+
+use super::control_plane;
+use super::network::{LAN, ROUTER, Router};
+use super::nodes::set_power;
+use super::options::SandboxOptions;
+use super::state::{Folder, OPTIONS_FILE, Sandbox};
+use bootstrapper_cluster::{Cluster, ConnectOptions};
+use bootstrapper_core::failure::{Failure, Result};
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The router is off: no sessions, no way out of the site.
+    RouterDown,
+    /// The router passes no more than 64 kbit in a second.
+    RouterSlow,
+    /// The router expects another AS number of the nodes.
+    WrongAsn,
+    /// The router expects another password of the nodes.
+    WrongPassword,
+    /// The cable of a node is unplugged.
+    LinkDown,
+    /// Every tenth packet of a node is lost, either way.
+    PacketLoss,
+    /// The cable of a node takes smaller packets than the others expect.
+    SmallMtu,
+    /// A node is off. It comes back as if it had slept.
+    NodeDown,
+    /// The agent of a node is killed; what stands for its kubelet starts it again.
+    AgentKilled,
+    /// The agent of a node hangs: what it last told the cluster stays, and lies.
+    AgentHangs,
+    /// Nothing answers where the API server was.
+    ApiServerGone,
+    /// The API server's store is killed; it is started again with what it had written.
+    StoreKilled,
+    /// The vault gives this cluster another authority than the rest of its mesh.
+    OtherAuthority,
+}
+
+/// Where a fault can be.
+enum Place {
+    Node,
+    Router,
+    /// No machine of the site has it.
+    Cluster,
+}
+
+const ANOTHER: &str = "another";
+const ANOTHER_ASN: u32 = 65099;
+
+impl Fault {
+    fn place(self) -> Place {
+        match self {
+            Self::RouterDown | Self::RouterSlow | Self::WrongAsn | Self::WrongPassword => Place::Router,
+            Self::ApiServerGone | Self::StoreKilled | Self::OtherAuthority => Place::Cluster,
+            _ => Place::Node,
+        }
+    }
+}
+
+/// Makes a fault: on `machine`, else on the router or the first node; where that was.
+pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
+    let place = place_of(sandbox, fault, machine)?;
+    let folder = Folder::of(&sandbox.name)?;
+    match fault {
+        Fault::WrongAsn => {
+            own_router(sandbox, &folder)?.expect(|node| node.asn = ANOTHER_ASN).await?;
+        }
+        Fault::WrongPassword => {
+            own_router(sandbox, &folder)?.expect(|node| node.password = Some(ANOTHER.into())).await?;
+        }
+        Fault::ApiServerGone => control_plane::take_away(&folder)?,
+        Fault::StoreKilled => control_plane::kill_store(&folder),
+        Fault::OtherAuthority => {
+            authority::replace(&own_cluster(sandbox, &folder).await?, &folder, Some(ANOTHER)).await?;
+        }
+        // Its kubelet cannot be heard either.
+        Fault::NodeDown | Fault::LinkDown => {
+            set_power(&own_cluster(sandbox, &folder).await?, &place, false).await?;
+            let is_off = fault == Fault::NodeDown;
+            machine::run(sandbox, &place, if is_off { machine::OFF } else { machine::UNPLUGGED }).await?;
+        }
+        Fault::RouterDown => machine::run(sandbox, &place, machine::UNPLUGGED).await?,
+        Fault::RouterSlow => machine::run(sandbox, &place, machine::SLOW).await?,
+        Fault::PacketLoss => machine::lose_packets(sandbox, &place).await?,
+        Fault::SmallMtu => {
+            machine::run(sandbox, LAN, &machine::bundles_of(1)).await?;
+            machine::run(sandbox, &place, machine::NARROW).await?;
+        }
+        Fault::AgentKilled => program::kill_agent(sandbox, &place)?,
+        Fault::AgentHangs => program::stop_agent(sandbox, &place)?,
+    }
+    Ok(place)
+}
+
+fn place_of(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
+    let fits = |name: &str| match fault.place() {
+        Place::Router => name == ROUTER,
+        Place::Node => name != ROUTER && name != LAN,
+        Place::Cluster => false,
+    };
+    match (fault.place(), machine) {
+        (Place::Cluster, None) => Ok(sandbox.name.clone()),
+        (_, Some(machine)) => {
+            sandbox.entering(machine)?;
+            let unfit = || Failure::input(format!("{machine} cannot have this fault"));
+            fits(machine).then(|| machine.to_owned()).ok_or_else(unfit)
+        }
+        (_, None) => {
+            let first = sandbox.machines.keys().find(|name| fits(name));
+            // Without machines: says how to get some.
+            sandbox.entering(first.map_or("", String::as_str))?;
+            Ok(first.cloned().unwrap_or_default())
+        }
+    }
+}
+
+/// Heals everything of whatever it has. What was not broken stays as it is.
+pub async fn heal(sandbox: &Sandbox) -> Result<()> {
+    let folder = Folder::of(&sandbox.name)?;
+    control_plane::give_back(&folder)?;
+    let cluster = own_cluster(sandbox, &folder).await?;
+    let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
+    let gateway = options.router.map(|router| router.address.to_string()).unwrap_or_default();
+    for machine in sandbox.machines.keys().filter(|name| *name != LAN) {
+        machine::heal(sandbox, machine, &gateway).await?;
+        if machine == ROUTER {
+            own_router(sandbox, &folder)?.expect(|_| {}).await?;
+        } else {
+            program::wake_agent(sandbox, machine);
+            set_power(&cluster, machine, true).await?;
+        }
+    }
+    if sandbox.is_network_real() {
+        machine::heal_lan(sandbox).await?;
+    }
+    authority::replace(&cluster, &folder, None).await
+}
+
+/// The router, as far as it knows this sandbox's nodes.
+fn own_router(sandbox: &Sandbox, folder: &Folder) -> Result<Router> {
+    let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
+    let none = || Failure::input(format!("sandbox {} has no router", sandbox.name));
+    let spec = options.router.as_ref().ok_or_else(none)?;
+    let id = *sandbox.machines.get(ROUTER).ok_or_else(none)?;
+    Router::of_another(folder, id, spec, &options.nodes()?)
+}
+
+/// The API server, as the sandbox's own parts know it.
+async fn own_cluster(sandbox: &Sandbox, folder: &Folder) -> Result<Cluster> {
+    let kubeconfig = Some(control_plane::own_kubeconfig(folder));
+    let access = ConnectOptions { kubeconfig, context: sandbox.context.clone() };
+    control_plane::answering(&access).await
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RouterDown => "the router is off",
+            Self::RouterSlow => "the router is slow",
+            Self::WrongAsn => "another AS number is expected of the nodes",
+            Self::WrongPassword => "another password is expected of the nodes",
+            Self::LinkDown => "the cable is unplugged",
+            Self::PacketLoss => "every tenth packet is lost",
+            Self::SmallMtu => "the cable takes small packets only",
+            Self::NodeDown => "the node is off",
+            Self::AgentKilled => "the agent was killed",
+            Self::AgentHangs => "the agent hangs",
+            Self::ApiServerGone => "the API server is gone",
+            Self::StoreKilled => "etcd was killed, and is started again",
+            Self::OtherAuthority => "the vault has another authority for the mesh",
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! A throwaway cluster on this machine: a real control plane, simulated nodes, and the part of the
+//! internet that a bootstrap reaches for. `docs/design/sandbox.md` says what is real and what
+//! stands in.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+mod certificates;
+mod control_plane;
+mod fault;
+mod lifecycle;
+mod network;
+mod nodes;
+mod options;
+mod process;
+mod programs;
+mod sources;
+mod state;
+mod supervisor;
+mod talk;
+mod upstream;
+mod vault;
+
+pub use fault::{Fault, break_it, heal};
+pub use lifecycle::{collect, down, programs, up};
+pub use network::{Missing, RouterProgram, RouterSpec, missing};
+pub use options::{GitSpec, SandboxOptions};
+pub use state::{Listed, Sandbox, State, list, load};
+pub use supervisor::serve;
+pub use talk::{echo, fetch};
+pub use vault::answer as answer_as_vault;

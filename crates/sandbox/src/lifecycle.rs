@@ -1,0 +1,125 @@
+//! Up and down. A supervisor process owns a sandbox; these start it, find it, and clean up after
+//! one that was killed.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::options::SandboxOptions;
+use super::process::signal;
+use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, private_file, remove};
+use super::vault::Vault;
+use super::{network, programs as found, upstream};
+use bootstrapper_core::failure::{Failure, Result, Retry};
+
+/// How long a supervisor may take to stop everything before it is killed.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The line by which a supervisor says that all is up.
+pub(super) const READY: &str = "ready";
+
+pub(super) const PROGRAMS_FILE: &str = "programs.json";
+
+/// Brings a sandbox up, or finds it up. What happens is told to `say`.
+pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
+    let folder = Folder::of(&options.name)?;
+    if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
+        upstream::snapshot(&folder.path("git"), &options.git).await?;
+        return folder.read(SANDBOX_FILE);
+    }
+    clean_up(&folder).await?;
+    let programs = found::find(sets(options.router.is_some()), options.binaries.as_deref(), say).await?;
+    folder.make()?;
+    Vault::found(&folder)?;
+    folder.write(OPTIONS_FILE, options)?;
+    folder.write(PROGRAMS_FILE, &programs)?;
+    start_supervisor(&folder, say).await?;
+    folder.read(SANDBOX_FILE)
+}
+
+/// Finds the programs of sandboxes, or builds them; the folder of helm and kustomize.
+pub async fn programs(
+    offered: Option<&Path>,
+    is_network_real: bool,
+    say: &(dyn Fn(&str) + Send + Sync),
+) -> Result<PathBuf> {
+    let programs = found::find(sets(is_network_real), offered, say).await?;
+    let helm = programs.path("helm")?;
+    Ok(helm.parent().unwrap_or(&helm).to_owned())
+}
+
+fn sets(is_network_real: bool) -> &'static [&'static found::Set] {
+    if is_network_real { &[&found::EVERY_SANDBOX, &found::REAL_NETWORK] } else { &[&found::EVERY_SANDBOX] }
+}
+
+/// Takes a sandbox down. Nothing of it stays: no process, no file.
+pub async fn down(name: &str) -> Result<()> {
+    let folder = Folder::of(name)?;
+    if !folder.0.exists() {
+        return Err(Failure::input(format!("there is no sandbox `{name}`"))
+            .hint("`bootstrapper sandbox list` lists those that are there"));
+    }
+    clean_up(&folder).await
+}
+
+/// Ends what is left of sandboxes whose supervisors are gone, wherever their state folders are or
+/// were; those folders.
+pub async fn collect() -> Result<Vec<PathBuf>> {
+    network::collect().await
+}
+
+async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
+    let failed =
+        |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
+    let program = std::env::current_exe().map_err(failed)?;
+    let log =
+        private_file().create(true).truncate(true).open(folder.path("supervisor.log")).map_err(failed)?;
+    let mut command = Command::new(program);
+    command.args(["sandbox", "serve"]).arg(&folder.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    // Its own group: a Ctrl-C at this terminal is not meant for it.
+    command.process_group(0);
+    let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
+    let lines = child.stdout.take().ok_or_else(|| Failure::internal("the supervisor has no voice"))?;
+    let mut lines = BufReader::new(lines).lines();
+    while let Some(line) = lines.next_line().await.map_err(failed)? {
+        if line == READY {
+            return Ok(());
+        }
+        say(&line);
+    }
+    let log = std::fs::read_to_string(folder.path("supervisor.log")).unwrap_or_default();
+    let mut failure = Failure::step("the sandbox did not come up");
+    for line in log.lines().filter(|line| !line.trim().is_empty()).take(8) {
+        failure = failure.because(line.trim());
+    }
+    Err(failure.hint(format!("logs of its programs are in {}", folder.path("logs").display())))
+}
+
+/// Ends whatever there is of a sandbox: the supervisor in peace, then by force; then what a killed
+/// supervisor left.
+async fn clean_up(folder: &Folder) -> Result<()> {
+    if folder.is_running() {
+        let supervisor: i32 = folder.read("supervisor.pid")?;
+        signal(supervisor, Signal::TERM);
+        let lock = folder
+            .lock_file()
+            .map_err(|error| Failure::step("the supervisor's lock is gone").caused_by(&error))?;
+        let ended = tokio::task::spawn_blocking(move || lock.lock());
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            signal(supervisor, Signal::KILL);
+        }
+    }
+    network::end(&folder.0).await?;
+    // What was just killed may still write a last line into the folder.
+    let remove_all = || async { remove(&folder.0) };
+    backon::Retryable::retry(
+        remove_all,
+        backon::ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(20),
+    )
+    .await
+    .map_err(|failure| failure.retry(Retry::Useless))
+}

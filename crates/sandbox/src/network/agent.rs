@@ -1,0 +1,53 @@
+//! Real agents: what they tell the cluster, they tell it themselves. Of a node's kubelet there is
+//! left to say that the network plugin has written its configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable as _};
+
+use super::Network;
+use crate::nodes::{NodeAgent, set_ready};
+use bootstrapper_core::failure::{Failure, Result};
+
+/// The agents of a real network.
+pub(crate) struct RealAgent {
+    client: kube::Client,
+    network: Arc<Network>,
+}
+
+impl RealAgent {
+    pub(crate) fn new(client: kube::Client, network: Arc<Network>) -> Self {
+        Self { client, network }
+    }
+
+    async fn welcome(&self, name: &str) -> Result<()> {
+        let not_yet = || Failure::step(format!("node {name} has no network plugin yet"));
+        let node = self.network.node(name).ok_or_else(not_yet)?;
+        node.plugin().await?.ok_or_else(not_yet)?;
+        set_ready(self.client.clone(), name, true).await.map_err(|error| not_yet().caused_by(&error))
+    }
+}
+
+#[async_trait]
+impl NodeAgent for RealAgent {
+    async fn started(&self, node: &str) {
+        let patiently = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(1))
+            .with_max_times(60);
+        if let Err(failure) = (|| self.welcome(node)).retry(patiently).await {
+            tracing::error!(node, %failure, "the node cannot be made ready");
+        }
+    }
+
+    /// A kubelet looks at the plugin's configuration, which outlives the agent, as the datapath does.
+    async fn stopped(&self, node: &str) {
+        tracing::info!(node, "the agent is gone");
+    }
+
+    async fn work(&self) {
+        self.network.keep_router().await;
+    }
+}

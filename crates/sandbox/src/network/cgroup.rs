@@ -1,0 +1,88 @@
+//! Control groups (version 2) of a sandbox: a node has one, and everything on it runs there. It
+//! makes ClusterIPs reach processes, and ends a node with one word.
+
+use std::path::{Path, PathBuf};
+
+use crate::state::Folder;
+use bootstrapper_core::digest::short_sha256;
+use bootstrapper_core::failure::{Failure, Result};
+
+const PREFIX: &str = "bootstrapper-";
+
+/// A control group of ours.
+#[derive(Debug, Clone)]
+pub(super) struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Makes the group of a node.
+    pub(super) fn make(folder: &Folder, node: &str) -> Result<Self> {
+        let root =
+            mount_point().ok_or_else(|| Failure::step("control groups (version 2) are not mounted"))?;
+        let path = root.join(name_of(&folder.0)).join(node);
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Failure::step(format!("{} cannot be made", path.display())).caused_by(&error))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What stands before a program that is to run in it.
+    pub(super) fn entering(&self) -> Vec<String> {
+        let script = "echo $$ >\"$1\"; shift; exec \"$@\"";
+        ["sh", "-euc", script, "sh", &self.0.join("cgroup.procs").display().to_string()]
+            .map(str::to_owned)
+            .into()
+    }
+
+    /// Kills everything in it.
+    pub(super) fn kill(&self) {
+        let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
+    }
+}
+
+/// Where control groups are mounted, beside those of version 1 or alone.
+pub(super) fn mount_point() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        let (_, path, kind) = (words.next()?, words.next()?, words.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(path))
+    })
+}
+
+/// The group of a sandbox, by its folder.
+pub(super) fn name_of(folder: &Path) -> String {
+    format!("{PREFIX}{}", short_sha256(folder.as_os_str().as_encoded_bytes(), 12))
+}
+
+/// The groups of all sandboxes, of whatever state folder.
+pub(super) fn all() -> Vec<PathBuf> {
+    let groups = mount_point().and_then(|root| std::fs::read_dir(root).ok());
+    groups
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)))
+        .collect()
+}
+
+/// Kills everything in a group and those within it, and removes them once that is gone.
+pub(super) async fn remove(group: &Path) -> Result<()> {
+    let _ = std::fs::write(group.join("cgroup.kill"), "1");
+    let remove = || async {
+        let folders = walkdir::WalkDir::new(group).contents_first(true).into_iter().filter_map(Result::ok);
+        for folder in folders.filter(|entry| entry.file_type().is_dir()) {
+            std::fs::remove_dir(folder.path())?;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    // A group is busy until its last process has been reaped.
+    let patiently = backon::ConstantBuilder::default()
+        .with_delay(std::time::Duration::from_millis(20))
+        .with_max_times(250);
+    backon::Retryable::retry(remove, patiently)
+        .await
+        .map_err(|error| Failure::step(format!("{} cannot be removed", group.display())).caused_by(&error))
+}

@@ -1,0 +1,28 @@
+//! A way from an address within a site to one of this machine's loopback. The socket that listens is
+//! opened within the namespace; who holds it, need not be there.
+
+use std::net::{SocketAddr, TcpListener};
+
+use tokio::net::TcpStream;
+
+use super::namespace::Namespace;
+use bootstrapper_core::failure::{Failure, Result};
+
+/// Forwards for as long as the supervisor lives.
+pub(super) async fn forward(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Failure::step(format!("nothing can listen at {from} of the site")).caused_by(&error)
+    };
+    let listener = namespace.socket(move || TcpListener::bind(from)).await.map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+    tokio::spawn(async move {
+        while let Ok((mut within, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let Ok(mut beyond) = TcpStream::connect(to).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut within, &mut beyond).await;
+            });
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! The real tier of a sandbox's network: real Cilium agents, a real BGP router, and pods that talk,
+//! all in namespaces of our own. `docs/design/real-network.md` says how, and what it leaves alone.
+//!
+//! A [`lan::Lan`] is the cable between machines, each of which is a [`machine::Machine`]: the
+//! API server's address, the [`router::Router`], and a [`node::Node`] each. Nothing has a name on the
+//! host, so that everything goes with the last process in it; [`leftovers`] finds those.
+
+mod address;
+mod agent;
+mod cgroup;
+mod cni;
+mod envoy;
+mod forward;
+mod frr;
+mod gobgp;
+mod kernel_routes;
+mod lan;
+mod leftovers;
+mod machine;
+mod namespace;
+mod neighbour;
+mod node;
+mod place;
+mod pod;
+mod probe;
+mod refresh;
+mod requirements;
+mod root;
+mod router;
+mod routing;
+mod volumes;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+pub use address::RouterSpec;
+pub(super) use agent::RealAgent;
+pub(super) use lan::LAN;
+use lan::Lan;
+pub(super) use leftovers::{collect, end};
+pub(super) use node::Node;
+pub(super) use place::Place;
+pub(super) use pod::{REAL_IMAGES, is_real, live};
+pub use requirements::{Missing, missing};
+pub use router::RouterProgram;
+pub(super) use router::{ROUTER, Router};
+use routing::Routing;
+
+use super::options::SandboxOptions;
+use super::programs::Programs;
+use super::state::{Folder, SANDBOX_FILE, Sandbox};
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// The virtual site of a sandbox, and every machine on it.
+pub(super) struct Network {
+    folder: Folder,
+    lan: Lan,
+    routing: Routing,
+    nodes: BTreeMap<String, Arc<Node>>,
+    /// Where pods are that run now, by namespace and name.
+    places: RwLock<HashMap<(String, String), Weak<Place>>>,
+}
+
+impl Network {
+    /// Builds it: cables, router, nodes. The API server's declared address leads to `api_port` of
+    /// this machine's loopback.
+    pub(super) async fn build(
+        folder: &Folder,
+        options: &SandboxOptions,
+        router: &RouterSpec,
+        programs: &Programs,
+        api_port: u16,
+    ) -> Result<Self> {
+        let plan = address::Plan::of(options, router)?;
+        let lan = Lan::lay(folder, &plan).await?;
+        lan.serve_api_server(&plan, api_port).await?;
+        let machines = options.nodes()?;
+        let routing = Routing::begin(folder, options, router, programs, &lan).await?;
+        let made =
+            machines.iter().map(|(name, address)| Node::make(folder, &lan, &plan, name, *address, programs));
+        let nodes = futures::future::try_join_all(made).await?;
+        let nodes = nodes.into_iter().map(|node| (node.name().to_owned(), Arc::new(node))).collect();
+        Ok(Self { folder: folder.clone(), lan, routing, nodes, places: RwLock::default() })
+    }
+
+    /// A node.
+    pub(super) fn node(&self, name: &str) -> Option<&Arc<Node>> {
+        self.nodes.get(name)
+    }
+
+    /// Its machines, by name, and the process that names each to the system.
+    pub(super) fn machines(&self) -> BTreeMap<String, u32> {
+        let router = self.routing.router();
+        let nodes = self.nodes.values().map(|node| &node.machine);
+        let machines = nodes.chain([&router.machine]);
+        let named = machines.map(|machine| (machine.name.clone(), machine.namespace.id()));
+        named.chain([(LAN.to_owned(), self.lan.id())]).collect()
+    }
+
+    /// Has the site's router for as long as the sandbox runs.
+    async fn keep_router(&self) {
+        let told = || -> Result<()> {
+            let known: Sandbox = self.folder.read(SANDBOX_FILE)?;
+            self.folder.write(SANDBOX_FILE, &Sandbox { machines: self.machines(), ..known })
+        };
+        let changed = || {
+            if let Err(failure) = told() {
+                tracing::error!(%failure, "nobody knows of the new router");
+            }
+        };
+        self.routing.keep(&self.lan, changed).await;
+    }
+
+    /// Where a pod runs, if it does.
+    pub(super) fn place(&self, namespace: &str, pod: &str) -> Option<Arc<Place>> {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        places.get(&(namespace.to_owned(), pod.to_owned()))?.upgrade()
+    }
+
+    fn remember(&self, pod: &Object, place: &Arc<Place>) {
+        self.places.write().unwrap_or_else(PoisonError::into_inner).insert(key(pod), Arc::downgrade(place));
+    }
+
+    fn forget(&self, pod: &Object) {
+        self.places.write().unwrap_or_else(PoisonError::into_inner).remove(&key(pod));
+    }
+
+    /// Ends every process of it; nothing of it is left then.
+    pub(super) async fn end(&self) {
+        for node in self.nodes.values() {
+            node.machine.end().await;
+        }
+        self.routing.router().end().await;
+        self.lan.end().await;
+    }
+}
+
+fn key(pod: &Object) -> (String, String) {
+    let id = ObjectRef::of(pod);
+    (id.namespace.unwrap_or_default(), id.name)
+}

@@ -1,0 +1,47 @@
+//! Other sandboxes whose clusters declare the same site: they are plugged together, so that there is
+//! one network and one router, as where the clusters stand for real.
+
+use super::address::RouterSpec;
+use super::lan::LAN;
+use super::namespace::is_held;
+use super::router::{ROUTER, RouterProgram};
+use crate::options::SandboxOptions;
+use crate::state::{Folder, OPTIONS_FILE, list, load};
+use bootstrapper_core::failure::Result;
+
+/// Another sandbox, and the processes that name its cable and its router to the system.
+pub(super) struct Neighbour {
+    pub(super) name: String,
+    pub(super) lan: u32,
+    pub(super) router: u32,
+    pub(super) program: RouterProgram,
+}
+
+impl Neighbour {
+    /// Its router may have been another's that is gone.
+    pub(super) fn router_is_there(&self) -> bool {
+        is_held(self.router)
+    }
+}
+
+/// Those that run, by name.
+pub(super) fn living(options: &SandboxOptions, router: &RouterSpec) -> Result<Vec<Neighbour>> {
+    let mut neighbours = Vec::new();
+    for listed in list()?.into_iter().filter(|listed| listed.name != options.name) {
+        let Ok(other) = load(&listed.name) else { continue };
+        let declared: SandboxOptions = Folder::of(&listed.name)?.read(OPTIONS_FILE)?;
+        if !is_same_site(options, router, &declared) {
+            continue;
+        }
+        if let (Some(lan), Some(router)) = (other.machines.get(LAN), other.machines.get(ROUTER)) {
+            let program = declared.router.map(|router| router.program).unwrap_or_default();
+            neighbours.push(Neighbour { name: listed.name, lan: *lan, router: *router, program });
+        }
+    }
+    Ok(neighbours)
+}
+
+fn is_same_site(options: &SandboxOptions, router: &RouterSpec, other: &SandboxOptions) -> bool {
+    let same_router = |other: &RouterSpec| (other.address, other.asn) == (router.address, router.asn);
+    options.node_cidr == other.node_cidr && other.router.as_ref().is_some_and(same_router)
+}

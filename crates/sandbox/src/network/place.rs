@@ -1,0 +1,102 @@
+//! Where the containers of a pod run: on the network of their node, or on one of their own that the
+//! network plugin has wired. They share one root file system.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::namespace::Namespace;
+use super::node::Node;
+use super::pod::is_on_host;
+use super::{cni, root};
+use crate::nodes::Site;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// The place of a pod.
+pub(crate) struct Place {
+    pub(super) node: Arc<Node>,
+    own: Option<(Namespace, String)>,
+    /// What the programs of each container have in theirs.
+    environments: RwLock<HashMap<String, Environment>>,
+}
+
+/// The variables of a program.
+pub(super) type Environment = BTreeMap<String, String>;
+
+impl Place {
+    /// Makes it.
+    pub(super) async fn make(site: &Site, pod: &Object) -> Result<Self> {
+        let id = ObjectRef::of(pod);
+        let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
+        let network = site.network.as_ref();
+        let node = network
+            .and_then(|network| network.node(name))
+            .ok_or_else(|| Failure::step(format!("{id} is bound to {name}, which is no node here")))?;
+        if is_on_host(pod) {
+            return Ok(Self { node: Arc::clone(node), own: None, environments: RwLock::default() });
+        }
+        let namespace = Namespace::hold(&site.folder, &id.to_string()).await?;
+        root::give(&namespace, &node.machine.cgroup, &site.programs).await?;
+        namespace.run("ip", &["link", "set", "lo", "up"]).await?;
+        let address = match cni::add(node, pod, &namespace).await {
+            Ok(address) => address,
+            Err(failure) => {
+                namespace.end().await;
+                return Err(failure);
+            }
+        };
+        let own = Some((namespace, address));
+        let place = Self { node: Arc::clone(node), own, environments: RwLock::default() };
+        place.name_hosts(pod).await?;
+        Ok(place)
+    }
+
+    /// Where its containers run.
+    pub(super) fn namespace(&self) -> &Namespace {
+        self.own.as_ref().map_or(&self.node.machine.namespace, |(namespace, _)| namespace)
+    }
+
+    /// What stands before a program that is to run where its containers do.
+    pub(crate) fn entering(&self) -> Vec<String> {
+        self.node.machine.entering(self.namespace())
+    }
+
+    /// Remembers the environment of a container.
+    pub(super) fn remember(&self, container: &str, environment: &Environment) {
+        let mut all = self.environments.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(container.to_owned(), environment.clone());
+    }
+
+    /// The environment of a container.
+    pub(crate) fn environment(&self, container: &str) -> Environment {
+        let all = self.environments.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(container).cloned().unwrap_or_default()
+    }
+
+    /// Its own address, if it has one.
+    pub(super) fn address(&self) -> Option<&str> {
+        self.own.as_ref().map(|(_, address)| address.as_str())
+    }
+
+    /// The names that a pod wants to know without asking.
+    async fn name_hosts(&self, pod: &Object) -> Result<()> {
+        let aliases = pod.data["spec"]["hostAliases"].as_array().into_iter().flatten();
+        let mut text = "127.0.0.1 localhost\n".to_owned();
+        for alias in aliases {
+            let names = alias["hostnames"].as_array().into_iter().flatten().filter_map(|name| name.as_str());
+            let names: Vec<&str> = names.collect();
+            let address = alias["ip"].as_str().unwrap_or_default();
+            text.extend([address, " ", &names.join(" "), "\n"]);
+        }
+        self.namespace().put([("/etc/hosts", text)]).await
+    }
+
+    /// Takes it off the network, and lets it go. Its processes have ended.
+    pub(super) async fn leave(&self, pod: &Object) {
+        let Some((namespace, _)) = &self.own else { return };
+        if let Err(failure) = cni::delete(&self.node, pod, namespace).await {
+            tracing::warn!(pod = %ObjectRef::of(pod), %failure, "the network plugin did not let it go");
+        }
+        namespace.end().await;
+    }
+}

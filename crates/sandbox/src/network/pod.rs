@@ -1,0 +1,208 @@
+//! The life of a pod on a real network: its containers' programs run where the pod is, with the
+//! arguments, environment, volumes and account that the pod declares.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::place::Place;
+use super::volumes::Volumes;
+use super::{envoy, probe, refresh, volumes};
+use crate::nodes::{
+    Container, ContainerLife, Events, Life, PodAddress, Prepared, Site, environment_of, expanded, image_of,
+    keep, let_go, log_file, tell,
+};
+use crate::process::ProcessSpec;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// Images whose programs run on a real network; kwok leaves their pods alone.
+pub(crate) const REAL_IMAGES: [&str; 3] = [AGENT, "clustermesh-apiserver", "agnhost"];
+
+const AGENT: &str = "cilium";
+
+/// How long to wait before a pod is tried again that could not be started.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether a pod runs for real.
+pub(crate) fn is_real(site: &Site, pod: &Object) -> bool {
+    site.network.is_some() && image_of(pod).is_some_and(|image| REAL_IMAGES.contains(&image))
+}
+
+/// Runs a pod until it is cancelled.
+pub(crate) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
+    let place = tokio::select! {
+        place = settle(&site, &pod) => Some(place),
+        () = cancel.cancelled() => None,
+    };
+    if let Some(place) = place {
+        let containers = declared(&pod, "containers");
+        let waiting = |container: &Value| ContainerLife {
+            container: container.clone(),
+            life: Life::Waiting,
+            restarts: 0,
+        };
+        let running = Arc::new(Running {
+            site: Arc::clone(&site),
+            pod: Arc::clone(&pod),
+            place: Arc::clone(&place),
+            lives: Mutex::new(containers.iter().map(waiting).collect()),
+            events: Events::of(&site.cluster, &pod),
+        });
+        let mut kept = JoinSet::new();
+        for index in 0..containers.len() {
+            let (one, cancel) = (One { running: Arc::clone(&running), index }, cancel.clone());
+            kept.spawn(async move { keep(&one, &cancel).await });
+        }
+        tokio::select! {
+            _ = kept.join_all() => {}
+            never = refresh::follow(&site, &pod, &place) => match never {},
+        }
+        if let Some(network) = &site.network {
+            network.forget(&pod);
+        }
+        place.leave(&pod).await;
+    }
+    let_go(&site, &pod).await;
+}
+
+/// Makes the pod's place, fills its volumes and runs its init containers: again until it works.
+async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
+    loop {
+        let failure = match Place::make(site, pod).await {
+            Ok(place) => match initialize(site, pod, &place).await {
+                Ok(()) => {
+                    let place = Arc::new(place);
+                    if let Some(network) = &site.network {
+                        network.remember(pod, &place);
+                    }
+                    return place;
+                }
+                Err(failure) => {
+                    place.leave(pod).await;
+                    failure
+                }
+            },
+            Err(failure) => failure,
+        };
+        tracing::info!(pod = %ObjectRef::of(pod), %failure, "cannot be started yet");
+        let unprepared = |container: &Value| {
+            let life = Life::Unprepared { why: failure.to_string() };
+            ContainerLife { container: container.clone(), life, restarts: 0 }
+        };
+        let lives: Vec<_> = declared(pod, "containers").iter().map(unprepared).collect();
+        let address = if is_on_host(pod) { PodAddress::OfNode } else { PodAddress::Own(None) };
+        tell(site, pod, address, &lives).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
+    if image_of(pod) == Some(AGENT) {
+        envoy::do_without(site).await?;
+    }
+    let volumes = Volumes::of(pod);
+    let mut words = vec!["-p"];
+    words.extend(volumes.folders.iter().map(String::as_str));
+    if words.len() > 1 {
+        place.namespace().run("mkdir", &words).await?;
+    }
+    place.namespace().put(volumes::identity(site, pod).await?).await?;
+    place.namespace().put(volumes.read(site).await?).await?;
+    for container in declared(pod, "initContainers") {
+        let spec = process(site, pod, place, &container).await?;
+        // Those that are shell scripts prepare a node, which is prepared here.
+        let Some(spec) = spec else { continue };
+        let status = spec.start()?.wait().await?;
+        if !status.success() {
+            return Err(Failure::step(format!("init container {} failed", spec.name))
+                .because(status.to_string())
+                .hint(format!("its log is {}", spec.log.display())));
+        }
+    }
+    Ok(())
+}
+
+/// The process of a container; none if its program is none of the sandbox's.
+async fn process(site: &Site, pod: &Object, place: &Place, container: &Value) -> Result<Option<ProcessSpec>> {
+    let id = ObjectRef::of(pod);
+    let namespace = id.namespace.clone().unwrap_or_default();
+    let mut environment = BTreeMap::from([
+        ("KUBERNETES_SERVICE_HOST".to_owned(), site.options.api_service_address()),
+        ("KUBERNETES_SERVICE_PORT".to_owned(), "443".to_owned()),
+    ]);
+    environment.extend(environment_of(site, pod, container, &namespace).await?);
+    let words = ["command", "args"].into_iter().filter_map(|key| container[key].as_array()).flatten();
+    let words: Vec<String> = words.filter_map(|word| Some(expanded(word.as_str()?, &environment))).collect();
+    let program = words.first().map(PathBuf::from);
+    let name = program.as_deref().and_then(|program| program.file_name()?.to_str()).unwrap_or_default();
+    if site.programs.path(name).is_err() {
+        return Ok(None);
+    }
+    let container = container["name"].as_str().unwrap_or_default();
+    place.remember(container, &environment);
+    let log = log_file(&site.folder, &namespace, &id.name, container);
+    Ok(Some(place.node.machine.process(
+        format!("{id} {container}"),
+        place.namespace(),
+        &words,
+        environment,
+        log,
+    )))
+}
+
+/// Whether a pod is on the network of its node.
+pub(super) fn is_on_host(pod: &Object) -> bool {
+    pod.data["spec"]["hostNetwork"] == true
+}
+
+fn declared(pod: &Object, key: &str) -> Vec<Value> {
+    pod.data["spec"][key].as_array().cloned().unwrap_or_default()
+}
+
+/// A pod whose containers run.
+struct Running {
+    site: Arc<Site>,
+    pod: Arc<Object>,
+    place: Arc<Place>,
+    lives: Mutex<Vec<ContainerLife>>,
+    events: Events,
+}
+
+/// One container of it.
+struct One {
+    running: Arc<Running>,
+    index: usize,
+}
+
+#[async_trait]
+impl Container for One {
+    async fn prepare(&self) -> Result<Prepared> {
+        let Running { site, pod, place, lives, .. } = self.running.as_ref();
+        let container = lives.lock().await[self.index].container.clone();
+        let spec = process(site, pod, place, &container)
+            .await?
+            .ok_or_else(|| Failure::step(format!("container {} has no program here", container["name"])))?;
+        Ok(Prepared { spec, health: probe::health(place, &container) })
+    }
+
+    async fn tell(&self, life: Life, restarts: u32) {
+        let mut lives = self.running.lives.lock().await;
+        lives[self.index].life = life;
+        lives[self.index].restarts = restarts;
+        let Running { site, pod, place, .. } = self.running.as_ref();
+        let address = place.address().map_or(PodAddress::OfNode, |own| PodAddress::Own(Some(own)));
+        tell(site, pod, address, &lives).await;
+    }
+
+    async fn unhealthy(&self, why: &str) {
+        self.running.events.probe_failed(why).await;
+    }
+}

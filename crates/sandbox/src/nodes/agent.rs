@@ -1,0 +1,46 @@
+//! The network agent of a node: the one part that a sandbox can exchange for the real thing.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+
+use bootstrapper_cluster::{Cluster, seen};
+use bootstrapper_core::object::Selection;
+use bootstrapper_readiness as readiness;
+
+/// What a node's network agent does to the cluster.
+#[async_trait]
+pub(crate) trait NodeAgent: Send + Sync {
+    /// The agent's pod runs on `node`.
+    async fn started(&self, node: &str);
+    /// The agent's pod is gone from `node`.
+    async fn stopped(&self, node: &str);
+    /// Runs beside, for as long as the sandbox does.
+    async fn work(&self);
+}
+
+/// Follows the agents' pods, and lets the agent know.
+pub(super) async fn run(cluster: &Cluster, agent: &dyn NodeAgent) {
+    tokio::join!(follow(cluster, agent), agent.work());
+}
+
+async fn follow(cluster: &Cluster, agent: &dyn NodeAgent) {
+    let selection = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
+    let mut pods = seen(cluster.follow_all(selection));
+    let mut running: BTreeSet<String> = BTreeSet::new();
+    while let Some(pods) = pods.next().await {
+        let now: BTreeSet<String> = pods
+            .iter()
+            .filter(|pod| readiness::verdict(pod).is_ready())
+            .filter_map(|pod| Some(pod.data["spec"]["nodeName"].as_str()?.to_owned()))
+            .collect();
+        for node in now.difference(&running) {
+            agent.started(node).await;
+        }
+        for node in running.difference(&now) {
+            agent.stopped(node).await;
+        }
+        running = now;
+    }
+}

@@ -1,0 +1,173 @@
+//! Stands in for Cilium's certgen, which cannot be had as a Go module: makes the certificates that
+//! its pods are told to make, signed by the cluster's authority of Cilium; that too, if there is none.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::container::image_of;
+use bootstrapper_cluster::{Cluster, seen};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::yaml;
+
+const MANAGER: &str = "certgen";
+const NAMESPACE: &str = "kube-system";
+const AUTHORITY: &str = "cilium-ca";
+
+/// What a pod of it is told.
+#[derive(Deserialize)]
+struct Told {
+    certs: Vec<Wanted>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted {
+    name: String,
+    namespace: String,
+    common_name: String,
+    /// The common name alone, if it is left out.
+    #[serde(default)]
+    hosts: Vec<String>,
+}
+
+/// Acts for as long as the sandbox runs.
+pub(super) async fn run(cluster: &Cluster) {
+    let mut pods = seen(cluster.follow_all(Selection::of("v1", "Pod")));
+    let mut done = BTreeSet::new();
+    while let Some(seen) = pods.next().await {
+        for pod in seen.iter().filter(|pod| image_of(pod) == Some("certgen")) {
+            if done.contains(&pod.metadata.uid) {
+                continue;
+            }
+            match (|| make(cluster, pod)).retry(patiently()).await {
+                Ok(()) => drop(done.insert(pod.metadata.uid.clone())),
+                Err(failure) => tracing::error!(%failure, "certificates cannot be made"),
+            }
+        }
+    }
+}
+
+fn patiently() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_times(8)
+}
+
+async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
+    let told = told(pod)?;
+    let (authority, issuer) = authority(cluster, may_make_one(pod)).await?;
+    for wanted in &told.certs {
+        let (certificate, key) = signed(wanted, &issuer).map_err(|error| failed(&error))?;
+        let data = json!({
+            "ca.crt": STANDARD.encode(&authority),
+            "tls.crt": STANDARD.encode(certificate),
+            "tls.key": STANDARD.encode(key),
+        });
+        store(cluster, &wanted.namespace, &wanted.name, "kubernetes.io/tls", &data).await?;
+    }
+    Ok(())
+}
+
+fn told(pod: &Object) -> Result<Told> {
+    let variables = pod.data["spec"]["containers"][0]["env"].as_array().into_iter().flatten();
+    let text = variables
+        .filter(|variable| variable["name"] == "CILIUM_CERTGEN_CONFIG")
+        .find_map(|variable| variable["value"].as_str())
+        .ok_or_else(|| Failure::step(format!("{} is told to make nothing", ObjectRef::of(pod))))?;
+    yaml::from_str(text, Path::new("CILIUM_CERTGEN_CONFIG"))
+}
+
+fn may_make_one(pod: &Object) -> bool {
+    let mut told = pod.data["spec"]["containers"][0]["args"].as_array().into_iter().flatten();
+    !told.any(|word| word == "--ca-generate=false")
+}
+
+/// The authority's certificate, and what signs for it.
+async fn authority(cluster: &Cluster, may_make_one: bool) -> Result<(String, Issuer<'static, KeyPair>)> {
+    let id = ObjectRef::namespaced("v1", "Secret", NAMESPACE, AUTHORITY);
+    let stored = cluster.get(&id).await?;
+    let part = |name: &str| -> Option<String> {
+        let encoded = stored.as_ref()?.data["data"][name].as_str()?;
+        String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+    };
+    if let (Some(certificate), Some(key)) = (part("ca.crt"), part("ca.key")) {
+        let key = KeyPair::from_pem(&key).map_err(|error| failed(&error))?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(|error| failed(&error))?;
+        return Ok((certificate, issuer));
+    }
+    if !may_make_one {
+        return Err(Failure::step(format!("{id} is not there")));
+    }
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Cilium CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate().map_err(|error| failed(&error))?;
+    let certificate = params.self_signed(&key).map_err(|error| failed(&error))?.pem();
+    let data =
+        json!({"ca.crt": STANDARD.encode(&certificate), "ca.key": STANDARD.encode(key.serialize_pem())});
+    store(cluster, NAMESPACE, AUTHORITY, "Opaque", &data).await?;
+    Ok((certificate, Issuer::new(params, key)))
+}
+
+fn signed(wanted: &Wanted, issuer: &Issuer<'_, KeyPair>) -> Result<(String, String), rcgen::Error> {
+    let hosts = if wanted.hosts.is_empty() { vec![wanted.common_name.clone()] } else { wanted.hosts.clone() };
+    let mut params = CertificateParams::new(hosts)?;
+    params.distinguished_name.push(DnType::CommonName, wanted.common_name.as_str());
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate()?;
+    Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+}
+
+async fn store(cluster: &Cluster, namespace: &str, name: &str, kind: &str, data: &Value) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(cluster.client(), namespace);
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": kind,
+        "metadata": {"name": name, "namespace": namespace}, "data": data,
+    });
+    secrets
+        .patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&secret))
+        .await
+        .map(drop)
+        .map_err(|error| failed(&error))
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::step("Cilium's certificates cannot be made").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_told_what_to_make() {
+        let config = "certs:\n- name: a\n  namespace: n\n  commonName: a.test\n  hosts: [a.test, 10.0.0.1]\n  usage: [signing]\n  validity: 24h\n";
+        let pod = |env: &Value| -> Object {
+            serde_json::from_value(json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+                "spec": {"containers": [{"image": "quay.io/cilium/certgen:v1", "env": env}]},
+            }))
+            .unwrap()
+        };
+        let told = told(&pod(&json!([{"name": "CILIUM_CERTGEN_CONFIG", "value": config}]))).unwrap();
+        assert_eq!((told.certs[0].name.as_str(), told.certs[0].hosts.len()), ("a", 2));
+        assert!(super::told(&pod(&json!([]))).is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! Keeps the process of a container running, as a kubelet would: starts it, asks for its health, and
+//! starts it again after a pause.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::health::Health;
+use super::status::Life;
+use crate::process::ProcessSpec;
+use bootstrapper_core::failure::Result;
+
+/// How often a process is asked for its health: until it is well, and from then on.
+const ASK_EVERY: Duration = Duration::from_millis(150);
+const ASK_AGAIN_EVERY: Duration = Duration::from_secs(2);
+/// How often it is told that a process is not well: as often as a kubelet asks.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// So many times in a row it has to fail to be taken for ill.
+const FAILURES: u32 = 3;
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A container that is ready to be run as a process.
+pub(crate) struct Prepared {
+    pub spec: ProcessSpec,
+    /// How it says that it is well; without, it is well while it runs.
+    pub health: Option<Health>,
+}
+
+/// A container of a pod.
+#[async_trait]
+pub(crate) trait Container: Send + Sync {
+    /// Makes everything that its process needs.
+    async fn prepare(&self) -> Result<Prepared>;
+    /// Tells how it is.
+    async fn tell(&self, life: Life, restarts: u32);
+    /// Tells that its probe fails, and why.
+    async fn unhealthy(&self, why: &str);
+}
+
+/// Keeps it running until it is cancelled; by then its process has ended.
+pub(crate) async fn keep(container: &dyn Container, cancel: &CancellationToken) {
+    let mut pause = SHORTEST_PAUSE;
+    let mut restarts = 0;
+    loop {
+        let life = tokio::select! {
+            life = once(container, restarts, cancel) => life,
+            () = cancel.cancelled() => None,
+        };
+        let Some(life) = life else { break };
+        container.tell(life, restarts).await;
+        restarts += 1;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancel.cancelled() => break,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Runs the process to its end; how that was. None if it was cancelled.
+async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationToken) -> Option<Life> {
+    let started = match container.prepare().await {
+        Ok(prepared) => prepared.spec.start().map(|process| (prepared, process)),
+        Err(failure) => Err(failure),
+    };
+    let (prepared, mut process) = match started {
+        Ok(started) => started,
+        Err(failure) => return Some(Life::Unprepared { why: failure.to_string() }),
+    };
+    tracing::info!(container = process.name(), id = process.id(), "started");
+    let (since, id) = (Timestamp::now(), process.id());
+    container.tell(Life::Started { since }, restarts).await;
+    let status = tokio::select! {
+        status = process.wait() => status,
+        never = watch_health(container, &prepared, id, restarts, since) => match never {},
+        () = cancel.cancelled() => {
+            process.stop().await;
+            return None;
+        }
+    };
+    let exit_code = status.ok().and_then(|status| status.code()).unwrap_or(137);
+    Some(Life::CrashLoop { exit_code })
+}
+
+/// Tells when the process begins or ceases to say that it is well; never ends by itself.
+async fn watch_health(
+    container: &dyn Container,
+    prepared: &Prepared,
+    process: Option<u32>,
+    restarts: u32,
+    since: Timestamp,
+) -> std::convert::Infallible {
+    let (mut is_ready, mut failures) = (false, 0);
+    let mut told_at = Instant::now();
+    loop {
+        let answer = match &prepared.health {
+            Some(health) => health.probe(process).await,
+            None => Ok(()),
+        };
+        let was_ready = is_ready;
+        match answer {
+            Ok(()) => (is_ready, failures) = (true, 0),
+            Err(why) => {
+                failures += 1;
+                is_ready &= failures < FAILURES;
+                if was_ready || told_at.elapsed() >= TELL_EVERY {
+                    container.unhealthy(&why).await;
+                    told_at = Instant::now();
+                }
+            }
+        }
+        if is_ready != was_ready {
+            let life = if is_ready { Life::Ready { since } } else { Life::Started { since } };
+            container.tell(life, restarts).await;
+        }
+        tokio::time::sleep(if is_ready { ASK_AGAIN_EVERY } else { ASK_EVERY }).await;
+    }
+}

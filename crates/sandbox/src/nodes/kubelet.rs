@@ -1,0 +1,95 @@
+//! The part of a kubelet's own API that the API server calls for people: `kubectl logs` and
+//! `kubectl exec`. Only the API server may: it shows a certificate.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::{Site, exec};
+use crate::state::Folder;
+use bootstrapper_core::failure::{Failure, Result};
+
+/// A kubelet's API that is bound, and not served yet.
+pub(crate) struct Kubelet {
+    listener: TcpListener,
+    /// Where it listens on loopback.
+    pub port: u16,
+}
+
+/// The file that a container's process writes to.
+pub(crate) fn log_file(folder: &Folder, namespace: &str, pod: &str, container: &str) -> std::path::PathBuf {
+    folder.path("logs/pods").join(format!("{namespace}_{pod}_{container}.log"))
+}
+
+impl Kubelet {
+    pub(crate) async fn bind() -> Result<Self> {
+        let failed =
+            |error: std::io::Error| Failure::step("the sandbox's kubelet cannot start").caused_by(&error);
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        Ok(Self { listener, port })
+    }
+
+    /// Answers for as long as the sandbox runs.
+    pub(super) async fn run(self, site: Arc<Site>) -> Result<()> {
+        let tls = site.certificates.acceptor_for_clients(vec!["localhost".into()])?;
+        while let Ok((connection, _)) = self.listener.accept().await {
+            let (tls, site) = (tls.clone(), Arc::clone(&site));
+            tokio::spawn(async move {
+                let Ok(secure) = tls.accept(connection).await else { return };
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let answer = answer(&site, request);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                let connection = http1::Builder::new().serve_connection(TokioIo::new(secure), service);
+                let _ = connection.with_upgrades().await;
+            });
+        }
+        Ok(())
+    }
+}
+
+fn answer(site: &Arc<Site>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path().to_owned();
+    let mut parts = path.trim_start_matches('/').split('/');
+    let (verb, namespace, pod, container) = (parts.next(), parts.next(), parts.next(), parts.next());
+    match (verb, namespace, pod, container) {
+        (Some("containerLogs"), Some(namespace), Some(pod), Some(container)) => {
+            let query = request.uri().query().unwrap_or_default();
+            Response::new(Full::new(logs(&site.folder, namespace, pod, container, query)))
+        }
+        (Some("exec"), Some(namespace), Some(pod), Some(container)) => {
+            let place = site.network.as_ref().and_then(|network| network.place(namespace, pod));
+            match place {
+                Some(place) => exec::answer(request, &place, container),
+                None => refusal("this pod runs in name only: nothing can be run in it\n"),
+            }
+        }
+        _ => refusal("only logs and exec can be had of this node\n"),
+    }
+}
+
+pub(super) fn refusal(why: &'static str) -> Response<Full<Bytes>> {
+    let mut refusal = Response::new(Full::new(Bytes::from_static(why.as_bytes())));
+    *refusal.status_mut() = StatusCode::NOT_FOUND;
+    refusal
+}
+
+/// `?tailLines=<n>`.
+fn logs(folder: &Folder, namespace: &str, pod: &str, container: &str, query: &str) -> Bytes {
+    let Ok(text) = std::fs::read_to_string(log_file(folder, namespace, pod, container)) else {
+        return Bytes::from_static(b"this pod runs in name only: it writes no log\n");
+    };
+    let tail = query.split('&').find_map(|part| part.strip_prefix("tailLines=")?.parse::<usize>().ok());
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let from = tail.map_or(0, |tail| lines.len().saturating_sub(tail));
+    Bytes::from(lines[from..].concat())
+}

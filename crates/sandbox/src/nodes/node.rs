@@ -1,0 +1,103 @@
+//! Nodes, as a kubelet registers them on a machine without a network plugin.
+
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use super::Site;
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::step("the sandbox's nodes cannot be made").caused_by(error)
+}
+
+/// Registers the nodes, not ready. Their logs are read at `log_port` of loopback.
+pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
+    let nodes: Api<Object> = site
+        .cluster
+        .raw_api("v1", "Node")
+        .await?
+        .ok_or_else(|| Failure::internal("an API server serves nodes"))?;
+    for (name, address) in site.options.nodes()? {
+        let node: Object = serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {
+                "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+                POWER: "on",
+            }},
+            "status": {
+                "addresses": [
+                    {"type": "InternalIP", "address": address.to_string()},
+                    {"type": "Hostname", "address": name},
+                    // Where the API server finds what stands in for the kubelet.
+                    {"type": "InternalDNS", "address": "localhost"},
+                ],
+                // What stands in for the kubelet takes WebSockets, and no SPDY.
+                "declaredFeatures": ["ExtendWebSocketsToKubelet"],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": log_port}},
+                "allocatable": {"cpu": "32", "memory": "256Gi", "pods": "250"},
+                "capacity": {"cpu": "32", "memory": "256Gi", "pods": "250"},
+                "nodeInfo": {
+                    "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.36.3",
+                    "containerRuntimeVersion": "sandbox://1", "osImage": "sandbox", "kernelVersion": "6.18.0",
+                    "bootID": "", "machineID": "", "systemUUID": "", "kubeProxyVersion": "",
+                },
+                "conditions": [ready_condition(false)],
+            },
+        }))
+        .map_err(|error| failed(&error))?;
+        nodes.create(&PostParams::default(), &node).await.map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// The label of nodes that are on: kwok sends the heartbeats of these.
+const POWER: &str = "sandbox.bootstrapper/power";
+
+/// How kwok finds them.
+pub(super) const ON: &str = "sandbox.bootstrapper/power=on";
+
+/// Whether nobody tells of a node any more.
+pub(super) fn is_off(node: &Object) -> bool {
+    node.metadata.labels.as_ref().and_then(|labels| labels.get(POWER)).is_some_and(|power| power != "on")
+}
+
+/// Has a node's heartbeats begin or end. A kubelet that begins says that its node is ready.
+pub(crate) async fn set_power(cluster: &Cluster, name: &str, on: bool) -> Result<()> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::step(format!("node {name} cannot be turned on or off")).caused_by(error)
+    };
+    let node = cluster.get(&ObjectRef::cluster_scoped("v1", "Node", name)).await?;
+    if on != node.as_ref().is_some_and(is_off) {
+        return Ok(());
+    }
+    let nodes: Api<Node> = Api::all(cluster.client());
+    let patch = json!({"metadata": {"labels": {POWER: if on { "on" } else { "off" }}}});
+    nodes.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(|error| failed(&error))?;
+    if on {
+        set_ready(cluster.client(), name, true).await.map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// Tells that a node is ready, or that it is not.
+pub(crate) async fn set_ready(client: kube::Client, name: &str, ready: bool) -> kube::Result<()> {
+    let patch = json!({"status": {"conditions": [ready_condition(ready)]}});
+    let nodes: Api<Node> = Api::all(client);
+    nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await.map(drop)
+}
+
+fn ready_condition(ready: bool) -> serde_json::Value {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let (status, reason, message) = if ready {
+        ("True", "KubeletReady", "the sandbox's agent runs")
+    } else {
+        ("False", "KubeletNotReady", "container runtime network not ready: cni plugin not initialized")
+    };
+    json!({"type": "Ready", "status": status, "reason": reason, "message": message,
+        "lastHeartbeatTime": now, "lastTransitionTime": now})
+}

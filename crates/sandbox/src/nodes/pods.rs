@@ -1,0 +1,87 @@
+//! The part of a kubelet that matters here: pods whose image exists as a program become processes,
+//! and end when the pod does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::container::program_of;
+use super::pod::live;
+use super::status::{let_go, tell_again};
+use super::{Site, shell};
+use crate::network;
+use bootstrapper_cluster::seen;
+use bootstrapper_core::object::{Object, Selection};
+
+/// How often a kubelet looks whether the API server says what it was told.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Follows all pods until it is cancelled; by then all processes have ended.
+pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
+    let mut pods = seen(site.cluster.follow_all(Selection::of("v1", "Pod")));
+    let mut lives: HashMap<String, (CancellationToken, JoinHandle<()>)> = HashMap::new();
+    let mut seen = Vec::new();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut telling: Option<JoinHandle<()>> = None;
+    loop {
+        tokio::select! {
+            now = pods.next() => match now {
+                Some(now) => seen = now,
+                None => break,
+            },
+            _ = looks.tick() => {
+                if telling.as_ref().is_none_or(JoinHandle::is_finished) {
+                    telling = Some(tokio::spawn(tell_again(Arc::clone(&site), seen.clone())));
+                }
+            }
+            () = cancel.cancelled() => break,
+        }
+        let wanted: HashMap<&str, &Arc<Object>> = seen
+            .iter()
+            .filter(|pod| is_bound(pod))
+            .filter_map(|pod| Some((pod.metadata.uid.as_deref()?, pod)))
+            .collect();
+        lives.retain(|uid, (end, task)| {
+            let goes_on =
+                wanted.get(uid.as_str()).is_some_and(|pod| pod.metadata.deletion_timestamp.is_none());
+            if !goes_on {
+                end.cancel();
+            }
+            goes_on || !task.is_finished()
+        });
+        for (uid, pod) in wanted {
+            if lives.contains_key(uid) {
+                continue;
+            }
+            let end = cancel.child_token();
+            let (site, pod) = (Arc::clone(&site), Arc::clone(pod));
+            let is_process =
+                program_of(&pod).is_some() || shell::is_shell(&pod) || network::is_real(&site, &pod);
+            let task = if pod.metadata.deletion_timestamp.is_some() && is_process {
+                // That it may go was not heard.
+                tokio::spawn(async move { let_go(&site, &pod).await })
+            } else if let Some(program) = program_of(&pod) {
+                tokio::spawn(live(site, pod, program, end.clone()))
+            } else if shell::is_shell(&pod) {
+                tokio::spawn(shell::live(site, pod, end.clone()))
+            } else if network::is_real(&site, &pod) {
+                tokio::spawn(network::live(site, pod, end.clone()))
+            } else {
+                continue;
+            };
+            lives.insert(uid.to_owned(), (end, task));
+        }
+    }
+    for (_, (end, task)) in lives {
+        end.cancel();
+        let _ = task.await;
+    }
+}
+
+fn is_bound(pod: &Object) -> bool {
+    pod.data["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty())
+}

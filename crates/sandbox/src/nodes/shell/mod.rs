@@ -1,0 +1,67 @@
+//! Pods of the image `shell`: their commands run on this machine, and whatever a real kubelet would
+//! hold against them, this one does, too, in its words: images that cannot be pulled, Secrets and
+//! keys that are not there, probes that fail, containers that crash. `docs/design/sandbox.md` says
+//! which names of images do what.
+
+mod container;
+mod needs;
+mod voice;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::container::image_of;
+use super::status::let_go;
+use super::{Site, log_file};
+use bootstrapper_core::object::{Object, ObjectRef};
+use container::{End, Restart, run};
+use voice::Voice;
+
+/// The image's name, without registry and tag.
+pub(super) const IMAGE: &str = "shell";
+
+/// How often a kubelet tries again to mount.
+const AGAIN: Duration = Duration::from_secs(2);
+
+pub(super) fn is_shell(pod: &Object) -> bool {
+    image_of(pod) == Some(IMAGE)
+}
+
+/// Runs a pod until it is cancelled.
+pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
+    let voice = Voice::of(&site, &pod);
+    tokio::select! {
+        () = run_all(&site, &pod, &voice) => cancel.cancelled().await,
+        () = cancel.cancelled() => {}
+    }
+    for container in ["initContainers", "containers"].into_iter().flat_map(|list| voice::list(&pod, list)) {
+        let id = ObjectRef::of(&pod);
+        let name = container["name"].as_str().unwrap_or_default();
+        let _ = std::fs::remove_file(log_file(
+            &site.folder,
+            id.namespace.as_deref().unwrap_or_default(),
+            &id.name,
+            name,
+        ));
+    }
+    let_go(&site, &pod).await;
+}
+
+async fn run_all(site: &Site, pod: &Object, voice: &Voice<'_>) {
+    voice.tell().await;
+    while let Some(why) = needs::missing_volume(site, pod).await {
+        voice.events.warn("FailedMount", &why).await;
+        tokio::time::sleep(AGAIN).await;
+    }
+    let restart = Restart::of(pod);
+    for container in voice::list(pod, "initContainers") {
+        let of_init = if restart == Restart::Always { Restart::OnFailure } else { restart };
+        if run(site, pod, container, voice, of_init).await != End::Well {
+            return;
+        }
+    }
+    join_all(voice::list(pod, "containers").map(|container| run(site, pod, container, voice, restart))).await;
+}

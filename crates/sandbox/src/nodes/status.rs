@@ -1,0 +1,185 @@
+//! What a kubelet tells of a pod whose containers are processes of this machine.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::Site;
+use super::node::is_off;
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// What a process is doing.
+#[derive(Debug, Clone)]
+pub(crate) enum Life {
+    /// It has not been started yet.
+    Waiting,
+    /// It was started.
+    Started { since: Timestamp },
+    /// It says that it is well.
+    Ready { since: Timestamp },
+    /// It ended, and is started again after a pause.
+    CrashLoop { exit_code: i32 },
+    /// It could not even be prepared.
+    Unprepared { why: String },
+}
+
+/// A container, and what its process is doing.
+#[derive(Clone)]
+pub(crate) struct ContainerLife {
+    /// As the pod declares it.
+    pub container: Value,
+    pub life: Life,
+    pub restarts: u32,
+}
+
+/// The address of a pod.
+#[derive(Clone, Copy)]
+pub(crate) enum PodAddress<'a> {
+    /// It has its node's.
+    OfNode,
+    /// It has one of its own, once the network plugin has given it.
+    Own(Option<&'a str>),
+}
+
+/// What was told last of each pod. As a kubelet, who told it tells it again where the API server says
+/// otherwise: a word is lost while the API server is away, and the node controller calls the pods of a
+/// node not ready of which it has heard nothing for a while.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<HashMap<ObjectRef, Value>>);
+
+impl Told {
+    fn set(&self, pod: ObjectRef, status: Value) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pod, status);
+    }
+
+    fn forget(&self, pod: &ObjectRef) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(pod);
+    }
+
+    fn of(&self, pod: &ObjectRef) -> Option<Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(pod).cloned()
+    }
+}
+
+/// Tells again what the API server does not say.
+pub(super) async fn tell_again(site: Arc<Site>, pods: Vec<Arc<Object>>) {
+    for pod in pods {
+        let id = ObjectRef::of(&pod);
+        let Some(told) = site.told.of(&id).filter(|told| readiness(told) != readiness(&pod.data["status"]))
+        else {
+            continue;
+        };
+        if !node_of(&site, &pod).await.as_ref().is_some_and(is_off) {
+            send(&site, &id, &told).await;
+        }
+    }
+}
+
+fn readiness(status: &Value) -> &str {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut ready = conditions.filter(|condition| condition["type"] == "Ready");
+    ready.find_map(|condition| condition["status"].as_str()).unwrap_or("False")
+}
+
+/// Tells the API server, unless the node is off. A pod that is gone is no error.
+pub(crate) async fn tell(site: &Site, pod: &Object, address: PodAddress<'_>, containers: &[ContainerLife]) {
+    let node = node_of(site, pod).await;
+    if node.as_ref().is_some_and(is_off) {
+        return;
+    }
+    let host = host_address(node.as_ref());
+    let address = match address {
+        PodAddress::OfNode => Some(host.as_str()),
+        PodAddress::Own(address) => address,
+    };
+    let id = ObjectRef::of(pod);
+    let status = status(containers, &host, address);
+    site.told.set(id.clone(), status.clone());
+    send(site, &id, &status).await;
+}
+
+async fn node_of(site: &Site, pod: &Object) -> Option<Object> {
+    let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
+    site.cluster.get(&ObjectRef::cluster_scoped("v1", "Node", name)).await.ok().flatten()
+}
+
+async fn send(site: &Site, id: &ObjectRef, status: &Value) {
+    let patch = Patch::Strategic(json!({"status": status}));
+    if let Err(error) = pods(site, id).patch_status(&id.name, &PatchParams::default(), &patch).await {
+        tracing::debug!(pod = %id, %error, "its status cannot be told");
+    }
+}
+
+/// The pod's processes have ended: it may go.
+pub(crate) async fn let_go(site: &Site, pod: &Object) {
+    let id = ObjectRef::of(pod);
+    site.told.forget(&id);
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    let _ = pods(site, &id).delete(&id.name, &now).await;
+}
+
+fn pods(site: &Site, id: &ObjectRef) -> Api<k8s_openapi::api::core::v1::Pod> {
+    Api::namespaced(site.cluster.client(), id.namespace.as_deref().unwrap_or_default())
+}
+
+fn host_address(node: Option<&Object>) -> String {
+    let addresses = node.and_then(|node| node.data["status"]["addresses"].as_array());
+    let internal = addresses.into_iter().flatten().find(|address| address["type"] == "InternalIP");
+    internal.and_then(|address| address["address"].as_str()).unwrap_or("127.0.0.1").to_owned()
+}
+
+fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Value {
+    let now = written(Timestamp::now());
+    let is_ready = containers.iter().all(|container| matches!(container.life, Life::Ready { .. }));
+    let word = if is_ready { "True" } else { "False" };
+    let condition =
+        |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
+    let has_address = if address.is_some() { "True" } else { "False" };
+    let mut status = json!({
+        "phase": if address.is_some() { "Running" } else { "Pending" },
+        "hostIP": host,
+        "startTime": now,
+        "conditions": [
+            condition("PodReadyToStartContainers", has_address), condition("Initialized", has_address),
+            condition("Ready", word), condition("ContainersReady", word),
+        ],
+        "containerStatuses": containers.iter().map(|container| told(container, &now)).collect::<Vec<_>>(),
+    });
+    if let Some(address) = address {
+        status["podIP"] = address.into();
+        status["podIPs"] = json!([{"ip": address}]);
+    }
+    status
+}
+
+/// As Kubernetes writes times.
+pub(crate) fn written(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn told(ContainerLife { container, life, restarts }: &ContainerLife, now: &str) -> Value {
+    let is_ready = matches!(life, Life::Ready { .. });
+    let state = match life {
+        Life::Started { since } | Life::Ready { since } => json!({"running": {"startedAt": written(*since)}}),
+        Life::CrashLoop { .. } => {
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}})
+        }
+        Life::Waiting => json!({"waiting": {"reason": "ContainerCreating"}}),
+        Life::Unprepared { why } => {
+            json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}})
+        }
+    };
+    let mut told = json!({
+        "name": container["name"], "image": container["image"], "imageID": "", "ready": is_ready,
+        "started": is_ready, "restartCount": restarts, "state": state,
+    });
+    if let Life::CrashLoop { exit_code } = life {
+        told["lastState"] =
+            json!({"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": now}});
+    }
+    told
+}

@@ -1,0 +1,148 @@
+//! What shape a sandbox has: that of the cluster it stands for.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::network::RouterSpec;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_gitops::Repository;
+
+/// What shape a sandbox has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SandboxOptions {
+    /// Its name: that of the cluster it stands for.
+    pub name: String,
+    /// How many nodes it has.
+    pub node_count: u16,
+    /// A folder of ready binaries, looked into first.
+    pub binaries: Option<PathBuf>,
+    /// The repository, and where its cluster expects it.
+    pub git: GitSpec,
+    /// Pods' addresses.
+    pub pod_cidr: String,
+    /// Services' addresses.
+    pub service_cidr: String,
+    /// Nodes' addresses.
+    pub node_cidr: String,
+    /// The address that the cluster declares for its API server.
+    pub api_server: Option<String>,
+    /// And its port.
+    pub api_port: u16,
+    /// Its number within its mesh.
+    pub cluster_id: usize,
+    /// The router of a network that is real; none if the network is simulated.
+    pub router: Option<RouterSpec>,
+}
+
+/// Addresses of a network's nodes begin after those that routers and control planes have.
+const FIRST_ADDRESS: usize = 30;
+
+/// Each cluster of a network has so many addresses for its nodes, and so many clusters fit in.
+const ADDRESSES: usize = 70;
+const CLUSTERS: usize = 3;
+
+/// A working tree, and the address under which it is served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GitSpec {
+    /// The working tree.
+    pub repository: PathBuf,
+    /// The address that the GitRepository declares.
+    pub url: String,
+    /// The branch that it declares.
+    pub branch: String,
+    /// Whether it declares credentials.
+    pub has_credentials: bool,
+}
+
+impl GitSpec {
+    /// The address under which the sandbox serves it: that of the same host and path over https.
+    pub(super) fn served(&self) -> Result<String> {
+        let url = url::Url::parse(&self.url).map_err(|error| {
+            Failure::input(format!("`{}` is no address of a repository", self.url)).caused_by(&error)
+        })?;
+        Ok(format!("https://{}{}", url.host_str().unwrap_or_default(), url.path()))
+    }
+}
+
+impl SandboxOptions {
+    /// The shape of a cluster, from its settings and its GitRepository.
+    pub fn shaped_by(
+        cluster: &str,
+        settings: &BTreeMap<String, String>,
+        repository: &Repository,
+    ) -> Result<Self> {
+        let source = repository.source_of(cluster)?;
+        let url = source.data["spec"]["url"].as_str().unwrap_or_default().to_owned();
+        if !["https://", "http://", "ssh://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(Failure::input(format!("the sandbox cannot serve `{url}`"))
+                .because("it stands in for git over https, http and ssh"));
+        }
+        let has_credentials = source.data["spec"]["secretRef"].is_object();
+        let branch = source.data["spec"]["ref"]["branch"].as_str().unwrap_or("main").to_owned();
+        let setting =
+            |name: &str, default: &str| settings.get(name).map_or(default, String::as_str).to_owned();
+        Ok(Self {
+            name: cluster.to_owned(),
+            node_count: 3,
+            binaries: None,
+            git: GitSpec { repository: repository.root.clone(), url, branch, has_credentials },
+            pod_cidr: setting("POD_CIDR", "10.42.0.0/16"),
+            service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
+            node_cidr: setting("NODE_CIDR", "10.25.11.0/24"),
+            api_server: settings.get("API_SERVER_HOST").cloned(),
+            api_port: setting("API_SERVER_PORT", "6443").parse().unwrap_or(6443),
+            cluster_id: setting("CLUSTER_ID", "1").parse().unwrap_or(1),
+            router: None,
+        })
+    }
+
+    /// The nodes: what they are called, and their addresses.
+    pub(super) fn nodes(&self) -> Result<Vec<(String, IpAddr)>> {
+        let network: ipnet::IpNet = self.node_cidr.parse().map_err(|error: ipnet::AddrParseError| {
+            Failure::input(format!("`{}` is no network for nodes", self.node_cidr)).caused_by(&error)
+        })?;
+        let addresses = network.hosts().skip(self.first_address()).take(self.node_count.into());
+        Ok((1..)
+            .zip(addresses)
+            .map(|(number, address)| (format!("{}-{number}", self.name), address))
+            .collect())
+    }
+
+    fn first_address(&self) -> usize {
+        FIRST_ADDRESS + ADDRESSES * (self.cluster_id.saturating_sub(1) % CLUSTERS)
+    }
+
+    /// The address of the Service `kubernetes`: the first of its network.
+    pub(super) fn api_service_address(&self) -> String {
+        let network: Option<ipnet::IpNet> = self.service_cidr.parse().ok();
+        let first = network.and_then(|network| network.hosts().next());
+        first.map(|address| address.to_string()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_served_over_https_whatever_its_address() {
+        for (url, served) in [
+            ("https://git.example.org/a/b.git", "https://git.example.org/a/b.git"),
+            ("https://user@git.example.org:8443/a", "https://git.example.org/a"),
+            ("ssh://git@git.example.org/a/b", "https://git.example.org/a/b"),
+            ("ssh://git@git.example.org:2222/a", "https://git.example.org/a"),
+            ("http://git.example.org/a", "https://git.example.org/a"),
+        ] {
+            let spec = GitSpec {
+                repository: PathBuf::new(),
+                url: url.to_owned(),
+                branch: "main".to_owned(),
+                has_credentials: false,
+            };
+            assert_eq!(spec.served().unwrap(), served);
+        }
+    }
+}

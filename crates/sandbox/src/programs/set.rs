@@ -1,0 +1,61 @@
+//! Which programs there are, and from which packages of the build list they come.
+
+/// Programs that are built with one command.
+pub(crate) struct Set {
+    /// The folder within the cache.
+    pub(super) folder: &'static str,
+    /// How it is announced when it has to be built.
+    pub(super) announcement: &'static str,
+    /// About so many packages are compiled; told as progress.
+    pub(super) about_packages: usize,
+    /// Name of the program, package, and how Go names it: after its folder.
+    pub(super) programs: &'static [(&'static str, &'static str, &'static str)],
+}
+
+impl Set {
+    /// What the programs are called.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.programs.iter().map(|(name, ..)| *name)
+    }
+}
+
+/// What every sandbox runs.
+pub(crate) const EVERY_SANDBOX: Set = Set {
+    folder: "bin",
+    announcement: "building the sandbox's programs from their Go modules: once on this machine, 10 to 15 minutes on 2 cores",
+    about_packages: 5000,
+    programs: &[
+        ("etcd", "./etcd", "etcd"),
+        ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver"),
+        (
+            "kube-controller-manager",
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            "kube-controller-manager",
+        ),
+        ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", "kube-scheduler"),
+        ("kwok", "sigs.k8s.io/kwok/cmd/kwok", "kwok"),
+        ("helm", "helm.sh/helm/v4/cmd/helm", "helm"),
+        ("source-controller", "github.com/fluxcd/source-controller", "source-controller"),
+        ("kustomize-controller", "github.com/fluxcd/kustomize-controller", "kustomize-controller"),
+        ("helm-controller", "github.com/fluxcd/helm-controller", "helm-controller"),
+        ("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "kustomize"),
+        // The operator takes its kind from its own name.
+        ("cilium-operator-generic", "github.com/cilium/cilium/operator", "operator"),
+    ],
+};
+
+/// What a sandbox with a real network runs beside.
+pub(crate) const REAL_NETWORK: Set = Set {
+    folder: "network",
+    announcement: "building what a real network needs (agent, BGP router, mesh): once on this machine, 3 to 5 minutes on 2 cores",
+    about_packages: 5350,
+    programs: &[
+        ("cilium-agent", "github.com/cilium/cilium/daemon", "daemon"),
+        ("cilium-dbg", "github.com/cilium/cilium/cilium-dbg", "cilium-dbg"),
+        ("cilium-health-responder", "github.com/cilium/cilium/cilium-health/responder", "responder"),
+        ("cilium-cni", "github.com/cilium/cilium/plugins/cilium-cni", "cilium-cni"),
+        ("clustermesh-apiserver", "github.com/cilium/cilium/clustermesh-apiserver", "clustermesh-apiserver"),
+        ("gobgpd", "github.com/osrg/gobgp/v4/cmd/gobgpd", "gobgpd"),
+        ("gobgp", "github.com/osrg/gobgp/v4/cmd/gobgp", "gobgp"),
+    ],
+};

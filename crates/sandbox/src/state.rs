@@ -1,0 +1,242 @@
+//! What is known of sandboxes: a folder each, under the user's state folder.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::private;
+use bootstrapper_tools::{Environment, state_folder};
+
+/// A sandbox that is up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Its name.
+    pub name: String,
+    /// Its admin kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// The context in it.
+    pub context: String,
+    /// What programs need to reach what stands in for the internet.
+    pub environment: Environment,
+    /// The machines of a real network, and the process that holds each one's namespaces; none if the
+    /// network is simulated.
+    pub machines: BTreeMap<String, u32>,
+    /// What is not the real thing, one line each.
+    pub stand_ins: Vec<String>,
+    /// Every request that its API server answered.
+    pub audit_log: PathBuf,
+}
+
+impl Sandbox {
+    /// Whether its network is real.
+    pub fn is_network_real(&self) -> bool {
+        !self.machines.is_empty()
+    }
+
+    /// What stands before a program that is to run on a machine of it.
+    pub fn entering(&self, machine: &str) -> Result<[String; 6]> {
+        let names: Vec<&str> = self.machines.keys().map(String::as_str).collect();
+        let holder = self.machines.get(machine).ok_or_else(|| {
+            Failure::input(format!("sandbox {} has no machine `{machine}`", self.name)).hint(
+                match names.as_slice() {
+                    [] => "its network is simulated: there are machines with --network real".to_owned(),
+                    names => format!("it has {}", names.join(", ")),
+                },
+            )
+        })?;
+        Ok(["nsenter", "--target", &holder.to_string(), "--net", "--mount", "--"].map(str::to_owned))
+    }
+}
+
+/// Whether a sandbox runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It runs.
+    Running,
+    /// Its supervisor is gone; the next `up` or `down` cleans it up.
+    Crashed,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Crashed => "crashed",
+        })
+    }
+}
+
+/// A sandbox in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub state: State,
+    /// Its admin kubeconfig.
+    pub kubeconfig: PathBuf,
+}
+
+/// The files of a sandbox.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn of(name: &str) -> Result<Self> {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return Err(Failure::input(format!("`{name}` is no name for a sandbox")));
+        }
+        Ok(Self(root()?.join(name)))
+    }
+
+    /// Makes it, for its owner alone: it holds credentials. Who owns a folder above it can put another
+    /// in its place, so that has to be its owner, too.
+    pub(super) fn make(&self) -> Result<()> {
+        let root = self.0.parent().unwrap_or(&self.0);
+        for folder in [root, &self.0] {
+            let failed = || Failure::step(format!("{} cannot hold a sandbox", folder.display()));
+            DirBuilder::new()
+                .recursive(true)
+                .mode(OWNER_ONLY)
+                .create(folder)
+                .map_err(|error| failed().caused_by(&error))?;
+            let found = folder.symlink_metadata().map_err(|error| failed().caused_by(&error))?;
+            if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+                return Err(failed()
+                    .because("it belongs to another user")
+                    .hint("set BOOTSTRAPPER_STATE_DIR to a folder of your own"));
+            }
+            if found.mode() & !OWNER_ONLY & 0o777 != 0 {
+                std::fs::set_permissions(folder, Permissions::from_mode(OWNER_ONLY))
+                    .map_err(|error| failed().caused_by(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Its supervisor holds this lock for as long as it lives; the system frees it, however it ends.
+    pub(super) fn lock_file(&self) -> std::io::Result<File> {
+        private_file().create(true).truncate(false).open(self.path("supervisor.lock"))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.path("supervisor.lock").exists() && self.lock_file().is_ok_and(|file| file.try_lock().is_err())
+    }
+
+    pub(super) fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.path(name);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::step(format!("{} cannot be read", path.display())).caused_by(&error))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Failure::step(format!("{} is damaged", path.display())).caused_by(&error))
+    }
+
+    /// Writes a file whole or not at all.
+    pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.path(name);
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failure::step(format!("{} cannot be written", path.display())).caused_by(error)
+        };
+        let text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
+        private::replace(&path, text.as_bytes()).map_err(|error| failed(&error))
+    }
+}
+
+/// The modes of all folders of a sandbox, whatever the umask.
+const OWNER_ONLY: u32 = 0o700;
+
+/// Opens files for writing that nobody but their owner can open, whatever the umask.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Writes such a file.
+pub(super) fn write_private(file: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
+    let mut file = private_file().create(true).truncate(true).open(file)?;
+    file.write_all(content.as_ref())
+}
+
+pub(super) const SANDBOX_FILE: &str = "sandbox.json";
+pub(super) const OPTIONS_FILE: &str = "options.json";
+
+/// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
+fn root() -> Result<PathBuf> {
+    state_folder().map(|root| root.join("sandboxes")).ok_or_else(|| {
+        Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
+    })
+}
+
+/// Every sandbox that is there.
+pub fn list() -> Result<Vec<Listed>> {
+    let mut names: Vec<String> = std::fs::read_dir(root()?)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names.into_iter().filter_map(|name| listed(&name).transpose()).collect()
+}
+
+fn listed(name: &str) -> Result<Option<Listed>> {
+    let folder = Folder::of(name)?;
+    let state = if folder.is_running() { State::Running } else { State::Crashed };
+    Ok(Some(Listed { name: name.to_owned(), state, kubeconfig: folder.path("kubeconfig") }))
+}
+
+/// A sandbox that runs.
+pub fn load(name: &str) -> Result<Sandbox> {
+    let folder = Folder::of(name)?;
+    if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
+        return folder.read(SANDBOX_FILE);
+    }
+    Err(Failure::input(format!("no sandbox `{name}` is up"))
+        .hint(format!("bring it up: bootstrapper sandbox up {name}")))
+}
+
+/// Removes a folder, if it is there.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::step(format!("{} cannot be removed", folder.display())).caused_by(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_folder_that_others_could_enter_is_closed_and_one_that_leads_elsewhere_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let root = state.path().join("sandboxes");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::set_permissions(&root, Permissions::from_mode(0o777)).unwrap();
+        let folder = Folder(root.join("infra"));
+        folder.make().unwrap();
+        folder.write("options.json", &true).unwrap();
+        assert_eq!((mode(&root), mode(&folder.0), mode(&folder.path("options.json"))), (0o700, 0o700, 0o600));
+
+        std::os::unix::fs::symlink(state.path(), root.join("apps")).unwrap();
+        let refused = Folder(root.join("apps")).make().unwrap_err();
+        assert!(format!("{refused:?}").contains("belongs to another user"), "{refused:?}");
+    }
+}

@@ -1,0 +1,119 @@
+//! The process that owns a sandbox: starts everything, and ends everything when it is told to, or
+//! when a part of the control plane ends.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::Mode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::certificates::Certificates;
+use super::control_plane::ControlPlane;
+use super::lifecycle::{PROGRAMS_FILE, READY};
+use super::network::Network;
+use super::nodes::{self, Kubelet, Site};
+use super::options::SandboxOptions;
+use super::programs::Programs;
+use super::sources::Sources;
+use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
+use super::upstream::{self, Upstream};
+use bootstrapper_cluster::{Cluster, ConnectOptions};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_tools::Environment;
+
+/// Runs the sandbox in `state_dir` until it is told to stop.
+pub async fn serve(state_dir: &Path) -> Result<()> {
+    let folder = Folder(state_dir.to_owned());
+    // What the programs of a sandbox write is its owner's alone, too.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let failed =
+        |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
+    let lock = folder.lock_file().map_err(failed)?;
+    lock.try_lock().map_err(|_| Failure::step("another supervisor owns this sandbox"))?;
+    folder.write("supervisor.pid", &std::process::id())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+
+    let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
+    let programs: Programs = folder.read(PROGRAMS_FILE)?;
+    say("starting etcd, API server, controller-manager, scheduler");
+    let certificates = Certificates::make(&folder, &options)?;
+    let (upstream, control_plane) = tokio::join!(
+        Upstream::start(&folder, &options.git, &programs.assets),
+        ControlPlane::start(&folder, &options, &programs, &certificates),
+    );
+    let (upstream, mut control_plane) = (upstream?, control_plane?);
+    let access = ConnectOptions {
+        kubeconfig: Some(control_plane.own_kubeconfig.clone()),
+        context: options.name.clone(),
+    };
+    let cluster = Cluster::connect(&access).await?;
+    upstream::redirect(&cluster, &options.git, upstream.commits()).await?;
+    say("API server is ready; starting kwok and nodes");
+    let environment = Environment {
+        path: vec![programs.folder(&folder)?],
+        variables: upstream.environment(),
+        commits: upstream.commits().clone(),
+        ..Environment::default()
+    };
+    let network = match &options.router {
+        Some(router) => {
+            say("building the site: cables, router, a machine for each node");
+            let port = control_plane.port;
+            Some(Arc::new(Network::build(&folder, &options, router, &programs, port).await?))
+        }
+        None => None,
+    };
+    let cancel = CancellationToken::new();
+    let site = Arc::new(Site {
+        cluster,
+        server: control_plane.url.clone(),
+        certificates,
+        kubeconfig: control_plane.own_kubeconfig.clone(),
+        folder: folder.clone(),
+        programs,
+        environment: environment.clone(),
+        options: options.clone(),
+        network,
+        sources: Sources::start().await?,
+        told: nodes::Told::default(),
+    });
+    let kubelet = Kubelet::bind().await?;
+    nodes::create(&site, kubelet.port).await?;
+    let running = tokio::spawn(nodes::run(Arc::clone(&site), kubelet, cancel.clone()));
+
+    let stand_ins =
+        nodes::stand_ins(site.network.is_some()).into_iter().chain(Upstream::stand_ins()).collect();
+    folder.write(
+        SANDBOX_FILE,
+        &Sandbox {
+            name: options.name.clone(),
+            kubeconfig: control_plane.kubeconfig.clone(),
+            context: options.name.clone(),
+            environment,
+            machines: site.network.as_ref().map(|network| network.machines()).unwrap_or_default(),
+            stand_ins,
+            audit_log: folder.path("logs/audit.log"),
+        },
+    )?;
+    say(READY);
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        failure = control_plane.ended() => Err(failure),
+    };
+    cancel.cancel();
+    let _ = running.await;
+    control_plane.stop().await;
+    drop(upstream);
+    ended
+}
+
+/// Tells whoever started it. Once that is gone, nobody listens, and nothing is said.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}");
+    let _ = stdout.flush();
+}

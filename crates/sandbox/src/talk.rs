@@ -1,0 +1,165 @@
+//! What connectivity checks need of Kubernetes' test image `agnhost`: its server, and the `wget` that
+//! is in it. In a sandbox this program stands in for both: there are no images.
+
+use std::convert::Infallible;
+use std::io::Result as IoResult;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
+use bootstrapper_core::failure::{Failure, Result};
+
+/// `agnhost netexec`, as far as `/echo?msg=…`, `/dial?…` and `echo …` by UDP: gives back what it is
+/// told, until it is ended.
+pub async fn echo(http_port: u16, udp_port: u16) -> Result<()> {
+    let unheard = |port: u16| {
+        move |error| Failure::step(format!("nothing can listen at port {port}")).caused_by(&error)
+    };
+    let pages = TcpListener::bind((Ipv4Addr::UNSPECIFIED, http_port)).await.map_err(unheard(http_port))?;
+    let packets = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, udp_port)).await.map_err(unheard(udp_port))?;
+    tokio::join!(echo_pages(pages), echo_packets(packets));
+    Ok(())
+}
+
+async fn echo_pages(listener: TcpListener) {
+    while let Ok((connection, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| async move {
+                let query = request.uri().query().unwrap_or_default();
+                let answer = match request.uri().path() {
+                    "/dial" => dial(query).await,
+                    _ => query.strip_prefix("msg=").unwrap_or_default().to_owned(),
+                };
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer))))
+            });
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+        });
+    }
+}
+
+/// What a packet asks for that is to be echoed.
+const ECHO: &[u8] = b"echo ";
+
+/// The test image reads no more of a packet.
+const LARGEST_PACKET: usize = 2048;
+
+async fn echo_packets(socket: UdpSocket) {
+    let mut packet = [0; LARGEST_PACKET];
+    // An answer that cannot be sent is one that does not come.
+    while let Ok((length, caller)) = socket.recv_from(&mut packet).await {
+        if let Some(message) = packet[..length].strip_prefix(ECHO) {
+            let _ = socket.send_to(message, caller).await;
+        }
+    }
+}
+
+/// Whom to call by UDP, and what to say.
+struct Call {
+    host: IpAddr,
+    port: u16,
+    request: String,
+    tries: u8,
+}
+
+impl Call {
+    fn of(query: &str) -> Option<Self> {
+        let value = |name: &str| {
+            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        Some(Self {
+            host: value("host")?.parse().ok()?,
+            port: value("port")?.parse().ok()?,
+            request: value("request")?,
+            tries: value("tries")?.parse().ok()?,
+        })
+    }
+}
+
+/// Calls, and tells what it heard.
+async fn dial(query: &str) -> String {
+    let (mut responses, mut errors) = (Vec::new(), Vec::new());
+    match Call::of(query) {
+        Some(call) => {
+            for _ in 0..call.tries {
+                match answer_by_packet(&call).await {
+                    Ok(answer) => responses.push(answer),
+                    Err(error) => errors.push(error.to_string()),
+                }
+            }
+        }
+        None => errors.push("host, port, request or tries is missing or invalid".to_owned()),
+    }
+    json!({"responses": responses, "errors": errors}).to_string()
+}
+
+/// How long the test image waits for a packet.
+const PACKET_PATIENCE: Duration = Duration::from_secs(5);
+
+async fn answer_by_packet(call: &Call) -> IoResult<String> {
+    let any: SocketAddr = match call.host {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect((call.host, call.port)).await?;
+    socket.send(call.request.as_bytes()).await?;
+    let mut packet = [0; LARGEST_PACKET];
+    let length = tokio::time::timeout(PACKET_PATIENCE, socket.recv(&mut packet)).await??;
+    Ok(String::from_utf8_lossy(&packet[..length]).into_owned())
+}
+
+/// `wget`: fetches a page, as `http://address:port/path`.
+pub async fn fetch(url: &str, patience: Duration) -> Result<String> {
+    let failed = || {
+        let address = url.trim_start_matches("http://").split('/').next().unwrap_or(url);
+        Failure::step(format!("{address} cannot be reached"))
+    };
+    match tokio::time::timeout(patience, answer(url)).await {
+        Ok(Ok(answer)) if answer.split(' ').nth(1) == Some("200") => {
+            Ok(answer.split_once("\r\n\r\n").map(|(_, page)| page.to_owned()).unwrap_or_default())
+        }
+        Ok(Ok(answer)) => {
+            Err(failed().because(format!("it says `{}`", answer.lines().next().unwrap_or_default())))
+        }
+        Ok(Err(error)) => Err(failed().caused_by(&error)),
+        Err(_) => Err(failed().because(format!("there was no answer within {} s", patience.as_secs()))),
+    }
+}
+
+async fn answer(url: &str) -> std::io::Result<String> {
+    let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap_or((url, ""));
+    let mut connection = TcpStream::connect(address).await?;
+    let request = format!("GET /{path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_packet_that_is_to_be_echoed_comes_back_through_whoever_was_told_to_call() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        tokio::spawn(echo_packets(socket));
+        let query =
+            format!("host=127.0.0.1&port={port}&protocol=udp&tries=2&request=echo+{}", "x".repeat(1400));
+        let told: serde_json::Value = serde_json::from_str(&dial(&query).await).unwrap();
+        assert_eq!(told, json!({"responses": ["x".repeat(1400), "x".repeat(1400)], "errors": []}));
+        assert!(dial("host=nobody").await.contains("missing or invalid"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Where Flux finds a repository, if what is declared is nothing that the stand-in for the internet can
+//! answer: ssh, or anything that asks for credentials, which a rehearsal has not; or a commit of a
+//! repository of which it has the files only, and so under another commit.
+//!
+//! The sandbox's API server puts something else in its place, whoever writes the GitRepository: an
+//! admission policy, so that the object stays as it is declared for everybody who compares it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::options::GitSpec;
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Complete, Object};
+use bootstrapper_gitops::COMMIT;
+
+const ADDRESS: &str = "sandbox-git-address";
+
+/// Sees to it that Flux finds the repository, and the commits that others are pinned to.
+pub(crate) async fn redirect(
+    cluster: &Cluster,
+    git: &GitSpec,
+    commits: &BTreeMap<String, String>,
+) -> Result<()> {
+    let served = git.served()?;
+    let mut policies: Vec<Value> =
+        commits.iter().flat_map(|(declared, served)| of_commit(declared, served)).collect();
+    if served != git.url || git.has_credentials {
+        policies.extend(of_address(&git.url, &served));
+    }
+    for object in policies {
+        let object: Object = serde_json::from_value(object).map_err(|error| {
+            Failure::internal("the policy about git sources is no object").caused_by(&error)
+        })?;
+        cluster.apply(&Complete::of_own(object), true).await?;
+    }
+    Ok(())
+}
+
+/// Puts `served` in the place of the address `declared`, and takes the credentials out.
+fn of_address(declared: &str, served: &str) -> [Value; 2] {
+    let (declared, served) = (json!(declared), json!(served));
+    let expression = format!(
+        "[JSONPatch{{op: \"replace\", path: \"/spec/url\", value: {served}}}] + \
+         (has(object.spec.secretRef) ? [JSONPatch{{op: \"remove\", path: \"/spec/secretRef\"}}] : [])"
+    );
+    policy(ADDRESS, &format!("object.spec.url == {declared}"), &expression)
+}
+
+/// Puts the commit `served` in the place of `declared`: where it is fetched, and where it is what a tag
+/// has to stand for.
+fn of_commit(declared: &str, served: &str) -> [Value; 2] {
+    let is_fetched = format!(
+        "has(object.spec.ref) && has(object.spec.ref.commit) && object.spec.ref.commit == \"{declared}\""
+    );
+    let is_promised = format!(
+        "has(object.metadata.annotations) && \"{COMMIT}\" in object.metadata.annotations && \
+         object.metadata.annotations[\"{COMMIT}\"] == \"{declared}\""
+    );
+    let replaced =
+        |path: &str| format!("[JSONPatch{{op: \"replace\", path: \"{path}\", value: \"{served}\"}}]");
+    let expression = format!(
+        "({is_fetched} ? {} : []) + ({is_promised} ? {} : [])",
+        replaced("/spec/ref/commit"),
+        replaced(&format!("/metadata/annotations/{}", COMMIT.replace('/', "~1"))),
+    );
+    let name = format!("sandbox-git-commit-{}", declared.get(..12).unwrap_or(declared));
+    policy(&name, &format!("({is_fetched}) || ({is_promised})"), &expression)
+}
+
+/// A policy that changes GitRepositories, and what puts it in force.
+fn policy(name: &str, condition: &str, expression: &str) -> [Value; 2] {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["source.toolkit.fluxcd.io"], "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"], "resources": ["gitrepositories"],
+            }]},
+            "matchConditions": [{"name": "is-it", "expression": condition}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name},
+    });
+    [policy, binding]
+}

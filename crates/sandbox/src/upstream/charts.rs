@@ -1,0 +1,202 @@
+//! Every chart that a bootstrap pulls: real ones from their projects' Go modules, and stand-ins.
+
+use std::path::{Path, PathBuf};
+
+use super::chart::{Files, add_templates, named, of_folder, stand_in};
+use super::crds;
+use super::pages::Pages;
+use super::stand_ins::{self, StandIn};
+use super::{registry, repository};
+use crate::programs::Assets;
+use bootstrapper_core::failure::Result;
+
+/// Where a chart is published, and as what.
+pub(super) struct Published<'a> {
+    /// `oci://quay.io/cilium/charts`, or the `https://` address of a classic repository.
+    pub(super) from: &'a str,
+    /// The chart's name.
+    pub(super) name: &'a str,
+    /// Its version.
+    pub(super) version: &'a str,
+}
+
+/// A chart that lies in a module as its project wrote it.
+struct Real {
+    published: Published<'static>,
+    module: &'static str,
+    folder: &'static str,
+    /// Charts beside it that it includes.
+    includes: &'static [&'static str],
+    /// What of it is left out: webhooks, which nobody would answer, as its pods run in name only.
+    without: &'static [&'static str],
+}
+
+const REAL: [Real; 4] = [
+    Real {
+        published: Published { from: "oci://quay.io/cilium/charts", name: "cilium", version: "1.20.2" },
+        module: "cilium",
+        folder: "install/kubernetes/cilium",
+        includes: &[],
+        without: &[],
+    },
+    Real {
+        published: Published {
+            from: "oci://quay.io/jetstack/charts",
+            name: "cert-manager",
+            version: "v1.21.2",
+        },
+        module: "cert-manager",
+        folder: "deploy/charts/cert-manager",
+        includes: &[],
+        without: &["templates/webhook-mutating-webhook.yaml", "templates/webhook-validating-webhook.yaml"],
+    },
+    Real {
+        published: Published { from: "oci://ghcr.io/rook", name: "rook-ceph", version: "v1.20.6" },
+        module: "rook",
+        folder: "deploy/charts/rook-ceph",
+        includes: &["deploy/charts/library"],
+        without: &[],
+    },
+    Real {
+        published: Published { from: "oci://ghcr.io/rook", name: "rook-ceph-cluster", version: "v1.20.6" },
+        module: "rook",
+        folder: "deploy/charts/rook-ceph-cluster",
+        includes: &["deploy/charts/library"],
+        without: &[],
+    },
+];
+
+/// Charts of ours that do more than to run in name.
+const OURS: [Published<'static>; 3] = [
+    Published { from: "oci://ghcr.io/coredns/charts", name: "coredns", version: "1.47.0" },
+    Published {
+        from: "oci://ghcr.io/controlplaneio-fluxcd/charts",
+        name: "flux-operator",
+        version: "0.58.1",
+    },
+    Published {
+        from: "oci://ghcr.io/controlplaneio-fluxcd/charts",
+        name: "flux-instance",
+        version: "0.58.1",
+    },
+];
+
+/// The modules of its 2.x are not served: the real chart of 1.3 answers, with the same values.
+const EXTERNAL_SECRETS: Published<'static> =
+    Published { from: "oci://ghcr.io/external-secrets/charts", name: "external-secrets", version: "2.9.0" };
+
+/// Those of its CRDs that a repository declares objects of.
+const SECRET_KINDS: [&str; 3] = ["ClusterSecretStore", "SecretStore", "ExternalSecret"];
+
+/// Publishes all of them.
+pub(super) fn publish_all(pages: &mut Pages, assets: &Assets) -> Result<()> {
+    for real in &REAL {
+        publish(pages, &real.published, real.files(assets)?)?;
+    }
+    publish(pages, &EXTERNAL_SECRETS, external_secrets(assets)?)?;
+    for published in &OURS {
+        publish(pages, published, ours(published.name, assets)?)?;
+    }
+    for one in stand_ins::all()? {
+        publish(pages, &one.published(), one.files(assets)?)?;
+    }
+    Ok(())
+}
+
+fn ours(name: &str, assets: &Assets) -> Result<Files> {
+    let mut files = stand_in(name);
+    if name == "flux-operator" {
+        add_templates(&mut files, of_folder(&assets.flux_operator.join("config/crd/bases"))?);
+    }
+    Ok(files)
+}
+
+fn external_secrets(assets: &Assets) -> Result<Files> {
+    let module = assets.module("external-secrets");
+    let mut files = of_folder(&module.join("deploy/charts/external-secrets"))?;
+    // CRDs are put in the place of the note that says so when the chart is released.
+    let left_out = ["templates/validatingwebhook.yaml", "templates/crds/README.md"];
+    files.retain(|path, _| !left_out.iter().any(|one| path == Path::new(one)));
+    add_templates(&mut files, crds::of_kinds(&module.join("deploy/crds"), &SECRET_KINDS)?);
+    Ok(files)
+}
+
+impl Real {
+    fn files(&self, assets: &Assets) -> Result<Files> {
+        let module = assets.module(self.module);
+        let mut files = of_folder(&module.join(self.folder))?;
+        files.retain(|path, _| !self.without.iter().any(|left_out| path == Path::new(left_out)));
+        for included in self.includes {
+            let name = Path::new(included).file_name().unwrap_or_default();
+            for (path, bytes) in of_folder(&module.join(included))? {
+                files.insert(PathBuf::from("charts").join(name).join(path), bytes);
+            }
+        }
+        Ok(files)
+    }
+}
+
+fn publish(pages: &mut Pages, published: &Published<'_>, mut files: Files) -> Result<()> {
+    named(&mut files, published.name, published.version)?;
+    match published.from.strip_prefix("oci://") {
+        Some(place) => registry::add(pages, place, published, &files),
+        None => repository::add(pages, published, &files),
+    }
+}
+
+/// The names of all charts that are not the real ones.
+pub(super) fn stand_in_names() -> Vec<String> {
+    let ours = OURS.iter().map(|published| published.name.to_owned());
+    let from_data = stand_ins::all().unwrap_or_default().into_iter().map(StandIn::into_name);
+    ours.chain(from_data).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use walkdir::WalkDir;
+
+    use super::*;
+    use bootstrapper_core::yaml;
+
+    /// `oci://host/folder/chart version` of a source; `chart version` of one in a classic repository.
+    fn wanted(object: &Value) -> Option<String> {
+        let spec = &object["spec"];
+        match object["kind"].as_str()? {
+            "OCIRepository" => Some(format!("{} {}", spec["url"].as_str()?, spec["ref"]["tag"].as_str()?)),
+            "HelmRelease" => {
+                let chart = &spec["chart"]["spec"];
+                Some(format!("{} {}", chart["chart"].as_str()?, chart["version"].as_str()?))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_sandbox_has_every_chart_of_the_layout() {
+        let data = stand_ins::all().unwrap();
+        let published = REAL
+            .iter()
+            .map(|real| &real.published)
+            .chain([&EXTERNAL_SECRETS])
+            .chain(&OURS)
+            .map(|one| format!("{}/{} {}", one.from, one.name, one.version))
+            .chain(data.iter().map(StandIn::published).map(|one| match one.from.strip_prefix("oci://") {
+                Some(_) => format!("{}/{} {}", one.from, one.name, one.version),
+                None => format!("{} {}", one.name, one.version),
+            }));
+        let published: BTreeSet<String> = published.collect();
+        let layout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kubernetes");
+        let files = WalkDir::new(layout).into_iter().map(|entry| entry.unwrap().into_path());
+        let manifests = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        let wanted: BTreeSet<String> = manifests
+            .flat_map(|path| {
+                yaml::from_multiple::<Value>(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
+            })
+            .filter_map(|object| wanted(&object))
+            .collect();
+        assert_eq!(published, wanted);
+    }
+}

@@ -1,0 +1,128 @@
+//! What stands in for the part of the internet that a bootstrap reaches for, so that the addresses
+//! that a repository declares work unchanged and offline: a proxy on loopback that answers for some
+//! hosts by itself, and lets everything else through.
+
+mod address;
+mod chart;
+mod charts;
+mod crds;
+mod git;
+mod pages;
+mod pinned;
+mod proxy;
+mod registry;
+mod releases;
+mod repository;
+mod snapshot;
+mod stand_ins;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) use address::redirect;
+use git::GitServer;
+use pages::Pages;
+pub(super) use snapshot::snapshot;
+use tokio::task::JoinHandle;
+
+use super::certificates::Certificates;
+use super::options::GitSpec;
+use super::programs::Assets;
+use super::state::{Folder, write_private};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::loopback::{self, Guard};
+
+/// Where Linux distributions keep the authorities that they trust.
+const SYSTEM_AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The running stand-in. Ends when it is dropped.
+pub(super) struct Upstream {
+    port: u16,
+    word: String,
+    authorities: PathBuf,
+    commits: BTreeMap<String, String>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Upstream {
+    /// Prepares everything that it answers with, and starts to answer.
+    pub(super) async fn start(folder: &Folder, git: &GitSpec, assets: &Assets) -> Result<Self> {
+        let failed = |error: std::io::Error| {
+            Failure::step("the stand-in for the internet cannot start").caused_by(&error)
+        };
+        let home = folder.path("upstream");
+        let certificates = Certificates::authority(&home, "bootstrapper sandbox upstream")?;
+        let authorities = home.join("authorities.pem");
+        let system =
+            SYSTEM_AUTHORITIES.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        write_private(&authorities, format!("{system}\n{}", certificates.authority_pem())).map_err(failed)?;
+
+        let repositories = folder.path("git");
+        snapshot(&repositories, git).await?;
+        let mut servers = vec![GitServer::new(&repositories, git)?];
+        let mut commits = BTreeMap::new();
+        for pinned in pinned::all(assets) {
+            let (server, commit) = pinned.serve(&repositories).await?;
+            commits.insert(pinned.commit.to_owned(), commit);
+            servers.push(server);
+        }
+        let assets = assets.clone();
+        let pages = tokio::task::spawn_blocking(move || pages(&assets))
+            .await
+            .map_err(|error| Failure::internal("the stand-in's pages were not made").caused_by(&error))??;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        let word = loopback::word()?;
+        let proxy = proxy::Proxy::new(&certificates, pages, servers, Guard::proxy(&word))?;
+        let task = tokio::spawn(Arc::new(proxy).serve(listener));
+        Ok(Self { port, word, authorities, commits, task })
+    }
+
+    /// Commits that it cannot have, each with the one that it has instead.
+    pub(super) fn commits(&self) -> &BTreeMap<String, String> {
+        &self.commits
+    }
+
+    /// What programs need in their environment to reach it.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        let proxy = format!("http://{}@127.0.0.1:{}", loopback::user_info(&self.word), self.port);
+        let direct = "127.0.0.1,localhost,::1,.svc,.cluster.local";
+        let authorities = self.authorities.display().to_string();
+        [
+            ("HTTPS_PROXY", proxy.as_str()),
+            ("https_proxy", proxy.as_str()),
+            ("NO_PROXY", direct),
+            ("no_proxy", direct),
+            ("SSL_CERT_FILE", authorities.as_str()),
+            ("GIT_SSL_CAINFO", authorities.as_str()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// What is not the real thing.
+    pub(super) fn stand_ins() -> Vec<String> {
+        vec![
+            "stand-in: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the git server are answered on loopback".into(),
+            format!("stand-in: small ones of ours are the charts {}", charts::stand_in_names().join(", ")),
+            "stand-in: chart external-secrets 2.9.0 is the real one of 1.3; it and cert-manager have no webhooks".into(),
+            "stand-in: the git repositories of Gateway API and Cilium have the real CRDs under commits of their own; the API server puts these into GitRepositories".into(),
+            "real:     charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
+        ]
+    }
+}
+
+fn pages(assets: &Assets) -> Result<Pages> {
+    let mut pages = Pages::default();
+    charts::publish_all(&mut pages, assets)?;
+    releases::publish(&mut pages, assets)?;
+    Ok(pages)
+}

@@ -1,0 +1,57 @@
+//! Repositories of which the layout takes CRDs at a commit. Their Go modules have the files; nobody has
+//! the history, so they lie here under other commits.
+
+use std::path::{Path, PathBuf};
+
+use super::git::GitServer;
+use super::snapshot::{snapshot_of, tag};
+use crate::options::GitSpec;
+use crate::programs::Assets;
+use bootstrapper_core::failure::Result;
+
+/// A repository at a commit.
+pub(super) struct Pinned {
+    url: &'static str,
+    /// Its commit in the world.
+    pub(super) commit: &'static str,
+    /// The release that the commit is.
+    tag: &'static str,
+    module: PathBuf,
+    part: &'static str,
+}
+
+/// All of them.
+pub(super) fn all(assets: &Assets) -> [Pinned; 2] {
+    [
+        Pinned {
+            url: "https://github.com/kubernetes-sigs/gateway-api",
+            commit: "8bb74df00e56ec8f944d48c25e6c1c9c2f6848e3",
+            tag: "v1.6.1",
+            module: assets.gateway_api.clone(),
+            part: "config/crd/standard",
+        },
+        Pinned {
+            url: "https://github.com/cilium/cilium",
+            commit: "e0dc92bd6dac33d7ba3b5eace82a0448bbb13aac",
+            tag: "v1.20.2",
+            module: assets.cilium.clone(),
+            part: "pkg/k8s/apis/cilium.io/client/crds",
+        },
+    ]
+}
+
+impl Pinned {
+    /// Makes the repository, and what serves it; and the commit that it has.
+    pub(super) async fn serve(&self, repositories: &Path) -> Result<(GitServer, String)> {
+        let folder = repositories.join(self.url.rsplit('/').next().unwrap_or_default());
+        let spec = GitSpec {
+            repository: self.module.clone(),
+            url: self.url.to_owned(),
+            branch: "main".to_owned(),
+            has_credentials: false,
+        };
+        let commit = snapshot_of(&folder, &spec, self.part).await?;
+        tag(&folder, self.tag, &commit).await?;
+        Ok((GitServer::new(&folder, &spec)?, commit))
+    }
+}

@@ -1,0 +1,169 @@
+//! What Flux will change, foretold before it acts.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::effect::{Effect, Foretold};
+use bootstrapper_core::object::ObjectRef;
+
+/// What Flux will change.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// Every object that it will apply or delete, in the order of the repository.
+    pub objects: Vec<Foretold>,
+    /// What runs as it takes releases over: hooks of their charts.
+    pub hooks: Vec<Hook>,
+    /// The HelmReleases that the bootstrap did not install, and Flux will.
+    pub installs: Vec<ObjectRef>,
+    /// The Kustomizations and HelmReleases that are Flux's already: nothing is to be taken over.
+    pub owned: Vec<ObjectRef>,
+    /// Those that cannot be looked at.
+    pub unseen: Vec<Unseen>,
+}
+
+/// A hook that Helm runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hook {
+    /// What it is: `Job kube-system/x`.
+    pub object: ObjectRef,
+    /// The release.
+    pub by: ObjectRef,
+}
+
+/// What cannot be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unseen {
+    /// The Kustomization or HelmRelease.
+    pub id: ObjectRef,
+    /// Why not.
+    pub because: String,
+}
+
+/// How many objects there are of each effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Those that stay as they are.
+    pub same: usize,
+    /// Marks that are set on them: labels of their owner.
+    pub marks: usize,
+    /// Those that will be made.
+    pub created: usize,
+    /// Those that change, are deleted, made anew or refused.
+    pub different: usize,
+    /// Those that Flux leaves alone, or that only the cluster knows.
+    pub other: usize,
+}
+
+impl Forecast {
+    /// Every object that is not as Flux wants it.
+    pub fn differences(&self) -> impl Iterator<Item = &Foretold> {
+        self.objects.iter().filter(|foretold| foretold.effect.is_difference())
+    }
+
+    /// How many objects there are of each effect.
+    pub fn counts(&self) -> Counts {
+        self.objects.iter().fold(Counts::default(), |mut counts, foretold| {
+            match &foretold.effect {
+                Effect::Same { marks } => {
+                    counts.same += 1;
+                    counts.marks += marks;
+                }
+                Effect::Created => counts.created += 1,
+                effect if effect.is_difference() => counts.different += 1,
+                _ => counts.other += 1,
+            }
+            counts
+        })
+    }
+
+    /// The same for every Kustomization and HelmRelease that has objects.
+    pub fn counts_by_owner(&self) -> BTreeMap<&ObjectRef, Counts> {
+        let mut by_owner: BTreeMap<&ObjectRef, Self> = BTreeMap::new();
+        for foretold in &self.objects {
+            by_owner.entry(&foretold.by).or_default().objects.push(foretold.clone());
+        }
+        by_owner.into_iter().map(|(owner, part)| (owner, part.counts())).collect()
+    }
+
+    /// In a few words.
+    pub fn summary(&self) -> String {
+        use bootstrapper_core::words::count;
+        let Counts { same, marks, created, different, .. } = self.counts();
+        let changes = match different {
+            0 => "Flux changes nothing".to_owned(),
+            _ => format!("Flux changes {}", count(different, "object")),
+        };
+        format!(
+            "{changes}: {} compared, {} of their owner set; it makes {}",
+            count(same + different, "object"),
+            count(marks, "label"),
+            count(created, "object"),
+        )
+    }
+}
+
+impl Foretold {
+    /// One line for a person: `DaemonSet kube-system/cilium changes, and its pods are made anew`.
+    pub fn told(&self) -> String {
+        let said = match &self.effect {
+            Effect::Same { .. } => "stays as it is",
+            Effect::Created => "is made",
+            Effect::Missing => "is missing, and made",
+            Effect::Changed { restarts: true, .. } => "changes, and its pods are made anew",
+            Effect::Changed { .. } => "changes",
+            Effect::Recreated { .. } => "is deleted and made anew",
+            Effect::Deleted => "is deleted",
+            Effect::Refused { .. } => "is refused by the API server",
+            Effect::LeftAlone => "is left as it stands",
+            Effect::Unknown { .. } => "is known only in the cluster",
+        };
+        format!("{} {said}", self.object)
+    }
+
+    /// What is to be said besides, line by line.
+    pub fn details(&self) -> Vec<String> {
+        match &self.effect {
+            Effect::Changed { fields, .. } => fields.clone(),
+            Effect::Recreated { because } | Effect::Refused { because } | Effect::Unknown { because } => {
+                vec![because.clone()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effects_are_counted_by_owner() {
+        let owner = |name: &str| ObjectRef::namespaced("x/v1", "HelmRelease", "n", name);
+        let foretold = |by: &str, effect| Foretold {
+            object: ObjectRef::namespaced("v1", "ConfigMap", "n", "c"),
+            by: owner(by),
+            effect,
+        };
+        let changed = Effect::Changed { fields: vec![".data.a 1 → 2".to_owned()], restarts: false };
+        let forecast = Forecast {
+            objects: vec![
+                foretold("a", Effect::Same { marks: 2 }),
+                foretold("a", changed),
+                foretold("b", Effect::Created),
+                foretold("b", Effect::LeftAlone),
+            ],
+            ..Forecast::default()
+        };
+        let expected = Counts { same: 1, marks: 2, created: 1, different: 1, other: 1 };
+        assert_eq!(forecast.counts(), expected);
+        let of_a = Counts { created: 0, other: 0, ..expected };
+        assert_eq!(forecast.counts_by_owner()[&owner("a")], of_a);
+        assert_eq!(forecast.differences().count(), 1);
+        assert_eq!(
+            forecast.summary(),
+            "Flux changes 1 object: 2 objects compared, 2 labels of their owner set; it makes 1 object"
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! May these credentials do what a bootstrap does?
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::{Findings, Subject, problem};
+use bootstrapper_core::failure::{Failure, Result};
+
+/// How many questions are asked at once.
+const AT_ONCE: usize = 16;
+
+/// What a bootstrap does to a kind, in a namespace or everywhere.
+struct Needed {
+    group: &'static str,
+    resource: &'static str,
+    namespace: Option<&'static str>,
+    verbs: &'static [&'static str],
+}
+
+const FOLLOWED: &[&str] = &["get", "list", "watch"];
+const MADE: &[&str] = &["get", "list", "watch", "create", "patch"];
+
+const fn everywhere(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Needed {
+    Needed { group, resource, namespace: None, verbs }
+}
+
+const fn at_home(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Needed {
+    Needed { group, resource, namespace: Some("kube-system"), verbs }
+}
+
+/// A bootstrap installs cluster-wide roles, so nothing less than cluster-admin does; these are named so
+/// that the answer is useful.
+const NEEDED: [Needed; 14] = [
+    everywhere("", "namespaces", MADE),
+    everywhere("apiextensions.k8s.io", "customresourcedefinitions", MADE),
+    everywhere("rbac.authorization.k8s.io", "clusterroles", &["get", "create", "patch", "escalate"]),
+    everywhere("rbac.authorization.k8s.io", "clusterrolebindings", &["get", "create", "patch"]),
+    everywhere("", "secrets", &["get", "list", "watch", "create", "patch", "delete"]),
+    at_home("", "configmaps", &["get", "create", "patch"]),
+    at_home("coordination.k8s.io", "leases", &["get", "list", "watch", "create", "update"]),
+    everywhere("", "nodes", FOLLOWED),
+    everywhere("", "pods", FOLLOWED),
+    everywhere("apps", "deployments", FOLLOWED),
+    everywhere("apps", "daemonsets", FOLLOWED),
+    everywhere("kustomize.toolkit.fluxcd.io", "kustomizations", MADE),
+    everywhere("helm.toolkit.fluxcd.io", "helmreleases", FOLLOWED),
+    everywhere("source.toolkit.fluxcd.io", "gitrepositories", MADE),
+];
+
+pub(super) async fn check(subject: &Subject) -> Result<Findings> {
+    // Who may do everything is asked once.
+    if subject.cluster.can_i("*", "*", "*", None).await? {
+        return Ok(NEEDED.iter().map(|_| None).collect());
+    }
+    let missing: Vec<Option<Failure>> =
+        stream::iter(NEEDED).map(|needed| missing(subject, needed)).buffered(AT_ONCE).try_collect().await?;
+    Ok(missing.into_iter().collect())
+}
+
+/// What of it these credentials may not, as one problem.
+async fn missing(subject: &Subject, needed: Needed) -> Result<Option<Failure>> {
+    let Needed { group, resource, namespace, verbs } = needed;
+    let mut missing = Vec::new();
+    for verb in verbs {
+        if !subject.cluster.can_i(verb, group, resource, namespace).await? {
+            missing.push(*verb);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let place = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+    let dot = if group.is_empty() { "" } else { "." };
+    let what = format!("these credentials may not {} {resource}{dot}{group}{place}", missing.join(", "));
+    Ok(Some(problem(what).hint("bootstrap with the cluster's admin kubeconfig")))
+}

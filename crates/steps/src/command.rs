@@ -1,0 +1,59 @@
+//! A program of the user's own, on the cluster of the run.
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
+use bootstrapper_gitops::trust;
+use bootstrapper_readiness::Verdict;
+use bootstrapper_tools::Command as Program;
+
+/// A program of the user's own. It runs on every bootstrap, unless its `unless` succeeds.
+pub struct Command {
+    /// The API server: the program reaches it through this process, and no other cluster.
+    pub cluster: Cluster,
+    /// The digest of what it runs from the repository, as that was agreed to.
+    pub agreed: Option<String>,
+    /// What is run.
+    pub run: Program,
+    /// Says by its exit code that there is nothing to do.
+    pub unless: Option<Program>,
+}
+
+#[async_trait]
+impl Step for Command {
+    async fn observe(&self) -> Result<Observation> {
+        if let Some(unless) = &self.unless
+            && unless.succeeds(self.cluster.relay().await?.access()).await?
+        {
+            return Ok(Observation::Satisfied { summary: format!("{unless} says so"), unchanged: 0 });
+        }
+        let change =
+            Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Observation::Missing(Diff {
+            summary: format!("runs {}", self.run),
+            changes: vec![change],
+            unchanged: 0,
+        }))
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        (act.say)(format!("running {}", self.run));
+        trust::same_command(self.run.folder(), &self.run.words(), self.agreed.as_deref())?;
+        let relay = self.cluster.relay().await?;
+        self.run.output(relay.access()).await?;
+        let change =
+            Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], ..Changes::default() })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        stream::once(async { Ok(Verdict::Ready) }).boxed()
+    }
+
+    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,203 @@
+//! CRDs that later steps use: applied, established, and served by discovery.
+
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::OnceCell;
+
+use super::crd_source::CrdSource;
+use super::explain::Explainer;
+use super::flux_owner::FluxOwner;
+use super::objects::{Objects, follow_ready};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Act, Cause, Changes, Diff, Made, Observation, Step, Unmake};
+use bootstrapper_readiness::Verdict;
+
+/// CRDs of one source.
+pub struct Crds {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Where they come from.
+    pub source: CrdSource,
+    /// The Flux object that owns them once Flux runs.
+    pub owner: Option<FluxOwner>,
+    /// Kustomizations that it brings, which own some of them.
+    pub brings: Vec<ObjectRef>,
+    objects: OnceCell<Objects>,
+}
+
+impl Crds {
+    /// CRDs of `source`, left to `owner` once it has taken over.
+    pub fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
+        Self { cluster, source, owner, brings: Vec::new(), objects: OnceCell::new() }
+    }
+
+    /// The same; some of them are of Kustomizations that the owner brings.
+    #[must_use]
+    pub fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
+        Self { brings, ..self }
+    }
+
+    fn owners(&self) -> Vec<ObjectRef> {
+        self.owner.iter().map(|owner| owner.0.clone()).chain(self.brings.iter().cloned()).collect()
+    }
+
+    /// The CRDs, read from their source once.
+    async fn objects(&self) -> Result<&Objects> {
+        self.objects
+            .get_or_try_init(|| async {
+                let objects = self.source.crds(&self.cluster).await?;
+                Ok(Objects {
+                    cluster: self.cluster.clone(),
+                    noun: "CRD".to_owned(),
+                    objects,
+                    owner: self.owner.clone(),
+                    manager: self.source.manager(),
+                    readiness: Some(Arc::default()),
+                    explainer: Explainer::default(),
+                })
+            })
+            .await
+    }
+
+    /// What is said of a download that nothing verifies.
+    async fn unverified(&self) -> String {
+        match self.source.undeclared_digest().await {
+            Some(digest) => format!("; not verified, pin it with sha256: {digest}"),
+            None => String::new(),
+        }
+    }
+
+    async fn owned(&self) -> Result<Option<String>> {
+        match &self.owner {
+            Some(owner) => owner.owns(&self.cluster).await,
+            None => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Step for Crds {
+    async fn observe(&self) -> Result<Observation> {
+        // What Flux owns need not even be fetched.
+        if let Some(summary) = self.owned().await? {
+            return Ok(Observation::Satisfied { summary, unchanged: 0 });
+        }
+        let observation = self.objects().await?.observe().await?;
+        let unverified = self.unverified().await;
+        let said = |diff: Diff| Diff { summary: format!("{}{unverified}", diff.summary), ..diff };
+        Ok(match observation {
+            Observation::Satisfied { unchanged, .. } => {
+                let summary = format!("{} served{unverified}", count(unchanged, "CRD"));
+                Observation::Satisfied { summary, unchanged }
+            }
+            Observation::Missing(diff) => Observation::Missing(said(diff)),
+            Observation::Drifted(diff) => Observation::Drifted(said(diff)),
+            other => other,
+        })
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        let changes = self.objects().await?.act(act).await?;
+        Ok(Changes { summary: format!("{}{}", changes.summary, self.unverified().await), ..changes })
+    }
+
+    async fn made(&self) -> Result<Made> {
+        // Flux's marks find what it has taken over; where it came from need not be reached.
+        if self.owned().await?.is_some() {
+            return Ok(Made { owners: self.owners(), ..Made::default() });
+        }
+        Ok(Made { owners: self.owners(), ..self.objects().await?.made().await? })
+    }
+
+    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
+        self.objects().await?.unmake(unmake).await
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        futures::stream::once(async move {
+            let Some(objects) = self.objects.get() else {
+                // Never read: Flux owns them, and its own object tells.
+                return match &self.owner {
+                    Some(owner) => owner.settle_or(&self.cluster, unread(), &Explainer::default()),
+                    None => unread(),
+                };
+            };
+            let refs = objects.objects.iter().map(|object| ObjectRef::of(object)).collect();
+            let cluster = self.cluster.clone();
+            let crds: Vec<Object> = objects.objects.iter().map(|crd| Object::clone(crd)).collect();
+            follow_ready(&self.cluster, refs, &objects.explainer)
+                .then(move |verdict| {
+                    let (cluster, crds) = (cluster.clone(), crds.clone());
+                    async move {
+                        match verdict? {
+                            Verdict::Ready => all_served(&cluster, &crds).await,
+                            waiting => Ok(waiting),
+                        }
+                    }
+                })
+                .boxed()
+        })
+        .flatten()
+        .boxed()
+    }
+
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        match self.objects.get() {
+            Some(objects) => objects.explain(failure).await,
+            None => Vec::new(),
+        }
+    }
+}
+
+fn unread() -> BoxStream<'static, Result<Verdict>> {
+    futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet")) }).boxed()
+}
+
+/// Established is not served: discovery follows a moment later, and there is no event to watch.
+async fn all_served(cluster: &Cluster, crds: &[Object]) -> Result<Verdict> {
+    let look = || async {
+        match unserved(cluster, crds).await {
+            Ok(missing) if missing.is_empty() => Ok(()),
+            Ok(missing) => Err(Ok(missing)),
+            Err(failure) => Err(Err(failure)),
+        }
+    };
+    let until_served = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(30);
+    let may_pass = |looked: &Result<Vec<String>>| {
+        looked.as_ref().err().is_none_or(|failure| failure.retry != Retry::Useless)
+    };
+    match look.retry(until_served).when(may_pass).await {
+        Ok(()) => Ok(Verdict::Ready),
+        Err(looked) => looked.map(Verdict::NotYet),
+    }
+}
+
+async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for crd in crds {
+        let Some((api_version, kind)) = served_as(crd) else { continue };
+        if !cluster.serves(&api_version, &kind).await? {
+            missing.push(format!("{kind} {api_version} is established, but not served yet"));
+        }
+    }
+    Ok(missing)
+}
+
+/// The storage version of a CRD, as discovery names it.
+fn served_as(crd: &Object) -> Option<(String, String)> {
+    let spec = &crd.data["spec"];
+    let version = spec["versions"].as_array()?.iter().find(|version| version["storage"] == true)?;
+    let group = spec["group"].as_str()?;
+    Some((format!("{group}/{}", version["name"].as_str()?), spec["names"]["kind"].as_str()?.to_owned()))
+}

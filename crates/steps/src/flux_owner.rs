@@ -1,0 +1,90 @@
+//! What Flux owns is left to Flux: a step whose object Flux reconciles already awaits Flux's own
+//! verdict, and writes nothing.
+
+use futures::stream::{BoxStream, StreamExt};
+
+use super::explain::Explainer;
+use super::objects::follow_ready;
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness::{Verdict, has_taken_over};
+
+/// A Kustomization or HelmRelease that will own what a step makes.
+#[derive(Debug, Clone)]
+pub struct FluxOwner(pub ObjectRef);
+
+impl FluxOwner {
+    /// Whether it owns it already, told for a person; none if it does not.
+    pub(super) async fn owns(&self, cluster: &Cluster) -> Result<Option<String>> {
+        Ok(self.object(cluster).await?.as_ref().and_then(owned_since))
+    }
+
+    /// Itself, as the cluster has it.
+    pub(super) async fn object(&self, cluster: &Cluster) -> Result<Option<Object>> {
+        cluster.get(&self.0).await
+    }
+
+    /// The owner's own verdict once it has taken over, `before` until then.
+    pub(super) fn settle_or<'a>(
+        &self,
+        cluster: &Cluster,
+        before: BoxStream<'a, Result<Verdict>>,
+        explainer: &Explainer,
+    ) -> BoxStream<'a, Result<Verdict>> {
+        let owner = self.0.clone();
+        let (cluster, explainer) = (cluster.clone(), explainer.clone());
+        futures::stream::once(async move {
+            match cluster.get(&owner).await {
+                Ok(Some(object)) if has_taken_over(&object) => {
+                    follow_ready(&cluster, vec![owner], &explainer)
+                }
+                _ => before,
+            }
+        })
+        .flatten()
+        .boxed()
+    }
+}
+
+/// Since when it owns what it is for, told for a person; none if it does not.
+pub(super) fn owned_since(owner: &Object) -> Option<String> {
+    has_taken_over(owner).then(|| match owner.metadata.creation_timestamp.as_ref() {
+        Some(since) => format!("owned by Flux since {}", since.0.strftime("%Y-%m-%d")),
+        None => "owned by Flux".to_owned(),
+    })
+}
+
+/// Says so if the newest revision of a release is not the one that Flux made last: Flux takes that
+/// for somebody else's, and upgrades it again (`internal/reconcile/state.go` of helm-controller).
+pub(super) fn not_fluxs(owner: &Object, newest: Option<u64>) -> Option<String> {
+    let history = owner.data["status"]["history"].as_array()?;
+    let own = history.iter().filter_map(|snapshot| snapshot["version"].as_u64()).max()?;
+    match newest {
+        Some(newest) if newest == own => None,
+        Some(newest) => {
+            Some(format!("revision {newest} is not its own, which is {own}: Flux upgrades it again"))
+        }
+        None => Some(format!("its revision {own} is gone: Flux installs it again")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(status: &serde_json::Value) -> Object {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "status": status
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_revision_of_somebody_else_is_told() {
+        let owner = object(&serde_json::json!({"history": [{"version": 4}, {"version": 3}]}));
+        assert_eq!(not_fluxs(&owner, Some(4)), None);
+        assert!(not_fluxs(&owner, Some(5)).unwrap().contains("upgrades it again"));
+        assert!(not_fluxs(&owner, None).unwrap().contains("installs it again"));
+    }
+}

@@ -1,0 +1,239 @@
+//! A set of objects that must exist as declared, and be ready: namespaces, secrets, what a
+//! Kustomization builds, the source and the sync.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::answering::with_answers;
+use super::compare::{change, summary_of};
+use super::explain::{Explainer, Sight};
+use super::flux_owner::FluxOwner;
+use crate::teardown::removal as unmaking;
+use bootstrapper_cluster::{Cluster, Comparison, Followed};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Complete, Object, ObjectRef};
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, Unmake};
+use bootstrapper_readiness::{Called, OwnRules, Verdict};
+
+/// How many objects are compared or applied at once. The API server's own fairness limits more.
+const AT_ONCE: usize = 16;
+
+/// A set of objects that must exist as declared.
+pub struct Objects {
+    /// The API server.
+    pub cluster: Cluster,
+    /// What one of them is called: `namespace`, `BGP object`.
+    pub noun: String,
+    /// What is wanted, in any order.
+    pub objects: Vec<Complete<Object>>,
+    /// The Flux object that owns them once Flux runs; from then on they are left to it.
+    pub owner: Option<FluxOwner>,
+    /// In whose name they are applied.
+    pub manager: &'static str,
+    /// When each is ready; none if it only has to be there.
+    pub readiness: Option<Arc<OwnRules>>,
+    /// What is known of their wait.
+    pub explainer: Explainer,
+}
+
+impl Objects {
+    fn refs(&self) -> Vec<ObjectRef> {
+        self.objects.iter().map(|object| ObjectRef::of(object)).collect()
+    }
+
+    /// Those that are there and were applied by this step, the last first.
+    async fn standing(&self) -> Result<Vec<ObjectRef>> {
+        let objects: Vec<Object> =
+            waves(&self.objects).concat().into_iter().map(Complete::into_inner).collect();
+        let mut standing = unmaking::standing(&self.cluster, &objects, self.manager).await?;
+        standing.reverse();
+        Ok(standing)
+    }
+
+    async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
+        let compare = |object: Complete<Object>| {
+            let (cluster, manager) = (self.cluster.clone(), self.manager);
+            async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, manager, &object).await?)) }
+        };
+        stream::iter(self.objects.clone()).map(compare).buffered(AT_ONCE).try_collect().await
+    }
+}
+
+/// An object of a kind that the API server does not know yet is an object to be created: the CRD
+/// comes with an earlier step.
+async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Object>) -> Result<Comparison> {
+    let id = ObjectRef::of(object);
+    if cluster.serves(&id.api_version, &id.kind).await? {
+        cluster.compare_as(manager, object).await
+    } else {
+        Ok(Comparison::Created)
+    }
+}
+
+#[async_trait]
+impl Step for Objects {
+    async fn observe(&self) -> Result<Observation> {
+        if let Some(owner) = &self.owner
+            && let Some(since) = owner.owns(&self.cluster).await?
+        {
+            return Ok(Observation::Satisfied { summary: since, unchanged: self.objects.len() });
+        }
+        let compared = self.compare_all().await?;
+        let changes: Vec<Change> =
+            compared.iter().filter_map(|(id, comparison)| change(id, comparison)).collect();
+        let unchanged = compared.len() - changes.len();
+        if changes.is_empty() {
+            let summary = format!("{} as declared", count(unchanged, &self.noun));
+            return Ok(Observation::Satisfied { summary, unchanged });
+        }
+        let all_new = unchanged == 0 && changes.iter().all(|change| change.kind == ChangeKind::Created);
+        let diff = Diff { summary: summary_of(&self.noun, &changes, unchanged), changes, unchanged };
+        Ok(if all_new { Observation::Missing(diff) } else { Observation::Drifted(diff) })
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        let mut changes = Vec::new();
+        let mut unchanged = 0;
+        for wave in waves(&self.objects) {
+            let force = act.force_conflicts;
+            let apply = |object: Complete<Object>| {
+                let (cluster, manager) = (self.cluster.clone(), self.manager);
+                async move {
+                    Ok::<_, Failure>((
+                        ObjectRef::of(&object),
+                        cluster.apply_as(manager, &object, force).await?,
+                    ))
+                }
+            };
+            let applied: Vec<(ObjectRef, Comparison)> =
+                stream::iter(wave).map(apply).buffered(AT_ONCE).try_collect().await?;
+            for (id, comparison) in &applied {
+                match comparison {
+                    Comparison::Conflict(details) => return Err(conflict(id, details)),
+                    _ => match change(id, comparison) {
+                        Some(change) => changes.push(change),
+                        None => unchanged += 1,
+                    },
+                }
+            }
+        }
+        let summary = summary_of(&self.noun, &changes, unchanged);
+        Ok(Changes { summary, changes, unchanged, ..Changes::default() })
+    }
+
+    async fn made(&self) -> Result<Made> {
+        let objects = self.standing().await?;
+        let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
+        Ok(Made { diff: unmaking::diff(&self.noun, &objects), objects, owners, ..Made::default() })
+    }
+
+    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
+        unmaking::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+        let own = match &self.readiness {
+            Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules), &self.explainer),
+            None => stream::once(async { Ok(Verdict::Ready) }).boxed(),
+        };
+        match &self.owner {
+            Some(owner) => owner.settle_or(&self.cluster, own, &self.explainer),
+            None => own,
+        }
+    }
+
+    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+        self.explainer.of_objects(&self.cluster, &self.refs(), failure).await
+    }
+}
+
+fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
+    details
+        .iter()
+        .fold(Failure::step(format!("{id} has fields that somebody else owns")), |failure, detail| {
+            failure.because(detail)
+        })
+        .hint("change the declaration to what stands there, or take the fields over with --force-conflicts")
+}
+
+/// Cluster-wide definitions and namespaces first, since the rest may lie within them; then the rest.
+fn waves(objects: &[Complete<Object>]) -> [Vec<Complete<Object>>; 2] {
+    let is_first = |object: &Complete<Object>| {
+        object.types.as_ref().is_some_and(|types| {
+            matches!(
+                types.kind.as_str(),
+                "Namespace" | "CustomResourceDefinition" | "ClusterRole" | "PriorityClass"
+            )
+        })
+    };
+    let (first, rest) = objects.iter().cloned().partition(is_first);
+    [first, rest]
+}
+
+/// Follows objects until each is ready by the rule of its kind.
+pub(super) fn follow_ready(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    explainer: &Explainer,
+) -> Followed<Verdict> {
+    follow_ready_by(cluster, refs, Arc::default(), explainer)
+}
+
+/// The same, by the rules that a repository adds for kinds of its own.
+pub(super) fn follow_ready_by(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    rules: Arc<OwnRules>,
+    explainer: &Explainer,
+) -> Followed<Verdict> {
+    follow(cluster, refs, explainer, move |seen| readiness_of(seen, &rules))
+}
+
+/// What is followed, each as it was seen last.
+pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
+
+/// Follows objects and judges all of them at every change. None are ready. Webhooks among them must be
+/// answered for, too.
+pub(super) fn follow(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    explainer: &Explainer,
+    judge: impl Fn(&Seen) -> Verdict + Send + 'static,
+) -> Followed<Verdict> {
+    if refs.is_empty() {
+        return stream::once(async { Ok(Verdict::Ready) }).boxed();
+    }
+    let explainer = explainer.clone();
+    with_answers(cluster, cluster.follow(refs))
+        .map(move |told| {
+            let (seen, unanswered) = told?;
+            explainer.sees(sight(&seen, &unanswered));
+            Ok(unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and))
+        })
+        .boxed()
+}
+
+fn sight(seen: &Seen, unanswered: &[Called]) -> Sight {
+    let absent = seen.iter().filter(|(_, object)| object.is_none()).map(|(id, _)| id);
+    Sight {
+        objects: seen.values().flatten().cloned().collect(),
+        amiss: absent.chain(unanswered.iter().map(Called::configuration)).cloned().collect(),
+    }
+}
+
+/// Whether each is there, and ready.
+pub(super) fn readiness_of<'a>(
+    seen: impl IntoIterator<Item = (&'a ObjectRef, &'a Option<Arc<Object>>)>,
+    rules: &OwnRules,
+) -> Verdict {
+    seen.into_iter()
+        .map(|(id, object)| match object {
+            Some(object) => rules.verdict(object).about(id),
+            None => Verdict::not_yet("is not there").about(id),
+        })
+        .collect()
+}

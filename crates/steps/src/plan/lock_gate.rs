@@ -1,0 +1,83 @@
+//! The gate of a real run: before its first write it takes the cluster's lock and records whose
+//! cluster this is, and that the run began; before every later one it checks that the lock is still held.
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use bootstrapper_cluster::{Cluster, Identity, Lock, RunRecord};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_engine::Gate;
+
+/// Takes the cluster's lock before the first write of a run.
+pub struct LockGate {
+    cluster: Cluster,
+    identity: Identity,
+    run: RunRecord,
+    /// Taken, or refused: whoever comes next need not ask again.
+    lock: OnceCell<Result<Lock>>,
+}
+
+impl LockGate {
+    /// A gate for a run of the cluster that is said to be `identity`.
+    pub fn new(cluster: Cluster, identity: Identity, run: RunRecord) -> Self {
+        Self { cluster, identity, run, lock: OnceCell::new() }
+    }
+
+    /// Whether anything was let through, and so perhaps written.
+    pub fn was_passed(&self) -> bool {
+        self.taken().is_some()
+    }
+
+    /// Gives the lock back, if it was taken.
+    pub async fn release(&self) -> Result<()> {
+        match self.taken() {
+            Some(lock) => lock.release().await,
+            None => Ok(()),
+        }
+    }
+
+    fn taken(&self) -> Option<&Lock> {
+        self.lock.get()?.as_ref().ok()
+    }
+
+    async fn take(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
+        let lock = self.cluster.lock(&self.run.started.to_string(), say).await?;
+        if let Err(failure) = self.cluster.record_identity(&self.identity).await {
+            return Err(match lock.release().await {
+                Ok(()) => failure,
+                Err(unreleased) => {
+                    failure.because(format!("nor could the run lock be released: {unreleased}"))
+                }
+            });
+        }
+        if let Err(failure) = self.cluster.record_run(&self.run).await {
+            say(format!("the history of runs does not have this one: {failure}"));
+        }
+        Ok(lock)
+    }
+}
+
+#[async_trait]
+impl Gate for LockGate {
+    async fn pass(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<()> {
+        let taken = self.lock.get_or_try_init(|| async {
+            match self.take(say).await {
+                Err(failure) if is_final(&failure) => Ok(Err(failure)),
+                Err(failure) => Err(failure),
+                Ok(lock) => Ok(Ok(lock)),
+            }
+        });
+        taken.await?.as_ref().map_err(Failure::clone)?.confirm().await
+    }
+
+    async fn lost(&self) -> Failure {
+        match self.taken() {
+            Some(lock) => lock.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn is_final(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Locked | FailureKind::WrongCluster)
+}

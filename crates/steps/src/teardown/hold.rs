@@ -1,0 +1,47 @@
+//! Keeps Flux from making again what is removed, and lets it remove or let go of it.
+
+use serde_json::json;
+
+use super::tree::Tree;
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::Unmake;
+
+/// A dependency that nobody has: while a Kustomization waits for it, Flux applies nothing, and yet prunes
+/// once it is deleted, which it would not do while it is suspended.
+const NOBODY: &str = "bootstrapper-clean-removes-this";
+
+/// What keeps flux-operator from reconciling an object.
+const DISABLED: &str = "fluxcd.controlplane.io/reconcile";
+
+impl Tree {
+    /// From here on Flux applies nothing: parents first, or they would wake their children.
+    pub(super) async fn hold(&self, cluster: &Cluster, unmake: &Unmake<'_>) -> Result<()> {
+        if !self.units.is_empty() {
+            (unmake.say)(format!("suspending {}", count(self.units.len(), "Kustomization")));
+        }
+        for instance in &self.instances {
+            cluster.merge(instance, &json!({"metadata": {"annotations": {DISABLED: "disabled"}}})).await?;
+        }
+        let suspended = json!({"spec": {"suspend": true}});
+        let units = self.ground.iter().rev().chain(self.waves.iter().rev().flatten());
+        for id in units.chain(&self.ground_releases).chain(&self.foreign) {
+            cluster.merge(id, &suspended).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Deletes a Kustomization so that Flux removes what it applied. It was suspended until now.
+pub(super) async fn delete_pruning(cluster: &Cluster, id: &ObjectRef) -> Result<()> {
+    cluster.merge(id, &json!({"spec": {"suspend": false, "dependsOn": [{"name": NOBODY}]}})).await?;
+    cluster.delete(id).await
+}
+
+/// Lets flux-operator go to work again, for it to remove Flux; but it makes no sync again.
+pub(super) async fn release_instance(cluster: &Cluster, id: &ObjectRef) -> Result<()> {
+    let patch = json!({"metadata": {"annotations": {DISABLED: null}}, "spec": {"sync": null}});
+    cluster.merge(id, &patch).await
+}

@@ -1,0 +1,156 @@
+//! By what an object is known to be of a bootstrap: the marks that Flux, Helm and this program leave. Pure.
+
+use std::collections::BTreeSet;
+
+use super::units::{HELM, KUSTOMIZE};
+use bootstrapper_cluster::FIELD_MANAGER;
+use bootstrapper_core::object::{Object, ObjectRef};
+
+/// What keeps Flux from removing an object with its Kustomization, as annotation or label
+/// (`deleteObjects` of kustomize-controller).
+pub(super) const KEEPING: [(&str, &str); 3] = [
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+    ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
+    ("kustomize.toolkit.fluxcd.io/ssa", "Ignore"),
+];
+
+/// A namespace and a name.
+pub(super) type Named = (String, String);
+
+/// Whose marks count.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// Kustomizations of this repository.
+    pub(super) kustomizations: BTreeSet<Named>,
+    /// HelmReleases of this repository.
+    pub(super) releases: BTreeSet<Named>,
+    /// What those install, as Helm knows it.
+    pub(super) installed: BTreeSet<Named>,
+}
+
+/// Who brought an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    Kustomization(Named),
+    Release(Named),
+    Helm(Named),
+    Bootstrap,
+}
+
+impl Scope {
+    /// Who of these brought an object; none if none did.
+    pub(super) fn mark(&self, object: &Object) -> Option<Mark> {
+        if let Some(named) = owner(object, KUSTOMIZE) {
+            return self.kustomizations.contains(&named).then_some(Mark::Kustomization(named));
+        }
+        if let Some(named) = owner(object, HELM) {
+            return self.releases.contains(&named).then_some(Mark::Release(named));
+        }
+        if let Some(named) = installed_by(object) {
+            return self.installed.contains(&named).then_some(Mark::Helm(named));
+        }
+        managers(object).any(|manager| manager == FIELD_MANAGER).then_some(Mark::Bootstrap)
+    }
+}
+
+/// The Flux object of a group that an object's labels name as its owner.
+pub(super) fn owner(object: &Object, group: &str) -> Option<Named> {
+    let labels = object.metadata.labels.as_ref()?;
+    let label = |key: &str| labels.get(&format!("{group}/{key}")).cloned();
+    Some((label("namespace")?, label("name")?))
+}
+
+fn installed_by(object: &Object) -> Option<Named> {
+    let annotations = object.metadata.annotations.as_ref()?;
+    let annotation = |key: &str| annotations.get(&format!("meta.helm.sh/{key}")).cloned();
+    Some((annotation("release-namespace")?, annotation("release-name")?))
+}
+
+/// Who wrote more of an object than its status.
+pub(super) fn managers(object: &Object) -> impl Iterator<Item = &str> {
+    let entries = object.metadata.managed_fields.iter().flatten();
+    entries.filter(|entry| entry.subresource.is_none()).filter_map(|entry| entry.manager.as_deref())
+}
+
+/// Whether a person wrote an object, or a program that acts for one, as far as that can be known:
+/// controllers go by names of their own.
+pub(super) fn is_somebodys(object: &Object) -> bool {
+    const TOOLS: [&str; 9] = [
+        "kubectl",
+        "helm",
+        "kustomize-controller",
+        "argocd",
+        "Terraform",
+        "HashiCorp",
+        "pulumi",
+        "k9s",
+        "node-fetch",
+    ];
+    let has_owner = object.metadata.owner_references.as_ref().is_some_and(|all| !all.is_empty());
+    !has_owner
+        && managers(object)
+            .any(|manager| manager != FIELD_MANAGER && TOOLS.iter().any(|tool| manager.starts_with(tool)))
+}
+
+/// Whether an object is Flux's own: what it reconciles, and where it draws from.
+pub(super) fn is_of_flux(id: &ObjectRef) -> bool {
+    id.group().ends_with(".toolkit.fluxcd.io") || id.group() == "fluxcd.controlplane.io"
+}
+
+/// Whether an object stays whatever happens: namespaces of Kubernetes itself, and what this program writes
+/// down of its runs.
+pub(super) fn stays_always(id: &ObjectRef) -> bool {
+    match id.kind.as_str() {
+        "Namespace" => id.name == "default" || id.name.starts_with("kube-"),
+        "ConfigMap" => id.namespace.as_deref() == Some("kube-system") && id.name.starts_with("bootstrapper"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn object(metadata: &Value) -> Object {
+        serde_json::from_value(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
+            .unwrap()
+    }
+
+    #[test]
+    fn who_brought_an_object_is_known_by_its_marks() {
+        let named = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        let scope = Scope {
+            kustomizations: BTreeSet::from([named("flux-system", "apps")]),
+            releases: BTreeSet::from([named("db", "postgres")]),
+            installed: BTreeSet::from([named("db", "pg")]),
+        };
+        let of_flux = |group: &str, namespace: &str, name: &str| {
+            object(
+                &json!({"name": "x", "labels": {format!("{group}/name"): name, format!("{group}/namespace"): namespace}}),
+            )
+        };
+        assert!(matches!(
+            scope.mark(&of_flux(KUSTOMIZE, "flux-system", "apps")),
+            Some(Mark::Kustomization(_))
+        ));
+        assert!(matches!(scope.mark(&of_flux(HELM, "db", "postgres")), Some(Mark::Release(_))));
+        assert_eq!(scope.mark(&of_flux(KUSTOMIZE, "other", "apps")), None);
+        let helm = json!({"name": "x", "annotations": {"meta.helm.sh/release-name": "pg", "meta.helm.sh/release-namespace": "db"}});
+        assert!(matches!(scope.mark(&object(&helm)), Some(Mark::Helm(_))));
+        let ours = json!({"name": "x", "managedFields": [{"manager": FIELD_MANAGER}]});
+        assert_eq!(scope.mark(&object(&ours)), Some(Mark::Bootstrap));
+        assert_eq!(scope.mark(&object(&json!({"name": "x"}))), None);
+    }
+
+    #[test]
+    fn what_a_person_wrote_is_told_from_what_a_controller_wrote() {
+        let by = |manager: &str| object(&json!({"name": "x", "managedFields": [{"manager": manager}]}));
+        assert!(is_somebodys(&by("kubectl-client-side-apply")) && is_somebodys(&by("helm")));
+        assert!(!is_somebodys(&by(FIELD_MANAGER)) && !is_somebodys(&by("cilium-agent")));
+        let owned = json!({"name": "x", "managedFields": [{"manager": "kubectl"}],
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "1"}]});
+        assert!(!is_somebodys(&object(&owned)));
+    }
+}

@@ -1,0 +1,304 @@
+//! Carries a removal out, in its order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::hold::{delete_pruning, release_instance};
+use super::listing::{Part, Rest, is_late, of_step, uninstalled};
+use super::marks::{is_of_flux, stays_always};
+use super::order::waves;
+use super::releases;
+use super::removal::{Gone, await_end, delete};
+use super::snapshot::Snapshot;
+use super::tree::{Ground, Tree};
+use super::volumes::{Claim, claims};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Made, Unmake};
+use bootstrapper_gitops::Declared;
+
+/// All that is removed, and in which order.
+pub struct Plan {
+    cluster: Cluster,
+    tree: Tree,
+    /// What each release installed that Flux uninstalls.
+    manifests: BTreeMap<ObjectRef, Vec<ObjectRef>>,
+    claims: Vec<Claim>,
+    rest: Rest,
+    /// What goes, in order, for a person.
+    pub parts: Vec<Part>,
+    /// What stays, and why.
+    pub stays: Vec<String>,
+    /// All that is to be gone in the end.
+    goes: BTreeSet<ObjectRef>,
+}
+
+impl Plan {
+    /// Reads what there is to remove. `steps` says what each step has made, the last first. Flux is asked
+    /// only `with_flux`.
+    pub async fn read(
+        cluster: &Cluster,
+        declared: &Declared,
+        steps: &[(String, Made)],
+        is_whole: bool,
+        with_flux: bool,
+    ) -> Result<Self> {
+        if !is_whole {
+            return Ok(Self::of_steps(cluster, steps));
+        }
+        let snapshot = Snapshot::take(cluster).await?;
+        let owners = steps.iter().flat_map(|(_, made)| made.owners.iter().cloned()).collect();
+        let tree = if with_flux {
+            Tree::read(cluster, declared, &Ground { owners }, &snapshot).await?
+        } else {
+            Tree::without_flux(declared)
+        };
+        let mut manifests = BTreeMap::new();
+        let mut uses: Vec<ObjectRef> = steps.iter().flat_map(|(_, made)| made.uses.iter().cloned()).collect();
+        for (id, (namespace, name)) in uninstalled(&tree) {
+            let Some(stored) = cluster.helm_release(&namespace, &name).await? else { continue };
+            let target = tree.releases[&id].namespace();
+            uses.extend(releases::mounted(&stored, &target));
+            manifests.insert(id, releases::objects(cluster, &stored, &target).await?);
+        }
+        let mut rest = tree.rest(&snapshot, steps, &manifests, &uses, with_flux);
+        let namespaces: BTreeSet<String> = rest.namespaces.iter().map(|id| id.name.clone()).collect();
+        let claims = claims(cluster, &namespaces).await?;
+        rest.stays.extend(claims.iter().filter_map(Claim::stays));
+        rest.stays
+            .extend(snapshot.unlisted().iter().map(|why| format!("objects that cannot be seen: {why}")));
+
+        let of_flux = tree.parts(&snapshot, &manifests, &claims);
+        let of_steps = steps.iter().filter_map(|(step, made)| {
+            let without_flux = Made {
+                diff: bootstrapper_engine::Diff {
+                    changes: made
+                        .diff
+                        .changes
+                        .iter()
+                        .filter(|change| !tree.tells(&change.subject))
+                        .cloned()
+                        .collect(),
+                    ..made.diff.clone()
+                },
+                ..made.clone()
+            };
+            of_step(step, &without_flux)
+        });
+        let parts = of_flux.into_iter().chain(of_steps).chain(rest.parts()).collect();
+
+        let flux =
+            snapshot.all().map(|(id, _)| id).filter(|id| with_flux && !tree.is_empty() && is_of_flux(id));
+        let goes = flux
+            .chain(steps.iter().flat_map(|(_, made)| made.objects.clone()))
+            .chain(manifests.values().flatten().cloned())
+            .chain(tree.waves.iter().flatten().flat_map(|unit| tree.applied(unit)).cloned())
+            .chain(rest.leftovers.iter().chain(&rest.crds).chain(&rest.namespaces).cloned())
+            .filter(|id| !stays_always(id) && snapshot.get(id).is_some());
+        let mut goes: BTreeSet<ObjectRef> = goes.collect();
+        // A CRD that stays is told as such.
+        goes.retain(|id| !is_late(id) || rest.crds.contains(id) || rest.namespaces.contains(id));
+        let stays = std::mem::take(&mut rest.stays);
+        Ok(Self { cluster: cluster.clone(), tree, manifests, claims, rest, parts, stays, goes })
+    }
+
+    /// Only what steps have made.
+    fn of_steps(cluster: &Cluster, steps: &[(String, Made)]) -> Self {
+        let all = || steps.iter().flat_map(|(_, made)| made.objects.iter().cloned());
+        let late = |kind: &str| -> Vec<ObjectRef> {
+            all().filter(|id| id.kind == kind && !stays_always(id)).collect()
+        };
+        let rest =
+            Rest { crds: late("CustomResourceDefinition"), namespaces: late("Namespace"), ..Rest::default() };
+        let parts = steps.iter().filter_map(|(step, made)| of_step(step, made)).chain(rest.parts()).collect();
+        Self {
+            cluster: cluster.clone(),
+            tree: Tree::default(),
+            manifests: BTreeMap::new(),
+            claims: Vec::new(),
+            rest,
+            parts,
+            stays: Vec::new(),
+            goes: all().filter(|id| !stays_always(id)).collect(),
+        }
+    }
+
+    /// Whether a step removes what it has made: what is only CRDs and namespaces goes last.
+    pub fn goes_by_its_step(made: &Made) -> bool {
+        let has_late_only = !made.objects.is_empty() && made.objects.iter().all(is_late);
+        !made.diff.changes.is_empty() && !has_late_only
+    }
+
+    /// How many objects go.
+    pub fn count(&self) -> usize {
+        self.goes.len()
+    }
+
+    /// What goes through Flux; then Flux has let go of all else.
+    pub async fn through_flux(&self, unmake: &Unmake<'_>) -> Result<()> {
+        if self.tree.is_empty() {
+            // One that was killed may have left flux-operator asleep.
+            return self.wake_instances().await;
+        }
+        self.tree.hold(&self.cluster, unmake).await?;
+        for wave in &self.tree.waves {
+            let (storage, others): (Vec<_>, Vec<_>) =
+                wave.iter().cloned().partition(|unit| !self.storage_of(unit).is_empty());
+            self.remove_units(&others, unmake).await?;
+            let classes: BTreeSet<&str> = storage.iter().flat_map(|unit| self.storage_of(unit)).collect();
+            self.remove_claims(&classes, unmake).await?;
+            self.remove_units(&storage, unmake).await?;
+        }
+        self.let_go(unmake).await
+    }
+
+    /// The storage classes that a Kustomization provides, by itself or by a release.
+    fn storage_of(&self, unit: &ObjectRef) -> Vec<&str> {
+        let of_releases =
+            self.tree.releases_of(unit).into_iter().filter_map(|one| self.manifests.get(&one.id));
+        let all = of_releases.flatten().chain(self.tree.applied(unit));
+        all.filter(|id| id.kind == "StorageClass").map(|id| id.name.as_str()).collect()
+    }
+
+    /// Claims on storage whose provider is about to go: nobody could remove their volumes later.
+    async fn remove_claims(&self, classes: &BTreeSet<&str>, unmake: &Unmake<'_>) -> Result<()> {
+        let is_provided =
+            |claim: &&Claim| claim.class.as_deref().is_some_and(|class| classes.contains(class));
+        let claims: Vec<&Claim> = self.claims.iter().filter(is_provided).collect();
+        for claim in &claims {
+            (unmake.say)(format!("removing {}", claim.id));
+            delete(&self.cluster, &claim.id).await?;
+        }
+        let parts: Vec<ObjectRef> = claims.iter().flat_map(|claim| claim.parts()).collect();
+        await_end(&self.cluster, &parts, Gone::Await, unmake).await
+    }
+
+    /// Objects of custom kinds, while their controllers are there; then releases; then all else.
+    async fn remove_units(&self, units: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+        let custom: Vec<ObjectRef> = units
+            .iter()
+            .flat_map(|unit| self.tree.applied(unit))
+            .filter(|id| self.tree.custom_groups.contains(id.group()) && !is_of_flux(id))
+            .cloned()
+            .collect();
+        self.delete_all(&custom, unmake).await?;
+        self.uninstall(units, unmake).await?;
+        for id in units {
+            (unmake.say)(format!("{id}: Flux removes what it applied"));
+            delete_pruning(&self.cluster, id).await?;
+        }
+        await_end(&self.cluster, units, Gone::Insist, unmake).await?;
+        let applied: Vec<ObjectRef> =
+            units.iter().flat_map(|unit| self.tree.applied(unit)).cloned().collect();
+        self.delete_all(&applied, unmake).await
+    }
+
+    async fn uninstall(&self, units: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+        let releases: BTreeMap<ObjectRef, _> = units
+            .iter()
+            .flat_map(|unit| self.tree.releases_of(unit))
+            .map(|release| (release.id.clone(), release))
+            .collect();
+        let needs =
+            releases.iter().map(|(id, release)| (id.clone(), release.depends_on.iter().cloned().collect()));
+        for wave in waves(&releases.keys().cloned().collect(), &needs.collect()) {
+            for id in &wave {
+                (unmake.say)(format!("{id}: Flux uninstalls it"));
+                if releases[id].is_suspended() {
+                    self.cluster.merge(id, &serde_json::json!({"spec": {"suspend": false}})).await?;
+                }
+                delete(&self.cluster, id).await?;
+            }
+            await_end(&self.cluster, &wave, Gone::Insist, unmake).await?;
+            let installed: Vec<ObjectRef> =
+                wave.iter().filter_map(|id| self.manifests.get(id)).flatten().cloned().collect();
+            await_end(&self.cluster, &installed, Gone::Await, unmake).await?;
+        }
+        Ok(())
+    }
+
+    /// Flux's own objects go, and what they applied stays for now.
+    async fn let_go(&self, unmake: &Unmake<'_>) -> Result<()> {
+        let tree = &self.tree;
+        let releases: Vec<ObjectRef> = tree.ground_releases.iter().cloned().collect();
+        let let_go = releases.len() + tree.ground.len();
+        (unmake.say)(format!("Flux lets go of {}", count(let_go, "object")));
+        let foreign = |kind: &str| {
+            let of_kind = tree.foreign.iter().filter(move |id| id.kind == kind);
+            of_kind.cloned().collect::<Vec<ObjectRef>>()
+        };
+        self.delete_all(&[releases, foreign("HelmRelease")].concat(), unmake).await?;
+        // What is left of Flux's kinds: sources, and what HelmReleases made.
+        let snapshot = Snapshot::take(&self.cluster).await?;
+        // flux-operator makes its report again and again.
+        let is_late =
+            |id: &ObjectRef| matches!(id.kind.as_str(), "Kustomization" | "FluxInstance" | "FluxReport");
+        let left = snapshot.all().map(|(id, _)| id).filter(|id| is_of_flux(id) && !is_late(id));
+        self.delete_all(&left.collect::<Vec<_>>(), unmake).await?;
+        let (root, others) = match tree.ground.split_last() {
+            Some((root, others)) => (std::slice::from_ref(root), others),
+            None => (&[][..], &[][..]),
+        };
+        self.delete_all(&[others, &foreign("Kustomization")].concat(), unmake).await?;
+        self.delete_all(root, unmake).await?;
+        self.wake_instances().await
+    }
+
+    async fn wake_instances(&self) -> Result<()> {
+        for instance in &self.tree.instances {
+            release_instance(&self.cluster, instance).await?;
+        }
+        Ok(())
+    }
+
+    /// What no step has: then the kinds, then the namespaces.
+    pub async fn rest(&self, unmake: &Unmake<'_>) -> Result<()> {
+        for ids in [&self.rest.leftovers, &self.rest.crds, &self.rest.namespaces] {
+            self.delete_all(ids, unmake).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_all(&self, ids: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+        let there: Vec<ObjectRef> = {
+            let mut there = Vec::new();
+            for id in ids {
+                if self.cluster.get(id).await?.is_some() {
+                    there.push(id.clone());
+                }
+            }
+            there
+        };
+        for id in &there {
+            (unmake.say)(format!("removing {id}"));
+            delete(&self.cluster, id).await?;
+        }
+        await_end(&self.cluster, &there, Gone::Insist, unmake).await
+    }
+
+    /// Fails if anything is left of what was to go.
+    pub async fn require_gone(&self) -> Result<()> {
+        let snapshot = Snapshot::take(&self.cluster).await?;
+        let left = snapshot.standing(&self.goes);
+        if left.is_empty() {
+            return Ok(());
+        }
+        let failure =
+            Failure::step(format!("{} left of what was to be removed", count(left.len(), "object")));
+        let failure = left.iter().fold(failure, |failure, id| {
+            let why = snapshot.get(id).map(why).unwrap_or_default();
+            failure.because(format!("stays: {id}{why}"))
+        });
+        Err(failure.hint("run this again: it goes on with what is left"))
+    }
+}
+
+fn why(object: &Object) -> String {
+    let finalizers = object.metadata.finalizers.clone().unwrap_or_default().join(", ");
+    match (object.metadata.deletion_timestamp.is_some(), finalizers.is_empty()) {
+        (true, false) => format!(", held by its finalizer {finalizers}"),
+        (true, true) => ", which is still being deleted".to_owned(),
+        (false, _) => ", which somebody made again".to_owned(),
+    }
+}

@@ -1,0 +1,265 @@
+//! What Flux has of a repository in a live cluster, and in which order that goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::marks::{Named, Scope, owner};
+use super::order::waves;
+use super::snapshot::Snapshot;
+use super::units::{HELM, KUSTOMIZE, Release, Unit};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_gitops::Declared;
+
+/// What Flux itself runs on, and what the bootstrap installed before it: Flux lets go of that, and the
+/// bootstrap removes it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ground {
+    /// Kustomizations and HelmReleases that own what steps make.
+    pub(super) owners: BTreeSet<ObjectRef>,
+}
+
+/// What Flux has of a repository.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    pub(super) units: BTreeMap<ObjectRef, Unit>,
+    pub(super) releases: BTreeMap<ObjectRef, Release>,
+    /// Flux removes what these applied, wave after wave.
+    pub(super) waves: Vec<Vec<ObjectRef>>,
+    /// Flux lets go of these, the root last.
+    pub(super) ground: Vec<ObjectRef>,
+    pub(super) ground_releases: BTreeSet<ObjectRef>,
+    /// Kustomizations and HelmReleases of somebody else.
+    pub(super) foreign: Vec<ObjectRef>,
+    pub(super) instances: Vec<ObjectRef>,
+    /// Groups whose kinds come by CRDs.
+    pub(super) custom_groups: BTreeSet<String>,
+    pub(super) scope: Scope,
+}
+
+impl Tree {
+    /// Reads what is there.
+    pub(super) async fn read(
+        cluster: &Cluster,
+        declared: &Declared,
+        ground: &Ground,
+        snapshot: &Snapshot,
+    ) -> Result<Self> {
+        let list = async |api_version: &str, kind: &str| -> Result<Vec<Arc<Object>>> {
+            let found = cluster.list(&Selection::of(api_version, kind)).await?;
+            Ok(found.into_iter().map(Arc::new).collect())
+        };
+        let units: Vec<Unit> =
+            list(&format!("{KUSTOMIZE}/v1"), "Kustomization").await?.into_iter().map(Unit::of).collect();
+        let releases: Vec<Release> =
+            list(&format!("{HELM}/v2"), "HelmRelease").await?.into_iter().map(Release::of).collect();
+        let instances = list("fluxcd.controlplane.io/v1", "FluxInstance").await?;
+        let instances = instances.iter().map(|instance| ObjectRef::of(instance)).collect();
+        Ok(Self { instances, ..Self::of(units, releases, declared, ground, snapshot) })
+    }
+
+    fn of(
+        units: Vec<Unit>,
+        releases: Vec<Release>,
+        declared: &Declared,
+        ground: &Ground,
+        snapshot: &Snapshot,
+    ) -> Self {
+        let root = ObjectRef::of(&declared.sync);
+        let declared_units = declared.kustomizations.iter().map(|unit| &unit.id).chain([&root]);
+        let members = members(&units, declared_units.map(named).collect());
+        let (units, foreign_units): (Vec<Unit>, Vec<Unit>) =
+            units.into_iter().partition(|unit| members.contains(&named(&unit.id)));
+        let brought: BTreeSet<&ObjectRef> = units.iter().flat_map(|unit| &unit.inventory).collect();
+        let mut of_releases: BTreeSet<Named> =
+            declared.releases.iter().map(|release| named(&release.id)).collect();
+        let is_member = |release: &Release| {
+            of_releases.contains(&named(&release.id))
+                || brought.contains(&release.id)
+                || owner(&release.object, KUSTOMIZE).is_some_and(|owner| members.contains(&owner))
+        };
+        let (releases, foreign_releases): (Vec<Release>, Vec<Release>) =
+            releases.into_iter().partition(is_member);
+        of_releases.extend(releases.iter().map(|release| named(&release.id)));
+
+        let installed = declared
+            .releases
+            .iter()
+            .map(|release| (release.release_namespace.clone(), release.release_name.clone()))
+            .chain(releases.iter().filter_map(|release| release.stored.clone()));
+        let scope = Scope { kustomizations: members, installed: installed.collect(), releases: of_releases };
+        let foreign = foreign_units.into_iter().map(|unit| unit.id);
+        let foreign = foreign.chain(foreign_releases.into_iter().map(|release| release.id)).collect();
+
+        let ground_releases: BTreeSet<ObjectRef> = releases
+            .iter()
+            .map(|release| release.id.clone())
+            .filter(|id| ground.owners.contains(id))
+            .collect();
+        let standing = ground_units(&units, &root, ground, &ground_releases);
+        let needs = needs(&units, &releases, snapshot);
+        let others: BTreeSet<ObjectRef> =
+            units.iter().map(|unit| unit.id.clone()).filter(|id| !standing.contains(id)).collect();
+        let mut last: Vec<ObjectRef> = waves(&standing, &needs).concat();
+        last.retain(|id| *id != root);
+        last.extend(standing.get(&root).cloned());
+        Self {
+            waves: waves(&others, &needs),
+            ground: last,
+            ground_releases,
+            foreign,
+            instances: Vec::new(),
+            custom_groups: snapshot.crds().filter_map(group).collect(),
+            scope,
+            units: units.into_iter().map(|unit| (unit.id.clone(), unit)).collect(),
+            releases: releases.into_iter().map(|release| (release.id.clone(), release)).collect(),
+        }
+    }
+
+    /// What is known without Flux: which releases are of the repository.
+    pub(super) fn without_flux(declared: &Declared) -> Self {
+        let installed = declared.releases.iter();
+        let installed =
+            installed.map(|release| (release.release_namespace.clone(), release.release_name.clone()));
+        let scope = Scope { installed: installed.collect(), ..Scope::default() };
+        Self { scope, ..Self::default() }
+    }
+
+    /// Whether an object, as it is told, is told as a part of Flux.
+    pub(super) fn tells(&self, subject: &str) -> bool {
+        !self.is_empty()
+            && [
+                "Kustomization ",
+                "HelmRelease ",
+                "GitRepository ",
+                "OCIRepository ",
+                "HelmRepository ",
+                "Bucket ",
+            ]
+            .iter()
+            .any(|kind| subject.starts_with(kind))
+    }
+
+    /// Whether Flux has anything of the repository.
+    pub(super) fn is_empty(&self) -> bool {
+        self.units.is_empty() && self.releases.is_empty()
+    }
+
+    /// The HelmReleases that a Kustomization brings, but for those that Flux lets go of.
+    pub(super) fn releases_of(&self, unit: &ObjectRef) -> Vec<&Release> {
+        let Some(unit) = self.units.get(unit) else { return Vec::new() };
+        let brought = unit.inventory.iter().filter(|id| !self.ground_releases.contains(id));
+        brought.filter_map(|id| self.releases.get(id)).collect()
+    }
+}
+
+fn group(crd: &Object) -> Option<String> {
+    Some(crd.metadata.name.as_deref()?.split_once('.')?.1.to_owned())
+}
+
+pub(super) fn named(id: &ObjectRef) -> Named {
+    (id.namespace.clone().unwrap_or_default(), id.name.clone())
+}
+
+fn is_unit(id: &ObjectRef) -> bool {
+    id.group() == KUSTOMIZE && id.kind == "Kustomization"
+}
+
+/// All Kustomizations that those of the repository bring, and they themselves.
+fn members(units: &[Unit], mut members: BTreeSet<Named>) -> BTreeSet<Named> {
+    loop {
+        let brings = |unit: &Unit| members.contains(&named(&unit.id));
+        let brought = units.iter().filter(|unit| brings(unit)).flat_map(|unit| &unit.inventory);
+        let labelled = units
+            .iter()
+            .filter(|unit| owner(&unit.object, KUSTOMIZE).is_some_and(|owner| members.contains(&owner)));
+        let more: Vec<Named> = brought
+            .filter(|id| is_unit(id))
+            .chain(labelled.map(|unit| &unit.id))
+            .map(named)
+            .filter(|one| !members.contains(one))
+            .collect();
+        if more.is_empty() {
+            return members;
+        }
+        members.extend(more);
+    }
+}
+
+/// The root, what owns what steps make, what brings Flux itself, and what brings any of these.
+fn ground_units(
+    units: &[Unit],
+    root: &ObjectRef,
+    ground: &Ground,
+    releases: &BTreeSet<ObjectRef>,
+) -> BTreeSet<ObjectRef> {
+    let mut found: BTreeSet<ObjectRef> = BTreeSet::new();
+    loop {
+        let is_ground = |unit: &&Unit| {
+            unit.id == *root
+                || ground.owners.contains(&unit.id)
+                || unit
+                    .inventory
+                    .iter()
+                    .any(|id| releases.contains(id) || found.contains(id) || brings_flux(id))
+        };
+        let more: BTreeSet<ObjectRef> = units.iter().filter(is_ground).map(|unit| unit.id.clone()).collect();
+        if more.len() == found.len() {
+            return found;
+        }
+        found = more;
+    }
+}
+
+fn brings_flux(id: &ObjectRef) -> bool {
+    match id.kind.as_str() {
+        "FluxInstance" => true,
+        "CustomResourceDefinition" => id.name.ends_with(".toolkit.fluxcd.io"),
+        "Deployment" => matches!(
+            id.name.as_str(),
+            "source-controller" | "kustomize-controller" | "helm-controller" | "flux-operator"
+        ),
+        _ => false,
+    }
+}
+
+/// What each Kustomization cannot be without: those it depends on, the one that brings it, and the one
+/// that brings the kinds of its objects, by itself or by a release, as their controller has to see them go.
+fn needs(
+    units: &[Unit],
+    releases: &[Release],
+    snapshot: &Snapshot,
+) -> BTreeMap<ObjectRef, BTreeSet<ObjectRef>> {
+    let bringer: BTreeMap<&ObjectRef, &ObjectRef> =
+        units.iter().flat_map(|unit| unit.inventory.iter().map(move |id| (id, &unit.id))).collect();
+    let by_name: BTreeMap<Named, &ObjectRef> = units.iter().map(|unit| (named(&unit.id), &unit.id)).collect();
+    let release_unit: BTreeMap<Named, &ObjectRef> = releases
+        .iter()
+        .filter_map(|release| Some((named(&release.id), *bringer.get(&release.id)?)))
+        .collect();
+    let definer = |crd: &Object| {
+        let release = owner(crd, HELM).and_then(|named| release_unit.get(&named).copied());
+        release.or_else(|| owner(crd, KUSTOMIZE).and_then(|named| by_name.get(&named).copied()))
+    };
+    let definers: BTreeMap<String, &ObjectRef> = snapshot
+        .crds()
+        .filter_map(|crd| {
+            let name = crd.metadata.name.clone()?;
+            Some((name.split_once('.')?.1.to_owned(), definer(crd)?))
+        })
+        .collect();
+    let mut needs: BTreeMap<ObjectRef, BTreeSet<ObjectRef>> = BTreeMap::new();
+    for unit in units {
+        let own = needs.entry(unit.id.clone()).or_default();
+        own.extend(unit.depends_on.iter().cloned());
+        own.extend(bringer.get(&unit.id).map(|parent| (*parent).clone()));
+        let kinds = unit.inventory.iter().filter_map(|id| definers.get(id.group()));
+        own.extend(kinds.map(|definer| (*definer).clone()));
+        let of_releases = unit.inventory.iter().filter_map(|id| releases.iter().find(|one| one.id == *id));
+        let others = of_releases.flat_map(|release| &release.depends_on).filter_map(|id| bringer.get(id));
+        own.extend(others.map(|bringer| (*bringer).clone()));
+        own.remove(&unit.id);
+    }
+    needs
+}

@@ -1,0 +1,94 @@
+//! What holds data: claims, their volumes, and what becomes of them.
+
+use std::collections::BTreeSet;
+
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+
+/// A claim of storage, and the volume it is bound to.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) id: ObjectRef,
+    pub(super) class: Option<String>,
+    volume: Option<ObjectRef>,
+    /// Whether the volume outlives its claim.
+    retained: bool,
+}
+
+impl Claim {
+    /// What becomes of its data, for a person.
+    pub(super) fn fate(&self) -> String {
+        match (&self.volume, self.retained) {
+            (None, _) => "it has no volume".to_owned(),
+            (Some(volume), false) => format!("DATA IS DELETED with {volume} (reclaim policy Delete)"),
+            (Some(volume), true) => format!("its data stays on {volume} (reclaim policy Retain)"),
+        }
+    }
+
+    /// The volume that stays, and why.
+    pub(super) fn stays(&self) -> Option<String> {
+        let volume = self.volume.as_ref().filter(|_| self.retained)?;
+        Some(format!("{volume}, with the data of {}: its reclaim policy is Retain", self.id))
+    }
+
+    /// What is to be gone before who provides the storage may go.
+    pub(super) fn parts(&self) -> impl Iterator<Item = ObjectRef> {
+        let volume = self.volume.clone().filter(|_| !self.retained);
+        std::iter::once(self.id.clone()).chain(volume)
+    }
+}
+
+/// All claims in these namespaces.
+pub(super) async fn claims(cluster: &Cluster, namespaces: &BTreeSet<String>) -> Result<Vec<Claim>> {
+    let volumes = cluster.list(&Selection::of("v1", "PersistentVolume")).await?;
+    let claims = cluster.list(&Selection::of("v1", "PersistentVolumeClaim")).await?;
+    let inside = claims.iter().filter(|claim| {
+        claim.metadata.namespace.as_ref().is_some_and(|namespace| namespaces.contains(namespace))
+    });
+    Ok(inside.map(|claim| of(claim, &volumes)).collect())
+}
+
+fn of(claim: &Object, volumes: &[Object]) -> Claim {
+    let id = ObjectRef::of(claim);
+    let spec = &claim.data["spec"];
+    let is_bound = |volume: &&Object| {
+        let bound = &volume.data["spec"]["claimRef"];
+        bound["name"] == id.name.as_str() && bound["namespace"].as_str() == id.namespace.as_deref()
+    };
+    let volume = volumes.iter().find(is_bound);
+    Claim {
+        class: spec["storageClassName"].as_str().map(str::to_owned),
+        retained: volume.is_some_and(|volume| {
+            volume.data["spec"]["persistentVolumeReclaimPolicy"].as_str() != Some("Delete")
+        }),
+        volume: volume.map(ObjectRef::of),
+        id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claim(policy: &str) -> Claim {
+        let object = |value: serde_json::Value| -> Object { serde_json::from_value(value).unwrap() };
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "db"},
+            "spec": {"storageClassName": "fast"}});
+        let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-1"},
+            "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"name": "data", "namespace": "db"}}});
+        of(&object(claim), &[object(volume)])
+    }
+
+    #[test]
+    fn what_becomes_of_data_is_told() {
+        let goes = claim("Delete");
+        assert!(goes.fate().contains("DATA IS DELETED") && goes.stays().is_none());
+        assert_eq!(goes.parts().count(), 2);
+        let stays = claim("Retain");
+        assert!(stays.stays().unwrap().contains("PersistentVolume pv-1"));
+        assert_eq!(stays.parts().count(), 1);
+    }
+}

@@ -1,0 +1,86 @@
+//! Whether a cluster hears of those that it declares as peers of its mesh.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use backon::{ConstantBuilder, Retryable as _};
+use futures::future::join_all;
+
+use super::{Member, Outcome};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_cluster::cilium::{Listeners, listeners};
+use bootstrapper_core::failure::{Failure, Result};
+
+/// How long a program may take that finds no fault: one whose peer was away calls it again within a
+/// minute, and within one all is to be told.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
+
+/// Asks each program that should hear of `peers`, one answer for each kind of program and peer.
+pub(super) async fn sessions(member: &Member, peers: &BTreeSet<String>) -> Result<Vec<Outcome>> {
+    if peers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listeners = listeners(&member.cluster).await?;
+    Ok(join_all(peers.iter().map(|peer| of_peer(member, peer, &listeners))).await.concat())
+}
+
+/// Of whom kvstoremesh does not hear, agents cannot hear: for them is not waited.
+async fn of_peer(member: &Member, peer: &str, listeners: &[Listeners]) -> Vec<Outcome> {
+    let until = Instant::now() + PATIENCE;
+    let mut outcomes = Vec::new();
+    let mut deaf_before: Option<&str> = None;
+    for listeners in listeners {
+        let ask = || ask(&member.cluster, listeners, peer);
+        let may_end =
+            |deafness: &Deafness| deaf_before.is_none() && deafness.is_blameless && Instant::now() < until;
+        let answer = ask.retry(PAUSE).when(may_end).await;
+        let problem = answer.err().map(|deafness| deafness.told(deaf_before));
+        deaf_before = problem.as_ref().map(|_| listeners.name());
+        outcomes.push(Outcome {
+            cluster: member.name.clone(),
+            check: "mesh",
+            from: format!("{} {}", listeners.count(), listeners.name()),
+            to: peer.to_owned(),
+            problem,
+            remark: None,
+            milliseconds: None,
+        });
+    }
+    outcomes
+}
+
+/// Why a program does not hear of a peer.
+struct Deafness {
+    why: String,
+    /// Whether it finds nothing wrong, and may only need time.
+    is_blameless: bool,
+}
+
+impl Deafness {
+    fn of(failure: &Failure) -> Self {
+        Self { why: failure.to_string(), is_blameless: false }
+    }
+
+    fn told(self, deaf_before: Option<&str>) -> String {
+        match deaf_before {
+            Some(other) if self.is_blameless => format!("{}, as {other} is not", self.why),
+            None if self.is_blameless => format!("{}, and they find nothing wrong", self.why),
+            _ => self.why,
+        }
+    }
+}
+
+/// Asks all pods of a program for one peer.
+async fn ask(cluster: &Cluster, listeners: &Listeners, peer: &str) -> Result<(), Deafness> {
+    let count = listeners.count();
+    if count == 0 {
+        return Err(Deafness { why: "none runs".to_owned(), is_blameless: false });
+    }
+    let deaf = listeners.deaf_to(cluster, peer).await.map_err(|failure| Deafness::of(&failure))?;
+    let Some(first) = deaf.first() else { return Ok(()) };
+    let fault = listeners.fault(cluster, first, peer).await.map_err(|failure| Deafness::of(&failure))?;
+    let is_blameless = fault.is_none();
+    let told = fault.map_or_else(|| " are not ready with it".to_owned(), |fault| format!(": {fault}"));
+    Err(Deafness { why: format!("{} of {count}{told}", deaf.len()), is_blameless })
+}

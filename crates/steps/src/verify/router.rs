@@ -1,0 +1,216 @@
+//! Whether the nodes' BGP sessions are up, and where one is not, what the node finds: who answers on
+//! its network, and how the session ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable as _};
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
+use serde_json::Value;
+
+use super::agents::Agents;
+use super::{Member, Outcome};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_cluster::cilium;
+use bootstrapper_cluster::cilium::AGENT_CONTAINER;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_diagnosis as diagnosis;
+use bootstrapper_diagnosis::Ended;
+use bootstrapper_readiness as readiness;
+
+/// How many agents are asked at once.
+const AT_ONCE: usize = 16;
+
+/// The nodes that are to have a session with a router, and its state.
+type Sessions = BTreeMap<String, Vec<(String, String)>>;
+
+/// One answer for each router.
+pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Outcome>> {
+    let cluster = &member.cluster;
+    let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await?;
+    let told = configs.into_iter().map(async |config| as_its_agent_tells(cluster, agents, config).await);
+    let (configs, up): (Vec<Object>, Vec<Vec<String>>) = stream::iter(told).buffered(AT_ONCE).unzip().await;
+    let up = up.concat();
+    let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
+        let down: Vec<&(String, String)> = nodes.iter().filter(|one| is_down(agents, one)).collect();
+        let problem = match down.first() {
+            Some((node, state)) => Some(problem(cluster, agents, node, &router, state).await),
+            None => None,
+        };
+        Outcome {
+            cluster: member.name.clone(),
+            check: "BGP sessions",
+            from: format!("{} nodes", nodes.len()),
+            problem: problem.map(|first| and_more(first, down.len())),
+            remark: up.first().map(|first| and_more(first.clone(), up.len())),
+            to: router,
+            milliseconds: None,
+        }
+    });
+    Ok(join_all(outcomes).await)
+}
+
+fn and_more(first: String, count: usize) -> String {
+    if count > 1 { format!("{first} (and {} more)", count - 1) } else { first }
+}
+
+/// What a node's config says; where it calls a session down, what its agent says, if that answers.
+async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) -> (Object, Vec<String>) {
+    let node = config.metadata.name.clone().unwrap_or_default();
+    let agent = agents.on(&node).filter(|_| agents.silence(&node).is_none());
+    let Some(agent) = agent.filter(|_| !readiness::sessions_down(&config).is_empty()) else {
+        return (config, Vec::new());
+    };
+    let Ok(peers) = cilium::sessions_of(cluster, &agent).await else {
+        return (config, Vec::new());
+    };
+    let (config, up) = readiness::as_agent_tells(&config, &peers);
+    (config, up.into_iter().map(|up| format!("{node}: {up}")).collect())
+}
+
+fn by_router(configs: &[Object]) -> Sessions {
+    let mut sessions = Sessions::new();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for config in configs {
+        let node = config.metadata.name.clone().unwrap_or_default();
+        let peers = |side: &str| {
+            let instances = config.data[side]["bgpInstances"].as_array().into_iter().flatten();
+            instances.flat_map(|instance| instance["peers"].as_array().into_iter().flatten()).cloned()
+        };
+        for peer in peers("spec") {
+            let live = peers("status").find(|live| live["name"] == peer["name"]);
+            let state = live.map_or("unknown".to_owned(), |live| text(&live["peeringState"]));
+            sessions.entry(text(&peer["peerAddress"])).or_default().push((node.clone(), state));
+        }
+    }
+    sessions
+}
+
+fn is_down(agents: &Agents, (node, state): &(String, String)) -> bool {
+    state != "established" || agents.silence(node).is_some() || agents.on(node).is_none()
+}
+
+/// Why a node has no session.
+async fn problem(cluster: &Cluster, agents: &Agents, node: &str, router: &str, state: &str) -> String {
+    if let Some(seconds) = agents.silence(node) {
+        return format!("{node}: not heard of for {seconds}s; what it last told may be old");
+    }
+    let Some(agent) = agents.on(node) else {
+        return format!("{node}: its agent is not well; what it last told of the session may be old");
+    };
+    let look = async || match look(cluster, &agent, router).await {
+        Ok(found @ (Found::Present | Found::Beyond)) => Err(found),
+        found => Ok(found),
+    };
+    match look.retry(UNTIL_CALLED_ANEW).await {
+        Ok(Ok(found)) | Err(found) => format!("{node}: {}", cause(state, found)),
+        Ok(Err(failure)) => format!("{node}: session is {state}; {failure}"),
+    }
+}
+
+/// Whoever is refused calls the router anew within that many seconds, which its log tells; whoever has
+/// another password than it never gets so far.
+const UNTIL_CALLED_ANEW: ConstantBuilder =
+    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(15);
+
+/// What a node knows of a router that it has no session with.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// It does not answer on the node's own network.
+    Nobody,
+    /// It ended the session, or lets none come up.
+    Ended(Ended),
+    /// It is on the node's own network, and takes no connection.
+    Present,
+    /// It is on no network of the node's own; no more is known.
+    Beyond,
+}
+
+async fn look(cluster: &Cluster, agent: &ObjectRef, router: &str) -> Result<Found> {
+    let command = ["ip", "neigh", "show", router];
+    let told = cilium::ask_agent(cluster, agent, &command).await?;
+    let neighbour = neighbour(&told.stdout);
+    if matches!(neighbour, Found::Nobody) {
+        return Ok(neighbour);
+    }
+    let namespace = agent.namespace.as_deref().unwrap_or_default();
+    let log = cluster.pod_logs(namespace, &agent.name, AGENT_CONTAINER, false, LOG_LINES).await?;
+    Ok(diagnosis::ended(&log, router).map_or(neighbour, Found::Ended))
+}
+
+/// Enough of an agent's log for its last words of a router.
+const LOG_LINES: i64 = 200;
+
+fn neighbour(told: &str) -> Found {
+    match told.split_whitespace().last() {
+        None => Found::Beyond,
+        Some("FAILED" | "INCOMPLETE") => Found::Nobody,
+        Some(_) => Found::Present,
+    }
+}
+
+fn cause(state: &str, found: Found) -> String {
+    match (found, state) {
+        (Found::Nobody, _) => {
+            "nobody answers at the router's address: it is off, unplugged, or has another address".to_owned()
+        }
+        (Found::Ended(Ended::Refused), _) => {
+            "the router takes the connection and refuses the session, as it does if it expects another AS number".to_owned()
+        }
+        (Found::Ended(Ended::Silently), _) => {
+            "the router is not heard of any more: it is off, unplugged, or back with another address or password".to_owned()
+        }
+        (Found::Present, "active" | "connect" | "idle") => {
+            "the router is there and takes no connection: the password is another, or it does not know this node"
+                .to_owned()
+        }
+        (Found::Beyond, "active" | "connect" | "idle") => {
+            "no connection comes up: no way there, a firewall, another password, or a router that does not know this node"
+                .to_owned()
+        }
+        (_, state) => format!("the session is {state}, and the agent does not tell why"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_follows_from_who_answers_and_how_the_session_ends() {
+        let there = "10.25.11.1 dev eth0 lladdr 5e:00 STALE";
+        let cases = [
+            ("active", neighbour("10.25.11.1 dev eth0 FAILED"), "nobody answers"),
+            ("idle", neighbour("10.25.11.1 dev eth0 INCOMPLETE"), "nobody answers"),
+            ("active", neighbour(there), "the password is another"),
+            ("active", neighbour(""), "no way there"),
+            ("open_confirm", neighbour(there), "the session is open_confirm"),
+            ("active", Found::Ended(Ended::Refused), "another AS number"),
+            ("idle", Found::Ended(Ended::Silently), "not heard of any more"),
+        ];
+        for (state, found, told) in cases {
+            let cause = cause(state, found);
+            assert!(cause.contains(told), "{state} {found:?}: {cause}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_nobody_tells_of_is_unknown() {
+        let config = |status: Value| -> Object {
+            serde_json::from_value(json!({
+                "apiVersion": "cilium.io/v2", "kind": "CiliumBGPNodeConfig", "metadata": {"name": "n"},
+                "spec": {"bgpInstances": [{"peers": [{"name": "router", "peerAddress": "10.0.0.1"}]}]},
+                "status": status,
+            }))
+            .unwrap()
+        };
+        let up = json!({"bgpInstances": [{"peers": [{"name": "router", "peeringState": "established"}]}]});
+        let sessions = by_router(&[config(json!({})), config(up)]);
+        let states: Vec<&str> = sessions["10.0.0.1"].iter().map(|(_, state)| state.as_str()).collect();
+        assert_eq!(states, ["unknown", "established"]);
+    }
+}

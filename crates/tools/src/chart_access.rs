@@ -1,0 +1,99 @@
+//! How a registry or a repository of charts is reached, where it does not answer everybody.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use bootstrapper_core::failure::{Failure, Result};
+
+/// How a registry or a repository of charts is reached.
+#[derive(Debug, Clone, Default)]
+pub struct ChartAccess {
+    /// Why nothing is fetched.
+    pub refusal: Option<Failure>,
+    /// Without TLS.
+    pub plain_http: bool,
+    /// A user and a password.
+    pub user: Option<(SecretString, SecretString)>,
+    /// The configuration of a Docker client, with credentials for registries.
+    pub docker_config: Option<SecretString>,
+    /// PEM: who signed the server's certificate.
+    pub authority: Option<SecretString>,
+    /// PEM: the client's own certificate, and its key.
+    pub identity: Option<(SecretString, SecretString)>,
+    /// Whether charts that lie elsewhere are fetched with the same credentials.
+    pub pass_credentials: bool,
+    /// The proxy, with its credentials.
+    pub proxy: Option<SecretString>,
+}
+
+impl ChartAccess {
+    /// Variables of the programs that go there.
+    pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let proxy = self.proxy.iter().map(|proxy| OsString::from(proxy.expose_secret()));
+        proxy.flat_map(|proxy| [("HTTPS_PROXY", proxy.clone()), ("HTTP_PROXY", proxy)]).collect()
+    }
+
+    /// What Helm is told of a registry; files go into `folder`, which is this user's only.
+    pub(super) fn of_registry(&self, url: &str, folder: &Path) -> Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        if self.plain_http {
+            arguments.push("--plain-http".into());
+        }
+        let host = url.trim_start_matches("oci://").split('/').next().unwrap_or_default();
+        let of_user = self.user.as_ref().map(|(user, password)| {
+            let both = format!("{}:{}", user.expose_secret(), password.expose_secret());
+            json!({"auths": {host: {"auth": STANDARD.encode(both)}}}).to_string()
+        });
+        let config = of_user.or_else(|| Some(self.docker_config.as_ref()?.expose_secret().to_owned()));
+        if let Some(config) = config {
+            arguments.extend(["--registry-config".into(), written(folder, "registry.json", &config)?]);
+        }
+        for (flag, file) in self.tls(folder)? {
+            arguments.extend([flag.into(), file]);
+        }
+        Ok(arguments)
+    }
+
+    /// The configuration of repositories in which this one is called `repository`.
+    pub(super) fn of_repository(&self, url: &str, folder: &Path) -> Result<OsString> {
+        let file = |wanted: &str| -> Result<Option<String>> {
+            let found = self.tls(folder)?.into_iter().find(|(flag, _)| *flag == wanted);
+            Ok(found.map(|(_, file)| file.to_string_lossy().into_owned()))
+        };
+        let user = self.user.as_ref();
+        let entry = json!({
+            "name": "repository", "url": url,
+            "username": user.map(|(user, _)| user.expose_secret()),
+            "password": user.map(|(_, password)| password.expose_secret()),
+            "caFile": file("--ca-file")?, "certFile": file("--cert-file")?, "keyFile": file("--key-file")?,
+            "pass_credentials_all": self.pass_credentials,
+        });
+        let config = json!({"apiVersion": "", "repositories": [entry]});
+        written(folder, "repositories.yaml", &config.to_string())
+    }
+
+    fn tls(&self, folder: &Path) -> Result<Vec<(&'static str, OsString)>> {
+        let mut files = Vec::new();
+        if let Some(authority) = &self.authority {
+            files.push(("--ca-file", written(folder, "ca.crt", authority.expose_secret())?));
+        }
+        if let Some((certificate, key)) = &self.identity {
+            files.push(("--cert-file", written(folder, "tls.crt", certificate.expose_secret())?));
+            files.push(("--key-file", written(folder, "tls.key", key.expose_secret())?));
+        }
+        Ok(files)
+    }
+}
+
+fn written(folder: &Path, name: &str, content: &str) -> Result<OsString> {
+    let path = folder.join(name);
+    fs::write(&path, content)
+        .map_err(|error| Failure::step("credentials cannot be handed to helm").caused_by(&error))?;
+    Ok(path.into())
+}

@@ -1,0 +1,198 @@
+//! Charts are fetched once a run.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::chart_archive::check;
+use super::chart_index::verify;
+use super::helm::{Helm, HelmRequest};
+use super::limits::{STOPPED, Work};
+use super::program::Call;
+use super::tracked_chart::{digest_of, unpack};
+use super::{ChartAccess, ChartSource};
+use bootstrapper_core::digest::sha256;
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::private::Folder;
+use bootstrapper_core::yaml;
+
+impl Helm {
+    /// Fetches the chart, once a run.
+    pub async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+        access.refusal.clone().or_else(|| chart.refusal()).map_or(Ok(()), Err)?;
+        let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
+        cell.get_or_try_init(|| self.fetch(chart, access)).await.cloned()
+    }
+
+    /// What there is to say of a chart that was fetched: nothing verifies it.
+    pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
+        self.words.lock().await.get(chart).cloned()
+    }
+
+    /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
+    pub async fn archive_digest(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<String>> {
+        if !matches!(chart, ChartSource::Repository { .. }) {
+            return Ok(None);
+        }
+        let file = self.pull(chart, access).await?;
+        let content = std::fs::read(&file)
+            .map_err(|error| Failure::step(format!("chart {chart} cannot be read")).caused_by(&error))?;
+        Ok(Some(sha256(content)))
+    }
+
+    /// The version that a range or a digest came to, as the fetched chart itself says.
+    pub async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
+        let file = self.pull(chart, access).await?;
+        let shown =
+            self.program.run(Call::new(["show".as_ref(), "chart".as_ref(), file.as_os_str()])).await?;
+        let place = PathBuf::from(chart.to_string());
+        let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
+        let version = metadata["version"].as_str().map(str::to_owned);
+        version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
+    }
+
+    /// The chart as helm-controller loads it.
+    pub(super) async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
+        let chart = self.pull(&request.chart, &request.access).await?;
+        let digest = chart.parent().and_then(|fetched| std::fs::read_to_string(digest_file(fetched)).ok());
+        match digest.filter(|_| request.is_tracked) {
+            None => Ok(chart),
+            Some(digest) => {
+                let folder = self
+                    .charts
+                    .subfolder()
+                    .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
+                unpack(&chart, &digest, &folder)
+            }
+        }
+    }
+
+    async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+        let no_folder =
+            |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
+        let folder = self.charts.subfolder().map_err(no_folder)?;
+        // Credentials are gone as soon as the chart is there.
+        let secrets = Folder::in_memory()?;
+        let mut arguments: Vec<OsString> = match chart {
+            ChartSource::Oci { url, .. } => {
+                let mut arguments = vec!["pull".into(), url.into()];
+                arguments.extend(access.of_registry(url, secrets.path())?);
+                arguments
+            }
+            ChartSource::Repository { url, chart: name, .. } => {
+                let known: [OsString; 4] = [
+                    "--repository-config".into(),
+                    access.of_repository(url, secrets.path())?,
+                    "--repository-cache".into(),
+                    secrets.path().into(),
+                ];
+                let update = ["repo".into(), "update".into()].into_iter().chain(known.clone());
+                let update = Call::new(update).variables(access.variables()).about(chart).doing(Work::Fetch);
+                self.program.run(update).await.map_err(|failure| unfetched(failure, chart))?;
+                ["pull".into(), format!("repository/{name}").into()].into_iter().chain(known).collect()
+            }
+            ChartSource::Folder { source, .. } => {
+                return Err(Failure::input(format!("chart {chart} cannot be fetched"))
+                    .because(format!("it lies in {source}, which only Flux reads"))
+                    .hint(
+                        "what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository",
+                    ));
+            }
+        };
+        match (chart, chart.digest()) {
+            (ChartSource::Oci { url, .. }, Some(digest)) => arguments[1] = format!("{url}@{digest}").into(),
+            _ => arguments.push(format!("--version={}", chart.version_text()).into()),
+        }
+        arguments.extend(["--destination".into(), folder.clone().into()]);
+        let call = Call::new(arguments).variables(access.variables()).about(chart).doing(Work::Fetch);
+        let printed = self.program.run(call).await.map_err(|failure| unfetched(failure, chart))?;
+        if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
+            std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
+        }
+        let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
+        let file = files.find_map(|file| Some(file.ok()?.path()));
+        let file = file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))?;
+        // Before Helm, or anything else, unpacks it.
+        let (archive, of) = (file.clone(), chart.clone());
+        let index = secrets.path().join("repository-index.yaml");
+        let looked = move || {
+            let word = match &of {
+                ChartSource::Repository { chart: name, .. } => verify(&index, name, &archive, &of)?,
+                _ => None,
+            };
+            check(&archive, &of).map(|()| word)
+        };
+        let word = tokio::task::spawn_blocking(looked)
+            .await
+            .map_err(|error| Failure::internal("a chart was not looked through").caused_by(&error))??;
+        if let Some(word) = word {
+            self.words.lock().await.insert(chart.clone(), word);
+        }
+        Ok(file)
+    }
+}
+
+/// Where the digest of what lies in a folder is kept.
+fn digest_file(folder: &Path) -> PathBuf {
+    folder.with_extension("digest")
+}
+
+/// What Helm says of a registry in which no tag is a version in full. Flux looks for them as Helm does.
+const NO_VERSIONS: &str = "unable to locate any tags";
+
+/// What a registry or repository says of a chart that it does not have, or not for us.
+const REFUSALS: [&str; 8] = [
+    NO_VERSIONS,
+    ": not found",
+    "not found in",
+    "404 Not Found",
+    "unauthorized",
+    "denied",
+    "403 Forbidden",
+    "improper constraint",
+];
+
+/// Whatever is no refusal may be the network, and pass.
+fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
+    let says = |text: &str| failure.because.iter().any(|said| said.contains(text));
+    let (has_no_versions, is_stopped) = (says(NO_VERSIONS), says(STOPPED));
+    let is_refused = REFUSALS.into_iter().any(says);
+    let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
+    if has_no_versions {
+        failure.hint("declare the exact tag: among those of a registry a range finds only 1.2.3, and neither v1.2.3 nor 1.2, for Flux too")
+    } else if is_stopped {
+        failure
+    } else if is_refused {
+        failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
+    } else {
+        failure.retry(Retry::MayHelp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_that_is_not_there_is_not_asked_for_again() {
+        let chart = ChartSource::Oci { url: "oci://r.test/charts/x".into(), version: "1.0.0".into() };
+        let table = [
+            (
+                "failed to perform \"FetchReference\" on source: r.test/charts/x:1.0.0: not found",
+                Retry::Useless,
+            ),
+            ("chart \"x\" version \"1.0.0\" not found in https://r.test repository", Retry::Useless),
+            ("response status code 401: unauthorized: authentication required", Retry::Useless),
+            ("unable to locate any tags in provided repository: oci://r.test/charts/x", Retry::Useless),
+            ("dial tcp: lookup r.test: i/o timeout", Retry::MayHelp),
+            ("unexpected status from HEAD request: 503 Service Unavailable", Retry::MayHelp),
+        ];
+        for (said, retry) in table {
+            assert_eq!(
+                unfetched(Failure::step("helm pull failed").because(said), &chart).retry,
+                retry,
+                "{said}"
+            );
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the index of a classic repository says of an archive: its digest, if it gives one.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::ChartSource;
+use bootstrapper_core::digest::sha256;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::yaml;
+
+#[derive(Deserialize)]
+struct Index {
+    #[serde(default)]
+    entries: HashMap<String, Vec<Entry>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    urls: Vec<String>,
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+/// Refuses an archive that is not the one of the index. Says so if the index gives no digest of it.
+pub(super) fn verify(
+    index: &Path,
+    name: &str,
+    archive: &Path,
+    chart: &ChartSource,
+) -> Result<Option<String>> {
+    let content = std::fs::read(archive)
+        .map_err(|error| Failure::step(format!("chart {chart} cannot be read")).caused_by(&error))?;
+    let fetched = sha256(content);
+    let file = archive.file_name().map(|file| file.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = std::fs::read_to_string(index).unwrap_or_default();
+    let Some(declared) = declared(&text, name, &file) else {
+        return Ok(Some(format!(
+            "the index gives no digest of chart {chart}: it is not verified (sha256 {fetched})"
+        )));
+    };
+    if declared == fetched {
+        return Ok(None);
+    }
+    Err(Failure::input(format!("chart {chart} is not the archive that the index of its repository names"))
+        .because(format!("sha256 of the index: {declared}"))
+        .because(format!("sha256 fetched:      {fetched}"))
+        .hint("nothing of it is installed: ask whoever publishes it, or declare another version"))
+}
+
+/// The digest that an index gives of a file of a chart.
+fn declared(text: &str, name: &str, file: &str) -> Option<String> {
+    let index: Index = yaml::from_str(text, Path::new("index.yaml")).ok()?;
+    let is_it =
+        |url: &String| url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next() == Some(file);
+    let entries = index.entries.get(name)?;
+    let digest = entries.iter().find(|entry| entry.urls.iter().any(is_it))?.digest.as_deref()?;
+    let digest = digest.strip_prefix("sha256:").unwrap_or(digest).to_ascii_lowercase();
+    Some(digest).filter(|digest| !digest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_tells_the_digest_of_each_file() {
+        let text = "apiVersion: v1\nentries:\n  c:\n  - {version: 1.0.0, digest: AB, urls: [https://x.test/a/c-1.0.0.tgz?x=1]}\n  - {version: 2.0.0, digest: 'sha256:cd', urls: [c-2.0.0.tgz]}\n  - {version: 3.0.0, urls: [c-3.0.0.tgz]}\n";
+        let of = |file: &str| declared(text, "c", file);
+        assert_eq!(of("c-1.0.0.tgz").as_deref(), Some("ab"));
+        assert_eq!(of("c-2.0.0.tgz").as_deref(), Some("cd"));
+        assert_eq!(of("c-3.0.0.tgz"), None);
+        assert_eq!(of("c-4.0.0.tgz"), None);
+        assert_eq!(declared("]", "c", "c-1.0.0.tgz"), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! A program of the user's own, as a task file names it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::program::{Call, Program};
+use super::variables::Kind;
+use super::{Environment, KubeAccess};
+use bootstrapper_core::failure::{Failure, Result};
+
+/// A program of the user's own with its arguments, run in the repository.
+#[derive(Debug, Clone)]
+pub struct Command {
+    program: Program,
+    arguments: Vec<String>,
+    folder: PathBuf,
+    /// The name of the cluster.
+    cluster: String,
+}
+
+impl Command {
+    /// Finds the program. A name with a slash is a path within the repository.
+    pub fn new(argv: &[String], repository: &Path, cluster: &str, environment: &Environment) -> Result<Self> {
+        let Some((name, arguments)) = argv.split_first() else {
+            return Err(Failure::input("a command needs a program to run"));
+        };
+        let found =
+            if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
+        let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
+        program.name.clone_from(name);
+        program.kind = Kind::Own;
+        Ok(Self {
+            program,
+            arguments: arguments.to_vec(),
+            folder: repository.to_owned(),
+            cluster: cluster.to_owned(),
+        })
+    }
+
+    /// Runs it on a cluster: its kubeconfig has that one context, and no other. What it writes is not shown,
+    /// unless it fails.
+    pub async fn output(&self, access: &KubeAccess) -> Result<Vec<u8>> {
+        self.program.run(self.call(access)).await
+    }
+
+    /// Runs it for its exit code.
+    pub async fn succeeds(&self, access: &KubeAccess) -> Result<bool> {
+        Ok(self.program.output(self.call(access)).await?.succeeded)
+    }
+
+    /// The words that are run.
+    pub fn words(&self) -> Vec<String> {
+        [self.program.name.clone()].into_iter().chain(self.arguments.iter().cloned()).collect()
+    }
+
+    /// Where it is run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn call(&self, access: &KubeAccess) -> Call<'_> {
+        let mut variables: Vec<(&'static str, OsString)> = vec![
+            ("BOOTSTRAPPER_CLUSTER", self.cluster.clone().into()),
+            ("BOOTSTRAPPER_CONTEXT", access.context.clone().into()),
+        ];
+        if let Some(kubeconfig) = &access.kubeconfig {
+            variables.push(("KUBECONFIG", kubeconfig.into()));
+        }
+        if let Some(cache) = &access.cache {
+            variables.push(("KUBECACHEDIR", cache.into()));
+        }
+        Call::new(&self.arguments).within(&self.folder).variables(variables)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.program.name)?;
+        self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+    }
+}

@@ -1,0 +1,316 @@
+//! Helm: charts are fetched once a run, rendered, and installed without waiting.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use semver::Version;
+use serde::Deserialize;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::limits::Work;
+use super::post_render::{PostRendering, told_to_helm};
+use super::program::{Call, Program};
+use super::{ChartAccess, ChartSource, Environment};
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::object::{Complete, Object};
+use bootstrapper_core::passing::passes;
+use bootstrapper_core::private::Folder;
+use bootstrapper_core::yaml;
+
+/// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
+const OLDEST: Version = Version::new(3, 17, 0);
+
+/// A release to be rendered or installed.
+#[derive(Debug, Clone)]
+pub struct HelmRequest {
+    /// The release's name.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its chart.
+    pub chart: ChartSource,
+    /// How that is reached.
+    pub access: ChartAccess,
+    /// Its values.
+    pub values: serde_json::Value,
+    /// Those of them that are integers, as `--set` takes them. A number that stands in values is a
+    /// float to charts.
+    pub integers: Vec<String>,
+    /// What is done to what the chart renders to.
+    pub post_rendering: PostRendering,
+    /// Whether the CRDs that the chart ships beside its templates are left to somebody else.
+    pub skip_crds: bool,
+    /// What else Helm is told of an install or an upgrade: `--no-hooks`.
+    pub flags: Vec<String>,
+    /// Whether the version of the chart has the digest of its artifact.
+    pub is_tracked: bool,
+}
+
+/// How programs reach the API server.
+#[derive(Debug, Clone)]
+pub struct KubeAccess {
+    /// The kubeconfig file; the default one if none.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context.
+    pub context: String,
+    /// Where they keep what they come to know of it; the usual place if none.
+    pub cache: Option<PathBuf>,
+}
+
+/// What an upgrade would apply, and run besides.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// What the templates render to.
+    pub objects: Vec<Object>,
+    /// What runs before and after an upgrade.
+    pub hooks: Vec<Object>,
+}
+
+/// The part of what Helm prints of a release that is read.
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    hooks: Vec<PrintedHook>,
+}
+
+#[derive(Deserialize)]
+struct PrintedHook {
+    #[serde(default)]
+    manifest: String,
+    #[serde(default)]
+    events: Vec<String>,
+}
+
+/// The label of a release that says of which archive a revision was made, of a classic repository: there a
+/// version may come to stand for another one.
+pub const CHART_DIGEST: &str = "bootstrapper-chart";
+
+/// A label holds no whole SHA-256; and later revisions inherit it, so it says of which it is.
+pub fn chart_label(revision: u64, digest: &str) -> String {
+    format!("{revision}.{}", digest.get(..40).unwrap_or(digest))
+}
+
+/// Helm 3.17 or newer.
+#[derive(Debug)]
+pub struct Helm {
+    pub(super) program: Program,
+    environment: Environment,
+    version: Version,
+    pub(super) charts: Folder,
+    pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
+    pub(super) words: Mutex<HashMap<ChartSource, String>>,
+}
+
+impl Helm {
+    /// Finds `helm` and asks it for its version.
+    pub async fn find(environment: &Environment) -> Result<Self> {
+        let program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
+        let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
+        let printed = String::from_utf8_lossy(&printed);
+        let version = Version::parse(printed.trim().trim_start_matches('v')).map_err(|_| {
+            Failure::input(format!("helm says that it is version `{}`", printed.trim()))
+                .hint("install Helm 3.17 or newer")
+        })?;
+        if version < OLDEST {
+            return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
+                .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
+        }
+        let charts = Folder::new()?;
+        Ok(Self {
+            program,
+            environment: environment.clone(),
+            version,
+            charts,
+            pulled: Mutex::default(),
+            words: Mutex::default(),
+        })
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The CRDs that the chart ships beside its templates.
+    pub async fn show_crds(&self, request: &HelmRequest) -> Result<Vec<Object>> {
+        let chart = self.pull(&request.chart, &request.access).await?;
+        let shown =
+            self.program.run(Call::new(["show".as_ref(), "crds".as_ref(), chart.as_os_str()])).await?;
+        objects(&shown, &request.chart)
+    }
+
+    /// What the chart's templates render to, without a cluster: post-rendered.
+    pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
+        let chart = self.chart(request).await?;
+        let call = Call::new(Self::arguments("template", request, &chart))
+            .stdin(values(request))
+            .about(&request.chart);
+        let rendered = String::from_utf8_lossy(&self.program.run(call).await?).into_owned();
+        let post_rendered = request.post_rendering.run(rendered, &self.environment).await?;
+        objects(post_rendered.as_bytes(), &request.chart)
+    }
+
+    /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
+    /// server has taken the objects: whether they work is for probes to say.
+    /// `revision` is the one that it will make.
+    pub async fn upgrade_install(
+        &self,
+        request: &Complete<HelmRequest>,
+        revision: u64,
+        access: &KubeAccess,
+    ) -> Result<()> {
+        self.upgrade(request, Some(revision), access).await.map(drop)
+    }
+
+    /// What an upgrade would apply now: rendered with all that this cluster serves and holds. Writes
+    /// nothing.
+    pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
+        let printed = self.upgrade(request, None, access).await?;
+        let printed: Printed = serde_json::from_slice(&printed).map_err(|error| {
+            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).caused_by(&error)
+        })?;
+        let hooks =
+            printed.hooks.iter().filter(|hook| hook.events.iter().any(|event| event.contains("upgrade")));
+        let hooks = hooks.map(|hook| objects(hook.manifest.as_bytes(), &request.chart));
+        Ok(Rehearsal {
+            objects: objects(printed.manifest.as_bytes(), &request.chart)?,
+            hooks: hooks.collect::<Result<Vec<_>>>()?.concat(),
+        })
+    }
+
+    /// Upgrades to a revision; without one, only shows what that would come to.
+    async fn upgrade(
+        &self,
+        request: &HelmRequest,
+        revision: Option<u64>,
+        access: &KubeAccess,
+    ) -> Result<Vec<u8>> {
+        let chart = self.chart(request).await?;
+        let mut arguments = Self::arguments("upgrade", request, &chart);
+        arguments.extend(["--install", "--create-namespace", "--reset-values"].map(OsString::from));
+        arguments.extend(["--burst-limit=300", "--qps=100"].map(OsString::from));
+        arguments.extend(request.flags.iter().map(OsString::from));
+        if request.skip_crds {
+            arguments.push("--skip-crds".into());
+        }
+        if let Some(revision) = revision
+            && let Some(digest) = self.archive_digest(&request.chart, &request.access).await?
+        {
+            arguments.push(format!("--labels={CHART_DIGEST}={}", chart_label(revision, &digest)).into());
+        }
+        if self.version.major >= 4 {
+            // Client-side apply, so that helm-controller can later drop fields that helm set.
+            arguments.push("--server-side=false".into());
+        }
+        arguments.extend(reaching(access));
+        // Its folder lasts as long as Helm runs.
+        let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
+        arguments.extend(post_renderer.arguments.iter().cloned());
+        if revision.is_none() {
+            arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
+        }
+        let variables = [post_renderer.variables.clone(), remembering(access)].concat();
+        let call = Call::new(arguments)
+            .stdin(values(request))
+            .variables(variables)
+            .about(&request.chart)
+            .doing(Work::Cluster);
+        let call = match revision {
+            Some(revision) => call.making(revision),
+            None => call,
+        };
+        self.program.run(call).await.map_err(classified)
+    }
+
+    /// Uninstalls a release, if it is there.
+    pub async fn uninstall(&self, release: &str, namespace: &str, access: &KubeAccess) -> Result<()> {
+        let mut arguments: Vec<OsString> =
+            vec!["uninstall".into(), release.into(), "--ignore-not-found".into()];
+        arguments.push(format!("--namespace={namespace}").into());
+        arguments.extend(reaching(access));
+        self.program
+            .run(Call::new(arguments).variables(remembering(access)).doing(Work::Cluster))
+            .await
+            .map(drop)
+            .map_err(classified)
+    }
+
+    fn arguments(verb: &str, request: &HelmRequest, chart: &Path) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec![verb.into(), request.release.clone().into(), chart.into()];
+        arguments.push(format!("--namespace={}", request.namespace).into());
+        arguments.push("--values=-".into());
+        arguments.extend(request.integers.iter().map(|integer| format!("--set={integer}").into()));
+        arguments
+    }
+}
+
+/// By which way Helm reaches the cluster.
+fn reaching(access: &KubeAccess) -> Vec<OsString> {
+    let mut arguments = vec![format!("--kube-context={}", access.context).into()];
+    if let Some(kubeconfig) = &access.kubeconfig {
+        arguments.extend(["--kubeconfig".into(), kubeconfig.into()]);
+    }
+    arguments
+}
+
+/// Where Helm keeps what it comes to know of the cluster.
+fn remembering(access: &KubeAccess) -> Vec<(&'static str, OsString)> {
+    access.cache.iter().map(|folder| ("KUBECACHEDIR", folder.clone().into_os_string())).collect()
+}
+
+/// JSON is YAML, and needs no quoting rules.
+fn values(request: &HelmRequest) -> Vec<u8> {
+    request.values.to_string().into_bytes()
+}
+
+fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
+    let text = String::from_utf8_lossy(text);
+    let documents: Vec<serde_json::Value> = yaml::from_multiple(&text, Path::new(&chart.to_string()))?;
+    documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .map(|document| {
+            serde_json::from_value(document).map_err(|error| {
+                Failure::input(format!("chart {chart} renders what is no object")).caused_by(&error)
+            })
+        })
+        .collect()
+}
+
+/// Helm repeats what the API server says.
+fn classified(failure: Failure) -> Failure {
+    let is_transient = failure.because.iter().any(|said| passes(said));
+    if is_transient { failure.retry(Retry::MayHelp) } else { failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
+        let may_pass = Failure::step("helm upgrade failed")
+            .because("Kubernetes cluster unreachable: connection refused");
+        let refusal = Failure::step("helm upgrade failed")
+            .because("values don't meet the specifications of the schema");
+        assert_eq!(classified(may_pass).retry, Retry::MayHelp);
+        assert_eq!(classified(refusal).retry, Retry::Useless);
+    }
+
+    #[test]
+    fn anything_may_be_printed_by_helm() {
+        let chart =
+            ChartSource::Repository { url: "https://x.test".into(), chart: "c".into(), version: "1".into() };
+        let manifest =
+            "---\n# Source: x\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n";
+        let printed = serde_json::json!({"manifest": manifest, "hooks": [{"manifest": manifest, "events": ["pre-upgrade"]}]});
+        bootstrapper_core::fuzzing::texts(&[manifest], |text| drop(objects(text.as_bytes(), &chart)));
+        bootstrapper_core::fuzzing::texts(&[&printed.to_string()], |text| {
+            drop(serde_json::from_str::<Printed>(text));
+        });
+    }
+}

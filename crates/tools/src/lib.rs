@@ -1,0 +1,41 @@
+//! Programs that a bootstrap runs: found with `which`, run with duct.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+mod cache;
+mod chart;
+mod chart_access;
+mod chart_archive;
+mod chart_fetch;
+mod chart_index;
+mod command;
+mod environment;
+mod git;
+mod guard;
+mod helm;
+mod helm_process;
+mod kustomize;
+mod limits;
+mod post_render;
+mod program;
+mod remote;
+mod secret_stores;
+mod tracked_chart;
+mod variables;
+mod version_range;
+
+pub use cache::{cache_folder, state_folder};
+pub use chart::ChartSource;
+pub use chart_access::ChartAccess;
+pub use command::Command;
+pub use environment::Environment;
+pub use git::git_revision;
+pub use guard::{Guarded, guard, guard_programs_with};
+pub use helm::{CHART_DIGEST, Helm, HelmRequest, KubeAccess, Rehearsal, chart_label};
+pub use helm_process::{HELM_PROCESS, helm_has_ended, host};
+pub use kustomize::Kustomize;
+pub use limits::Limits;
+pub use post_render::{HookRendering, PostRendering, post_render};
+pub use remote::{Base, Fetched, Refused, Remote, Remotes, Use, remote};
+pub use secret_stores::{OnePassword, Sops, SopsFormat, sops_keepers};
+pub use tracked_chart::without_digest;

@@ -1,0 +1,169 @@
+//! What is done to what a chart renders to, before Helm applies it: kustomize, once for each
+//! post-renderer, with the hooks or without them.
+//!
+//! Helm runs a program for it. That is this one: `bootstrapper post-render`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Environment, Kustomize};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::private::{self, Folder};
+use bootstrapper_core::yaml;
+
+/// What is done to what a chart renders to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PostRendering {
+    /// Kustomizations without resources; each changes what the one before made. The last adds
+    /// labels and annotations only.
+    pub kustomizations: Vec<Value>,
+    /// What becomes of hooks.
+    pub hooks: HookRendering,
+}
+
+/// How hooks are rendered (`helm.sh/helm/v4/pkg/action.PostRenderStrategy`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookRendering {
+    /// Together with the other objects: none of them may be there twice.
+    #[default]
+    Combined,
+    /// By themselves.
+    Separate,
+    /// They are left as they are.
+    Left,
+}
+
+/// What a post-rendering needs, as it is written for the program that Helm runs.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    rendering: PostRendering,
+    environment: Environment,
+}
+
+const JOB: &str = "job.json";
+const PLUGIN: &str = "bootstrapper-post-render";
+
+impl PostRendering {
+    /// Does it to the text that a chart was rendered to.
+    pub async fn run(&self, manifests: String, environment: &Environment) -> Result<String> {
+        if self.kustomizations.is_empty() || manifests.trim().is_empty() {
+            return Ok(manifests);
+        }
+        let kustomize = Kustomize::find(environment)?;
+        if self.hooks == HookRendering::Combined {
+            return self.kustomized(manifests, &kustomize).await;
+        }
+        let all: Vec<Value> = yaml::from_multiple(&manifests, Path::new("what the chart renders to"))?;
+        let (hooks, others): (Vec<Value>, Vec<Value>) =
+            all.into_iter().filter(|one| !one.is_null()).partition(is_hook);
+        let hooks = match self.hooks {
+            HookRendering::Left => text(&hooks),
+            _ => self.kustomized(text(&hooks), &kustomize).await?,
+        };
+        Ok(format!("{hooks}\n---\n{}", self.kustomized(text(&others), &kustomize).await?))
+    }
+
+    async fn kustomized(&self, mut manifests: String, kustomize: &Kustomize) -> Result<String> {
+        for kustomization in &self.kustomizations {
+            if manifests.trim().is_empty() {
+                break;
+            }
+            let folder = Folder::in_memory()?;
+            let mut whole = kustomization.clone();
+            whole["resources"] = json!(["rendered.yaml"]);
+            fs::write(folder.path().join("kustomization.yaml"), whole.to_string())
+                .and_then(|()| fs::write(folder.path().join("rendered.yaml"), &manifests))
+                .map_err(|error| unwritten(&error))?;
+            manifests = kustomize.build(folder.path()).await?;
+        }
+        Ok(manifests)
+    }
+}
+
+fn is_hook(object: &Value) -> bool {
+    object["metadata"]["annotations"]["helm.sh/hook"].is_string()
+}
+
+fn text(objects: &[Value]) -> String {
+    objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n")
+}
+
+fn unwritten(error: &std::io::Error) -> Failure {
+    Failure::step("a temporary folder cannot be written").caused_by(error)
+}
+
+/// How Helm is told to post-render.
+pub(super) struct ToldToHelm {
+    pub(super) arguments: Vec<OsString>,
+    pub(super) variables: Vec<(&'static str, OsString)>,
+    _folder: Option<Folder>,
+}
+
+/// Tells Helm to post-render with this program: Helm 4 by way of a plugin, which is what it takes.
+/// Helm 3 keeps its hooks from post-renderers, and stops where more than labels would be missing.
+pub(super) fn told_to_helm(
+    rendering: &PostRendering,
+    environment: &Environment,
+    helm: &Version,
+) -> Result<ToldToHelm> {
+    if rendering.kustomizations.is_empty() {
+        return Ok(ToldToHelm { arguments: Vec::new(), variables: Vec::new(), _folder: None });
+    }
+    if helm.major < 4 && rendering.hooks != HookRendering::Left && rendering.kustomizations.len() > 1 {
+        return Err(Failure::input(format!("helm {helm} cannot post-render hooks, and Flux does"))
+            .hint("install Helm 4, or give the HelmRelease `postRenderStrategy: nohooks`"));
+    }
+    let folder = Folder::in_memory()?;
+    let job = Job { rendering: rendering.clone(), environment: environment.clone() };
+    let job_file = folder.path().join(JOB);
+    let this = std::env::current_exe()
+        .map_err(|error| Failure::step("this program does not know where it lies").caused_by(&error))?;
+    fs::write(&job_file, json!(job).to_string()).map_err(|error| unwritten(&error))?;
+    if helm.major < 4 {
+        let mut arguments: Vec<OsString> = vec!["--post-renderer".into(), this.into()];
+        for argument in [OsString::from("post-render"), job_file.into()] {
+            arguments.extend(["--post-renderer-args".into(), argument]);
+        }
+        return Ok(ToldToHelm { arguments, variables: Vec::new(), _folder: Some(folder) });
+    }
+    let plugin = json!({
+        "apiVersion": "v1", "type": "postrenderer/v1", "name": PLUGIN, "version": env!("CARGO_PKG_VERSION"),
+        "runtime": "subprocess",
+        // Helm splits a command at its spaces, and not what a variable of it holds.
+        "runtimeConfig": {"platformCommand": [{"command": "${BOOTSTRAPPER}", "args": ["post-render", "${HELM_PLUGIN_DIR}/job.json"]}]},
+    });
+    let plugins = folder.path().join("plugins");
+    let of_plugin = plugins.join(PLUGIN);
+    fs::create_dir_all(&of_plugin)
+        .and_then(|()| fs::rename(&job_file, of_plugin.join(JOB)))
+        .and_then(|()| fs::write(of_plugin.join("plugin.yaml"), plugin.to_string()))
+        .map_err(|error| unwritten(&error))?;
+    Ok(ToldToHelm {
+        arguments: vec!["--post-renderer".into(), PLUGIN.into()],
+        variables: vec![("HELM_PLUGINS", plugins.into()), ("BOOTSTRAPPER", this.into())],
+        _folder: Some(folder),
+    })
+}
+
+/// What Helm runs: post-renders standard input. `job` was written by the run that started Helm.
+pub async fn post_render(job: &PathBuf) -> Result<String> {
+    let unread = |error: &dyn std::fmt::Display| {
+        Failure::internal("the post-rendering cannot be read").because(error.to_string())
+    };
+    // What this process makes goes with the run's folder, however either of them ends.
+    job.parent().inspect(|folder| private::nest_in(folder));
+    let text = fs::read(job).map_err(|error| unread(&error))?;
+    let Job { rendering, environment } = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
+    let mut manifests = String::new();
+    std::io::stdin().read_to_string(&mut manifests).map_err(|error| unread(&error))?;
+    let rendered = rendering.run(manifests, &environment).await?;
+    // Helm takes no nothing.
+    Ok(if rendered.trim().is_empty() { "# nothing\n".to_owned() } else { rendered })
+}

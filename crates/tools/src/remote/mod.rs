@@ -1,0 +1,106 @@
+//! What a kustomization names that lies elsewhere, fetched by this program and not by kustomize: with
+//! TLS only, by a git that nothing configures, with a limit to size and time.
+
+mod address;
+mod download;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+pub use address::{Base, Refused, Remote, Use, remote};
+
+use super::Environment;
+use super::git::Git;
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::private::Folder;
+
+/// How long one thing may take: kustomize gives git 27 s for each of its calls.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What was fetched.
+#[derive(Debug, Clone)]
+pub enum Fetched {
+    /// A file.
+    File(Arc<Vec<u8>>),
+    /// A git repository, checked out here. The folder lasts as long as the [`Remotes`].
+    Repository(PathBuf),
+}
+
+/// Fetches, each thing once.
+#[derive(Debug, Default)]
+pub struct Remotes {
+    environment: Environment,
+    folders: Mutex<Vec<Folder>>,
+    known: Mutex<HashMap<Remote, Arc<OnceCell<Result<Fetched>>>>>,
+}
+
+impl Remotes {
+    /// Fetches by the proxy and with the authorities that `environment` names, or else this process's.
+    pub(super) fn new(environment: &Environment) -> Self {
+        Self { environment: environment.clone(), ..Self::default() }
+    }
+
+    /// Fetches it, or takes what was fetched before. A failure that may pass says so.
+    pub async fn get(&self, remote: &Remote) -> Result<Fetched> {
+        let cell = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            // All folders of a repository are one.
+            let key = match remote {
+                Remote::Base(base) => Remote::Base(Base { path: PathBuf::new(), ..base.clone() }),
+                other => other.clone(),
+            };
+            Arc::clone(known.entry(key).or_default())
+        };
+        let fetch = || async {
+            tokio::time::timeout(PATIENCE, self.fetch(remote)).await.unwrap_or_else(|_| {
+                Err(Failure::step(format!("{} is not fetched", remote.url()))
+                    .because(format!("it takes longer than {} s", PATIENCE.as_secs()))
+                    .retry(Retry::MayHelp))
+            })
+        };
+        cell.get_or_init(fetch).await.clone()
+    }
+
+    async fn fetch(&self, remote: &Remote) -> Result<Fetched> {
+        match remote {
+            Remote::Manifest(url) => {
+                download::download(url, &self.environment).await.map(|file| Fetched::File(Arc::new(file)))
+            }
+            Remote::Base(base) => self.clone_of(base).await,
+            Remote::Either(url, base) => match download::download(url, &self.environment).await {
+                Ok(file) if is_manifest(&file) => Ok(Fetched::File(Arc::new(file))),
+                Err(failure) if failure.retry == Retry::MayHelp => Err(failure),
+                _ => self.clone_of(base).await,
+            },
+        }
+    }
+
+    async fn clone_of(&self, base: &Base) -> Result<Fetched> {
+        let git = Git::find(&self.environment).ok_or_else(|| {
+            Failure::input(format!("{} cannot be fetched", base.url))
+                .because("git is not installed")
+                .hint("install git: it fetches remote bases")
+        })?;
+        let folder = Folder::new()?;
+        let place = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());
+        // Kept from the start: whatever happens, it is removed.
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
+        git.clone_into(base, &place).await.map(Fetched::Repository)
+    }
+}
+
+/// Whether an answer is what was asked for, and no page for people.
+fn is_manifest(file: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(file) else { return false };
+    if bootstrapper_core::yaml::excess(text).is_some() {
+        // It is refused where it is read, with its name.
+        return true;
+    }
+    let documents =
+        bootstrapper_core::yaml::from_multiple::<serde_json::Value>(text, std::path::Path::new("it"));
+    documents.is_ok_and(|all| all.iter().all(|one| one.is_object() || one.is_null()))
+}

@@ -1,0 +1,124 @@
+//! One thing that is wrong.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::Rule;
+use bootstrapper_core::failure::{Failure, Location};
+use bootstrapper_core::object::ObjectRef;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Flux or the bootstrap will refuse it, or hang on it.
+    Error,
+    /// It works, until it does not.
+    Warning,
+    /// Worth knowing: something was not checked.
+    Info,
+}
+
+impl Severity {
+    /// `error`, `warning`, `info`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// One thing that is wrong, in one or more clusters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rule that found it.
+    pub rule: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The clusters in which it is so; empty for what belongs to none, such as a task file.
+    pub clusters: BTreeSet<String>,
+    /// The object that is wrong, if it is one.
+    pub object: Option<ObjectRef>,
+    /// What is wrong: one sentence without a full stop.
+    pub message: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do about it.
+    pub fix: String,
+    /// Where to do it.
+    pub location: Option<Location>,
+}
+
+impl Finding {
+    /// A finding of `rule`, with its reasons and its remedy unless better ones are given.
+    pub fn of(rule: &Rule, message: impl Into<String>) -> Self {
+        Self {
+            rule: rule.name,
+            severity: rule.severity,
+            clusters: BTreeSet::new(),
+            object: None,
+            message: message.into(),
+            why: rule.why.to_owned(),
+            fix: rule.fix.to_owned(),
+            location: None,
+        }
+    }
+
+    /// A failure to load something, as a finding of `rule`.
+    pub fn of_failure(rule: &Rule, failure: &Failure) -> Self {
+        let mut finding = Self::of(rule, failure.what.clone());
+        if !failure.because.is_empty() {
+            finding.why = failure.because.join("\n");
+        }
+        if !failure.hints.is_empty() {
+            finding.fix = failure.hints.join("\n");
+        }
+        finding.location.clone_from(&failure.location);
+        finding
+    }
+
+    /// Says in which cluster it is so.
+    #[must_use]
+    pub fn in_cluster(mut self, cluster: &str) -> Self {
+        self.clusters.insert(cluster.to_owned());
+        self
+    }
+
+    /// Says which object is wrong.
+    #[must_use]
+    pub fn about(mut self, object: &ObjectRef) -> Self {
+        self.object = Some(object.clone());
+        self
+    }
+
+    /// Says how grave this one is, where it is less than the rule says.
+    #[must_use]
+    pub fn graded(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, location: Option<Location>) -> Self {
+        self.location = location;
+        self
+    }
+
+    /// Says why this one matters, where it is more than what the rule says.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
+    /// Says what to do about this one.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+}

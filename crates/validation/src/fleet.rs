@@ -1,0 +1,124 @@
+//! All that rules look at: every cluster, and the files it is written in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Finding, Rule};
+use bootstrapper_core::failure::{Failure, Location};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::pipeline::{Config, Pipeline};
+use bootstrapper_gitops::{Declared, Kustomization, Written};
+
+/// Everything that was loaded of a repository.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    /// What each cluster declares.
+    pub clusters: Vec<Declared>,
+    /// The settings of every cluster of the repository, by its name; of those too that are not
+    /// looked at now.
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// What could not be loaded at all.
+    pub refusals: Vec<Refusal>,
+    /// The bootstrap as data; none if it was refused.
+    pub pipeline: Option<Pipeline>,
+    /// `bootstrapper.yaml`.
+    pub config: Config,
+    /// The texts of the files that all of this is written in, by their path within the repository.
+    pub files: BTreeMap<PathBuf, String>,
+    /// Whether these are all clusters of the repository.
+    pub is_whole: bool,
+}
+
+/// Something that could not be loaded at all.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The rule that tells it.
+    pub rule: &'static str,
+    /// The cluster, if it belongs to one.
+    pub cluster: Option<String>,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// An object, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed<'a> {
+    /// The cluster that declares it.
+    pub declared: &'a Declared,
+    /// The Kustomization that brings it.
+    pub kustomization: &'a Kustomization,
+    /// The object.
+    pub object: &'a Object,
+    /// The file that it is written in; none if it is fetched.
+    pub written: Option<&'a Written>,
+}
+
+impl Placed<'_> {
+    /// Its name.
+    pub fn id(&self) -> ObjectRef {
+        ObjectRef::of(self.object)
+    }
+
+    /// Where one of its fields is written: `spec.dependsOn[1].name`.
+    pub fn place(&self, field: &str) -> Option<Location> {
+        self.declared.place_in(self.written?, field)
+    }
+
+    /// A field, by the same path; null if there is none.
+    pub fn field(&self, path: &[&str]) -> &serde_json::Value {
+        path.iter().fold(&self.object.data, |value, name| &value[*name])
+    }
+
+    /// A finding about one of its fields.
+    pub fn finding(&self, rule: &Rule, field: &str, message: impl Into<String>) -> Finding {
+        let finding = Finding::of(rule, message).in_cluster(&self.declared.cluster);
+        finding.about(&self.id()).at(self.place(field))
+    }
+
+    /// Whether it is of that group and kind, of whichever version.
+    pub fn is(&self, group: &str, kind: &str) -> bool {
+        let id = self.id();
+        id.group() == group && id.kind == kind
+    }
+}
+
+impl Fleet {
+    /// Every object of every cluster.
+    pub fn objects(&self) -> impl Iterator<Item = Placed<'_>> {
+        self.clusters.iter().flat_map(objects_of)
+    }
+
+    /// Every object of that group and kind.
+    pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = Placed<'a>> {
+        self.objects().filter(move |placed| placed.is(group, kind))
+    }
+
+    /// What `check` finds in each cluster.
+    pub fn each(&self, check: impl Fn(&Declared) -> Vec<Finding>) -> Vec<Finding> {
+        self.clusters.iter().flat_map(check).collect()
+    }
+
+    /// What `check` finds in each cluster that could be read to the end. For rules about what is
+    /// missing: what a problem left out is not missing.
+    pub fn each_whole(&self, check: impl Fn(&Declared) -> Vec<Finding>) -> Vec<Finding> {
+        self.clusters.iter().filter(|declared| declared.problems.is_empty()).flat_map(check).collect()
+    }
+
+    /// What `check` finds of each object of each cluster that could be read to the end.
+    pub fn each_whole_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
+        self.each_whole(|declared| objects_of(declared).flat_map(&check).collect())
+    }
+
+    /// What `check` finds of each object of each cluster.
+    pub fn each_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
+        self.objects().flat_map(check).collect()
+    }
+}
+
+/// Every object of a cluster, each after the Kustomization that brings its Kustomization.
+pub(super) fn objects_of(declared: &Declared) -> impl Iterator<Item = Placed<'_>> {
+    declared.kustomizations.iter().flat_map(move |kustomization| {
+        let objects = kustomization.placed_objects();
+        objects.map(move |(object, written)| Placed { declared, kustomization, object, written })
+    })
+}

@@ -1,0 +1,236 @@
+//! The graph that is drawn: Kustomizations, what each waits for, and in which stage Flux can begin it.
+
+use std::collections::BTreeMap;
+
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::{Declared, Release as DeclaredRelease};
+
+/// What one cluster declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graph {
+    /// The cluster.
+    pub cluster: String,
+    /// Branch and commit.
+    pub revision: Option<String>,
+    /// Its Kustomizations, each after the one that brings it.
+    pub nodes: Vec<Node>,
+}
+
+/// A Kustomization.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name; with its namespace, if that is not the one of the root.
+    pub name: String,
+    /// When Flux can begin it, from 1: after the last one that it waits for.
+    pub stage: usize,
+    /// The Kustomizations that must be ready before it.
+    pub after: Vec<usize>,
+    /// The Kustomization that brings it; none brings the root.
+    pub brought_by: Option<usize>,
+    /// The releases that it brings, each after those that it waits for.
+    pub releases: Vec<Release>,
+}
+
+/// A release.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Release {
+    /// The name of its HelmRelease.
+    pub name: String,
+    /// Where its objects are.
+    pub namespace: String,
+    /// Its chart.
+    pub chart: String,
+    /// The chart's version.
+    pub version: String,
+    /// The releases that must be ready before it.
+    pub after: Vec<String>,
+}
+
+/// Something comes before something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// What comes first.
+    pub from: usize,
+    /// What comes later.
+    pub to: usize,
+    /// Why.
+    pub kind: EdgeKind,
+}
+
+/// Why one Kustomization comes before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// The later one depends on it.
+    DependsOn,
+    /// It brings the later one.
+    Brings,
+}
+
+impl Graph {
+    /// The graph of what a cluster declares.
+    pub fn of(declared: &Declared) -> Self {
+        let home = declared.sync.metadata.namespace.as_deref();
+        let at: BTreeMap<&ObjectRef, usize> =
+            declared.kustomizations.iter().enumerate().map(|(at, one)| (&one.id, at)).collect();
+        let bringers: BTreeMap<ObjectRef, usize> = declared
+            .kustomizations
+            .iter()
+            .enumerate()
+            .flat_map(|(at, one)| one.objects.iter().map(move |object| (ObjectRef::of(object), at)))
+            .collect();
+        let nodes = declared.kustomizations.iter().map(|one| Node {
+            name: shown(&one.id, home),
+            stage: 0,
+            after: one.depends_on.iter().filter_map(|id| at.get(id).copied()).collect(),
+            brought_by: bringers.get(&one.id).copied().filter(|bringer| *bringer != at[&one.id]),
+            releases: declared
+                .releases
+                .iter()
+                .filter(|release| release.kustomization == one.id)
+                .map(release)
+                .collect(),
+        });
+        Self::staged(declared.cluster.clone(), declared.revision.clone(), nodes.collect())
+    }
+
+    /// Gives every node its stage, and every release its place.
+    pub(super) fn staged(cluster: String, revision: Option<String>, mut nodes: Vec<Node>) -> Self {
+        let waits: Vec<Vec<usize>> =
+            nodes.iter().map(|node| node.after.iter().copied().chain(node.brought_by).collect()).collect();
+        for (node, stage) in nodes.iter_mut().zip(stages(&waits)) {
+            node.stage = stage;
+            let at: BTreeMap<String, usize> =
+                node.releases.iter().enumerate().map(|(at, one)| (one.name.clone(), at)).collect();
+            let waits: Vec<Vec<usize>> = node
+                .releases
+                .iter()
+                .map(|one| one.after.iter().filter_map(|name| at.get(name).copied()).collect())
+                .collect();
+            let mut releases: Vec<_> = stages(&waits).into_iter().zip(node.releases.drain(..)).collect();
+            releases.sort_by_key(|(stage, _)| *stage);
+            node.releases = releases.into_iter().map(|(_, release)| release).collect();
+        }
+        Self { cluster, revision, nodes }
+    }
+
+    /// The nodes of each stage, in the order in which they are declared.
+    pub fn stages(&self) -> Vec<Vec<usize>> {
+        let last = self.nodes.iter().map(|node| node.stage).max().unwrap_or(0);
+        (1..=last)
+            .map(|stage| (0..self.nodes.len()).filter(|at| self.nodes[*at].stage == stage).collect())
+            .collect()
+    }
+
+    /// How many Kustomizations a node brings.
+    pub fn brings(&self, at: usize) -> usize {
+        self.nodes.iter().filter(|node| node.brought_by == Some(at)).count()
+    }
+
+    /// What a picture shows. That something is brought is left out where it shows anyway: it waits
+    /// for a sibling that the same Kustomization brings.
+    pub fn edges(&self) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        for (to, node) in self.nodes.iter().enumerate() {
+            let has_sibling = node.after.iter().any(|one| self.nodes[*one].brought_by == node.brought_by);
+            if let Some(from) = node.brought_by
+                && !has_sibling
+                && !node.after.contains(&from)
+            {
+                edges.push(Edge { from, to, kind: EdgeKind::Brings });
+            }
+            edges.extend(node.after.iter().map(|from| Edge { from: *from, to, kind: EdgeKind::DependsOn }));
+        }
+        edges
+    }
+}
+
+fn shown(id: &ObjectRef, home: Option<&str>) -> String {
+    match id.namespace.as_deref() {
+        Some(namespace) if Some(namespace) != home => format!("{namespace}/{}", id.name),
+        _ => id.name.clone(),
+    }
+}
+
+fn release(release: &DeclaredRelease) -> Release {
+    let home = release.id.namespace.as_deref();
+    Release {
+        name: release.id.name.clone(),
+        namespace: release.release_namespace.clone(),
+        chart: release.chart.name().to_owned(),
+        version: release.chart.version_text().to_owned(),
+        after: release.depends_on.iter().map(|id| shown(id, home)).collect(),
+    }
+}
+
+/// One more than the longest way to each. A circle, which Flux would never leave, ends where it closes.
+fn stages(waits: &[Vec<usize>]) -> Vec<usize> {
+    fn stage(at: usize, waits: &[Vec<usize>], known: &mut [Option<usize>]) -> usize {
+        if let Some(known) = known[at] {
+            return known;
+        }
+        known[at] = Some(0);
+        let longest = waits[at].iter().map(|before| stage(*before, waits, known)).max().unwrap_or(0);
+        known[at] = Some(longest + 1);
+        longest + 1
+    }
+    let mut known = vec![None; waits.len()];
+    (0..waits.len()).map(|at| stage(at, waits, &mut known)).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn node(name: &str, brought_by: Option<usize>, after: &[usize], releases: &[(&str, &[&str])]) -> Node {
+        let release = |(name, after): &(&str, &[&str])| Release {
+            name: (*name).to_owned(),
+            namespace: "kube-system".to_owned(),
+            chart: (*name).to_owned(),
+            version: "1.0.0".to_owned(),
+            after: after.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        Node {
+            name: name.to_owned(),
+            stage: 0,
+            after: after.to_vec(),
+            brought_by,
+            releases: releases.iter().map(release).collect(),
+        }
+    }
+
+    /// The root brings four; `tenants` brings one more, which waits for what its parent's sibling is.
+    pub(crate) fn example() -> Graph {
+        let nodes = vec![
+            node("flux-system", None, &[], &[]),
+            node("crds", Some(0), &[], &[]),
+            node("cilium", Some(0), &[1], &[("cilium", &[])]),
+            node("flux", Some(0), &[2], &[("flux", &["flux-operator"]), ("flux-operator", &[])]),
+            node("tenants", Some(0), &[1], &[]),
+            node("team-a/app", Some(4), &[2], &[]),
+        ];
+        Graph::staged("infra".to_owned(), Some("main@3f2c1ab".to_owned()), nodes)
+    }
+
+    #[test]
+    fn everything_stands_after_what_it_waits_for() {
+        let graph = example();
+        let stages: Vec<_> = graph.nodes.iter().map(|node| node.stage).collect();
+        assert_eq!(stages, [1, 2, 3, 4, 3, 4]);
+        assert_eq!(graph.stages(), [vec![0], vec![1], vec![2, 4], vec![3, 5]]);
+        let releases: Vec<_> = graph.nodes[3].releases.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(releases, ["flux-operator", "flux"]);
+    }
+
+    #[test]
+    fn that_something_is_brought_shows_once() {
+        let edges = example().edges();
+        let brought: Vec<_> = edges.iter().filter(|edge| edge.kind == EdgeKind::Brings).collect();
+        assert_eq!(brought.iter().map(|edge| (edge.from, edge.to)).collect::<Vec<_>>(), [(0, 1), (4, 5)]);
+        assert_eq!(edges.len() - brought.len(), 4);
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        assert_eq!(stages(&[vec![1], vec![0], vec![1]]), [2, 1, 2]);
+    }
+}

@@ -1,0 +1,32 @@
+//! What is wrong with a repository, found without a cluster: rules over what every cluster declares.
+//!
+//! Pure: what was loaded goes in, findings come out. A rule is an entry of its family under
+//! `rules/`; `docs/rules.md` lists them all and is made from them.
+
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
+pub mod graph;
+pub mod new_cluster;
+
+mod catalogue;
+mod document;
+mod finding;
+mod fleet;
+mod known;
+mod order;
+mod paths;
+mod rule;
+mod rules;
+mod sarif;
+mod schema;
+
+mod silence;
+
+pub use catalogue::{Report, Silenced, catalogue, rule_named, validate};
+pub use document::rules_document;
+pub use finding::{Finding, Severity};
+pub use fleet::{Fleet, Placed, Refusal};
+pub use order::charts_known_otherwise;
+pub use rule::Rule;
+pub use sarif::sarif;
+pub use schema::SEEDED;

@@ -1,0 +1,317 @@
+//! What is wrong with the settings of a cluster that is to be made: all of it at once, before
+//! anything is written.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::free;
+use bootstrapper_core::failure::{Failure, FailureKind};
+use bootstrapper_gitops::addresses::{
+    Settings, collisions_with, collisions_within, is_exclusive, ranges, shared_mesh_id, unreadable,
+};
+
+/// Cilium's limit on the name of a cluster.
+const LONGEST_NAME: usize = 32;
+/// ASNs that nobody may use: 23456 stands for longer ones, the last of either size are reserved.
+const RESERVED_ASNS: [u64; 4] = [0, 23_456, 65_535, 4_294_967_295];
+
+/// A cluster that is to be made.
+pub struct Subject<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its settings; those that are not known yet are not there.
+    pub settings: &'a Settings,
+    /// The cluster that it is made like.
+    pub like: &'a str,
+    /// All clusters that are there.
+    pub clusters: &'a [(String, Settings)],
+    /// Names that mean something else on the command line.
+    pub verbs: &'a [String],
+    /// The highest id that the mesh takes: 255, or 511.
+    pub highest_id: u64,
+}
+
+/// All that is wrong.
+pub fn problems(subject: &Subject<'_>) -> Vec<Failure> {
+    let own = subject.settings;
+    let mut problems: Vec<Failure> =
+        name_problem(subject.name, subject.clusters, subject.verbs).into_iter().collect();
+    problems.extend(missing(subject));
+    problems.extend(id(subject));
+    problems.extend(unreadable(own).flatten());
+    problems.extend(collisions_within(own).flatten());
+    for (neighbour, theirs) in subject.clusters {
+        problems.extend(shared_mesh_id(own, neighbour, theirs));
+        problems.extend(collisions_with(own, neighbour, theirs).into_iter().flatten());
+        problems.extend(shared_server(own, neighbour, theirs));
+    }
+    problems.extend(not_a_network(own));
+    problems.extend(addresses(subject));
+    problems.extend(asns(subject));
+    for problem in &mut problems {
+        problem.kind = FailureKind::Input;
+    }
+    problems
+}
+
+/// What is wrong with the name of a new cluster. `verbs` mean something else on the command line.
+pub fn name_problem(name: &str, clusters: &[(String, Settings)], verbs: &[String]) -> Option<Failure> {
+    let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_word = name.starts_with(is_lower)
+        && name.ends_with(is_lower)
+        && name.chars().all(|c| is_lower(c) || c == '-');
+    if !is_word || name.len() > LONGEST_NAME {
+        return Some(
+            Failure::input(format!("`{name}` is no name for a cluster of a mesh"))
+                .hint("up to 32 lower-case letters, digits and dashes, with a letter or digit at either end"),
+        );
+    }
+    if clusters.iter().any(|(other, _)| other == name) {
+        return Some(
+            Failure::input(format!("there is a cluster `{name}` already"))
+                .hint("nothing that is there is overwritten: take another name, or edit its settings.yaml"),
+        );
+    }
+    if name == "default" {
+        return Some(
+            Failure::input("a cluster of a mesh cannot be called `default`")
+                .hint("Cilium keeps that name for clusters without a mesh"),
+        );
+    }
+    verbs.iter().any(|verb| verb == name).then(|| {
+        Failure::input(format!("`{name}` is a verb: `bootstrapper {name}` would not mean the cluster"))
+            .hint("take another name")
+    })
+}
+
+/// Settings that the model has, and settings that it has not.
+fn missing(subject: &Subject<'_>) -> Vec<Failure> {
+    let Some((_, model)) = subject.clusters.iter().find(|(name, _)| name == subject.like) else {
+        return Vec::new();
+    };
+    let has =
+        |settings: &Settings, name: &str| settings.get(name).is_some_and(|value| !value.trim().is_empty());
+    let absent = model.keys().filter(|name| has(model, name) && !has(subject.settings, name)).map(|name| {
+        Failure::input(format!("{name} is not known: it differs from cluster to cluster"))
+            .hint(flag_for(name))
+    });
+    let unknown = subject.settings.keys().filter(|name| !model.contains_key(*name)).map(|name| {
+        let failure = Failure::input(format!("cluster {} has no setting {name}", subject.like));
+        match model.keys().find(|known| strsim::jaro_winkler(known, name) > 0.8) {
+            Some(nearest) => failure.hint(format!("did you mean {nearest}?")),
+            None => failure.hint(
+                "only settings that are there can be set: add it to the settings.yaml of the others first",
+            ),
+        }
+    });
+    absent.chain(unknown).collect()
+}
+
+fn flag_for(setting: &str) -> String {
+    match setting {
+        "API_SERVER_HOST" => "say where its API server is: --api-server HOST[:PORT]".to_owned(),
+        _ => format!("say what it is: --set {setting}=…"),
+    }
+}
+
+fn id(subject: &Subject<'_>) -> Option<Failure> {
+    let id = subject.settings.get("CLUSTER_ID")?;
+    let highest = subject.highest_id;
+    let is_id = id.parse::<u64>().is_ok_and(|id| (1..=highest).contains(&id));
+    (!is_id).then(|| {
+        Failure::input(format!("CLUSTER_ID {id} is no id of this mesh")).hint(format!("1 to {highest}"))
+    })
+}
+
+fn shared_server(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<Failure> {
+    let host = own.get("API_SERVER_HOST")?;
+    let of =
+        |settings: &Settings| ["API_SERVER_HOST", "API_SERVER_PORT"].map(|name| settings.get(name).cloned());
+    (of(own) == of(theirs)).then(|| {
+        Failure::input(format!("API_SERVER_HOST {host} is also that of cluster {neighbour}"))
+            .hint("two clusters cannot have one API server")
+    })
+}
+
+/// Ranges that are written with an address within them.
+fn not_a_network(own: &Settings) -> Vec<Failure> {
+    let strays = ranges(own).into_iter().filter(|(_, range)| range.addr() != range.network());
+    strays
+        .map(|(name, range)| {
+            Failure::input(format!("{name} {range} does not begin where its range begins"))
+                .hint(format!("did you mean {}?", range.trunc()))
+        })
+        .collect()
+}
+
+/// Addresses that lie in a range of the model must lie in that of the new cluster.
+fn addresses(subject: &Subject<'_>) -> Vec<Failure> {
+    let Some((_, model)) = subject.clusters.iter().find(|(name, _)| name == subject.like) else {
+        return Vec::new();
+    };
+    let theirs = ranges(model);
+    let own: Vec<(&str, IpNet)> = ranges(subject.settings);
+    let range_of = |setting: &str| {
+        let address: IpAddr = model.get(setting)?.parse().ok()?;
+        let (name, _) = theirs.iter().find(|(name, range)| is_exclusive(name) && range.contains(&address))?;
+        own.iter().find(|(own, _)| own == name)
+    };
+    let mut problems = Vec::new();
+    for (setting, value) in subject.settings {
+        let Some((name, range)) = range_of(setting) else { continue };
+        let Ok(address) = value.parse::<IpAddr>() else {
+            problems.push(Failure::input(format!("{setting} is no address: `{value}`")));
+            continue;
+        };
+        if !range.contains(&address) {
+            problems.push(
+                Failure::input(format!("{setting} {address} does not lie in {name} {range}"))
+                    .hint(format!("as for {}: take an address of that range", subject.like)),
+            );
+        } else if name.starts_with("SERVICE")
+            && (free::first(*range) == Some(address) || range.network() == address)
+        {
+            problems.push(
+                Failure::input(format!("{setting} {address} is the address of the Service `kubernetes`"))
+                    .hint("the first address of the range is the API server's: take a later one"),
+            );
+        }
+    }
+    problems
+}
+
+fn asns(subject: &Subject<'_>) -> Vec<Failure> {
+    let own = subject.settings;
+    let model = subject.clusters.iter().find(|(name, _)| name == subject.like).map(|(_, model)| model);
+    let mut problems = Vec::new();
+    for (setting, value) in own.iter().filter(|(setting, _)| setting.ends_with("_ASN")) {
+        let is_asn =
+            value.parse::<u64>().is_ok_and(|asn| u32::try_from(asn).is_ok() && !RESERVED_ASNS.contains(&asn));
+        if !is_asn {
+            problems.push(
+                Failure::input(format!("{setting} {value} is no ASN"))
+                    .hint("for private use there are 64512 to 65534 and 4200000000 to 4294967294"),
+            );
+        }
+        if !setting.ends_with("LOCAL_ASN") {
+            continue;
+        }
+        let router = setting.replace("LOCAL_ASN", "PEER_ASN");
+        let is_external = model
+            .is_some_and(|model| model.contains_key(&router) && model.get(setting) != model.get(&router));
+        if is_external && own.get(&router) == Some(value) {
+            problems.push(Failure::input(format!("{setting} {value} is also the router's ({router})")).hint(
+                format!(
+                    "sessions are external, as those of {}: give the cluster an ASN of its own",
+                    subject.like
+                ),
+            ));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn infra() -> Settings {
+        settings(&[
+            ("CLUSTER_NAME", "infra"),
+            ("CLUSTER_ID", "1"),
+            ("API_SERVER_HOST", "10.25.11.10"),
+            ("API_SERVER_PORT", "6443"),
+            ("POD_CIDR", "10.42.0.0/16"),
+            ("SERVICE_CIDR", "10.43.0.0/16"),
+            ("CLUSTER_DNS_IP", "10.43.0.10"),
+            ("LB_POOL_CIDR", "10.25.12.0/25"),
+            ("CLUSTERMESH_ADDRESS", "10.25.12.10"),
+            ("BGP_LOCAL_ASN", "64512"),
+            ("BGP_PEER_ASN", "64501"),
+        ])
+    }
+
+    /// What is wrong with a cluster that is right but for these settings.
+    fn wrong(name: &str, changes: &[(&str, &str)]) -> Vec<String> {
+        let mut own = infra();
+        own.extend(settings(&[
+            ("CLUSTER_NAME", "media"),
+            ("CLUSTER_ID", "3"),
+            ("API_SERVER_HOST", "10.25.11.30"),
+            ("POD_CIDR", "10.46.0.0/16"),
+            ("SERVICE_CIDR", "10.47.0.0/16"),
+            ("CLUSTER_DNS_IP", "10.47.0.10"),
+            ("LB_POOL_CIDR", "10.25.13.0/25"),
+            ("CLUSTERMESH_ADDRESS", "10.25.13.10"),
+            ("BGP_LOCAL_ASN", "64514"),
+        ]));
+        own.extend(settings(changes));
+        let clusters = [("infra".to_owned(), infra())];
+        let verbs = ["plan".to_owned()];
+        let subject = Subject {
+            name,
+            settings: &own,
+            like: "infra",
+            clusters: &clusters,
+            verbs: &verbs,
+            highest_id: 255,
+        };
+        let problems = problems(&subject);
+        assert!(problems.iter().all(|problem| problem.kind == FailureKind::Input));
+        problems.into_iter().map(|problem| problem.what).collect()
+    }
+
+    #[test]
+    fn names() {
+        for name in ["media", "m", "9", "media-2", &"m".repeat(32)] {
+            assert_eq!(wrong(name, &[]), [""; 0], "{name}");
+        }
+        for name in ["", "Media", "-media", "media-", "me_dia", "infra", "plan", "default", &"m".repeat(33)] {
+            assert_eq!(wrong(name, &[]).len(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_setting_that_cannot_be_is_named() {
+        let cases = [
+            ("CLUSTER_ID", "1", "CLUSTER_ID 1 is also that of cluster infra"),
+            ("CLUSTER_ID", "256", "CLUSTER_ID 256 is no id"),
+            ("CLUSTER_ID", "zero", "CLUSTER_ID zero is no id"),
+            ("API_SERVER_HOST", "10.25.11.10", "also that of cluster infra"),
+            ("API_SERVER_HOST", "", "API_SERVER_HOST is not known"),
+            ("API_SERVER_HOTS", "x", "has no setting API_SERVER_HOTS"),
+            (
+                "POD_CIDR",
+                "10.42.7.0/24",
+                "POD_CIDR 10.42.7.0/24 overlaps POD_CIDR 10.42.0.0/16 of cluster infra",
+            ),
+            ("POD_CIDR", "10.47.128.0/17", "POD_CIDR 10.47.128.0/17 overlaps SERVICE_CIDR"),
+            ("POD_CIDR", "10.46.0.0/33", "POD_CIDR is no range"),
+            ("POD_CIDR", "10.46.1.0/16", "does not begin where its range begins"),
+            ("CLUSTER_DNS_IP", "10.43.0.10", "CLUSTER_DNS_IP 10.43.0.10 does not lie in SERVICE_CIDR"),
+            ("CLUSTER_DNS_IP", "10.47.0.1", "the Service `kubernetes`"),
+            ("CLUSTER_DNS_IP", "dns", "CLUSTER_DNS_IP is no address"),
+            ("CLUSTERMESH_ADDRESS", "10.25.13.200", "does not lie in LB_POOL_CIDR 10.25.13.0/25"),
+            ("BGP_LOCAL_ASN", "64501", "is also the router's (BGP_PEER_ASN)"),
+            ("BGP_LOCAL_ASN", "65535", "is no ASN"),
+            ("BGP_LOCAL_ASN", "4294967296", "is no ASN"),
+        ];
+        for (setting, value, said) in cases {
+            let problems = wrong("media", &[(setting, value)]);
+            assert_eq!(problems.len(), 1, "{setting}={value}: {problems:?}");
+            assert!(problems[0].contains(said), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn all_is_said_at_once() {
+        let all =
+            wrong("infra", &[("CLUSTER_ID", "1"), ("POD_CIDR", "10.42.0.0/16"), ("BGP_LOCAL_ASN", "0")]);
+        assert_eq!(all.len(), 4, "{all:?}");
+    }
+}

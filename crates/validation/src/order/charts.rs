@@ -1,0 +1,187 @@
+//! What charts bring: what was rendered says it. Where nothing was, a table of well-known charts
+//! does: which API groups, by which values, and by whom.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use bootstrapper_core::object::Object;
+use bootstrapper_gitops::{Declared, Release, Rendering};
+
+/// A chart that brings CRDs.
+struct Chart {
+    name: &'static str,
+    groups: &'static [&'static str],
+    /// Whether these values let it bring them.
+    unless: Unless,
+    /// Whether its controller makes them, once it runs: they are no part of the chart.
+    by_controller: bool,
+    /// Whether the API server asks a webhook of it about each of its objects.
+    asks_webhook: bool,
+}
+
+/// Which value says whether a chart brings its CRDs.
+enum Unless {
+    Always,
+    /// It does, unless the value at this path is false.
+    Off(&'static [&'static str]),
+    /// It does, unless the value at this path is true.
+    On(&'static [&'static str]),
+    /// It does not, unless one of the values at these paths is true.
+    NotOn(&'static [&'static [&'static str]]),
+}
+
+const fn chart(name: &'static str, groups: &'static [&'static str]) -> Chart {
+    Chart { name, groups, unless: Unless::Always, by_controller: false, asks_webhook: false }
+}
+
+const FLUX: &[&str] = &[
+    "source.toolkit.fluxcd.io",
+    "kustomize.toolkit.fluxcd.io",
+    "helm.toolkit.fluxcd.io",
+    "notification.toolkit.fluxcd.io",
+    "image.toolkit.fluxcd.io",
+];
+
+const CHARTS: &[Chart] = &[
+    Chart {
+        unless: Unless::On(&["operator", "skipCRDCreation"]),
+        by_controller: true,
+        ..chart("cilium", &["cilium.io"])
+    },
+    Chart {
+        unless: Unless::NotOn(&[&["crds", "enabled"], &["installCRDs"]]),
+        asks_webhook: true,
+        ..chart("cert-manager", &["cert-manager.io", "acme.cert-manager.io"])
+    },
+    Chart { unless: Unless::Off(&["crds", "enabled"]), ..chart("trust-manager", &["trust.cert-manager.io"]) },
+    Chart {
+        unless: Unless::Off(&["installCRDs"]),
+        asks_webhook: true,
+        ..chart("external-secrets", &["external-secrets.io", "generators.external-secrets.io"])
+    },
+    Chart {
+        unless: Unless::Off(&["crds", "enabled"]),
+        ..chart("rook-ceph", &["ceph.rook.io", "objectbucket.io"])
+    },
+    Chart {
+        unless: Unless::Off(&["crds", "create"]),
+        asks_webhook: true,
+        ..chart("cloudnative-pg", &["postgresql.cnpg.io"])
+    },
+    Chart { unless: Unless::Off(&["crds", "install"]), ..chart("dragonfly-operator", &["dragonflydb.io"]) },
+    chart("victoria-metrics-operator", &["operator.victoriametrics.com"]),
+    chart("victoria-metrics-operator-crds", &["operator.victoriametrics.com"]),
+    chart("victoria-metrics-k8s-stack", &["operator.victoriametrics.com"]),
+    chart("victoria-metrics-stack", &["operator.victoriametrics.com"]),
+    Chart {
+        unless: Unless::Off(&["crds", "enabled"]),
+        ..chart("kube-prometheus-stack", &["monitoring.coreos.com"])
+    },
+    chart("prometheus-operator-crds", &["monitoring.coreos.com"]),
+    Chart { unless: Unless::Off(&["installCRDs"]), ..chart("flux-operator", &["fluxcd.controlplane.io"]) },
+    Chart { by_controller: true, ..chart("flux-instance", FLUX) },
+    chart("flux2", FLUX),
+    chart("gateway-helm", &["gateway.envoyproxy.io", "gateway.networking.k8s.io"]),
+    chart("traefik", &["traefik.io"]),
+    chart("kyverno", &["kyverno.io"]),
+    chart("gatekeeper", &["templates.gatekeeper.sh", "config.gatekeeper.sh"]),
+    chart("metallb", &["metallb.io"]),
+    chart("longhorn", &["longhorn.io"]),
+    chart("keda", &["keda.sh"]),
+    chart("argo-cd", &["argoproj.io"]),
+    chart("sealed-secrets", &["bitnami.com"]),
+    chart("velero", &["velero.io"]),
+    chart("volsync", &["volsync.backube"]),
+    chart("snapshot-controller", &["snapshot.storage.k8s.io"]),
+    chart("node-feature-discovery", &["nfd.k8s-sigs.io"]),
+    chart("opentelemetry-operator", &["opentelemetry.io"]),
+    chart("mariadb-operator-crds", &["k8s.mariadb.com"]),
+];
+
+/// Kinds of Cilium that its operator makes only if a value is true.
+const OF_CILIUM: [(&str, &[&str]); 2] = [
+    ("CiliumBGP", &["bgpControlPlane", "enabled"]),
+    ("CiliumGatewayClassConfig", &["gatewayAPI", "enabled"]),
+];
+
+/// Whether a release brings the CRD of a kind; and if its controller does, once it runs.
+pub(super) fn brings(declared: &Declared, release: &Release, group: &str, kind: &str) -> Option<By> {
+    let known = known_to_bring(release, group, kind);
+    let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { return known };
+    let defines = |crd: &Object| {
+        let spec = &crd.data["spec"];
+        spec["group"] == group && spec["names"]["kind"] == kind
+    };
+    // What a controller makes is no part of the chart, and not rendered.
+    if crds.iter().any(defines) { Some(By::Chart) } else { known.filter(|by| *by == By::Controller) }
+}
+
+/// Where the table says otherwise than what was rendered: a sentence each.
+pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
+    let mut told = Vec::new();
+    for release in &declared.releases {
+        let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { continue };
+        let name = release.chart.name();
+        let groups: BTreeSet<&str> =
+            crds.iter().filter_map(|crd| crd.data["spec"]["group"].as_str()).collect();
+        let chart = of(release);
+        let known = |group: &str| chart.is_some_and(|chart| chart.groups.contains(&group));
+        told.extend(
+            groups.iter().filter(|group| !known(group)).map(|group| format!("{name} brings {group} too")),
+        );
+        let is_said_to =
+            chart.is_some_and(|chart| !chart.by_controller && chart.unless.lets(&release.values));
+        if is_said_to && groups.is_empty() {
+            told.push(format!("{name} brings nothing"));
+        }
+        let is_said_not_to = chart.is_some_and(|chart| !chart.unless.lets(&release.values));
+        if is_said_not_to && !groups.is_empty() {
+            told.push(format!("{name} brings CRDs with these values"));
+        }
+    }
+    told
+}
+
+/// What the table says.
+fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
+    let chart = of(release)?;
+    let is_off =
+        |(prefix, path): &(&str, &[&str])| kind.starts_with(prefix) && at(&release.values, path) != true;
+    let is_left_out = group == "cilium.io" && OF_CILIUM.iter().any(is_off);
+    let is_brought = chart.groups.contains(&group) && !is_left_out && chart.unless.lets(&release.values);
+    is_brought.then_some(if chart.by_controller { By::Controller } else { By::Chart })
+}
+
+/// By whom CRDs are brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The chart itself.
+    Chart,
+    /// Its controller, once it runs.
+    Controller,
+}
+
+/// Whether a webhook of the release is asked about objects of that group.
+pub(crate) fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
+    of(release).is_some_and(|chart| chart.asks_webhook && chart.groups.contains(&group))
+}
+
+fn of(release: &Release) -> Option<&'static Chart> {
+    CHARTS.iter().find(|chart| chart.name == release.chart.name())
+}
+
+impl Unless {
+    fn lets(&self, values: &Value) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Off(path) => at(values, path) != false,
+            Self::On(path) => at(values, path) != true,
+            Self::NotOn(paths) => paths.iter().any(|path| at(values, path) == true),
+        }
+    }
+}
+
+fn at<'a>(values: &'a Value, path: &[&str]) -> &'a Value {
+    path.iter().fold(values, |value, name| &value[*name])
+}

@@ -1,0 +1,255 @@
+//! The order in which Flux does things.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::moment::{Because, Link, Moment, told};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::{Declared, Kustomization};
+
+const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
+
+/// What Kustomizations wait for that has an order of its own.
+const FOLLOWED: [(&str, &str); 3] = [
+    (KUSTOMIZE, "Kustomization"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("external-secrets.io", "ExternalSecret"),
+];
+
+/// When something is there, as seen from the moment that needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Relation {
+    /// Surely before.
+    Before,
+    /// Perhaps before, perhaps after.
+    Unordered,
+    /// Only after: it waits for the moment that needs it, on this way.
+    After(Vec<Link>),
+}
+
+/// The order in which Flux does things in a cluster: what each moment comes after.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Order(BTreeMap<Moment, Vec<(Because, Moment)>>);
+
+impl Order {
+    /// The order of all that a cluster declares.
+    pub(crate) fn of(declared: &Declared) -> Self {
+        let mut order = Self::default();
+        for kustomization in &declared.kustomizations {
+            order.add_kustomization(kustomization);
+            for object in kustomization.objects.iter().filter(|object| is_followed(object)) {
+                order.add_object(object, &kustomization.id);
+            }
+        }
+        order
+    }
+
+    fn add_kustomization(&mut self, kustomization: &Kustomization) {
+        let id = &kustomization.id;
+        self.add(Moment::ready(id), Because::Itself, Moment::begins(id));
+        if let Some(by) = &kustomization.brought_by {
+            self.add(Moment::begins(id), Because::BroughtBy, Moment::begins(by));
+        }
+        for other in &kustomization.depends_on {
+            self.add(Moment::begins(id), Because::DependsOn, Moment::ready(other));
+        }
+        for waited in kustomization.objects.iter().map(ObjectRef::of) {
+            if waits_for(kustomization, &waited) {
+                self.add(Moment::ready(id), Because::WaitsFor, Moment::ready(&waited));
+            }
+        }
+    }
+
+    fn add_object(&mut self, object: &Object, by: &ObjectRef) {
+        let id = ObjectRef::of(object);
+        // A Kustomization says more of itself.
+        if id.group() == KUSTOMIZE {
+            return;
+        }
+        self.add(Moment::ready(&id), Because::Itself, Moment::begins(&id));
+        self.add(Moment::begins(&id), Because::BroughtBy, Moment::begins(by));
+        let here = id.namespace.clone().unwrap_or_default();
+        for entry in object.data["spec"]["dependsOn"].as_array().into_iter().flatten() {
+            let namespace = entry["namespace"].as_str().unwrap_or(&here);
+            let name = entry["name"].as_str().unwrap_or_default();
+            let other = ObjectRef::namespaced(&id.api_version, &id.kind, namespace, name);
+            self.add(Moment::begins(&id), Because::DependsOn, Moment::ready(&other));
+        }
+    }
+
+    fn add(&mut self, moment: Moment, because: Because, after: Moment) {
+        self.0.entry(moment).or_default().push((because, after));
+    }
+
+    /// The shortest way from a moment to one that comes surely before it; none if it does not.
+    /// Nothing comes before itself, unless it waits for itself.
+    pub(crate) fn way(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
+        self.way_by(from, to, |_| true)
+    }
+
+    /// The shortest way that leads over such links only.
+    fn way_by(&self, from: &Moment, to: &Moment, may: impl Fn(Because) -> bool) -> Option<Vec<Link>> {
+        let mut came: BTreeMap<&Moment, (&Moment, Because)> = BTreeMap::new();
+        let mut next = VecDeque::from([from]);
+        while let Some(at) = next.pop_front() {
+            for (because, before) in self.0.get(at).into_iter().flatten() {
+                if came.contains_key(before) || !may(*because) {
+                    continue;
+                }
+                came.insert(before, (at, *because));
+                if before == to {
+                    return Some(way_back(&came, from, before));
+                }
+                next.push_back(before);
+            }
+        }
+        None
+    }
+
+    /// Whether `moment` comes surely after `before`, or is the same.
+    pub(crate) fn is_after(&self, moment: &Moment, before: &Moment) -> bool {
+        moment == before || self.way(moment, before).is_some()
+    }
+
+    /// When one of `provided` is there, as seen from the moment that needs it. What waits for itself
+    /// is told by a rule of its own: everything is before it.
+    pub(crate) fn relation(&self, needs: &Moment, provided: &[Moment]) -> Relation {
+        if provided.iter().any(|one| one != needs && self.way(needs, one).is_some())
+            || self.way(needs, needs).is_some()
+        {
+            return Relation::Before;
+        }
+        let ways: Vec<Vec<Link>> = provided
+            .iter()
+            .filter_map(|one| if one == needs { Some(Vec::new()) } else { self.way(one, needs) })
+            .collect();
+        match ways.into_iter().min_by_key(Vec::len) {
+            Some(shortest) if provided.iter().all(|one| self.is_after(one, needs)) => {
+                Relation::After(shortest)
+            }
+            _ => Relation::Unordered,
+        }
+    }
+
+    /// The circles across levels: one for each set of moments that wait for one another. A set in
+    /// which `dependsOn` alone makes a circle is told when it is loaded.
+    pub(crate) fn circles(&self) -> Vec<Vec<Link>> {
+        let mut told: BTreeSet<&Moment> = BTreeSet::new();
+        let mut circles = Vec::new();
+        for moment in self.0.keys() {
+            let Some(circle) = self.way(moment, moment).filter(|_| !told.contains(moment)) else { continue };
+            let all = self.0.keys().filter(|one| self.is_after(one, moment) && self.is_after(moment, one));
+            let all: Vec<&Moment> = all.collect();
+            let is_plain = |because| matches!(because, Because::Itself | Because::DependsOn);
+            if !all.iter().any(|one| self.way_by(one, one, is_plain).is_some()) {
+                circles.push(circle);
+            }
+            told.extend(all);
+        }
+        circles
+    }
+
+    /// A way as a sentence.
+    pub(crate) fn told(way: &[Link]) -> String {
+        told(way)
+    }
+}
+
+fn way_back(came: &BTreeMap<&Moment, (&Moment, Because)>, from: &Moment, to: &Moment) -> Vec<Link> {
+    let mut way = Vec::new();
+    let mut at = to;
+    while let Some((earlier, because)) = came.get(at) {
+        way.push(Link { from: (*earlier).clone(), because: *because, to: at.clone() });
+        at = earlier;
+        if at == from {
+            break;
+        }
+    }
+    way.reverse();
+    way
+}
+
+fn is_followed(object: &Object) -> bool {
+    let id = ObjectRef::of(object);
+    FOLLOWED.iter().any(|(group, kind)| id.group() == *group && id.kind == *kind)
+}
+
+/// Whether a Kustomization is ready only once that object, which it brings, is. Flux leaves
+/// `healthChecks` out where it waits for everything.
+fn waits_for(kustomization: &Kustomization, id: &ObjectRef) -> bool {
+    let is_followed = FOLLOWED.iter().any(|(group, kind)| id.group() == *group && id.kind == *kind);
+    let spec = &kustomization.object.data["spec"];
+    let mut checks = spec["healthChecks"].as_array().into_iter().flatten();
+    is_followed
+        && (spec["wait"] == true
+            || checks.any(|check| {
+                check["kind"] == id.kind
+                    && check["name"] == id.name
+                    && (check["namespace"].is_null()
+                        || check["namespace"].as_str() == id.namespace.as_deref())
+            }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> ObjectRef {
+        ObjectRef::namespaced("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", name)
+    }
+
+    /// `apps` depends on `network`, which brings and waits for `cilium`; `tools` depends on nothing.
+    fn order() -> Order {
+        let mut order = Order::default();
+        for name in ["apps", "network", "cilium", "tools"] {
+            order.add(Moment::ready(&id(name)), Because::Itself, Moment::begins(&id(name)));
+        }
+        order.add(Moment::begins(&id("apps")), Because::DependsOn, Moment::ready(&id("network")));
+        order.add(Moment::ready(&id("network")), Because::WaitsFor, Moment::ready(&id("cilium")));
+        order.add(Moment::begins(&id("cilium")), Because::BroughtBy, Moment::begins(&id("network")));
+        order
+    }
+
+    #[test]
+    fn what_is_waited_for_is_before_and_what_waits_is_after() {
+        let order = order();
+        let (apps, cilium) = (Moment::begins(&id("apps")), Moment::ready(&id("cilium")));
+        assert_eq!(order.relation(&apps, std::slice::from_ref(&cilium)), Relation::Before);
+        let Relation::After(way) = order.relation(&cilium, std::slice::from_ref(&apps)) else { panic!() };
+        assert_eq!(
+            Order::told(&way),
+            "Kustomization apps depends on Kustomization network, which waits for Kustomization cilium"
+        );
+        let tools = Moment::ready(&id("tools"));
+        assert_eq!(order.relation(&apps, std::slice::from_ref(&tools)), Relation::Unordered);
+        assert_eq!(order.relation(&cilium, &[apps.clone(), tools]), Relation::Unordered);
+        assert_eq!(order.relation(&apps, std::slice::from_ref(&apps)), Relation::After(Vec::new()));
+        assert_eq!(order.relation(&apps, &[]), Relation::Unordered);
+    }
+
+    #[test]
+    fn circles_go_across_levels_and_are_told_once() {
+        let mut order = order();
+        assert!(order.circles().is_empty());
+        order.add(Moment::begins(&id("cilium")), Because::DependsOn, Moment::ready(&id("apps")));
+        let circles = order.circles();
+        assert_eq!(circles.len(), 1);
+        assert!(
+            Order::told(&circles[0]).contains("Kustomization network waits for Kustomization cilium")
+                || Order::told(&circles[0]).contains("which waits for Kustomization cilium")
+        );
+    }
+
+    #[test]
+    fn a_circle_of_dependencies_alone_is_told_elsewhere() {
+        let mut order = order();
+        order.add(Moment::begins(&id("network")), Because::DependsOn, Moment::ready(&id("apps")));
+        assert!(order.circles().is_empty());
+        assert!(order.way(&Moment::begins(&id("apps")), &Moment::begins(&id("apps"))).is_some());
+    }
+
+    #[test]
+    fn versions_of_the_api_do_not_count() {
+        let older = ObjectRef { api_version: "kustomize.toolkit.fluxcd.io/v1beta2".to_owned(), ..id("a") };
+        assert_eq!(Moment::ready(&older), Moment::ready(&id("a")));
+    }
+}

@@ -1,0 +1,142 @@
+//! Who brings the CRD of a kind, and from which moment on it is there.
+
+use std::collections::BTreeMap;
+
+use super::charts::{self, By};
+use super::moment::{Moment, short};
+use bootstrapper_core::object::{ObjectRef, is_crd};
+use bootstrapper_gitops::{Declared, Release};
+
+/// A kind of object, of whichever version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kind {
+    pub group: String,
+    pub kind: String,
+}
+
+impl Kind {
+    pub(crate) fn new(group: &str, kind: &str) -> Self {
+        Self { group: group.to_owned(), kind: kind.to_owned() }
+    }
+
+    /// The kind of an object, if a CRD has to be there for it. Flux brings its own kinds itself.
+    pub(crate) fn of(id: &ObjectRef) -> Option<Self> {
+        let group = id.group();
+        let is_own = group == "apps" || group == "batch" || group == "policy" || group == "autoscaling";
+        let is_core = group.is_empty() || is_own || is_of_kubernetes(group);
+        (!is_core && !group.ends_with(".toolkit.fluxcd.io")).then(|| Self::new(group, &id.kind))
+    }
+}
+
+/// Groups of the API server itself; other groups end so too.
+fn is_of_kubernetes(group: &str) -> bool {
+    const OWN: [&str; 14] = [
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "authentication",
+        "authorization",
+        "certificates",
+        "coordination",
+        "discovery",
+        "events",
+        "flowcontrol.apiserver",
+        "networking",
+        "node",
+        "rbac.authorization",
+        "resource",
+    ];
+    let own = group.strip_suffix(".k8s.io");
+    own.is_some_and(|own| OWN.contains(&own) || own == "scheduling" || own == "storage")
+}
+
+/// What brings a CRD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Provider {
+    /// A Kustomization or a HelmRelease.
+    pub id: ObjectRef,
+    /// From which moment on the CRD is there.
+    pub from: Moment,
+}
+
+impl Provider {
+    /// `HelmRelease cilium`.
+    pub(crate) fn told(&self) -> String {
+        short(&self.id)
+    }
+}
+
+/// Who brings the CRDs of a cluster.
+pub(crate) struct Kinds<'a> {
+    declared: &'a Declared,
+    by_kustomization: BTreeMap<Kind, Vec<&'a ObjectRef>>,
+}
+
+impl<'a> Kinds<'a> {
+    /// Of all that a cluster declares.
+    pub(crate) fn of(declared: &'a Declared) -> Self {
+        let mut by_kustomization: BTreeMap<Kind, Vec<&ObjectRef>> = BTreeMap::new();
+        for kustomization in &declared.kustomizations {
+            for object in &kustomization.objects {
+                if is_crd(object) {
+                    let spec = &object.data["spec"];
+                    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+                    let kind = Kind { group: text(&spec["group"]), kind: text(&spec["names"]["kind"]) };
+                    by_kustomization.entry(kind).or_default().push(&kustomization.id);
+                }
+            }
+        }
+        Self { declared, by_kustomization }
+    }
+
+    /// All that bring the CRD of a kind. Flux applies the CRDs of a Kustomization before the rest
+    /// of it, and awaits that they are served.
+    pub(crate) fn providers(&self, kind: &Kind) -> Vec<Provider> {
+        let kustomizations = self.by_kustomization.get(kind).into_iter().flatten();
+        let kustomizations =
+            kustomizations.map(|id| Provider { id: (*id).clone(), from: Moment::begins(id) });
+        let releases = self.declared.releases.iter();
+        let releases = releases
+            .filter(|release| self.is_brought_by(release, kind))
+            .map(|release| Provider { id: release.id.clone(), from: Moment::ready(&release.id) });
+        kustomizations.chain(releases).collect()
+    }
+
+    /// Whether a Kustomization has the CRD itself.
+    pub(crate) fn has(&self, kustomization: &ObjectRef, kind: &Kind) -> bool {
+        self.by_kustomization.get(kind).is_some_and(|ids| ids.contains(&kustomization))
+    }
+
+    /// Whether a chart itself holds the CRD: it can be taken out of it and applied beforehand.
+    pub(super) fn is_in_chart(&self, release: &Release, kind: &Kind) -> bool {
+        charts::brings(self.declared, release, &kind.group, &kind.kind) == Some(By::Chart)
+    }
+
+    /// Whether the release brings it, with its chart or its controller.
+    pub(super) fn is_brought_by(&self, release: &Release, kind: &Kind) -> bool {
+        charts::brings(self.declared, release, &kind.group, &kind.kind).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_crd() {
+        let table = [
+            ("v1", "Service", false),
+            ("apps/v1", "Deployment", false),
+            ("networking.k8s.io/v1", "Ingress", false),
+            ("gateway.networking.k8s.io/v1", "Gateway", true),
+            ("snapshot.storage.k8s.io/v1", "VolumeSnapshotClass", true),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", false),
+            ("fluxcd.controlplane.io/v1", "FluxInstance", true),
+            ("cilium.io/v2", "CiliumLoadBalancerIPPool", true),
+        ];
+        for (api_version, kind, needs) in table {
+            let id = ObjectRef::cluster_scoped(api_version, kind, "x");
+            assert_eq!(Kind::of(&id).is_some(), needs, "{api_version} {kind}");
+        }
+    }
+}

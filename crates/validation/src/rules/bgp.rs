@@ -1,0 +1,150 @@
+//! Cilium's BGP objects: of the kind that the declared Cilium knows, and joined with one another.
+
+use crate::fleet::{Placed, objects_of};
+use crate::paths::values_at;
+use crate::{Finding, Fleet, Rule, Severity, known};
+use bootstrapper_gitops::Declared;
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "bgp-policy-removed",
+        severity: Severity::Error,
+        summary: "a CiliumBGPPeeringPolicy, and Cilium 1.19 or newer, which has no such kind",
+        why: "its CRD is gone: Flux refuses the whole Kustomization, and the cluster announces nothing",
+        fix: "`bootstrapper convert bgp` turns it into CiliumBGPClusterConfig, CiliumBGPPeerConfig and CiliumBGPAdvertisement",
+        check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, cilium| kind == POLICY && cilium >= (1, 19)),
+    },
+    Rule {
+        name: "bgp-kind-too-new",
+        severity: Severity::Error,
+        summary: "a BGP object of the new kinds, and Cilium older than 1.16, which does not know them",
+        why: "its CRD is not there: Flux refuses the whole Kustomization, and the cluster announces nothing",
+        fix: "declare a newer Cilium, or a CiliumBGPPeeringPolicy",
+        check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, cilium| kind != POLICY && cilium < (1, 16)),
+    },
+    Rule {
+        name: "bgp-version-too-new",
+        severity: Severity::Error,
+        summary: "a BGP object of cilium.io/v2, and Cilium older than 1.18, which serves v2alpha1 only",
+        why: "the API server does not know the version: Flux refuses the whole Kustomization",
+        fix: "write it as cilium.io/v2alpha1, or declare Cilium 1.18 or newer",
+        check: |rule, fleet| {
+            wrong_kind(rule, fleet, |kind, version, cilium| {
+                kind != POLICY && version == "v2" && ((1, 16)..(1, 18)).contains(&cilium)
+            })
+        },
+    },
+    Rule {
+        name: "missing-peer-config",
+        severity: Severity::Error,
+        summary: "a BGP peer names a CiliumBGPPeerConfig that nothing declares",
+        why: "Cilium sets up no session with the peer, and says so only in a condition (MissingPeerConfigs)",
+        fix: "declare the CiliumBGPPeerConfig, or correct the peerConfigRef",
+        check: missing_peer_config,
+    },
+    Rule {
+        name: "nothing-advertised",
+        severity: Severity::Error,
+        summary: "a BGP peer's family selects no CiliumBGPAdvertisement",
+        why: "the session is established and announces no route: nothing is red, and nothing is reachable",
+        fix: "give the CiliumBGPAdvertisement the labels that `advertisements` selects (labels of the object, not of its spec)",
+        check: nothing_advertised,
+    },
+];
+
+const GROUP: &str = "cilium.io";
+const POLICY: &str = "CiliumBGPPeeringPolicy";
+
+/// BGP objects of a kind and version that the declared Cilium does not have.
+fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, (u64, u64)) -> bool) -> Vec<Finding> {
+    fleet.each(|declared| {
+        let Some(cilium) = known::cilium(declared) else { return Vec::new() };
+        let Some(version) = known::minor_version(cilium) else { return Vec::new() };
+        let objects = objects_of(declared).filter(|placed| {
+            let id = placed.id();
+            id.group() == GROUP
+                && id.kind.starts_with("CiliumBGP")
+                && is_wrong(&id.kind, id.version(), version)
+        });
+        objects
+            .map(|placed| {
+                let of =
+                    placed.object.types.as_ref().map(|types| types.api_version.as_str()).unwrap_or_default();
+                let message = format!(
+                    "{} is of {of}, and the cluster runs Cilium {}",
+                    placed.id(),
+                    cilium.chart.version_text()
+                );
+                placed.finding(rule, "apiVersion", message)
+            })
+            .collect()
+    })
+}
+
+fn of_kind<'a>(declared: &'a Declared, kind: &'a str) -> impl Iterator<Item = Placed<'a>> {
+    objects_of(declared).filter(move |placed| placed.is(GROUP, kind))
+}
+
+fn missing_peer_config(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole(|declared| {
+        let found = of_kind(declared, "CiliumBGPClusterConfig").flat_map(|placed| {
+            let named = values_at(&placed.object.data, "spec.bgpInstances[].peers[]").into_iter();
+            let missing = named.filter_map(move |(path, peer)| {
+                let name = peer["peerConfigRef"]["name"].as_str()?;
+                if known::find(declared, GROUP, "CiliumBGPPeerConfig", None, name).is_some() {
+                    return None;
+                }
+                let message = format!(
+                    "{} has a peer of CiliumBGPPeerConfig {name}, which nothing declares",
+                    placed.id()
+                );
+                Some(placed.finding(rule, &format!("{path}.peerConfigRef.name"), message))
+            });
+            missing.collect::<Vec<_>>()
+        });
+        found.collect()
+    })
+}
+
+fn nothing_advertised(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole(|declared| {
+        let advertisements: Vec<Placed<'_>> = of_kind(declared, "CiliumBGPAdvertisement").collect();
+        let found = of_kind(declared, "CiliumBGPPeerConfig").flat_map(|placed| {
+            let families = values_at(&placed.object.data, "spec.families[]").into_iter();
+            let faults = families.filter_map(|(path, family)| {
+                let selector = &family["advertisements"];
+                let is_selected = |one: &Placed<'_>| selects(selector, one);
+                if advertisements.iter().any(is_selected) {
+                    return None;
+                }
+                let message = format!("{} selects no CiliumBGPAdvertisement", placed.id());
+                Some(placed.finding(rule, &format!("{path}.advertisements"), message))
+            });
+            faults.collect::<Vec<_>>()
+        });
+        found.collect()
+    })
+}
+
+/// Whether a label selector selects an object; expressions that are not `In` or `Exists` are taken
+/// to select it.
+fn selects(selector: &serde_json::Value, placed: &Placed<'_>) -> bool {
+    let labels = placed.object.metadata.labels.clone().unwrap_or_default();
+    let of_labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let of_expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    !selector.is_null()
+        && of_labels.into_iter().all(|(name, value)| labels.get(name).map(String::as_str) == value.as_str())
+        && of_expressions.into_iter().all(|expression| {
+            let own = expression["key"].as_str().and_then(|key| labels.get(key));
+            match expression["operator"].as_str() {
+                Some("Exists") => own.is_some(),
+                Some("In") => {
+                    let values = expression["values"].as_array();
+                    own.is_some_and(|own| {
+                        values.is_some_and(|values| values.iter().any(|value| value == own))
+                    })
+                }
+                _ => true,
+            }
+        })
+}

@@ -1,0 +1,50 @@
+//! What charts make of the values of their releases.
+
+use crate::{Finding, Fleet, Rule, Severity};
+use bootstrapper_gitops::{Declared, Release, Rendering};
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "values-refused",
+        severity: Severity::Error,
+        summary: "a chart refuses the values of its release",
+        why: "Helm and Flux will say the same on the cluster, and install nothing",
+        fix: "correct the values; `helm show values` of the chart's version says what there is",
+        check: |rule, fleet| {
+            of_renderings(rule, fleet, "refuses the values of", "spec.values", |rendering| match rendering {
+                Rendering::Refuses { said } => Some(said),
+                Rendering::Takes { .. } | Rendering::Unfetchable { .. } => None,
+            })
+        },
+    },
+    Rule {
+        name: "chart-unfetchable",
+        severity: Severity::Warning,
+        summary: "a chart could not be fetched, so its release was not checked",
+        why: "if its registry does not have it, Flux cannot fetch it either",
+        fix: "correct the address or the version, or try again when the registry answers",
+        check: |rule, fleet| {
+            of_renderings(rule, fleet, "cannot be fetched for", "spec", |rendering| match rendering {
+                Rendering::Unfetchable { said } => Some(said),
+                Rendering::Takes { .. } | Rendering::Refuses { .. } => None,
+            })
+        },
+    },
+];
+
+fn of_renderings(
+    rule: &Rule,
+    fleet: &Fleet,
+    verb: &str,
+    field: &str,
+    said: impl Fn(&Rendering) -> Option<&Vec<String>>,
+) -> Vec<Finding> {
+    let of = |declared: &Declared, release: &Release| {
+        let said = said(declared.renderings.get(&release.id)?)?;
+        let message = format!("chart {} {verb} {}", release.chart, release.id);
+        let finding = Finding::of(rule, message).in_cluster(&declared.cluster).about(&release.id);
+        let finding = finding.at(declared.place(&release.id, field));
+        Some(if said.is_empty() { finding } else { finding.because(said.join("\n")) })
+    };
+    fleet.each(|declared| declared.releases.iter().filter_map(|release| of(declared, release)).collect())
+}

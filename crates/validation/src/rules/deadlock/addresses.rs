@@ -1,0 +1,204 @@
+//! Load-balancer addresses are not waited for before there is a pool to take them from.
+
+use serde_json::Value;
+
+use super::{Scene, at, each_whole, is_true};
+use crate::order::{Moment, Order, Relation, Turn};
+use crate::{Finding, Rule, Severity};
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::Release;
+use bootstrapper_gitops::pipeline::{StepKind, WaitSpec};
+use bootstrapper_readiness::Probe;
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "address-before-pool",
+        severity: Severity::Error,
+        summary: "Flux waits for a load-balancer address, and the pool comes only after that",
+        why: "the Service has no address until the pool is there, and what brings the pool waits until the Service has one (cilium/cilium#27000)",
+        fix: "do not wait for it: `install.disableWait` and `upgrade.disableWait` on the release, or no waitStrategy `legacy`; or bring the pool before it",
+        check: |rule, fleet| each_whole(fleet, |scene| before_pool(rule, scene)),
+    },
+    Rule {
+        name: "step-waits-for-address",
+        severity: Severity::Error,
+        summary: "a step of the bootstrap waits for a load-balancer address, and a later step brings the pool",
+        why: "the Service has no address until the pool is there, and the pool's step starts only when this one is done (cilium/cilium#27000)",
+        fix: "give the step `await: false`, and wait with a probe after the step that brings the pool",
+        check: |rule, fleet| each_whole(fleet, |scene| steps(rule, scene)),
+    },
+];
+
+/// Kinds of objects that hold addresses for Services.
+const POOLS: [(&str, &str); 2] = [("cilium.io", "CiliumLoadBalancerIPPool"), ("metallb.io", "IPAddressPool")];
+
+/// Every pool, and the Kustomization that brings it.
+fn pools<'a>(scene: &Scene<'a>) -> Vec<(ObjectRef, &'a ObjectRef)> {
+    let is_pool = |id: &ObjectRef| POOLS.contains(&(id.group(), id.kind.as_str()));
+    let kustomizations = scene.declared.kustomizations.iter();
+    kustomizations
+        .flat_map(|one| one.objects.iter().map(move |object| (ObjectRef::of(object), &one.id)))
+        .filter(|(id, _)| is_pool(id))
+        .collect()
+}
+
+/// The value of a release that makes it a Service of type LoadBalancer; none if there is no such.
+fn balanced(release: &Release) -> Option<String> {
+    if release.chart.name() != "cilium" {
+        return balanced_in(&release.values, "");
+    }
+    let values = &release.values;
+    let mesh = "clustermesh.apiserver.service.type";
+    if is_true(at(values, "clustermesh.useAPIServer")) && at(values, mesh) == "LoadBalancer" {
+        return Some(mesh.to_owned());
+    }
+    let ingress = at(values, "ingressController.service.type");
+    let is_ingress =
+        is_true(at(values, "ingressController.enabled")) && (ingress.is_null() || ingress == "LoadBalancer");
+    is_ingress.then(|| "ingressController.enabled".to_owned())
+}
+
+/// `service: {type: LoadBalancer}`, wherever nothing beside or above it turns it off.
+fn balanced_in(values: &Value, path: &str) -> Option<String> {
+    let map = values.as_object()?;
+    if values["enabled"] == false {
+        return None;
+    }
+    map.iter().find_map(|(name, value)| {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let is_service = name.to_ascii_lowercase().ends_with("service");
+        if is_service && value["type"] == "LoadBalancer" && value["enabled"] != false {
+            return Some(format!("{path}.type"));
+        }
+        balanced_in(value, &path)
+    })
+}
+
+/// Whether helm-controller waits for addresses, for a release: as Helm 3 did, which Flux does since
+/// 2.8 only if it is told to. By kstatus, as it waits now, a Service is ready without one.
+fn waits_for_addresses(scene: &Scene<'_>, release: &Release) -> bool {
+    let spec = &release.object.data["spec"];
+    let strategy = &spec["waitStrategy"]["name"];
+    let is_legacy = strategy == "legacy" || (strategy.is_null() && flux_is_before_2_8(scene));
+    is_legacy && spec["install"]["disableWait"] != true
+}
+
+fn flux_is_before_2_8(scene: &Scene<'_>) -> bool {
+    let of_chart = scene.declared.releases.iter().filter(|release| release.chart.name() == "flux-instance");
+    let mut versions = of_chart
+        .map(|release| at(&release.values, "instance.distribution.version"))
+        .chain(scene.declared.objects().map(|object| &object.data["spec"]["distribution"]["version"]))
+        .filter_map(Value::as_str);
+    versions.any(|version| {
+        let mut parts = version.split('.').map_while(|part| part.parse::<u64>().ok());
+        matches!((parts.next(), parts.next()), (Some(2), Some(minor)) if minor < 8)
+    })
+}
+
+fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let pools = pools(scene);
+    let moments: Vec<Moment> = pools.iter().map(|(_, by)| Moment::begins(by)).collect();
+    let Some((pool, by)) = pools.first() else { return Vec::new() };
+    let told = |waits: &Moment| match scene.order.relation(waits, &moments) {
+        Relation::After(way) => Some(Order::told(&way)),
+        _ => None,
+    };
+    let releases = scene.declared.releases.iter().filter(|release| waits_for_addresses(scene, release));
+    let of_releases = releases.filter_map(|release| {
+        let value = balanced(release)?;
+        let told = told(&Moment::ready(&release.id))?;
+        let message = format!(
+            "{} waits until its Service of type LoadBalancer ({value}) has an address, and {pool} (Kustomization {}) comes after it: {told}",
+            release.id, by.name
+        );
+        Some(scene.finding(rule, &release.id, &format!("spec.values.{value}"), message))
+    });
+    let of_kustomizations = scene.declared.kustomizations.iter().filter_map(|one| {
+        let expressions = one.object.data["spec"]["healthCheckExprs"].as_array()?;
+        let asks = |expression: &Value| {
+            expression["kind"] == "Service"
+                && expression["current"].as_str().is_some_and(|current| current.contains("loadBalancer"))
+        };
+        let at = expressions.iter().position(asks)?;
+        let service = one.objects.iter().find(|object| {
+            ObjectRef::of(object).kind == "Service" && object.data["spec"]["type"] == "LoadBalancer"
+        })?;
+        let told = told(&Moment::ready(&one.id))?;
+        let message = format!(
+            "{} waits until {} has an address, and {pool} (Kustomization {}) comes after it: {told}",
+            one.id,
+            ObjectRef::of(service),
+            by.name
+        );
+        Some(scene.finding(rule, &one.id, &format!("spec.healthCheckExprs[{at}].current"), message))
+    });
+    of_releases.chain(of_kustomizations).collect()
+}
+
+fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let (Some(bootstrap), pools) = (scene.bootstrap(), pools(scene)) else { return Vec::new() };
+    let brings_pool = |turn: &Turn<'_>| match &turn.step.kind {
+        StepKind::Kustomization(name) => pools.iter().any(|(_, by)| by.name == *name),
+        _ => false,
+    };
+    let found = bootstrap.turns().filter_map(|turn| {
+        let service = waits_for(scene, &turn)?;
+        if bootstrap.before(&turn).any(|other| brings_pool(&other)) || brings_pool(&turn) {
+            return None;
+        }
+        let later =
+            bootstrap.turns().find(|other| brings_pool(other) && bootstrap.is_before(&turn, other))?;
+        let (pool, _) =
+            pools.iter().find(|(_, by)| later.step.name().ends_with(&by.name)).or(pools.first())?;
+        let message = format!(
+            "step {} waits until {service} has an address, and {pool} comes only with step {}",
+            turn.told(),
+            later.told()
+        );
+        Some(scene.step_finding(rule, &turn, message))
+    });
+    found.collect()
+}
+
+/// The Service that a step awaits an address of.
+fn waits_for(scene: &Scene<'_>, turn: &Turn<'_>) -> Option<String> {
+    match &turn.step.kind {
+        StepKind::Release(name) if turn.step.await_workloads() => {
+            let release = scene.declared.release(name)?;
+            balanced(release).map(|value| format!("a Service of {} ({value})", release.id))
+        }
+        StepKind::Wait(WaitSpec::Probe(Probe::CiliumClustermesh)) => {
+            let cilium = scene.cilium()?;
+            balanced(cilium)
+                .filter(|value| value.starts_with("clustermesh"))
+                .map(|value| format!("a Service of {} ({value})", cilium.id))
+        }
+        StepKind::Wait(WaitSpec::Object { id, .. }) if id.kind == "Service" => {
+            let mut objects = scene.declared.objects();
+            let is_balanced = objects
+                .any(|object| ObjectRef::of(object) == *id && object.data["spec"]["type"] == "LoadBalancer");
+            is_balanced.then(|| id.to_string())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_turned_off_needs_no_address() {
+        let table = [
+            (json!({"service": {"type": "LoadBalancer"}}), Some("service.type")),
+            (json!({"controller": {"service": {"type": "LoadBalancer"}}}), Some("controller.service.type")),
+            (json!({"metrics": {"enabled": false, "service": {"type": "LoadBalancer"}}}), None),
+            (json!({"service": {"type": "ClusterIP"}, "kind": {"type": "LoadBalancer"}}), None),
+        ];
+        for (values, expected) in table {
+            assert_eq!(balanced_in(&values, "").as_deref(), expected, "{values}");
+        }
+    }
+}

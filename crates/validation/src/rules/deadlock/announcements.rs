@@ -1,0 +1,122 @@
+//! What is announced to the network, and what would announce it.
+
+use serde_json::Value;
+
+use super::{Scene, at, each_whole, is_true};
+use crate::{Finding, Rule, Severity};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::selector::selects;
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "announcement-is-off",
+        severity: Severity::Error,
+        summary: "objects of BGP or of L2 announcements, and a Cilium that has the feature off",
+        why: "Cilium brings the CRDs of BGP only if BGP is on, so that Flux refuses the Kustomization and what waits for the CRDs waits for ever; where the CRDs are there, nobody reads the objects",
+        fix: "set `bgpControlPlane.enabled: true` (or `l2announcements.enabled: true`) in the values of Cilium, or take the objects away",
+        check: |rule, fleet| each_whole(fleet, |scene| is_off(rule, scene)),
+    },
+    Rule {
+        name: "addresses-not-announced",
+        severity: Severity::Warning,
+        summary: "a pool of load-balancer addresses that nothing announces",
+        why: "Services get their addresses and look healthy, and nobody outside of the cluster can reach them",
+        fix: "advertise LoadBalancerIP of Services in a CiliumBGPAdvertisement, or declare a CiliumL2AnnouncementPolicy with `loadBalancerIPs: true`",
+        check: |rule, fleet| each_whole(fleet, |scene| not_announced(rule, scene)),
+    },
+    Rule {
+        name: "advertisement-unselected",
+        severity: Severity::Warning,
+        summary: "a CiliumBGPAdvertisement that no peer's family selects",
+        why: "the sessions are established, and what it says is never announced",
+        fix: "give it the labels that `families[].advertisements` of a CiliumBGPPeerConfig selects: labels of the object, not of its spec",
+        check: |rule, fleet| each_whole(fleet, |scene| unselected(rule, scene)),
+    },
+];
+
+/// Kinds of Cilium, and the value that turns them on.
+const FEATURES: [(&str, &str); 2] =
+    [("CiliumBGP", "bgpControlPlane.enabled"), ("CiliumL2AnnouncementPolicy", "l2announcements.enabled")];
+
+fn of_cilium<'a>(scene: &Scene<'a>, prefix: &'a str) -> impl Iterator<Item = (ObjectRef, &'a Object)> {
+    let objects = scene.declared.objects().map(|object| (ObjectRef::of(object), object));
+    objects.filter(move |(id, _)| id.group() == "cilium.io" && id.kind.starts_with(prefix))
+}
+
+/// Told once for a feature.
+fn is_off(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(cilium) = scene.cilium() else { return Vec::new() };
+    let off = FEATURES.into_iter().filter(|(_, value)| !is_true(at(&cilium.values, value)));
+    off.filter_map(|(prefix, value)| {
+        let mut objects = of_cilium(scene, prefix);
+        let (first, _) = objects.next()?;
+        let others = match objects.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let message = format!("{first}{others} is there, and {} has {value} off", cilium.id);
+        Some(scene.finding(rule, &first, "kind", message))
+    })
+    .collect()
+}
+
+fn not_announced(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    if scene.cilium().is_none() || announces(scene) {
+        return Vec::new();
+    }
+    let pools = of_cilium(scene, "CiliumLoadBalancerIPPool")
+        .filter(|(_, pool)| pool.data["spec"]["disabled"] != true);
+    pools
+        .map(|(id, _)| {
+            let message = format!("nothing announces the addresses of {id}");
+            scene.finding(rule, &id, "spec", message)
+        })
+        .collect()
+}
+
+/// Whether something tells the network of load-balancer addresses.
+fn announces(scene: &Scene<'_>) -> bool {
+    let is_of_services = |advertisement: &Value| {
+        let addresses = at(advertisement, "service.addresses").as_array();
+        advertisement["advertisementType"] == "Service"
+            && addresses.is_some_and(|all| all.iter().any(|one| one == "LoadBalancerIP"))
+    };
+    let list = |object: &Object, path: &str| at(&object.data, path).as_array().cloned().unwrap_or_default();
+    of_cilium(scene, "CiliumL2AnnouncementPolicy")
+        .any(|(_, object)| object.data["spec"]["loadBalancerIPs"] == true)
+        || of_cilium(scene, "CiliumBGPAdvertisement")
+            .any(|(_, object)| list(object, "spec.advertisements").iter().any(is_of_services))
+        || of_cilium(scene, "CiliumBGPPeeringPolicy").any(|(_, object)| {
+            list(object, "spec.virtualRouters").iter().any(|router| !router["serviceSelector"].is_null())
+        })
+        || scene.declared.kustomizations.iter().any(|one| !one.is_here)
+}
+
+fn unselected(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let selectors: Vec<Value> = of_cilium(scene, "CiliumBGPPeerConfig")
+        .flat_map(|(_, object)| at(&object.data, "spec.families").as_array().cloned().unwrap_or_default())
+        .map(|family| family["advertisements"].clone())
+        .collect();
+    // A family that selects nothing is another fault, told by its own rule.
+    if selectors.is_empty() {
+        return Vec::new();
+    }
+    let advertisements: Vec<_> = of_cilium(scene, "CiliumBGPAdvertisement").collect();
+    let is_idle = |selector: &Value| !advertisements.iter().any(|(_, object)| is_selected(selector, object));
+    if selectors.iter().any(is_idle) {
+        return Vec::new();
+    }
+    let unselected =
+        advertisements.iter().filter(|(_, one)| !selectors.iter().any(|selector| is_selected(selector, one)));
+    unselected
+        .map(|(id, _)| {
+            let message = format!("no family of a CiliumBGPPeerConfig selects {id}");
+            scene.finding(rule, id, "metadata.labels", message)
+        })
+        .collect()
+}
+
+/// Whether a family's selector selects an advertisement; without one it selects none.
+fn is_selected(selector: &Value, object: &Object) -> bool {
+    !selector.is_null() && selects(selector, &object.metadata.labels.clone().unwrap_or_default())
+}

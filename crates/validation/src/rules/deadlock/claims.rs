@@ -1,0 +1,70 @@
+//! Volumes that are bound once somebody uses them.
+
+use super::{Scene, at, each_whole};
+use crate::order::{Moment, Order, Relation};
+use crate::{Finding, Rule, Severity};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::Kustomization;
+
+pub(crate) const RULES: &[Rule] = &[Rule {
+    name: "claim-nobody-uses",
+    severity: Severity::Error,
+    summary: "a Kustomization waits for a claim that is bound only once a pod uses it, and no pod can before",
+    why: "its storage class binds late (WaitForFirstConsumer): the claim stays Pending, so the Kustomization is never ready, and what would use the claim waits for it",
+    fix: "bring the claim together with what uses it, or let the Kustomization name what it waits for in healthChecks",
+    check: |rule, fleet| each_whole(fleet, |scene| unused(rule, scene)),
+}];
+
+/// Storage classes that bind late wherever they are known from.
+const LATE: [&str; 2] = ["openebs-hostpath", "local-path"];
+
+fn binds_late(scene: &Scene<'_>, class: &str) -> bool {
+    let mut objects = scene.declared.objects();
+    let own = objects.find(|object| {
+        let id = ObjectRef::of(object);
+        id.kind == "StorageClass" && id.name == class
+    });
+    own.map_or(LATE.contains(&class), |own| own.data["volumeBindingMode"] == "WaitForFirstConsumer")
+}
+
+fn unused(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let waiting = scene.declared.kustomizations.iter().filter(|one| one.object.data["spec"]["wait"] == true);
+    let found = waiting.flat_map(|one| {
+        let claims = one.objects.iter().filter(|object| {
+            ObjectRef::of(object).kind == "PersistentVolumeClaim"
+                && at(&object.data, "spec.volumeName").is_null()
+                && at(&object.data, "spec.storageClassName")
+                    .as_str()
+                    .is_some_and(|class| binds_late(scene, class))
+        });
+        claims.filter_map(|claim| told(rule, scene, one, claim)).collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
+fn told(rule: &Rule, scene: &Scene<'_>, by: &Kustomization, claim: &Object) -> Option<Finding> {
+    let id = ObjectRef::of(claim);
+    let uses = |object: &Object| {
+        ObjectRef::of(object) != id && object.data.to_string().contains(&format!("\"{}\"", id.name))
+    };
+    let users: Vec<&Kustomization> =
+        scene.declared.kustomizations.iter().filter(|one| one.objects.iter().any(uses)).collect();
+    let moments: Vec<Moment> = users.iter().map(|user| Moment::begins(&user.id)).collect();
+    let why = match (scene.order.relation(&Moment::ready(&by.id), &moments), users.first()) {
+        (Relation::After(way), Some(user)) => {
+            format!(
+                "what uses it (Kustomization {}) comes only after it: {}",
+                user.id.name,
+                Order::told(&way)
+            )
+        }
+        (Relation::Unordered, None) => "nothing in the repository uses it".to_owned(),
+        _ => return None,
+    };
+    let class = at(&claim.data, "spec.storageClassName").as_str().unwrap_or_default();
+    let message = format!(
+        "Kustomization {} waits for {id}, whose class {class} binds it once a pod uses it, and {why}",
+        by.id.name
+    );
+    Some(scene.finding(rule, &id, "spec.storageClassName", message))
+}

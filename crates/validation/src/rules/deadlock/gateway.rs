@@ -1,0 +1,226 @@
+//! The Gateway API that Cilium finds as it starts is the one that it needs.
+
+use serde_json::Value;
+
+use super::{Scene, at, each, each_whole, is_true};
+use crate::known::minor_version;
+use crate::order::{Kind, Moment, Order, Provider, Relation};
+use crate::{Finding, Rule, Severity};
+use bootstrapper_core::object::{Object, ObjectRef, is_crd};
+use bootstrapper_gitops::Release;
+use bootstrapper_gitops::pipeline::{CrdSpec, StepKind};
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "gateway-crds-after-cilium",
+        severity: Severity::Error,
+        summary: "the CRDs of the Gateway API come after Cilium, or nothing says that they come before",
+        why: "Cilium's operator looks for them once, as it starts; if they come later it leaves every Gateway alone until it is restarted, a `gatewayClass.create: auto` makes no class, and a `true` fails the install",
+        fix: "bring the CRDs with a Kustomization that Cilium's depends on, and with a step before the one that installs Cilium",
+        check: |rule, fleet| each_whole(fleet, |scene| after_cilium(rule, scene)),
+    },
+    Rule {
+        name: "gateway-crds-unfit",
+        severity: Severity::Error,
+        summary: "the CRDs of the Gateway API are not those that the declared Cilium needs",
+        why: "Cilium's operator checks for kinds and versions as it starts: without one that it requires it serves no Gateway at all, and one that is listed but not served lets it crash",
+        fix: "bring the version that Cilium's documentation names: 1.2.0 for 1.17 and 1.18, 1.4.1 for 1.19, 1.6.1 for 1.20; with Cilium 1.19 and older, no standard channel of 1.5 or newer",
+        check: |rule, fleet| each_whole(fleet, |scene| unfit(rule, scene)),
+    },
+    Rule {
+        name: "gateway-without-proxy",
+        severity: Severity::Error,
+        summary: "Cilium's Gateway API is on, and what it works with is off",
+        why: "without kube-proxy replacement Cilium serves no Gateway and only logs a warning; without its L7 proxy the chart refuses to install",
+        fix: "set `kubeProxyReplacement: true`, and leave l7Proxy on; or turn gatewayAPI off",
+        check: |rule, fleet| each(fleet, |scene| without_proxy(rule, scene)),
+    },
+];
+
+const GROUP: &str = "gateway.networking.k8s.io";
+const ENABLED: &str = "spec.values.gatewayAPI.enabled";
+
+/// The release of Cilium, if its Gateway API is on.
+fn gateway<'a>(scene: &Scene<'a>) -> Option<&'a Release> {
+    scene.cilium().filter(|cilium| is_true(at(&cilium.values, "gatewayAPI.enabled")))
+}
+
+fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(cilium) = gateway(scene) else { return Vec::new() };
+    let class = Kind::new(GROUP, "GatewayClass");
+    let providers = scene.kinds.providers(&class);
+    let moments: Vec<Moment> = providers.iter().map(|one| one.from.clone()).collect();
+    let bootstrap = scene.bootstrap();
+    let installs = bootstrap.as_ref().and_then(|bootstrap| bootstrap.release(&cilium.id));
+    let is_before_step = installs.zip(bootstrap.as_ref()).map(|(turn, all)| all.has_before(&class, &turn));
+    let told = providers.iter().map(Provider::told).collect::<Vec<_>>().join(" or ");
+
+    let mut found = Vec::new();
+    let by_flux = match scene.order.relation(&Moment::begins(&cilium.id), &moments) {
+        Relation::Before => None,
+        Relation::After(way) => Some(format!(
+            "{} starts before the CRDs of the Gateway API, which {told} brings: {}",
+            cilium.id,
+            Order::told(&way)
+        )),
+        // Whatever another repository brings is not known.
+        Relation::Unordered if providers.is_empty() => {
+            let is_all_here = scene.declared.kustomizations.iter().all(|one| one.is_here);
+            (is_all_here && is_before_step.is_none()).then(|| {
+                format!(
+                    "{} needs the CRDs of the Gateway API, and nothing in the repository brings them",
+                    cilium.id
+                )
+            })
+        }
+        Relation::Unordered if is_before_step == Some(true) => None,
+        Relation::Unordered => Some(format!(
+            "{} needs the CRDs of the Gateway API, and does not wait for {told}, which brings them",
+            cilium.id
+        )),
+    };
+    if let Some(message) = by_flux {
+        let finding = scene.finding(rule, &cilium.id, ENABLED, message);
+        let is_guess = providers.is_empty();
+        found.push(if is_guess { Finding { severity: Severity::Warning, ..finding } } else { finding });
+    }
+    if let (Some(turn), Some(false)) = (installs, is_before_step) {
+        let message = format!(
+            "step {} installs Cilium with its Gateway API, and no step before it brings the CRDs of {GROUP}",
+            turn.told()
+        );
+        found.push(scene.step_finding(rule, &turn, message));
+    }
+    found
+}
+
+/// What Cilium's operator requires as it starts: plural and version (operator/pkg/gateway-api).
+fn required(minor: (u64, u64)) -> Vec<(&'static str, &'static str)> {
+    let mut required =
+        vec![("gatewayclasses", "v1"), ("gateways", "v1"), ("httproutes", "v1"), ("grpcroutes", "v1")];
+    match minor {
+        (1, ..=15) => return Vec::new(),
+        (1, 16) => required.extend([("referencegrants", "v1beta1"), ("tlsroutes", "v1alpha2")]),
+        (1, 17..=19) => required.push(("referencegrants", "v1beta1")),
+        _ => required.extend([("tlsroutes", "v1"), ("referencegrants", "v1"), ("backendtlspolicies", "v1")]),
+    }
+    required
+}
+
+/// The oldest Gateway API that Cilium is documented with.
+fn oldest(minor: (u64, u64)) -> (u64, u64, u64) {
+    match minor {
+        (1, ..=15) => (0, 0, 0),
+        (1, 16) => (1, 1, 0),
+        (1, 17 | 18) => (1, 2, 0),
+        (1, 19) => (1, 3, 0),
+        _ => (1, 6, 1),
+    }
+}
+
+fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(cilium) = gateway(scene) else { return Vec::new() };
+    let Some(minor) = minor_version(cilium) else { return Vec::new() };
+    let version = cilium.chart.version_text();
+    let crds: Vec<(&Object, &ObjectRef)> = scene
+        .declared
+        .kustomizations
+        .iter()
+        .flat_map(|one| one.objects.iter().map(move |object| (object, &one.id)))
+        .filter(|(object, _)| is_crd(object) && object.data["spec"]["group"] == GROUP)
+        .collect();
+    let Some((_, by)) = crds.first() else { return of_steps(rule, scene, minor, version) };
+    let versions = |plural: &str| {
+        let crd = crds.iter().find(|(object, _)| object.data["spec"]["names"]["plural"] == plural)?;
+        crd.0.data["spec"]["versions"].as_array()
+    };
+    let faults = required(minor).into_iter().filter_map(|(plural, wanted)| match versions(plural) {
+        None => Some(format!("it brings no {plural}")),
+        Some(all) if !all.iter().any(|one| one["name"] == wanted) => {
+            Some(format!("its {plural} have no version {wanted}"))
+        }
+        Some(_) => None,
+    });
+    let crash = versions("tlsroutes").filter(|_| minor < (1, 20)).and_then(|all| {
+        let is_dead = |one: &Value| one["name"] == "v1alpha2" && one["served"] == false;
+        all.iter().any(is_dead).then(|| {
+            "its tlsroutes list v1alpha2 and do not serve it, on which the operator crashes".to_owned()
+        })
+    });
+    let faults: Vec<String> = faults.chain(crash).collect();
+    if faults.is_empty() {
+        return Vec::new();
+    }
+    let message = format!(
+        "{} is Cilium {version}, and the Gateway API of Kustomization {} does not fit it: {}",
+        cilium.id,
+        by.name,
+        faults.join(", ")
+    );
+    vec![scene.finding(rule, &cilium.id, ENABLED, message)]
+}
+
+/// Where the task files fetch the CRDs, the address tells their version.
+fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> Vec<Finding> {
+    let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
+    let found = bootstrap.turns().filter_map(|turn| {
+        let StepKind::Crds(CrdSpec::Manifest { location, .. }) = &turn.step.kind else { return None };
+        let (version, is_standard) = release_of(location)?;
+        let (major, minor_of_api, patch) = version;
+        let fault = if version < oldest(minor) {
+            let (a, b, c) = oldest(minor);
+            format!("it needs {a}.{b}.{c} or newer")
+        } else if minor < (1, 20) && version >= (1, 5, 0) && is_standard {
+            "its TLSRoute lists v1alpha2 and does not serve it, on which Cilium's operator crashes".to_owned()
+        } else {
+            return None;
+        };
+        let message = format!(
+            "step {} brings Gateway API {major}.{minor_of_api}.{patch}, and the cluster runs Cilium {cilium}: {fault}",
+            turn.told()
+        );
+        Some(scene.step_finding(rule, &turn, message))
+    });
+    found.collect()
+}
+
+/// Version and channel of a Gateway API release, by its address: `…/v1.6.1/standard-install.yaml`.
+fn release_of(location: &str) -> Option<((u64, u64, u64), bool)> {
+    let (_, rest) = location.split_once("gateway-api/")?;
+    let mut versions = rest.split(['/', '?', '=']).filter_map(|part| part.strip_prefix('v'));
+    let version = versions.find_map(|part| semver::Version::parse(part).ok())?;
+    Some(((version.major, version.minor, version.patch), rest.contains("standard")))
+}
+
+fn without_proxy(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(cilium) = gateway(scene) else { return Vec::new() };
+    let replacement = at(&cilium.values, "kubeProxyReplacement");
+    let mut found = Vec::new();
+    if !(is_true(replacement) || replacement == "strict" || replacement == "partial") {
+        let message = format!("{} has its Gateway API on, and kubeProxyReplacement off", cilium.id);
+        let field = if replacement.is_null() { ENABLED } else { "spec.values.kubeProxyReplacement" };
+        found.push(scene.finding(rule, &cilium.id, field, message));
+    }
+    if *at(&cilium.values, "l7Proxy") == false {
+        let message = format!("{} has its Gateway API on, and l7Proxy off", cilium.id);
+        found.push(scene.finding(rule, &cilium.id, "spec.values.l7Proxy", message));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_tells_version_and_channel() {
+        let at = |version: &str, channel: &str| {
+            format!(
+                "https://github.com/kubernetes-sigs/gateway-api/releases/download/{version}/{channel}-install.yaml"
+            )
+        };
+        assert_eq!(release_of(&at("v1.6.1", "standard")), Some(((1, 6, 1), true)));
+        assert_eq!(release_of(&at("v1.5.0", "experimental")), Some(((1, 5, 0), false)));
+        assert_eq!(release_of("kubernetes/crds.yaml"), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! Bootstrap deadlocks: something waits for what can only come after it.
+//!
+//! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
+
+pub(super) mod addresses;
+pub(super) mod announcements;
+pub(super) mod circles;
+pub(super) mod claims;
+pub(super) mod crds;
+pub(super) mod gateway;
+pub(super) mod network;
+pub(super) mod nodes;
+pub(super) mod releases;
+pub(super) mod secrets;
+pub(super) mod steps;
+pub(super) mod webhooks;
+
+use serde_json::Value;
+
+use crate::order::{Bootstrap, Kinds, Order, Turn};
+use crate::{Finding, Fleet, Rule, known};
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::pipeline::{CrdSpec, Pipeline, StepKind, When};
+use bootstrapper_gitops::{Declared, Release};
+
+/// A cluster, and its orders.
+struct Scene<'a> {
+    fleet: &'a Fleet,
+    declared: &'a Declared,
+    order: Order,
+    kinds: Kinds<'a>,
+}
+
+impl<'a> Scene<'a> {
+    fn of(fleet: &'a Fleet, declared: &'a Declared) -> Self {
+        Self { fleet, declared, order: Order::of(declared), kinds: Kinds::of(declared) }
+    }
+
+    /// The order of the task files. Those that come with the program count for a cluster only if it
+    /// declares all that they name: else it is bootstrapped in another way.
+    fn bootstrap(&self) -> Option<Bootstrap<'_>> {
+        let pipeline =
+            self.fleet.pipeline.as_ref().filter(|one| !one.is_built_in || fits(one, self.declared))?;
+        Some(Bootstrap::of(pipeline, self.declared, &self.kinds))
+    }
+
+    /// The release of Cilium.
+    fn cilium(&self) -> Option<&'a Release> {
+        known::cilium(self.declared)
+    }
+
+    /// A finding about a field of an object.
+    fn finding(&self, rule: &Rule, id: &ObjectRef, field: &str, message: impl Into<String>) -> Finding {
+        Finding::of(rule, message)
+            .in_cluster(&self.declared.cluster)
+            .about(id)
+            .at(self.declared.place(id, field))
+    }
+
+    /// A finding about a step of the task files.
+    fn step_finding(&self, rule: &Rule, turn: &Turn<'_>, message: impl Into<String>) -> Finding {
+        Finding::of(rule, message).in_cluster(&self.declared.cluster).at(Some(turn.step.place().clone()))
+    }
+}
+
+fn fits(pipeline: &Pipeline, declared: &Declared) -> bool {
+    let mut steps = pipeline.stages.iter().flat_map(|stage| &stage.steps);
+    steps.all(|step| {
+        step.when == When::Declared
+            || match &step.kind {
+                StepKind::Release(name) => declared.release(name).is_some(),
+                StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
+                    declared.kustomization(name).is_some()
+                }
+                _ => true,
+            }
+    })
+}
+
+/// What `check` finds in each cluster.
+fn each(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
+    fleet.each(|declared| check(&Scene::of(fleet, declared)))
+}
+
+/// What `check` finds in each cluster that could be read to the end: what a problem left out may
+/// come before everything.
+fn each_whole(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
+    fleet.each_whole(|declared| check(&Scene::of(fleet, declared)))
+}
+
+/// The value at a path of names; null if there is none.
+fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
+    path.split('.').fold(value, |value, name| &value[name])
+}
+
+/// Whether a value is true, as YAML or charts have it: `true`, `"true"`.
+fn is_true(value: &Value) -> bool {
+    *value == true || value == "true"
+}
+
+/// A number, also one in quotes.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}

@@ -1,0 +1,176 @@
+//! The steps of the bootstrap, in an order that can work.
+
+use super::releases::NETWORKS;
+use super::{Scene, at, each_whole, is_true};
+use crate::order::{Bootstrap, Kind, Turn};
+use crate::{Finding, Rule, Severity};
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::pipeline::{StepKind, WaitSpec};
+use bootstrapper_readiness::Probe;
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "step-before-crd",
+        severity: Severity::Error,
+        summary: "a step applies objects whose CRD no step before it brings",
+        why: "the API server does not know their kind, and the step waits for it in vain",
+        fix: "put a step before it that brings the CRD: `crds:`, or the release",
+        check: |rule, fleet| each_whole(fleet, |scene| before_crd(rule, scene)),
+    },
+    Rule {
+        name: "step-before-network",
+        severity: Severity::Error,
+        summary: "a step waits for pods before the step that installs the network plugin",
+        why: "without it every node is NotReady, and no pod but those on the host's network starts",
+        fix: "put the network plugin's stage first, or let the step's stage need it",
+        check: |rule, fleet| each_whole(fleet, |scene| before_network(rule, scene)),
+    },
+    Rule {
+        name: "step-before-dns",
+        severity: Severity::Error,
+        summary: "a step waits for Flux before the step that installs CoreDNS",
+        why: "Flux fetches what it is made of, and every source, by name: without DNS its instance is never ready",
+        fix: "put CoreDNS before it",
+        check: |rule, fleet| each_whole(fleet, |scene| before_dns(rule, scene)),
+    },
+    Rule {
+        name: "step-waits-for-nothing",
+        severity: Severity::Error,
+        summary: "a step waits for something of Cilium that the cluster has turned off",
+        why: "what it waits for never comes: it runs into its timeout, each time",
+        fix: "turn the feature on in the values of Cilium, or take the step out of the task file",
+        check: |rule, fleet| each_whole(fleet, |scene| for_nothing(rule, scene)),
+    },
+];
+
+fn find(scene: &Scene<'_>, check: impl Fn(&Bootstrap<'_>, Turn<'_>) -> Option<Finding>) -> Vec<Finding> {
+    let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
+    bootstrap.turns().filter_map(|turn| check(&bootstrap, turn)).collect()
+}
+
+fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
+    let found = bootstrap.turns().filter_map(|turn| {
+        let (what, by) = match &turn.step.kind {
+            StepKind::Kustomization(name) => {
+                let one = scene.declared.kustomization(name)?;
+                let ids = one.objects.iter().map(ObjectRef::of);
+                ids.into_iter().find_map(|id| {
+                    let kind = Kind::of(&id)?;
+                    let by = scene.kinds.providers(&kind).first()?.told();
+                    let is_there = scene.kinds.has(&one.id, &kind) || bootstrap.has_before(&kind, &turn);
+                    (!is_there).then(|| (id.to_string(), format!("{by} brings it")))
+                })?
+            }
+            StepKind::Source(_) | StepKind::Sync(_) => {
+                let id = ObjectRef::of(match &turn.step.kind {
+                    StepKind::Source(_) => &scene.declared.source,
+                    _ => &scene.declared.sync,
+                });
+                let kind = Kind::new(id.group(), &id.kind);
+                // Where no step brings Flux, it is there before the bootstrap.
+                let is_later = !bootstrap.has_before(&kind, &turn) && bootstrap.has_elsewhere(&kind, &turn);
+                is_later.then(|| (id.to_string(), "a later step brings it".to_owned()))?
+            }
+            _ => return None,
+        };
+        let message =
+            format!("step {} applies {what}, and no step before it brings its CRD: {by}", turn.told());
+        Some(scene.step_finding(rule, &turn, message))
+    });
+    found.collect()
+}
+
+/// The step that installs the network plugin.
+fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<Turn<'a>> {
+    let mut networks = scene.declared.releases.iter().filter(|one| NETWORKS.contains(&one.chart.name()));
+    networks.find_map(|release| bootstrap.release(&release.id))
+}
+
+fn before_network(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    find(scene, |bootstrap, turn| {
+        let network = network(scene, bootstrap)?;
+        let waits = match &turn.step.kind {
+            StepKind::Release(name) => {
+                let release = scene.declared.release(name)?;
+                let is_on_host = is_true(at(&release.values, "hostNetwork"));
+                (turn.step.await_workloads() && !is_on_host).then(|| release.id.to_string())
+            }
+            StepKind::Kustomization(name) => {
+                let ids = scene.declared.kustomization(name)?.objects.iter().map(ObjectRef::of);
+                let mut pods = ids.filter(|id| matches!(id.kind.as_str(), "Deployment" | "StatefulSet"));
+                pods.next().map(|id| id.to_string())
+            }
+            StepKind::Wait(WaitSpec::Probe(Probe::Nodes)) => Some("the nodes".to_owned()),
+            StepKind::Wait(WaitSpec::Probe(Probe::FluxControllers)) => Some("Flux's controllers".to_owned()),
+            StepKind::Handover(_) => Some("Flux".to_owned()),
+            _ => None,
+        }?;
+        let message = format!(
+            "step {} waits for {waits}, and step {} installs the network only after it",
+            turn.told(),
+            network.told()
+        );
+        bootstrap.is_before(&turn, &network).then(|| scene.step_finding(rule, &turn, message))
+    })
+}
+
+fn before_dns(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    find(scene, |bootstrap, turn| {
+        let mut all = scene.declared.releases.iter();
+        let dns = all.find(|release| release.chart.name() == "coredns")?;
+        let dns = bootstrap.release(&dns.id)?;
+        let waits = match &turn.step.kind {
+            StepKind::Release(name) => {
+                let release = scene.declared.release(name)?;
+                let is_flux = matches!(release.chart.name(), "flux-instance" | "flux2");
+                (is_flux && turn.step.await_workloads()).then(|| release.id.to_string())
+            }
+            StepKind::Handover(_) => Some("Flux".to_owned()),
+            _ => None,
+        }?;
+        let message = format!(
+            "step {} waits for {waits}, and step {} installs CoreDNS only after it",
+            turn.told(),
+            dns.told()
+        );
+        bootstrap.is_before(&turn, &dns).then(|| scene.step_finding(rule, &turn, message))
+    })
+}
+
+fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(cilium) = scene.cilium() else { return Vec::new() };
+    let is_off = |value: &str| !is_true(at(&cilium.values, value));
+    let has = |kind: &str| scene.declared.objects().any(|object| ObjectRef::of(object).kind == kind);
+    find(scene, |_, turn| {
+        let missing = match &turn.step.kind {
+            StepKind::Wait(WaitSpec::Probe(Probe::CiliumBgp)) if is_off("bgpControlPlane.enabled") => {
+                "bgpControlPlane.enabled off".to_owned()
+            }
+            StepKind::Wait(WaitSpec::Probe(Probe::CiliumBgp)) if !has("CiliumBGPClusterConfig") => {
+                "no CiliumBGPClusterConfig".to_owned()
+            }
+            StepKind::Wait(WaitSpec::Probe(Probe::CiliumGateway))
+                if is_off("gatewayAPI.enabled") && !has("GatewayClass") =>
+            {
+                "gatewayAPI.enabled off".to_owned()
+            }
+            StepKind::Wait(WaitSpec::Probe(Probe::CiliumClustermesh))
+                if is_off("clustermesh.useAPIServer") =>
+            {
+                "clustermesh.useAPIServer off".to_owned()
+            }
+            StepKind::Wait(WaitSpec::Object { id, .. })
+                if id.kind == "CustomResourceDefinition"
+                    && id.name.starts_with("ciliumbgp")
+                    && is_off("bgpControlPlane.enabled")
+                    && !scene.declared.objects().any(|object| ObjectRef::of(object) == *id) =>
+            {
+                format!("bgpControlPlane.enabled off, without which nothing brings {}", id.name)
+            }
+            _ => return None,
+        };
+        let message = format!("step {} waits in vain: {} has {missing}", turn.told(), cilium.id);
+        Some(scene.step_finding(rule, &turn, message))
+    })
+}

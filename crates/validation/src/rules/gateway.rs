@@ -1,0 +1,123 @@
+//! Gateway API: routes hang on listeners that are there.
+
+use crate::fleet::{Placed, objects_of};
+use crate::paths::values_at;
+use crate::{Finding, Fleet, Rule, Severity, known};
+use bootstrapper_gitops::Declared;
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "missing-gateway",
+        severity: Severity::Error,
+        summary: "a route hangs on a Gateway that nothing declares",
+        why: "no traffic reaches the route, and its status says so only to who asks",
+        fix: "declare the Gateway, or correct the parentRef; its namespace is the route's unless it says another",
+        check: missing_gateway,
+    },
+    Rule {
+        name: "missing-listener",
+        severity: Severity::Error,
+        summary: "a route hangs on a listener that its Gateway does not have",
+        why: "no traffic reaches the route, and its status says so only to who asks",
+        fix: "correct the sectionName, or leave it out to hang on every listener that fits",
+        check: missing_listener,
+    },
+    Rule {
+        name: "missing-gateway-class",
+        severity: Severity::Warning,
+        summary: "a Gateway is of a class that nothing declares, nor the release of Cilium makes",
+        why: "no controller takes care of the Gateway, and nothing says so",
+        fix: "correct the gatewayClassName, or let Cilium make its class: `gatewayAPI.gatewayClass.create: \"true\"`",
+        check: missing_gateway_class,
+    },
+];
+
+const GROUP: &str = "gateway.networking.k8s.io";
+
+/// A parentRef to a Gateway: its path, the Gateway's namespace and name, and the listener.
+struct Parent<'a> {
+    path: String,
+    namespace: &'a str,
+    name: &'a str,
+    listener: Option<&'a str>,
+}
+
+fn parents(placed: Placed<'_>) -> Vec<Parent<'_>> {
+    let id = placed.id();
+    if id.group() != GROUP || !id.kind.ends_with("Route") {
+        return Vec::new();
+    }
+    let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
+    let references = values_at(&placed.object.data, "spec.parentRefs[]").into_iter();
+    references
+        .filter(|(_, parent)| parent["kind"].as_str().is_none_or(|kind| kind == "Gateway"))
+        .filter_map(|(path, parent)| {
+            let namespace = parent["namespace"].as_str().unwrap_or(own);
+            Some(Parent {
+                path,
+                namespace,
+                name: parent["name"].as_str()?,
+                listener: parent["sectionName"].as_str(),
+            })
+        })
+        .collect()
+}
+
+fn gateway<'a>(declared: &'a Declared, parent: &Parent<'_>) -> Option<Placed<'a>> {
+    known::find(declared, GROUP, "Gateway", Some(parent.namespace), parent.name)
+}
+
+fn missing_gateway(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let missing = parents(placed).into_iter().filter(|parent| gateway(placed.declared, parent).is_none());
+        missing
+            .map(|Parent { path, namespace, name, .. }| {
+                let message =
+                    format!("{} hangs on Gateway {namespace}/{name}, which nothing declares", placed.id());
+                placed.finding(rule, &format!("{path}.name"), message)
+            })
+            .collect()
+    })
+}
+
+fn missing_listener(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let faults = parents(placed).into_iter().filter_map(|parent| {
+            let (gateway, listener) = (gateway(placed.declared, &parent)?, parent.listener?);
+            let names: Vec<&str> = values_at(&gateway.object.data, "spec.listeners[].name")
+                .into_iter()
+                .filter_map(|(_, name)| name.as_str())
+                .collect();
+            if names.contains(&listener) {
+                return None;
+            }
+            let message = format!(
+                "{} hangs on listener {listener} of {}, which has {}",
+                placed.id(),
+                gateway.id(),
+                names.join(", ")
+            );
+            Some(placed.finding(rule, &format!("{}.sectionName", parent.path), message))
+        });
+        faults.collect()
+    })
+}
+
+fn missing_gateway_class(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole(|declared| {
+        let of_cilium =
+            known::cilium(declared).is_some_and(|cilium| cilium.values["gatewayAPI"]["enabled"] == true);
+        let is_there = |class: &str| {
+            (of_cilium && class == "cilium")
+                || known::find(declared, GROUP, "GatewayClass", None, class).is_some()
+        };
+        let gateways = objects_of(declared).filter(|placed| placed.is(GROUP, "Gateway"));
+        let faults = gateways.filter_map(|placed| {
+            let class =
+                placed.field(&["spec", "gatewayClassName"]).as_str().filter(|class| !is_there(class))?;
+            let message = format!("{} is of class {class}, which nothing brings", placed.id());
+            Some(placed.finding(rule, "spec.gatewayClassName", message))
+        });
+        faults.collect()
+    })
+}

@@ -1,0 +1,98 @@
+//! Kustomizations and releases that work until the day they do not.
+
+use std::collections::BTreeSet;
+
+use crate::fleet::{Placed, objects_of};
+use crate::{Finding, Fleet, Rule, Severity};
+use bootstrapper_core::object::ObjectRef;
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "no-timeout",
+        severity: Severity::Warning,
+        summary: "a Kustomization without a timeout",
+        why: "Flux takes its interval for one: with an hour's interval, a failed health check is told after an hour",
+        fix: "give it `timeout:`, as long as its slowest object may take",
+        check: |rule, fleet| without(rule, fleet, "timeout"),
+    },
+    Rule {
+        name: "no-retry-interval",
+        severity: Severity::Warning,
+        summary: "a Kustomization without a retryInterval",
+        why: "after a failure, Flux tries again only after its whole interval: a bootstrap that fails once waits for that",
+        fix: "give it `retryInterval: 1m`",
+        check: |rule, fleet| without(rule, fleet, "retryInterval"),
+    },
+    Rule {
+        name: "pruned-crds",
+        severity: Severity::Warning,
+        summary: "a Kustomization that prunes brings CRDs",
+        why: "with a CRD go all objects of its kind: one commit that moves it elsewhere deletes them on every cluster",
+        fix: "set `prune: false`, or annotate each CRD with `kustomize.toolkit.fluxcd.io/prune: disabled`",
+        check: pruned_crds,
+    },
+    Rule {
+        name: "dependency-not-waited-for",
+        severity: Severity::Warning,
+        summary: "a Kustomization depends on one that waits for nothing",
+        why: "that one is ready as soon as its objects are applied, so what depends on it starts before they work",
+        fix: "give the one that is depended on `wait: true`, or healthChecks",
+        check: not_waited_for,
+    },
+];
+
+const GROUP: &str = "kustomize.toolkit.fluxcd.io";
+
+fn kustomizations(fleet: &Fleet) -> impl Iterator<Item = Placed<'_>> {
+    fleet.of_kind(GROUP, "Kustomization")
+}
+
+fn without(rule: &Rule, fleet: &Fleet, field: &str) -> Vec<Finding> {
+    let lacking = kustomizations(fleet).filter(|placed| placed.field(&["spec", field]).is_null());
+    lacking.map(|placed| placed.finding(rule, "spec", format!("{} has no {field}", placed.id()))).collect()
+}
+
+/// Told once for a Kustomization, at the Kustomization.
+fn pruned_crds(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    let is_kept = |placed: &Placed<'_>| {
+        let has = |map: &Option<std::collections::BTreeMap<String, String>>| {
+            map.as_ref()
+                .and_then(|map| map.get("kustomize.toolkit.fluxcd.io/prune"))
+                .is_some_and(|value| value == "disabled")
+        };
+        has(&placed.object.metadata.annotations) || has(&placed.object.metadata.labels)
+    };
+    let pruning = kustomizations(fleet).filter(|placed| placed.field(&["spec", "prune"]) == true);
+    let found = pruning.filter_map(|placed| {
+        let id = placed.id();
+        let crds = objects_of(placed.declared).filter(|one| {
+            one.kustomization.id == id
+                && one.is("apiextensions.k8s.io", "CustomResourceDefinition")
+                && !is_kept(one)
+        });
+        let names: Vec<String> = crds.map(|crd| crd.id().name).collect();
+        let first = names.first()?;
+        let others = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
+        Some(placed.finding(rule, "spec.prune", format!("{id} prunes, and brings the CRD {first}{others}")))
+    });
+    found.collect()
+}
+
+fn not_waited_for(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each(|declared| {
+        let depended: BTreeSet<&ObjectRef> =
+            declared.kustomizations.iter().flat_map(|one| &one.depends_on).collect();
+        let careless = objects_of(declared).filter(|placed| {
+            placed.is(GROUP, "Kustomization")
+                && depended.contains(&placed.id())
+                && placed.field(&["spec", "wait"]) != true
+                && placed.field(&["spec", "healthChecks"]).as_array().is_none_or(Vec::is_empty)
+        });
+        careless
+            .map(|placed| {
+                let message = format!("{} waits for nothing, and others depend on it", placed.id());
+                placed.finding(rule, "spec.wait", message)
+            })
+            .collect()
+    })
+}

@@ -1,0 +1,127 @@
+//! Clusters of one mesh trust what they call each other by, and know each other's pods.
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+use crate::fleet::objects_of;
+use crate::{Finding, Fleet, Rule, Severity, known};
+use bootstrapper_gitops::{Declared, Release};
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "mesh-address-not-certified",
+        severity: Severity::Error,
+        summary: "a cluster of the mesh is called by an address or name that its certificate does not have",
+        why: "the TLS handshake fails, and the clusters never hear of each other; no object of the API says so",
+        fix: "add it to `clustermesh.apiserver.tls.server.extraIpAddresses` (or extraDnsNames) of the cluster that is called, or give `ips` in place of `address`",
+        check: |rule, fleet| fleet.each(|declared| not_certified(rule, fleet, declared)),
+    },
+    Rule {
+        name: "mesh-authority-not-shared",
+        severity: Severity::Warning,
+        summary: "a cluster of a mesh makes an authority of its own, as nothing brings the one that all share",
+        why: "no cluster trusts the certificates of another: they never hear of each other, and no object of the API says so",
+        fix: "bring the Secret `kube-system/cilium-ca` (`ca.crt` and `ca.key`, the same everywhere) under `secrets` in bootstrapper.yaml, or give `tls.ca` as values",
+        check: |rule, fleet| fleet.each(|declared| not_shared(rule, fleet, declared)),
+    },
+    Rule {
+        name: "mesh-pods-masqueraded",
+        severity: Severity::Error,
+        summary: "the native routing range of a cluster does not hold the pods of another of its mesh",
+        why: "what is sent there is masqueraded: it arrives as from a node, and policies for pods do not let it through",
+        fix: "let `ipv4NativeRoutingCIDR` be a range that holds the pods of every cluster of the mesh",
+        check: |rule, fleet| fleet.each(|declared| masqueraded(rule, fleet, declared)),
+    },
+];
+
+/// A cluster that another names as a peer.
+struct Peer<'a> {
+    /// How it is named.
+    entry: &'a Value,
+    declared: &'a Declared,
+    release: &'a Release,
+}
+
+/// The peers of a cluster that are looked at too.
+fn peers<'a>(fleet: &'a Fleet, cilium: &'a Release) -> impl Iterator<Item = Peer<'a>> {
+    let entries = cilium.values["clustermesh"]["config"]["clusters"].as_array().into_iter().flatten();
+    entries.filter_map(|entry| {
+        let found = fleet.clusters.iter().find_map(|declared| {
+            let release = known::cilium(declared)?;
+            (release.values["cluster"]["name"] == entry["name"]).then_some((declared, release))
+        });
+        // A cluster may name itself: the chart passes over it.
+        let (declared, release) = found.filter(|(_, release)| !std::ptr::eq(*release, cilium))?;
+        Some(Peer { entry, declared, release })
+    })
+}
+
+fn at(declared: &Declared, cilium: &Release, rule: &Rule, field: &str, message: String) -> Option<Finding> {
+    let placed = objects_of(declared).find(|placed| placed.id() == cilium.id)?;
+    Some(placed.finding(rule, field, message))
+}
+
+fn not_certified(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
+    let Some(cilium) = known::cilium(declared) else { return Vec::new() };
+    let faults = peers(fleet, cilium).filter_map(|Peer { entry, release, .. }| {
+        let (name, address) = (entry["name"].as_str()?, entry["address"].as_str()?);
+        if is_certified(address, &release.values, &cilium.values) {
+            return None;
+        }
+        let message = format!("cluster {name} is called at {address}, which its certificate does not have");
+        at(declared, cilium, rule, "spec.values.clustermesh.config.clusters", message)
+    });
+    faults.collect()
+}
+
+/// Whether the certificate that the chart has made for a cluster holds an address
+/// (`templates/clustermesh-apiserver/_helpers.tpl`).
+fn is_certified(address: &str, of: &Value, by: &Value) -> bool {
+    let tls = &of["clustermesh"]["apiserver"]["tls"];
+    // One that is brought may hold anything.
+    if tls["auto"]["enabled"] == false {
+        return true;
+    }
+    let among = |list: &Value| list.as_array().into_iter().flatten().any(|one| one == address);
+    let domain = by["clustermesh"]["config"]["domain"].as_str().unwrap_or("mesh.cilium.io");
+    let is_of_domain = address.split_once('.').is_some_and(|(_, rest)| rest == domain);
+    is_of_domain || among(&tls["server"]["extraIpAddresses"]) || among(&tls["server"]["extraDnsNames"])
+}
+
+/// The chart signs with the Secret `cilium-ca` where it finds one, unless certificates are brought or
+/// cert-manager makes them (`templates/_helpers.tpl`, `cilium.ca.setup`).
+fn not_shared(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
+    let Some(cilium) = known::cilium(declared) else { return Vec::new() };
+    let auto = &cilium.values["clustermesh"]["apiserver"]["tls"]["auto"];
+    let is_given = cilium.values["tls"]["ca"]["cert"].as_str().is_some_and(|cert| !cert.is_empty());
+    let is_signed_by_others = auto["enabled"] == false || auto["method"] == "certmanager";
+    if is_given || is_signed_by_others || known::has_secret(declared, "kube-system", "cilium-ca") {
+        return Vec::new();
+    }
+    let strangers: Vec<&str> = peers(fleet, cilium).map(|peer| peer.declared.cluster.as_str()).collect();
+    if strangers.is_empty() {
+        return Vec::new();
+    }
+    let message =
+        format!("it makes an authority of its own, which cluster {} does not trust", strangers.join(", "));
+    at(declared, cilium, rule, "spec.values.clustermesh.config.clusters", message).into_iter().collect()
+}
+
+fn masqueraded(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
+    let Some(cilium) = known::cilium(declared) else { return Vec::new() };
+    let field = &cilium.values["ipv4NativeRoutingCIDR"];
+    let range: Option<IpNet> = field.as_str().and_then(|range| range.parse().ok());
+    let Some(range) = range.filter(|_| cilium.values["routingMode"] == "native") else { return Vec::new() };
+    let faults = peers(fleet, cilium).filter_map(|peer| {
+        let pods: IpNet = peer.declared.settings.get("POD_CIDR")?.parse().ok()?;
+        if range.contains(&pods) {
+            return None;
+        }
+        let message = format!(
+            "{range} is routed natively, and the pods of cluster {} are in {pods}",
+            peer.declared.cluster
+        );
+        at(declared, cilium, rule, "spec.values.ipv4NativeRoutingCIDR", message)
+    });
+    faults.collect()
+}

@@ -1,0 +1,133 @@
+//! Names and namespaces that an API server takes.
+
+use std::collections::BTreeSet;
+
+use crate::fleet::{Placed, objects_of};
+use crate::schema::{Schemas, Scope};
+use crate::{Finding, Fleet, Rule, Severity};
+use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::pipeline::{Named, StepKind};
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "invalid-name",
+        severity: Severity::Error,
+        summary: "an object has a name that no object can have",
+        why: "the API server refuses the object, and with it Flux the whole Kustomization",
+        fix: "use lower-case letters, digits and `-` (and `.`, except in names of namespaces, Services and labels), and begin and end with a letter or digit",
+        check: invalid_name,
+    },
+    Rule {
+        name: "unset-namespace",
+        severity: Severity::Error,
+        summary: "an object of a kind that lies in namespaces has none",
+        why: "Flux knows no default namespace: it refuses the whole Kustomization (`namespace not specified`)",
+        fix: "give it `metadata.namespace`, or its Kustomization a `targetNamespace`",
+        check: unset_namespace,
+    },
+    Rule {
+        name: "missing-namespace",
+        severity: Severity::Error,
+        summary: "an object lies in a namespace that nothing declares",
+        why: "the API server refuses the object until somebody makes the namespace",
+        fix: "declare the Namespace, or let the bootstrap make it: the step `namespaces: declared`",
+        check: missing_namespace,
+    },
+];
+
+/// Kinds whose names are DNS labels: no dots, 63 characters.
+const LABELS: [(&str, &str); 2] = [("", "Namespace"), ("", "Service")];
+
+/// Kinds whose names may hold nearly anything.
+const FREE: &str = "rbac.authorization.k8s.io";
+
+fn invalid_name(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_object(|placed| {
+        let id = placed.id();
+        let is_label = LABELS.contains(&(id.group(), id.kind.as_str()));
+        let is_valid = match id.group() {
+            FREE => !id.name.is_empty() && !id.name.contains(['/', '%']),
+            _ if is_label => id.name.len() <= 63 && is_dns(&id.name),
+            _ => id.name.len() <= 253 && id.name.split('.').all(is_dns),
+        };
+        if is_valid {
+            return Vec::new();
+        }
+        vec![placed.finding(rule, "metadata.name", format!("`{}` is no name for a {}", id.name, id.kind))]
+    })
+}
+
+fn is_dns(label: &str) -> bool {
+    let is_end =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = label.as_bytes();
+    is_end(bytes.first())
+        && is_end(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+}
+
+fn unset_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each(|declared| {
+        let schemas = Schemas::of(declared, fleet.config.kubernetes_of(&declared.cluster));
+        let lost = objects_of(declared).filter(|placed| {
+            placed.object.metadata.namespace.is_none()
+                && schemas.scope(&placed.id()) == Some(Scope::Namespaced)
+        });
+        lost.map(|placed| placed.finding(rule, "metadata", format!("{} has no namespace", placed.id())))
+            .collect()
+    })
+}
+
+/// Namespaces that every cluster has.
+const BUILT_IN: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole(|declared| {
+        let Some(there) = namespaces(declared, fleet) else { return Vec::new() };
+        let lost = objects_of(declared).filter_map(|placed| {
+            let namespace = placed.object.metadata.namespace.as_deref()?;
+            if there.contains(namespace) {
+                return None;
+            }
+            let message = format!("{} lies in namespace {namespace}, which nothing declares", placed.id());
+            Some(placed.finding(rule, "metadata.namespace", message))
+        });
+        lost.collect()
+    })
+}
+
+/// The namespaces that somebody makes; none if the bootstrap makes all that are needed.
+fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
+    let mut there: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
+    for step in fleet.pipeline.iter().flat_map(|pipeline| &pipeline.stages).flat_map(|stage| &stage.steps) {
+        match &step.kind {
+            StepKind::Namespaces(Named::Declared) => return None,
+            StepKind::Namespaces(Named::These(names)) => there.extend(names.iter().cloned()),
+            _ => {}
+        }
+    }
+    // Flux's own is there before Flux.
+    there.extend(declared.sync.metadata.namespace.clone());
+    let is_namespace = |placed: &Placed<'_>| placed.is("", "Namespace");
+    there.extend(objects_of(declared).filter(is_namespace).map(|placed| placed.id().name));
+    let created = declared
+        .releases
+        .iter()
+        .filter(|release| release.object.data["spec"]["install"]["createNamespace"] == true);
+    there.extend(created.map(|release| release.release_namespace.clone()));
+    Some(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_dns() {
+        for (label, is_one) in
+            [("a-1", true), ("A", false), ("-a", false), ("a-", false), ("a_b", false), ("", false)]
+        {
+            assert_eq!(is_dns(label), is_one, "{label}");
+        }
+    }
+}

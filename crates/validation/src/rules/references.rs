@@ -1,0 +1,192 @@
+//! What names something names something that is there.
+
+use serde_json::Value;
+
+use crate::fleet::Placed;
+use crate::paths::values_at;
+use crate::{Finding, Fleet, Rule, Severity, known};
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "missing-secret",
+        severity: Severity::Error,
+        summary: "a Flux or Cilium object draws from a Secret that nothing brings",
+        why: "what draws from it waits for it for ever",
+        fix: "declare it in the repository (encrypted, or as an ExternalSecret), or under `secrets` in bootstrapper.yaml",
+        check: missing_secret,
+    },
+    Rule {
+        name: "missing-service-account",
+        severity: Severity::Error,
+        summary: "something acts as a ServiceAccount that nothing declares",
+        why: "a Kustomization or release that acts as it is refused by the API server; a workload starts no pods",
+        fix: "declare the ServiceAccount in that namespace, or correct its name",
+        check: missing_service_account,
+    },
+    Rule {
+        name: "missing-issuer",
+        severity: Severity::Error,
+        summary: "a certificate is to come from an Issuer or ClusterIssuer that nothing declares",
+        why: "cert-manager waits for it for ever, and whatever mounts the certificate's Secret waits too",
+        fix: "declare the issuer, or correct its kind and name",
+        check: missing_issuer,
+    },
+    Rule {
+        name: "missing-secret-store",
+        severity: Severity::Error,
+        summary: "an ExternalSecret draws from a store that nothing declares",
+        why: "its Secret is never made, and whatever needs the Secret waits",
+        fix: "declare the SecretStore or ClusterSecretStore, or correct its kind and name",
+        check: missing_secret_store,
+    },
+];
+
+/// Where Flux's objects name Secrets of their own namespace.
+const SECRET_REFERENCES: [(&str, &[&str]); 3] = [
+    (
+        "source.toolkit.fluxcd.io",
+        &[
+            "spec.secretRef.name",
+            "spec.certSecretRef.name",
+            "spec.proxySecretRef.name",
+            "spec.verify.secretRef.name",
+        ],
+    ),
+    ("kustomize.toolkit.fluxcd.io", &["spec.decryption.secretRef.name", "spec.kubeConfig.secretRef.name"]),
+    ("helm.toolkit.fluxcd.io", &["spec.kubeConfig.secretRef.name", "spec.chart.spec.verify.secretRef.name"]),
+];
+
+fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let missing = named_secrets(placed)
+            .into_iter()
+            .filter(|(_, namespace, name)| !known::has_secret(placed.declared, namespace, name));
+        missing
+            .map(|(path, namespace, name)| {
+                let message =
+                    format!("{} draws from Secret {namespace}/{name}, which nothing brings", placed.id());
+                let finding = placed.finding(rule, &path, message);
+                // Where nobody says what is seeded, people make Secrets by hand.
+                match fleet.config.secrets_of(&placed.declared.cluster) {
+                    [] => finding.graded(Severity::Warning),
+                    _ => finding,
+                }
+            })
+            .collect()
+    })
+}
+
+/// The Secrets that an object names: the path of the name, the namespace and the name.
+fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)> {
+    if placed.is("cilium.io", "CiliumBGPPeerConfig") {
+        let namespace = known::cilium(placed.declared)
+            .and_then(|cilium| cilium.values["bgpControlPlane"]["secretsNamespace"]["name"].as_str());
+        return texts_at(placed, "spec.authSecretRef", namespace.unwrap_or("kube-system"));
+    }
+    let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
+    let id = placed.id();
+    let of_flux = SECRET_REFERENCES.iter().filter(|(group, _)| *group == id.group());
+    of_flux.flat_map(|(_, paths)| *paths).flat_map(|path| texts_at(placed, path, own)).collect()
+}
+
+/// The texts at a path: each with its path, and a namespace to look in.
+fn texts_at(placed: Placed<'_>, path: &str, namespace: &str) -> Vec<(String, String, String)> {
+    let values = values_at(&placed.object.data, path).into_iter();
+    values
+        .filter_map(|(path, value)| Some((path, namespace.to_owned(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Where objects name the ServiceAccount that they act as.
+const ACCOUNT_REFERENCES: [(&str, &str, &str); 7] = [
+    ("kustomize.toolkit.fluxcd.io", "Kustomization", "spec.serviceAccountName"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease", "spec.serviceAccountName"),
+    ("apps", "Deployment", "spec.template.spec.serviceAccountName"),
+    ("apps", "DaemonSet", "spec.template.spec.serviceAccountName"),
+    ("apps", "StatefulSet", "spec.template.spec.serviceAccountName"),
+    ("batch", "Job", "spec.template.spec.serviceAccountName"),
+    ("batch", "CronJob", "spec.jobTemplate.spec.template.spec.serviceAccountName"),
+];
+
+fn missing_service_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let references = ACCOUNT_REFERENCES.iter().filter(|(group, kind, _)| placed.is(group, kind));
+        let named = references.flat_map(|(_, _, path)| values_at(&placed.object.data, path));
+        let own = placed.object.metadata.namespace.as_deref();
+        named
+            .filter_map(|(path, name)| {
+                let name = name.as_str().filter(|name| *name != "default")?;
+                if known::find(placed.declared, "", "ServiceAccount", own, name).is_some() {
+                    return None;
+                }
+                let message = format!(
+                    "{} acts as ServiceAccount {}/{name}, which nothing declares",
+                    placed.id(),
+                    own.unwrap_or_default()
+                );
+                Some(placed.finding(rule, &path, message))
+            })
+            .collect()
+    })
+}
+
+/// Annotations by which cert-manager is asked for a certificate.
+const ISSUER_ANNOTATIONS: [(&str, &str); 2] =
+    [("cert-manager.io/cluster-issuer", "ClusterIssuer"), ("cert-manager.io/issuer", "Issuer")];
+
+fn missing_issuer(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let mut named: Vec<(String, &str, &str)> = Vec::new();
+        if placed.is("cert-manager.io", "Certificate") {
+            let reference = placed.field(&["spec", "issuerRef"]);
+            let is_own = reference["group"].as_str().is_none_or(|group| group == "cert-manager.io");
+            if let (Some(name), true) = (reference["name"].as_str(), is_own) {
+                named.push((
+                    "spec.issuerRef.name".to_owned(),
+                    reference["kind"].as_str().unwrap_or("Issuer"),
+                    name,
+                ));
+            }
+        }
+        for (annotation, kind) in ISSUER_ANNOTATIONS {
+            let value = placed.object.metadata.annotations.as_ref().and_then(|all| all.get(annotation));
+            named.extend(
+                value.map(|name| (format!("metadata.annotations[\"{annotation}\"]"), kind, name.as_str())),
+            );
+        }
+        let missing =
+            named.into_iter().filter(|(_, kind, name)| !is_there(placed, "cert-manager.io", kind, name));
+        missing
+            .map(|(path, kind, name)| {
+                let message =
+                    format!("{} is to be certified by {kind} {name}, which nothing declares", placed.id());
+                placed.finding(rule, &path, message)
+            })
+            .collect()
+    })
+}
+
+fn missing_secret_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let reference: &Value = placed.field(&["spec", "secretStoreRef"]);
+        let Some(name) =
+            reference["name"].as_str().filter(|_| placed.is("external-secrets.io", "ExternalSecret"))
+        else {
+            return Vec::new();
+        };
+        let kind = reference["kind"].as_str().unwrap_or("SecretStore");
+        if is_there(placed, "external-secrets.io", kind, name) {
+            return Vec::new();
+        }
+        let message = format!("{} draws from {kind} {name}, which nothing declares", placed.id());
+        vec![placed.finding(rule, "spec.secretStoreRef.name", message)]
+    })
+}
+
+/// Whether there is an object of that kind: for all of the cluster if its kind is called so, else in
+/// the namespace of what names it.
+fn is_there(placed: Placed<'_>, group: &str, kind: &str, name: &str) -> bool {
+    let own = placed.object.metadata.namespace.as_deref();
+    let namespace = if kind.starts_with("Cluster") { None } else { own };
+    known::find(placed.declared, group, kind, namespace, name).is_some()
+}

@@ -1,0 +1,38 @@
+//! Settings that are there and that nothing reads.
+
+use std::collections::BTreeSet;
+
+use crate::{Finding, Fleet, Rule, Severity};
+
+pub(crate) const RULES: &[Rule] = &[Rule {
+    name: "unused-setting",
+    severity: Severity::Warning,
+    summary: "a setting of a cluster that nothing in it uses",
+    why: "who changes it believes that something changes",
+    fix: "take it out, or use it",
+    check: unused,
+}];
+
+/// Settings that bootstrapper itself reads: it checks them, and shapes sandboxes by them.
+const READ_BY_US: [&str; 3] = ["NODE_CIDR", "NODE_COUNT", "SERVICE_CIDR"];
+
+fn unused(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    let tasks = fleet.files.iter().filter(|(file, _)| file.starts_with("tasks"));
+    let tasks: Vec<&str> = tasks.map(|(_, text)| text.as_str()).collect();
+    fleet.each_whole(|declared| {
+        let mut used: BTreeSet<&str> = READ_BY_US.into();
+        used.extend(
+            declared.kustomizations.iter().flat_map(|one| one.used_variables.iter().map(String::as_str)),
+        );
+        let is_used =
+            |name: &str| used.contains(name) || tasks.iter().any(|text| text.contains(&format!("${{{name}")));
+        let unused = declared.settings.keys().filter(|name| !is_used(name));
+        unused
+            .map(|name| {
+                Finding::of(rule, format!("nothing uses {name}"))
+                    .in_cluster(&declared.cluster)
+                    .at(declared.setting_location(name))
+            })
+            .collect()
+    })
+}

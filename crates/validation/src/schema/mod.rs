@@ -1,0 +1,135 @@
+//! Schemas of kinds, and what of an object breaks them.
+//!
+//! A kind's schema is that of the CRD which the cluster itself declares, if it does, or which one of
+//! its charts brings; else that of Flux's own; else that of the built-in kinds of Kubernetes.
+
+mod builtin;
+mod check;
+mod crd;
+mod defaults;
+mod expressions;
+mod flux;
+mod format;
+mod upstream;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub(super) use check::{Breach, BreachKind};
+
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::{Declared, Rendering, UNKNOWN};
+
+/// Stands for a value of a Secret that the bootstrap seeds: it will be known then, and is not here.
+pub const SEEDED: &str = "known-to-the-bootstrap-only";
+
+/// Whether a text holds a value that is not known here: then nothing is said about it.
+fn is_unknown(text: &str) -> bool {
+    text.contains(SEEDED) || text.contains(UNKNOWN)
+}
+
+/// Whether a kind lies in namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Scope {
+    Namespaced,
+    Cluster,
+}
+
+/// What is known of a kind.
+#[derive(Debug, Clone)]
+pub(super) enum Known<'a> {
+    /// This schema.
+    Schema(Schema<'a>),
+    /// The kind is known, and this version of it is not served; those that are.
+    OtherVersions(Vec<String>),
+    /// Nothing.
+    Nothing,
+}
+
+/// The schema of a kind.
+#[derive(Debug, Clone)]
+pub(super) struct Schema<'a> {
+    /// Of the whole object.
+    root: &'a Value,
+    /// What `$ref` refers to; null if nothing.
+    definitions: &'a Value,
+    scope: Scope,
+    /// Who says so, for people: `Kubernetes 1.36`, or the CRD's name.
+    pub(super) source: String,
+}
+
+/// The schemas that hold for one cluster.
+pub(super) struct Schemas<'a> {
+    crds: BTreeMap<(&'a str, &'a str), crd::Crd<'a>>,
+    /// The versions of Kubernetes that it may be of, the newest first.
+    kubernetes: &'static [builtin::Version],
+}
+
+impl<'a> Schemas<'a> {
+    /// Those of a cluster. `kubernetes` is its version, if that is declared.
+    pub(super) fn of(declared: &'a Declared, kubernetes: Option<&str>) -> Self {
+        let of_charts = declared.renderings.values().flat_map(|rendering| match rendering {
+            Rendering::Takes { crds } => crds.as_slice(),
+            Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => &[],
+        });
+        // Of two the last one counts: what the repository itself declares.
+        let of_flux: Vec<crd::Crd<'a>> = flux::crds().collect();
+        let declared = of_charts.chain(declared.objects()).filter_map(crd::Crd::read);
+        let all = of_flux.into_iter().chain(declared);
+        let crds = all.map(|crd| ((crd.group, crd.kind), crd)).collect();
+        Self { crds, kubernetes: builtin::versions(kubernetes) }
+    }
+
+    /// What is known of a kind: of one that is built in, to the newest version that the cluster may
+    /// be of.
+    pub(super) fn known(&self, id: &ObjectRef) -> Known<'_> {
+        match (self.crd(id), self.kubernetes.first()) {
+            (Some(crd), _) => crd.known(id.version()),
+            (None, Some(newest)) => newest.known(&id.api_version, &id.kind),
+            (None, None) => Known::Nothing,
+        }
+    }
+
+    /// What is known of a built-in kind to each older version of Kubernetes that the cluster may be
+    /// of; from the newest to the oldest, each with the name of the version after it.
+    pub(super) fn known_before(&self, id: &ObjectRef) -> impl Iterator<Item = (&str, Known<'_>)> {
+        let versions = if self.crd(id).is_some() { &[] } else { self.kubernetes };
+        let pairs = versions.windows(2).filter_map(|pair| Some((pair.first()?, pair.get(1)?)));
+        pairs.map(|(next, version)| (next.name.as_str(), version.known(&id.api_version, &id.kind)))
+    }
+
+    /// Whether a kind is built in, and served only by an API server that is told to.
+    pub(super) fn is_off_by_default(&self, id: &ObjectRef) -> bool {
+        self.crd(id).is_none() && builtin::is_off_by_default(id.version())
+    }
+
+    fn crd<'b>(&'b self, id: &'b ObjectRef) -> Option<&'b crd::Crd<'a>> {
+        self.crds.get(&(id.group(), id.kind.as_str()))
+    }
+
+    /// Fields among those of an object's metadata that no object has.
+    pub(super) fn unknown_metadata(&self, fields: &[String]) -> Vec<Breach> {
+        self.kubernetes
+            .first()
+            .map_or_else(Vec::new, |version| check::unknown_metadata(fields, version.metadata()))
+    }
+
+    /// Whether the kind lies in namespaces, if the kind is known.
+    pub(super) fn scope(&self, id: &ObjectRef) -> Option<Scope> {
+        match self.known(id) {
+            Known::Schema(schema) => Some(schema.scope),
+            _ => None,
+        }
+    }
+}
+
+impl Schema<'_> {
+    /// What of an object breaks it. Its status is not ours to judge.
+    pub(super) fn breaches(&self, object: &Object) -> Vec<Breach> {
+        let Ok(mut value) = serde_json::to_value(object) else { return Vec::new() };
+        value.as_object_mut().map(|fields| fields.remove("status"));
+        check::check(&value, self.root, self.definitions)
+    }
+}

@@ -1,0 +1,134 @@
+//! Comments that silence a rule: `# bootstrapper:ignore <rule> <reason>`.
+//!
+//! At the end of a line it counts for that line; on lines of its own, for the next line that is
+//! no comment; before the first line of a file that says anything, for the whole file.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{Finding, Fleet, Report, Silenced, rule_named};
+use bootstrapper_core::failure::Location;
+
+const MARK: &str = "bootstrapper:ignore";
+
+/// One comment.
+#[derive(Debug, PartialEq, Eq)]
+struct Comment<'a> {
+    at: Location,
+    rule: &'a str,
+    reason: &'a str,
+    counts_for: CountsFor,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum CountsFor {
+    File,
+    Line(usize),
+}
+
+impl Comment<'_> {
+    fn silences(&self, finding: &Finding) -> bool {
+        let Some(place) = &finding.location else { return false };
+        let is_there = match self.counts_for {
+            CountsFor::File => true,
+            CountsFor::Line(line) => place.line == line,
+        };
+        finding.rule == self.rule && place.file == self.at.file && is_there
+    }
+}
+
+/// Takes out of `found` what comments silence, and adds what is wrong with the comments.
+pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet) -> Report {
+    let comments: Vec<Comment<'_>> =
+        fleet.files.iter().flat_map(|(file, text)| comments_of(file, text)).collect();
+    let mut report = Report::default();
+    let mut used = BTreeSet::new();
+    for finding in found {
+        let silencing = comments.iter().enumerate().find(|(_, comment)| comment.silences(&finding));
+        match silencing {
+            Some((at, comment)) if !comment.reason.is_empty() => {
+                used.insert(at);
+                report.silenced.push(Silenced { finding, reason: comment.reason.to_owned() });
+            }
+            Some((at, _)) => {
+                used.insert(at);
+                report.findings.push(finding);
+            }
+            None => report.findings.push(finding),
+        }
+    }
+    for (at, comment) in comments.iter().enumerate() {
+        report.findings.extend(fault_of(comment, used.contains(&at), fleet.is_whole));
+    }
+    report
+}
+
+/// What is wrong with a comment: it gives no reason, or it silences nothing.
+fn fault_of(comment: &Comment<'_>, is_used: bool, is_whole: bool) -> Option<Finding> {
+    let finding = |rule: &str, message: String| {
+        rule_named(rule).map(|rule| Finding::of(rule, message).at(Some(comment.at.clone())))
+    };
+    let Comment { rule, reason, .. } = comment;
+    if rule_named(rule).is_none() {
+        return finding("ignore-unused", format!("there is no rule `{rule}` to ignore"));
+    }
+    if reason.is_empty() {
+        return finding("ignore-without-reason", format!("`{rule}` is ignored without a reason"));
+    }
+    // With some clusters left out, it may silence something there.
+    (is_whole && !is_used).then(|| finding("ignore-unused", format!("nothing here breaks `{rule}`")))?
+}
+
+fn comments_of<'a>(file: &Path, text: &'a str) -> Vec<Comment<'a>> {
+    if !text.contains(MARK) {
+        return Vec::new();
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let says_something = |line: &&str| !is_comment(line) && line.trim() != "---";
+    let first = lines.iter().position(says_something).unwrap_or(lines.len());
+    let mut comments = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some((before, after)) = line.split_once(MARK) else { continue };
+        let Some(hash) = before.trim_end().strip_suffix('#') else { continue };
+        let counts_for = if !hash.trim().is_empty() {
+            CountsFor::Line(at + 1)
+        } else if at < first {
+            CountsFor::File
+        } else {
+            let next = lines[at..].iter().position(says_something).map_or(lines.len(), |next| at + next);
+            CountsFor::Line(next + 1)
+        };
+        let after = after.trim();
+        let (rule, reason) = after.split_once(char::is_whitespace).unwrap_or((after, ""));
+        let at = Location { file: file.to_owned(), line: at + 1, column: hash.chars().count() + 1 };
+        comments.push(Comment { at, rule, reason: reason.trim(), counts_for });
+    }
+    comments
+}
+
+fn is_comment(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_comment_counts() {
+        let table = [
+            ("a: 1 # bootstrapper:ignore r why\n", 1, "why", CountsFor::Line(1)),
+            ("a: 1\n# bootstrapper:ignore r it is so\n# more\nb: 2\n", 2, "it is so", CountsFor::Line(4)),
+            ("---\n# bootstrapper:ignore r\na: 1\n", 2, "", CountsFor::File),
+        ];
+        for (text, line, reason, counts_for) in table {
+            let comments = comments_of(Path::new("a.yaml"), text);
+            assert_eq!(comments.len(), 1, "{text}");
+            let comment = &comments[0];
+            assert_eq!((comment.rule, comment.reason, comment.at.line), ("r", reason, line));
+            assert_eq!(comment.counts_for, counts_for, "{text}");
+        }
+        assert!(comments_of(Path::new("a.yaml"), "a: bootstrapper:ignore r\n").is_empty());
+    }
+}
