@@ -19,6 +19,9 @@ const AT_ONCE: usize = 8;
 /// How many objects a page of a list has.
 const PAGE: u32 = 500;
 
+/// How often a group may go while the groups are asked.
+const GROUPS_GO: usize = 10;
+
 /// Kinds that programs write all the time, and that go by themselves.
 const FLEETING: [&str; 5] = ["Event", "Lease", "EndpointSlice", "Endpoints", "ControllerRevision"];
 
@@ -37,9 +40,7 @@ impl Cluster {
     /// The metadata of every object that `keep` wants, of every kind that can be listed, in its
     /// preferred version. Events, leases and endpoints are left out.
     pub async fn everything(&self, keep: impl Fn(&Object) -> bool + Sync) -> Result<Everything> {
-        let what = "what the API server serves cannot be listed";
-        // Discovery asks group by group, and a group whose server is away has no kinds.
-        let discovery = within_limit(what, Discovery::new(self.client.clone()).run()).await?;
+        let discovery = self.served().await?;
         let kinds = discovery.groups().flat_map(discovery::ApiGroup::recommended_resources);
         let listable = kinds.filter(|(resource, capabilities)| {
             capabilities.supports_operation(verbs::LIST)
@@ -66,6 +67,19 @@ impl Cluster {
             }
         }
         Ok(everything)
+    }
+
+    /// Discovery asks group by group. A group whose server is away has no kinds; one that goes before its turn
+    /// spoils the whole answer, so that all is asked again.
+    async fn served(&self) -> Result<Discovery> {
+        let what = "what the API server serves cannot be listed";
+        let ask = || Discovery::new(self.client.clone()).run();
+        for _ in 0..GROUPS_GO {
+            if let Some(discovery) = if_there(what, ask()).await? {
+                return Ok(discovery);
+            }
+        }
+        within_limit(what, ask()).await
     }
 }
 

@@ -15,6 +15,9 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object};
 use bootstrapper_gitops::COMMIT;
 
+/// In whose name: `clean` removes what the bootstrap has made, and this is the sandbox's.
+const MANAGER: &str = "bootstrapper-sandbox";
+
 const ADDRESS: &str = "sandbox-git-address";
 
 /// Sees to it that Flux finds the repository, and the commits that others are pinned to.
@@ -33,7 +36,7 @@ pub(crate) async fn redirect(
         let object: Object = serde_json::from_value(object).map_err(|error| {
             Failure::internal("the policy about git sources is no object").caused_by(&error)
         })?;
-        cluster.apply(&Complete::of_own(object), true).await?;
+        cluster.apply_as(MANAGER, &Complete::of_own(object), true).await?;
     }
     Ok(())
 }
