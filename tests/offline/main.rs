@@ -1,0 +1,31 @@
+//! What needs programs and no cluster: rules, builds against their originals, layouts, verbs that read.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::format_collect,
+    clippy::struct_field_names,
+    reason = "tests"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod builds;
+mod convert;
+mod graph;
+mod kubernetes;
+mod layouts;
+mod new_cluster;
+mod post_render;
+mod private_charts;
+mod readiness;
+mod rules;
+mod schemas;
+mod substitution;
+mod taskfile;
+mod validate;
+mod values;
