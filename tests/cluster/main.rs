@@ -15,12 +15,11 @@ mod common;
 #[path = "../strangers/mod.rs"]
 mod strangers;
 
-mod decryption;
-mod desired_state;
-mod doctor;
 mod end_to_end;
 mod gallery;
+mod layouts;
 mod others;
+mod proxy;
 mod releases;
 mod reliability;
 mod survival;

@@ -32,7 +32,7 @@ fn the_readme_shows_what_the_program_draws() {
         std::fs::write(&file, format!("{before}{BEGIN}{drawn}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(shown, drawn, "refresh it: {REFRESH}=1 cargo test --test graph");
+    assert_eq!(shown, drawn, "refresh it: {REFRESH}=1 cargo test --test offline graph::");
 }
 
 #[test]

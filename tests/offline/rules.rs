@@ -4,7 +4,7 @@
 //! where the fault is found, and a near miss that must pass: other edits with the same files. Its
 //! name is that of the rule, and a word of its own after `--` if the rule has several.
 //!
-//! `EXAMPLE=cyclic cargo test --test rules` runs those whose name holds that.
+//! `EXAMPLE=cyclic cargo test --test offline rules::` runs those whose name holds that.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -196,7 +196,7 @@ fn each_rule_finds_its_examples_and_lets_the_near_misses_pass() {
     assert!(faulty.is_empty(), "{} of {}:\n{}", faulty.len(), examples.len(), faulty.join("\n"));
 }
 
-/// What charts say is found with charts: `tests/end_to_end.rs`.
+/// What charts say is found with charts: `tests/cluster/end_to_end.rs`.
 const WITH_CHARTS: [&str; 2] = ["values-refused", "chart-unfetchable"];
 
 #[test]

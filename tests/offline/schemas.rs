@@ -1,6 +1,6 @@
 //! The schemas that `validate` comes with are those of the projects themselves.
 //!
-//! `UPDATE=1 cargo test --test schemas` makes them: after another Kubernetes or Flux is pinned.
+//! `UPDATE=1 cargo test --test offline schemas::` makes them: after another Kubernetes or Flux is pinned.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -212,14 +212,14 @@ fn last(reference: &str) -> &str {
 }
 
 fn compare(name: &str, made: &Value) {
-    let file = root().join("src/validation/schema/upstream").join(format!("{name}.json.gz"));
+    let file = root().join("crates/validation/src/schema/upstream").join(format!("{name}.json.gz"));
     if std::env::var_os("UPDATE").is_some() {
         let mut encoder = GzEncoder::new(std::fs::File::create(&file).unwrap(), Compression::best());
         encoder.write_all(made.to_string().as_bytes()).unwrap();
         encoder.finish().unwrap();
     }
     let kept: Value = serde_json::from_reader(GzDecoder::new(std::fs::File::open(&file).unwrap())).unwrap();
-    assert!(kept == *made, "{name} is another one now: UPDATE=1 cargo test --test schemas");
+    assert!(kept == *made, "{name} is another one now: UPDATE=1 cargo test --test offline schemas::");
 }
 
 /// The folder of a Go module, fetched.

@@ -1,5 +1,5 @@
 //! Flux's post-build substitution: the dialect of `fluxcd/pkg/envsubst` (a fork of
-//! drone/envsubst), strict as kustomize-controller has been since 1.9. `tests/substitution.rs`
+//! drone/envsubst), strict as kustomize-controller has been since 1.9. `tests/offline/substitution.rs`
 //! asks the original the same questions.
 
 // It cuts where it has found an ASCII character.

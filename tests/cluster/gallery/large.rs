@@ -25,7 +25,7 @@ const FIRST_SECONDS: i64 = 30;
 const SECONDS_TO_ASK: f64 = 10.0;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: cargo test --test gallery large -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --test cluster gallery::large -- --ignored --nocapture"]
 async fn what_waiting_costs_on_a_large_cluster() {
     let sandbox = Sandbox::up();
     sandbox.bootstrap().await;

@@ -5,7 +5,7 @@
 //! own, what is waited for, and what must be said. All share one sandbox, side by side; those that
 //! break something for all come after the others, one by one. Each leaves things as it found them.
 //!
-//! `SCENE=quota cargo test --test gallery` makes those whose name holds that. With `GALLERY_WRITE`
+//! `SCENE=quota cargo test --test cluster gallery::` makes those whose name holds that. With `GALLERY_WRITE`
 //! set, a whole play writes the table in `docs/failures/gallery.md` anew. `GALLERY_STATE=<folder>`
 //! keeps the sandbox in that folder, and uses the one that is there.
 

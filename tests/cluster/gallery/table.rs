@@ -29,7 +29,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
     let mut text = format!(
         "# The gallery\n\n\
         Every failure here was made on the control plane of a [sandbox](../design/sandbox.md) and named by `bootstrapper doctor`; every healthy scene was \
-        looked at from its beginning to its end. This table is made by `GALLERY_WRITE=1 cargo test --test gallery`.\n\n\
+        looked at from its beginning to its end. This table is made by `GALLERY_WRITE=1 cargo test --test cluster gallery::`.\n\n\
         {}\n\n\
         Seconds are from the first object to the line, on a machine with 2 cores that plays ten scenes at once; before it: which other causes were on the first line until then. \
         In scenes marked *told*, something is written as the real component writes it, since it cannot be had here.\n",

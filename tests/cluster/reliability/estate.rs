@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::common::{self, charts::Charts};
 use super::everything::bare;
-use super::proxy::Proxy;
 use super::run::{Ended, Run, none_is_left_of, processes_of, program};
+use crate::proxy::Proxy;
 
 const CLUSTER: &str = "estate";
 

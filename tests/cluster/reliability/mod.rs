@@ -1,7 +1,7 @@
 //! A bootstrap that is disturbed comes to the same end as one that is not: by kills, calls that fail,
 //! watches that lie, servers and networks that go away.
 //!
-//! A sample is part of the suite. `RELIABILITY=all cargo test --test reliability -- --nocapture` plays
+//! A sample is part of the suite. `RELIABILITY=all cargo test --test cluster reliability:: -- --nocapture` plays
 //! all, and writes `docs/reliability.md`; that takes about an hour.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
@@ -10,7 +10,6 @@ use crate::common;
 mod estate;
 mod everything;
 mod pipeline;
-mod proxy;
 mod run;
 mod table;
 mod trials;
@@ -18,9 +17,9 @@ mod trials;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::proxy::{Fate, fair};
 use estate::Ground;
 use pipeline::{Absence, Blow, Life};
-use proxy::{Fate, fair};
 use run::Run;
 use table::Table;
 use trials::{Undisturbed, Victim, Whose, failing};

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 use super::common;
 use super::everything::{differences, everything};
-use super::proxy::{Fate, Proxy, Weather, fair};
 use super::run::{Ended, Run, kill, none_is_left_of, program};
 use super::trials::Outcome;
+use crate::proxy::{Fate, Proxy, Weather, fair};
 
 const CLUSTER: &str = "infra";
 

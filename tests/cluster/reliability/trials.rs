@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::estate::{Ground, PATIENCE, Trial};
 use super::everything::differences;
-use super::proxy::{Call, Fate, Weather, fair};
 use super::run::{Ended, Run, kill};
+use crate::proxy::{Call, Fate, Weather, fair};
 
 /// How many runs may follow one that was disturbed.
 const RUNS: usize = 5;

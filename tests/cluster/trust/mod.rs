@@ -20,9 +20,6 @@ mod consent;
 mod markers;
 mod order;
 mod private;
-#[path = "../reliability/proxy.rs"]
-#[allow(dead_code, reason = "the weather of reliability")]
-mod proxy;
 pub(crate) mod repository;
 mod rights;
 mod sandbox;

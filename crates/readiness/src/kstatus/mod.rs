@@ -1,5 +1,5 @@
 //! What Flux calls ready: kstatus, ported from `fluxcd/cli-utils` v1.2.3 (`pkg/kstatus/status`),
-//! and compared with it in `tests/readiness.rs`. Our own rules may call an object ready later than
+//! and compared with it in `tests/offline/readiness.rs`. Our own rules may call an object ready later than
 //! this, never earlier.
 
 mod core;

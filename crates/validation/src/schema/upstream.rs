@@ -1,4 +1,4 @@
-//! Schemas that come with this program, as `tests/schemas.rs` makes them.
+//! Schemas that come with this program, as `tests/offline/schemas.rs` makes them.
 
 use std::io::Read as _;
 

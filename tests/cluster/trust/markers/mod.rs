@@ -27,9 +27,9 @@ use self::manifests::{FAILING, FLUX, RELEASES, TASKS, of_flux, release, secret, 
 use self::needles::{AGE, Needles, PIN, marker};
 use self::processes::{NEEDED, Poll, Process, TRIAL, noting};
 use super::private::{Watcher, program, write};
-use super::proxy::{Fate, Proxy, Weather, fair};
 use crate::common::charts::Charts;
 use crate::common::{self, oracle, programs, sync};
+use crate::proxy::{Fate, Proxy, Weather, fair};
 
 const CLUSTER: &str = "markers";
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 /// The CRD of HelmReleases, of the helm-controller that the sandbox runs.
 fn crd() -> Value {
-    let modules = root().join("src/sandbox/programs/modules");
+    let modules = root().join("crates/sandbox/src/programs/modules");
     let build_list = std::fs::read_to_string(modules.join("go.mod")).unwrap();
     let module = "github.com/fluxcd/helm-controller";
     let line = build_list.lines().find(|line| line.trim().starts_with(module)).unwrap();
