@@ -20,6 +20,7 @@ mod decryption;
 mod desired_state;
 mod doctor;
 mod graph;
+mod house;
 mod kubernetes;
 mod layouts;
 mod new_cluster;
