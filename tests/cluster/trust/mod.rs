@@ -24,4 +24,5 @@ pub(crate) mod repository;
 mod rights;
 mod sandbox;
 mod secrets;
+mod servers;
 mod supply;
