@@ -26,7 +26,7 @@ const TASKS: &str = "stages:
 ";
 
 /// What hangs is a failure; a refusal takes a second.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// The exit code of a refusal.
 const REFUSED: i32 = 5;
