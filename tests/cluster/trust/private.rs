@@ -150,7 +150,7 @@ impl Watcher {
         fs::set_permissions(&own, Permissions::from_mode(0o755)).unwrap();
         let roots = ["tmp", "cache", "state", "home"].map(|name| root.join(name).display().to_string());
         let mut child = Command::new(own)
-            .args(["--ignored", "--exact", "private::watch_as_another_user", "--nocapture"])
+            .args(["--ignored", "--exact", "trust::private::watch_as_another_user", "--nocapture"])
             .env("WATCHED", roots.join(":"))
             .uid(NOBODY)
             .gid(NOBODY)
