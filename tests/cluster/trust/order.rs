@@ -9,27 +9,38 @@ use super::common;
 
 /// A repository with one cluster, `home`, that declares nothing, and these tasks.
 pub(crate) fn repository(tasks: &str) -> TempDir {
+    repository_of("home", tasks)
+}
+
+/// The same, whose cluster has another name.
+pub(crate) fn repository_of(cluster: &str, tasks: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |file: &str, text: &str| {
         let file = folder.path().join(file);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
     };
-    write("clusters/home/flux-system/gotk-sync.yaml", &common::sync("./clusters/home"));
-    write("clusters/home/flux-system/kustomization.yaml", "resources: [gotk-sync.yaml]\n");
+    let own = format!("clusters/{cluster}");
+    write(&format!("{own}/flux-system/gotk-sync.yaml"), &common::sync(&format!("./{own}")));
+    write(&format!("{own}/flux-system/kustomization.yaml"), "resources: [gotk-sync.yaml]\n");
     write("tasks/bootstrap.yaml", tasks);
     folder
 }
 
 /// A verb about the cluster of that repository, at this server.
 pub(crate) fn home(words: &[&str], repository: &Path, server: &ApiServer) -> assert_cmd::Command {
+    home_at(words, repository, &server.kubeconfig())
+}
+
+/// The same, at whatever the context `c` of a kubeconfig leads to.
+pub(crate) fn home_at(words: &[&str], repository: &Path, kubeconfig: &Path) -> assert_cmd::Command {
     let mut command = common::bootstrapper();
     command
         .args(words)
         .arg("--repo")
         .arg(repository)
         .args(["--context", "c", "--kubeconfig"])
-        .arg(server.kubeconfig())
+        .arg(kubeconfig)
         // What the repository asks for is not what these tests are about.
         .env("BOOTSTRAPPER_TRUST", "all");
     command

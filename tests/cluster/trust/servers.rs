@@ -17,7 +17,7 @@ fn drips(to: &mut TcpStream) -> std::io::Result<()> {
 }
 
 fn never_ends(to: &mut TcpStream) -> std::io::Result<()> {
-    let line = [b'#'; 64 * 1024];
+    let line = vec![b'#'; 64 * 1024];
     loop {
         to.write_all(&line)?;
     }

@@ -55,7 +55,9 @@ fn locked() -> Vec<(String, Version)> {
             package.lines().find_map(|line| line.strip_prefix(&format!("{key} = \"")).map(str::to_owned));
         line.unwrap().trim_end_matches('"').to_owned()
     };
+    // Those of this workspace come from nowhere else.
     packages
+        .filter(|package| package.contains("\nsource = "))
         .map(|package| (field(package, "name"), Version::parse(&field(package, "version")).unwrap()))
         .collect()
 }
