@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::{HandoverArgs, Output};
 use super::out;
 use super::session::Session;
+use super::show;
 use super::target::sandbox_of;
 use bootstrapper_cluster::Requests;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
@@ -63,10 +64,10 @@ fn adopted(ledger: Ledger, now: Record) -> Adopted {
 }
 
 fn text(answer: &Answer) -> String {
-    let mut text = crate::cli::show::forecast_text(&answer.forecast);
+    let mut text = show::forecast_text(&answer.forecast);
     if let Some(Adopted { verdict, kept, before, now }) = &answer.adopted {
         text.push('\n');
-        text.push_str(&crate::cli::show::adopted_text(verdict, kept, before, now));
+        text.push_str(&show::adopted_text(verdict, kept, before, now));
     }
     let Requests { reads, writes, .. } = answer.requests;
     let _ = writeln!(text, "\n{reads} reads and dry runs, {writes} writes");

@@ -6,6 +6,7 @@ use super::args::{FindingsOutput, ValidateArgs};
 use super::fleet::load;
 use super::out;
 use super::session::open_repository;
+use super::show;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::renderings;
@@ -49,7 +50,7 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
         FindingsOutput::Json => out::json(&answer(&report, &clusters))?,
         FindingsOutput::Sarif => out::json(&validation::sarif(&report))?,
         FindingsOutput::Text | FindingsOutput::Markdown => {
-            out::text(&crate::cli::show::findings_text(&report, &clusters))?;
+            out::text(&show::findings_text(&report, &clusters))?;
         }
     }
     verdict(&report, args.strict)

@@ -2,29 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
-
 use backon::{ExponentialBuilder, Retryable as _};
 use bootstrapper::cluster::{Cluster, Comparison, ConnectOptions};
 use bootstrapper::failure::Retry;
-use bootstrapper::gitops::Repository;
 use bootstrapper::object::{Complete, ObjectRef};
-use bootstrapper::pipeline::Config;
 use bootstrapper::sandbox::Sandbox;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::json;
 
-use crate::common;
-
-fn fixture(name: &str) -> PathBuf {
-    common::root().join("tests/fixtures/repositories").join(name)
-}
-
-fn open(name: &str) -> Repository {
-    let entries = Config::load(&fixture(name)).unwrap().entries();
-    Repository::open_with(&fixture(name), &entries).unwrap()
-}
+use crate::common::{self, fixture, opened};
 
 /// A state folder, and the one sandbox in it; goes down with the test.
 struct Rehearsal(tempfile::TempDir);
@@ -88,7 +75,7 @@ async fn flux_finds_what_is_declared_over_ssh(sandbox: &Sandbox) {
     for object in [crd, namespace] {
         cluster.apply(&Complete::of_own(serde_json::from_value(object).unwrap()), false).await.unwrap();
     }
-    let source = open("stages").source_of("staging").unwrap();
+    let source = opened("stages").source_of("staging").unwrap();
     assert_eq!(source.data["spec"]["url"], "ssh://git@git.example.org/stages");
     // As a run does: the kind, and what admits it, come a moment after the CRD.
     let written = Complete::of_own(source.clone());

@@ -30,7 +30,7 @@ struct Rehearsal {
 impl Rehearsal {
     fn of(repository: &str, cluster: &'static str) -> Self {
         let copy = tempfile::tempdir().unwrap();
-        let fixture = common::root().join("tests/fixtures/repositories").join(repository);
+        let fixture = common::fixture(repository);
         common::copy_folder(&fixture, copy.path());
         let git = Plain::new("git").args(["init", "--quiet"]).current_dir(copy.path()).status().unwrap();
         assert!(git.success());

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use bootstrapper::gitops::Repository;
+use bootstrapper::pipeline::Config;
 use tempfile::TempDir;
 
 /// The folder of this package, which is a GitOps repository itself.
@@ -65,6 +67,17 @@ spec:
   sourceRef: {{kind: GitRepository, name: flux-system}}
 "
     )
+}
+
+/// A repository that is laid out as other people do it.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures/repositories").join(name)
+}
+
+/// The same, opened as its `bootstrapper.yaml` says.
+pub(crate) fn opened(name: &str) -> Repository {
+    let entries = Config::load(&fixture(name)).unwrap().entries();
+    Repository::open_with(&fixture(name), &entries).unwrap()
 }
 
 /// A copy of the repository, to be broken.

@@ -3,28 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::common;
+use crate::common::{self, fixture, opened};
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bootstrapper::gitops::{
     CrdPolicy, Declared, HelmAction, Kustomization, ProblemKind, Release, Repository, SecretValue,
     SecretValues, UNKNOWN,
 };
 use bootstrapper::object::{Object, ObjectRef};
-use bootstrapper::pipeline::Config;
 use bootstrapper::tools::{Environment, Kustomize};
 use predicates::str::contains;
 use serde_json::{Value, json};
-
-fn fixture(name: &str) -> PathBuf {
-    common::root().join("tests/fixtures/repositories").join(name)
-}
-
-fn open(name: &str) -> Repository {
-    let entries = Config::load(&fixture(name)).unwrap().entries();
-    Repository::open_with(&fixture(name), &entries).unwrap()
-}
 
 fn kustomize() -> Kustomize {
     let environment = Environment { path: vec![common::programs().to_owned()], ..Environment::default() };
@@ -34,7 +24,7 @@ fn kustomize() -> Kustomize {
 fn load_with(name: &str, cluster: &str, secrets: &SecretValues) -> Declared {
     let kustomize = kustomize();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let declared = runtime.block_on(open(name).load(cluster, &kustomize, secrets)).unwrap();
+    let declared = runtime.block_on(opened(name).load(cluster, &kustomize, secrets)).unwrap();
     assert!(declared.problems.is_empty(), "{:#?}", declared.problems);
     declared
 }
@@ -77,7 +67,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 /// One cluster, `ks.yaml` beside each app, what they share patched in from the root, SOPS.
 #[test]
 fn a_home_with_a_folder_for_each_app() {
-    assert_eq!(open("home").clusters, ["cluster"]);
+    assert_eq!(opened("home").clusters, ["cluster"]);
     let declared = load("home", "cluster");
     assert_eq!(
         counts(&declared),
@@ -164,7 +154,7 @@ fn what_the_bootstrap_seeds_is_substituted() {
 /// `flux bootstrap`, bases and overlays, ranges of versions.
 #[test]
 fn stages_with_bases_and_overlays() {
-    assert_eq!(open("stages").clusters, ["production", "staging"]);
+    assert_eq!(opened("stages").clusters, ["production", "staging"]);
     for (cluster, version, replicas, host, server) in [
         ("production", "~6.9.0", 3, "www.example.org", "https://acme.example.org/directory"),
         ("staging", ">=6.0.0-0", 1, "staging.example.org", "https://acme-staging.example.org/directory"),
@@ -232,7 +222,7 @@ fn releases_are_asked_for_as_flux_would() {
 /// that variables make; a FluxInstance, components, charts from wherever.
 #[test]
 fn a_monorepo_of_several_teams() {
-    assert_eq!(open("monorepo").clusters, ["east"]);
+    assert_eq!(opened("monorepo").clusters, ["east"]);
     let declared = load("monorepo", "east");
     assert_eq!(
         counts(&declared),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{OnceCell, Semaphore};
 use walkdir::WalkDir;
 
-use super::build_cache;
+use super::build_cache::{self, Unverified};
 use super::decryption::Decrypted;
 use super::documents::{Document, documents};
 use super::fetch::complete;
@@ -64,7 +64,9 @@ pub(super) fn path_of(object: &Object) -> PathBuf {
     super::documents::normal(Path::new(path.trim_start_matches('/')))
 }
 
-type Built = Arc<OnceCell<Result<Arc<Vec<Document>>, Problem>>>;
+type Outcome = (Result<Arc<Vec<Document>>, Problem>, Unverified);
+
+type Built = Arc<OnceCell<Outcome>>;
 
 /// Which program builds, what of (none for this repository), which folder, and what is added.
 type Key = (String, Option<Pin>, PathBuf, String);
@@ -82,9 +84,11 @@ impl Builds {
         kustomize: &Kustomize,
     ) -> Result<Arc<Vec<Document>>, Problem> {
         let cell = self.cell(recipe, None, kustomize);
-        let built =
-            cell.get_or_init(|| async { build_cache::build(recipe, root, kustomize).await.map(Arc::new) });
-        built.await.clone()
+        let build = || async {
+            let (built, unverified) = build_cache::build(recipe, root, kustomize).await;
+            (built.map(Arc::new), unverified)
+        };
+        cell.get_or_init(build).await.0.clone()
     }
 
     /// The same of another repository.
@@ -95,9 +99,15 @@ impl Builds {
         kustomize: &Kustomize,
     ) -> Result<Arc<Vec<Document>>, Problem> {
         let cell = self.cell(recipe, Some(pin), kustomize);
-        let built =
-            cell.get_or_init(|| async { build_cache::pinned(recipe, pin, kustomize).await.map(Arc::new) });
-        built.await.clone()
+        // A commit verifies all that it holds.
+        let build =
+            || async { (build_cache::pinned(recipe, pin, kustomize).await.map(Arc::new), Unverified::new()) };
+        cell.get_or_init(build).await.0.clone()
+    }
+
+    /// What the build of a recipe fetched that nothing verifies; nothing if it was not built.
+    pub(super) fn unverified(&self, recipe: &Recipe, kustomize: &Kustomize) -> Unverified {
+        self.cell(recipe, None, kustomize).get().map(|(_, unverified)| unverified.clone()).unwrap_or_default()
     }
 
     fn cell(&self, recipe: &Recipe, pin: Option<&Pin>, kustomize: &Kustomize) -> Built {

@@ -3,23 +3,44 @@
 //! A run that finds nothing to do should neither wait for two dozen downloads nor need the
 //! internet. See `docs/design/build-cache.md`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::build::{self, Recipe};
 use super::decryption::Decrypted;
 use super::documents::Document;
+use super::gather::Gathered;
 use super::kept;
 use super::pin::Pin;
 use super::problem::Problem;
+use bootstrapper_core::failure::Location;
 use bootstrapper_tools::Kustomize;
 
-/// Builds, or takes what was built from the same files before.
+/// What a build fetches that nothing verifies, by its address, and where it is named.
+pub(super) type Unverified = BTreeMap<String, Option<Location>>;
+
+/// Builds, or takes what was built from the same files before; and what it fetches that nothing verifies.
 pub(super) async fn build(
     recipe: &Recipe,
     root: &Path,
     kustomize: &Kustomize,
+) -> (Result<Vec<Document>, Problem>, Unverified) {
+    let Ok((gathered, _)) = build::gathered(recipe, root, &Decrypted::new()) else {
+        return (build::run(recipe, root, kustomize).await, Unverified::new());
+    };
+    let remotes = gathered.remotes.iter().filter(|(remote, _)| !remote.has_commit());
+    let unverified = remotes.map(|(remote, place)| (remote.url().to_owned(), place.clone())).collect();
+    let place = place_of(gathered, recipe, kustomize);
+    (build_to(place, recipe, root, kustomize).await, unverified)
+}
+
+async fn build_to(
+    place: Option<PathBuf>,
+    recipe: &Recipe,
+    root: &Path,
+    kustomize: &Kustomize,
 ) -> Result<Vec<Document>, Problem> {
-    let Some(place) = place(recipe, root, kustomize) else {
+    let Some(place) = place else {
         return build::run(recipe, root, kustomize).await;
     };
     if let Some(built) = kept::take(&place) {
@@ -27,7 +48,8 @@ pub(super) async fn build(
     }
     let built = build::run(recipe, root, kustomize).await?;
     // Somebody may have written a file meanwhile.
-    if self::place(recipe, root, kustomize).as_ref() == Some(&place) {
+    let again = build::gathered(recipe, root, &Decrypted::new()).ok();
+    if again.and_then(|(gathered, _)| place_of(gathered, recipe, kustomize)).as_ref() == Some(&place) {
         kept::keep(&place, &built);
     }
     Ok(built)
@@ -54,8 +76,7 @@ pub(super) async fn pinned(
 }
 
 /// Where the build is kept; none if it may not be.
-fn place(recipe: &Recipe, root: &Path, kustomize: &Kustomize) -> Option<PathBuf> {
-    let (gathered, _) = build::gathered(recipe, root, &Decrypted::new()).ok()?;
+fn place_of(gathered: Gathered, recipe: &Recipe, kustomize: &Kustomize) -> Option<PathBuf> {
     gathered.is_repeatable.then_some(())?;
     let head = format!("{}\0{}\0{}", kustomize.identity(), recipe.folder.display(), recipe.added());
     let mut contents = head.into_bytes();

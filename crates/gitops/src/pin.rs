@@ -6,6 +6,7 @@ use super::documents::Document;
 use super::fetch::unfetched;
 use super::problem::{Problem, ProblemKind};
 use super::sources::UNKNOWN;
+use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -40,10 +41,9 @@ impl Pin {
             (None, None) => return None,
         };
         let url = spec["url"].as_str().filter(|url| !url.contains(UNKNOWN))?;
-        let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         // The same addresses are fetched as those of remote bases.
         let is_fetched = matches!(remote(url, Use::File), Ok(Some(_))) && url.starts_with("https://");
-        (is_commit && is_fetched).then(|| Self { url: url.to_owned(), commit: commit.to_owned() })
+        (is_hex(commit, 40) && is_fetched).then(|| Self { url: url.to_owned(), commit: commit.to_owned() })
     }
 
     /// Fetches it and builds.

@@ -196,11 +196,8 @@ impl Walk<'_> {
         })
     }
 
-    /// Notes what a build fetches that nothing verifies.
     fn note_unverified(&mut self, recipe: &Recipe) {
-        let Ok((gathered, _)) = build::gathered(recipe, self.root, &BTreeMap::new()) else { return };
-        let all = gathered.remotes.into_iter().filter(|(remote, _)| !remote.has_commit());
-        self.unverified.extend(all.map(|(remote, place)| (remote.url().to_owned(), place)));
+        self.unverified.extend(self.builds.unverified(recipe, self.kustomize));
     }
 
     /// Reads what was built, and says which Kustomizations that brings.

@@ -81,7 +81,7 @@ impl Release {
     async fn require_same_archive(&self, stored: &StoredRelease) -> Result<()> {
         let Self { declared, .. } = self;
         let Some(label) = stored.labels.get(CHART_DIGEST) else { return Ok(()) };
-        let is_of_it = label.strip_prefix(&format!("{}.", stored.revision)).is_some();
+        let is_of_it = label.starts_with(&format!("{}.", stored.revision));
         let is_same_version =
             declared.chart.exact_version().is_some() && declared.chart.is_met_by(&stored.chart_version);
         let (true, true, Ok(helm)) = (is_of_it, is_same_version, &self.helm) else { return Ok(()) };

@@ -5,20 +5,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chart_archive::check;
-use super::chart_index::verify;
+use super::chart_index::{Archive, verify};
 use super::helm::{Helm, HelmRequest};
 use super::limits::{STOPPED, Work};
 use super::program::Call;
 use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
-use bootstrapper_core::digest::sha256;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;
 use bootstrapper_core::yaml;
 
+/// A chart that was fetched.
+#[derive(Debug, Clone)]
+pub(super) struct Pulled {
+    file: PathBuf,
+    /// What is known of its archive, if it is of a classic repository.
+    archive: Option<Archive>,
+}
+
 impl Helm {
     /// Fetches the chart, once a run.
     pub async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+        self.pulled(chart, access).await.map(|pulled| pulled.file)
+    }
+
+    async fn pulled(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Pulled> {
         access.refusal.clone().or_else(|| chart.refusal()).map_or(Ok(()), Err)?;
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
         cell.get_or_try_init(|| self.fetch(chart, access)).await.cloned()
@@ -26,7 +37,7 @@ impl Helm {
 
     /// What there is to say of a chart that was fetched: nothing verifies it.
     pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
-        self.words.lock().await.get(chart).cloned()
+        self.pulled.lock().await.get(chart)?.get()?.archive.as_ref()?.word.clone()
     }
 
     /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
@@ -34,10 +45,7 @@ impl Helm {
         if !matches!(chart, ChartSource::Repository { .. }) {
             return Ok(None);
         }
-        let file = self.pull(chart, access).await?;
-        let content = std::fs::read(&file)
-            .map_err(|error| Failure::step(format!("chart {chart} cannot be read")).caused_by(&error))?;
-        Ok(Some(sha256(content)))
+        Ok(self.pulled(chart, access).await?.archive.map(|archive| archive.digest))
     }
 
     /// The version that a range or a digest came to, as the fetched chart itself says.
@@ -67,7 +75,7 @@ impl Helm {
         }
     }
 
-    async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+    async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Pulled> {
         let no_folder =
             |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
         let folder = self.charts.subfolder().map_err(no_folder)?;
@@ -116,19 +124,16 @@ impl Helm {
         let (archive, of) = (file.clone(), chart.clone());
         let index = secrets.path().join("repository-index.yaml");
         let looked = move || {
-            let word = match &of {
-                ChartSource::Repository { chart: name, .. } => verify(&index, name, &archive, &of)?,
+            let verified = match &of {
+                ChartSource::Repository { chart: name, .. } => Some(verify(&index, name, &archive, &of)?),
                 _ => None,
             };
-            check(&archive, &of).map(|()| word)
+            check(&archive, &of).map(|()| verified)
         };
-        let word = tokio::task::spawn_blocking(looked)
+        let archive = tokio::task::spawn_blocking(looked)
             .await
             .map_err(|error| Failure::internal("a chart was not looked through").caused_by(&error))??;
-        if let Some(word) = word {
-            self.words.lock().await.insert(chart.clone(), word);
-        }
-        Ok(file)
+        Ok(Pulled { file, archive })
     }
 }
 

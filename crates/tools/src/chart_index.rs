@@ -24,29 +24,33 @@ struct Entry {
     digest: Option<String>,
 }
 
-/// Refuses an archive that is not the one of the index. Says so if the index gives no digest of it.
-pub(super) fn verify(
-    index: &Path,
-    name: &str,
-    archive: &Path,
-    chart: &ChartSource,
-) -> Result<Option<String>> {
+/// The archive of a chart.
+#[derive(Debug, Clone)]
+pub(super) struct Archive {
+    /// Its SHA-256.
+    pub(super) digest: String,
+    /// What there is to say of it: the index gives no digest.
+    pub(super) word: Option<String>,
+}
+
+/// Refuses an archive that is not the one of the index.
+pub(super) fn verify(index: &Path, name: &str, archive: &Path, chart: &ChartSource) -> Result<Archive> {
     let content = std::fs::read(archive)
         .map_err(|error| Failure::step(format!("chart {chart} cannot be read")).caused_by(&error))?;
-    let fetched = sha256(content);
+    let digest = sha256(content);
     let file = archive.file_name().map(|file| file.to_string_lossy().into_owned()).unwrap_or_default();
     let text = std::fs::read_to_string(index).unwrap_or_default();
     let Some(declared) = declared(&text, name, &file) else {
-        return Ok(Some(format!(
-            "the index gives no digest of chart {chart}: it is not verified (sha256 {fetched})"
-        )));
+        let word =
+            format!("the index gives no digest of chart {chart}: it is not verified (sha256 {digest})");
+        return Ok(Archive { digest, word: Some(word) });
     };
-    if declared == fetched {
-        return Ok(None);
+    if declared == digest {
+        return Ok(Archive { digest, word: None });
     }
     Err(Failure::input(format!("chart {chart} is not the archive that the index of its repository names"))
         .because(format!("sha256 of the index: {declared}"))
-        .because(format!("sha256 fetched:      {fetched}"))
+        .because(format!("sha256 fetched:      {digest}"))
         .hint("nothing of it is installed: ask whoever publishes it, or declare another version"))
 }
 

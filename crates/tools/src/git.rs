@@ -12,6 +12,7 @@ use super::Environment;
 use super::limits::Work;
 use super::program::{Call, Program};
 use super::remote::Base;
+use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::files;
 use bootstrapper_core::private::Folder;
@@ -271,7 +272,7 @@ impl WorkingTree {
 }
 
 fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    is_hex(text, 40) || is_hex(text, 64)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use semver::Version;
 use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::chart_fetch::Pulled;
 use super::limits::Work;
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
@@ -101,8 +102,7 @@ pub struct Helm {
     environment: Environment,
     version: Version,
     pub(super) charts: Folder,
-    pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<PathBuf>>>>,
-    pub(super) words: Mutex<HashMap<ChartSource, String>>,
+    pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<Pulled>>>>,
 }
 
 impl Helm {
@@ -120,14 +120,7 @@ impl Helm {
                 .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
         }
         let charts = Folder::new()?;
-        Ok(Self {
-            program,
-            environment: environment.clone(),
-            version,
-            charts,
-            pulled: Mutex::default(),
-            words: Mutex::default(),
-        })
+        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
     }
 
     /// Its version.

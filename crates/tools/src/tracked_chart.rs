@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
+use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;
@@ -79,9 +80,8 @@ fn tracked(version: &str, digest: &str) -> String {
 
 /// What a version with a digest may have been before: with a `v`, or without. Nothing if it has none.
 pub fn without_digest(version: &str) -> Vec<String> {
-    let is_digest = |text: &str| text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match version.split_once('+') {
-        Some((plain, digest)) if is_digest(digest) => vec![plain.to_owned(), format!("v{plain}")],
+        Some((plain, digest)) if is_hex(digest, LENGTH) => vec![plain.to_owned(), format!("v{plain}")],
         _ => Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use serde_saphyr::Spanned;
 
 use super::step::{Check, CrdSpec, Moment, Repair, StepKind, StepSpec, WaitSpec, When};
 use super::words::{DeclaredWord, Named, parse_duration};
+use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_readiness::{Expressions, OwnRules, Probe, Texts};
@@ -229,7 +230,7 @@ fn crds_of(crds: CrdsFile) -> Result<CrdSpec, String> {
 
 /// Whether a text is a SHA-256 in hexadecimal.
 pub fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    is_hex(text, 64)
 }
 
 fn wait_of(wait: WaitFile) -> Result<WaitSpec, String> {

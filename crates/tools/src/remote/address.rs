@@ -2,6 +2,7 @@
 //! and `internal/loader` of its api v0.21.1), taken apart before anything is done with them. What is
 //! not one of those that Flux can fetch in its Pod, and over TLS, is refused here.
 
+use bootstrapper_core::digest::is_hex;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -104,7 +105,7 @@ impl Remote {
 }
 
 fn is_commit(part: &str) -> bool {
-    part.len() == 40 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+    is_hex(part, 40)
 }
 
 fn is_version(part: &str) -> bool {
