@@ -66,7 +66,7 @@ impl Cluster {
         Self::connect_aloud(options, &BTreeSet::new(), &|_| {}).await
     }
 
-    /// The same; `warn` is told first of what makes the connection unsafe, and a credential plugin does not
+    /// The same; `warn` first gets what makes the connection unsafe, and a credential plugin does not
     /// get the variables `withheld`.
     pub async fn connect_aloud(
         options: &ConnectOptions,

@@ -58,7 +58,7 @@ impl Pin {
             path: recipe.folder.clone(),
         };
         let fetched = kustomize.remotes().get(&Remote::Base(base)).await;
-        let Fetched::Repository(root) = fetched.map_err(|failure| unfetched(self.told(failure)))? else {
+        let Fetched::Repository(root) = fetched.map_err(|failure| unfetched(self.at_commit(failure)))? else {
             let failure = Failure::internal(format!("{} was fetched as a file", self.url));
             return Err(Problem::new(ProblemKind::UnbuildableKustomization, failure));
         };
@@ -78,7 +78,7 @@ impl Pin {
         Ok(built.into_iter().map(|document| Document { file: None, ..document }).collect())
     }
 
-    fn told(&self, failure: Failure) -> Failure {
+    fn at_commit(&self, failure: Failure) -> Failure {
         failure.because(format!("at commit {}", self.commit))
     }
 }
