@@ -10,7 +10,7 @@ use super::fleet::names_of_secrets;
 use super::out;
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_engine::Graph;
+use bootstrapper_engine::{Graph, PlannedStep};
 use bootstrapper_gitops::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
 use bootstrapper_gitops::trust::{self, RequestKind};
 use bootstrapper_gitops::{Declared, Repository};
@@ -123,11 +123,10 @@ impl Session {
 
     /// Fails if a step needs what is not known: before anything is written, and not half-way.
     pub(super) fn require_known(&self) -> Result<()> {
-        let steps = self.graph.stages.iter().flat_map(|stage| &stage.steps);
-        let mut lacks = steps.filter(|step| step.skip.is_none()).filter_map(|step| step.step.lacks());
+        let mut unknown = self.graph.steps().filter_map(PlannedStep::impossible);
         // Preflight lists all secrets that cannot be read, and lets nothing start.
         let is_told_later = |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
-        lacks.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
+        unknown.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
     }
 
     /// One line: what is bootstrapped, against which server.

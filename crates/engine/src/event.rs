@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Cause, Changes, Observation, RunSummary, StepId, StepOutcome};
 use bootstrapper_core::failure::Failure;
+use bootstrapper_core::verdict::{Progress, Reason};
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, Serialize)]
@@ -56,8 +57,11 @@ pub enum EventKind {
     },
     /// The step waits.
     StepWaiting {
-        /// For what, each in a few words.
-        reasons: Vec<String>,
+        /// For what.
+        reasons: Vec<Reason>,
+        /// How far it is, if it is made of several things.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<Progress>,
     },
     /// The step still waits: why, as far as can be told. Each replaces the one before.
     StepExplained {

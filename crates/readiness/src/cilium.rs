@@ -8,7 +8,7 @@ use bootstrapper_core::object::Object;
 /// changed: then the operator looks again.
 pub(super) fn pool(object: &Object) -> Verdict {
     match condition(object, "cilium.io/PoolConflict") {
-        Some(conflict) if conflict.is_true() => Verdict::not_yet(conflict.told()),
+        Some(conflict) if conflict.is_true() => Verdict::not_yet(conflict.as_reason()),
         _ => Verdict::Ready,
     }
 }
@@ -18,6 +18,6 @@ pub(super) fn bgp_config(object: &Object) -> Verdict {
     ["NoMatchingNode", "MissingPeerConfigs", "ConflictingClusterConfig", "MissingAuthSecret"]
         .into_iter()
         .filter_map(|kind| condition(object, &format!("cilium.io/{kind}")))
-        .map(|bad| if bad.is_true() { Verdict::not_yet(bad.told()) } else { Verdict::Ready })
+        .map(|bad| if bad.is_true() { Verdict::not_yet(bad.as_reason()) } else { Verdict::Ready })
         .collect()
 }

@@ -18,7 +18,7 @@ mod reporting;
 mod rules;
 mod webhooks;
 
-pub use bootstrapper_core::verdict::Verdict;
+pub use bootstrapper_core::verdict::{Reason, Verdict};
 pub use conditions::{Condition, condition, number, text};
 pub use expressions::{Expressions, Texts};
 pub use flux::has_taken_over;

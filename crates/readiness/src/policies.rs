@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::conditions::text;
-use bootstrapper_core::object::Object;
+use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::selects;
 
 /// The nodes, of those that are CiliumNodes, that policies select.
@@ -27,9 +27,13 @@ pub fn sessions(
         let routers = policies_of(policies, member)
             .filter_map(|policy| policy.data["spec"]["virtualRouters"].as_array());
         routers.flatten().map(move |router| match told.get(node) {
-            None => Verdict::not_yet("waits for its agent").about(&node),
-            Some(Err(why)) => Verdict::not_yet(why.clone()).about(&node),
-            Some(Ok(peers)) => of_router(router, peers).about(&node),
+            None => {
+                Verdict::not_yet("waits for its agent").of(&ObjectRef::cluster_scoped("v1", "Node", node))
+            }
+            Some(Err(why)) => {
+                Verdict::not_yet(why.clone()).of(&ObjectRef::cluster_scoped("v1", "Node", node))
+            }
+            Some(Ok(peers)) => of_router(router, peers).of(&ObjectRef::cluster_scoped("v1", "Node", node)),
         })
     });
     match verdicts.next() {
@@ -99,7 +103,7 @@ mod tests {
         let (policies, members) = ([policy], [member("n1", "yes"), member("n2", "no")]);
         assert_eq!(nodes_with_policy(&policies, &members).collect::<Vec<_>>(), ["n1"]);
         let told = |answer: Result<Value, String>| {
-            sessions(&policies, &members, &BTreeMap::from([("n1".to_owned(), answer)])).reasons().join("; ")
+            sessions(&policies, &members, &BTreeMap::from([("n1".to_owned(), answer)])).texts().join("; ")
         };
         let peer = |state: &str, advertised: i64| {
             Ok(
@@ -107,12 +111,15 @@ mod tests {
             )
         };
         assert_eq!(told(peer("established", 1)), "");
-        assert_eq!(told(peer("active", 0)), "n1: 10.25.11.1: session is active");
-        assert_eq!(told(peer("established", 0)), "n1: 10.25.11.1: established, but no route is advertised");
-        assert_eq!(told(Ok(json!([]))), "n1: 10.25.11.1: its agent knows no such neighbour yet");
-        assert_eq!(told(Err("it hangs".into())), "n1: it hangs");
+        assert_eq!(told(peer("active", 0)), "Node n1: 10.25.11.1: session is active");
+        assert_eq!(
+            told(peer("established", 0)),
+            "Node n1: 10.25.11.1: established, but no route is advertised"
+        );
+        assert_eq!(told(Ok(json!([]))), "Node n1: 10.25.11.1: its agent knows no such neighbour yet");
+        assert_eq!(told(Err("it hangs".into())), "Node n1: it hangs");
         let silent = sessions(&policies, &members, &BTreeMap::new());
-        assert_eq!(silent.reasons(), ["n1: waits for its agent"]);
+        assert_eq!(silent.texts(), ["Node n1: waits for its agent"]);
         assert!(!sessions(&policies, &members[1..], &BTreeMap::new()).is_ready());
     }
 }

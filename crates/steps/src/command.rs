@@ -1,13 +1,15 @@
 //! A program of the user's own, on the cluster of the run.
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::BoxStream;
 
+use super::objects::ready;
+use super::owns_nothing::owns_nothing;
 use bootstrapper_cluster::Cluster;
-use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
 use bootstrapper_gitops::trust;
-use bootstrapper_readiness::Verdict;
 use bootstrapper_tools::Command as Program;
 
 /// A program of the user's own. It runs on every bootstrap, unless its `unless` succeeds.
@@ -21,6 +23,8 @@ pub struct Command {
     /// Says by its exit code that there is nothing to do.
     pub unless: Option<Program>,
 }
+
+owns_nothing!(Command);
 
 #[async_trait]
 impl Step for Command {
@@ -49,11 +53,11 @@ impl Step for Command {
         Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
-        stream::once(async { Ok(Verdict::Ready) }).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
         Vec::new()
     }
 }

@@ -14,11 +14,11 @@ use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
 use super::objects::{Objects, follow_ready};
 use bootstrapper_cluster::Cluster;
-use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::failure::{Result, Retry};
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Changes, Diff, Made, Observation, Step, Unmake};
-use bootstrapper_readiness::Verdict;
+use bootstrapper_engine::{Act, Cause, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo};
 
 /// CRDs of one source.
 pub struct Crds {
@@ -75,7 +75,7 @@ impl Crds {
         }
     }
 
-    async fn owned(&self) -> Result<Option<String>> {
+    async fn owned_by_flux(&self) -> Result<Option<String>> {
         match &self.owner {
             Some(owner) => owner.owns(&self.cluster).await,
             None => Ok(None),
@@ -84,10 +84,25 @@ impl Crds {
 }
 
 #[async_trait]
+impl Undo for Crds {
+    async fn owned(&self) -> Result<Owned> {
+        // Flux's marks find what it has taken over; where it came from need not be reached.
+        if self.owned_by_flux().await?.is_some() {
+            return Ok(Owned { owners: self.owners(), ..Owned::default() });
+        }
+        Ok(Owned { owners: self.owners(), ..self.objects().await?.owned().await? })
+    }
+
+    async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
+        self.objects().await?.teardown(teardown).await
+    }
+}
+
+#[async_trait]
 impl Step for Crds {
     async fn observe(&self) -> Result<Observation> {
         // What Flux owns need not even be fetched.
-        if let Some(summary) = self.owned().await? {
+        if let Some(summary) = self.owned_by_flux().await? {
             return Ok(Observation::Satisfied { summary, unchanged: 0 });
         }
         let observation = self.objects().await?.observe().await?;
@@ -109,38 +124,27 @@ impl Step for Crds {
         Ok(Changes { summary: format!("{}{}", changes.summary, self.unverified().await), ..changes })
     }
 
-    async fn made(&self) -> Result<Made> {
-        // Flux's marks find what it has taken over; where it came from need not be reached.
-        if self.owned().await?.is_some() {
-            return Ok(Made { owners: self.owners(), ..Made::default() });
-        }
-        Ok(Made { owners: self.owners(), ..self.objects().await?.made().await? })
-    }
-
-    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
-        self.objects().await?.unmake(unmake).await
-    }
-
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         futures::stream::once(async move {
             let Some(objects) = self.objects.get() else {
                 // Never read: Flux owns them, and its own object tells.
                 return match &self.owner {
-                    Some(owner) => owner.settle_or(&self.cluster, unread(), &Explainer::default()),
+                    Some(owner) => owner.settle_or(&self.cluster, unread()),
                     None => unread(),
                 };
             };
             let refs = objects.objects.iter().map(|object| ObjectRef::of(object)).collect();
             let cluster = self.cluster.clone();
             let crds: Vec<Object> = objects.objects.iter().map(|crd| Object::clone(crd)).collect();
-            follow_ready(&self.cluster, refs, &objects.explainer)
-                .then(move |verdict| {
+            follow_ready(&self.cluster, refs)
+                .then(move |readiness| {
                     let (cluster, crds) = (cluster.clone(), crds.clone());
                     async move {
-                        match verdict? {
-                            Verdict::Ready => all_served(&cluster, &crds).await,
-                            waiting => Ok(waiting),
+                        let established = readiness?;
+                        if !established.verdict.is_ready() {
+                            return Ok(established);
                         }
+                        Ok(Readiness { verdict: all_served(&cluster, &crds).await?, ..established })
                     }
                 })
                 .boxed()
@@ -149,16 +153,16 @@ impl Step for Crds {
         .boxed()
     }
 
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
         match self.objects.get() {
-            Some(objects) => objects.explain(failure).await,
+            Some(objects) => objects.explain(stuck).await,
             None => Vec::new(),
         }
     }
 }
 
-fn unread() -> BoxStream<'static, Result<Verdict>> {
-    futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet")) }).boxed()
+fn unread() -> BoxStream<'static, Result<Readiness>> {
+    futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet").into()) }).boxed()
 }
 
 /// Established is not served: discovery follows a moment later, and there is no event to watch.
@@ -179,7 +183,7 @@ async fn all_served(cluster: &Cluster, crds: &[Object]) -> Result<Verdict> {
     };
     match look.retry(until_served).when(may_pass).await {
         Ok(()) => Ok(Verdict::Ready),
-        Err(looked) => looked.map(Verdict::NotYet),
+        Err(looked) => looked.map(|missing| Verdict::NotYet(missing.into_iter().map(Reason::from).collect())),
     }
 }
 

@@ -11,13 +11,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::explain::{Explainer, Sight};
+use super::explain::Explainer;
+use super::owns_nothing::owns_nothing;
 use bootstrapper_cluster::Cluster;
-use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::verdict::{Readiness, Verdict};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
-use bootstrapper_readiness::{self as readiness, Condition, Verdict};
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
+use bootstrapper_readiness::{self as readiness, Condition};
 
 /// What Cilium 1.16 to 1.20 look for; those that a cluster does not have are for `validate` to tell.
 const LOOKED_FOR: [&str; 7] = [
@@ -120,6 +122,8 @@ fn settled(pods: &[Arc<Object>], crds: &[Object]) -> Verdict {
     Verdict::not_yet("cilium-operator does not run yet")
 }
 
+owns_nothing!(GatewayRepair);
+
 #[async_trait]
 impl Step for GatewayRepair {
     async fn observe(&self) -> Result<Observation> {
@@ -148,22 +152,22 @@ impl Step for GatewayRepair {
         })
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         self.cluster
             .follow_all(operators())
             .then(async |pods| {
                 let pods = pods?;
-                self.explainer.sees(Sight::of(&pods));
-                Ok(match self.crds().await? {
+                let verdict = match self.crds().await? {
                     [] => Verdict::Ready,
                     crds => settled(&pods, crds),
-                })
+                };
+                Ok(Readiness { observed: pods, ..verdict.into() })
             })
             .boxed()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
-        self.explainer.of_selections(&self.cluster, &[operators()]).await
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
+        self.explainer.of_selections(&self.cluster, &[operators()], stuck).await
     }
 }
 

@@ -8,12 +8,14 @@ use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use super::explain::Explainer;
 use super::objects::{Seen, follow, readiness_of};
+use super::owns_nothing::owns_nothing;
 use bootstrapper_cluster::Cluster;
-use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Changes, Observation, Step};
-use bootstrapper_readiness::{OwnRules, Verdict};
+use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
+use bootstrapper_readiness::OwnRules;
 
 /// Watches Flux take over.
 pub struct Handover {
@@ -34,6 +36,8 @@ impl Handover {
     }
 }
 
+owns_nothing!(Handover);
+
 #[async_trait]
 impl Step for Handover {
     async fn observe(&self) -> Result<Observation> {
@@ -44,20 +48,21 @@ impl Step for Handover {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         let followed = self.declared.iter().chain(&self.source).cloned().collect();
         let fetched = self.source.clone();
         let ready = move |seen: &Seen| {
             let source = fetched.as_ref().and_then(|source| Some((source, seen.get(source)?.as_deref()?)));
             let applied = source.map_or(Verdict::Ready, |(id, source)| applied(id, source, seen));
             let declared = seen.iter().filter(|(id, _)| Some(*id) != fetched.as_ref());
-            readiness_of(declared, &OwnRules::default()).and(applied)
+            let own = readiness_of(declared, &OwnRules::default());
+            Readiness { verdict: own.verdict.and(applied), ..own }
         };
-        follow(&self.cluster, followed, &self.explainer, ready).map_ok(what_moves_first).boxed()
+        follow(&self.cluster, followed, ready).map_ok(what_moves_first).boxed()
     }
 
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
-        self.explainer.of_objects(&self.cluster, &self.declared, failure).await
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
+        self.explainer.of_objects(&self.cluster, &self.declared, stuck).await
     }
 }
 
@@ -76,7 +81,7 @@ fn applied(id: &ObjectRef, source: &Object, seen: &Seen) -> Verdict {
         let applied = object.data["status"]["lastAppliedRevision"].as_str();
         (is_of_it && applied != Some(fetched)).then(|| {
             Verdict::not_yet(format!("has not applied {fetched} yet, which {id} has fetched"))
-                .about(kustomization)
+                .of(kustomization)
         })
     };
     let objects = seen.iter().filter_map(|(id, object)| Some((id, object.as_ref()?)));
@@ -84,16 +89,13 @@ fn applied(id: &ObjectRef, source: &Object, seen: &Seen) -> Verdict {
 }
 
 /// Reasons in the order that a person wants them: what only waits for something else comes last.
-fn what_moves_first(verdict: Verdict) -> Verdict {
+fn what_moves_first(mut readiness: Readiness) -> Readiness {
     let only_waits =
-        |reason: &String| reason.contains(": DependencyNotReady") || reason.ends_with(": is not there");
-    match verdict {
-        Verdict::NotYet(mut reasons) => {
-            reasons.sort_by_key(only_waits);
-            Verdict::NotYet(reasons)
-        }
-        settled => settled,
+        |reason: &Reason| reason.text.starts_with("DependencyNotReady") || reason.text == "not found";
+    if let Verdict::NotYet(reasons) = &mut readiness.verdict {
+        reasons.sort_by_key(only_waits);
     }
+    readiness
 }
 
 #[cfg(test)]
@@ -116,7 +118,7 @@ mod tests {
             let rest = json!({"spec": {"sourceRef": reference}, "status": {"lastAppliedRevision": revision}});
             let one = object("Kustomization", "apps", rest);
             let seen = Seen::from([(ObjectRef::of(&one), Some(one))]);
-            applied(&ObjectRef::of(&source), &source, &seen).reasons().join("; ")
+            applied(&ObjectRef::of(&source), &source, &seen).texts().join("; ")
         };
         assert_eq!(applied_of("all", "main@sha1:b"), "");
         assert_eq!(applied_of("another", "main@sha1:a"), "");

@@ -15,10 +15,12 @@ use crate::teardown::removal::{self, Gone};
 use bootstrapper_cluster::{Cluster, StoredRelease};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Object, ObjectRef, is_workload};
+use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, Unmake};
+use bootstrapper_engine::{
+    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo,
+};
 use bootstrapper_gitops::{self as gitops, HelmAction};
-use bootstrapper_readiness::Verdict;
 use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, chart_label, helm_has_ended};
 
 /// A Helm release, as its HelmRelease declares it.
@@ -154,6 +156,40 @@ enum Known {
 }
 
 #[async_trait]
+impl Undo for Release {
+    async fn owned(&self) -> Result<Owned> {
+        let owners = vec![self.declared.id.clone()];
+        let made = Owned { by: "helm", owners, ..Owned::default() };
+        let Some(stored) = self.own().await? else { return Ok(made) };
+        let objects = releases::objects(&self.cluster, &stored, &self.declared.release_namespace).await?;
+        let details = vec![format!("revision {}", stored.revision), count(objects.len(), "object")];
+        let change = Change { kind: ChangeKind::Deleted, subject: self.name(), details };
+        let diff = Diff { summary: "1 release".to_owned(), changes: vec![change], unchanged: 0 };
+        let uses = releases::mounted(&stored, &self.declared.release_namespace);
+        Ok(Owned { diff, objects, uses, ..made })
+    }
+
+    async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
+        if let Some(since) = self.owner().owns(&self.cluster).await? {
+            return Err(Failure::step(format!("{} cannot be removed", self.name()))
+                .because(format!("{}: {since}; it would be installed again", self.declared.id))
+                .hint("with --flux-too Flux lets go of it first"));
+        }
+        let Owned { diff, objects, .. } = self.owned().await?;
+        if !diff.changes.is_empty() {
+            (teardown.say)(format!("helm: uninstalling {}", self.name()));
+            let helm = self.helm.as_ref().map_err(Clone::clone)?;
+            let relay = self.cluster.relay().await?;
+            let Self { declared, .. } = self;
+            helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
+            // Helm deletes, and waits for nothing.
+            removal::await_end(&self.cluster, &objects, Gone::Await, teardown).await?;
+        }
+        Ok(Changes { summary: diff.summary, changes: diff.changes, ..Changes::default() })
+    }
+}
+
+#[async_trait]
 impl Step for Release {
     async fn observe(&self) -> Result<Observation> {
         let known = self.look().await?;
@@ -231,54 +267,25 @@ impl Step for Release {
         })
     }
 
-    async fn made(&self) -> Result<Made> {
-        let owners = vec![self.declared.id.clone()];
-        let made = Made { by: "helm", owners, ..Made::default() };
-        let Some(stored) = self.own().await? else { return Ok(made) };
-        let objects = releases::objects(&self.cluster, &stored, &self.declared.release_namespace).await?;
-        let details = vec![format!("revision {}", stored.revision), count(objects.len(), "object")];
-        let change = Change { kind: ChangeKind::Deleted, subject: self.name(), details };
-        let diff = Diff { summary: "1 release".to_owned(), changes: vec![change], unchanged: 0 };
-        let uses = releases::mounted(&stored, &self.declared.release_namespace);
-        Ok(Made { diff, objects, uses, ..made })
-    }
-
-    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
-        if let Some(since) = self.owner().owns(&self.cluster).await? {
-            return Err(Failure::step(format!("{} cannot be removed", self.name()))
-                .because(format!("{}: {since}; it would be installed again", self.declared.id))
-                .hint("with --flux-too Flux lets go of it first"));
-        }
-        let Made { diff, objects, .. } = self.made().await?;
-        if !diff.changes.is_empty() {
-            (unmake.say)(format!("helm: uninstalling {}", self.name()));
-            let helm = self.helm.as_ref().map_err(Clone::clone)?;
-            let relay = self.cluster.relay().await?;
-            let Self { declared, .. } = self;
-            helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
-            // Helm deletes, and waits for nothing.
-            removal::await_end(&self.cluster, &objects, Gone::Await, unmake).await?;
-        }
-        Ok(Changes { summary: diff.summary, changes: diff.changes, ..Changes::default() })
-    }
-
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         let own = stream::once(async move {
             match self.workloads().await {
-                Ok(workloads) => follow_ready(&self.cluster, workloads, &self.explainer),
+                Ok(workloads) => follow_ready(&self.cluster, workloads),
                 Err(failure) => stream::once(async move { Err(failure) }).boxed(),
             }
         })
         .flatten()
         .boxed();
-        self.owner().settle_or(&self.cluster, own, &self.explainer)
+        self.owner().settle_or(&self.cluster, own)
     }
 
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
         // What is watched was read from the release before.
-        let workloads =
-            if self.explainer.has_seen() { Vec::new() } else { self.workloads().await.unwrap_or_default() };
-        self.explainer.of_objects(&self.cluster, &workloads, failure).await
+        let workloads = match stuck.readiness {
+            Some(_) => Vec::new(),
+            None => self.workloads().await.unwrap_or_default(),
+        };
+        self.explainer.of_objects(&self.cluster, &workloads, stuck).await
     }
 }
 

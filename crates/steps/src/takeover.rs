@@ -1,13 +1,16 @@
 //! How Flux takes over: what it will change is told before it acts, and what it did change after.
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::BoxStream;
 
+use super::objects::ready;
+use super::owns_nothing::owns_nothing;
 use crate::adoption::{Adoption, Forecast, Ledger, Verdict as Seen};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step};
-use bootstrapper_readiness::{Verdict, has_taken_over};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
+use bootstrapper_readiness::has_taken_over;
 
 /// Tells what Flux will change, before it does; and notes what stands until then.
 pub struct Foretell(pub Adoption);
@@ -20,6 +23,8 @@ async fn has_begun(adoption: &Adoption) -> Result<bool> {
     let root = adoption.cluster.get(&ObjectRef::of(&adoption.declared.sync)).await?;
     Ok(root.as_ref().is_some_and(has_taken_over))
 }
+
+owns_nothing!(Foretell);
 
 #[async_trait]
 impl Step for Foretell {
@@ -61,20 +66,22 @@ impl Step for Foretell {
         Ok(Changes { summary: summary.clone(), unchanged: *unchanged, warnings, ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         ready()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
         Vec::new()
     }
 }
+
+owns_nothing!(Confirm);
 
 #[async_trait]
 impl Step for Confirm {
     async fn observe(&self) -> Result<Observation> {
         if !has_begun(&self.0).await? {
-            return Ok(Observation::Awaited { waits_for: vec!["Flux to take over".to_owned()] });
+            return Ok(Observation::Awaited { waits_for: vec!["Flux to take over".into()], progress: None });
         }
         Ok(match self.0.ledger().await? {
             Some(Ledger { verdict: Some(verdict), .. }) => {
@@ -101,17 +108,13 @@ impl Step for Confirm {
         Ok(Changes { summary, warnings, ..Changes::default() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         ready()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
         Vec::new()
     }
-}
-
-fn ready() -> BoxStream<'static, Result<Verdict>> {
-    stream::once(async { Ok(Verdict::Ready) }).boxed()
 }
 
 fn changes(forecast: &Forecast) -> Vec<Change> {

@@ -1,22 +1,23 @@
 //! Waits for a fact of the cluster, and changes nothing.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt as _};
 
-use super::asked_sessions;
-use super::doubted_sessions::{self, Remarks, UNCHANGED, Words};
+use super::bgp_status_recheck::{self, AgentAnswers, UNCHANGED};
 use super::explain::Explainer;
+use super::merged_watches::{Seen, seen_by};
 use super::objects::follow_ready_by;
-use super::seeing::{Seen, seen_by};
-use super::unheard_peers;
+use super::owns_nothing::owns_nothing;
+use super::{bgp_peering_policy_status, mesh_peers};
 use bootstrapper_cluster::{Cluster, Followed};
-use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_engine::{Act, Cause, Changes, Observation, Step};
-use bootstrapper_readiness::{OwnRules, Probe, Verdict};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
+use bootstrapper_readiness::{OwnRules, Probe};
 
 /// What is waited for.
 pub enum Awaited {
@@ -35,60 +36,55 @@ pub enum Awaited {
 pub struct Wait {
     cluster: Cluster,
     awaited: Awaited,
-    words: Words,
-    remarks: Remarks,
+    /// What agents answered while the step was observed counts while it settles, too.
+    agents: AgentAnswers,
     explainer: Explainer,
 }
 
 impl Wait {
     /// Waits for this of a cluster.
     pub fn new(cluster: Cluster, awaited: Awaited) -> Self {
-        Self {
-            cluster,
-            awaited,
-            words: Words::default(),
-            remarks: Remarks::default(),
-            explainer: Explainer::default(),
-        }
+        Self { cluster, awaited, agents: AgentAnswers::default(), explainer: Explainer::default() }
     }
 
-    /// `patience` is for what the API may tell wrongly, and others could tell better.
-    fn verdicts(&self, patience: Duration) -> Followed<Verdict> {
+    /// `trust` is how long the API is trusted that calls a session down, before its agent is asked.
+    fn readiness(&self, trust: Duration) -> Followed<Readiness> {
         match &self.awaited {
-            Awaited::Probe(Probe::CiliumBgp) => self.bgp_verdicts(patience),
-            Awaited::Probe(Probe::CiliumClustermesh) => self.mesh_verdicts(),
-            Awaited::Probe(probe) => probe_verdicts(&self.cluster, *probe, &self.explainer),
+            Awaited::Probe(Probe::CiliumBgp) => self.bgp(trust),
+            Awaited::Probe(Probe::CiliumClustermesh) => self.mesh(),
+            Awaited::Probe(
+                probe @ (Probe::CiliumAgents | Probe::CiliumGateway | Probe::Nodes | Probe::FluxControllers),
+            ) => probe_readiness(&self.cluster, *probe),
             Awaited::Object { id, readiness } => {
-                follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness), &self.explainer)
+                follow_ready_by(&self.cluster, vec![id.clone()], Arc::clone(readiness))
             }
         }
     }
 
-    /// About this side; of the others is told what its own programs hear, once it is ready.
-    fn mesh_verdicts(&self) -> Followed<Verdict> {
-        let (cluster, remarks) = (self.cluster.clone(), Arc::clone(&self.remarks));
-        let told = move |verdict: Result<Verdict>| {
-            let (cluster, remarks) = (cluster.clone(), Arc::clone(&remarks));
+    /// About this side; what its own programs know of the peers becomes a remark, once it is ready.
+    fn mesh(&self) -> Followed<Readiness> {
+        let cluster = self.cluster.clone();
+        let with_remarks = move |readiness: Result<Readiness>| {
+            let cluster = cluster.clone();
             async move {
-                if verdict.as_ref().is_ok_and(Verdict::is_ready) {
-                    let unheard = unheard_peers::remarks(&cluster).await;
-                    *remarks.lock().unwrap_or_else(PoisonError::into_inner) = unheard;
+                let mut readiness = readiness?;
+                if readiness.verdict.is_ready() {
+                    readiness.remarks = mesh_peers::remarks(&cluster).await;
                 }
-                verdict
+                Ok(readiness)
             }
         };
-        probe_verdicts(&self.cluster, Probe::CiliumClustermesh, &self.explainer).then(told).boxed()
+        probe_readiness(&self.cluster, Probe::CiliumClustermesh).then(with_remarks).boxed()
     }
 
-    /// By objects, or by the agents' own word where no object tells.
-    fn bgp_verdicts(&self, patience: Duration) -> Followed<Verdict> {
-        let (cluster, words, remarks) = (self.cluster.clone(), self.words.clone(), Arc::clone(&self.remarks));
-        let explainer = self.explainer.clone();
+    /// By objects, or by what the agents answer where no object says it.
+    fn bgp(&self, trust: Duration) -> Followed<Readiness> {
+        let (cluster, agents) = (self.cluster.clone(), self.agents.clone());
         stream::once(async move {
-            match asked_sessions::are_needed(&cluster).await {
-                Ok(true) => asked_sessions::verdicts(cluster),
+            match bgp_peering_policy_status::is_needed(&cluster).await {
+                Ok(true) => bgp_peering_policy_status::readiness(cluster),
                 Err(failure) => stream::once(async move { Err(failure) }).boxed(),
-                Ok(false) => doubted_sessions::verdicts(cluster, patience, words, remarks, &explainer),
+                Ok(false) => bgp_status_recheck::readiness(cluster, trust, agents),
             }
         })
         .flatten()
@@ -96,36 +92,42 @@ impl Wait {
     }
 }
 
-fn probe_verdicts(cluster: &Cluster, probe: Probe, explainer: &Explainer) -> Followed<Verdict> {
-    let judge = move |seen: Seen| probe.judge(&seen, jiff::Timestamp::now());
-    seen_by(cluster, probe, explainer).map_ok(judge).boxed()
+fn probe_readiness(cluster: &Cluster, probe: Probe) -> Followed<Readiness> {
+    seen_by(cluster, probe).map_ok(move |seen| judged(probe, &seen)).boxed()
 }
+
+/// What a probe makes of all that it saw.
+pub(super) fn judged(probe: Probe, seen: &Seen) -> Readiness {
+    let verdict = probe.judge(seen, jiff::Timestamp::now());
+    let observed = seen.values().flatten().cloned().collect();
+    Readiness { observed, progress: probe.progress(seen, &verdict), ..verdict.into() }
+}
+
+owns_nothing!(Wait);
 
 #[async_trait]
 impl Step for Wait {
     async fn observe(&self) -> Result<Observation> {
-        // Who looks once, cannot see what stays as it is.
-        super::watching::observe(self.verdicts(Duration::ZERO), "ready".to_owned(), 0).await
+        // One look cannot see what stays as it is: agents are asked at once.
+        super::watching::observe(self.readiness(Duration::ZERO), "ready".to_owned(), 0).await
     }
 
     async fn act(&self, _: Act<'_>) -> Result<Changes> {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
-        self.verdicts(UNCHANGED)
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        self.readiness(UNCHANGED)
     }
 
-    fn remarks(&self) -> Vec<String> {
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
         match &self.awaited {
             Awaited::Object { id, .. } => {
-                self.explainer.of_objects(&self.cluster, std::slice::from_ref(id), failure).await
+                self.explainer.of_objects(&self.cluster, std::slice::from_ref(id), stuck).await
             }
-            Awaited::Probe(probe) => self.explainer.of_selections(&self.cluster, &probe.watches()).await,
+            Awaited::Probe(probe) => {
+                self.explainer.of_selections(&self.cluster, &probe.watches(), stuck).await
+            }
         }
     }
 }

@@ -168,7 +168,7 @@ fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
         .and_then(|progressing| inquiry.seconds_since(progressing.last_update()));
     let since = progressed.unwrap_or(age).min(age);
     if since < PATIENCE {
-        let told = readiness::verdict(workload).reasons().join("; ");
+        let told = readiness::verdict(workload).texts().join("; ");
         return Finding::new(&ROLLING, format!("is being rolled out: {told}")).passes().into();
     }
     Insight::nothing()

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::super::Verdict;
 use super::super::conditions::text;
 use super::super::rules::verdict;
-use super::{by_node, name};
-use bootstrapper_core::object::Object;
+use super::{by_node, name, node_ref};
+use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::selects;
 
 /// What is seen of the BGP control plane.
@@ -28,7 +28,7 @@ impl Bgp<'_> {
             return Verdict::not_yet("there is no CiliumBGPClusterConfig");
         }
         let accepted: Verdict =
-            self.configs.iter().map(|config| verdict(config).about(&name(config))).collect();
+            self.configs.iter().map(|config| verdict(config).of(&ObjectRef::of(config))).collect();
         let nobody = if self.nodes.is_empty() {
             Verdict::not_yet("no node has a BGP configuration yet")
         } else {
@@ -59,7 +59,7 @@ impl Bgp<'_> {
                     .collect(),
             },
         };
-        session.about(&name(member))
+        session.of(&node_ref(name(member)))
     }
 
     /// Every peer that is declared for a node, as the node tells of it.
@@ -238,29 +238,29 @@ mod tests {
             peer_configs: &[peer_config],
             advertisements: &[advertisement],
         };
-        bgp.verdict().reasons().join("; ")
+        bgp.verdict().texts().join("; ")
     }
 
     #[test]
     fn what_a_session_needs() {
         let table = [
             (WELL, ""),
-            (Case { state: "unknown", ..WELL }, "n1: 10.25.11.1: session is unknown"),
-            (Case { agent_is_ready: false, ..WELL }, "n1: waits for its agent"),
+            (Case { state: "unknown", ..WELL }, "Node n1: 10.25.11.1: session is unknown"),
+            (Case { agent_is_ready: false, ..WELL }, "Node n1: waits for its agent"),
             (
                 Case { since: "2026-01-01T00:00:10Z", ..WELL },
-                "n1: 10.25.11.1: what is told of the session is from before its agent started",
+                "Node n1: 10.25.11.1: what is told of the session is from before its agent started",
             ),
             (
                 Case { given: false, ..WELL },
-                "n1: 10.25.11.1: the operator has not given the node this peer yet",
+                "Node n1: 10.25.11.1: the operator has not given the node this peer yet",
             ),
-            (Case { advertised: 0, ..WELL }, "n1: 10.25.11.1: established, but no route is advertised"),
+            (Case { advertised: 0, ..WELL }, "Node n1: 10.25.11.1: established, but no route is advertised"),
             // There may be no Service with an address.
             (Case { advertised: 0, kind: "Service", ..WELL }, ""),
             (
                 Case { told: "no", ..WELL },
-                "n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for ipv4",
+                "Node n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for ipv4",
             ),
         ];
         for (case, expected) in table {

@@ -8,7 +8,7 @@ mod gateway;
 mod nodes;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use serde::{Deserialize, Deserializer, de};
 use super::Verdict;
 use super::conditions::text;
 use super::heartbeat::{heartbeats, silent};
-use bootstrapper_core::object::{Object, Selection};
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::verdict::Progress;
 
 /// A fact of a cluster, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,23 @@ impl Probe {
         }
     }
 
+    /// How many of the things that the probe is about are ready, if it is about several of one kind.
+    pub fn progress(&self, seen: &Seen, verdict: &Verdict) -> Option<Progress> {
+        match self {
+            Self::Nodes => {
+                let total = seen.get(&0).map_or(0, Vec::len);
+                let unready: BTreeSet<_> =
+                    verdict.reasons().iter().filter_map(|reason| reason.object.as_ref()).collect();
+                (total > 1).then(|| Progress { ready: total.saturating_sub(unready.len()), total })
+            }
+            Self::CiliumAgents
+            | Self::CiliumBgp
+            | Self::CiliumGateway
+            | Self::CiliumClustermesh
+            | Self::FluxControllers => None,
+        }
+    }
+
     /// Judges what was seen, at the time `now`.
     pub fn judge(&self, seen: &Seen, now: Timestamp) -> Verdict {
         let of = |index: usize| seen.get(&index).map_or(&[][..], Vec::as_slice);
@@ -148,6 +166,10 @@ impl Probe {
 
 fn name(object: &Object) -> &str {
     object.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn node_ref(name: &str) -> ObjectRef {
+    ObjectRef::cluster_scoped("v1", "Node", name)
 }
 
 /// Agents' pods by their node.

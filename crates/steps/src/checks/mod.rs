@@ -13,15 +13,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::BoxStream;
 
+use crate::objects::ready;
+use crate::owns_nothing::owns_nothing;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Changes, Observation, Step};
+use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::Check;
-use bootstrapper_readiness::Verdict;
 use bootstrapper_tools::Helm;
 
 /// What the checks look at.
@@ -84,6 +86,8 @@ impl Subject {
     }
 }
 
+owns_nothing!(Checks);
+
 #[async_trait]
 impl Step for Checks {
     async fn observe(&self) -> Result<Observation> {
@@ -108,11 +112,11 @@ impl Step for Checks {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
-        stream::once(async { Ok(Verdict::Ready) }).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
         Vec::new()
     }
 }

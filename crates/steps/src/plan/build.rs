@@ -10,13 +10,13 @@ use super::secrets::Secrets;
 use crate::adoption::Adoption;
 use crate::{
     Awaited, Checks, Command, Confirm, CrdSource, Crds, Explainer, FluxOwner, Foretell, GatewayRepair,
-    Handover, Lacking, Made, Objects, Placed, Release, Subject, Wait,
+    Handover, NamedObjects, Objects, Release, Subject, Wait, WithLocation,
 };
 use bootstrapper_cluster::{Cluster, FIELD_MANAGER};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef, is_crd};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, Step, StepId};
+use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, Step, StepId, Work};
 use bootstrapper_gitops::pipeline::{
     self, CrdSpec, Moment, Named, Pipeline, Repair, Selected, StepKind, StepSpec, WaitSpec, When,
 };
@@ -63,15 +63,19 @@ pub struct Inputs<'a> {
     pub agreed: Agreed,
 }
 
-/// What a step came to: what it does and what it is called, or why it does not apply here.
-enum Built {
-    Step { title: String, step: Arc<dyn Step> },
-    Skipped { title: String, reason: String },
+/// What a step comes to here, and what it is called.
+struct Planned {
+    title: String,
+    work: Work,
 }
 
-impl Built {
+impl Planned {
     fn step(title: impl Into<String>, step: impl Step + 'static) -> Self {
-        Self::Step { title: title.into(), step: Arc::new(step) }
+        Self { title: title.into(), work: Work::Step(Arc::new(step)) }
+    }
+
+    fn skipped(title: String, reason: String) -> Self {
+        Self { title, work: Work::Skipped { reason } }
     }
 }
 
@@ -100,33 +104,28 @@ impl Builder<'_> {
             inactivity: self.inputs.inactivity.or(spec.inactivity).unwrap_or(DEFAULT_INACTIVITY),
         };
         let deselected = self.inputs.selected.reason_to_skip(&stage.name, &id.name);
-        let (title, step, not_here) = match self.built(&stage.name, spec)? {
-            Built::Step { title, step } => (title, step, None),
-            Built::Skipped { title, reason } => {
-                let nothing: Arc<dyn Step> = Arc::new(Handover {
-                    cluster: self.inputs.cluster.clone(),
-                    declared: Vec::new(),
-                    source: None,
-                    explainer: Explainer::default(),
-                });
-                (title, nothing, Some(reason))
+        let Planned { title, work } = self.built(&stage.name, spec)?;
+        let work = match (work, deselected) {
+            (_, Some(reason)) => Work::Skipped { reason },
+            (Work::Step(step), None) => {
+                Work::Step(Arc::new(WithLocation { step, declared: Arc::clone(&self.inputs.declared) }))
             }
+            (other @ (Work::Skipped { .. } | Work::Impossible { .. }), None) => other,
         };
-        let step = Arc::new(Placed { step, declared: Arc::clone(&self.inputs.declared) });
-        Ok(PlannedStep { id, title, limits, digest: self.digest(spec), skip: deselected.or(not_here), step })
+        Ok(PlannedStep { id, title, limits, digest: self.digest(spec), work })
     }
 
-    fn built(&self, stage: &str, spec: &StepSpec) -> Result<Built> {
+    fn built(&self, stage: &str, spec: &StepSpec) -> Result<Planned> {
         let Inputs { cluster, declared, .. } = &self.inputs;
         let cluster = cluster.clone();
         Ok(match &spec.kind {
-            StepKind::Checks(checks) => Built::step(
+            StepKind::Checks(checks) => Planned::step(
                 count(checks.len(), "check"),
                 Checks { subject: self.subject(), checks: checks.clone() },
             ),
             StepKind::Namespaces(wanted) => {
                 let objects = self.namespaces(wanted);
-                Built::step(count(objects.len(), "namespace"), self.objects("namespace", objects, None))
+                Planned::step(count(objects.len(), "namespace"), self.objects("namespace", objects, None))
             }
             StepKind::Secrets(_) => self.secrets(),
             StepKind::Objects(path) => return self.objects_of(spec, path),
@@ -139,40 +138,40 @@ impl Builder<'_> {
                     Err(failure) => {
                         let title = format!("Kustomization {name}");
                         let named = kustomization.objects.clone();
-                        return Ok(self.lacking(title, spec.placed(failure), "object", named));
+                        return Ok(self.impossible(title, spec.placed(failure), "object", named));
                     }
                 };
                 let step = self.objects("object", objects, Some(kustomization.id.clone()));
-                Built::step(format!("Kustomization {name}"), step)
+                Planned::step(format!("Kustomization {name}"), step)
             }
             StepKind::Crds(source) => return self.crds(spec, source),
             StepKind::Release(name) => return self.release(spec, name),
             StepKind::Wait(wait) => self.wait(wait)?,
             StepKind::Repair(Repair::CiliumGateway) => {
-                Built::step("cilium-operator and the Gateway API".to_owned(), GatewayRepair::new(cluster))
+                Planned::step("cilium-operator and the Gateway API".to_owned(), GatewayRepair::new(cluster))
             }
-            StepKind::Source(_) => Built::step(
+            StepKind::Source(_) => Planned::step(
                 ObjectRef::of(&declared.source).to_string(),
                 self.objects("source", vec![Complete::of_own(declared.source.clone())], None),
             ),
             StepKind::Sync(_) => {
                 let id = ObjectRef::of(&declared.sync);
-                Built::step(
+                Planned::step(
                     id.to_string(),
                     self.objects("sync", vec![Complete::of_own(declared.sync.clone())], None),
                 )
             }
             StepKind::Adoption(Moment::Foretold) => {
-                Built::step("what Flux will change", Foretell(self.adoption()))
+                Planned::step("what Flux will change", Foretell(self.adoption()))
             }
             StepKind::Adoption(Moment::Confirmed) => {
-                Built::step("what Flux did change", Confirm(self.adoption()))
+                Planned::step("what Flux did change", Confirm(self.adoption()))
             }
             StepKind::Handover(_) => {
                 let kustomizations =
                     declared.kustomizations.iter().map(|kustomization| kustomization.id.clone());
                 let releases = declared.releases.iter().map(|release| release.id.clone());
-                Built::step(
+                Planned::step(
                     format!(
                         "{}, {}",
                         count(declared.kustomizations.len(), "Kustomization"),
@@ -190,37 +189,37 @@ impl Builder<'_> {
         })
     }
 
-    fn secrets(&self) -> Built {
+    fn secrets(&self) -> Planned {
         let secrets = &self.inputs.secrets;
         let all = secrets.objects.len() + secrets.lacking.len();
         if let Some(failure) = lacking_secrets(&secrets.unresolved) {
             let objects = secrets.objects.iter().map(|secret| Object::clone(secret));
             let objects = secrets.lacking.iter().cloned().chain(objects).collect();
-            return self.lacking(count(all, "secret"), failure, "secret", objects);
+            return self.impossible(count(all, "secret"), failure, "secret", objects);
         }
         let step = Objects { readiness: None, ..self.objects("secret", secrets.objects.clone(), None) };
-        Built::step(count(all, "secret"), step)
+        Planned::step(count(all, "secret"), step)
     }
 
-    fn objects_of(&self, spec: &StepSpec, path: &Path) -> Result<Built> {
+    fn objects_of(&self, spec: &StepSpec, path: &Path) -> Result<Planned> {
         let title = format!("objects of {}", path.display());
         match self.manifests(path).map_err(|failure| spec.placed(failure)) {
             Ok(objects) => {
                 let objects = objects.into_iter().map(Complete::of_own).collect();
-                Ok(Built::step(title, self.objects("object", objects, None)))
+                Ok(Planned::step(title, self.objects("object", objects, None)))
             }
             Err(failure) if self.inputs.declared.unknown_settings.is_empty() => Err(failure),
-            Err(failure) => Ok(self.lacking(title, failure, "object", Vec::new())),
+            Err(failure) => Ok(self.impossible(title, failure, "object", Vec::new())),
         }
     }
 
-    fn release(&self, spec: &StepSpec, name: &str) -> Result<Built> {
+    fn release(&self, spec: &StepSpec, name: &str) -> Result<Planned> {
         let Some(release) = self.inputs.declared.release(name) else {
             return self.absent(spec, "HelmRelease", name);
         };
         if release.is_suspended() {
             let reason = "it is suspended: Flux would not install it".to_owned();
-            return Ok(Built::Skipped { title: release.id.to_string(), reason });
+            return Ok(Planned::skipped(release.id.to_string(), reason));
         }
         let title = format!(
             "release {}/{} {}",
@@ -237,23 +236,23 @@ impl Builder<'_> {
         };
         if let Err(failure) = release.installable() {
             let failure = spec.placed(failure);
-            return Ok(Built::step(title, Lacking { failure, made: Arc::new(step) }));
+            return Ok(Planned { title, work: Work::Impossible { failure, undo: Arc::new(step) } });
         }
-        Ok(Built::step(title, step))
+        Ok(Planned::step(title, step))
     }
 
-    fn command_step(&self, stage: &str, spec: &StepSpec, argv: &[String]) -> Result<Built> {
+    fn command_step(&self, stage: &str, spec: &StepSpec, argv: &[String]) -> Result<Planned> {
         let Inputs { cluster, declared, agreed, .. } = &self.inputs;
         let argv = match trust::command_words(argv, declared).map_err(|failure| spec.placed(failure)) {
             Ok(argv) => argv,
             Err(failure) if declared.unknown_settings.is_empty() => return Err(failure),
-            Err(failure) => return Ok(self.lacking(argv.join(" "), failure, "object", Vec::new())),
+            Err(failure) => return Ok(self.impossible(argv.join(" "), failure, "object", Vec::new())),
         };
         let run = self.command(&argv).map_err(|failure| spec.placed(failure))?;
         let request = trust::command_request(run.folder(), &declared.cluster, stage, spec, &run.words())?;
         agreed.require(&request)?;
         let step = Command { cluster: cluster.clone(), agreed: request.content, unless: None, run };
-        Ok(Built::step(step.run.to_string(), step))
+        Ok(Planned::step(step.run.to_string(), step))
     }
 
     /// The digest of what a step is to bring about, where that stands in the repository.
@@ -283,11 +282,11 @@ impl Builder<'_> {
     }
 
     /// A step about something that the cluster does not declare.
-    fn absent(&self, spec: &StepSpec, kind: &str, name: &str) -> Result<Built> {
+    fn absent(&self, spec: &StepSpec, kind: &str, name: &str) -> Result<Planned> {
         let cluster = &self.inputs.declared.cluster;
         if spec.when == When::Declared {
             let reason = format!("{cluster} declares no {kind} {name}");
-            return Ok(Built::Skipped { title: format!("{kind} {name}"), reason });
+            return Ok(Planned::skipped(format!("{kind} {name}"), reason));
         }
         let failure = spec.refuse(format!("{cluster} declares no {kind} called `{name}`"));
         let folder = self.inputs.declared.folder.display();
@@ -317,14 +316,14 @@ impl Builder<'_> {
     }
 
     /// A step that something lacks which is not known. What an earlier run has made of it can be removed.
-    fn lacking(&self, title: String, failure: Failure, noun: &str, objects: Vec<Object>) -> Built {
-        let made = Made {
+    fn impossible(&self, title: String, failure: Failure, noun: &str, objects: Vec<Object>) -> Planned {
+        let undo = Arc::new(NamedObjects {
             cluster: self.inputs.cluster.clone(),
             noun: noun.to_owned(),
             objects,
             manager: FIELD_MANAGER,
-        };
-        Built::step(title, Lacking { failure, made: Arc::new(made) })
+        });
+        Planned { title, work: Work::Impossible { failure, undo } }
     }
 
     fn objects(&self, noun: &str, objects: Vec<Complete<Object>>, owner: Option<ObjectRef>) -> Objects {
@@ -369,7 +368,7 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn crds(&self, spec: &StepSpec, source: &CrdSpec) -> Result<Built> {
+    fn crds(&self, spec: &StepSpec, source: &CrdSpec) -> Result<Planned> {
         let Inputs { cluster, declared, kustomize, .. } = &self.inputs;
         let (title, source) = match source {
             CrdSpec::Kustomization(name) => {
@@ -383,7 +382,7 @@ impl Builder<'_> {
                     Ok(crds) => crds.concat(),
                     Err(failure) => {
                         let named = all.iter().flat_map(|one| &one.objects).filter(|object| is_crd(object));
-                        return Ok(self.lacking(
+                        return Ok(self.impossible(
                             title,
                             spec.placed(failure),
                             "CRD",
@@ -394,7 +393,7 @@ impl Builder<'_> {
                 let owner = Some(FluxOwner(kustomization.id.clone()));
                 let brings = brought.iter().map(|one| one.id.clone()).collect();
                 let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
-                return Ok(Built::step(title, step.with_brought(brings)));
+                return Ok(Planned::step(title, step.with_brought(brings)));
             }
             CrdSpec::Manifest { location, sha256 } => {
                 let location = self.address(location).map_err(|failure| spec.placed(failure))?;
@@ -415,14 +414,14 @@ impl Builder<'_> {
                 (title, CrdSource::Releases { releases, helm: self.inputs.helm.clone() })
             }
         };
-        Ok(Built::step(title, Crds::new(cluster.clone(), source, None)))
+        Ok(Planned::step(title, Crds::new(cluster.clone(), source, None)))
     }
 
-    fn wait(&self, wait: &WaitSpec) -> Result<Built> {
+    fn wait(&self, wait: &WaitSpec) -> Result<Planned> {
         let cluster = self.inputs.cluster.clone();
         Ok(match wait {
             WaitSpec::Probe(probe) => {
-                Built::step(probe.to_string(), Wait::new(cluster, Awaited::Probe(*probe)))
+                Planned::step(probe.to_string(), Wait::new(cluster, Awaited::Probe(*probe)))
             }
             WaitSpec::Object { id, ready, failed } => {
                 let awaited = if ready.is_some() || failed.is_some() {
@@ -434,7 +433,7 @@ impl Builder<'_> {
                     Arc::clone(&self.inputs.pipeline.readiness)
                 };
                 let id = id.clone();
-                Built::step(id.to_string(), Wait::new(cluster, Awaited::Object { id, readiness: awaited }))
+                Planned::step(id.to_string(), Wait::new(cluster, Awaited::Object { id, readiness: awaited }))
             }
         })
     }

@@ -1,40 +1,40 @@
-//! Objects as they are followed, with who answers for the webhooks among them.
+//! Objects as they are followed, with the Services behind the webhooks among them.
 
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 
+use super::merged_watches::MergedWatches;
 use super::objects::Seen;
-use super::seeing::Joined;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, Selection};
 use bootstrapper_readiness::{Called, called_by};
 
-/// The objects, and the Services that webhooks among them are called by and that nobody answers for.
-pub(super) fn with_answers(cluster: &Cluster, objects: Followed<Seen>) -> Followed<(Seen, Vec<Called>)> {
+/// The objects, and the Services that webhooks among them are called by and that have no ready endpoint.
+pub(super) fn with_unanswered(cluster: &Cluster, objects: Followed<Seen>) -> Followed<(Seen, Vec<Called>)> {
     let cluster = cluster.clone();
-    let answering = Answering::of(move |slices| cluster.follow_all(slices), objects);
-    stream::unfold(answering, |mut answering| async move {
-        let told = answering.next().await?;
-        Some((told, answering))
+    let following = Following::of(move |slices| cluster.follow_all(slices), objects);
+    stream::unfold(following, |mut following| async move {
+        let told = following.next().await?;
+        Some((told, following))
     })
     .boxed()
 }
 
-struct Answering<F> {
+struct Following<F> {
     /// Follows the EndpointSlices of a selection.
     follow: F,
     objects: Followed<Seen>,
     seen: Option<Seen>,
     called: Vec<Called>,
     /// Those of each Service in `called`.
-    slices: Joined,
+    slices: MergedWatches,
 }
 
-impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Answering<F> {
+impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Following<F> {
     fn of(follow: F, objects: Followed<Seen>) -> Self {
-        Self { follow, objects, seen: None, called: Vec::new(), slices: Joined::of([]) }
+        Self { follow, objects, seen: None, called: Vec::new(), slices: MergedWatches::of([]) }
     }
 
     async fn next(&mut self) -> Option<Result<(Seen, Vec<Called>)>> {
@@ -44,10 +44,10 @@ impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Answering<F> {
                     Ok(seen) => self.see(seen),
                     Err(failure) => return Some(Err(failure)),
                 },
-                Some(()) = self.slices.see() => {}
+                Some(()) = self.slices.change() => {}
             }
             if let Some(seen) = &self.seen
-                && self.slices.is_whole()
+                && self.slices.is_complete()
             {
                 let slices = match self.slices.seen() {
                     Ok(slices) => slices,
@@ -63,7 +63,7 @@ impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Answering<F> {
     fn see(&mut self, seen: Seen) {
         let called: Vec<Called> = seen.values().flatten().flat_map(|object| called_by(object)).collect();
         if called != self.called {
-            self.slices = Joined::of(called.iter().map(|called| (self.follow)(called.slices())));
+            self.slices = MergedWatches::of(called.iter().map(|called| (self.follow)(called.slices())));
             self.called = called;
         }
         self.seen = Some(seen);
@@ -114,12 +114,12 @@ mod tests {
             }
         };
         let objects = stream::iter(objects).map(Ok).chain(stream::pending()).boxed();
-        let mut answering = Answering::of(follow, objects);
-        let (_, without) = answering.next().await.unwrap().unwrap();
+        let mut following = Following::of(follow, objects);
+        let (_, without) = following.next().await.unwrap().unwrap();
         assert!(without.is_empty());
         let mut told = Vec::new();
         while !told.last().is_some_and(Vec::is_empty) {
-            told.push(answering.next().await.unwrap().unwrap().1);
+            told.push(following.next().await.unwrap().unwrap().1);
         }
         assert_eq!(told[0].len(), 1, "{told:?}");
         // The configuration was seen twice as it is, and its slices are followed once.

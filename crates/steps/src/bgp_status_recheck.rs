@@ -1,5 +1,5 @@
-//! BGP sessions by what the API tells of them, and where it calls one down for long, by the word of its
-//! node's agent.
+//! BGP sessions by what the API reports of them; where it reports one down for long, the node's agent is
+//! asked: the status in the API can lag behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -12,15 +12,16 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::explain::Explainer;
-use super::seeing::{Seen, seen_by};
+use super::merged_watches::{Seen, seen_by};
+use super::wait::judged;
 use bootstrapper_cluster::cilium;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_readiness::{self as readiness, Probe, Verdict};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_readiness::{self as readiness, Probe};
 
-/// For how long the API must have called a session down in the same word before its agent is asked.
+/// How long the API must have reported a session in the same state before its agent is asked.
 pub(super) const UNCHANGED: Duration = Duration::from_secs(20);
 
 /// Before agents are asked again.
@@ -29,73 +30,64 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// How many are asked at once. If one of them has no session, no further ones are asked: nothing is ready.
 const AT_ONCE: usize = 8;
 
-/// What agents said of themselves, and the version of what the API told when they did.
+/// What agents answered about their sessions. An answer counts until the API reports something newer.
 #[derive(Clone, Default)]
-pub(super) struct Words(Arc<Mutex<BTreeMap<String, Word>>>);
+pub(super) struct AgentAnswers(Arc<Mutex<BTreeMap<String, Answer>>>);
 
-struct Word {
+struct Answer {
+    /// The version of the node's config when its agent was asked.
     version: Option<String>,
     peers: Value,
 }
 
-impl Words {
-    /// The node's config as its agent tells, if that was asked and nothing has been written since.
+impl AgentAnswers {
+    /// The node's config as its agent reports it, if that was asked and nothing has been written since.
     fn correct(&self, config: &Object) -> Option<(Object, Vec<String>)> {
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let word = words.get(name(config)).filter(|word| word.version == config.metadata.resource_version)?;
-        Some(readiness::as_agent_tells(config, &word.peers))
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer =
+            answers.get(name(config)).filter(|answer| answer.version == config.metadata.resource_version)?;
+        Some(readiness::as_agent_tells(config, &answer.peers))
     }
 
-    /// Whatever was said before counts no more.
-    fn replace(&self, said: BTreeMap<String, Word>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = said;
+    /// Earlier answers no longer count.
+    fn replace(&self, answers: BTreeMap<String, Answer>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answers;
     }
 }
 
-/// What a person should know though all is ready.
-pub(super) type Remarks = Arc<Mutex<Vec<String>>>;
-
-/// Follows them. `patience` is how long the API is believed that calls a session down.
-pub(super) fn verdicts(
-    cluster: Cluster,
-    patience: Duration,
-    words: Words,
-    remarks: Remarks,
-    explainer: &Explainer,
-) -> Followed<Verdict> {
-    let objects = seen_by(&cluster, Probe::CiliumBgp, explainer);
+/// Follows the sessions. `trust` is how long the API is trusted that reports one down.
+pub(super) fn readiness(cluster: Cluster, trust: Duration, answers: AgentAnswers) -> Followed<Readiness> {
+    let objects = seen_by(&cluster, Probe::CiliumBgp);
     let agents: Agents = Box::new(move |agent| {
         let cluster = cluster.clone();
         async move { cilium::sessions_of(&cluster, &agent).await }.boxed()
     });
-    let doubts = Doubts::default();
-    Follower { agents, objects, patience, words, remarks, seen: None, doubts }.verdicts()
+    Follower { agents, objects, trust, answers, seen: None, doubts: Doubts::default() }.follow()
 }
 
-/// Asks an agent what it says of its sessions.
+/// Asks an agent about its sessions.
 type Agents = Box<dyn Fn(ObjectRef) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
 struct Follower {
     agents: Agents,
     objects: Followed<Seen>,
-    patience: Duration,
-    words: Words,
-    remarks: Remarks,
+    trust: Duration,
+    answers: AgentAnswers,
     seen: Option<Seen>,
     doubts: Doubts,
 }
 
 impl Follower {
-    fn verdicts(self) -> Followed<Verdict> {
+    fn follow(self) -> Followed<Readiness> {
         stream::unfold(self, |mut follower| async move {
-            let verdict = follower.next().await?;
-            Some((verdict, follower))
+            let readiness = follower.next().await?;
+            Some((readiness, follower))
         })
         .boxed()
     }
 
-    async fn next(&mut self) -> Option<Result<Verdict>> {
-        let due = self.doubts.due(self.patience);
+    async fn next(&mut self) -> Option<Result<Readiness>> {
+        let due = self.doubts.due(self.trust);
         let is_due = async {
             match due {
                 Some(at) => sleep_until(at).await,
@@ -114,7 +106,7 @@ impl Follower {
             }
             () = is_due => {}
         }
-        if self.doubts.due(self.patience).is_some_and(|due| due <= Instant::now()) {
+        if self.doubts.due(self.trust).is_some_and(|due| due <= Instant::now()) {
             self.ask().await;
         }
         self.judge().map(Ok)
@@ -124,7 +116,7 @@ impl Follower {
     async fn ask(&mut self) {
         let Some(seen) = &self.seen else { return };
         let now = Instant::now();
-        let doubted = self.doubts.nodes(self.patience, now);
+        let doubted = self.doubts.nodes(self.trust, now);
         let agents = objects(seen, "Pod").filter(|pod| readiness::verdict(pod).is_ready());
         let agents: BTreeMap<&str, ObjectRef> = agents
             .filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?, ObjectRef::of(pod))))
@@ -146,27 +138,26 @@ impl Follower {
                 };
                 is_down |= !readiness::sessions_down(&readiness::as_agent_tells(config, &peers).0).is_empty();
                 let version = config.metadata.resource_version.clone();
-                said.insert(name(config).to_owned(), Word { version, peers });
+                said.insert(name(config).to_owned(), Answer { version, peers });
             }
             if is_down {
                 break;
             }
         }
-        self.words.replace(said);
+        self.answers.replace(said);
         self.doubts.asked = Some(Instant::now());
     }
 
-    fn judge(&self) -> Option<Verdict> {
+    fn judge(&self) -> Option<Readiness> {
         let mut seen = self.seen.clone()?;
         let mut remarks = Vec::new();
         for config in seen.values_mut().flatten().filter(|object| is_of(object, CONFIG)) {
-            if let Some((corrected, up)) = self.words.correct(config) {
+            if let Some((corrected, up)) = self.answers.correct(config) {
                 remarks.extend(up.into_iter().map(|up| format!("{}: {up}", name(&corrected))));
                 *config = Arc::new(corrected);
             }
         }
-        *self.remarks.lock().unwrap_or_else(PoisonError::into_inner) = remarks;
-        Some(Probe::CiliumBgp.judge(&seen, jiff::Timestamp::now()))
+        Some(Readiness { remarks, ..judged(Probe::CiliumBgp, &seen) })
     }
 }
 
@@ -209,14 +200,14 @@ impl Doubts {
     }
 
     /// When agents are to be asked next.
-    fn due(&self, patience: Duration) -> Option<Instant> {
-        let first = self.since.values().map(|(_, since)| *since + patience).min()?;
+    fn due(&self, trust: Duration) -> Option<Instant> {
+        let first = self.since.values().map(|(_, since)| *since + trust).min()?;
         Some(self.asked.map_or(first, |asked| first.max(asked + PAUSE)))
     }
 
     /// Of which nodes sessions are doubted by now.
-    fn nodes(&self, patience: Duration, now: Instant) -> BTreeSet<&str> {
-        let doubted = self.since.iter().filter(|(_, (_, since))| *since + patience <= now);
+    fn nodes(&self, trust: Duration, now: Instant) -> BTreeSet<&str> {
+        let doubted = self.since.iter().filter(|(_, (_, since))| *since + trust <= now);
         doubted.map(|((node, _), _)| node.as_str()).collect()
     }
 }
@@ -258,16 +249,16 @@ mod tests {
     }
 
     #[test]
-    fn a_word_counts_until_the_api_tells_something_new() {
-        let words = Words::default();
+    fn an_answer_counts_until_the_api_reports_something_new() {
+        let answers = AgentAnswers::default();
         let peers = json!([{"peer-address": "10.0.0.1", "session-state": "established"}]);
-        words.replace([("a".to_owned(), Word { version: Some("1".to_owned()), peers })].into());
+        answers.replace([("a".to_owned(), Answer { version: Some("1".to_owned()), peers })].into());
         let told = config("a", "open_confirm");
-        assert_eq!(words.correct(&told).unwrap().1.len(), 1);
+        assert_eq!(answers.correct(&told).unwrap().1.len(), 1);
         let mut newer = told;
         newer.metadata.resource_version = Some("2".to_owned());
-        assert!(words.correct(&newer).is_none());
-        assert!(words.correct(&config("b", "idle")).is_none());
+        assert!(answers.correct(&newer).is_none());
+        assert!(answers.correct(&config("b", "idle")).is_none());
     }
 
     /// A cluster of one node, as its watches tell of it once.
@@ -289,7 +280,7 @@ mod tests {
 
     /// Whose agent says that for ever, after it has said `at_first` so often.
     fn follower(
-        patience: Duration,
+        trust: Duration,
         at_first: (usize, &'static str),
         then: &'static str,
     ) -> (Follower, Arc<AtomicUsize>) {
@@ -302,35 +293,37 @@ mod tests {
             async move { Ok(json!([{"peer-address": "10.0.0.1", "session-state": state}])) }.boxed()
         });
         let objects = stream::iter([Ok(seen("open_confirm"))]).chain(stream::pending()).boxed();
-        let (words, remarks, doubts) = (Words::default(), Remarks::default(), Doubts::default());
-        (Follower { agents, objects, patience, words, remarks, seen: None, doubts }, asked)
+        let (answers, doubts) = (AgentAnswers::default(), Doubts::default());
+        (Follower { agents, objects, trust, answers, seen: None, doubts }, asked)
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_agent_is_asked_after_a_while_and_believed() {
         let (follower, asked) = follower(UNCHANGED, (2, "active"), "established");
-        let remarks = Arc::clone(&follower.remarks);
         let began = Instant::now();
-        let mut verdicts = follower.verdicts();
-        let first = verdicts.next().await.unwrap().unwrap();
-        assert!(first.reasons()[0].starts_with("a: 10.0.0.1: session is open_confirm"), "{first:?}");
+        let mut items = follower.follow();
+        let first = items.next().await.unwrap().unwrap();
+        let texts = first.verdict.texts();
+        assert!(texts[0].starts_with("Node a: 10.0.0.1: session is open_confirm"), "{texts:?}");
         assert_eq!(asked.load(Ordering::SeqCst), 0);
-        // What the agent says counts for the reason, too.
+        // What the agent answers counts for the reason, too.
         for count in 1..=2 {
-            let told = verdicts.next().await.unwrap().unwrap();
-            assert!(told.reasons()[0].starts_with("a: 10.0.0.1: session is active"), "{told:?}");
+            let item = items.next().await.unwrap().unwrap();
+            let texts = item.verdict.texts();
+            assert!(texts[0].starts_with("Node a: 10.0.0.1: session is active"), "{texts:?}");
             assert_eq!(asked.load(Ordering::SeqCst), count);
-            assert!(remarks.lock().unwrap().is_empty());
+            assert!(item.remarks.is_empty());
         }
-        assert_eq!(verdicts.next().await.unwrap().unwrap(), Verdict::Ready);
+        let last = items.next().await.unwrap().unwrap();
+        assert!(last.verdict.is_ready());
         assert_eq!(began.elapsed().as_secs(), (UNCHANGED + 2 * PAUSE).as_secs());
-        assert!(remarks.lock().unwrap()[0].starts_with("a: its session with 10.0.0.1 is up"));
+        assert!(last.remarks[0].starts_with("a: its session with 10.0.0.1 is up"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_looks_once_asks_at_once() {
+    async fn one_look_asks_at_once() {
         let (follower, asked) = follower(Duration::ZERO, (0, ""), "established");
-        assert_eq!(follower.verdicts().next().await.unwrap().unwrap(), Verdict::Ready);
+        assert!(follower.follow().next().await.unwrap().unwrap().verdict.is_ready());
         assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! How long a step may go on: a limit for all of it, and one for the time in which nothing changes.
+//! How long a step may take: a limit for all of it, and one for the time in which nothing changes.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -17,20 +17,20 @@ pub struct Limits {
     pub inactivity: Duration,
 }
 
-/// What is left of it.
+/// When a step runs out of time.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct Deadline {
     limits: Limits,
-    deadline: Instant,
+    latest: Instant,
     last_change: Instant,
     /// What was seen, so that what only comes and goes is no change.
     seen: HashSet<u64>,
 }
 
-impl Patience {
+impl Deadline {
     pub(super) fn new(limits: Limits) -> Self {
         let now = Instant::now();
-        Self { limits, deadline: now + limits.timeout, last_change: now, seen: HashSet::new() }
+        Self { limits, latest: now + limits.timeout, last_change: now, seen: HashSet::new() }
     }
 
     /// Something is so: a change, unless it was so before.
@@ -49,12 +49,12 @@ impl Patience {
 
     /// When it ends, if nothing changes until then.
     pub(super) fn ends(&self) -> Instant {
-        self.deadline.min(self.last_change + self.limits.inactivity)
+        self.latest.min(self.last_change + self.limits.inactivity)
     }
 
     /// Why it has ended.
     pub(super) fn failure(&self, title: &str) -> Failure {
-        let is_over = Instant::now() >= self.deadline;
+        let is_over = Instant::now() >= self.latest;
         let Limits { timeout, inactivity } = self.limits;
         if is_over || inactivity >= timeout {
             return Failure::new(FailureKind::Deadline, format!("{title} is not ready after {timeout:?}"));
@@ -74,12 +74,12 @@ mod tests {
     const LIMITS: Limits = Limits { timeout: Duration::from_secs(100), inactivity: Duration::from_secs(30) };
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_extends_patience_up_to_the_deadline_and_flapping_does_not() {
+    async fn a_change_extends_the_wait_up_to_the_timeout_and_flapping_does_not() {
         let began = Instant::now();
-        let mut patience = Patience::new(LIMITS);
-        let ends = |patience: &Patience| (patience.ends() - began).as_secs();
-        patience.sees(&"pulling");
-        assert_eq!(ends(&patience), 30);
+        let mut deadline = Deadline::new(LIMITS);
+        let ends = |deadline: &Deadline| (deadline.ends() - began).as_secs();
+        deadline.sees(&"pulling");
+        assert_eq!(ends(&deadline), 30);
         for (seconds, state, expected) in [
             (20, "starting", 50),
             (20, "pulling", 50),
@@ -88,11 +88,11 @@ mod tests {
             (40, "a", 100),
         ] {
             tokio::time::advance(Duration::from_secs(seconds)).await;
-            patience.sees(&state);
-            assert_eq!(ends(&patience), expected, "{state}");
+            deadline.sees(&state);
+            assert_eq!(ends(&deadline), expected, "{state}");
         }
-        assert!(patience.failure("x").what.contains("nothing has changed for 30s"));
+        assert!(deadline.failure("x").what.contains("nothing has changed for 30s"));
         tokio::time::advance(Duration::from_secs(15)).await;
-        assert!(patience.failure("x").what.contains("not ready after 100s"));
+        assert!(deadline.failure("x").what.contains("not ready after 100s"));
     }
 }

@@ -1,4 +1,5 @@
-//! BGP sessions that no object tells of: the agents are asked, one after another question.
+//! BGP sessions of CiliumBGPPeeringPolicy (Cilium 1.18 and older), which no object reports: the agents are
+//! asked, again and again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,27 +11,28 @@ use bootstrapper_cluster::cilium;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::verdict::Readiness;
 use bootstrapper_readiness::{self as readiness, Verdict};
 
 /// There is no event for a session that comes up: the agents have to be asked again.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whether policies of Cilium 1.18 and older are there; they go before newer objects.
-pub(super) async fn are_needed(cluster: &Cluster) -> Result<bool> {
+pub(super) async fn is_needed(cluster: &Cluster) -> Result<bool> {
     let policies = policies();
     Ok(cluster.serves(&policies.api_version, &policies.kind).await?
         && !cluster.list(&policies).await?.is_empty())
 }
 
 /// Asks until the stream is dropped.
-pub(super) fn verdicts(cluster: Cluster) -> Followed<Verdict> {
+pub(super) fn readiness(cluster: Cluster) -> Followed<Readiness> {
     stream::unfold(false, move |is_asked_again| {
         let cluster = cluster.clone();
         async move {
             if is_asked_again {
                 tokio::time::sleep(PAUSE).await;
             }
-            Some((ask(&cluster).await, true))
+            Some((ask(&cluster).await.map(Readiness::from), true))
         }
     })
     .boxed()
