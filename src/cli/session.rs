@@ -11,7 +11,7 @@ use super::out;
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{Graph, PlannedStep};
-use bootstrapper_gitops::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
+use bootstrapper_gitops::pipeline::{self, Check, ChecksSpec, Config, Pipeline, Selected, StepKind};
 use bootstrapper_gitops::trust::{self, RequestKind};
 use bootstrapper_gitops::{Declared, Repository};
 use bootstrapper_sandbox::{self as sandbox, Sandbox};
@@ -103,7 +103,7 @@ impl Session {
         let helm = helm.map(Arc::new);
         let adoption =
             Adoption { cluster: cluster.clone(), declared: Arc::clone(&declared), helm: helm.clone() };
-        let graph = plan::build(Inputs {
+        let graph = plan::build(&Inputs {
             pipeline: &pipeline,
             selected: &selected,
             timeout: selection.timeout,
@@ -159,7 +159,7 @@ async fn connected_as(
 fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
     pipeline.stages.iter().any(|stage| {
         stage.steps.iter().any(|step| {
-            matches!(&step.kind, StepKind::Checks(checks) if checks.contains(&Check::Secrets))
+            matches!(&step.kind, StepKind::Checks(ChecksSpec(checks)) if checks.contains(&Check::Secrets))
                 && selected.reason_to_skip(&stage.name, &step.name()).is_none()
         })
     })

@@ -19,7 +19,7 @@ const ONE_BY_ONE: usize = 3;
 /// Diagnoses a step while it waits. What it has learned from the cluster is kept, so that nothing is asked
 /// twice.
 #[derive(Default)]
-pub struct Explainer(Mutex<Case>);
+pub(crate) struct Explainer(Mutex<Case>);
 
 impl Explainer {
     /// Causes among `refs`, and of what the API server refused.

@@ -12,7 +12,7 @@ use bootstrapper_readiness::has_taken_over;
 
 /// A Kustomization or HelmRelease that will own what a step makes.
 #[derive(Debug, Clone)]
-pub struct FluxOwner(pub ObjectRef);
+pub(crate) struct FluxOwner(pub ObjectRef);
 
 impl FluxOwner {
     /// Whether it owns it already, told for a person; none if it does not.

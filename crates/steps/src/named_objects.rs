@@ -1,4 +1,4 @@
-//! Objects that an earlier run may have made, of which only the names are known now.
+//! ObjectSet that an earlier run may have made, of which only the names are known now.
 
 use async_trait::async_trait;
 
@@ -8,8 +8,8 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_engine::{Changes, Owned, Teardown, Undo};
 
-/// Objects that an earlier run may have made.
-pub struct NamedObjects {
+/// ObjectSet that an earlier run may have made.
+pub(crate) struct NamedObjects {
     /// The API server.
     pub cluster: Cluster,
     /// What one of them is called.

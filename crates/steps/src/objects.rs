@@ -26,7 +26,7 @@ use bootstrapper_readiness::{Called, OwnRules};
 const AT_ONCE: usize = 16;
 
 /// A set of objects that must exist as declared.
-pub struct Objects {
+pub(crate) struct ObjectSet {
     /// The API server.
     pub cluster: Cluster,
     /// What one of them is called: `namespace`, `BGP object`.
@@ -43,7 +43,7 @@ pub struct Objects {
     pub explainer: Explainer,
 }
 
-impl Objects {
+impl ObjectSet {
     fn refs(&self) -> Vec<ObjectRef> {
         self.objects.iter().map(|object| ObjectRef::of(object)).collect()
     }
@@ -78,7 +78,7 @@ async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Obje
 }
 
 #[async_trait]
-impl Undo for Objects {
+impl Undo for ObjectSet {
     async fn owned(&self) -> Result<Owned> {
         let objects = self.standing().await?;
         let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
@@ -91,7 +91,7 @@ impl Undo for Objects {
 }
 
 #[async_trait]
-impl Step for Objects {
+impl Step for ObjectSet {
     async fn observe(&self) -> Result<Observation> {
         if let Some(owner) = &self.owner
             && let Some(since) = owner.owns(&self.cluster).await?

@@ -1,4 +1,4 @@
-//! Objects as they are followed, with the Services behind the webhooks among them.
+//! ObjectSet as they are followed, with the Services behind the webhooks among them.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use bootstrapper_engine::{Act, Cause, Changes, Observation, Owned, Step, Stuck, 
 use bootstrapper_gitops::Declared;
 
 /// Any step; of each cause it says where that is declared.
-pub struct WithLocation {
+pub(crate) struct WithLocation {
     /// The step.
     pub step: Arc<dyn Step>,
     /// What the cluster declares.

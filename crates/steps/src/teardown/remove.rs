@@ -174,7 +174,7 @@ impl Plan {
         await_end(&self.cluster, &parts, Gone::Await, teardown).await
     }
 
-    /// Objects of custom kinds, while their controllers are there; then releases; then all else.
+    /// ObjectSet of custom kinds, while their controllers are there; then releases; then all else.
     async fn remove_units(&self, units: &[ObjectRef], teardown: &Teardown<'_>) -> Result<()> {
         let custom: Vec<ObjectRef> = units
             .iter()

@@ -1,27 +1,33 @@
 //! CRDs that later steps use: applied, established, and served by discovery.
 
-use std::time::Duration;
+mod source;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::OnceCell;
 
-use super::crd_source::CrdSource;
-use super::explain::Explainer;
-use super::flux_owner::FluxOwner;
-use super::objects::{Objects, follow_ready};
+use crate::explain::Explainer;
+use crate::flux_owner::FluxOwner;
+use crate::objects::{ObjectSet, follow_ready};
+use source::CrdSource;
+
+use super::Kind;
+use crate::plan::{Inputs, Planned, Planner};
 use bootstrapper_cluster::Cluster;
-use bootstrapper_core::failure::{Result, Retry};
-use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo};
+use bootstrapper_gitops::pipeline::{CrdsSpec, Manifest, is_sha256};
 
 /// CRDs of one source.
-pub struct Crds {
+pub(super) struct Crds {
     /// The API server.
     pub cluster: Cluster,
     /// Where they come from.
@@ -30,18 +36,18 @@ pub struct Crds {
     pub owner: Option<FluxOwner>,
     /// Kustomizations that it brings, which own some of them.
     pub brings: Vec<ObjectRef>,
-    objects: OnceCell<Objects>,
+    objects: OnceCell<ObjectSet>,
 }
 
 impl Crds {
     /// CRDs of `source`, left to `owner` once it has taken over.
-    pub fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
+    pub(super) fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
         Self { cluster, source, owner, brings: Vec::new(), objects: OnceCell::new() }
     }
 
     /// The same; some of them are of Kustomizations that the owner brings.
     #[must_use]
-    pub fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
+    pub(super) fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
         Self { brings, ..self }
     }
 
@@ -50,11 +56,11 @@ impl Crds {
     }
 
     /// The CRDs, read from their source once.
-    async fn objects(&self) -> Result<&Objects> {
+    async fn objects(&self) -> Result<&ObjectSet> {
         self.objects
             .get_or_try_init(|| async {
                 let objects = self.source.crds(&self.cluster).await?;
-                Ok(Objects {
+                Ok(ObjectSet {
                     cluster: self.cluster.clone(),
                     noun: "CRD".to_owned(),
                     objects,
@@ -81,6 +87,89 @@ impl Crds {
             None => Ok(None),
         }
     }
+}
+
+impl Kind for CrdsSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, kustomize, .. } = planner.inputs;
+        let (title, source) = match self {
+            Self::Kustomization(name) => {
+                let all = declared.with_brought(name);
+                let Some((kustomization, brought)) = all.split_first() else {
+                    return planner.absent("Kustomization", name);
+                };
+                let title = format!("CRDs of Kustomization {name}");
+                let crds = all.iter().map(|one| one.complete(is_crd)).collect::<Result<Vec<_>>>();
+                let crds = match crds {
+                    Ok(crds) => crds.concat(),
+                    Err(failure) => {
+                        let named = all.iter().flat_map(|one| &one.objects).filter(|object| is_crd(object));
+                        return Ok(planner.impossible(
+                            title,
+                            planner.placed(failure),
+                            "CRD",
+                            named.cloned().collect(),
+                        ));
+                    }
+                };
+                let owner = Some(FluxOwner(kustomization.id.clone()));
+                let brings = brought.iter().map(|one| one.id.clone()).collect();
+                let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
+                return Ok(Planned::step(title, step.with_brought(brings)));
+            }
+            Self::Manifest(Manifest { location, sha256 }) => {
+                let location = address(planner, location).map_err(|failure| planner.placed(failure))?;
+                let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
+                if !location.contains("://") {
+                    planner.path(Path::new(&location)).map_err(|failure| planner.placed(failure))?;
+                }
+                let sha256 =
+                    declared_digest(planner, sha256.as_deref()).map_err(|failure| planner.placed(failure))?;
+                let root = planner.inputs.repository.root.clone();
+                let place = planner.spec.place().clone();
+                let kustomize = Arc::clone(kustomize);
+                (title, CrdSource::Manifest { location, sha256, place, root, kustomize })
+            }
+            Self::Releases => {
+                let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
+                let releases: Vec<_> = fetchable.cloned().map(Arc::new).collect();
+                let title = format!("CRDs of {}", count(releases.len(), "release"));
+                (title, CrdSource::Releases { releases, helm: planner.inputs.helm.clone() })
+            }
+        };
+        Ok(Planned::step(title, Crds::new(cluster.clone(), source, None)))
+    }
+
+    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
+        match self {
+            Self::Kustomization(name) => {
+                let all = planner.inputs.declared.with_brought(name);
+                planner.digest_of(all.iter().flat_map(|one| &one.objects))
+            }
+            Self::Manifest(_) | Self::Releases => None,
+        }
+    }
+}
+
+/// The text with its variables, if none of them holds a value of a secret.
+fn address(planner: &Planner<'_>, text: &str) -> Result<String> {
+    if let Some(address) = planner.inputs.declared.substituted_openly(text)? {
+        return Ok(address);
+    }
+    Err(Failure::input("the address of a manifest holds a value of a secret")
+        .because("whoever answers there would be sent it: nothing is fetched")
+        .hint("take the variable out of it"))
+}
+
+/// A declared digest. A setting that is empty declares none.
+fn declared_digest(planner: &Planner<'_>, declared: Option<&str>) -> Result<Option<String>> {
+    let Some(text) = declared else { return Ok(None) };
+    let digest = planner.substituted(text)?.trim().to_ascii_lowercase();
+    if digest.is_empty() || is_sha256(&digest) {
+        return Ok(Some(digest).filter(|digest| !digest.is_empty()));
+    }
+    Err(Failure::input(format!("sha256 of a manifest is `{text}`, which is no SHA-256"))
+        .hint("give 64 hexadecimal digits, as `sha256sum` prints them"))
 }
 
 #[async_trait]

@@ -1,30 +1,36 @@
 //! A Helm release, as its HelmRelease declares it.
 
+mod need;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
-use super::explain::Explainer;
-use super::flux_owner::{FluxOwner, not_fluxs, owned_since};
-use super::objects::follow_ready;
-use super::release_need::{Evidence, Need, need};
+use crate::explain::Explainer;
+use crate::flux_owner::{FluxOwner, not_fluxs, owned_since};
+use crate::objects::follow_ready;
 use crate::teardown::releases;
 use crate::teardown::removal::{self, Gone};
+use need::{Evidence, Need, need};
+
+use super::Kind;
+use crate::plan::{Planned, Planner};
 use bootstrapper_cluster::{Cluster, StoredRelease};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Object, ObjectRef, is_workload};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{
-    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo,
+    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo, Work,
 };
+use bootstrapper_gitops::pipeline::ReleaseSpec;
 use bootstrapper_gitops::{self as gitops, HelmAction};
 use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, chart_label, helm_has_ended};
 
 /// A Helm release, as its HelmRelease declares it.
-pub struct Release {
+pub(super) struct Release {
     /// The API server.
     pub cluster: Cluster,
     /// Installs it; or why there is no Helm, which preflight tells first.
@@ -144,6 +150,41 @@ impl Release {
 
     async fn stored(&self) -> Result<Option<StoredRelease>> {
         self.cluster.helm_release(&self.declared.release_namespace, &self.declared.release_name).await
+    }
+}
+
+impl Kind for ReleaseSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Some(release) = planner.inputs.declared.release(&self.0) else {
+            return planner.absent("HelmRelease", &self.0);
+        };
+        if release.is_suspended() {
+            let reason = "it is suspended: Flux would not install it".to_owned();
+            return Ok(Planned::skipped(release.id.to_string(), reason));
+        }
+        let title = format!(
+            "release {}/{} {}",
+            release.release_namespace,
+            release.release_name,
+            release.chart.version_text()
+        );
+        let step = Release {
+            cluster: planner.inputs.cluster.clone(),
+            helm: planner.inputs.helm.clone(),
+            declared: Arc::new(release.clone()),
+            await_workloads: planner.spec.await_workloads(),
+            explainer: Explainer::default(),
+        };
+        if let Err(failure) = release.installable() {
+            let failure = planner.placed(failure);
+            return Ok(Planned { title, work: Work::Impossible { failure, undo: Arc::new(step) } });
+        }
+        Ok(Planned::step(title, step))
+    }
+
+    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
+        let release = planner.inputs.declared.release(&self.0)?;
+        Some(planner.digest_of_text(format!("{} {}", release.chart, release.values)))
     }
 }
 

@@ -6,25 +6,28 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
-use super::explain::Explainer;
-use super::objects::{Seen, follow, readiness_of};
-use super::owns_nothing::owns_nothing;
+use super::Kind;
+use crate::explain::Explainer;
+use crate::objects::{Seen, follow, readiness_of};
+use crate::owns_nothing::owns_nothing;
+use crate::plan::{Planned, Planner};
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
+use bootstrapper_gitops::pipeline::HandoverSpec;
 use bootstrapper_readiness::OwnRules;
 
 /// Watches Flux take over.
-pub struct Handover {
+pub(super) struct Handover {
     /// The API server.
     pub cluster: Cluster,
     /// Every Kustomization and HelmRelease that the cluster declares.
     pub declared: Vec<ObjectRef>,
-    /// The source that their files come from, if there is one.
-    pub source: Option<ObjectRef>,
+    /// The source that their files come from.
+    pub source: ObjectRef,
     /// What is known of their wait.
     pub explainer: Explainer,
 }
@@ -36,12 +39,36 @@ impl Handover {
     }
 }
 
+impl Kind for HandoverSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let declared = &planner.inputs.declared;
+        let kustomizations = declared.kustomizations.iter().map(|kustomization| kustomization.id.clone());
+        let releases = declared.releases.iter().map(|release| release.id.clone());
+        let title = format!(
+            "{}, {}",
+            count(declared.kustomizations.len(), "Kustomization"),
+            count(declared.releases.len(), "HelmRelease")
+        );
+        let step = Handover {
+            cluster: planner.inputs.cluster.clone(),
+            declared: kustomizations.chain(releases).collect(),
+            source: ObjectRef::of(&declared.source),
+            explainer: Explainer::default(),
+        };
+        Ok(Planned::step(title, step))
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
+}
+
 owns_nothing!(Handover);
 
 #[async_trait]
 impl Step for Handover {
     async fn observe(&self) -> Result<Observation> {
-        super::watching::observe(self.settle(), self.summary(), self.declared.len()).await
+        crate::watching::observe(self.settle(), self.summary(), self.declared.len()).await
     }
 
     async fn act(&self, _: Act<'_>) -> Result<Changes> {
@@ -49,12 +76,12 @@ impl Step for Handover {
     }
 
     fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
-        let followed = self.declared.iter().chain(&self.source).cloned().collect();
-        let fetched = self.source.clone();
+        let followed = self.declared.iter().chain([&self.source]).cloned().collect();
+        let id = self.source.clone();
         let ready = move |seen: &Seen| {
-            let source = fetched.as_ref().and_then(|source| Some((source, seen.get(source)?.as_deref()?)));
-            let applied = source.map_or(Verdict::Ready, |(id, source)| applied(id, source, seen));
-            let declared = seen.iter().filter(|(id, _)| Some(*id) != fetched.as_ref());
+            let source = seen.get(&id).and_then(Option::as_deref);
+            let applied = source.map_or(Verdict::Ready, |source| applied(&id, source, seen));
+            let declared = seen.iter().filter(|(other, _)| **other != id);
             let own = readiness_of(declared, &OwnRules::default());
             Readiness { verdict: own.verdict.and(applied), ..own }
         };

@@ -1,23 +1,30 @@
 //! Waits for a fact of the cluster, and changes nothing.
 
+mod bgp_peering_policy_status;
+mod bgp_status_recheck;
+mod mesh_peers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt as _};
 
-use super::bgp_status_recheck::{self, AgentAnswers, UNCHANGED};
-use super::explain::Explainer;
-use super::merged_watches::{Seen, seen_by};
-use super::objects::follow_ready_by;
-use super::owns_nothing::owns_nothing;
-use super::{bgp_peering_policy_status, mesh_peers};
+use crate::explain::Explainer;
+use crate::merged_watches::{Seen, seen_by};
+use crate::objects::follow_ready_by;
+use crate::owns_nothing::owns_nothing;
+use bgp_status_recheck::{AgentAnswers, UNCHANGED};
+
+use super::Kind;
+use crate::plan::{Planned, Planner};
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
-use bootstrapper_readiness::{OwnRules, Probe};
+use bootstrapper_gitops::pipeline::WaitSpec;
+use bootstrapper_readiness::{Expressions, OwnRules, Probe, Texts};
 
 /// What is waited for.
 pub enum Awaited {
@@ -92,6 +99,33 @@ impl Wait {
     }
 }
 
+impl Kind for WaitSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let cluster = planner.inputs.cluster.clone();
+        Ok(match self {
+            Self::Probe(probe) => {
+                Planned::step(probe.to_string(), Wait::new(cluster, Awaited::Probe(*probe)))
+            }
+            Self::Object { id, ready, failed } => {
+                let readiness = if ready.is_some() || failed.is_some() {
+                    let texts = Texts { current: ready.clone(), failed: failed.clone(), ..Texts::default() };
+                    let mut rules = OwnRules::default();
+                    rules.add(id.api_version.clone(), id.kind.clone(), Expressions::compile(&texts)?);
+                    Arc::new(rules)
+                } else {
+                    Arc::clone(&planner.inputs.pipeline.readiness)
+                };
+                let id = id.clone();
+                Planned::step(id.to_string(), Wait::new(cluster, Awaited::Object { id, readiness }))
+            }
+        })
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
+}
+
 fn probe_readiness(cluster: &Cluster, probe: Probe) -> Followed<Readiness> {
     seen_by(cluster, probe).map_ok(move |seen| judged(probe, &seen)).boxed()
 }
@@ -109,7 +143,7 @@ owns_nothing!(Wait);
 impl Step for Wait {
     async fn observe(&self) -> Result<Observation> {
         // One look cannot see what stays as it is: agents are asked at once.
-        super::watching::observe(self.readiness(Duration::ZERO), "ready".to_owned(), 0).await
+        crate::watching::observe(self.readiness(Duration::ZERO), "ready".to_owned(), 0).await
     }
 
     async fn act(&self, _: Act<'_>) -> Result<Changes> {

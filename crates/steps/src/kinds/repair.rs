@@ -11,14 +11,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::explain::Explainer;
-use super::owns_nothing::owns_nothing;
+use super::Kind;
+use crate::explain::Explainer;
+use crate::owns_nothing::owns_nothing;
+use crate::plan::{Planned, Planner};
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_core::verdict::{Readiness, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
+use bootstrapper_gitops::pipeline::RepairSpec;
 use bootstrapper_readiness::{self as readiness, Condition};
 
 /// What Cilium 1.16 to 1.20 look for; those that a cluster does not have are for `validate` to tell.
@@ -33,11 +36,23 @@ const LOOKED_FOR: [&str; 7] = [
 ];
 
 /// Restarts a cilium-operator that started before the Gateway API CRDs.
-pub struct GatewayRepair {
+pub(super) struct GatewayRepair {
     cluster: Cluster,
     /// The CRDs; none if Cilium serves no gateways. Asked for once: an earlier stage brings them.
     crds: OnceCell<Vec<Object>>,
     explainer: Explainer,
+}
+
+impl Kind for RepairSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Self::CiliumGateway = self;
+        let step = GatewayRepair::new(planner.inputs.cluster.clone());
+        Ok(Planned::step("cilium-operator and the Gateway API", step))
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
 }
 
 /// A pod of the operator, and the CRD that came after it.
@@ -49,7 +64,7 @@ struct Stale {
 
 impl GatewayRepair {
     /// For the Cilium of this cluster.
-    pub fn new(cluster: Cluster) -> Self {
+    pub(super) fn new(cluster: Cluster) -> Self {
         Self { cluster, crds: OnceCell::new(), explainer: Explainer::default() }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::flux_owner::FluxOwner;
+use crate::flux_owner::FluxOwner;
 use bootstrapper_cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef, is_crd};
@@ -13,8 +13,8 @@ use bootstrapper_gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest, man
 use bootstrapper_tools::{Helm, Kustomize};
 
 /// Where CRDs come from.
-pub enum CrdSource {
-    /// Objects that are at hand: those of a Kustomization.
+pub(crate) enum CrdSource {
+    /// ObjectSet that are at hand: those of a Kustomization.
     Objects(Vec<Complete<Object>>),
     /// A manifest at an `https://` address, or a file or folder of the repository.
     Manifest {

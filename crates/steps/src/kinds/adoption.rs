@@ -1,22 +1,43 @@
 //! How Flux takes over: what it will change is told before it acts, and what it did change after.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use super::objects::ready;
-use super::owns_nothing::owns_nothing;
+use super::Kind;
 use crate::adoption::{Adoption, Forecast, Ledger, Verdict as Seen};
+use crate::objects::ready;
+use crate::owns_nothing::owns_nothing;
+use crate::plan::{Inputs, Planned, Planner};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
+use bootstrapper_gitops::pipeline::AdoptionSpec;
 use bootstrapper_readiness::has_taken_over;
 
 /// Tells what Flux will change, before it does; and notes what stands until then.
-pub struct Foretell(pub Adoption);
+pub(super) struct Foretell(pub Adoption);
 
 /// Tells what Flux did change, by what was noted.
-pub struct Confirm(pub Adoption);
+pub(super) struct Confirm(pub Adoption);
+
+impl Kind for AdoptionSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, helm, .. } = planner.inputs;
+        let adoption =
+            Adoption { cluster: cluster.clone(), declared: Arc::clone(declared), helm: helm.clone() };
+        Ok(match self {
+            Self::Foretold => Planned::step("what Flux will change", Foretell(adoption)),
+            Self::Confirmed => Planned::step("what Flux did change", Confirm(adoption)),
+        })
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
+}
 
 /// Whether Flux has begun: the root Kustomization has applied something.
 async fn has_begun(adoption: &Adoption) -> Result<bool> {

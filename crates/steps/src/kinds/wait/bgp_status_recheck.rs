@@ -12,8 +12,8 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use super::merged_watches::{Seen, seen_by};
-use super::wait::judged;
+use super::judged;
+use crate::merged_watches::{Seen, seen_by};
 use bootstrapper_cluster::cilium;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;

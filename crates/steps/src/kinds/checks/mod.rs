@@ -15,19 +15,21 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use futures::stream::BoxStream;
 
+use super::Kind;
 use crate::objects::ready;
 use crate::owns_nothing::owns_nothing;
+use crate::plan::{Inputs, Planned, Planner};
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::pipeline::Check;
+use bootstrapper_gitops::pipeline::{Check, ChecksSpec};
 use bootstrapper_tools::Helm;
 
 /// What the checks look at.
-pub struct Subject {
+pub(super) struct Subject {
     /// The API server.
     pub cluster: Cluster,
     /// What the cluster declares.
@@ -41,11 +43,29 @@ pub struct Subject {
 }
 
 /// Named checks over one subject.
-pub struct Checks {
+pub(super) struct Checks {
     /// What they look at.
     pub subject: Subject,
     /// Which are made.
     pub checks: Vec<Check>,
+}
+
+impl Kind for ChecksSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, neighbours, helm, secrets, .. } = planner.inputs;
+        let subject = Subject {
+            cluster: cluster.clone(),
+            declared: Arc::clone(declared),
+            neighbours: neighbours.clone(),
+            helm: helm.clone(),
+            unresolved_secrets: secrets.unresolved.clone(),
+        };
+        Ok(Planned::step(count(self.0.len(), "check"), Checks { subject, checks: self.0.clone() }))
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
 }
 
 /// What one check found.
