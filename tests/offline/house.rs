@@ -45,6 +45,19 @@ fn arrows_are_as_the_picture_shows_them() {
     assert_eq!(drawn(), built());
 }
 
+/// The paths that the page tells lead through files that exist.
+#[test]
+fn the_paths_lead_through_files_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/design/house.md")).unwrap();
+    let paths = page.split('`').filter(|word| word.contains("/src/") || word.starts_with("src/"));
+    let files: Vec<&str> = paths.filter(|word| word.ends_with(".rs")).collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        let crates = if file.starts_with("src/") { "" } else { "crates" };
+        assert!(root().join(crates).join(file).is_file(), "{file}");
+    }
+}
+
 /// Pure rules need no runtime, and nothing of the network.
 #[test]
 fn what_is_pure_waits_for_nothing() {
