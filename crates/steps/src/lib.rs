@@ -12,6 +12,8 @@ mod explain;
 mod flux_owner;
 mod kinds;
 mod merged_watches;
+#[cfg(test)]
+mod mock_tests;
 mod named_objects;
 mod objects;
 mod owns_nothing;
