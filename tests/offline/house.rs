@@ -45,6 +45,44 @@ fn arrows_are_as_the_picture_shows_them() {
     assert_eq!(drawn(), built());
 }
 
+/// The packages that cargo builds for one, without those of tests.
+fn tree(arguments: &[&str]) -> BTreeSet<String> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn sandboxes_are_a_feature() {
+    let has_sandbox = |arguments: &[&str]| {
+        tree(&[&["--package", "bootstrapper"], arguments].concat()).contains("bootstrapper-sandbox")
+    };
+    assert!(has_sandbox(&[]));
+    assert!(!has_sandbox(&["--no-default-features"]));
+}
+
+#[test]
+fn what_a_sandbox_runs_of_itself_is_no_verb_of_the_product() {
+    use std::os::unix::process::CommandExt as _;
+    let help = |name: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bootstrapper"));
+        let output = command.arg0(name).args(["netexec", "--help"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let is_verb = |name: &str| help(name).contains("--udp-port");
+    assert!(!is_verb("bootstrapper"));
+    for name in ["/sandboxes/infra/bin/bootstrapper-sandbox", "agnhost"] {
+        assert!(is_verb(name), "{}", help(name));
+    }
+}
+
 /// Pure rules need no runtime, and nothing of the network.
 #[test]
 fn what_is_pure_waits_for_nothing() {

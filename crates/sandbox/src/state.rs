@@ -154,7 +154,7 @@ impl Folder {
 }
 
 /// The modes of all folders of a sandbox, whatever the umask.
-const OWNER_ONLY: u32 = 0o700;
+pub(super) const OWNER_ONLY: u32 = 0o700;
 
 /// Opens files for writing that nobody but their owner can open, whatever the umask.
 pub(super) fn private_file() -> OpenOptions {

@@ -24,7 +24,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::Environment;
 
 /// Runs the sandbox in `state_dir` until it is told to stop.
-pub async fn serve(state_dir: &Path) -> Result<()> {
+pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
     // What the programs of a sandbox write is its owner's alone, too.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);

@@ -107,7 +107,7 @@ impl Vault {
 
 /// Answers as 1Password's program does, of the vault of the sandbox in `folder`: the value of the
 /// `op://vault/item/field` among `words`.
-pub fn answer(folder: &Path, words: &[String]) -> Result<String> {
+pub(super) fn answer(folder: &Path, words: &[String]) -> Result<String> {
     let key = words
         .iter()
         .find_map(|word| word.strip_prefix("op://"))

@@ -16,6 +16,7 @@ mod helm;
 mod helm_process;
 mod kustomize;
 mod limits;
+mod page;
 mod post_render;
 mod program;
 mod remote;
@@ -35,6 +36,7 @@ pub use helm::{CHART_DIGEST, Helm, HelmRequest, KubeAccess, Rehearsal, chart_lab
 pub use helm_process::{HELM_PROCESS, helm_has_ended, host};
 pub use kustomize::Kustomize;
 pub use limits::Limits;
+pub use page::fetch_page;
 pub use post_render::{HookRendering, PostRendering, post_render};
 pub use remote::{Base, Fetched, Refused, Remote, Remotes, Use, remote};
 pub use secret_stores::{OnePassword, Sops, SopsFormat, sops_keepers};

@@ -23,7 +23,8 @@ pub(crate) struct ValidateArgs {
     #[arg(long)]
     pub(crate) charts: bool,
 
-    /// Fetch what lies on the internet from what stands in for it in a running sandbox
+    /// Use a running sandbox's mirror instead of the internet
+    #[cfg(feature = "sandbox")]
     #[arg(long)]
     pub(crate) sandbox: bool,
 
