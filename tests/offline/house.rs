@@ -83,15 +83,29 @@ fn what_a_sandbox_runs_of_itself_is_no_verb_of_the_product() {
     }
 }
 
-/// Pure rules need no runtime, and nothing of the network.
+/// Pure crates have neither an async runtime nor a network in all that cargo builds for them.
 #[test]
 fn what_is_pure_waits_for_nothing() {
-    for name in ["core", "readiness", "diagnosis", "validation"] {
-        let manifest = std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
-        let needed = manifest.split("[dev-dependencies]").next().unwrap();
-        for runtime in ["tokio", "hyper", "async-trait", "duct"] {
-            assert!(!needed.contains(runtime), "{name} needs {runtime}");
-        }
+    const RUNTIME: [&str; 4] = ["tokio", "futures", "async-trait", "duct"];
+    const NETWORK: [&str; 5] = ["hyper", "rustls", "tower", "kube", "kube-client"];
+    let lacks = |name: &str, unwanted: &[&str]| {
+        let built = tree(&["--package", &format!("bootstrapper-{name}")]);
+        let found: Vec<&&str> = unwanted.iter().filter(|one| built.contains(**one)).collect();
+        assert!(found.is_empty(), "{name} needs {found:?}");
+    };
+    for name in ["core", "readiness", "diagnosis", "convert"] {
+        lacks(name, &RUNTIME);
+        lacks(name, &NETWORK);
+    }
+    // These run things, and know no server.
+    for name in ["engine", "report"] {
+        lacks(name, &NETWORK);
+    }
+    // It judges what `gitops` has loaded, which runs git and kustomize: itself it asks for none of it.
+    let manifest = std::fs::read_to_string(root().join("crates/validation/Cargo.toml")).unwrap();
+    let needed = manifest.split("[dev-dependencies]").next().unwrap();
+    for unwanted in RUNTIME.iter().chain(&NETWORK) {
+        assert!(!needed.contains(unwanted), "validation needs {unwanted}");
     }
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::state::{Folder, write_private};
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::loopback;
+use bootstrapper_tools::loopback;
 
 /// Whose values it gives, if not the usual ones.
 const KEEPER_FILE: &str = "vault-keeper";

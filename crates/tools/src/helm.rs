@@ -11,12 +11,12 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::chart_fetch::Pulled;
 use super::limits::Work;
+use super::passing::passes;
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Complete, Object};
-use bootstrapper_core::passing::passes;
 use bootstrapper_core::private::Folder;
 use bootstrapper_core::yaml;
 
