@@ -2,8 +2,6 @@
 //! image. None of it is a verb of the product. `docs/design/sandbox.md` says how it is found.
 
 use std::ffi::OsString;
-use std::io::Error;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,19 +9,11 @@ use std::time::Duration;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use super::state::{Folder, OWNER_ONLY};
+use super::programs::{NAME, OF_TEST_IMAGE, WGET};
 use super::{agnhost, supervisor, vault};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::{masking, output, private};
 use bootstrapper_tools::fetch_page;
-
-/// What it is called.
-const NAME: &str = "bootstrapper-sandbox";
-
-/// What connectivity checks call it in pods: these programs of Kubernetes' test image.
-pub(super) const OF_TEST_IMAGE: [&str; 2] = ["agnhost", WGET];
-
-const WGET: &str = "wget";
 
 /// Of each thread, in bytes: readers of YAML and JSON recurse as deep as their input.
 const STACK: usize = 8 * 1024 * 1024;
@@ -144,21 +134,6 @@ fn run(verb: Verb) -> Result<()> {
     runtime.shutdown_timeout(SHUTDOWN);
     private::remove_all();
     result
-}
-
-/// Where a sandbox has it.
-pub(super) fn path(folder: &Folder) -> PathBuf {
-    folder.path("bin").join(NAME)
-}
-
-/// Puts it into a sandbox's folder, by a link: this process's executable under its name.
-pub(super) fn install(folder: &Folder) -> Result<()> {
-    let link = path(folder);
-    let failed = |error: Error| Failure::step(format!("cannot create {}", link.display())).caused_by(&error);
-    let this = std::env::current_exe().map_err(failed)?;
-    let bin = link.parent().unwrap_or(&folder.0);
-    std::fs::DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(bin).map_err(failed)?;
-    std::os::unix::fs::symlink(this, &link).map_err(failed)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod assets;
 mod build;
+mod own;
 mod set;
 
 use std::collections::BTreeMap;
@@ -13,9 +14,9 @@ use std::path::{Path, PathBuf};
 pub(super) use assets::Assets;
 use serde::{Deserialize, Serialize};
 
+pub(super) use own::{NAME, OF_TEST_IMAGE, WGET, install_own, own};
 pub(super) use set::{EVERY_SANDBOX, REAL_NETWORK, Set};
 
-use super::program;
 use super::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};
 
@@ -42,8 +43,8 @@ impl Programs {
 
     /// With those of Kubernetes' test image, which are the sandbox's own.
     pub(super) fn with_test_image(mut self, folder: &Folder) -> Self {
-        let own = program::path(folder);
-        self.paths.extend(program::OF_TEST_IMAGE.map(|name| (name.to_owned(), own.clone())));
+        let path = own(folder);
+        self.paths.extend(OF_TEST_IMAGE.map(|name| (name.to_owned(), path.clone())));
         self
     }
 
@@ -58,8 +59,8 @@ impl Programs {
         for name in ["helm", "kustomize"] {
             std::os::unix::fs::symlink(self.path(name)?, bin.join(name)).map_err(failed)?;
         }
-        let own = program::path(folder);
-        let op = format!("#!/bin/sh\nexec '{}' vault '{}' \"$@\"\n", own.display(), folder.0.display());
+        let program = own(folder);
+        let op = format!("#!/bin/sh\nexec '{}' vault '{}' \"$@\"\n", program.display(), folder.0.display());
         std::fs::write(bin.join("op"), op).map_err(failed)?;
         std::fs::set_permissions(bin.join("op"), Permissions::from_mode(0o700)).map_err(failed)?;
         Ok(bin)
