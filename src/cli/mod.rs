@@ -22,6 +22,7 @@ mod new_cluster;
 mod out;
 mod plan;
 mod rehearsal;
+mod repository;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;

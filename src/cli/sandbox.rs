@@ -6,7 +6,7 @@ use super::args::{FaultName, Network, Output, RunArgs, SandboxArgs, SandboxFlag,
 use super::network::router_of;
 use super::out;
 use super::rehearsal::Rehearsal;
-use super::session::open_repository;
+use super::repository::open_repository;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_gitops::Repository;
 use bootstrapper_report as report;

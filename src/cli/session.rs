@@ -1,7 +1,6 @@
 //! What every verb about a cluster begins with: the repository, the cluster, and the plan that
 //! joins them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{SandboxFlag, Selection, Target};
@@ -9,13 +8,14 @@ use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
 use super::rehearsal::Rehearsal;
+use super::repository::open_repository;
 use super::sandbox;
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::Graph;
 use bootstrapper_gitops::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
 use bootstrapper_gitops::trust::{self, RequestKind};
-use bootstrapper_gitops::{Declared, Repository};
+use bootstrapper_gitops::Declared;
 use bootstrapper_steps::adoption::Adoption;
 use bootstrapper_steps::plan::{self, Inputs, SecretSources};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
@@ -30,21 +30,6 @@ pub(super) struct Session {
     checks_secrets: bool,
     /// Whether the whole pipeline was asked for.
     pub(super) is_whole: bool,
-}
-
-/// Finds the repository: where told, else upwards from here.
-pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
-    let root = match at {
-        Some(root) => root.to_owned(),
-        None => {
-            let here = std::env::current_dir()
-                .map_err(|error| Failure::input("the current folder cannot be read").caused_by(&error))?;
-            Repository::root_of(&here)?
-        }
-    };
-    // A configuration that cannot be read is told by whoever needs the rest of it.
-    let entries = Config::load(&root).map(|config| config.entries()).unwrap_or_default();
-    Repository::open_with(&root, &entries)
 }
 
 impl Session {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::output::one_line;
+use crate::words::one_line;
 
 /// What kind of trouble a [`Failure`] is. Decides the exit code, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -6,6 +6,7 @@ mod doctor;
 mod graph;
 mod history;
 mod list;
+mod new_cluster;
 mod plan;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -26,6 +27,7 @@ pub(super) use doctor::{DoctorArgs, ExplainArgs};
 pub(super) use graph::{GraphArgs, GraphFormat};
 pub(super) use history::HistoryArgs;
 pub(super) use list::ListArgs;
+pub(super) use new_cluster::NewClusterArgs;
 pub(super) use plan::{HandoverArgs, PlanArgs};
 pub(super) use run::RunArgs;
 #[cfg(feature = "sandbox")]
@@ -35,8 +37,6 @@ pub(super) use shared::{Output, OutputArgs, SandboxFlag, Selection, Target};
 pub(super) use trust::TrustArgs;
 pub(super) use validate::{FindingsOutput, ValidateArgs};
 pub(super) use verify::VerifyArgs;
-
-use super::new_cluster::NewClusterArgs;
 
 /// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
 /// healthy".
