@@ -27,6 +27,7 @@ pub use bootstrapper_gitops::pipeline;
 pub use bootstrapper_gitops::trust;
 pub use bootstrapper_readiness as readiness;
 pub use bootstrapper_report as report;
+#[cfg(feature = "sandbox")]
 pub use bootstrapper_sandbox as sandbox;
 pub use bootstrapper_steps as steps;
 pub use bootstrapper_steps::adoption;

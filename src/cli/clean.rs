@@ -11,6 +11,7 @@ use super::agree::agree;
 use super::args::{CleanArgs, Output};
 use super::cancel::Cancel;
 use super::out;
+use super::sandbox;
 use super::session::Session;
 use bootstrapper_cluster::{self as cluster, Entry, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
@@ -19,7 +20,6 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::{self as engine, Events, Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
 use bootstrapper_readiness::has_taken_over;
 use bootstrapper_report::{self as report, Progress};
-use bootstrapper_sandbox as sandbox;
 use bootstrapper_steps::plan::LockGate;
 use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
 
@@ -45,8 +45,8 @@ struct Removal<'a> {
 }
 
 pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
-    let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
-    let session = Session::open(&args.cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
+    let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     if args.flux_too && !session.is_whole {
         return Err(Failure::input(
             "--flux-too removes all that Flux has applied, and cannot be limited to some steps",

@@ -9,7 +9,9 @@ use super::args::{DoctorArgs, Output};
 use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
-use super::session::{connect_options, connected, open_repository};
+use super::repository::open_repository;
+use super::sandbox;
+use super::session::{connect_options, connected};
 use bootstrapper_cluster::doctor::{self, Budget, Examination, Scope};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::words::count;
@@ -17,7 +19,6 @@ use bootstrapper_diagnosis as diagnosis;
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_gitops::{Declared, Repository, SecretValues};
 use bootstrapper_report as report;
-use bootstrapper_sandbox as sandbox;
 use bootstrapper_steps as steps;
 use bootstrapper_tools::{Environment, Kustomize};
 
@@ -33,15 +34,15 @@ struct Answer<'a> {
 }
 
 pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
-    let sandbox = args.sandbox.then(|| sandbox::load(&args.cluster)).transpose()?;
+    let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
     // A repository may say which context a cluster has; without one, the name is the context.
     let repository = open_repository(args.target.repo.as_deref()).ok();
     let root = repository.as_ref().map(|repository| &repository.root);
     let config = root.map(|root| Config::load(root)).transpose()?.unwrap_or_default();
-    if let Some(root) = root.filter(|_| sandbox.is_none()) {
+    if let Some(root) = root.filter(|_| rehearsal.is_none()) {
         consent::context(root, &args.cluster, &args.target, &config)?;
     }
-    let options = connect_options(&args.cluster, &args.target, &config, sandbox.as_ref());
+    let options = connect_options(&args.cluster, &args.target, &config, rehearsal.as_ref());
     let cluster = match connected(&options, &config).await {
         Ok(cluster) => cluster,
         Err(failure) => return unreachable(args, &failure),
@@ -53,7 +54,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     if wrong > 0
         && let Some(repository) = &repository
     {
-        let environment = sandbox.map(|sandbox| sandbox.environment).unwrap_or_default();
+        let environment = rehearsal.map(|rehearsal| rehearsal.environment).unwrap_or_default();
         let secrets = names_of_secrets(&config, &args.cluster);
         let declared = declared(repository, &args.cluster, &environment, &secrets);
         if let Ok(Some(declared)) = tokio::time::timeout(READING, declared).await {

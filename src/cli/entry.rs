@@ -1,17 +1,15 @@
 //! From arguments to an exit code.
 
-use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use super::args::{Args, ConvertVerb, SandboxVerb, Verb};
+use super::args::{Args, ConvertVerb, Verb};
 use super::{
     cancel, clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out,
-    plan, run, sandbox, schema, status, trust, usage, validate, verify,
+    plan, run, schema, status, trust, usage, validate, verify,
 };
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
@@ -29,10 +27,15 @@ const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
 /// `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
+    // A sandbox starts this executable under other names.
+    #[cfg(feature = "sandbox")]
+    if bootstrapper_sandbox::is_called_by_name() {
+        return bootstrapper_sandbox::main();
+    }
     private::restrict();
     output::report_panics();
     masking::mark_environment();
-    let code = match Args::try_parse_from(words()) {
+    let code = match Args::try_parse() {
         Ok(args) => carry_out(args),
         Err(error) => usage::tell(&error),
     };
@@ -79,29 +82,8 @@ fn carry_out(args: Args) -> ExitCode {
 
 /// Whether a verb ends by itself when it is asked to, or keeps nothing.
 fn handles_signals(args: &Args) -> bool {
-    let verb = args.verb.as_ref();
-    verb.is_some_and(|verb| {
-        matches!(
-            verb,
-            Verb::Guard { .. }
-                | Verb::Netexec { .. }
-                | Verb::Wget { .. }
-                | Verb::PostRender { .. }
-                | Verb::Sandbox(SandboxVerb::Serve { .. })
-        )
-    })
+    matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. }))
 }
-
-/// The command line. By the name of `wget` this program is that verb of its own.
-fn words() -> Vec<OsString> {
-    let mut words: Vec<OsString> = std::env::args_os().collect();
-    if words.first().is_some_and(|name| Path::new(name).ends_with(WGET)) {
-        words.insert(1, WGET.into());
-    }
-    words
-}
-
-const WGET: &str = "wget";
 
 fn tell(failure: &Failure) -> ExitCode {
     output::err(&report::failure_text(failure));
@@ -127,35 +109,13 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::NewCluster(args)) => new_cluster::new_cluster(&args),
         Some(Verb::Convert(ConvertVerb::Bgp(args))) => convert::bgp(&args),
         Some(Verb::Verify(args)) => verify::verify(&args).await,
-        Some(Verb::Netexec { http_port, udp_port }) => bootstrapper_sandbox::echo(http_port, udp_port).await,
-        Some(Verb::Wget { timeout, url, output, .. }) => {
-            let page = bootstrapper_sandbox::fetch(&url, Duration::from_secs(timeout)).await?;
-            if output.as_os_str() == "-" { out::protocol(&page) } else { Ok(()) }
-        }
         Some(Verb::PostRender { job }) => out::protocol(&tools::post_render(&job).await?),
         Some(Verb::Doctor(args)) => doctor::doctor(&args).await,
         Some(Verb::Explain(args)) => explain::explain(&args),
-        Some(Verb::Sandbox(verb)) => sandbox_verb(verb).await,
+        #[cfg(feature = "sandbox")]
+        Some(Verb::Sandbox(verb)) => super::sandbox::carry_out(verb).await,
         Some(Verb::Schema(args)) => schema::schema(&args),
         Some(Verb::Completions { shell }) => completions::completions(shell),
     };
     done.map(|()| ExitCode::SUCCESS)
-}
-
-async fn sandbox_verb(verb: SandboxVerb) -> Result<()> {
-    match verb {
-        SandboxVerb::Up { cluster, repo, options } => sandbox::up(&cluster, repo.as_deref(), &options).await,
-        SandboxVerb::Down { name } => sandbox::down(&name).await,
-        SandboxVerb::Exec { name, machine, command } => sandbox::exec(&name, &machine, &command),
-        SandboxVerb::Fault { name, fault, machine } => sandbox::fault(&name, fault, machine.as_deref()).await,
-        SandboxVerb::Heal { name } => sandbox::heal(&name).await,
-        SandboxVerb::Gc => sandbox::gc().await,
-        SandboxVerb::List { output } => sandbox::list(output.output),
-        SandboxVerb::Kubeconfig { name } => sandbox::kubeconfig(&name),
-        SandboxVerb::Programs { options } => sandbox::programs(&options).await,
-        SandboxVerb::Serve { state_dir } => bootstrapper_sandbox::serve(&state_dir).await,
-        SandboxVerb::Vault { state_dir, words } => {
-            out::protocol(&bootstrapper_sandbox::answer_as_vault(&state_dir, &words)?)
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use super::args::{GraphArgs, GraphFormat};
 use super::fleet::declared;
 use super::out;
-use super::session::open_repository;
+use super::repository::open_repository;
 use bootstrapper_core::failure::Result;
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_tools::{Environment, Kustomize};

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::args::{HandoverArgs, Output};
 use super::out;
+use super::sandbox;
 use super::session::Session;
 use super::show;
-use super::target::sandbox_of;
 use bootstrapper_cluster::Requests;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_steps::adoption::{Counts, Forecast, Kept, Ledger, Record, Verdict};
@@ -34,9 +34,10 @@ struct Adopted {
 }
 
 pub(super) async fn handover(args: &HandoverArgs) -> Result<()> {
-    let sandbox = sandbox_of(&args.plan)?;
+    let rehearsal = sandbox::running(&args.plan.cluster, args.plan.sandbox)?;
     let Session { cluster, declared, adoption, .. } =
-        Session::open(&args.plan.cluster, &args.plan.target, &args.plan.selection, sandbox.as_ref()).await?;
+        Session::open(&args.plan.cluster, &args.plan.target, &args.plan.selection, rehearsal.as_ref())
+            .await?;
     let forecast = adoption.forecast().await?;
     let adopted = match adoption.ledger().await? {
         Some(ledger) if !forecast.owned.is_empty() => Some(adopted(ledger, adoption.record().await?)),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::{ListArgs, Output};
 use super::out;
-use super::session::open_repository;
+use super::repository::open_repository;
 use bootstrapper_core::failure::Result;
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_report as report;

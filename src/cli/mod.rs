@@ -16,17 +16,23 @@ mod graph;
 mod handover;
 mod history;
 mod list;
+#[cfg(feature = "sandbox")]
 mod network;
 mod new_cluster;
 mod out;
 mod plan;
+mod rehearsal;
+mod repository;
 mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+#[cfg(not(feature = "sandbox"))]
+#[path = "no_sandbox.rs"]
 mod sandbox;
 mod schema;
 mod session;
 mod show;
 mod status;
-mod target;
 mod trust;
 mod usage;
 mod validate;

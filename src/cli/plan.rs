@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::args::{Output, PlanArgs};
 use super::out;
+use super::sandbox;
 use super::session::Session;
-use super::target::sandbox_of;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_engine::{self as engine, Observation};
 use bootstrapper_report as report;
@@ -21,8 +21,8 @@ struct Planned {
 }
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<()> {
-    let sandbox = sandbox_of(args)?;
-    let session = Session::open(&args.cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
+    let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     show(&session, args.output.output).await
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::agree::agree;
-use super::args::{RunArgs, SandboxArgs};
+use super::args::RunArgs;
 use super::cancel::Cancel;
-use super::session::{Session, open_repository};
+use super::rehearsal::Rehearsal;
+use super::session::Session;
 use super::{go_on, out, plan, sandbox};
 use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{self as engine, Events, RunOptions, RunSummary};
 use bootstrapper_report::{self as report, Closing};
-use bootstrapper_sandbox::Sandbox;
 use bootstrapper_steps::plan::LockGate;
 
 pub(super) async fn run(args: &RunArgs) -> Result<()> {
@@ -24,8 +24,8 @@ pub(super) async fn run(args: &RunArgs) -> Result<()> {
 }
 
 async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
-    let sandbox = if args.sandbox { Some(bring_up(cluster, args).await?) } else { None };
-    let session = Session::open(cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    let rehearsal = sandbox::brought_up(cluster, args).await?;
+    let session = Session::open(cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     if args.dry_run {
         return plan::show(&session, super::args::Output::Text).await;
     }
@@ -35,25 +35,9 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     }
     let cancel = Cancel::on_signals();
     tokio::select! {
-        result = carry_out(&session, args, sandbox.as_ref(), cancel.requested()) => result,
+        result = carry_out(&session, args, rehearsal.as_ref(), cancel.requested()) => result,
         failure = cancel.insisted() => Err(failure.hint(how_to_go_on())),
     }
-}
-
-async fn bring_up(cluster: &str, args: &RunArgs) -> Result<Sandbox> {
-    let repository = open_repository(args.target.repo.as_deref())?;
-    let is_new = bootstrapper_sandbox::load(cluster).is_err();
-    let shape = SandboxArgs {
-        network: args.network,
-        router: args.router,
-        trust: args.target.trust.clone(),
-        ..SandboxArgs::default()
-    };
-    let sandbox = sandbox::bring_up(cluster, &repository, &shape).await?;
-    if is_new {
-        sandbox::tell_stand_ins(&sandbox);
-    }
-    Ok(sandbox)
 }
 
 async fn break_lock(cluster: &Cluster, name: &str, agreed: bool) -> Result<()> {
@@ -66,7 +50,7 @@ async fn break_lock(cluster: &Cluster, name: &str, agreed: bool) -> Result<()> {
 async fn carry_out(
     session: &Session,
     args: &RunArgs,
-    sandbox: Option<&Sandbox>,
+    rehearsal: Option<&Rehearsal>,
     cancel: CancellationToken,
 ) -> Result<()> {
     let record =
@@ -96,7 +80,7 @@ async fn carry_out(
             out::say(&unreleased(&session.declared.cluster, &failure));
         }
     }
-    conclude(session, sandbox, &summary, cancel.is_cancelled())
+    conclude(session, rehearsal, &summary, cancel.is_cancelled())
 }
 
 /// A lock that could not be given back holds up the next run for a moment.
@@ -133,7 +117,7 @@ fn end(session: &Session, summary: &RunSummary, is_cancelled: bool) -> RunEnd {
 
 fn conclude(
     session: &Session,
-    sandbox: Option<&Sandbox>,
+    rehearsal: Option<&Rehearsal>,
     summary: &RunSummary,
     is_cancelled: bool,
 ) -> Result<()> {
@@ -152,7 +136,7 @@ fn conclude(
                 repeated: requests.repeated,
             },
             complete: session.is_whole,
-            kubeconfig: sandbox.map(|sandbox| sandbox.kubeconfig.as_path()),
+            kubeconfig: rehearsal.map(|rehearsal| rehearsal.kubeconfig.as_path()),
         };
         out::say(&report::closing_text(&closing));
         return Ok(());

@@ -2,16 +2,33 @@
 
 use std::path::Path;
 
-use super::args::{FaultName, Network, Output, SandboxArgs};
+use super::args::{FaultName, Network, Output, RunArgs, SandboxArgs, SandboxFlag, SandboxVerb, ValidateArgs};
 use super::network::router_of;
 use super::out;
-use super::session::open_repository;
+use super::rehearsal::Rehearsal;
+use super::repository::open_repository;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_gitops::Repository;
 use bootstrapper_report as report;
 use bootstrapper_sandbox::{self as sandbox, Fault, Sandbox, SandboxOptions};
+use bootstrapper_tools::Environment;
 
-pub(super) async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()> {
+/// Does what a verb of `sandbox` says.
+pub(super) async fn carry_out(verb: SandboxVerb) -> Result<()> {
+    match verb {
+        SandboxVerb::Up { cluster, repo, options } => up(&cluster, repo.as_deref(), &options).await,
+        SandboxVerb::Down { name } => down(&name).await,
+        SandboxVerb::Exec { name, machine, command } => exec(&name, &machine, &command),
+        SandboxVerb::Fault { name, fault: kind, machine } => fault(&name, kind, machine.as_deref()).await,
+        SandboxVerb::Heal { name } => heal(&name).await,
+        SandboxVerb::Gc => gc().await,
+        SandboxVerb::List { output } => list(output.output),
+        SandboxVerb::Kubeconfig { name } => kubeconfig(&name),
+        SandboxVerb::Programs { options } => programs(&options).await,
+    }
+}
+
+async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()> {
     let repository = open_repository(repo)?;
     let sandbox = bring_up(cluster, &repository, args).await?;
     out::say(&format!("sandbox {} is up", sandbox.name));
@@ -21,14 +38,58 @@ pub(super) async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -
 }
 
 /// Says what is real and what is not.
-pub(super) fn tell_stand_ins(sandbox: &Sandbox) {
+fn tell_stand_ins(sandbox: &Sandbox) {
     for stand_in in &sandbox.stand_ins {
         out::say(&format!("  {stand_in}"));
     }
 }
 
+impl From<Sandbox> for Rehearsal {
+    fn from(sandbox: Sandbox) -> Self {
+        Self {
+            beyond_router: sandbox.entering("router").ok().map(Vec::from),
+            kubeconfig: sandbox.kubeconfig,
+            context: sandbox.context,
+            environment: sandbox.environment,
+        }
+    }
+}
+
+/// The running sandbox of a cluster, if the command line asks for it.
+pub(super) fn running(cluster: &str, flag: SandboxFlag) -> Result<Option<Rehearsal>> {
+    flag.sandbox.then(|| sandbox::load(cluster).map(Into::into)).transpose()
+}
+
+/// Brings up the sandbox that a run asks for.
+pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<Rehearsal>> {
+    if !args.sandbox.sandbox {
+        return Ok(None);
+    }
+    let repository = open_repository(args.target.repo.as_deref())?;
+    let is_new = sandbox::load(cluster).is_err();
+    let sandbox = bring_up(cluster, &repository, &args.sandbox.shape(&args.target)).await?;
+    if is_new {
+        tell_stand_ins(&sandbox);
+    }
+    Ok(Some(sandbox.into()))
+}
+
+/// What programs see that validate clusters: with `--sandbox`, the mirror of a running one.
+pub(super) fn environment_of(args: &ValidateArgs, clusters: &[String]) -> Result<Environment> {
+    if !args.sandbox {
+        return Ok(Environment::default());
+    }
+    let running = clusters.iter().find_map(|cluster| sandbox::load(cluster).ok());
+    running.map(|sandbox| sandbox.environment).ok_or_else(|| {
+        let failure = Failure::input("none of these clusters has a running sandbox");
+        clusters.iter().take(1).fold(failure, |failure, cluster| {
+            failure.hint(format!("bring one up: bootstrapper sandbox up {cluster}"))
+        })
+    })
+}
+
 /// Finds the programs of sandboxes, or builds them; prints the folder of those that a run needs.
-pub(super) async fn programs(args: &SandboxArgs) -> Result<()> {
+async fn programs(args: &SandboxArgs) -> Result<()> {
     let is_network_real = match args.network {
         Network::Auto => sandbox::missing(args.router.into()).is_empty(),
         Network::Real => true,
@@ -40,7 +101,7 @@ pub(super) async fn programs(args: &SandboxArgs) -> Result<()> {
 }
 
 /// Brings up the sandbox of a cluster, shaped by what the cluster declares.
-pub(super) async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) -> Result<Sandbox> {
+async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) -> Result<Sandbox> {
     repository.require(cluster)?;
     let settings = repository.settings_of(cluster)?;
     let router = match sandbox::load(cluster) {
@@ -75,7 +136,7 @@ fn require_network(there: &Sandbox, wanted: Network) -> Result<()> {
 }
 
 /// Runs a program on a machine of a real network; becomes that program.
-pub(super) fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> {
+fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> {
     use std::os::unix::process::CommandExt as _;
     let entering = sandbox::load(name)?.entering(machine)?;
     let error = std::process::Command::new(&entering[0]).args(&entering[1..]).args(command).exec();
@@ -83,7 +144,7 @@ pub(super) fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> 
 }
 
 /// Breaks something.
-pub(super) async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -> Result<()> {
+async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -> Result<()> {
     let fault = Fault::from(fault);
     let machine = sandbox::break_it(&sandbox::load(name)?, fault, machine).await?;
     out::say(&format!("{machine}: {fault}; `bootstrapper sandbox heal {name}` undoes it"));
@@ -91,14 +152,14 @@ pub(super) async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -
 }
 
 /// Undoes all faults.
-pub(super) async fn heal(name: &str) -> Result<()> {
+async fn heal(name: &str) -> Result<()> {
     sandbox::heal(&sandbox::load(name)?).await?;
     out::say(&format!("sandbox {name} has no faults"));
     Ok(())
 }
 
 /// Ends what killed supervisors have left.
-pub(super) async fn gc() -> Result<()> {
+async fn gc() -> Result<()> {
     let ended = sandbox::collect().await?;
     for folder in &ended {
         out::say(&format!("ended what was left of {}", folder.display()));
@@ -109,13 +170,13 @@ pub(super) async fn gc() -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn down(name: &str) -> Result<()> {
+async fn down(name: &str) -> Result<()> {
     sandbox::down(name).await?;
     out::say(&format!("sandbox {name} is gone"));
     Ok(())
 }
 
-pub(super) fn list(output: Output) -> Result<()> {
+fn list(output: Output) -> Result<()> {
     let sandboxes = sandbox::list()?;
     match output {
         Output::Json => out::json(&sandboxes),
@@ -128,7 +189,7 @@ pub(super) fn list(output: Output) -> Result<()> {
     }
 }
 
-pub(super) fn kubeconfig(name: &str) -> Result<()> {
+fn kubeconfig(name: &str) -> Result<()> {
     let sandbox = sandbox::load(name)?;
     out::text(&format!("{}\n", sandbox.kubeconfig.display()))
 }

@@ -1,20 +1,21 @@
 //! What every verb about a cluster begins with: the repository, the cluster, and the plan that
 //! joins them.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Selection, Target};
+use super::args::{SandboxFlag, Selection, Target};
 use super::consent;
 use super::fleet::names_of_secrets;
 use super::out;
+use super::rehearsal::Rehearsal;
+use super::repository::open_repository;
+use super::sandbox;
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{Graph, PlannedStep};
+use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{self, Check, ChecksSpec, Config, Pipeline, Selected, StepKind};
 use bootstrapper_gitops::trust::{self, RequestKind};
-use bootstrapper_gitops::{Declared, Repository};
-use bootstrapper_sandbox::{self as sandbox, Sandbox};
 use bootstrapper_steps::adoption::Adoption;
 use bootstrapper_steps::plan::{self, Inputs, SecretSources};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
@@ -31,28 +32,13 @@ pub(super) struct Session {
     pub(super) is_whole: bool,
 }
 
-/// Finds the repository: where told, else upwards from here.
-pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
-    let root = match at {
-        Some(root) => root.to_owned(),
-        None => {
-            let here = std::env::current_dir()
-                .map_err(|error| Failure::input("the current folder cannot be read").caused_by(&error))?;
-            Repository::root_of(&here)?
-        }
-    };
-    // A configuration that cannot be read is told by whoever needs the rest of it.
-    let entries = Config::load(&root).map(|config| config.entries()).unwrap_or_default();
-    Repository::open_with(&root, &entries)
-}
-
 impl Session {
     /// Opens the cluster called `name`. Reads only.
     pub(super) async fn open(
         name: &str,
         target: &Target,
         selection: &Selection,
-        sandbox: Option<&Sandbox>,
+        rehearsal: Option<&Rehearsal>,
     ) -> Result<Self> {
         let repository = open_repository(target.repo.as_deref())?;
         repository.require(name)?;
@@ -60,12 +46,12 @@ impl Session {
         let pipeline = Pipeline::of_repository(&repository.root)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
         let mut environment =
-            sandbox.map_or_else(Environment::default, |sandbox| sandbox.environment.clone());
+            rehearsal.map_or_else(Environment::default, |rehearsal| rehearsal.environment.clone());
         environment.withheld = config.secret_variables();
 
         // A context that the person named needs no consent: an unreachable cluster fails at once.
-        let connect = connect_options(name, target, &config, sandbox);
-        let is_own_context = sandbox.is_some() || connect.context == name || target.context.is_some();
+        let connect = connect_options(name, target, &config, rehearsal);
+        let is_own_context = rehearsal.is_some() || connect.context == name || target.context.is_some();
         let early = if is_own_context { Some(connected_as(name, &connect, &config).await?) } else { None };
 
         // What it asks for is listed with nothing of it read: secrets have names only.
@@ -73,7 +59,7 @@ impl Session {
         let unread = repository.load(name, &kustomize, &names_of_secrets(&config, name)).await?;
         let list = trust::requests(&repository.root, &config, &pipeline, &unread)?;
         let agreed =
-            consent::agreed(&repository.root, name, &list, target.trust.as_deref(), sandbox.is_some())?;
+            consent::agreed(&repository.root, name, &list, target.trust.as_deref(), rehearsal.is_some())?;
         let decrypts = list.iter().any(|request| request.kind == RequestKind::Keys && agreed.allows(request));
         let repository = if decrypts { repository.with_own_keys() } else { repository };
 
@@ -90,7 +76,7 @@ impl Session {
             environment: &environment,
             cluster: Some(&cluster),
             agreed: &agreed,
-            in_sandbox: sandbox.is_some(),
+            in_sandbox: rehearsal.is_some(),
         })
         .await?;
         let checks_secrets = checks_secrets(&pipeline, &selected);
@@ -166,16 +152,16 @@ fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
 }
 
 /// Connects to the cluster called `name`, for what needs no more of a repository than its contexts.
-pub(super) async fn connect_named(name: &str, target: &Target, in_sandbox: bool) -> Result<Cluster> {
-    let sandbox = in_sandbox.then(|| sandbox::load(name)).transpose()?;
+pub(super) async fn connect_named(name: &str, target: &Target, flag: SandboxFlag) -> Result<Cluster> {
+    let rehearsal = sandbox::running(name, flag)?;
     // Without a repository, the name is the context.
     let repository = open_repository(target.repo.as_deref()).ok();
     let config =
         repository.as_ref().map(|repository| Config::load(&repository.root)).transpose()?.unwrap_or_default();
-    if let Some(repository) = repository.as_ref().filter(|_| sandbox.is_none()) {
+    if let Some(repository) = repository.as_ref().filter(|_| rehearsal.is_none()) {
         consent::context(&repository.root, name, target, &config)?;
     }
-    connected(&connect_options(name, target, &config, sandbox.as_ref()), &config).await
+    connected(&connect_options(name, target, &config, rehearsal.as_ref()), &config).await
 }
 
 /// Connects, and says first what makes the connection unsafe: every verb comes this way.
@@ -188,12 +174,13 @@ pub(super) fn connect_options(
     name: &str,
     target: &Target,
     config: &Config,
-    sandbox: Option<&Sandbox>,
+    rehearsal: Option<&Rehearsal>,
 ) -> ConnectOptions {
-    match sandbox {
-        Some(sandbox) => {
-            ConnectOptions { kubeconfig: Some(sandbox.kubeconfig.clone()), context: sandbox.context.clone() }
-        }
+    match rehearsal {
+        Some(rehearsal) => ConnectOptions {
+            kubeconfig: Some(rehearsal.kubeconfig.clone()),
+            context: rehearsal.context.clone(),
+        },
         None => ConnectOptions {
             kubeconfig: target.kubeconfig.clone(),
             context: target.context.clone().unwrap_or_else(|| config.context_of(name).to_owned()),

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::args::{Output, PlanArgs};
 use super::out;
+use super::sandbox;
 use super::session::Session;
-use super::target::sandbox_of;
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::verdict::{Readiness, Verdict};
 use bootstrapper_engine::{Observation, PlannedStep, Step, Work};
@@ -30,8 +30,8 @@ struct StepStatus {
 const LIMIT: Duration = Duration::from_mins(1);
 
 pub(super) async fn status(args: &PlanArgs) -> Result<()> {
-    let sandbox = sandbox_of(args)?;
-    let session = Session::open(&args.cluster, &args.target, &args.selection, sandbox.as_ref()).await?;
+    let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
+    let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     let steps = session.graph.steps().filter(|step| step.skip_reason().is_none());
     let statuses: Vec<StepStatus> = join_all(steps.map(status_of)).await;
     match args.output.output {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::args::{Output, TrustArgs};
 use super::fleet::names_of_secrets;
-use super::session::open_repository;
+use super::repository::open_repository;
 use super::{consent, out};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::words::count;

@@ -5,14 +5,14 @@ use serde::Serialize;
 use super::args::{FindingsOutput, ValidateArgs};
 use super::fleet::load;
 use super::out;
-use super::session::open_repository;
+use super::repository::open_repository;
+use super::sandbox;
 use super::show;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::renderings;
 use bootstrapper_report as report;
-use bootstrapper_sandbox as sandbox;
-use bootstrapper_tools::{Environment, Helm};
+use bootstrapper_tools::Helm;
 use bootstrapper_validation::{self as validation, Finding, Report, Rule, Severity};
 
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     let repository = open_repository(args.repo.as_deref())?;
     args.clusters.iter().try_for_each(|name| repository.require(name))?;
     let clusters = if args.clusters.is_empty() { repository.clusters.clone() } else { args.clusters.clone() };
-    let environment = if args.sandbox { of_a_sandbox(&clusters)? } else { Environment::default() };
+    let environment = sandbox::environment_of(args, &clusters)?;
     let helm = if args.charts { Some(Helm::find(&environment).await?) } else { None };
     let mut fleet = load(&repository, &clusters, &environment).await?;
     for declared in &mut fleet.clusters {
@@ -54,17 +54,6 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
         }
     }
     verdict(&report, args.strict)
-}
-
-/// What the programs of a running sandbox see.
-fn of_a_sandbox(clusters: &[String]) -> Result<Environment> {
-    let running = clusters.iter().find_map(|cluster| sandbox::load(cluster).ok());
-    running.map(|sandbox| sandbox.environment).ok_or_else(|| {
-        let failure = Failure::input("none of these clusters has a sandbox that runs");
-        clusters.iter().take(1).fold(failure, |failure, cluster| {
-            failure.hint(format!("bring one up: bootstrapper sandbox up {cluster}"))
-        })
-    })
 }
 
 fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> Answer<'a> {

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use super::args::{Output, VerifyArgs};
 use super::consent;
 use super::out;
-use super::session::{connect_options, connected, open_repository};
+use super::repository::open_repository;
+use super::sandbox;
+use super::session::{connect_options, connected};
 use bootstrapper_cluster::Identity;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_gitops::Repository;
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_report as report;
-use bootstrapper_sandbox::{self as sandbox, Sandbox};
 use bootstrapper_steps::verify::{self, Member, Outcome, Outside};
+use bootstrapper_tools::fetch_page;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -51,24 +53,26 @@ pub(super) async fn verify(args: &VerifyArgs) -> Result<()> {
 
 async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: &Config) -> Result<Member> {
     repository.require(name)?;
-    let sandbox = args.sandbox.then(|| sandbox::load(name)).transpose()?;
-    if let Some(sandbox) = sandbox.as_ref().filter(|sandbox| !sandbox.is_network_real()) {
-        return Err(Failure::input(format!("the network of sandbox {} is simulated", sandbox.name))
-            .because("its pods run in name only, and cannot talk")
-            .hint("bring it up with --network real"));
-    }
-    if sandbox.is_none() {
+    let rehearsal = sandbox::running(name, args.sandbox)?;
+    let beyond_router = rehearsal.as_ref().map(|rehearsal| {
+        rehearsal.beyond_router.clone().ok_or_else(|| {
+            Failure::input(format!("the network of sandbox {name} is simulated"))
+                .because("its pods have no containers, and cannot communicate")
+                .hint("bring it up with --network real")
+        })
+    });
+    let outside: Box<dyn Outside> = match beyond_router.transpose()? {
+        Some(entering) => Box::new(BeyondTheRouter(entering)),
+        None => Box::new(ThisMachine),
+    };
+    if rehearsal.is_none() {
         consent::context(&repository.root, name, &args.target, config)?;
     }
-    let options = connect_options(name, &args.target, config, sandbox.as_ref());
+    let options = connect_options(name, &args.target, config, rehearsal.as_ref());
     let cluster = connected(&options, config).await?;
     if let Some(remembered) = cluster.remembered().await? {
         remembered.require(&Identity::named(name))?;
     }
-    let outside: Box<dyn Outside> = match sandbox {
-        Some(sandbox) => Box::new(BeyondTheRouter(sandbox)),
-        None => Box::new(ThisMachine),
-    };
     Ok(Member { name: name.to_owned(), cluster, outside })
 }
 
@@ -106,12 +110,12 @@ impl Outside for ThisMachine {
     }
 
     async fn fetch(&self, url: &str) -> Result<(), String> {
-        sandbox::fetch(url, PATIENCE).await.map(drop).map_err(|failure| failure.to_string())
+        fetch_page(url, PATIENCE).await.map(drop).map_err(|failure| failure.to_string())
     }
 }
 
-/// A sandbox's outside: whoever is on the other side of its router.
-struct BeyondTheRouter(Sandbox);
+/// The other side of a sandbox's router: the command that runs another one there.
+struct BeyondTheRouter(Vec<String>);
 
 #[async_trait]
 impl Outside for BeyondTheRouter {
@@ -120,9 +124,9 @@ impl Outside for BeyondTheRouter {
     }
 
     async fn fetch(&self, url: &str) -> Result<(), String> {
-        let entering = self.0.entering("router").map_err(|failure| failure.to_string())?;
-        let output = tokio::process::Command::new(&entering[0])
-            .args(&entering[1..])
+        let mut words = self.0.iter();
+        let output = tokio::process::Command::new(words.next().map_or("", String::as_str))
+            .args(words)
             .args(["wget", "-q", "-T", &PATIENCE.as_secs().to_string(), "-O", "/dev/null", url])
             .output()
             .await

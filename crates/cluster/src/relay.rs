@@ -23,9 +23,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::loopback::{self, Guard};
 use bootstrapper_core::private::{self, Folder};
 use bootstrapper_tools::KubeAccess;
+use bootstrapper_tools::loopback::{self, Guard};
 
 /// What a client is called that comes through the relay.
 const NAME: &str = "bootstrapper";

@@ -8,7 +8,7 @@ use kube::core::Status;
 
 use super::immutable::immutable_fields;
 use super::trouble::Trouble;
-use bootstrapper_core::passing::{lasts, passes};
+use bootstrapper_tools::passing::{lasts, passes};
 
 /// What a refusal says. Fairness, and proxies before the server, say it in plain text.
 pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::output::one_line;
+use crate::words::one_line;
 
 /// What kind of trouble a [`Failure`] is. Decides the exit code, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -195,25 +195,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What an error says without what it quotes, if it quotes what may be secret: a reader of YAML the lines
-/// around a mistake, a credential plugin that failed all that it wrote.
+/// What an error says without what it quotes, if it quotes what may be secret: a reader of YAML shows the
+/// lines around a mistake.
 fn without_quotes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let yaml = error
         .downcast_ref::<serde_saphyr::Error>()
         .or_else(|| error.downcast_ref::<Box<serde_saphyr::Error>>().map(AsRef::as_ref));
-    if let Some(error) = yaml {
-        return Some(place_of(error));
-    }
-    match error.downcast_ref::<kube::client::AuthError>()? {
-        kube::client::AuthError::AuthExecRun { cmd, out } => {
-            let name = cmd.split(' ').next().unwrap_or_default();
-            Some(format!("the credential plugin `{name}` failed with {}", out.status))
-        }
-        kube::client::AuthError::AuthExecParse(error) => {
-            Some(format!("what the credential plugin wrote is no ExecCredential: {}", place_of(error)))
-        }
-        _ => None,
-    }
+    yaml.map(place_of)
 }
 
 /// Where a reader of YAML stopped, without what is written there.

@@ -8,11 +8,9 @@ pub mod failure;
 pub mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-pub mod loopback;
 pub mod masking;
 pub mod object;
 pub mod output;
-pub mod passing;
 pub mod private;
 pub mod selector;
 pub mod verdict;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kube::api::DynamicObject;
+use kube_core::DynamicObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
-//! How people say numbers of things.
+//! Words for people: numbers of things, and texts on one line.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// `1 step`, `2 steps`, `no steps`.
@@ -10,6 +11,15 @@ pub fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) ->
         format!("1 {noun}")
     } else {
         format!("{number} {noun}s")
+    }
+}
+
+/// A text for one line: line breaks in it are shown as `\n`.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\r']) {
+        Cow::Owned(text.replace("\r\n", "\\n").replace('\n', "\\n").replace('\r', "\\r"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

@@ -4,27 +4,31 @@
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
+mod agnhost;
 mod certificates;
 mod control_plane;
 mod fault;
+mod kubelet;
 mod lifecycle;
 mod network;
+mod networked;
 mod nodes;
 mod options;
 mod process;
+mod program;
 mod programs;
+mod router_spec;
+mod site;
 mod sources;
 mod state;
 mod supervisor;
-mod talk;
 mod upstream;
 mod vault;
 
 pub use fault::{Fault, break_it, heal};
 pub use lifecycle::{collect, down, programs, up};
-pub use network::{Missing, RouterProgram, RouterSpec, missing};
+pub use network::{Missing, missing};
 pub use options::{GitSpec, SandboxOptions};
+pub use program::{is_called_by_name, main};
+pub use router_spec::{RouterProgram, RouterSpec};
 pub use state::{Listed, Sandbox, State, list, load};
-pub use supervisor::serve;
-pub use talk::{echo, fetch};
-pub use vault::answer as answer_as_vault;

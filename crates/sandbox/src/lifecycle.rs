@@ -11,18 +11,13 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::options::SandboxOptions;
 use super::process::signal;
-use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox, private_file, remove};
+use super::state::{Folder, OPTIONS_FILE, PROGRAMS_FILE, READY, SANDBOX_FILE, Sandbox, private_file, remove};
 use super::vault::Vault;
 use super::{network, programs as found, upstream};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 
 /// How long a supervisor may take to stop everything before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// The line by which a supervisor says that all is up.
-pub(super) const READY: &str = "ready";
-
-pub(super) const PROGRAMS_FILE: &str = "programs.json";
 
 /// Brings a sandbox up, or finds it up. What happens is told to `say`.
 pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
@@ -34,9 +29,10 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
     clean_up(&folder).await?;
     let programs = found::find(sets(options.router.is_some()), options.binaries.as_deref(), say).await?;
     folder.make()?;
+    found::install_own(&folder)?;
     Vault::found(&folder)?;
     folder.write(OPTIONS_FILE, options)?;
-    folder.write(PROGRAMS_FILE, &programs)?;
+    folder.write(PROGRAMS_FILE, &programs.with_test_image(&folder))?;
     start_supervisor(&folder, say).await?;
     folder.read(SANDBOX_FILE)
 }
@@ -75,11 +71,10 @@ pub async fn collect() -> Result<Vec<PathBuf>> {
 async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
     let failed =
         |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
-    let program = std::env::current_exe().map_err(failed)?;
     let log =
         private_file().create(true).truncate(true).open(folder.path("supervisor.log")).map_err(failed)?;
-    let mut command = Command::new(program);
-    command.args(["sandbox", "serve"]).arg(&folder.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut command = Command::new(found::own(folder));
+    command.arg("serve").arg(&folder.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     // Its own group: a Ctrl-C at this terminal is not meant for it.
     command.process_group(0);
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;

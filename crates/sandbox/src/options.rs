@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::network::RouterSpec;
+use super::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_gitops::Repository;
 

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::loopback::{self, Guard};
+use bootstrapper_tools::loopback::{self, Guard};
 
 /// For programs that have to listen: a port of this address can be had, and nobody can connect to it, since
 /// no connection leads to a broadcast address.

@@ -154,7 +154,7 @@ impl Folder {
 }
 
 /// The modes of all folders of a sandbox, whatever the umask.
-const OWNER_ONLY: u32 = 0o700;
+pub(super) const OWNER_ONLY: u32 = 0o700;
 
 /// Opens files for writing that nobody but their owner can open, whatever the umask.
 pub(super) fn private_file() -> OpenOptions {
@@ -171,6 +171,10 @@ pub(super) fn write_private(file: &Path, content: impl AsRef<[u8]>) -> std::io::
 
 pub(super) const SANDBOX_FILE: &str = "sandbox.json";
 pub(super) const OPTIONS_FILE: &str = "options.json";
+pub(super) const PROGRAMS_FILE: &str = "programs.json";
+
+/// The line by which a supervisor says that all is up.
+pub(super) const READY: &str = "ready";
 
 /// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
 fn root() -> Result<PathBuf> {

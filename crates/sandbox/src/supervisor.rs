@@ -11,20 +11,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::control_plane::ControlPlane;
-use super::lifecycle::{PROGRAMS_FILE, READY};
+use super::kubelet;
 use super::network::Network;
-use super::nodes::{self, Kubelet, Site};
+use super::nodes::{self, KubeletApi};
 use super::options::SandboxOptions;
 use super::programs::Programs;
+use super::site::{Site, Told};
 use super::sources::Sources;
-use super::state::{Folder, OPTIONS_FILE, SANDBOX_FILE, Sandbox};
+use super::state::{Folder, OPTIONS_FILE, PROGRAMS_FILE, READY, SANDBOX_FILE, Sandbox};
 use super::upstream::{self, Upstream};
 use bootstrapper_cluster::{Cluster, ConnectOptions};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::Environment;
 
 /// Runs the sandbox in `state_dir` until it is told to stop.
-pub async fn serve(state_dir: &Path) -> Result<()> {
+pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
     // What the programs of a sandbox write is its owner's alone, too.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
@@ -78,11 +79,11 @@ pub async fn serve(state_dir: &Path) -> Result<()> {
         options: options.clone(),
         network,
         sources: Sources::start().await?,
-        told: nodes::Told::default(),
+        told: Told::default(),
     });
-    let kubelet = Kubelet::bind().await?;
-    nodes::create(&site, kubelet.port).await?;
-    let running = tokio::spawn(nodes::run(Arc::clone(&site), kubelet, cancel.clone()));
+    let kubelet_api = KubeletApi::bind().await?;
+    kubelet::create(&site, kubelet_api.port).await?;
+    let running = tokio::spawn(nodes::run(Arc::clone(&site), kubelet_api, cancel.clone()));
 
     let stand_ins =
         nodes::stand_ins(site.network.is_some()).into_iter().chain(Upstream::stand_ins()).collect();

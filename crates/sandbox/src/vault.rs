@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::state::{Folder, write_private};
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::loopback;
+use bootstrapper_tools::loopback;
 
 /// Whose values it gives, if not the usual ones.
 const KEEPER_FILE: &str = "vault-keeper";
@@ -107,7 +107,7 @@ impl Vault {
 
 /// Answers as 1Password's program does, of the vault of the sandbox in `folder`: the value of the
 /// `op://vault/item/field` among `words`.
-pub fn answer(folder: &Path, words: &[String]) -> Result<String> {
+pub(super) fn answer(folder: &Path, words: &[String]) -> Result<String> {
     let key = words
         .iter()
         .find_map(|word| word.strip_prefix("op://"))

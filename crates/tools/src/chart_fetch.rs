@@ -1,14 +1,16 @@
 //! Charts are fetched once a run.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::{Mutex, OnceCell};
+
 use super::chart_archive::check;
 use super::chart_index::{Archive, verify};
-use super::helm::{Helm, HelmRequest};
 use super::limits::{STOPPED, Work};
-use super::program::Call;
+use super::program::{Call, Program};
 use super::tracked_chart::{digest_of, unpack};
 use super::{ChartAccess, ChartSource};
 use bootstrapper_core::failure::{Failure, Result, Retry};
@@ -17,15 +19,29 @@ use bootstrapper_core::yaml;
 
 /// A chart that was fetched.
 #[derive(Debug, Clone)]
-pub(super) struct Pulled {
+struct Pulled {
     file: PathBuf,
     /// What is known of its archive, if it is of a classic repository.
     archive: Option<Archive>,
 }
 
-impl Helm {
+/// The charts of a run.
+#[derive(Debug)]
+pub(super) struct Charts {
+    /// Helm.
+    program: Program,
+    folder: Folder,
+    pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<Pulled>>>>,
+}
+
+impl Charts {
+    /// Fetched by this Helm; none yet.
+    pub(super) fn new(program: Program) -> Result<Self> {
+        Ok(Self { program, folder: Folder::new()?, pulled: Mutex::default() })
+    }
+
     /// Fetches the chart, once a run.
-    pub async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+    pub(super) async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
         self.pulled(chart, access).await.map(|pulled| pulled.file)
     }
 
@@ -36,12 +52,16 @@ impl Helm {
     }
 
     /// What there is to say of a chart that was fetched: nothing verifies it.
-    pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
+    pub(super) async fn word_on(&self, chart: &ChartSource) -> Option<String> {
         self.pulled.lock().await.get(chart)?.get()?.archive.as_ref()?.word.clone()
     }
 
     /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
-    pub async fn archive_digest(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<String>> {
+    pub(super) async fn archive_digest(
+        &self,
+        chart: &ChartSource,
+        access: &ChartAccess,
+    ) -> Result<Option<String>> {
         if !matches!(chart, ChartSource::Repository { .. }) {
             return Ok(None);
         }
@@ -49,7 +69,7 @@ impl Helm {
     }
 
     /// The version that a range or a digest came to, as the fetched chart itself says.
-    pub async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
+    pub(super) async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
         let file = self.pull(chart, access).await?;
         let shown =
             self.program.run(Call::new(["show".as_ref(), "chart".as_ref(), file.as_os_str()])).await?;
@@ -59,15 +79,20 @@ impl Helm {
         version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
     }
 
-    /// The chart as helm-controller loads it.
-    pub(super) async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
-        let chart = self.pull(&request.chart, &request.access).await?;
+    /// The chart as helm-controller loads it: if it tracks digests, with that of the artifact in its version.
+    pub(super) async fn load(
+        &self,
+        chart: &ChartSource,
+        access: &ChartAccess,
+        is_tracked: bool,
+    ) -> Result<PathBuf> {
+        let chart = self.pull(chart, access).await?;
         let digest = chart.parent().and_then(|fetched| std::fs::read_to_string(digest_file(fetched)).ok());
-        match digest.filter(|_| request.is_tracked) {
+        match digest.filter(|_| is_tracked) {
             None => Ok(chart),
             Some(digest) => {
                 let folder = self
-                    .charts
+                    .folder
                     .subfolder()
                     .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
                 unpack(&chart, &digest, &folder)
@@ -78,7 +103,7 @@ impl Helm {
     async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Pulled> {
         let no_folder =
             |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
-        let folder = self.charts.subfolder().map_err(no_folder)?;
+        let folder = self.folder.subfolder().map_err(no_folder)?;
         // Credentials are gone as soon as the chart is there.
         let secrets = Folder::in_memory()?;
         let mut arguments: Vec<OsString> = match chart {

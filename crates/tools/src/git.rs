@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Environment;
+use super::address::Base;
 use super::limits::Work;
 use super::program::{Call, Program};
-use super::remote::Base;
 use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::files;

@@ -1,23 +1,19 @@
 //! Helm: charts are fetched once a run, rendered, and installed without waiting.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use semver::Version;
 use serde::Deserialize;
-use tokio::sync::{Mutex, OnceCell};
 
-use super::chart_fetch::Pulled;
+use super::chart_fetch::Charts;
 use super::limits::Work;
+use super::passing::passes;
 use super::post_render::{PostRendering, told_to_helm};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Complete, Object};
-use bootstrapper_core::passing::passes;
-use bootstrapper_core::private::Folder;
 use bootstrapper_core::yaml;
 
 /// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
@@ -98,11 +94,10 @@ pub fn chart_label(revision: u64, digest: &str) -> String {
 /// Helm 3.17 or newer.
 #[derive(Debug)]
 pub struct Helm {
-    pub(super) program: Program,
+    program: Program,
     environment: Environment,
     version: Version,
-    pub(super) charts: Folder,
-    pub(super) pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<Pulled>>>>,
+    charts: Charts,
 }
 
 impl Helm {
@@ -119,13 +114,38 @@ impl Helm {
             return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
                 .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
         }
-        let charts = Folder::new()?;
-        Ok(Self { program, environment: environment.clone(), version, charts, pulled: Mutex::default() })
+        let charts = Charts::new(program.clone())?;
+        Ok(Self { program, environment: environment.clone(), version, charts })
     }
 
     /// Its version.
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// Fetches the chart, once a run.
+    pub async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
+        self.charts.pull(chart, access).await
+    }
+
+    /// What there is to say of a chart that was fetched: nothing verifies it.
+    pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
+        self.charts.word_on(chart).await
+    }
+
+    /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
+    pub async fn archive_digest(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<String>> {
+        self.charts.archive_digest(chart, access).await
+    }
+
+    /// The version that a range or a digest came to, as the fetched chart itself says.
+    pub async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
+        self.charts.resolved_version(chart, access).await
+    }
+
+    /// The chart of a request, as helm-controller loads it.
+    async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
+        self.charts.load(&request.chart, &request.access, request.is_tracked).await
     }
 
     /// The CRDs that the chart ships beside its templates.

@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
+mod address;
 mod cache;
 mod chart;
 mod chart_access;
@@ -16,6 +17,9 @@ mod helm;
 mod helm_process;
 mod kustomize;
 mod limits;
+pub mod loopback;
+mod page;
+pub mod passing;
 mod post_render;
 mod program;
 mod remote;
@@ -24,6 +28,7 @@ mod tracked_chart;
 mod variables;
 mod version_range;
 
+pub use address::{Base, Refused, Remote, Use, remote};
 pub use cache::{cache_folder, state_folder};
 pub use chart::ChartSource;
 pub use chart_access::ChartAccess;
@@ -35,7 +40,8 @@ pub use helm::{CHART_DIGEST, Helm, HelmRequest, KubeAccess, Rehearsal, chart_lab
 pub use helm_process::{HELM_PROCESS, helm_has_ended, host};
 pub use kustomize::Kustomize;
 pub use limits::Limits;
+pub use page::fetch_page;
 pub use post_render::{HookRendering, PostRendering, post_render};
-pub use remote::{Base, Fetched, Refused, Remote, Remotes, Use, remote};
+pub use remote::{Fetched, Remotes};
 pub use secret_stores::{OnePassword, Sops, SopsFormat, sops_keepers};
 pub use tracked_chart::without_digest;

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::{OutputArgs, Selection, Target};
+use super::{OutputArgs, SandboxFlag, Selection, Target};
 
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -26,9 +26,8 @@ pub(crate) struct CleanArgs {
     #[arg(long)]
     pub(crate) flux_too: bool,
 
-    /// Clean the sandbox of this cluster
-    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(crate) sandbox: bool,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxFlag,
 
     #[command(flatten)]
     pub(crate) target: Target,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::{OutputArgs, Target};
+use super::{OutputArgs, SandboxFlag, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DoctorArgs {
@@ -15,9 +15,8 @@ pub(crate) struct DoctorArgs {
     #[arg(long, short, value_delimiter = ',')]
     pub(crate) namespace: Vec<String>,
 
-    /// Look at the sandbox of this cluster
-    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(crate) sandbox: bool,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxFlag,
 
     #[command(flatten)]
     pub(crate) target: Target,

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::{OutputArgs, Target};
+use super::{OutputArgs, SandboxFlag, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct HistoryArgs {
@@ -14,9 +14,8 @@ pub(crate) struct HistoryArgs {
     #[arg(long)]
     pub(crate) steps: bool,
 
-    /// Look at the sandbox of this cluster
-    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(crate) sandbox: bool,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxFlag,
 
     #[command(flatten)]
     pub(crate) target: Target,

@@ -6,8 +6,10 @@ mod doctor;
 mod graph;
 mod history;
 mod list;
+mod new_cluster;
 mod plan;
 mod run;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod schema;
 mod shared;
@@ -25,16 +27,16 @@ pub(super) use doctor::{DoctorArgs, ExplainArgs};
 pub(super) use graph::{GraphArgs, GraphFormat};
 pub(super) use history::HistoryArgs;
 pub(super) use list::ListArgs;
+pub(super) use new_cluster::NewClusterArgs;
 pub(super) use plan::{HandoverArgs, PlanArgs};
 pub(super) use run::RunArgs;
-pub(super) use sandbox::{FaultName, Network, Router, SandboxArgs, SandboxVerb};
+#[cfg(feature = "sandbox")]
+pub(super) use sandbox::{FaultName, Network, RunSandboxArgs, SandboxArgs, SandboxVerb};
 pub(super) use schema::{SchemaArgs, SchemaOf};
-pub(super) use shared::{Output, OutputArgs, Selection, Target};
+pub(super) use shared::{Output, OutputArgs, SandboxFlag, Selection, Target};
 pub(super) use trust::TrustArgs;
 pub(super) use validate::{FindingsOutput, ValidateArgs};
 pub(super) use verify::VerifyArgs;
-
-use super::new_cluster::NewClusterArgs;
 
 /// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
 /// healthy".
@@ -102,35 +104,11 @@ pub(super) enum Verb {
     /// Check that the cluster's pods can talk: to each other, to Services, from outside
     Verify(VerifyArgs),
     /// A throwaway cluster on this machine: a real control plane, simulated nodes
+    #[cfg(feature = "sandbox")]
     #[command(subcommand)]
     Sandbox(SandboxVerb),
     /// Print the JSON Schema of the task files or of bootstrapper.yaml
     Schema(SchemaArgs),
-    /// Echo over HTTP and UDP (what a sandbox runs in place of the test image `agnhost`)
-    #[command(hide = true)]
-    Netexec {
-        /// The port of HTTP.
-        #[arg(long)]
-        http_port: u16,
-        /// The port of UDP.
-        #[arg(long)]
-        udp_port: u16,
-    },
-    /// Fetch a page (what a sandbox runs in place of the `wget` of that image)
-    #[command(hide = true)]
-    Wget {
-        /// It says nothing but what fails anyway.
-        #[arg(short = 'q')]
-        quiet: bool,
-        /// How long it may take, in seconds.
-        #[arg(short = 'T')]
-        timeout: u64,
-        /// Where the page goes: `-`, or nowhere.
-        #[arg(short = 'O')]
-        output: PathBuf,
-        /// The page.
-        url: String,
-    },
     /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
     #[command(hide = true)]
     PostRender {

@@ -2,16 +2,15 @@
 
 use clap::Args as ClapArgs;
 
-use super::{OutputArgs, Selection, Target};
+use super::{OutputArgs, SandboxFlag, Selection, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PlanArgs {
     /// The cluster
     pub(crate) cluster: String,
 
-    /// Look at the sandbox of this cluster
-    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(crate) sandbox: bool,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxFlag,
 
     #[command(flatten)]
     pub(crate) target: Target,

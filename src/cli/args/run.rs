@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::{Network, Router, Selection, Target};
+use super::{Selection, Target};
 use bootstrapper_report::Progress;
 
 #[derive(Debug, ClapArgs)]
@@ -16,17 +16,9 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Bring up a throwaway cluster on this machine and bootstrap that
-    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(crate) sandbox: bool,
-
-    /// The network of that throwaway cluster
-    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
-    pub(crate) network: Network,
-
-    /// The router of a real network
-    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
-    pub(crate) router: Router,
+    #[cfg(feature = "sandbox")]
+    #[command(flatten)]
+    pub(crate) sandbox: super::RunSandboxArgs,
 
     /// Take fields over from other owners instead of refusing
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::OutputArgs;
+use super::{OutputArgs, Target};
 use bootstrapper_sandbox::{Fault, RouterProgram};
 
 #[derive(Debug, Subcommand)]
@@ -67,21 +67,6 @@ pub(crate) enum SandboxVerb {
         #[command(flatten)]
         options: SandboxArgs,
     },
-    /// Run a sandbox's supervisor in the foreground (what `up` starts)
-    #[command(hide = true)]
-    Serve {
-        /// The sandbox's state folder
-        state_dir: PathBuf,
-    },
-    /// Answer as 1Password's program does, of a sandbox's vault (what its `op` starts)
-    #[command(hide = true)]
-    Vault {
-        /// The sandbox's state folder
-        state_dir: PathBuf,
-        /// What that program is told
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
-    },
 }
 
 const DEFAULT_NODES: u16 = 3;
@@ -114,6 +99,34 @@ pub(crate) struct SandboxArgs {
         env = "BOOTSTRAPPER_TRUST"
     )]
     pub(crate) trust: Option<String>,
+}
+
+/// The sandbox of a run.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct RunSandboxArgs {
+    /// Bring up a throwaway cluster on this machine and bootstrap that
+    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(crate) sandbox: bool,
+
+    /// The network of that throwaway cluster
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
+    network: Network,
+
+    /// The router of a real network
+    #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
+    router: Router,
+}
+
+impl RunSandboxArgs {
+    /// As `sandbox up` takes it.
+    pub(crate) fn shape(self, target: &Target) -> SandboxArgs {
+        SandboxArgs {
+            network: self.network,
+            router: self.router,
+            trust: target.trust.clone(),
+            ..SandboxArgs::default()
+        }
+    }
 }
 
 impl Default for SandboxArgs {

@@ -35,6 +35,15 @@ pub(crate) struct Target {
     pub(crate) trust: Option<String>,
 }
 
+/// Whether a verb works on a sandbox.
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub(crate) struct SandboxFlag {
+    /// Use the running sandbox of the cluster
+    #[cfg(feature = "sandbox")]
+    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(crate) sandbox: bool,
+}
+
 /// Which part of the pipeline.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct Selection {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[cfg_attr(feature = "sandbox", expect(clippy::struct_excessive_bools, reason = "each is a flag of its own"))]
 pub(crate) struct ValidateArgs {
     /// Only these clusters [default: all]
     pub(crate) clusters: Vec<String>,
@@ -23,7 +23,8 @@ pub(crate) struct ValidateArgs {
     #[arg(long)]
     pub(crate) charts: bool,
 
-    /// Fetch what lies on the internet from what stands in for it in a running sandbox
+    /// Use a running sandbox's mirror instead of the internet
+    #[cfg(feature = "sandbox")]
     #[arg(long)]
     pub(crate) sandbox: bool,
 

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::{OutputArgs, Target};
+use super::{OutputArgs, SandboxFlag, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct VerifyArgs {
@@ -10,9 +10,8 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "CLUSTER", required = true)]
     pub(crate) clusters: Vec<String>,
 
-    /// Look at the sandboxes of these clusters
-    #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
-    pub(crate) sandbox: bool,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxFlag,
 
     #[command(flatten)]
     pub(crate) target: Target,

@@ -1,17 +1,15 @@
 //! `bootstrapper new-cluster`: the folder of a further cluster.
 
-mod args;
 mod files;
 
 use std::io::IsTerminal as _;
 
 use clap::CommandFactory as _;
 
-pub(super) use self::args::NewClusterArgs;
 use self::files::{CLUSTERS, CONFIG};
-use super::args::Args;
+use super::args::{Args, NewClusterArgs};
 use super::out;
-use super::session::open_repository;
+use super::repository::open_repository;
 use bootstrapper_core::failure::{Failure, FailureKind, Location, Result};
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::Repository;

@@ -92,7 +92,7 @@ async fn nobody_but_its_owner_gets_an_answer_of_a_sandbox() {
 /// A test that finds nothing to ask has shown nothing.
 fn listeners_are_found(folder: &Path, sockets: &[Socket]) {
     let programs: BTreeSet<&str> = sockets.iter().map(|socket| socket.program.as_str()).collect();
-    for program in ["etcd", "kube-apiserver", "bootstrapper", "source-controll", "cilium-operator"] {
+    for program in ["etcd", "kube-apiserver", "bootstrapper-sa", "source-controll", "cilium-operator"] {
         assert!(programs.contains(program), "{program} listens nowhere: {sockets:#?}");
     }
     let running: BTreeSet<String> = processes(folder).into_iter().map(|process| process.program).collect();

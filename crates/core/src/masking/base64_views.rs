@@ -1,7 +1,7 @@
 //! What base64, hexadecimal digits and lists of bytes in a text say. All that a view has is decoded into one
 //! buffer for each alignment.
 
-use super::views::{Decoder, View, digits};
+use super::view::{Decoder, View, digits};
 
 /// A shorter one holds nothing that is marked.
 const SHORTEST_BASE64: usize = 6;

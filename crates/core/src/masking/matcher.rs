@@ -10,7 +10,8 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::MASK;
-use super::views::{View, views_of};
+use super::view::View;
+use super::views::views_of;
 
 /// A value of at least so many characters is found wherever it is, and by its beginning or its end; a
 /// shorter one only as a whole word.

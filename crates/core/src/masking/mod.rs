@@ -6,6 +6,7 @@ mod matcher;
 mod parts;
 mod patterns;
 mod set;
+mod view;
 mod views;
 
 #[cfg(test)]

@@ -1,67 +1,9 @@
-//! A text as it reads once an encoding is taken off, with the places that its bytes come from.
+//! All that a text may be an encoding of.
 //!
 //! Values are not encoded in all ways to look for each: the text is decoded, again and again, and searched.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
 use super::base64_views::{base64_views, byte_views, hex_views};
-
-/// Bytes, and where in the text each begins and ends.
-pub(super) struct View<'a> {
-    pub(super) bytes: Cow<'a, [u8]>,
-    /// None for the text itself.
-    places: Option<Vec<(u32, u32)>>,
-}
-
-impl<'a> View<'a> {
-    /// The text itself.
-    pub(super) fn raw(bytes: &'a [u8]) -> Self {
-        Self { bytes: Cow::Borrowed(bytes), places: None }
-    }
-
-    /// Where in the text a range comes from.
-    pub(super) fn place(&self, range: Range<usize>) -> Range<usize> {
-        let Some(places) = &self.places else { return range };
-        let at = |index: usize| places.get(index).copied().unwrap_or_default();
-        if range.is_empty() {
-            return at(range.start).0 as usize..at(range.start).0 as usize;
-        }
-        at(range.start).0 as usize..at(range.end - 1).1 as usize
-    }
-}
-
-/// A view in the making.
-pub(super) struct Decoder<'a> {
-    of: &'a View<'a>,
-    bytes: Vec<u8>,
-    places: Vec<(u32, u32)>,
-}
-
-impl<'a> Decoder<'a> {
-    pub(super) fn new(of: &'a View<'a>) -> Self {
-        Self { of, bytes: Vec::new(), places: Vec::new() }
-    }
-
-    /// A byte that stands for `from` of what is decoded.
-    pub(super) fn push(&mut self, byte: u8, from: Range<usize>) {
-        let place = self.of.place(from);
-        let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        self.bytes.push(byte);
-        self.places.push((number(place.start), number(place.end)));
-    }
-
-    /// What comes next is no continuation of what was.
-    pub(super) fn separate(&mut self, at: usize) {
-        if self.bytes.last().is_some_and(|last| *last != b'\n') {
-            self.push(b'\n', at..at);
-        }
-    }
-
-    pub(super) fn view(self) -> Option<View<'static>> {
-        (!self.bytes.is_empty()).then_some(View { bytes: Cow::Owned(self.bytes), places: Some(self.places) })
-    }
-}
+use super::view::{Decoder, View, digits};
 
 /// All that a view may be an encoding of.
 pub(super) fn views_of<'a>(view: &'a View<'a>) -> Vec<View<'static>> {
@@ -177,14 +119,6 @@ fn entity(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (skipped, radix) = if matches!(number.first(), Some(b'x' | b'X')) { (1, 16) } else { (0, 10) };
     let code = digits(number.get(skipped..end)?, end - skipped, radix)?;
     Some((character(code)?, end + 3))
-}
-
-/// The number that the first `count` bytes are.
-pub(super) fn digits(bytes: &[u8], count: usize, radix: u32) -> Option<u32> {
-    let digits = bytes.get(..count).filter(|digits| !digits.is_empty())?;
-    digits.iter().try_fold(0_u32, |number, digit| {
-        number.checked_mul(radix)?.checked_add(char::from(*digit).to_digit(radix)?)
-    })
 }
 
 fn character(code: u32) -> Option<Vec<u8>> {

@@ -9,13 +9,12 @@ mod paint;
 mod panics;
 mod streams;
 
+pub use crate::words::one_line;
 pub use json::{JsonText, masked_json};
 pub use log::{Log, log};
 pub use paint::{paint, trusted};
 pub use panics::report_panics;
 pub use streams::{err, file, json, out, protocol, was_lost};
-
-use std::borrow::Cow;
 
 use crate::masking;
 
@@ -24,13 +23,4 @@ use crate::masking;
 pub fn shown(text: &str) -> String {
     let masked = masking::masked(text);
     harmless::text(&masked, harmless::Kind::Text).into_owned()
-}
-
-/// A text for one line: line breaks in it are shown as `\n`.
-pub fn one_line(text: &str) -> Cow<'_, str> {
-    if text.contains(['\n', '\r']) {
-        Cow::Owned(text.replace("\r\n", "\\n").replace('\n', "\\n").replace('\r', "\\r"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }

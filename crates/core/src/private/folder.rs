@@ -4,10 +4,10 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::lease::{Lease, remove_if_abandoned};
-use super::place::{self, Place};
+use super::place::{Place, base};
 use crate::failure::{Failure, Result};
 
 /// What the name of each begins with; the process that made it follows.
@@ -35,12 +35,12 @@ enum HeldBy {
 impl Folder {
     /// On disk: for what is large.
     pub fn new() -> Result<Self> {
-        place::run_folder(Place::Disk).and_then(Self::inside)
+        run_folder(Place::Disk).and_then(Self::inside)
     }
 
     /// In memory, where the system has a place for it: for what holds secrets.
     pub fn in_memory() -> Result<Self> {
-        place::run_folder(Place::Memory).and_then(Self::inside)
+        run_folder(Place::Memory).and_then(Self::inside)
     }
 
     /// Within a folder that exists; for what is to be moved to a place on the same disk. Also removes
@@ -90,6 +90,47 @@ impl Drop for Folder {
             // A program that is about to end may have written meanwhile: its guard removes that.
             lease.end();
         }
+    }
+}
+
+/// The folder of this process in each place, while something is in it.
+static DISK: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
+static IN_MEMORY: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
+
+/// The folder that all temporary ones of this process are in; made anew if there is none.
+fn run_folder(place: Place) -> Result<Arc<Folder>> {
+    let kept = match place {
+        Place::Disk => &DISK,
+        Place::Memory => &IN_MEMORY,
+    };
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(folder) = kept.upgrade() {
+        return Ok(folder);
+    }
+    let base = base(place)?;
+    let made = Folder::within(&base).map_err(|error| {
+        Failure::step(format!("no temporary folder can be made in {}", base.display()))
+            .caused_by(&error)
+            .hint("set TMPDIR to a folder of your own")
+    })?;
+    let folder = Arc::new(made);
+    *kept = Arc::downgrade(&folder);
+    Ok(folder)
+}
+
+/// The folders that [`run_folder`] made and that are still there.
+pub fn run_folders() -> Vec<PathBuf> {
+    let living = |kept: &Mutex<Weak<Folder>>| {
+        kept.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|one| one.path().to_owned())
+    };
+    [&DISK, &IN_MEMORY].into_iter().filter_map(living).collect()
+}
+
+/// Removes all temporary folders at the end of the program: threads that have not ended may still
+/// hold some.
+pub fn remove_all() {
+    for folder in run_folders() {
+        let _ = fs::remove_dir_all(folder);
     }
 }
 

@@ -12,9 +12,9 @@ mod lease;
 mod place;
 
 pub use file::{anonymous, replace};
-pub use folder::Folder;
+pub use folder::{Folder, remove_all, run_folders};
 pub use lease::Lease;
-pub use place::{nest_in, remove_all, run_folders, secure};
+pub use place::{nest_in, secure};
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, umask};

@@ -1,13 +1,12 @@
-//! Where temporary folders are made: all of a process in one folder on disk and one in memory.
+//! Where temporary folders are made: on disk and in memory.
 
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::OnceLock;
 
 use super::exposure::{exposure, is_trusted};
-use super::folder::Folder;
 use crate::failure::{Failure, Result};
 
 /// Where the system has memory that looks like a disk.
@@ -20,10 +19,6 @@ pub(super) enum Place {
     Memory,
 }
 
-/// The folder of this process in each place, while something is in it.
-static DISK: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
-static IN_MEMORY: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
-
 /// The folder that replaces both places, for a process that another one of this program waits for.
 static NEST: OnceLock<PathBuf> = OnceLock::new();
 
@@ -32,44 +27,8 @@ pub fn nest_in(folder: &Path) {
     let _ = NEST.set(folder.to_owned());
 }
 
-/// The folder that all temporary ones of this process are in; made anew if there is none.
-pub(super) fn run_folder(place: Place) -> Result<Arc<Folder>> {
-    let kept = match place {
-        Place::Disk => &DISK,
-        Place::Memory => &IN_MEMORY,
-    };
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(folder) = kept.upgrade() {
-        return Ok(folder);
-    }
-    let base = base(place)?;
-    let made = Folder::within(&base).map_err(|error| {
-        Failure::step(format!("no temporary folder can be made in {}", base.display()))
-            .caused_by(&error)
-            .hint("set TMPDIR to a folder of your own")
-    })?;
-    let folder = Arc::new(made);
-    *kept = Arc::downgrade(&folder);
-    Ok(folder)
-}
-
-/// The folders that [`run_folder`] made and that are still there.
-pub fn run_folders() -> Vec<PathBuf> {
-    let living = |kept: &Mutex<Weak<Folder>>| {
-        kept.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|one| one.path().to_owned())
-    };
-    [&DISK, &IN_MEMORY].into_iter().filter_map(living).collect()
-}
-
-/// Removes all temporary folders at the end of the program: threads that have not ended may still
-/// hold some.
-pub fn remove_all() {
-    for folder in run_folders() {
-        let _ = fs::remove_dir_all(folder);
-    }
-}
-
-fn base(place: Place) -> Result<PathBuf> {
+/// Where temporary folders are made.
+pub(super) fn base(place: Place) -> Result<PathBuf> {
     if let Some(nest) = NEST.get() {
         return Ok(nest.clone());
     }

@@ -1,6 +1,6 @@
 //! What breaks of a machine or its cable, as scripts that run there.
 
-use crate::network::LAN;
+use crate::network::{LAN, ROUTER};
 use crate::state::Sandbox;
 use bootstrapper_core::failure::{Failure, Result};
 
@@ -51,7 +51,7 @@ pub(super) async fn heal_lan(sandbox: &Sandbox) -> Result<()> {
 
 /// Heals a machine, whose way out is `gateway`.
 pub(super) async fn heal(sandbox: &Sandbox, machine: &str, gateway: &str) -> Result<()> {
-    let gateway = if machine == super::ROUTER { "itself" } else { gateway };
+    let gateway = if machine == ROUTER { "itself" } else { gateway };
     run_with(sandbox, machine, HEALED, &[gateway]).await.map(drop)
 }
 

@@ -7,8 +7,8 @@ mod program;
 use std::fmt;
 
 use super::control_plane;
+use super::kubelet::set_power;
 use super::network::{LAN, ROUTER, Router};
-use super::nodes::set_power;
 use super::options::SandboxOptions;
 use super::state::{Folder, OPTIONS_FILE, Sandbox};
 use bootstrapper_cluster::{Cluster, ConnectOptions};

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::address::RouterSpec;
+use super::daemon::{Daemon, Neighbor, Table};
 use super::machine::Machine;
-use super::router::{Daemon, Neighbor, Table};
+use crate::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
 
 /// Where distributions put its programs.

@@ -8,10 +8,10 @@ use backon::{ConstantBuilder, Retryable as _};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::address::RouterSpec;
+use super::daemon::{Daemon, Neighbor, Table};
 use super::machine::Machine;
-use super::router::{Daemon, Neighbor, Table};
 use crate::process::{in_namespace_of, signal};
+use crate::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
 
 /// Where its configuration lies.
@@ -154,7 +154,7 @@ fn next_hops(paths: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::router::RouterProgram;
+    use crate::router_spec::RouterProgram;
 
     #[test]
     fn it_knows_every_node_by_what_the_settings_declare() {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::router::{Router, Table};
+use super::daemon::Table;
+use super::router::Router;
 use bootstrapper_core::failure::Result;
 
 /// How often the kernel's routes are made to follow the table.

@@ -6,10 +6,9 @@
 //! host, so that everything goes with the last process in it; [`leftovers`] finds those.
 
 mod address;
-mod agent;
 mod cgroup;
 mod cni;
-mod envoy;
+mod daemon;
 mod forward;
 mod frr;
 mod gobgp;
@@ -21,33 +20,26 @@ mod namespace;
 mod neighbour;
 mod node;
 mod place;
-mod pod;
-mod probe;
-mod refresh;
 mod requirements;
 mod root;
 mod router;
 mod routing;
-mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-pub use address::RouterSpec;
-pub(super) use agent::RealAgent;
 pub(super) use lan::LAN;
 use lan::Lan;
 pub(super) use leftovers::{collect, end};
 pub(super) use node::Node;
 pub(super) use place::Place;
-pub(super) use pod::{REAL_IMAGES, is_real, live};
 pub use requirements::{Missing, missing};
-pub use router::RouterProgram;
 pub(super) use router::{ROUTER, Router};
 use routing::Routing;
 
 use super::options::SandboxOptions;
 use super::programs::Programs;
+use super::router_spec::RouterSpec;
 use super::state::{Folder, SANDBOX_FILE, Sandbox};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -99,7 +91,7 @@ impl Network {
     }
 
     /// Has the site's router for as long as the sandbox runs.
-    async fn keep_router(&self) {
+    pub(super) async fn keep_router(&self) {
         let told = || -> Result<()> {
             let known: Sandbox = self.folder.read(SANDBOX_FILE)?;
             self.folder.write(SANDBOX_FILE, &Sandbox { machines: self.machines(), ..known })
@@ -118,11 +110,13 @@ impl Network {
         places.get(&(namespace.to_owned(), pod.to_owned()))?.upgrade()
     }
 
-    fn remember(&self, pod: &Object, place: &Arc<Place>) {
+    /// From now on a pod runs there.
+    pub(super) fn remember(&self, pod: &Object, place: &Arc<Place>) {
         self.places.write().unwrap_or_else(PoisonError::into_inner).insert(key(pod), Arc::downgrade(place));
     }
 
-    fn forget(&self, pod: &Object) {
+    /// A pod runs no more.
+    pub(super) fn forget(&self, pod: &Object) {
         self.places.write().unwrap_or_else(PoisonError::into_inner).remove(&key(pod));
     }
 

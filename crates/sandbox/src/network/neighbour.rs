@@ -1,11 +1,11 @@
 //! Other sandboxes whose clusters declare the same site: they are plugged together, so that there is
 //! one network and one router, as where the clusters stand for real.
 
-use super::address::RouterSpec;
 use super::lan::LAN;
 use super::namespace::is_held;
-use super::router::{ROUTER, RouterProgram};
+use super::router::ROUTER;
 use crate::options::SandboxOptions;
+use crate::router_spec::{RouterProgram, RouterSpec};
 use crate::state::{Folder, OPTIONS_FILE, list, load};
 use bootstrapper_core::failure::Result;
 

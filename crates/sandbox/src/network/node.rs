@@ -54,7 +54,7 @@ impl Node {
     }
 
     /// The network plugin's configuration, as a kubelet looks for it: the first in order.
-    pub(super) async fn plugin(&self) -> Result<Option<String>> {
+    pub(crate) async fn plugin(&self) -> Result<Option<String>> {
         let script =
             "cd \"$1\"; for file in *.conflist; do if [ -s \"$file\" ]; then exec cat \"$file\"; fi; done";
         let text = self.machine.namespace.script(script, &[CNI_FOLDER]).await?;

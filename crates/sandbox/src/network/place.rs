@@ -2,41 +2,43 @@
 //! network plugin has wired. They share one root file system.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::namespace::Namespace;
 use super::node::Node;
-use super::pod::is_on_host;
 use super::{cni, root};
-use crate::nodes::Site;
-use bootstrapper_core::failure::{Failure, Result};
+use crate::process::ProcessSpec;
+use crate::programs::Programs;
+use crate::state::Folder;
+use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// The place of a pod.
 pub(crate) struct Place {
-    pub(super) node: Arc<Node>,
+    node: Arc<Node>,
     own: Option<(Namespace, String)>,
     /// What the programs of each container have in theirs.
     environments: RwLock<HashMap<String, Environment>>,
 }
 
 /// The variables of a program.
-pub(super) type Environment = BTreeMap<String, String>;
+type Environment = BTreeMap<String, String>;
 
 impl Place {
-    /// Makes it.
-    pub(super) async fn make(site: &Site, pod: &Object) -> Result<Self> {
+    /// Makes the place of a pod that is bound to this node.
+    pub(crate) async fn make(
+        node: &Arc<Node>,
+        pod: &Object,
+        folder: &Folder,
+        programs: &Programs,
+    ) -> Result<Self> {
         let id = ObjectRef::of(pod);
-        let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
-        let network = site.network.as_ref();
-        let node = network
-            .and_then(|network| network.node(name))
-            .ok_or_else(|| Failure::step(format!("{id} is bound to {name}, which is no node here")))?;
-        if is_on_host(pod) {
+        if Self::is_on_host(pod) {
             return Ok(Self { node: Arc::clone(node), own: None, environments: RwLock::default() });
         }
-        let namespace = Namespace::hold(&site.folder, &id.to_string()).await?;
-        root::give(&namespace, &node.machine.cgroup, &site.programs).await?;
+        let namespace = Namespace::hold(folder, &id.to_string()).await?;
+        root::give(&namespace, &node.machine.cgroup, programs).await?;
         namespace.run("ip", &["link", "set", "lo", "up"]).await?;
         let address = match cni::add(node, pod, &namespace).await {
             Ok(address) => address,
@@ -51,8 +53,51 @@ impl Place {
         Ok(place)
     }
 
+    /// Whether a pod is on the network of its node.
+    pub(crate) fn is_on_host(pod: &Object) -> bool {
+        pod.data["spec"]["hostNetwork"] == true
+    }
+
+    /// Its node.
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// A process of one of its containers.
+    pub(crate) fn process(
+        &self,
+        name: String,
+        words: &[String],
+        environment: Environment,
+        log: PathBuf,
+    ) -> ProcessSpec {
+        self.node.machine.process(name, self.namespace(), words, environment, log)
+    }
+
+    /// Makes folders in it.
+    pub(crate) async fn make_folders(&self, paths: &[String]) -> Result<()> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let words: Vec<&str> = ["-p"].into_iter().chain(paths.iter().map(String::as_str)).collect();
+        self.namespace().run("mkdir", &words).await.map(drop)
+    }
+
+    /// Writes files into it.
+    pub(crate) async fn write(
+        &self,
+        files: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<[u8]>)>,
+    ) -> Result<()> {
+        self.namespace().put(files).await
+    }
+
+    /// Removes a file from it.
+    pub(crate) async fn remove(&self, path: &Path) -> Result<()> {
+        self.namespace().run("rm", &["-f", &path.display().to_string()]).await.map(drop)
+    }
+
     /// Where its containers run.
-    pub(super) fn namespace(&self) -> &Namespace {
+    fn namespace(&self) -> &Namespace {
         self.own.as_ref().map_or(&self.node.machine.namespace, |(namespace, _)| namespace)
     }
 
@@ -62,7 +107,7 @@ impl Place {
     }
 
     /// Remembers the environment of a container.
-    pub(super) fn remember(&self, container: &str, environment: &Environment) {
+    pub(crate) fn remember(&self, container: &str, environment: &Environment) {
         let mut all = self.environments.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(container.to_owned(), environment.clone());
     }
@@ -74,7 +119,7 @@ impl Place {
     }
 
     /// Its own address, if it has one.
-    pub(super) fn address(&self) -> Option<&str> {
+    pub(crate) fn address(&self) -> Option<&str> {
         self.own.as_ref().map(|(_, address)| address.as_str())
     }
 
@@ -92,7 +137,7 @@ impl Place {
     }
 
     /// Takes it off the network, and lets it go. Its processes have ended.
-    pub(super) async fn leave(&self, pod: &Object) {
+    pub(crate) async fn leave(&self, pod: &Object) {
         let Some((namespace, _)) = &self.own else { return };
         if let Err(failure) = cni::delete(&self.node, pod, namespace).await {
             tracing::warn!(pod = %ObjectRef::of(pod), %failure, "the network plugin did not let it go");

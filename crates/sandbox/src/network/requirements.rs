@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::router::RouterProgram;
 use super::{cgroup, frr};
+use crate::router_spec::RouterProgram;
 
 /// Something that a real network needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]

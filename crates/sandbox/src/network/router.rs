@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::address::{Plan, RouterSpec};
+use super::address::Plan;
+use super::daemon::{Daemon, Neighbor, Table};
 use super::frr::Frr;
 use super::gobgp::Gobgp;
 use super::lan::Lan;
 use super::machine::Machine;
 use crate::process::Process;
 use crate::programs::Programs;
+use crate::router_spec::{RouterProgram, RouterSpec};
 use crate::state::Folder;
 use bootstrapper_core::failure::Result;
 
@@ -24,56 +24,11 @@ pub(crate) const ROUTER: &str = "router";
 /// Someone beyond the router (an address of TEST-NET-2): the outside, for checks.
 pub(super) const OUTSIDE: &str = "198.51.100.1";
 
-/// Which program routes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RouterProgram {
-    /// gobgpd, which sandboxes build themselves.
-    #[default]
-    Gobgp,
-    /// FRR, where it is installed.
-    Frr,
-}
-
-impl RouterProgram {
-    fn daemon(self) -> Box<dyn Daemon> {
-        match self {
-            Self::Gobgp => Box::new(Gobgp),
-            Self::Frr => Box::new(Frr),
-        }
+fn daemon_of(program: RouterProgram) -> Box<dyn Daemon> {
+    match program {
+        RouterProgram::Gobgp => Box::new(Gobgp),
+        RouterProgram::Frr => Box::new(Frr),
     }
-}
-
-/// A node, as a router knows it whose keeper has typed it in. It is the node that calls.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Neighbor {
-    pub(super) address: IpAddr,
-    /// The AS number that is expected of it.
-    pub asn: u32,
-    /// And the password.
-    pub password: Option<String>,
-}
-
-/// Prefixes and their next hops.
-pub(super) type Table = BTreeMap<String, Vec<String>>;
-
-/// A program that speaks BGP.
-#[async_trait]
-pub(super) trait Daemon: Send + Sync {
-    /// Writes its configuration; the commands of its programs, in the order in which they start.
-    async fn prepare(
-        &self,
-        machine: &Machine,
-        spec: &RouterSpec,
-        neighbors: &[Neighbor],
-    ) -> Result<Vec<Vec<String>>>;
-    /// Has it know these neighbors as they are. Those that it knows so already are left alone.
-    async fn expect(&self, machine: &Machine, spec: &RouterSpec, neighbors: &[Neighbor]) -> Result<()>;
-    /// Has it forget them.
-    async fn forget(&self, machine: &Machine, spec: &RouterSpec, neighbors: &[Neighbor]) -> Result<()>;
-    /// What it was told of.
-    async fn table(&self, machine: &Machine) -> Result<Table>;
-    /// Whether the kernel's routes follow its table by themselves.
-    fn forwards(&self) -> bool;
 }
 
 /// The router.
@@ -102,7 +57,7 @@ impl Router {
             ip address add \"$1\" dev lo
             echo 1 >/proc/sys/net/ipv4/ip_forward";
         machine.namespace.script(script, &[&format!("{OUTSIDE}/32")]).await?;
-        let (daemon, nodes) = (spec.program.daemon(), neighbors(spec, nodes));
+        let (daemon, nodes) = (daemon_of(spec.program), neighbors(spec, nodes));
         let log = folder.path("logs/router.log");
         let mut processes = Vec::new();
         for words in daemon.prepare(&machine, spec, &nodes).await? {
@@ -133,7 +88,7 @@ impl Router {
         nodes: &[(String, IpAddr)],
     ) -> Result<Self> {
         let machine = Machine::of_another(folder, ROUTER, id)?;
-        let (daemon, nodes) = (spec.program.daemon(), neighbors(spec, nodes));
+        let (daemon, nodes) = (daemon_of(spec.program), neighbors(spec, nodes));
         Ok(Self { machine, daemon, processes: None, spec: spec.clone(), nodes })
     }
 

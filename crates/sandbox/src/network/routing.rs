@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::address::{Plan, RouterSpec};
+use super::address::Plan;
 use super::kernel_routes;
 use super::lan::Lan;
 use super::namespace::Namespace;
@@ -12,6 +12,7 @@ use super::neighbour::{self, Neighbour};
 use super::router::Router;
 use crate::options::SandboxOptions;
 use crate::programs::Programs;
+use crate::router_spec::RouterSpec;
 use crate::state::Folder;
 use bootstrapper_core::failure::Result;
 

@@ -11,7 +11,7 @@ use bootstrapper_readiness as readiness;
 
 /// What a node's network agent does to the cluster.
 #[async_trait]
-pub(crate) trait NodeAgent: Send + Sync {
+pub(super) trait NodeAgent: Send + Sync {
     /// The agent's pod runs on `node`.
     async fn started(&self, node: &str);
     /// The agent's pod is gone from `node`.

@@ -19,7 +19,7 @@ use rcgen::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::container::image_of;
+use crate::kubelet::image_of;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};

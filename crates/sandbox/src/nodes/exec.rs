@@ -22,7 +22,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
-use super::kubelet::refusal;
 use crate::network::Place;
 
 const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
@@ -62,6 +61,13 @@ pub(super) fn answer(request: Request<Incoming>, place: &Place, container: &str)
         run(socket, command, asked.has_input).await;
     });
     response.unwrap_or_else(|_| refusal("exec cannot be answered\n"))
+}
+
+/// An answer that refuses.
+pub(super) fn refusal(why: &'static str) -> Response<Full<Bytes>> {
+    let mut refusal = Response::new(Full::new(Bytes::from_static(why.as_bytes())));
+    *refusal.status_mut() = StatusCode::NOT_FOUND;
+    refusal
 }
 
 /// What the request's query asks for.

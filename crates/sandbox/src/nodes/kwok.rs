@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Site;
-use super::container::PROCESS_IMAGES;
-use super::node::ON;
-use crate::network::REAL_IMAGES;
+use super::{loopback_pod, shell};
+use crate::kubelet::ON;
+use crate::networked::REAL_IMAGES;
 use crate::process::{Process, ProcessSpec};
+use crate::site::Site;
 use crate::state::write_private;
 use bootstrapper_core::failure::{Failure, Result};
 
@@ -14,7 +14,7 @@ const STAGES: &str = include_str!("stages.yaml");
 
 pub(super) fn start(site: &Site) -> Result<Process> {
     let stages = site.folder.path("stages.yaml");
-    let mut images: Vec<&str> = PROCESS_IMAGES.into();
+    let mut images: Vec<&str> = loopback_pod::images().chain([shell::IMAGE]).collect();
     if site.network.is_some() {
         images.extend(REAL_IMAGES);
     }

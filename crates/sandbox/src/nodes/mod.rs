@@ -6,78 +6,36 @@
 
 mod agent;
 mod certgen;
-mod container;
-mod events;
 mod exec;
 mod external_secrets;
 mod flux_operator;
-mod health;
-mod keep;
-mod kubelet;
+mod kubelet_api;
 mod kwok;
-mod node;
+mod loopback_pod;
 mod operators;
-mod pod;
 mod pods;
+mod real_agent;
 mod shell;
 mod simulated_agent;
-mod status;
 
 use std::sync::Arc;
 
-pub(super) use agent::NodeAgent;
-pub(super) use container::{data, environment_of, expanded, image_of, token};
-pub(super) use events::Events;
-pub(super) use health::{Asked, Health};
-pub(super) use keep::{Container, Prepared, keep};
-pub(super) use kubelet::{Kubelet, log_file};
-pub(super) use node::{create, set_power, set_ready};
+use agent::NodeAgent;
+pub(super) use kubelet_api::KubeletApi;
 pub(super) use operators::force_sync;
-pub(super) use status::{ContainerLife, Life, PodAddress, Told, let_go, tell};
+use real_agent::RealAgent;
+use simulated_agent::SimulatedAgent;
 use tokio_util::sync::CancellationToken;
 
-use super::certificates::Certificates;
-use super::network::{Network, RealAgent};
-use super::options::SandboxOptions;
-use super::programs::Programs;
-use super::sources::Sources;
-use super::state::Folder;
-use bootstrapper_cluster::Cluster;
+use super::site::Site;
 use bootstrapper_core::failure::Result;
-use bootstrapper_tools::Environment;
-
-/// All that the nodes need to know.
-pub(super) struct Site {
-    /// The API server, as its admin.
-    pub(super) cluster: Cluster,
-    /// Its address.
-    pub(super) server: String,
-    /// Its authority.
-    pub(super) certificates: Certificates,
-    /// The kubeconfig of the sandbox's own parts.
-    pub(super) kubeconfig: std::path::PathBuf,
-    /// The sandbox's files.
-    pub(super) folder: Folder,
-    /// What can be run.
-    pub(super) programs: Programs,
-    /// What programs need to reach what stands in for the internet.
-    pub(super) environment: Environment,
-    /// The sandbox's shape.
-    pub(super) options: SandboxOptions,
-    /// The network, if it is real.
-    pub(super) network: Option<Arc<Network>>,
-    /// Serves what source-controller stores.
-    pub(super) sources: Sources,
-    /// What was told of pods that are processes.
-    pub(super) told: Told,
-}
 
 /// Runs everything until it is cancelled; by then all its processes have ended.
-pub(super) async fn run(site: Arc<Site>, kubelet: Kubelet, cancel: CancellationToken) -> Result<()> {
+pub(super) async fn run(site: Arc<Site>, kubelet: KubeletApi, cancel: CancellationToken) -> Result<()> {
     let mut kwok = kwok::start(&site)?;
     let agent: Box<dyn NodeAgent> = match &site.network {
         Some(network) => Box::new(RealAgent::new(site.cluster.client(), Arc::clone(network))),
-        None => Box::new(simulated_agent::SimulatedAgent::new(site.cluster.clone())),
+        None => Box::new(SimulatedAgent::new(site.cluster.clone())),
     };
     tokio::select! {
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}

@@ -13,7 +13,8 @@ use kube::api::{Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Site, external_secrets};
+use super::external_secrets;
+use crate::site::Site;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};

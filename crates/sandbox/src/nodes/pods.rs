@@ -9,11 +9,11 @@ use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::container::program_of;
-use super::pod::live;
-use super::status::{let_go, tell_again};
-use super::{Site, shell};
-use crate::network;
+use super::loopback_pod::{self, program_of};
+use super::shell;
+use crate::kubelet::{let_go, tell_again};
+use crate::networked;
+use crate::site::Site;
 use bootstrapper_cluster::seen;
 use bootstrapper_core::object::{Object, Selection};
 
@@ -60,16 +60,16 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             let end = cancel.child_token();
             let (site, pod) = (Arc::clone(&site), Arc::clone(pod));
             let is_process =
-                program_of(&pod).is_some() || shell::is_shell(&pod) || network::is_real(&site, &pod);
+                program_of(&pod).is_some() || shell::is_shell(&pod) || networked::is_real(&site, &pod);
             let task = if pod.metadata.deletion_timestamp.is_some() && is_process {
                 // That it may go was not heard.
                 tokio::spawn(async move { let_go(&site, &pod).await })
             } else if let Some(program) = program_of(&pod) {
-                tokio::spawn(live(site, pod, program, end.clone()))
+                tokio::spawn(loopback_pod::live(site, pod, program, end.clone()))
             } else if shell::is_shell(&pod) {
                 tokio::spawn(shell::live(site, pod, end.clone()))
-            } else if network::is_real(&site, &pod) {
-                tokio::spawn(network::live(site, pod, end.clone()))
+            } else if networked::is_real(&site, &pod) {
+                tokio::spawn(networked::live(site, pod, end.clone()))
             } else {
                 continue;
             };

@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::agent::NodeAgent;
-use super::node::set_ready;
+use crate::kubelet::set_ready;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 

@@ -3,6 +3,7 @@
 
 mod assets;
 mod build;
+mod own;
 mod set;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub(super) use assets::Assets;
 use serde::{Deserialize, Serialize};
 
+pub(super) use own::{NAME, OF_TEST_IMAGE, WGET, install_own, own};
 pub(super) use set::{EVERY_SANDBOX, REAL_NETWORK, Set};
 
 use super::state::Folder;
@@ -39,6 +41,13 @@ impl Programs {
         self.paths.iter().map(|(name, path)| (name.as_str(), path.as_path()))
     }
 
+    /// With those of Kubernetes' test image, which are the sandbox's own.
+    pub(super) fn with_test_image(mut self, folder: &Folder) -> Self {
+        let path = own(folder);
+        self.paths.extend(OF_TEST_IMAGE.map(|name| (name.to_owned(), path.clone())));
+        self
+    }
+
     /// A folder that offers `helm` and `kustomize` to a run, whatever PATH has, and an `op` that asks the
     /// sandbox's vault.
     pub(super) fn folder(&self, folder: &Folder) -> Result<PathBuf> {
@@ -50,9 +59,8 @@ impl Programs {
         for name in ["helm", "kustomize"] {
             std::os::unix::fs::symlink(self.path(name)?, bin.join(name)).map_err(failed)?;
         }
-        let this = std::env::current_exe().map_err(failed)?;
-        let op =
-            format!("#!/bin/sh\nexec '{}' sandbox vault '{}' \"$@\"\n", this.display(), folder.0.display());
+        let program = own(folder);
+        let op = format!("#!/bin/sh\nexec '{}' vault '{}' \"$@\"\n", program.display(), folder.0.display());
         std::fs::write(bin.join("op"), op).map_err(failed)?;
         std::fs::set_permissions(bin.join("op"), Permissions::from_mode(0o700)).map_err(failed)?;
         Ok(bin)
@@ -79,10 +87,6 @@ pub(super) async fn find(
         paths.extend(
             set.names().filter_map(|name| Some((name.to_owned(), locate(name, offered, set, &cache)?))),
         );
-    }
-    // Pods of Kubernetes' test image talk with this program's own voice.
-    if let Ok(own) = std::env::current_exe() {
-        paths.extend(["agnhost", "wget"].map(|name| (name.to_owned(), own.clone())));
     }
     Ok(Programs { paths, assets: Assets::fetch(&cache).await? })
 }

@@ -17,6 +17,16 @@ static STAND_INS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/upstream/chart
 /// The files of a chart, by their paths within it.
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
+/// Where a chart is published, and as what.
+pub(super) struct Published<'a> {
+    /// `oci://quay.io/cilium/charts`, or the `https://` address of a classic repository.
+    pub(super) from: &'a str,
+    /// The chart's name.
+    pub(super) name: &'a str,
+    /// Its version.
+    pub(super) version: &'a str,
+}
+
 fn failed(error: &std::io::Error) -> Failure {
     Failure::step("a chart of the sandbox cannot be packed").caused_by(error)
 }

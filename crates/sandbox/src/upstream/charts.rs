@@ -2,23 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::chart::{Files, add_templates, named, of_folder, stand_in};
+use super::chart::{Files, Published, add_templates, named, of_folder, stand_in};
 use super::crds;
 use super::pages::Pages;
 use super::stand_ins::{self, StandIn};
 use super::{registry, repository};
 use crate::programs::Assets;
 use bootstrapper_core::failure::Result;
-
-/// Where a chart is published, and as what.
-pub(super) struct Published<'a> {
-    /// `oci://quay.io/cilium/charts`, or the `https://` address of a classic repository.
-    pub(super) from: &'a str,
-    /// The chart's name.
-    pub(super) name: &'a str,
-    /// Its version.
-    pub(super) version: &'a str,
-}
 
 /// A chart that lies in a module as its project wrote it.
 struct Real {

@@ -31,7 +31,7 @@ use super::options::GitSpec;
 use super::programs::Assets;
 use super::state::{Folder, write_private};
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::loopback::{self, Guard};
+use bootstrapper_tools::loopback::{self, Guard};
 
 /// Where Linux distributions keep the authorities that they trust.
 const SYSTEM_AUTHORITIES: [&str; 3] =

@@ -20,7 +20,7 @@ use super::git::GitServer;
 use super::pages::Pages;
 use crate::certificates::Certificates;
 use bootstrapper_core::failure::Result;
-use bootstrapper_core::loopback::Guard;
+use bootstrapper_tools::loopback::Guard;
 
 /// Answers for some hosts, and lets everything else through.
 pub(super) struct Proxy {

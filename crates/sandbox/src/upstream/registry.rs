@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::chart::{Files, pack};
-use super::charts::Published;
+use super::chart::{Files, Published, pack};
 use super::pages::{Page, Pages};
 use bootstrapper_core::digest::sha256;
 use bootstrapper_core::failure::Result;

@@ -5,8 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::chart::{Files, stand_in};
-use super::charts::Published;
+use super::chart::{Files, Published, stand_in};
 use super::crds;
 use crate::programs::Assets;
 use bootstrapper_core::failure::Result;

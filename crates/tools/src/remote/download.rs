@@ -17,8 +17,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
-use super::address::{Remote, Use, remote};
 use crate::Environment;
+use crate::address::{Remote, Use, remote};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::files::LARGEST;
 

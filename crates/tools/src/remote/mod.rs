@@ -1,7 +1,6 @@
 //! What a kustomization names that lies elsewhere, fetched by this program and not by kustomize: with
 //! TLS only, by a git that nothing configures, with a limit to size and time.
 
-mod address;
 mod download;
 
 use std::collections::HashMap;
@@ -11,9 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-pub use address::{Base, Refused, Remote, Use, remote};
-
 use super::Environment;
+use super::address::{Base, Remote};
 use super::git::Git;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::needs::{self, Pull};
 use super::voice::{State, Voice, now};
-use crate::nodes::{Site, environment_of, log_file};
+use crate::kubelet::{environment_of, log_file};
 use crate::process::{Process, ProcessSpec};
+use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// How a container ended for good.

@@ -13,9 +13,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::container::image_of;
-use super::status::let_go;
-use super::{Site, log_file};
+use crate::kubelet::{image_of, let_go, log_file};
+use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 use container::{End, Restart, run};
 use voice::Voice;

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::voice::list;
-use crate::nodes::{Site, data};
+use crate::kubelet::data;
+use crate::site::Site;
 use bootstrapper_core::object::Object;
 
 /// How the pull of an image ends.

@@ -8,9 +8,8 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::nodes::Site;
-use crate::nodes::events::Events;
-use crate::nodes::status::written;
+use crate::kubelet::{Events, written};
+use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// What a container is doing.

@@ -1,5 +1,4 @@
-//! What connectivity checks need of Kubernetes' test image `agnhost`: its server, and the `wget` that
-//! is in it. In a sandbox this program stands in for both: there are no images.
+//! What connectivity checks need of Kubernetes' test image `agnhost`: its server. A sandbox has no images.
 
 use std::convert::Infallible;
 use std::io::Result as IoResult;
@@ -14,14 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, UdpSocket};
 
 use bootstrapper_core::failure::{Failure, Result};
 
 /// `agnhost netexec`, as far as `/echo?msg=…`, `/dial?…` and `echo …` by UDP: gives back what it is
 /// told, until it is ended.
-pub async fn echo(http_port: u16, udp_port: u16) -> Result<()> {
+pub(super) async fn echo(http_port: u16, udp_port: u16) -> Result<()> {
     let unheard = |port: u16| {
         move |error| Failure::step(format!("nothing can listen at port {port}")).caused_by(&error)
     };
@@ -117,34 +115,6 @@ async fn answer_by_packet(call: &Call) -> IoResult<String> {
     let mut packet = [0; LARGEST_PACKET];
     let length = tokio::time::timeout(PACKET_PATIENCE, socket.recv(&mut packet)).await??;
     Ok(String::from_utf8_lossy(&packet[..length]).into_owned())
-}
-
-/// `wget`: fetches a page, as `http://address:port/path`.
-pub async fn fetch(url: &str, patience: Duration) -> Result<String> {
-    let failed = || {
-        let address = url.trim_start_matches("http://").split('/').next().unwrap_or(url);
-        Failure::step(format!("{address} cannot be reached"))
-    };
-    match tokio::time::timeout(patience, answer(url)).await {
-        Ok(Ok(answer)) if answer.split(' ').nth(1) == Some("200") => {
-            Ok(answer.split_once("\r\n\r\n").map(|(_, page)| page.to_owned()).unwrap_or_default())
-        }
-        Ok(Ok(answer)) => {
-            Err(failed().because(format!("it says `{}`", answer.lines().next().unwrap_or_default())))
-        }
-        Ok(Err(error)) => Err(failed().caused_by(&error)),
-        Err(_) => Err(failed().because(format!("there was no answer within {} s", patience.as_secs()))),
-    }
-}
-
-async fn answer(url: &str) -> std::io::Result<String> {
-    let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap_or((url, ""));
-    let mut connection = TcpStream::connect(address).await?;
-    let request = format!("GET /{path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    connection.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -13,23 +13,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::{Site, exec};
+use super::exec::{self, refusal};
+use crate::kubelet::log_file;
+use crate::site::Site;
 use crate::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};
 
 /// A kubelet's API that is bound, and not served yet.
-pub(crate) struct Kubelet {
+pub(crate) struct KubeletApi {
     listener: TcpListener,
     /// Where it listens on loopback.
     pub port: u16,
 }
 
-/// The file that a container's process writes to.
-pub(crate) fn log_file(folder: &Folder, namespace: &str, pod: &str, container: &str) -> std::path::PathBuf {
-    folder.path("logs/pods").join(format!("{namespace}_{pod}_{container}.log"))
-}
-
-impl Kubelet {
+impl KubeletApi {
     pub(crate) async fn bind() -> Result<Self> {
         let failed =
             |error: std::io::Error| Failure::step("the sandbox's kubelet cannot start").caused_by(&error);
@@ -75,12 +72,6 @@ fn answer(site: &Arc<Site>, request: Request<Incoming>) -> Response<Full<Bytes>>
         }
         _ => refusal("only logs and exec can be had of this node\n"),
     }
-}
-
-pub(super) fn refusal(why: &'static str) -> Response<Full<Bytes>> {
-    let mut refusal = Response::new(Full::new(Bytes::from_static(why.as_bytes())));
-    *refusal.status_mut() = StatusCode::NOT_FOUND;
-    refusal
 }
 
 /// `?tailLines=<n>`.

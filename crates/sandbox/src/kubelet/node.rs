@@ -5,7 +5,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::Site;
+use crate::site::Site;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -59,7 +59,7 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
 const POWER: &str = "sandbox.bootstrapper/power";
 
 /// How kwok finds them.
-pub(super) const ON: &str = "sandbox.bootstrapper/power=on";
+pub(crate) const ON: &str = "sandbox.bootstrapper/power=on";
 
 /// Whether nobody tells of a node any more.
 pub(super) fn is_off(node: &Object) -> bool {

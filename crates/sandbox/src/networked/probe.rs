@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::place::Place;
-use crate::nodes::{Asked, Health};
+use crate::kubelet::{Asked, Health};
+use crate::network::Place;
 
 /// How a container is asked whether it is well; none if it declares nothing that can be asked here.
 pub(super) fn health(place: &Place, container: &Value) -> Option<Health> {
@@ -18,7 +18,7 @@ pub(super) fn health(place: &Place, container: &Value) -> Option<Health> {
     let pair =
         |header: &Value| Some((header["name"].as_str()?.to_owned(), header["value"].as_str()?.to_owned()));
     Some(Health::Asked(Asked {
-        from: Arc::clone(&place.node),
+        from: Arc::clone(place.node()),
         address: (address, port(container, &request["port"])?).into(),
         path: request["path"].as_str().unwrap_or("/").to_owned(),
         headers: headers.filter_map(pair).collect(),

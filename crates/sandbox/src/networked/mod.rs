@@ -1,5 +1,10 @@
-//! The life of a pod on a real network: its containers' programs run where the pod is, with the
+//! Pods on a real network: the programs of their containers run in the pod's own namespaces, with the
 //! arguments, environment, volumes and account that the pod declares.
+
+mod envoy;
+mod probe;
+mod refresh;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,20 +16,20 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use volumes::Volumes;
 
-use super::place::Place;
-use super::volumes::Volumes;
-use super::{envoy, probe, refresh, volumes};
-use crate::nodes::{
-    Container, ContainerLife, Events, Life, PodAddress, Prepared, Site, environment_of, expanded, image_of,
-    keep, let_go, log_file, tell,
+use super::kubelet::{
+    Container, ContainerLife, Events, Life, PodAddress, Prepared, environment_of, expanded, image_of, keep,
+    let_go, log_file, tell,
 };
-use crate::process::ProcessSpec;
+use super::network::Place;
+use super::process::ProcessSpec;
+use super::site::Site;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// Images whose programs run on a real network; kwok leaves their pods alone.
-pub(crate) const REAL_IMAGES: [&str; 3] = [AGENT, "clustermesh-apiserver", "agnhost"];
+pub(super) const REAL_IMAGES: [&str; 3] = [AGENT, "clustermesh-apiserver", "agnhost"];
 
 const AGENT: &str = "cilium";
 
@@ -32,12 +37,12 @@ const AGENT: &str = "cilium";
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether a pod runs for real.
-pub(crate) fn is_real(site: &Site, pod: &Object) -> bool {
+pub(super) fn is_real(site: &Site, pod: &Object) -> bool {
     site.network.is_some() && image_of(pod).is_some_and(|image| REAL_IMAGES.contains(&image))
 }
 
 /// Runs a pod until it is cancelled.
-pub(crate) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
+pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
     let place = tokio::select! {
         place = settle(&site, &pod) => Some(place),
         () = cancel.cancelled() => None,
@@ -76,7 +81,7 @@ pub(crate) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
 /// Makes the pod's place, fills its volumes and runs its init containers: again until it works.
 async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
     loop {
-        let failure = match Place::make(site, pod).await {
+        let failure = match make_place(site, pod).await {
             Ok(place) => match initialize(site, pod, &place).await {
                 Ok(()) => {
                     let place = Arc::new(place);
@@ -98,10 +103,19 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
             ContainerLife { container: container.clone(), life, restarts: 0 }
         };
         let lives: Vec<_> = declared(pod, "containers").iter().map(unprepared).collect();
-        let address = if is_on_host(pod) { PodAddress::OfNode } else { PodAddress::Own(None) };
+        let address = if Place::is_on_host(pod) { PodAddress::OfNode } else { PodAddress::Own(None) };
         tell(site, pod, address, &lives).await;
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+async fn make_place(site: &Site, pod: &Object) -> Result<Place> {
+    let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
+    let network = site.network.as_ref();
+    let node = network.and_then(|network| network.node(name)).ok_or_else(|| {
+        Failure::step(format!("{} is bound to {name}, which is no node here", ObjectRef::of(pod)))
+    })?;
+    Place::make(node, pod, &site.folder, &site.programs).await
 }
 
 async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
@@ -109,13 +123,9 @@ async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
         envoy::do_without(site).await?;
     }
     let volumes = Volumes::of(pod);
-    let mut words = vec!["-p"];
-    words.extend(volumes.folders.iter().map(String::as_str));
-    if words.len() > 1 {
-        place.namespace().run("mkdir", &words).await?;
-    }
-    place.namespace().put(volumes::identity(site, pod).await?).await?;
-    place.namespace().put(volumes.read(site).await?).await?;
+    place.make_folders(&volumes.folders).await?;
+    place.write(volumes::identity(site, pod).await?).await?;
+    place.write(volumes.read(site).await?).await?;
     for container in declared(pod, "initContainers") {
         let spec = process(site, pod, place, &container).await?;
         // Those that are shell scripts prepare a node, which is prepared here.
@@ -149,18 +159,7 @@ async fn process(site: &Site, pod: &Object, place: &Place, container: &Value) ->
     let container = container["name"].as_str().unwrap_or_default();
     place.remember(container, &environment);
     let log = log_file(&site.folder, &namespace, &id.name, container);
-    Ok(Some(place.node.machine.process(
-        format!("{id} {container}"),
-        place.namespace(),
-        &words,
-        environment,
-        log,
-    )))
-}
-
-/// Whether a pod is on the network of its node.
-pub(super) fn is_on_host(pod: &Object) -> bool {
-    pod.data["spec"]["hostNetwork"] == true
+    Ok(Some(place.process(format!("{id} {container}"), &words, environment, log)))
 }
 
 fn declared(pod: &Object, key: &str) -> Vec<Value> {

@@ -84,7 +84,7 @@ const URL: &str = "http://127.0.0.1/healthz";
 
 impl Written {
     /// For a process that is about to be started, and appends to this log.
-    pub(super) fn of(log: PathBuf, line: &'static str) -> Self {
+    pub(crate) fn of(log: PathBuf, line: &'static str) -> Self {
         let from = log.metadata().map(|file| file.len()).unwrap_or_default();
         Self { log, from, line, was_seen: AtomicBool::new(false) }
     }

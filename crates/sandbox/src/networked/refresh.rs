@@ -5,9 +5,9 @@ use std::convert::Infallible;
 
 use futures::StreamExt as _;
 
-use super::place::Place;
 use super::volumes::{Files, Volumes};
-use crate::nodes::Site;
+use crate::network::Place;
+use crate::site::Site;
 use bootstrapper_cluster::seen;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -35,10 +35,10 @@ async fn rewrite(site: &Site, place: &Place, volumes: &Volumes, written: Option<
     let files = volumes.read(site).await?;
     let known = |path| written.and_then(|written| written.get(path));
     let changed = files.iter().filter(|(path, content)| known(*path) != Some(*content));
-    place.namespace().put(changed).await?;
+    place.write(changed).await?;
     let gone = written.into_iter().flat_map(Files::keys).filter(|path| !files.contains_key(*path));
     for path in gone {
-        place.namespace().run("rm", &["-f", &path.display().to_string()]).await?;
+        place.remove(path).await?;
     }
     Ok(files)
 }

@@ -10,11 +10,11 @@ use bootstrapper_core::failure::{Failure, Result};
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NewClusterArgs {
     /// Its name
-    pub(super) name: String,
+    pub(crate) name: String,
 
     /// The cluster that it is made like [default: the first]
     #[arg(long, value_name = "CLUSTER")]
-    pub(super) like: Option<String>,
+    pub(crate) like: Option<String>,
 
     /// Its id in the mesh [default: the next]
     #[arg(long)]
@@ -46,20 +46,20 @@ pub(crate) struct NewClusterArgs {
 
     /// Take what is proposed without asking
     #[arg(long, short)]
-    pub(super) yes: bool,
+    pub(crate) yes: bool,
 
     /// Print what would be written, and write nothing
     #[arg(long)]
-    pub(super) dry_run: bool,
+    pub(crate) dry_run: bool,
 
     /// The GitOps repository [default: found upwards from here]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
-    pub(super) repo: Option<PathBuf>,
+    pub(crate) repo: Option<PathBuf>,
 }
 
 impl NewClusterArgs {
     /// The settings that were said, by their names.
-    pub(super) fn given(&self) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn given(&self) -> Result<BTreeMap<String, String>> {
         let mut given = BTreeMap::new();
         for setting in &self.settings {
             let (name, value) = setting.split_once('=').ok_or_else(|| {

@@ -1,44 +1,46 @@
-//! From a container to a process of this machine: its arguments, environment and volumes, with
-//! what has to be otherwise here: addresses, paths, and how it reaches the API server.
+//! Pods of controllers, as processes on this machine's loopback: their arguments, environment and volumes,
+//! with other addresses and paths, and another way to the API server.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
-use super::Site;
-use super::health::{Health, Written};
-use super::keep::Prepared;
-use super::kubelet::log_file;
+use crate::kubelet::{
+    Container, ContainerLife, Events, Health, Life, PodAddress, Prepared, Written, data, environment_of,
+    expanded, image_of, keep, let_go, log_file, tell, token,
+};
 use crate::process::ProcessSpec;
+use crate::site::Site;
 use crate::sources::UNREACHABLE;
 use crate::state::write_private;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Images that exist here as programs; also in kwok's stages, which leave their pods alone.
-pub(super) const PROCESS_IMAGES: [&str; 5] =
-    ["source-controller", "kustomize-controller", "helm-controller", "operator-generic", super::shell::IMAGE];
+/// Images whose programs the sandbox has, and what it calls these programs.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("source-controller", "source-controller"),
+    ("kustomize-controller", "kustomize-controller"),
+    ("helm-controller", "helm-controller"),
+    ("operator-generic", "cilium-operator-generic"),
+];
 
-/// The program of a pod, if its image exists here.
-pub(super) fn program_of(pod: &Object) -> Option<&'static str> {
-    match image_of(pod)? {
-        "source-controller" => Some("source-controller"),
-        "kustomize-controller" => Some("kustomize-controller"),
-        "helm-controller" => Some("helm-controller"),
-        "operator-generic" => Some("cilium-operator-generic"),
-        _ => None,
-    }
+/// Those images.
+pub(super) fn images() -> impl Iterator<Item = &'static str> {
+    PROGRAMS.iter().map(|(image, _)| *image)
 }
 
-/// The name of a pod's first image, without registry and tag.
-pub(crate) fn image_of(pod: &Object) -> Option<&str> {
-    let image = pod.data["spec"]["containers"][0]["image"].as_str()?;
-    image.rsplit('/').next()?.split([':', '@']).next()
+/// The program of a pod, if the sandbox has it.
+pub(super) fn program_of(pod: &Object) -> Option<&'static str> {
+    let image = image_of(pod)?;
+    PROGRAMS.iter().find(|(of, _)| *of == image).map(|(_, program)| *program)
 }
 
 /// Makes everything that the process needs.
-pub(super) async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
+async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     let id = ObjectRef::of(pod);
     let namespace = id.namespace.clone().unwrap_or_default();
     let home = site.folder.path("pods").join(pod.metadata.uid.as_deref().unwrap_or(&id.name));
@@ -130,26 +132,6 @@ fn operator_arguments(mut declared: Vec<String>, kubeconfig: &Path, namespace: &
     declared
 }
 
-/// A token of the pod's own account: RBAC is real.
-pub(crate) async fn token(site: &Site, namespace: &str, account: &str) -> Result<String> {
-    use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-    use k8s_openapi::api::core::v1::ServiceAccount;
-    let accounts: kube::Api<ServiceAccount> = kube::Api::namespaced(site.cluster.client(), namespace);
-    let request = TokenRequest {
-        spec: TokenRequestSpec { expiration_seconds: Some(7 * 24 * 3600), ..TokenRequestSpec::default() },
-        ..TokenRequest::default()
-    };
-    let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::step(format!("account {namespace}/{account} gets no token")).caused_by(error)
-    };
-    let answer = accounts.create_token_request(account, &kube::api::PostParams::default(), &request).await;
-    let answer = answer.map_err(|error| failed(&error))?;
-    answer
-        .status
-        .map(|status| status.token)
-        .ok_or_else(|| Failure::step(format!("account {namespace}/{account} gets no token")))
-}
-
 /// Volumes of ConfigMaps and Secrets as files; others as empty folders. By mount path.
 async fn volumes(
     site: &Site,
@@ -184,74 +166,6 @@ async fn volumes(
     Ok(mounts)
 }
 
-/// The data of a ConfigMap or Secret; none if it is not there.
-pub(crate) async fn data(
-    site: &Site,
-    kind: &str,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<BTreeMap<String, Vec<u8>>>> {
-    use base64::Engine as _;
-    let Some(object) = site.cluster.get(&ObjectRef::namespaced("v1", kind, namespace, name)).await? else {
-        return Ok(None);
-    };
-    let entries = object.data["data"].as_object().cloned().unwrap_or_default();
-    let decode = |text: &str| match kind {
-        "Secret" => base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default(),
-        _ => text.as_bytes().to_vec(),
-    };
-    let decoded =
-        entries.iter().map(|(key, value)| (key.clone(), decode(value.as_str().unwrap_or_default())));
-    Ok(Some(decoded.collect()))
-}
-
-pub(crate) async fn environment_of(
-    site: &Site,
-    pod: &Object,
-    container: &Value,
-    namespace: &str,
-) -> Result<BTreeMap<String, String>> {
-    let mut environment = BTreeMap::new();
-    for entry in container["env"].as_array().into_iter().flatten() {
-        let Some(name) = entry["name"].as_str() else { continue };
-        let from = &entry["valueFrom"];
-        let value = if let Some(value) = entry["value"].as_str() {
-            expanded(value, &environment)
-        } else if let Some(field) = from["fieldRef"]["fieldPath"].as_str() {
-            field_of(pod, field)
-        } else {
-            let (kind, reference) = match (&from["configMapKeyRef"], &from["secretKeyRef"]) {
-                (map, _) if map.is_object() => ("ConfigMap", map),
-                (_, secret) => ("Secret", secret),
-            };
-            let Some(of) = reference["name"].as_str() else { continue };
-            let key = reference["key"].as_str().unwrap_or_default();
-            let Some(mut data) = data(site, kind, namespace, of).await? else { continue };
-            let Some(value) = data.remove(key) else { continue };
-            String::from_utf8_lossy(&value).into_owned()
-        };
-        environment.insert(name.to_owned(), value);
-    }
-    Ok(environment)
-}
-
-fn field_of(pod: &Object, path: &str) -> String {
-    let value = match path {
-        "metadata.name" => pod.metadata.name.as_deref(),
-        "metadata.namespace" => pod.metadata.namespace.as_deref(),
-        "spec.nodeName" => pod.data["spec"]["nodeName"].as_str(),
-        "spec.serviceAccountName" => pod.data["spec"]["serviceAccountName"].as_str(),
-        "status.podIP" => pod.data["status"]["podIP"].as_str(),
-        _ => None,
-    };
-    value.unwrap_or_default().to_owned()
-}
-
-/// `$(NAME)`, as Kubernetes expands it.
-pub(crate) fn expanded(word: &str, environment: &BTreeMap<String, String>) -> String {
-    environment.iter().fold(word.to_owned(), |word, (name, value)| word.replace(&format!("$({name})"), value))
-}
-
 /// Paths within volumes, as they are here.
 fn mounted(word: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
     // The longest mount path first: one may lie within another.
@@ -261,4 +175,40 @@ fn mounted(word: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
         || word.to_owned(),
         |(path, folder)| word.replace(path.as_str(), &folder.display().to_string()),
     )
+}
+
+struct OnLoopback {
+    site: Arc<Site>,
+    pod: Arc<Object>,
+    program: &'static str,
+    events: Events,
+}
+
+#[async_trait]
+impl Container for OnLoopback {
+    async fn prepare(&self) -> Result<Prepared> {
+        prepare(&self.site, &self.pod, self.program).await
+    }
+
+    async fn tell(&self, life: Life, restarts: u32) {
+        let container = self.pod.data["spec"]["containers"][0].clone();
+        tell(&self.site, &self.pod, PodAddress::OfNode, &[ContainerLife { container, life, restarts }]).await;
+    }
+
+    async fn unhealthy(&self, why: &str) {
+        self.events.probe_failed(why).await;
+    }
+}
+
+/// Runs a pod until it is cancelled.
+pub(super) async fn live(
+    site: Arc<Site>,
+    pod: Arc<Object>,
+    program: &'static str,
+    cancel: CancellationToken,
+) {
+    let events = Events::of(&site.cluster, &pod);
+    let container = OnLoopback { site, pod, program, events };
+    keep(&container, &cancel).await;
+    let_go(&container.site, &container.pod).await;
 }

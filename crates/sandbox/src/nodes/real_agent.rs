@@ -7,18 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable as _};
 
-use super::Network;
-use crate::nodes::{NodeAgent, set_ready};
+use super::agent::NodeAgent;
+use crate::kubelet::set_ready;
+use crate::network::Network;
 use bootstrapper_core::failure::{Failure, Result};
 
 /// The agents of a real network.
-pub(crate) struct RealAgent {
+pub(super) struct RealAgent {
     client: kube::Client,
     network: Arc<Network>,
 }
 
 impl RealAgent {
-    pub(crate) fn new(client: kube::Client, network: Arc<Network>) -> Self {
+    pub(super) fn new(client: kube::Client, network: Arc<Network>) -> Self {
         Self { client, network }
     }
 

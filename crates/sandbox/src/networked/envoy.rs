@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use crate::nodes::Site;
+use crate::site::Site;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object};
 

@@ -1,15 +1,14 @@
 //! What a kubelet tells of a pod whose containers are processes of this machine.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::Site;
 use super::node::is_off;
+use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// What a process is doing.
@@ -45,28 +44,8 @@ pub(crate) enum PodAddress<'a> {
     Own(Option<&'a str>),
 }
 
-/// What was told last of each pod. As a kubelet, who told it tells it again where the API server says
-/// otherwise: a word is lost while the API server is away, and the node controller calls the pods of a
-/// node not ready of which it has heard nothing for a while.
-#[derive(Default)]
-pub(crate) struct Told(Mutex<HashMap<ObjectRef, Value>>);
-
-impl Told {
-    fn set(&self, pod: ObjectRef, status: Value) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pod, status);
-    }
-
-    fn forget(&self, pod: &ObjectRef) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(pod);
-    }
-
-    fn of(&self, pod: &ObjectRef) -> Option<Value> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(pod).cloned()
-    }
-}
-
 /// Tells again what the API server does not say.
-pub(super) async fn tell_again(site: Arc<Site>, pods: Vec<Arc<Object>>) {
+pub(crate) async fn tell_again(site: Arc<Site>, pods: Vec<Arc<Object>>) {
     for pod in pods {
         let id = ObjectRef::of(&pod);
         let Some(told) = site.told.of(&id).filter(|told| readiness(told) != readiness(&pod.data["status"]))

@@ -8,8 +8,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, ORIGIN, PROXY_
 use http::{HeaderMap, StatusCode};
 use rustls::crypto::ring;
 
-use crate::digest::sha256;
-use crate::failure::{Failure, Result};
+use bootstrapper_core::digest::sha256;
+use bootstrapper_core::failure::{Failure, Result};
 
 /// The user of basic credentials. Only the password counts.
 const USER: &str = "sandbox";

@@ -1,0 +1,25 @@
+//! What a kubelet does for pods whose containers are processes here: it keeps them running, asks for
+//! their health, and reports their status and events; and registers nodes.
+
+mod container;
+mod events;
+mod health;
+mod keep;
+mod node;
+mod status;
+
+use std::path::PathBuf;
+
+pub(super) use container::{data, environment_of, expanded, image_of, token};
+pub(super) use events::Events;
+pub(super) use health::{Asked, Health, Written};
+pub(super) use keep::{Container, Prepared, keep};
+pub(super) use node::{ON, create, set_power, set_ready};
+pub(super) use status::{ContainerLife, Life, PodAddress, let_go, tell, tell_again, written};
+
+use super::state::Folder;
+
+/// The file that a container's process writes to.
+pub(super) fn log_file(folder: &Folder, namespace: &str, pod: &str, container: &str) -> PathBuf {
+    folder.path("logs/pods").join(format!("{namespace}_{pod}_{container}.log"))
+}
