@@ -171,7 +171,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .assert()
         .success()
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
-        .stdout(contains("Flux changes nothing: ").and(contains("7 releases adopted: ")))
+        .stdout(contains("no drift").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 26 Kustomizations and 16 HelmReleases"));
 
     let cluster = sandbox.cluster().await;

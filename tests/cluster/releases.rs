@@ -228,7 +228,7 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
         .spawn()
         .unwrap();
     story.until(|stored| stored.state == ReleaseState::PendingUpgrade && stored.revision == 4).await;
-    story.run().assert().failure().stderr(contains("a helm elsewhere may be at work on it"));
+    story.run().assert().failure().stderr(contains("a helm process on another machine may still be running"));
     assert!(story.revisions().await.contains(&"4 pending-upgrade".to_owned()));
     kill("-TERM", other.id());
     other.wait().unwrap();

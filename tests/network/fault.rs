@@ -69,7 +69,7 @@ pub(crate) const OF_THE_ROUTER: [Fault; 3] = [
     on_infra(
         "wrong-password",
         None,
-        &[(Status, "session is"), (Doctor, "error[BS-BGP-003]"), (Verify, "the password is another")],
+        &[(Status, "session is"), (Doctor, "error[BS-BGP-003]"), (Verify, "wrong password")],
     ),
     on_infra(
         "router-down",
@@ -96,7 +96,7 @@ pub(crate) const OTHERS: [Fault; 7] = [
         &[
             (Status, "2 of 3 nodes have an agent"),
             (Doctor, "error[BS-POD-006]"),
-            (Verify, "infra-2: its agent is not well"),
+            (Verify, "infra-2: its agent is not ready"),
         ],
     ),
     on_infra(

@@ -136,7 +136,7 @@ async fn run_to_its_end(
         let Some(pause) = backoff.pause(failure.retry) else { break failure };
         deadline.sees(&failure.to_string());
         if Instant::now() + pause >= deadline.ends() {
-            break failure.because(format!("still so after {} attempts", attempts.attempt));
+            break failure.because(format!("still failing after {} attempts", attempts.attempt));
         }
         waiting.send_modify(|waiting| {
             waiting.attempts = Some(attempts.clone());
@@ -169,7 +169,7 @@ async fn attempt(
 ) -> Result<StepOutcome, Failure> {
     let observation = tokio::select! {
         observation = timeout_at(deadline.ends(), running.step.observe()) => observation.map_err(|_| {
-            Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", running.title))
+            Failure::new(FailureKind::Deadline, format!("{} could not be observed in time", running.title))
         })??,
         () = options.cancel.cancelled() => return Err(cancelled()),
     };
@@ -186,7 +186,7 @@ async fn attempt(
         Observation::Blocked { by } => {
             let reasons = vec![by.as_str().into()];
             attempts.tell(EventKind::StepWaiting { reasons, progress: None });
-            return Err(Failure::step(format!("{} waits for {by}", running.title)).retry(Retry::MayHelp));
+            return Err(Failure::step(format!("{} is waiting for {by}", running.title)).retry(Retry::MayHelp));
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
             let changes = act(running, options, deadline, attempts, &observation).await?;
@@ -232,13 +232,13 @@ async fn act(
             // never do. A program is then asked to end, and Helm marks its release as failed.
             () = tokio::time::sleep_until(ends) => {
                 let failure = if is_cancelled { cancelled() } else { deadline.failure(running.title) };
-                return Err(failure.because("what it does had not ended, and was stopped"));
+                return Err(failure.because("the operation did not finish and was stopped"));
             }
             () = options.cancel.cancelled(), if !is_cancelled => {
                 is_cancelled = true;
                 ends = ends.min(Instant::now() + UNTIL_SAFE);
                 let seconds = (ends - Instant::now()).as_secs();
-                say(format!("waiting for {} to end, {seconds} s at most; Ctrl-C again stops it now", running.title));
+                say(format!("waiting up to {seconds} s for {} to finish; press Ctrl-C again to abort", running.title));
             }
         }
     }
@@ -297,7 +297,7 @@ async fn settle(
                 }
             }
             Verdict::Never(reasons) => {
-                let failure = Failure::step(format!("{} will not become ready", running.title));
+                let failure = Failure::step(format!("{} can never become ready", running.title));
                 let failure = reasons.iter().fold(failure, Failure::because);
                 waiting.send_replace(Waiting::on(attempts.clone(), readiness));
                 return Err(failure);

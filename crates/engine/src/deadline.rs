@@ -63,7 +63,7 @@ impl Deadline {
             FailureKind::Deadline,
             format!("{title} is not ready, and nothing has changed for {inactivity:?}"),
         )
-        .hint("what it waits for may need a person; --inactivity gives it longer")
+        .hint("what it waits for may need manual action; raise --inactivity to wait longer")
     }
 }
 

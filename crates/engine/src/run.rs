@@ -168,7 +168,7 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
 /// A step that panicked has failed, and the rest of the run goes on as after any failure.
 fn panicked(step: &PlannedStep, panic: &(dyn Any + Send), attempts: &Attempts) -> StepEnd {
     let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     let failure = Failure::internal(format!("{} panicked", step.id)).because(said);
     attempts.tell(EventKind::StepFinished {
         outcome: StepOutcome::Failed,

@@ -326,7 +326,7 @@ async fn a_run_that_is_to_stop_says_what_it_waits_for_and_how_long_at_most() {
     let (summary, _, told) = script.run(options).await;
     assert_eq!(summary.elapsed, Duration::from_secs(65));
     assert_eq!(failure_kinds(&told), [FailureKind::Cancelled]);
-    let says = |event: &Event| matches!(&event.kind, EventKind::StepSaid { message } if message.contains("waiting for a to end, 60 s at most"));
+    let says = |event: &Event| matches!(&event.kind, EventKind::StepSaid { message } if message.contains("waiting up to 60 s for a to finish"));
     assert!(told.iter().any(says));
 }
 

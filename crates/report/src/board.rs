@@ -139,7 +139,7 @@ impl StepState {
                 self.progress = *progress;
             }
             EventKind::StepExplained { causes } => self.causes.clone_from(causes),
-            EventKind::AttemptFailed { failure, .. } => self.does(format!("tries again: {failure}")),
+            EventKind::AttemptFailed { failure, .. } => self.does(format!("retrying: {failure}")),
             EventKind::StepFinished { outcome, failure, causes } => {
                 if self.began.is_some() {
                     self.ended = Some(at);

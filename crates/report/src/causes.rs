@@ -44,7 +44,7 @@ pub(super) fn parts(cause: &Cause) -> Vec<(&'static str, String)> {
         all("evidence", &cause.evidence),
         all("declared in", &place),
         all("do", remedy),
-        all("way", &joined(&cause.chain, " ← ")),
+        all("chain", &joined(&cause.chain, " ← ")),
         all("blocks", &joined(&cause.blocks, ", ")),
     ]
     .concat()
@@ -83,7 +83,7 @@ mod tests {
   evidence    one
               two
   do          install it
-  way         Deployment b/c ← Node a
+  chain       Deployment b/c ← Node a
   blocks      Deployment b/c
 slow[BS-NOD-001]: Node a: has no network plugin
 "

@@ -55,11 +55,9 @@ pub fn closing_text(closing: &Closing) -> String {
         }
     }
     if closing.requests.repeated > 0 {
-        let calls = count(closing.requests.repeated, "call");
-        let _ = writeln!(
-            text,
-            "  the way to the API server is not sound: {calls} failed on it, and had to be made again"
-        );
+        let requests = count(closing.requests.repeated, "API request");
+        let were = if closing.requests.repeated == 1 { "was" } else { "were" };
+        let _ = writeln!(text, "  {requests} failed and {were} retried");
     }
     let Some(kubeconfig) = closing.kubeconfig else { return text };
     let cluster = closing.cluster;
@@ -79,7 +77,7 @@ fn headline(closing: &Closing) -> String {
     let took = duration(summary.elapsed);
     if !summary.succeeded() {
         let open = summary.steps.iter().filter(|(_, outcome)| !outcome.lets_others_start()).count();
-        return format!("{cluster} is not up: {} not done.   {took}", count(open, "step"));
+        return format!("{cluster} is not up: {} not finished.   {took}", count(open, "step"));
     }
     let subject =
         if closing.complete { cluster.to_owned() } else { format!("the selected part of {cluster}") };

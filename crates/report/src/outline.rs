@@ -68,20 +68,20 @@ pub fn plan_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Opti
                 waits += 1;
                 let reasons: Vec<String> = waits_for.iter().map(Reason::to_string).collect();
                 let progress = progress.map(|progress| format!(" ({progress})")).unwrap_or_default();
-                out.line(name, "?", &format!("{title}{progress}: waits for {}", reasons.join("; ")));
+                out.line(name, "?", &format!("{title}{progress}: waiting: {}", reasons.join("; ")));
             }
             Some(Observation::Blocked { by }) => {
                 unknown += 1;
-                out.line(name, "?", &format!("{title}: known only after {by}"));
+                out.line(name, "?", &format!("{title}: waiting for {by}"));
             }
             None => {
                 unknown += 1;
-                out.line(name, "?", &format!("{title}: not known"));
+                out.line(name, "?", &format!("{title}: unknown"));
             }
         }
     }
     let _ = write!(out.text, "{to_do} to do, {unchanged} unchanged");
-    for (number, said) in [(waits, "to wait for"), (unknown, "not known yet")] {
+    for (number, said) in [(waits, "waiting"), (unknown, "unknown")] {
         if number > 0 {
             let _ = write!(out.text, ", {number} {said}");
         }
@@ -160,7 +160,7 @@ pub fn status_text<'a>(lines: impl IntoIterator<Item = StatusLine<'a>>) -> Strin
         }
     }
     let _ = write!(out.text, "{ready} ready");
-    for (number, said) in [(not_yet, "not yet"), (never, "never without help")] {
+    for (number, said) in [(not_yet, "not yet"), (never, "stuck")] {
         if number > 0 {
             let _ = write!(out.text, ", {number} {said}");
         }
@@ -206,8 +206,8 @@ mod tests {
               ~ DaemonSet cilium  image a → b
               ! Bgp x             owned
                                   64513
-          ? BGP: not known
-1 to do, 1 unchanged, 1 not known yet, 1 conflict.  Nothing was written.
+          ? BGP: unknown
+1 to do, 1 unchanged, 1 unknown, 1 conflict.  Nothing was written.
 "
         );
     }

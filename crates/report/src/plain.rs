@@ -125,10 +125,14 @@ impl Lines {
                 None => Vec::new(),
             },
             EventKind::AttemptFailed { failure, next_in } => {
-                vec![format!("attempt {} failed: {failure}; next in {}", event.attempt, duration(*next_in))]
+                vec![format!(
+                    "attempt {} failed: {failure}; retrying in {}",
+                    event.attempt,
+                    duration(*next_in)
+                )]
             }
             EventKind::StepFinished { outcome, .. } => vec![ended(outcome, event)],
-            EventKind::CancelRequested => vec!["stopping: what is in flight comes to an end".to_owned()],
+            EventKind::CancelRequested => vec!["stopping after in-flight operations".to_owned()],
             EventKind::StepStarted | EventKind::StepObserved { .. } => Vec::new(),
         }
     }

@@ -128,8 +128,7 @@ fn a_cancelled_run_says_that_it_stops() {
     let mut events = running();
     events.push(event(5000, "", EventKind::CancelRequested));
     assert!(
-        seen(&events, 6000, 80)
-            .ends_with("stopping: what is in flight comes to an end; Ctrl-C again stops now")
+        seen(&events, 6000, 80).ends_with("stopping after in-flight operations; press Ctrl-C again to abort")
     );
 }
 

@@ -26,7 +26,7 @@ pub(super) fn view(board: &Board, now: Timestamp, columns: usize) -> Vec<String>
         stage_lines(&mut lines, board, stage, now, since, (name_width, columns));
     }
     if board.cancelled && board.summary.is_none() {
-        lines.push(cut("stopping: what is in flight comes to an end; Ctrl-C again stops now", columns));
+        lines.push(cut("stopping after in-flight operations; press Ctrl-C again to abort", columns));
     }
     lines
 }

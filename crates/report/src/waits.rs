@@ -71,9 +71,9 @@ impl Waiting {
         }
         // One more than is left out is told instead of counted.
         let shown = if new.len() > MOST_TOLD { MOST_TOLD - 1 } else { new.len() };
-        let mut said: Vec<String> = new[..shown].iter().map(|reason| format!("waits: {reason}")).collect();
+        let mut said: Vec<String> = new[..shown].iter().map(|reason| format!("waiting: {reason}")).collect();
         if new.len() > shown {
-            said.push(format!("waits: and {} more", new.len() - shown));
+            said.push(format!("waiting: and {} more", new.len() - shown));
         }
         if let (Some(progress), Some(last)) = (self.now.progress, said.last_mut()) {
             let _ = write!(last, " ({progress})");
@@ -103,18 +103,18 @@ mod tests {
         let mut waits = Waits::default();
         assert_eq!(
             waits.heard(&step, reasons(30, "new"), at(0)),
-            ["waits: 0 new", "waits: 1 new", "waits: 2 new", "waits: and 27 more"]
+            ["waiting: 0 new", "waiting: 1 new", "waiting: 2 new", "waiting: and 27 more"]
         );
         // What changes too fast to read is held back, and only its last state is told.
         assert!(waits.heard(&step, reasons(30, "installing"), at(100)).is_empty());
         assert!(waits.heard(&step, reasons(2, "established"), at(900)).is_empty());
         assert!(waits.due(at(1000)).is_empty());
         let due: Vec<String> = waits.due(at(2000)).into_iter().map(|(_, line)| line).collect();
-        assert_eq!(due, ["waits: 0 established", "waits: 1 established"]);
+        assert_eq!(due, ["waiting: 0 established", "waiting: 1 established"]);
         assert!(waits.due(at(9000)).is_empty());
         // A step that waits again begins anew.
         waits.ended(&step);
-        assert_eq!(waits.heard(&step, reasons(1, "established"), at(9100)), ["waits: 0 established"]);
+        assert_eq!(waits.heard(&step, reasons(1, "established"), at(9100)), ["waiting: 0 established"]);
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         let wait = Wait { progress: Some(Progress { ready: 9, total: 35 }), ..reasons(2, "in progress") };
         assert_eq!(
             Waits::default().heard(&step, wait, at(0)),
-            ["waits: 0 in progress", "waits: 1 in progress (9/35 ready)"]
+            ["waiting: 0 in progress", "waiting: 1 in progress (9/35 ready)"]
         );
     }
 }

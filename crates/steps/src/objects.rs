@@ -160,10 +160,10 @@ impl Step for ObjectSet {
 fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
     details
         .iter()
-        .fold(Failure::step(format!("{id} has fields that somebody else owns")), |failure, detail| {
+        .fold(Failure::step(format!("{id} has fields that another manager owns")), |failure, detail| {
             failure.because(detail)
         })
-        .hint("change the declaration to what stands there, or take the fields over with --force-conflicts")
+        .hint("declare what the cluster has, or take the fields over with --force-conflicts")
 }
 
 /// Cluster-wide definitions and namespaces first, since the rest may lie within them; then the rest.

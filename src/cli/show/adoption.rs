@@ -131,12 +131,12 @@ mod tests {
             ..Forecast::default()
         };
         let expected = "\
-Flux changes 1 object: 2 objects compared, no labels of their owner set; it makes no objects
+drift in 1 of 2 objects; Flux will create no objects
 
 APPLIED BY                      SAME  MADE  DIFFERENT  NOT COMPARED
 HelmRelease kube-system/cilium  1     0     1          0
 
-~ DaemonSet kube-system/cilium changes, and its pods are made anew  (by HelmRelease kube-system/cilium)
+~ DaemonSet kube-system/cilium changes, which restarts its pods  (by HelmRelease kube-system/cilium)
     .spec.template.spec.x 1 → 2
 
 not looked at:

@@ -85,13 +85,13 @@ pub(crate) async fn a_difference_is_told_before_flux_acts(sandbox: &Sandbox, clu
     patched(cluster, &pool, "kubectl-edit", &by_hand(json!("yes"))).await;
 
     sandbox.run(&["handover", "apps", "--sandbox", "--check"]).assert().code(1).stdout(
-        contains("Flux changes 2 objects")
-            .and(contains("DaemonSet kube-system/spegel changes, and its pods are made anew"))
+        contains("drift in 2 of ")
+            .and(contains("DaemonSet kube-system/spegel changes, which restarts its pods"))
             .and(contains(".metadata.annotations.by-hand is dropped"))
             .and(contains(" 0 writes")),
     );
     let strict = ["apps", "--sandbox", "--strict", "--progress", "plain"];
-    sandbox.run(&strict).assert().code(1).stderr(contains("its pods are made anew"));
+    sandbox.run(&strict).assert().code(1).stderr(contains("which restarts its pods"));
     let source =
         ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", "GitRepository", "flux-system", "flux-system");
     assert!(cluster.get(&source).await.unwrap().is_none());

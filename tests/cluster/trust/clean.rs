@@ -204,7 +204,7 @@ async fn a_clean_leaves_nothing_of_what_the_bootstrap_brought() {
 
     // Killed twice on the way, it goes on; what is held is told with who holds it.
     play.killed_clean("suspending");
-    play.killed_clean("Flux lets go");
+    play.killed_clean("Flux releases");
     play.clean(&["--flux-too", "--yes", "--inactivity", "20s"])
         .assert()
         .code(STEP)

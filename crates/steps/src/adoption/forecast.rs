@@ -91,33 +91,33 @@ impl Forecast {
     pub fn summary(&self) -> String {
         use bootstrapper_core::words::count;
         let Counts { same, marks, created, different, .. } = self.counts();
-        let changes = match different {
-            0 => "Flux changes nothing".to_owned(),
-            _ => format!("Flux changes {}", count(different, "object")),
+        let drift = match (different, same + different) {
+            (0, 0) => "no drift".to_owned(),
+            (0, compared) => format!("no drift in {}", count(compared, "object")),
+            (_, compared) => format!("drift in {different} of {}", count(compared, "object")),
         };
-        format!(
-            "{changes}: {} compared, {} of their owner set; it makes {}",
-            count(same + different, "object"),
-            count(marks, "label"),
-            count(created, "object"),
-        )
+        let labels = match marks {
+            0 => String::new(),
+            _ => format!("add {} of its own and ", count(marks, "label")),
+        };
+        format!("{drift}; Flux will {labels}create {}", count(created, "object"))
     }
 }
 
 impl Foretold {
-    /// One line for a person: `DaemonSet kube-system/cilium changes, and its pods are made anew`.
+    /// One line for a person: `DaemonSet kube-system/cilium changes, which restarts its pods`.
     pub fn told(&self) -> String {
         let said = match &self.effect {
-            Effect::Same { .. } => "stays as it is",
-            Effect::Created => "is made",
-            Effect::Missing => "is missing, and made",
-            Effect::Changed { restarts: true, .. } => "changes, and its pods are made anew",
+            Effect::Same { .. } => "stays unchanged",
+            Effect::Created => "is created",
+            Effect::Missing => "is missing and will be created",
+            Effect::Changed { restarts: true, .. } => "changes, which restarts its pods",
             Effect::Changed { .. } => "changes",
-            Effect::Recreated { .. } => "is deleted and made anew",
+            Effect::Recreated { .. } => "is deleted and recreated",
             Effect::Deleted => "is deleted",
             Effect::Refused { .. } => "is refused by the API server",
-            Effect::LeftAlone => "is left as it stands",
-            Effect::Unknown { .. } => "is known only in the cluster",
+            Effect::LeftAlone => "is left alone",
+            Effect::Unknown { .. } => "can only be compared in the cluster",
         };
         format!("{} {said}", self.object)
     }
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(forecast.differences().count(), 1);
         assert_eq!(
             forecast.summary(),
-            "Flux changes 1 object: 2 objects compared, 2 labels of their owner set; it makes 1 object"
+            "drift in 1 of 2 objects; Flux will add 2 labels of its own and create 1 object"
         );
     }
 }

@@ -29,8 +29,8 @@ impl Kind for AdoptionSpec {
         let adoption =
             Adoption { cluster: cluster.clone(), declared: Arc::clone(declared), helm: helm.clone() };
         Ok(match self {
-            Self::Foretold => Planned::step("what Flux will change", Foretell(adoption)),
-            Self::Confirmed => Planned::step("what Flux did change", Confirm(adoption)),
+            Self::Foretold => Planned::step("hand-over forecast", Foretell(adoption)),
+            Self::Confirmed => Planned::step("hand-over result", Confirm(adoption)),
         })
     }
 
@@ -72,7 +72,7 @@ impl Step for Foretell {
         let mut warnings: Vec<String> = changes.iter().map(told).collect();
         if act.strict && !warnings.is_empty() {
             let failure = Failure::step(summary.clone()).hint(
-                "make what the bootstrap installs and what the repository declares the same; without --strict Flux goes on and changes it",
+                "make the installed state match what the repository declares, or run without --strict and let Flux change it",
             );
             return Err(warnings.into_iter().fold(failure, Failure::because));
         }
@@ -82,7 +82,7 @@ impl Step for Foretell {
             self.0.note(&Ledger { before, verdict: None }).await
         };
         if let Err(failure) = noted.await {
-            warnings.push(format!("what stands before Flux begins could not be noted: {failure}"));
+            warnings.push(format!("the state before the hand-over could not be recorded: {failure}"));
         }
         Ok(Changes { summary: summary.clone(), unchanged: *unchanged, warnings, ..Changes::default() })
     }
@@ -109,11 +109,11 @@ impl Step for Confirm {
                 Observation::Satisfied { summary: verdict.summary(), unchanged: 0 }
             }
             Some(_) => Observation::Drifted(Diff {
-                summary: "what the adoption changed is not seen yet".to_owned(),
+                summary: "the hand-over was not compared yet".to_owned(),
                 ..Diff::default()
             }),
             None => Observation::Satisfied {
-                summary: "taken over; what stood before was not noted".to_owned(),
+                summary: "taken over; the state before was not recorded".to_owned(),
                 unchanged: 0,
             },
         })

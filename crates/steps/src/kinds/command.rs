@@ -58,7 +58,7 @@ impl Step for Command {
         if let Some(unless) = &self.unless
             && unless.succeeds(self.cluster.relay().await?.access()).await?
         {
-            return Ok(Observation::Satisfied { summary: format!("{unless} says so"), unchanged: 0 });
+            return Ok(Observation::Satisfied { summary: format!("{unless} succeeded"), unchanged: 0 });
         }
         let change =
             Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };

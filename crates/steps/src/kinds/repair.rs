@@ -122,14 +122,16 @@ fn time(value: &Value) -> Option<Timestamp> {
 }
 
 fn change(stale: &Stale) -> Change {
-    let why = format!("started {} s before {}, and looks for it only once", stale.seconds, stale.crd);
+    let why = format!("started {} s before {}, which it looks up only at startup", stale.seconds, stale.crd);
     Change { kind: ChangeKind::Deleted, subject: stale.pod.to_string(), details: vec![why] }
 }
 
 /// One that knows the CRDs runs, and none that does not.
 fn settled(pods: &[Arc<Object>], crds: &[Object]) -> Verdict {
     if pods.iter().any(|pod| stale(pod, crds).is_some()) {
-        return Verdict::not_yet("a cilium-operator from before the Gateway API CRDs still runs");
+        return Verdict::not_yet(
+            "a cilium-operator that started before the Gateway API CRDs is still running",
+        );
     }
     if pods.iter().any(|pod| readiness::verdict(pod).is_ready()) {
         return Verdict::Ready;
@@ -144,7 +146,7 @@ impl Step for GatewayRepair {
     async fn observe(&self) -> Result<Observation> {
         let stale = self.stale().await?;
         if stale.is_empty() {
-            let summary = "cilium-operator knows the Gateway API".to_owned();
+            let summary = "cilium-operator has the Gateway API CRDs".to_owned();
             return Ok(Observation::Satisfied { summary, unchanged: 0 });
         }
         Ok(Observation::Drifted(Diff {

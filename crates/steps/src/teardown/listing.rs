@@ -204,7 +204,7 @@ impl Tree {
             }
         }
         rest.stays.extend(self.foreign.iter().map(|id| {
-            format!("what {id} applied: it is of no part of this repository, and Flux lets go of it")
+            format!("what {id} applied: it is of no part of this repository, and Flux releases it")
         }));
         rest.stays.extend(ceph(&everything));
         rest

@@ -1,6 +1,6 @@
 //! How a cluster is emptied of what a bootstrap brought, once Flux owns it.
 //!
-//! What Flux applied goes through Flux, what depends on others first; then Flux lets go of what it runs on
+//! What Flux applied goes through Flux, what depends on others first; then Flux releases what it runs on
 //! (its own releases, the network, what the bootstrap installed before Flux), and the bootstrap removes
 //! that as it came, the last first. CRDs and namespaces go last. `order` is pure, and so is what is told.
 

@@ -172,10 +172,10 @@ async fn insist(
         return Ok(());
     }
     if *number == ATTEMPTS {
-        return Err(Failure::step(format!("{id} comes back each time it is deleted"))
-            .because("a controller makes it again")
+        return Err(Failure::step(format!("{id} is recreated each time it is deleted"))
+            .because("a controller recreates it")
             .hint(
-                "find who writes it with `kubectl get --show-managed-fields`, stop that, and run this again",
+                "find its writer with `kubectl get --show-managed-fields`, stop that, and run this again",
             ));
     }
     *last = uid;
@@ -192,7 +192,7 @@ async fn release(cluster: &Cluster, object: &Object, teardown: &Teardown<'_>) ->
     }
     for id in held {
         if let Some(finalizers) = cluster.release_finalizers(&id).await? {
-            (teardown.say)(format!("{id}: taking away {finalizers}"));
+            (teardown.say)(format!("{id}: removing finalizers {finalizers}"));
         }
     }
     Ok(())
@@ -206,8 +206,8 @@ fn stuck<'a>(left: impl Iterator<Item = &'a Object>, teardown: &Teardown<'_>) ->
         failure.because(format!("{}: {}", ObjectRef::of(object), held_by(object)))
     });
     failure
-        .hint("bring back the program that removes the finalizer, and run this again")
-        .hint("or run it with --release-finalizers: what that program was to clean up then stays")
+        .hint("restore the controller that removes the finalizer, and run this again")
+        .hint("or run it with --release-finalizers, which skips the cleanup of that controller")
 }
 
 /// What holds an object that is to go, in its own words.
@@ -225,7 +225,7 @@ fn held_by(object: &Object) -> String {
                 ready.filter(|condition| condition["type"] == "Ready" && condition["status"] == "False");
             let says = ready.find_map(|condition| condition["message"].as_str());
             let says = says.map(|says| format!("; it says: {says}")).unwrap_or_default();
-            format!("waits for whoever removes the finalizer {finalizers}{says}")
+            format!("waiting for the controller of finalizer {finalizers}{says}")
         }
         (false, true) => "is still there".to_owned(),
     }

@@ -223,7 +223,7 @@ impl Plan {
         let tree = &self.tree;
         let releases: Vec<ObjectRef> = tree.ground_releases.iter().cloned().collect();
         let let_go = releases.len() + tree.ground.len();
-        (teardown.say)(format!("Flux lets go of {}", count(let_go, "object")));
+        (teardown.say)(format!("Flux releases {}", count(let_go, "object")));
         let foreign = |kind: &str| {
             let of_kind = tree.foreign.iter().filter(move |id| id.kind == kind);
             of_kind.cloned().collect::<Vec<ObjectRef>>()
@@ -284,13 +284,12 @@ impl Plan {
         if left.is_empty() {
             return Ok(());
         }
-        let failure =
-            Failure::step(format!("{} left of what was to be removed", count(left.len(), "object")));
+        let failure = Failure::step(format!("{} not removed", count(left.len(), "object")));
         let failure = left.iter().fold(failure, |failure, id| {
             let why = snapshot.get(id).map(why).unwrap_or_default();
             failure.because(format!("stays: {id}{why}"))
         });
-        Err(failure.hint("run this again: it goes on with what is left"))
+        Err(failure.hint("run the same command again: it removes what is left"))
     }
 }
 
@@ -299,6 +298,6 @@ fn why(object: &Object) -> String {
     match (object.metadata.deletion_timestamp.is_some(), finalizers.is_empty()) {
         (true, false) => format!(", held by its finalizer {finalizers}"),
         (true, true) => ", which is still being deleted".to_owned(),
-        (false, _) => ", which somebody made again".to_owned(),
+        (false, _) => ", which was recreated".to_owned(),
     }
 }

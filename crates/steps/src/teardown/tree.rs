@@ -12,7 +12,7 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_gitops::Declared;
 
-/// What Flux itself runs on, and what the bootstrap installed before it: Flux lets go of that, and the
+/// What Flux itself runs on, and what the bootstrap installed before it: Flux releases that, and the
 /// bootstrap removes it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ground {
@@ -27,7 +27,7 @@ pub(super) struct Tree {
     pub(super) releases: BTreeMap<ObjectRef, Release>,
     /// Flux removes what these applied, wave after wave.
     pub(super) waves: Vec<Vec<ObjectRef>>,
-    /// Flux lets go of these, the root last.
+    /// Flux releases these, the root last.
     pub(super) ground: Vec<ObjectRef>,
     pub(super) ground_releases: BTreeSet<ObjectRef>,
     /// Kustomizations and HelmReleases of somebody else.
@@ -146,7 +146,7 @@ impl Tree {
         self.units.is_empty() && self.releases.is_empty()
     }
 
-    /// The HelmReleases that a Kustomization brings, but for those that Flux lets go of.
+    /// The HelmReleases that a Kustomization brings, but for those that Flux releases of.
     pub(super) fn releases_of(&self, unit: &ObjectRef) -> Vec<&Release> {
         let Some(unit) = self.units.get(unit) else { return Vec::new() };
         let brought = unit.inventory.iter().filter(|id| !self.ground_releases.contains(id));

@@ -75,9 +75,12 @@ async fn taken_away(members: &[Member]) -> Failure {
         has_gone(states).map(move |()| member).boxed()
     });
     let (member, ..) = select_all(watched).await;
-    Failure::step(format!("the checks of {} came to no end: somebody deleted what they need", member.name))
-        .because(format!("{} was deleted while they ran", objects::namespace()))
-        .hint("verify it again, once nobody else verifies it at the same time")
+    Failure::step(format!(
+        "the checks of {} did not finish: the objects that they need were deleted",
+        member.name
+    ))
+    .because(format!("{} was deleted while they ran", objects::namespace()))
+    .hint("verify it again, once nobody else verifies it at the same time")
 }
 
 /// Whether an object is there.
@@ -218,7 +221,11 @@ async fn settled(cluster: &Cluster) -> Result<()> {
 async fn unsettled(member: &Member) -> Failure {
     let mut failure = Failure::new(
         FailureKind::Deadline,
-        format!("what the checks need of {} is not ready after {} s", member.name, PATIENCE.as_secs()),
+        format!(
+            "the objects that the checks need in {} are not ready after {} s",
+            member.name,
+            PATIENCE.as_secs()
+        ),
     );
     for id in objects::awaited() {
         let verdict = match member.cluster.get(&id).await {

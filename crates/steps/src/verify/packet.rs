@@ -38,7 +38,7 @@ pub(super) async fn largest_there_and_back(member: &Member, name: &str, address:
     }
     Err(if small {
         format!(
-            "packets of {} bytes get lost, and small ones arrive: a link on the way takes smaller ones than the pods send; compare its MTU with theirs",
+            "packets of {} bytes are lost while small ones arrive: a link on the path has a smaller MTU than the pods; compare them",
             size + headers
         )
     } else {

@@ -95,10 +95,10 @@ async fn problem(
     state: SessionState,
 ) -> String {
     if let Some(seconds) = agents.silence(node) {
-        return format!("{node}: not heard of for {seconds}s; what it last told may be old");
+        return format!("{node}: no heartbeat for {seconds}s; its last status may be stale");
     }
     let Some(agent) = agents.on(node) else {
-        return format!("{node}: its agent is not well; what it last told of the session may be old");
+        return format!("{node}: its agent is not ready; its last session status may be stale");
     };
     let look = async || match look(cluster, &agent, router).await {
         Ok(found @ (Found::Present | Found::Beyond)) => Err(found),
@@ -154,23 +154,23 @@ fn neighbour(told: &str) -> Found {
 fn cause(state: SessionState, found: Found) -> String {
     match (found, state) {
         (Found::Nobody, _) => {
-            "nobody answers at the router's address: it is off, unplugged, or has another address".to_owned()
+            "no answer from the router's address: it is off, unplugged, or has another address".to_owned()
         }
         (Found::Ended(Ended::Refused), _) => {
-            "the router takes the connection and refuses the session, as it does if it expects another AS number".to_owned()
+            "the router accepts the connection and rejects the session, as it does if it expects another AS number".to_owned()
         }
         (Found::Ended(Ended::Silently), _) => {
-            "the router is not heard of any more: it is off, unplugged, or back with another address or password".to_owned()
+            "the router stopped answering: it is off, unplugged, or back with another address or password".to_owned()
         }
         (Found::Present, state) if state.has_no_connection() => {
-            "the router is there and takes no connection: the password is another, or it does not know this node"
+            "the router is reachable and accepts no connection: wrong password, or it does not know this node"
                 .to_owned()
         }
         (Found::Beyond, state) if state.has_no_connection() => {
-            "no connection comes up: no way there, a firewall, another password, or a router that does not know this node"
+            "no connection: no route, a firewall, a wrong password, or a router that does not know this node"
                 .to_owned()
         }
-        (_, state) => format!("the session is {state}, and the agent does not tell why"),
+        (_, state) => format!("the session is {state}, and the agent gives no reason"),
     }
 }
 
@@ -184,13 +184,13 @@ mod tests {
     fn a_cause_follows_from_who_answers_and_how_the_session_ends() {
         let there = "10.25.11.1 dev eth0 lladdr 5e:00 STALE";
         let cases = [
-            (SessionState::Active, neighbour("10.25.11.1 dev eth0 FAILED"), "nobody answers"),
-            (SessionState::Idle, neighbour("10.25.11.1 dev eth0 INCOMPLETE"), "nobody answers"),
-            (SessionState::Active, neighbour(there), "the password is another"),
-            (SessionState::Active, neighbour(""), "no way there"),
+            (SessionState::Active, neighbour("10.25.11.1 dev eth0 FAILED"), "no answer from"),
+            (SessionState::Idle, neighbour("10.25.11.1 dev eth0 INCOMPLETE"), "no answer from"),
+            (SessionState::Active, neighbour(there), "wrong password"),
+            (SessionState::Active, neighbour(""), "no route"),
             (SessionState::OpenConfirm, neighbour(there), "the session is open_confirm"),
             (SessionState::Active, Found::Ended(Ended::Refused), "another AS number"),
-            (SessionState::Idle, Found::Ended(Ended::Silently), "not heard of any more"),
+            (SessionState::Idle, Found::Ended(Ended::Silently), "stopped answering"),
         ];
         for (state, found, told) in cases {
             let cause = cause(state, found);

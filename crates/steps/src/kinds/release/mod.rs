@@ -106,12 +106,12 @@ impl Release {
         let shown = |label: &str| label.split_once('.').map_or(label, |(_, digest)| digest).to_owned();
         let secret = &stored.secret;
         Err(Failure::input(format!(
-            "chart {} is another archive than the one that is installed",
+            "chart {} differs from the installed archive of the same version",
             declared.chart
         ))
         .because(format!("sha256 installed: {}…", shown(label)))
         .because(format!("sha256 fetched:   {}…", shown(&fetched)))
-        .hint("whoever publishes it has replaced it under the same version: declare another version")
+        .hint("its publisher replaced it under the same version: declare a different version")
         .hint(format!(
             "if you know why, accept it: kubectl -n {} label secret {} {CHART_DIGEST}-",
             secret.namespace.as_deref().unwrap_or_default(),
@@ -214,7 +214,7 @@ impl Undo for Release {
         if let Some(since) = self.owner().owns(&self.cluster).await? {
             return Err(Failure::step(format!("{} cannot be removed", self.name()))
                 .because(format!("{}: {since}; it would be installed again", self.declared.id))
-                .hint("with --flux-too Flux lets go of it first"));
+                .hint("with --flux-too Flux releases it first"));
         }
         let Owned { diff, objects, .. } = self.owned().await?;
         if !diff.changes.is_empty() {
@@ -252,10 +252,9 @@ impl Step for Release {
             Known::Ours(Need::Upgrade(differences), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, differences))
             }
-            Known::Ours(Need::Recover(why), _) => Observation::Drifted(change(
-                ChangeKind::Configured,
-                vec![format!("{why}: it is recovered first")],
-            )),
+            Known::Ours(Need::Recover(why), _) => {
+                Observation::Drifted(change(ChangeKind::Configured, vec![format!("{why}: recovered first")]))
+            }
             Known::Ours(Need::Wait(why), _) => Observation::Blocked { by: format!("{}: {why}", self.name()) },
         })
     }
@@ -277,7 +276,7 @@ impl Step for Release {
         };
         let (kind, action) = match need {
             Need::Nothing if recovered => {
-                let details = vec!["as it was before somebody was killed".to_owned()];
+                let details = vec!["as before the interrupted operation".to_owned()];
                 let change = Change { kind: ChangeKind::Configured, subject: self.name(), details };
                 return Ok(Changes { summary: self.name(), changes: vec![change], ..Changes::default() });
             }
@@ -287,7 +286,7 @@ impl Step for Release {
             Need::Install => (ChangeKind::Created, HelmAction::Install),
             Need::Upgrade(_) => (ChangeKind::Configured, HelmAction::Upgrade),
             Need::Recover(why) | Need::Wait(why) => {
-                return Err(Failure::step(format!("{} is somebody's", self.name()))
+                return Err(Failure::step(format!("{} is locked by another Helm operation", self.name()))
                     .because(why)
                     .retry(Retry::MayHelp));
             }

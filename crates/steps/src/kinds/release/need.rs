@@ -75,9 +75,9 @@ fn held(stored: &StoredRelease, evidence: &Evidence<'_>) -> Need {
     let process = stored.labels.get(HELM_PROCESS);
     let ours = process.and_then(|process| (evidence.has_ended)(process, stored.revision));
     match ours {
-        Some(true) => return Need::Recover(format!("{revision}, and the helm that worked on it has ended")),
+        Some(true) => return Need::Recover(format!("{revision}, and its helm process has exited")),
         Some(false) => {
-            return Need::Wait(format!("{revision}, and the helm of this machine that works on it lives"));
+            return Need::Wait(format!("{revision}, and its helm process on this machine is still running"));
         }
         None => {}
     }
@@ -85,19 +85,19 @@ fn held(stored: &StoredRelease, evidence: &Evidence<'_>) -> Need {
     let (who, patience) = if is_fluxs {
         ("helm-controller", evidence.limit * PARTS_OF_AN_ACTION)
     } else {
-        ("a helm elsewhere", evidence.limit)
+        ("a helm process on another machine", evidence.limit)
     };
     let age = stored.begun.map_or(SignedDuration::ZERO, |begun| evidence.now.duration_since(begun));
     let left = patience + GRACE - age;
     if left.is_positive() {
         let seconds = |duration: SignedDuration| duration.as_secs();
         Need::Wait(format!(
-            "{revision} since {} s: {who} may be at work on it; it is recovered in {} s unless it ends",
+            "{revision} for {} s: {who} may still be running; recovered in {} s unless it finishes",
             seconds(age),
             seconds(left)
         ))
     } else {
-        Need::Recover(format!("{revision} for longer than Helm may take"))
+        Need::Recover(format!("{revision} for longer than Helm's timeout"))
     }
 }
 
@@ -261,12 +261,12 @@ mod tests {
         let table = [
             (1, None, Some(true), None),
             (1, Some(&seen), Some(true), None),
-            (1, None, Some(false), Some("helm of this machine")),
-            (1, None, None, Some("a helm elsewhere")),
-            (1, Some(&unseen), None, Some("a helm elsewhere")),
+            (1, None, Some(false), Some("its helm process on this machine")),
+            (1, None, None, Some("a helm process on another machine")),
+            (1, Some(&unseen), None, Some("a helm process on another machine")),
             (400, Some(&seen), None, Some("helm-controller")),
             (400, None, None, None),
-            (4000, None, Some(false), Some("helm of this machine")),
+            (4000, None, Some(false), Some("its helm process on this machine")),
             (1000, Some(&seen), None, None),
         ];
         for state in [

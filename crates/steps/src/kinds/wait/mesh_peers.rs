@@ -26,7 +26,7 @@ async fn ask(cluster: &Cluster) -> Result<Vec<String>> {
     for peer in &peers {
         if let Some(deaf) = first_deaf(cluster, &listeners, peer).await? {
             remarks.push(format!(
-                "{deaf} not ready with cluster {peer} of the mesh; once that is up, `bootstrapper verify {own} {peer}` tells why"
+                "{deaf} not ready with cluster {peer} of the mesh; once that is up, `bootstrapper verify {own} {peer}` shows why"
             ));
         }
     }
