@@ -146,7 +146,7 @@ impl Tree {
         self.units.is_empty() && self.releases.is_empty()
     }
 
-    /// The HelmReleases that a Kustomization brings, but for those that Flux releases of.
+    /// The HelmReleases that a Kustomization brings, but for those that Flux releases.
     pub(super) fn releases_of(&self, unit: &ObjectRef) -> Vec<&Release> {
         let Some(unit) = self.units.get(unit) else { return Vec::new() };
         let brought = unit.inventory.iter().filter(|id| !self.ground_releases.contains(id));
