@@ -16,9 +16,9 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::Verdict;
 use super::conditions::text;
 use super::heartbeat::{heartbeats, silent};
+use super::{Verdict, cilium};
 use bootstrapper_core::object::{Object, Selection};
 
 /// A fact of a cluster, by name.
@@ -80,16 +80,13 @@ impl JsonSchema for Probe {
 impl Probe {
     /// What it has to see; [`Probe::judge`] is given it by index.
     pub fn watches(&self) -> Vec<Selection> {
-        let agents = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
         let nodes = Selection::of("v1", "Node");
         match self {
             Self::CiliumAgents => vec![
                 nodes,
-                agents,
-                Selection::of("apps/v1", "DaemonSet").within("kube-system").labelled("k8s-app=cilium"),
-                Selection::of("apps/v1", "Deployment")
-                    .within("kube-system")
-                    .labelled("io.cilium/app=operator"),
+                cilium::agents(),
+                cilium::agent_sets(),
+                cilium::operators(),
                 Selection::of("apiextensions.k8s.io/v1", "CustomResourceDefinition")
                     .labelled(agents::SCHEMA_VERSION),
             ],
@@ -97,19 +94,12 @@ impl Probe {
                 Selection::of("cilium.io/v2", "CiliumBGPClusterConfig"),
                 Selection::of("cilium.io/v2", "CiliumBGPNodeConfig"),
                 Selection::of("cilium.io/v2", "CiliumNode"),
-                agents,
+                cilium::agents(),
                 Selection::of("cilium.io/v2", "CiliumBGPPeerConfig"),
                 Selection::of("cilium.io/v2", "CiliumBGPAdvertisement"),
             ],
             Self::CiliumGateway => vec![Selection::of("gateway.networking.k8s.io/v1", "GatewayClass")],
-            Self::CiliumClustermesh => vec![
-                Selection::of("apps/v1", "Deployment")
-                    .within("kube-system")
-                    .labelled("k8s-app=clustermesh-apiserver"),
-                Selection::of("v1", "Service")
-                    .within("kube-system")
-                    .labelled("k8s-app=clustermesh-apiserver"),
-            ],
+            Self::CiliumClustermesh => vec![cilium::mesh_servers(), cilium::mesh_services()],
             Self::Nodes => vec![nodes, heartbeats()],
             Self::FluxControllers => {
                 vec![

@@ -14,6 +14,7 @@ use super::agent::NodeAgent;
 use super::node::set_ready;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::cilium::SessionState;
 
 const MANAGER: &str = "cilium-agent";
 
@@ -70,7 +71,7 @@ impl SimulatedAgent {
     }
 
     /// Tells of the sessions that the operator has asked for.
-    async fn peer(&self, config: &Object, state: &str) -> Result<(), String> {
+    async fn peer(&self, config: &Object, state: SessionState) -> Result<(), String> {
         let api = self.api("CiliumBGPNodeConfig").await?;
         let name = config.metadata.name.clone().unwrap_or_default();
         let status = json!({"status": sessions(config, state)});
@@ -88,17 +89,16 @@ fn patiently() -> ExponentialBuilder {
         .with_max_times(100)
 }
 
-fn sessions(config: &Object, state: &str) -> Value {
+fn sessions(config: &Object, state: SessionState) -> Value {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let is_up = state == "established";
     let instances = config.data["spec"]["bgpInstances"].as_array().cloned().unwrap_or_default();
     let instance = |instance: &Value| {
         let peers = instance["peers"].as_array().cloned().unwrap_or_default();
         let peer = |peer: &Value| {
             let mut told = json!({
-                "name": peer["name"], "peerAddress": peer["peerAddress"], "peerASN": peer["peerASN"], "peeringState": state,
+                "name": peer["name"], "peerAddress": peer["peerAddress"], "peerASN": peer["peerASN"], "peeringState": state.as_str(),
             });
-            if is_up {
+            if state.is_up() {
                 told["establishedTime"] = now.clone().into();
                 told["timers"] = json!({"appliedHoldTimeSeconds": 90, "appliedKeepaliveSeconds": 30});
                 told["routeCount"] =
@@ -149,9 +149,9 @@ impl NodeAgent for SimulatedAgent {
                 let (cluster, config) = (self.cluster.clone(), config.clone());
                 tokio::spawn(async move {
                     let agent = Self::new(cluster);
-                    let _ = (|| agent.peer(&config, "active")).retry(patiently()).await;
+                    let _ = (|| agent.peer(&config, SessionState::Active)).retry(patiently()).await;
                     tokio::time::sleep(HANDSHAKE).await;
-                    let _ = (|| agent.peer(&config, "established")).retry(patiently()).await;
+                    let _ = (|| agent.peer(&config, SessionState::Established)).retry(patiently()).await;
                 });
             }
         }

@@ -4,6 +4,7 @@ use super::{Findings, Subject, problem};
 use bootstrapper_cluster::Identity;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::object::ObjectRef;
+use bootstrapper_readiness::cilium;
 
 pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     let wanted = Identity::declared(&subject.declared.cluster, &subject.declared.settings);
@@ -34,10 +35,7 @@ async fn service_range(subject: &Subject) -> Result<Option<Failure>> {
 /// A Cilium that runs already has the id that it got: identities of pods are made of it.
 async fn mesh_id(subject: &Subject) -> Result<Option<Failure>> {
     let Some(declared) = subject.declared.settings.get("CLUSTER_ID") else { return Ok(None) };
-    let config = subject
-        .cluster
-        .get(&ObjectRef::namespaced("v1", "ConfigMap", "kube-system", "cilium-config"))
-        .await?;
+    let config = subject.cluster.get(&cilium::settings()).await?;
     let Some(config) = config else { return Ok(None) };
     // Cilium's own default is that it is in no mesh.
     let id = config.data["data"]["cluster-id"].as_str().filter(|id| !matches!(*id, "" | "0"));

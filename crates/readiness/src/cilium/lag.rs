@@ -9,39 +9,20 @@
 
 use serde_json::{Value, json};
 
-use super::conditions::text;
+use super::sessions::{Answer, Session, SessionState, answer_about, instances, sessions, sessions_of};
 use bootstrapper_core::object::Object;
 
 /// The command that an agent is asked with, in the container `cilium-agent`.
 pub const PEERS_OF_AGENT: [&str; 5] = ["cilium-dbg", "bgp", "peers", "-o", "json"];
 
-const ESTABLISHED: &str = "established";
-
-/// A session as a CiliumBGPNodeConfig tells of it.
-struct Session<'a> {
-    peer: &'a Value,
-    live: Option<&'a Value>,
-}
-
-impl Session<'_> {
-    fn address(&self) -> &str {
-        text(&self.peer["peerAddress"])
-    }
-
-    fn state(&self) -> &str {
-        self.live.and_then(|live| live["peeringState"].as_str()).unwrap_or("unknown")
-    }
-
-    fn is_down(&self) -> bool {
-        !self.address().is_empty() && self.state() != ESTABLISHED
-    }
-}
-
 /// The address and the state of each session that a CiliumBGPNodeConfig calls down.
 pub fn sessions_down(config: &Object) -> Vec<(String, String)> {
-    let sessions = instances(&config.data["spec"]).flat_map(|instance| sessions(config, instance));
-    let down = sessions.filter(Session::is_down);
-    down.map(|session| (session.address().to_owned(), session.state().to_owned())).collect()
+    let down = sessions(config).filter(is_down);
+    down.map(|session| (session.address().to_owned(), session.state().to_string())).collect()
+}
+
+fn is_down(session: &Session<'_>) -> bool {
+    !session.address().is_empty() && !session.state().is_up()
 }
 
 /// A CiliumBGPNodeConfig as if its status told of the sessions that it calls down what the node's agent
@@ -50,11 +31,13 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
     let mut up = Vec::new();
     let told: Vec<Value> = instances(&config.data["spec"])
         .map(|instance| {
-            let peers: Vec<Value> = sessions(config, instance)
+            let peers: Vec<Value> = sessions_of(config, instance)
                 .filter_map(|session| {
-                    let own = session.is_down().then(|| own_word(peers, session.address())).flatten();
-                    let Some(own) = own else { return session.live.cloned() };
-                    if own["session-state"] == ESTABLISHED {
+                    let answer = is_down(&session).then(|| answer_about(peers, session.address())).flatten();
+                    let Some((answer, state)) = answer.and_then(with_state) else {
+                        return session.told().cloned();
+                    };
+                    if state.is_up() {
                         up.push(format!(
                             "its session with {} is up, says its agent; the API calls it {}, as Cilium's status lags behind",
                             session.address(),
@@ -62,10 +45,10 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
                         ));
                     }
                     Some(json!({
-                        "name": session.peer["name"],
-                        "peerAddress": session.peer["peerAddress"],
-                        "peeringState": own["session-state"],
-                        "routeCount": own["families"],
+                        "name": session.peer()["name"],
+                        "peerAddress": session.peer()["peerAddress"],
+                        "peeringState": state.as_str(),
+                        "routeCount": answer.families(),
                     }))
                 })
                 .collect();
@@ -79,20 +62,8 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
     (corrected, up)
 }
 
-fn instances(side: &Value) -> impl Iterator<Item = &Value> {
-    side["bgpInstances"].as_array().into_iter().flatten()
-}
-
-fn sessions<'a>(config: &'a Object, instance: &'a Value) -> impl Iterator<Item = Session<'a>> {
-    let live = instances(&config.data["status"]).find(|live| live["name"] == instance["name"]);
-    let live = move || live.and_then(|live| live["peers"].as_array()).into_iter().flatten();
-    let peers = instance["peers"].as_array().into_iter().flatten();
-    peers.map(move |peer| Session { peer, live: live().find(|live| live["name"] == peer["name"]) })
-}
-
-/// What an agent answered of one peer.
-fn own_word<'a>(peers: &'a Value, address: &str) -> Option<&'a Value> {
-    peers.as_array()?.iter().find(|peer| peer["peer-address"] == address && peer["session-state"].is_string())
+fn with_state(answer: Answer<'_>) -> Option<(Answer<'_>, SessionState)> {
+    Some((answer, answer.state()?))
 }
 
 #[cfg(test)]

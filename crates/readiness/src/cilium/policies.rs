@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Verdict;
-use super::conditions::text;
+use super::super::Verdict;
+use super::super::conditions::text;
+use super::sessions::{SessionState, answer_about};
 use bootstrapper_core::object::Object;
-use bootstrapper_core::selector::selects;
+use bootstrapper_core::selector::selects_by_default;
 
 /// The nodes, of those that are CiliumNodes, that policies select.
 pub fn nodes_with_policy<'a>(policies: &'a [Object], members: &'a [Object]) -> impl Iterator<Item = &'a str> {
@@ -17,7 +18,7 @@ pub fn nodes_with_policy<'a>(policies: &'a [Object], members: &'a [Object]) -> i
 
 /// Whether every neighbour of every policy is established, and told of something where pod ranges are
 /// exported. `told` is what the agent of each node answered; or why it did not.
-pub fn sessions(
+pub fn verdict_of_policies(
     policies: &[Object],
     members: &[Object],
     told: &BTreeMap<String, Result<Value, String>>,
@@ -40,7 +41,8 @@ pub fn sessions(
 
 fn policies_of<'a>(policies: &'a [Object], member: &Object) -> impl Iterator<Item = &'a Object> {
     let labels = member.metadata.labels.clone().unwrap_or_default();
-    policies.iter().filter(move |policy| selects(&policy.data["spec"]["nodeSelector"], &labels))
+    // One without a selector is for all nodes.
+    policies.iter().filter(move |policy| selects_by_default(&policy.data["spec"]["nodeSelector"], &labels))
 }
 
 fn name(object: &Object) -> Option<&str> {
@@ -53,25 +55,19 @@ fn of_router(router: &Value, peers: &Value) -> Verdict {
         .map(|neighbour| {
             // A policy writes an address as a network of one.
             let address = text(&neighbour["peerAddress"]).split('/').next().unwrap_or_default();
-            let of_it = |peer: &&Value| peer["peer-address"] == address;
-            let verdict = match peers.as_array().into_iter().flatten().find(of_it) {
+            let verdict = match answer_about(peers, address) {
                 None => Verdict::not_yet("its agent knows no such neighbour yet"),
-                Some(peer) if peer["session-state"] != "established" => {
-                    Verdict::not_yet(format!("session is {}", text(&peer["session-state"])))
-                }
-                Some(peer) if router["exportPodCIDR"] == true && is_silent(peer) => {
-                    Verdict::not_yet("established, but no route is advertised")
-                }
-                Some(_) => Verdict::Ready,
+                Some(answer) => match answer.state().unwrap_or(SessionState::Unknown) {
+                    state if !state.is_up() => Verdict::not_yet(format!("session is {state}")),
+                    _ if router["exportPodCIDR"] == true && answer.is_silent() => {
+                        Verdict::not_yet("established, but no route is advertised")
+                    }
+                    _ => Verdict::Ready,
+                },
             };
             verdict.about(&address)
         })
         .collect()
-}
-
-fn is_silent(peer: &Value) -> bool {
-    let mut families = peer["families"].as_array().into_iter().flatten();
-    families.all(|family| family["advertised"].as_i64().unwrap_or_default() == 0)
 }
 
 #[cfg(test)]
@@ -99,7 +95,9 @@ mod tests {
         let (policies, members) = ([policy], [member("n1", "yes"), member("n2", "no")]);
         assert_eq!(nodes_with_policy(&policies, &members).collect::<Vec<_>>(), ["n1"]);
         let told = |answer: Result<Value, String>| {
-            sessions(&policies, &members, &BTreeMap::from([("n1".to_owned(), answer)])).reasons().join("; ")
+            verdict_of_policies(&policies, &members, &BTreeMap::from([("n1".to_owned(), answer)]))
+                .reasons()
+                .join("; ")
         };
         let peer = |state: &str, advertised: i64| {
             Ok(
@@ -111,8 +109,8 @@ mod tests {
         assert_eq!(told(peer("established", 0)), "n1: 10.25.11.1: established, but no route is advertised");
         assert_eq!(told(Ok(json!([]))), "n1: 10.25.11.1: its agent knows no such neighbour yet");
         assert_eq!(told(Err("it hangs".into())), "n1: it hangs");
-        let silent = sessions(&policies, &members, &BTreeMap::new());
+        let silent = verdict_of_policies(&policies, &members, &BTreeMap::new());
         assert_eq!(silent.reasons(), ["n1: waits for its agent"]);
-        assert!(!sessions(&policies, &members[1..], &BTreeMap::new()).is_ready());
+        assert!(!verdict_of_policies(&policies, &members[1..], &BTreeMap::new()).is_ready());
     }
 }

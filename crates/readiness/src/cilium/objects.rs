@@ -1,12 +1,12 @@
 //! Cilium's own objects.
 
-use super::Verdict;
-use super::conditions::condition;
+use super::super::Verdict;
+use super::super::conditions::condition;
 use bootstrapper_core::object::Object;
 
 /// A pool that overlaps another gives no addresses (`operator/pkg/lbipam`), until the other one is
 /// changed: then the operator looks again.
-pub(super) fn pool(object: &Object) -> Verdict {
+pub(in super::super) fn pool(object: &Object) -> Verdict {
     match condition(object, "cilium.io/PoolConflict") {
         Some(conflict) if conflict.is_true() => Verdict::not_yet(conflict.told()),
         _ => Verdict::Ready,
@@ -14,7 +14,7 @@ pub(super) fn pool(object: &Object) -> Verdict {
 }
 
 /// Conditions of what configures BGP are bad when they are true (`operator/pkg/bgp`); each may heal.
-pub(super) fn bgp_config(object: &Object) -> Verdict {
+pub(in super::super) fn bgp_config(object: &Object) -> Verdict {
     ["NoMatchingNode", "MissingPeerConfigs", "ConflictingClusterConfig", "MissingAuthSecret"]
         .into_iter()
         .filter_map(|kind| condition(object, &format!("cilium.io/{kind}")))
