@@ -1,7 +1,6 @@
 //! The connection: one kubeconfig context, named; never whatever context happens to be current.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::Uri;
@@ -16,27 +15,18 @@ use tower::util::{AndThenLayer, MapRequestLayer};
 use super::calls::within_limit;
 use super::connector::{Sender, sender};
 use super::credentials::Credentials;
-use super::discovery::Served;
 use super::fence::Fence;
-use super::kubeconfig::{entry, unusable};
+use super::kubeconfig::{ConnectOptions, entry, unusable};
 use super::patience::patient;
 use super::proxy::{Proxy, ProxyVariables};
 use super::requests::{Counter, Requests};
 use super::retry_after::with_retry_after;
+use super::served::Served;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::KubeAccess;
 
 /// How many requests may be on their way at once.
 const AT_ONCE: usize = 1024;
-
-/// Which cluster to talk to.
-#[derive(Debug, Clone)]
-pub struct ConnectOptions {
-    /// The kubeconfig file; `$KUBECONFIG`, else `~/.kube/config`, if none.
-    pub kubeconfig: Option<PathBuf>,
-    /// The context.
-    pub context: String,
-}
 
 /// A cluster's API server. Cheap to clone.
 #[derive(Clone)]

@@ -1,41 +1,15 @@
 //! What the API server serves. Kinds come while a bootstrap runs, so that only what is served is
 //! remembered; what is not is asked for anew each time.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use kube::Api;
 use kube::core::ApiResource;
-use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use super::Cluster;
 use super::calls::if_there;
+use super::served::Kind;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::Object;
-
-/// A kind that is served.
-#[derive(Debug, Clone)]
-pub(super) struct Kind {
-    pub(super) resource: ApiResource,
-    pub(super) is_namespaced: bool,
-}
-
-/// What is known to be served.
-#[derive(Default)]
-pub(super) struct Served {
-    /// Kinds by API version and name.
-    kinds: RwLock<HashMap<(String, String), Kind>>,
-    /// Who asks for a version.
-    asking: Mutex<HashMap<String, Arc<Mutex<()>>>>,
-}
-
-impl Served {
-    async fn asking(&self, api_version: &str) -> OwnedMutexGuard<()> {
-        let of_version = Arc::clone(self.asking.lock().await.entry(api_version.to_owned()).or_default());
-        of_version.lock_owned().await
-    }
-}
 
 impl Cluster {
     /// Whether the API server serves a kind now.

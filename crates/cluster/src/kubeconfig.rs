@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCluster};
 
-use super::{ConnectOptions, secrets};
+use super::secrets;
 use bootstrapper_core::failure::{Failure, FailureKind, Location, Result};
 
 /// No kubeconfig, and nothing that one names, is larger.
@@ -16,6 +16,15 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// How long a file may take to be read: it may be a pipe of a program that asks a person, or that nobody
 /// writes to.
 const LIMIT: Duration = Duration::from_secs(8);
+
+/// Which cluster to talk to.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// The kubeconfig file; `$KUBECONFIG`, else `~/.kube/config`, if none.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context.
+    pub context: String,
+}
 
 /// The cluster and the user of a context.
 pub(super) struct Entry {

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::build::{self, Recipe};
-use super::decryption::Decrypted;
+use super::build;
 use super::documents::Document;
-use super::gather::Gathered;
+use super::gather::{Gathered, Others};
 use super::kept;
 use super::pin::Pin;
 use super::problem::Problem;
+use super::recipe::{Recipe, gathered};
 use bootstrapper_core::failure::Location;
 use bootstrapper_tools::Kustomize;
 
@@ -25,7 +25,7 @@ pub(super) async fn build(
     root: &Path,
     kustomize: &Kustomize,
 ) -> (Result<Vec<Document>, Problem>, Unverified) {
-    let Ok((gathered, _)) = build::gathered(recipe, root, &Decrypted::new()) else {
+    let Ok((gathered, _)) = gathered(recipe, root, &Others::new()) else {
         return (build::run(recipe, root, kustomize).await, Unverified::new());
     };
     let remotes = gathered.remotes.iter().filter(|(remote, _)| !remote.has_commit());
@@ -48,7 +48,7 @@ async fn build_to(
     }
     let built = build::run(recipe, root, kustomize).await?;
     // Somebody may have written a file meanwhile.
-    let again = build::gathered(recipe, root, &Decrypted::new()).ok();
+    let again = gathered(recipe, root, &Others::new()).ok();
     if again.and_then(|(gathered, _)| place_of(gathered, recipe, kustomize)).as_ref() == Some(&place) {
         kept::keep(&place, &built);
     }

@@ -13,9 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use serde_json::Value;
 
-use super::build::find_kustomization;
-use super::documents::{Document, normal};
-use super::provenance::Encrypted;
+use super::ciphertext::{format_of, format_within, has_mark, is_encrypted, is_secret, is_whole, unfolded};
+use super::documents::{Document, Encrypted, normal};
+use super::gather::Others;
+use super::layout::find_kustomization;
 use super::sources::Sources;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
@@ -23,9 +24,6 @@ use bootstrapper_core::masking;
 use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 use bootstrapper_tools::{Environment, Sops, SopsFormat};
-
-/// Files of a repository that a build sees otherwise than they are, by their way from its root.
-pub(super) type Decrypted = BTreeMap<PathBuf, Vec<u8>>;
 
 /// How a Kustomization decrypts.
 #[derive(Debug)]
@@ -130,13 +128,13 @@ impl Decryption {
 
     /// What kustomize must see decrypted: the files that secrets are generated from, and patches.
     /// Empty if there are none that are encrypted.
-    pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Decrypted> {
+    pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Others> {
         let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
         search.folder(folder);
         for component in components.as_array().into_iter().flatten().filter_map(Value::as_str) {
             search.folder(&folder.join(component));
         }
-        let mut decrypted = Decrypted::new();
+        let mut decrypted = Others::new();
         for (file, format) in search.found {
             let Ok(content) = files::read(root, &file) else { continue };
             if !has_mark(&content, format) {
@@ -222,31 +220,10 @@ fn key_files() -> Vec<PathBuf> {
     folders.into_iter().flatten().map(|folder| folder.join("sops/age/keys.txt")).collect()
 }
 
-/// Whether an object is encrypted as a whole, or is a Secret that holds what is.
-pub(super) fn is_encrypted(object: &Object) -> bool {
-    let values = |field: &str| object.data[field].as_object().into_iter().flatten();
-    let texts = values("stringData").filter_map(|(_, value)| Some(value.as_str()?.to_owned()));
-    let encoded = values("data").filter_map(|(_, value)| String::from_utf8(unfolded(value)?).ok());
-    is_whole(object) || (is_secret(object) && texts.chain(encoded).any(|value| is_ciphertext(&value)))
-}
-
-fn is_whole(object: &Object) -> bool {
-    object.data["sops"]["mac"].as_str().is_some_and(|mac| !mac.is_empty())
-}
-
-/// What a value of a Secret says; kustomize folds what is long.
-fn unfolded(value: &Value) -> Option<Vec<u8>> {
-    STANDARD.decode(value.as_str()?.replace('\n', "")).ok()
-}
-
 fn is_left_encrypted(object: &Object) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     let decrypt = annotations.and_then(|all| all.get("kustomize.toolkit.fluxcd.io/decrypt"));
     decrypt.is_some_and(|decrypt| decrypt.eq_ignore_ascii_case("disabled"))
-}
-
-fn is_secret(object: &Object) -> bool {
-    object.types.as_ref().is_some_and(|types| types.kind == "Secret")
 }
 
 fn document(plain: Vec<u8>, of: &Document) -> Result<Document> {
@@ -256,50 +233,6 @@ fn document(plain: Vec<u8>, of: &Document) -> Result<Document> {
     let object = yaml::from_str(&text, Path::new("it")).map_err(|_| unreadable())?;
     let encrypted = Some(Encrypted::Known(Box::new(of.clone())));
     Ok(Document { text, object, file: of.file.clone(), undecrypted: None, encrypted })
-}
-
-/// How a file of that name is written.
-fn format_of(file: &Path) -> SopsFormat {
-    let name = file.to_string_lossy();
-    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    if ends(&[".dockerconfigjson", ".json"]) {
-        SopsFormat::Json
-    } else if ends(&[".yaml", ".yml"]) {
-        SopsFormat::Yaml
-    } else if ends(&[".env"]) {
-        SopsFormat::Dotenv
-    } else if ends(&[".ini"]) {
-        SopsFormat::Ini
-    } else {
-        SopsFormat::Binary
-    }
-}
-
-fn mark(format: SopsFormat) -> &'static str {
-    match format {
-        SopsFormat::Binary | SopsFormat::Json => "\"mac\": \"ENC[",
-        SopsFormat::Dotenv => "sops_mac=ENC[",
-        SopsFormat::Ini => "[sops]",
-        SopsFormat::Yaml => "mac: ENC[",
-    }
-}
-
-fn has_mark(content: &[u8], format: SopsFormat) -> bool {
-    String::from_utf8_lossy(content).contains(mark(format))
-}
-
-/// How encrypted content is written that decrypts to `to`; none if it is not encrypted. An envelope
-/// of JSON is one for any bytes, unless JSON is wanted.
-fn format_within(content: &[u8], to: SopsFormat) -> Option<SopsFormat> {
-    let enveloped = if to == SopsFormat::Binary { SopsFormat::Binary } else { SopsFormat::Json };
-    [enveloped, SopsFormat::Dotenv, SopsFormat::Ini, SopsFormat::Yaml]
-        .into_iter()
-        .find(|format| has_mark(content, *format))
-}
-
-/// Whether a value is encrypted, or holds what is.
-pub(super) fn is_ciphertext(value: &str) -> bool {
-    value.starts_with("ENC[") || format_within(value.as_bytes(), SopsFormat::Binary).is_some()
 }
 
 /// The way through the kustomizations of a folder, to the files that secrets are generated from.

@@ -1,26 +1,19 @@
 //! What kustomize builds, taken apart: one document for each object, and where it was written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::fetch::FETCHED;
-use super::gaps::{Gap, gaps};
-use super::place::{Files, Written};
-use super::problem::{Problem, ProblemKind};
-use super::provenance::{Encrypted, Shadows};
-use super::substitute::{self, SubstituteError};
-use super::variables::Variables;
+use super::place::Written;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::masking;
-use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 
 /// Where kustomize notes what an object was made from, if it is asked to.
 const ORIGIN: &str = "config.kubernetes.io/origin";
-
-const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 
 /// One object, as kustomize built it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +30,15 @@ pub(super) struct Document {
     /// What it was before it was decrypted, if that is so.
     #[serde(skip)]
     pub(super) encrypted: Option<Encrypted>,
+}
+
+/// What a document was before something of it was decrypted.
+#[derive(Debug, Clone)]
+pub(super) enum Encrypted {
+    /// This.
+    Known(Box<Document>),
+    /// What it was cannot be told.
+    Unknown,
 }
 
 impl Document {
@@ -162,102 +164,6 @@ pub(super) fn normal(path: &Path) -> PathBuf {
     })
 }
 
-/// What substitution made of a document.
-pub(super) struct Substituted {
-    pub(super) object: Object,
-    pub(super) shadows: Shadows,
-    pub(super) used: BTreeSet<String>,
-    /// The variables in it whose values are not known.
-    pub(super) gaps: Vec<Gap>,
-    pub(super) problems: Vec<Problem>,
-}
-
-/// Substitutes in a document; an object that cannot be read afterwards stays as it was.
-pub(super) fn substituted(
-    document: &Document,
-    variables: Option<&Variables>,
-    by: &ObjectRef,
-    files: &Files,
-) -> Substituted {
-    let plain = &document.object;
-    let mut result = Substituted {
-        object: plain.clone(),
-        shadows: Shadows::None,
-        used: BTreeSet::new(),
-        gaps: Vec::new(),
-        problems: Vec::new(),
-    };
-    let Some(variables) = variables.filter(|_| document.text.contains('$') && !is_exempt(plain)) else {
-        result.shadows = Shadows::of(document, None, &result.used);
-        return result;
-    };
-    let outcome = substitute::substitute_all(&document.text, |name| variables.value(name));
-    result.gaps = gaps(document, &outcome.used, variables, files);
-    result.used = outcome.used;
-    result.shadows = Shadows::of(document, Some(variables), &result.used);
-    result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));
-    match object(&outcome.text) {
-        Ok(object) => result.object = object,
-        Err(_) if !result.problems.is_empty() => {}
-        Err(failure) => result.problems.push(not_an_object(&failure, document, by, files)),
-    }
-    result
-}
-
-fn not_an_object(failure: &Failure, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
-    let id = ObjectRef::of(&document.object);
-    let told =
-        Failure::input(format!("{by} builds to what is no object: {id}, once its variables have values"))
-            .because(failure.because.join(": "))
-            .hint("a value with a colon, a quote or a number in it may need quotes around its ${…}");
-    Problem::new(ProblemKind::NotAnObject, placed(told, document, files, ""))
-}
-
-fn is_exempt(object: &Object) -> bool {
-    let is_disabled = |map: &Option<BTreeMap<String, String>>| {
-        map.as_ref().and_then(|map| map.get(SUBSTITUTE)).is_some_and(|value| value == "disabled")
-    };
-    is_disabled(&object.metadata.labels) || is_disabled(&object.metadata.annotations)
-}
-
-fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
-    let (kind, wanted, hint) = match error {
-        SubstituteError::Undefined(name) => (
-            ProblemKind::UndefinedVariable,
-            format!("${{{name}"),
-            format!(
-                "define {name} in the cluster's settings.yaml (or secrets), or give it a default: ${{{name}:=…}}"
-            ),
-        ),
-        SubstituteError::Excessive => (
-            ProblemKind::ExcessiveInput,
-            "${".to_owned(),
-            "no object that is larger than a few megabytes can be applied".to_owned(),
-        ),
-        SubstituteError::Malformed(text) => (
-            ProblemKind::MalformedSubstitution,
-            text.clone(),
-            "write `$$` for a dollar sign that Flux should leave alone".to_owned(),
-        ),
-    };
-    let failure =
-        Failure::input(format!("{error} in {}, which {by} builds", ObjectRef::of(&document.object)))
-            .hint(hint);
-    Problem::new(kind, placed(failure, document, files, &wanted))
-}
-
-/// Says where `wanted` is written in the object, or else where the object is.
-fn placed(failure: Failure, document: &Document, files: &Files, wanted: &str) -> Failure {
-    let place = document.written().and_then(|written| {
-        let found = if wanted.is_empty() { None } else { written.find(files, wanted) };
-        found.or_else(|| written.place(files, ""))
-    });
-    match place {
-        Some(location) => failure.at(location),
-        None => failure,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,20 +208,5 @@ mod tests {
             let file = file_of(note, Path::new("/tmp/overlay"), Path::new("/tmp/repo"));
             assert_eq!(file.as_deref(), expected.map(Path::new), "{note}");
         }
-    }
-
-    #[test]
-    fn each_object_is_substituted_unless_it_is_exempt() {
-        let built = "apiVersion: v1\nkind: A\nmetadata:\n  name: a\nspec:\n  port: ${PORT}\n  not: ${X}${Y}\n---\napiVersion: v1\nkind: B\nmetadata:\n  annotations:\n    kustomize.toolkit.fluxcd.io/substitute: disabled\n  name: b\nspec: ${PORT}\n";
-        let id = ObjectRef::cluster_scoped("v1", "K", "k");
-        let variables = Variables::of([("PORT".to_owned(), "80".to_owned())]);
-        let documents = documents(built, Path::new("/o"), Path::new("/r"), false).unwrap();
-        let files = Files::of(Path::new("/r"));
-        let first = substituted(&documents[0], Some(&variables), &id, &files);
-        assert_eq!(first.object.data["spec"]["port"], 80);
-        assert_eq!(first.used.iter().map(String::as_str).collect::<Vec<_>>(), ["PORT", "X", "Y"]);
-        assert_eq!(first.problems.len(), 2);
-        let second = substituted(&documents[1], Some(&variables), &id, &files);
-        assert_eq!(second.object.data["spec"], "${PORT}");
     }
 }

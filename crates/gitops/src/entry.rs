@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use walkdir::{DirEntry, WalkDir};
 
-use super::build::{is_yaml, path_of};
 use super::documents::normal;
+use super::layout::is_yaml;
+use super::recipe::path_of;
 use super::root::{Root, roots};
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;

@@ -3,8 +3,26 @@
 
 use serde_json::Value;
 
-use super::helm_request::HelmAction;
 use bootstrapper_core::object::Object;
+
+/// What Helm does with a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelmAction {
+    /// The first of its revisions.
+    Install,
+    /// Any other one.
+    Upgrade,
+}
+
+impl HelmAction {
+    /// The field of a HelmRelease that is about it.
+    pub(super) fn field(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
 
 /// What the bootstrap makes of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

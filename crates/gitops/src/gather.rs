@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::build::KUSTOMIZATION_FILES;
+use super::layout::KUSTOMIZATION_FILES;
 use super::problem::{Problem, ProblemKind};
 use super::references::{self, Role};
 use bootstrapper_core::failure::{Failure, Location};
@@ -50,13 +50,16 @@ pub(super) enum Naming {
     Plugins(Vec<Value>),
 }
 
+/// Files of a repository that a build sees otherwise than they are, by their way from its root.
+pub(super) type Others = BTreeMap<PathBuf, Vec<u8>>;
+
 /// What is gathered from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct From<'a> {
     /// The repository, or what was cloned of another one.
     pub(super) root: &'a Path,
     /// Files that are seen otherwise than they are.
-    pub(super) others: &'a BTreeMap<PathBuf, Vec<u8>>,
+    pub(super) others: &'a Others,
     /// Whether it is a clone: kustomize confines what that names to the folder that names it.
     pub(super) is_clone: bool,
 }

@@ -4,31 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::fields;
+use super::fields::{self, HelmAction};
 use super::post_renderers::{origin_labels, post_rendering};
 use super::release::Release;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::Complete;
 use bootstrapper_tools::{ChartAccess, HelmRequest};
-
-/// What Helm does with a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HelmAction {
-    /// The first of its revisions.
-    Install,
-    /// Any other one.
-    Upgrade,
-}
-
-impl HelmAction {
-    /// The field of a HelmRelease that is about it.
-    pub(super) fn field(self) -> &'static str {
-        match self {
-            Self::Install => "install",
-            Self::Upgrade => "upgrade",
-        }
-    }
-}
 
 /// What happens to the CRDs that a chart ships beside its templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::decryption;
+use super::ciphertext;
 use super::gaps::{self, Gap};
 use super::place::Written;
 use super::variables::DrawsFrom;
@@ -52,7 +52,7 @@ impl Kustomization {
     /// and no key is at hand: ciphertext must not be applied.
     pub fn applicable(&self) -> Result<Vec<Complete<Object>>> {
         let is_encrypted = |id: &ObjectRef, object: &Object| {
-            self.undecrypted.contains_key(id) || decryption::is_encrypted(object)
+            self.undecrypted.contains_key(id) || ciphertext::is_encrypted(object)
         };
         let mut objects = self.objects.iter().map(|object| (ObjectRef::of(object), object));
         if let Some((encrypted, _)) = objects.find(|(id, object)| is_encrypted(id, object)) {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::{Recipe, find_kustomization};
 use super::declared::Declared;
 use super::dependencies;
 use super::entry::{self, Entry};
 use super::kustomization::Kustomization;
+use super::layout::find_kustomization;
 use super::place::Written;
 use super::problem::Problem;
+use super::recipe::Recipe;
 use super::release::Release;
 use super::repository::{Repository, SETTINGS};
 use super::root::{self, Root};

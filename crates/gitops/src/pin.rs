@@ -1,10 +1,11 @@
 //! Another repository at a commit: a GitRepository that always brings the same files, so that what is
 //! built of it can be looked at, and applied before Flux runs.
 
-use super::build::{self, Recipe};
+use super::build;
 use super::documents::Document;
 use super::fetch::unfetched;
 use super::problem::{Problem, ProblemKind};
+use super::recipe::Recipe;
 use super::sources::UNKNOWN;
 use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::Failure;

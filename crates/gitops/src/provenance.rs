@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::documents::{Document, object};
+use super::documents::{Document, Encrypted, object};
 use super::substitute::substitute_all;
 use super::variables::Variables;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -36,15 +36,6 @@ pub(super) enum Shadows {
     /// It would be these.
     Objects(Vec<Object>),
     /// Nobody knows.
-    Unknown,
-}
-
-/// What a document was before something of it was decrypted.
-#[derive(Debug, Clone)]
-pub(super) enum Encrypted {
-    /// This.
-    Known(Box<Document>),
-    /// What it was cannot be told.
     Unknown,
 }
 

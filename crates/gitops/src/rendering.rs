@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::helm_request::HelmAction;
+use super::fields::HelmAction;
 use super::kept;
 use super::release::Release;
 use bootstrapper_core::failure::Failure;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::build::Builds;
+use super::builds::Builds;
 use super::entry::{self, Entry};
 use super::place::Files;
 use super::root;

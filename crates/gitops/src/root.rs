@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::build::path_of;
+use super::recipe::path_of;
 use bootstrapper_core::object::Object;
 
 /// Where a FluxInstance is, if nothing says so.

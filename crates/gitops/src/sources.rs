@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::decryption::is_ciphertext;
+use super::ciphertext::is_ciphertext;
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::masking;
 use bootstrapper_core::object::{Object, ObjectRef};

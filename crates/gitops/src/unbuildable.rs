@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::build::{Recipe, gathered, is_yaml};
-use super::decryption::Decrypted;
+use super::gather::Others;
+use super::layout::is_yaml;
 use super::problem::{Problem, ProblemKind};
+use super::recipe::{Recipe, gathered};
 use bootstrapper_core::failure::{Failure, FailureKind, Location};
 use bootstrapper_core::yaml;
 
@@ -20,7 +21,7 @@ pub(super) fn unbuildable(failure: Failure, recipe: &Recipe, root: &Path) -> Pro
 
 /// Where the first file that `recipe` reads stops being YAML.
 fn unreadable(recipe: &Recipe, root: &Path) -> Option<Location> {
-    let (gathered, _) = gathered(recipe, root, &Decrypted::new()).ok()?;
+    let (gathered, _) = gathered(recipe, root, &Others::new()).ok()?;
     let mut manifests = gathered.files.iter().filter(|(file, _)| is_yaml(file));
     manifests.find_map(|(file, content)| {
         let text = std::str::from_utf8(content).ok()?;

@@ -1,5 +1,6 @@
-//! A user's own rule: CEL, as in Flux health checks.
+//! A user's own rules: CEL, as in Flux health checks.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cel::{Context, Program, Value};
@@ -7,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Verdict;
+use super::rules::verdict;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::Object;
 
@@ -117,6 +119,26 @@ fn answer(program: &Program, object: &Object) -> Result<bool, String> {
         Ok(Value::Bool(answer)) => Ok(answer),
         Ok(_) => Err("its expression is neither true nor false".to_owned()),
         Err(error) => Err(format!("its expression cannot be answered yet: {error}")),
+    }
+}
+
+/// Rules by API version and kind; what has none is judged by the rule of its kind.
+#[derive(Debug, Default)]
+pub struct OwnRules(BTreeMap<(String, String), Expressions>);
+
+impl OwnRules {
+    /// Adds a rule; false if the kind has one already.
+    pub fn add(&mut self, api_version: String, kind: String, rule: Expressions) -> bool {
+        self.0.insert((api_version, kind), rule).is_none()
+    }
+
+    /// Whether an object is ready.
+    pub fn verdict(&self, object: &Object) -> Verdict {
+        let types = object.types.clone().unwrap_or_default();
+        match self.0.get(&(types.api_version, types.kind)) {
+            Some(own) => own.verdict(object),
+            None => verdict(object),
+        }
     }
 }
 

@@ -10,7 +10,6 @@ mod flux;
 mod gateway;
 mod heartbeat;
 mod kstatus;
-mod own_rules;
 mod probe;
 mod reporting;
 mod rules;
@@ -21,11 +20,10 @@ pub use cilium::{
     PEERS_OF_AGENT, as_agent_tells, nodes_with_policy, sessions_down, verdict_of_policies as sessions,
 };
 pub use conditions::{Condition, condition, number, text};
-pub use expressions::{Expressions, Texts};
+pub use expressions::{Expressions, OwnRules, Texts};
 pub use flux::has_taken_over;
 pub use heartbeat::{Silence, heartbeats, silent};
 pub use kstatus::{Status, status};
-pub use own_rules::OwnRules;
 pub use probe::Probe;
 pub use rules::verdict;
 pub use webhooks::{Called, called_by, ready_endpoints};

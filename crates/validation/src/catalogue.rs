@@ -3,25 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::{Finding, Fleet, Rule, rules, silence};
-
-/// What a validation came to.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// What is wrong, the gravest first, then by place.
-    pub findings: Vec<Finding>,
-    /// What is wrong and was silenced.
-    pub silenced: Vec<Silenced>,
-}
-
-/// A finding that a comment silences.
-#[derive(Debug, Clone)]
-pub struct Silenced {
-    /// What was found.
-    pub finding: Finding,
-    /// The reason that the comment gives.
-    pub reason: String,
-}
+use super::silence::{Report, silence};
+use super::{Finding, Fleet, Rule, rules};
 
 /// Every rule, by family.
 pub fn catalogue() -> impl Iterator<Item = &'static Rule> {
@@ -36,7 +19,7 @@ pub fn rule_named(name: &str) -> Option<&'static Rule> {
 /// Checks every rule.
 pub fn validate(fleet: &Fleet) -> Report {
     let found = catalogue().flat_map(|rule| (rule.check)(rule, fleet)).collect();
-    let mut report = silence::silence(joined(found), fleet);
+    let mut report = silence(joined(found), fleet, rule_named);
     report.findings.sort_by(order);
     report
 }

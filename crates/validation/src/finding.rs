@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::Rule;
-use bootstrapper_core::failure::{Failure, Location};
+use bootstrapper_core::failure::Location;
 use bootstrapper_core::object::ObjectRef;
 
 /// How grave a finding is.
@@ -53,33 +52,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding of `rule`, with its reasons and its remedy unless better ones are given.
-    pub fn of(rule: &Rule, message: impl Into<String>) -> Self {
-        Self {
-            rule: rule.name,
-            severity: rule.severity,
-            clusters: BTreeSet::new(),
-            object: None,
-            message: message.into(),
-            why: rule.why.to_owned(),
-            fix: rule.fix.to_owned(),
-            location: None,
-        }
-    }
-
-    /// A failure to load something, as a finding of `rule`.
-    pub fn of_failure(rule: &Rule, failure: &Failure) -> Self {
-        let mut finding = Self::of(rule, failure.what.clone());
-        if !failure.because.is_empty() {
-            finding.why = failure.because.join("\n");
-        }
-        if !failure.hints.is_empty() {
-            finding.fix = failure.hints.join("\n");
-        }
-        finding.location.clone_from(&failure.location);
-        finding
-    }
-
     /// Says in which cluster it is so.
     #[must_use]
     pub fn in_cluster(mut self, cluster: &str) -> Self {

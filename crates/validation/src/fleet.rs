@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Finding, Rule};
+use super::Finding;
 use bootstrapper_core::failure::{Failure, Location};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::pipeline::{Config, Pipeline};
@@ -67,12 +67,6 @@ impl Placed<'_> {
     /// A field, by the same path; null if there is none.
     pub fn field(&self, path: &[&str]) -> &serde_json::Value {
         path.iter().fold(&self.object.data, |value, name| &value[*name])
-    }
-
-    /// A finding about one of its fields.
-    pub fn finding(&self, rule: &Rule, field: &str, message: impl Into<String>) -> Finding {
-        let finding = Finding::of(rule, message).in_cluster(&self.declared.cluster);
-        finding.about(&self.id()).at(self.place(field))
     }
 
     /// Whether it is of that group and kind, of whichever version.

@@ -1,10 +1,13 @@
 //! One rule.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
+use super::fleet::Placed;
 use super::{Finding, Fleet, Severity};
+use bootstrapper_core::failure::Failure;
 
 /// One rule: what it is about, and how it is checked.
 #[derive(Clone, Copy, Serialize)]
@@ -30,5 +33,42 @@ impl fmt::Debug for Rule {
             .field("name", &self.name)
             .field("severity", &self.severity)
             .finish_non_exhaustive()
+    }
+}
+
+impl Finding {
+    /// A finding of `rule`, with its reasons and its remedy unless better ones are given.
+    pub fn of(rule: &Rule, message: impl Into<String>) -> Self {
+        Self {
+            rule: rule.name,
+            severity: rule.severity,
+            clusters: BTreeSet::new(),
+            object: None,
+            message: message.into(),
+            why: rule.why.to_owned(),
+            fix: rule.fix.to_owned(),
+            location: None,
+        }
+    }
+
+    /// A failure to load something, as a finding of `rule`.
+    pub fn of_failure(rule: &Rule, failure: &Failure) -> Self {
+        let mut finding = Self::of(rule, failure.what.clone());
+        if !failure.because.is_empty() {
+            finding.why = failure.because.join("\n");
+        }
+        if !failure.hints.is_empty() {
+            finding.fix = failure.hints.join("\n");
+        }
+        finding.location.clone_from(&failure.location);
+        finding
+    }
+}
+
+impl Placed<'_> {
+    /// A finding about one of its fields.
+    pub fn finding(&self, rule: &Rule, field: &str, message: impl Into<String>) -> Finding {
+        let finding = Finding::of(rule, message).in_cluster(&self.declared.cluster);
+        finding.about(&self.id()).at(self.place(field))
     }
 }

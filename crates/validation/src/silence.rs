@@ -6,8 +6,29 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Finding, Fleet, Report, Silenced, rule_named};
+use super::{Finding, Fleet, Rule};
 use bootstrapper_core::failure::Location;
+
+/// What a validation came to.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What is wrong, the gravest first, then by place.
+    pub findings: Vec<Finding>,
+    /// What is wrong and was silenced.
+    pub silenced: Vec<Silenced>,
+}
+
+/// A finding that a comment silences.
+#[derive(Debug, Clone)]
+pub struct Silenced {
+    /// What was found.
+    pub finding: Finding,
+    /// The reason that the comment gives.
+    pub reason: String,
+}
+
+/// Finds a rule by its name.
+type ByName = fn(&str) -> Option<&'static Rule>;
 
 const MARK: &str = "bootstrapper:ignore";
 
@@ -38,7 +59,7 @@ impl Comment<'_> {
 }
 
 /// Takes out of `found` what comments silence, and adds what is wrong with the comments.
-pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet) -> Report {
+pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet, rule_named: ByName) -> Report {
     let comments: Vec<Comment<'_>> =
         fleet.files.iter().flat_map(|(file, text)| comments_of(file, text)).collect();
     let mut report = Report::default();
@@ -58,13 +79,13 @@ pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet) -> Report {
         }
     }
     for (at, comment) in comments.iter().enumerate() {
-        report.findings.extend(fault_of(comment, used.contains(&at), fleet.is_whole));
+        report.findings.extend(fault_of(comment, used.contains(&at), fleet.is_whole, rule_named));
     }
     report
 }
 
 /// What is wrong with a comment: it gives no reason, or it silences nothing.
-fn fault_of(comment: &Comment<'_>, is_used: bool, is_whole: bool) -> Option<Finding> {
+fn fault_of(comment: &Comment<'_>, is_used: bool, is_whole: bool, rule_named: ByName) -> Option<Finding> {
     let finding = |rule: &str, message: String| {
         rule_named(rule).map(|rule| Finding::of(rule, message).at(Some(comment.at.clone())))
     };

@@ -2,9 +2,7 @@
 
 mod agent;
 mod mesh;
-mod sessions;
 
-pub use agent::ask_agent;
+pub use agent::{ask_agent, sessions_of};
 pub use bootstrapper_readiness::cilium::AGENT_CONTAINER;
 pub use mesh::{Listeners, cluster_name, listeners, peers};
-pub use sessions::sessions_of;

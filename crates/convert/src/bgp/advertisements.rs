@@ -1,82 +1,11 @@
 //! What a router advertises, to a neighbor and with which attributes.
 
+use super::attributes::{Attributes, Routes};
 use super::fields::{Fields, Problems};
 use super::policy::Router;
-use bootstrapper_core::yaml::written::{Mark, Node, Scalar, Value};
+use bootstrapper_core::yaml::written::{Node, Scalar, Value};
 
 const LOAD_BALANCER: &str = "LoadBalancerIP";
-
-/// Attributes of the routes to a neighbor.
-pub(super) struct Attributes {
-    to: Routes,
-    mark: Mark,
-    /// Which pools; all, if none.
-    selector: Option<Node>,
-    values: Node,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Routes {
-    Pods,
-    LoadBalancers,
-    Pools,
-}
-
-impl Attributes {
-    /// None if it gives routes nothing.
-    pub(super) fn read(own: Node, problems: &mut Problems) -> Option<Self> {
-        let (mark, notes) = (own.mark, own.notes.clone());
-        let mut fields = Fields::open("the path attributes", own, problems)?;
-        let kind = fields.require("selectorType", problems)?;
-        let to = match kind.as_text() {
-            Some("PodCIDR") => Routes::Pods,
-            Some("CiliumLoadBalancerIPPool") => Routes::LoadBalancers,
-            Some("CiliumPodIPPool") => Routes::Pools,
-            _ => {
-                problems.refuse(
-                    kind.mark,
-                    "selectorType is none that the old kind knows",
-                    "correct it first",
-                );
-                return None;
-            }
-        };
-        // An empty selector selects everything, as none does.
-        let selector = fields.take("selector").filter(|selector| !selects_all(selector));
-        match (to, &selector) {
-            (Routes::Pods, Some(selector)) => problems.refuse(
-                selector.mark,
-                "attributes for the pods of some nodes only have no successor",
-                "give those nodes a policy of their own, by its nodeSelector, and leave this selector out",
-            ),
-            (Routes::LoadBalancers, Some(selector)) => problems.refuse(
-                selector.mark,
-                "attributes for the addresses of some pools only have no successor: the new kind selects Services",
-                "label the Services that take their address from these pools, and give them an advertisement of their own",
-            ),
-            _ => {}
-        }
-        let mut values = fields.take_all(&["communities", "localPreference"]);
-        fields.close(problems);
-        if let Some((_, first)) = values.first_mut() {
-            // The comments of the whole go to the first of its parts.
-            let of_kind = kind.notes.above.iter().chain(&kind.notes.beside).cloned();
-            first.notes.above.splice(0..0, notes.above.into_iter().chain(notes.beside).chain(of_kind));
-        }
-        (!values.is_empty()).then(|| Self { to, mark, selector, values: Node::map(values) })
-    }
-}
-
-fn selects_all(selector: &Node) -> bool {
-    match &selector.value {
-        Value::Map(entries, _) => entries.iter().all(|(_, node)| match &node.value {
-            Value::Map(entries, _) => entries.is_empty(),
-            Value::List(items, _) => items.is_empty(),
-            Value::Scalar(_) => node.is_null(),
-        }),
-        _ => false,
-    }
-}
 
 /// The items of the advertisement to a neighbor whose routes have these attributes.
 pub(super) fn advertised(router: &Router, attributes: &[Attributes], problems: &mut Problems) -> Vec<Node> {

@@ -6,8 +6,10 @@
 //! stays as it is.
 
 mod advertisements;
+mod attributes;
 mod fields;
 mod names;
+mod nodes;
 mod objects;
 mod peer;
 mod policy;
@@ -17,11 +19,10 @@ use std::path::Path;
 
 use self::fields::Problems;
 use self::objects::Objects;
-use self::policy::Policy;
+use self::policy::{OLD_KIND, Policy};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::yaml::written::{Document, documents, read, write};
 
-const OLD_KIND: &str = "CiliumBGPPeeringPolicy";
 const NEW_KINDS: [&str; 3] = ["CiliumBGPClusterConfig", "CiliumBGPPeerConfig", "CiliumBGPAdvertisement"];
 
 /// A converted stream of documents.

@@ -1,8 +1,10 @@
 //! The objects that take a policy's place.
 
+use super::advertisements::advertised;
 use super::fields::Problems;
 use super::names::{Names, label, slug};
-use super::policy::{Policy, relisted, remapped, rewritten};
+use super::nodes::{relisted, remapped, rewritten};
+use super::policy::Policy;
 use super::shelf::Shelf;
 use bootstrapper_core::yaml::written::{Node, Scalar, Value};
 
@@ -60,7 +62,7 @@ impl Objects {
         let mut has_one = Vec::new();
         for router in &policy.routers {
             for neighbor in &router.neighbors {
-                let items = router.advertised_to(&neighbor.attributes, problems);
+                let items = advertised(router, &neighbor.attributes, problems);
                 has_one.push(!items.is_empty());
                 if !items.is_empty() {
                     specs.push((neighbor.name(), Node::list(items)));

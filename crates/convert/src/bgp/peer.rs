@@ -2,10 +2,10 @@
 
 use ipnet::IpNet;
 
-use super::advertisements::Attributes;
+use super::attributes::Attributes;
 use super::fields::{Fields, Problems};
 use super::names::slug;
-use super::policy::{relisted, remapped, rewritten};
+use super::nodes::{number, relisted, remapped, rewritten};
 use bootstrapper_core::yaml::written::{Node, Scalar, Style, Value};
 
 /// A neighbor of a virtual router.
@@ -111,17 +111,6 @@ impl Neighbor {
                 ("peerConfigRef", Node::map([("name", Node::text(config))])),
             ],
         )
-    }
-}
-
-/// A number must not stand in quotes; neither must what Flux makes a number of.
-pub(super) fn number(node: Node) -> Node {
-    match &node.value {
-        Value::Scalar(scalar) => {
-            let value = Value::Scalar(Scalar::plain(&scalar.text));
-            node.with_value(value)
-        }
-        _ => node,
     }
 }
 

@@ -1,10 +1,12 @@
 //! A policy, as it was written.
 
-use super::OLD_KIND;
-use super::advertisements::Attributes;
 use super::fields::{Fields, Problems};
-use super::peer::{Neighbor, number};
-use bootstrapper_core::yaml::written::{Node, Scalar, Value};
+use super::nodes::number;
+use super::peer::Neighbor;
+use bootstrapper_core::yaml::written::Node;
+
+/// The kind that is converted.
+pub(super) const OLD_KIND: &str = "CiliumBGPPeeringPolicy";
 
 const OLD_VERSION: &str = "cilium.io/v2alpha1";
 
@@ -89,11 +91,6 @@ impl Router {
         let neighbors = items.into_iter().filter_map(|item| Neighbor::read(item, problems)).collect();
         Some(Self { own, asn: number(asn), exports_pods, pools, services, addresses, list, neighbors })
     }
-
-    /// What it advertises to a neighbor: the items of an advertisement.
-    pub(super) fn advertised_to(&self, attributes: &[Attributes], problems: &mut Problems) -> Vec<Node> {
-        super::advertisements::advertised(self, attributes, problems)
-    }
 }
 
 fn exports(node: &Node, problems: &mut Problems) -> bool {
@@ -109,19 +106,4 @@ fn exports(node: &Node, problems: &mut Problems) -> bool {
             false
         }
     }
-}
-
-/// A list of the same comments and place, with other items.
-pub(super) fn relisted(list: &Node, items: Vec<Node>) -> Node {
-    Node::list(items).with_notes(list.notes.clone())
-}
-
-/// A map with the comments of another.
-pub(super) fn remapped<'a>(own: &Node, entries: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
-    Node::map(entries).with_notes(own.notes.clone())
-}
-
-/// A scalar with the comments of another.
-pub(super) fn rewritten(own: &Node, scalar: Scalar) -> Node {
-    Node::new(Value::Scalar(scalar)).with_notes(own.notes.clone())
 }

@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::facts::{all_in, cut, label};
-use super::services;
+use super::facts::{all_in, cut, endpoints, label};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -67,5 +66,5 @@ fn of_cluster(inquiry: &Inquiry<'_>, server: Option<&str>) -> Vec<ObjectRef> {
     };
     let services = inquiry.all(&all_in("v1", "Service", "kube-system"));
     let services = services.into_iter().filter(is_dns).map(ObjectRef::of);
-    services.filter(|service| services::endpoints(inquiry, service) == Some(0)).collect()
+    services.filter(|service| endpoints(inquiry, service) == Some(0)).collect()
 }

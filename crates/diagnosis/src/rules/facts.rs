@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
-use bootstrapper_readiness::text;
+use bootstrapper_readiness::{ready_endpoints, text};
 
 /// How much of other programs' words is told.
 const LONGEST: usize = 240;
@@ -62,4 +63,12 @@ pub(super) fn namespace(id: &ObjectRef) -> &str {
 /// All objects of a kind in a namespace.
 pub(super) fn all_in(api_version: &str, kind: &str, namespace: &str) -> Selection {
     Selection::of(api_version, kind).within(namespace)
+}
+
+/// How many endpoints of a Service are ready; none while that is not known.
+pub(super) fn endpoints(inquiry: &Inquiry<'_>, service: &ObjectRef) -> Option<usize> {
+    let slices = all_in("discovery.k8s.io/v1", "EndpointSlice", namespace(service))
+        .labelled(&format!("kubernetes.io/service-name={}", service.name));
+    let slices = inquiry.list(&slices)?;
+    Some(slices.iter().map(|slice| ready_endpoints(slice)).sum())
 }

@@ -1,6 +1,6 @@
 //! Services: who answers for them, and their addresses.
 
-use super::facts::{all_in, as_selector, has_labels, namespace};
+use super::facts::{all_in, as_selector, endpoints, has_labels, namespace};
 use super::{cilium, dns};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
@@ -35,14 +35,6 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -> I
             Insight { findings: vec![Finding::new(&NOBODY, own)], waits_for: behind }
         }
     }
-}
-
-/// How many endpoints of a Service are ready; none while that is not known.
-pub(super) fn endpoints(inquiry: &Inquiry<'_>, service: &ObjectRef) -> Option<usize> {
-    let slices = all_in("discovery.k8s.io/v1", "EndpointSlice", namespace(service))
-        .labelled(&format!("kubernetes.io/service-name={}", service.name));
-    let slices = inquiry.list(&slices)?;
-    Some(slices.iter().map(|slice| readiness::ready_endpoints(slice)).sum())
 }
 
 /// What should answer for a Service that nobody answers for: its workloads, else its pods.

@@ -1,6 +1,6 @@
 //! Webhook configurations whose webhooks nobody answers for.
 
-use super::facts::list;
+use super::facts::{endpoints, list};
 use super::refusals::WEBHOOK_SILENT;
 use super::services;
 use crate::finding::{Finding, Insight};
@@ -26,7 +26,7 @@ fn of_one(inquiry: &Inquiry<'_>, name: &str, client: &serde_json::Value) -> Insi
     match inquiry.object(&id) {
         Known::Unknown => Insight::nothing(),
         Known::Gone => silent(format!("{id} is not there")).into(),
-        Known::There(_) if services::endpoints(inquiry, &id) == Some(0) => Insight {
+        Known::There(_) if endpoints(inquiry, &id) == Some(0) => Insight {
             findings: vec![silent(format!("{id} has no ready endpoints"))],
             waits_for: services::behind(inquiry, &id),
         },

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::defaults::with_defaults;
+use super::format::shown;
 use super::{expressions, format};
 
 /// One thing of a value that its schema does not allow.
@@ -251,18 +252,6 @@ fn refused_type(value: &Value, schema: &Map<String, Value>) -> Option<String> {
         _ => "a number",
     };
     (!types.iter().any(is_of)).then(|| types.iter().map(name).collect::<Vec<_>>().join(" or "))
-}
-
-/// A value as people read it.
-pub(super) fn shown(value: &Value) -> String {
-    match value {
-        Value::Object(_) => "a map".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::String(text) if text.chars().count() > 60 => {
-            format!("\"{}…\"", text.chars().take(60).collect::<String>())
-        }
-        value => value.to_string(),
-    }
 }
 
 /// What may stand there instead of an unknown field.

@@ -14,8 +14,7 @@ use serde_json::{Map, Value};
 pub(super) fn refused(value: &Value, schema: &Map<String, Value>) -> Option<String> {
     let of_enum = || {
         let allowed = schema.get("enum")?.as_array()?;
-        let names: Vec<String> =
-            allowed.iter().filter(|value| *value != "").map(super::check::shown).collect();
+        let names: Vec<String> = allowed.iter().filter(|value| *value != "").map(shown).collect();
         (!allowed.contains(value)).then(|| names.join(", "))
     };
     let of_value = || match value {
@@ -90,6 +89,18 @@ fn has_format(format: &str, text: &str) -> bool {
         "byte" => STANDARD.decode(text.trim()).is_ok(),
         "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
         _ => true,
+    }
+}
+
+/// A value as people read it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "a map".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) if text.chars().count() > 60 => {
+            format!("\"{}…\"", text.chars().take(60).collect::<String>())
+        }
+        value => value.to_string(),
     }
 }
 

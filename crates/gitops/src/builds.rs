@@ -1,0 +1,67 @@
+//! What was built already, for all clusters of a repository: each thing once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::build_cache::{self, Unverified};
+use super::documents::Document;
+use super::pin::Pin;
+use super::problem::Problem;
+use super::recipe::Recipe;
+use bootstrapper_tools::Kustomize;
+
+type Outcome = (Result<Arc<Vec<Document>>, Problem>, Unverified);
+
+type Built = Arc<OnceCell<Outcome>>;
+
+/// Which program builds, what of (none for this repository), which folder, and what is added.
+type Key = (String, Option<Pin>, PathBuf, String);
+
+/// What was built already, for all clusters of a repository.
+#[derive(Debug, Default)]
+pub(super) struct Builds(Mutex<BTreeMap<Key, Built>>);
+
+impl Builds {
+    /// Builds, or takes what was built before.
+    pub(super) async fn get(
+        &self,
+        recipe: &Recipe,
+        root: &Path,
+        kustomize: &Kustomize,
+    ) -> Result<Arc<Vec<Document>>, Problem> {
+        let cell = self.cell(recipe, None, kustomize);
+        let build = || async {
+            let (built, unverified) = build_cache::build(recipe, root, kustomize).await;
+            (built.map(Arc::new), unverified)
+        };
+        cell.get_or_init(build).await.0.clone()
+    }
+
+    /// The same of another repository.
+    pub(super) async fn get_pinned(
+        &self,
+        recipe: &Recipe,
+        pin: &Pin,
+        kustomize: &Kustomize,
+    ) -> Result<Arc<Vec<Document>>, Problem> {
+        let cell = self.cell(recipe, Some(pin), kustomize);
+        // A commit verifies all that it holds.
+        let build =
+            || async { (build_cache::pinned(recipe, pin, kustomize).await.map(Arc::new), Unverified::new()) };
+        cell.get_or_init(build).await.0.clone()
+    }
+
+    /// What the build of a recipe fetched that nothing verifies; nothing if it was not built.
+    pub(super) fn unverified(&self, recipe: &Recipe, kustomize: &Kustomize) -> Unverified {
+        self.cell(recipe, None, kustomize).get().map(|(_, unverified)| unverified.clone()).unwrap_or_default()
+    }
+
+    fn cell(&self, recipe: &Recipe, pin: Option<&Pin>, kustomize: &Kustomize) -> Built {
+        let key = (kustomize.identity(), pin.cloned(), recipe.folder.clone(), recipe.added.clone());
+        let mut builds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(builds.entry(key).or_default())
+    }
+}

@@ -1,0 +1,168 @@
+//! What a build is made of: a folder, what a Flux Kustomization adds to it, and all the files that are read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use walkdir::WalkDir;
+
+use super::documents::normal;
+use super::gather::{From, Gathered, Others, gather};
+use super::generator;
+use super::layout::{KUSTOMIZATION_FILES, find_kustomization, is_yaml};
+use super::problem::{Problem, ProblemKind};
+use bootstrapper_core::failure::{Failure, Location, Result};
+use bootstrapper_core::files;
+use bootstrapper_core::object::Object;
+use bootstrapper_core::yaml;
+
+/// What is built: a folder, and what a Flux Kustomization adds to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Recipe {
+    /// Relative to the repository.
+    pub(super) folder: PathBuf,
+    /// Those fields of it that change what is built; JSON, in the order of names.
+    pub(super) added: String,
+}
+
+impl Recipe {
+    /// What the Flux Kustomization `object` builds of a folder of this repository.
+    pub(super) fn of(object: &Object, folder: PathBuf) -> Self {
+        let spec = &object.data["spec"];
+        let added: BTreeMap<&str, &Value> = generator::FIELDS
+            .iter()
+            .filter(|field| !spec[**field].is_null())
+            .map(|field| (*field, &spec[*field]))
+            .collect();
+        Self { folder, added: serde_json::json!(added).to_string() }
+    }
+
+    /// A folder as it is.
+    pub(super) fn plain(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), added: "{}".to_owned() }
+    }
+
+    /// What is added.
+    pub(super) fn added(&self) -> Value {
+        serde_json::from_str(&self.added).unwrap_or_default()
+    }
+}
+
+/// The folder that a Flux Kustomization builds, relative to the repository.
+pub(super) fn path_of(object: &Object) -> PathBuf {
+    let path = object.data["spec"]["path"].as_str().unwrap_or("./");
+    normal(Path::new(path.trim_start_matches('/')))
+}
+
+/// All that a build reads, and whether kustomize's notes belong to the objects.
+pub(super) fn gathered(recipe: &Recipe, root: &Path, others: &Others) -> Result<(Gathered, bool), Problem> {
+    let file = find_kustomization(root, &recipe.folder);
+    let name = file.as_deref().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str);
+    let name = name.unwrap_or(KUSTOMIZATION_FILES[0]).to_owned();
+    let (own, has_notes) = generated(recipe, root, file.as_deref())?;
+    let gathered = gather(From { root, others, is_clone: false }, &recipe.folder, Some((&name, own)))?;
+    Ok((gathered, has_notes))
+}
+
+/// The kustomization to build, and whether kustomize's notes belong to the objects.
+fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value, bool), Problem> {
+    let refused = |kind| move |failure| Problem::new(kind, failure);
+    let added = recipe.added();
+    let far = added["components"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .find(|path| !generator::is_local(path));
+    if let Some(far) = far {
+        let failure = Failure::input(format!("component {far} is not of this repository"))
+            .hint("Flux takes only components that are named relative to spec.path");
+        return Err(refused(ProblemKind::UnbuildableKustomization)(failure));
+    }
+    let fields = match file {
+        None => {
+            let manifests = manifests(&root.join(&recipe.folder), Path::new("."));
+            generator::of_manifests(&manifests.map_err(refused(ProblemKind::ExcessiveInput))?)
+        }
+        Some(file) => {
+            let text = files::read_text(root, file).map_err(|refusal| {
+                let failure = Failure::input(format!("{} cannot be read", file.display())).because(&refusal);
+                let kind = match refusal {
+                    files::Refusal::Outside(_) => ProblemKind::OutsideRepository,
+                    _ => ProblemKind::UnbuildableKustomization,
+                };
+                Problem::new(kind, failure)
+            })?;
+            if let Some(excess) = yaml::excess(&text) {
+                let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
+                let failure =
+                    Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+                return Err(refused(ProblemKind::ExcessiveInput)(failure.at(place)));
+            }
+            match yaml::from_str(&text, file).map_err(refused(ProblemKind::UnbuildableKustomization))? {
+                Value::Object(fields) => fields,
+                Value::Null => Map::new(),
+                _ => {
+                    let failure = Failure::input(format!("{} is no kustomization", file.display()));
+                    return Err(refused(ProblemKind::UnbuildableKustomization)(failure));
+                }
+            }
+        }
+    };
+    let generated = generator::generate(fields, file.is_some(), &added, root, &recipe.folder);
+    Ok((generated.kustomization, generated.has_notes))
+}
+
+/// How many files and folders are looked at for manifests.
+const ENTRIES: usize = 50_000;
+
+/// Every manifest under a folder that has no kustomization of its own, as Flux finds them: a
+/// folder with one counts as one resource, and is not gone into.
+fn manifests(folder: &Path, base: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    // Sorted afterwards: a folder of millions of files is not read to its end first.
+    let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
+    let mut looked_at = 0;
+    while let Some(entry) = entries.next() {
+        let Ok(entry) = entry else { continue };
+        looked_at += 1;
+        if looked_at > ENTRIES {
+            return Err(Failure::input(format!("{} cannot be built", folder.display())).because(format!(
+                "it holds more than {ENTRIES} files, and no kustomization says which count"
+            )));
+        }
+        let within = base.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
+        if entry.file_type().is_dir() {
+            let has_own = KUSTOMIZATION_FILES.iter().any(|name| entry.path().join(name).is_file());
+            if has_own {
+                entries.skip_current_dir();
+                found.push(within);
+            }
+        } else if is_yaml(entry.path()) {
+            found.push(within);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn recipes_are_equal_if_they_build_the_same() {
+        let of = |spec: Value| {
+            let object = json!({"apiVersion": "x/v1", "kind": "K", "metadata": {"name": "k"}, "spec": spec});
+            let object = serde_json::from_value(object).unwrap();
+            Recipe::of(&object, path_of(&object))
+        };
+        let one = of(json!({"path": "./a/b", "targetNamespace": "n", "interval": "1h"}));
+        assert_eq!(one, of(json!({"path": "a/./b/", "targetNamespace": "n", "prune": true})));
+        assert_ne!(one, of(json!({"path": "a/b"})));
+        assert_eq!(one.added(), json!({"targetNamespace": "n"}));
+        assert_eq!(of(json!({"path": "./"})), Recipe::plain(Path::new("")));
+    }
+}
