@@ -7,49 +7,18 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::Attempts;
 use super::backoff::Backoff;
 use super::deadline::Deadline;
 use super::explaining::{Waiting, explain, keep_explaining};
-use super::run::{RunOptions, StepEnd};
-use super::{Act, Changes, Event, EventKind, Events, Limits, Observation, Step, StepId, StepOutcome, Stuck};
+use super::options::RunOptions;
+use super::outcome::StepEnd;
+use super::{Act, Changes, EventKind, Limits, Observation, Step, StepOutcome, Stuck};
 use bootstrapper_core::failure::{Failure, FailureKind, Retry};
 use bootstrapper_core::verdict::{Progress, Readiness, Reason, Verdict};
 
 /// How long what is being written may go on once the run is to stop.
 const UNTIL_SAFE: Duration = Duration::from_mins(1);
-
-/// The clocks and the voice of one step.
-#[derive(Clone)]
-pub(super) struct Attempts {
-    id: StepId,
-    events: Events,
-    attempt: u32,
-    step_began: Instant,
-    attempt_began: Instant,
-}
-
-impl Attempts {
-    pub(super) fn new(id: StepId, events: Events) -> Self {
-        let now = Instant::now();
-        Self { id, events, attempt: 0, step_began: now, attempt_began: now }
-    }
-
-    fn begin(&mut self) {
-        self.attempt += 1;
-        self.attempt_began = Instant::now();
-    }
-
-    pub(super) fn tell(&self, kind: EventKind) {
-        self.events.send(Event {
-            at: jiff::Timestamp::now(),
-            step: Some(self.id.clone()),
-            attempt: self.attempt,
-            step_elapsed: self.step_began.elapsed(),
-            attempt_elapsed: self.attempt_began.elapsed(),
-            kind,
-        });
-    }
-}
 
 /// What a step has changed so far, over all its attempts.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::attempt::Attempts;
+use super::attempts::Attempts;
 use super::{Cause, EventKind, Step, Stuck, are_still};
 use bootstrapper_core::failure::{Failure, FailureKind};
 use bootstrapper_core::verdict::Readiness;

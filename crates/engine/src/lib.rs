@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
 mod attempt;
+mod attempts;
 mod backoff;
 mod critical_path;
 mod deadline;
@@ -10,6 +11,7 @@ mod event;
 mod explaining;
 mod gate;
 mod graph;
+mod options;
 #[cfg(test)]
 mod order_tests;
 mod outcome;
@@ -23,8 +25,9 @@ pub use deadline::Limits;
 pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
 pub use gate::{Gate, OpenGate};
 pub use graph::{Graph, PlannedStep, Stage, Work};
+pub use options::RunOptions;
 pub use outcome::{RunSummary, StepOutcome};
-pub use run::{RunOptions, observe, run};
+pub use run::{observe, run};
 pub use step::{
     Act, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, StepId, Stuck, Teardown, Undo,
 };

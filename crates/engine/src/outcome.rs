@@ -79,6 +79,21 @@ impl StepOutcome {
     }
 }
 
+/// How one step ended, as the run keeps it.
+#[derive(Debug, Clone)]
+pub(super) struct StepEnd {
+    pub(super) outcome: StepOutcome,
+    pub(super) failure: Option<Failure>,
+    pub(super) changed: usize,
+    pub(super) unchanged: usize,
+}
+
+impl StepEnd {
+    pub(super) fn without_changes(outcome: StepOutcome) -> Self {
+        Self { outcome, failure: None, changed: 0, unchanged: 0 }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunSummary {

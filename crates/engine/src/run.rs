@@ -3,52 +3,23 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempts, Running, impossible, run_step};
+use super::attempt::{Running, impossible, run_step};
+use super::attempts::Attempts;
 use super::critical_path::{Span, critical_path};
+use super::options::RunOptions;
+use super::outcome::StepEnd;
 use super::{
-    Event, EventKind, Events, Gate, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
+    Event, EventKind, Events, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
     StepOutline, Work,
 };
 use bootstrapper_core::failure::{Failure, Result};
-
-/// How a graph is run.
-#[derive(Clone)]
-pub struct RunOptions {
-    /// Asked before every write.
-    pub gate: Arc<dyn Gate>,
-    /// Take fields over from other owners instead of refusing.
-    pub force_conflicts: bool,
-    /// Fail where else there would be warnings.
-    pub strict: bool,
-    /// Stop starting, let what is in flight come to a safe point.
-    pub cancel: CancellationToken,
-    /// The first line that a renderer shows: what is bootstrapped, against which server.
-    pub headline: String,
-}
-
-/// How one step ended, as the run keeps it.
-#[derive(Debug, Clone)]
-pub(super) struct StepEnd {
-    pub(super) outcome: StepOutcome,
-    pub(super) failure: Option<Failure>,
-    pub(super) changed: usize,
-    pub(super) unchanged: usize,
-}
-
-impl StepEnd {
-    pub(super) fn without_changes(outcome: StepOutcome) -> Self {
-        Self { outcome, failure: None, changed: 0, unchanged: 0 }
-    }
-}
 
 struct StepRecord {
     id: StepId,

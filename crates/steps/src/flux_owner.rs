@@ -3,7 +3,7 @@
 
 use futures::stream::{BoxStream, StreamExt};
 
-use super::objects::follow_ready;
+use super::following::follow_ready;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};

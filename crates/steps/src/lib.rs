@@ -10,6 +10,7 @@ pub mod verify;
 mod compare;
 mod explain;
 mod flux_owner;
+mod following;
 mod kinds;
 mod merged_watches;
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A set of objects that must exist as declared, and be ready: namespaces, secrets, what a
 //! Kustomization builds, the source and the sync.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,17 +9,17 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::compare::{change, summary_of};
 use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
-use super::webhook_backends::with_unanswered;
+use super::following::{follow_ready_by, ready};
 use crate::teardown::removal;
-use bootstrapper_cluster::{Cluster, Comparison, Followed};
+use bootstrapper_cluster::{Cluster, Comparison};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
-use bootstrapper_core::verdict::{Progress, Readiness, Verdict};
+use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{
     Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo,
 };
-use bootstrapper_readiness::{Called, OwnRules};
+use bootstrapper_readiness::OwnRules;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
 const AT_ONCE: usize = 16;
@@ -178,67 +177,4 @@ fn waves(objects: &[Complete<Object>]) -> [Vec<Complete<Object>>; 2] {
     };
     let (first, rest) = objects.iter().cloned().partition(is_first);
     [first, rest]
-}
-
-/// Ready, and nothing to watch.
-pub(super) fn ready() -> BoxStream<'static, Result<Readiness>> {
-    stream::once(async { Ok(Readiness::ready()) }).boxed()
-}
-
-/// Follows objects until each is ready by the rule of its kind.
-pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> Followed<Readiness> {
-    follow_ready_by(cluster, refs, Arc::default())
-}
-
-/// The same, by the rules that a repository adds for kinds of its own.
-pub(super) fn follow_ready_by(
-    cluster: &Cluster,
-    refs: Vec<ObjectRef>,
-    rules: Arc<OwnRules>,
-) -> Followed<Readiness> {
-    follow(cluster, refs, move |seen| readiness_of(seen, &rules))
-}
-
-/// What is followed, each as it was seen last.
-pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
-
-/// Follows objects and judges all of them at every change. None are ready. Webhooks among them need a backend,
-/// too.
-pub(super) fn follow(
-    cluster: &Cluster,
-    refs: Vec<ObjectRef>,
-    judge: impl Fn(&Seen) -> Readiness + Send + 'static,
-) -> Followed<Readiness> {
-    if refs.is_empty() {
-        return ready();
-    }
-    with_unanswered(cluster, cluster.follow(refs))
-        .map(move |followed| {
-            let (seen, unanswered) = followed?;
-            let own = judge(&seen);
-            let verdict = unanswered.iter().map(Called::unanswered).fold(own.verdict, Verdict::and);
-            let observed = seen.values().flatten().cloned().collect();
-            Ok(Readiness { verdict, observed, ..own })
-        })
-        .boxed()
-}
-
-/// Whether each exists and is ready, and how many are.
-pub(super) fn readiness_of<'a>(
-    seen: impl IntoIterator<Item = (&'a ObjectRef, &'a Option<Arc<Object>>)>,
-    rules: &OwnRules,
-) -> Readiness {
-    let mut progress = Progress { ready: 0, total: 0 };
-    let judge = |(id, object): (&ObjectRef, &Option<Arc<Object>>)| {
-        let verdict = match object {
-            Some(object) => rules.verdict(object),
-            None => Verdict::not_yet("not found"),
-        };
-        progress.total += 1;
-        progress.ready += usize::from(verdict.is_ready());
-        verdict.of(id)
-    };
-    let verdict: Verdict = seen.into_iter().map(judge).collect();
-    // Of one thing, the reason says enough.
-    Readiness { progress: (progress.total > 1).then_some(progress), ..verdict.into() }
 }

@@ -1,15 +1,18 @@
 //! ObjectSet as they are followed, with the Services behind the webhooks among them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 
 use super::merged_watches::MergedWatches;
-use super::objects::Seen;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
-use bootstrapper_core::object::{Object, Selection};
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_readiness::{Called, called_by};
+
+/// What is followed, each as it was seen last.
+pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
 
 /// The objects, and the Services that webhooks among them are called by and that have no ready endpoint.
 pub(super) fn with_unanswered(cluster: &Cluster, objects: Followed<Seen>) -> Followed<(Seen, Vec<Called>)> {

@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 
 use super::Kind;
 use crate::adoption::{Adoption, Forecast, Ledger, Verdict as Seen};
-use crate::objects::ready;
+use crate::following::ready;
 use crate::owns_nothing::owns_nothing;
 use crate::plan::{Inputs, Planned, Planner};
 use bootstrapper_core::failure::{Failure, Result};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use super::Kind;
-use crate::objects::ready;
+use crate::following::ready;
 use crate::owns_nothing::owns_nothing;
 use crate::plan::{Inputs, Planned, Planner};
 use bootstrapper_cluster::Cluster;

@@ -8,9 +8,10 @@ use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use super::Kind;
 use crate::explain::Explainer;
-use crate::objects::{Seen, follow, readiness_of};
+use crate::following::{follow, readiness_of};
 use crate::owns_nothing::owns_nothing;
 use crate::plan::{Planned, Planner};
+use crate::webhook_backends::Seen;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};

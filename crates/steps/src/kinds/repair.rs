@@ -17,12 +17,12 @@ use crate::owns_nothing::owns_nothing;
 use crate::plan::{Planned, Planner};
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
-use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Readiness, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::RepairSpec;
-use bootstrapper_readiness::{self as readiness, Condition};
+use bootstrapper_readiness::{self as readiness, Condition, cilium};
 
 /// What Cilium 1.16 to 1.20 look for; those that a cluster does not have are for `validate` to tell.
 const LOOKED_FOR: [&str; 7] = [
@@ -70,8 +70,7 @@ impl GatewayRepair {
 
     async fn crds(&self) -> Result<&[Object]> {
         let crds = self.crds.get_or_try_init(async || {
-            let config = ObjectRef::namespaced("v1", "ConfigMap", "kube-system", "cilium-config");
-            let config = self.cluster.get(&config).await?;
+            let config = self.cluster.get(&cilium::settings()).await?;
             if config.is_none_or(|config| config.data["data"]["enable-gateway-api"] != "true") {
                 return Ok(Vec::new());
             }
@@ -90,13 +89,9 @@ impl GatewayRepair {
         if crds.is_empty() {
             return Ok(Vec::new());
         }
-        let pods = self.cluster.list(&operators()).await?;
+        let pods = self.cluster.list(&cilium::operator_pods()).await?;
         Ok(pods.iter().filter_map(|pod| stale(pod, crds)).collect())
     }
-}
-
-fn operators() -> Selection {
-    Selection::of("v1", "Pod").within("kube-system").labelled("io.cilium/app=operator")
 }
 
 /// Whether a pod's process started before one of the CRDs was there, and how long before.
@@ -171,7 +166,7 @@ impl Step for GatewayRepair {
 
     fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         self.cluster
-            .follow_all(operators())
+            .follow_all(cilium::operator_pods())
             .then(async |pods| {
                 let pods = pods?;
                 let verdict = match self.crds().await? {
@@ -184,7 +179,7 @@ impl Step for GatewayRepair {
     }
 
     async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
-        self.explainer.of_selections(&self.cluster, &[operators()], stuck).await
+        self.explainer.of_selections(&self.cluster, &[cilium::operator_pods()], stuck).await
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use super::remove::Plan;
-use crate::objects::ready;
+use crate::following::ready;
 use crate::owns_nothing::owns_nothing;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::verdict::Readiness;

@@ -13,7 +13,8 @@ use tokio::sync::OnceCell;
 
 use crate::explain::Explainer;
 use crate::flux_owner::FluxOwner;
-use crate::objects::{ObjectSet, follow_ready};
+use crate::following::follow_ready;
+use crate::objects::ObjectSet;
 use source::CrdSource;
 
 use super::Kind;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::explain::Explainer;
 use crate::flux_owner::{FluxOwner, not_fluxs, owned_since};
-use crate::objects::follow_ready;
+use crate::following::follow_ready;
 use crate::teardown::releases;
 use crate::teardown::removal::{self, Gone};
 use need::{Evidence, Need, need};

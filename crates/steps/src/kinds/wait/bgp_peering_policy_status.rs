@@ -44,7 +44,7 @@ fn policies() -> Selection {
 
 async fn ask(cluster: &Cluster) -> Result<Verdict> {
     let (policies, members) = (policies(), Selection::of("cilium.io/v2", "CiliumNode"));
-    let agents = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
+    let agents = readiness::cilium::agents();
     let (policies, members, agents) =
         futures::try_join!(cluster.list(&policies), cluster.list(&members), cluster.list(&agents))?;
     let living = agents.iter().filter(|pod| readiness::verdict(pod).is_ready());

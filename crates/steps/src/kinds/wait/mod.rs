@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt as _};
 
 use crate::explain::Explainer;
+use crate::following::follow_ready_by;
 use crate::merged_watches::{Seen, seen_by};
-use crate::objects::follow_ready_by;
 use crate::owns_nothing::owns_nothing;
 use bgp_status_recheck::{AgentAnswers, UNCHANGED};
 

@@ -1,0 +1,72 @@
+//! Follows objects until they are ready.
+
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+
+use super::webhook_backends::{Seen, with_unanswered};
+use bootstrapper_cluster::{Cluster, Followed};
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::verdict::{Progress, Readiness, Verdict};
+use bootstrapper_readiness::{Called, OwnRules};
+
+/// Ready, and nothing to watch.
+pub(super) fn ready() -> BoxStream<'static, Result<Readiness>> {
+    stream::once(async { Ok(Readiness::ready()) }).boxed()
+}
+
+/// Follows objects until each is ready by the rule of its kind.
+pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> Followed<Readiness> {
+    follow_ready_by(cluster, refs, Arc::default())
+}
+
+/// The same, by the rules that a repository adds for kinds of its own.
+pub(super) fn follow_ready_by(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    rules: Arc<OwnRules>,
+) -> Followed<Readiness> {
+    follow(cluster, refs, move |seen| readiness_of(seen, &rules))
+}
+
+/// Follows objects and judges all of them at every change. None are ready. Webhooks among them need a backend,
+/// too.
+pub(super) fn follow(
+    cluster: &Cluster,
+    refs: Vec<ObjectRef>,
+    judge: impl Fn(&Seen) -> Readiness + Send + 'static,
+) -> Followed<Readiness> {
+    if refs.is_empty() {
+        return ready();
+    }
+    with_unanswered(cluster, cluster.follow(refs))
+        .map(move |followed| {
+            let (seen, unanswered) = followed?;
+            let own = judge(&seen);
+            let verdict = unanswered.iter().map(Called::unanswered).fold(own.verdict, Verdict::and);
+            let observed = seen.values().flatten().cloned().collect();
+            Ok(Readiness { verdict, observed, ..own })
+        })
+        .boxed()
+}
+
+/// Whether each exists and is ready, and how many are.
+pub(super) fn readiness_of<'a>(
+    seen: impl IntoIterator<Item = (&'a ObjectRef, &'a Option<Arc<Object>>)>,
+    rules: &OwnRules,
+) -> Readiness {
+    let mut progress = Progress { ready: 0, total: 0 };
+    let judge = |(id, object): (&ObjectRef, &Option<Arc<Object>>)| {
+        let verdict = match object {
+            Some(object) => rules.verdict(object),
+            None => Verdict::not_yet("not found"),
+        };
+        progress.total += 1;
+        progress.ready += usize::from(verdict.is_ready());
+        verdict.of(id)
+    };
+    let verdict: Verdict = seen.into_iter().map(judge).collect();
+    // Of one thing, the reason says enough.
+    Readiness { progress: (progress.total > 1).then_some(progress), ..verdict.into() }
+}
