@@ -1,9 +1,11 @@
 //! `bootstrapper clean`: shows what the bootstrap has made and is there, the last first, and removes it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::agree::agree;
 use super::args::{CleanArgs, Output};
@@ -15,10 +17,11 @@ use bootstrapper_cluster::{self as cluster, Entry, Identity, RunEnd, RunRecord, 
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Gate as _, Made, PlannedStep, Unmake};
+use bootstrapper_engine::{self as engine, Events, Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
 use bootstrapper_readiness::has_taken_over;
+use bootstrapper_report::{self as report, Progress};
 use bootstrapper_steps::plan::LockGate;
-use bootstrapper_steps::teardown::{Part, Plan};
+use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
 
 /// How long nothing may change before what is removed counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -37,8 +40,8 @@ struct Answer<'a> {
 
 /// What the steps have made, the last first, and what else goes.
 struct Removal<'a> {
-    steps: Vec<(&'a PlannedStep, Made)>,
-    plan: Plan,
+    steps: Vec<(&'a PlannedStep, Owned)>,
+    plan: Arc<Plan>,
 }
 
 pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
@@ -70,28 +73,28 @@ pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     agree(&format!("Remove this from {}?", args.cluster), args.yes)?;
     let cancel = Cancel::on_signals();
     tokio::select! {
-        result = carry_out(&session, args, &removal, &cancel) => result,
+        result = carry_out(&session, args, &removal, cancel.requested()) => result,
         failure = cancel.insisted() => Err(failure),
     }
 }
 
 async fn removal(session: &Session, with_flux: bool) -> Result<Removal<'_>> {
-    let planned = session.graph.stages.iter().rev().flat_map(|stage| stage.steps.iter().rev());
     let mut steps = Vec::new();
-    for planned in planned.filter(|step| step.skip.is_none()) {
-        steps.push((planned, planned.step.made().await?));
+    for planned in session.graph.steps().rev() {
+        if let Some(undo) = planned.undo() {
+            steps.push((planned, undo.owned().await?));
+        }
     }
-    let made: Vec<(String, Made)> =
-        steps.iter().map(|(planned, made)| (planned.id.to_string(), made.clone())).collect();
+    let owned: Vec<(String, Owned)> =
+        steps.iter().map(|(planned, owned)| (planned.id.to_string(), owned.clone())).collect();
     let Session { cluster, declared, is_whole, .. } = session;
-    let plan = Plan::read(cluster, declared, &made, *is_whole, with_flux).await?;
-    Ok(Removal { steps, plan })
+    let plan = Plan::read(cluster, declared, &owned, *is_whole, with_flux).await?;
+    Ok(Removal { steps, plan: Arc::new(plan) })
 }
 
 /// What the history knows of, and the pipeline does not.
 async fn unknown_steps(session: &Session) -> Result<Vec<String>> {
-    let known: Vec<String> =
-        session.graph.stages.iter().flat_map(|stage| &stage.steps).map(|step| step.id.to_string()).collect();
+    let known: Vec<String> = session.graph.steps().map(|step| step.id.to_string()).collect();
     let runs = session.cluster.history().await?.into_iter().filter_map(|entry| match entry {
         Entry::Run(run) => run.end,
         Entry::Unreadable { .. } => None,
@@ -117,57 +120,75 @@ async fn carry_out(
     session: &Session,
     args: &CleanArgs,
     removal: &Removal<'_>,
-    cancel: &Cancel,
+    cancel: CancellationToken,
 ) -> Result<()> {
     let record =
         RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
     let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
-    let gate = LockGate::new(session.cluster.clone(), identity, record.clone());
+    let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
     gate.pass(&|said| out::say(&said)).await?;
-    let began = std::time::Instant::now();
-    let result = remove(args, removal, cancel, &gate).await;
-    let removed = if result.is_ok() { removal.plan.count() } else { 0 };
+    let manner = Manner {
+        patience: args.selection.inactivity.unwrap_or(PATIENCE),
+        release_finalizers: args.release_finalizers,
+    };
+    let graph = teardown::graph(&removal.plan, &removal.steps, &manner);
+    let options = RunOptions {
+        gate: gate.clone(),
+        force_conflicts: false,
+        strict: false,
+        cancel: cancel.clone(),
+        headline: format!("clean {}", session.headline()),
+    };
+    let (events, received) = Events::channel();
+    let renderer = tokio::spawn(report::render(received, progress(args)));
+    let summary = engine::run(&graph, &options, &events).await;
+    drop(events);
+    let _ = renderer.await;
+
+    let removed = if summary.succeeded() { removal.plan.count() } else { 0 };
     let end = RunEnd {
-        outcome: if result.is_ok() { "cleaned" } else { "clean failed" }.to_owned(),
-        seconds: began.elapsed().as_secs_f64(),
+        outcome: if summary.succeeded() { "cleaned" } else { "clean failed" }.to_owned(),
+        seconds: summary.elapsed.as_secs_f64(),
         changed: removed,
         unchanged: 0,
         steps: Vec::new(),
     };
     let written = session.cluster.record_run(&record.ends(end)).await;
-    let forgotten =
-        if result.is_ok() && session.is_whole { session.cluster.forget_identity().await } else { Ok(()) };
+    let forgotten = if summary.succeeded() && session.is_whole {
+        session.cluster.forget_identity().await
+    } else {
+        Ok(())
+    };
     let released = gate.release().await;
-    result.and(written).and(forgotten).and(released)?;
+    conclude(&args.cluster, &summary, cancel.is_cancelled()).and(written).and(forgotten).and(released)?;
     out::say(&format!("{}: {} removed", args.cluster, count(removed, "object")));
     Ok(())
 }
 
-async fn remove(args: &CleanArgs, removal: &Removal<'_>, cancel: &Cancel, gate: &LockGate) -> Result<()> {
-    let unmake = Unmake {
-        patience: args.selection.inactivity.unwrap_or(PATIENCE),
-        release_finalizers: args.release_finalizers,
-        say: &|said| out::say(&said),
-    };
-    let all = async {
-        removal.plan.through_flux(&unmake).await?;
-        for (planned, made) in &removal.steps {
-            // What is only CRDs and namespaces goes last.
-            if Plan::goes_by_its_step(made) {
-                planned.step.unmake(&unmake).await?;
-            }
-        }
-        removal.plan.rest(&unmake).await?;
-        removal.plan.require_gone().await
-    };
-    let requested = cancel.requested();
-    tokio::select! {
-        result = all => result,
-        failure = gate.lost() => Err(failure),
-        () = requested.cancelled() => {
-            Err(Failure::new(FailureKind::Cancelled, "stopped on request").hint("run it again: it goes on with what is left"))
-        }
+/// What is removed goes to stdout; progress never does.
+fn progress(args: &CleanArgs) -> Progress {
+    match args.output.output {
+        Output::Text => Progress::Auto,
+        Output::Json => Progress::Plain,
     }
+}
+
+/// The renderer has shown each failure in full: here it is only the exit code and how to resume.
+fn conclude(name: &str, summary: &RunSummary, is_cancelled: bool) -> Result<()> {
+    if summary.succeeded() {
+        return Ok(());
+    }
+    let kind = match summary.failures.first() {
+        _ if is_cancelled => FailureKind::Cancelled,
+        Some(failure) => failure.kind,
+        None => FailureKind::Step,
+    };
+    let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
+    Err(Failure::new(
+        kind,
+        format!("{name} is not clean yet: {done} of {} steps are done", summary.steps.len()),
+    )
+    .hint("run the same command again: it removes what is left"))
 }
 
 fn text(answer: &Answer<'_>) -> String {

@@ -58,7 +58,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
         let secrets = names_of_secrets(&config, &args.cluster);
         let declared = declared(repository, &args.cluster, &environment, &secrets);
         if let Ok(Some(declared)) = tokio::time::timeout(READING, declared).await {
-            steps::place(&mut examination.causes, &declared);
+            steps::locate(&mut examination.causes, &declared);
         }
     }
     tell(args, &examination, true)?;

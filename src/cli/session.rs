@@ -12,9 +12,9 @@ use super::repository::open_repository;
 use super::sandbox;
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_engine::Graph;
+use bootstrapper_engine::{Graph, PlannedStep};
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::pipeline::{self, Check, Config, Pipeline, Selected, StepKind};
+use bootstrapper_gitops::pipeline::{self, Check, ChecksSpec, Config, Pipeline, Selected, StepKind};
 use bootstrapper_gitops::trust::{self, RequestKind};
 use bootstrapper_steps::adoption::Adoption;
 use bootstrapper_steps::plan::{self, Inputs, SecretSources};
@@ -89,7 +89,7 @@ impl Session {
         let helm = helm.map(Arc::new);
         let adoption =
             Adoption { cluster: cluster.clone(), declared: Arc::clone(&declared), helm: helm.clone() };
-        let graph = plan::build(Inputs {
+        let graph = plan::build(&Inputs {
             pipeline: &pipeline,
             selected: &selected,
             timeout: selection.timeout,
@@ -109,11 +109,10 @@ impl Session {
 
     /// Fails if a step needs what is not known: before anything is written, and not half-way.
     pub(super) fn require_known(&self) -> Result<()> {
-        let steps = self.graph.stages.iter().flat_map(|stage| &stage.steps);
-        let mut lacks = steps.filter(|step| step.skip.is_none()).filter_map(|step| step.step.lacks());
+        let mut unknown = self.graph.steps().filter_map(PlannedStep::impossible);
         // Preflight lists all secrets that cannot be read, and lets nothing start.
         let is_told_later = |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
-        lacks.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
+        unknown.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
     }
 
     /// One line: what is bootstrapped, against which server.
@@ -146,7 +145,7 @@ async fn connected_as(
 fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
     pipeline.stages.iter().any(|stage| {
         stage.steps.iter().any(|step| {
-            matches!(&step.kind, StepKind::Checks(checks) if checks.contains(&Check::Secrets))
+            matches!(&step.kind, StepKind::Checks(ChecksSpec(checks)) if checks.contains(&Check::Secrets))
                 && selected.reason_to_skip(&stage.name, &step.name()).is_none()
         })
     })

@@ -11,8 +11,8 @@ use super::out;
 use super::sandbox;
 use super::session::Session;
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
-use bootstrapper_engine::{Observation, PlannedStep};
-use bootstrapper_readiness::Verdict;
+use bootstrapper_core::verdict::{Readiness, Verdict};
+use bootstrapper_engine::{Observation, PlannedStep, Step, Work};
 use bootstrapper_report as report;
 
 #[derive(Serialize)]
@@ -20,9 +20,7 @@ struct StepStatus {
     step: String,
     title: String,
     #[serde(flatten)]
-    verdict: Verdict,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    remarks: Vec<String>,
+    readiness: Readiness,
     /// What cannot be looked at, and why.
     #[serde(skip)]
     failure: Option<Failure>,
@@ -34,18 +32,17 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
     let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
-    let steps = session.graph.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.skip.is_none());
+    let steps = session.graph.steps().filter(|step| step.skip_reason().is_none());
     let statuses: Vec<StepStatus> = join_all(steps.map(status_of)).await;
     match args.output.output {
         Output::Json => out::json(&statuses)?,
         Output::Text => out::text(&report::status_text(statuses.iter().map(|status| report::StatusLine {
             step: &status.step,
             title: &status.title,
-            verdict: &status.verdict,
-            remarks: &status.remarks,
+            readiness: &status.readiness,
         })))?,
     }
-    let unready = statuses.iter().filter(|status| !status.verdict.is_ready()).count();
+    let unready = statuses.iter().filter(|status| !status.readiness.verdict.is_ready()).count();
     if unready == 0 {
         return Ok(());
     }
@@ -66,26 +63,34 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
 }
 
 /// What is missing is not ready, whatever became of what is there.
-async fn status_of(step: &PlannedStep) -> StepStatus {
+async fn status_of(planned: &PlannedStep) -> StepStatus {
     let mut hidden = None;
-    let verdict = match step.step.observe().await {
-        Ok(Observation::Missing(diff) | Observation::Drifted(diff)) => {
-            Verdict::not_yet(format!("to do: {}", diff.summary))
-        }
-        Ok(Observation::Blocked { by }) => Verdict::not_yet(format!("waits for {by}")),
-        Ok(Observation::Awaited { waits_for }) => Verdict::NotYet(waits_for),
-        Ok(Observation::Satisfied { .. }) => {
-            let told = tokio::time::timeout(LIMIT, step.step.settle().next()).await;
-            match told.unwrap_or_else(|_| Some(Ok(Verdict::not_yet("the API server does not tell")))) {
-                None => Verdict::Ready,
-                Some(Ok(verdict)) => verdict,
-                Some(Err(failure)) => of_failure(failure, &mut hidden),
-            }
-        }
-        Err(failure) => of_failure(failure, &mut hidden),
+    let readiness = match &planned.work {
+        Work::Step(step) => match readiness_of(&**step).await {
+            Ok(readiness) => readiness,
+            Err(failure) => of_failure(failure, &mut hidden).into(),
+        },
+        Work::Impossible { failure, .. } => of_failure(failure.clone(), &mut hidden).into(),
+        Work::Skipped { reason } => Verdict::not_yet(reason.as_str()).into(),
     };
-    let remarks = if verdict.is_ready() { step.step.remarks() } else { Vec::new() };
-    StepStatus { step: step.id.to_string(), title: step.title.clone(), verdict, remarks, failure: hidden }
+    StepStatus { step: planned.id.to_string(), title: planned.title.clone(), readiness, failure: hidden }
+}
+
+async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
+    Ok(match step.observe().await? {
+        Observation::Missing(diff) | Observation::Drifted(diff) => {
+            Verdict::not_yet(format!("to do: {}", diff.summary)).into()
+        }
+        Observation::Blocked { by } => Verdict::not_yet(format!("waits for {by}")).into(),
+        Observation::Awaited { waits_for, progress } => {
+            Readiness { progress, ..Verdict::NotYet(waits_for).into() }
+        }
+        Observation::Satisfied { .. } => match tokio::time::timeout(LIMIT, step.settle().next()).await {
+            Ok(Some(readiness)) => readiness?,
+            Ok(None) => Readiness::ready(),
+            Err(_) => Verdict::not_yet("the API server does not answer").into(),
+        },
+    })
 }
 
 /// What cannot be looked at is not ready; and never will be told, if no retry can help.

@@ -7,15 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
 use crate::common::programs;
 use crate::input::Input;
 use crate::world::{TREASURE, World};
 
-/// What takes longer hangs, on however busy a machine.
-const HANGS: Duration = Duration::from_mins(1);
+/// What waits for longer hangs, on however busy a machine.
+const MOST_WAITING: Duration = Duration::from_mins(1);
 
-/// What takes longer is told: on a quiet machine it hangs, too.
-const SLOW: Duration = Duration::from_secs(10);
+/// What computes for longer hangs, however long it has to wait for a processor: the program and all that it
+/// starts together.
+const MOST_COMPUTING: Duration = Duration::from_secs(10);
 
 /// Those of `docs/exit-codes.md`, without the defect's.
 const EXIT_CODES: [i32; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -26,9 +32,61 @@ const MOST_OUTPUT: usize = 4 * 1024 * 1024;
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) calls: usize,
+    pub(crate) panics: usize,
+    pub(crate) hangs: usize,
+    pub(crate) leaks: usize,
+    /// What computed for longest.
     pub(crate) slowest: (Duration, String),
-    pub(crate) slow: usize,
+    /// What took longest from start to end.
+    pub(crate) longest: (Duration, String),
+    /// What took the most memory, in KiB.
+    pub(crate) largest: (i64, String),
     pub(crate) faults: Vec<String>,
+}
+
+/// How a call went wrong.
+enum Fault {
+    Panic(String),
+    Hang(String),
+    Leak(String),
+    Other(String),
+}
+
+struct Played {
+    computed: Duration,
+    took: Duration,
+    faults: Vec<Fault>,
+}
+
+impl Outcome {
+    fn add(&mut self, call: &str, played: Played) {
+        self.calls += 1;
+        if played.computed > self.slowest.0 {
+            self.slowest = (played.computed, call.to_owned());
+        }
+        if played.took > self.longest.0 {
+            self.longest = (played.took, call.to_owned());
+        }
+        // The most of all that have ended: whoever raises it took that much.
+        let memory = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
+        if memory > self.largest.0 {
+            self.largest = (memory, call.to_owned());
+        }
+        for fault in played.faults {
+            let (count, what) = match fault {
+                Fault::Panic(what) => (Some(&mut self.panics), what),
+                Fault::Hang(what) => (Some(&mut self.hangs), what),
+                Fault::Leak(what) => (Some(&mut self.leaks), what),
+                Fault::Other(what) => (None, what),
+            };
+            if let Some(count) = count {
+                *count += 1;
+            }
+            // At once, too: a play may take minutes.
+            eprintln!("{call}: {what}");
+            self.faults.push(format!("{call}: {what}"));
+        }
+    }
 }
 
 pub(crate) fn all(world: &World, inputs: &[Input]) -> Outcome {
@@ -43,32 +101,16 @@ pub(crate) fn all(world: &World, inputs: &[Input]) -> Outcome {
                     input.write(root.path());
                     for verb in input.verbs {
                         let before = world.calls();
-                        let (took, fault) = call(world, root.path(), verb);
-                        let mut outcome = outcome.lock().unwrap();
-                        outcome.calls += 1;
-                        if took > outcome.slowest.0 {
-                            outcome.slowest = (took, format!("{} of {}", verb[0], input.name));
-                        }
-                        if took > SLOW {
-                            eprintln!("{} ({}): {:.1} s", input.name, verb.join(" "), took.as_secs_f64());
-                            outcome.slow += 1;
-                        }
-                        if let Some(fault) = fault {
-                            // At once, too: a play may take minutes.
-                            eprintln!("{} ({}): {fault}", input.name, verb.join(" "));
-                            outcome.faults.push(format!("{} ({}): {fault}", input.name, verb.join(" ")));
-                        }
+                        let mut played = call(world, root.path(), verb);
                         if input.calls_nobody && world.calls() != before {
-                            outcome.faults.push(format!("{} ({}): it called", input.name, verb.join(" ")));
+                            played.faults.push(Fault::Leak("it called".to_owned()));
                         }
                         if world.was_set_off() {
-                            outcome.faults.push(format!(
-                                "{} ({}): something ran",
-                                input.name,
-                                verb.join(" ")
-                            ));
+                            played.faults.push(Fault::Leak("something ran".to_owned()));
                             let _ = std::fs::remove_file(world.set_off());
                         }
+                        let name = format!("{} of {}", verb.join(" "), input.name);
+                        outcome.lock().unwrap().add(&name, played);
                     }
                 }
             });
@@ -77,7 +119,7 @@ pub(crate) fn all(world: &World, inputs: &[Input]) -> Outcome {
     outcome.into_inner().unwrap()
 }
 
-fn call(world: &World, root: &std::path::Path, verb: &[&str]) -> (Duration, Option<String>) {
+fn call(world: &World, root: &std::path::Path, verb: &[&str]) -> Played {
     let path = std::env::join_paths(
         [programs().to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );
@@ -98,40 +140,63 @@ fn call(world: &World, root: &std::path::Path, verb: &[&str]) -> (Duration, Opti
         .process_group(0);
     let began = Instant::now();
     let mut child = command.spawn().unwrap();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        if began.elapsed() > HANGS {
-            let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-            let _ = child.wait();
-            break None;
-        }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let is_over = || {
+        let state = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT);
+        !matches!(state.unwrap(), WaitStatus::StillAlive)
+    };
+    while !is_over() && began.elapsed() <= MOST_WAITING {
         std::thread::sleep(Duration::from_millis(5));
-    };
+    }
+    let ended = is_over();
+    if !ended {
+        let _ = killpg(pid, Signal::SIGKILL);
+        while !is_over() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
     let took = began.elapsed();
+    // It has ended, and is still there to be asked.
+    let computed = processor_time(pid);
+    let status = child.wait().unwrap();
     let said = format!("{}{}", read(out), read(err));
-    let fault = match status {
-        None => Some(format!("it hangs; it said: {}", last(&said))),
-        Some(status) if status.signal().is_some() || said.contains("panicked") => {
-            Some(format!("{status}: {}", last(&said)))
-        }
-        Some(status) if !EXIT_CODES.contains(&status.code().unwrap_or(-1)) => {
-            Some(format!("{status}: {}", last(&said)))
-        }
-        _ if said.contains(TREASURE) => Some("it shows what lies outside".to_owned()),
-        _ if said.len() > MOST_OUTPUT => Some(format!("it says {} bytes", said.len())),
-        // A return before a line's end does nothing.
-        _ if said.replace("\r\n", "\n").chars().any(|one| {
-            one == '\u{1b}' || one == '\u{202e}' || (one.is_control() && !"\n\t".contains(one))
-        }) =>
-        {
-            Some(format!("it lets control characters through: {:?}", last(&said)))
-        }
-        _ => None,
-    };
-    (took, fault)
+    let mut faults = Vec::new();
+    if !ended || computed > MOST_COMPUTING {
+        faults.push(Fault::Hang(format!(
+            "it hangs: computes for {:.1} s in {:.1} s; it said: {}",
+            computed.as_secs_f64(),
+            took.as_secs_f64(),
+            last(&said)
+        )));
+    }
+    let is_documented = EXIT_CODES.contains(&status.code().unwrap_or(-1));
+    if said.contains("panicked") || ended && (status.signal().is_some() || !is_documented) {
+        faults.push(Fault::Panic(format!("{status}: {}", last(&said))));
+    }
+    if said.contains(TREASURE) {
+        faults.push(Fault::Leak("it shows what lies outside".to_owned()));
+    }
+    if said.len() > MOST_OUTPUT {
+        faults.push(Fault::Other(format!("it says {} bytes", said.len())));
+    }
+    // A return before a line's end does nothing.
+    let is_obeyed =
+        |one: char| one == '\u{1b}' || one == '\u{202e}' || (one.is_control() && !"\n\t".contains(one));
+    if said.replace("\r\n", "\n").chars().any(is_obeyed) {
+        faults.push(Fault::Other(format!("it lets control characters through: {:?}", last(&said))));
+    }
+    Played { computed, took, faults }
+}
+
+/// What a process that has ended computed, with all its children that were waited for (`proc(5)`: `utime`,
+/// `stime`, `cutime` and `cstime`).
+fn processor_time(pid: Pid) -> Duration {
+    const PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1000 / PER_SECOND)
 }
 
 fn read(mut file: std::fs::File) -> String {

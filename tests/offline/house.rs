@@ -45,6 +45,21 @@ fn arrows_are_as_the_picture_shows_them() {
     assert_eq!(drawn(), built());
 }
 
+/// The paths that the page tells lead through files that exist.
+#[test]
+fn the_paths_lead_through_files_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/design/house.md")).unwrap();
+    let paths = page.split('`').filter(|word| word.contains("/src/") || word.starts_with("src/"));
+    let is_rust = |word: &&str| std::path::Path::new(word).extension().is_some_and(|one| one == "rs");
+    let files: Vec<&str> = paths.filter(is_rust).collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        let crates = if file.starts_with("src/") { "" } else { "crates" };
+        assert!(root().join(crates).join(file).is_file(), "{file}");
+    }
+}
+
+/// Pure rules need no runtime, and nothing of the network.
 /// The packages that cargo builds for one, without those of tests.
 fn tree(arguments: &[&str]) -> BTreeSet<String> {
     let output = std::process::Command::new(env!("CARGO"))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Scheme;
+use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::client::{Body, ClientBuilder};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
@@ -46,7 +47,7 @@ pub struct Cluster {
     pub(super) fence: Fence,
     access: KubeAccess,
     url: String,
-    version: Arc<k8s_openapi::apimachinery::pkg::version::Info>,
+    version: Arc<Info>,
     counter: Counter,
 }
 
@@ -76,35 +77,17 @@ impl Cluster {
         let Prepared { sender, credentials, namespace, url, proxy, warnings } =
             prepared(options, withheld).await?;
         warnings.into_iter().for_each(warn);
-        let counter = Counter::default();
-        let counting = counter.clone();
-        let count = MapRequestLayer::new(move |request: http::Request<Body>| {
-            counting.count(&request);
-            request
-        });
-        // A filter that asks first needs a service that it can hold on to meanwhile.
-        let share = BufferLayer::new(AT_ONCE);
-        let builder = ClientBuilder::new(sender, namespace);
-        let fence = Fence::default();
-        let fencing = fence.clone();
-        let pass = AsyncFilterLayer::new(move |request: http::Request<Body>| {
-            let (fence, credentials) = (fencing.clone(), credentials.clone());
-            async move { credentials.show(fence.pass(request).await?).await }
-        });
-        let builder = builder.with_layer(&AndThenLayer::new(with_retry_after));
-        let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
-        let client = patient(client, counter.clone());
+        let connection = Connection::over(sender, credentials, namespace);
         let through = proxy.map(|proxy| format!(" through {}", proxy.described())).unwrap_or_default();
         let what =
             format!("the API server of context `{}` at {url} cannot be asked{through}", options.context);
-        let version = within_limit(&what, client.apiserver_version()).await?;
+        let version = within_limit(&what, connection.client.apiserver_version()).await?;
         let access = KubeAccess {
             kubeconfig: options.kubeconfig.clone(),
             context: options.context.clone(),
             cache: None,
         };
-        let served = Arc::new(Served::default());
-        Ok(Self { client, served, fence, access, url, version: Arc::new(version), counter })
+        Ok(connection.known_as(access, url, version))
     }
 
     /// The address of the API server.
@@ -132,6 +115,44 @@ impl Cluster {
     /// How many requests were made so far.
     pub fn requests(&self) -> Requests {
         self.counter.counted()
+    }
+}
+
+/// A client with all that each request passes: credentials, fence, retries, count.
+pub(super) struct Connection {
+    client: Client,
+    fence: Fence,
+    counter: Counter,
+}
+
+impl Connection {
+    /// Requests go out by `sender`.
+    pub(super) fn over(sender: Sender, credentials: Credentials, namespace: String) -> Self {
+        let counter = Counter::default();
+        let counting = counter.clone();
+        let count = MapRequestLayer::new(move |request: http::Request<Body>| {
+            counting.count(&request);
+            request
+        });
+        // A filter that asks first needs a service that it can hold on to meanwhile.
+        let share = BufferLayer::new(AT_ONCE);
+        let builder = ClientBuilder::new(sender, namespace);
+        let fence = Fence::default();
+        let fencing = fence.clone();
+        let pass = AsyncFilterLayer::new(move |request: http::Request<Body>| {
+            let (fence, credentials) = (fencing.clone(), credentials.clone());
+            async move { credentials.show(fence.pass(request).await?).await }
+        });
+        let builder = builder.with_layer(&AndThenLayer::new(with_retry_after));
+        let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
+        let client = patient(client, counter.clone());
+        Self { client, fence, counter }
+    }
+
+    /// The cluster at its other end.
+    pub(super) fn known_as(self, access: KubeAccess, url: String, version: Info) -> Cluster {
+        let Self { client, fence, counter } = self;
+        Cluster { client, served: Arc::default(), fence, access, url, version: Arc::new(version), counter }
     }
 }
 

@@ -52,6 +52,12 @@ impl Credentials {
         Ok(Self(Arc::new(source)))
     }
 
+    /// None at all.
+    #[cfg(any(test, feature = "mock"))]
+    pub(super) fn none() -> Self {
+        Self(Arc::new(Source::None))
+    }
+
     /// Lets a request show who asks.
     pub(super) async fn show<B>(&self, mut request: Request<B>) -> Result<Request<B>> {
         if let Some(header) = self.header().await? {

@@ -32,6 +32,10 @@ mod kubeconfig;
 mod lease;
 mod ledger;
 mod lock;
+#[cfg(any(test, feature = "mock"))]
+pub mod mock;
+#[cfg(test)]
+mod mock_tests;
 mod patience;
 mod proxy;
 mod read;

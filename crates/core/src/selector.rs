@@ -1,25 +1,30 @@
-//! Label selectors.
+//! Label selectors of objects, as kube reads them.
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube_core::{Selector, SelectorExt as _};
+use serde::Deserialize as _;
 use serde_json::Value;
 
-/// Whether a selector selects what has these labels. An empty one selects everything.
+/// Whether a selector selects what has these labels. An empty one selects everything; one that is not
+/// there, or is no selector, nothing.
 pub fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
-    let mut equal = selector["matchLabels"].as_object().into_iter().flatten();
-    let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    equal.all(|(name, value)| labels.get(name).map(String::as_str) == value.as_str())
-        && expressions.all(|expression| {
-            let own = expression["key"].as_str().and_then(|key| labels.get(key));
-            let mut values = expression["values"].as_array().into_iter().flatten();
-            let is_in = own.is_some_and(|own| values.any(|value| value == own));
-            match expression["operator"].as_str() {
-                Some("In") => is_in,
-                Some("NotIn") => !is_in,
-                Some("Exists") => own.is_some(),
-                _ => own.is_none(),
-            }
-        })
+    parse(selector).is_some_and(|selector| selector.matches(labels))
+}
+
+/// The same where a selector that is not there stands for an empty one.
+pub fn selects_by_default(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
+    selector.is_null() || selects(selector, labels)
+}
+
+/// A selector as the API server is asked with it; none if it selects everything or nothing.
+pub fn query(selector: &Value) -> Option<String> {
+    parse(selector).filter(|selector| !selector.selects_all()).map(|selector| selector.to_string())
+}
+
+fn parse(selector: &Value) -> Option<Selector> {
+    LabelSelector::deserialize(selector).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -28,10 +33,17 @@ mod tests {
 
     use super::*;
 
+    fn by(operator: &str, values: &[&str]) -> Value {
+        json!({"matchExpressions": [{"key": "name", "operator": operator, "values": values}]})
+    }
+
+    fn of(name: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("name".to_owned(), name.to_owned())])
+    }
+
     #[test]
     fn what_is_selected() {
-        let labels = BTreeMap::from([("name".to_owned(), "guard".to_owned())]);
-        let by = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "name", "operator": operator, "values": values}]});
+        let labels = of("guard");
         let table = [
             (Value::Null, true),
             (json!({}), true),
@@ -45,7 +57,45 @@ mod tests {
             (json!({"matchLabels": {"guarded": "yes"}}), false),
         ];
         for (selector, expected) in table {
-            assert_eq!(selects(&selector, &labels), expected, "{selector}");
+            assert_eq!(selects_by_default(&selector, &labels), expected, "{selector}");
+            assert_eq!(selects(&selector, &labels), expected && !selector.is_null(), "{selector}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_such_label_is_selected_by_what_it_lacks() {
+        let table = [
+            (by("In", &["web"]), false),
+            (by("NotIn", &["web"]), true),
+            (by("Exists", &[]), false),
+            (by("DoesNotExist", &[]), true),
+            (json!({"matchLabels": {"name": "guard"}}), false),
+            (json!({"matchLabels": {}, "matchExpressions": []}), true),
+        ];
+        for (selector, expected) in table {
+            assert_eq!(selects(&selector, &BTreeMap::new()), expected, "{selector}");
+        }
+    }
+
+    #[test]
+    fn all_of_a_selector_counts() {
+        let selector = json!({
+            "matchLabels": {"name": "guard"},
+            "matchExpressions": [{"key": "old", "operator": "DoesNotExist"}],
+        });
+        assert!(selects(&selector, &of("guard")) && !selects(&selector, &of("web")));
+        let mut old = of("guard");
+        old.insert("old".to_owned(), String::new());
+        assert!(!selects(&selector, &old));
+        assert_eq!(query(&selector).as_deref(), Some("name=guard,!old"));
+        assert_eq!(query(&json!({})), None);
+    }
+
+    #[test]
+    fn what_is_no_selector_selects_nothing() {
+        for selector in [by("Gt", &["1"]), json!("name=guard"), json!({"matchLabels": {"name": 1}})] {
+            assert!(!selects(&selector, &of("guard")), "{selector}");
+            assert!(!selects_by_default(&selector, &of("guard")), "{selector}");
         }
     }
 }

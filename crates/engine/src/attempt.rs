@@ -8,12 +8,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::deadline::Deadline;
 use super::explaining::{Waiting, explain, keep_explaining};
-use super::patience::Patience;
 use super::run::{RunOptions, StepEnd};
-use super::{Act, Changes, Event, EventKind, Events, Observation, PlannedStep, StepId, StepOutcome};
+use super::{Act, Changes, Event, EventKind, Events, Limits, Observation, Step, StepId, StepOutcome, Stuck};
 use bootstrapper_core::failure::{Failure, FailureKind, Retry};
-use bootstrapper_core::verdict::Verdict;
+use bootstrapper_core::verdict::{Progress, Readiness, Reason, Verdict};
 
 /// How long what is being written may go on once the run is to stop.
 const UNTIL_SAFE: Duration = Duration::from_mins(1);
@@ -53,7 +53,7 @@ impl Attempts {
 
 /// What a step has changed so far, over all its attempts.
 #[derive(Default)]
-struct Progress {
+struct Tally {
     summary: String,
     changed: usize,
     unchanged: usize,
@@ -61,7 +61,7 @@ struct Progress {
     acted: bool,
 }
 
-impl Progress {
+impl Tally {
     fn add(&mut self, changes: &Changes) {
         self.acted |= !changes.changes.is_empty() || !changes.warnings.is_empty();
         self.changed += changes.changes.len();
@@ -84,106 +84,126 @@ impl Progress {
     }
 }
 
-pub(super) async fn run_step(step: &PlannedStep, options: &RunOptions, attempts: Attempts) -> StepEnd {
+/// A planned step, as it runs.
+pub(super) struct Running<'a> {
+    pub(super) title: &'a str,
+    pub(super) limits: Limits,
+    pub(super) step: &'a dyn Step,
+}
+
+pub(super) async fn run_step(running: Running<'_>, options: &RunOptions, attempts: Attempts) -> StepEnd {
     let (waiting, watched) = watch::channel(Waiting::default());
     tokio::select! {
-        end = run_to_its_end(step, options, attempts, &waiting) => end,
-        never = keep_explaining(step, watched) => match never {},
+        end = run_to_its_end(&running, options, attempts, &waiting) => end,
+        never = keep_explaining(running.step, watched) => match never {},
     }
 }
 
+/// The end of a step that cannot run.
+pub(super) fn impossible(failure: &Failure, attempts: &Attempts) -> StepEnd {
+    attempts.tell(EventKind::StepStarted);
+    attempts.tell(EventKind::StepFinished {
+        outcome: StepOutcome::Failed,
+        failure: Some(failure.clone()),
+        causes: Vec::new(),
+    });
+    Tally::default().end(StepOutcome::Failed, Some(failure.clone()))
+}
+
 async fn run_to_its_end(
-    step: &PlannedStep,
+    running: &Running<'_>,
     options: &RunOptions,
     mut attempts: Attempts,
     waiting: &watch::Sender<Waiting>,
 ) -> StepEnd {
     attempts.tell(EventKind::StepStarted);
-    let mut patience = Patience::new(step.limits);
+    let mut deadline = Deadline::new(running.limits);
     let mut backoff = Backoff::default();
-    let mut progress = Progress::default();
+    let mut tally = Tally::default();
     let failure = loop {
         attempts.begin();
-        let failure = match attempt(step, options, &mut patience, &attempts, &mut progress, waiting).await {
+        let failure = match attempt(running, options, &mut deadline, &attempts, &mut tally, waiting).await {
             Ok(outcome) => {
                 attempts.tell(EventKind::StepFinished {
                     outcome: outcome.clone(),
                     failure: None,
                     causes: Vec::new(),
                 });
-                return progress.end(outcome, None);
+                return tally.end(outcome, None);
             }
             Err(failure) => failure,
         };
         let Some(pause) = backoff.pause(failure.retry) else { break failure };
-        patience.sees(&failure.to_string());
-        if Instant::now() + pause >= patience.ends() {
+        deadline.sees(&failure.to_string());
+        if Instant::now() + pause >= deadline.ends() {
             break failure.because(format!("still so after {} attempts", attempts.attempt));
         }
-        waiting.send_replace(Waiting { voice: Some(attempts.clone()), failure: Some(failure.clone()) });
+        waiting.send_modify(|waiting| {
+            waiting.attempts = Some(attempts.clone());
+            waiting.failure = Some(failure.clone());
+        });
         attempts.tell(EventKind::AttemptFailed { failure, next_in: pause });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = options.cancel.cancelled() => break cancelled(),
         }
     };
-    let causes = explain(step, Some(&failure)).await;
+    let readiness = waiting.borrow().readiness.clone();
+    let stuck = Stuck { failure: Some(&failure), readiness: readiness.as_ref() };
+    let causes = explain(running.step, stuck).await;
     attempts.tell(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),
         causes,
     });
-    progress.end(StepOutcome::Failed, Some(failure))
+    tally.end(StepOutcome::Failed, Some(failure))
 }
 
 async fn attempt(
-    step: &PlannedStep,
+    running: &Running<'_>,
     options: &RunOptions,
-    patience: &mut Patience,
+    deadline: &mut Deadline,
     attempts: &Attempts,
-    progress: &mut Progress,
+    tally: &mut Tally,
     waiting: &watch::Sender<Waiting>,
 ) -> Result<StepOutcome, Failure> {
     let observation = tokio::select! {
-        observation = timeout_at(patience.ends(), step.step.observe()) => observation.map_err(|_| {
-            Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", step.title))
+        observation = timeout_at(deadline.ends(), running.step.observe()) => observation.map_err(|_| {
+            Failure::new(FailureKind::Deadline, format!("{} could not be looked at in time", running.title))
         })??,
         () = options.cancel.cancelled() => return Err(cancelled()),
     };
     attempts.tell(EventKind::StepObserved { observation: observation.clone() });
     let outcome = match &observation {
         Observation::Satisfied { summary, unchanged } => {
-            progress.unchanged = *unchanged;
-            if progress.acted {
-                progress.outcome()
-            } else {
-                StepOutcome::Unchanged { summary: summary.clone() }
-            }
+            tally.unchanged = *unchanged;
+            if tally.acted { tally.outcome() } else { StepOutcome::Unchanged { summary: summary.clone() } }
         }
-        Observation::Awaited { waits_for } => {
-            attempts.tell(EventKind::StepWaiting { reasons: waits_for.clone() });
+        Observation::Awaited { waits_for, progress } => {
+            attempts.tell(EventKind::StepWaiting { reasons: waits_for.clone(), progress: *progress });
             StepOutcome::Awaited { summary: "ready".to_owned() }
         }
         Observation::Blocked { by } => {
-            attempts.tell(EventKind::StepWaiting { reasons: vec![by.clone()] });
-            return Err(Failure::step(format!("{} waits for {by}", step.title)).retry(Retry::MayHelp));
+            let reasons = vec![by.as_str().into()];
+            attempts.tell(EventKind::StepWaiting { reasons, progress: None });
+            return Err(Failure::step(format!("{} waits for {by}", running.title)).retry(Retry::MayHelp));
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
-            let changes = act(step, options, patience, attempts, &observation).await?;
-            patience.moves();
-            progress.add(&changes);
+            let changes = act(running, options, deadline, attempts, &observation).await?;
+            deadline.moves();
+            tally.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
-            progress.outcome()
+            tally.outcome()
         }
     };
-    settle(step, patience, attempts, &options.cancel, waiting).await?;
-    Ok(outcome.and_remarks(step.step.remarks()))
+    let readiness = settle(running, deadline, attempts, &options.cancel, waiting).await?;
+    Ok(outcome.and_remarks(readiness.remarks))
 }
 
 async fn act(
-    step: &PlannedStep,
+    running: &Running<'_>,
     options: &RunOptions,
-    patience: &Patience,
+    deadline: &Deadline,
     attempts: &Attempts,
     observed: &Observation,
 ) -> Result<Changes, Failure> {
@@ -193,9 +213,15 @@ async fn act(
     if options.cancel.is_cancelled() {
         return Err(cancelled());
     }
-    let act = Act { observed, force_conflicts: options.force_conflicts, strict: options.strict, say: &say };
-    let mut acting = step.step.act(act);
-    let (mut ends, mut is_cancelled) = (patience.ends(), false);
+    let act = Act {
+        observed,
+        force_conflicts: options.force_conflicts,
+        strict: options.strict,
+        say: &say,
+        cancel: &options.cancel,
+    };
+    let mut acting = running.step.act(act);
+    let (mut ends, mut is_cancelled) = (deadline.ends(), false);
     loop {
         tokio::select! {
             // What is done is done, though its time is over.
@@ -205,62 +231,76 @@ async fn act(
             // What is being written comes to a safe end, if it comes to one: a hook of a chart may
             // never do. A program is then asked to end, and Helm marks its release as failed.
             () = tokio::time::sleep_until(ends) => {
-                let failure = if is_cancelled { cancelled() } else { patience.failure(&step.title) };
+                let failure = if is_cancelled { cancelled() } else { deadline.failure(running.title) };
                 return Err(failure.because("what it does had not ended, and was stopped"));
             }
             () = options.cancel.cancelled(), if !is_cancelled => {
                 is_cancelled = true;
                 ends = ends.min(Instant::now() + UNTIL_SAFE);
                 let seconds = (ends - Instant::now()).as_secs();
-                say(format!("waiting for {} to end, {seconds} s at most; Ctrl-C again stops it now", step.title));
+                say(format!("waiting for {} to end, {seconds} s at most; Ctrl-C again stops it now", running.title));
             }
         }
     }
 }
 
 async fn settle(
-    step: &PlannedStep,
-    patience: &mut Patience,
+    running: &Running<'_>,
+    deadline: &mut Deadline,
     attempts: &Attempts,
     cancel: &CancellationToken,
     waiting: &watch::Sender<Waiting>,
-) -> Result<(), Failure> {
-    let mut verdicts = step.step.settle();
-    let mut waits_for: Vec<String> = Vec::new();
+) -> Result<Readiness, Failure> {
+    let mut items = running.step.settle();
+    let mut last: (Vec<Reason>, Option<Progress>) = (Vec::new(), None);
     loop {
-        let verdict = tokio::select! {
+        let item = tokio::select! {
             // What is ready is ready, though somebody asked to stop meanwhile.
             biased;
-            verdict = verdicts.next() => verdict,
-            () = tokio::time::sleep_until(patience.ends()) => {
-                return Err(waits_for.into_iter().fold(patience.failure(&step.title), Failure::because));
+            item = items.next() => item,
+            () = tokio::time::sleep_until(deadline.ends()) => {
+                let failure = deadline.failure(running.title);
+                return Err(last.0.iter().fold(failure, Failure::because));
             }
             () = cancel.cancelled() => return Err(cancelled()),
         };
-        let verdict = match verdict {
+        let readiness: Readiness = match item {
+            Some(Ok(readiness)) => readiness,
+            // What was seen before is still the best that is known.
             Some(Err(failure)) if failure.retry != Retry::Useless => {
-                Some(Verdict::not_yet(failure.to_string()))
+                let observed = waiting.borrow().readiness.as_ref().map(|last| last.observed.clone());
+                let verdict = Verdict::not_yet(failure.to_string());
+                Readiness { observed: observed.unwrap_or_default(), ..verdict.into() }
             }
-            told => told.transpose()?,
+            Some(Err(failure)) => return Err(failure),
+            None => {
+                return Err(Failure::internal(format!("the watch over {} ended", running.title))
+                    .retry(Retry::MayHelp));
+            }
         };
-        match verdict {
-            Some(Verdict::Ready) => return Ok(()),
-            Some(Verdict::NotYet(reasons)) => {
-                patience.sees(&reasons);
-                if reasons != waits_for {
-                    attempts.tell(EventKind::StepWaiting { reasons: reasons.clone() });
-                    waiting.send_replace(Waiting { voice: Some(attempts.clone()), failure: None });
-                    waits_for = reasons;
+        match &readiness.verdict {
+            Verdict::Ready => return Ok(readiness),
+            Verdict::NotYet(reasons) => {
+                let progress = readiness.progress;
+                let seen = (reasons.clone(), progress);
+                deadline.sees(&seen);
+                if seen == last {
+                    waiting.send_if_modified(|waiting| {
+                        // The same reasons: newer objects, and no news.
+                        waiting.readiness = Some(readiness);
+                        false
+                    });
+                } else {
+                    attempts.tell(EventKind::StepWaiting { reasons: reasons.clone(), progress });
+                    last = seen;
+                    waiting.send_replace(Waiting::on(attempts.clone(), readiness));
                 }
             }
-            Some(Verdict::Never(reasons)) => {
-                let failure = Failure::step(format!("{} will not become ready", step.title));
-                return Err(reasons.into_iter().fold(failure, Failure::because));
-            }
-            None => {
-                return Err(
-                    Failure::internal(format!("the watch over {} ended", step.title)).retry(Retry::MayHelp)
-                );
+            Verdict::Never(reasons) => {
+                let failure = Failure::step(format!("{} will not become ready", running.title));
+                let failure = reasons.iter().fold(failure, Failure::because);
+                waiting.send_replace(Waiting::on(attempts.clone(), readiness));
+                return Err(failure);
             }
         }
     }

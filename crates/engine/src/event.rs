@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Cause, Changes, Observation, RunSummary, StepId, StepOutcome};
 use bootstrapper_core::failure::Failure;
+use bootstrapper_core::verdict::{Progress, Reason};
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, Serialize)]
@@ -56,8 +57,11 @@ pub enum EventKind {
     },
     /// The step waits.
     StepWaiting {
-        /// For what, each in a few words.
-        reasons: Vec<String>,
+        /// For what.
+        reasons: Vec<Reason>,
+        /// How far it is, if it is made of several things.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<Progress>,
     },
     /// The step still waits: why, as far as can be told. Each replaces the one before.
     StepExplained {
@@ -126,5 +130,116 @@ impl Events {
     pub fn send(&self, event: Event) {
         // A closed channel means that nobody listens any more; the run goes on.
         let _ = self.0.send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, ChangeKind, Diff};
+    use bootstrapper_core::object::ObjectRef;
+
+    /// One of each kind, as scripts read it.
+    fn samples() -> Vec<EventKind> {
+        let id = StepId { stage: "cilium".to_owned(), name: "release-cilium".to_owned() };
+        let change = Change {
+            kind: ChangeKind::Created,
+            subject: "release kube-system/cilium".to_owned(),
+            details: vec!["chart cilium 1.20.2".to_owned()],
+        };
+        let changes = Changes {
+            summary: "release kube-system/cilium".to_owned(),
+            changes: vec![change.clone()],
+            ..Changes::default()
+        };
+        let reason = Reason {
+            object: Some(ObjectRef::cluster_scoped("v1", "Node", "n1")),
+            field: Some("Ready".to_owned()),
+            text: "KubeletNotReady: cni plugin not initialized".to_owned(),
+        };
+        let cause = Cause {
+            code: Some("BS-NOD-001".to_owned()),
+            cause: "Node n1: no network plugin".to_owned(),
+            evidence: vec!["cni plugin not initialized".to_owned()],
+            chain: vec!["Deployment kube-system/coredns".to_owned(), "Node n1".to_owned()],
+            blocks: vec!["Deployment kube-system/coredns".to_owned()],
+            origins: Vec::new(),
+            declared_in: None,
+            remedy: vec!["install the network plugin".to_owned()],
+            passes: false,
+        };
+        let failure = Failure::step("release kube-system/cilium is not ready").because("Node n1: not ready");
+        let summary = RunSummary {
+            steps: vec![(id.clone(), StepOutcome::Changed { summary: "installed".to_owned() })],
+            failures: Vec::new(),
+            changed: 1,
+            unchanged: 0,
+            elapsed: Duration::from_secs(2),
+            took: vec![(id.clone(), Duration::from_secs(2))],
+            critical_path: vec![(id.clone(), Duration::from_secs(2))],
+        };
+        let outline = StepOutline { id, title: "release kube-system/cilium 1.20.2".to_owned(), skip: None };
+        vec![
+            EventKind::RunStarted {
+                headline: "infra  https://192.0.2.1:6443  v1.36.3".to_owned(),
+                stages: vec![StageOutline { name: "cilium".to_owned(), steps: vec![outline] }],
+            },
+            EventKind::StepStarted,
+            EventKind::StepObserved {
+                observation: Observation::Missing(Diff {
+                    summary: "release kube-system/cilium".to_owned(),
+                    changes: vec![change],
+                    unchanged: 0,
+                }),
+            },
+            EventKind::StepSaid { message: "helm: release kube-system/cilium".to_owned() },
+            EventKind::StepActed { changes },
+            EventKind::StepWaiting { reasons: vec![reason], progress: Some(Progress { ready: 2, total: 3 }) },
+            EventKind::StepExplained { causes: vec![cause.clone()] },
+            EventKind::AttemptFailed { failure: failure.clone(), next_in: Duration::from_secs(1) },
+            EventKind::StepFinished {
+                outcome: StepOutcome::Failed,
+                failure: Some(failure),
+                causes: vec![cause],
+            },
+            EventKind::CancelRequested,
+            EventKind::RunFinished { summary },
+        ]
+    }
+
+    /// A kind that is new is missing among the samples: this names it.
+    fn name(kind: &EventKind) -> &'static str {
+        match kind {
+            EventKind::RunStarted { .. } => "run-started",
+            EventKind::StepStarted => "step-started",
+            EventKind::StepObserved { .. } => "step-observed",
+            EventKind::StepSaid { .. } => "step-said",
+            EventKind::StepActed { .. } => "step-acted",
+            EventKind::StepWaiting { .. } => "step-waiting",
+            EventKind::StepExplained { .. } => "step-explained",
+            EventKind::AttemptFailed { .. } => "attempt-failed",
+            EventKind::StepFinished { .. } => "step-finished",
+            EventKind::CancelRequested => "cancel-requested",
+            EventKind::RunFinished { .. } => "run-finished",
+        }
+    }
+
+    #[test]
+    fn each_kind_as_json() {
+        let lines = samples().into_iter().map(|kind| {
+            let name = name(&kind);
+            let event = Event {
+                at: jiff::Timestamp::UNIX_EPOCH,
+                step: Some(StepId { stage: "cilium".to_owned(), name: "release-cilium".to_owned() }),
+                attempt: 1,
+                step_elapsed: Duration::from_secs(2),
+                attempt_elapsed: Duration::from_secs(1),
+                kind,
+            };
+            let value = serde_json::to_value(&event).unwrap();
+            assert_eq!(value["event"], name);
+            serde_json::to_string_pretty(&value).unwrap()
+        });
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 }

@@ -5,6 +5,7 @@
 mod attempt;
 mod backoff;
 mod critical_path;
+mod deadline;
 mod event;
 mod explaining;
 mod gate;
@@ -12,17 +13,18 @@ mod graph;
 #[cfg(test)]
 mod order_tests;
 mod outcome;
-mod patience;
 mod run;
 mod step;
 #[cfg(test)]
 mod tests;
 
 pub use bootstrapper_core::cause::{Cause, are_still};
+pub use deadline::Limits;
 pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
 pub use gate::{Gate, OpenGate};
-pub use graph::{Graph, PlannedStep, Stage};
+pub use graph::{Graph, PlannedStep, Stage, Work};
 pub use outcome::{RunSummary, StepOutcome};
-pub use patience::Limits;
 pub use run::{RunOptions, observe, run};
-pub use step::{Act, Change, ChangeKind, Changes, Diff, Made, Observation, Step, StepId, Unmake};
+pub use step::{
+    Act, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, StepId, Stuck, Teardown, Undo,
+};

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::verdict::Verdict;
+use bootstrapper_core::verdict::{Readiness, Verdict};
 
 /// How a step ends, if it is started; or that it is not selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,17 @@ struct Planned {
 struct Fated(Fate, CancellationToken);
 
 #[async_trait]
+impl Undo for Fated {
+    async fn owned(&self) -> Result<Owned> {
+        Ok(Owned::default())
+    }
+
+    async fn teardown(&self, _: &Teardown<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+}
+
+#[async_trait]
 impl Step for Fated {
     async fn observe(&self) -> Result<Observation> {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -61,21 +72,21 @@ impl Step for Fated {
         Ok(Changes::default())
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         let fate = self.0;
         stream::once(async move {
             match fate {
-                Fate::NeverReady => Ok(Verdict::never("it cannot")),
+                Fate::NeverReady => Ok(Verdict::never("it cannot").into()),
                 Fate::PanicsAtLast => panic!("as it waits"),
-                Fate::Late => Ok(Verdict::not_yet("it takes long")),
-                _ => Ok(Verdict::Ready),
+                Fate::Late => Ok(Verdict::not_yet("it takes long").into()),
+                _ => Ok(Readiness::ready()),
             }
         })
         .chain(stream::pending())
         .boxed()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
         Vec::new()
     }
 }
@@ -118,8 +129,11 @@ fn graph(plan: &[Planned], cancel: &CancellationToken) -> Graph {
             title: String::new(),
             limits,
             digest: None,
-            skip: (*fate == Fate::Deselected).then(|| "--only".to_owned()),
-            step: Arc::new(Fated(*fate, cancel.clone())),
+            work: if *fate == Fate::Deselected {
+                Work::Skipped { reason: "--only".to_owned() }
+            } else {
+                Work::Step(Arc::new(Fated(*fate, cancel.clone())))
+            },
         };
         Stage {
             name: format!("s{at}"),

@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempts, run_step};
+use super::attempt::{Attempts, Running, impossible, run_step};
 use super::critical_path::{Span, critical_path};
 use super::{
     Event, EventKind, Events, Gate, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
-    StepOutline,
+    StepOutline, Work,
 };
 use bootstrapper_core::failure::{Failure, Result};
 
@@ -139,14 +139,16 @@ async fn run_stage(stage: &Stage, needs_hold: bool, options: &RunOptions, events
 
 async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, events: &Events) -> StepRecord {
     let began = Instant::now();
-    let end = match &step.skip {
-        Some(reason) => StepEnd::without_changes(StepOutcome::Skipped { reason: reason.clone() }),
-        None if !may_start || options.cancel.is_cancelled() => {
-            StepEnd::without_changes(StepOutcome::NotStarted)
+    let end = match &step.work {
+        Work::Skipped { reason } => StepEnd::without_changes(StepOutcome::Skipped { reason: reason.clone() }),
+        _ if !may_start || options.cancel.is_cancelled() => StepEnd::without_changes(StepOutcome::NotStarted),
+        Work::Impossible { failure, .. } => {
+            impossible(failure, &Attempts::new(step.id.clone(), events.clone()))
         }
-        None => {
+        Work::Step(work) => {
             let attempts = Attempts::new(step.id.clone(), events.clone());
-            let run = AssertUnwindSafe(run_step(step, options, attempts.clone()));
+            let running = Running { title: &step.title, limits: step.limits, step: &**work };
+            let run = AssertUnwindSafe(run_step(running, options, attempts.clone()));
             run.catch_unwind().await.unwrap_or_else(|panic| panicked(step, &*panic, &attempts))
         }
     };
@@ -217,7 +219,7 @@ fn outline(graph: &Graph) -> Vec<StageOutline> {
     let step = |step: &PlannedStep| StepOutline {
         id: step.id.clone(),
         title: step.title.clone(),
-        skip: step.skip.clone(),
+        skip: step.skip_reason().map(str::to_owned),
     };
     graph
         .stages
@@ -239,16 +241,12 @@ fn whole_run(kind: EventKind) -> Event {
 
 /// Observes every step at once, in plan order: what a run would do. Writes nothing.
 pub async fn observe(graph: &Graph) -> Vec<(PlannedStep, Result<super::Observation>)> {
-    let steps: Vec<PlannedStep> = graph
-        .stages
-        .iter()
-        .flat_map(|stage| stage.steps.iter().cloned())
-        .filter(|s| s.skip.is_none())
-        .collect();
-    let answers = join_all(steps.iter().map(|step| {
-        let step = Arc::clone(&step.step);
-        async move { step.observe().await }
-    }))
-    .await;
-    steps.into_iter().zip(answers).collect()
+    let observed = graph.steps().map(|planned| async move {
+        match &planned.work {
+            Work::Step(step) => Some((planned.clone(), step.observe().await)),
+            Work::Impossible { failure, .. } => Some((planned.clone(), Err(failure.clone()))),
+            Work::Skipped { .. } => None,
+        }
+    });
+    join_all(observed).await.into_iter().flatten().collect()
 }

@@ -6,15 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use bootstrapper_core::cause::Cause;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_core::verdict::Verdict;
+use bootstrapper_core::verdict::{Progress, Readiness, Reason};
 
-/// One thing that must become true of a cluster.
+/// One thing that must become true of a cluster. There are no defaults: whoever adds a kind of step answers
+/// each question.
 #[async_trait]
-pub trait Step: Send + Sync {
+pub trait Step: Undo {
     /// What is true now, against what is wanted. Reads only.
     async fn observe(&self) -> Result<Observation>;
 
@@ -25,32 +27,31 @@ pub trait Step: Send + Sync {
     /// Follows it until it is ready or never will be. Each item replaces the one before; the
     /// stream need not end by itself. A failure that no retry can help ends the wait; another one is a
     /// reason to wait on.
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>>;
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>>;
 
-    /// What a person should know of it, though it is ready. Asked once it is.
-    fn remarks(&self) -> Vec<String> {
-        Vec::new()
-    }
+    /// Why it is not ready, or why it could not be made so: the deepest causes that facts support, the
+    /// gravest first. Called while the step waits, too.
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause>;
+}
 
-    /// Why it can never be done, if that is known before anything is begun.
-    fn lacks(&self) -> Option<&Failure> {
-        None
-    }
-
-    /// What it has made and is there, the last first: what [`Step::unmake`] would remove. What Flux has
-    /// taken over since is among it. Reads only.
-    async fn made(&self) -> Result<Made> {
-        Ok(Made::default())
-    }
+/// What a step has brought to a cluster, and how that is removed.
+#[async_trait]
+pub trait Undo: Send + Sync {
+    /// What exists of it, the last first: what [`Undo::teardown`] would remove. What Flux has taken over
+    /// since is among it. Reads only.
+    async fn owned(&self) -> Result<Owned>;
 
     /// Removes that, and returns once it is gone. Safe to run again.
-    async fn unmake(&self, _: &Unmake<'_>) -> Result<Changes> {
-        Ok(Changes::default())
-    }
+    async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes>;
+}
 
-    /// Why it is not ready, or why it could not be made so if `failure` says that: the deepest
-    /// causes that facts support, the gravest first. Called while the step waits, too.
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause>;
+/// What [`Step::explain`] is given: how the step came to a halt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stuck<'a> {
+    /// What failed, if something did.
+    pub failure: Option<&'a Failure>,
+    /// What [`Step::settle`] said last, if it said anything.
+    pub readiness: Option<&'a Readiness>,
 }
 
 /// What [`Step::act`] is given.
@@ -63,11 +64,13 @@ pub struct Act<'a> {
     pub strict: bool,
     /// Says what is being done, while it is done.
     pub say: &'a (dyn Fn(String) + Send + Sync),
+    /// Cancelled once the run is to stop: an act that only waits may end then.
+    pub cancel: &'a CancellationToken,
 }
 
-/// What a step has made and is there.
+/// What a step has brought to a cluster, and is still there.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct Owned {
     /// For a person.
     pub diff: Diff,
     /// Each object that is to be gone once it is removed, those that Helm made included.
@@ -80,7 +83,7 @@ pub struct Made {
     pub by: &'static str,
 }
 
-impl Default for Made {
+impl Default for Owned {
     fn default() -> Self {
         Self {
             diff: Diff::default(),
@@ -92,8 +95,8 @@ impl Default for Made {
     }
 }
 
-/// What [`Step::unmake`] is given.
-pub struct Unmake<'a> {
+/// What [`Undo::teardown`] is given.
+pub struct Teardown<'a> {
     /// How long nothing may change before what is removed counts as stuck.
     pub patience: Duration,
     /// Take finalizers from what is stuck.
@@ -134,12 +137,15 @@ pub enum Observation {
     Drifted(Diff),
     /// Nothing to do but wait: the step only watches.
     Awaited {
-        /// What is not so yet, each in a few words.
-        waits_for: Vec<String>,
+        /// What is not so yet.
+        waits_for: Vec<Reason>,
+        /// How far it is, if it is made of several things.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<Progress>,
     },
-    /// Cannot be told or done yet: names what it waits for.
+    /// Cannot be compared or done yet: names what it waits for.
     Blocked {
-        /// What it waits for, as a person says it.
+        /// What it waits for, in a few words.
         by: String,
     },
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
-use bootstrapper_core::verdict::Verdict;
+use bootstrapper_core::verdict::{Readiness, Verdict};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -22,6 +22,17 @@ struct Scripted {
     retry: Retry,
     verdicts: Vec<Verdict>,
     acted: AtomicU32,
+}
+
+#[async_trait]
+impl Undo for Scripted {
+    async fn owned(&self) -> Result<Owned> {
+        Ok(Owned::default())
+    }
+
+    async fn teardown(&self, _: &Teardown<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
 }
 
 #[async_trait]
@@ -44,16 +55,17 @@ impl Step for Scripted {
         Ok(Changes { summary: "made".into(), changes: vec![change], unchanged: 0, warnings: Vec::new() })
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
-        stream::iter(self.verdicts.clone()).map(Ok).chain(stream::pending()).boxed()
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        let remarks = if self.name == "remarkable" { vec!["it was slow".into()] } else { Vec::new() };
+        let item = move |verdict: Verdict| Readiness { remarks: remarks.clone(), ..verdict.into() };
+        stream::iter(self.verdicts.clone())
+            .map(move |verdict| Ok(item(verdict)))
+            .chain(stream::pending())
+            .boxed()
     }
 
-    fn remarks(&self) -> Vec<String> {
-        if self.name == "remarkable" { vec!["it was slow".into()] } else { Vec::new() }
-    }
-
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
-        let said = failure.map_or("it waits", |failure| failure.what.as_str());
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
+        let said = stuck.failure.map_or("it waits", |failure| failure.what.as_str());
         let cause = Cause {
             code: None,
             cause: said.to_owned(),
@@ -99,8 +111,7 @@ impl Script {
             title: name.into(),
             limits: Limits { timeout: Duration::from_mins(1), inactivity: Duration::from_mins(1) },
             digest: None,
-            skip: None,
-            step: Arc::new(step),
+            work: Work::Step(Arc::new(step)),
         });
         self
     }
@@ -250,6 +261,17 @@ impl Gate for LostGate {
 struct Endless;
 
 #[async_trait]
+impl Undo for Endless {
+    async fn owned(&self) -> Result<Owned> {
+        Ok(Owned::default())
+    }
+
+    async fn teardown(&self, _: &Teardown<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+}
+
+#[async_trait]
 impl Step for Endless {
     async fn observe(&self) -> Result<Observation> {
         Ok(Observation::Missing(Diff::default()))
@@ -259,11 +281,11 @@ impl Step for Endless {
         std::future::pending().await
     }
 
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         stream::pending().boxed()
     }
 
-    async fn explain(&self, _: Option<&Failure>) -> Vec<Cause> {
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
         Vec::new()
     }
 }
@@ -271,7 +293,7 @@ impl Step for Endless {
 #[tokio::test(start_paused = true)]
 async fn an_act_in_flight_is_cut_short_when_the_right_to_write_is_lost() {
     let mut script = Script::new().stage("s", &[], false).step("a");
-    script.stages[0].steps[0].step = Arc::new(Endless);
+    script.stages[0].steps[0].work = Work::Step(Arc::new(Endless));
     let (summary, _, told) = script.run(RunOptions { gate: Arc::new(LostGate), ..ungated() }).await;
     assert!(!summary.succeeded());
     assert_eq!(failure_kinds(&told), [FailureKind::Locked]);
@@ -283,7 +305,7 @@ async fn an_act_that_never_ends_is_stopped_when_nothing_has_changed_for_long() {
     let mut script = Script::new().stage("s", &[], false).step("a");
     let step = &mut script.stages[0].steps[0];
     step.limits = Limits { timeout: Duration::from_mins(10), inactivity: Duration::from_mins(2) };
-    step.step = Arc::new(Endless);
+    step.work = Work::Step(Arc::new(Endless));
     let (summary, _, told) = script.run(ungated()).await;
     assert_eq!(summary.elapsed, Duration::from_mins(2));
     assert_eq!(failure_kinds(&told), [FailureKind::Deadline]);
@@ -300,7 +322,7 @@ async fn a_run_that_is_to_stop_says_what_it_waits_for_and_how_long_at_most() {
     let mut script = Script::new().stage("s", &[], false).step("a");
     let step = &mut script.stages[0].steps[0];
     step.limits = Limits { timeout: Duration::from_mins(10), inactivity: Duration::from_mins(10) };
-    step.step = Arc::new(Endless);
+    step.work = Work::Step(Arc::new(Endless));
     let (summary, _, told) = script.run(options).await;
     assert_eq!(summary.elapsed, Duration::from_secs(65));
     assert_eq!(failure_kinds(&told), [FailureKind::Cancelled]);

@@ -15,12 +15,16 @@ use super::problem::{Problem, ProblemKind};
 use super::references::{self, Role};
 use bootstrapper_core::failure::{Failure, Location};
 use bootstrapper_core::files::{self, Found, Refusal};
-use bootstrapper_core::yaml::{self, marked_documents};
+use bootstrapper_core::yaml::{self, Measure, marked_documents};
 use bootstrapper_tools::{Remote, Use, remote};
 
 /// How many files one build may read, and how large they may be together.
 const FILES: usize = 20_000;
 const BYTES: usize = 256 * 1024 * 1024;
+
+/// How many objects one build may read and generate. kustomize compares each with every other: twice as
+/// many take it 20 s, and nobody has a tenth.
+const OBJECTS: usize = 2_500;
 
 /// What a build reads. Paths are relative to the root of the repository.
 #[derive(Debug, Default)]
@@ -61,7 +65,7 @@ pub(super) struct From<'a> {
 /// that is not what is written there.
 pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) -> Result<Gathered, Problem> {
     let gathered = Gathered { is_repeatable: true, ..Gathered::default() };
-    let mut gather = Gather { from, gathered, bytes: 0, seen: BTreeSet::new() };
+    let mut gather = Gather { from, gathered, bytes: 0, objects: 0, seen: BTreeSet::new() };
     let found = gather.find(folder).map_err(|refusal| refused(folder, &refusal, None))?;
     if !found.is_folder {
         let failure = Failure::input(format!("{} is no folder", folder.display()));
@@ -89,6 +93,7 @@ struct Gather<'a> {
     from: From<'a>,
     gathered: Gathered,
     bytes: usize,
+    objects: usize,
     /// Folders, and whether they hold configurations.
     seen: BTreeSet<(PathBuf, bool)>,
 }
@@ -125,7 +130,7 @@ impl Gather<'_> {
                     .map_err(|refusal| refused(&refusal))?,
             };
             let text = String::from_utf8_lossy(&content).into_owned();
-            self.within_bounds(&text, &file)?;
+            self.measured(&text, &file)?;
             let value = yaml::from_str::<Value>(&text, &file).map_err(unbuildable)?;
             self.kustomization(&file, value, is_plugin)?;
         }
@@ -146,6 +151,7 @@ impl Gather<'_> {
                     .hint("write what it makes into a file");
             return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, None));
         }
+        self.count_objects(references::generators(&value), file)?;
         let mut texts = Vec::new();
         references::inline(&value, &mut texts);
         if let Some((text, excess)) = texts.iter().find_map(|text| Some((*text, yaml::excess(text)?))) {
@@ -297,19 +303,34 @@ impl Gather<'_> {
         let mut text = String::new();
         if role != Role::Content {
             text = String::from_utf8_lossy(&content).into_owned();
-            self.within_bounds(&text, &found.path)?;
+            let Measure { objects } = self.measured(&text, &found.path)?;
+            if role == Role::Resource {
+                self.count_objects(objects, &found.path)?;
+            }
         }
         self.gathered.files.insert(found.path.clone(), content);
         Ok(Some((found.path, text)))
     }
 
-    fn within_bounds(&self, text: &str, file: &Path) -> Result<(), Problem> {
-        let Some(excess) = yaml::excess(text) else { return Ok(()) };
-        let failure = Failure::input(format!("{} cannot be read", file.display()))
-            .because(excess.what)
-            .hint("write out what the aliases stand for, or take them out");
-        let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
-        let failure = if self.from.is_clone { failure } else { failure.at(place) };
+    fn measured(&self, text: &str, file: &Path) -> Result<Measure, Problem> {
+        yaml::measure(text).map_err(|excess| {
+            let failure = Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+            let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
+            let failure = if self.from.is_clone { failure } else { failure.at(place) };
+            Problem::new(ProblemKind::ExcessiveInput, failure)
+        })
+    }
+
+    fn count_objects(&mut self, more: usize, file: &Path) -> Result<(), Problem> {
+        self.objects = self.objects.saturating_add(more);
+        if self.objects <= OBJECTS {
+            return Ok(());
+        }
+        let failure = Failure::input(format!("{} is not read", file.display()))
+            .because(format!(
+                "the build has more than {OBJECTS} objects: kustomize compares each with every other"
+            ))
+            .hint("split it into several Kustomizations");
         Err(Problem::new(ProblemKind::ExcessiveInput, failure))
     }
 

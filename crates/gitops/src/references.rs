@@ -89,6 +89,15 @@ pub(super) fn charts(kustomization: &Value) -> Option<&str> {
     field.map(|(key, _)| key.as_str())
 }
 
+/// How many objects a kustomization generates.
+pub(super) fn generators(kustomization: &Value) -> usize {
+    let fields = kustomization.as_object().into_iter().flatten();
+    let lists = fields
+        .filter(|(key, _)| matches!(fold(key).as_str(), "configmapgenerator" | "secretgenerator"))
+        .filter_map(|(_, value)| value.as_array());
+    lists.map(Vec::len).sum()
+}
+
 /// Every text in it that may be YAML by itself.
 pub(super) fn inline<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {

@@ -1,16 +1,16 @@
 //! Kinds of Kubernetes itself, where kstatus calls them ready too early for a bootstrap, or gives up
 //! on what may heal.
 
-use super::Verdict;
 use super::conditions::{Condition, condition, must_be_true, number, text};
 use super::webhooks::must_answer;
+use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
 /// What makes no progress in its time is not given up by its controller: CoreDNS of a cluster that had no
 /// network for an hour starts once there is one.
 pub(super) fn deployment(object: &Object) -> Verdict {
     match condition(object, "Progressing") {
-        Some(stuck) if stuck.reason() == "ProgressDeadlineExceeded" => Verdict::not_yet(stuck.told()),
+        Some(stuck) if stuck.reason() == "ProgressDeadlineExceeded" => Verdict::not_yet(stuck.as_reason()),
         _ => Verdict::Ready,
     }
 }
@@ -35,7 +35,11 @@ pub(super) fn stateful_set(object: &Object) -> Verdict {
     }
     let wanted = object.data["spec"]["replicas"].as_i64().unwrap_or(1);
     let ready = number(&object.data["status"]["readyReplicas"]);
-    if ready < wanted { Verdict::not_yet(format!("{ready} of {wanted} ready")) } else { Verdict::Ready }
+    if ready < wanted {
+        Verdict::not_yet(Reason::in_field("status.readyReplicas", format!("{ready} of {wanted} ready")))
+    } else {
+        Verdict::Ready
+    }
 }
 
 /// A pod that has failed does not run again. What crashes, or finds no node, may be helped.
@@ -43,10 +47,12 @@ pub(super) fn pod(object: &Object) -> Verdict {
     let status = &object.data["status"];
     match text(&status["phase"]) {
         "Succeeded" => Verdict::Ready,
-        "Failed" => Verdict::never(format!("failed: {}", text(&status["message"]))),
+        "Failed" => {
+            Verdict::never(Reason::in_field("status.phase", format!("failed: {}", text(&status["message"]))))
+        }
         _ => match (waiting(object), condition(object, "PodScheduled").filter(Condition::is_false)) {
             (Some(reason), _) => Verdict::not_yet(reason),
-            (None, Some(refused)) => Verdict::not_yet(refused.told()),
+            (None, Some(refused)) => Verdict::not_yet(refused.as_reason()),
             (None, None) => must_be_true(object, "Ready"),
         },
     }
@@ -77,8 +83,11 @@ pub(super) fn service(object: &Object) -> Verdict {
     }
     // Cilium says why it gives none (`operator/pkg/lbipam`).
     match condition(object, "cilium.io/IPAMRequestSatisfied") {
-        Some(told) if told.is_false() => Verdict::not_yet(told.told()),
-        _ => Verdict::not_yet("has no load-balancer address yet"),
+        Some(told) if told.is_false() => Verdict::not_yet(told.as_reason()),
+        _ => Verdict::not_yet(Reason::in_field(
+            "status.loadBalancer.ingress",
+            "has no load-balancer address yet",
+        )),
     }
 }
 
@@ -90,14 +99,14 @@ pub(super) fn has_address(service: &Object) -> bool {
 pub(super) fn namespace(object: &Object) -> Verdict {
     match text(&object.data["status"]["phase"]) {
         "Active" => Verdict::Ready,
-        "" => Verdict::not_yet("is not active yet"),
-        phase => Verdict::not_yet(format!("is {phase}")),
+        "" => Verdict::not_yet(Reason::in_field("status.phase", "is not active yet")),
+        phase => Verdict::not_yet(Reason::in_field("status.phase", format!("is {phase}"))),
     }
 }
 
 pub(super) fn claim(object: &Object) -> Verdict {
     match text(&object.data["status"]["phase"]) {
-        "Lost" => Verdict::never("has lost its volume"),
+        "Lost" => Verdict::never(Reason::in_field("status.phase", "has lost its volume")),
         _ => Verdict::Ready,
     }
 }
@@ -105,7 +114,7 @@ pub(super) fn claim(object: &Object) -> Verdict {
 /// Only a finished Job has done what it is for.
 pub(super) fn job(object: &Object) -> Verdict {
     if let Some(failed) = condition(object, "Failed").filter(Condition::is_true) {
-        return Verdict::never(failed.told());
+        return Verdict::never(failed.as_reason());
     }
     match condition(object, "Complete") {
         Some(complete) if complete.is_true() => Verdict::Ready,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Verdict;
+use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
 /// How much of a message is told.
@@ -47,6 +47,11 @@ impl<'a> Condition<'a> {
         told(self.0)
     }
 
+    /// The same, as the reason why its object is not ready.
+    pub(super) fn as_reason(&self) -> Reason {
+        Reason::in_field(text(&self.0["type"]), self.told())
+    }
+
     /// Whether it speaks of an older generation than `object` has.
     pub(super) fn is_of_before(&self, object: &Object) -> bool {
         let seen = self.0["observedGeneration"].as_i64();
@@ -89,8 +94,8 @@ pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: 
             Verdict::not_yet("its controller has not seen the newest change yet")
         }
         Some(condition) if condition.is_true() => Verdict::Ready,
-        Some(condition) => Verdict::not_yet(condition.told()),
-        None => Verdict::not_yet(format!("{kind} is not known yet")),
+        Some(condition) => Verdict::not_yet(condition.as_reason()),
+        None => Verdict::not_yet(Reason::in_field(kind, format!("{kind} is not known yet"))),
     }
 }
 

@@ -2,14 +2,14 @@
 //! fails never sets it: the conditions are read for what they say (`facts`: kustomize-controller
 //! 1.9, helm-controller 1.6, source-controller 1.9).
 
-use super::Verdict;
 use super::conditions::{Condition, condition, must_be_true};
+use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
 /// Ready for the newest generation; `Stalled` means that nothing is tried any more.
 pub(super) fn reconciled(object: &Object) -> Verdict {
     if object.data["spec"]["suspend"] == true {
-        return Verdict::not_yet("is suspended");
+        return Verdict::not_yet(Reason::in_field("spec.suspend", "is suspended"));
     }
     stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
 }
@@ -20,7 +20,7 @@ fn stalled(object: &Object) -> Option<Verdict> {
     Some(if stalled.is_of_before(object) {
         Verdict::not_yet("its controller has not seen the newest change yet")
     } else {
-        Verdict::never(stalled.told())
+        Verdict::never(stalled.as_reason())
     })
 }
 
@@ -33,9 +33,10 @@ pub(super) fn kustomization(object: &Object) -> Verdict {
     let status = &object.data["status"];
     let (applied, attempted) = (&status["lastAppliedRevision"], &status["lastAttemptedRevision"]);
     match attempted.as_str() {
-        Some(attempted) if applied.as_str() != Some(attempted) => {
-            Verdict::not_yet(format!("is applying {attempted}"))
-        }
+        Some(attempted) if applied.as_str() != Some(attempted) => Verdict::not_yet(Reason::in_field(
+            "status.lastAttemptedRevision",
+            format!("is applying {attempted}"),
+        )),
         _ => Verdict::Ready,
     }
 }

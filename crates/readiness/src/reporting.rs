@@ -1,7 +1,7 @@
 //! Kinds of operators that say how they fare. Until one has, kstatus takes it for ready.
 
-use super::Verdict;
 use super::conditions::{must_be_true, text};
+use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
 /// Where a kind says that it is ready.
@@ -36,6 +36,10 @@ const KINDS: [(&str, &[&str], Said); 8] = [
     ),
 ];
 
+fn not_yet(field: &str, text: String) -> Verdict {
+    Verdict::not_yet(Reason::in_field(format!("status.{field}"), text))
+}
+
 /// What an object of such a kind says; ready if its kind is none of them.
 pub(super) fn said(object: &Object, group: &str, kind: &str) -> Verdict {
     let found = KINDS.iter().find(|(own, kinds, _)| *own == group && kinds.contains(&kind));
@@ -44,8 +48,8 @@ pub(super) fn said(object: &Object, group: &str, kind: &str) -> Verdict {
         Some((_, _, Said::Condition(condition))) => must_be_true(object, condition),
         Some((_, _, Said::Field(field, ready))) => match text(&object.data["status"][*field]) {
             word if word.eq_ignore_ascii_case(ready) => Verdict::Ready,
-            "" => Verdict::not_yet("its operator has not said anything of it yet"),
-            word => Verdict::not_yet(format!("is {word}")),
+            "" => not_yet(field, "its operator has not reported its state yet".to_owned()),
+            word => not_yet(field, format!("is {word}")),
         },
     }
 }

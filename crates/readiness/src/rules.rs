@@ -89,7 +89,7 @@ mod tests {
             Verdict::NotYet(_) => NotYet,
             Verdict::Never(_) => Never,
         };
-        (is, verdict.reasons().join("; "))
+        (is, verdict.texts().join("; "))
     }
 
     fn with(condition: &str, status: &str, more: &Value) -> Value {

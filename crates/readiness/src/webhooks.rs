@@ -72,7 +72,7 @@ impl Called {
     pub fn unanswered(&self) -> Verdict {
         let Self { configuration, webhook, service } = self;
         Verdict::not_yet(format!("nobody answers for {service}, which {webhook} is called by"))
-            .about(configuration)
+            .of(configuration)
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         ]));
         let [called] = called_by(&object).try_into().unwrap();
         assert_eq!(
-            called.unanswered().reasons(),
+            called.unanswered().texts(),
             [
                 "ValidatingWebhookConfiguration cert-manager: nobody answers for Service cert-manager/webhook, which a is called by"
             ]

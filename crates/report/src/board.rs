@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use bootstrapper_core::failure::Failure;
+use bootstrapper_core::verdict::{Progress, Reason};
 use bootstrapper_engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome, StepOutline};
 
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub(super) struct StepState {
     pub(super) ended: Option<Timestamp>,
     /// What it does or waits for just now.
     pub(super) now: Vec<String>,
+    /// How far its wait is.
+    pub(super) progress: Option<Progress>,
     pub(super) outcome: Option<StepOutcome>,
     pub(super) failure: Option<Failure>,
     /// Why it still waits, or why it failed.
@@ -113,6 +116,7 @@ fn to_come(step: &StepOutline) -> StepState {
         began: None,
         ended: None,
         now: Vec::new(),
+        progress: None,
         outcome: None,
         failure: None,
         causes: Vec::new(),
@@ -120,14 +124,22 @@ fn to_come(step: &StepOutline) -> StepState {
 }
 
 impl StepState {
+    fn does(&mut self, now: String) {
+        self.now = vec![now];
+        self.progress = None;
+    }
+
     fn fold(&mut self, kind: &EventKind, at: Timestamp) {
         match kind {
             EventKind::StepStarted => self.began = Some(at),
-            EventKind::StepSaid { message } => self.now = vec![message.clone()],
-            EventKind::StepActed { changes } => self.now = vec![changes.summary.clone()],
-            EventKind::StepWaiting { reasons } => self.now.clone_from(reasons),
+            EventKind::StepSaid { message } => self.does(message.clone()),
+            EventKind::StepActed { changes } => self.does(changes.summary.clone()),
+            EventKind::StepWaiting { reasons, progress } => {
+                self.now = reasons.iter().map(Reason::to_string).collect();
+                self.progress = *progress;
+            }
             EventKind::StepExplained { causes } => self.causes.clone_from(causes),
-            EventKind::AttemptFailed { failure, .. } => self.now = vec![format!("tries again: {failure}")],
+            EventKind::AttemptFailed { failure, .. } => self.does(format!("tries again: {failure}")),
             EventKind::StepFinished { outcome, failure, causes } => {
                 if self.began.is_some() {
                     self.ended = Some(at);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::words::width;
 use bootstrapper_core::output::one_line;
-use bootstrapper_core::verdict::Verdict;
+use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{ChangeKind, Diff, Observation};
 
@@ -64,9 +64,11 @@ pub fn plan_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Opti
                 out.line(name, "~", &diff_line(diff, title));
                 conflicts += changes(&mut out, diff);
             }
-            Some(Observation::Awaited { waits_for }) => {
+            Some(Observation::Awaited { waits_for, progress }) => {
                 waits += 1;
-                out.line(name, "?", &format!("{title}: waits for {}", waits_for.join("; ")));
+                let reasons: Vec<String> = waits_for.iter().map(Reason::to_string).collect();
+                let progress = progress.map(|progress| format!(" ({progress})")).unwrap_or_default();
+                out.line(name, "?", &format!("{title}{progress}: waits for {}", reasons.join("; ")));
             }
             Some(Observation::Blocked { by }) => {
                 unknown += 1;
@@ -136,9 +138,7 @@ pub struct StatusLine<'a> {
     /// What it is about.
     pub title: &'a str,
     /// Whether it is ready.
-    pub verdict: &'a Verdict,
-    /// What a person should know though it is ready.
-    pub remarks: &'a [String],
+    pub readiness: &'a Readiness,
 }
 
 /// Whether each step is ready now, and why not.
@@ -146,15 +146,16 @@ pub fn status_text<'a>(lines: impl IntoIterator<Item = StatusLine<'a>>) -> Strin
     let lines: Vec<StatusLine<'_>> = lines.into_iter().collect();
     let mut out = Grouped::new(lines.iter().map(|line| line.step));
     let (mut ready, mut not_yet, mut never) = (0, 0, 0);
-    for StatusLine { step, title, verdict, remarks } in lines {
-        let (mark, number) = match verdict {
+    for StatusLine { step, title, readiness } in lines {
+        let (mark, number) = match &readiness.verdict {
             Verdict::Ready => ("✓", &mut ready),
             Verdict::NotYet(_) => ("…", &mut not_yet),
             Verdict::Never(_) => ("✗", &mut never),
         };
         *number += 1;
-        out.line(step, mark, title);
-        for said in verdict.reasons().iter().chain(remarks) {
+        let progress = readiness.progress.map(|progress| format!(" ({progress})")).unwrap_or_default();
+        out.line(step, mark, &format!("{title}{progress}"));
+        for said in readiness.verdict.texts().iter().chain(&readiness.remarks) {
             out.detail(" ", said);
         }
     }
@@ -171,6 +172,7 @@ pub fn status_text<'a>(lines: impl IntoIterator<Item = StatusLine<'a>>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bootstrapper_core::verdict::Progress;
     use bootstrapper_engine::Change;
 
     #[test]
@@ -226,15 +228,17 @@ mod tests {
 
     #[test]
     fn a_status_gives_reasons() {
-        let (ready, waits) = (Verdict::Ready, Verdict::not_yet("2 of 3 pods ready"));
-        let known = ["it was slow".to_owned()];
+        let remarks = vec!["it was slow".to_owned()];
+        let ready = Readiness { remarks, ..Readiness::ready() };
+        let progress = Some(Progress { ready: 2, total: 3 });
+        let waits = Readiness { progress, ..Verdict::not_yet("1 of 3 pods crashes").into() };
         let lines = [
-            StatusLine { step: "core/a", title: "coredns", verdict: &ready, remarks: &known },
-            StatusLine { step: "core/b", title: "spegel", verdict: &waits, remarks: &[] },
+            StatusLine { step: "core/a", title: "coredns", readiness: &ready },
+            StatusLine { step: "core/b", title: "spegel", readiness: &waits },
         ];
         assert_eq!(
             status_text(lines),
-            "  core  ✓ coredns\n              it was slow\n        … spegel\n              2 of 3 pods ready\n1 ready, 1 not yet.\n"
+            "  core  ✓ coredns\n              it was slow\n        … spegel (2/3 ready)\n              1 of 3 pods crashes\n1 ready, 1 not yet.\n"
         );
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::since;
-use super::waits::Waits;
+use super::waits::{Wait, Waits};
 use super::words::duration;
 use super::{causes, failure};
 use bootstrapper_core::output;
@@ -113,8 +113,11 @@ impl Lines {
             }
             EventKind::StepSaid { message } => vec![message.clone()],
             EventKind::StepActed { changes } => vec![changes.summary.clone()],
-            EventKind::StepWaiting { reasons } => match &event.step {
-                Some(step) => self.waits.heard(step, reasons, event.at),
+            EventKind::StepWaiting { reasons, progress } => match &event.step {
+                Some(step) => {
+                    let reasons = reasons.iter().map(ToString::to_string).collect();
+                    self.waits.heard(step, Wait { reasons, progress: *progress }, event.at)
+                }
                 None => Vec::new(),
             },
             EventKind::StepExplained { causes } => match &event.step {

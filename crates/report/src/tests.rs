@@ -70,7 +70,11 @@ fn running() -> Vec<Event> {
                 changes: Changes { summary: "installed 1.20.2".into(), ..Changes::default() },
             },
         ),
-        event(4000, "cilium/release", EventKind::StepWaiting { reasons: vec!["agents 2/3".into()] }),
+        event(
+            4000,
+            "cilium/release",
+            EventKind::StepWaiting { reasons: vec!["agents 2/3".into()], progress: None },
+        ),
     ]
 }
 

@@ -97,7 +97,11 @@ fn does_now(step: &StepState, room: usize) -> Vec<(&str, String)> {
 
 fn running_text(stage: &StageState, running: &[&StepState]) -> String {
     let done = stage.steps.iter().filter(|step| step.outcome.is_some()).count();
-    let names: Vec<&str> = running.iter().map(|step| step.title.as_str()).collect();
+    let name = |step: &&StepState| match step.progress {
+        Some(progress) => format!("{} ({progress})", step.title),
+        None => step.title.clone(),
+    };
+    let names: Vec<String> = running.iter().map(name).collect();
     if stage.steps.len() == 1 {
         names.join(", ")
     } else {

@@ -2,11 +2,13 @@
 //! than a person reads. A line is never taken back.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::board::since;
+use bootstrapper_core::verdict::Progress;
 use bootstrapper_engine::StepId;
 
 /// How many reasons are told at a time.
@@ -18,20 +20,27 @@ const PAUSE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Waits(BTreeMap<StepId, Waiting>);
 
+/// What a step waits for, and how far it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wait {
+    pub(super) reasons: Vec<String>,
+    pub(super) progress: Option<Progress>,
+}
+
 struct Waiting {
-    now: Vec<String>,
+    now: Wait,
     told: Vec<String>,
     told_at: Timestamp,
 }
 
 impl Waits {
     /// A step waits for something: the lines that are due at once.
-    pub(super) fn heard(&mut self, step: &StepId, reasons: &[String], at: Timestamp) -> Vec<String> {
+    pub(super) fn heard(&mut self, step: &StepId, wait: Wait, at: Timestamp) -> Vec<String> {
         if let Some(waiting) = self.0.get_mut(step) {
-            waiting.now = reasons.to_vec();
+            waiting.now = wait;
             return waiting.due(at);
         }
-        let mut waiting = Waiting { now: reasons.to_vec(), told: Vec::new(), told_at: at };
+        let mut waiting = Waiting { now: wait, told: Vec::new(), told_at: at };
         let said = waiting.tell(at);
         self.0.insert(step.clone(), waiting);
         said
@@ -55,7 +64,8 @@ impl Waiting {
     }
 
     fn tell(&mut self, at: Timestamp) -> Vec<String> {
-        let new: Vec<&String> = self.now.iter().filter(|reason| !self.told.contains(reason)).collect();
+        let new: Vec<&String> =
+            self.now.reasons.iter().filter(|reason| !self.told.contains(reason)).collect();
         if new.is_empty() {
             return Vec::new();
         }
@@ -65,7 +75,10 @@ impl Waiting {
         if new.len() > shown {
             said.push(format!("waits: and {} more", new.len() - shown));
         }
-        self.told.clone_from(&self.now);
+        if let (Some(progress), Some(last)) = (self.now.progress, said.last_mut()) {
+            let _ = write!(last, " ({progress})");
+        }
+        self.told.clone_from(&self.now.reasons);
         self.told_at = at;
         said
     }
@@ -79,8 +92,9 @@ mod tests {
         Timestamp::from_millisecond(millis).unwrap()
     }
 
-    fn reasons(count: usize, state: &str) -> Vec<String> {
-        (0..count).map(|number| format!("{number} {state}")).collect()
+    fn reasons(count: usize, state: &str) -> Wait {
+        let reasons = (0..count).map(|number| format!("{number} {state}")).collect();
+        Wait { reasons, progress: None }
     }
 
     #[test]
@@ -88,18 +102,28 @@ mod tests {
         let step = StepId { stage: "crds".into(), name: "flux".into() };
         let mut waits = Waits::default();
         assert_eq!(
-            waits.heard(&step, &reasons(30, "new"), at(0)),
+            waits.heard(&step, reasons(30, "new"), at(0)),
             ["waits: 0 new", "waits: 1 new", "waits: 2 new", "waits: and 27 more"]
         );
         // What changes too fast to read is held back, and only its last state is told.
-        assert!(waits.heard(&step, &reasons(30, "installing"), at(100)).is_empty());
-        assert!(waits.heard(&step, &reasons(2, "established"), at(900)).is_empty());
+        assert!(waits.heard(&step, reasons(30, "installing"), at(100)).is_empty());
+        assert!(waits.heard(&step, reasons(2, "established"), at(900)).is_empty());
         assert!(waits.due(at(1000)).is_empty());
         let due: Vec<String> = waits.due(at(2000)).into_iter().map(|(_, line)| line).collect();
         assert_eq!(due, ["waits: 0 established", "waits: 1 established"]);
         assert!(waits.due(at(9000)).is_empty());
         // A step that waits again begins anew.
         waits.ended(&step);
-        assert_eq!(waits.heard(&step, &reasons(1, "established"), at(9100)), ["waits: 0 established"]);
+        assert_eq!(waits.heard(&step, reasons(1, "established"), at(9100)), ["waits: 0 established"]);
+    }
+
+    #[test]
+    fn the_last_line_says_how_far_it_is() {
+        let step = StepId { stage: "handover".into(), name: "handover".into() };
+        let wait = Wait { progress: Some(Progress { ready: 9, total: 35 }), ..reasons(2, "in progress") };
+        assert_eq!(
+            Waits::default().heard(&step, wait, at(0)),
+            ["waits: 0 in progress", "waits: 1 in progress (9/35 ready)"]
+        );
     }
 }

@@ -1,89 +1,51 @@
 //! Why what a step waits for is not ready.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::Mutex;
 
 use bootstrapper_cluster::Cluster;
 use bootstrapper_cluster::doctor::Case;
-use bootstrapper_core::failure::{Failure, FailureKind};
+use bootstrapper_core::failure::FailureKind;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::verdict::Readiness;
 use bootstrapper_diagnosis::Symptoms;
-use bootstrapper_engine::Cause;
+use bootstrapper_engine::{Cause, Stuck};
 use bootstrapper_readiness as readiness;
 
-/// So many objects of one kind are taken for what is the matter; of more, those that are not ready.
+/// Up to this many objects of one kind are all taken for symptoms; of more, only those that are not ready.
 const ONE_BY_ONE: usize = 3;
 
-/// What a step sees of what it waits for, and what its diagnosis has learned: neither is asked for twice.
-#[derive(Clone, Default)]
-pub struct Explainer(Arc<Inner>);
-
+/// Diagnoses a step while it waits. What it has learned from the cluster is kept, so that nothing is asked
+/// twice.
 #[derive(Default)]
-struct Inner {
-    sight: Mutex<Option<Sight>>,
-    case: tokio::sync::Mutex<Case>,
-}
-
-/// What a watch saw last.
-#[derive(Clone, Default)]
-pub(super) struct Sight {
-    pub(super) objects: Vec<Arc<Object>>,
-    /// What is amiss though none of these tells: what is not there, webhooks that nobody answers for.
-    pub(super) amiss: Vec<ObjectRef>,
-}
-
-impl Sight {
-    pub(super) fn of<'a>(objects: impl IntoIterator<Item = &'a Arc<Object>>) -> Self {
-        Self { objects: objects.into_iter().cloned().collect(), amiss: Vec::new() }
-    }
-
-    fn unready(&self) -> impl Iterator<Item = &Object> {
-        let objects = self.objects.iter().map(|object| &**object);
-        objects.filter(|object| !readiness::verdict(object).is_ready())
-    }
-
-    /// What is amiss, and what is not ready.
-    fn symptoms(&self) -> Vec<ObjectRef> {
-        self.amiss.iter().cloned().chain(self.unready().map(ObjectRef::of)).collect()
-    }
-}
+pub(crate) struct Explainer(Mutex<Case>);
 
 impl Explainer {
-    /// Keeps what a watch sees.
-    pub(super) fn sees(&self, sight: Sight) {
-        *self.0.sight.lock().unwrap_or_else(PoisonError::into_inner) = Some(sight);
-    }
-
-    /// Whether a watch has seen anything.
-    pub(super) fn has_seen(&self) -> bool {
-        self.sight().is_some()
-    }
-
-    fn sight(&self) -> Option<Sight> {
-        self.0.sight.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Causes among `refs`, and of what the API server refused.
     pub(super) async fn of_objects(
         &self,
         cluster: &Cluster,
         refs: &[ObjectRef],
-        failure: Option<&Failure>,
+        stuck: Stuck<'_>,
     ) -> Vec<Cause> {
-        let sight = self.sight();
-        let seen = sight.as_ref().map(Sight::symptoms).filter(|seen| !seen.is_empty());
+        let seen = stuck.readiness.map(symptoms).filter(|seen| !seen.is_empty());
         let symptoms = match seen {
             Some(seen) => seen,
             None => unready_of(cluster, refs).await,
         };
-        self.examine(cluster, symptoms, sight, failure).await
+        self.examine(cluster, symptoms, stuck).await
     }
 
     /// Causes among whatever `selections` select.
-    pub(super) async fn of_selections(&self, cluster: &Cluster, selections: &[Selection]) -> Vec<Cause> {
-        let sight = self.sight();
-        let symptoms = match &sight {
-            Some(sight) => sight.symptoms(),
+    pub(super) async fn of_selections(
+        &self,
+        cluster: &Cluster,
+        selections: &[Selection],
+        stuck: Stuck<'_>,
+    ) -> Vec<Cause> {
+        let symptoms = match stuck.readiness {
+            Some(readiness) => symptoms(readiness),
             None => {
                 let mut found = Vec::new();
                 for selection in selections {
@@ -92,22 +54,30 @@ impl Explainer {
                 found
             }
         };
-        self.examine(cluster, symptoms, sight, None).await
+        // That an attempt failed is no refusal of what is only watched.
+        self.examine(cluster, symptoms, Stuck { failure: None, ..stuck }).await
     }
 
-    async fn examine(
-        &self,
-        cluster: &Cluster,
-        objects: Vec<ObjectRef>,
-        sight: Option<Sight>,
-        failure: Option<&Failure>,
-    ) -> Vec<Cause> {
-        // That time is over is nobody's refusal.
-        let refused = failure.filter(|failure| failure.kind != FailureKind::Deadline);
+    async fn examine(&self, cluster: &Cluster, objects: Vec<ObjectRef>, stuck: Stuck<'_>) -> Vec<Cause> {
+        // A deadline is nobody's refusal.
+        let refused = stuck.failure.filter(|failure| failure.kind != FailureKind::Deadline);
         let refusal = refused.map(|failure| (failure.what.clone(), failure.because.join("\n")));
-        let seen = sight.iter().flat_map(Sight::unready).cloned().collect();
-        self.0.case.lock().await.examine(cluster, Symptoms { objects, refusal }, seen).await.causes
+        let seen = stuck.readiness.into_iter().flat_map(unready_among).cloned().collect();
+        self.0.lock().await.examine(cluster, Symptoms { objects, refusal }, seen).await.causes
     }
+}
+
+/// The objects that the reasons name, and those of the observed ones that are not ready.
+fn symptoms(readiness: &Readiness) -> Vec<ObjectRef> {
+    let mut known = BTreeSet::new();
+    let named = readiness.verdict.reasons().iter().filter_map(|reason| reason.object.clone());
+    let all = named.chain(unready_among(readiness).map(ObjectRef::of));
+    all.filter(|id| known.insert(id.clone())).collect()
+}
+
+fn unready_among(readiness: &Readiness) -> impl Iterator<Item = &Object> {
+    let objects = readiness.observed.iter().map(|object| &**object);
+    objects.filter(|object| !readiness::verdict(object).is_ready())
 }
 
 async fn unready_of(cluster: &Cluster, refs: &[ObjectRef]) -> Vec<ObjectRef> {

@@ -3,16 +3,16 @@
 
 use futures::stream::{BoxStream, StreamExt};
 
-use super::explain::Explainer;
 use super::objects::follow_ready;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_readiness::{Verdict, has_taken_over};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_readiness::has_taken_over;
 
 /// A Kustomization or HelmRelease that will own what a step makes.
 #[derive(Debug, Clone)]
-pub struct FluxOwner(pub ObjectRef);
+pub(crate) struct FluxOwner(pub ObjectRef);
 
 impl FluxOwner {
     /// Whether it owns it already, told for a person; none if it does not.
@@ -29,16 +29,12 @@ impl FluxOwner {
     pub(super) fn settle_or<'a>(
         &self,
         cluster: &Cluster,
-        before: BoxStream<'a, Result<Verdict>>,
-        explainer: &Explainer,
-    ) -> BoxStream<'a, Result<Verdict>> {
-        let owner = self.0.clone();
-        let (cluster, explainer) = (cluster.clone(), explainer.clone());
+        before: BoxStream<'a, Result<Readiness>>,
+    ) -> BoxStream<'a, Result<Readiness>> {
+        let (owner, cluster) = (self.0.clone(), cluster.clone());
         futures::stream::once(async move {
             match cluster.get(&owner).await {
-                Ok(Some(object)) if has_taken_over(&object) => {
-                    follow_ready(&cluster, vec![owner], &explainer)
-                }
+                Ok(Some(object)) if has_taken_over(&object) => follow_ready(&cluster, vec![owner]),
                 _ => before,
             }
         })

@@ -7,23 +7,26 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::answering::with_answers;
 use super::compare::{change, summary_of};
-use super::explain::{Explainer, Sight};
+use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
-use crate::teardown::removal as unmaking;
+use super::webhook_backends::with_unanswered;
+use crate::teardown::removal;
 use bootstrapper_cluster::{Cluster, Comparison, Followed};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
+use bootstrapper_core::verdict::{Progress, Readiness, Verdict};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Made, Observation, Step, Unmake};
-use bootstrapper_readiness::{Called, OwnRules, Verdict};
+use bootstrapper_engine::{
+    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo,
+};
+use bootstrapper_readiness::{Called, OwnRules};
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
 const AT_ONCE: usize = 16;
 
 /// A set of objects that must exist as declared.
-pub struct Objects {
+pub(crate) struct ObjectSet {
     /// The API server.
     pub cluster: Cluster,
     /// What one of them is called: `namespace`, `BGP object`.
@@ -40,7 +43,7 @@ pub struct Objects {
     pub explainer: Explainer,
 }
 
-impl Objects {
+impl ObjectSet {
     fn refs(&self) -> Vec<ObjectRef> {
         self.objects.iter().map(|object| ObjectRef::of(object)).collect()
     }
@@ -49,7 +52,7 @@ impl Objects {
     async fn standing(&self) -> Result<Vec<ObjectRef>> {
         let objects: Vec<Object> =
             waves(&self.objects).concat().into_iter().map(Complete::into_inner).collect();
-        let mut standing = unmaking::standing(&self.cluster, &objects, self.manager).await?;
+        let mut standing = removal::standing(&self.cluster, &objects, self.manager).await?;
         standing.reverse();
         Ok(standing)
     }
@@ -75,7 +78,20 @@ async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Obje
 }
 
 #[async_trait]
-impl Step for Objects {
+impl Undo for ObjectSet {
+    async fn owned(&self) -> Result<Owned> {
+        let objects = self.standing().await?;
+        let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
+        Ok(Owned { diff: removal::diff(&self.noun, &objects), objects, owners, ..Owned::default() })
+    }
+
+    async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
+        removal::remove(&self.cluster, &self.noun, self.standing().await?, teardown).await
+    }
+}
+
+#[async_trait]
+impl Step for ObjectSet {
     async fn observe(&self) -> Result<Observation> {
         if let Some(owner) = &self.owner
             && let Some(since) = owner.owns(&self.cluster).await?
@@ -125,29 +141,19 @@ impl Step for Objects {
         Ok(Changes { summary, changes, unchanged, ..Changes::default() })
     }
 
-    async fn made(&self) -> Result<Made> {
-        let objects = self.standing().await?;
-        let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
-        Ok(Made { diff: unmaking::diff(&self.noun, &objects), objects, owners, ..Made::default() })
-    }
-
-    async fn unmake(&self, unmake: &Unmake<'_>) -> Result<Changes> {
-        unmaking::remove(&self.cluster, &self.noun, self.standing().await?, unmake).await
-    }
-
-    fn settle(&self) -> BoxStream<'_, Result<Verdict>> {
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         let own = match &self.readiness {
-            Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules), &self.explainer),
-            None => stream::once(async { Ok(Verdict::Ready) }).boxed(),
+            Some(rules) => follow_ready_by(&self.cluster, self.refs(), Arc::clone(rules)),
+            None => ready(),
         };
         match &self.owner {
-            Some(owner) => owner.settle_or(&self.cluster, own, &self.explainer),
+            Some(owner) => owner.settle_or(&self.cluster, own),
             None => own,
         }
     }
 
-    async fn explain(&self, failure: Option<&Failure>) -> Vec<Cause> {
-        self.explainer.of_objects(&self.cluster, &self.refs(), failure).await
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
+        self.explainer.of_objects(&self.cluster, &self.refs(), stuck).await
     }
 }
 
@@ -174,13 +180,14 @@ fn waves(objects: &[Complete<Object>]) -> [Vec<Complete<Object>>; 2] {
     [first, rest]
 }
 
+/// Ready, and nothing to watch.
+pub(super) fn ready() -> BoxStream<'static, Result<Readiness>> {
+    stream::once(async { Ok(Readiness::ready()) }).boxed()
+}
+
 /// Follows objects until each is ready by the rule of its kind.
-pub(super) fn follow_ready(
-    cluster: &Cluster,
-    refs: Vec<ObjectRef>,
-    explainer: &Explainer,
-) -> Followed<Verdict> {
-    follow_ready_by(cluster, refs, Arc::default(), explainer)
+pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> Followed<Readiness> {
+    follow_ready_by(cluster, refs, Arc::default())
 }
 
 /// The same, by the rules that a repository adds for kinds of its own.
@@ -188,52 +195,50 @@ pub(super) fn follow_ready_by(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
     rules: Arc<OwnRules>,
-    explainer: &Explainer,
-) -> Followed<Verdict> {
-    follow(cluster, refs, explainer, move |seen| readiness_of(seen, &rules))
+) -> Followed<Readiness> {
+    follow(cluster, refs, move |seen| readiness_of(seen, &rules))
 }
 
 /// What is followed, each as it was seen last.
 pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
 
-/// Follows objects and judges all of them at every change. None are ready. Webhooks among them must be
-/// answered for, too.
+/// Follows objects and judges all of them at every change. None are ready. Webhooks among them need a backend,
+/// too.
 pub(super) fn follow(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
-    explainer: &Explainer,
-    judge: impl Fn(&Seen) -> Verdict + Send + 'static,
-) -> Followed<Verdict> {
+    judge: impl Fn(&Seen) -> Readiness + Send + 'static,
+) -> Followed<Readiness> {
     if refs.is_empty() {
-        return stream::once(async { Ok(Verdict::Ready) }).boxed();
+        return ready();
     }
-    let explainer = explainer.clone();
-    with_answers(cluster, cluster.follow(refs))
-        .map(move |told| {
-            let (seen, unanswered) = told?;
-            explainer.sees(sight(&seen, &unanswered));
-            Ok(unanswered.iter().map(Called::unanswered).fold(judge(&seen), Verdict::and))
+    with_unanswered(cluster, cluster.follow(refs))
+        .map(move |followed| {
+            let (seen, unanswered) = followed?;
+            let own = judge(&seen);
+            let verdict = unanswered.iter().map(Called::unanswered).fold(own.verdict, Verdict::and);
+            let observed = seen.values().flatten().cloned().collect();
+            Ok(Readiness { verdict, observed, ..own })
         })
         .boxed()
 }
 
-fn sight(seen: &Seen, unanswered: &[Called]) -> Sight {
-    let absent = seen.iter().filter(|(_, object)| object.is_none()).map(|(id, _)| id);
-    Sight {
-        objects: seen.values().flatten().cloned().collect(),
-        amiss: absent.chain(unanswered.iter().map(Called::configuration)).cloned().collect(),
-    }
-}
-
-/// Whether each is there, and ready.
+/// Whether each exists and is ready, and how many are.
 pub(super) fn readiness_of<'a>(
     seen: impl IntoIterator<Item = (&'a ObjectRef, &'a Option<Arc<Object>>)>,
     rules: &OwnRules,
-) -> Verdict {
-    seen.into_iter()
-        .map(|(id, object)| match object {
-            Some(object) => rules.verdict(object).about(id),
-            None => Verdict::not_yet("is not there").about(id),
-        })
-        .collect()
+) -> Readiness {
+    let mut progress = Progress { ready: 0, total: 0 };
+    let judge = |(id, object): (&ObjectRef, &Option<Arc<Object>>)| {
+        let verdict = match object {
+            Some(object) => rules.verdict(object),
+            None => Verdict::not_yet("not found"),
+        };
+        progress.total += 1;
+        progress.ready += usize::from(verdict.is_ready());
+        verdict.of(id)
+    };
+    let verdict: Verdict = seen.into_iter().map(judge).collect();
+    // Of one thing, the reason says enough.
+    Readiness { progress: (progress.total > 1).then_some(progress), ..verdict.into() }
 }

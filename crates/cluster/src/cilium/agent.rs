@@ -5,9 +5,7 @@ use std::time::Duration;
 use crate::{Cluster, Executed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
-
-/// The container that an agent runs in.
-pub const AGENT_CONTAINER: &str = "cilium-agent";
+use bootstrapper_readiness::cilium::AGENT_CONTAINER;
 
 /// How long an agent may take to answer: one that hangs never does.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -9,26 +9,22 @@ use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use super::agent::AGENT_CONTAINER;
 use crate::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
-use bootstrapper_readiness as readiness;
-
-const NAMESPACE: &str = "kube-system";
+use bootstrapper_readiness::cilium::{self, AGENT_CONTAINER, KVSTOREMESH_CONTAINER};
+use bootstrapper_readiness::verdict;
 
 /// What a cluster is called in its mesh; none if its Cilium does not say.
 pub async fn cluster_name(cluster: &Cluster) -> Result<Option<String>> {
-    let settings = ObjectRef::namespaced("v1", "ConfigMap", NAMESPACE, "cilium-config");
-    let settings = cluster.get(&settings).await?;
+    let settings = cluster.get(&cilium::settings()).await?;
     Ok(settings.and_then(|settings| settings.data["data"]["cluster-name"].as_str().map(str::to_owned)))
 }
 
 /// The clusters that the agents are told of: the entries of their Secret that are configurations.
 /// `own` may be among them, and is no peer.
 pub async fn peers(cluster: &Cluster, own: &str) -> Result<BTreeSet<String>> {
-    let secret = ObjectRef::namespaced("v1", "Secret", NAMESPACE, "cilium-clustermesh");
-    let secret = cluster.get(&secret).await?;
+    let secret = cluster.get(&cilium::mesh_peers()).await?;
     let entries = secret.as_ref().and_then(|secret| secret.data["data"].as_object());
     let is_peer = |(name, text): &(&String, &Value)| {
         let text = STANDARD.decode(text.as_str().unwrap_or_default()).unwrap_or_default();
@@ -54,7 +50,7 @@ struct Listener {
 
 const AGENT: Listener = Listener {
     name: "agents",
-    pods: "k8s-app=cilium",
+    pods: cilium::AGENTS,
     container: AGENT_CONTAINER,
     status: &["cilium-dbg", "status", "--output=json"],
     clusters: "/cluster-mesh/clusters",
@@ -63,8 +59,8 @@ const AGENT: Listener = Listener {
 
 const KVSTOREMESH: Listener = Listener {
     name: "kvstoremesh",
-    pods: "k8s-app=clustermesh-apiserver",
-    container: "kvstoremesh",
+    pods: cilium::MESH_SERVER,
+    container: KVSTOREMESH_CONTAINER,
     status: &["clustermesh-apiserver", "kvstoremesh-dbg", "status", "--output=json"],
     clusters: "",
     troubleshoot: &["clustermesh-apiserver", "kvstoremesh-dbg", "troubleshoot"],
@@ -125,12 +121,13 @@ impl Listeners {
 
 /// The pods that run and have the container.
 async fn pods_of(cluster: &Cluster, listener: &Listener) -> Result<Vec<ObjectRef>> {
-    let pods = cluster.list(&Selection::of("v1", "Pod").within(NAMESPACE).labelled(listener.pods)).await?;
+    let pods =
+        cluster.list(&Selection::of("v1", "Pod").within(cilium::NAMESPACE).labelled(listener.pods)).await?;
     let has_it = |pod: &&Object| {
         let containers = pod.data["spec"]["containers"].as_array();
         containers.into_iter().flatten().any(|container| container["name"] == listener.container)
     };
-    let pods = pods.iter().filter(|pod| readiness::verdict(pod).is_ready()).filter(has_it);
+    let pods = pods.iter().filter(|pod| verdict(pod).is_ready()).filter(has_it);
     Ok(pods.map(ObjectRef::of).collect())
 }
 

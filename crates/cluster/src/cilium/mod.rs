@@ -4,6 +4,7 @@ mod agent;
 mod mesh;
 mod sessions;
 
-pub use agent::{AGENT_CONTAINER, ask_agent};
+pub use agent::ask_agent;
+pub use bootstrapper_readiness::cilium::AGENT_CONTAINER;
 pub use mesh::{Listeners, cluster_name, listeners, peers};
 pub use sessions::sessions_of;

@@ -6,7 +6,7 @@ use super::gather::{Budget, Examination, explain_from};
 use crate::Cluster;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_diagnosis::{Question, Scene, Symptoms};
-use bootstrapper_readiness as readiness;
+use bootstrapper_readiness::{self as readiness, cilium};
 
 /// How many kinds are listed at once.
 const AT_ONCE: usize = 16;
@@ -50,7 +50,7 @@ fn of_namespaces() -> Vec<Selection> {
         of("batch/v1", "Job"),
         // Running pods that are not ready are found by their workloads.
         of("v1", "Pod").whose("status.phase!=Running,status.phase!=Succeeded"),
-        of("v1", "Pod").labelled("k8s-app=clustermesh-apiserver"),
+        of("v1", "Pod").labelled(cilium::MESH_SERVER),
         of("v1", "PersistentVolumeClaim"),
         of("v1", "Service"),
         of("v1", "Secret")
@@ -151,14 +151,9 @@ fn may_be_a_symptom(object: &Object) -> bool {
             | "HTTPRoute"
             | "Gateway"
     ) || kind == "Secret"
-        || is_of_mesh(object);
+        // It is ready without the clusters that it cannot reach.
+        || cilium::is_mesh_server(object);
     // A node may be ready and closed, or short of something.
     let is_ill = kind == "Node" && bootstrapper_diagnosis::is_node_ill(object);
     is_told_by_others || is_ill || !readiness::verdict(object).is_ready()
-}
-
-/// It is ready without the clusters that it cannot reach.
-fn is_of_mesh(object: &Object) -> bool {
-    let labels = object.metadata.labels.as_ref();
-    labels.and_then(|labels| labels.get("k8s-app")).is_some_and(|app| app == "clustermesh-apiserver")
 }

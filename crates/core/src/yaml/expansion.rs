@@ -1,6 +1,6 @@
 //! How much a YAML text says once its aliases stand for what they name. A few hundred bytes can say
-//! more than any memory holds, and merge keys copy it besides: such a text is refused before anything
-//! reads it that follows aliases.
+//! more than any memory holds, and merge keys copy it besides; and kustomize compares each key of a map
+//! with every other. Such a text is refused before anything reads it that follows aliases.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,12 @@ const WRITTEN: u64 = 8_000_000;
 /// How deep it may go.
 const DEEPEST: usize = 128;
 
+/// How many keys a map may have if it is the only one. Twice as many take kustomize 16 s instead of 3.
+const KEYS: u64 = 20_000;
+
+/// How many pairs of keys all maps may have together. A CRD bundle of 5 MB has a hundredth of it.
+const PAIRS: u64 = KEYS * KEYS;
+
 const TOO_DEEP: &str = "it is nested too deep";
 
 /// What is too much about a text.
@@ -28,20 +34,38 @@ pub struct Excess {
     pub what: &'static str,
 }
 
-/// A node that is not read to its end: its anchor, and how much it says so far.
-struct Open {
-    anchor: usize,
-    weight: u64,
+/// How much a text says that is not too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measure {
+    /// Maps that stand alone or in the `items` of one: objects, if it is a manifest.
+    pub objects: usize,
 }
 
-/// Where a text says too much; none if it does not. A text that is no YAML says as much as can be read
-/// of it.
+/// A node that is not read to its end.
+struct Open {
+    anchor: usize,
+    /// How much it says so far.
+    weight: u64,
+    is_map: bool,
+    /// Keys and values, or items, so far.
+    children: u64,
+    /// Whether its last scalar is `items`.
+    names_items: bool,
+}
+
+/// Where a text says too much; none if it does not.
 pub fn excess(text: &str) -> Option<Excess> {
+    measure(text).err()
+}
+
+/// How much a text says, or where it says too much. A text that is no YAML says as much as can be read
+/// of it.
+pub fn measure(text: &str) -> Result<Measure, Excess> {
     let mut anchors: HashMap<usize, u64> = HashMap::new();
     let mut open: Vec<Open> = Vec::new();
-    let (mut added, mut written) = (0_u64, 0_u64);
-    let refused_at =
-        |place: &Marker, what| Some(Excess { line: place.line(), column: place.col() + 1, what });
+    let mut measure = Measure::default();
+    let (mut added, mut written, mut pairs) = (0_u64, 0_u64, 0_u64);
+    let refused_at = |place: &Marker, what| Err(Excess { line: place.line(), column: place.col() + 1, what });
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(read) => read,
@@ -49,11 +73,16 @@ pub fn excess(text: &str) -> Option<Excess> {
             Err(error) if *error.kind() == ErrorKind::RecursionLimitExceeded => {
                 return refused_at(error.marker(), TOO_DEEP);
             }
-            Err(_) => return None,
+            Err(_) => return Ok(measure),
         };
         let refused = |what| refused_at(&span.start, what);
         let (anchor, weight) = match event {
-            Event::Scalar(text, _, anchor, _) => (anchor, 1 + text.len() as u64 / 32),
+            Event::Scalar(text, _, anchor, _) => {
+                if let Some(parent) = open.last_mut() {
+                    parent.names_items = text == "items";
+                }
+                (anchor, 1 + text.len() as u64 / 32)
+            }
             Event::Alias(anchor) => {
                 // An anchor that is not closed yet holds the alias itself.
                 let Some(weight) = anchors.get(&anchor) else {
@@ -69,11 +98,18 @@ pub fn excess(text: &str) -> Option<Excess> {
                 if open.len() >= DEEPEST {
                     return refused(TOO_DEEP);
                 }
-                open.push(Open { anchor, weight: 1 });
+                let is_map = matches!(event, Event::MappingStart(..));
+                let is_item = matches!(&open[..], [list, items] if list.names_items && !items.is_map);
+                measure.objects += usize::from(is_map && (open.is_empty() || is_item));
+                open.push(Open { anchor, weight: 1, is_map, children: 0, names_items: false });
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
-                Some(Open { anchor, weight }) => (anchor, weight),
+                Some(Open { anchor, weight, is_map, children, .. }) => {
+                    let keys = if is_map { children / 2 } else { 0 };
+                    pairs = pairs.saturating_add(keys.saturating_mul(keys));
+                    (anchor, weight)
+                }
                 None => continue,
             },
             _ => continue,
@@ -82,14 +118,20 @@ pub fn excess(text: &str) -> Option<Excess> {
             anchors.insert(anchor, weight);
         }
         match open.last_mut() {
-            Some(parent) => parent.weight = parent.weight.saturating_add(weight),
+            Some(parent) => {
+                parent.weight = parent.weight.saturating_add(weight);
+                parent.children += 1;
+            }
             None => written = written.saturating_add(weight),
         }
         if written > WRITTEN || open.last().is_some_and(|parent| parent.weight > WRITTEN) {
             return refused("it is longer than can be read");
         }
+        if pairs > PAIRS || open.last().is_some_and(|parent| parent.is_map && parent.children / 2 > KEYS) {
+            return refused("its maps have too many keys: kustomize compares each with every other");
+        }
     }
-    None
+    Ok(measure)
 }
 
 #[cfg(test)]
@@ -128,6 +170,36 @@ mod tests {
             "base: &base {a: 1, b: [1, 2]}\none: {<<: *base, c: 3}\ntwo: {<<: *base}\n---\nx: &x y\nz: *x\n";
         assert_eq!(excess(text), None);
         assert_eq!(excess("a: [\n"), None);
+    }
+
+    #[test]
+    fn keys_are_counted_where_they_are_compared() {
+        let what = "its maps have too many keys: kustomize compares each with every other";
+        let keys = |count: usize| (0..count).map(|at| format!("  k{at}: v\n")).collect::<Vec<_>>().concat();
+        let map = |name: &str, count: usize| format!("{name}:\n{}", keys(count));
+        assert_eq!(excess(&map("data", 19_999)), None);
+        let found = excess(&map("data", 20_002)).unwrap();
+        assert_eq!((found.line, found.what), (20_002, what));
+        let maps = map("a", 15_000) + &map("b", 15_000);
+        assert_eq!(excess(&maps).unwrap().what, what);
+        let many_small = (0..5000).map(|at| map(&format!("m{at}"), 10)).collect::<Vec<_>>().concat();
+        assert_eq!(excess(&many_small), None);
+        assert_eq!(excess(&format!("[{}]", "x, ".repeat(50_000))), None);
+    }
+
+    #[test]
+    fn objects_are_documents_and_items() {
+        let table = [
+            ("", 0),
+            ("text\n", 0),
+            ("a: {b: c}\n---\nd: e\n---\n", 2),
+            ("kind: List\nitems: [{a: b}, {a: {b: [{c: d}]}}]\n", 3),
+            ("kind: Role\nrules: [{a: b}, {a: b}]\n", 1),
+            ("items: {a: {b: c}}\n", 1),
+        ];
+        for (text, objects) in table {
+            assert_eq!(measure(text), Ok(Measure { objects }), "{text}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use self::loose::Loose;
 
 use crate::failure::{Failure, Location, Result};
 
-pub use expansion::{Excess, excess};
+pub use expansion::{Excess, Measure, excess, measure};
 pub use marks::{Marked, Node, documents as marked_documents};
 
 fn options() -> serde_saphyr::Options {

@@ -1,13 +1,12 @@
 //! BGP sessions: what the agents report, and what their logs say of peers that do not come.
 
-use serde_json::Value;
-
 use super::bgp_story::{self, Story};
 use super::cilium::{self, UNREACHED};
-use super::facts::{cut, line, list};
+use super::facts::{cut, line};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::cilium::{AGENT_CONTAINER, Session, sessions};
 use bootstrapper_readiness::{self as readiness, Condition, condition, number, text};
 
 pub(super) const CODES: &[&Code] = &[
@@ -136,18 +135,15 @@ fn cluster(inquiry: &Inquiry<'_>, config: &Object) -> Insight {
 }
 
 fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
-    let told = || list(&config.data["status"]["bgpInstances"]).flat_map(|instance| list(&instance["peers"]));
-    let wanted = list(&config.data["spec"]["bgpInstances"]).flat_map(|instance| list(&instance["peers"]));
     let agents = cilium::agents_on(inquiry, &id.name).unwrap_or_default();
     let sick: Vec<&Object> =
         agents.iter().copied().filter(|agent| !readiness::verdict(agent).is_ready()).collect();
     let mut insight = Insight::nothing();
-    for peer in wanted {
-        let found = told().find(|one| one["name"] == peer["name"]).unwrap_or(&Value::Null);
-        let finding = if found["peeringState"] == "established" {
-            advertised(&id.name, found)
+    for one in sessions(config) {
+        let finding = if one.state().is_up() {
+            advertised(&id.name, one)
         } else {
-            Some(session(inquiry, id, config, peer, found, &agents))
+            Some(session(inquiry, id, config, one, &agents))
         };
         insight.findings.extend(finding);
     }
@@ -155,10 +151,9 @@ fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
     if insight.findings.is_empty() { insight } else { insight.and_for(sick) }
 }
 
-fn advertised(node: &str, peer: &Value) -> Option<Finding> {
-    let counts: Vec<i64> = list(&peer["routeCount"]).map(|count| number(&count["advertised"])).collect();
-    (!counts.is_empty() && counts.iter().all(|count| *count == 0)).then(|| {
-        let what = format!("node {node} advertises nothing to BGP peer {}", text(&peer["peerAddress"]));
+fn advertised(node: &str, session: Session<'_>) -> Option<Finding> {
+    session.is_silent().then(|| {
+        let what = format!("node {node} advertises nothing to BGP peer {}", session.address());
         Finding::new(&NOTHING_ADVERTISED, what).evidence("established, 0 routes advertised")
     })
 }
@@ -167,13 +162,11 @@ fn session(
     inquiry: &Inquiry<'_>,
     id: &ObjectRef,
     config: &Object,
-    peer: &Value,
-    told: &Value,
+    session: Session<'_>,
     agents: &[&Object],
 ) -> Finding {
-    let (address, asn) = (text(&peer["peerAddress"]), number(&peer["peerASN"]));
-    let state = told["peeringState"].as_str().unwrap_or("unknown");
-    let logs = || agents.iter().map(|agent| inquiry.log(&ObjectRef::of(agent), "cilium-agent", false));
+    let (address, asn, state) = (session.address(), number(&session.peer()["peerASN"]), session.state());
+    let logs = || agents.iter().map(|agent| inquiry.log(&ObjectRef::of(agent), AGENT_CONTAINER, false));
     let story = logs().map(|log| bgp_story::of(log, address)).find(|story| *story != Story::Silent);
     let said = match &story {
         Some(Story::Up(said) | Story::Vanished(said) | Story::Refused(said)) => Some(said.clone()),
@@ -203,7 +196,7 @@ fn session(
     } else if inquiry.age(config) < PATIENCE {
         Finding::new(&COMING, format!("{to} yet: {state}")).passes()
     } else {
-        silent(inquiry, peer, &to, state)
+        silent(inquiry, session, &to)
     };
     said.into_iter().fold(finding.evidence(format!("peeringState {state}")), |finding, said| {
         finding.evidence(format!("agent: {said}"))
@@ -224,14 +217,15 @@ fn complaint(log: &str, address: &str) -> Option<String> {
 }
 
 /// A peer with which not even a TCP connection comes up. Agents do not log why.
-fn silent(inquiry: &Inquiry<'_>, peer: &Value, to: &str, state: &str) -> Finding {
-    if !matches!(state, "active" | "connect" | "idle") {
+fn silent(inquiry: &Inquiry<'_>, session: Session<'_>, to: &str) -> Finding {
+    let state = session.state();
+    if !state.has_no_connection() {
         return Finding::new(&NO_SESSION, format!("{to}: {state}"));
     }
     let config = ObjectRef::cluster_scoped(
         "cilium.io/v2",
         "CiliumBGPPeerConfig",
-        text(&peer["peerConfigRef"]["name"]),
+        text(&session.peer()["peerConfigRef"]["name"]),
     );
     let has_password =
         inquiry.there(&config).is_some_and(|config| config.data["spec"]["authSecretRef"].is_string());

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::facts::{cut, label, line, list};
+use super::facts::{cut, line, list};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
-use bootstrapper_readiness::{Condition, condition, text};
+use bootstrapper_readiness::{Condition, cilium, condition, text};
 
 pub(super) const CODES: &[&Code] =
     &[&NO_CRDS, &API_UNREACHED, &NO_POOL, &EXHAUSTED, &POOLS_OVERLAP, &NOT_AVAILABLE, &NO_OPERATOR];
@@ -88,17 +88,13 @@ static DIALED: LazyLock<Option<Regex>> =
 /// The agents on a node, once they are known. All agents are asked for at once: what is wrong with one node
 /// is often wrong with many.
 pub(super) fn agents_on<'a>(inquiry: &Inquiry<'a>, node: &str) -> Option<Vec<&'a Object>> {
-    let agents = inquiry.list(&Selection::of("v1", "Pod").labelled("k8s-app=cilium"))?;
+    let agents = inquiry.list(&Selection::of("v1", "Pod").labelled(cilium::AGENTS))?;
     Some(agents.into_iter().filter(|agent| agent.data["spec"]["nodeName"] == node).collect())
-}
-
-fn is_agent(pod: &Object) -> bool {
-    label(pod, "k8s-app") == "cilium"
 }
 
 /// What an agent says that crashes in ways of its own.
 pub(super) fn agent_crash(id: &ObjectRef, pod: &Object, log: &str) -> Insight {
-    if !is_agent(pod) {
+    if !cilium::is_agent(pod) {
         return Insight::nothing();
     }
     let node = text(&pod.data["spec"]["nodeName"]);
@@ -173,6 +169,6 @@ fn unanswered(inquiry: &Inquiry<'_>, service: &Object) -> Insight {
 
 /// Cilium's operator, wherever it is.
 pub(super) fn operator(inquiry: &Inquiry<'_>) -> Insight {
-    let operators = Selection::of("apps/v1", "Deployment").labelled("io.cilium/app=operator");
+    let operators = Selection::of("apps/v1", "Deployment").labelled(cilium::OPERATOR);
     Insight::nothing().and_for(inquiry.all(&operators))
 }

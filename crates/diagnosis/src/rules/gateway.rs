@@ -5,6 +5,7 @@ use super::facts::{line, list, namespace};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::{Inquiry, Known};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_readiness::cilium::OPERATOR;
 use bootstrapper_readiness::{Condition, condition, text};
 
 pub(super) const CODES: &[&Code] = &[&CRDS_CAME_LATER, &NO_CONTROLLER, &NO_CLASS, &LISTENER, &ROUTE, &COMING];
@@ -98,7 +99,7 @@ fn crds_came_later(inquiry: &Inquiry<'_>, class: &Object) -> Option<Finding> {
         ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", &name)
     };
     let made = REQUIRED.iter().map(crd).filter_map(|crd| Some(inquiry.age(inquiry.there(&crd)?))).min()?;
-    let pods = inquiry.list(&Selection::of("v1", "Pod").labelled("io.cilium/app=operator"))?;
+    let pods = inquiry.list(&Selection::of("v1", "Pod").labelled(OPERATOR))?;
     let containers = pods.iter().flat_map(|pod| list(&pod.data["status"]["containerStatuses"]));
     let began =
         containers.filter_map(|container| inquiry.seconds_since(&container["state"]["running"]["startedAt"]));

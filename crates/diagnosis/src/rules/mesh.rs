@@ -1,10 +1,11 @@
 //! ClusterMesh: what its API servers and agents say of other clusters.
 
 use super::cilium::UNREACHED;
-use super::facts::{between, cut, label};
+use super::facts::{between, cut};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_readiness::cilium::is_mesh_server;
 
 pub(super) const CODES: &[&Code] = &[&SAME_ID, &OTHER_AUTHORITY, &UNREACHABLE];
 
@@ -39,7 +40,7 @@ const TALKS: &str = "kvstoremesh";
 pub(super) fn of_running(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let talks =
         super::facts::list(&pod.data["spec"]["containers"]).any(|container| container["name"] == TALKS);
-    if !is_of_mesh(pod) || !talks {
+    if !is_mesh_server(pod) || !talks {
         return Insight::nothing();
     }
     let log = inquiry.log(id, TALKS, false);
@@ -50,13 +51,9 @@ pub(super) fn of_running(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) ->
     newest.flatten().into()
 }
 
-fn is_of_mesh(pod: &Object) -> bool {
-    label(pod, "k8s-app") == "clustermesh-apiserver"
-}
-
 /// What a pod of the mesh says of other clusters; nothing if it is none.
 pub(super) fn crash(pod: &Object, log: &str) -> Insight {
-    if !is_of_mesh(pod) {
+    if !is_mesh_server(pod) {
         return Insight::nothing();
     }
     log.lines().rev().find_map(of_line).into()

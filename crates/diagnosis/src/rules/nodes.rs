@@ -162,7 +162,7 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
 fn agent_on(inquiry: &Inquiry<'_>, node: &ObjectRef) -> Insight {
     let Some(agents) = cilium::agents_on(inquiry, &node.name) else { return Insight::nothing() };
     if agents.is_empty() {
-        let sets = inquiry.all(&Selection::of("apps/v1", "DaemonSet").labelled("k8s-app=cilium"));
+        let sets = inquiry.all(&Selection::of("apps/v1", "DaemonSet").labelled(readiness::cilium::AGENTS));
         return Insight::nothing().and_for(sets);
     }
     Insight::nothing().and_for(agents)

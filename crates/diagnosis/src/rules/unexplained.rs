@@ -25,12 +25,12 @@ pub(crate) fn is_vague(finding: &Finding) -> bool {
 }
 
 pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
-    let (reasons, is_final) = match readiness::verdict(object) {
-        Verdict::Ready => return Insight::nothing(),
-        Verdict::NotYet(reasons) => (reasons, false),
-        Verdict::Never(reasons) => (reasons, true),
-    };
-    let said = line(&reasons.join("; "));
+    let verdict = readiness::verdict(object);
+    if verdict.is_ready() {
+        return Insight::nothing();
+    }
+    let is_final = matches!(verdict, Verdict::Never(_));
+    let said = line(&verdict.texts().join("; "));
     let mut finding = Finding::new(&UNEXPLAINED, said);
     let warning = inquiry.events(id).into_iter().rev().find(|event| event.is_warning());
     if let Some(warning) = warning {

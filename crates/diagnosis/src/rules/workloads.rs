@@ -1,11 +1,12 @@
 //! Deployments, DaemonSets, StatefulSets, Jobs: what becomes of their pods.
 
 use super::crashes::telling;
-use super::facts::{all_in, as_selector, is_owned_by, line, list, namespace};
+use super::facts::{all_in, is_owned_by, line, list, namespace};
 use super::refusals;
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::selector;
 use bootstrapper_readiness::{self as readiness, Condition, condition, number, text};
 
 pub(super) const CODES: &[&Code] =
@@ -122,7 +123,7 @@ fn is_observed(workload: &Object) -> bool {
 fn children<'a>(inquiry: &Inquiry<'a>, id: &ObjectRef, workload: &Object) -> Vec<&'a Object> {
     let kind = if id.kind == "Deployment" { ("apps/v1", "ReplicaSet") } else { ("v1", "Pod") };
     let selection = all_in(kind.0, kind.1, namespace(id));
-    let selection = match as_selector(&workload.data["spec"]["selector"]["matchLabels"]) {
+    let selection = match selector::query(&workload.data["spec"]["selector"]) {
         Some(labels) => selection.labelled(&labels),
         None => selection,
     };
@@ -168,7 +169,7 @@ fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
         .and_then(|progressing| inquiry.seconds_since(progressing.last_update()));
     let since = progressed.unwrap_or(age).min(age);
     if since < PATIENCE {
-        let told = readiness::verdict(workload).reasons().join("; ");
+        let told = readiness::verdict(workload).texts().join("; ");
         return Finding::new(&ROLLING, format!("is being rolled out: {told}")).passes().into();
     }
     Insight::nothing()

@@ -3,16 +3,22 @@
 
 mod config;
 mod file;
+mod kinds;
 mod load;
 mod select;
 mod step;
 mod words;
 
 pub use config::{Config, SecretSource, SecretSpec};
-pub use file::{is_sha256, schema};
+pub use file::schema;
+pub use kinds::{
+    AdoptionSpec, Applies, Awaits, Check, ChecksSpec, CommandSpec, CrdsSpec, HandoverSpec, KustomizationSpec,
+    Manifest, NamespacesSpec, ObjectsSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec, StepKind,
+    SyncSpec, WaitSpec, is_sha256,
+};
 pub use load::{Pipeline, Stage};
 pub use select::{Selected, Selector, select};
-pub use step::{Check, CrdSpec, Moment, Repair, StepKind, StepSpec, WaitSpec, When};
+pub use step::{StepSpec, When};
 pub use words::{DeclaredWord, Named, parse_duration};
 
 /// The JSON Schema of `bootstrapper.yaml`.

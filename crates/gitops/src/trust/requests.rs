@@ -6,7 +6,7 @@ use super::command::command_request;
 use super::request::{Request, RequestKind};
 use super::resolve;
 use crate::Declared;
-use crate::pipeline::{Config, Pipeline, SecretSource, SecretSpec, StepKind};
+use crate::pipeline::{CommandSpec, Config, Pipeline, SecretSource, SecretSpec, StepKind};
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::yaml::marked_documents;
 
@@ -41,7 +41,7 @@ pub fn requests(
     }
     for stage in &pipeline.stages {
         for spec in &stage.steps {
-            if let StepKind::Command(argv) = &spec.kind {
+            if let StepKind::Command(CommandSpec(argv)) = &spec.kind {
                 // One that cannot be told cannot be run: the step says why.
                 let Ok(argv) = command_words(argv, declared) else { continue };
                 all.push(command_request(root, cluster, &stage.name, spec, &argv)?);

@@ -9,8 +9,8 @@ use super::super::Verdict;
 use super::super::builtin::waiting;
 use super::super::conditions::{number, text};
 use super::super::rules::verdict;
-use super::{by_node, name};
-use bootstrapper_core::object::Object;
+use super::{by_node, name, node_ref};
+use bootstrapper_core::object::{Object, ObjectRef};
 
 /// The operator writes which version of its kinds it has made (`pkg/k8s/apis/cilium.io/client`).
 pub(super) const SCHEMA_VERSION: &str = "io.cilium.k8s.crd.schema.version";
@@ -34,7 +34,7 @@ impl Agents<'_> {
     pub(super) fn verdict(&self) -> Verdict {
         let rolled_out = match self.sets {
             [] => Verdict::not_yet("DaemonSet cilium is not there"),
-            sets => sets.iter().map(|set| verdict(set).about(&"DaemonSet cilium")).collect(),
+            sets => sets.iter().map(|set| verdict(set).of(&ObjectRef::of(set))).collect(),
         };
         self.everywhere().and(rolled_out).and(operator(self.operators)).and(self.kinds())
     }
@@ -97,7 +97,7 @@ fn is_rolled_out(set: &Object) -> bool {
 /// Why a node has no agent that works. One of before a change that may have mended it is not hopeless.
 fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verdict {
     let Some(pod) = pod else {
-        return Verdict::not_yet("no agent pod yet").about(&node);
+        return Verdict::not_yet("no agent pod yet").of(&node_ref(node));
     };
     let statuses = pod.data["status"]["containerStatuses"].as_array();
     let is_hopeless = statuses.into_iter().flatten().any(|status| {
@@ -105,9 +105,9 @@ fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verd
             && status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     });
     match waiting(pod) {
-        Some(why) if is_hopeless && !may_be_replaced => Verdict::never(why).about(&node),
-        Some(why) => Verdict::not_yet(why).about(&node),
-        None => Verdict::not_yet("agent starts").about(&node),
+        Some(why) if is_hopeless && !may_be_replaced => Verdict::never(why).of(&node_ref(node)),
+        Some(why) => Verdict::not_yet(why).of(&node_ref(node)),
+        None => Verdict::not_yet("agent starts").of(&node_ref(node)),
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn told(nodes: &[Arc<Object>], pods: &[Arc<Object>], crd_version: &str) -> String {
-        judged(nodes, pods, crd_version, 1).reasons().join("; ")
+        judged(nodes, pods, crd_version, 1).texts().join("; ")
     }
 
     fn judged(nodes: &[Arc<Object>], pods: &[Arc<Object>], crd_version: &str, updated: i64) -> Verdict {
@@ -184,12 +184,12 @@ mod tests {
         assert!(told(&[], &[], "1.33.1").contains("no node has joined"));
         let both = [one, two];
         let half = told(&both, std::slice::from_ref(&up), "1.33.1");
-        assert!(half.contains("1 of 2 nodes have an agent; n2: no agent pod yet"), "{half}");
+        assert!(half.contains("1 of 2 nodes have an agent; Node n2: no agent pod yet"), "{half}");
         let teething = told(&both, &[up.clone(), pod("n2", &crashing(2))], "1.33.1");
         assert!(teething.contains("1 of 2") && teething.contains("CrashLoopBackOff"), "{teething}");
         let pods = [up, pod("n2", &crashing(6))];
         let hopeless = judged(&both, &pods, "1.33.1", 1);
-        assert_eq!(hopeless, Verdict::never("n2: agent: CrashLoopBackOff after restarts"));
+        assert_eq!(hopeless, Verdict::never("agent: CrashLoopBackOff after restarts").of(&node_ref("n2")));
         // An upgrade that mends it has not come to that node yet.
         let is_being_mended = judged(&both, &pods, "1.33.1", 0);
         assert!(matches!(is_being_mended, Verdict::NotYet(_)), "{is_being_mended:?}");

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::Verdict;
+use super::super::cilium::{AGENT_CONTAINER, Session, SessionState};
 use super::super::conditions::text;
 use super::super::rules::verdict;
-use super::{by_node, name};
-use bootstrapper_core::object::Object;
-use bootstrapper_core::selector::selects;
+use super::{by_node, name, node_ref};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::selector::{selects, selects_by_default};
 
 /// What is seen of the BGP control plane.
 pub(super) struct Bgp<'a> {
@@ -28,7 +29,7 @@ impl Bgp<'_> {
             return Verdict::not_yet("there is no CiliumBGPClusterConfig");
         }
         let accepted: Verdict =
-            self.configs.iter().map(|config| verdict(config).about(&name(config))).collect();
+            self.configs.iter().map(|config| verdict(config).of(&ObjectRef::of(config))).collect();
         let nobody = if self.nodes.is_empty() {
             Verdict::not_yet("no node has a BGP configuration yet")
         } else {
@@ -44,7 +45,8 @@ impl Bgp<'_> {
         let mut selecting = self
             .configs
             .iter()
-            .filter(|config| selects(&config.data["spec"]["nodeSelector"], &labels))
+            // One without a selector is for all nodes.
+            .filter(|config| selects_by_default(&config.data["spec"]["nodeSelector"], &labels))
             .peekable();
         if selecting.peek().is_none() {
             return Verdict::Ready;
@@ -59,7 +61,7 @@ impl Bgp<'_> {
                     .collect(),
             },
         };
-        session.about(&name(member))
+        session.of(&node_ref(name(member)))
     }
 
     /// Every peer that is declared for a node, as the node tells of it.
@@ -90,24 +92,23 @@ impl Bgp<'_> {
     }
 
     fn session(&self, peer: &Value, live: Option<&Value>, agent_started: Option<Timestamp>) -> Verdict {
-        let Some(live) = live else { return Verdict::not_yet("session is unknown") };
-        let state = live["peeringState"].as_str().unwrap_or("unknown");
-        if state != "established" {
+        let session = Session::new(peer, live);
+        let state = session.state();
+        if !state.is_up() {
             return Verdict::not_yet(format!("session is {state}{}", hint_of(state)));
         }
         // An agent that has died leaves its last words behind.
-        let since: Option<Timestamp> = text(&live["establishedTime"]).parse().ok();
-        if since.zip(agent_started).is_some_and(|(since, started)| since < started) {
+        if session.since().zip(agent_started).is_some_and(|(since, started)| since < started) {
             return Verdict::not_yet("what is told of the session is from before its agent started");
         }
         let config = self.peer_configs.iter().find(|config| peer["peerConfigRef"]["name"] == name(config));
         let families = config.and_then(|config| config.data["spec"]["families"].as_array());
-        families.into_iter().flatten().map(|family| self.routes(family, live)).collect()
+        families.into_iter().flatten().map(|family| self.routes(family, session)).collect()
     }
 
     /// Routes go out if something is to be told. Whether a Service has an address to tell of is not
     /// known here; every node has a pod range.
-    fn routes(&self, family: &Value, live: &Value) -> Verdict {
+    fn routes(&self, family: &Value, session: Session<'_>) -> Verdict {
         if family["advertisements"].is_null() {
             return Verdict::Ready;
         }
@@ -127,26 +128,24 @@ impl Bgp<'_> {
         let mut told =
             selected.iter().filter_map(|one| one.data["spec"]["advertisements"].as_array()).flatten();
         let is_expected = told.any(|told| told["advertisementType"] == "PodCIDR");
-        let mut counts = live["routeCount"].as_array().into_iter().flatten();
-        let advertised = counts.find(|count| count["afi"] == family["afi"]).map(|count| &count["advertised"]);
-        match advertised.and_then(Value::as_i64) {
+        match session.advertised(&family["afi"]) {
             Some(0) | None if is_expected => Verdict::not_yet("established, but no route is advertised"),
             _ => Verdict::Ready,
         }
     }
 }
 
-/// What a session waits for in each state of its machine (RFC 4271, section 8): one that is refused
-/// returns to `idle`, one without a connection stays `active`.
-fn hint_of(state: &str) -> &'static str {
+/// What a session waits for in each state: one that is refused returns to `idle`, one without a
+/// connection stays `active`.
+fn hint_of(state: SessionState) -> &'static str {
     match state {
-        "connect" | "active" => {
+        SessionState::Connect | SessionState::Active => {
             ": no connection (router off, another password, or a node that it does not know: `bootstrapper verify` tells which)"
         }
-        "idle" | "open_sent" | "open_confirm" => {
+        SessionState::Idle | SessionState::OpenSent | SessionState::OpenConfirm => {
             ": it has just ended, or the router refuses it (another AS number: `bootstrapper verify` tells which)"
         }
-        _ => "",
+        SessionState::Unknown | SessionState::Established => "",
     }
 }
 
@@ -158,7 +157,7 @@ fn named<'a>(list: &'a Value, like: &Value) -> Option<&'a Value> {
 /// When an agent's container has started.
 fn started(agent: &Object) -> Option<Timestamp> {
     let statuses = agent.data["status"]["containerStatuses"].as_array()?;
-    let agent = statuses.iter().find(|status| status["name"] == "cilium-agent")?;
+    let agent = statuses.iter().find(|status| status["name"] == AGENT_CONTAINER)?;
     text(&agent["state"]["running"]["startedAt"]).parse().ok()
 }
 
@@ -238,29 +237,29 @@ mod tests {
             peer_configs: &[peer_config],
             advertisements: &[advertisement],
         };
-        bgp.verdict().reasons().join("; ")
+        bgp.verdict().texts().join("; ")
     }
 
     #[test]
     fn what_a_session_needs() {
         let table = [
             (WELL, ""),
-            (Case { state: "unknown", ..WELL }, "n1: 10.25.11.1: session is unknown"),
-            (Case { agent_is_ready: false, ..WELL }, "n1: waits for its agent"),
+            (Case { state: "unknown", ..WELL }, "Node n1: 10.25.11.1: session is unknown"),
+            (Case { agent_is_ready: false, ..WELL }, "Node n1: waits for its agent"),
             (
                 Case { since: "2026-01-01T00:00:10Z", ..WELL },
-                "n1: 10.25.11.1: what is told of the session is from before its agent started",
+                "Node n1: 10.25.11.1: what is told of the session is from before its agent started",
             ),
             (
                 Case { given: false, ..WELL },
-                "n1: 10.25.11.1: the operator has not given the node this peer yet",
+                "Node n1: 10.25.11.1: the operator has not given the node this peer yet",
             ),
-            (Case { advertised: 0, ..WELL }, "n1: 10.25.11.1: established, but no route is advertised"),
+            (Case { advertised: 0, ..WELL }, "Node n1: 10.25.11.1: established, but no route is advertised"),
             // There may be no Service with an address.
             (Case { advertised: 0, kind: "Service", ..WELL }, ""),
             (
                 Case { told: "no", ..WELL },
-                "n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for ipv4",
+                "Node n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for ipv4",
             ),
         ];
         for (case, expected) in table {

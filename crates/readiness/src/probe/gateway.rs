@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use super::super::Verdict;
 use super::super::conditions::condition;
 use super::super::rules::verdict;
-use super::name;
-use bootstrapper_core::object::Object;
+use bootstrapper_core::object::{Object, ObjectRef};
 
 /// How long the operator may take to accept the GatewayClass before it is worth a remark.
 const PATIENCE_SECONDS: i64 = 60;
@@ -21,7 +20,7 @@ pub(super) fn verdict_at(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
     if own.is_empty() {
         return Verdict::not_yet("there is no GatewayClass of Cilium");
     }
-    own.iter().map(|class| accepted(class, now).about(&format!("GatewayClass {}", name(class)))).collect()
+    own.iter().map(|class| accepted(class, now).of(&ObjectRef::of(class))).collect()
 }
 
 /// The operator looks for the Gateway API CRDs once, as it starts (`operator/pkg/gateway-api`): a
@@ -55,7 +54,7 @@ mod tests {
             "spec": {"controllerName": "io.cilium/gateway-controller"}});
         let class: Arc<Object> = Arc::new(serde_json::from_value(class).unwrap());
         let at =
-            |time: &str| verdict_at(std::slice::from_ref(&class), time.parse().unwrap()).reasons().join("; ");
+            |time: &str| verdict_at(std::slice::from_ref(&class), time.parse().unwrap()).texts().join("; ");
         assert!(at("2026-01-01T00:00:30Z").contains("Accepted is not known yet"));
         assert!(at("2026-01-01T00:02:00Z").contains("rollout restart"));
     }

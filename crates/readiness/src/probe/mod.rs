@@ -8,7 +8,7 @@ mod gateway;
 mod nodes;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::Verdict;
 use super::conditions::text;
 use super::heartbeat::{heartbeats, silent};
-use bootstrapper_core::object::{Object, Selection};
+use super::{Verdict, cilium};
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::verdict::Progress;
 
 /// A fact of a cluster, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,16 +81,13 @@ impl JsonSchema for Probe {
 impl Probe {
     /// What it has to see; [`Probe::judge`] is given it by index.
     pub fn watches(&self) -> Vec<Selection> {
-        let agents = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
         let nodes = Selection::of("v1", "Node");
         match self {
             Self::CiliumAgents => vec![
                 nodes,
-                agents,
-                Selection::of("apps/v1", "DaemonSet").within("kube-system").labelled("k8s-app=cilium"),
-                Selection::of("apps/v1", "Deployment")
-                    .within("kube-system")
-                    .labelled("io.cilium/app=operator"),
+                cilium::agents(),
+                cilium::agent_sets(),
+                cilium::operators(),
                 Selection::of("apiextensions.k8s.io/v1", "CustomResourceDefinition")
                     .labelled(agents::SCHEMA_VERSION),
             ],
@@ -97,19 +95,12 @@ impl Probe {
                 Selection::of("cilium.io/v2", "CiliumBGPClusterConfig"),
                 Selection::of("cilium.io/v2", "CiliumBGPNodeConfig"),
                 Selection::of("cilium.io/v2", "CiliumNode"),
-                agents,
+                cilium::agents(),
                 Selection::of("cilium.io/v2", "CiliumBGPPeerConfig"),
                 Selection::of("cilium.io/v2", "CiliumBGPAdvertisement"),
             ],
             Self::CiliumGateway => vec![Selection::of("gateway.networking.k8s.io/v1", "GatewayClass")],
-            Self::CiliumClustermesh => vec![
-                Selection::of("apps/v1", "Deployment")
-                    .within("kube-system")
-                    .labelled("k8s-app=clustermesh-apiserver"),
-                Selection::of("v1", "Service")
-                    .within("kube-system")
-                    .labelled("k8s-app=clustermesh-apiserver"),
-            ],
+            Self::CiliumClustermesh => vec![cilium::mesh_servers(), cilium::mesh_services()],
             Self::Nodes => vec![nodes, heartbeats()],
             Self::FluxControllers => {
                 vec![
@@ -118,6 +109,23 @@ impl Probe {
                         .labelled("app.kubernetes.io/part-of=flux"),
                 ]
             }
+        }
+    }
+
+    /// How many of the things that the probe is about are ready, if it is about several of one kind.
+    pub fn progress(&self, seen: &Seen, verdict: &Verdict) -> Option<Progress> {
+        match self {
+            Self::Nodes => {
+                let total = seen.get(&0).map_or(0, Vec::len);
+                let unready: BTreeSet<_> =
+                    verdict.reasons().iter().filter_map(|reason| reason.object.as_ref()).collect();
+                (total > 1).then(|| Progress { ready: total.saturating_sub(unready.len()), total })
+            }
+            Self::CiliumAgents
+            | Self::CiliumBgp
+            | Self::CiliumGateway
+            | Self::CiliumClustermesh
+            | Self::FluxControllers => None,
         }
     }
 
@@ -148,6 +156,10 @@ impl Probe {
 
 fn name(object: &Object) -> &str {
     object.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn node_ref(name: &str) -> ObjectRef {
+    ObjectRef::cluster_scoped("v1", "Node", name)
 }
 
 /// Agents' pods by their node.

@@ -8,7 +8,7 @@ use super::super::conditions::text;
 use super::super::heartbeat::Silence;
 use super::super::rules::verdict;
 use super::name;
-use bootstrapper_core::object::Object;
+use bootstrapper_core::object::{Object, ObjectRef};
 
 /// `silent` are those whose kubelets have not been heard of.
 pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, Silence>) -> Verdict {
@@ -38,7 +38,7 @@ pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, Silenc
                 )),
                 None => Verdict::Ready,
             };
-            heard.and(verdict(node)).and(taken).about(&name(node))
+            heard.and(verdict(node)).and(taken).of(&ObjectRef::of(node))
         })
         .collect()
 }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_node_that_is_silent_is_not_ready_whatever_it_said_last() {
         let silence = Silence { since: "2026-01-01T10:00:00Z".parse().unwrap(), seconds: 30 };
-        let told = judged(&json!([]), &BTreeMap::from([("n1".to_owned(), silence)])).reasons().join("; ");
+        let told = judged(&json!([]), &BTreeMap::from([("n1".to_owned(), silence)])).texts().join("; ");
         assert!(told.contains("n1: not heard of since 10:00:00Z"), "{told}");
     }
 }

@@ -82,7 +82,7 @@ async fn make_certificates(cluster: &Cluster) -> Result<()> {
 /// etcd reads whom it trusts once, as it starts.
 async fn start_again(cluster: &Cluster) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
-    let of_the_mesh = ListParams::default().labels("k8s-app=clustermesh-apiserver");
+    let of_the_mesh = ListParams::default().labels(readiness::cilium::MESH_SERVER);
     pods.delete_collection(&DeleteParams::default(), &of_the_mesh)
         .await
         .map(drop)

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 
 use bootstrapper_cluster::{Cluster, seen};
-use bootstrapper_core::object::Selection;
 use bootstrapper_readiness as readiness;
 
 /// What a node's network agent does to the cluster.
@@ -26,8 +25,7 @@ pub(super) async fn run(cluster: &Cluster, agent: &dyn NodeAgent) {
 }
 
 async fn follow(cluster: &Cluster, agent: &dyn NodeAgent) {
-    let selection = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
-    let mut pods = seen(cluster.follow_all(selection));
+    let mut pods = seen(cluster.follow_all(readiness::cilium::agents()));
     let mut running: BTreeSet<String> = BTreeSet::new();
     while let Some(pods) = pods.next().await {
         let now: BTreeSet<String> = pods

@@ -24,13 +24,13 @@ pub struct Kept {
     pub replaced: Vec<String>,
     /// Workloads whose pods were made anew from another template.
     pub rolled: Vec<String>,
-    /// Objects that are gone.
+    /// ObjectSet that are gone.
     pub gone: Vec<String>,
-    /// Objects that were deleted and made anew.
+    /// ObjectSet that were deleted and made anew.
     pub recreated: Vec<String>,
-    /// Objects of which something else is wanted.
+    /// ObjectSet of which something else is wanted.
     pub changed: Vec<String>,
-    /// Objects with fields that Flux applies, and somebody else too: what Flux drops of them stays.
+    /// ObjectSet with fields that Flux applies, and somebody else too: what Flux drops of them stays.
     pub co_owned: Vec<String>,
     /// Who owned fields before: `helm Update`, and of how many objects.
     pub managers_before: BTreeMap<String, usize>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
 
-/// What stood at a moment. Objects are named as people name them: `Deployment kube-system/coredns`.
+/// What stood at a moment. ObjectSet are named as people name them: `Deployment kube-system/coredns`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {

@@ -3,8 +3,10 @@
 mod build;
 mod digest;
 mod lock_gate;
+mod planner;
 mod secrets;
 
 pub use build::{Inputs, build, check};
 pub use lock_gate::LockGate;
+pub(crate) use planner::{Planned, Planner};
 pub use secrets::{SecretSources, Secrets, resolve as resolve_secrets};

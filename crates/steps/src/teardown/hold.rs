@@ -7,7 +7,7 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
-use bootstrapper_engine::Unmake;
+use bootstrapper_engine::Teardown;
 
 /// A dependency that nobody has: while a Kustomization waits for it, Flux applies nothing, and yet prunes
 /// once it is deleted, which it would not do while it is suspended.
@@ -18,9 +18,9 @@ const DISABLED: &str = "fluxcd.controlplane.io/reconcile";
 
 impl Tree {
     /// From here on Flux applies nothing: parents first, or they would wake their children.
-    pub(super) async fn hold(&self, cluster: &Cluster, unmake: &Unmake<'_>) -> Result<()> {
+    pub(super) async fn hold(&self, cluster: &Cluster, teardown: &Teardown<'_>) -> Result<()> {
         if !self.units.is_empty() {
-            (unmake.say)(format!("suspending {}", count(self.units.len(), "Kustomization")));
+            (teardown.say)(format!("suspending {}", count(self.units.len(), "Kustomization")));
         }
         for instance in &self.instances {
             cluster.merge(instance, &json!({"metadata": {"annotations": {DISABLED: "disabled"}}})).await?;

@@ -11,7 +11,7 @@ use super::tree::Tree;
 use super::volumes::Claim;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Change, ChangeKind, Diff, Made};
+use bootstrapper_engine::{Change, ChangeKind, Diff, Owned};
 
 /// Who removes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -160,7 +160,7 @@ impl Tree {
     pub(super) fn rest(
         &self,
         snapshot: &Snapshot,
-        steps: &[(String, Made)],
+        steps: &[(String, Owned)],
         manifests: &BTreeMap<ObjectRef, Vec<ObjectRef>>,
         uses: &[ObjectRef],
         all_marks: bool,
@@ -295,7 +295,7 @@ impl Rest {
 }
 
 /// What a step has made, as it is told: CRDs and namespaces come later.
-pub(super) fn of_step(step: &str, made: &Made) -> Option<Part> {
+pub(super) fn of_step(step: &str, made: &Owned) -> Option<Part> {
     let late: BTreeSet<String> =
         made.objects.iter().filter(|id| is_late(id)).map(ToString::to_string).collect();
     let changes: Vec<Change> =

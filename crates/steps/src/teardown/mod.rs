@@ -4,6 +4,7 @@
 //! (its own releases, the network, what the bootstrap installed before Flux), and the bootstrap removes
 //! that as it came, the last first. CRDs and namespaces go last. `order` is pure, and so is what is told.
 
+mod graph;
 mod hold;
 mod listing;
 mod marks;
@@ -16,5 +17,6 @@ mod tree;
 mod units;
 mod volumes;
 
+pub use graph::{Manner, graph};
 pub use listing::{By, Part};
 pub use remove::Plan;

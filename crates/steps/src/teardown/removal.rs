@@ -13,7 +13,7 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Change, ChangeKind, Changes, Diff, Unmake};
+use bootstrapper_engine::{Change, ChangeKind, Changes, Diff, Teardown};
 
 const AT_ONCE: usize = 16;
 
@@ -68,13 +68,13 @@ pub async fn remove(
     cluster: &Cluster,
     noun: &str,
     ids: Vec<ObjectRef>,
-    unmake: &Unmake<'_>,
+    teardown: &Teardown<'_>,
 ) -> Result<Changes> {
     for id in &ids {
-        (unmake.say)(format!("removing {id}"));
+        (teardown.say)(format!("removing {id}"));
         delete(cluster, id).await?;
     }
-    await_end(cluster, &ids, Gone::Insist, unmake).await?;
+    await_end(cluster, &ids, Gone::Insist, teardown).await?;
     Ok(Changes { summary: count(ids.len(), noun), changes: changes(&ids), ..Changes::default() })
 }
 
@@ -97,22 +97,27 @@ pub enum Gone {
 const ATTEMPTS: usize = 20;
 
 /// Returns once the objects are gone; fails, and says what holds those that are left, if nothing of them
-/// changes for as long as `unmake` says.
-pub async fn await_end(cluster: &Cluster, ids: &[ObjectRef], gone: Gone, unmake: &Unmake<'_>) -> Result<()> {
+/// changes for as long as `teardown` says.
+pub async fn await_end(
+    cluster: &Cluster,
+    ids: &[ObjectRef],
+    gone: Gone,
+    teardown: &Teardown<'_>,
+) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
     let mut states = cluster.follow(ids.to_vec());
     let mut left: BTreeMap<ObjectRef, Option<Arc<Object>>> = BTreeMap::new();
-    let mut may_release = unmake.release_finalizers;
-    let mut deadline = Instant::now() + unmake.patience;
+    let mut may_release = teardown.release_finalizers;
+    let mut deadline = Instant::now() + teardown.patience;
     let mut attempts: BTreeMap<ObjectRef, (String, usize)> = BTreeMap::new();
     loop {
         match timeout_at(deadline, states.next()).await {
             Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
             Ok(Some(Ok(seen))) => {
                 if progress(&seen) != progress(&left) {
-                    deadline = Instant::now() + unmake.patience;
+                    deadline = Instant::now() + teardown.patience;
                 }
                 left = seen;
                 if gone == Gone::Insist {
@@ -122,16 +127,16 @@ pub async fn await_end(cluster: &Cluster, ids: &[ObjectRef], gone: Gone, unmake:
                 }
             }
             Ok(Some(Err(failure))) if failure.retry == Retry::Useless => return Err(failure),
-            Ok(Some(Err(failure))) => (unmake.say)(format!("not yet: {failure}")),
+            Ok(Some(Err(failure))) => (teardown.say)(format!("not yet: {failure}")),
             Ok(None) => return Err(Failure::internal("the watch over what is removed ended")),
             Err(_) if may_release => {
                 may_release = false;
-                deadline = Instant::now() + unmake.patience;
+                deadline = Instant::now() + teardown.patience;
                 for object in left.values().flatten() {
-                    release(cluster, object, unmake).await?;
+                    release(cluster, object, teardown).await?;
                 }
             }
-            Err(_) => return Err(stuck(left.values().flatten().map(AsRef::as_ref), unmake)),
+            Err(_) => return Err(stuck(left.values().flatten().map(AsRef::as_ref), teardown)),
         }
     }
 }
@@ -179,7 +184,7 @@ async fn insist(
 }
 
 /// Takes the finalizers from what does not go: its own, and those of what a namespace still holds.
-async fn release(cluster: &Cluster, object: &Object, unmake: &Unmake<'_>) -> Result<()> {
+async fn release(cluster: &Cluster, object: &Object, teardown: &Teardown<'_>) -> Result<()> {
     let id = ObjectRef::of(object);
     let mut held = vec![id.clone()];
     if id.kind == "Namespace" {
@@ -187,16 +192,16 @@ async fn release(cluster: &Cluster, object: &Object, unmake: &Unmake<'_>) -> Res
     }
     for id in held {
         if let Some(finalizers) = cluster.release_finalizers(&id).await? {
-            (unmake.say)(format!("{id}: taking away {finalizers}"));
+            (teardown.say)(format!("{id}: taking away {finalizers}"));
         }
     }
     Ok(())
 }
 
-fn stuck<'a>(left: impl Iterator<Item = &'a Object>, unmake: &Unmake<'_>) -> Failure {
+fn stuck<'a>(left: impl Iterator<Item = &'a Object>, teardown: &Teardown<'_>) -> Failure {
     let left: Vec<&Object> = left.collect();
     let what =
-        format!("{} left, and nothing has changed for {:?}", count(left.len(), "object"), unmake.patience);
+        format!("{} left, and nothing has changed for {:?}", count(left.len(), "object"), teardown.patience);
     let failure = left.iter().fold(Failure::step(what), |failure, object| {
         failure.because(format!("{}: {}", ObjectRef::of(object), held_by(object)))
     });

@@ -15,7 +15,7 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Made, Unmake};
+use bootstrapper_engine::{Owned, Teardown};
 use bootstrapper_gitops::Declared;
 
 /// All that is removed, and in which order.
@@ -40,7 +40,7 @@ impl Plan {
     pub async fn read(
         cluster: &Cluster,
         declared: &Declared,
-        steps: &[(String, Made)],
+        steps: &[(String, Owned)],
         is_whole: bool,
         with_flux: bool,
     ) -> Result<Self> {
@@ -71,7 +71,7 @@ impl Plan {
 
         let of_flux = tree.parts(&snapshot, &manifests, &claims);
         let of_steps = steps.iter().filter_map(|(step, made)| {
-            let without_flux = Made {
+            let without_flux = Owned {
                 diff: bootstrapper_engine::Diff {
                     changes: made
                         .diff
@@ -104,7 +104,7 @@ impl Plan {
     }
 
     /// Only what steps have made.
-    fn of_steps(cluster: &Cluster, steps: &[(String, Made)]) -> Self {
+    fn of_steps(cluster: &Cluster, steps: &[(String, Owned)]) -> Self {
         let all = || steps.iter().flat_map(|(_, made)| made.objects.iter().cloned());
         let late = |kind: &str| -> Vec<ObjectRef> {
             all().filter(|id| id.kind == kind && !stays_always(id)).collect()
@@ -125,7 +125,7 @@ impl Plan {
     }
 
     /// Whether a step removes what it has made: what is only CRDs and namespaces goes last.
-    pub fn goes_by_its_step(made: &Made) -> bool {
+    pub fn goes_by_its_step(made: &Owned) -> bool {
         let has_late_only = !made.objects.is_empty() && made.objects.iter().all(is_late);
         !made.diff.changes.is_empty() && !has_late_only
     }
@@ -136,21 +136,21 @@ impl Plan {
     }
 
     /// What goes through Flux; then Flux has let go of all else.
-    pub async fn through_flux(&self, unmake: &Unmake<'_>) -> Result<()> {
+    pub async fn through_flux(&self, teardown: &Teardown<'_>) -> Result<()> {
         if self.tree.is_empty() {
             // One that was killed may have left flux-operator asleep.
             return self.wake_instances().await;
         }
-        self.tree.hold(&self.cluster, unmake).await?;
+        self.tree.hold(&self.cluster, teardown).await?;
         for wave in &self.tree.waves {
             let (storage, others): (Vec<_>, Vec<_>) =
                 wave.iter().cloned().partition(|unit| !self.storage_of(unit).is_empty());
-            self.remove_units(&others, unmake).await?;
+            self.remove_units(&others, teardown).await?;
             let classes: BTreeSet<&str> = storage.iter().flat_map(|unit| self.storage_of(unit)).collect();
-            self.remove_claims(&classes, unmake).await?;
-            self.remove_units(&storage, unmake).await?;
+            self.remove_claims(&classes, teardown).await?;
+            self.remove_units(&storage, teardown).await?;
         }
-        self.let_go(unmake).await
+        self.let_go(teardown).await
     }
 
     /// The storage classes that a Kustomization provides, by itself or by a release.
@@ -162,39 +162,39 @@ impl Plan {
     }
 
     /// Claims on storage whose provider is about to go: nobody could remove their volumes later.
-    async fn remove_claims(&self, classes: &BTreeSet<&str>, unmake: &Unmake<'_>) -> Result<()> {
+    async fn remove_claims(&self, classes: &BTreeSet<&str>, teardown: &Teardown<'_>) -> Result<()> {
         let is_provided =
             |claim: &&Claim| claim.class.as_deref().is_some_and(|class| classes.contains(class));
         let claims: Vec<&Claim> = self.claims.iter().filter(is_provided).collect();
         for claim in &claims {
-            (unmake.say)(format!("removing {}", claim.id));
+            (teardown.say)(format!("removing {}", claim.id));
             delete(&self.cluster, &claim.id).await?;
         }
         let parts: Vec<ObjectRef> = claims.iter().flat_map(|claim| claim.parts()).collect();
-        await_end(&self.cluster, &parts, Gone::Await, unmake).await
+        await_end(&self.cluster, &parts, Gone::Await, teardown).await
     }
 
-    /// Objects of custom kinds, while their controllers are there; then releases; then all else.
-    async fn remove_units(&self, units: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+    /// ObjectSet of custom kinds, while their controllers are there; then releases; then all else.
+    async fn remove_units(&self, units: &[ObjectRef], teardown: &Teardown<'_>) -> Result<()> {
         let custom: Vec<ObjectRef> = units
             .iter()
             .flat_map(|unit| self.tree.applied(unit))
             .filter(|id| self.tree.custom_groups.contains(id.group()) && !is_of_flux(id))
             .cloned()
             .collect();
-        self.delete_all(&custom, unmake).await?;
-        self.uninstall(units, unmake).await?;
+        self.delete_all(&custom, teardown).await?;
+        self.uninstall(units, teardown).await?;
         for id in units {
-            (unmake.say)(format!("{id}: Flux removes what it applied"));
+            (teardown.say)(format!("{id}: Flux removes what it applied"));
             delete_pruning(&self.cluster, id).await?;
         }
-        await_end(&self.cluster, units, Gone::Insist, unmake).await?;
+        await_end(&self.cluster, units, Gone::Insist, teardown).await?;
         let applied: Vec<ObjectRef> =
             units.iter().flat_map(|unit| self.tree.applied(unit)).cloned().collect();
-        self.delete_all(&applied, unmake).await
+        self.delete_all(&applied, teardown).await
     }
 
-    async fn uninstall(&self, units: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+    async fn uninstall(&self, units: &[ObjectRef], teardown: &Teardown<'_>) -> Result<()> {
         let releases: BTreeMap<ObjectRef, _> = units
             .iter()
             .flat_map(|unit| self.tree.releases_of(unit))
@@ -204,44 +204,44 @@ impl Plan {
             releases.iter().map(|(id, release)| (id.clone(), release.depends_on.iter().cloned().collect()));
         for wave in waves(&releases.keys().cloned().collect(), &needs.collect()) {
             for id in &wave {
-                (unmake.say)(format!("{id}: Flux uninstalls it"));
+                (teardown.say)(format!("{id}: Flux uninstalls it"));
                 if releases[id].is_suspended() {
                     self.cluster.merge(id, &serde_json::json!({"spec": {"suspend": false}})).await?;
                 }
                 delete(&self.cluster, id).await?;
             }
-            await_end(&self.cluster, &wave, Gone::Insist, unmake).await?;
+            await_end(&self.cluster, &wave, Gone::Insist, teardown).await?;
             let installed: Vec<ObjectRef> =
                 wave.iter().filter_map(|id| self.manifests.get(id)).flatten().cloned().collect();
-            await_end(&self.cluster, &installed, Gone::Await, unmake).await?;
+            await_end(&self.cluster, &installed, Gone::Await, teardown).await?;
         }
         Ok(())
     }
 
     /// Flux's own objects go, and what they applied stays for now.
-    async fn let_go(&self, unmake: &Unmake<'_>) -> Result<()> {
+    async fn let_go(&self, teardown: &Teardown<'_>) -> Result<()> {
         let tree = &self.tree;
         let releases: Vec<ObjectRef> = tree.ground_releases.iter().cloned().collect();
         let let_go = releases.len() + tree.ground.len();
-        (unmake.say)(format!("Flux lets go of {}", count(let_go, "object")));
+        (teardown.say)(format!("Flux lets go of {}", count(let_go, "object")));
         let foreign = |kind: &str| {
             let of_kind = tree.foreign.iter().filter(move |id| id.kind == kind);
             of_kind.cloned().collect::<Vec<ObjectRef>>()
         };
-        self.delete_all(&[releases, foreign("HelmRelease")].concat(), unmake).await?;
+        self.delete_all(&[releases, foreign("HelmRelease")].concat(), teardown).await?;
         // What is left of Flux's kinds: sources, and what HelmReleases made.
         let snapshot = Snapshot::take(&self.cluster).await?;
         // flux-operator makes its report again and again.
         let is_late =
             |id: &ObjectRef| matches!(id.kind.as_str(), "Kustomization" | "FluxInstance" | "FluxReport");
         let left = snapshot.all().map(|(id, _)| id).filter(|id| is_of_flux(id) && !is_late(id));
-        self.delete_all(&left.collect::<Vec<_>>(), unmake).await?;
+        self.delete_all(&left.collect::<Vec<_>>(), teardown).await?;
         let (root, others) = match tree.ground.split_last() {
             Some((root, others)) => (std::slice::from_ref(root), others),
             None => (&[][..], &[][..]),
         };
-        self.delete_all(&[others, &foreign("Kustomization")].concat(), unmake).await?;
-        self.delete_all(root, unmake).await?;
+        self.delete_all(&[others, &foreign("Kustomization")].concat(), teardown).await?;
+        self.delete_all(root, teardown).await?;
         self.wake_instances().await
     }
 
@@ -253,14 +253,14 @@ impl Plan {
     }
 
     /// What no step has: then the kinds, then the namespaces.
-    pub async fn rest(&self, unmake: &Unmake<'_>) -> Result<()> {
+    pub async fn rest(&self, teardown: &Teardown<'_>) -> Result<()> {
         for ids in [&self.rest.leftovers, &self.rest.crds, &self.rest.namespaces] {
-            self.delete_all(ids, unmake).await?;
+            self.delete_all(ids, teardown).await?;
         }
         Ok(())
     }
 
-    async fn delete_all(&self, ids: &[ObjectRef], unmake: &Unmake<'_>) -> Result<()> {
+    async fn delete_all(&self, ids: &[ObjectRef], teardown: &Teardown<'_>) -> Result<()> {
         let there: Vec<ObjectRef> = {
             let mut there = Vec::new();
             for id in ids {
@@ -271,10 +271,10 @@ impl Plan {
             there
         };
         for id in &there {
-            (unmake.say)(format!("removing {id}"));
+            (teardown.say)(format!("removing {id}"));
             delete(&self.cluster, id).await?;
         }
-        await_end(&self.cluster, &there, Gone::Insist, unmake).await
+        await_end(&self.cluster, &there, Gone::Insist, teardown).await
     }
 
     /// Fails if anything is left of what was to go.

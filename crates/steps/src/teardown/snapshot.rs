@@ -63,7 +63,7 @@ impl Snapshot {
         self.objects.values().filter(|object| bootstrapper_core::object::is_crd(object))
     }
 
-    /// Objects of the kind that the CRD of that name (`plural.group`) defines.
+    /// ObjectSet of the kind that the CRD of that name (`plural.group`) defines.
     pub(super) fn of_crd<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (ObjectRef, &'a Object)> {
         let group = name.split_once('.').map_or("", |(_, group)| group);
         let kind = self.kinds.get(name);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
-use bootstrapper_core::object::{Object, ObjectRef, Selection};
+use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_readiness as readiness;
 
 /// The agents of a cluster.
@@ -15,8 +15,7 @@ pub(super) struct Agents {
 
 impl Agents {
     pub(super) async fn of(cluster: &Cluster) -> Result<Self> {
-        let pods = Selection::of("v1", "Pod").within("kube-system").labelled("k8s-app=cilium");
-        let pods = cluster.list(&pods).await?;
+        let pods = cluster.list(&readiness::cilium::agents()).await?;
         let leases = cluster.list(&readiness::heartbeats()).await?;
         let silent = readiness::silent(&leases);
         Ok(Self { pods, silent })

@@ -223,12 +223,10 @@ async fn unsettled(member: &Member) -> Failure {
     for id in objects::awaited() {
         let verdict = match member.cluster.get(&id).await {
             Ok(Some(object)) => readiness::verdict(&object),
-            Ok(None) => readiness::Verdict::not_yet("it is not there"),
+            Ok(None) => readiness::Verdict::not_yet("not found"),
             Err(failure) => readiness::Verdict::not_yet(failure.to_string()),
         };
-        for reason in verdict.reasons() {
-            failure = failure.because(format!("{id}: {reason}"));
-        }
+        failure = verdict.of(&id).reasons().iter().fold(failure, Failure::because);
     }
     failure
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable as _};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
-use serde_json::Value;
 
 use super::agents::Agents;
 use super::{Member, Outcome};
@@ -19,12 +18,13 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_diagnosis as diagnosis;
 use bootstrapper_diagnosis::Ended;
 use bootstrapper_readiness as readiness;
+use bootstrapper_readiness::cilium::SessionState;
 
 /// How many agents are asked at once.
 const AT_ONCE: usize = 16;
 
 /// The nodes that are to have a session with a router, and its state.
-type Sessions = BTreeMap<String, Vec<(String, String)>>;
+type Sessions = BTreeMap<String, Vec<(String, SessionState)>>;
 
 /// One answer for each router.
 pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Outcome>> {
@@ -34,9 +34,9 @@ pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Out
     let (configs, up): (Vec<Object>, Vec<Vec<String>>) = stream::iter(told).buffered(AT_ONCE).unzip().await;
     let up = up.concat();
     let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
-        let down: Vec<&(String, String)> = nodes.iter().filter(|one| is_down(agents, one)).collect();
+        let down: Vec<&(String, SessionState)> = nodes.iter().filter(|one| is_down(agents, one)).collect();
         let problem = match down.first() {
-            Some((node, state)) => Some(problem(cluster, agents, node, &router, state).await),
+            Some((node, state)) => Some(problem(cluster, agents, node, &router, *state).await),
             None => None,
         };
         Outcome {
@@ -72,28 +72,28 @@ async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) 
 
 fn by_router(configs: &[Object]) -> Sessions {
     let mut sessions = Sessions::new();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     for config in configs {
         let node = config.metadata.name.clone().unwrap_or_default();
-        let peers = |side: &str| {
-            let instances = config.data[side]["bgpInstances"].as_array().into_iter().flatten();
-            instances.flat_map(|instance| instance["peers"].as_array().into_iter().flatten()).cloned()
-        };
-        for peer in peers("spec") {
-            let live = peers("status").find(|live| live["name"] == peer["name"]);
-            let state = live.map_or("unknown".to_owned(), |live| text(&live["peeringState"]));
-            sessions.entry(text(&peer["peerAddress"])).or_default().push((node.clone(), state));
+        for session in readiness::cilium::sessions(config) {
+            let of_router = sessions.entry(session.address().to_owned()).or_default();
+            of_router.push((node.clone(), session.state()));
         }
     }
     sessions
 }
 
-fn is_down(agents: &Agents, (node, state): &(String, String)) -> bool {
-    state != "established" || agents.silence(node).is_some() || agents.on(node).is_none()
+fn is_down(agents: &Agents, (node, state): &(String, SessionState)) -> bool {
+    !state.is_up() || agents.silence(node).is_some() || agents.on(node).is_none()
 }
 
 /// Why a node has no session.
-async fn problem(cluster: &Cluster, agents: &Agents, node: &str, router: &str, state: &str) -> String {
+async fn problem(
+    cluster: &Cluster,
+    agents: &Agents,
+    node: &str,
+    router: &str,
+    state: SessionState,
+) -> String {
     if let Some(seconds) = agents.silence(node) {
         return format!("{node}: not heard of for {seconds}s; what it last told may be old");
     }
@@ -151,7 +151,7 @@ fn neighbour(told: &str) -> Found {
     }
 }
 
-fn cause(state: &str, found: Found) -> String {
+fn cause(state: SessionState, found: Found) -> String {
     match (found, state) {
         (Found::Nobody, _) => {
             "nobody answers at the router's address: it is off, unplugged, or has another address".to_owned()
@@ -162,11 +162,11 @@ fn cause(state: &str, found: Found) -> String {
         (Found::Ended(Ended::Silently), _) => {
             "the router is not heard of any more: it is off, unplugged, or back with another address or password".to_owned()
         }
-        (Found::Present, "active" | "connect" | "idle") => {
+        (Found::Present, state) if state.has_no_connection() => {
             "the router is there and takes no connection: the password is another, or it does not know this node"
                 .to_owned()
         }
-        (Found::Beyond, "active" | "connect" | "idle") => {
+        (Found::Beyond, state) if state.has_no_connection() => {
             "no connection comes up: no way there, a firewall, another password, or a router that does not know this node"
                 .to_owned()
         }
@@ -176,7 +176,7 @@ fn cause(state: &str, found: Found) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -184,13 +184,13 @@ mod tests {
     fn a_cause_follows_from_who_answers_and_how_the_session_ends() {
         let there = "10.25.11.1 dev eth0 lladdr 5e:00 STALE";
         let cases = [
-            ("active", neighbour("10.25.11.1 dev eth0 FAILED"), "nobody answers"),
-            ("idle", neighbour("10.25.11.1 dev eth0 INCOMPLETE"), "nobody answers"),
-            ("active", neighbour(there), "the password is another"),
-            ("active", neighbour(""), "no way there"),
-            ("open_confirm", neighbour(there), "the session is open_confirm"),
-            ("active", Found::Ended(Ended::Refused), "another AS number"),
-            ("idle", Found::Ended(Ended::Silently), "not heard of any more"),
+            (SessionState::Active, neighbour("10.25.11.1 dev eth0 FAILED"), "nobody answers"),
+            (SessionState::Idle, neighbour("10.25.11.1 dev eth0 INCOMPLETE"), "nobody answers"),
+            (SessionState::Active, neighbour(there), "the password is another"),
+            (SessionState::Active, neighbour(""), "no way there"),
+            (SessionState::OpenConfirm, neighbour(there), "the session is open_confirm"),
+            (SessionState::Active, Found::Ended(Ended::Refused), "another AS number"),
+            (SessionState::Idle, Found::Ended(Ended::Silently), "not heard of any more"),
         ];
         for (state, found, told) in cases {
             let cause = cause(state, found);

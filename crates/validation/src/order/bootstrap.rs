@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::kinds::{Kind, Kinds};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::pipeline::{CrdSpec, Pipeline, Stage, StepKind, StepSpec};
+use bootstrapper_gitops::pipeline::{Applies, Pipeline, Stage, StepSpec};
 use bootstrapper_gitops::{Declared, Kustomization};
 
 /// The task files, as they run for one cluster.
@@ -38,13 +38,7 @@ impl<'a> Bootstrap<'a> {
             .flat_map(|stage| {
                 stage.steps.iter().enumerate().map(move |(number, step)| Turn { stage, number, step })
             })
-            .filter(|turn| match &turn.step.kind {
-                StepKind::Release(name) => declared.release(name).is_some(),
-                StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
-                    declared.kustomization(name).is_some()
-                }
-                _ => true,
-            })
+            .filter(|turn| turn.step.kind.applies().is_declared(declared))
             .collect();
         let mut bootstrap = Self { declared, kinds, turns };
         bootstrap
@@ -92,12 +86,13 @@ impl<'a> Bootstrap<'a> {
 
     /// Where Flux begins: the step that applies the root Kustomization.
     pub(crate) fn start_of_flux(&self) -> Option<Turn<'a>> {
-        self.turns().find(|turn| matches!(turn.step.kind, StepKind::Sync(_)))
+        self.turns().find(|turn| matches!(turn.step.kind.applies(), Applies::Sync))
     }
 
     /// The step that installs a release.
     pub(crate) fn release(&self, id: &ObjectRef) -> Option<Turn<'a>> {
-        self.turns().find(|turn| matches!(&turn.step.kind, StepKind::Release(name) if *name == id.name))
+        self.turns()
+            .find(|turn| matches!(turn.step.kind.applies(), Applies::Release(name) if name == id.name))
     }
 
     /// Whether the CRD of a kind is there before a step. What a command or a manifest brings is
@@ -127,22 +122,26 @@ impl<'a> Bootstrap<'a> {
                 || self.kinds.has(&one.id, kind)
                 || (is_of_flux && one.objects.iter().any(makes_flux))
         };
-        match &turn.step.kind {
-            StepKind::Kustomization(name) => self.declared.kustomization(name).is_some_and(of_kustomization),
-            StepKind::Crds(CrdSpec::Kustomization(name)) => {
+        match turn.step.kind.applies() {
+            Applies::Kustomization(name) => self.declared.kustomization(name).is_some_and(of_kustomization),
+            Applies::CrdsOfKustomization(name) => {
                 self.declared.with_brought(name).into_iter().any(of_kustomization)
             }
-            StepKind::Crds(CrdSpec::Releases(_)) => {
+            Applies::CrdsOfReleases => {
                 self.declared.releases.iter().any(|release| self.kinds.is_in_chart(release, kind))
             }
-            StepKind::Crds(CrdSpec::Manifest { location, .. }) => manifest_may_bring(location, &kind.group),
-            StepKind::Release(name) => self.declared.release(name).is_some_and(|release| {
+            Applies::CrdsOfManifest(manifest) => manifest_may_bring(&manifest.location, &kind.group),
+            Applies::Release(name) => self.declared.release(name).is_some_and(|release| {
                 // Charts of Flux go by many names.
                 self.kinds.is_brought_by(release, kind)
                     || (is_of_flux && release.chart.name().starts_with("flux"))
             }),
-            StepKind::Objects(_) | StepKind::Command(_) => true,
-            _ => false,
+            Applies::Anything => true,
+            Applies::Nothing
+            | Applies::Namespaces(_)
+            | Applies::Secrets
+            | Applies::Source
+            | Applies::Sync => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::fleet::{Placed, objects_of};
 use crate::paths::values_at;
 use crate::{Finding, Fleet, Rule, Severity, known};
+use bootstrapper_core::selector::selects;
 use bootstrapper_gitops::Declared;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -113,7 +114,9 @@ fn nothing_advertised(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             let families = values_at(&placed.object.data, "spec.families[]").into_iter();
             let faults = families.filter_map(|(path, family)| {
                 let selector = &family["advertisements"];
-                let is_selected = |one: &Placed<'_>| selects(selector, one);
+                let is_selected = |one: &Placed<'_>| {
+                    selects(selector, &one.object.metadata.labels.clone().unwrap_or_default())
+                };
                 if advertisements.iter().any(is_selected) {
                     return None;
                 }
@@ -124,27 +127,4 @@ fn nothing_advertised(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         });
         found.collect()
     })
-}
-
-/// Whether a label selector selects an object; expressions that are not `In` or `Exists` are taken
-/// to select it.
-fn selects(selector: &serde_json::Value, placed: &Placed<'_>) -> bool {
-    let labels = placed.object.metadata.labels.clone().unwrap_or_default();
-    let of_labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let of_expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    !selector.is_null()
-        && of_labels.into_iter().all(|(name, value)| labels.get(name).map(String::as_str) == value.as_str())
-        && of_expressions.into_iter().all(|expression| {
-            let own = expression["key"].as_str().and_then(|key| labels.get(key));
-            match expression["operator"].as_str() {
-                Some("Exists") => own.is_some(),
-                Some("In") => {
-                    let values = expression["values"].as_array();
-                    own.is_some_and(|own| {
-                        values.is_some_and(|values| values.iter().any(|value| value == own))
-                    })
-                }
-                _ => true,
-            }
-        })
 }

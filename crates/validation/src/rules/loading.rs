@@ -73,7 +73,7 @@ pub(crate) const RULES: &[Rule] = &[
         severity: Severity::Error,
         summary: "a file, what its aliases stand for, or what a build reads is larger than is read",
         why: "it would take all memory or never end, in Flux too",
-        fix: "write out what the aliases stand for; take devices, pipes and generated files out of the repository",
+        fix: "write out what the aliases stand for; split what has too many keys or objects; take devices, pipes and generated files out of the repository",
         check: problems,
     },
     Rule {

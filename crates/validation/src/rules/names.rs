@@ -6,7 +6,7 @@ use crate::fleet::{Placed, objects_of};
 use crate::schema::{Schemas, Scope};
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::pipeline::{Named, StepKind};
+use bootstrapper_gitops::pipeline::{Applies, Named};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -100,9 +100,9 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
     let mut there: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
     for step in fleet.pipeline.iter().flat_map(|pipeline| &pipeline.stages).flat_map(|stage| &stage.steps) {
-        match &step.kind {
-            StepKind::Namespaces(Named::Declared) => return None,
-            StepKind::Namespaces(Named::These(names)) => there.extend(names.iter().cloned()),
+        match step.kind.applies() {
+            Applies::Namespaces(Named::Declared) => return None,
+            Applies::Namespaces(Named::These(names)) => there.extend(names.iter().cloned()),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use crate::order::{Moment, Order, Relation, Turn};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Release;
-use bootstrapper_gitops::pipeline::{StepKind, WaitSpec};
+use bootstrapper_gitops::pipeline::{Applies, Awaits};
 use bootstrapper_readiness::Probe;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -137,8 +137,8 @@ fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(bootstrap), pools) = (scene.bootstrap(), pools(scene)) else { return Vec::new() };
-    let brings_pool = |turn: &Turn<'_>| match &turn.step.kind {
-        StepKind::Kustomization(name) => pools.iter().any(|(_, by)| by.name == *name),
+    let brings_pool = |turn: &Turn<'_>| match turn.step.kind.applies() {
+        Applies::Kustomization(name) => pools.iter().any(|(_, by)| by.name == name),
         _ => false,
     };
     let found = bootstrap.turns().filter_map(|turn| {
@@ -162,24 +162,25 @@ fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 /// The Service that a step awaits an address of.
 fn waits_for(scene: &Scene<'_>, turn: &Turn<'_>) -> Option<String> {
-    match &turn.step.kind {
-        StepKind::Release(name) if turn.step.await_workloads() => {
+    match turn.step.kind.awaits() {
+        Awaits::Applied if turn.step.await_workloads() => {
+            let Applies::Release(name) = turn.step.kind.applies() else { return None };
             let release = scene.declared.release(name)?;
             balanced(release).map(|value| format!("a Service of {} ({value})", release.id))
         }
-        StepKind::Wait(WaitSpec::Probe(Probe::CiliumClustermesh)) => {
+        Awaits::Probe(Probe::CiliumClustermesh) => {
             let cilium = scene.cilium()?;
             balanced(cilium)
                 .filter(|value| value.starts_with("clustermesh"))
                 .map(|value| format!("a Service of {} ({value})", cilium.id))
         }
-        StepKind::Wait(WaitSpec::Object { id, .. }) if id.kind == "Service" => {
+        Awaits::Object(id) if id.kind == "Service" => {
             let mut objects = scene.declared.objects();
             let is_balanced = objects
                 .any(|object| ObjectRef::of(object) == *id && object.data["spec"]["type"] == "LoadBalancer");
             is_balanced.then(|| id.to_string())
         }
-        _ => None,
+        Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_) | Awaits::Flux => None,
     }
 }
 

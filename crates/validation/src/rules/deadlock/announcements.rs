@@ -118,5 +118,5 @@ fn unselected(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 /// Whether a family's selector selects an advertisement; without one it selects none.
 fn is_selected(selector: &Value, object: &Object) -> bool {
-    !selector.is_null() && selects(selector, &object.metadata.labels.clone().unwrap_or_default())
+    selects(selector, &object.metadata.labels.clone().unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use crate::order::{Kind, Moment, Order, Provider, Relation};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_gitops::Release;
-use bootstrapper_gitops::pipeline::{CrdSpec, StepKind};
+use bootstrapper_gitops::pipeline::{Applies, Manifest};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -164,7 +164,7 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.turns().filter_map(|turn| {
-        let StepKind::Crds(CrdSpec::Manifest { location, .. }) = &turn.step.kind else { return None };
+        let Applies::CrdsOfManifest(Manifest { location, .. }) = turn.step.kind.applies() else { return None };
         let (version, is_standard) = release_of(location)?;
         let (major, minor_of_api, patch) = version;
         let fault = if version < oldest(minor) {

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::order::{Bootstrap, Kinds, Order, Turn};
 use crate::{Finding, Fleet, Rule, known};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::pipeline::{CrdSpec, Pipeline, StepKind, When};
+use bootstrapper_gitops::pipeline::{Pipeline, When};
 use bootstrapper_gitops::{Declared, Release};
 
 /// A cluster, and its orders.
@@ -65,16 +65,7 @@ impl<'a> Scene<'a> {
 
 fn fits(pipeline: &Pipeline, declared: &Declared) -> bool {
     let mut steps = pipeline.stages.iter().flat_map(|stage| &stage.steps);
-    steps.all(|step| {
-        step.when == When::Declared
-            || match &step.kind {
-                StepKind::Release(name) => declared.release(name).is_some(),
-                StepKind::Kustomization(name) | StepKind::Crds(CrdSpec::Kustomization(name)) => {
-                    declared.kustomization(name).is_some()
-                }
-                _ => true,
-            }
-    })
+    steps.all(|step| step.when == When::Declared || step.kind.applies().is_declared(declared))
 }
 
 /// What `check` finds in each cluster.

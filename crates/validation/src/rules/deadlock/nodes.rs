@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Scene, at, each, number};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::selector::selects;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -146,13 +147,11 @@ fn blocking(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 /// Whether a budget is about the pods of a workload.
 fn is_selected(workload: &Object, budget: &Object) -> bool {
     let kind = ObjectRef::of(workload).kind;
-    let selector: BTreeMap<&String, &Value> =
-        at(&budget.data, "spec.selector.matchLabels").as_object().into_iter().flatten().collect();
     let labels = at(&workload.data, "spec.template.metadata.labels");
+    let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
     matches!(kind.as_str(), "Deployment" | "StatefulSet")
         && workload.metadata.namespace == budget.metadata.namespace
-        && !selector.is_empty()
-        && selector.iter().all(|(name, value)| labels[name.as_str()] == **value)
+        && selects(at(&budget.data, "spec.selector"), &labels)
 }
 
 #[cfg(test)]

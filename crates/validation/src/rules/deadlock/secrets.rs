@@ -5,7 +5,7 @@ use crate::order::{Moment, Order, Relation};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Kustomization;
-use bootstrapper_gitops::pipeline::StepKind;
+use bootstrapper_gitops::pipeline::Applies;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -145,7 +145,7 @@ fn not_seeded(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(first), Some(bootstrap)) = (secrets.first(), scene.bootstrap()) else { return Vec::new() };
     let Some(start) = bootstrap.start_of_flux() else { return Vec::new() };
     let mut before = bootstrap.before(&start);
-    if before.any(|turn| matches!(turn.step.kind, StepKind::Secrets(_) | StepKind::Command(_))) {
+    if before.any(|turn| matches!(turn.step.kind.applies(), Applies::Secrets | Applies::Anything)) {
         return Vec::new();
     }
     let message = format!(

@@ -4,8 +4,8 @@ use super::releases::NETWORKS;
 use super::{Scene, at, each_whole, is_true};
 use crate::order::{Bootstrap, Kind, Turn};
 use crate::{Finding, Rule, Severity};
-use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::pipeline::{StepKind, WaitSpec};
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::pipeline::{Applies, Awaits};
 use bootstrapper_readiness::Probe;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -51,8 +51,8 @@ fn find(scene: &Scene<'_>, check: impl Fn(&Bootstrap<'_>, Turn<'_>) -> Option<Fi
 fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.turns().filter_map(|turn| {
-        let (what, by) = match &turn.step.kind {
-            StepKind::Kustomization(name) => {
+        let (what, by) = match turn.step.kind.applies() {
+            Applies::Kustomization(name) => {
                 let one = scene.declared.kustomization(name)?;
                 let ids = one.objects.iter().map(ObjectRef::of);
                 ids.into_iter().find_map(|id| {
@@ -62,23 +62,30 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                     (!is_there).then(|| (id.to_string(), format!("{by} brings it")))
                 })?
             }
-            StepKind::Source(_) | StepKind::Sync(_) => {
-                let id = ObjectRef::of(match &turn.step.kind {
-                    StepKind::Source(_) => &scene.declared.source,
-                    _ => &scene.declared.sync,
-                });
-                let kind = Kind::new(id.group(), &id.kind);
-                // Where no step brings Flux, it is there before the bootstrap.
-                let is_later = !bootstrap.has_before(&kind, &turn) && bootstrap.has_elsewhere(&kind, &turn);
-                is_later.then(|| (id.to_string(), "a later step brings it".to_owned()))?
-            }
-            _ => return None,
+            Applies::Source => comes_later(&bootstrap, &turn, &scene.declared.source)?,
+            Applies::Sync => comes_later(&bootstrap, &turn, &scene.declared.sync)?,
+            Applies::Nothing
+            | Applies::Namespaces(_)
+            | Applies::Secrets
+            | Applies::CrdsOfKustomization(_)
+            | Applies::CrdsOfManifest(_)
+            | Applies::CrdsOfReleases
+            | Applies::Release(_)
+            | Applies::Anything => return None,
         };
         let message =
             format!("step {} applies {what}, and no step before it brings its CRD: {by}", turn.told());
         Some(scene.step_finding(rule, &turn, message))
     });
     found.collect()
+}
+
+/// An object of Flux whose kind a later step brings. Where no step brings Flux, it is there before the bootstrap.
+fn comes_later(bootstrap: &Bootstrap<'_>, turn: &Turn<'_>, object: &Object) -> Option<(String, String)> {
+    let id = ObjectRef::of(object);
+    let kind = Kind::new(id.group(), &id.kind);
+    let is_later = !bootstrap.has_before(&kind, turn) && bootstrap.has_elsewhere(&kind, turn);
+    is_later.then(|| (id.to_string(), "a later step brings it".to_owned()))
 }
 
 /// The step that installs the network plugin.
@@ -90,21 +97,21 @@ fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<Turn<'a>>
 fn before_network(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     find(scene, |bootstrap, turn| {
         let network = network(scene, bootstrap)?;
-        let waits = match &turn.step.kind {
-            StepKind::Release(name) => {
+        let waits = match (turn.step.kind.awaits(), turn.step.kind.applies()) {
+            (Awaits::Applied, Applies::Release(name)) => {
                 let release = scene.declared.release(name)?;
                 let is_on_host = is_true(at(&release.values, "hostNetwork"));
                 (turn.step.await_workloads() && !is_on_host).then(|| release.id.to_string())
             }
-            StepKind::Kustomization(name) => {
+            (Awaits::Applied, Applies::Kustomization(name)) => {
                 let ids = scene.declared.kustomization(name)?.objects.iter().map(ObjectRef::of);
                 let mut pods = ids.filter(|id| matches!(id.kind.as_str(), "Deployment" | "StatefulSet"));
                 pods.next().map(|id| id.to_string())
             }
-            StepKind::Wait(WaitSpec::Probe(Probe::Nodes)) => Some("the nodes".to_owned()),
-            StepKind::Wait(WaitSpec::Probe(Probe::FluxControllers)) => Some("Flux's controllers".to_owned()),
-            StepKind::Handover(_) => Some("Flux".to_owned()),
-            _ => None,
+            (Awaits::Probe(Probe::Nodes), _) => Some("the nodes".to_owned()),
+            (Awaits::Probe(Probe::FluxControllers), _) => Some("Flux's controllers".to_owned()),
+            (Awaits::Flux, _) => Some("Flux".to_owned()),
+            (Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_), _) => None,
         }?;
         let message = format!(
             "step {} waits for {waits}, and step {} installs the network only after it",
@@ -120,14 +127,14 @@ fn before_dns(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         let mut all = scene.declared.releases.iter();
         let dns = all.find(|release| release.chart.name() == "coredns")?;
         let dns = bootstrap.release(&dns.id)?;
-        let waits = match &turn.step.kind {
-            StepKind::Release(name) => {
+        let waits = match (turn.step.kind.awaits(), turn.step.kind.applies()) {
+            (Awaits::Applied, Applies::Release(name)) => {
                 let release = scene.declared.release(name)?;
                 let is_flux = matches!(release.chart.name(), "flux-instance" | "flux2");
                 (is_flux && turn.step.await_workloads()).then(|| release.id.to_string())
             }
-            StepKind::Handover(_) => Some("Flux".to_owned()),
-            _ => None,
+            (Awaits::Flux, _) => Some("Flux".to_owned()),
+            (Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_), _) => None,
         }?;
         let message = format!(
             "step {} waits for {waits}, and step {} installs CoreDNS only after it",
@@ -143,24 +150,20 @@ fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let is_off = |value: &str| !is_true(at(&cilium.values, value));
     let has = |kind: &str| scene.declared.objects().any(|object| ObjectRef::of(object).kind == kind);
     find(scene, |_, turn| {
-        let missing = match &turn.step.kind {
-            StepKind::Wait(WaitSpec::Probe(Probe::CiliumBgp)) if is_off("bgpControlPlane.enabled") => {
+        let missing = match turn.step.kind.awaits() {
+            Awaits::Probe(Probe::CiliumBgp) if is_off("bgpControlPlane.enabled") => {
                 "bgpControlPlane.enabled off".to_owned()
             }
-            StepKind::Wait(WaitSpec::Probe(Probe::CiliumBgp)) if !has("CiliumBGPClusterConfig") => {
+            Awaits::Probe(Probe::CiliumBgp) if !has("CiliumBGPClusterConfig") => {
                 "no CiliumBGPClusterConfig".to_owned()
             }
-            StepKind::Wait(WaitSpec::Probe(Probe::CiliumGateway))
-                if is_off("gatewayAPI.enabled") && !has("GatewayClass") =>
-            {
+            Awaits::Probe(Probe::CiliumGateway) if is_off("gatewayAPI.enabled") && !has("GatewayClass") => {
                 "gatewayAPI.enabled off".to_owned()
             }
-            StepKind::Wait(WaitSpec::Probe(Probe::CiliumClustermesh))
-                if is_off("clustermesh.useAPIServer") =>
-            {
+            Awaits::Probe(Probe::CiliumClustermesh) if is_off("clustermesh.useAPIServer") => {
                 "clustermesh.useAPIServer off".to_owned()
             }
-            StepKind::Wait(WaitSpec::Object { id, .. })
+            Awaits::Object(id)
                 if id.kind == "CustomResourceDefinition"
                     && id.name.starts_with("ciliumbgp")
                     && is_off("bgpControlPlane.enabled")
@@ -168,7 +171,9 @@ fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             {
                 format!("bgpControlPlane.enabled off, without which nothing brings {}", id.name)
             }
-            _ => return None,
+            Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_) | Awaits::Flux => {
+                return None;
+            }
         };
         let message = format!("step {} waits in vain: {} has {missing}", turn.told(), cilium.id);
         Some(scene.step_finding(rule, &turn, message))

@@ -8,7 +8,7 @@ use super::{Scene, at, each};
 use crate::order::{Kind, Moment, is_answered_by_a_webhook};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_core::selector::selects;
+use bootstrapper_core::selector::selects_by_default;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -40,7 +40,7 @@ fn blocks_itself(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             let namespace = at(webhook, "clientConfig.service.namespace").as_str()?;
             let blocks = webhook["failurePolicy"] != "Ignore"
                 && asks_about_pods(webhook)
-                && selects(&webhook["namespaceSelector"], &labels_of(scene, namespace))
+                && selects_by_default(&webhook["namespaceSelector"], &labels_of(scene, namespace))
                 && is_empty(&webhook["objectSelector"])
                 && is_empty(&webhook["matchConditions"]);
             let message = format!(

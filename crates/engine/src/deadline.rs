@@ -1,0 +1,98 @@
+//! How long a step may take: a limit for all of it, and one for the time in which nothing changes.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use bootstrapper_core::failure::{Failure, FailureKind};
+
+/// How long a step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From its first attempt to ready.
+    pub timeout: Duration,
+    /// While nothing changes. Every change begins it anew.
+    pub inactivity: Duration,
+}
+
+/// When a step runs out of time.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    limits: Limits,
+    latest: Instant,
+    last_change: Instant,
+    /// What was seen, so that what only comes and goes is no change.
+    seen: HashSet<u64>,
+}
+
+impl Deadline {
+    pub(super) fn new(limits: Limits) -> Self {
+        let now = Instant::now();
+        Self { limits, latest: now + limits.timeout, last_change: now, seen: HashSet::new() }
+    }
+
+    /// Something is so: a change, unless it was so before.
+    pub(super) fn sees(&mut self, state: &impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        state.hash(&mut hasher);
+        if self.seen.insert(hasher.finish()) {
+            self.moves();
+        }
+    }
+
+    /// Something was done.
+    pub(super) fn moves(&mut self) {
+        self.last_change = Instant::now();
+    }
+
+    /// When it ends, if nothing changes until then.
+    pub(super) fn ends(&self) -> Instant {
+        self.latest.min(self.last_change + self.limits.inactivity)
+    }
+
+    /// Why it has ended.
+    pub(super) fn failure(&self, title: &str) -> Failure {
+        let is_over = Instant::now() >= self.latest;
+        let Limits { timeout, inactivity } = self.limits;
+        if is_over || inactivity >= timeout {
+            return Failure::new(FailureKind::Deadline, format!("{title} is not ready after {timeout:?}"));
+        }
+        Failure::new(
+            FailureKind::Deadline,
+            format!("{title} is not ready, and nothing has changed for {inactivity:?}"),
+        )
+        .hint("what it waits for may need a person; --inactivity gives it longer")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { timeout: Duration::from_secs(100), inactivity: Duration::from_secs(30) };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_extends_the_wait_up_to_the_timeout_and_flapping_does_not() {
+        let began = Instant::now();
+        let mut deadline = Deadline::new(LIMITS);
+        let ends = |deadline: &Deadline| (deadline.ends() - began).as_secs();
+        deadline.sees(&"pulling");
+        assert_eq!(ends(&deadline), 30);
+        for (seconds, state, expected) in [
+            (20, "starting", 50),
+            (20, "pulling", 50),
+            (5, "starting", 50),
+            (0, "started", 75),
+            (40, "a", 100),
+        ] {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            deadline.sees(&state);
+            assert_eq!(ends(&deadline), expected, "{state}");
+        }
+        assert!(deadline.failure("x").what.contains("nothing has changed for 30s"));
+        tokio::time::advance(Duration::from_secs(15)).await;
+        assert!(deadline.failure("x").what.contains("not ready after 100s"));
+    }
+}

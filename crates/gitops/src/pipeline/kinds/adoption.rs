@@ -1,0 +1,46 @@
+//! Says how Flux takes over, before or after.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Applies, Awaits, Kind};
+use crate::Declared;
+use bootstrapper_core::failure::Result;
+
+/// When it is said how Flux takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Moment")]
+pub enum AdoptionSpec {
+    /// Before Flux begins: what it will change.
+    Foretold,
+    /// After it has taken over: what it did change.
+    Confirmed,
+}
+
+impl Kind for AdoptionSpec {
+    type Written = Self;
+
+    fn read(written: Self::Written) -> Result<Self, String> {
+        Ok(written)
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Foretold => "adoption-foretold".to_owned(),
+            Self::Confirmed => "adoption-confirmed".to_owned(),
+        }
+    }
+
+    fn applies(&self) -> Applies<'_> {
+        Applies::Nothing
+    }
+
+    fn awaits(&self) -> Awaits<'_> {
+        Awaits::Nothing
+    }
+
+    fn check(&self, _: &Declared) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! The kinds of steps: one file each, and one table. A file says how a task file writes a kind, what a step of
+//! it is called, what it applies and what it waits for. What it does to a cluster stands in the file of the
+//! same name in the crate `steps`.
+
+mod adoption;
+mod checks;
+mod command;
+mod crds;
+mod handover;
+mod kustomization;
+mod namespaces;
+mod objects;
+mod release;
+mod repair;
+mod secrets;
+mod source;
+mod sync;
+mod table;
+mod wait;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::words::Named;
+use crate::Declared;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_readiness::Probe;
+
+pub use adoption::AdoptionSpec;
+pub use checks::{Check, ChecksSpec};
+pub use command::CommandSpec;
+pub use crds::{CrdsSpec, Manifest, is_sha256};
+pub use handover::HandoverSpec;
+pub use kustomization::KustomizationSpec;
+pub use namespaces::NamespacesSpec;
+pub use objects::ObjectsSpec;
+pub use release::ReleaseSpec;
+pub use repair::RepairSpec;
+pub use secrets::SecretsSpec;
+pub use source::SourceSpec;
+pub use sync::SyncSpec;
+pub(super) use table::StepFile;
+pub use table::StepKind;
+pub use wait::WaitSpec;
+
+/// A kind of step, as task files declare it. There are no defaults: whoever adds a kind answers each question.
+pub(super) trait Kind: Sized {
+    /// How a task file writes it.
+    type Written: DeserializeOwned + JsonSchema;
+
+    /// Reads what a task file says; or why it is wrong.
+    fn read(written: Self::Written) -> Result<Self, String>;
+
+    /// The name of such a step within its stage, unless it has one of its own.
+    fn name(&self) -> String;
+
+    /// What it applies to a cluster.
+    fn applies(&self) -> Applies<'_>;
+
+    /// What it waits for.
+    fn awaits(&self) -> Awaits<'_>;
+
+    /// Whether what it applies can be applied, by what a cluster declares. Needs no cluster.
+    fn check(&self, declared: &Declared) -> Result<()>;
+}
+
+/// What a step applies to a cluster.
+#[derive(Debug, Clone, Copy)]
+pub enum Applies<'a> {
+    /// Nothing.
+    Nothing,
+    /// Namespaces.
+    Namespaces(&'a Named),
+    /// The declared secrets.
+    Secrets,
+    /// What the Kustomization of that name builds to.
+    Kustomization(&'a str),
+    /// The CRDs among that, and among what it brings.
+    CrdsOfKustomization(&'a str),
+    /// The CRDs of a manifest.
+    CrdsOfManifest(&'a Manifest),
+    /// The CRDs in the charts of the declared releases.
+    CrdsOfReleases,
+    /// The HelmRelease of that name.
+    Release(&'a str),
+    /// The source of the cluster.
+    Source,
+    /// The root Kustomization of the cluster.
+    Sync,
+    /// Whatever a file or a program brings.
+    Anything,
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, Copy)]
+pub enum Awaits<'a> {
+    /// Nothing.
+    Nothing,
+    /// What it applies, unless the step has `await: false`.
+    Applied,
+    /// A probe.
+    Probe(Probe),
+    /// One object.
+    Object(&'a ObjectRef),
+    /// Flux, and all that it reconciles.
+    Flux,
+}
+
+impl<'a> Applies<'a> {
+    /// The kind and name of the declared object that a step is about; none if it is about no single one.
+    pub fn subject(self) -> Option<(&'static str, &'a str)> {
+        match self {
+            Self::Kustomization(name) | Self::CrdsOfKustomization(name) => Some(("Kustomization", name)),
+            Self::Release(name) => Some(("HelmRelease", name)),
+            Self::Nothing
+            | Self::Namespaces(_)
+            | Self::Secrets
+            | Self::CrdsOfManifest(_)
+            | Self::CrdsOfReleases
+            | Self::Source
+            | Self::Sync
+            | Self::Anything => None,
+        }
+    }
+
+    /// Whether a cluster declares what a step is about.
+    pub fn is_declared(self, declared: &Declared) -> bool {
+        match self.subject() {
+            Some(("HelmRelease", name)) => declared.release(name).is_some(),
+            Some((_, name)) => declared.kustomization(name).is_some(),
+            None => true,
+        }
+    }
+}
+
+/// The last part of a path or address, without its extension.
+fn stem(location: &str) -> &str {
+    let last = location.trim_end_matches('/').rsplit('/').next().unwrap_or(location);
+    last.split_once('.').map_or(last, |(stem, _)| stem)
+}

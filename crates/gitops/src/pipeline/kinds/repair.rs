@@ -1,0 +1,43 @@
+//! Puts something right that a cluster may have got wrong on the way.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Applies, Awaits, Kind};
+use crate::Declared;
+use bootstrapper_core::failure::Result;
+
+/// What is put right, where it is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "Repair")]
+pub enum RepairSpec {
+    /// A cilium-operator that started before the Gateway API CRDs, and does not know them.
+    #[serde(rename = "cilium.gateway")]
+    CiliumGateway,
+}
+
+impl Kind for RepairSpec {
+    type Written = Self;
+
+    fn read(written: Self::Written) -> Result<Self, String> {
+        Ok(written)
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::CiliumGateway => "repair-cilium.gateway".to_owned(),
+        }
+    }
+
+    fn applies(&self) -> Applies<'_> {
+        Applies::Nothing
+    }
+
+    fn awaits(&self) -> Awaits<'_> {
+        Awaits::Applied
+    }
+
+    fn check(&self, _: &Declared) -> Result<()> {
+        Ok(())
+    }
+}

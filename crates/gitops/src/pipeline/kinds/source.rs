@@ -1,0 +1,34 @@
+//! Applies the GitRepository of the cluster.
+
+use super::super::words::DeclaredWord;
+use super::{Applies, Awaits, Kind};
+use crate::Declared;
+use bootstrapper_core::failure::Result;
+
+/// Applies the GitRepository of the cluster.
+#[derive(Debug, Clone)]
+pub struct SourceSpec;
+
+impl Kind for SourceSpec {
+    type Written = DeclaredWord;
+
+    fn read(_: Self::Written) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn name(&self) -> String {
+        "source".to_owned()
+    }
+
+    fn applies(&self) -> Applies<'_> {
+        Applies::Source
+    }
+
+    fn awaits(&self) -> Awaits<'_> {
+        Awaits::Applied
+    }
+
+    fn check(&self, _: &Declared) -> Result<()> {
+        Ok(())
+    }
+}

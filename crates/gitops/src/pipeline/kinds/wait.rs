@@ -1,0 +1,79 @@
+//! Waits for a fact of the cluster.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Applies, Awaits, Kind};
+use crate::Declared;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_readiness::Probe;
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub enum WaitSpec {
+    /// A probe.
+    Probe(Probe),
+    /// One object.
+    Object {
+        /// The object.
+        id: ObjectRef,
+        /// CEL that is true once it is ready.
+        ready: Option<String>,
+        /// CEL that is true once it never will be.
+        failed: Option<String>,
+    },
+}
+
+/// What is waited for: a probe, or one object.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::pipeline) struct WaitFile {
+    /// A probe by name.
+    probe: Option<Probe>,
+    /// One object, by the rule of its kind or by the expressions beside it.
+    object: Option<ObjectRef>,
+    /// CEL that is true once the object is ready: `has(object.status.loadBalancer.ingress)`.
+    ready: Option<String>,
+    /// CEL that is true once the object never will be ready.
+    failed: Option<String>,
+}
+
+impl Kind for WaitSpec {
+    type Written = WaitFile;
+
+    fn read(written: Self::Written) -> Result<Self, String> {
+        match (written.probe, written.object) {
+            (Some(probe), None) if written.ready.is_none() && written.failed.is_none() => {
+                Ok(Self::Probe(probe))
+            }
+            (Some(_), None) => {
+                Err("a probe has its own rule: `ready` and `failed` belong to an object".to_owned())
+            }
+            (None, Some(id)) => Ok(Self::Object { id, ready: written.ready, failed: written.failed }),
+            _ => Err("a wait needs either a `probe` or an `object`".to_owned()),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Probe(probe) => format!("wait-{probe}"),
+            Self::Object { id, .. } => format!("wait-{}", id.name),
+        }
+    }
+
+    fn applies(&self) -> Applies<'_> {
+        Applies::Nothing
+    }
+
+    fn awaits(&self) -> Awaits<'_> {
+        match self {
+            Self::Probe(probe) => Awaits::Probe(*probe),
+            Self::Object { id, .. } => Awaits::Object(id),
+        }
+    }
+
+    fn check(&self, _: &Declared) -> Result<()> {
+        Ok(())
+    }
+}

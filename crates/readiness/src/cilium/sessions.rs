@@ -1,0 +1,206 @@
+//! BGP sessions: as a CiliumBGPNodeConfig declares and its status tells them, and as an agent answers.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::conditions::{number, text};
+use bootstrapper_core::object::Object;
+
+/// A state of a session's machine (RFC 4271, section 8), as Cilium names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// Nobody tells, or in words that are not known.
+    Unknown,
+    /// It is refused, or has just ended.
+    Idle,
+    /// A connection is on its way.
+    Connect,
+    /// A connection is waited for.
+    Active,
+    /// There is a connection, and the first message is sent.
+    OpenSent,
+    /// Both have said who they are.
+    OpenConfirm,
+    /// It is up.
+    Established,
+}
+
+impl SessionState {
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::Unknown, "unknown"),
+        (Self::Idle, "idle"),
+        (Self::Connect, "connect"),
+        (Self::Active, "active"),
+        (Self::OpenSent, "open_sent"),
+        (Self::OpenConfirm, "open_confirm"),
+        (Self::Established, "established"),
+    ];
+
+    fn of(value: &Value) -> Self {
+        Self::ALL.iter().find(|(_, name)| value == name).map_or(Self::Unknown, |(state, _)| *state)
+    }
+
+    /// Whether the session is up.
+    pub fn is_up(self) -> bool {
+        self == Self::Established
+    }
+
+    /// Whether there is not even a connection.
+    pub fn has_no_connection(self) -> bool {
+        matches!(self, Self::Idle | Self::Connect | Self::Active)
+    }
+
+    /// As Cilium names it.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("unknown", |(_, name)| *name)
+    }
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A session that a CiliumBGPNodeConfig declares.
+#[derive(Debug, Clone, Copy)]
+pub struct Session<'a> {
+    peer: &'a Value,
+    told: Option<&'a Value>,
+}
+
+impl<'a> Session<'a> {
+    /// The session with a peer, and what the status tells of it.
+    pub(crate) fn new(peer: &'a Value, told: Option<&'a Value>) -> Self {
+        Self { peer, told }
+    }
+
+    /// What declares it.
+    pub fn peer(&self) -> &'a Value {
+        self.peer
+    }
+
+    /// What the status tells of it.
+    pub fn told(&self) -> Option<&'a Value> {
+        self.told
+    }
+
+    /// The address of the peer; empty if the operator has given none yet.
+    pub fn address(&self) -> &'a str {
+        text(&self.peer["peerAddress"])
+    }
+
+    /// Its state, as the API has it.
+    pub fn state(&self) -> SessionState {
+        self.told.map_or(SessionState::Unknown, |told| SessionState::of(&told["peeringState"]))
+    }
+
+    /// Since when it is up.
+    pub fn since(&self) -> Option<Timestamp> {
+        text(&self.told?["establishedTime"]).parse().ok()
+    }
+
+    /// How many routes of a family go out, if that is told.
+    pub fn advertised(&self, family: &Value) -> Option<i64> {
+        self.counts().find(|count| count["afi"] == *family)?["advertised"].as_i64()
+    }
+
+    /// Whether it is told how many routes go out, and none does.
+    pub fn is_silent(&self) -> bool {
+        self.counts().next().is_some() && self.counts().all(|count| number(&count["advertised"]) == 0)
+    }
+
+    fn counts(&self) -> impl Iterator<Item = &'a Value> {
+        self.told.and_then(|told| told["routeCount"].as_array()).into_iter().flatten()
+    }
+}
+
+/// The sessions that a CiliumBGPNodeConfig declares.
+pub fn sessions(config: &Object) -> impl Iterator<Item = Session<'_>> {
+    instances(&config.data["spec"]).flat_map(|instance| sessions_of(config, instance))
+}
+
+/// Those of one BGP instance, which is told of under the same name.
+pub(super) fn sessions_of<'a>(config: &'a Object, instance: &'a Value) -> impl Iterator<Item = Session<'a>> {
+    let told = instances(&config.data["status"]).find(|told| told["name"] == instance["name"]);
+    let told = move || told.and_then(|told| told["peers"].as_array()).into_iter().flatten();
+    let peers = instance["peers"].as_array().into_iter().flatten();
+    peers.map(move |peer| Session::new(peer, told().find(|told| told["name"] == peer["name"])))
+}
+
+pub(super) fn instances(side: &Value) -> impl Iterator<Item = &Value> {
+    side["bgpInstances"].as_array().into_iter().flatten()
+}
+
+/// What an agent answers of a session, as `cilium-dbg bgp peers -o json` writes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a>(&'a Value);
+
+/// What an agent answered of its session with an address; none if it told of none.
+pub fn answer_about<'a>(peers: &'a Value, address: &str) -> Option<Answer<'a>> {
+    peers.as_array()?.iter().find(|peer| peer["peer-address"] == address).map(Answer)
+}
+
+impl<'a> Answer<'a> {
+    /// The state of the session; none if the agent does not say.
+    pub fn state(&self) -> Option<SessionState> {
+        let state = &self.0["session-state"];
+        state.is_string().then(|| SessionState::of(state))
+    }
+
+    /// Routes of each family.
+    pub fn families(&self) -> &'a Value {
+        &self.0["families"]
+    }
+
+    /// Whether no route goes out.
+    pub fn is_silent(&self) -> bool {
+        let mut families = self.families().as_array().into_iter().flatten();
+        families.all(|family| number(&family["advertised"]) == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn states_are_read_as_cilium_writes_them() {
+        for (state, name) in SessionState::ALL {
+            assert_eq!((SessionState::of(&json!(name)), state.to_string().as_str()), (state, name));
+        }
+        let table = [(json!("Established"), false), (json!("established"), true), (Value::Null, false)];
+        for (told, is_up) in table {
+            assert_eq!(SessionState::of(&told).is_up(), is_up, "{told}");
+        }
+    }
+
+    #[test]
+    fn peers_of_the_same_name_are_told_apart_by_their_instance() {
+        let side = |one: Value, two: Value| json!({"bgpInstances": [{"name": "one", "peers": [one]}, {"name": "two", "peers": [two]}]});
+        let peer = |address: &str| json!({"name": "router", "peerAddress": address});
+        let told = |state: &str| json!({"name": "router", "peeringState": state});
+        let config: Object = serde_json::from_value(json!({
+            "apiVersion": "cilium.io/v2", "kind": "CiliumBGPNodeConfig", "metadata": {"name": "n"},
+            "spec": side(peer("10.0.0.1"), peer("10.0.0.2")),
+            "status": side(told("active"), told("established")),
+        }))
+        .unwrap();
+        let states: Vec<(&str, bool)> =
+            sessions(&config).map(|session| (session.address(), session.state().is_up())).collect();
+        assert_eq!(states, [("10.0.0.1", false), ("10.0.0.2", true)]);
+    }
+
+    #[test]
+    fn an_answer_may_say_nothing() {
+        let peers = json!([{"peer-address": "10.0.0.1"}, {"peer-address": "10.0.0.2", "session-state": "idle", "families": [{"advertised": 1}]}]);
+        assert_eq!(answer_about(&peers, "10.0.0.1").unwrap().state(), None);
+        let second = answer_about(&peers, "10.0.0.2").unwrap();
+        assert_eq!((second.state(), second.is_silent()), (Some(SessionState::Idle), false));
+        assert!(answer_about(&peers, "10.0.0.3").is_none() && answer_about(&json!("no"), "").is_none());
+    }
+}

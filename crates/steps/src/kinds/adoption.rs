@@ -1,0 +1,160 @@
+//! How Flux takes over: what it will change is told before it acts, and what it did change after.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use super::Kind;
+use crate::adoption::{Adoption, Forecast, Ledger, Verdict as Seen};
+use crate::objects::ready;
+use crate::owns_nothing::owns_nothing;
+use crate::plan::{Inputs, Planned, Planner};
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::ObjectRef;
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
+use bootstrapper_gitops::pipeline::AdoptionSpec;
+use bootstrapper_readiness::has_taken_over;
+
+/// Tells what Flux will change, before it does; and notes what stands until then.
+pub(super) struct Foretell(pub Adoption);
+
+/// Tells what Flux did change, by what was noted.
+pub(super) struct Confirm(pub Adoption);
+
+impl Kind for AdoptionSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, helm, .. } = planner.inputs;
+        let adoption =
+            Adoption { cluster: cluster.clone(), declared: Arc::clone(declared), helm: helm.clone() };
+        Ok(match self {
+            Self::Foretold => Planned::step("what Flux will change", Foretell(adoption)),
+            Self::Confirmed => Planned::step("what Flux did change", Confirm(adoption)),
+        })
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
+}
+
+/// Whether Flux has begun: the root Kustomization has applied something.
+async fn has_begun(adoption: &Adoption) -> Result<bool> {
+    let root = adoption.cluster.get(&ObjectRef::of(&adoption.declared.sync)).await?;
+    Ok(root.as_ref().is_some_and(has_taken_over))
+}
+
+owns_nothing!(Foretell);
+
+#[async_trait]
+impl Step for Foretell {
+    async fn observe(&self) -> Result<Observation> {
+        if has_begun(&self.0).await? {
+            return Ok(Observation::Satisfied { summary: "Flux has taken over".to_owned(), unchanged: 0 });
+        }
+        let sync = ObjectRef::of(&self.0.declared.sync);
+        if !self.0.cluster.serves(&sync.api_version, &sync.kind).await? {
+            return Ok(Observation::Blocked { by: "Flux: it is not installed yet".to_owned() });
+        }
+        let forecast = self.0.forecast().await?;
+        Ok(Observation::Drifted(Diff {
+            summary: forecast.summary(),
+            changes: changes(&forecast),
+            unchanged: forecast.counts().same,
+        }))
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        let Observation::Drifted(Diff { summary, changes, unchanged }) = act.observed else {
+            return Ok(Changes::default());
+        };
+        let mut warnings: Vec<String> = changes.iter().map(told).collect();
+        if act.strict && !warnings.is_empty() {
+            let failure = Failure::step(summary.clone()).hint(
+                "make what the bootstrap installs and what the repository declares the same; without --strict Flux goes on and changes it",
+            );
+            return Err(warnings.into_iter().fold(failure, Failure::because));
+        }
+        // A record serves the confirmation, and nothing else: without it Flux can begin.
+        let noted = async {
+            let before = self.0.record().await?;
+            self.0.note(&Ledger { before, verdict: None }).await
+        };
+        if let Err(failure) = noted.await {
+            warnings.push(format!("what stands before Flux begins could not be noted: {failure}"));
+        }
+        Ok(Changes { summary: summary.clone(), unchanged: *unchanged, warnings, ..Changes::default() })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}
+
+owns_nothing!(Confirm);
+
+#[async_trait]
+impl Step for Confirm {
+    async fn observe(&self) -> Result<Observation> {
+        if !has_begun(&self.0).await? {
+            return Ok(Observation::Awaited { waits_for: vec!["Flux to take over".into()], progress: None });
+        }
+        Ok(match self.0.ledger().await? {
+            Some(Ledger { verdict: Some(verdict), .. }) => {
+                Observation::Satisfied { summary: verdict.summary(), unchanged: 0 }
+            }
+            Some(_) => Observation::Drifted(Diff {
+                summary: "what the adoption changed is not seen yet".to_owned(),
+                ..Diff::default()
+            }),
+            None => Observation::Satisfied {
+                summary: "taken over; what stood before was not noted".to_owned(),
+                unchanged: 0,
+            },
+        })
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        let Some(Ledger { before, verdict: None }) = self.0.ledger().await? else {
+            return Ok(Changes::default());
+        };
+        let verdict: Seen = before.verdict(&self.0.record().await?, jiff::Timestamp::now());
+        let (summary, warnings) = (verdict.summary(), verdict.differences.clone());
+        self.0.note(&Ledger { before, verdict: Some(verdict) }).await?;
+        Ok(Changes { summary, warnings, ..Changes::default() })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}
+
+fn changes(forecast: &Forecast) -> Vec<Change> {
+    let change = |foretold: &crate::adoption::Foretold| Change {
+        kind: ChangeKind::Configured,
+        subject: foretold.told(),
+        details: foretold.details(),
+    };
+    forecast.differences().map(change).collect()
+}
+
+/// How many details of a difference a warning has; `handover` tells all.
+const MOST_TOLD: usize = 4;
+
+fn told(change: &Change) -> String {
+    let shown: Vec<&str> = change.details.iter().take(MOST_TOLD).map(String::as_str).collect();
+    let more = match change.details.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("{}: {}{more}", change.subject, shown.join(", "))
+}

@@ -1,0 +1,166 @@
+//! Preflight: everything that would go wrong later and can be known now, all listed at once,
+//! before anything is written.
+
+mod addresses;
+mod identity;
+mod nodes;
+mod permissions;
+mod secrets;
+mod server;
+mod tools;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use futures::stream::BoxStream;
+
+use super::Kind;
+use crate::objects::ready;
+use crate::owns_nothing::owns_nothing;
+use crate::plan::{Inputs, Planned, Planner};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
+use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::pipeline::{Check, ChecksSpec};
+use bootstrapper_tools::Helm;
+
+/// What the checks look at.
+pub(super) struct Subject {
+    /// The API server.
+    pub cluster: Cluster,
+    /// What the cluster declares.
+    pub declared: Arc<Declared>,
+    /// Settings of the other clusters of the repository, by name: their ranges must not collide.
+    pub neighbours: Vec<(String, std::collections::BTreeMap<String, String>)>,
+    /// Helm, or why there is none.
+    pub helm: Result<Arc<Helm>>,
+    /// Secrets that could not be resolved.
+    pub unresolved_secrets: Vec<Failure>,
+}
+
+/// Named checks over one subject.
+pub(super) struct Checks {
+    /// What they look at.
+    pub subject: Subject,
+    /// Which are made.
+    pub checks: Vec<Check>,
+}
+
+impl Kind for ChecksSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, neighbours, helm, secrets, .. } = planner.inputs;
+        let subject = Subject {
+            cluster: cluster.clone(),
+            declared: Arc::clone(declared),
+            neighbours: neighbours.clone(),
+            helm: helm.clone(),
+            unresolved_secrets: secrets.unresolved.clone(),
+        };
+        Ok(Planned::step(count(self.0.len(), "check"), Checks { subject, checks: self.0.clone() }))
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
+}
+
+/// What one check found.
+#[derive(Debug, Default)]
+struct Findings {
+    /// How many things were looked at.
+    looked_at: usize,
+    problems: Vec<Failure>,
+}
+
+impl Findings {
+    /// Looks at one more thing.
+    fn look(&mut self, problem: Option<Failure>) {
+        self.looked_at += 1;
+        self.problems.extend(problem);
+    }
+}
+
+impl FromIterator<Option<Failure>> for Findings {
+    fn from_iter<I: IntoIterator<Item = Option<Failure>>>(looks: I) -> Self {
+        let mut findings = Self::default();
+        looks.into_iter().for_each(|problem| findings.look(problem));
+        findings
+    }
+}
+
+impl Subject {
+    async fn check(&self, check: Check) -> Result<Findings> {
+        Ok(match check {
+            Check::Tools => tools::check(self),
+            Check::Server => server::check(self)?,
+            Check::Identity => identity::check(self).await?,
+            Check::Permissions => permissions::check(self).await?,
+            Check::Nodes => nodes::check(self).await?,
+            Check::Addresses => addresses::check(self),
+            Check::Secrets => secrets::check(self),
+        })
+    }
+}
+
+owns_nothing!(Checks);
+
+#[async_trait]
+impl Step for Checks {
+    async fn observe(&self) -> Result<Observation> {
+        let answers = join_all(self.checks.iter().map(|check| self.subject.check(*check))).await;
+        let mut all = Findings::default();
+        for answer in answers {
+            match answer {
+                Ok(findings) => {
+                    all.looked_at += findings.looked_at;
+                    all.problems.extend(findings.problems);
+                }
+                Err(failure) => all.look(Some(failure)),
+            }
+        }
+        if all.problems.is_empty() {
+            return Ok(Observation::Satisfied { summary: count(all.looked_at, "check"), unchanged: 0 });
+        }
+        Err(joined(all))
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}
+
+/// One failure that lists all problems, each with its own hint. The gravest decides the exit code.
+fn joined(all: Findings) -> Failure {
+    let kind = if all.problems.iter().any(|problem| problem.kind == FailureKind::WrongCluster) {
+        FailureKind::WrongCluster
+    } else {
+        FailureKind::Preflight
+    };
+    let failure = Failure::new(
+        kind,
+        format!("{} of {} checks failed; nothing was written", all.problems.len(), all.looked_at),
+    );
+    all.problems.into_iter().fold(failure, |failure, problem| {
+        let place = problem.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
+        let failure = failure.because(format!("{problem}{place}"));
+        problem.hints.into_iter().fold(failure, |failure, hint| {
+            if failure.hints.contains(&hint) { failure } else { failure.hint(hint) }
+        })
+    })
+}
+
+fn problem(what: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Preflight, what)
+}

@@ -1,0 +1,89 @@
+//! A program of the user's own, on the cluster of the run.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use super::Kind;
+use crate::objects::ready;
+use crate::owns_nothing::owns_nothing;
+use crate::plan::{Inputs, Planned, Planner};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
+use bootstrapper_gitops::pipeline::CommandSpec;
+use bootstrapper_gitops::trust;
+use bootstrapper_tools::Command as Program;
+
+/// A program of the user's own. It runs on every bootstrap, unless its `unless` succeeds.
+pub(super) struct Command {
+    /// The API server: the program reaches it through this process, and no other cluster.
+    pub cluster: Cluster,
+    /// The digest of what it runs from the repository, as that was agreed to.
+    pub agreed: Option<String>,
+    /// What is run.
+    pub run: Program,
+    /// Says by its exit code that there is nothing to do.
+    pub unless: Option<Program>,
+}
+
+impl Kind for CommandSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, agreed, repository, environment, .. } = planner.inputs;
+        let argv = match trust::command_words(&self.0, declared).map_err(|failure| planner.placed(failure)) {
+            Ok(argv) => argv,
+            Err(failure) if declared.unknown_settings.is_empty() => return Err(failure),
+            Err(failure) => return Ok(planner.impossible(self.0.join(" "), failure, "object", Vec::new())),
+        };
+        let run = Program::new(&argv, &repository.root, &declared.cluster, environment)
+            .map_err(|failure| planner.placed(failure))?;
+        let words = run.words();
+        let request =
+            trust::command_request(run.folder(), &declared.cluster, planner.stage, planner.spec, &words)?;
+        agreed.require(&request)?;
+        let step = Command { cluster: cluster.clone(), agreed: request.content, unless: None, run };
+        Ok(Planned::step(step.run.to_string(), step))
+    }
+
+    fn digest(&self, _: &Planner<'_>) -> Option<String> {
+        None
+    }
+}
+
+owns_nothing!(Command);
+
+#[async_trait]
+impl Step for Command {
+    async fn observe(&self) -> Result<Observation> {
+        if let Some(unless) = &self.unless
+            && unless.succeeds(self.cluster.relay().await?.access()).await?
+        {
+            return Ok(Observation::Satisfied { summary: format!("{unless} says so"), unchanged: 0 });
+        }
+        let change =
+            Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Observation::Missing(Diff {
+            summary: format!("runs {}", self.run),
+            changes: vec![change],
+            unchanged: 0,
+        }))
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        (act.say)(format!("running {}", self.run));
+        trust::same_command(self.run.folder(), &self.run.words(), self.agreed.as_deref())?;
+        let relay = self.cluster.relay().await?;
+        self.run.output(relay.access()).await?;
+        let change =
+            Change { kind: ChangeKind::Configured, subject: self.run.to_string(), details: Vec::new() };
+        Ok(Changes { summary: format!("ran {}", self.run), changes: vec![change], ..Changes::default() })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}

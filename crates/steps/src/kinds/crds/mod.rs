@@ -1,0 +1,296 @@
+//! CRDs that later steps use: applied, established, and served by discovery.
+
+mod source;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::OnceCell;
+
+use crate::explain::Explainer;
+use crate::flux_owner::FluxOwner;
+use crate::objects::{ObjectSet, follow_ready};
+use source::CrdSource;
+
+use super::Kind;
+use crate::plan::{Inputs, Planned, Planner};
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::object::{Object, ObjectRef, is_crd};
+use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{Act, Cause, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo};
+use bootstrapper_gitops::pipeline::{CrdsSpec, Manifest, is_sha256};
+
+/// CRDs of one source.
+pub(super) struct Crds {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Where they come from.
+    pub source: CrdSource,
+    /// The Flux object that owns them once Flux runs.
+    pub owner: Option<FluxOwner>,
+    /// Kustomizations that it brings, which own some of them.
+    pub brings: Vec<ObjectRef>,
+    objects: OnceCell<ObjectSet>,
+}
+
+impl Crds {
+    /// CRDs of `source`, left to `owner` once it has taken over.
+    pub(super) fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
+        Self { cluster, source, owner, brings: Vec::new(), objects: OnceCell::new() }
+    }
+
+    /// The same; some of them are of Kustomizations that the owner brings.
+    #[must_use]
+    pub(super) fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
+        Self { brings, ..self }
+    }
+
+    fn owners(&self) -> Vec<ObjectRef> {
+        self.owner.iter().map(|owner| owner.0.clone()).chain(self.brings.iter().cloned()).collect()
+    }
+
+    /// The CRDs, read from their source once.
+    async fn objects(&self) -> Result<&ObjectSet> {
+        self.objects
+            .get_or_try_init(|| async {
+                let objects = self.source.crds(&self.cluster).await?;
+                Ok(ObjectSet {
+                    cluster: self.cluster.clone(),
+                    noun: "CRD".to_owned(),
+                    objects,
+                    owner: self.owner.clone(),
+                    manager: self.source.manager(),
+                    readiness: Some(Arc::default()),
+                    explainer: Explainer::default(),
+                })
+            })
+            .await
+    }
+
+    /// What is said of a download that nothing verifies.
+    async fn unverified(&self) -> String {
+        match self.source.undeclared_digest().await {
+            Some(digest) => format!("; not verified, pin it with sha256: {digest}"),
+            None => String::new(),
+        }
+    }
+
+    async fn owned_by_flux(&self) -> Result<Option<String>> {
+        match &self.owner {
+            Some(owner) => owner.owns(&self.cluster).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl Kind for CrdsSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Inputs { cluster, declared, kustomize, .. } = planner.inputs;
+        let (title, source) = match self {
+            Self::Kustomization(name) => {
+                let all = declared.with_brought(name);
+                let Some((kustomization, brought)) = all.split_first() else {
+                    return planner.absent("Kustomization", name);
+                };
+                let title = format!("CRDs of Kustomization {name}");
+                let crds = all.iter().map(|one| one.complete(is_crd)).collect::<Result<Vec<_>>>();
+                let crds = match crds {
+                    Ok(crds) => crds.concat(),
+                    Err(failure) => {
+                        let named = all.iter().flat_map(|one| &one.objects).filter(|object| is_crd(object));
+                        return Ok(planner.impossible(
+                            title,
+                            planner.placed(failure),
+                            "CRD",
+                            named.cloned().collect(),
+                        ));
+                    }
+                };
+                let owner = Some(FluxOwner(kustomization.id.clone()));
+                let brings = brought.iter().map(|one| one.id.clone()).collect();
+                let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
+                return Ok(Planned::step(title, step.with_brought(brings)));
+            }
+            Self::Manifest(Manifest { location, sha256 }) => {
+                let location = address(planner, location).map_err(|failure| planner.placed(failure))?;
+                let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
+                if !location.contains("://") {
+                    planner.path(Path::new(&location)).map_err(|failure| planner.placed(failure))?;
+                }
+                let sha256 =
+                    declared_digest(planner, sha256.as_deref()).map_err(|failure| planner.placed(failure))?;
+                let root = planner.inputs.repository.root.clone();
+                let place = planner.spec.place().clone();
+                let kustomize = Arc::clone(kustomize);
+                (title, CrdSource::Manifest { location, sha256, place, root, kustomize })
+            }
+            Self::Releases => {
+                let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
+                let releases: Vec<_> = fetchable.cloned().map(Arc::new).collect();
+                let title = format!("CRDs of {}", count(releases.len(), "release"));
+                (title, CrdSource::Releases { releases, helm: planner.inputs.helm.clone() })
+            }
+        };
+        Ok(Planned::step(title, Crds::new(cluster.clone(), source, None)))
+    }
+
+    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
+        match self {
+            Self::Kustomization(name) => {
+                let all = planner.inputs.declared.with_brought(name);
+                planner.digest_of(all.iter().flat_map(|one| &one.objects))
+            }
+            Self::Manifest(_) | Self::Releases => None,
+        }
+    }
+}
+
+/// The text with its variables, if none of them holds a value of a secret.
+fn address(planner: &Planner<'_>, text: &str) -> Result<String> {
+    if let Some(address) = planner.inputs.declared.substituted_openly(text)? {
+        return Ok(address);
+    }
+    Err(Failure::input("the address of a manifest holds a value of a secret")
+        .because("whoever answers there would be sent it: nothing is fetched")
+        .hint("take the variable out of it"))
+}
+
+/// A declared digest. A setting that is empty declares none.
+fn declared_digest(planner: &Planner<'_>, declared: Option<&str>) -> Result<Option<String>> {
+    let Some(text) = declared else { return Ok(None) };
+    let digest = planner.substituted(text)?.trim().to_ascii_lowercase();
+    if digest.is_empty() || is_sha256(&digest) {
+        return Ok(Some(digest).filter(|digest| !digest.is_empty()));
+    }
+    Err(Failure::input(format!("sha256 of a manifest is `{text}`, which is no SHA-256"))
+        .hint("give 64 hexadecimal digits, as `sha256sum` prints them"))
+}
+
+#[async_trait]
+impl Undo for Crds {
+    async fn owned(&self) -> Result<Owned> {
+        // Flux's marks find what it has taken over; where it came from need not be reached.
+        if self.owned_by_flux().await?.is_some() {
+            return Ok(Owned { owners: self.owners(), ..Owned::default() });
+        }
+        Ok(Owned { owners: self.owners(), ..self.objects().await?.owned().await? })
+    }
+
+    async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
+        self.objects().await?.teardown(teardown).await
+    }
+}
+
+#[async_trait]
+impl Step for Crds {
+    async fn observe(&self) -> Result<Observation> {
+        // What Flux owns need not even be fetched.
+        if let Some(summary) = self.owned_by_flux().await? {
+            return Ok(Observation::Satisfied { summary, unchanged: 0 });
+        }
+        let observation = self.objects().await?.observe().await?;
+        let unverified = self.unverified().await;
+        let said = |diff: Diff| Diff { summary: format!("{}{unverified}", diff.summary), ..diff };
+        Ok(match observation {
+            Observation::Satisfied { unchanged, .. } => {
+                let summary = format!("{} served{unverified}", count(unchanged, "CRD"));
+                Observation::Satisfied { summary, unchanged }
+            }
+            Observation::Missing(diff) => Observation::Missing(said(diff)),
+            Observation::Drifted(diff) => Observation::Drifted(said(diff)),
+            other => other,
+        })
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        let changes = self.objects().await?.act(act).await?;
+        Ok(Changes { summary: format!("{}{}", changes.summary, self.unverified().await), ..changes })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        futures::stream::once(async move {
+            let Some(objects) = self.objects.get() else {
+                // Never read: Flux owns them, and its own object tells.
+                return match &self.owner {
+                    Some(owner) => owner.settle_or(&self.cluster, unread()),
+                    None => unread(),
+                };
+            };
+            let refs = objects.objects.iter().map(|object| ObjectRef::of(object)).collect();
+            let cluster = self.cluster.clone();
+            let crds: Vec<Object> = objects.objects.iter().map(|crd| Object::clone(crd)).collect();
+            follow_ready(&self.cluster, refs)
+                .then(move |readiness| {
+                    let (cluster, crds) = (cluster.clone(), crds.clone());
+                    async move {
+                        let established = readiness?;
+                        if !established.verdict.is_ready() {
+                            return Ok(established);
+                        }
+                        Ok(Readiness { verdict: all_served(&cluster, &crds).await?, ..established })
+                    }
+                })
+                .boxed()
+        })
+        .flatten()
+        .boxed()
+    }
+
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
+        match self.objects.get() {
+            Some(objects) => objects.explain(stuck).await,
+            None => Vec::new(),
+        }
+    }
+}
+
+fn unread() -> BoxStream<'static, Result<Readiness>> {
+    futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet").into()) }).boxed()
+}
+
+/// Established is not served: discovery follows a moment later, and there is no event to watch.
+async fn all_served(cluster: &Cluster, crds: &[Object]) -> Result<Verdict> {
+    let look = || async {
+        match unserved(cluster, crds).await {
+            Ok(missing) if missing.is_empty() => Ok(()),
+            Ok(missing) => Err(Ok(missing)),
+            Err(failure) => Err(Err(failure)),
+        }
+    };
+    let until_served = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(30);
+    let may_pass = |looked: &Result<Vec<String>>| {
+        looked.as_ref().err().is_none_or(|failure| failure.retry != Retry::Useless)
+    };
+    match look.retry(until_served).when(may_pass).await {
+        Ok(()) => Ok(Verdict::Ready),
+        Err(looked) => looked.map(|missing| Verdict::NotYet(missing.into_iter().map(Reason::from).collect())),
+    }
+}
+
+async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for crd in crds {
+        let Some((api_version, kind)) = served_as(crd) else { continue };
+        if !cluster.serves(&api_version, &kind).await? {
+            missing.push(format!("{kind} {api_version} is established, but not served yet"));
+        }
+    }
+    Ok(missing)
+}
+
+/// The storage version of a CRD, as discovery names it.
+fn served_as(crd: &Object) -> Option<(String, String)> {
+    let spec = &crd.data["spec"];
+    let version = spec["versions"].as_array()?.iter().find(|version| version["storage"] == true)?;
+    let group = spec["group"].as_str()?;
+    Some((format!("{group}/{}", version["name"].as_str()?), spec["names"]["kind"].as_str()?.to_owned()))
+}

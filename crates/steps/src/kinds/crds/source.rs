@@ -1,0 +1,151 @@
+//! Where CRDs come from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+
+use crate::flux_owner::FluxOwner;
+use bootstrapper_cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
+use bootstrapper_core::failure::{Failure, Location, Result};
+use bootstrapper_core::object::{Complete, Object, ObjectRef, is_crd};
+use bootstrapper_gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest, manifest_digest};
+use bootstrapper_tools::{Helm, Kustomize};
+
+/// Where CRDs come from.
+pub(crate) enum CrdSource {
+    /// ObjectSet that are at hand: those of a Kustomization.
+    Objects(Vec<Complete<Object>>),
+    /// A manifest at an `https://` address, or a file or folder of the repository.
+    Manifest {
+        /// The address, or a path in the repository.
+        location: String,
+        /// The SHA-256 that it has to have.
+        sha256: Option<String>,
+        /// Where the step is written.
+        place: Location,
+        /// The repository.
+        root: PathBuf,
+        /// Fetches and builds it.
+        kustomize: Arc<Kustomize>,
+    },
+    /// Whatever the charts of these releases ship.
+    Releases {
+        /// The releases.
+        releases: Vec<Arc<Release>>,
+        /// Renders them; or why there is no Helm.
+        helm: Result<Arc<Helm>>,
+    },
+}
+
+impl CrdSource {
+    /// In whose name they are applied.
+    pub(super) fn manager(&self) -> &'static str {
+        match self {
+            Self::Releases { .. } => HELM_CONTROLLER,
+            Self::Objects(_) | Self::Manifest { .. } => FIELD_MANAGER,
+        }
+    }
+
+    /// The digest of a download that declares none.
+    pub(super) async fn undeclared_digest(&self) -> Option<String> {
+        match self {
+            Self::Manifest { location, sha256: None, kustomize, .. } => {
+                manifest_digest(location, kustomize).await.ok().flatten()
+            }
+            _ => None,
+        }
+    }
+
+    /// The CRDs, and nothing else that the source may hold.
+    pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Complete<Object>>> {
+        let objects = match self {
+            Self::Objects(objects) => objects.clone(),
+            Self::Manifest { location, sha256, place, root, kustomize } => {
+                if let Some(declared) = sha256 {
+                    require(declared, location, kustomize).await.map_err(|failure| {
+                        match failure.location {
+                            None => failure.at(place.clone()),
+                            Some(_) => failure,
+                        }
+                    })?;
+                }
+                whole(manifest(location, root, kustomize).await?)
+            }
+            Self::Releases { releases, helm } => {
+                let helm = helm.as_ref().map_err(Clone::clone)?;
+                let all = releases.iter().map(|release| of_release(release, helm, cluster));
+                whole(try_join_all(all).await?.concat())
+            }
+        };
+        Ok(objects.into_iter().filter(|object| is_crd(object)).collect())
+    }
+}
+
+/// Refuses a manifest that is not the declared one.
+async fn require(declared: &str, location: &str, kustomize: &Kustomize) -> Result<()> {
+    let Some(fetched) = manifest_digest(location, kustomize).await? else {
+        return Err(Failure::input(format!("{location} has a sha256, and is no file"))
+            .hint("a git repository is pinned by the commit in `?ref=`"));
+    };
+    if fetched == declared {
+        return Ok(());
+    }
+    Err(Failure::input(format!("{location} is not the manifest that the step declares"))
+        .because(format!("sha256 declared: {declared}"))
+        .because(format!("sha256 fetched:  {fetched}"))
+        .hint("nothing of it is installed: ask whoever publishes it why it changed, and declare the new sha256 only if you know"))
+}
+
+/// What is written as it is, or rendered from values that are known.
+fn whole(objects: Vec<Object>) -> Vec<Complete<Object>> {
+    objects.into_iter().map(Complete::of_own).collect()
+}
+
+async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result<Vec<Object>> {
+    if release.is_suspended() || FluxOwner(release.id.clone()).owns(cluster).await?.is_some() {
+        return Ok(Vec::new());
+    }
+    let stored = cluster.helm_release(&release.release_namespace, &release.release_name).await?;
+    let action = if stored.is_some() { HelmAction::Upgrade } else { HelmAction::Install };
+    let request = release.helm_request(action);
+    let (shipped, rendered) = tokio::try_join!(helm.show_crds(&request), helm.template(&request))?;
+    // A template may have put into it what only the cluster knows.
+    let is_known =
+        |crd: &Object| release.installable().is_ok() || !serde_json::json!(crd).to_string().contains(UNKNOWN);
+    let owned_by_helm =
+        rendered.into_iter().filter(|crd| is_crd(crd) && is_known(crd)).map(|crd| marked_as_of(release, crd));
+    let shipped = by_policy(release, release.crds(action), shipped, cluster).await?;
+    Ok(shipped.into_iter().chain(owned_by_helm).collect())
+}
+
+/// The CRDs beside the templates as Flux would have them, with its mark
+/// (`internal/action/crds.go` of helm-controller v1.6.0).
+async fn by_policy(
+    release: &Release,
+    policy: CrdPolicy,
+    shipped: Vec<Object>,
+    cluster: &Cluster,
+) -> Result<Vec<Object>> {
+    let wanted = shipped.into_iter().filter(|object| policy != CrdPolicy::Skip && is_crd(object));
+    let all = wanted.map(async |mut crd| {
+        if policy == CrdPolicy::Create
+            && let Some(there) = cluster.get(&ObjectRef::of(&crd)).await?
+        {
+            return Ok(there);
+        }
+        crd.metadata.labels.get_or_insert_default().extend(release.origin_labels());
+        Ok(crd)
+    });
+    try_join_all(all).await
+}
+
+/// A CRD among a chart's templates belongs to the release: without Helm's own marks, `helm install`
+/// would refuse it as somebody else's.
+fn marked_as_of(release: &Release, mut crd: Object) -> Object {
+    crd.metadata.labels.get_or_insert_default().insert("app.kubernetes.io/managed-by".into(), "Helm".into());
+    let annotations = crd.metadata.annotations.get_or_insert_default();
+    annotations.insert("meta.helm.sh/release-name".into(), release.release_name.clone());
+    annotations.insert("meta.helm.sh/release-namespace".into(), release.release_namespace.clone());
+    crd
+}

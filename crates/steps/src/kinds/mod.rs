@@ -1,0 +1,52 @@
+//! The kinds of steps: what each comes to for a cluster, and what it does there. One file each, of the same
+//! name as in `gitops::pipeline::kinds`.
+
+mod adoption;
+mod checks;
+mod command;
+mod crds;
+mod handover;
+mod kustomization;
+mod namespaces;
+mod objects;
+mod release;
+mod repair;
+mod secrets;
+mod source;
+mod sync;
+mod wait;
+
+pub use wait::{Awaited, Wait};
+
+use crate::plan::{Planned, Planner};
+use bootstrapper_core::failure::Result;
+use bootstrapper_gitops::pipeline::StepKind;
+
+/// A kind of step, joined with what a cluster declares.
+pub(crate) trait Kind {
+    /// What such a step comes to for this cluster.
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned>;
+
+    /// The digest of what it is to bring about, where that stands in the repository.
+    fn digest(&self, planner: &Planner<'_>) -> Option<String>;
+}
+
+/// The table of kinds.
+pub(crate) fn kind(kind: &StepKind) -> &dyn Kind {
+    match kind {
+        StepKind::Checks(spec) => spec,
+        StepKind::Namespaces(spec) => spec,
+        StepKind::Secrets(spec) => spec,
+        StepKind::Objects(spec) => spec,
+        StepKind::Kustomization(spec) => spec,
+        StepKind::Crds(spec) => spec,
+        StepKind::Release(spec) => spec,
+        StepKind::Wait(spec) => spec,
+        StepKind::Repair(spec) => spec,
+        StepKind::Source(spec) => spec,
+        StepKind::Sync(spec) => spec,
+        StepKind::Adoption(spec) => spec,
+        StepKind::Handover(spec) => spec,
+        StepKind::Command(spec) => spec,
+    }
+}

@@ -1,0 +1,25 @@
+//! The objects of a file of the repository.
+
+use super::Kind;
+use crate::plan::{Planned, Planner};
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::Complete;
+use bootstrapper_gitops::pipeline::ObjectsSpec;
+
+impl Kind for ObjectsSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let title = format!("objects of {}", self.0.display());
+        match planner.manifests(&self.0).map_err(|failure| planner.placed(failure)) {
+            Ok(objects) => {
+                let objects = objects.into_iter().map(Complete::of_own).collect();
+                Ok(Planned::step(title, planner.objects("object", objects, None)))
+            }
+            Err(failure) if planner.inputs.declared.unknown_settings.is_empty() => Err(failure),
+            Err(failure) => Ok(planner.impossible(title, failure, "object", Vec::new())),
+        }
+    }
+
+    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
+        planner.digest_of(&planner.manifests(&self.0).ok()?)
+    }
+}

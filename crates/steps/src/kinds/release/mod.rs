@@ -1,0 +1,357 @@
+//! A Helm release, as its HelmRelease declares it.
+
+mod need;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
+
+use crate::explain::Explainer;
+use crate::flux_owner::{FluxOwner, not_fluxs, owned_since};
+use crate::objects::follow_ready;
+use crate::teardown::releases;
+use crate::teardown::removal::{self, Gone};
+use need::{Evidence, Need, need};
+
+use super::Kind;
+use crate::plan::{Planned, Planner};
+use bootstrapper_cluster::{Cluster, StoredRelease};
+use bootstrapper_core::failure::{Failure, Result, Retry};
+use bootstrapper_core::object::{Object, ObjectRef, is_workload};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_core::words::count;
+use bootstrapper_engine::{
+    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo, Work,
+};
+use bootstrapper_gitops::pipeline::ReleaseSpec;
+use bootstrapper_gitops::{self as gitops, HelmAction};
+use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, chart_label, helm_has_ended};
+
+/// A Helm release, as its HelmRelease declares it.
+pub(super) struct Release {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Installs it; or why there is no Helm, which preflight tells first.
+    pub helm: Result<Arc<Helm>>,
+    /// What is declared.
+    pub declared: Arc<gitops::Release>,
+    /// Whether its workloads must be ready, or Helm's word is enough. A network plugin's own
+    /// workloads wait for what comes after it: load-balancer addresses, cluster DNS.
+    pub await_workloads: bool,
+    /// What is known of its wait.
+    pub explainer: Explainer,
+}
+
+impl Release {
+    fn owner(&self) -> FluxOwner {
+        FluxOwner(self.declared.id.clone())
+    }
+
+    fn name(&self) -> String {
+        format!("release {}/{}", self.declared.release_namespace, self.declared.release_name)
+    }
+
+    /// Whose it is, and what has to happen to it.
+    async fn look(&self) -> Result<Known> {
+        let flux = self.owner().object(&self.cluster).await?;
+        if let Some(since) = flux.as_ref().and_then(owned_since) {
+            let Self { cluster, declared, .. } = self;
+            let newest = cluster.helm_revision(&declared.release_namespace, &declared.release_name).await?;
+            let other = flux.as_ref().and_then(|flux| not_fluxs(flux, newest));
+            return Ok(Known::Fluxs(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
+        }
+        let stored = self.stored().await?;
+        if let Some(stored) = &stored {
+            self.require_same_archive(stored).await?;
+        }
+        let resolved = match (&self.helm, &stored, self.declared.chart.digest()) {
+            (Ok(helm), Some(_), Some(_)) => {
+                let request = self.declared.helm_request(HelmAction::Upgrade);
+                Some(helm.resolved_version(&request.chart, &request.access).await?)
+            }
+            _ => None,
+        };
+        let evidence = Evidence {
+            flux: flux.as_ref(),
+            resolved: resolved.as_deref(),
+            limit: self.declared.helm_limit(),
+            now: Timestamp::now(),
+            has_ended: &helm_has_ended,
+        };
+        Ok(Known::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
+    }
+
+    /// Refuses a chart whose archive is another one than the newest revision was made of, under the same
+    /// version: what runs was chosen, and nobody has chosen this one. What cannot be fetched now is not
+    /// compared.
+    async fn require_same_archive(&self, stored: &StoredRelease) -> Result<()> {
+        let Self { declared, .. } = self;
+        let Some(label) = stored.labels.get(CHART_DIGEST) else { return Ok(()) };
+        let is_of_it = label.starts_with(&format!("{}.", stored.revision));
+        let is_same_version =
+            declared.chart.exact_version().is_some() && declared.chart.is_met_by(&stored.chart_version);
+        let (true, true, Ok(helm)) = (is_of_it, is_same_version, &self.helm) else { return Ok(()) };
+        let access = declared.helm_request(HelmAction::Upgrade).access;
+        let digest = match helm.archive_digest(&declared.chart, &access).await {
+            Ok(Some(digest)) => digest,
+            Err(failure) if failure.retry != Retry::MayHelp => return Err(failure),
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        let fetched = chart_label(stored.revision, &digest);
+        if fetched == *label {
+            return Ok(());
+        }
+        let shown = |label: &str| label.split_once('.').map_or(label, |(_, digest)| digest).to_owned();
+        let secret = &stored.secret;
+        Err(Failure::input(format!(
+            "chart {} is another archive than the one that is installed",
+            declared.chart
+        ))
+        .because(format!("sha256 installed: {}…", shown(label)))
+        .because(format!("sha256 fetched:   {}…", shown(&fetched)))
+        .hint("whoever publishes it has replaced it under the same version: declare another version")
+        .hint(format!(
+            "if you know why, accept it: kubectl -n {} label secret {} {CHART_DIGEST}-",
+            secret.namespace.as_deref().unwrap_or_default(),
+            secret.name
+        )))
+    }
+
+    /// The chart, with the version that a range or a digest stands for.
+    async fn chart(&self) -> String {
+        let chart = &self.declared.chart;
+        let access = self.declared.helm_request(HelmAction::Install).access;
+        match &self.helm {
+            Ok(helm) if chart.exact_version().is_none() => {
+                match helm.resolved_version(chart, &access).await {
+                    Ok(version) => format!("{chart}: {version}"),
+                    Err(_) => chart.to_string(),
+                }
+            }
+            _ => chart.to_string(),
+        }
+    }
+
+    /// The release as it is stored, if a bootstrap has made it, or Flux has as the HelmRelease says.
+    async fn own(&self) -> Result<Option<StoredRelease>> {
+        let is_flux = |object: &Object| {
+            let labels = object.metadata.labels.as_ref();
+            let label = |key: &str| labels.and_then(|all| all.get(&format!("helm.toolkit.fluxcd.io/{key}")));
+            let id = &self.declared.id;
+            label("name") == Some(&id.name) && label("namespace") == id.namespace.as_ref()
+        };
+        let is_own = |stored: &StoredRelease| {
+            stored.labels.contains_key(HELM_PROCESS) || stored.objects.iter().any(is_flux)
+        };
+        Ok(self.stored().await?.filter(is_own))
+    }
+
+    async fn stored(&self) -> Result<Option<StoredRelease>> {
+        self.cluster.helm_release(&self.declared.release_namespace, &self.declared.release_name).await
+    }
+}
+
+impl Kind for ReleaseSpec {
+    fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
+        let Some(release) = planner.inputs.declared.release(&self.0) else {
+            return planner.absent("HelmRelease", &self.0);
+        };
+        if release.is_suspended() {
+            let reason = "it is suspended: Flux would not install it".to_owned();
+            return Ok(Planned::skipped(release.id.to_string(), reason));
+        }
+        let title = format!(
+            "release {}/{} {}",
+            release.release_namespace,
+            release.release_name,
+            release.chart.version_text()
+        );
+        let step = Release {
+            cluster: planner.inputs.cluster.clone(),
+            helm: planner.inputs.helm.clone(),
+            declared: Arc::new(release.clone()),
+            await_workloads: planner.spec.await_workloads(),
+            explainer: Explainer::default(),
+        };
+        if let Err(failure) = release.installable() {
+            let failure = planner.placed(failure);
+            return Ok(Planned { title, work: Work::Impossible { failure, undo: Arc::new(step) } });
+        }
+        Ok(Planned::step(title, step))
+    }
+
+    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
+        let release = planner.inputs.declared.release(&self.0)?;
+        Some(planner.digest_of_text(format!("{} {}", release.chart, release.values)))
+    }
+}
+
+/// Whose a release is.
+enum Known {
+    /// Flux has adopted it: told for a person.
+    Fluxs(String),
+    /// The bootstrap's, as long as nobody else is at work on it.
+    Ours(Need, Option<Box<StoredRelease>>),
+}
+
+#[async_trait]
+impl Undo for Release {
+    async fn owned(&self) -> Result<Owned> {
+        let owners = vec![self.declared.id.clone()];
+        let made = Owned { by: "helm", owners, ..Owned::default() };
+        let Some(stored) = self.own().await? else { return Ok(made) };
+        let objects = releases::objects(&self.cluster, &stored, &self.declared.release_namespace).await?;
+        let details = vec![format!("revision {}", stored.revision), count(objects.len(), "object")];
+        let change = Change { kind: ChangeKind::Deleted, subject: self.name(), details };
+        let diff = Diff { summary: "1 release".to_owned(), changes: vec![change], unchanged: 0 };
+        let uses = releases::mounted(&stored, &self.declared.release_namespace);
+        Ok(Owned { diff, objects, uses, ..made })
+    }
+
+    async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
+        if let Some(since) = self.owner().owns(&self.cluster).await? {
+            return Err(Failure::step(format!("{} cannot be removed", self.name()))
+                .because(format!("{}: {since}; it would be installed again", self.declared.id))
+                .hint("with --flux-too Flux lets go of it first"));
+        }
+        let Owned { diff, objects, .. } = self.owned().await?;
+        if !diff.changes.is_empty() {
+            (teardown.say)(format!("helm: uninstalling {}", self.name()));
+            let helm = self.helm.as_ref().map_err(Clone::clone)?;
+            let relay = self.cluster.relay().await?;
+            let Self { declared, .. } = self;
+            helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
+            // Helm deletes, and waits for nothing.
+            removal::await_end(&self.cluster, &objects, Gone::Await, teardown).await?;
+        }
+        Ok(Changes { summary: diff.summary, changes: diff.changes, ..Changes::default() })
+    }
+}
+
+#[async_trait]
+impl Step for Release {
+    async fn observe(&self) -> Result<Observation> {
+        let known = self.look().await?;
+        let change = |kind, details| Diff {
+            summary: self.name(),
+            changes: vec![Change { kind, subject: self.name(), details }],
+            unchanged: 0,
+        };
+        Ok(match known {
+            Known::Fluxs(summary) => Observation::Satisfied { summary, unchanged: 1 },
+            Known::Ours(Need::Nothing, stored) => {
+                let revision = stored.map(|stored| stored.revision).unwrap_or_default();
+                let summary = format!("{} revision {revision} as declared", self.name());
+                Observation::Satisfied { summary, unchanged: 1 }
+            }
+            Known::Ours(Need::Install, _) => {
+                Observation::Missing(change(ChangeKind::Created, vec![self.chart().await]))
+            }
+            Known::Ours(Need::Upgrade(differences), _) => {
+                Observation::Drifted(change(ChangeKind::Configured, differences))
+            }
+            Known::Ours(Need::Recover(why), _) => Observation::Drifted(change(
+                ChangeKind::Configured,
+                vec![format!("{why}: it is recovered first")],
+            )),
+            Known::Ours(Need::Wait(why), _) => Observation::Blocked { by: format!("{}: {why}", self.name()) },
+        })
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        // Flux may have taken over, and an earlier attempt may have succeeded, since the observation.
+        let mut known = self.look().await?;
+        let recovered = matches!(&known, Known::Ours(Need::Recover(_), _));
+        if let Known::Ours(Need::Recover(why), Some(stored)) = &known {
+            (act.say)(format!("removing revision {}: {why}", stored.revision));
+            // Helm then finds what stood before it, or nothing; what was made meanwhile has the
+            // marks of the release, and is taken on.
+            self.cluster.delete(&stored.secret).await?;
+            known = self.look().await?;
+        }
+        let (need, next) = match known {
+            Known::Fluxs(summary) => return Ok(Changes { summary, ..Changes::default() }),
+            Known::Ours(need, stored) => (need, stored.map_or(1, |stored| stored.revision + 1)),
+        };
+        let (kind, action) = match need {
+            Need::Nothing if recovered => {
+                let details = vec!["as it was before somebody was killed".to_owned()];
+                let change = Change { kind: ChangeKind::Configured, subject: self.name(), details };
+                return Ok(Changes { summary: self.name(), changes: vec![change], ..Changes::default() });
+            }
+            Need::Nothing => {
+                return Ok(Changes { summary: self.name(), unchanged: 1, ..Changes::default() });
+            }
+            Need::Install => (ChangeKind::Created, HelmAction::Install),
+            Need::Upgrade(_) => (ChangeKind::Configured, HelmAction::Upgrade),
+            Need::Recover(why) | Need::Wait(why) => {
+                return Err(Failure::step(format!("{} is somebody's", self.name()))
+                    .because(why)
+                    .retry(Retry::MayHelp));
+            }
+        };
+        (act.say)(format!("helm: {} {}", self.name(), self.declared.chart));
+        let helm = self.helm.as_ref().map_err(Clone::clone)?;
+        let relay = self.cluster.relay().await?;
+        helm.upgrade_install(&self.declared.complete_request(action)?, next, relay.access()).await?;
+        if let Some(word) = helm.word_on(&self.declared.chart).await {
+            (act.say)(format!("helm: {word}"));
+        }
+        let chart = self.chart().await;
+        let change = Change { kind, subject: self.name(), details: vec![chart] };
+        Ok(Changes {
+            summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
+            changes: vec![change],
+            ..Changes::default()
+        })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        let own = stream::once(async move {
+            match self.workloads().await {
+                Ok(workloads) => follow_ready(&self.cluster, workloads),
+                Err(failure) => stream::once(async move { Err(failure) }).boxed(),
+            }
+        })
+        .flatten()
+        .boxed();
+        self.owner().settle_or(&self.cluster, own)
+    }
+
+    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
+        // What is watched was read from the release before.
+        let workloads = match stuck.readiness {
+            Some(_) => Vec::new(),
+            None => self.workloads().await.unwrap_or_default(),
+        };
+        self.explainer.of_objects(&self.cluster, &workloads, stuck).await
+    }
+}
+
+impl Release {
+    /// What of the release runs. Services are left out: one that waits for an address often waits
+    /// for an object that only a later step can make.
+    async fn workloads(&self) -> Result<Vec<ObjectRef>> {
+        if !self.await_workloads {
+            return Ok(Vec::new());
+        }
+        let stored = self.stored().await?.ok_or_else(|| {
+            Failure::step(format!("{} has no stored state", self.name())).retry(Retry::MayHelp)
+        })?;
+        Ok(stored
+            .objects
+            .iter()
+            .filter(|object| is_workload(object))
+            .map(|object| self.located(object))
+            .collect())
+    }
+
+    /// Charts often leave the namespace of their objects to Helm.
+    fn located(&self, object: &Object) -> ObjectRef {
+        let mut id = ObjectRef::of(object);
+        id.namespace.get_or_insert_with(|| self.declared.release_namespace.clone());
+        id
+    }
+}

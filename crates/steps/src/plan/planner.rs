@@ -1,0 +1,135 @@
+//! What each kind of step needs to become a step of a plan.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Inputs;
+use super::digest;
+use crate::explain::Explainer;
+use crate::flux_owner::FluxOwner;
+use crate::named_objects::NamedObjects;
+use crate::objects::ObjectSet;
+use bootstrapper_cluster::FIELD_MANAGER;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::object::{Complete, Object, ObjectRef};
+use bootstrapper_engine::{Step, Work};
+use bootstrapper_gitops::pipeline::{StepSpec, When};
+use bootstrapper_gitops::trust;
+
+/// No file of manifests is larger.
+const LARGEST_MANIFEST: u64 = 64 * 1024 * 1024;
+
+/// What a step comes to here, and what it is called.
+pub(crate) struct Planned {
+    pub(crate) title: String,
+    pub(crate) work: Work,
+}
+
+impl Planned {
+    pub(crate) fn step(title: impl Into<String>, step: impl Step + 'static) -> Self {
+        Self { title: title.into(), work: Work::Step(Arc::new(step)) }
+    }
+
+    pub(crate) fn skipped(title: String, reason: String) -> Self {
+        Self { title, work: Work::Skipped { reason } }
+    }
+}
+
+/// Joins one step of the pipeline with what the cluster declares.
+pub(crate) struct Planner<'a> {
+    pub(crate) inputs: &'a Inputs<'a>,
+    /// The stage of the step.
+    pub(crate) stage: &'a str,
+    /// The step, as the task file declares it.
+    pub(crate) spec: &'a StepSpec,
+}
+
+impl Planner<'_> {
+    /// A step about something that the cluster does not declare.
+    pub(crate) fn absent(&self, kind: &str, name: &str) -> Result<Planned> {
+        let cluster = &self.inputs.declared.cluster;
+        if self.spec.when == When::Declared {
+            let reason = format!("{cluster} declares no {kind} {name}");
+            return Ok(Planned::skipped(format!("{kind} {name}"), reason));
+        }
+        let failure = self.spec.refuse(format!("{cluster} declares no {kind} called `{name}`"));
+        let folder = self.inputs.declared.folder.display();
+        Err(if self.inputs.pipeline.is_built_in {
+            failure.hint(format!("declare it under {folder}, or write the repository's own tasks/bootstrap.yaml, with the names that it has"))
+        } else {
+            failure.hint(format!("declare it under {folder}, or give the step `when: declared`"))
+        })
+    }
+
+    /// A step that something lacks which is not known. What an earlier run has made of it can be removed.
+    pub(crate) fn impossible(
+        &self,
+        title: String,
+        failure: Failure,
+        noun: &str,
+        objects: Vec<Object>,
+    ) -> Planned {
+        let undo = Arc::new(NamedObjects {
+            cluster: self.inputs.cluster.clone(),
+            noun: noun.to_owned(),
+            objects,
+            manager: FIELD_MANAGER,
+        });
+        Planned { title, work: Work::Impossible { failure, undo } }
+    }
+
+    pub(crate) fn objects(
+        &self,
+        noun: &str,
+        objects: Vec<Complete<Object>>,
+        owner: Option<ObjectRef>,
+    ) -> ObjectSet {
+        ObjectSet {
+            cluster: self.inputs.cluster.clone(),
+            noun: noun.to_owned(),
+            objects,
+            owner: owner.map(FluxOwner),
+            manager: FIELD_MANAGER,
+            readiness: Some(Arc::clone(&self.inputs.pipeline.readiness)),
+            explainer: Explainer::default(),
+        }
+    }
+
+    pub(crate) fn manifests(&self, path: &Path) -> Result<Vec<Object>> {
+        let file = self.path(path)?;
+        let text = String::from_utf8(trust::read_file(&file, LARGEST_MANIFEST)?)
+            .map_err(|_| Failure::input(format!("{} is not UTF-8 text", path.display())))?;
+        bootstrapper_core::yaml::from_multiple(&self.substituted(&text)?, path)
+    }
+
+    /// Where a path of a task file leads: within the repository, and nowhere else.
+    pub(crate) fn path(&self, path: &Path) -> Result<PathBuf> {
+        let root = &self.inputs.repository.root;
+        let real = trust::resolve(root, path);
+        if real.starts_with(root) {
+            return Ok(real);
+        }
+        Err(Failure::input(format!("{} lies outside of the repository", path.display()))
+            .because(format!("it leads to {}", real.display()))
+            .hint("copy it into the repository: nothing outside of it is read"))
+    }
+
+    pub(crate) fn substituted(&self, text: &str) -> Result<String> {
+        self.inputs.declared.substituted(text)
+    }
+
+    /// A failure of what the step is about, at the step's place in the task file.
+    pub(crate) fn placed(&self, failure: Failure) -> Failure {
+        self.spec.placed(failure)
+    }
+
+    /// The digest of objects that stand in the repository.
+    pub(crate) fn digest_of<'o>(&self, objects: impl IntoIterator<Item = &'o Object>) -> Option<String> {
+        digest::of_objects(objects, &self.inputs.secrets.values)
+    }
+
+    /// The digest of a text in which values of secrets may stand.
+    pub(crate) fn digest_of_text(&self, text: String) -> String {
+        digest::of_text(text, &self.inputs.secrets.values)
+    }
+}

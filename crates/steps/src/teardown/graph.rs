@@ -1,0 +1,183 @@
+//! A removal as a graph of steps, so that the engine runs it as it runs a bootstrap: events, progress,
+//! cancel, retry.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use super::remove::Plan;
+use crate::objects::ready;
+use crate::owns_nothing::owns_nothing;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::verdict::Readiness;
+use bootstrapper_engine::{
+    Act, Cause, Changes, Diff, Graph, Limits, Observation, Owned, PlannedStep, Stage, Step, StepId, Stuck,
+    Teardown, Undo, Work,
+};
+
+/// A removal notices by itself when nothing changes any more, and names the objects that hold it.
+const UNLIMITED: Limits = Limits { timeout: Duration::from_hours(24), inactivity: Duration::from_hours(24) };
+
+/// How things are removed.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// How long nothing may change before what is removed counts as stuck.
+    pub patience: Duration,
+    /// Remove finalizers from what is stuck.
+    pub release_finalizers: bool,
+}
+
+impl Manner {
+    fn teardown<'a>(&self, say: &'a (dyn Fn(String) + Send + Sync)) -> Teardown<'a> {
+        Teardown { patience: self.patience, release_finalizers: self.release_finalizers, say }
+    }
+}
+
+/// The removal of `plan`, with the parts that the steps of a bootstrap remove themselves, the last first.
+pub fn graph(plan: &Arc<Plan>, steps: &[(&PlannedStep, Owned)], manner: &Manner) -> Graph {
+    let taken: BTreeSet<&str> = steps.iter().map(|(step, _)| step.id.stage.as_str()).collect();
+    let of_plan = |part: PlanPart| {
+        let stage = free_name(part.name(), &taken);
+        let step = OfPlan { plan: Arc::clone(plan), part, manner: *manner };
+        planned(StepId { stage, name: part.name().to_owned() }, part.title().to_owned(), step)
+    };
+    let of_steps =
+        steps.iter().filter(|(_, owned)| Plan::goes_by_its_step(owned)).filter_map(|(step, owned)| {
+            let title = format!("{} of {}", owned.diff.summary, step.title);
+            let undo = OfStep { undo: step.undo()?, manner: *manner };
+            Some(planned(step.id.clone(), title, undo))
+        });
+    let all = std::iter::once(of_plan(PlanPart::Flux))
+        .chain(of_steps)
+        .chain([of_plan(PlanPart::Leftovers), of_plan(PlanPart::Verification)]);
+    let mut stages: Vec<Stage> = Vec::new();
+    for step in all {
+        match stages.last_mut().filter(|stage| stage.name == step.id.stage) {
+            Some(stage) => stage.steps.push(step),
+            None => {
+                let needs = stages.last().map(|before| before.name.clone()).into_iter().collect();
+                let name = step.id.stage.clone();
+                stages.push(Stage { name, needs, parallel: false, steps: vec![step] });
+            }
+        }
+    }
+    Graph { stages }
+}
+
+/// A name for a stage that no stage of the bootstrap has.
+fn free_name(name: &str, taken: &BTreeSet<&str>) -> String {
+    let mut free = name.to_owned();
+    while taken.contains(free.as_str()) {
+        free.push('\'');
+    }
+    free
+}
+
+fn planned(id: StepId, title: String, step: impl Step + 'static) -> PlannedStep {
+    PlannedStep { id, title, limits: UNLIMITED, digest: None, work: Work::Step(Arc::new(step)) }
+}
+
+/// What the plan removes, besides what steps do.
+#[derive(Clone, Copy)]
+enum PlanPart {
+    /// What Flux has applied.
+    Flux,
+    /// What no step has, kinds and namespaces.
+    Leftovers,
+    /// That nothing is left.
+    Verification,
+}
+
+impl PlanPart {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flux => "flux-objects",
+            Self::Leftovers => "leftovers",
+            Self::Verification => "verification",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Flux => "what Flux applied",
+            Self::Leftovers => "other objects, CRDs and namespaces",
+            Self::Verification => "nothing is left",
+        }
+    }
+}
+
+struct OfPlan {
+    plan: Arc<Plan>,
+    part: PlanPart,
+    manner: Manner,
+}
+
+owns_nothing!(OfPlan);
+
+#[async_trait]
+impl Step for OfPlan {
+    async fn observe(&self) -> Result<Observation> {
+        Ok(Observation::Missing(Diff { summary: self.part.title().to_owned(), ..Diff::default() }))
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        let teardown = self.manner.teardown(act.say);
+        let removal = async {
+            match self.part {
+                PlanPart::Flux => self.plan.through_flux(&teardown).await,
+                PlanPart::Leftovers => self.plan.rest(&teardown).await,
+                PlanPart::Verification => self.plan.require_gone().await,
+            }
+        };
+        tokio::select! {
+            removed = removal => removed?,
+            // Deleted is deleted; whether it has gone is seen by the next run.
+            () = act.cancel.cancelled() => {
+                return Err(Failure::new(FailureKind::Cancelled, "stopped on request"));
+            }
+        }
+        Ok(Changes { summary: self.part.title().to_owned(), ..Changes::default() })
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}
+
+/// What a step of a bootstrap has made.
+struct OfStep {
+    undo: Arc<dyn Undo>,
+    manner: Manner,
+}
+
+owns_nothing!(OfStep);
+
+#[async_trait]
+impl Step for OfStep {
+    async fn observe(&self) -> Result<Observation> {
+        let Owned { diff, .. } = self.undo.owned().await?;
+        if diff.changes.is_empty() {
+            return Ok(Observation::Satisfied { summary: "nothing to remove".to_owned(), unchanged: 0 });
+        }
+        Ok(Observation::Missing(diff))
+    }
+
+    async fn act(&self, act: Act<'_>) -> Result<Changes> {
+        self.undo.teardown(&self.manner.teardown(act.say)).await
+    }
+
+    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+        ready()
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,121 @@
+//! The plan of the layout's clusters, made against an API server in memory: which steps there are, what each is
+//! about, which are skipped or cannot run, and why.
+
+use std::sync::Arc;
+
+use bootstrapper::cluster::mock::ApiServer;
+use bootstrapper::engine::{self, Graph, Observation, Work};
+use bootstrapper::failure::{Failure, Result};
+use bootstrapper::gitops::Repository;
+use bootstrapper::pipeline::{self, Config, Pipeline, Selector};
+use bootstrapper::plan::{self, Inputs, SecretSources};
+use bootstrapper::tools::{Environment, Kustomize};
+use bootstrapper::trust::Agreed;
+
+use crate::common::{edit, programs, repository, root};
+
+async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -> Result<(Graph, ApiServer)> {
+    let environment = Environment { path: vec![programs().to_owned()], ..Environment::default() };
+    let kustomize = Arc::new(Kustomize::find(&environment)?);
+    let repository = Repository::open(folder)?;
+    let config = Config::load(&repository.root)?;
+    let pipeline = Pipeline::of_repository(&repository.root)?;
+    let selected = pipeline::select(&pipeline, selector)?;
+    let server = ApiServer::default();
+    let api = server.connect();
+    let agreed = Agreed::nothing();
+    // A sandbox has values of its own for secrets.
+    let secrets = plan::resolve_secrets(&SecretSources {
+        name: cluster,
+        config: &config,
+        root: &repository.root,
+        environment: &environment,
+        cluster: Some(&api),
+        agreed: &agreed,
+        in_sandbox: true,
+    })
+    .await?;
+    let declared = Arc::new(repository.load(cluster, &kustomize, &secrets.values).await?);
+    let graph = plan::build(&Inputs {
+        pipeline: &pipeline,
+        selected: &selected,
+        timeout: None,
+        inactivity: None,
+        repository: &repository,
+        declared,
+        neighbours: repository.neighbours_of(cluster)?,
+        cluster: api,
+        helm: Err(Failure::step("no Helm in this test")),
+        kustomize,
+        environment,
+        secrets,
+        agreed,
+    })?;
+    Ok((graph, server))
+}
+
+fn lines(graph: &Graph) -> String {
+    let line = |step: &bootstrapper::engine::PlannedStep| {
+        let state = match &step.work {
+            Work::Step(_) => String::new(),
+            Work::Skipped { reason } => format!("  (skipped: {reason})"),
+            Work::Impossible { failure, .. } => format!("  (impossible: {})", failure.what),
+        };
+        format!("{}: {}{state}", step.id, step.title)
+    };
+    graph.steps().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn the_plan_of_infra() {
+    let (graph, server) = plan_of(root(), "infra", &Selector::default()).await.unwrap();
+    insta::assert_snapshot!(lines(&graph));
+    assert!(server.writes().is_empty());
+}
+
+#[tokio::test]
+async fn the_plan_of_apps() {
+    insta::assert_snapshot!(lines(&plan_of(root(), "apps", &Selector::default()).await.unwrap().0));
+}
+
+#[tokio::test]
+async fn what_is_not_selected_is_skipped_with_the_flag_that_says_so() {
+    let selector = Selector { only: vec!["sync".to_owned()], ..Selector::default() };
+    let (graph, _) = plan_of(root(), "infra", &selector).await.unwrap();
+    let runs: Vec<String> =
+        graph.steps().filter(|step| step.skip_reason().is_none()).map(|step| step.id.to_string()).collect();
+    assert_eq!(runs, ["sync/adoption-foretold", "sync/source", "sync/sync"]);
+    assert!(graph.steps().all(|step| step.id.stage == "sync" || step.undo().is_none()));
+}
+
+#[tokio::test]
+async fn a_step_about_what_is_not_declared_is_refused_with_its_place_or_skipped() {
+    let copy = repository();
+    let task =
+        |when: &str| format!("stages:\n  - name: early\n    steps:\n      - release: not-there{when}\n");
+    edit(&copy, "tasks/bootstrap.yaml", "stages:\n", &task(""));
+    let Err(failure) = plan_of(copy.path(), "infra", &Selector::default()).await else {
+        panic!("it was planned")
+    };
+    assert!(failure.what.contains("declares no HelmRelease"), "{failure}");
+    assert_eq!(failure.location.map(|at| at.line), Some(11));
+    let copy = repository();
+    edit(&copy, "tasks/bootstrap.yaml", "stages:\n", &task("\n        when: declared"));
+    let (graph, _) = plan_of(copy.path(), "infra", &Selector::default()).await.unwrap();
+    assert_eq!(graph.steps().next().unwrap().skip_reason(), Some("infra declares no HelmRelease not-there"));
+}
+
+/// On a cluster that has nothing yet, each step says what it would make or what it waits for, and writes nothing.
+#[tokio::test]
+async fn an_empty_cluster_is_observed_without_a_write() {
+    let selector =
+        Selector { only: vec!["prerequisites".to_owned(), "sync".to_owned()], ..Selector::default() };
+    let (graph, server) = plan_of(root(), "infra", &selector).await.unwrap();
+    for (step, observed) in engine::observe(&graph).await {
+        let is_new = matches!(observed, Ok(Observation::Missing(_)));
+        let is_forecast =
+            step.id.name == "adoption-foretold" && matches!(observed, Ok(Observation::Drifted(_)));
+        assert!(is_new || is_forecast, "{}: {observed:?}", step.id);
+    }
+    assert!(server.writes().is_empty());
+}

@@ -1,0 +1,207 @@
+//! What people read, as snapshots: every help text, and an error of each exit code. Whoever changes a word
+//! sees it in the review: `INSTA_UPDATE=always cargo test --test offline wording::` writes them anew.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use bootstrapper::cli::Args;
+use bootstrapper::cluster::mock::{ApiServer, Fault};
+use bootstrapper::cluster::{Cluster, ConnectOptions, Identity};
+use bootstrapper::engine::{
+    self, Events, Graph, Limits, OpenGate, PlannedStep, RunOptions, Stage, StepId, Work,
+};
+use bootstrapper::failure::Failure;
+use bootstrapper::readiness::Probe;
+use bootstrapper::report::failure_text;
+use bootstrapper::steps::{Awaited, Wait};
+use clap::CommandFactory as _;
+use serde_json::json;
+
+use crate::common::{bootstrapper, edit, repository};
+
+/// Every command that is not hidden, with its own help.
+fn helps(command: &clap::Command, path: &str, all: &mut Vec<(String, String)>) {
+    let mut own = command.clone().term_width(100);
+    all.push((path.to_owned(), own.render_long_help().to_string()));
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        helps(verb, &format!("{path} {}", verb.get_name()), all);
+    }
+}
+
+#[test]
+fn every_help_text() {
+    let mut command = Args::command();
+    command.build();
+    let mut all = Vec::new();
+    helps(&command, "bootstrapper", &mut all);
+    assert!(all.len() > 20, "{}", all.len());
+    for (path, text) in all {
+        insta::assert_snapshot!(format!("help_{}", path.replace(' ', "_")), text);
+    }
+}
+
+/// The code of a call that fails, and what it says. Folders and digests are others each time.
+fn said(command: &mut Command, folder: &std::path::Path) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let text = text.replace(&folder.canonicalize().unwrap().display().to_string(), "<repository>");
+    format!("exit code {}\n{text}", output.status.code().unwrap())
+}
+
+fn shown(failure: &Failure) -> String {
+    format!("exit code {}\n{}", failure.kind.exit_code(), failure_text(failure))
+}
+
+/// 1: the API server refuses an object.
+#[tokio::test]
+async fn a_failed_step() {
+    let server = ApiServer::default();
+    let message = "the list of nodes is too large to be answered";
+    for _ in 0..100 {
+        let refusal = Fault::Refusal { code: 422, reason: "Invalid", message, retry_after: None };
+        server.fail(http::Method::GET, "/nodes", refusal);
+    }
+    let failure = outcome(&graph(Probe::Nodes, &server.connect(), Duration::from_mins(1))).await;
+    insta::assert_snapshot!(shown(&failure));
+}
+
+/// 2: a flag that does not exist.
+#[test]
+fn a_command_line_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(said(bootstrapper().args(["plan", "infra", "--dryrun"]), folder.path()));
+}
+
+/// 3: a task file with a typing error.
+#[test]
+fn a_task_file_with_an_error() {
+    let copy = repository();
+    edit(
+        &copy,
+        "tasks/bootstrap.yaml",
+        "stages:",
+        "stages:\n  - name: early\n    steps:\n      - relase: cilium\n",
+    );
+    let mut command = bootstrapper();
+    command.current_dir(copy.path()).args(["plan", "infra"]);
+    insta::assert_snapshot!(said(&mut command, copy.path()));
+}
+
+/// 5: no such context.
+#[test]
+fn a_context_that_does_not_exist() {
+    let copy = repository();
+    let kubeconfig = copy.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, "{apiVersion: v1, kind: Config, contexts: [], clusters: [], users: []}")
+        .unwrap();
+    let mut command = bootstrapper();
+    command.current_dir(copy.path()).env("KUBECONFIG", &kubeconfig).args(["plan", "infra"]);
+    insta::assert_snapshot!(said(&mut command, copy.path()));
+}
+
+/// 9: the repository asks for something.
+#[test]
+fn a_repository_that_asks_for_something() {
+    let copy = repository();
+    edit(&copy, "bootstrapper.yaml", "    context: infra\n", "    context: admin@infra\n");
+    let kubeconfig: PathBuf = copy.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, "{apiVersion: v1, kind: Config}").unwrap();
+    let mut command = bootstrapper();
+    command
+        .current_dir(copy.path())
+        .env_remove("BOOTSTRAPPER_TRUST")
+        .env("HOME", copy.path().join("home"))
+        .env("KUBECONFIG", &kubeconfig)
+        .args(["plan", "infra"]);
+    let text = said(&mut command, copy.path());
+    let digest = regex::Regex::new("[0-9a-f]{12,64}").unwrap();
+    insta::assert_snapshot!(digest.replace_all(&text, "<digest>"));
+}
+
+fn graph(probe: Probe, cluster: &Cluster, timeout: Duration) -> Graph {
+    let step = Wait::new(cluster.clone(), Awaited::Probe(probe));
+    let planned = PlannedStep {
+        id: StepId { stage: "cilium".to_owned(), name: "wait-nodes".to_owned() },
+        title: probe.to_string(),
+        limits: Limits { timeout, inactivity: timeout },
+        digest: None,
+        work: Work::Step(std::sync::Arc::new(step)),
+    };
+    let stage = Stage { name: "cilium".to_owned(), needs: Vec::new(), parallel: false, steps: vec![planned] };
+    Graph { stages: vec![stage] }
+}
+
+/// 7: a deadline passed.
+#[tokio::test]
+async fn a_deadline_that_passed() {
+    let server = ApiServer::default();
+    server.put(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+        "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "cni plugin not initialized"}]}}));
+    let failure = outcome(&graph(Probe::Nodes, &server.connect(), Duration::from_secs(2))).await;
+    insta::assert_snapshot!(shown(&failure));
+}
+
+/// Why a run of one step failed.
+async fn outcome(graph: &Graph) -> Failure {
+    let options = RunOptions {
+        gate: std::sync::Arc::new(OpenGate),
+        force_conflicts: false,
+        strict: false,
+        cancel: tokio_util::sync::CancellationToken::new(),
+        headline: String::new(),
+    };
+    let (events, _received) = Events::channel();
+    engine::run(graph, &options, &events).await.failures.remove(0)
+}
+
+/// 8: another run holds the lock.
+#[tokio::test]
+async fn a_cluster_that_another_run_holds() {
+    let server = ApiServer::default();
+    let held = |renewed: &str| {
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": "bootstrapper-lock", "namespace": "kube-system"},
+            "spec": {"holderIdentity": "alice@laptop/4711/boot/run", "leaseDurationSeconds": 15,
+                "acquireTime": "2026-01-01T00:00:00.000000Z", "renewTime": renewed}})
+    };
+    server.put(&held("2026-01-01T00:00:00.000000Z"));
+    let renewing = server.clone();
+    tokio::spawn(async move {
+        while !renewing.requests().iter().any(|line| line.contains("leases") && line.ends_with("?watch")) {
+            tokio::task::yield_now().await;
+        }
+        renewing.put(&held("2026-01-01T00:00:05.000000Z"));
+    });
+    let Err(failure) = server.connect().lock("mine", &|_| {}).await else { panic!("two runs hold it") };
+    insta::assert_snapshot!(shown(&failure));
+}
+
+/// 6: the cluster knows itself as another one.
+#[tokio::test]
+async fn a_cluster_that_is_another_one() {
+    let server = ApiServer::default();
+    let cluster = server.connect();
+    server.put(
+        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "u"}}),
+    );
+    cluster.record_identity(&Identity::named("lab4")).await.unwrap();
+    let remembered = cluster.remembered().await.unwrap().unwrap();
+    let text = shown(&remembered.require(&Identity::named("infra")).unwrap_err());
+    let who = regex::Regex::new(r"\d{4}-\d\d-\d\d by [^)]+").unwrap();
+    insta::assert_snapshot!(who.replace(&text, "<date> by <who>"));
+}
+
+/// A refusal of the API server, as a person reads it.
+#[tokio::test]
+async fn an_api_server_that_cannot_be_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    let config = json!({"apiVersion": "v1", "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}], "contexts": [{"name": "infra", "context": {"cluster": "c", "user": "u"}}]});
+    std::fs::write(&file, config.to_string()).unwrap();
+    let options = ConnectOptions { kubeconfig: Some(file), context: "infra".to_owned() };
+    let Err(failure) = Cluster::connect(&options).await else { panic!("somebody answers on port 1") };
+    insta::assert_snapshot!(shown(&failure));
+}
