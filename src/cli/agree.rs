@@ -12,13 +12,14 @@ pub(super) fn agree(question: &str, beforehand: bool) -> Result<()> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::input(format!("{question} Nobody can be asked here"))
-            .hint("add --yes if that is what you want"));
+        return Err(Failure::input("confirmation needed, but stdin is not a terminal")
+            .because(question)
+            .hint("pass --yes to confirm"));
     }
     if is_answered_yes(question) {
         return Ok(());
     }
-    Err(Failure::new(FailureKind::Cancelled, "not agreed to, and so not done"))
+    Err(Failure::new(FailureKind::Cancelled, "aborted"))
 }
 
 /// Asks at the terminal. Whatever is not yes is no.

@@ -49,8 +49,8 @@ impl Cancel {
     /// Ends at the second signal.
     pub(super) async fn insisted(&self) -> Failure {
         self.insisted.cancelled().await;
-        Failure::new(FailureKind::Cancelled, "stopped at once, on request").because(
-            "what was in flight may be half done; the run's lock is taken over by the next run on this machine at once, and elsewhere once it has expired",
+        Failure::new(FailureKind::Cancelled, "aborted").because(
+            "in-flight operations may be incomplete; the next run on this machine takes over the lock at once, a run elsewhere once it has expired",
         )
     }
 }

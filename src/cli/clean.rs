@@ -49,7 +49,7 @@ pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     if args.flux_too && !session.is_whole {
         return Err(Failure::input(
-            "--flux-too removes all that Flux has applied, and cannot be limited to some steps",
+            "--flux-too removes everything that Flux applied, and cannot be limited to some steps",
         )
         .hint("leave out --only, --from, --until and --skip"));
     }
@@ -112,8 +112,8 @@ async fn refuse_what_flux_owns(session: &Session) -> Result<()> {
         return Ok(());
     }
     Err(Failure::step(format!("Flux has taken over {}; nothing was removed", session.declared.cluster))
-        .because(format!("{root} has been applied: what the bootstrap made is Flux's by now, and would come back"))
-        .hint("with --flux-too Flux removes what it applied, the bootstrap then what it installed, and data goes with its volumes: --flux-too --dry-run lists all of it"))
+        .because(format!("{root} is applied: Flux owns these objects and would recreate them"))
+        .hint("pass --flux-too to remove what Flux applied, then what the bootstrap installed (deletes volumes and their data); preview it with --flux-too --dry-run"))
 }
 
 async fn carry_out(
@@ -184,17 +184,14 @@ fn conclude(name: &str, summary: &RunSummary, is_cancelled: bool) -> Result<()> 
         None => FailureKind::Step,
     };
     let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    Err(Failure::new(
-        kind,
-        format!("{name} is not clean yet: {done} of {} steps are done", summary.steps.len()),
-    )
-    .hint("run the same command again: it removes what is left"))
+    Err(Failure::new(kind, format!("{name} is not clean: {done} of {} steps completed", summary.steps.len()))
+        .hint("run the same command again to remove the rest"))
 }
 
 fn text(answer: &Answer<'_>) -> String {
     let mut text = String::new();
     if answer.removes.is_empty() {
-        let _ = writeln!(text, "{}: nothing that the bootstrap has made is there", answer.cluster);
+        let _ = writeln!(text, "{}: nothing to remove", answer.cluster);
     }
     for Part { step, by, what } in answer.removes {
         let _ = writeln!(text, "{step}  {}, removed by {by}", what.summary);
@@ -205,10 +202,11 @@ fn text(answer: &Answer<'_>) -> String {
         }
     }
     for stays in answer.stays {
-        let _ = writeln!(text, "stays: {stays}");
+        let _ = writeln!(text, "kept: {stays}");
     }
     for step in &answer.unknown_steps {
-        let _ = writeln!(text, "{step}  changed something once, and is no step any more: look there by hand");
+        let _ =
+            writeln!(text, "{step}  changed by an earlier run, no longer in the pipeline; check manually");
     }
     text
 }

@@ -35,9 +35,9 @@ pub(super) fn agreed(
         return Err(refusal(root, cluster, &missing, &needed));
     }
     let things = count(missing.len(), "thing");
-    out::say(&format!("{} asks for {things} of your machine, for cluster {cluster}:", root.display()));
+    out::say(&format!("{} requests {things} from your machine for cluster {cluster}:", root.display()));
     out::say(&table(missing.iter().copied()));
-    ask("Agree? You are asked again when it changes.")?;
+    ask("Approve? You are asked again when the list changes.")?;
     Store::of(root)?.add(missing.iter().copied())?;
     agreed.add(missing);
     Ok(agreed)
@@ -88,22 +88,22 @@ pub(super) fn ask(question: &str) -> Result<()> {
     if is_answered_yes(question) {
         return Ok(());
     }
-    Err(Failure::new(FailureKind::NotAgreed, "not agreed to; nothing of it was read or run"))
+    Err(Failure::new(FailureKind::NotAgreed, "not approved; nothing was read or run"))
 }
 
 fn refusal(root: &Path, cluster: &str, missing: &[&Request], list: &[Request]) -> Failure {
     let what = format!(
-        "{} asks for {} of this machine that you have not agreed to, for cluster {cluster}",
+        "{} requests {} from this machine that you have not approved, for cluster {cluster}",
         root.display(),
         count(missing.len(), "thing"),
     );
     let failure = Failure::new(FailureKind::NotAgreed, what);
     let failure = missing.iter().fold(failure, Failure::because);
     failure
-        .hint(format!("agree at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))
+        .hint(format!("approve at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))
         .hint(format!(
-            "in CI, agree to exactly this list: --trust={} (or BOOTSTRAPPER_TRUST)",
+            "in CI, approve exactly this list: --trust={} (or BOOTSTRAPPER_TRUST)",
             digest_of(list)
         ))
-        .hint("to whatever the repository asks for: --trust")
+        .hint("approve everything that the repository requests: --trust")
 }

@@ -64,13 +64,10 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     tell(args, &examination, true)?;
     if wrong == 0 && examination.unseen > 0 {
         let kinds = count(examination.unseen as u64, "kind");
-        let what = format!(
-            "{kinds} of objects of {} cannot be listed: whether something is wrong with them is not known",
-            args.cluster
-        );
+        let what = format!("cannot list {kinds} of objects in {}: their state is unknown", args.cluster);
         return Err(Failure::new(FailureKind::Connection, what)
-            .hint("grant list on what is named as not known, or look with the cluster's admin kubeconfig")
-            .hint("what lies in some namespaces only: `--namespace`"));
+            .hint("grant `list` on the resources that are reported as unknown, or use the cluster's admin kubeconfig")
+            .hint("diagnose some namespaces only: `--namespace`"));
     }
     if wrong == 0 {
         return Ok(());
@@ -79,7 +76,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
         FailureKind::Step,
         format!("{} found in {}", count(wrong as u64, "root cause"), args.cluster),
     )
-    .hint("`bootstrapper explain CODE` says more about each"))
+    .hint("`bootstrapper explain CODE` explains each"))
 }
 
 /// What the repository declares; a diagnosis does without it where it cannot be read.
@@ -100,10 +97,10 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
             let Examination { causes, gaps, unseen } = examination;
             let mut text = report::causes_text(causes);
             if causes.iter().all(|cause| cause.passes) && reachable && *unseen == 0 {
-                let _ = writeln!(text, "{}: nothing is wrong", args.cluster);
+                let _ = writeln!(text, "{}: no problems found", args.cluster);
             }
             for gap in gaps {
-                let _ = writeln!(text, "not known: {gap}");
+                let _ = writeln!(text, "unknown: {gap}");
             }
             out::text(&text)
         }
@@ -114,5 +111,5 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
 fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
     let cause = diagnosis::no_way_to_it(failure);
     tell(args, &Examination { causes: vec![cause], gaps: Vec::new(), unseen: 0 }, false)?;
-    Err(Failure::new(FailureKind::Connection, format!("there is no way to {}", args.cluster)))
+    Err(Failure::new(FailureKind::Connection, format!("cannot reach cluster {}", args.cluster)))
 }

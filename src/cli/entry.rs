@@ -56,7 +56,7 @@ fn carry_out(args: Args) -> ExitCode {
     let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
+            return tell(&Failure::internal("cannot start the asynchronous runtime").caused_by(&error));
         }
     };
     if let Ok(this) = std::env::current_exe() {

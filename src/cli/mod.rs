@@ -11,7 +11,6 @@ mod doctor;
 mod entry;
 mod explain;
 mod fleet;
-mod go_on;
 mod graph;
 mod handover;
 mod history;
@@ -23,6 +22,7 @@ mod out;
 mod plan;
 mod rehearsal;
 mod repository;
+mod resume;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;

@@ -12,7 +12,7 @@ pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
         Some(root) => root.to_owned(),
         None => {
             let here = std::env::current_dir()
-                .map_err(|error| Failure::input("the current folder cannot be read").caused_by(&error))?;
+                .map_err(|error| Failure::input("cannot read the current folder").caused_by(&error))?;
             Repository::root_of(&here)?
         }
     };

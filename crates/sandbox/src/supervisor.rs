@@ -29,10 +29,9 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
     // What the programs of a sandbox write is its owner's alone, too.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let failed =
-        |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
+    let failed = |error: std::io::Error| Failure::step("cannot use the sandbox's folder").caused_by(&error);
     let lock = folder.lock_file().map_err(failed)?;
-    lock.try_lock().map_err(|_| Failure::step("another supervisor owns this sandbox"))?;
+    lock.try_lock().map_err(|_| Failure::step("another supervisor runs this sandbox"))?;
     folder.write("supervisor.pid", &std::process::id())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -52,7 +51,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     };
     let cluster = Cluster::connect(&access).await?;
     upstream::redirect(&cluster, &options.git, upstream.commits()).await?;
-    say("API server is ready; starting kwok and nodes");
+    say("API server ready; starting kwok and nodes");
     let environment = Environment {
         path: vec![programs.folder(&folder)?],
         variables: upstream.environment(),
@@ -61,7 +60,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     };
     let network = match &options.router {
         Some(router) => {
-            say("building the site: cables, router, a machine for each node");
+            say("creating the network: links, router and nodes");
             let port = control_plane.port;
             Some(Arc::new(Network::build(&folder, &options, router, &programs, port).await?))
         }

@@ -25,7 +25,7 @@ fn tell(sandbox: &Sandbox, machine: &str, what: Signal) -> Result<()> {
     let holder = sandbox.machines.get(machine).copied().unwrap_or_default();
     let found: Vec<i32> = in_namespace_of(holder, AGENT).collect();
     if found.is_empty() {
-        return Err(Failure::step(format!("{AGENT} does not run on {machine}")));
+        return Err(Failure::step(format!("{AGENT} is not running on {machine}")));
     }
     for pid in found {
         signal(pid, what);

@@ -89,7 +89,7 @@ async fn node_of(site: &Site, pod: &Object) -> Option<Object> {
 async fn send(site: &Site, id: &ObjectRef, status: &Value) {
     let patch = Patch::Strategic(json!({"status": status}));
     if let Err(error) = pods(site, id).patch_status(&id.name, &PatchParams::default(), &patch).await {
-        tracing::debug!(pod = %id, %error, "its status cannot be told");
+        tracing::debug!(pod = %id, %error, "cannot update its status");
     }
 }
 
@@ -145,7 +145,7 @@ fn told(ContainerLife { container, life, restarts }: &ContainerLife, now: &str) 
     let state = match life {
         Life::Started { since } | Life::Ready { since } => json!({"running": {"startedAt": written(*since)}}),
         Life::CrashLoop { .. } => {
-            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}})
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process exited"}})
         }
         Life::Waiting => json!({"waiting": {"reason": "ContainerCreating"}}),
         Life::Unprepared { why } => {

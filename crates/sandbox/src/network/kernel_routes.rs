@@ -20,7 +20,7 @@ pub(super) async fn follow(router: &Router) {
         let Ok(table) = router.table().await else { continue };
         let wanted: Table = table.into_iter().filter(|(_, hops)| !hops.is_empty()).collect();
         if let Err(failure) = install(router, &wanted).await {
-            tracing::warn!(%failure, "the router's routes do not follow its table");
+            tracing::warn!(%failure, "cannot update the router's kernel routes");
         }
     }
 }

@@ -98,7 +98,7 @@ impl Network {
         };
         let changed = || {
             if let Err(failure) = told() {
-                tracing::error!(%failure, "nobody knows of the new router");
+                tracing::error!(%failure, "cannot announce the new router");
             }
         };
         self.routing.keep(&self.lan, changed).await;

@@ -48,7 +48,7 @@ impl Namespace {
             sandbox: folder.0.clone(),
         }
         .start()?;
-        let gone = || Failure::step(format!("no namespace can be made for {name}"));
+        let gone = || Failure::step(format!("cannot create a network namespace for {name}"));
         let id = holder.id().ok_or_else(gone)?;
         // `unshare` becomes `sleep` once it has left our namespaces; nothing tells of it.
         let settled = || async { if is_held(id) { Ok(()) } else { Err(gone()) } };
@@ -130,7 +130,7 @@ impl Namespace {
         files: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<[u8]>)>,
     ) -> Result<()> {
         let failed =
-            |error: Error| Failure::step(format!("no files can be put on {}", self.name)).caused_by(&error);
+            |error: Error| Failure::step(format!("cannot copy files to {}", self.name)).caused_by(&error);
         let mut archive = tar::Builder::new(Vec::new());
         for (path, content) in files {
             let mut header = tar::Header::new_gnu();

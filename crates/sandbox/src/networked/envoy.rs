@@ -16,6 +16,8 @@ pub(super) async fn do_without(site: &Site) -> Result<()> {
         "metadata": {"name": "sandbox-without-envoy", "namespace": "kube-system"},
         "spec": {"nodeSelector": {}, "defaults": {"enable-l7-proxy": "false"}},
     }))
-    .map_err(|error| Failure::internal("the agents' configuration is no object").caused_by(&error))?;
+    .map_err(|error| {
+        Failure::internal("the configuration of the agents is not an object").caused_by(&error)
+    })?;
     site.cluster.apply(&Complete::of_own(told), true).await.map(drop)
 }

@@ -97,7 +97,7 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
             },
             Err(failure) => failure,
         };
-        tracing::info!(pod = %ObjectRef::of(pod), %failure, "cannot be started yet");
+        tracing::info!(pod = %ObjectRef::of(pod), %failure, "cannot start yet");
         let unprepared = |container: &Value| {
             let life = Life::Unprepared { why: failure.to_string() };
             ContainerLife { container: container.clone(), life, restarts: 0 }
@@ -112,9 +112,9 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
 async fn make_place(site: &Site, pod: &Object) -> Result<Place> {
     let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
     let network = site.network.as_ref();
-    let node = network.and_then(|network| network.node(name)).ok_or_else(|| {
-        Failure::step(format!("{} is bound to {name}, which is no node here", ObjectRef::of(pod)))
-    })?;
+    let node = network
+        .and_then(|network| network.node(name))
+        .ok_or_else(|| Failure::step(format!("{} is bound to unknown node {name}", ObjectRef::of(pod))))?;
     Place::make(node, pod, &site.folder, &site.programs).await
 }
 
@@ -134,7 +134,7 @@ async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
         if !status.success() {
             return Err(Failure::step(format!("init container {} failed", spec.name))
                 .because(status.to_string())
-                .hint(format!("its log is {}", spec.log.display())));
+                .hint(format!("see its log in {}", spec.log.display())));
         }
     }
     Ok(())
@@ -186,9 +186,9 @@ impl Container for One {
     async fn prepare(&self) -> Result<Prepared> {
         let Running { site, pod, place, lives, .. } = self.running.as_ref();
         let container = lives.lock().await[self.index].container.clone();
-        let spec = process(site, pod, place, &container)
-            .await?
-            .ok_or_else(|| Failure::step(format!("container {} has no program here", container["name"])))?;
+        let spec = process(site, pod, place, &container).await?.ok_or_else(|| {
+            Failure::step(format!("no program for container {} in the sandbox", container["name"]))
+        })?;
         Ok(Prepared { spec, health: probe::health(place, &container) })
     }
 

@@ -57,7 +57,7 @@ pub(super) async fn run(cluster: &Cluster) {
             }
             match (|| make(cluster, pod)).retry(patiently()).await {
                 Ok(()) => drop(done.insert(pod.metadata.uid.clone())),
-                Err(failure) => tracing::error!(%failure, "certificates cannot be made"),
+                Err(failure) => tracing::error!(%failure, "cannot create certificates"),
             }
         }
     }
@@ -87,7 +87,7 @@ fn told(pod: &Object) -> Result<Told> {
     let text = variables
         .filter(|variable| variable["name"] == "CILIUM_CERTGEN_CONFIG")
         .find_map(|variable| variable["value"].as_str())
-        .ok_or_else(|| Failure::step(format!("{} is told to make nothing", ObjectRef::of(pod))))?;
+        .ok_or_else(|| Failure::step(format!("{} is configured to create nothing", ObjectRef::of(pod))))?;
     yaml::from_str(text, Path::new("CILIUM_CERTGEN_CONFIG"))
 }
 
@@ -110,7 +110,7 @@ async fn authority(cluster: &Cluster, may_make_one: bool) -> Result<(String, Iss
         return Ok((certificate, issuer));
     }
     if !may_make_one {
-        return Err(Failure::step(format!("{id} is not there")));
+        return Err(Failure::step(format!("{id} not found")));
     }
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Cilium CA");
@@ -149,7 +149,7 @@ async fn store(cluster: &Cluster, namespace: &str, name: &str, kind: &str, data:
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::step("Cilium's certificates cannot be made").caused_by(error)
+    Failure::step("cannot create Cilium's certificates").caused_by(error)
 }
 
 #[cfg(test)]

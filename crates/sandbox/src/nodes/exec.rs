@@ -60,7 +60,7 @@ pub(super) fn answer(request: Request<Incoming>, place: &Place, container: &str)
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
         run(socket, command, asked.has_input).await;
     });
-    response.unwrap_or_else(|_| refusal("exec cannot be answered\n"))
+    response.unwrap_or_else(|_| refusal("cannot answer exec\n"))
 }
 
 /// An answer that refuses.
@@ -134,7 +134,7 @@ async fn process(
     };
     let status = tokio::select! {
         status = output => status,
-        () = feed(stream, stdin) => return failure("the caller is gone", None),
+        () = feed(stream, stdin) => return failure("the caller disconnected", None),
     };
     match status {
         Ok(status) if status.success() => json!({"metadata": {}, "status": "Success"}),

@@ -45,7 +45,7 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     let namespace = id.namespace.clone().unwrap_or_default();
     let home = site.folder.path("pods").join(pod.metadata.uid.as_deref().unwrap_or(&id.name));
     std::fs::create_dir_all(home.join("tmp"))
-        .map_err(|error| Failure::step(format!("{id} has no folder")).caused_by(&error))?;
+        .map_err(|error| Failure::step(format!("no folder for {id}")).caused_by(&error))?;
     let account = pod.data["spec"]["serviceAccountName"].as_str().unwrap_or("default");
     let token = token(site, &namespace, account).await?;
     let credentials = serde_json::json!({"token": token});
@@ -141,7 +141,7 @@ async fn volumes(
     namespace: &str,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let mut mounts = BTreeMap::new();
-    let failed = |error: std::io::Error| Failure::step("a volume cannot be made").caused_by(&error);
+    let failed = |error: std::io::Error| Failure::step("cannot create a volume").caused_by(&error);
     for mount in container["volumeMounts"].as_array().into_iter().flatten() {
         let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else {
             continue;

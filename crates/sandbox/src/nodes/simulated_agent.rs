@@ -33,8 +33,7 @@ impl SimulatedAgent {
     /// The CiliumNode that an agent writes as it starts. Its CRD may not be there yet.
     async fn announce(&self, name: &str) -> Result<(), String> {
         let id = ObjectRef::cluster_scoped("v1", "Node", name);
-        let node =
-            self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("the node is gone")?;
+        let node = self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("node not found")?;
         let api = self.api("CiliumNode").await?;
         let addresses = node.data["status"]["addresses"].as_array().cloned().unwrap_or_default();
         let addresses: Vec<Value> = addresses
@@ -115,21 +114,21 @@ fn sessions(config: &Object, state: &str) -> Value {
 impl NodeAgent for SimulatedAgent {
     async fn started(&self, node: &str) {
         if let Err(error) = (|| set_ready(self.cluster.client(), node, true)).retry(patiently()).await {
-            tracing::error!(node, %error, "the node cannot be made ready");
+            tracing::error!(node, %error, "cannot mark the node Ready");
         }
         let cluster = self.cluster.clone();
         let node = node.to_owned();
         tokio::spawn(async move {
             let agent = Self::new(cluster);
             if let Err(error) = (|| agent.announce(&node)).retry(patiently()).await {
-                tracing::error!(node, error, "no CiliumNode can be written");
+                tracing::error!(node, error, "cannot write a CiliumNode");
             }
         });
     }
 
     async fn stopped(&self, node: &str) {
         if let Err(error) = (|| set_ready(self.cluster.client(), node, false)).retry(patiently()).await {
-            tracing::error!(node, %error, "the node cannot be made unready");
+            tracing::error!(node, %error, "cannot mark the node NotReady");
         }
     }
 

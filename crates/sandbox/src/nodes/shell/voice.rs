@@ -106,7 +106,7 @@ impl<'a> Voice<'a> {
             Api::namespaced(self.site.cluster.client(), self.id.namespace.as_deref().unwrap_or_default());
         let patch = Patch::Strategic(json!({"status": status}));
         if let Err(error) = pods.patch_status(&self.id.name, &PatchParams::default(), &patch).await {
-            tracing::debug!(pod = %self.id, %error, "its status cannot be told");
+            tracing::debug!(pod = %self.id, %error, "cannot update its status");
         }
     }
 
