@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use super::agree::is_answered_yes;
 use super::args::Target;
+use super::confirm::prompt_yes_no;
 use super::out;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::words::count;
@@ -26,7 +26,7 @@ pub(super) fn agreed(
 ) -> Result<Agreed> {
     let is_needed = |request: &&Request| !in_sandbox || request.kind == RequestKind::Command;
     let needed: Vec<Request> = list.iter().filter(is_needed).cloned().collect();
-    let mut agreed = already(root, &needed, trust)?;
+    let mut agreed = already_approved(root, &needed, trust)?;
     let missing: Vec<&Request> = needed.iter().filter(|request| !agreed.allows(request)).collect();
     if missing.is_empty() {
         return Ok(agreed);
@@ -44,7 +44,7 @@ pub(super) fn agreed(
 }
 
 /// What is agreed to already, without asking.
-pub(super) fn already(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
+pub(super) fn already_approved(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
     let given = Given::parse(trust);
     // Without a home there is nothing that could be stored.
     let stored = match Store::of(root) {
@@ -85,7 +85,7 @@ pub(super) fn can_ask() -> bool {
 
 /// Asks a question; anything but yes is a failure.
 pub(super) fn ask(question: &str) -> Result<()> {
-    if is_answered_yes(question) {
+    if prompt_yes_no(question) {
         return Ok(());
     }
     Err(Failure::new(FailureKind::NotAgreed, "not approved; nothing was read or run"))

@@ -1,10 +1,10 @@
 //! The command line: clap types, and one file per verb, each a short fold over a plan.
 
-mod agree;
 mod args;
 mod cancel;
 mod clean;
 mod completions;
+mod confirm;
 mod consent;
 mod convert;
 mod doctor;

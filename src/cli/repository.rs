@@ -6,7 +6,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_gitops::Repository;
 use bootstrapper_gitops::pipeline::Config;
 
-/// Finds the repository: where told, else upwards from here.
+/// Opens the given repository, or searches upwards from the current folder.
 pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
     let root = match at {
         Some(root) => root.to_owned(),
@@ -16,7 +16,7 @@ pub(super) fn open_repository(at: Option<&Path>) -> Result<Repository> {
             Repository::root_of(&here)?
         }
     };
-    // A configuration that cannot be read is told by whoever needs the rest of it.
+    // An invalid configuration is reported where the rest of it is needed.
     let entries = Config::load(&root).map(|config| config.entries()).unwrap_or_default();
     Repository::open_with(&root, &entries)
 }

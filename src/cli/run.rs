@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::agree::agree;
 use super::args::RunArgs;
 use super::cancel::Cancel;
+use super::confirm::confirm;
 use super::rehearsal::Rehearsal;
 use super::session::Session;
 use super::{out, plan, resume, sandbox};
@@ -36,14 +36,14 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     let cancel = Cancel::on_signals();
     tokio::select! {
         result = carry_out(&session, args, rehearsal.as_ref(), cancel.requested()) => result,
-        failure = cancel.insisted() => Err(failure.hint(how_to_resume())),
+        failure = cancel.aborted() => Err(failure.hint(how_to_resume())),
     }
 }
 
 async fn break_lock(cluster: &Cluster, name: &str, agreed: bool) -> Result<()> {
     let Some(holding) = cluster.lock_holding().await? else { return Ok(()) };
     out::say(&format!("the lock of {name}: {holding}"));
-    agree("Take the lock from that run? It may still be running.", agreed)?;
+    confirm("Take the lock from that run? It may still be running.", agreed)?;
     cluster.break_lock(&holding).await
 }
 
@@ -72,7 +72,7 @@ async fn carry_out(
 
     if gate.was_passed() {
         let record = record.ends(end(session, &summary, cancel.is_cancelled()));
-        // An API server that is gone must not hide why the run failed.
+        // An unreachable API server must not hide why the run failed.
         if let Err(failure) = session.cluster.record_run(&record).await {
             out::say(&format!("warning: cannot save the result of this run to the history: {failure}"));
         }

@@ -32,13 +32,13 @@ async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()
     let repository = open_repository(repo)?;
     let sandbox = bring_up(cluster, &repository, args).await?;
     out::say(&format!("sandbox {} is up", sandbox.name));
-    tell_stand_ins(&sandbox);
+    print_stand_ins(&sandbox);
     out::say(&format!("  next:     bootstrapper {cluster} --sandbox"));
     out::text(&format!("export KUBECONFIG={}\n", sandbox.kubeconfig.display()))
 }
 
 /// Says what is real and what is not.
-fn tell_stand_ins(sandbox: &Sandbox) {
+fn print_stand_ins(sandbox: &Sandbox) {
     for stand_in in &sandbox.stand_ins {
         out::say(&format!("  {stand_in}"));
     }
@@ -69,7 +69,7 @@ pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<R
     let is_new = sandbox::load(cluster).is_err();
     let sandbox = bring_up(cluster, &repository, &args.sandbox.shape(&args.target)).await?;
     if is_new {
-        tell_stand_ins(&sandbox);
+        print_stand_ins(&sandbox);
     }
     Ok(Some(sandbox.into()))
 }
@@ -146,7 +146,7 @@ fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> {
 /// Breaks something.
 async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -> Result<()> {
     let fault = Fault::from(fault);
-    let machine = sandbox::break_it(&sandbox::load(name)?, fault, machine).await?;
+    let machine = sandbox::inject_fault(&sandbox::load(name)?, fault, machine).await?;
     out::say(&format!("{machine}: {fault} (undo with `bootstrapper sandbox heal {name}`)"));
     Ok(())
 }

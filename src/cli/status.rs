@@ -93,7 +93,7 @@ async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
     })
 }
 
-/// What cannot be looked at is not ready; and never will be told, if no retry can help.
+/// A step that cannot be observed is not ready, and never will be if a retry cannot help.
 fn of_failure(failure: Failure, hidden: &mut Option<Failure>) -> Verdict {
     let why = failure.to_string();
     let is_final = failure.retry == Retry::Useless && failure.kind == FailureKind::Connection;

@@ -16,7 +16,7 @@ use bootstrapper_tools::Helm;
 use bootstrapper_validation::{self as validation, Finding, Report, Rule, Severity};
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ValidationReport<'a> {
     clusters: &'a [String],
     findings: &'a [Finding],
     silenced: Vec<SilencedFinding<'a>>,
@@ -56,10 +56,10 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     verdict(&report, args.strict)
 }
 
-fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> Answer<'a> {
+fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> ValidationReport<'a> {
     let silenced =
         report.silenced.iter().map(|one| SilencedFinding { finding: &one.finding, reason: &one.reason });
-    Answer { clusters, findings: &report.findings, silenced: silenced.collect() }
+    ValidationReport { clusters, findings: &report.findings, silenced: silenced.collect() }
 }
 
 /// Warnings alone are no failure, unless asked for.

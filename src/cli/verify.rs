@@ -18,7 +18,7 @@ use bootstrapper_report as report;
 use bootstrapper_steps::verify::{self, Member, Outcome, Outside};
 use bootstrapper_tools::fetch_page;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that works and takes longer than this may have waited for lost packets: TCP sends again
 /// after 200 ms at the earliest.
@@ -110,7 +110,7 @@ impl Outside for ThisMachine {
     }
 
     async fn fetch(&self, url: &str) -> Result<(), String> {
-        fetch_page(url, PATIENCE).await.map(drop).map_err(|failure| failure.to_string())
+        fetch_page(url, TIMEOUT).await.map(drop).map_err(|failure| failure.to_string())
     }
 }
 
@@ -127,7 +127,7 @@ impl Outside for BeyondTheRouter {
         let mut words = self.0.iter();
         let output = tokio::process::Command::new(words.next().map_or("", String::as_str))
             .args(words)
-            .args(["wget", "-q", "-T", &PATIENCE.as_secs().to_string(), "-O", "/dev/null", url])
+            .args(["wget", "-q", "-T", &TIMEOUT.as_secs().to_string(), "-O", "/dev/null", url])
             .output()
             .await
             .map_err(|error| error.to_string())?;

@@ -127,8 +127,8 @@ mod tests {
         tokio::spawn(echo_packets(socket));
         let query =
             format!("host=127.0.0.1&port={port}&protocol=udp&tries=2&request=echo+{}", "x".repeat(1400));
-        let told: serde_json::Value = serde_json::from_str(&dial(&query).await).unwrap();
-        assert_eq!(told, json!({"responses": ["x".repeat(1400), "x".repeat(1400)], "errors": []}));
+        let answer: serde_json::Value = serde_json::from_str(&dial(&query).await).unwrap();
+        assert_eq!(answer, json!({"responses": ["x".repeat(1400), "x".repeat(1400)], "errors": []}));
         assert!(dial("host=nobody").await.contains("missing or invalid"));
     }
 }

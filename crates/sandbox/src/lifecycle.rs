@@ -19,7 +19,7 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 /// How long a supervisor may take to stop everything before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Brings a sandbox up, or finds it up. What happens is told to `say`.
+/// Creates a sandbox, or finds it running. Reports progress to `say`.
 pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
     let folder = Folder::of(&options.name)?;
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {

@@ -22,7 +22,7 @@ pub struct Sandbox {
     pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
-    /// What programs need to reach what stands in for the internet.
+    /// The environment with which programs reach the mirror of the internet.
     pub environment: Environment,
     /// The machines of a real network, and the process that holds each one's namespaces; none if the
     /// network is simulated.
@@ -60,7 +60,7 @@ impl Sandbox {
 pub enum State {
     /// It runs.
     Running,
-    /// Its supervisor is gone; the next `up` or `down` cleans it up.
+    /// Its supervisor crashed; the next `up` or `down` cleans it up.
     Crashed,
 }
 

@@ -16,7 +16,7 @@ use super::network::Network;
 use super::nodes::{self, KubeletApi};
 use super::options::SandboxOptions;
 use super::programs::Programs;
-use super::site::{Site, Told};
+use super::site::{ReportedStatuses, Site};
 use super::sources::Sources;
 use super::state::{Folder, OPTIONS_FILE, PROGRAMS_FILE, READY, SANDBOX_FILE, Sandbox};
 use super::upstream::{self, Upstream};
@@ -24,7 +24,7 @@ use bootstrapper_cluster::{Cluster, ConnectOptions};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::Environment;
 
-/// Runs the sandbox in `state_dir` until it is told to stop.
+/// Runs the sandbox in `state_dir` until it receives a signal to stop.
 pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
     // What the programs of a sandbox write is its owner's alone, too.
@@ -78,7 +78,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
         options: options.clone(),
         network,
         sources: Sources::start().await?,
-        told: Told::default(),
+        statuses: ReportedStatuses::default(),
     });
     let kubelet_api = KubeletApi::bind().await?;
     kubelet::create(&site, kubelet_api.port).await?;
@@ -111,7 +111,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     ended
 }
 
-/// Tells whoever started it. Once that is gone, nobody listens, and nothing is said.
+/// Reports to the process that started it, as long as that runs.
 fn say(line: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}");

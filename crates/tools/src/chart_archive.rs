@@ -68,7 +68,7 @@ fn check_entries(unpacked: &mut impl Read) -> Result<(), Wrong> {
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
         if let Some(what) = refused(kind) {
-            return Err(Wrong::Is(format!("it contains {what}: `{name}`")));
+            return Err(Wrong::Is(format!("`{name}` is {what}")));
         }
         if leads_out(&name) {
             return Err(Wrong::Is(format!("`{name}` is outside of the chart")));
@@ -85,7 +85,7 @@ fn refused(kind: EntryType) -> Option<&'static str> {
         EntryType::Symlink | EntryType::Link | EntryType::GNULongLink => Some("a link"),
         EntryType::Char | EntryType::Block => Some("a device"),
         EntryType::Fifo => Some("a pipe"),
-        _ => Some("an entry that is neither a file nor a folder"),
+        _ => Some("neither a file nor a folder"),
     }
 }
 

@@ -77,8 +77,8 @@ pub(super) enum Verb {
     /// Diagnose a cluster
     ///
     /// Works on any cluster, however it was bootstrapped. Writes nothing, and never reads the values of
-    /// Secrets. Exits with 0 if no problem is found (a slow rollout is none), with 1 if root causes are
-    /// found, and with 5 if the cluster cannot be reached.
+    /// Secrets. Exits with 0 if no problem is found (slow rollouts do not count), with 1 if root causes
+    /// are found, and with 5 if the cluster cannot be reached.
     Doctor(DoctorArgs),
     /// Explain a failure code, or list all
     Explain(ExplainArgs),
@@ -94,7 +94,7 @@ pub(super) enum Verb {
     ///
     /// Exits with 0 if there are no errors (warnings are allowed), and with 3 otherwise.
     Validate(ValidateArgs),
-    /// Draw the Kustomizations and HelmReleases in the order in which Flux can reconcile them
+    /// Draw Kustomizations and HelmReleases in reconciliation order
     Graph(GraphArgs),
     /// Scaffold a new cluster from an existing one
     NewCluster(NewClusterArgs),

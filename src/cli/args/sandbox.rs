@@ -9,7 +9,7 @@ use bootstrapper_sandbox::{Fault, RouterProgram};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SandboxVerb {
-    /// Create a sandbox of a cluster of the repository
+    /// Create a sandbox for a cluster of the repository
     Up {
         /// Name of the cluster
         cluster: String,
@@ -147,7 +147,7 @@ pub(crate) enum FaultName {
     RouterDown,
     /// The router forwards only 64 kbit/s
     RouterSlow,
-    /// The router expects a different ASN of the nodes
+    /// The router expects a different ASN for the nodes
     WrongAsn,
     /// The router expects a different BGP password
     WrongPassword,

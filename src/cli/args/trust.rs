@@ -11,7 +11,7 @@ pub(crate) struct TrustArgs {
     /// Names of the clusters [default: all]
     pub(crate) clusters: Vec<String>,
 
-    /// Show the requests and which of them are approved, and approve nothing
+    /// List the requests and whether they are approved, without approving them
     #[arg(long)]
     pub(crate) list: bool,
 

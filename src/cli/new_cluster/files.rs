@@ -12,7 +12,7 @@ use bootstrapper_validation::new_cluster::{self, NewFile};
 pub(super) const CLUSTERS: &str = "kubernetes/clusters";
 pub(super) const CONFIG: &str = "bootstrapper.yaml";
 
-/// A mesh takes 255 clusters, or 511 if every cluster's Cilium is told so.
+/// The limit of a mesh: 255 clusters, or 511 if all of them set `maxConnectedClusters`.
 pub(super) fn highest_id(root: &Path) -> u64 {
     let mut files = WalkDir::new(root.join("kubernetes")).into_iter().filter_map(Result::ok);
     let is_large = files.any(|entry| {

@@ -59,7 +59,7 @@ pub(super) fn new_cluster(args: &NewClusterArgs) -> Result<()> {
     if let Some(config) = &config {
         files::replace(&repository.root, config)?;
     }
-    tell(args, &like, &proposed, config.is_some(), &mentions);
+    print_summary(args, &like, &proposed, config.is_some(), &mentions);
     for (setting, entry) in new_cluster::entries_for(&args.name, &settings, &clusters) {
         out::say(&format!("add {entry} to {setting} of the other clusters"));
     }
@@ -134,7 +134,13 @@ fn joined(problems: Vec<Failure>) -> Failure {
     })
 }
 
-fn tell(args: &NewClusterArgs, like: &str, proposed: &[Proposed], has_config: bool, mentions: &[Location]) {
+fn print_summary(
+    args: &NewClusterArgs,
+    like: &str,
+    proposed: &[Proposed],
+    has_config: bool,
+    mentions: &[Location],
+) {
     let name = &args.name;
     out::say(&format!("created {CLUSTERS}/{name} from {like}, with:"));
     for one in proposed {

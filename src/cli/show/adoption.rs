@@ -103,8 +103,8 @@ fn of(kept: usize, all: usize) -> String {
 }
 
 fn managers(managers: &BTreeMap<String, usize>) -> String {
-    let told: Vec<String> = managers.iter().map(|(name, objects)| format!("{name} {objects}")).collect();
-    told.join(", ")
+    let counts: Vec<String> = managers.iter().map(|(name, objects)| format!("{name} {objects}")).collect();
+    counts.join(", ")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(crate) fn findings_text(report: &Report, clusters: &[String]) -> String {
 fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     let mut text = String::new();
     for finding in &report.findings {
-        tell(&mut text, finding, clusters.len(), colour);
+        write_finding(&mut text, finding, clusters.len(), colour);
     }
     let number = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
     let silenced = match report.silenced.len() {
@@ -35,7 +35,7 @@ fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     text
 }
 
-fn tell(text: &mut String, finding: &Finding, of: usize, colour: bool) {
+fn write_finding(text: &mut String, finding: &Finding, of: usize, colour: bool) {
     let code = match finding.severity {
         Severity::Error => "1;31",
         Severity::Warning => "1;33",

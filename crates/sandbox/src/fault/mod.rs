@@ -67,7 +67,7 @@ impl Fault {
 }
 
 /// Makes a fault: on `machine`, else on the router or the first node; where that was.
-pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
+pub async fn inject_fault(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
     let place = place_of(sandbox, fault, machine)?;
     let folder = Folder::of(&sandbox.name)?;
     match fault {
@@ -77,8 +77,8 @@ pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) ->
         Fault::WrongPassword => {
             own_router(sandbox, &folder)?.expect(|node| node.password = Some(ANOTHER.into())).await?;
         }
-        Fault::ApiServerGone => control_plane::take_away(&folder)?,
-        Fault::StoreKilled => control_plane::kill_store(&folder),
+        Fault::ApiServerGone => control_plane::stop_api_server(&folder)?,
+        Fault::StoreKilled => control_plane::kill_etcd(&folder),
         Fault::OtherAuthority => {
             authority::replace(&own_cluster(sandbox, &folder).await?, &folder, Some(ANOTHER)).await?;
         }
@@ -126,7 +126,7 @@ fn place_of(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<St
 /// Heals everything of whatever it has. What was not broken stays as it is.
 pub async fn heal(sandbox: &Sandbox) -> Result<()> {
     let folder = Folder::of(&sandbox.name)?;
-    control_plane::give_back(&folder)?;
+    control_plane::restore_api_server(&folder)?;
     let cluster = own_cluster(sandbox, &folder).await?;
     let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
     let gateway = options.router.map(|router| router.address.to_string()).unwrap_or_default();

@@ -112,8 +112,8 @@ fn is_among(neighbor: &Value, others: &[Value]) -> bool {
 
 /// Whether it has a session with any of these, or tries to.
 async fn keeps_up(machine: &Machine, neighbors: &[Value]) -> Result<bool> {
-    let told = machine.namespace.run("gobgp", &["--json", "neighbor"]).await?;
-    Ok(neighbors.iter().any(|neighbor| told.contains(&address_of(neighbor).to_string())))
+    let printed = machine.namespace.run("gobgp", &["--json", "neighbor"]).await?;
+    Ok(neighbors.iter().any(|neighbor| printed.contains(&address_of(neighbor).to_string())))
 }
 
 fn configuration(spec: &RouterSpec, neighbors: &[Neighbor]) -> Value {

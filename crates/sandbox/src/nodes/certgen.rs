@@ -31,7 +31,7 @@ const AUTHORITY: &str = "cilium-ca";
 
 /// What a pod of it is told.
 #[derive(Deserialize)]
-struct Told {
+struct CertgenConfig {
     certs: Vec<Wanted>,
 }
 
@@ -68,9 +68,9 @@ fn patiently() -> ExponentialBuilder {
 }
 
 async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
-    let told = told(pod)?;
+    let config = config_of(pod)?;
     let (authority, issuer) = authority(cluster, may_make_one(pod)).await?;
-    for wanted in &told.certs {
+    for wanted in &config.certs {
         let (certificate, key) = signed(wanted, &issuer).map_err(|error| failed(&error))?;
         let data = json!({
             "ca.crt": STANDARD.encode(&authority),
@@ -82,7 +82,7 @@ async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
     Ok(())
 }
 
-fn told(pod: &Object) -> Result<Told> {
+fn config_of(pod: &Object) -> Result<CertgenConfig> {
     let variables = pod.data["spec"]["containers"][0]["env"].as_array().into_iter().flatten();
     let text = variables
         .filter(|variable| variable["name"] == "CILIUM_CERTGEN_CONFIG")
@@ -92,8 +92,8 @@ fn told(pod: &Object) -> Result<Told> {
 }
 
 fn may_make_one(pod: &Object) -> bool {
-    let mut told = pod.data["spec"]["containers"][0]["args"].as_array().into_iter().flatten();
-    !told.any(|word| word == "--ca-generate=false")
+    let mut args = pod.data["spec"]["containers"][0]["args"].as_array().into_iter().flatten();
+    !args.any(|word| word == "--ca-generate=false")
 }
 
 /// The authority's certificate, and what signs for it.
@@ -166,8 +166,8 @@ mod tests {
             }))
             .unwrap()
         };
-        let told = told(&pod(&json!([{"name": "CILIUM_CERTGEN_CONFIG", "value": config}]))).unwrap();
-        assert_eq!((told.certs[0].name.as_str(), told.certs[0].hosts.len()), ("a", 2));
-        assert!(super::told(&pod(&json!([]))).is_err());
+        let config = config_of(&pod(&json!([{"name": "CILIUM_CERTGEN_CONFIG", "value": config}]))).unwrap();
+        assert_eq!((config.certs[0].name.as_str(), config.certs[0].hosts.len()), ("a", 2));
+        assert!(super::config_of(&pod(&json!([]))).is_err());
     }
 }

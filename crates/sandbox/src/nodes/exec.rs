@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn an_exit_code_is_told_as_kubectl_reads_it() {
-        let told = failure("it ended", Some(3));
-        assert_eq!(told["reason"], "NonZeroExitCode");
-        assert_eq!(told["details"]["causes"][0], json!({"reason": "ExitCode", "message": "3"}));
+        let answer = failure("it ended", Some(3));
+        assert_eq!(answer["reason"], "NonZeroExitCode");
+        assert_eq!(answer["details"]["causes"][0], json!({"reason": "ExitCode", "message": "3"}));
     }
 }

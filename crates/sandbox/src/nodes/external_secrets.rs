@@ -139,8 +139,8 @@ async fn rendered(
     }
     let output = helm.wait_with_output().await.map_err(|error| failed(&error))?;
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Failure::step("cannot render the template of an ExternalSecret").because(told.trim()));
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure::step("cannot render the template of an ExternalSecret").because(printed.trim()));
     }
     bootstrapper_core::yaml::from_str(&String::from_utf8_lossy(&output.stdout), "template".as_ref())
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(site: &Site) {
         if outcome.is_ok() {
             done = Some(generation.clone());
         }
-        if let Err(failure) = tell(site, &instance, &outcome).await {
+        if let Err(failure) = update_status(site, &instance, &outcome).await {
             tracing::error!(%failure, "cannot update the status of the FluxInstance");
         }
     }
@@ -257,22 +257,22 @@ fn taken_over(mut entries: Vec<ManagedFieldsEntry>) -> Option<Vec<ManagedFieldsE
     Some(entries)
 }
 
-async fn tell(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {
+async fn update_status(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {
     let id = ObjectRef::of(instance);
     let (status, reason, message) = match outcome {
         Ok(version) => ("True", "ReconciliationSucceeded", format!("installed Flux v{version}")),
         Err(failure) => ("False", "ReconciliationFailed", failure.to_string()),
     };
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut told = json!({"conditions": [{
+    let mut status = json!({"conditions": [{
         "type": "Ready", "status": status, "reason": reason, "message": message,
         "observedGeneration": instance.metadata.generation, "lastTransitionTime": now,
     }]});
     if let Ok(version) = outcome {
-        told["lastAppliedRevision"] = format!("v{version}@sha256:sandbox").into();
+        status["lastAppliedRevision"] = format!("v{version}@sha256:sandbox").into();
     }
     let Some(api): Option<Api<Object>> = site.cluster.raw_api_in(&id).await? else { return Ok(()) };
-    let patch = Patch::Merge(json!({"status": told}));
+    let patch = Patch::Merge(json!({"status": status}));
     api.patch_status(&id.name, &PatchParams::default(), &patch)
         .await
         .map(drop)

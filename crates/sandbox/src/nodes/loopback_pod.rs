@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::kubelet::{
-    Container, ContainerLife, Events, Health, Life, PodAddress, Prepared, Written, data, environment_of,
-    expanded, image_of, keep, let_go, log_file, tell, token,
+    Container, ContainerProcess, Events, Health, PodAddress, Prepared, ProcessState, Written, data,
+    delete_pod, environment_of, expanded, image_of, keep, log_file, token, update_pod_status,
 };
 use crate::process::ProcessSpec;
 use crate::site::Site;
@@ -190,9 +190,15 @@ impl Container for OnLoopback {
         prepare(&self.site, &self.pod, self.program).await
     }
 
-    async fn tell(&self, life: Life, restarts: u32) {
+    async fn report_state(&self, process_state: ProcessState, restarts: u32) {
         let container = self.pod.data["spec"]["containers"][0].clone();
-        tell(&self.site, &self.pod, PodAddress::OfNode, &[ContainerLife { container, life, restarts }]).await;
+        update_pod_status(
+            &self.site,
+            &self.pod,
+            PodAddress::OfNode,
+            &[ContainerProcess { container, process_state, restarts }],
+        )
+        .await;
     }
 
     async fn unhealthy(&self, why: &str) {
@@ -210,5 +216,5 @@ pub(super) async fn live(
     let events = Events::of(&site.cluster, &pod);
     let container = OnLoopback { site, pod, program, events };
     keep(&container, &cancel).await;
-    let_go(&container.site, &container.pod).await;
+    delete_pod(&container.site, &container.pod).await;
 }

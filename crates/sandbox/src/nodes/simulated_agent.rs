@@ -94,16 +94,16 @@ fn sessions(config: &Object, state: &str) -> Value {
     let instance = |instance: &Value| {
         let peers = instance["peers"].as_array().cloned().unwrap_or_default();
         let peer = |peer: &Value| {
-            let mut told = json!({
+            let mut session = json!({
                 "name": peer["name"], "peerAddress": peer["peerAddress"], "peerASN": peer["peerASN"], "peeringState": state,
             });
             if is_up {
-                told["establishedTime"] = now.clone().into();
-                told["timers"] = json!({"appliedHoldTimeSeconds": 90, "appliedKeepaliveSeconds": 30});
-                told["routeCount"] =
+                session["establishedTime"] = now.clone().into();
+                session["timers"] = json!({"appliedHoldTimeSeconds": 90, "appliedKeepaliveSeconds": 30});
+                session["routeCount"] =
                     json!([{"afi": "ipv4", "safi": "unicast", "received": 1, "advertised": 2}]);
             }
-            told
+            session
         };
         json!({"name": instance["name"], "localASN": instance["localASN"], "peers": peers.iter().map(peer).collect::<Vec<_>>()})
     };

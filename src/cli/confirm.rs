@@ -1,13 +1,12 @@
-//! What is hard to undo is asked first.
+//! Confirmation prompts.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
 use super::out;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
-/// Asks at the terminal whether to go on, unless that was agreed to beforehand. Where nobody can be
-/// asked, only `--yes` is an answer.
-pub(super) fn agree(question: &str, beforehand: bool) -> Result<()> {
+/// Asks for confirmation, unless it was given with `--yes`. Fails if stdin is not a terminal.
+pub(super) fn confirm(question: &str, beforehand: bool) -> Result<()> {
     if beforehand {
         return Ok(());
     }
@@ -16,14 +15,14 @@ pub(super) fn agree(question: &str, beforehand: bool) -> Result<()> {
             .because(question)
             .hint("pass --yes to confirm"));
     }
-    if is_answered_yes(question) {
+    if prompt_yes_no(question) {
         return Ok(());
     }
     Err(Failure::new(FailureKind::Cancelled, "aborted"))
 }
 
-/// Asks at the terminal. Whatever is not yes is no.
-pub(super) fn is_answered_yes(question: &str) -> bool {
+/// Asks a yes/no question. Anything but yes means no.
+pub(super) fn prompt_yes_no(question: &str) -> bool {
     out::ask(&format!("{question} [y/N] "));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
