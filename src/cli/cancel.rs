@@ -17,24 +17,24 @@ use bootstrapper_core::private;
 static LISTENING: AtomicUsize = AtomicUsize::new(0);
 
 /// How long the program may be busy, or read an answer from the terminal, before it is ended.
-const UNTIL_ENDED: Duration = Duration::from_secs(1);
+const EXIT_AFTER: Duration = Duration::from_secs(1);
 
 /// Listens for the signals that ask a run to stop.
 pub(super) struct Cancel {
     requested: CancellationToken,
-    insisted: CancellationToken,
+    aborted: CancellationToken,
 }
 
 impl Cancel {
     /// Starts to listen.
     pub(super) fn on_signals() -> Self {
         LISTENING.fetch_add(1, Ordering::SeqCst);
-        let cancel = Self { requested: CancellationToken::new(), insisted: CancellationToken::new() };
-        let tokens = [cancel.requested.clone(), cancel.insisted.clone()];
-        let mut heard = signals();
+        let cancel = Self { requested: CancellationToken::new(), aborted: CancellationToken::new() };
+        let tokens = [cancel.requested.clone(), cancel.aborted.clone()];
+        let mut received = signals();
         tokio::spawn(async move {
             for token in tokens {
-                any(&mut heard).await;
+                any(&mut received).await;
                 token.cancel();
             }
         });
@@ -47,10 +47,10 @@ impl Cancel {
     }
 
     /// Ends at the second signal.
-    pub(super) async fn insisted(&self) -> Failure {
-        self.insisted.cancelled().await;
-        Failure::new(FailureKind::Cancelled, "stopped at once, on request").because(
-            "what was in flight may be half done; the run's lock is taken over by the next run on this machine at once, and elsewhere once it has expired",
+    pub(super) async fn aborted(&self) -> Failure {
+        self.aborted.cancelled().await;
+        Failure::new(FailureKind::Cancelled, "aborted").because(
+            "in-flight operations may be incomplete; the next run on this machine takes over the lock at once, a run elsewhere once it has expired",
         )
     }
 }
@@ -72,16 +72,16 @@ pub(super) struct Stop {
 pub(super) fn stop_on_signals() -> Stop {
     let stop = Stop { requested: CancellationToken::new(), is_noticed: Arc::default() };
     let (requested, is_noticed) = (stop.requested.clone(), Arc::clone(&stop.is_noticed));
-    let mut heard = signals();
+    let mut received = signals();
     tokio::spawn(async move {
         loop {
-            any(&mut heard).await;
+            any(&mut received).await;
             if LISTENING.load(Ordering::SeqCst) == 0 {
                 break;
             }
         }
         requested.cancel();
-        tokio::time::sleep(UNTIL_ENDED).await;
+        tokio::time::sleep(EXIT_AFTER).await;
         if !is_noticed.load(Ordering::SeqCst) {
             private::remove_all();
             #[expect(clippy::exit, reason = "the main thread may wait for a terminal, and for ever")]
@@ -106,11 +106,11 @@ fn signals() -> [Option<Signal>; 3] {
 
 /// Returns at the first of the signals.
 async fn any(signals: &mut [Option<Signal>]) {
-    let heard = signals.iter_mut().flatten().map(Signal::recv);
+    let received = signals.iter_mut().flatten().map(Signal::recv);
     // None that can be listened to, or none that will ever come again: nobody asks to stop.
     let never = std::future::pending().boxed();
-    let heard = heard.map(FutureExt::boxed).chain([never]);
-    if let (None, ..) = futures::future::select_all(heard).await {
+    let received = received.map(FutureExt::boxed).chain([never]);
+    if let (None, ..) = futures::future::select_all(received).await {
         std::future::pending::<()>().await;
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::agree::agree;
 use super::args::{CleanArgs, Output};
 use super::cancel::Cancel;
+use super::confirm::confirm;
 use super::out;
 use super::sandbox;
 use super::session::Session;
@@ -24,11 +24,11 @@ use bootstrapper_steps::plan::LockGate;
 use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
 
 /// How long nothing may change before what is removed counts as stuck.
-const PATIENCE: Duration = Duration::from_mins(2);
+const STUCK_AFTER: Duration = Duration::from_mins(2);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct CleanReport<'a> {
     cluster: &'a str,
     /// What would be removed, in that order, and by whom.
     removes: &'a [Part],
@@ -49,12 +49,12 @@ pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     if args.flux_too && !session.is_whole {
         return Err(Failure::input(
-            "--flux-too removes all that Flux has applied, and cannot be limited to some steps",
+            "--flux-too removes everything that Flux applied, and cannot be limited to some steps",
         )
         .hint("leave out --only, --from, --until and --skip"));
     }
     let removal = removal(&session, args.flux_too).await?;
-    let answer = Answer {
+    let answer = CleanReport {
         cluster: &args.cluster,
         removes: &removal.plan.parts,
         stays: &removal.plan.stays,
@@ -70,11 +70,11 @@ pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     if args.dry_run || answer.removes.is_empty() {
         return Ok(());
     }
-    agree(&format!("Remove this from {}?", args.cluster), args.yes)?;
+    confirm(&format!("Remove this from {}?", args.cluster), args.yes)?;
     let cancel = Cancel::on_signals();
     tokio::select! {
         result = carry_out(&session, args, &removal, cancel.requested()) => result,
-        failure = cancel.insisted() => Err(failure),
+        failure = cancel.aborted() => Err(failure),
     }
 }
 
@@ -112,8 +112,8 @@ async fn refuse_what_flux_owns(session: &Session) -> Result<()> {
         return Ok(());
     }
     Err(Failure::step(format!("Flux has taken over {}; nothing was removed", session.declared.cluster))
-        .because(format!("{root} has been applied: what the bootstrap made is Flux's by now, and would come back"))
-        .hint("with --flux-too Flux removes what it applied, the bootstrap then what it installed, and data goes with its volumes: --flux-too --dry-run lists all of it"))
+        .because(format!("{root} is applied: Flux owns these objects and would recreate them"))
+        .hint("pass --flux-too to remove what Flux applied, then what the bootstrap installed (deletes volumes and their data); preview it with --flux-too --dry-run"))
 }
 
 async fn carry_out(
@@ -128,7 +128,7 @@ async fn carry_out(
     let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
     gate.pass(&|said| out::say(&said)).await?;
     let manner = Manner {
-        patience: args.selection.inactivity.unwrap_or(PATIENCE),
+        patience: args.selection.inactivity.unwrap_or(STUCK_AFTER),
         release_finalizers: args.release_finalizers,
     };
     let graph = teardown::graph(&removal.plan, &removal.steps, &manner);
@@ -184,31 +184,29 @@ fn conclude(name: &str, summary: &RunSummary, is_cancelled: bool) -> Result<()> 
         None => FailureKind::Step,
     };
     let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    Err(Failure::new(
-        kind,
-        format!("{name} is not clean yet: {done} of {} steps are done", summary.steps.len()),
-    )
-    .hint("run the same command again: it removes what is left"))
+    Err(Failure::new(kind, format!("{name} is not clean: {done} of {} steps completed", summary.steps.len()))
+        .hint("run the same command again to remove the rest"))
 }
 
-fn text(answer: &Answer<'_>) -> String {
+fn text(answer: &CleanReport<'_>) -> String {
     let mut text = String::new();
     if answer.removes.is_empty() {
-        let _ = writeln!(text, "{}: nothing that the bootstrap has made is there", answer.cluster);
+        let _ = writeln!(text, "{}: nothing to remove", answer.cluster);
     }
     for Part { step, by, what } in answer.removes {
         let _ = writeln!(text, "{step}  {}, removed by {by}", what.summary);
         for change in &what.changes {
-            let told: Vec<&str> =
+            let parts: Vec<&str> =
                 [&change.subject].into_iter().chain(&change.details).map(String::as_str).collect();
-            let _ = writeln!(text, "  - {}", told.join(", "));
+            let _ = writeln!(text, "  - {}", parts.join(", "));
         }
     }
     for stays in answer.stays {
-        let _ = writeln!(text, "stays: {stays}");
+        let _ = writeln!(text, "kept: {stays}");
     }
     for step in &answer.unknown_steps {
-        let _ = writeln!(text, "{step}  changed something once, and is no step any more: look there by hand");
+        let _ =
+            writeln!(text, "{step}  changed by an earlier run, no longer in the pipeline; check manually");
     }
     text
 }

@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use super::agree::is_answered_yes;
 use super::args::Target;
+use super::confirm::prompt_yes_no;
 use super::out;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::words::count;
@@ -26,7 +26,7 @@ pub(super) fn agreed(
 ) -> Result<Agreed> {
     let is_needed = |request: &&Request| !in_sandbox || request.kind == RequestKind::Command;
     let needed: Vec<Request> = list.iter().filter(is_needed).cloned().collect();
-    let mut agreed = already(root, &needed, trust)?;
+    let mut agreed = already_approved(root, &needed, trust)?;
     let missing: Vec<&Request> = needed.iter().filter(|request| !agreed.allows(request)).collect();
     if missing.is_empty() {
         return Ok(agreed);
@@ -35,16 +35,16 @@ pub(super) fn agreed(
         return Err(refusal(root, cluster, &missing, &needed));
     }
     let things = count(missing.len(), "thing");
-    out::say(&format!("{} asks for {things} of your machine, for cluster {cluster}:", root.display()));
+    out::say(&format!("{} requests {things} from your machine for cluster {cluster}:", root.display()));
     out::say(&table(missing.iter().copied()));
-    ask("Agree? You are asked again when it changes.")?;
+    ask("Approve? You are asked again when the list changes.")?;
     Store::of(root)?.add(missing.iter().copied())?;
     agreed.add(missing);
     Ok(agreed)
 }
 
 /// What is agreed to already, without asking.
-pub(super) fn already(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
+pub(super) fn already_approved(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
     let given = Given::parse(trust);
     // Without a home there is nothing that could be stored.
     let stored = match Store::of(root) {
@@ -85,25 +85,25 @@ pub(super) fn can_ask() -> bool {
 
 /// Asks a question; anything but yes is a failure.
 pub(super) fn ask(question: &str) -> Result<()> {
-    if is_answered_yes(question) {
+    if prompt_yes_no(question) {
         return Ok(());
     }
-    Err(Failure::new(FailureKind::NotAgreed, "not agreed to; nothing of it was read or run"))
+    Err(Failure::new(FailureKind::NotAgreed, "not approved; nothing was read or run"))
 }
 
 fn refusal(root: &Path, cluster: &str, missing: &[&Request], list: &[Request]) -> Failure {
     let what = format!(
-        "{} asks for {} of this machine that you have not agreed to, for cluster {cluster}",
+        "{} requests {} from this machine that you have not approved, for cluster {cluster}",
         root.display(),
         count(missing.len(), "thing"),
     );
     let failure = Failure::new(FailureKind::NotAgreed, what);
     let failure = missing.iter().fold(failure, Failure::because);
     failure
-        .hint(format!("agree at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))
+        .hint(format!("approve at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))
         .hint(format!(
-            "in CI, agree to exactly this list: --trust={} (or BOOTSTRAPPER_TRUST)",
+            "in CI, approve exactly this list: --trust={} (or BOOTSTRAPPER_TRUST)",
             digest_of(list)
         ))
-        .hint("to whatever the repository asks for: --trust")
+        .hint("approve everything that the repository requests: --trust")
 }

@@ -34,7 +34,7 @@ pub(super) fn bgp(args: &ConvertBgpArgs) -> Result<()> {
     if refusals.is_empty() {
         return Ok(());
     }
-    Err(Failure::step("not everything was converted: the documents named above stand as they were"))
+    Err(Failure::step("some policies were not converted: the documents named above are unchanged"))
 }
 
 fn policies(number: usize) -> String {
@@ -48,26 +48,25 @@ fn named(file: &Path) -> PathBuf {
 fn read(file: &Path) -> Result<String> {
     if file != Path::new(STDIN) {
         return std::fs::read_to_string(file)
-            .map_err(|error| Failure::input(format!("{} cannot be read", file.display())).caused_by(&error));
+            .map_err(|error| Failure::input(format!("cannot read {}", file.display())).caused_by(&error));
     }
     let mut stdin = std::io::stdin().lock();
     if stdin.is_terminal() {
         out::say("reading YAML from the terminal; end with Ctrl-D, or name files");
     }
     let mut text = String::new();
-    stdin
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::input("stdin cannot be read").caused_by(&error))?;
+    stdin.read_to_string(&mut text).map_err(|error| Failure::input("cannot read stdin").caused_by(&error))?;
     Ok(text)
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
     if file == Path::new(STDIN) {
-        return Err(Failure::input("there is no file to write what came from stdin to")
-            .hint("leave --write out: the result goes to stdout"));
+        return Err(
+            Failure::input("--write cannot be used with stdin").hint("omit --write to print to stdout")
+        );
     }
     std::fs::write(file, text)
-        .map_err(|error| Failure::input(format!("{} cannot be written", file.display())).caused_by(&error))
+        .map_err(|error| Failure::input(format!("cannot write {}", file.display())).caused_by(&error))
 }
 
 /// One stream of several: a separator where one ends and the next does not begin with it.

@@ -23,10 +23,10 @@ use bootstrapper_steps as steps;
 use bootstrapper_tools::{Environment, Kustomize};
 
 /// How long the repository may take to be read: what it fetches may not be reached just now.
-const READING: Duration = Duration::from_secs(15);
+const LOAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct DoctorReport<'a> {
     cluster: &'a str,
     reachable: bool,
     #[serde(flatten)]
@@ -50,36 +50,33 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let scope =
         if args.namespace.is_empty() { Scope::Whole } else { Scope::Namespaces(args.namespace.clone()) };
     let mut examination = doctor::examine(&cluster, &scope, Budget::OF_A_PERSON).await;
-    let wrong = examination.causes.iter().filter(|cause| !cause.passes).count();
-    if wrong > 0
+    let problems = examination.causes.iter().filter(|cause| !cause.passes).count();
+    if problems > 0
         && let Some(repository) = &repository
     {
         let environment = rehearsal.map(|rehearsal| rehearsal.environment).unwrap_or_default();
         let secrets = names_of_secrets(&config, &args.cluster);
         let declared = declared(repository, &args.cluster, &environment, &secrets);
-        if let Ok(Some(declared)) = tokio::time::timeout(READING, declared).await {
+        if let Ok(Some(declared)) = tokio::time::timeout(LOAD_TIMEOUT, declared).await {
             steps::locate(&mut examination.causes, &declared);
         }
     }
-    tell(args, &examination, true)?;
-    if wrong == 0 && examination.unseen > 0 {
+    print(args, &examination, true)?;
+    if problems == 0 && examination.unseen > 0 {
         let kinds = count(examination.unseen as u64, "kind");
-        let what = format!(
-            "{kinds} of objects of {} cannot be listed: whether something is wrong with them is not known",
-            args.cluster
-        );
+        let what = format!("cannot list {kinds} of objects in {}: their state is unknown", args.cluster);
         return Err(Failure::new(FailureKind::Connection, what)
-            .hint("grant list on what is named as not known, or look with the cluster's admin kubeconfig")
-            .hint("what lies in some namespaces only: `--namespace`"));
+            .hint("grant `list` on the resources that are reported as unknown, or use the cluster's admin kubeconfig")
+            .hint("diagnose some namespaces only: `--namespace`"));
     }
-    if wrong == 0 {
+    if problems == 0 {
         return Ok(());
     }
     Err(Failure::new(
         FailureKind::Step,
-        format!("{} found in {}", count(wrong as u64, "root cause"), args.cluster),
+        format!("{} found in {}", count(problems as u64, "root cause"), args.cluster),
     )
-    .hint("`bootstrapper explain CODE` says more about each"))
+    .hint("`bootstrapper explain CODE` explains each"))
 }
 
 /// What the repository declares; a diagnosis does without it where it cannot be read.
@@ -93,17 +90,17 @@ async fn declared(
     repository.load(cluster, &kustomize, secrets).await.ok()
 }
 
-fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result<()> {
+fn print(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result<()> {
     match args.output.output {
-        Output::Json => out::json(&Answer { cluster: &args.cluster, reachable, examination }),
+        Output::Json => out::json(&DoctorReport { cluster: &args.cluster, reachable, examination }),
         Output::Text => {
             let Examination { causes, gaps, unseen } = examination;
             let mut text = report::causes_text(causes);
             if causes.iter().all(|cause| cause.passes) && reachable && *unseen == 0 {
-                let _ = writeln!(text, "{}: nothing is wrong", args.cluster);
+                let _ = writeln!(text, "{}: no problems found", args.cluster);
             }
             for gap in gaps {
-                let _ = writeln!(text, "not known: {gap}");
+                let _ = writeln!(text, "unknown: {gap}");
             }
             out::text(&text)
         }
@@ -113,6 +110,6 @@ fn tell(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Result
 /// No way to the cluster is a diagnosis, too.
 fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
     let cause = diagnosis::no_way_to_it(failure);
-    tell(args, &Examination { causes: vec![cause], gaps: Vec::new(), unseen: 0 }, false)?;
-    Err(Failure::new(FailureKind::Connection, format!("there is no way to {}", args.cluster)))
+    print(args, &Examination { causes: vec![cause], gaps: Vec::new(), unseen: 0 }, false)?;
+    Err(Failure::new(FailureKind::Connection, format!("cannot reach cluster {}", args.cluster)))
 }

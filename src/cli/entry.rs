@@ -22,7 +22,7 @@ use bootstrapper_tools as tools;
 const STACK: usize = 8 * 1024 * 1024;
 
 /// How long a stopped run's children may take to end.
-const LAST_MOMENT: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
 /// `docs/exit-codes.md`.
@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
     masking::mark_environment();
     let code = match Args::try_parse() {
         Ok(args) => carry_out(args),
-        Err(error) => usage::tell(&error),
+        Err(error) => usage::print(&error),
     };
     // The verb succeeded, but its output was lost.
     if output::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
@@ -56,7 +56,9 @@ fn carry_out(args: Args) -> ExitCode {
     let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return tell(&Failure::internal("the asynchronous runtime cannot start").caused_by(&error));
+            return report_failure(
+                &Failure::internal("cannot start the asynchronous runtime").caused_by(&error),
+            );
         }
     };
     if let Ok(this) = std::env::current_exe() {
@@ -72,11 +74,11 @@ fn carry_out(args: Args) -> ExitCode {
             () = stop.wait() => Ok(ExitCode::from(FailureKind::Cancelled.exit_code())),
         }
     });
-    runtime.shutdown_timeout(LAST_MOMENT);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     private::remove_all();
     match result {
         Ok(code) => code,
-        Err(failure) => tell(&failure),
+        Err(failure) => report_failure(&failure),
     }
 }
 
@@ -85,7 +87,7 @@ fn handles_signals(args: &Args) -> bool {
     matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. }))
 }
 
-fn tell(failure: &Failure) -> ExitCode {
+fn report_failure(failure: &Failure) -> ExitCode {
     output::err(&report::failure_text(failure));
     ExitCode::from(failure.kind.exit_code())
 }

@@ -20,13 +20,13 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
 
 fn one(name: &str, output: Output) -> Result<()> {
     let code = diagnosis::code_named(name).ok_or_else(|| {
-        Failure::input(format!("there is no code `{name}`")).hint("`bootstrapper explain` lists them")
+        Failure::input(format!("unknown failure code `{name}`")).hint("`bootstrapper explain` lists them")
     })?;
     let Code { code: number, title, why, tell, fix } = code;
     match output {
         Output::Json => out::json(code),
         Output::Text => {
-            out::text(&format!("{number}  {title}\n  why   {why}\n  tell  {tell}\n  do    {fix}\n"))
+            out::text(&format!("{number}  {title}\n  why    {why}\n  check  {tell}\n  fix    {fix}\n"))
         }
     }
 }
@@ -44,9 +44,8 @@ fn all(output: Output) -> Result<()> {
 
 /// Writes the pages of the documentation.
 fn write(folder: &Path) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Failure::step(format!("{} cannot be written", folder.display())).caused_by(&error)
-    };
+    let failed =
+        |error: std::io::Error| Failure::step(format!("cannot write {}", folder.display())).caused_by(&error);
     std::fs::create_dir_all(folder).map_err(failed)?;
     for page in diagnosis::pages() {
         std::fs::write(folder.join(page.name), page.text).map_err(failed)?;

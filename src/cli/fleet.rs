@@ -67,7 +67,7 @@ fn pipeline_of(root: &Path) -> Result<Pipeline> {
     Ok(pipeline)
 }
 
-/// A step about something that is left out for its problem would only be told again.
+/// With unresolved problems, steps about skipped objects would only repeat them.
 fn check_steps(fleet: &mut Fleet, declared: &Declared) {
     let Some(pipeline) = fleet.pipeline.as_ref().filter(|_| declared.problems.is_empty()) else { return };
     if let Err(failure) = plan::check(pipeline, declared) {
@@ -118,7 +118,7 @@ fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bo
     let agreed = || {
         let pipeline = Pipeline::of_repository(&repository.root)?;
         let list = trust::requests(&repository.root, config, &pipeline, declared)?;
-        let agreed = consent::already(&repository.root, &list, trust.as_deref())?;
+        let agreed = consent::already_approved(&repository.root, &list, trust.as_deref())?;
         Ok::<_, Failure>(list.iter().any(|one| one.kind == RequestKind::Keys && agreed.allows(one)))
     };
     agreed().unwrap_or(false)

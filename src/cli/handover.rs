@@ -15,7 +15,7 @@ use bootstrapper_steps::adoption::{Counts, Forecast, Kept, Ledger, Record, Verdi
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct HandoverReport {
     cluster: String,
     counts: Counts,
     forecast: Forecast,
@@ -43,7 +43,7 @@ pub(super) async fn handover(args: &HandoverArgs) -> Result<()> {
         Some(ledger) if !forecast.owned.is_empty() => Some(adopted(ledger, adoption.record().await?)),
         _ => None,
     };
-    let answer = Answer {
+    let answer = HandoverReport {
         cluster: declared.cluster.clone(),
         counts: forecast.counts(),
         forecast,
@@ -64,7 +64,7 @@ fn adopted(ledger: Ledger, now: Record) -> Adopted {
     Adopted { verdict, kept: before.kept_in(&now), before, now }
 }
 
-fn text(answer: &Answer) -> String {
+fn text(answer: &HandoverReport) -> String {
     let mut text = show::forecast_text(&answer.forecast);
     if let Some(Adopted { verdict, kept, before, now }) = &answer.adopted {
         text.push('\n');
@@ -75,7 +75,7 @@ fn text(answer: &Answer) -> String {
     text
 }
 
-fn check(answer: &Answer) -> Result<()> {
+fn check(answer: &HandoverReport) -> Result<()> {
     let changed = answer.adopted.iter().flat_map(|adopted| adopted.verdict.differences.iter().cloned());
     let differences: Vec<String> = answer
         .forecast

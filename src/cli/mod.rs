@@ -1,17 +1,16 @@
 //! The command line: clap types, and one file per verb, each a short fold over a plan.
 
-mod agree;
 mod args;
 mod cancel;
 mod clean;
 mod completions;
+mod confirm;
 mod consent;
 mod convert;
 mod doctor;
 mod entry;
 mod explain;
 mod fleet;
-mod go_on;
 mod graph;
 mod handover;
 mod history;
@@ -23,6 +22,7 @@ mod out;
 mod plan;
 mod rehearsal;
 mod repository;
+mod resume;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;

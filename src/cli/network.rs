@@ -37,12 +37,12 @@ pub(super) async fn router_of(
         }
     };
     if wanted == Network::Real {
-        let failure = Failure::new(FailureKind::Preflight, "the sandbox's network cannot be real here");
+        let failure = Failure::new(FailureKind::Preflight, "a real sandbox network is not available");
         let failure =
-            missing.iter().fold(failure, |failure, lack| failure.because(format!("this lacks: {lack}")));
-        return Err(failure.hint("or rehearse without it: --network simulated"));
+            missing.iter().fold(failure, |failure, lack| failure.because(format!("missing: {lack}")));
+        return Err(failure.hint("or use --network simulated"));
     }
-    out::say("  sandbox: the network is simulated, as a real one lacks here:");
+    out::say("  sandbox: using a simulated network; missing for a real one:");
     for lack in missing {
         out::say(&format!("  sandbox:   {lack}"));
     }
@@ -57,7 +57,7 @@ async fn password_of(cluster: &str, repository: &Repository, trust: Option<&str>
         root: &repository.root,
         environment: &Environment::default(),
         cluster: None,
-        agreed: &consent::already(&repository.root, &[], trust)?,
+        agreed: &consent::already_approved(&repository.root, &[], trust)?,
         in_sandbox: true,
     })
     .await?;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::agree::agree;
 use super::args::RunArgs;
 use super::cancel::Cancel;
+use super::confirm::confirm;
 use super::rehearsal::Rehearsal;
 use super::session::Session;
-use super::{go_on, out, plan, sandbox};
+use super::{out, plan, resume, sandbox};
 use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{self as engine, Events, RunOptions, RunSummary};
@@ -36,14 +36,14 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     let cancel = Cancel::on_signals();
     tokio::select! {
         result = carry_out(&session, args, rehearsal.as_ref(), cancel.requested()) => result,
-        failure = cancel.insisted() => Err(failure.hint(how_to_go_on())),
+        failure = cancel.aborted() => Err(failure.hint(how_to_resume())),
     }
 }
 
 async fn break_lock(cluster: &Cluster, name: &str, agreed: bool) -> Result<()> {
     let Some(holding) = cluster.lock_holding().await? else { return Ok(()) };
     out::say(&format!("the lock of {name}: {holding}"));
-    agree("Take the cluster from that run? It may be at work.", agreed)?;
+    confirm("Take the lock from that run? It may still be running.", agreed)?;
     cluster.break_lock(&holding).await
 }
 
@@ -72,9 +72,9 @@ async fn carry_out(
 
     if gate.was_passed() {
         let record = record.ends(end(session, &summary, cancel.is_cancelled()));
-        // An API server that is gone must not hide why the run failed.
+        // An unreachable API server must not hide why the run failed.
         if let Err(failure) = session.cluster.record_run(&record).await {
-            out::say(&format!("warning: the history of runs does not have this one's end: {failure}"));
+            out::say(&format!("warning: cannot save the result of this run to the history: {failure}"));
         }
         if let Err(failure) = gate.release().await {
             out::say(&unreleased(&session.declared.cluster, &failure));
@@ -86,7 +86,7 @@ async fn carry_out(
 /// A lock that could not be given back holds up the next run for a moment.
 fn unreleased(cluster: &str, failure: &Failure) -> String {
     format!(
-        "warning: the run lock of {cluster} could not be released: {failure}; it expires by itself, and the next run waits for that (up to a minute)"
+        "warning: cannot release the lock of {cluster}: {failure}; the next run waits until it expires (up to a minute)"
     )
 }
 
@@ -141,18 +141,19 @@ fn conclude(
         out::say(&report::closing_text(&closing));
         return Ok(());
     }
-    // The renderer has told each failure in full: here it is only the exit code and the way on.
+    // The renderer has shown each failure in full: here it is only the exit code and how to resume.
     let kind = match summary.failures.first() {
         _ if is_cancelled => FailureKind::Cancelled,
         Some(failure) => failure.kind,
         None => FailureKind::Step,
     };
     let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    let what = format!("{name} is not bootstrapped yet: {done} of {} steps are done", summary.steps.len());
-    let failure = go_on::done(summary).into_iter().fold(Failure::new(kind, what), Failure::because);
-    Err(failure.hint(how_to_go_on()))
+    let what = format!("{name} is not bootstrapped: {done} of {} steps completed", summary.steps.len());
+    let failure =
+        resume::completed(summary, is_cancelled).into_iter().fold(Failure::new(kind, what), Failure::because);
+    Err(failure.hint(how_to_resume()))
 }
 
-fn how_to_go_on() -> String {
-    format!("go on with `{}`: what is done stays done", go_on::command())
+fn how_to_resume() -> String {
+    format!("resume with `{}` (finished steps are skipped)", resume::command())
 }

@@ -32,13 +32,13 @@ async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()
     let repository = open_repository(repo)?;
     let sandbox = bring_up(cluster, &repository, args).await?;
     out::say(&format!("sandbox {} is up", sandbox.name));
-    tell_stand_ins(&sandbox);
+    print_stand_ins(&sandbox);
     out::say(&format!("  next:     bootstrapper {cluster} --sandbox"));
     out::text(&format!("export KUBECONFIG={}\n", sandbox.kubeconfig.display()))
 }
 
 /// Says what is real and what is not.
-fn tell_stand_ins(sandbox: &Sandbox) {
+fn print_stand_ins(sandbox: &Sandbox) {
     for stand_in in &sandbox.stand_ins {
         out::say(&format!("  {stand_in}"));
     }
@@ -69,7 +69,7 @@ pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<R
     let is_new = sandbox::load(cluster).is_err();
     let sandbox = bring_up(cluster, &repository, &args.sandbox.shape(&args.target)).await?;
     if is_new {
-        tell_stand_ins(&sandbox);
+        print_stand_ins(&sandbox);
     }
     Ok(Some(sandbox.into()))
 }
@@ -83,7 +83,7 @@ pub(super) fn environment_of(args: &ValidateArgs, clusters: &[String]) -> Result
     running.map(|sandbox| sandbox.environment).ok_or_else(|| {
         let failure = Failure::input("none of these clusters has a running sandbox");
         clusters.iter().take(1).fold(failure, |failure, cluster| {
-            failure.hint(format!("bring one up: bootstrapper sandbox up {cluster}"))
+            failure.hint(format!("create one: bootstrapper sandbox up {cluster}"))
         })
     })
 }
@@ -132,7 +132,7 @@ fn require_network(there: &Sandbox, wanted: Network) -> Result<()> {
     }
     let has = if there.is_network_real() { "a real" } else { "a simulated" };
     Err(Failure::input(format!("sandbox {} is up with {has} network", there.name))
-        .hint(format!("take it down first: bootstrapper sandbox down {}", there.name)))
+        .hint(format!("delete it first: bootstrapper sandbox down {}", there.name)))
 }
 
 /// Runs a program on a machine of a real network; becomes that program.
@@ -140,21 +140,21 @@ fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> {
     use std::os::unix::process::CommandExt as _;
     let entering = sandbox::load(name)?.entering(machine)?;
     let error = std::process::Command::new(&entering[0]).args(&entering[1..]).args(command).exec();
-    Err(Failure::step(format!("nothing can be run on {machine}")).caused_by(&error))
+    Err(Failure::step(format!("cannot run the command on {machine}")).caused_by(&error))
 }
 
 /// Breaks something.
 async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -> Result<()> {
     let fault = Fault::from(fault);
-    let machine = sandbox::break_it(&sandbox::load(name)?, fault, machine).await?;
-    out::say(&format!("{machine}: {fault}; `bootstrapper sandbox heal {name}` undoes it"));
+    let machine = sandbox::inject_fault(&sandbox::load(name)?, fault, machine).await?;
+    out::say(&format!("{machine}: {fault} (undo with `bootstrapper sandbox heal {name}`)"));
     Ok(())
 }
 
 /// Undoes all faults.
 async fn heal(name: &str) -> Result<()> {
     sandbox::heal(&sandbox::load(name)?).await?;
-    out::say(&format!("sandbox {name} has no faults"));
+    out::say(&format!("sandbox {name}: all faults undone"));
     Ok(())
 }
 
@@ -162,17 +162,17 @@ async fn heal(name: &str) -> Result<()> {
 async fn gc() -> Result<()> {
     let ended = sandbox::collect().await?;
     for folder in &ended {
-        out::say(&format!("ended what was left of {}", folder.display()));
+        out::say(&format!("cleaned up {}", folder.display()));
     }
     if ended.is_empty() {
-        out::say("nothing was left");
+        out::say("nothing to clean up");
     }
     Ok(())
 }
 
 async fn down(name: &str) -> Result<()> {
     sandbox::down(name).await?;
-    out::say(&format!("sandbox {name} is gone"));
+    out::say(&format!("sandbox {name} deleted"));
     Ok(())
 }
 

@@ -111,8 +111,9 @@ impl Session {
     pub(super) fn require_known(&self) -> Result<()> {
         let mut unknown = self.graph.steps().filter_map(PlannedStep::impossible);
         // Preflight lists all secrets that cannot be read, and lets nothing start.
-        let is_told_later = |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
-        unknown.find(|failure| !is_told_later(failure)).cloned().map_or(Ok(()), Err)
+        let is_reported_by_preflight =
+            |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
+        unknown.find(|failure| !is_reported_by_preflight(failure)).cloned().map_or(Ok(()), Err)
     }
 
     /// One line: what is bootstrapped, against which server.

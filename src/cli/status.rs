@@ -59,7 +59,7 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     let failure = hidden
         .into_iter()
         .fold(failure, |failure, hidden| Failure { hints: hidden.hints.clone(), ..failure.because(hidden) });
-    Err(failure.hint(format!("`bootstrapper plan {}` says what a run would do about it", args.cluster)))
+    Err(failure.hint(format!("`bootstrapper plan {}` shows what a run would change", args.cluster)))
 }
 
 /// What is missing is not ready, whatever became of what is there.
@@ -81,7 +81,7 @@ async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
         Observation::Missing(diff) | Observation::Drifted(diff) => {
             Verdict::not_yet(format!("to do: {}", diff.summary)).into()
         }
-        Observation::Blocked { by } => Verdict::not_yet(format!("waits for {by}")).into(),
+        Observation::Blocked { by } => Verdict::not_yet(format!("waiting for {by}")).into(),
         Observation::Awaited { waits_for, progress } => {
             Readiness { progress, ..Verdict::NotYet(waits_for).into() }
         }
@@ -93,7 +93,7 @@ async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
     })
 }
 
-/// What cannot be looked at is not ready; and never will be told, if no retry can help.
+/// A step that cannot be observed is not ready, and never will be if a retry cannot help.
 fn of_failure(failure: Failure, hidden: &mut Option<Failure>) -> Verdict {
     let why = failure.to_string();
     let is_final = failure.retry == Retry::Useless && failure.kind == FailureKind::Connection;

@@ -36,7 +36,7 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
     let store = Store::of(&repository.root)?;
     if args.revoke {
         let was_there = store.revoke()?;
-        let said = if was_there { "forgotten" } else { "nothing was agreed to" };
+        let said = if was_there { "approvals revoked" } else { "no approvals to revoke" };
         out::say(&format!("{}: {said}", repository.root.display()));
         return Ok(());
     }
@@ -58,15 +58,14 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
     }
     if !args.yes {
         if !consent::can_ask() {
-            let what =
-                format!("{} are not agreed to, and stdin is not a terminal", count(new.len(), "request"));
+            let what = format!("{} need approval, but stdin is not a terminal", count(new.len(), "request"));
             return Err(Failure::new(FailureKind::NotAgreed, what)
-                .hint("pass --yes to agree to this list, or --list to only show it"));
+                .hint("pass --yes to approve this list, or --list to only show it"));
         }
-        consent::ask("Agree to what is new? You are asked again when it changes.")?;
+        consent::ask("Approve the new requests? You are asked again when the list changes.")?;
     }
     store.add(new.iter().copied())?;
-    out::say(&format!("agreed to {} for {}", count(new.len(), "request"), repository.root.display()));
+    out::say(&format!("approved {} for {}", count(new.len(), "request"), repository.root.display()));
     Ok(())
 }
 
@@ -86,9 +85,9 @@ fn text(repository: &Repository, all: &[Asked]) -> String {
     for one in all {
         let new = one.requests.iter().filter(|request| !request.agreed).count();
         let state = match (one.requests.len(), new) {
-            (0, _) => "asks for nothing".to_owned(),
-            (some, 0) => format!("{}, agreed to", count(some, "request")),
-            (some, new) => format!("{}, {new} not agreed to", count(some, "request")),
+            (0, _) => "no requests".to_owned(),
+            (some, 0) => format!("{}, all approved", count(some, "request")),
+            (some, new) => format!("{}, {new} not approved", count(some, "request")),
         };
         let _ = writeln!(text, "{}  cluster {}: {state}", repository.root.display(), one.cluster);
         if !one.requests.is_empty() {

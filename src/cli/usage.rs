@@ -8,7 +8,7 @@ use bootstrapper_core::output;
 use bootstrapper_report as report;
 
 /// Prints it, as all text leaves; 2 for a command line that is wrong.
-pub(super) fn tell(said: &clap::Error) -> ExitCode {
+pub(super) fn print(said: &clap::Error) -> ExitCode {
     let rendered = said.render();
     if said.use_stderr() {
         // It repeats arguments, which may be anything: no colour of it is known to be clap's.

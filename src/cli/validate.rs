@@ -16,7 +16,7 @@ use bootstrapper_tools::Helm;
 use bootstrapper_validation::{self as validation, Finding, Report, Rule, Severity};
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ValidationReport<'a> {
     clusters: &'a [String],
     findings: &'a [Finding],
     silenced: Vec<SilencedFinding<'a>>,
@@ -56,10 +56,10 @@ pub(super) async fn validate(args: &ValidateArgs) -> Result<()> {
     verdict(&report, args.strict)
 }
 
-fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> Answer<'a> {
+fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> ValidationReport<'a> {
     let silenced =
         report.silenced.iter().map(|one| SilencedFinding { finding: &one.finding, reason: &one.reason });
-    Answer { clusters, findings: &report.findings, silenced: silenced.collect() }
+    ValidationReport { clusters, findings: &report.findings, silenced: silenced.collect() }
 }
 
 /// Warnings alone are no failure, unless asked for.
@@ -68,7 +68,7 @@ fn verdict(report: &Report, strict: bool) -> Result<()> {
     match report.findings.iter().filter(|finding| finding.severity <= gravest).count() {
         0 => Ok(()),
         some => Err(Failure::input(format!("{} found", count(some as u64, "problem")))
-            .hint("`bootstrapper validate --explain RULE` says more about a rule")),
+            .hint("`bootstrapper validate --explain RULE` explains a rule")),
     }
 }
 
@@ -77,7 +77,7 @@ fn list_rules(output: FindingsOutput) -> Result<()> {
     match output {
         FindingsOutput::Markdown => out::text(&validation::rules_document()),
         FindingsOutput::Text => out::text(&report::table(
-            &["RULE", "SEVERITY", "WHAT IT FINDS"],
+            &["RULE", "SEVERITY", "DESCRIPTION"],
             rules.map(|rule| [rule.name, rule.severity.word(), rule.summary].map(str::to_owned).to_vec()),
         )),
         FindingsOutput::Json | FindingsOutput::Sarif => out::json(&rules.collect::<Vec<&Rule>>()),
@@ -88,7 +88,7 @@ fn explain(name: &str) -> Result<()> {
     let Some(rule) = validation::rule_named(name) else {
         let nearest = validation::catalogue()
             .max_by(|a, b| strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name)));
-        let failure = Failure::input(format!("there is no rule `{name}`"))
+        let failure = Failure::input(format!("unknown rule `{name}`"))
             .hint("`bootstrapper validate --rules` lists them");
         return Err(match nearest {
             Some(nearest) => failure.hint(format!("did you mean `{}`?", nearest.name)),
@@ -97,7 +97,7 @@ fn explain(name: &str) -> Result<()> {
     };
     let Rule { name, severity, summary, why, fix, .. } = rule;
     out::text(&format!(
-        "{name}  {}\n  {summary}\n  why   {why}\n  do    {fix}\n  or    # bootstrapper:ignore {name} <reason>\n",
+        "{name}  {}\n  {summary}\n  why     {why}\n  fix     {fix}\n  ignore  # bootstrapper:ignore {name} <reason>\n",
         severity.word()
     ))
 }

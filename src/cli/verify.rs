@@ -18,7 +18,7 @@ use bootstrapper_report as report;
 use bootstrapper_steps::verify::{self, Member, Outcome, Outside};
 use bootstrapper_tools::fetch_page;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that works and takes longer than this may have waited for lost packets: TCP sends again
 /// after 200 ms at the earliest.
@@ -26,7 +26,7 @@ const SLOW_MILLISECONDS: u128 = 200;
 
 pub(super) async fn verify(args: &VerifyArgs) -> Result<()> {
     if args.clusters.len() > 1 && args.target.context.is_some() {
-        return Err(Failure::input("--context names one cluster, and several are to be verified")
+        return Err(Failure::input("--context cannot be used with several clusters")
             .hint("map contexts to clusters in bootstrapper.yaml"));
     }
     let repository = open_repository(args.target.repo.as_deref())?;
@@ -47,7 +47,7 @@ pub(super) async fn verify(args: &VerifyArgs) -> Result<()> {
     let clusters = args.clusters.join(" and ");
     Err(Failure::new(
         FailureKind::Step,
-        format!("{broken} of {} connections of {clusters} do not work", outcomes.len()),
+        format!("{broken} of {} connections of {clusters} failed", outcomes.len()),
     ))
 }
 
@@ -94,7 +94,7 @@ fn table(outcomes: &[Outcome]) -> String {
 fn result(outcome: &Outcome) -> String {
     match (&outcome.problem, outcome.milliseconds) {
         (Some(problem), _) => problem.lines().map(str::trim).collect::<Vec<_>>().join("; "),
-        (None, Some(slow)) if slow > SLOW_MILLISECONDS => format!("slow ({slow} ms): packets may get lost"),
+        (None, Some(slow)) if slow > SLOW_MILLISECONDS => format!("slow ({slow} ms): possible packet loss"),
         (None, Some(quick)) => format!("ok ({quick} ms)"),
         (None, None) => outcome.remark.as_ref().map_or("ok".to_owned(), |remark| format!("ok; {remark}")),
     }
@@ -110,7 +110,7 @@ impl Outside for ThisMachine {
     }
 
     async fn fetch(&self, url: &str) -> Result<(), String> {
-        fetch_page(url, PATIENCE).await.map(drop).map_err(|failure| failure.to_string())
+        fetch_page(url, TIMEOUT).await.map(drop).map_err(|failure| failure.to_string())
     }
 }
 
@@ -127,7 +127,7 @@ impl Outside for BeyondTheRouter {
         let mut words = self.0.iter();
         let output = tokio::process::Command::new(words.next().map_or("", String::as_str))
             .args(words)
-            .args(["wget", "-q", "-T", &PATIENCE.as_secs().to_string(), "-O", "/dev/null", url])
+            .args(["wget", "-q", "-T", &TIMEOUT.as_secs().to_string(), "-O", "/dev/null", url])
             .output()
             .await
             .map_err(|error| error.to_string())?;

@@ -124,7 +124,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .assert()
         .success()
         .stdout(contains("export KUBECONFIG="))
-        .stderr(contains("stand-in"));
+        .stderr(contains("simulated: "));
 
     charts_take_the_values_of_their_releases(&sandbox);
     the_table_of_charts_agrees_with_what_they_render(&sandbox).await;

@@ -244,5 +244,5 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
     };
     clean().assert().success().stderr(contains("helm: uninstalling release default/slow"));
     assert!(story.revisions().await.is_empty());
-    clean().assert().success().stdout(contains("nothing that the bootstrap has made"));
+    clean().assert().success().stdout(contains("nothing to remove"));
 }

@@ -117,7 +117,7 @@ pub(crate) const OTHERS: [Fault; 7] = [
             (Verify, "infra-3: not heard of for"),
         ],
     ),
-    on_infra("packet-loss", Some("infra-3"), &[(Verify, "packets may get lost")]),
+    on_infra("packet-loss", Some("infra-3"), &[(Verify, "possible packet loss")]),
     on_infra(
         "api-server-gone",
         None,

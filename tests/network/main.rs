@@ -81,7 +81,7 @@ fn two_clusters_of_a_mesh_hold_on_a_real_network() {
     site.about(&["infra", "apps", "--sandbox", "--progress", "plain"])
         .assert()
         .success()
-        .stderr(contains("each node a network namespace with a Cilium agent of its own"));
+        .stderr(contains("each node is a network namespace with its own Cilium agent"));
     block_on(async {
         let infra = site.cluster("infra").await;
         let apps = site.cluster("apps").await;

@@ -173,7 +173,7 @@ impl Site {
         let collect = || async {
             let output = self.bare(&["sandbox", "gc"]).output().unwrap();
             let told = String::from_utf8(output.stderr).unwrap();
-            if told.contains("ended what was left of") { Ok(()) } else { Err(told) }
+            if told.contains("cleaned up") { Ok(()) } else { Err(told) }
         };
         let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(50);
         collect.retry(patiently).await.unwrap();

@@ -271,7 +271,7 @@ fn a_network_that_cannot_be_real_says_what_it_lacks_before_anything_is_started()
         .assert()
         .code(PREFLIGHT)
         .stderr(
-            contains("the sandbox's network cannot be real here")
+            contains("a real sandbox network is not available")
                 .and(contains("iptables, ipset"))
                 .and(contains("apt-get install"))
                 .and(contains("clang-19"))

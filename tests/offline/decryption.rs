@@ -207,10 +207,9 @@ fn without_the_key_it_is_known_to_the_cluster_only_and_the_reason_is_told() {
     let key = fs::read_to_string(stranger.key()).unwrap();
     let seeded = [("other.agekey".to_owned(), key.into())].into();
     let seeded = SecretValues::from([(("flux-system".to_owned(), "sops-age".to_owned()), seeded)]);
-    for (secrets, why) in [
-        (seeded, "no key that is at hand decrypts it"),
-        (SecretValues::new(), "nobody has agreed to decrypt"),
-    ] {
+    for (secrets, why) in
+        [(seeded, "no matching key available"), (SecretValues::new(), "nobody has agreed to decrypt")]
+    {
         let declared = load(encrypted.path(), &keeper.programs, &secrets);
         assert_eq!(declared.problems.len(), 0, "{:?}", declared.problems);
         let refused = declared.kustomization("app").unwrap().applicable().unwrap_err();

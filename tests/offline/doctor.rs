@@ -100,7 +100,7 @@ async fn no_way_to_a_cluster_is_a_diagnosis_too() {
             .assert()
             .code(5)
             .stdout(starts_with(format!("error[{code}]: ")).and(contains(said)))
-            .stderr(contains(format!("there is no way to {context}")));
+            .stderr(contains(format!("cannot reach cluster {context}")));
     }
 }
 
@@ -113,5 +113,5 @@ fn codes_are_explained() {
         .assert()
         .success()
         .stdout(contains("\"BS-POD-001\""));
-    bootstrapper().args(["explain", "BS-XXX-999"]).assert().code(3).stderr(contains("there is no code"));
+    bootstrapper().args(["explain", "BS-XXX-999"]).assert().code(3).stderr(contains("unknown failure code"));
 }

@@ -118,7 +118,7 @@ fn nothing_is_written_where_something_is_wrong_and_all_of_it_is_said() {
     }
     new_cluster(&copy, &["infra"]).code(INPUT).stderr(contains("there is a cluster `infra` already"));
     new_cluster(&copy, &["media", "--like", "infro"]).code(INPUT).stderr(contains("did you mean `infra`?"));
-    new_cluster(&copy, &["media", "--set", "X"]).code(INPUT).stderr(contains("gives no value"));
+    new_cluster(&copy, &["media", "--set", "X"]).code(INPUT).stderr(contains("invalid --set `X`: no value"));
     assert_eq!(files(copy.path()), before);
 }
 

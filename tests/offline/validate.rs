@@ -30,7 +30,7 @@ fn validate(repository: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert
 fn a_warning_is_told_and_fails_only_if_that_is_asked_for() {
     let copy = base();
     edit(&copy, PARTS, "  timeout: 20m\n", "");
-    let told = contains("parts.yaml:22:1  warning  no-timeout").and(contains("why ")).and(contains("do "));
+    let told = contains("parts.yaml:22:1  warning  no-timeout").and(contains("why ")).and(contains("fix "));
     validate(copy.path(), &[]).success().stdout(told.and(contains("home: valid, with 1 warning")));
     validate(copy.path(), &["--strict"]).code(INPUT).stderr(contains("1 problem found"));
 }
@@ -70,7 +70,7 @@ fn rules_are_listed_and_explained() {
         .args(["validate", "--rules"])
         .assert()
         .success()
-        .stdout(contains("object-owned-twice").and(contains("WHAT IT FINDS")));
+        .stdout(contains("object-owned-twice").and(contains("DESCRIPTION")));
     bootstrapper().args(["validate", "--explain", "no-timeout"]).assert().success().stdout(
         contains("a Kustomization without a timeout").and(contains("# bootstrapper:ignore no-timeout")),
     );

@@ -131,7 +131,7 @@ impl Failure {
     /// A defect of this program.
     pub fn internal(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Internal, what)
-            .hint("this is a defect of bootstrapper: please report it with this text")
+            .hint("this is a bug in bootstrapper: please report it with this text")
     }
 
     /// Adds the next deeper cause.
@@ -207,8 +207,8 @@ fn without_quotes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 /// Where a reader of YAML stopped, without what is written there.
 fn place_of(error: &serde_saphyr::Error) -> String {
     match error.location() {
-        Some(place) => format!("it cannot be read at line {}, column {}", place.line(), place.column()),
-        None => "it cannot be read".to_owned(),
+        Some(place) => format!("invalid YAML at line {}, column {}", place.line(), place.column()),
+        None => "invalid YAML".to_owned(),
     }
 }
 

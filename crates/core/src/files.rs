@@ -45,9 +45,9 @@ impl fmt::Display for Refusal {
             Self::Missing => f.write_str("it does not exist"),
             Self::Outside(None) => f.write_str("it is outside of the repository"),
             Self::Outside(Some(link)) => {
-                write!(f, "the symbolic link {} leads out of the repository", link.display())
+                write!(f, "symbolic link {} points outside of the repository", link.display())
             }
-            Self::Loop => f.write_str("its symbolic links lead to each other"),
+            Self::Loop => f.write_str("its symbolic links form a loop"),
             Self::Special => f.write_str("it is a device, a pipe or a socket, not a file"),
             Self::Folder => f.write_str("it is a folder"),
             Self::TooLarge => write!(f, "it is larger than {} MiB", LARGEST / 1024 / 1024),

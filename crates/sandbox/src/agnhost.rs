@@ -20,9 +20,8 @@ use bootstrapper_core::failure::{Failure, Result};
 /// `agnhost netexec`, as far as `/echo?msg=…`, `/dial?…` and `echo …` by UDP: gives back what it is
 /// told, until it is ended.
 pub(super) async fn echo(http_port: u16, udp_port: u16) -> Result<()> {
-    let unheard = |port: u16| {
-        move |error| Failure::step(format!("nothing can listen at port {port}")).caused_by(&error)
-    };
+    let unheard =
+        |port: u16| move |error| Failure::step(format!("cannot listen on port {port}")).caused_by(&error);
     let pages = TcpListener::bind((Ipv4Addr::UNSPECIFIED, http_port)).await.map_err(unheard(http_port))?;
     let packets = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, udp_port)).await.map_err(unheard(udp_port))?;
     tokio::join!(echo_pages(pages), echo_packets(packets));
@@ -128,8 +127,8 @@ mod tests {
         tokio::spawn(echo_packets(socket));
         let query =
             format!("host=127.0.0.1&port={port}&protocol=udp&tries=2&request=echo+{}", "x".repeat(1400));
-        let told: serde_json::Value = serde_json::from_str(&dial(&query).await).unwrap();
-        assert_eq!(told, json!({"responses": ["x".repeat(1400), "x".repeat(1400)], "errors": []}));
+        let answer: serde_json::Value = serde_json::from_str(&dial(&query).await).unwrap();
+        assert_eq!(answer, json!({"responses": ["x".repeat(1400), "x".repeat(1400)], "errors": []}));
         assert!(dial("host=nobody").await.contains("missing or invalid"));
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Pair {
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::step("the sandbox's certificates cannot be made").caused_by(error)
+    Failure::step("cannot create the sandbox's certificates").caused_by(error)
 }
 
 impl Certificates {

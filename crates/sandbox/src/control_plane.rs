@@ -24,20 +24,20 @@ use bootstrapper_core::failure::{Failure, Result};
 const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
 /// There as long as the API server is to be gone, for a rehearsal.
-const GONE_FILE: &str = "api-server-gone";
+const STOPPED_FILE: &str = "api-server-gone";
 
 const API_SERVER: &str = "kube-apiserver";
 const STORE: &str = "etcd";
 
 /// Takes the API server away.
-pub(super) fn take_away(folder: &Folder) -> Result<()> {
-    folder.write(GONE_FILE, &true)?;
+pub(super) fn stop_api_server(folder: &Folder) -> Result<()> {
+    folder.write(STOPPED_FILE, &true)?;
     kill(folder, API_SERVER);
     Ok(())
 }
 
 /// Kills etcd; it is started again.
-pub(super) fn kill_store(folder: &Folder) {
+pub(super) fn kill_etcd(folder: &Folder) {
     kill(folder, STORE);
 }
 
@@ -48,10 +48,10 @@ fn kill(folder: &Folder, program: &str) {
 }
 
 /// Gives it back, if it was taken away.
-pub(super) fn give_back(folder: &Folder) -> Result<()> {
-    match std::fs::remove_file(folder.path(GONE_FILE)) {
+pub(super) fn restore_api_server(folder: &Folder) -> Result<()> {
+    match std::fs::remove_file(folder.path(STOPPED_FILE)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::step("the API server cannot be given back").caused_by(&error))
+            Err(Failure::step("cannot restore the API server").caused_by(&error))
         }
         _ => Ok(()),
     }
@@ -105,7 +105,7 @@ pub(super) fn free_port() -> Result<u16> {
     std::iter::repeat_with(next)
         .take(usize::from(count))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .ok_or_else(|| Failure::step("there is no free port").because(format!("all of {PORTS:?} are taken")))
+        .ok_or_else(|| Failure::step("no free port").because(format!("ports {PORTS:?} are in use")))
 }
 
 impl ControlPlane {
@@ -143,7 +143,7 @@ impl ControlPlane {
         };
         let (manager, scheduler) = (user("kube-controller-manager")?, user("kube-scheduler")?);
         write_private(&folder.path("audit-policy.json"), AUDIT_POLICY)
-            .map_err(|error| Failure::step("the audit policy cannot be written").caused_by(&error))?;
+            .map_err(|error| Failure::step("cannot write the audit policy").caused_by(&error))?;
 
         let spec = |name: &str, arguments: Vec<String>| {
             Ok::<_, Failure>(ProcessSpec {
@@ -214,9 +214,9 @@ impl ControlPlane {
             let name = self.processes[which].name().to_owned();
             let Some(spec) = self.started_again.iter().find(|spec| was_killed && spec.name == name) else {
                 let how = status.map_or_else(|failure| failure.to_string(), |status| status.to_string());
-                return Failure::step(format!("{name} ended")).because(how);
+                return Failure::step(format!("{name} exited")).because(how);
             };
-            while name == API_SERVER && self.folder.path(GONE_FILE).exists() {
+            while name == API_SERVER && self.folder.path(STOPPED_FILE).exists() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             match spec.start() {

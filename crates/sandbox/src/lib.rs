@@ -25,7 +25,7 @@ mod supervisor;
 mod upstream;
 mod vault;
 
-pub use fault::{Fault, break_it, heal};
+pub use fault::{Fault, heal, inject_fault};
 pub use lifecycle::{collect, down, programs, up};
 pub use network::{Missing, missing};
 pub use options::{GitSpec, SandboxOptions};

@@ -19,7 +19,7 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 /// How long a supervisor may take to stop everything before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Brings a sandbox up, or finds it up. What happens is told to `say`.
+/// Creates a sandbox, or finds it running. Reports progress to `say`.
 pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
     let folder = Folder::of(&options.name)?;
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
@@ -56,8 +56,8 @@ fn sets(is_network_real: bool) -> &'static [&'static found::Set] {
 pub async fn down(name: &str) -> Result<()> {
     let folder = Folder::of(name)?;
     if !folder.0.exists() {
-        return Err(Failure::input(format!("there is no sandbox `{name}`"))
-            .hint("`bootstrapper sandbox list` lists those that are there"));
+        return Err(Failure::input(format!("sandbox `{name}` not found"))
+            .hint("`bootstrapper sandbox list` lists all sandboxes"));
     }
     clean_up(&folder).await
 }
@@ -70,7 +70,7 @@ pub async fn collect() -> Result<Vec<PathBuf>> {
 
 async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
     let failed =
-        |error: std::io::Error| Failure::step("the sandbox's supervisor cannot be started").caused_by(&error);
+        |error: std::io::Error| Failure::step("cannot start the sandbox's supervisor").caused_by(&error);
     let log =
         private_file().create(true).truncate(true).open(folder.path("supervisor.log")).map_err(failed)?;
     let mut command = Command::new(found::own(folder));
@@ -78,7 +78,7 @@ async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -
     // Its own group: a Ctrl-C at this terminal is not meant for it.
     command.process_group(0);
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
-    let lines = child.stdout.take().ok_or_else(|| Failure::internal("the supervisor has no voice"))?;
+    let lines = child.stdout.take().ok_or_else(|| Failure::internal("the supervisor has no stderr"))?;
     let mut lines = BufReader::new(lines).lines();
     while let Some(line) = lines.next_line().await.map_err(failed)? {
         if line == READY {
@@ -87,11 +87,11 @@ async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -
         say(&line);
     }
     let log = std::fs::read_to_string(folder.path("supervisor.log")).unwrap_or_default();
-    let mut failure = Failure::step("the sandbox did not come up");
+    let mut failure = Failure::step("the sandbox did not start");
     for line in log.lines().filter(|line| !line.trim().is_empty()).take(8) {
         failure = failure.because(line.trim());
     }
-    Err(failure.hint(format!("logs of its programs are in {}", folder.path("logs").display())))
+    Err(failure.hint(format!("see the logs of its programs in {}", folder.path("logs").display())))
 }
 
 /// Ends whatever there is of a sandbox: the supervisor in peace, then by force; then what a killed
@@ -102,7 +102,7 @@ async fn clean_up(folder: &Folder) -> Result<()> {
         signal(supervisor, Signal::TERM);
         let lock = folder
             .lock_file()
-            .map_err(|error| Failure::step("the supervisor's lock is gone").caused_by(&error))?;
+            .map_err(|error| Failure::step("the supervisor's lock file is missing").caused_by(&error))?;
         let ended = tokio::task::spawn_blocking(move || lock.lock());
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             signal(supervisor, Signal::KILL);

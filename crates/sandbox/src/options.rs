@@ -61,7 +61,7 @@ impl GitSpec {
     /// The address under which the sandbox serves it: that of the same host and path over https.
     pub(super) fn served(&self) -> Result<String> {
         let url = url::Url::parse(&self.url).map_err(|error| {
-            Failure::input(format!("`{}` is no address of a repository", self.url)).caused_by(&error)
+            Failure::input(format!("invalid repository URL `{}`", self.url)).caused_by(&error)
         })?;
         Ok(format!("https://{}{}", url.host_str().unwrap_or_default(), url.path()))
     }
@@ -78,7 +78,7 @@ impl SandboxOptions {
         let url = source.data["spec"]["url"].as_str().unwrap_or_default().to_owned();
         if !["https://", "http://", "ssh://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(Failure::input(format!("the sandbox cannot serve `{url}`"))
-                .because("it stands in for git over https, http and ssh"));
+                .because("supported: git over https, http and ssh"));
         }
         let has_credentials = source.data["spec"]["secretRef"].is_object();
         let branch = source.data["spec"]["ref"]["branch"].as_str().unwrap_or("main").to_owned();
@@ -102,7 +102,7 @@ impl SandboxOptions {
     /// The nodes: what they are called, and their addresses.
     pub(super) fn nodes(&self) -> Result<Vec<(String, IpAddr)>> {
         let network: ipnet::IpNet = self.node_cidr.parse().map_err(|error: ipnet::AddrParseError| {
-            Failure::input(format!("`{}` is no network for nodes", self.node_cidr)).caused_by(&error)
+            Failure::input(format!("invalid NODE_CIDR `{}`", self.node_cidr)).caused_by(&error)
         })?;
         let addresses = network.hosts().skip(self.first_address()).take(self.node_count.into());
         Ok((1..)

@@ -47,9 +47,8 @@ pub(super) struct Process {
 impl ProcessSpec {
     /// Starts it.
     pub(super) fn start(&self) -> Result<Process> {
-        let failed = |error: &std::io::Error| {
-            Failure::step(format!("{} cannot be started", self.name)).caused_by(error)
-        };
+        let failed =
+            |error: &std::io::Error| Failure::step(format!("cannot start {}", self.name)).caused_by(error);
         let log = append_to(&self.log).map_err(|error| failed(&error))?;
         let same = log.try_clone().map_err(|error| failed(&error))?;
         let mut command = CommandWrap::with_new(&self.program, |command| {
@@ -87,7 +86,7 @@ impl Process {
         self.child
             .wait()
             .await
-            .map_err(|error| Failure::step(format!("{} cannot be waited for", self.name)).caused_by(&error))
+            .map_err(|error| Failure::step(format!("cannot wait for {}", self.name)).caused_by(&error))
     }
 
     /// Asks it to end, and kills it if it does not.

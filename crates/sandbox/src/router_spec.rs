@@ -54,7 +54,7 @@ fn number(settings: &BTreeMap<String, String>, name: &str) -> Result<u32> {
 /// A setting that is not a text.
 pub(super) fn parsed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
     text.parse().map_err(|_| {
-        Failure::input(format!("the setting {name} is `{text}`"))
+        Failure::input(format!("invalid setting {name}: `{text}`"))
             .hint("correct it in the cluster's settings.yaml")
     })
 }

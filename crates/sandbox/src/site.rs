@@ -30,7 +30,7 @@ pub(super) struct Site {
     pub(super) folder: Folder,
     /// What can be run.
     pub(super) programs: Programs,
-    /// What programs need to reach what stands in for the internet.
+    /// The environment with which programs reach the mirror of the internet.
     pub(super) environment: Environment,
     /// The sandbox's shape.
     pub(super) options: SandboxOptions,
@@ -38,17 +38,17 @@ pub(super) struct Site {
     pub(super) network: Option<Arc<Network>>,
     /// Serves what source-controller stores.
     pub(super) sources: Sources,
-    /// What was told of pods that are processes.
-    pub(super) told: Told,
+    /// The last status of each pod that is a process.
+    pub(super) statuses: ReportedStatuses,
 }
 
-/// What was told last of each pod. As a kubelet, who told it tells it again where the API server says
-/// otherwise: a word is lost while the API server is away, and the node controller calls the pods of a
-/// node not ready of which it has heard nothing for a while.
+/// The last reported status of each pod. Like a kubelet, the sandbox sends it again if the API server has
+/// another: updates are lost while the API server is down, and the node controller marks the pods of an
+/// unresponsive node as not ready.
 #[derive(Default)]
-pub(super) struct Told(Mutex<HashMap<ObjectRef, Value>>);
+pub(super) struct ReportedStatuses(Mutex<HashMap<ObjectRef, Value>>);
 
-impl Told {
+impl ReportedStatuses {
     pub(super) fn set(&self, pod: ObjectRef, status: Value) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pod, status);
     }

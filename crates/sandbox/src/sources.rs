@@ -42,7 +42,7 @@ impl Sources {
     /// Starts it. It has nothing yet.
     pub(super) async fn start() -> Result<Self> {
         let failed =
-            |error: std::io::Error| Failure::step("no server for sources can start").caused_by(&error);
+            |error: std::io::Error| Failure::step("cannot start the source server").caused_by(&error);
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let host = listener.local_addr().map_err(failed)?.to_string();
         let word = loopback::word()?;

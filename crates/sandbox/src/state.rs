@@ -22,7 +22,7 @@ pub struct Sandbox {
     pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
-    /// What programs need to reach what stands in for the internet.
+    /// The environment with which programs reach the mirror of the internet.
     pub environment: Environment,
     /// The machines of a real network, and the process that holds each one's namespaces; none if the
     /// network is simulated.
@@ -45,7 +45,7 @@ impl Sandbox {
         let holder = self.machines.get(machine).ok_or_else(|| {
             Failure::input(format!("sandbox {} has no machine `{machine}`", self.name)).hint(
                 match names.as_slice() {
-                    [] => "its network is simulated: there are machines with --network real".to_owned(),
+                    [] => "needs --network real".to_owned(),
                     names => format!("it has {}", names.join(", ")),
                 },
             )
@@ -60,7 +60,7 @@ impl Sandbox {
 pub enum State {
     /// It runs.
     Running,
-    /// Its supervisor is gone; the next `up` or `down` cleans it up.
+    /// Its supervisor crashed; the next `up` or `down` cleans it up.
     Crashed,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Folder(pub(super) PathBuf);
 impl Folder {
     pub(super) fn of(name: &str) -> Result<Self> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(Failure::input(format!("`{name}` is no name for a sandbox")));
+            return Err(Failure::input(format!("invalid sandbox name `{name}`")));
         }
         Ok(Self(root()?.join(name)))
     }
@@ -101,7 +101,7 @@ impl Folder {
     pub(super) fn make(&self) -> Result<()> {
         let root = self.0.parent().unwrap_or(&self.0);
         for folder in [root, &self.0] {
-            let failed = || Failure::step(format!("{} cannot hold a sandbox", folder.display()));
+            let failed = || Failure::step(format!("cannot use {} for a sandbox", folder.display()));
             DirBuilder::new()
                 .recursive(true)
                 .mode(OWNER_ONLY)
@@ -137,16 +137,16 @@ impl Folder {
     pub(super) fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
         let path = self.path(name);
         let text = std::fs::read_to_string(&path)
-            .map_err(|error| Failure::step(format!("{} cannot be read", path.display())).caused_by(&error))?;
+            .map_err(|error| Failure::step(format!("cannot read {}", path.display())).caused_by(&error))?;
         serde_json::from_str(&text)
-            .map_err(|error| Failure::step(format!("{} is damaged", path.display())).caused_by(&error))
+            .map_err(|error| Failure::step(format!("{} is corrupt", path.display())).caused_by(&error))
     }
 
     /// Writes a file whole or not at all.
     pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let path = self.path(name);
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::step(format!("{} cannot be written", path.display())).caused_by(error)
+            Failure::step(format!("cannot write {}", path.display())).caused_by(error)
         };
         let text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
         private::replace(&path, text.as_bytes()).map_err(|error| failed(&error))
@@ -179,7 +179,7 @@ pub(super) const READY: &str = "ready";
 /// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
 fn root() -> Result<PathBuf> {
     state_folder().map(|root| root.join("sandboxes")).ok_or_else(|| {
-        Failure::input("there is no HOME to keep a sandbox in").hint("set BOOTSTRAPPER_STATE_DIR")
+        Failure::input("no folder to store a sandbox in: HOME is not set").hint("set BOOTSTRAPPER_STATE_DIR")
     })
 }
 
@@ -206,15 +206,15 @@ pub fn load(name: &str) -> Result<Sandbox> {
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
         return folder.read(SANDBOX_FILE);
     }
-    Err(Failure::input(format!("no sandbox `{name}` is up"))
-        .hint(format!("bring it up: bootstrapper sandbox up {name}")))
+    Err(Failure::input(format!("sandbox `{name}` is not running"))
+        .hint(format!("create it: bootstrapper sandbox up {name}")))
 }
 
 /// Removes a folder, if it is there.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::step(format!("{} cannot be removed", folder.display())).caused_by(&error))
+            Err(Failure::step(format!("cannot remove {}", folder.display())).caused_by(&error))
         }
         _ => Ok(()),
     }

@@ -16,7 +16,7 @@ use super::network::Network;
 use super::nodes::{self, KubeletApi};
 use super::options::SandboxOptions;
 use super::programs::Programs;
-use super::site::{Site, Told};
+use super::site::{ReportedStatuses, Site};
 use super::sources::Sources;
 use super::state::{Folder, OPTIONS_FILE, PROGRAMS_FILE, READY, SANDBOX_FILE, Sandbox};
 use super::upstream::{self, Upstream};
@@ -24,15 +24,14 @@ use bootstrapper_cluster::{Cluster, ConnectOptions};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::Environment;
 
-/// Runs the sandbox in `state_dir` until it is told to stop.
+/// Runs the sandbox in `state_dir` until it receives a signal to stop.
 pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
     // What the programs of a sandbox write is its owner's alone, too.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let failed =
-        |error: std::io::Error| Failure::step("the sandbox's folder cannot be used").caused_by(&error);
+    let failed = |error: std::io::Error| Failure::step("cannot use the sandbox's folder").caused_by(&error);
     let lock = folder.lock_file().map_err(failed)?;
-    lock.try_lock().map_err(|_| Failure::step("another supervisor owns this sandbox"))?;
+    lock.try_lock().map_err(|_| Failure::step("another supervisor runs this sandbox"))?;
     folder.write("supervisor.pid", &std::process::id())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -52,7 +51,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     };
     let cluster = Cluster::connect(&access).await?;
     upstream::redirect(&cluster, &options.git, upstream.commits()).await?;
-    say("API server is ready; starting kwok and nodes");
+    say("API server ready; starting kwok and nodes");
     let environment = Environment {
         path: vec![programs.folder(&folder)?],
         variables: upstream.environment(),
@@ -61,7 +60,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     };
     let network = match &options.router {
         Some(router) => {
-            say("building the site: cables, router, a machine for each node");
+            say("creating the network: links, router and nodes");
             let port = control_plane.port;
             Some(Arc::new(Network::build(&folder, &options, router, &programs, port).await?))
         }
@@ -79,7 +78,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
         options: options.clone(),
         network,
         sources: Sources::start().await?,
-        told: Told::default(),
+        statuses: ReportedStatuses::default(),
     });
     let kubelet_api = KubeletApi::bind().await?;
     kubelet::create(&site, kubelet_api.port).await?;
@@ -112,7 +111,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     ended
 }
 
-/// Tells whoever started it. Once that is gone, nobody listens, and nothing is said.
+/// Reports to the process that started it, as long as that runs.
 fn say(line: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}");

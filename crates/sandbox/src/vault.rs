@@ -65,7 +65,7 @@ impl Vault {
             None if path.exists() => std::fs::remove_file(&path),
             None => Ok(()),
         };
-        kept.map_err(|error| Failure::step(format!("{} cannot be changed", path.display())).caused_by(&error))
+        kept.map_err(|error| Failure::step(format!("cannot change {}", path.display())).caused_by(&error))
     }
 
     /// Whether it is kept by someone else.
@@ -90,7 +90,7 @@ impl Vault {
 
     fn authority(&self, item: &str) -> Result<Authority> {
         let failed = |error: rcgen::Error| {
-            Failure::step(format!("the sandbox's vault has no authority {item}")).caused_by(&error)
+            Failure::step(format!("CA {item} not found in the sandbox's vault")).caused_by(&error)
         };
         let seed = Sha256::digest(format!("{} {} {item}", self.word, self.keeper));
         let key = [ED25519.as_slice(), seed.as_slice()].concat();
@@ -113,7 +113,7 @@ pub(super) fn answer(folder: &Path, words: &[String]) -> Result<String> {
         .find_map(|word| word.strip_prefix("op://"))
         .and_then(|reference| reference.split_once('/'))
         .map(|(_, key)| key)
-        .ok_or_else(|| Failure::input("a sandbox's vault is asked to `read op://vault/item/field` only"))?;
+        .ok_or_else(|| Failure::input("a sandbox's vault supports only `read op://vault/item/field`"))?;
     Vault::of(&Folder(folder.to_owned()))?.value(key)
 }
 

@@ -137,22 +137,24 @@ fn web(text: &str) -> Result<String, Refused> {
 fn checked(text: &str) -> Result<Url, Refused> {
     // Readers of addresses differ in these.
     if text.chars().any(|one| one.is_control() || one.is_whitespace() || one == '\\') {
-        return Err(Refused("it is no address"));
+        return Err(Refused("invalid address"));
     }
     if text.split_once("://").is_some_and(|(_, rest)| rest.starts_with('/')) {
-        return Err(Refused("it names no host"));
+        return Err(Refused("it has no host"));
     }
-    let url = Url::parse(text).map_err(|_| Refused("it is no address"))?;
+    let url = Url::parse(text).map_err(|_| Refused("invalid address"))?;
     match url.scheme() {
         "https" => {}
-        "http" => return Err(Refused("it is not fetched over TLS: anybody on the way could change it")),
-        _ => return Err(Refused("only https:// is fetched")),
+        "http" => {
+            return Err(Refused("it uses http://, which is not protected against tampering; use https://"));
+        }
+        _ => return Err(Refused("only https:// is supported")),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Refused("it holds credentials"));
+        return Err(Refused("it contains credentials"));
     }
     if url.host_str().is_none_or(|host| host.is_empty() || host.starts_with('-')) {
-        return Err(Refused("it names no host"));
+        return Err(Refused("it has no host"));
     }
     Ok(url)
 }
@@ -168,13 +170,13 @@ struct Parts {
 
 fn base(text: &str, parts: &Parts) -> Result<Base, Refused> {
     if text.chars().any(|one| one.is_control() || one.is_whitespace()) {
-        return Err(Refused("it is no address"));
+        return Err(Refused("invalid address"));
     }
     if !parts.host.starts_with("https://") {
         return Err(Refused(match parts.host.split_once("://") {
-            Some(("http", _)) => "it is not fetched over TLS: anybody on the way could change it",
-            Some(("file", _)) => "it is a folder of the machine that builds, which Flux does not have",
-            _ => "it is fetched over SSH, for which Flux has no key here; use https://",
+            Some(("http", _)) => "it uses http://, which is not protected against tampering; use https://",
+            Some(("file", _)) => "it is a local folder, which Flux cannot access",
+            _ => "it uses SSH, for which Flux has no key here; use https://",
         }));
     }
     let url = checked(&format!("{}{}", parts.host, parts.repository))?;
@@ -195,7 +197,7 @@ fn base(text: &str, parts: &Parts) -> Result<Base, Refused> {
 fn reference(query: &str) -> Result<Option<String>, Refused> {
     if query.contains(';') {
         // Go reads nothing of such a query.
-        return Err(Refused("its query has a semicolon"));
+        return Err(Refused("its query contains a semicolon"));
     }
     let get = |name: &str| {
         let pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -206,7 +208,7 @@ fn reference(query: &str) -> Result<Option<String>, Refused> {
     };
     match get("ref").or_else(|| get("version")) {
         Some(reference) if !is_reference(&reference) => {
-            Err(Refused("its ref is neither a branch, a tag nor a commit"))
+            Err(Refused("its ref is not a branch, tag or commit"))
         }
         reference => Ok(reference),
     }

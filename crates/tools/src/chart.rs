@@ -52,16 +52,16 @@ impl ChartSource {
                 && !url.contains(|one: char| one.is_control() || one.is_whitespace())
         });
         let why = if !is_address {
-            format!("its address is not one of {}://", schemes.join(":// or "))
+            format!("its address must start with {}://", schemes.join(":// or "))
         } else if matches!(self, Self::Repository { .. }) && !is_name(name) {
-            "its name is none".to_owned()
+            "its name is invalid".to_owned()
         } else if self.version_text().contains(|one: char| one.is_control()) {
-            "its version is none".to_owned()
+            "its version is invalid".to_owned()
         } else {
             return None;
         };
-        let failure = Failure::input(format!("chart {self} is not fetched")).because(why);
-        Some(failure.hint("correct the chart's address where its source declares it"))
+        let failure = Failure::input(format!("chart {self} is not allowed")).because(why);
+        Some(failure.hint("correct the chart's address in its source"))
     }
 
     /// The chart's name: the last part of its address.

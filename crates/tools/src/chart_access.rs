@@ -94,6 +94,6 @@ impl ChartAccess {
 fn written(folder: &Path, name: &str, content: &str) -> Result<OsString> {
     let path = folder.join(name);
     fs::write(&path, content)
-        .map_err(|error| Failure::step("credentials cannot be handed to helm").caused_by(&error))?;
+        .map_err(|error| Failure::step("cannot pass credentials to helm").caused_by(&error))?;
     Ok(path.into())
 }

@@ -24,14 +24,14 @@ pub(super) fn check(archive: &Path, chart: &ChartSource) -> Result<()> {
     let file = File::open(archive).map_err(|error| unread(chart).caused_by(&error))?;
     check_stream(file).map_err(|why| match why {
         Wrong::Unread(error) => unread(chart).caused_by(&error),
-        Wrong::Is(why) => Failure::input(format!("chart {chart} is not installed"))
+        Wrong::Is(why) => Failure::input(format!("refusing to install chart {chart}"))
             .because(why)
-            .hint("tell whoever publishes it; a chart that `helm package` wrote is fine"),
+            .hint("report it to its publisher; charts created by `helm package` are valid"),
     })
 }
 
 fn unread(chart: &ChartSource) -> Failure {
-    Failure::step(format!("chart {chart} cannot be read"))
+    Failure::step(format!("cannot read chart {chart}"))
 }
 
 #[derive(Debug)]
@@ -51,10 +51,7 @@ fn check_stream(compressed: impl Read) -> Result<(), Wrong> {
     let mut unpacked = MultiGzDecoder::new(compressed).take(LARGEST + 1);
     let checked = check_entries(&mut unpacked);
     if unpacked.limit() == 0 {
-        return Err(Wrong::Is(format!(
-            "it unpacks to more than {} MiB, which Helm does not load",
-            LARGEST / MIB
-        )));
+        return Err(Wrong::Is(format!("it unpacks to more than {} MiB, the limit of Helm", LARGEST / MIB)));
     }
     checked
 }
@@ -66,15 +63,15 @@ fn check_entries(unpacked: &mut impl Read) -> Result<(), Wrong> {
         let entry = entry?;
         files += 1;
         if files > MOST_FILES {
-            return Err(Wrong::Is(format!("it has more than {MOST_FILES} files")));
+            return Err(Wrong::Is(format!("it contains more than {MOST_FILES} files")));
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
         if let Some(what) = refused(kind) {
-            return Err(Wrong::Is(format!("`{name}` in it is {what}")));
+            return Err(Wrong::Is(format!("`{name}` is {what}")));
         }
         if leads_out(&name) {
-            return Err(Wrong::Is(format!("`{name}` in it lies outside of the chart")));
+            return Err(Wrong::Is(format!("`{name}` is outside of the chart")));
         }
     }
     Ok(())

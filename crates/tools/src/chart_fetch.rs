@@ -76,7 +76,7 @@ impl Charts {
         let place = PathBuf::from(chart.to_string());
         let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
         let version = metadata["version"].as_str().map(str::to_owned);
-        version.ok_or_else(|| Failure::input(format!("chart {chart} says no version")))
+        version.ok_or_else(|| Failure::input(format!("chart {chart} has no version")))
     }
 
     /// The chart as helm-controller loads it: if it tracks digests, with that of the artifact in its version.
@@ -91,10 +91,9 @@ impl Charts {
         match digest.filter(|_| is_tracked) {
             None => Ok(chart),
             Some(digest) => {
-                let folder = self
-                    .folder
-                    .subfolder()
-                    .map_err(|error| Failure::step("no temporary folder for a chart").caused_by(&error))?;
+                let folder = self.folder.subfolder().map_err(|error| {
+                    Failure::step("cannot create a temporary folder for a chart").caused_by(&error)
+                })?;
                 unpack(&chart, &digest, &folder)
             }
         }
@@ -102,7 +101,7 @@ impl Charts {
 
     async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Pulled> {
         let no_folder =
-            |error: std::io::Error| Failure::step("the folder of charts cannot be used").caused_by(&error);
+            |error: std::io::Error| Failure::step("cannot use the chart cache folder").caused_by(&error);
         let folder = self.folder.subfolder().map_err(no_folder)?;
         // Credentials are gone as soon as the chart is there.
         let secrets = Folder::in_memory()?;
@@ -125,10 +124,10 @@ impl Charts {
                 ["pull".into(), format!("repository/{name}").into()].into_iter().chain(known).collect()
             }
             ChartSource::Folder { source, .. } => {
-                return Err(Failure::input(format!("chart {chart} cannot be fetched"))
-                    .because(format!("it lies in {source}, which only Flux reads"))
+                return Err(Failure::input(format!("cannot fetch chart {chart}"))
+                    .because(format!("its source is {source}, which only Flux can read"))
                     .hint(
-                        "what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository",
+                        "use an OCIRepository or a HelmRepository for charts that the bootstrap installs",
                     ));
             }
         };
@@ -144,7 +143,7 @@ impl Charts {
         }
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
-        let file = file.ok_or_else(|| Failure::step(format!("helm fetched no file for chart {chart}")))?;
+        let file = file.ok_or_else(|| Failure::step(format!("helm downloaded no file for chart {chart}")))?;
         // Before Helm, or anything else, unpacks it.
         let (archive, of) = (file.clone(), chart.clone());
         let index = secrets.path().join("repository-index.yaml");
@@ -157,7 +156,7 @@ impl Charts {
         };
         let archive = tokio::task::spawn_blocking(looked)
             .await
-            .map_err(|error| Failure::internal("a chart was not looked through").caused_by(&error))??;
+            .map_err(|error| Failure::internal("checking a chart was interrupted").caused_by(&error))??;
         Ok(Pulled { file, archive })
     }
 }
@@ -187,13 +186,13 @@ fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
     let says = |text: &str| failure.because.iter().any(|said| said.contains(text));
     let (has_no_versions, is_stopped) = (says(NO_VERSIONS), says(STOPPED));
     let is_refused = REFUSALS.into_iter().any(says);
-    let failure = Failure { what: format!("chart {chart} cannot be fetched"), ..failure };
+    let failure = Failure { what: format!("cannot fetch chart {chart}"), ..failure };
     if has_no_versions {
-        failure.hint("declare the exact tag: among those of a registry a range finds only 1.2.3, and neither v1.2.3 nor 1.2, for Flux too")
+        failure.hint("declare the exact tag: version ranges match only registry tags such as 1.2.3, not v1.2.3 or 1.2 (also in Flux)")
     } else if is_stopped {
         failure
     } else if is_refused {
-        failure.hint("correct the chart's address or version where the release declares it; a private registry needs `helm registry login`")
+        failure.hint("correct the chart's address or version in the HelmRelease; for a private registry run `helm registry login`")
     } else {
         failure.retry(Retry::MayHelp)
     }

@@ -36,22 +36,22 @@ pub(super) struct Archive {
 /// Refuses an archive that is not the one of the index.
 pub(super) fn verify(index: &Path, name: &str, archive: &Path, chart: &ChartSource) -> Result<Archive> {
     let content = std::fs::read(archive)
-        .map_err(|error| Failure::step(format!("chart {chart} cannot be read")).caused_by(&error))?;
+        .map_err(|error| Failure::step(format!("cannot read chart {chart}")).caused_by(&error))?;
     let digest = sha256(content);
     let file = archive.file_name().map(|file| file.to_string_lossy().into_owned()).unwrap_or_default();
     let text = std::fs::read_to_string(index).unwrap_or_default();
     let Some(declared) = declared(&text, name, &file) else {
         let word =
-            format!("the index gives no digest of chart {chart}: it is not verified (sha256 {digest})");
+            format!("chart {chart} is not verified: the repository index has no digest (sha256 {digest})");
         return Ok(Archive { digest, word: Some(word) });
     };
     if declared == digest {
         return Ok(Archive { digest, word: None });
     }
-    Err(Failure::input(format!("chart {chart} is not the archive that the index of its repository names"))
-        .because(format!("sha256 of the index: {declared}"))
-        .because(format!("sha256 fetched:      {digest}"))
-        .hint("nothing of it is installed: ask whoever publishes it, or declare another version"))
+    Err(Failure::input(format!("chart {chart} does not match the digest in its repository index"))
+        .because(format!("sha256 in the index:   {declared}"))
+        .because(format!("sha256 of the archive: {digest}"))
+        .hint("it was not installed: contact its publisher, or use another version"))
 }
 
 /// The digest that an index gives of a file of a chart.

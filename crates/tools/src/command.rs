@@ -23,11 +23,11 @@ impl Command {
     /// Finds the program. A name with a slash is a path within the repository.
     pub fn new(argv: &[String], repository: &Path, cluster: &str, environment: &Environment) -> Result<Self> {
         let Some((name, arguments)) = argv.split_first() else {
-            return Err(Failure::input("a command needs a program to run"));
+            return Err(Failure::input("the command is empty"));
         };
         let found =
             if name.contains('/') { repository.join(name).display().to_string() } else { name.clone() };
-        let mut program = Program::require(&found, environment, "install it, or correct the task file")?;
+        let mut program = Program::require(&found, environment, "install it, or fix the task file")?;
         program.name.clone_from(name);
         program.kind = Kind::Own;
         Ok(Self {

@@ -103,9 +103,8 @@ impl Git {
         let bare = folder.join("git");
         let home = folder.join("home");
         for one in [&tree, &home] {
-            fs::create_dir(one).map_err(|error| {
-                Failure::step("the folder of a remote base cannot be used").caused_by(&error)
-            })?;
+            fs::create_dir(one)
+                .map_err(|error| Failure::step("cannot use the folder of a remote base").caused_by(&error))?;
         }
         let places: [(&str, &Path); 2] = [("GIT_DIR", &bare), ("GIT_WORK_TREE", &tree)];
         let of = async |arguments: &[&str]| self.run(&home, arguments, &places).await;
@@ -124,7 +123,7 @@ impl Git {
         .await
         .map_err(failed)?;
         let listed = of(&["ls-tree", "-r", "-l", "-z", "FETCH_HEAD"]).await.map_err(failed)?;
-        within_bounds(&listed).map_err(|why| failed(Failure::step("it is not checked out").because(why)))?;
+        within_bounds(&listed).map_err(|why| failed(Failure::step("checkout failed").because(why)))?;
         of(&["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"]).await.map_err(failed)?;
         Ok(tree)
     }
@@ -162,7 +161,7 @@ const NO_ANSWER: [&str; 9] = [
 
 fn unfetched(failure: Failure, base: &Base) -> Failure {
     let may_pass = failure.because.iter().any(|said| NO_ANSWER.iter().any(|text| said.contains(text)));
-    let failure = Failure { what: format!("{} cannot be fetched", base.url), ..failure };
+    let failure = Failure { what: format!("cannot fetch {}", base.url), ..failure };
     if may_pass { failure.retry(Retry::MayHelp) } else { failure }
 }
 

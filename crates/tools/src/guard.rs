@@ -70,14 +70,13 @@ pub struct Guarded {
 pub async fn guard(guarded: Guarded) -> Result<ExitCode> {
     let Guarded { parent, revision, limits, folders, mut command } = guarded;
     if command.is_empty() {
-        return Err(Failure::internal("there is nothing to guard"));
+        return Err(Failure::internal("no command to guard"));
     }
     let program = command.remove(0);
     // The run may remove them before this process is there.
     let leases: Vec<Lease> = folders.iter().filter_map(|folder| Lease::take(folder).ok()).collect();
-    let unguarded = |error: std::io::Error| {
-        Failure::step(format!("{} cannot be run", program.display())).caused_by(&error)
-    };
+    let unguarded =
+        |error: std::io::Error| Failure::step(format!("cannot run {}", program.display())).caused_by(&error);
     let mut asked = signal(SignalKind::terminate()).map_err(unguarded)?;
     adopt_grandchildren().and_then(|()| end_with_parent()).map_err(|error| unguarded(error.into()))?;
     if !is_child_of(parent) {

@@ -107,12 +107,12 @@ impl Helm {
         let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
         let printed = String::from_utf8_lossy(&printed);
         let version = Version::parse(printed.trim().trim_start_matches('v')).map_err(|_| {
-            Failure::input(format!("helm says that it is version `{}`", printed.trim()))
+            Failure::input(format!("cannot parse the version of helm: `{}`", printed.trim()))
                 .hint("install Helm 3.17 or newer")
         })?;
         if version < OLDEST {
-            return Err(Failure::input(format!("helm is {version}, {OLDEST} or newer is needed"))
-                .hint("upgrade helm: older ones cannot do what a bootstrap needs"));
+            return Err(Failure::input(format!("helm {version} is too old: {OLDEST} or newer is required"))
+                .hint("upgrade helm"));
         }
         let charts = Charts::new(program.clone())?;
         Ok(Self { program, environment: environment.clone(), version, charts })
@@ -184,7 +184,7 @@ impl Helm {
     pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
         let printed = self.upgrade(request, None, access).await?;
         let printed: Printed = serde_json::from_slice(&printed).map_err(|error| {
-            Failure::step(format!("what helm makes of {} cannot be read", request.chart)).caused_by(&error)
+            Failure::step(format!("cannot parse the helm output for {}", request.chart)).caused_by(&error)
         })?;
         let hooks =
             printed.hooks.iter().filter(|hook| hook.events.iter().any(|event| event.contains("upgrade")));
@@ -288,7 +288,8 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
         .filter(|document| !document.is_null())
         .map(|document| {
             serde_json::from_value(document).map_err(|error| {
-                Failure::input(format!("chart {chart} renders what is no object")).caused_by(&error)
+                Failure::input(format!("chart {chart} renders a document that is not an object"))
+                    .caused_by(&error)
             })
         })
         .collect()

@@ -43,8 +43,7 @@ impl Kustomize {
             Some(Self { program, verb, remotes: Remotes::new(environment) })
         };
         named("kustomize", "build").or_else(|| named("kubectl", "kustomize")).ok_or_else(|| {
-            Failure::input("neither kustomize nor kubectl is installed")
-                .hint("install one of them: they build what the repository declares")
+            Failure::input("neither kustomize nor kubectl is installed").hint("install one of them")
         })
     }
 
@@ -77,10 +76,10 @@ impl Kustomize {
         let git = programs.path().join("git");
         std::fs::write(&git, "")
             .and_then(|()| std::fs::set_permissions(&git, Permissions::from_mode(0o700)))
-            .map_err(|error| Failure::step("a temporary folder cannot be written").caused_by(&error))?;
+            .map_err(|error| Failure::step("cannot write to a temporary folder").caused_by(&error))?;
         let built = self.program.run(call.sealed(variables(programs.path()))).await?;
         String::from_utf8(built)
-            .map_err(|_| Failure::input(format!("what {} builds to is no UTF-8", folder.display())))
+            .map_err(|_| Failure::input(format!("the build output of {} is not UTF-8", folder.display())))
     }
 }
 

@@ -138,7 +138,7 @@ impl FromStr for Limits {
         let numbers: Option<Vec<u64>> = text.split(',').map(|number| number.parse().ok()).collect();
         match numbers.as_deref() {
             Some(&[memory, cpu, file]) => Ok(Self { memory, cpu, file }),
-            _ => Err(Failure::internal(format!("`{text}` are no limits"))),
+            _ => Err(Failure::internal(format!("invalid limits `{text}`"))),
         }
     }
 }
@@ -212,9 +212,9 @@ impl Exceeded {
         let limits = Limits::of(work);
         let (what, variable, example) = match self {
             Self::Memory => {
-                (format!("needs more than {} of memory", size(limits.memory)), MEMORY_VARIABLE, "4GiB")
+                (format!("uses more than {} of memory", size(limits.memory)), MEMORY_VARIABLE, "4GiB")
             }
-            Self::Cpu => (format!("computes for more than {} s", limits.cpu), TIME_VARIABLE, "10m"),
+            Self::Cpu => (format!("uses more than {} s of CPU time", limits.cpu), TIME_VARIABLE, "10m"),
             Self::Output => (format!("writes more than {}", size(limits.output())), OUTPUT_VARIABLE, "1GiB"),
             Self::Time => {
                 let seconds = work.time().unwrap_or_default().as_secs();
@@ -224,7 +224,7 @@ impl Exceeded {
         let subject = subject.map(|subject| format!(": {subject}")).unwrap_or_default();
         Failure::step(format!("{shown} failed"))
             .because(format!("{shown} {what}, {STOPPED}{subject}"))
-            .hint(format!("if its input is as it should be, allow more: {variable}={example}"))
+            .hint(format!("if its input is correct, raise the limit: {variable}={example}"))
     }
 }
 

@@ -24,7 +24,7 @@ pub fn word() -> Result<String> {
     ring::default_provider()
         .secure_random
         .fill(&mut bytes)
-        .map_err(|_| Failure::internal("this system gives no random numbers"))?;
+        .map_err(|_| Failure::internal("cannot get random numbers from the system"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 

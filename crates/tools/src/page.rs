@@ -10,13 +10,14 @@ use bootstrapper_core::failure::{Failure, Result};
 /// Fetches a page, as `http://address:port/path`.
 pub async fn fetch_page(url: &str, timeout: Duration) -> Result<String> {
     let address = url.trim_start_matches("http://").split('/').next().unwrap_or(url);
-    let failed = || Failure::step(format!("{address} cannot be reached"));
+    let failed = || Failure::step(format!("cannot reach {address}"));
     match tokio::time::timeout(timeout, answer(url)).await {
         Ok(Ok(answer)) if answer.split(' ').nth(1) == Some("200") => {
             Ok(answer.split_once("\r\n\r\n").map(|(_, page)| page.to_owned()).unwrap_or_default())
         }
         Ok(Ok(answer)) => {
-            Err(failed().because(format!("it answers `{}`", answer.lines().next().unwrap_or_default())))
+            Err(failed()
+                .because(format!("it responded with `{}`", answer.lines().next().unwrap_or_default())))
         }
         Ok(Err(error)) => Err(failed().caused_by(&error)),
         Err(_) => Err(failed().because(format!("timed out after {} s", timeout.as_secs()))),

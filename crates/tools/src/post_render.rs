@@ -60,7 +60,7 @@ impl PostRendering {
         if self.hooks == HookRendering::Combined {
             return self.kustomized(manifests, &kustomize).await;
         }
-        let all: Vec<Value> = yaml::from_multiple(&manifests, Path::new("what the chart renders to"))?;
+        let all: Vec<Value> = yaml::from_multiple(&manifests, Path::new("the rendered chart"))?;
         let (hooks, others): (Vec<Value>, Vec<Value>) =
             all.into_iter().filter(|one| !one.is_null()).partition(is_hook);
         let hooks = match self.hooks {
@@ -96,7 +96,7 @@ fn text(objects: &[Value]) -> String {
 }
 
 fn unwritten(error: &std::io::Error) -> Failure {
-    Failure::step("a temporary folder cannot be written").caused_by(error)
+    Failure::step("cannot write to a temporary folder").caused_by(error)
 }
 
 /// How Helm is told to post-render.
@@ -117,14 +117,14 @@ pub(super) fn told_to_helm(
         return Ok(ToldToHelm { arguments: Vec::new(), variables: Vec::new(), _folder: None });
     }
     if helm.major < 4 && rendering.hooks != HookRendering::Left && rendering.kustomizations.len() > 1 {
-        return Err(Failure::input(format!("helm {helm} cannot post-render hooks, and Flux does"))
-            .hint("install Helm 4, or give the HelmRelease `postRenderStrategy: nohooks`"));
+        return Err(Failure::input(format!("helm {helm} does not post-render hooks, but Flux does"))
+            .hint("install Helm 4, or set `postRenderStrategy: nohooks` in the HelmRelease"));
     }
     let folder = Folder::in_memory()?;
     let job = Job { rendering: rendering.clone(), environment: environment.clone() };
     let job_file = folder.path().join(JOB);
     let this = std::env::current_exe()
-        .map_err(|error| Failure::step("this program does not know where it lies").caused_by(&error))?;
+        .map_err(|error| Failure::step("cannot determine the path of this program").caused_by(&error))?;
     fs::write(&job_file, json!(job).to_string()).map_err(|error| unwritten(&error))?;
     if helm.major < 4 {
         let mut arguments: Vec<OsString> = vec!["--post-renderer".into(), this.into()];
@@ -155,7 +155,7 @@ pub(super) fn told_to_helm(
 /// What Helm runs: post-renders standard input. `job` was written by the run that started Helm.
 pub async fn post_render(job: &PathBuf) -> Result<String> {
     let unread = |error: &dyn std::fmt::Display| {
-        Failure::internal("the post-rendering cannot be read").because(error.to_string())
+        Failure::internal("cannot read the post-renderer job").because(error.to_string())
     };
     // What this process makes goes with the run's folder, however either of them ends.
     job.parent().inspect(|folder| private::nest_in(folder));

@@ -139,7 +139,7 @@ impl Program {
     /// Finds it, or says how to get it.
     pub(super) fn require(name: &str, environment: &Environment, hint: &str) -> Result<Self> {
         Self::find(name, environment).ok_or_else(|| {
-            Failure::input(format!("{name} is not installed")).because("it is not on PATH").hint(hint)
+            Failure::input(format!("{name} is not installed")).because("not found in PATH").hint(hint)
         })
     }
 
@@ -174,8 +174,7 @@ impl Program {
     /// is asked to end, gently; nothing of it outlives this process (`guard`).
     pub(super) async fn output(&self, call: Call<'_>) -> Result<Output> {
         let shown = self.shown(&call);
-        let not_run =
-            |error: &std::io::Error| Failure::step(format!("{shown} cannot be run")).caused_by(error);
+        let not_run = |error: &std::io::Error| Failure::step(format!("cannot run {shown}")).caused_by(error);
         // What it writes for itself is private, too, and goes when it has ended.
         let temporary = if self.kind.keeps_files() { None } else { Some(Folder::new()?) };
         let work = call.work.unwrap_or(self.kind.work());
@@ -220,7 +219,7 @@ impl Program {
             return Err(Exceeded::Time.failure(&shown, call.subject.as_deref(), work));
         };
         let output = output
-            .map_err(|error| Failure::internal(format!("{shown} was not waited for")).caused_by(&error))?
+            .map_err(|error| Failure::internal(format!("cannot wait for {shown}")).caused_by(&error))?
             .map_err(|error: std::io::Error| not_run(&error))?;
         drop(ended);
         Ok(output)

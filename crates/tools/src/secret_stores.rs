@@ -17,7 +17,7 @@ pub struct OnePassword(Program);
 impl OnePassword {
     /// Finds `op`.
     pub fn find(environment: &Environment) -> Result<Self> {
-        Program::require("op", environment, "install the 1Password CLI and sign in").map(Self)
+        Program::require("op", environment, "install the 1Password CLI, and sign in").map(Self)
     }
 
     /// Finds what stands in for `op` in a sandbox; never the person's own.
@@ -53,7 +53,7 @@ pub struct Sops(Program);
 impl Sops {
     /// Finds `sops`.
     pub fn find(environment: &Environment) -> Result<Self> {
-        Program::require("sops", environment, "install sops, and the key that decrypts").map(Self)
+        Program::require("sops", environment, "install sops, and provide the decryption key").map(Self)
     }
 
     /// Decrypts content that is at hand. `keys` are age identities beside those that sops finds by
@@ -67,8 +67,8 @@ impl Sops {
         with_own_keys: bool,
     ) -> Result<Vec<u8>> {
         if let Some(keeper) = sops_keepers(&content).first() {
-            return Err(Failure::input("it cannot be decrypted")
-                .because(format!("its keys are kept by {keeper}, which only Flux asks"))
+            return Err(Failure::input("cannot decrypt it")
+                .because(format!("its keys are in {keeper}, which only Flux uses"))
                 .hint("declare its Secret under `secrets` in bootstrapper.yaml"));
         }
         let types = [format!("--input-type={}", from.name()), format!("--output-type={}", to.name())];
@@ -93,7 +93,9 @@ impl Sops {
         let call = Call::new(["decrypt".as_ref(), "--extract".as_ref(), path.as_ref(), file.as_os_str()]);
         let value = self.0.run(call).await;
         secret(value.map_err(|failure| {
-            failure.hint("check that SOPS_AGE_KEY_FILE names the key, and that the file holds it")
+            failure.hint(
+                "check that SOPS_AGE_KEY_FILE points to the age key, and that the file contains this value",
+            )
         })?)
     }
 }
@@ -165,9 +167,9 @@ impl SopsFormat {
 /// sops repeats what it could not read, which may be a secret that nobody encrypted.
 fn undecrypted(failure: &Failure) -> Failure {
     let is_keyless = failure.because.iter().any(|said| said.contains("no master key"));
-    let why = if is_keyless { "no key that is at hand decrypts it" } else { "sops cannot read it" };
-    Failure::input("it cannot be decrypted").because(why).hint(
-        "name the age key with SOPS_AGE_KEY_FILE, or declare its Secret under `secrets` in bootstrapper.yaml",
+    let why = if is_keyless { "no matching key available" } else { "sops cannot read it" };
+    Failure::input("cannot decrypt it").because(why).hint(
+        "set SOPS_AGE_KEY_FILE to the age key, or declare its Secret under `secrets` in bootstrapper.yaml",
     )
 }
 
@@ -175,7 +177,7 @@ fn secret(bytes: Vec<u8>) -> Result<SecretString> {
     masking::mark_bytes(&bytes);
     String::from_utf8(bytes)
         .map(SecretString::from)
-        .map_err(|_| Failure::input("the secret is no UTF-8 text"))
+        .map_err(|_| Failure::input("the secret is not UTF-8 text"))
 }
 
 #[cfg(test)]

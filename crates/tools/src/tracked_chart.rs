@@ -28,7 +28,7 @@ pub(super) fn digest_of(printed: &str) -> Option<&str> {
 /// Unpacks a chart into `folder`, with the digest in its version; where it lies there.
 pub(super) fn unpack(archive: &Path, digest: &str, folder: &Path) -> Result<PathBuf> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::step(format!("chart {} cannot be unpacked", archive.display())).caused_by(error)
+        Failure::step(format!("cannot unpack chart {}", archive.display())).caused_by(error)
     };
     let file = File::open(archive).map_err(|error| failed(&error))?;
     // A little more is read than may be written: headers, and what fills blocks up.

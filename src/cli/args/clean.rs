@@ -7,22 +7,22 @@ use super::{OutputArgs, SandboxFlag, Selection, Target};
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct CleanArgs {
-    /// The cluster
+    /// Name of the cluster
     pub(crate) cluster: String,
 
-    /// Only show what would be removed
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Agree beforehand to what would be asked
+    /// Skip confirmation prompts
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
 
-    /// Take finalizers from what does not go: what they were to clean up then stays
+    /// Remove finalizers from stuck objects (skips their cleanup)
     #[arg(long)]
     pub(crate) release_finalizers: bool,
 
-    /// Also where Flux has taken over: it then removes all that it has applied
+    /// Also clean up after the hand-over: let Flux remove everything that it applied
     #[arg(long)]
     pub(crate) flux_too: bool,
 

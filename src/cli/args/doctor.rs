@@ -1,4 +1,4 @@
-//! What says why: `doctor`, `explain`.
+//! `doctor` and `explain`.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use super::{OutputArgs, SandboxFlag, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DoctorArgs {
-    /// The cluster: its kubeconfig context has the same name, unless bootstrapper.yaml says otherwise
+    /// Name of the cluster, or of its kubeconfig context
     pub(crate) cluster: String,
 
-    /// Only what lies in these namespaces [default: everything]
+    /// Only these namespaces [default: all]
     #[arg(long, short, value_delimiter = ',')]
     pub(crate) namespace: Vec<String>,
 
@@ -27,10 +27,10 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ExplainArgs {
-    /// The code; all of them if none
+    /// The failure code, such as BS-POD-001 [default: list all]
     pub(crate) code: Option<String>,
 
-    /// Write the pages of the documentation into this folder
+    /// Write the documentation pages to this folder
     #[arg(long, value_name = "DIR", conflicts_with = "code", hide = true)]
     pub(crate) write: Option<PathBuf>,
 

@@ -6,14 +6,14 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct GraphArgs {
-    /// Only this cluster [default: all]
+    /// Name of the cluster [default: all]
     pub(crate) cluster: Option<String>,
 
-    /// Text for a terminal, a Mermaid flowchart, or a drawing
+    /// Output format
     #[arg(long, short, value_enum, default_value_t = GraphFormat::Text)]
     pub(crate) format: GraphFormat,
 
-    /// The GitOps repository [default: found upwards from here]
+    /// The GitOps repository [default: searched upwards from the current folder]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(crate) repo: Option<PathBuf>,
 }

@@ -6,11 +6,10 @@ use super::{OutputArgs, SandboxFlag, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct HistoryArgs {
-    /// The cluster
+    /// Name of the cluster
     pub(crate) cluster: String,
 
-    /// Also the steps of the newest run: how each ended, how long it took, the digest of what it was
-    /// to bring about
+    /// Also show the steps of the latest run: outcome, duration and digest of the desired state
     #[arg(long)]
     pub(crate) steps: bool,
 

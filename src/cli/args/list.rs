@@ -8,7 +8,7 @@ use super::OutputArgs;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ListArgs {
-    /// The GitOps repository [default: found upwards from here]
+    /// The GitOps repository [default: searched upwards from the current folder]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(crate) repo: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! What can be said on the command line, by verb.
+//! The arguments of each command.
 
 mod clean;
 mod convert;
@@ -38,11 +38,10 @@ pub(super) use trust::TrustArgs;
 pub(super) use validate::{FindingsOutput, ValidateArgs};
 pub(super) use verify::VerifyArgs;
 
-/// Carries a Kubernetes cluster from "the API server answers" to "Flux owns everything and it is
-/// healthy".
+/// Bootstrap Kubernetes clusters from a GitOps repository, up to the hand-over to Flux.
 ///
-/// `bootstrapper infra` bootstraps the cluster `infra` of the repository. It can be stopped at any
-/// point and run again: it finishes what is missing and touches nothing that is already right.
+/// `bootstrapper infra` bootstraps the cluster `infra` of the repository. A run can be interrupted at any
+/// point: the next one resumes there, and skips what is up to date.
 #[derive(Debug, Parser)]
 #[command(
     name = "bootstrapper",
@@ -60,82 +59,83 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Say what a run would do, and write nothing
+    /// Show what a run would change
     Plan(PlanArgs),
-    /// Say what is ready and what each thing still waits for
+    /// Show what is ready, and what each step is waiting for
     Status(PlanArgs),
-    /// Say what Flux changes as it takes over, before it does; or what it changed
+    /// Show what Flux will change at the hand-over, or what it changed
     ///
-    /// Renders what Flux will apply and asks the API server, by dry runs, what would come of it.
+    /// Renders what Flux will apply, and compares it with the cluster by server-side dry runs.
     Handover(HandoverArgs),
-    /// Say which runs a cluster has seen: who began each, from where, and what came of it
+    /// Show previous runs
     History(HistoryArgs),
-    /// Show what the bootstrap has made, the last first, and remove it after asking
+    /// Uninstall what the bootstrap installed
     ///
-    /// Removes only what is there and was applied by a bootstrap. Waits until it is gone, and says what
-    /// holds what does not go.
+    /// Lists the objects that a bootstrap applied, asks for confirmation, and deletes them in reverse order.
+    /// Waits for each deletion, and reports what blocks it.
     Clean(CleanArgs),
-    /// Name the root causes of whatever is the matter with a cluster
+    /// Diagnose a cluster
     ///
-    /// On any cluster, at any time, whatever bootstrapped it. Reads only, and never the values of
-    /// Secrets. Exits with 0 if nothing is wrong (slow is not wrong), 1 if a root cause is named, and
-    /// 5 if there is no way to the cluster: then it says why.
+    /// Works on any cluster, however it was bootstrapped. Writes nothing, and never reads the values of
+    /// Secrets. Exits with 0 if no problem is found (slow rollouts do not count), with 1 if root causes
+    /// are found, and with 5 if the cluster cannot be reached.
     Doctor(DoctorArgs),
-    /// Say what the code of a failure means, as BS-POD-001; list all of them
+    /// Explain a failure code, or list all
     Explain(ExplainArgs),
     /// List the clusters of the repository
     List(ListArgs),
-    /// Show what the repository asks of this machine, and agree to it
+    /// Review and approve what the repository requests from this machine
     ///
-    /// Environment variables, files, 1Password, SOPS keys, kubeconfig contexts, commands: nothing of them is
-    /// read or run for a repository before you agree, once for each repository, and again when it changes.
+    /// A repository can request environment variables, files, 1Password items, SOPS keys, kubeconfig contexts
+    /// and commands. None of them is read or run until you approve it, once per repository, and again when
+    /// the request changes.
     Trust(TrustArgs),
-    /// Find what is wrong with the repository, without a cluster
+    /// Validate the repository, without a cluster
     ///
-    /// Exits with 0 if there is nothing worse than a warning, and with 3 otherwise.
+    /// Exits with 0 if there are no errors (warnings are allowed), and with 3 otherwise.
     Validate(ValidateArgs),
-    /// Draw the Kustomizations and releases of the clusters, in the order in which Flux can do them
+    /// Draw Kustomizations and HelmReleases in reconciliation order
     Graph(GraphArgs),
-    /// Write the folder of a further cluster, like one that is there
+    /// Scaffold a new cluster from an existing one
     NewCluster(NewClusterArgs),
-    /// Turn objects that are gone into those that took their place
+    /// Migrate removed APIs to their replacements
     #[command(subcommand)]
     Convert(ConvertVerb),
-    /// Check that the cluster's pods can talk: to each other, to Services, from outside
+    /// Check connectivity between pods, to Services, and from outside the cluster
     Verify(VerifyArgs),
-    /// A throwaway cluster on this machine: a real control plane, simulated nodes
+    /// Manage throwaway clusters on this machine (real control plane, simulated nodes)
     #[cfg(feature = "sandbox")]
     #[command(subcommand)]
     Sandbox(SandboxVerb),
     /// Print the JSON Schema of the task files or of bootstrapper.yaml
     Schema(SchemaArgs),
-    /// Change what a chart renders to, as its HelmRelease says (what Helm runs)
+    /// Apply the post-renderers of a HelmRelease (called by Helm)
     #[command(hide = true)]
     PostRender {
-        /// What is to be done.
+        /// The job file
         job: PathBuf,
     },
-    /// Run a program so that nothing of it outlives the run that wants it (what that run starts)
+    /// Run a program and stop it with the run that started it (called by a run)
     #[command(hide = true)]
     Guard {
-        /// The process of that run.
+        /// The process ID of that run
         parent: u32,
-        /// The revision of a release that Helm will make.
+        /// The release revision that Helm will create
         #[arg(long)]
         revision: Option<u64>,
-        /// Temporary folders of that run.
+        /// Temporary folders of that run
         #[arg(long)]
         private: Vec<PathBuf>,
-        /// What the program may take.
+        /// The resource limits of the program
         #[arg(long, default_value_t)]
         limits: bootstrapper_tools::Limits,
-        /// The program and its arguments.
+        /// The program and its arguments
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions {
-        /// Which shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
 }

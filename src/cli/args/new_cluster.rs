@@ -1,4 +1,4 @@
-//! What can be said about a further cluster.
+//! `new-cluster`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,61 +9,61 @@ use bootstrapper_core::failure::{Failure, Result};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NewClusterArgs {
-    /// Its name
+    /// Name of the new cluster
     pub(crate) name: String,
 
-    /// The cluster that it is made like [default: the first]
+    /// The cluster to copy [default: the first]
     #[arg(long, value_name = "CLUSTER")]
     pub(crate) like: Option<String>,
 
-    /// Its id in the mesh [default: the next]
+    /// Cluster ID in the mesh [default: the next]
     #[arg(long)]
     id: Option<u16>,
 
-    /// The range of its pods [default: the next of the same size]
+    /// Pod CIDR [default: the next range of the same size]
     #[arg(long, value_name = "CIDR")]
     pod_cidr: Option<String>,
 
-    /// The range of its Services [default: the next of the same size]
+    /// Service CIDR [default: the next range of the same size]
     #[arg(long, value_name = "CIDR")]
     service_cidr: Option<String>,
 
-    /// The range of its load balancers [default: the next of the same size]
+    /// Load balancer CIDR [default: the next range of the same size]
     #[arg(long, value_name = "CIDR")]
     lb_pool: Option<String>,
 
-    /// Where its API server is
+    /// Address of the API server
     #[arg(long, value_name = "HOST[:PORT]")]
     api_server: Option<String>,
 
-    /// The ASN of its nodes [default: the next]
+    /// BGP ASN of the nodes [default: the next]
     #[arg(long, value_name = "ASN")]
     local_asn: Option<u32>,
 
-    /// Any setting of settings.yaml
+    /// Set any other value of settings.yaml
     #[arg(long = "set", value_name = "NAME=VALUE")]
     settings: Vec<String>,
 
-    /// Take what is proposed without asking
+    /// Accept the proposed values without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
 
-    /// Print what would be written, and write nothing
+    /// Print the new files, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// The GitOps repository [default: found upwards from here]
+    /// The GitOps repository [default: searched upwards from the current folder]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(crate) repo: Option<PathBuf>,
 }
 
 impl NewClusterArgs {
-    /// The settings that were said, by their names.
+    /// The settings given on the command line, by name.
     pub(crate) fn given(&self) -> Result<BTreeMap<String, String>> {
         let mut given = BTreeMap::new();
         for setting in &self.settings {
             let (name, value) = setting.split_once('=').ok_or_else(|| {
-                Failure::input(format!("--set {setting} gives no value")).hint("write --set NAME=VALUE")
+                Failure::input(format!("invalid --set `{setting}`: no value")).hint("use --set NAME=VALUE")
             })?;
             given.insert(name.to_owned(), value.to_owned());
         }

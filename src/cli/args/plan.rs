@@ -1,4 +1,4 @@
-//! What looks at the steps of a run: `plan`, `status`, `handover`.
+//! `plan`, `status` and `handover`.
 
 use clap::Args as ClapArgs;
 
@@ -6,7 +6,7 @@ use super::{OutputArgs, SandboxFlag, Selection, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PlanArgs {
-    /// The cluster
+    /// Name of the cluster
     pub(crate) cluster: String,
 
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! A run.
+//! The arguments of a run.
 
 use clap::{Args as ClapArgs, ValueEnum};
 
@@ -8,11 +8,11 @@ use bootstrapper_report::Progress;
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RunArgs {
-    /// The clusters to bootstrap, one after the other
+    /// Clusters to bootstrap, in this order
     #[arg(value_name = "CLUSTER")]
     pub(crate) clusters: Vec<String>,
 
-    /// Observe everything and write nothing
+    /// Show what would change, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -20,19 +20,19 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) sandbox: super::RunSandboxArgs,
 
-    /// Take fields over from other owners instead of refusing
+    /// Take over fields that other field managers own
     #[arg(long)]
     pub(crate) force_conflicts: bool,
 
-    /// Stop before Flux takes over if it would change what the bootstrap installed
+    /// Stop before the hand-over if Flux would change what the bootstrap installed
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Take the cluster from the run that holds its lock: that run stops before its next write
+    /// Take the lock from the run that holds it (that run stops before its next write)
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) break_lock: bool,
 
-    /// Agree beforehand to what would be asked
+    /// Skip confirmation prompts
     #[arg(long, requires = "break_lock")]
     pub(crate) yes: bool,
 
@@ -42,22 +42,22 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// How to show progress
+    /// Progress output
     #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
     pub(crate) progress: ProgressStyle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressStyle {
-    /// Live bars on a terminal, plain lines elsewhere
+    /// Live bars on a terminal, plain lines otherwise
     Auto,
     /// Live bars
     Tty,
-    /// A line for each thing that happens
+    /// One line per event
     Plain,
-    /// A JSON object a line, on stdout
+    /// One JSON object per line, on stdout
     Json,
-    /// Failures and the end
+    /// Failures and the summary only
     Quiet,
 }
 

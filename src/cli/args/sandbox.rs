@@ -9,60 +9,60 @@ use bootstrapper_sandbox::{Fault, RouterProgram};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SandboxVerb {
-    /// Bring one up, shaped as the cluster of that name declares
+    /// Create a sandbox for a cluster of the repository
     Up {
-        /// The cluster
+        /// Name of the cluster
         cluster: String,
-        /// The GitOps repository [default: found upwards from here]
+        /// The GitOps repository [default: searched upwards from the current folder]
         #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
         repo: Option<PathBuf>,
         #[command(flatten)]
         options: SandboxArgs,
     },
-    /// Take one down; nothing of it stays
+    /// Delete a sandbox
     Down {
-        /// Its name
+        /// Name of the sandbox
         name: String,
     },
-    /// Run a program on a machine of a real network: a node, or `router`
+    /// Run a command on a node or on the router (needs --network real)
     Exec {
-        /// The sandbox
+        /// Name of the sandbox
         name: String,
-        /// The machine
+        /// Name of the node, or `router`
         machine: String,
-        /// The program and its arguments
+        /// The command and its arguments
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
-    /// Break something on a real network, for a rehearsal
+    /// Inject a fault (most need --network real)
     Fault {
-        /// The sandbox
+        /// Name of the sandbox
         name: String,
-        /// What breaks
+        /// The fault
         #[arg(value_enum)]
         fault: FaultName,
-        /// Where [default: the router or the first node]
+        /// Where to inject it [default: the router or the first node]
         #[arg(long)]
         machine: Option<String>,
     },
-    /// Undo all faults of a sandbox
+    /// Undo all injected faults
     Heal {
-        /// The sandbox
+        /// Name of the sandbox
         name: String,
     },
-    /// End what killed supervisors have left, of whatever sandbox
+    /// Clean up after crashed sandboxes
     Gc,
-    /// List those that are there
+    /// List sandboxes
     List {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Print the path of its kubeconfig
+    /// Print the path of a sandbox's kubeconfig
     Kubeconfig {
-        /// Its name
+        /// Name of the sandbox
         name: String,
     },
-    /// Find or build the programs of sandboxes, and print the folder that has helm and kustomize
+    /// Find or build the sandbox's programs, and print the folder with helm and kustomize
     Programs {
         #[command(flatten)]
         options: SandboxArgs,
@@ -73,23 +73,23 @@ const DEFAULT_NODES: u16 = 3;
 
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct SandboxArgs {
-    /// How many nodes
+    /// Number of nodes
     #[arg(long, default_value_t = DEFAULT_NODES, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub(crate) nodes: u16,
 
-    /// A folder of ready binaries (etcd, kube-apiserver, helm, …), before PATH and the cache
+    /// Folder of prebuilt binaries (etcd, kube-apiserver, helm, …), searched before PATH and the cache
     #[arg(long, value_name = "DIR")]
     pub(crate) binaries: Option<PathBuf>,
 
-    /// The network
+    /// The kind of network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     pub(crate) network: Network,
 
-    /// The router of a real network
+    /// The BGP router of a real network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
     pub(crate) router: Router,
 
-    /// Agree to what the repository asks of this machine, for this call: without, its secrets are made up
+    /// Approve what the repository requests from this machine [default: secret values are generated]
     #[arg(
         long,
         value_name = "DIGEST",
@@ -104,21 +104,21 @@ pub(crate) struct SandboxArgs {
 /// The sandbox of a run.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub(crate) struct RunSandboxArgs {
-    /// Bring up a throwaway cluster on this machine and bootstrap that
+    /// Create a sandbox (a throwaway cluster on this machine) and bootstrap it
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
     pub(crate) sandbox: bool,
 
-    /// The network of that throwaway cluster
+    /// The network of the sandbox
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     network: Network,
 
-    /// The router of a real network
+    /// The BGP router of a real network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_ROUTER")]
     router: Router,
 }
 
 impl RunSandboxArgs {
-    /// As `sandbox up` takes it.
+    /// The same options, for `sandbox up`.
     pub(crate) fn shape(self, target: &Target) -> SandboxArgs {
         SandboxArgs {
             network: self.network,
@@ -143,31 +143,31 @@ impl Default for SandboxArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum FaultName {
-    /// The router is off
+    /// The router is down
     RouterDown,
-    /// The router passes 64 kbit in a second
+    /// The router forwards only 64 kbit/s
     RouterSlow,
-    /// The router expects another AS number of the nodes
+    /// The router expects a different ASN for the nodes
     WrongAsn,
-    /// The router expects another password of the nodes
+    /// The router expects a different BGP password
     WrongPassword,
-    /// A node's cable is unplugged
+    /// The link of a node is down
     LinkDown,
-    /// Every tenth packet of a node is lost, either way
+    /// The link of a node loses 10 % of packets, in both directions
     PacketLoss,
-    /// A node's cable takes packets of 1280 bytes at most
+    /// The link of a node drops packets larger than 1280 bytes
     SmallMtu,
-    /// A node is off
+    /// A node is down
     NodeDown,
-    /// A node's agent is killed
+    /// The Cilium agent of a node is killed
     AgentKilled,
-    /// A node's agent hangs
+    /// The Cilium agent of a node hangs
     AgentHangs,
-    /// Nothing answers where the API server was
+    /// The API server is unreachable
     ApiServerGone,
-    /// etcd is killed; it is started again with what it had written
+    /// etcd is killed, and restarts with its data
     StoreKilled,
-    /// The vault gives this cluster another authority than the rest of its mesh
+    /// The vault returns a different mesh CA for this cluster
     OtherAuthority,
 }
 
@@ -193,21 +193,21 @@ impl From<FaultName> for Fault {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Network {
-    /// Real where this machine can have it, else simulated
+    /// Real if this machine supports it, else simulated
     #[default]
     Auto,
     /// Real Cilium agents and a real BGP router, in network namespaces (Linux, root)
     Real,
-    /// Told, not had: agents and sessions in name only
+    /// Cilium agents and BGP sessions are faked
     Simulated,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Router {
-    /// gobgpd, which is built with the sandbox's other programs
+    /// gobgpd, built with the sandbox's other programs
     #[default]
     Gobgp,
-    /// FRR, which has to be installed
+    /// FRR, which must be installed
     Frr,
 }
 

@@ -4,7 +4,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SchemaArgs {
-    /// Of which file
+    /// The kind of file
     #[arg(value_enum, default_value_t = SchemaOf::Tasks)]
     pub(crate) of: SchemaOf,
 }

@@ -1,4 +1,4 @@
-//! What several verbs take.
+//! Arguments that several commands share.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use bootstrapper_gitops::pipeline::{Selector, parse_duration};
 /// Which repository and which cluster.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct Target {
-    /// The GitOps repository [default: found upwards from here]
+    /// The GitOps repository [default: searched upwards from the current folder]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(crate) repo: Option<PathBuf>,
 
-    /// The kubeconfig context [default: what bootstrapper.yaml says, else the cluster's name]
+    /// The kubeconfig context [default: from bootstrapper.yaml, else the cluster's name]
     #[arg(long)]
     pub(crate) context: Option<String>,
 
@@ -22,8 +22,8 @@ pub(crate) struct Target {
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
 
-    /// Agree to what the repository asks of this machine, for this call: to everything, or to the list
-    /// with this digest (for CI; see `bootstrapper trust`)
+    /// Approve what the repository requests from this machine, for this call only: everything, or the
+    /// list with this digest (for CI; see `bootstrapper trust`)
     #[arg(
         long,
         value_name = "DIGEST",
@@ -51,23 +51,23 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// From this stage or step on
+    /// Start at this stage or step
     #[arg(long, value_name = "STAGE[/STEP]")]
     from: Option<String>,
 
-    /// Up to and including this stage or step
+    /// Stop after this stage or step
     #[arg(long, value_name = "STAGE[/STEP]")]
     until: Option<String>,
 
-    /// Without these stages or steps
+    /// Skip these stages or steps
     #[arg(long, value_name = "STAGE[/STEP]", value_delimiter = ',')]
     skip: Vec<String>,
 
-    /// How long each step may take, instead of what the task files say
+    /// Fail a step after this long [default: from the task files]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
 
-    /// How long nothing may change in a step, instead of what the task files say
+    /// Fail a step after this long without progress [default: from the task files]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) inactivity: Option<Duration>,
 }
@@ -85,7 +85,7 @@ impl Selection {
 
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub(crate) struct OutputArgs {
-    /// Text for people, or JSON for scripts
+    /// Output format
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
 }

@@ -8,22 +8,22 @@ use super::OutputArgs;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TrustArgs {
-    /// Only what is asked for these clusters [default: all]
+    /// Names of the clusters [default: all]
     pub(crate) clusters: Vec<String>,
 
-    /// Only list what the repository asks for, and what of it you have agreed to
+    /// List the requests and whether they are approved, without approving them
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// Forget what you have agreed to for this repository
+    /// Revoke all approvals for this repository
     #[arg(long, conflicts_with_all = ["list", "clusters", "yes"])]
     pub(crate) revoke: bool,
 
-    /// Skip the question
+    /// Skip the confirmation prompt
     #[arg(long, conflicts_with = "list")]
     pub(crate) yes: bool,
 
-    /// The GitOps repository [default: found upwards from here]
+    /// The GitOps repository [default: searched upwards from the current folder]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(crate) repo: Option<PathBuf>,
 

@@ -7,19 +7,18 @@ use clap::{Args as ClapArgs, ValueEnum};
 #[derive(Debug, ClapArgs)]
 #[cfg_attr(feature = "sandbox", expect(clippy::struct_excessive_bools, reason = "each is a flag of its own"))]
 pub(crate) struct ValidateArgs {
-    /// Only these clusters [default: all]
+    /// Names of the clusters [default: all]
     pub(crate) clusters: Vec<String>,
 
-    /// The GitOps repository [default: found upwards from here]
+    /// The GitOps repository [default: searched upwards from the current folder]
     #[arg(long, value_name = "DIR", env = "BOOTSTRAPPER_REPO")]
     pub(crate) repo: Option<PathBuf>,
 
-    /// Let warnings fail too
+    /// Fail on warnings too
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Also fetch and render every chart: whether it takes the values, and which CRDs it brings. What
-    /// was found out once is known to later validations
+    /// Also fetch and render every chart, to check its values and CRDs (results are cached)
     #[arg(long)]
     pub(crate) charts: bool,
 
@@ -28,15 +27,15 @@ pub(crate) struct ValidateArgs {
     #[arg(long)]
     pub(crate) sandbox: bool,
 
-    /// List the rules, and check nothing
+    /// List the rules
     #[arg(long, conflicts_with_all = ["clusters", "strict", "explain"])]
     pub(crate) rules: bool,
 
-    /// Say what a rule is about, and check nothing
+    /// Explain a rule
     #[arg(long, value_name = "RULE", conflicts_with_all = ["clusters", "strict"])]
     pub(crate) explain: Option<String>,
 
-    /// Text for people, JSON for scripts, SARIF for code hosts; with --rules, Markdown for docs
+    /// Output format (sarif: for code scanning)
     #[arg(long, short, value_enum, default_value_t = FindingsOutput::Text)]
     pub(crate) output: FindingsOutput,
 }

@@ -6,7 +6,7 @@ use super::{OutputArgs, SandboxFlag, Target};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct VerifyArgs {
-    /// The cluster; several of a mesh also call each other
+    /// Names of the clusters; clusters of one mesh are also checked against each other
     #[arg(value_name = "CLUSTER", required = true)]
     pub(crate) clusters: Vec<String>,
 

@@ -12,7 +12,7 @@ use bootstrapper_validation::new_cluster::{self, NewFile};
 pub(super) const CLUSTERS: &str = "kubernetes/clusters";
 pub(super) const CONFIG: &str = "bootstrapper.yaml";
 
-/// A mesh takes 255 clusters, or 511 if every cluster's Cilium is told so.
+/// The limit of a mesh: 255 clusters, or 511 if all of them set `maxConnectedClusters`.
 pub(super) fn highest_id(root: &Path) -> u64 {
     let mut files = WalkDir::new(root.join("kubernetes")).into_iter().filter_map(Result::ok);
     let is_large = files.any(|entry| {
@@ -50,7 +50,7 @@ pub(super) fn copies(
 }
 
 fn unreadable(path: &Path, error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::input(format!("{} cannot be read", path.display())).caused_by(error)
+    Failure::input(format!("cannot read {}", path.display())).caused_by(error)
 }
 
 /// The configuration with an entry for the new cluster; none if there is nothing to copy.
@@ -65,11 +65,12 @@ pub(super) fn config(root: &Path, like: &str, name: &str) -> Result<Option<NewFi
 pub(super) fn write(root: &Path, name: &str, files: &[NewFile]) -> Result<()> {
     let folder = Path::new(CLUSTERS).join(name);
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::step(format!("{} cannot be written", folder.display())).caused_by(error)
+        Failure::step(format!("cannot write {}", folder.display())).caused_by(error)
     };
     if root.join(&folder).exists() {
-        return Err(Failure::input(format!("{} is there already", folder.display()))
-            .hint("nothing is overwritten: move it away first"));
+        return Err(
+            Failure::input(format!("{} already exists", folder.display())).hint("remove or rename it first")
+        );
     }
     let beside = Folder::within(&root.join(CLUSTERS)).map_err(|error| failed(&error))?;
     let inner = beside.path().join(name);
@@ -85,7 +86,6 @@ pub(super) fn write(root: &Path, name: &str, files: &[NewFile]) -> Result<()> {
 
 /// Puts a file in the place of the one that it was made from.
 pub(super) fn replace(root: &Path, file: &NewFile) -> Result<()> {
-    std::fs::write(root.join(&file.path), &file.text).map_err(|error| {
-        Failure::step(format!("{} cannot be written", file.path.display())).caused_by(&error)
-    })
+    std::fs::write(root.join(&file.path), &file.text)
+        .map_err(|error| Failure::step(format!("cannot write {}", file.path.display())).caused_by(&error))
 }

@@ -59,9 +59,9 @@ pub(super) fn new_cluster(args: &NewClusterArgs) -> Result<()> {
     if let Some(config) = &config {
         files::replace(&repository.root, config)?;
     }
-    tell(args, &like, &proposed, config.is_some(), &mentions);
+    print_summary(args, &like, &proposed, config.is_some(), &mentions);
     for (setting, entry) in new_cluster::entries_for(&args.name, &settings, &clusters) {
-        out::say(&format!("{setting} of the other clusters lists their peers: add {entry}"));
+        out::say(&format!("add {entry} to {setting} of the other clusters"));
     }
     out::say(&format!("next: bootstrapper validate {}, commit, bootstrapper {}", args.name, args.name));
     Ok(())
@@ -71,8 +71,8 @@ fn model(repository: &Repository, like: Option<&str>) -> Result<String> {
     match like {
         Some(like) => repository.require(like).map(|()| like.to_owned()),
         None => repository.clusters.first().cloned().ok_or_else(|| {
-            Failure::input("the repository has no cluster yet")
-                .hint("a new one is made like one that is there")
+            Failure::input("no clusters in this repository")
+                .hint("a new cluster is scaffolded from an existing one")
         }),
     }
 }
@@ -108,9 +108,9 @@ fn ask(one: &Proposed) -> Option<Result<String>> {
         });
         let mut line = String::new();
         match std::io::stdin().read_line(&mut line) {
-            Err(error) => return Some(Err(Failure::input("the answer cannot be read").caused_by(&error))),
+            Err(error) => return Some(Err(Failure::input("cannot read the answer").caused_by(&error))),
             Ok(0) => {
-                return Some(Err(Failure::new(FailureKind::Cancelled, "no answer; nothing was written")));
+                return Some(Err(Failure::new(FailureKind::Cancelled, "aborted; nothing was written")));
             }
             Ok(_) => match (line.trim(), default) {
                 ("", None) => {}
@@ -134,9 +134,15 @@ fn joined(problems: Vec<Failure>) -> Failure {
     })
 }
 
-fn tell(args: &NewClusterArgs, like: &str, proposed: &[Proposed], has_config: bool, mentions: &[Location]) {
+fn print_summary(
+    args: &NewClusterArgs,
+    like: &str,
+    proposed: &[Proposed],
+    has_config: bool,
+    mentions: &[Location],
+) {
     let name = &args.name;
-    out::say(&format!("{CLUSTERS}/{name} is like {like}, but for:"));
+    out::say(&format!("created {CLUSTERS}/{name} from {like}, with:"));
     for one in proposed {
         match &one.value {
             Value::Given(value) | Value::Proposed(value) => out::say(&format!("  {}: {value}", one.name)),
@@ -144,9 +150,9 @@ fn tell(args: &NewClusterArgs, like: &str, proposed: &[Proposed], has_config: bo
         }
     }
     if has_config {
-        out::say(&format!("{CONFIG} has an entry for it: its secrets must be where that says"));
+        out::say(&format!("added an entry to {CONFIG}: create the secrets that it refers to"));
     } else {
-        out::say(&format!("{CONFIG} has no entry of {like} to copy: if it needs secrets, write one"));
+        out::say(&format!("{CONFIG} has no entry for {like}: add one for {name} if it needs secrets"));
     }
     for place in mentions {
         out::say(&format!("{place} still names {like}"));

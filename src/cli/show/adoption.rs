@@ -27,7 +27,7 @@ pub(crate) fn forecast_text(forecast: &Forecast) -> String {
             counts.other.to_string(),
         ]
     });
-    text.push_str(&table(&["APPLIED BY", "SAME", "MADE", "DIFFERENT", "NOT COMPARED"], rows));
+    text.push_str(&table(&["APPLIED BY", "SAME", "CREATED", "CHANGED", "NOT COMPARED"], rows));
     for foretold in forecast.differences() {
         let _ = writeln!(text, "\n~ {}  (by {})", foretold.told(), foretold.by);
         for detail in foretold.details() {
@@ -40,12 +40,12 @@ pub(crate) fn forecast_text(forecast: &Forecast) -> String {
         }
     };
     list(
-        "runs besides:",
+        "hooks that will run:",
         forecast.hooks.iter().map(|hook| format!("{} of {}", hook.object, hook.by)).collect(),
     );
     list("Flux will install:", forecast.installs.iter().map(ToString::to_string).collect());
     list(
-        "not looked at:",
+        "not compared:",
         forecast.unseen.iter().map(|unseen| format!("{}: {}", unseen.id, unseen.because)).collect(),
     );
     text
@@ -89,7 +89,7 @@ pub(crate) fn adopted_text(verdict: &Verdict, kept: &[Kept], before: &Record, no
             vec![
                 secret.clone(),
                 serial.clone(),
-                if stands == serial { "the same" } else { stands }.to_owned(),
+                if stands == serial { "unchanged" } else { stands }.to_owned(),
             ]
         });
         text.push('\n');
@@ -103,8 +103,8 @@ fn of(kept: usize, all: usize) -> String {
 }
 
 fn managers(managers: &BTreeMap<String, usize>) -> String {
-    let told: Vec<String> = managers.iter().map(|(name, objects)| format!("{name} {objects}")).collect();
-    told.join(", ")
+    let counts: Vec<String> = managers.iter().map(|(name, objects)| format!("{name} {objects}")).collect();
+    counts.join(", ")
 }
 
 #[cfg(test)]
@@ -133,13 +133,13 @@ mod tests {
         let expected = "\
 drift in 1 of 2 objects; Flux will create no objects
 
-APPLIED BY                      SAME  MADE  DIFFERENT  NOT COMPARED
-HelmRelease kube-system/cilium  1     0     1          0
+APPLIED BY                      SAME  CREATED  CHANGED  NOT COMPARED
+HelmRelease kube-system/cilium  1     0        1        0
 
 ~ DaemonSet kube-system/cilium changes, which restarts its pods  (by HelmRelease kube-system/cilium)
     .spec.template.spec.x 1 → 2
 
-not looked at:
+not compared:
   HelmRelease kube-system/cilium: it is suspended
 ";
         assert_eq!(forecast_text(&forecast), expected);

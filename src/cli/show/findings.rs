@@ -15,7 +15,7 @@ pub(crate) fn findings_text(report: &Report, clusters: &[String]) -> String {
 fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     let mut text = String::new();
     for finding in &report.findings {
-        tell(&mut text, finding, clusters.len(), colour);
+        write_finding(&mut text, finding, clusters.len(), colour);
     }
     let number = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
     let silenced = match report.silenced.len() {
@@ -35,13 +35,13 @@ fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     text
 }
 
-fn tell(text: &mut String, finding: &Finding, of: usize, colour: bool) {
+fn write_finding(text: &mut String, finding: &Finding, of: usize, colour: bool) {
     let code = match finding.severity {
         Severity::Error => "1;31",
         Severity::Warning => "1;33",
         Severity::Info => "1;36",
     };
-    let place = finding.location.as_ref().map_or_else(|| "(no place)".to_owned(), ToString::to_string);
+    let place = finding.location.as_ref().map_or_else(|| "(no location)".to_owned(), ToString::to_string);
     let severity = paint(finding.severity.word(), code, colour);
     let _ = writeln!(text, "{place}  {severity}  {}", finding.rule);
     let _ = writeln!(text, "  {}", indented(&finding.message, 4));
@@ -49,7 +49,7 @@ fn tell(text: &mut String, finding: &Finding, of: usize, colour: bool) {
         let clusters: Vec<&str> = finding.clusters.iter().map(String::as_str).collect();
         let _ = writeln!(text, "  in    {}", clusters.join(", "));
     }
-    for (label, said) in [("why", &finding.why), ("do", &finding.fix)] {
+    for (label, said) in [("why", &finding.why), ("fix", &finding.fix)] {
         for (at, line) in said.lines().enumerate() {
             let _ = writeln!(text, "  {:<5} {line}", if at == 0 { label } else { "" });
         }
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(
             text(&report, &clusters, false),
             "tasks/bootstrap.yaml:3:7  error  impossible-step\n  apps declares no HelmRelease called `dns`\n  \
-             in    apps\n  why   one\n        two\n  do    declare it\n\napps, infra: 1 error, no warnings\n"
+             in    apps\n  why   one\n        two\n  fix   declare it\n\napps, infra: 1 error, no warnings\n"
         );
         assert_eq!(text(&Report::default(), &clusters, false), "apps, infra: valid\n");
     }

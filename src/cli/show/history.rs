@@ -9,14 +9,14 @@ use bootstrapper_report::table;
 /// The runs, the newest first; and, if they are asked for, the steps of the newest that has any.
 pub(crate) fn history_text(entries: &[Entry], with_steps: bool) -> String {
     if entries.is_empty() {
-        return "no run has written anything yet\n".to_owned();
+        return "no runs recorded\n".to_owned();
     }
     let mut text = table(
-        &["BEGAN", "TOOK", "OUTCOME", "CHANGED", "BY", "VERSION", "REVISION"],
+        &["STARTED", "DURATION", "OUTCOME", "CHANGED", "BY", "VERSION", "REVISION"],
         entries.iter().map(|entry| match entry {
             Entry::Run(run) => row(run),
             Entry::Unreadable { key, because } => {
-                vec![key.clone(), "-".to_owned(), format!("cannot be read: {because}")]
+                vec![key.clone(), "-".to_owned(), format!("unreadable: {because}")]
             }
         }),
     );
@@ -34,7 +34,7 @@ pub(crate) fn history_text(entries: &[Entry], with_steps: bool) -> String {
 fn row(run: &RunRecord) -> Vec<String> {
     let (took, outcome, changed) = match &run.end {
         Some(end) => (seconds(end.seconds), end.outcome.clone(), end.changed.to_string()),
-        None => ("-".to_owned(), "at work, or killed".to_owned(), "-".to_owned()),
+        None => ("-".to_owned(), "running or crashed".to_owned(), "-".to_owned()),
     };
     let began = run.started.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
     let revision = run.revision.clone().unwrap_or_else(|| "-".to_owned());
@@ -47,7 +47,7 @@ fn steps(end: &RunEnd) -> String {
         let digest = step.digest.as_deref().unwrap_or("-").chars().take(12).collect();
         vec![step.step.clone(), took, step.outcome.clone(), digest]
     };
-    table(&["STEP", "TOOK", "OUTCOME", "DIGEST"], end.steps.iter().map(row))
+    table(&["STEP", "DURATION", "OUTCOME", "DIGEST"], end.steps.iter().map(row))
 }
 
 /// Whatever number stands there.
@@ -78,12 +78,12 @@ mod tests {
         let broken = Entry::Unreadable { key: "run-x".to_owned(), because: "EOF".to_owned() };
         let text = history_text(&[unended, Entry::Run(Box::new(run)), broken], true);
         for said in [
-            "at work, or killed",
-            "1970-01-01 00:00:00Z  1m01s  succeeded",
+            "running or crashed",
+            "1970-01-01 00:00:00Z  1m01s     succeeded",
             "alice@laptop",
             "run-x",
-            "cannot be read: EOF",
-            "core/release-coredns  ?     changed  0123456789ab\n",
+            "unreadable: EOF",
+            "core/release-coredns  ?         changed  0123456789ab\n",
         ] {
             assert!(text.contains(said), "{said}:\n{text}");
         }

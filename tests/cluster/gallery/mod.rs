@@ -45,7 +45,7 @@ async fn every_failure_is_named_and_nothing_healthy_is_called_wrong() {
         .run(&["doctor", NAME, "--sandbox"])
         .assert()
         .success()
-        .stdout(contains("infra: nothing is wrong"));
+        .stdout(contains("infra: no problems found"));
     a_cause_is_found_in_the_repository(&sandbox, &stage).await;
 
     let all = scene::of("wrong").into_iter().chain(scene::of("well"));

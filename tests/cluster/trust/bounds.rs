@@ -270,7 +270,7 @@ func main() {
         let (said, _folder) = validated("memory", &[]);
         assert_says(
             &said,
-            &["kustomize build needs more than 900 MiB of memory", "BOOTSTRAPPER_CHILD_MEMORY"],
+            &["kustomize build uses more than 900 MiB of memory", "BOOTSTRAPPER_CHILD_MEMORY"],
         );
         let (said, _folder) = validated("memory", &[("BOOTSTRAPPER_CHILD_MEMORY", "300MiB")]);
         assert_says(&said, &["more than 300 MiB of memory"]);

@@ -148,8 +148,8 @@ fn doctor_does_not_call_well_what_it_may_not_see() {
         doctor.current_dir(std::env::temp_dir());
         let answer = doctor.timeout(LIMIT).assert().code(5);
         answer
-            .stdout(contains("not known: cannot list Pod objects").and(contains("nothing is wrong").not()))
-            .stderr(contains("cannot be listed"));
+            .stdout(contains("unknown: cannot list Pod objects").and(contains("no problems found").not()))
+            .stderr(contains("of objects in home: their state is unknown"));
     }
 }
 
@@ -197,8 +197,9 @@ fn a_lock_that_cannot_be_released_is_told() {
     });
     let repository = repository("stages: [{name: s, steps: [{command: ['true']}]}]\n");
     let run = home(&["home", "--progress", "plain"], repository.path(), &server).timeout(LIMIT).assert();
-    run.success()
-        .stderr(contains("the run lock of home could not be released").and(contains("expires by itself")));
+    run.success().stderr(
+        contains("cannot release the lock of home").and(contains("the next run waits until it expires")),
+    );
 }
 
 /// A verb that needs no other program.

@@ -254,7 +254,7 @@ fn it_is_agreed_to_once_for_each_repository_and_asked_again_when_it_changes() {
     assert_eq!(mode(&kept), 0o700);
     let files: Vec<PathBuf> = kept.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.iter().map(|file| mode(file)).collect::<Vec<_>>(), [0o600]);
-    scene.run(&["plan", "infra"]).assert().stderr(contains("not agreed").not());
+    scene.run(&["plan", "infra"]).assert().stderr(contains("not approved").not());
     assert!(scene.at("op-ran").exists());
 
     // Another repository, though it asks for the same.
@@ -277,7 +277,7 @@ fn it_is_agreed_to_once_for_each_repository_and_asked_again_when_it_changes() {
     write(&root.join("scripts/lib.sh"), "true\n");
     drop(refused("command  scripts/run.sh infra"));
     std::fs::remove_file(root.join("scripts/lib.sh")).unwrap();
-    scene.run(&["plan", "infra"]).assert().stderr(contains("not agreed").not());
+    scene.run(&["plan", "infra"]).assert().stderr(contains("not approved").not());
     let elsewhere = scene.at("elsewhere");
     write(&elsewhere, "x");
     std::fs::remove_file(root.join("link")).unwrap();
@@ -289,7 +289,7 @@ fn it_is_agreed_to_once_for_each_repository_and_asked_again_when_it_changes() {
     drop(refused("environment variable  HOME"));
     // Where it is written does not matter.
     write(&root.join("bootstrapper.yaml"), &format!("# moved\n{CONFIG}"));
-    scene.run(&["plan", "infra"]).assert().stderr(contains("not agreed").not());
+    scene.run(&["plan", "infra"]).assert().stderr(contains("not approved").not());
 
     scene.run(&["trust", "--revoke"]).assert().success();
     scene.run(&["plan", "infra"]).assert().code(NOT_AGREED);
@@ -311,7 +311,7 @@ fn a_program_of_the_repository_is_agreed_to_by_its_bytes_though_path_finds_it() 
         command
     };
     run(&["trust", "--yes"]).assert().success();
-    run(&["plan", "infra"]).assert().stderr(contains("not agreed").not());
+    run(&["plan", "infra"]).assert().stderr(contains("not approved").not());
     write(&deploy, "#!/bin/sh\nid\n");
     run(&["plan", "infra"]).assert().code(NOT_AGREED).stderr(contains("command  deploy  for"));
 }
@@ -324,16 +324,16 @@ fn ci_agrees_to_a_list_by_its_digest_and_to_no_other() {
     let digest = listed[0]["digest"].as_str().unwrap().to_owned();
     let flag = format!("--trust={digest}");
     scene.run(&["plan", "infra"]).assert().code(NOT_AGREED).stderr(contains(flag.as_str()));
-    scene.run(&["plan", "infra", &flag]).assert().stderr(contains("not agreed").not());
+    scene.run(&["plan", "infra", &flag]).assert().stderr(contains("not approved").not());
     scene
         .run(&["plan", "infra"])
         .env("BOOTSTRAPPER_TRUST", &digest)
         .assert()
-        .stderr(contains("not agreed").not());
+        .stderr(contains("not approved").not());
     scene.run(&["plan", "infra", "--trust=00"]).assert().code(NOT_AGREED);
     write(&scene.at("repository/scripts/run.sh"), "#!/bin/sh\nid\n");
     scene.run(&["plan", "infra", &flag]).assert().code(NOT_AGREED);
-    scene.run(&["plan", "infra", "--trust"]).assert().stderr(contains("not agreed").not());
+    scene.run(&["plan", "infra", "--trust"]).assert().stderr(contains("not approved").not());
 }
 
 #[test]

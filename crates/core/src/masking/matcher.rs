@@ -28,7 +28,7 @@ const PART: usize = 128 * 1024;
 const BUDGET: usize = 64 * 1024 * 1024;
 const BUDGET_PER_BYTE: usize = 256;
 /// Stands for a text that would take more.
-const WITHHELD: &str = "*** (this text is withheld: searching it for secrets would take too long)\n";
+const WITHHELD: &str = "*** (text withheld: too large to search for secrets)\n";
 
 /// A value of at least [`LONG`] characters.
 struct Value {

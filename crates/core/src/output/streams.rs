@@ -23,8 +23,8 @@ pub fn out(text: &str) -> Result<()> {
 pub fn json(value: &impl Serialize, is_indented: bool) -> Result<()> {
     let written =
         if is_indented { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    let written = written
-        .map_err(|error| Failure::internal("the answer cannot be written as JSON").caused_by(&error))?;
+    let written =
+        written.map_err(|error| Failure::internal("cannot encode the output as JSON").caused_by(&error))?;
     write_out(format!("{}\n", JsonText::of(&written).as_str()).as_bytes())
 }
 
@@ -54,7 +54,7 @@ fn write_out(bytes: &[u8]) -> Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             LOST.store(true, Ordering::Relaxed);
-            Err(Failure::step("stdout cannot be written").caused_by(&error))
+            Err(Failure::step("cannot write to stdout").caused_by(&error))
         }
         _ => Ok(()),
     }

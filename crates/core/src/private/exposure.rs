@@ -18,7 +18,7 @@ pub(super) fn exposure(folder: &Path) -> Option<String> {
         let shown = ancestor.display();
         let metadata = match fs::symlink_metadata(ancestor) {
             Ok(metadata) => metadata,
-            Err(error) => return Some(format!("{shown} cannot be read: {error}")),
+            Err(error) => return Some(format!("cannot read {shown}: {error}")),
         };
         if !is_trusted(metadata.uid()) {
             return Some(format!("{shown} belongs to another user (uid {})", metadata.uid()));

@@ -64,7 +64,7 @@ impl Folder {
 
     fn inside(outer: Arc<Self>) -> Result<Self> {
         let path = made("", &outer.path).map_err(|error| {
-            Failure::step(format!("no temporary folder can be made in {}", outer.path.display()))
+            Failure::step(format!("cannot create a temporary folder in {}", outer.path.display()))
                 .caused_by(&error)
         })?;
         Ok(Self { path, held_by: HeldBy::Outer(outer) })
@@ -109,7 +109,7 @@ fn run_folder(place: Place) -> Result<Arc<Folder>> {
     }
     let base = base(place)?;
     let made = Folder::within(&base).map_err(|error| {
-        Failure::step(format!("no temporary folder can be made in {}", base.display()))
+        Failure::step(format!("cannot create a temporary folder in {}", base.display()))
             .caused_by(&error)
             .hint("set TMPDIR to a folder of your own")
     })?;

@@ -53,10 +53,7 @@ fn open_own(path: &Path) -> io::Result<OwnedFd> {
     let status = fstat(&opened)?;
     let others = Mode::RWXG | Mode::RWXO;
     if status.st_uid != geteuid().as_raw() || Mode::from_raw_mode(status.st_mode).intersects(others) {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "it is not a private folder of this user",
-        ));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "not a private folder of this user"));
     }
     Ok(opened)
 }

@@ -45,7 +45,7 @@ pub(super) fn base(place: Place) -> Result<PathBuf> {
 
 fn on_disk() -> Result<PathBuf> {
     let named = std::env::temp_dir();
-    let unusable = || Failure::input(format!("temporary files are not safe in {}", named.display()));
+    let unusable = || Failure::input(format!("unsafe temporary folder {}", named.display()));
     let hint = "set TMPDIR to a folder of your own";
     let folder = named.canonicalize().map_err(|error| unusable().caused_by(&error).hint(hint))?;
     match exposure(&folder) {

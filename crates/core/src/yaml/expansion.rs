@@ -21,7 +21,7 @@ const KEYS: u64 = 20_000;
 /// How many pairs of keys all maps may have together. A CRD bundle of 5 MB has a hundredth of it.
 const PAIRS: u64 = KEYS * KEYS;
 
-const TOO_DEEP: &str = "it is nested too deep";
+const TOO_DEEP: &str = "it is nested too deeply";
 
 /// What is too much about a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +86,11 @@ pub fn measure(text: &str) -> Result<Measure, Excess> {
             Event::Alias(anchor) => {
                 // An anchor that is not closed yet holds the alias itself.
                 let Some(weight) = anchors.get(&anchor) else {
-                    return refused("an alias stands for what it is itself a part of");
+                    return refused("an alias refers to a node that contains it");
                 };
                 added = added.saturating_add(*weight);
                 if added > ADDED {
-                    return refused("its aliases stand for more than can be read");
+                    return refused("its aliases expand beyond the limit");
                 }
                 (0, *weight)
             }
@@ -125,10 +125,10 @@ pub fn measure(text: &str) -> Result<Measure, Excess> {
             None => written = written.saturating_add(weight),
         }
         if written > WRITTEN || open.last().is_some_and(|parent| parent.weight > WRITTEN) {
-            return refused("it is longer than can be read");
+            return refused("it is too long");
         }
         if pairs > PAIRS || open.last().is_some_and(|parent| parent.is_map && parent.children / 2 > KEYS) {
-            return refused("its maps have too many keys: kustomize compares each with every other");
+            return refused("its maps have too many keys (kustomize compares all pairs)");
         }
     }
     Ok(measure)
@@ -149,7 +149,7 @@ mod tests {
         }
         assert!(bomb.len() < 500);
         let found = excess(&bomb).unwrap();
-        assert_eq!((found.line, found.what), (6, "its aliases stand for more than can be read"));
+        assert_eq!((found.line, found.what), (6, "its aliases expand beyond the limit"));
         let merges =
             bomb.replace("[x, x, x, x, x, x, x, x, x]", "{x: x}").replace("&a", "&b").replace("*a", "*b");
         let merges: String = merges
@@ -160,8 +160,8 @@ mod tests {
             })
             .collect();
         assert!(excess(&merges).is_some(), "{merges}");
-        assert_eq!(excess("a: &a [*a]\n").unwrap().what, "an alias stands for what it is itself a part of");
-        assert_eq!(excess(&"[".repeat(1000)).unwrap().what, "it is nested too deep");
+        assert_eq!(excess("a: &a [*a]\n").unwrap().what, "an alias refers to a node that contains it");
+        assert_eq!(excess(&"[".repeat(1000)).unwrap().what, "it is nested too deeply");
     }
 
     #[test]
@@ -174,11 +174,9 @@ mod tests {
 
     #[test]
     fn keys_are_counted_where_they_are_compared() {
-        let what = "its maps have too many keys: kustomize compares each with every other";
-        let map = |name: &str, count: usize| {
-            let keys: Vec<String> = (0..count).map(|at| format!("  k{at}: v\n")).collect();
-            format!("{name}:\n{}", keys.concat())
-        };
+        let what = "its maps have too many keys (kustomize compares all pairs)";
+        let keys = |count: usize| (0..count).map(|at| format!("  k{at}: v\n")).collect::<Vec<_>>().concat();
+        let map = |name: &str, count: usize| format!("{name}:\n{}", keys(count));
         assert_eq!(excess(&map("data", 19_999)), None);
         let found = excess(&map("data", 20_002)).unwrap();
         assert_eq!((found.line, found.what), (20_002, what));

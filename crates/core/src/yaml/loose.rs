@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for Key {
         match deserializer.deserialize_any(Any)? {
             Value::String(text) => Ok(Self(text)),
             key @ (Value::Bool(_) | Value::Number(_)) => Ok(Self(key.to_string())),
-            _ => Err(D::Error::custom("a key is no text")),
+            _ => Err(D::Error::custom("a key is not a string")),
         }
     }
 }

@@ -43,8 +43,8 @@ pub fn from_str<T: DeserializeOwned>(text: &str, file: &Path) -> Result<T> {
 pub fn values_from_str(text: &str, file: &Path) -> Result<Value> {
     let says_something = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
     if text.lines().find(says_something).is_some_and(|line| line.starts_with('\t')) {
-        return Err(Failure::input(format!("{} cannot be read", file.display()))
-            .because("it begins with a tab, which go-yaml does not take"));
+        return Err(Failure::input(format!("cannot parse {}", file.display()))
+            .because("it starts with a tab, which go-yaml rejects"));
     }
     let mut options = options();
     options.duplicate_keys = DuplicateKeyPolicy::LastWins;
@@ -62,8 +62,7 @@ pub fn from_multiple<T: DeserializeOwned>(text: &str, file: &Path) -> Result<Vec
 }
 
 fn refusal(error: &serde_saphyr::Error, file: &Path) -> Failure {
-    let failure =
-        Failure::input(format!("{} cannot be read", file.display())).because(error.without_snippet());
+    let failure = Failure::input(format!("cannot parse {}", file.display())).because(error.without_snippet());
     match error.location() {
         Some(location) => failure.at(Location {
             file: file.to_owned(),

@@ -32,13 +32,13 @@ pub(super) async fn replace(cluster: &Cluster, folder: &Folder, keeper: Option<&
         make_certificates(cluster).await?;
         start_again(cluster).await
     };
-    let late = || Failure::step("the mesh's authority cannot be replaced").because("nobody makes another");
+    let late = || Failure::step("cannot replace the mesh CA").because("no component creates a new one");
     tokio::time::timeout(LIMIT, replaced).await.map_err(|_| late())?
 }
 
 async fn take_over(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> Result<()> {
     let id = ObjectRef::namespaced("v1", "Secret", NAMESPACE, "cilium-ca");
-    let none = || Failure::input(format!("this cluster has no authority of a mesh: there is no {id}"));
+    let none = || Failure::input(format!("this cluster has no mesh CA: {id} not found"));
     let before = cluster.get(&id).await?.ok_or_else(none)?;
     Vault::keep(folder, keeper)?;
     force_sync(cluster).await?;
@@ -90,5 +90,5 @@ async fn start_again(cluster: &Cluster) -> Result<()> {
 }
 
 fn failed(error: &kube::Error) -> Failure {
-    Failure::step("the mesh's authority cannot be replaced").caused_by(error)
+    Failure::step("cannot replace the mesh CA").caused_by(error)
 }

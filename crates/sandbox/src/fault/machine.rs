@@ -62,7 +62,7 @@ pub(super) async fn run(sandbox: &Sandbox, machine: &str, script: &str) -> Resul
 /// Runs a script; what it wrote.
 async fn run_with(sandbox: &Sandbox, machine: &str, script: &str, arguments: &[&str]) -> Result<String> {
     let entering = sandbox.entering(machine)?;
-    let failed = || Failure::step(format!("{machine} cannot be changed"));
+    let failed = || Failure::step(format!("cannot change {machine}"));
     let output = tokio::process::Command::new(&entering[0])
         .args(&entering[1..])
         .args(["sh", "-euc", script, "sh"])

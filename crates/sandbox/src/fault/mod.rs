@@ -67,7 +67,7 @@ impl Fault {
 }
 
 /// Makes a fault: on `machine`, else on the router or the first node; where that was.
-pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
+pub async fn inject_fault(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
     let place = place_of(sandbox, fault, machine)?;
     let folder = Folder::of(&sandbox.name)?;
     match fault {
@@ -77,8 +77,8 @@ pub async fn break_it(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) ->
         Fault::WrongPassword => {
             own_router(sandbox, &folder)?.expect(|node| node.password = Some(ANOTHER.into())).await?;
         }
-        Fault::ApiServerGone => control_plane::take_away(&folder)?,
-        Fault::StoreKilled => control_plane::kill_store(&folder),
+        Fault::ApiServerGone => control_plane::stop_api_server(&folder)?,
+        Fault::StoreKilled => control_plane::kill_etcd(&folder),
         Fault::OtherAuthority => {
             authority::replace(&own_cluster(sandbox, &folder).await?, &folder, Some(ANOTHER)).await?;
         }
@@ -111,7 +111,7 @@ fn place_of(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<St
         (Place::Cluster, None) => Ok(sandbox.name.clone()),
         (_, Some(machine)) => {
             sandbox.entering(machine)?;
-            let unfit = || Failure::input(format!("{machine} cannot have this fault"));
+            let unfit = || Failure::input(format!("this fault does not apply to {machine}"));
             fits(machine).then(|| machine.to_owned()).ok_or_else(unfit)
         }
         (_, None) => {
@@ -126,7 +126,7 @@ fn place_of(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<St
 /// Heals everything of whatever it has. What was not broken stays as it is.
 pub async fn heal(sandbox: &Sandbox) -> Result<()> {
     let folder = Folder::of(&sandbox.name)?;
-    control_plane::give_back(&folder)?;
+    control_plane::restore_api_server(&folder)?;
     let cluster = own_cluster(sandbox, &folder).await?;
     let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
     let gateway = options.router.map(|router| router.address.to_string()).unwrap_or_default();
@@ -164,19 +164,19 @@ async fn own_cluster(sandbox: &Sandbox, folder: &Folder) -> Result<Cluster> {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RouterDown => "the router is off",
-            Self::RouterSlow => "the router is slow",
-            Self::WrongAsn => "another AS number is expected of the nodes",
-            Self::WrongPassword => "another password is expected of the nodes",
-            Self::LinkDown => "the cable is unplugged",
-            Self::PacketLoss => "every tenth packet is lost",
-            Self::SmallMtu => "the cable takes small packets only",
-            Self::NodeDown => "the node is off",
-            Self::AgentKilled => "the agent was killed",
-            Self::AgentHangs => "the agent hangs",
-            Self::ApiServerGone => "the API server is gone",
-            Self::StoreKilled => "etcd was killed, and is started again",
-            Self::OtherAuthority => "the vault has another authority for the mesh",
+            Self::RouterDown => "the router is down",
+            Self::RouterSlow => "the router forwards only 64 kbit/s",
+            Self::WrongAsn => "the router expects a different ASN",
+            Self::WrongPassword => "the router expects a different BGP password",
+            Self::LinkDown => "the link is down",
+            Self::PacketLoss => "the link loses 10 % of packets",
+            Self::SmallMtu => "the link drops packets larger than 1280 bytes",
+            Self::NodeDown => "the node is down",
+            Self::AgentKilled => "the Cilium agent was killed",
+            Self::AgentHangs => "the Cilium agent hangs",
+            Self::ApiServerGone => "the API server is unreachable",
+            Self::StoreKilled => "etcd was killed and restarts",
+            Self::OtherAuthority => "the vault returns a different mesh CA",
         })
     }
 }

@@ -9,23 +9,23 @@ use bootstrapper_core::failure::{Failure, Result};
 const AGENT: &str = "cilium-agent";
 
 pub(super) fn kill_agent(sandbox: &Sandbox, machine: &str) -> Result<()> {
-    tell(sandbox, machine, Signal::KILL)
+    signal_agent(sandbox, machine, Signal::KILL)
 }
 
 pub(super) fn stop_agent(sandbox: &Sandbox, machine: &str) -> Result<()> {
-    tell(sandbox, machine, Signal::STOP)
+    signal_agent(sandbox, machine, Signal::STOP)
 }
 
 /// One that is being started again needs no waking.
 pub(super) fn wake_agent(sandbox: &Sandbox, machine: &str) {
-    let _ = tell(sandbox, machine, Signal::CONT);
+    let _ = signal_agent(sandbox, machine, Signal::CONT);
 }
 
-fn tell(sandbox: &Sandbox, machine: &str, what: Signal) -> Result<()> {
+fn signal_agent(sandbox: &Sandbox, machine: &str, what: Signal) -> Result<()> {
     let holder = sandbox.machines.get(machine).copied().unwrap_or_default();
     let found: Vec<i32> = in_namespace_of(holder, AGENT).collect();
     if found.is_empty() {
-        return Err(Failure::step(format!("{AGENT} does not run on {machine}")));
+        return Err(Failure::step(format!("{AGENT} is not running on {machine}")));
     }
     for pid in found {
         signal(pid, what);

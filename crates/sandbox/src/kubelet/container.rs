@@ -24,14 +24,14 @@ pub(crate) async fn token(site: &Site, namespace: &str, account: &str) -> Result
         ..TokenRequest::default()
     };
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::step(format!("account {namespace}/{account} gets no token")).caused_by(error)
+        Failure::step(format!("cannot create a token for ServiceAccount {namespace}/{account}"))
+            .caused_by(error)
     };
     let answer = accounts.create_token_request(account, &kube::api::PostParams::default(), &request).await;
     let answer = answer.map_err(|error| failed(&error))?;
-    answer
-        .status
-        .map(|status| status.token)
-        .ok_or_else(|| Failure::step(format!("account {namespace}/{account} gets no token")))
+    answer.status.map(|status| status.token).ok_or_else(|| {
+        Failure::step(format!("cannot create a token for ServiceAccount {namespace}/{account}"))
+    })
 }
 
 /// The data of a ConfigMap or Secret; none if it is not there.

@@ -19,7 +19,7 @@ pub(crate) struct Events {
     uid: Option<String>,
     node: String,
     /// What was told by reason and message: under which name, and how often.
-    told: Mutex<HashMap<(String, String), (String, u32)>>,
+    seen: Mutex<HashMap<(String, String), (String, u32)>>,
 }
 
 impl Events {
@@ -30,7 +30,7 @@ impl Events {
             pod: id,
             uid: pod.metadata.uid.clone(),
             node: pod.data["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
-            told: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -69,9 +69,9 @@ impl Events {
     }
 
     fn count(&self, reason: &str, message: &str) -> (String, u32) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = told.len();
-        let entry = told.entry((reason.to_owned(), message.to_owned()));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = seen.len();
+        let entry = seen.entry((reason.to_owned(), message.to_owned()));
         let entry = entry.or_insert_with(|| (format!("{}.{number:x}", self.pod.name), 0));
         entry.1 += 1;
         entry.clone()

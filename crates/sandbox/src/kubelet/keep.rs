@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
-use super::status::Life;
+use super::status::ProcessState;
 use crate::process::ProcessSpec;
 use bootstrapper_core::failure::Result;
 
@@ -35,7 +35,7 @@ pub(crate) trait Container: Send + Sync {
     /// Makes everything that its process needs.
     async fn prepare(&self) -> Result<Prepared>;
     /// Tells how it is.
-    async fn tell(&self, life: Life, restarts: u32);
+    async fn report_state(&self, process_state: ProcessState, restarts: u32);
     /// Tells that its probe fails, and why.
     async fn unhealthy(&self, why: &str);
 }
@@ -45,12 +45,12 @@ pub(crate) async fn keep(container: &dyn Container, cancel: &CancellationToken) 
     let mut pause = SHORTEST_PAUSE;
     let mut restarts = 0;
     loop {
-        let life = tokio::select! {
-            life = once(container, restarts, cancel) => life,
+        let process_state = tokio::select! {
+            process_state = once(container, restarts, cancel) => process_state,
             () = cancel.cancelled() => None,
         };
-        let Some(life) = life else { break };
-        container.tell(life, restarts).await;
+        let Some(process_state) = process_state else { break };
+        container.report_state(process_state, restarts).await;
         restarts += 1;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -61,18 +61,18 @@ pub(crate) async fn keep(container: &dyn Container, cancel: &CancellationToken) 
 }
 
 /// Runs the process to its end; how that was. None if it was cancelled.
-async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationToken) -> Option<Life> {
+async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationToken) -> Option<ProcessState> {
     let started = match container.prepare().await {
         Ok(prepared) => prepared.spec.start().map(|process| (prepared, process)),
         Err(failure) => Err(failure),
     };
     let (prepared, mut process) = match started {
         Ok(started) => started,
-        Err(failure) => return Some(Life::Unprepared { why: failure.to_string() }),
+        Err(failure) => return Some(ProcessState::Unprepared { why: failure.to_string() }),
     };
     tracing::info!(container = process.name(), id = process.id(), "started");
     let (since, id) = (Timestamp::now(), process.id());
-    container.tell(Life::Started { since }, restarts).await;
+    container.report_state(ProcessState::Started { since }, restarts).await;
     let status = tokio::select! {
         status = process.wait() => status,
         never = watch_health(container, &prepared, id, restarts, since) => match never {},
@@ -82,7 +82,7 @@ async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationTok
         }
     };
     let exit_code = status.ok().and_then(|status| status.code()).unwrap_or(137);
-    Some(Life::CrashLoop { exit_code })
+    Some(ProcessState::CrashLoop { exit_code })
 }
 
 /// Tells when the process begins or ceases to say that it is well; never ends by itself.
@@ -113,8 +113,9 @@ async fn watch_health(
             }
         }
         if is_ready != was_ready {
-            let life = if is_ready { Life::Ready { since } } else { Life::Started { since } };
-            container.tell(life, restarts).await;
+            let process_state =
+                if is_ready { ProcessState::Ready { since } } else { ProcessState::Started { since } };
+            container.report_state(process_state, restarts).await;
         }
         tokio::time::sleep(if is_ready { ASK_AGAIN_EVERY } else { ASK_EVERY }).await;
     }

@@ -15,7 +15,9 @@ pub(super) use events::Events;
 pub(super) use health::{Asked, Health, Written};
 pub(super) use keep::{Container, Prepared, keep};
 pub(super) use node::{ON, create, set_power, set_ready};
-pub(super) use status::{ContainerLife, Life, PodAddress, let_go, tell, tell_again, written};
+pub(super) use status::{
+    ContainerProcess, PodAddress, ProcessState, delete_pod, resend_pod_status, update_pod_status, written,
+};
 
 use super::state::Folder;
 

@@ -11,7 +11,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::step("the sandbox's nodes cannot be made").caused_by(error)
+    Failure::step("cannot create the sandbox's nodes").caused_by(error)
 }
 
 /// Registers the nodes, not ready. Their logs are read at `log_port` of loopback.
@@ -69,7 +69,7 @@ pub(super) fn is_off(node: &Object) -> bool {
 /// Has a node's heartbeats begin or end. A kubelet that begins says that its node is ready.
 pub(crate) async fn set_power(cluster: &Cluster, name: &str, on: bool) -> Result<()> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::step(format!("node {name} cannot be turned on or off")).caused_by(error)
+        Failure::step(format!("cannot switch node {name} on or off")).caused_by(error)
     };
     let node = cluster.get(&ObjectRef::cluster_scoped("v1", "Node", name)).await?;
     if on != node.as_ref().is_some_and(is_off) {

@@ -13,7 +13,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 
 /// What a process is doing.
 #[derive(Debug, Clone)]
-pub(crate) enum Life {
+pub(crate) enum ProcessState {
     /// It has not been started yet.
     Waiting,
     /// It was started.
@@ -28,10 +28,10 @@ pub(crate) enum Life {
 
 /// A container, and what its process is doing.
 #[derive(Clone)]
-pub(crate) struct ContainerLife {
+pub(crate) struct ContainerProcess {
     /// As the pod declares it.
     pub container: Value,
-    pub life: Life,
+    pub process_state: ProcessState,
     pub restarts: u32,
 }
 
@@ -45,15 +45,16 @@ pub(crate) enum PodAddress<'a> {
 }
 
 /// Tells again what the API server does not say.
-pub(crate) async fn tell_again(site: Arc<Site>, pods: Vec<Arc<Object>>) {
+pub(crate) async fn resend_pod_status(site: Arc<Site>, pods: Vec<Arc<Object>>) {
     for pod in pods {
         let id = ObjectRef::of(&pod);
-        let Some(told) = site.told.of(&id).filter(|told| readiness(told) != readiness(&pod.data["status"]))
+        let Some(status) =
+            site.statuses.of(&id).filter(|status| readiness(status) != readiness(&pod.data["status"]))
         else {
             continue;
         };
         if !node_of(&site, &pod).await.as_ref().is_some_and(is_off) {
-            send(&site, &id, &told).await;
+            send(&site, &id, &status).await;
         }
     }
 }
@@ -65,7 +66,12 @@ fn readiness(status: &Value) -> &str {
 }
 
 /// Tells the API server, unless the node is off. A pod that is gone is no error.
-pub(crate) async fn tell(site: &Site, pod: &Object, address: PodAddress<'_>, containers: &[ContainerLife]) {
+pub(crate) async fn update_pod_status(
+    site: &Site,
+    pod: &Object,
+    address: PodAddress<'_>,
+    containers: &[ContainerProcess],
+) {
     let node = node_of(site, pod).await;
     if node.as_ref().is_some_and(is_off) {
         return;
@@ -77,7 +83,7 @@ pub(crate) async fn tell(site: &Site, pod: &Object, address: PodAddress<'_>, con
     };
     let id = ObjectRef::of(pod);
     let status = status(containers, &host, address);
-    site.told.set(id.clone(), status.clone());
+    site.statuses.set(id.clone(), status.clone());
     send(site, &id, &status).await;
 }
 
@@ -89,14 +95,14 @@ async fn node_of(site: &Site, pod: &Object) -> Option<Object> {
 async fn send(site: &Site, id: &ObjectRef, status: &Value) {
     let patch = Patch::Strategic(json!({"status": status}));
     if let Err(error) = pods(site, id).patch_status(&id.name, &PatchParams::default(), &patch).await {
-        tracing::debug!(pod = %id, %error, "its status cannot be told");
+        tracing::debug!(pod = %id, %error, "cannot update its status");
     }
 }
 
 /// The pod's processes have ended: it may go.
-pub(crate) async fn let_go(site: &Site, pod: &Object) {
+pub(crate) async fn delete_pod(site: &Site, pod: &Object) {
     let id = ObjectRef::of(pod);
-    site.told.forget(&id);
+    site.statuses.forget(&id);
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     let _ = pods(site, &id).delete(&id.name, &now).await;
 }
@@ -111,9 +117,10 @@ fn host_address(node: Option<&Object>) -> String {
     internal.and_then(|address| address["address"].as_str()).unwrap_or("127.0.0.1").to_owned()
 }
 
-fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Value {
+fn status(containers: &[ContainerProcess], host: &str, address: Option<&str>) -> Value {
     let now = written(Timestamp::now());
-    let is_ready = containers.iter().all(|container| matches!(container.life, Life::Ready { .. }));
+    let is_ready =
+        containers.iter().all(|container| matches!(container.process_state, ProcessState::Ready { .. }));
     let word = if is_ready { "True" } else { "False" };
     let condition =
         |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
@@ -126,7 +133,7 @@ fn status(containers: &[ContainerLife], host: &str, address: Option<&str>) -> Va
             condition("PodReadyToStartContainers", has_address), condition("Initialized", has_address),
             condition("Ready", word), condition("ContainersReady", word),
         ],
-        "containerStatuses": containers.iter().map(|container| told(container, &now)).collect::<Vec<_>>(),
+        "containerStatuses": containers.iter().map(|container| container_status(container, &now)).collect::<Vec<_>>(),
     });
     if let Some(address) = address {
         status["podIP"] = address.into();
@@ -140,25 +147,30 @@ pub(crate) fn written(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn told(ContainerLife { container, life, restarts }: &ContainerLife, now: &str) -> Value {
-    let is_ready = matches!(life, Life::Ready { .. });
-    let state = match life {
-        Life::Started { since } | Life::Ready { since } => json!({"running": {"startedAt": written(*since)}}),
-        Life::CrashLoop { .. } => {
-            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process ended"}})
+fn container_status(
+    ContainerProcess { container, process_state, restarts }: &ContainerProcess,
+    now: &str,
+) -> Value {
+    let is_ready = matches!(process_state, ProcessState::Ready { .. });
+    let state = match process_state {
+        ProcessState::Started { since } | ProcessState::Ready { since } => {
+            json!({"running": {"startedAt": written(*since)}})
         }
-        Life::Waiting => json!({"waiting": {"reason": "ContainerCreating"}}),
-        Life::Unprepared { why } => {
+        ProcessState::CrashLoop { .. } => {
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "the process exited"}})
+        }
+        ProcessState::Waiting => json!({"waiting": {"reason": "ContainerCreating"}}),
+        ProcessState::Unprepared { why } => {
             json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}})
         }
     };
-    let mut told = json!({
+    let mut reported = json!({
         "name": container["name"], "image": container["image"], "imageID": "", "ready": is_ready,
         "started": is_ready, "restartCount": restarts, "state": state,
     });
-    if let Life::CrashLoop { exit_code } = life {
-        told["lastState"] =
+    if let ProcessState::CrashLoop { exit_code } = process_state {
+        reported["lastState"] =
             json!({"terminated": {"exitCode": exit_code, "reason": "Error", "finishedAt": now}});
     }
-    told
+    reported
 }

@@ -29,9 +29,9 @@ impl Plan {
         };
         for (name, address) in [("API_SERVER_HOST", plan.api_server.0), ("BGP_ROUTER_ADDRESS", plan.router)] {
             if !network.contains(&address) {
-                return Err(Failure::input(format!("{name} {address} does not lie in NODE_CIDR {network}"))
-                    .because("the sandbox's site is one network")
-                    .hint("declare it there, or use --network simulated"));
+                return Err(Failure::input(format!("{name} {address} is not in NODE_CIDR {network}"))
+                    .because("the sandbox has a single node network")
+                    .hint("change one of them, or use --network simulated"));
             }
         }
         Ok(plan)

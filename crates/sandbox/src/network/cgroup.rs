@@ -16,11 +16,10 @@ pub(super) struct Cgroup(PathBuf);
 impl Cgroup {
     /// Makes the group of a node.
     pub(super) fn make(folder: &Folder, node: &str) -> Result<Self> {
-        let root =
-            mount_point().ok_or_else(|| Failure::step("control groups (version 2) are not mounted"))?;
+        let root = mount_point().ok_or_else(|| Failure::step("cgroup v2 is not mounted"))?;
         let path = root.join(name_of(&folder.0)).join(node);
         std::fs::create_dir_all(&path)
-            .map_err(|error| Failure::step(format!("{} cannot be made", path.display())).caused_by(&error))?;
+            .map_err(|error| Failure::step(format!("cannot create {}", path.display())).caused_by(&error))?;
         Ok(Self(path))
     }
 
@@ -84,5 +83,5 @@ pub(super) async fn remove(group: &Path) -> Result<()> {
         .with_max_times(250);
     backon::Retryable::retry(remove, patiently)
         .await
-        .map_err(|error| Failure::step(format!("{} cannot be removed", group.display())).caused_by(&error))
+        .map_err(|error| Failure::step(format!("cannot remove {}", group.display())).caused_by(&error))
 }

@@ -10,7 +10,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 /// Wires a pod; its address.
 pub(super) async fn add(node: &Node, pod: &Object, namespace: &Namespace) -> Result<String> {
     let answer = call(node, pod, namespace, "ADD").await?;
-    let failed = || Failure::step(format!("the network plugin gave {} no address", ObjectRef::of(pod)));
+    let failed = || Failure::step(format!("the CNI plugin assigned no address to {}", ObjectRef::of(pod)));
     let result: Value = serde_json::from_str(&answer).map_err(|error| failed().caused_by(&error))?;
     let address = result["ips"][0]["address"].as_str().and_then(|address| address.split('/').next());
     address.map(str::to_owned).ok_or_else(failed)
@@ -25,7 +25,7 @@ async fn call(node: &Node, pod: &Object, namespace: &Namespace, command: &str) -
     let list = node
         .plugin()
         .await?
-        .ok_or_else(|| Failure::step(format!("node {} has no network plugin yet", node.name())))?;
+        .ok_or_else(|| Failure::step(format!("node {} has no CNI plugin yet", node.name())))?;
     let (plugin, configuration) = first_plugin(&list)?;
     let id = ObjectRef::of(pod);
     let uid = pod.metadata.uid.clone().unwrap_or_default();
@@ -53,7 +53,7 @@ async fn call(node: &Node, pod: &Object, namespace: &Namespace, command: &str) -
 
 /// The first plugin of a list, and the configuration that it is given.
 fn first_plugin(list: &str) -> Result<(String, String)> {
-    let failed = || Failure::step("the network plugin's configuration cannot be read");
+    let failed = || Failure::step("cannot read the CNI configuration");
     let list: Value = serde_json::from_str(list).map_err(|error| failed().caused_by(&error))?;
     let mut plugin = list["plugins"][0].clone();
     let name = plugin["type"].as_str().filter(|name| !name.contains('/')).ok_or_else(failed)?.to_owned();

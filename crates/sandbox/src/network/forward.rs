@@ -11,7 +11,7 @@ use bootstrapper_core::failure::{Failure, Result};
 /// Forwards for as long as the supervisor lives.
 pub(super) async fn forward(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<()> {
     let failed = |error: std::io::Error| {
-        Failure::step(format!("nothing can listen at {from} of the site")).caused_by(&error)
+        Failure::step(format!("cannot listen on {from} in the sandbox network")).caused_by(&error)
     };
     let listener = namespace.socket(move || TcpListener::bind(from)).await.map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;

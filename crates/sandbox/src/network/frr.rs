@@ -55,7 +55,7 @@ impl Daemon for Frr {
         let show = ["--vty_socket", "/run/frr", "-c", "show bgp ipv4 unicast json"];
         let text = machine.namespace.run("vtysh", &show).await?;
         let table: Value = serde_json::from_str(&text)
-            .map_err(|error| Failure::step("the router's table cannot be read").caused_by(&error))?;
+            .map_err(|error| Failure::step("cannot read the router's BGP table").caused_by(&error))?;
         let routes = table["routes"].as_object().into_iter().flatten();
         Ok(routes.map(|(prefix, paths)| (prefix.clone(), next_hops(paths))).collect())
     }

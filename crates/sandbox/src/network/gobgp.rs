@@ -71,7 +71,7 @@ impl Daemon for Gobgp {
     async fn table(&self, machine: &Machine) -> Result<Table> {
         let text = machine.namespace.run("gobgp", &["--json", "global", "rib"]).await?;
         let table: Value = serde_json::from_str(&text)
-            .map_err(|error| Failure::step("the router's table cannot be read").caused_by(&error))?;
+            .map_err(|error| Failure::step("cannot read the router's BGP table").caused_by(&error))?;
         let prefixes = table.as_object().into_iter().flatten();
         Ok(prefixes.map(|(prefix, paths)| (prefix.clone(), next_hops(paths))).collect())
     }
@@ -82,7 +82,7 @@ impl Daemon for Gobgp {
 }
 
 fn failed() -> Failure {
-    Failure::step("the router's configuration cannot be changed")
+    Failure::step("cannot change the router's configuration")
 }
 
 async fn read(machine: &Machine) -> Result<Value> {
@@ -112,8 +112,8 @@ fn is_among(neighbor: &Value, others: &[Value]) -> bool {
 
 /// Whether it has a session with any of these, or tries to.
 async fn keeps_up(machine: &Machine, neighbors: &[Value]) -> Result<bool> {
-    let told = machine.namespace.run("gobgp", &["--json", "neighbor"]).await?;
-    Ok(neighbors.iter().any(|neighbor| told.contains(&address_of(neighbor).to_string())))
+    let printed = machine.namespace.run("gobgp", &["--json", "neighbor"]).await?;
+    Ok(neighbors.iter().any(|neighbor| printed.contains(&address_of(neighbor).to_string())))
 }
 
 fn configuration(spec: &RouterSpec, neighbors: &[Neighbor]) -> Value {

@@ -20,7 +20,7 @@ pub(super) async fn follow(router: &Router) {
         let Ok(table) = router.table().await else { continue };
         let wanted: Table = table.into_iter().filter(|(_, hops)| !hops.is_empty()).collect();
         if let Err(failure) = install(router, &wanted).await {
-            tracing::warn!(%failure, "the router's routes do not follow its table");
+            tracing::warn!(%failure, "cannot update the router's kernel routes");
         }
     }
 }
@@ -37,7 +37,7 @@ async fn install(router: &Router, wanted: &Table) -> Result<()> {
 }
 
 /// What the kernel has, as `ip` tells it: one next hop beside the route, several in a list.
-fn installed(told: &Value) -> Table {
+fn installed(printed: &Value) -> Table {
     let route = |route: &Value| {
         let prefix = route["dst"].as_str()?;
         let prefix = if prefix.contains('/') { prefix.to_owned() } else { format!("{prefix}/32") };
@@ -47,7 +47,7 @@ fn installed(told: &Value) -> Table {
         hops.sort();
         Some((prefix, hops))
     };
-    told.as_array().into_iter().flatten().filter_map(route).collect()
+    printed.as_array().into_iter().flatten().filter_map(route).collect()
 }
 
 /// The words for `ip` that turn one set of routes into another.
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_of_one_next_hop_and_of_several() {
-        let told = json!([
+        let printed = json!([
             {"dst": "10.42.0.0/24", "gateway": "10.25.11.31"},
             {"dst": "10.25.12.10", "nexthops": [{"gateway": "10.25.11.32"}, {"gateway": "10.25.11.31"}]},
         ]);
-        let routes = installed(&told);
+        let routes = installed(&printed);
         assert_eq!(routes["10.42.0.0/24"], ["10.25.11.31"]);
         assert_eq!(routes["10.25.12.10/32"], ["10.25.11.31", "10.25.11.32"]);
     }

@@ -92,13 +92,13 @@ impl Network {
 
     /// Has the site's router for as long as the sandbox runs.
     pub(super) async fn keep_router(&self) {
-        let told = || -> Result<()> {
+        let announce = || -> Result<()> {
             let known: Sandbox = self.folder.read(SANDBOX_FILE)?;
             self.folder.write(SANDBOX_FILE, &Sandbox { machines: self.machines(), ..known })
         };
         let changed = || {
-            if let Err(failure) = told() {
-                tracing::error!(%failure, "nobody knows of the new router");
+            if let Err(failure) = announce() {
+                tracing::error!(%failure, "cannot announce the new router");
             }
         };
         self.routing.keep(&self.lan, changed).await;

@@ -48,7 +48,7 @@ impl Namespace {
             sandbox: folder.0.clone(),
         }
         .start()?;
-        let gone = || Failure::step(format!("no namespace can be made for {name}"));
+        let gone = || Failure::step(format!("cannot create a network namespace for {name}"));
         let id = holder.id().ok_or_else(gone)?;
         // `unshare` becomes `sleep` once it has left our namespaces; nothing tells of it.
         let settled = || async { if is_held(id) { Ok(()) } else { Err(gone()) } };
@@ -119,8 +119,8 @@ impl Namespace {
         if output.status.success() {
             return Ok(text);
         }
-        let told = String::from_utf8_lossy(&output.stderr);
-        let lines = told.lines().chain(text.lines()).filter(|line| !line.trim().is_empty());
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let lines = printed.lines().chain(text.lines()).filter(|line| !line.trim().is_empty());
         Err(lines.take(6).fold(failed(), |failure, line| failure.because(line.trim())))
     }
 
@@ -130,7 +130,7 @@ impl Namespace {
         files: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<[u8]>)>,
     ) -> Result<()> {
         let failed =
-            |error: Error| Failure::step(format!("no files can be put on {}", self.name)).caused_by(&error);
+            |error: Error| Failure::step(format!("cannot copy files to {}", self.name)).caused_by(&error);
         let mut archive = tar::Builder::new(Vec::new());
         for (path, content) in files {
             let mut header = tar::Header::new_gnu();
@@ -150,15 +150,15 @@ impl Namespace {
         open: impl FnOnce() -> IoResult<T> + Send + 'static,
     ) -> IoResult<T> {
         let path = self.network_path();
-        let (tell, told) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("in a namespace".into()).spawn(move || {
             let opened = std::fs::File::open(path).and_then(|namespace| {
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
                 open()
             });
-            let _ = tell.send(opened);
+            let _ = sender.send(opened);
         })?;
-        told.await.map_err(Error::other)?
+        receiver.await.map_err(Error::other)?
     }
 
     /// Connects from within its network.

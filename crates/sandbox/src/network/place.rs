@@ -140,7 +140,7 @@ impl Place {
     pub(crate) async fn leave(&self, pod: &Object) {
         let Some((namespace, _)) = &self.own else { return };
         if let Err(failure) = cni::delete(&self.node, pod, namespace).await {
-            tracing::warn!(pod = %ObjectRef::of(pod), %failure, "the network plugin did not let it go");
+            tracing::warn!(pod = %ObjectRef::of(pod), %failure, "the CNI plugin did not release the address");
         }
         namespace.end().await;
     }

@@ -36,17 +36,17 @@ const PROGRAMS: [(&str, &str); 8] = [
 /// What this machine lacks; nothing if a real network is possible, with this router.
 pub fn missing(router: RouterProgram) -> Vec<Missing> {
     if !cfg!(target_os = "linux") {
-        return vec![lacking("Linux", "network namespaces and BPF are Linux's own")];
+        return vec![lacking("Linux", "Linux (network namespaces and BPF)")];
     }
     let mut missing = Vec::new();
     if !rustix::process::geteuid().is_root() {
-        missing.push(lacking("root", "run as root: namespaces and BPF programs need it"));
+        missing.push(lacking("root", "root (network namespaces and BPF programs)"));
     }
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        missing.push(lacking("the kernel's type information", "a kernel with CONFIG_DEBUG_INFO_BTF"));
+        missing.push(lacking("kernel type information (BTF)", "a kernel with CONFIG_DEBUG_INFO_BTF"));
     }
     if cgroup::mount_point().is_none() {
-        missing.push(lacking("control groups of version 2", "mount -t cgroup2 none /sys/fs/cgroup"));
+        missing.push(lacking("cgroup v2", "mount -t cgroup2 none /sys/fs/cgroup"));
     }
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     for (kind, option) in [("overlay", "modprobe overlay"), ("bpf", "a kernel with CONFIG_BPF_SYSCALL")] {

@@ -81,7 +81,7 @@ impl Routing {
                     changed();
                 }
                 Ok(None) => {}
-                Err(failure) => tracing::error!(%failure, "the site has no router"),
+                Err(failure) => tracing::error!(%failure, "the sandbox network has no router"),
             }
         }
     }

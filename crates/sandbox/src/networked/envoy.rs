@@ -10,12 +10,14 @@ use bootstrapper_core::object::{Complete, Object};
 
 /// Tells all agents of the sandbox. They read it as they start.
 pub(super) async fn do_without(site: &Site) -> Result<()> {
-    let told: Object = serde_json::from_value(json!({
+    let object: Object = serde_json::from_value(json!({
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNodeConfig",
         "metadata": {"name": "sandbox-without-envoy", "namespace": "kube-system"},
         "spec": {"nodeSelector": {}, "defaults": {"enable-l7-proxy": "false"}},
     }))
-    .map_err(|error| Failure::internal("the agents' configuration is no object").caused_by(&error))?;
-    site.cluster.apply(&Complete::of_own(told), true).await.map(drop)
+    .map_err(|error| {
+        Failure::internal("the configuration of the agents is not an object").caused_by(&error)
+    })?;
+    site.cluster.apply(&Complete::of_own(object), true).await.map(drop)
 }

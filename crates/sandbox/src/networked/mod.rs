@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use volumes::Volumes;
 
 use super::kubelet::{
-    Container, ContainerLife, Events, Life, PodAddress, Prepared, environment_of, expanded, image_of, keep,
-    let_go, log_file, tell,
+    Container, ContainerProcess, Events, PodAddress, Prepared, ProcessState, delete_pod, environment_of,
+    expanded, image_of, keep, log_file, update_pod_status,
 };
 use super::network::Place;
 use super::process::ProcessSpec;
@@ -49,16 +49,16 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
     };
     if let Some(place) = place {
         let containers = declared(&pod, "containers");
-        let waiting = |container: &Value| ContainerLife {
+        let waiting = |container: &Value| ContainerProcess {
             container: container.clone(),
-            life: Life::Waiting,
+            process_state: ProcessState::Waiting,
             restarts: 0,
         };
         let running = Arc::new(Running {
             site: Arc::clone(&site),
             pod: Arc::clone(&pod),
             place: Arc::clone(&place),
-            lives: Mutex::new(containers.iter().map(waiting).collect()),
+            processes: Mutex::new(containers.iter().map(waiting).collect()),
             events: Events::of(&site.cluster, &pod),
         });
         let mut kept = JoinSet::new();
@@ -75,7 +75,7 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
         }
         place.leave(&pod).await;
     }
-    let_go(&site, &pod).await;
+    delete_pod(&site, &pod).await;
 }
 
 /// Makes the pod's place, fills its volumes and runs its init containers: again until it works.
@@ -97,14 +97,14 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
             },
             Err(failure) => failure,
         };
-        tracing::info!(pod = %ObjectRef::of(pod), %failure, "cannot be started yet");
+        tracing::info!(pod = %ObjectRef::of(pod), %failure, "cannot start yet");
         let unprepared = |container: &Value| {
-            let life = Life::Unprepared { why: failure.to_string() };
-            ContainerLife { container: container.clone(), life, restarts: 0 }
+            let process_state = ProcessState::Unprepared { why: failure.to_string() };
+            ContainerProcess { container: container.clone(), process_state, restarts: 0 }
         };
-        let lives: Vec<_> = declared(pod, "containers").iter().map(unprepared).collect();
+        let processes: Vec<_> = declared(pod, "containers").iter().map(unprepared).collect();
         let address = if Place::is_on_host(pod) { PodAddress::OfNode } else { PodAddress::Own(None) };
-        tell(site, pod, address, &lives).await;
+        update_pod_status(site, pod, address, &processes).await;
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -112,9 +112,9 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
 async fn make_place(site: &Site, pod: &Object) -> Result<Place> {
     let name = pod.data["spec"]["nodeName"].as_str().unwrap_or_default();
     let network = site.network.as_ref();
-    let node = network.and_then(|network| network.node(name)).ok_or_else(|| {
-        Failure::step(format!("{} is bound to {name}, which is no node here", ObjectRef::of(pod)))
-    })?;
+    let node = network
+        .and_then(|network| network.node(name))
+        .ok_or_else(|| Failure::step(format!("{} is bound to unknown node {name}", ObjectRef::of(pod))))?;
     Place::make(node, pod, &site.folder, &site.programs).await
 }
 
@@ -134,7 +134,7 @@ async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
         if !status.success() {
             return Err(Failure::step(format!("init container {} failed", spec.name))
                 .because(status.to_string())
-                .hint(format!("its log is {}", spec.log.display())));
+                .hint(format!("see its log in {}", spec.log.display())));
         }
     }
     Ok(())
@@ -171,7 +171,7 @@ struct Running {
     site: Arc<Site>,
     pod: Arc<Object>,
     place: Arc<Place>,
-    lives: Mutex<Vec<ContainerLife>>,
+    processes: Mutex<Vec<ContainerProcess>>,
     events: Events,
 }
 
@@ -184,21 +184,21 @@ struct One {
 #[async_trait]
 impl Container for One {
     async fn prepare(&self) -> Result<Prepared> {
-        let Running { site, pod, place, lives, .. } = self.running.as_ref();
-        let container = lives.lock().await[self.index].container.clone();
-        let spec = process(site, pod, place, &container)
-            .await?
-            .ok_or_else(|| Failure::step(format!("container {} has no program here", container["name"])))?;
+        let Running { site, pod, place, processes, .. } = self.running.as_ref();
+        let container = processes.lock().await[self.index].container.clone();
+        let spec = process(site, pod, place, &container).await?.ok_or_else(|| {
+            Failure::step(format!("no program for container {} in the sandbox", container["name"]))
+        })?;
         Ok(Prepared { spec, health: probe::health(place, &container) })
     }
 
-    async fn tell(&self, life: Life, restarts: u32) {
-        let mut lives = self.running.lives.lock().await;
-        lives[self.index].life = life;
-        lives[self.index].restarts = restarts;
+    async fn report_state(&self, process_state: ProcessState, restarts: u32) {
+        let mut processes = self.running.processes.lock().await;
+        processes[self.index].process_state = process_state;
+        processes[self.index].restarts = restarts;
         let Running { site, pod, place, .. } = self.running.as_ref();
         let address = place.address().map_or(PodAddress::OfNode, |own| PodAddress::Own(Some(own)));
-        tell(site, pod, address, &lives).await;
+        update_pod_status(site, pod, address, &processes).await;
     }
 
     async fn unhealthy(&self, why: &str) {

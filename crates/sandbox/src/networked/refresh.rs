@@ -22,7 +22,7 @@ pub(super) async fn follow(site: &Site, pod: &Object, place: &Place) -> Infallib
             Ok(files) => written = Some(files),
             // What is mounted stays, as long as what it was made of cannot be read.
             Err(failure) => {
-                tracing::warn!(pod = %ObjectRef::of(pod), %failure, "its volumes stay as they are");
+                tracing::warn!(pod = %ObjectRef::of(pod), %failure, "cannot update its volumes");
             }
         }
     }

@@ -119,10 +119,7 @@ impl Source {
             Some(data) => data,
             None if self.is_optional => return Ok(Vec::new()),
             None => {
-                return Err(Failure::step(format!(
-                    "{} {namespace}/{} is not there yet",
-                    self.kind, self.name
-                )));
+                return Err(Failure::step(format!("{} {namespace}/{} not found yet", self.kind, self.name)));
             }
         };
         if self.items.is_empty() {

@@ -31,7 +31,7 @@ const AUTHORITY: &str = "cilium-ca";
 
 /// What a pod of it is told.
 #[derive(Deserialize)]
-struct Told {
+struct CertgenConfig {
     certs: Vec<Wanted>,
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn run(cluster: &Cluster) {
             }
             match (|| make(cluster, pod)).retry(patiently()).await {
                 Ok(()) => drop(done.insert(pod.metadata.uid.clone())),
-                Err(failure) => tracing::error!(%failure, "certificates cannot be made"),
+                Err(failure) => tracing::error!(%failure, "cannot create certificates"),
             }
         }
     }
@@ -68,9 +68,9 @@ fn patiently() -> ExponentialBuilder {
 }
 
 async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
-    let told = told(pod)?;
+    let config = config_of(pod)?;
     let (authority, issuer) = authority(cluster, may_make_one(pod)).await?;
-    for wanted in &told.certs {
+    for wanted in &config.certs {
         let (certificate, key) = signed(wanted, &issuer).map_err(|error| failed(&error))?;
         let data = json!({
             "ca.crt": STANDARD.encode(&authority),
@@ -82,18 +82,18 @@ async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
     Ok(())
 }
 
-fn told(pod: &Object) -> Result<Told> {
+fn config_of(pod: &Object) -> Result<CertgenConfig> {
     let variables = pod.data["spec"]["containers"][0]["env"].as_array().into_iter().flatten();
     let text = variables
         .filter(|variable| variable["name"] == "CILIUM_CERTGEN_CONFIG")
         .find_map(|variable| variable["value"].as_str())
-        .ok_or_else(|| Failure::step(format!("{} is told to make nothing", ObjectRef::of(pod))))?;
+        .ok_or_else(|| Failure::step(format!("{} is configured to create nothing", ObjectRef::of(pod))))?;
     yaml::from_str(text, Path::new("CILIUM_CERTGEN_CONFIG"))
 }
 
 fn may_make_one(pod: &Object) -> bool {
-    let mut told = pod.data["spec"]["containers"][0]["args"].as_array().into_iter().flatten();
-    !told.any(|word| word == "--ca-generate=false")
+    let mut args = pod.data["spec"]["containers"][0]["args"].as_array().into_iter().flatten();
+    !args.any(|word| word == "--ca-generate=false")
 }
 
 /// The authority's certificate, and what signs for it.
@@ -110,7 +110,7 @@ async fn authority(cluster: &Cluster, may_make_one: bool) -> Result<(String, Iss
         return Ok((certificate, issuer));
     }
     if !may_make_one {
-        return Err(Failure::step(format!("{id} is not there")));
+        return Err(Failure::step(format!("{id} not found")));
     }
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Cilium CA");
@@ -149,7 +149,7 @@ async fn store(cluster: &Cluster, namespace: &str, name: &str, kind: &str, data:
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::step("Cilium's certificates cannot be made").caused_by(error)
+    Failure::step("cannot create Cilium's certificates").caused_by(error)
 }
 
 #[cfg(test)]
@@ -166,8 +166,8 @@ mod tests {
             }))
             .unwrap()
         };
-        let told = told(&pod(&json!([{"name": "CILIUM_CERTGEN_CONFIG", "value": config}]))).unwrap();
-        assert_eq!((told.certs[0].name.as_str(), told.certs[0].hosts.len()), ("a", 2));
-        assert!(super::told(&pod(&json!([]))).is_err());
+        let config = config_of(&pod(&json!([{"name": "CILIUM_CERTGEN_CONFIG", "value": config}]))).unwrap();
+        assert_eq!((config.certs[0].name.as_str(), config.certs[0].hosts.len()), ("a", 2));
+        assert!(super::config_of(&pod(&json!([]))).is_err());
     }
 }

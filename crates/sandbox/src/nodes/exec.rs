@@ -60,7 +60,7 @@ pub(super) fn answer(request: Request<Incoming>, place: &Place, container: &str)
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
         run(socket, command, asked.has_input).await;
     });
-    response.unwrap_or_else(|_| refusal("exec cannot be answered\n"))
+    response.unwrap_or_else(|_| refusal("cannot answer exec\n"))
 }
 
 /// An answer that refuses.
@@ -134,7 +134,7 @@ async fn process(
     };
     let status = tokio::select! {
         status = output => status,
-        () = feed(stream, stdin) => return failure("the caller is gone", None),
+        () = feed(stream, stdin) => return failure("the caller disconnected", None),
     };
     match status {
         Ok(status) if status.success() => json!({"metadata": {}, "status": "Success"}),
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn an_exit_code_is_told_as_kubectl_reads_it() {
-        let told = failure("it ended", Some(3));
-        assert_eq!(told["reason"], "NonZeroExitCode");
-        assert_eq!(told["details"]["causes"][0], json!({"reason": "ExitCode", "message": "3"}));
+        let answer = failure("it ended", Some(3));
+        assert_eq!(answer["reason"], "NonZeroExitCode");
+        assert_eq!(answer["details"]["causes"][0], json!({"reason": "ExitCode", "message": "3"}));
     }
 }

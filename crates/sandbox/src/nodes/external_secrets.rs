@@ -22,7 +22,8 @@ const MANAGER: &str = "external-secrets";
 pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     let vault = Vault::of(&site.folder)?;
     let id = ObjectRef::of(declared);
-    let failed = |error: &kube::Error| Failure::step(format!("{id} gets no Secret")).caused_by(error);
+    let failed =
+        |error: &kube::Error| Failure::step(format!("cannot create the Secret of {id}")).caused_by(error);
     let spec = &declared.data["spec"];
     let name = spec["target"]["name"].as_str().unwrap_or(&id.name);
     let secrets: Api<Secret> =
@@ -115,7 +116,7 @@ async fn rendered(
     data: &Map<String, Value>,
 ) -> Result<Map<String, Value>> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::step("the template of an ExternalSecret cannot be rendered").caused_by(error)
+        Failure::step("cannot render the template of an ExternalSecret").caused_by(error)
     };
     let folder = Folder::in_memory()?;
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
@@ -138,10 +139,8 @@ async fn rendered(
     }
     let output = helm.wait_with_output().await.map_err(|error| failed(&error))?;
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(
-            Failure::step("the template of an ExternalSecret cannot be rendered").because(told.trim())
-        );
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure::step("cannot render the template of an ExternalSecret").because(printed.trim()));
     }
     bootstrapper_core::yaml::from_str(&String::from_utf8_lossy(&output.stdout), "template".as_ref())
 }

@@ -38,7 +38,7 @@ pub(super) async fn run(site: &Site) {
         }
         if instance.metadata.deletion_timestamp.is_some() {
             if let Err(failure) = finalize(site, &instance).await {
-                tracing::error!(%failure, "Flux cannot be uninstalled");
+                tracing::error!(%failure, "cannot uninstall Flux");
             }
             continue;
         }
@@ -50,8 +50,8 @@ pub(super) async fn run(site: &Site) {
         if outcome.is_ok() {
             done = Some(generation.clone());
         }
-        if let Err(failure) = tell(site, &instance, &outcome).await {
-            tracing::error!(%failure, "the FluxInstance's status cannot be told");
+        if let Err(failure) = update_status(site, &instance, &outcome).await {
+            tracing::error!(%failure, "cannot update the status of the FluxInstance");
         }
     }
 }
@@ -104,9 +104,9 @@ async fn merge(site: &Site, id: &ObjectRef, patch: &Value) -> Result<()> {
     let as_itself = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch(&id.name, &as_itself, &Patch::Merge(patch)).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other
-            .map(drop)
-            .map_err(|error| Failure::step(format!("{id} cannot be changed")).caused_by(&error)),
+        other => {
+            other.map(drop).map_err(|error| Failure::step(format!("cannot change {id}")).caused_by(&error))
+        }
     }
 }
 
@@ -169,7 +169,7 @@ fn version(folder: &Path, wish: &str) -> Result<String> {
     } else {
         format!("={wish}")
     })
-    .map_err(|error| Failure::step(format!("`{wish}` is no version of Flux")).caused_by(&error))?;
+    .map_err(|error| Failure::step(format!("invalid Flux version `{wish}`")).caused_by(&error))?;
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
     entries
         .filter_map(|entry| {
@@ -178,7 +178,7 @@ fn version(folder: &Path, wish: &str) -> Result<String> {
         .filter(|version| wished.matches(version))
         .max()
         .map(|version| version.to_string())
-        .ok_or_else(|| Failure::step(format!("there is no Flux {wish} here")))
+        .ok_or_else(|| Failure::step(format!("no Flux {wish} in the sandbox")))
 }
 
 /// The components that are asked for; the four that matter most, if none is named.
@@ -192,7 +192,7 @@ fn components(spec: &Value) -> Vec<&str> {
 
 /// Flux's manifests for the components that are asked for, with the instance's own patches.
 async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
-    let failed = |error: std::io::Error| Failure::step("Flux's manifests cannot be built").caused_by(&error);
+    let failed = |error: std::io::Error| Failure::step("cannot build Flux's manifests").caused_by(&error);
     let source = site.programs.assets.flux_operator.join(format!("config/data/flux/v{version}"));
     let folder = Folder::new()?;
     let components = components(spec);
@@ -225,7 +225,7 @@ async fn apply(site: &Site, objects: &[Object]) -> Result<()> {
     for object in objects {
         let id = ObjectRef::of(object);
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::step(format!("{id} cannot be applied")).caused_by(error)
+            Failure::step(format!("cannot apply {id}")).caused_by(error)
         };
         let api = site
             .cluster
@@ -257,22 +257,22 @@ fn taken_over(mut entries: Vec<ManagedFieldsEntry>) -> Option<Vec<ManagedFieldsE
     Some(entries)
 }
 
-async fn tell(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {
+async fn update_status(site: &Site, instance: &Object, outcome: &Result<String>) -> Result<()> {
     let id = ObjectRef::of(instance);
     let (status, reason, message) = match outcome {
         Ok(version) => ("True", "ReconciliationSucceeded", format!("installed Flux v{version}")),
         Err(failure) => ("False", "ReconciliationFailed", failure.to_string()),
     };
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut told = json!({"conditions": [{
+    let mut status = json!({"conditions": [{
         "type": "Ready", "status": status, "reason": reason, "message": message,
         "observedGeneration": instance.metadata.generation, "lastTransitionTime": now,
     }]});
     if let Ok(version) = outcome {
-        told["lastAppliedRevision"] = format!("v{version}@sha256:sandbox").into();
+        status["lastAppliedRevision"] = format!("v{version}@sha256:sandbox").into();
     }
     let Some(api): Option<Api<Object>> = site.cluster.raw_api_in(&id).await? else { return Ok(()) };
-    let patch = Patch::Merge(json!({"status": told}));
+    let patch = Patch::Merge(json!({"status": status}));
     api.patch_status(&id.name, &PatchParams::default(), &patch)
         .await
         .map(drop)

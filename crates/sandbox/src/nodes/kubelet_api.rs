@@ -29,7 +29,7 @@ pub(crate) struct KubeletApi {
 impl KubeletApi {
     pub(crate) async fn bind() -> Result<Self> {
         let failed =
-            |error: std::io::Error| Failure::step("the sandbox's kubelet cannot start").caused_by(&error);
+            |error: std::io::Error| Failure::step("cannot start the sandbox's kubelet").caused_by(&error);
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         Ok(Self { listener, port })
@@ -67,17 +67,17 @@ fn answer(site: &Arc<Site>, request: Request<Incoming>) -> Response<Full<Bytes>>
             let place = site.network.as_ref().and_then(|network| network.place(namespace, pod));
             match place {
                 Some(place) => exec::answer(request, &place, container),
-                None => refusal("this pod runs in name only: nothing can be run in it\n"),
+                None => refusal("this pod is simulated: it has no containers to exec into\n"),
             }
         }
-        _ => refusal("only logs and exec can be had of this node\n"),
+        _ => refusal("this node serves only logs and exec\n"),
     }
 }
 
 /// `?tailLines=<n>`.
 fn logs(folder: &Folder, namespace: &str, pod: &str, container: &str, query: &str) -> Bytes {
     let Ok(text) = std::fs::read_to_string(log_file(folder, namespace, pod, container)) else {
-        return Bytes::from_static(b"this pod runs in name only: it writes no log\n");
+        return Bytes::from_static(b"this pod is simulated: it has no logs\n");
     };
     let tail = query.split('&').find_map(|part| part.strip_prefix("tailLines=")?.parse::<usize>().ok());
     let lines: Vec<&str> = text.split_inclusive('\n').collect();

@@ -20,7 +20,7 @@ pub(super) fn start(site: &Site) -> Result<Process> {
     }
     let images = format!("/({})[:@]", images.join("|"));
     write_private(&stages, STAGES.replace("@PROCESS_IMAGES@", &images))
-        .map_err(|error| Failure::step("kwok's stages cannot be written").caused_by(&error))?;
+        .map_err(|error| Failure::step("cannot write kwok's stages").caused_by(&error))?;
     ProcessSpec {
         name: "kwok".into(),
         program: site.programs.path("kwok")?,

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::kubelet::{
-    Container, ContainerLife, Events, Health, Life, PodAddress, Prepared, Written, data, environment_of,
-    expanded, image_of, keep, let_go, log_file, tell, token,
+    Container, ContainerProcess, Events, Health, PodAddress, Prepared, ProcessState, Written, data,
+    delete_pod, environment_of, expanded, image_of, keep, log_file, token, update_pod_status,
 };
 use crate::process::ProcessSpec;
 use crate::site::Site;
@@ -45,7 +45,7 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     let namespace = id.namespace.clone().unwrap_or_default();
     let home = site.folder.path("pods").join(pod.metadata.uid.as_deref().unwrap_or(&id.name));
     std::fs::create_dir_all(home.join("tmp"))
-        .map_err(|error| Failure::step(format!("{id} has no folder")).caused_by(&error))?;
+        .map_err(|error| Failure::step(format!("no folder for {id}")).caused_by(&error))?;
     let account = pod.data["spec"]["serviceAccountName"].as_str().unwrap_or("default");
     let token = token(site, &namespace, account).await?;
     let credentials = serde_json::json!({"token": token});
@@ -141,7 +141,7 @@ async fn volumes(
     namespace: &str,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let mut mounts = BTreeMap::new();
-    let failed = |error: std::io::Error| Failure::step("a volume cannot be made").caused_by(&error);
+    let failed = |error: std::io::Error| Failure::step("cannot create a volume").caused_by(&error);
     for mount in container["volumeMounts"].as_array().into_iter().flatten() {
         let (Some(name), Some(path)) = (mount["name"].as_str(), mount["mountPath"].as_str()) else {
             continue;
@@ -190,9 +190,15 @@ impl Container for OnLoopback {
         prepare(&self.site, &self.pod, self.program).await
     }
 
-    async fn tell(&self, life: Life, restarts: u32) {
+    async fn report_state(&self, process_state: ProcessState, restarts: u32) {
         let container = self.pod.data["spec"]["containers"][0].clone();
-        tell(&self.site, &self.pod, PodAddress::OfNode, &[ContainerLife { container, life, restarts }]).await;
+        update_pod_status(
+            &self.site,
+            &self.pod,
+            PodAddress::OfNode,
+            &[ContainerProcess { container, process_state, restarts }],
+        )
+        .await;
     }
 
     async fn unhealthy(&self, why: &str) {
@@ -210,5 +216,5 @@ pub(super) async fn live(
     let events = Events::of(&site.cluster, &pod);
     let container = OnLoopback { site, pod, program, events };
     keep(&container, &cancel).await;
-    let_go(&container.site, &container.pod).await;
+    delete_pod(&container.site, &container.pod).await;
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(site: Arc<Site>, kubelet: KubeletApi, cancel: Cancellati
         ended = kubelet.run(Arc::clone(&site)) => ended?,
         () = async {
             let _ = kwok.wait().await;
-            tracing::error!("kwok ended");
+            tracing::error!("kwok exited");
             cancel.cancelled().await;
         } => {}
     }
@@ -61,19 +61,19 @@ pub(super) async fn run(site: Arc<Site>, kubelet: KubeletApi, cancel: Cancellati
 pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
     let network: [&str; 2] = if is_network_real {
         [
-            "stand-in: ordinary pods are kwok's: they run in name only; so do Hubble's relay and Envoy, which agents are told to do without",
-            "real:     each node a network namespace with a Cilium agent of its own; the BGP router is a real one beside them",
+            "simulated: most pods (kwok), Hubble Relay and Envoy; no containers run",
+            "real:      each node is a network namespace with its own Cilium agent; real BGP router",
         ]
     } else {
         [
-            "stand-in: nodes and ordinary pods are kwok's: they run in name only",
-            "stand-in: Cilium agents are simulated: node readiness, CiliumNodes and BGP sessions are told, not had",
+            "simulated: nodes and most pods (kwok); no containers run",
+            "simulated: Cilium agents; node readiness, CiliumNodes and BGP sessions are faked",
         ]
     };
     let others = [
-        "stand-in: flux-operator is simulated; it installs Flux's own manifests of the declared version",
-        "stand-in: operators of certificates, storage, databases and metrics run in name: that their objects are ready is told; the vault of secrets makes its values up",
-        "real:     etcd, Kubernetes' control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
+        "simulated: flux-operator; it installs Flux's own manifests of the declared version",
+        "simulated: operators of certificates, storage, databases and metrics; their objects are reported Ready; secret values are generated",
+        "real:      etcd, the Kubernetes control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
     ];
     network.into_iter().chain(others).map(str::to_owned).collect()
 }

@@ -63,7 +63,7 @@ pub(crate) async fn force_sync(cluster: &Cluster) -> Result<()> {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {FORCE_SYNC: now}}}));
         api.patch(&id.name, &PatchParams::default(), &patch)
             .await
-            .map_err(|error| Failure::step(format!("{id} cannot be looked up again")).caused_by(&error))?;
+            .map_err(|error| Failure::step(format!("cannot look up {id}")).caused_by(&error))?;
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) async fn run(site: &Site) {
                 operators.iter().flat_map(|one| one.answers.iter().map(move |answer| (one, answer)));
             join_all(answers.map(|(operator, answer)| keep_answering(site, operator, answer))).await;
         }
-        Err(failure) => tracing::error!(%failure, "nobody answers for the operators"),
+        Err(failure) => tracing::error!(%failure, "the simulated operators stopped"),
     }
     // The sandbox runs as long as all of its parts do.
     std::future::pending::<()>().await;
@@ -110,7 +110,7 @@ async fn keep_answering(site: &Site, operator: &Operator, answer: &Answer) {
             }
             match (|| answer_to(site, object, answer)).retry(patiently()).await {
                 Ok(()) => drop(answered.insert(key)),
-                Err(failure) => tracing::error!(%failure, "an operator's answer cannot be given"),
+                Err(failure) => tracing::error!(%failure, "cannot update the status for an operator"),
             }
         }
     }

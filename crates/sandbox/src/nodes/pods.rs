@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::loopback_pod::{self, program_of};
 use super::shell;
-use crate::kubelet::{let_go, tell_again};
+use crate::kubelet::{delete_pod, resend_pod_status};
 use crate::networked;
 use crate::site::Site;
 use bootstrapper_cluster::seen;
@@ -35,7 +35,7 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             },
             _ = looks.tick() => {
                 if telling.as_ref().is_none_or(JoinHandle::is_finished) {
-                    telling = Some(tokio::spawn(tell_again(Arc::clone(&site), seen.clone())));
+                    telling = Some(tokio::spawn(resend_pod_status(Arc::clone(&site), seen.clone())));
                 }
             }
             () = cancel.cancelled() => break,
@@ -63,7 +63,7 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
                 program_of(&pod).is_some() || shell::is_shell(&pod) || networked::is_real(&site, &pod);
             let task = if pod.metadata.deletion_timestamp.is_some() && is_process {
                 // That it may go was not heard.
-                tokio::spawn(async move { let_go(&site, &pod).await })
+                tokio::spawn(async move { delete_pod(&site, &pod).await })
             } else if let Some(program) = program_of(&pod) {
                 tokio::spawn(loopback_pod::live(site, pod, program, end.clone()))
             } else if shell::is_shell(&pod) {

@@ -24,7 +24,7 @@ impl RealAgent {
     }
 
     async fn welcome(&self, name: &str) -> Result<()> {
-        let not_yet = || Failure::step(format!("node {name} has no network plugin yet"));
+        let not_yet = || Failure::step(format!("node {name} has no CNI plugin yet"));
         let node = self.network.node(name).ok_or_else(not_yet)?;
         node.plugin().await?.ok_or_else(not_yet)?;
         set_ready(self.client.clone(), name, true).await.map_err(|error| not_yet().caused_by(&error))
@@ -39,13 +39,13 @@ impl NodeAgent for RealAgent {
             .with_max_delay(Duration::from_secs(1))
             .with_max_times(60);
         if let Err(failure) = (|| self.welcome(node)).retry(patiently).await {
-            tracing::error!(node, %failure, "the node cannot be made ready");
+            tracing::error!(node, %failure, "cannot mark the node Ready");
         }
     }
 
     /// A kubelet looks at the plugin's configuration, which outlives the agent, as the datapath does.
     async fn stopped(&self, node: &str) {
-        tracing::info!(node, "the agent is gone");
+        tracing::info!(node, "cannot find the agent");
     }
 
     async fn work(&self) {

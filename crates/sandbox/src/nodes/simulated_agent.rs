@@ -34,8 +34,7 @@ impl SimulatedAgent {
     /// The CiliumNode that an agent writes as it starts. Its CRD may not be there yet.
     async fn announce(&self, name: &str) -> Result<(), String> {
         let id = ObjectRef::cluster_scoped("v1", "Node", name);
-        let node =
-            self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("the node is gone")?;
+        let node = self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("node not found")?;
         let api = self.api("CiliumNode").await?;
         let addresses = node.data["status"]["addresses"].as_array().cloned().unwrap_or_default();
         let addresses: Vec<Value> = addresses
@@ -95,16 +94,16 @@ fn sessions(config: &Object, state: SessionState) -> Value {
     let instance = |instance: &Value| {
         let peers = instance["peers"].as_array().cloned().unwrap_or_default();
         let peer = |peer: &Value| {
-            let mut told = json!({
+            let mut session = json!({
                 "name": peer["name"], "peerAddress": peer["peerAddress"], "peerASN": peer["peerASN"], "peeringState": state.as_str(),
             });
             if state.is_up() {
-                told["establishedTime"] = now.clone().into();
-                told["timers"] = json!({"appliedHoldTimeSeconds": 90, "appliedKeepaliveSeconds": 30});
-                told["routeCount"] =
+                session["establishedTime"] = now.clone().into();
+                session["timers"] = json!({"appliedHoldTimeSeconds": 90, "appliedKeepaliveSeconds": 30});
+                session["routeCount"] =
                     json!([{"afi": "ipv4", "safi": "unicast", "received": 1, "advertised": 2}]);
             }
-            told
+            session
         };
         json!({"name": instance["name"], "localASN": instance["localASN"], "peers": peers.iter().map(peer).collect::<Vec<_>>()})
     };
@@ -115,21 +114,21 @@ fn sessions(config: &Object, state: SessionState) -> Value {
 impl NodeAgent for SimulatedAgent {
     async fn started(&self, node: &str) {
         if let Err(error) = (|| set_ready(self.cluster.client(), node, true)).retry(patiently()).await {
-            tracing::error!(node, %error, "the node cannot be made ready");
+            tracing::error!(node, %error, "cannot mark the node Ready");
         }
         let cluster = self.cluster.clone();
         let node = node.to_owned();
         tokio::spawn(async move {
             let agent = Self::new(cluster);
             if let Err(error) = (|| agent.announce(&node)).retry(patiently()).await {
-                tracing::error!(node, error, "no CiliumNode can be written");
+                tracing::error!(node, error, "cannot write a CiliumNode");
             }
         });
     }
 
     async fn stopped(&self, node: &str) {
         if let Err(error) = (|| set_ready(self.cluster.client(), node, false)).retry(patiently()).await {
-            tracing::error!(node, %error, "the node cannot be made unready");
+            tracing::error!(node, %error, "cannot mark the node NotReady");
         }
     }
 

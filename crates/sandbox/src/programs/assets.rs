@@ -44,7 +44,7 @@ const PARTS: [(&str, &str, &[&str]); 8] = [
 ];
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::step("what the sandbox works on cannot be fetched").caused_by(error)
+    Failure::step("cannot fetch the charts and CRDs of the sandbox").caused_by(error)
 }
 
 impl Assets {
@@ -101,10 +101,10 @@ async fn download(module: &str) -> Result<PathBuf> {
         .env("GOFLAGS", "-mod=mod")
         .output()
         .await
-        .map_err(|error| failed(&error).hint("install Go: the charts and CRDs lie in Go modules"))?;
+        .map_err(|error| failed(&error).hint("install Go (the charts and CRDs are in Go modules)"))?;
     let answer: Module = serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))?;
     match answer.error {
-        Some(error) => Err(Failure::step(format!("module {module} cannot be fetched")).because(error)),
+        Some(error) => Err(Failure::step(format!("cannot fetch module {module}")).because(error)),
         None => Ok(answer.dir),
     }
 }

@@ -26,8 +26,9 @@ const TELL_EVERY: usize = 500;
 
 /// The cache of this build list.
 pub(super) fn cache() -> Result<PathBuf> {
-    let root = cache_folder()
-        .ok_or_else(|| Failure::input("there is no HOME to keep programs in").hint("set XDG_CACHE_HOME"))?;
+    let root = cache_folder().ok_or_else(|| {
+        Failure::input("no folder to store programs in: HOME is not set").hint("set XDG_CACHE_HOME")
+    })?;
     let mut files: Vec<_> =
         MODULES.find("**/*").into_iter().flatten().filter_map(|entry| entry.as_file()).collect();
     files.sort_by_key(|file| file.path());
@@ -41,15 +42,15 @@ pub(super) fn cache() -> Result<PathBuf> {
 }
 
 fn failed(error: &std::io::Error) -> Failure {
-    Failure::step("the sandbox's programs cannot be built").caused_by(error)
+    Failure::step("cannot build the sandbox's programs").caused_by(error)
 }
 
 /// Builds all programs of a set into its folder of the cache.
 pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
     let go = which::which("go").map_err(|_| {
         Failure::input("Go is not installed")
-            .because("the sandbox's programs are not in the cache, and are built from their Go modules")
-            .hint("install Go 1.26 or newer, or offer the programs with --binaries")
+            .because("the sandbox's programs are not cached and must be built from source")
+            .hint("install Go 1.26 or newer, or pass prebuilt programs with --binaries")
     })?;
     // Who could write here would have his programs run.
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(cache).map_err(|error| failed(&error))?;
@@ -91,11 +92,11 @@ pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + 
         }
     }
     if !child.wait().await.map_err(|error| failed(&error))?.success() {
-        let failure = Failure::step("the sandbox's programs cannot be built");
+        let failure = Failure::step("cannot build the sandbox's programs");
         return Err(last
             .into_iter()
             .fold(failure, Failure::because)
-            .hint("Go needs its module proxy, and about 8 GB of disk"));
+            .hint("the build needs the Go module proxy and about 8 GB of disk space"));
     }
     for (name, _, built) in set.programs {
         std::fs::rename(bin.join(built), bin.join(name)).map_err(|error| failed(&error))?;

@@ -33,7 +33,7 @@ impl Programs {
         self.paths
             .get(name)
             .cloned()
-            .ok_or_else(|| Failure::internal(format!("the sandbox has no program {name}")))
+            .ok_or_else(|| Failure::internal(format!("unknown sandbox program {name}")))
     }
 
     /// Every program and where it is.
@@ -53,7 +53,7 @@ impl Programs {
     pub(super) fn folder(&self, folder: &Folder) -> Result<PathBuf> {
         let bin = folder.path("bin");
         let failed = |error: std::io::Error| {
-            Failure::step(format!("{} cannot be made", bin.display())).caused_by(&error)
+            Failure::step(format!("cannot create {}", bin.display())).caused_by(&error)
         };
         std::fs::create_dir_all(&bin).map_err(failed)?;
         for name in ["helm", "kustomize"] {
@@ -82,7 +82,7 @@ pub(super) async fn find(
         }
         let missing: Vec<&str> = missing().collect();
         if !missing.is_empty() {
-            return Err(Failure::step(format!("the build did not make {}", missing.join(", "))));
+            return Err(Failure::step(format!("the build did not produce {}", missing.join(", "))));
         }
         paths.extend(
             set.names().filter_map(|name| Some((name.to_owned(), locate(name, offered, set, &cache)?))),

@@ -22,7 +22,7 @@ impl Set {
 /// What every sandbox runs.
 pub(crate) const EVERY_SANDBOX: Set = Set {
     folder: "bin",
-    announcement: "building the sandbox's programs from their Go modules: once on this machine, 10 to 15 minutes on 2 cores",
+    announcement: "building the sandbox's programs from source (only once; 10 to 15 minutes on 2 cores)",
     about_packages: 5000,
     programs: &[
         ("etcd", "./etcd", "etcd"),
@@ -47,7 +47,7 @@ pub(crate) const EVERY_SANDBOX: Set = Set {
 /// What a sandbox with a real network runs beside.
 pub(crate) const REAL_NETWORK: Set = Set {
     folder: "network",
-    announcement: "building what a real network needs (agent, BGP router, mesh): once on this machine, 3 to 5 minutes on 2 cores",
+    announcement: "building the programs of a real network: agent, BGP router, mesh (only once; 3 to 5 minutes on 2 cores)",
     about_packages: 5350,
     programs: &[
         ("cilium-agent", "github.com/cilium/cilium/daemon", "daemon"),

@@ -33,9 +33,8 @@ pub(crate) async fn redirect(
         policies.extend(of_address(&git.url, &served));
     }
     for object in policies {
-        let object: Object = serde_json::from_value(object).map_err(|error| {
-            Failure::internal("the policy about git sources is no object").caused_by(&error)
-        })?;
+        let object: Object = serde_json::from_value(object)
+            .map_err(|error| Failure::internal("the git source policy is not an object").caused_by(&error))?;
         cluster.apply_as(MANAGER, &Complete::of_own(object), true).await?;
     }
     Ok(())

@@ -28,7 +28,7 @@ pub(super) struct Published<'a> {
 }
 
 fn failed(error: &std::io::Error) -> Failure {
-    Failure::step("a chart of the sandbox cannot be packed").caused_by(error)
+    Failure::step("cannot pack a chart of the sandbox").caused_by(error)
 }
 
 /// The files of a chart in a folder.
@@ -62,7 +62,7 @@ pub(super) fn named(files: &mut Files, name: &str, version: &str) -> Result<()> 
     let mut chart: Value = match files.get(place) {
         Some(text) => yaml::from_str(&String::from_utf8_lossy(text), place)?,
         None => {
-            json!({"apiVersion": "v2", "description": "Stand-in of a bootstrapper sandbox for the chart of this name"})
+            json!({"apiVersion": "v2", "description": "Replacement chart of a bootstrapper sandbox"})
         }
     };
     if let Some(fields) = chart.as_object_mut() {

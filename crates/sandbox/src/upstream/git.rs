@@ -23,7 +23,7 @@ pub(super) struct GitServer {
 impl GitServer {
     pub(super) fn new(folder: &Path, spec: &GitSpec) -> Result<Self> {
         let url = url::Url::parse(&spec.url).map_err(|error| {
-            Failure::input(format!("`{}` is no address of a repository", spec.url)).caused_by(&error)
+            Failure::input(format!("invalid repository URL `{}`", spec.url)).caused_by(&error)
         })?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let path = url.path().trim_end_matches('/').trim_end_matches(".git").to_owned();

@@ -56,7 +56,7 @@ impl Upstream {
     /// Prepares everything that it answers with, and starts to answer.
     pub(super) async fn start(folder: &Folder, git: &GitSpec, assets: &Assets) -> Result<Self> {
         let failed = |error: std::io::Error| {
-            Failure::step("the stand-in for the internet cannot start").caused_by(&error)
+            Failure::step("cannot start the mirror of the internet").caused_by(&error)
         };
         let home = folder.path("upstream");
         let certificates = Certificates::authority(&home, "bootstrapper sandbox upstream")?;
@@ -77,7 +77,7 @@ impl Upstream {
         let assets = assets.clone();
         let pages = tokio::task::spawn_blocking(move || pages(&assets))
             .await
-            .map_err(|error| Failure::internal("the stand-in's pages were not made").caused_by(&error))??;
+            .map_err(|error| Failure::internal("cannot create the mirror's pages").caused_by(&error))??;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let word = loopback::word()?;
@@ -111,11 +111,11 @@ impl Upstream {
     /// What is not the real thing.
     pub(super) fn stand_ins() -> Vec<String> {
         vec![
-            "stand-in: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the git server are answered on loopback".into(),
-            format!("stand-in: small ones of ours are the charts {}", charts::stand_in_names().join(", ")),
-            "stand-in: chart external-secrets 2.9.0 is the real one of 1.3; it and cert-manager have no webhooks".into(),
-            "stand-in: the git repositories of Gateway API and Cilium have the real CRDs under commits of their own; the API server puts these into GitRepositories".into(),
-            "real:     charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
+            "simulated: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the git server (served on loopback)".into(),
+            format!("simulated: minimal replacement charts: {}", charts::stand_in_names().join(", ")),
+            "simulated: chart external-secrets 2.9.0 has the content of 1.3; it and cert-manager have no webhooks".into(),
+            "simulated: git repositories of Gateway API and Cilium contain the real CRDs with different commit hashes; the API server rewrites GitRepositories to match".into(),
+            "real:      charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
         ]
     }
 }

@@ -51,7 +51,7 @@ impl Pages {
 }
 
 fn not_here(host: &str, path: &str) -> Response<Full<Bytes>> {
-    let text = format!("a sandbox of bootstrapper answers for {host}, and has no {path}\n");
+    let text = format!("{path} not found in the bootstrapper sandbox mirror of {host}\n");
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = StatusCode::NOT_FOUND;
     response

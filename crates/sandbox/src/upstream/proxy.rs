@@ -64,7 +64,7 @@ impl Proxy {
 
     fn connect(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if let Some(code) = self.guard.refusal(request.headers()) {
-            let mut refusal = refused(code, "this proxy is its sandbox's alone\n");
+            let mut refusal = refused(code, "this proxy serves only its sandbox\n");
             if code == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
                 let how = HeaderValue::from_static("Basic realm=\"sandbox\"");
                 refusal.headers_mut().insert(PROXY_AUTHENTICATE, how);
@@ -73,7 +73,7 @@ impl Proxy {
         }
         let target = request.uri().authority().map(ToString::to_string);
         let (Some(target), &Method::CONNECT) = (target, request.method()) else {
-            return refused(StatusCode::METHOD_NOT_ALLOWED, "this proxy takes CONNECT only\n");
+            return refused(StatusCode::METHOD_NOT_ALLOWED, "this proxy supports only CONNECT\n");
         };
         tokio::spawn(async move {
             let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
@@ -97,7 +97,7 @@ impl Proxy {
         let (parts, body) = request.into_parts();
         let asked = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if asked.strip_suffix(":443").unwrap_or(asked) != host {
-            return refused(StatusCode::MISDIRECTED_REQUEST, "this connection is for another host\n");
+            return refused(StatusCode::MISDIRECTED_REQUEST, "this connection is for a different host\n");
         }
         let path = parts.uri.path().to_owned();
         tracing::debug!(host, path, method = %parts.method, "upstream");

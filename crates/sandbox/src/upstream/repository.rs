@@ -13,7 +13,7 @@ use bootstrapper_core::failure::{Failure, Result};
 pub(super) fn add(pages: &mut Pages, published: &Published<'_>, files: &Files) -> Result<()> {
     let Published { from, name, version } = published;
     let url = Url::parse(from)
-        .map_err(|error| Failure::internal(format!("`{from}` is no address")).caused_by(&error))?;
+        .map_err(|error| Failure::internal(format!("invalid address `{from}`")).caused_by(&error))?;
     let (host, root) = (url.host_str().unwrap_or_default(), url.path().trim_end_matches('/'));
     let archive = pack(name, files)?;
     let file = format!("{name}-{version}.tgz");

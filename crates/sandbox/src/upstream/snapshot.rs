@@ -68,7 +68,7 @@ struct Git<'a> {
 }
 
 fn failed() -> Failure {
-    Failure::step("no snapshot of the working tree can be taken")
+    Failure::step("cannot snapshot the working tree")
 }
 
 impl Git<'_> {

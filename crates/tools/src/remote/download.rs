@@ -38,7 +38,7 @@ pub(super) async fn download(url: &str, environment: &Environment) -> Result<Vec
             continue;
         }
         if !status.is_success() {
-            let failure = unfetched(url).because(format!("{at} answers {status}"));
+            let failure = unfetched(url).because(format!("{at} responded with {status}"));
             let may_pass = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
             return Err(if may_pass { failure.retry(Retry::MayHelp) } else { failure });
         }
@@ -51,22 +51,22 @@ pub(super) async fn download(url: &str, environment: &Environment) -> Result<Vec
             unfetched(url).because(error.to_string()).retry(Retry::MayHelp)
         });
     }
-    Err(unfetched(url).because("it is redirected again and again"))
+    Err(unfetched(url).because("too many redirects"))
 }
 
 fn unfetched(url: &str) -> Failure {
-    Failure::step(format!("{url} cannot be fetched"))
+    Failure::step(format!("cannot fetch {url}"))
 }
 
 /// Where an answer sends us: by TLS too, as any address.
 fn redirected(from: &str, response: &Response<Incoming>) -> Result<String, String> {
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let to = location.and_then(|to| Url::parse(from).ok()?.join(to).ok());
-    let to = to.ok_or_else(|| "it is redirected to no address".to_owned())?;
+    let to = to.ok_or_else(|| "it redirects to an invalid address".to_owned())?;
     match remote(to.as_str(), Use::File) {
         Ok(Some(Remote::Manifest(url))) => Ok(url),
-        Ok(_) => Err(format!("it is redirected to {to}, which is no https:// address")),
-        Err(refused) => Err(format!("it is redirected to {to}, and {refused}")),
+        Ok(_) => Err(format!("it redirects to {to}, which is not an https:// address")),
+        Err(refused) => Err(format!("it redirects to {to}: {refused}")),
     }
 }
 
@@ -93,7 +93,7 @@ async fn get(url: &str, environment: &Environment) -> Result<Response<Incoming>,
         None => builder.build(https()?.wrap_connector(direct)).request(request).await,
         Some(proxy) => {
             if proxy.uri().scheme_str() != Some("http") {
-                return Err(format!("the proxy {} is not one of http://", proxy.uri()));
+                return Err(format!("unsupported proxy {}: only http:// is supported", proxy.uri()));
             }
             let tunnel = Tunnel::new(proxy.uri().clone(), direct);
             let tunnel = match proxy.basic_auth() {

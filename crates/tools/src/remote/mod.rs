@@ -55,7 +55,7 @@ impl Remotes {
         };
         let fetch = || async {
             tokio::time::timeout(PATIENCE, self.fetch(remote)).await.unwrap_or_else(|_| {
-                Err(Failure::step(format!("{} is not fetched", remote.url()))
+                Err(Failure::step(format!("refusing to fetch {}", remote.url()))
                     .because(format!("it takes longer than {} s", PATIENCE.as_secs()))
                     .retry(Retry::MayHelp))
             })
@@ -79,9 +79,9 @@ impl Remotes {
 
     async fn clone_of(&self, base: &Base) -> Result<Fetched> {
         let git = Git::find(&self.environment).ok_or_else(|| {
-            Failure::input(format!("{} cannot be fetched", base.url))
+            Failure::input(format!("cannot fetch {}", base.url))
                 .because("git is not installed")
-                .hint("install git: it fetches remote bases")
+                .hint("install git (needed for remote bases)")
         })?;
         let folder = Folder::new()?;
         let place = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());

@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     fn refuse(&self, mark: Mark, because: &str) -> Failure {
-        Failure::input(format!("{} cannot be read", self.file.display())).because(because).at(Location {
+        Failure::input(format!("cannot parse {}", self.file.display())).because(because).at(Location {
             file: self.file.to_owned(),
             line: mark.line + self.first_line - 1,
             column: mark.column,
@@ -124,9 +124,9 @@ impl<'a> Reader<'a> {
             Event::MappingStart(style, anchor, _) => (self.map(style)?, anchor),
             Event::Alias(id) => {
                 let target = self.anchors.get(&id).cloned();
-                return target.ok_or_else(|| self.refuse(mark, "an alias stands within what it names"));
+                return target.ok_or_else(|| self.refuse(mark, "an alias refers to a node that contains it"));
             }
-            _ => return Err(self.refuse(mark, "a value was expected")),
+            _ => return Err(self.refuse(mark, "expected a value")),
         };
         let node = Node { value, mark, notes: Notes::default(), number: None };
         if anchor > 0 {
@@ -158,7 +158,9 @@ impl<'a> Reader<'a> {
                 break;
             }
             let (number, mark) = (self.number(span), self.mark(span));
-            let Event::Scalar(text, ..) = event else { return Err(self.refuse(mark, "a key is no text")) };
+            let Event::Scalar(text, ..) = event else {
+                return Err(self.refuse(mark, "a key is not a string"));
+            };
             let key = self.scalar(&text, span);
             let Some((event, span)) = self.next()? else { break };
             let value = Node { number: Some(number), mark, ..self.node(event, span)? };

@@ -147,7 +147,7 @@ async fn configured(
             }
             None => match environment_of(site, pod, container, namespace).await {
                 Ok(environment) => return environment,
-                Err(failure) => tracing::error!(%failure, "a container has no environment"),
+                Err(failure) => tracing::error!(%failure, "cannot resolve the environment of a container"),
             },
         }
         tokio::time::sleep(AGAIN).await;

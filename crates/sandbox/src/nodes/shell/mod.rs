@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::kubelet::{image_of, let_go, log_file};
+use crate::kubelet::{delete_pod, image_of, log_file};
 use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 use container::{End, Restart, run};
@@ -46,11 +46,11 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
             name,
         ));
     }
-    let_go(&site, &pod).await;
+    delete_pod(&site, &pod).await;
 }
 
 async fn run_all(site: &Site, pod: &Object, voice: &Voice<'_>) {
-    voice.tell().await;
+    voice.update_status().await;
     while let Some(why) = needs::missing_volume(site, pod).await {
         voice.events.warn("FailedMount", &why).await;
         tokio::time::sleep(AGAIN).await;

@@ -72,14 +72,14 @@ impl<'a> Voice<'a> {
             container.state = state;
             true
         });
-        self.tell().await;
+        self.update_status().await;
     }
 
     pub(super) async fn ready(&self, name: &str, is_ready: bool) {
         let is_news =
             self.change(name, |container| std::mem::replace(&mut container.is_ready, is_ready) != is_ready);
         if is_news {
-            self.tell().await;
+            self.update_status().await;
         }
     }
 
@@ -100,13 +100,13 @@ impl<'a> Voice<'a> {
     }
 
     /// Tells the whole status. A pod that is gone is no error.
-    pub(super) async fn tell(&self) {
+    pub(super) async fn update_status(&self) {
         let status = self.status();
         let pods: Api<Pod> =
             Api::namespaced(self.site.cluster.client(), self.id.namespace.as_deref().unwrap_or_default());
         let patch = Patch::Strategic(json!({"status": status}));
         if let Err(error) = pods.patch_status(&self.id.name, &PatchParams::default(), &patch).await {
-            tracing::debug!(pod = %self.id, %error, "its status cannot be told");
+            tracing::debug!(pod = %self.id, %error, "cannot update its status");
         }
     }
 
@@ -149,8 +149,8 @@ impl<'a> Voice<'a> {
                 condition("PodReadyToStartContainers", true), condition("Initialized", is_prepared),
                 condition("Ready", is_ready), condition("ContainersReady", is_ready),
             ],
-            "initContainerStatuses": init.iter().map(|(declared, one)| told(declared, one, true)).collect::<Vec<_>>(),
-            "containerStatuses": main.iter().map(|(declared, one)| told(declared, one, is_prepared)).collect::<Vec<_>>(),
+            "initContainerStatuses": init.iter().map(|(declared, one)| status_of(declared, one, true)).collect::<Vec<_>>(),
+            "containerStatuses": main.iter().map(|(declared, one)| status_of(declared, one, is_prepared)).collect::<Vec<_>>(),
         })
     }
 
@@ -163,7 +163,7 @@ impl<'a> Voice<'a> {
     }
 }
 
-fn told(declared: &Value, container: &Container, is_its_turn: bool) -> Value {
+fn status_of(declared: &Value, container: &Container, is_its_turn: bool) -> Value {
     let state = match &container.state {
         State::Waiting { reason: "ContainerCreating", .. } if !is_its_turn => {
             json!({"waiting": {"reason": "PodInitializing"}})
@@ -172,19 +172,19 @@ fn told(declared: &Value, container: &Container, is_its_turn: bool) -> Value {
         State::Running { since } => json!({"running": {"startedAt": since}}),
         State::Ended(ended) => json!({"terminated": ended}),
     };
-    let mut told = json!({
+    let mut reported = json!({
         "name": declared["name"], "image": declared["image"], "imageID": "", "ready": container.is_ready,
         "started": matches!(container.state, State::Running { .. }), "restartCount": container.restarts,
         // A list of alternatives: what is not so any more has to be said.
         "state": {"waiting": null, "running": null, "terminated": null},
     });
-    if let (Some(slots), Some(state)) = (told["state"].as_object_mut(), state.as_object()) {
+    if let (Some(slots), Some(state)) = (reported["state"].as_object_mut(), state.as_object()) {
         slots.extend(state.clone());
     }
     if let Some(last) = &container.last
         && !matches!(container.state, State::Ended(_))
     {
-        told["lastState"] = json!({"terminated": last});
+        reported["lastState"] = json!({"terminated": last});
     }
-    told
+    reported
 }

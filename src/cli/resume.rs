@@ -1,8 +1,8 @@
-//! What is done, and the command to go on with.
+//! How far a run got, and the command that resumes it.
 
 use bootstrapper_engine::RunSummary;
 
-/// The same command as a person would type it again; what was agreed to once is asked again.
+/// The same command as a person would type it again; confirmations are not repeated.
 pub(super) fn command() -> String {
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let _this = words.next();
@@ -22,8 +22,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The stages that are done, and the first step that is not.
-pub(super) fn done(summary: &RunSummary) -> Vec<String> {
+/// The completed stages, and the first step that is not completed.
+pub(super) fn completed(summary: &RunSummary, is_cancelled: bool) -> Vec<String> {
     let is_done = |stage: &str| {
         let mut of_stage = summary.steps.iter().filter(|(id, _)| id.stage == stage);
         of_stage.all(|(_, outcome)| outcome.lets_others_start())
@@ -32,8 +32,9 @@ pub(super) fn done(summary: &RunSummary) -> Vec<String> {
     stages.dedup();
     stages.retain(|stage| is_done(stage));
     let next = summary.steps.iter().find(|(_, outcome)| !outcome.lets_others_start());
-    let done = (!stages.is_empty()).then(|| format!("done: {}", stages.join(", ")));
-    done.into_iter().chain(next.map(|(id, _)| format!("next: {id}"))).collect()
+    let done = (!stages.is_empty()).then(|| format!("completed: {}", stages.join(", ")));
+    let at = if is_cancelled { "stopped at" } else { "failed at" };
+    done.into_iter().chain(next.map(|(id, _)| format!("{at}: {id}"))).collect()
 }
 
 #[cfg(test)]
