@@ -11,10 +11,11 @@ use super::args::{CleanArgs, Output};
 use super::cancel::Cancel;
 use super::confirm::confirm;
 use super::out;
+use super::resume;
 use super::sandbox;
 use super::session::Session;
 use bootstrapper_cluster::{self as cluster, Entry, Identity, RunEnd, RunRecord, StepRecord};
-use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{self as engine, Events, Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
@@ -173,18 +174,11 @@ fn progress(args: &CleanArgs) -> Progress {
     }
 }
 
-/// The renderer has shown each failure in full: here it is only the exit code and how to resume.
 fn conclude(name: &str, summary: &RunSummary, is_cancelled: bool) -> Result<()> {
     if summary.succeeded() {
         return Ok(());
     }
-    let kind = match summary.failures.first() {
-        _ if is_cancelled => FailureKind::Cancelled,
-        Some(failure) => failure.kind,
-        None => FailureKind::Step,
-    };
-    let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    Err(Failure::new(kind, format!("{name} is not clean: {done} of {} steps completed", summary.steps.len()))
+    Err(resume::unfinished(&format!("{name} is not clean"), summary, is_cancelled)
         .hint("run the same command again to remove the rest"))
 }
 

@@ -1,5 +1,6 @@
 //! How far a run got, and the command that resumes it.
 
+use bootstrapper_core::failure::{Failure, FailureKind};
 use bootstrapper_engine::RunSummary;
 
 /// The same command as a person would type it again; confirmations are not repeated.
@@ -35,6 +36,18 @@ pub(super) fn completed(summary: &RunSummary, is_cancelled: bool) -> Vec<String>
     let done = (!stages.is_empty()).then(|| format!("completed: {}", stages.join(", ")));
     let at = if is_cancelled { "stopped at" } else { "failed at" };
     done.into_iter().chain(next.map(|(id, _)| format!("{at}: {id}"))).collect()
+}
+
+/// That a run did not finish: the renderer has shown each failure in full, here it is only the exit code and how
+/// far it got.
+pub(super) fn unfinished(what: &str, summary: &RunSummary, is_cancelled: bool) -> Failure {
+    let kind = match summary.failures.first() {
+        _ if is_cancelled => FailureKind::Cancelled,
+        Some(failure) => failure.kind,
+        None => FailureKind::Step,
+    };
+    let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
+    Failure::new(kind, format!("{what}: {done} of {} steps completed", summary.steps.len()))
 }
 
 #[cfg(test)]

@@ -141,16 +141,8 @@ fn conclude(
         out::say(&report::closing_text(&closing));
         return Ok(());
     }
-    // The renderer has shown each failure in full: here it is only the exit code and how to resume.
-    let kind = match summary.failures.first() {
-        _ if is_cancelled => FailureKind::Cancelled,
-        Some(failure) => failure.kind,
-        None => FailureKind::Step,
-    };
-    let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
-    let what = format!("{name} is not bootstrapped: {done} of {} steps completed", summary.steps.len());
-    let failure =
-        resume::completed(summary, is_cancelled).into_iter().fold(Failure::new(kind, what), Failure::because);
+    let failure = resume::unfinished(&format!("{name} is not bootstrapped"), summary, is_cancelled);
+    let failure = resume::completed(summary, is_cancelled).into_iter().fold(failure, Failure::because);
     Err(failure.hint(how_to_resume()))
 }
 

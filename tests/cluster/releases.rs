@@ -201,7 +201,7 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
     story.charts.replace("slow");
     let installed = &last.labels["bootstrapper-chart"]["3.".len()..];
     story.run().assert().failure().stderr(
-        contains("is another archive than the one that is installed")
+        contains("differs from the installed archive of the same version")
             .and(contains(format!("sha256 installed: {installed}")))
             .and(contains("sha256 fetched:   "))
             .and(contains("bootstrapper-chart-")),

@@ -248,7 +248,7 @@ async fn checks_whose_namespace_is_deleted_end_and_say_so(site: &Site, infra: &C
     let output = checks.wait_with_output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && output.stdout.is_empty(), "{told}");
-    assert!(told.contains("somebody deleted what they need"), "{told}");
+    assert!(told.contains("the objects that they need were deleted"), "{told}");
     all_but_the_mesh_is_well(site, "infra").await;
 }
 

@@ -22,7 +22,8 @@ use crate::common::{bootstrapper, edit, repository};
 
 /// Every command that is not hidden, with its own help.
 fn helps(command: &clap::Command, path: &str, all: &mut Vec<(String, String)>) {
-    let mut own = command.clone().term_width(100);
+    // What is set where the test runs is no part of it.
+    let mut own = command.clone().term_width(100).mut_args(|arg| arg.hide_env_values(true));
     all.push((path.to_owned(), own.render_long_help().to_string()));
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         helps(verb, &format!("{path} {}", verb.get_name()), all);
