@@ -145,7 +145,9 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .env("PATH", with_an_old_helm(sandbox.state.path()))
         .assert()
         .code(4)
-        .stderr(contains("helm 3.10.0 is too old").and(contains("the environment has no INFRA_BGP_PASSWORD")));
+        .stderr(
+            contains("helm 3.10.0 is too old").and(contains("the environment has no INFRA_BGP_PASSWORD")),
+        );
     // Contexts that were mixed up: apps declares other Services and pods.
     sandbox
         .run_without_internet(&copy, &kubeconfig, "apps")

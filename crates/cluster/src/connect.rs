@@ -18,9 +18,9 @@ use super::connector::{Sender, sender};
 use super::credentials::Credentials;
 use super::fence::Fence;
 use super::kubeconfig::{ConnectOptions, entry, unusable};
-use super::patience::patient;
 use super::proxy::{Proxy, ProxyVariables};
 use super::requests::{Counter, Requests};
+use super::retry::with_retries;
 use super::retry_after::with_retry_after;
 use super::served::Served;
 use bootstrapper_core::failure::{Failure, Result};
@@ -135,7 +135,7 @@ impl Connection {
         });
         let builder = builder.with_layer(&AndThenLayer::new(with_retry_after));
         let client = builder.with_layer(&share).with_layer(&pass).with_layer(&count).build();
-        let client = patient(client, counter.clone());
+        let client = with_retries(client, counter.clone());
         Self { client, fence, counter }
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use kube::core::Status;
 use regex::Regex;
 
+use super::api_error_kind::ApiErrorKind;
 use super::status::{asked_to_wait, of_status};
 use super::transport::{deepest, of_error, withheld};
-use super::trouble::Trouble;
 use bootstrapper_core::failure::{Failure, Retry};
 
 /// Turns an error of a call into a failure that says `what` was wanted.
@@ -27,15 +27,15 @@ pub(super) fn of_code(what: impl Into<String>, status: &Status) -> Failure {
     told(what, &of_status(status), said.trim_end_matches([':', ' ']).to_owned(), asked_to_wait(status))
 }
 
-fn told(what: impl Into<String>, trouble: &Trouble, said: String, wait: Option<Duration>) -> Failure {
-    let right = if *trouble == Trouble::Forbidden { missing_right(&said) } else { None };
-    let mut failure = Failure::new(trouble.kind(), what).because(said);
+fn told(what: impl Into<String>, kind: &ApiErrorKind, said: String, wait: Option<Duration>) -> Failure {
+    let right = if *kind == ApiErrorKind::Forbidden { missing_right(&said) } else { None };
+    let mut failure = Failure::new(kind.kind(), what).because(said);
     failure.hints.extend(right);
-    if let Trouble::Immutable { kind, fields } = trouble {
+    if let ApiErrorKind::Immutable { kind, fields } = kind {
         failure = failure.because(format!("{} of a {kind} cannot be changed", fields.join(", ")));
     }
-    failure.hints.extend(trouble.hint());
-    failure.retry(match (trouble.passes(), wait) {
+    failure.hints.extend(kind.hint());
+    failure.retry(match (kind.is_transient(), wait) {
         (false, _) => Retry::Useless,
         (true, None) => Retry::MayHelp,
         (true, Some(wait)) => Retry::After(wait),
@@ -93,8 +93,8 @@ mod tests {
         serde_json::from_value(status).unwrap()
     }
 
-    fn immutable() -> Trouble {
-        Trouble::Immutable { kind: String::new(), fields: vec![".spec.selector".to_owned()] }
+    fn immutable() -> ApiErrorKind {
+        ApiErrorKind::Immutable { kind: String::new(), fields: vec![".spec.selector".to_owned()] }
     }
 
     #[test]
@@ -102,9 +102,9 @@ mod tests {
         let rows = include_str!("answers.txt").lines().filter(|line| !line.starts_with('#'));
         for row in rows {
             let cells: Vec<&str> = row.splitn(5, " | ").map(str::trim).collect();
-            let [code, reason, trouble, again, message] = cells[..] else { panic!("{row}") };
+            let [code, reason, kind, again, message] = cells[..] else { panic!("{row}") };
             let status = status(code.parse().unwrap(), reason, message);
-            assert_eq!(format!("{:?}", of_status(&status)), trouble, "{row}");
+            assert_eq!(format!("{:?}", of_status(&status)), kind, "{row}");
             let failure = failure("x", &kube::Error::Api(Box::new(status)));
             assert_eq!(failure.retry != Retry::Useless, again == "again", "{row}");
         }
@@ -154,8 +154,8 @@ mod tests {
             assert!(failure.hints[0].contains(way_out), "{:?}", failure.hints);
         }
         let mixed = invalid("Deployment", &[("a", "field is immutable"), ("b", "Required value")]);
-        assert_eq!(of_status(&mixed), Trouble::Invalid);
-        assert!(!immutable().passes());
+        assert_eq!(of_status(&mixed), ApiErrorKind::Invalid);
+        assert!(!immutable().is_transient());
     }
 
     #[test]

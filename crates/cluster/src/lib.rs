@@ -6,6 +6,7 @@
 pub mod cilium;
 pub mod doctor;
 
+mod api_error_kind;
 mod apply;
 mod calls;
 mod clock;
@@ -36,18 +37,17 @@ mod lock;
 pub mod mock;
 #[cfg(test)]
 mod mock_tests;
-mod patience;
 mod proxy;
 mod read;
 mod relay;
 mod removal;
 mod requests;
+mod retry;
 mod retry_after;
 mod secrets;
 mod served;
 mod status;
 mod transport;
-mod trouble;
 mod watch;
 
 pub use apply::{FIELD_MANAGER, HELM_CONTROLLER};

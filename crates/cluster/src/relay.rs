@@ -191,5 +191,5 @@ fn refusal(code: StatusCode, reason: &str, message: &str) -> Response<Body> {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": code.as_u16(),
     });
-    super::patience::json(code, status.to_string().into())
+    super::retry::json(code, status.to_string().into())
 }

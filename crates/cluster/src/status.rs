@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::StatusCode;
 use kube::core::Status;
 
+use super::api_error_kind::ApiErrorKind;
 use super::immutable::immutable_fields;
-use super::trouble::Trouble;
 use bootstrapper_tools::passing::{lasts, passes};
 
 /// What a refusal says. Fairness, and proxies before the server, say it in plain text.
@@ -25,91 +25,91 @@ pub(super) fn asked_to_wait(status: &Status) -> Option<Duration> {
 }
 
 /// What went wrong, by the answer.
-pub(super) fn of_status(status: &Status) -> Trouble {
+pub(super) fn of_status(status: &Status) -> ApiErrorKind {
     let says = |words: &str| status.message.contains(words);
     // Words that count whatever the code: the server wraps what it was told by others.
     if says("denied the request") || says("denied request:") {
-        return Trouble::Denied;
+        return ApiErrorKind::Denied;
     }
     if says("failed calling webhook") || says("conversion webhook for") {
-        return Trouble::WebhookUnreachable;
+        return ApiErrorKind::WebhookUnreachable;
     }
     if says("request is too large") || status.code == 413 {
-        return Trouble::TooLarge;
+        return ApiErrorKind::TooLarge;
     }
     if says("database space exceeded") {
-        return Trouble::StorageFull;
+        return ApiErrorKind::StorageFull;
     }
     if says("etcdserver:") {
-        return Trouble::NoLeader;
+        return ApiErrorKind::NoLeader;
     }
     if says("object is being deleted") {
-        return Trouble::BeingDeleted;
+        return ApiErrorKind::BeingDeleted;
     }
     if has_cause(status, "NamespaceTerminating") || says("is being terminated") || says("is terminating") {
-        return Trouble::NamespaceTerminating;
+        return ApiErrorKind::NamespaceTerminating;
     }
     match status.code {
-        401 => Trouble::UnknownUser,
+        401 => ApiErrorKind::UnknownUser,
         403 => forbidden(status),
         404 => not_found(status),
-        500..=599 if lasts(&status.message) => Trouble::Invalid,
-        408 | 500..=599 => Trouble::ServerFault,
+        500..=599 if lasts(&status.message) => ApiErrorKind::Invalid,
+        408 | 500..=599 => ApiErrorKind::ServerFault,
         409 => conflict(status),
-        410 => Trouble::Expired,
+        410 => ApiErrorKind::Expired,
         422 => invalid(status),
-        429 => Trouble::Overload,
-        _ if status.reason == "Expired" => Trouble::Expired,
+        429 => ApiErrorKind::Overload,
+        _ if status.reason == "Expired" => ApiErrorKind::Expired,
         // What carries no code says at least what it is about.
-        0 if passes(&status.message) => Trouble::ServerFault,
-        _ => Trouble::Invalid,
+        0 if passes(&status.message) => ApiErrorKind::ServerFault,
+        _ => ApiErrorKind::Invalid,
     }
 }
 
-fn forbidden(status: &Status) -> Trouble {
+fn forbidden(status: &Status) -> ApiErrorKind {
     let says = |words: &str| status.message.contains(words);
     if says("status unknown for quota") {
-        Trouble::QuotaUnknown
+        ApiErrorKind::QuotaUnknown
     } else if says("exceeded quota") {
-        Trouble::QuotaExceeded
+        ApiErrorKind::QuotaExceeded
     } else if says("RBAC: ") && says("not found") {
-        Trouble::RolesMissing
+        ApiErrorKind::RolesMissing
     } else if says("violates PodSecurity") {
-        Trouble::Denied
+        ApiErrorKind::Denied
     } else {
-        Trouble::Forbidden
+        ApiErrorKind::Forbidden
     }
 }
 
 /// A path that is not served is answered without saying what was not found.
-fn not_found(status: &Status) -> Trouble {
+fn not_found(status: &Status) -> ApiErrorKind {
     let is_unserved = status.message.contains("could not find the requested resource")
         || status.message.contains("page not found");
     if is_unserved {
-        Trouble::KindNotServed
+        ApiErrorKind::KindNotServed
     } else if status.message.starts_with("namespaces ") {
-        Trouble::NoNamespace
+        ApiErrorKind::NoNamespace
     } else {
-        Trouble::NotFound
+        ApiErrorKind::NotFound
     }
 }
 
-fn conflict(status: &Status) -> Trouble {
+fn conflict(status: &Status) -> ApiErrorKind {
     if has_cause(status, "FieldManagerConflict") {
-        Trouble::Owned
+        ApiErrorKind::Owned
     } else if status.reason == "AlreadyExists" {
-        Trouble::AlreadyExists
+        ApiErrorKind::AlreadyExists
     } else if status.message.starts_with("Apply failed with") {
-        Trouble::Owned
+        ApiErrorKind::Owned
     } else {
-        Trouble::Modified
+        ApiErrorKind::Modified
     }
 }
 
-fn invalid(status: &Status) -> Trouble {
+fn invalid(status: &Status) -> ApiErrorKind {
     match immutable_fields(status) {
-        fields if fields.is_empty() => Trouble::Invalid,
-        fields => Trouble::Immutable {
+        fields if fields.is_empty() => ApiErrorKind::Invalid,
+        fields => ApiErrorKind::Immutable {
             kind: status.details.as_ref().map(|details| details.kind.clone()).unwrap_or_default(),
             fields,
         },

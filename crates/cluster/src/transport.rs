@@ -1,22 +1,22 @@
 //! What it comes to when there is no answer, or none that can be read.
 
-use super::trouble::Trouble;
+use super::api_error_kind::ApiErrorKind;
 use bootstrapper_core::failure::Failure;
 
 /// What went wrong, by the error and what lies beneath it.
-pub(super) fn of_error(error: &kube::Error) -> Trouble {
+pub(super) fn of_error(error: &kube::Error) -> ApiErrorKind {
     match error {
-        kube::Error::Auth(_) => Trouble::NoCredentials,
-        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => Trouble::Defect,
-        kube::Error::SerdeError(error) if error.is_eof() => Trouble::Truncated,
-        kube::Error::SerdeError(error) if error.is_syntax() => Trouble::NotKubernetes,
-        kube::Error::SerdeError(_) => Trouble::Defect,
-        kube::Error::FromUtf8(_) => Trouble::NotKubernetes,
+        kube::Error::Auth(_) => ApiErrorKind::NoCredentials,
+        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => ApiErrorKind::Defect,
+        kube::Error::SerdeError(error) if error.is_eof() => ApiErrorKind::Truncated,
+        kube::Error::SerdeError(error) if error.is_syntax() => ApiErrorKind::NotKubernetes,
+        kube::Error::SerdeError(_) => ApiErrorKind::Defect,
+        kube::Error::FromUtf8(_) => ApiErrorKind::NotKubernetes,
         kube::Error::ProxyProtocolUnsupported { .. }
         | kube::Error::ProxyProtocolDisabled { .. }
         | kube::Error::InferConfig(_)
         | kube::Error::InferKubeconfig(_)
-        | kube::Error::TlsRequired => Trouble::NoCredentials,
+        | kube::Error::TlsRequired => ApiErrorKind::NoCredentials,
         _ => of_words(&deepest(error)),
     }
 }
@@ -35,24 +35,24 @@ pub(super) fn withheld(error: &kube::Error) -> Option<&Failure> {
     }
 }
 
-fn of_words(said: &str) -> Trouble {
+fn of_words(said: &str) -> ApiErrorKind {
     let lower = said.to_lowercase();
     let says = |words: &str| lower.contains(words);
     if says("certificate") || says("unknownissuer") {
         return if says("expired") || says("not valid yet") || says("notvalidyet") || says("not valid before")
         {
-            Trouble::Clock
+            ApiErrorKind::Clock
         } else {
-            Trouble::Certificate
+            ApiErrorKind::Certificate
         };
     }
     if says("handshake") || says("corrupt message") || says("invalidcontenttype") {
-        return Trouble::TlsNotUp;
+        return ApiErrorKind::TlsNotUp;
     }
     if says("eof") || says("end of file") || says("incomplete") || says("reading a body") {
-        return Trouble::Truncated;
+        return ApiErrorKind::Truncated;
     }
-    Trouble::Unreachable
+    ApiErrorKind::Unreachable
 }
 
 #[cfg(test)]
@@ -62,22 +62,25 @@ mod tests {
     #[test]
     fn words_of_a_connection_tell_what_happened_to_it() {
         for (said, trouble) in [
-            ("Connection refused (os error 111)", Trouble::Unreachable),
-            ("Connection reset by peer (os error 104)", Trouble::Unreachable),
+            ("Connection refused (os error 111)", ApiErrorKind::Unreachable),
+            ("Connection reset by peer (os error 104)", ApiErrorKind::Unreachable),
             (
                 "failed to lookup address information: Temporary failure in name resolution",
-                Trouble::Unreachable,
+                ApiErrorKind::Unreachable,
             ),
-            ("deadline has elapsed", Trouble::Unreachable),
-            ("tls handshake eof", Trouble::TlsNotUp),
-            ("received corrupt message of type InvalidContentType", Trouble::TlsNotUp),
-            ("unexpected end of file", Trouble::Truncated),
-            ("connection closed before message completed", Trouble::Unreachable),
-            ("invalid peer certificate: UnknownIssuer", Trouble::Certificate),
-            ("invalid peer certificate: certificate not valid for name \"x\"", Trouble::Certificate),
-            ("received fatal alert: BadCertificate", Trouble::Certificate),
-            ("invalid peer certificate: certificate expired: verification time 2 (UNIX)", Trouble::Clock),
-            ("invalid peer certificate: certificate not valid yet: verification time 1", Trouble::Clock),
+            ("deadline has elapsed", ApiErrorKind::Unreachable),
+            ("tls handshake eof", ApiErrorKind::TlsNotUp),
+            ("received corrupt message of type InvalidContentType", ApiErrorKind::TlsNotUp),
+            ("unexpected end of file", ApiErrorKind::Truncated),
+            ("connection closed before message completed", ApiErrorKind::Unreachable),
+            ("invalid peer certificate: UnknownIssuer", ApiErrorKind::Certificate),
+            ("invalid peer certificate: certificate not valid for name \"x\"", ApiErrorKind::Certificate),
+            ("received fatal alert: BadCertificate", ApiErrorKind::Certificate),
+            (
+                "invalid peer certificate: certificate expired: verification time 2 (UNIX)",
+                ApiErrorKind::Clock,
+            ),
+            ("invalid peer certificate: certificate not valid yet: verification time 1", ApiErrorKind::Clock),
         ] {
             assert_eq!(of_words(said), trouble, "{said}");
         }

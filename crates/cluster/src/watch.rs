@@ -68,7 +68,7 @@ impl Cluster {
     fn watched(&self, selection: Selection, only: Option<String>) -> Followed<Arc<Seen>> {
         let (sender, receiver) = watch::channel(None);
         let mut watching =
-            Watching { cluster: self.clone(), selection, only, sender, trouble: Trouble::default() };
+            Watching { cluster: self.clone(), selection, only, sender, outage: Outage::default() };
         tokio::spawn(async move {
             let nobody_listens = watching.sender.clone();
             tokio::select! {
@@ -128,7 +128,7 @@ struct Watching {
     selection: Selection,
     only: Option<String>,
     sender: watch::Sender<Option<Result<Arc<Seen>>>>,
-    trouble: Trouble,
+    outage: Outage,
 }
 
 /// How a watch ended.
@@ -143,7 +143,7 @@ impl Watching {
     async fn keep_on(&mut self) {
         let mut pause = Pause::default();
         loop {
-            self.trouble.may_begin();
+            self.outage.may_begin();
             let Selection { api_version, kind, namespace, .. } = &self.selection;
             match self.cluster.api(api_version, kind, namespace.as_deref()).await {
                 Ok(Some(api)) => match self.until_lost(api, &mut pause).await {
@@ -156,7 +156,7 @@ impl Watching {
                 },
                 // There is no event for a kind that comes: discovery has to be asked again.
                 Ok(None) => {
-                    self.trouble = Trouble::default();
+                    self.outage = Outage::default();
                     self.see(Arc::default());
                 }
                 Err(failure) => {
@@ -190,7 +190,7 @@ impl Watching {
                 Ok(event) => {
                     is_listing = self.take(event, &mut listed, is_listing);
                     if !is_listing {
-                        self.trouble = Trouble::default();
+                        self.outage = Outage::default();
                         pause.reset();
                     }
                     continue;
@@ -246,7 +246,7 @@ impl Watching {
 
     /// Tells what is the matter, if it has been for a while; whether it was told.
     fn tell(&mut self, failure: Failure, is_listing: bool) -> bool {
-        if !self.trouble.lasts(is_listing) {
+        if !self.outage.lasts(is_listing) {
             return false;
         }
         self.sender.send_if_modified(|told| {
@@ -301,19 +301,19 @@ impl Watching {
 
 /// Since when something is the matter.
 #[derive(Default)]
-struct Trouble {
+struct Outage {
     since: Option<Instant>,
     last: Option<Instant>,
 }
 
-impl Trouble {
+impl Outage {
     /// What comes to nothing began now, unless it began before.
     fn may_begin(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
     /// Whether it has lasted, by now. A watch that is well has nothing to tell: after a while without
-    /// trouble it is another one.
+    /// outage it is another one.
     fn lasts(&mut self, is_listing: bool) -> bool {
         let now = Instant::now();
         if !is_listing && self.last.is_none_or(|last| now - last > QUIET) {
@@ -364,7 +364,7 @@ fn is_list_outdated(error: &watcher::Error) -> bool {
 /// a role that others add to comes about a moment after what it is made of.
 const UNTOLD: Duration = Duration::from_secs(3);
 
-/// After so long without trouble, trouble is new.
+/// After so long without outage, outage is new.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// How long a page of a list may take.

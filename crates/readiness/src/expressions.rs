@@ -124,9 +124,9 @@ fn answer(program: &Program, object: &Object) -> Result<bool, String> {
 
 /// Rules by API version and kind; what has none is judged by the rule of its kind.
 #[derive(Debug, Default)]
-pub struct OwnRules(BTreeMap<(String, String), Expressions>);
+pub struct CustomRules(BTreeMap<(String, String), Expressions>);
 
-impl OwnRules {
+impl CustomRules {
     /// Adds a rule; false if the kind has one already.
     pub fn add(&mut self, api_version: String, kind: String, rule: Expressions) -> bool {
         self.0.insert((api_version, kind), rule).is_none()

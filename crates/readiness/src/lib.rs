@@ -20,7 +20,7 @@ pub use cilium::{
     PEERS_OF_AGENT, as_agent_tells, nodes_with_policy, sessions_down, verdict_of_policies as sessions,
 };
 pub use conditions::{Condition, condition, number, text};
-pub use expressions::{Expressions, OwnRules, Texts};
+pub use expressions::{CustomRules, Expressions, Texts};
 pub use flux::has_taken_over;
 pub use heartbeat::{Silence, heartbeats, silent};
 pub use kstatus::{Status, status};

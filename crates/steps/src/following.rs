@@ -9,7 +9,7 @@ use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Progress, Readiness, Verdict};
-use bootstrapper_readiness::{Called, OwnRules};
+use bootstrapper_readiness::{Called, CustomRules};
 
 /// Ready, and nothing to watch.
 pub(super) fn ready() -> BoxStream<'static, Result<Readiness>> {
@@ -25,7 +25,7 @@ pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> Followed<
 pub(super) fn follow_ready_by(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
-    rules: Arc<OwnRules>,
+    rules: Arc<CustomRules>,
 ) -> Followed<Readiness> {
     follow(cluster, refs, move |seen| readiness_of(seen, &rules))
 }
@@ -54,7 +54,7 @@ pub(super) fn follow(
 /// Whether each exists and is ready, and how many are.
 pub(super) fn readiness_of<'a>(
     seen: impl IntoIterator<Item = (&'a ObjectRef, &'a Option<Arc<Object>>)>,
-    rules: &OwnRules,
+    rules: &CustomRules,
 ) -> Readiness {
     let mut progress = Progress { ready: 0, total: 0 };
     let judge = |(id, object): (&ObjectRef, &Option<Arc<Object>>)| {

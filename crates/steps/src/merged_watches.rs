@@ -47,12 +47,12 @@ async fn rest(yielded_at: Instant) {
 /// Several watches as one.
 pub(super) struct MergedWatches {
     count: usize,
-    watches: SelectAll<BoxStream<'static, (usize, Answer)>>,
+    watches: SelectAll<BoxStream<'static, (usize, WatchResult)>>,
     /// The last answer of each, by its place among them.
-    answers: BTreeMap<usize, Answer>,
+    answers: BTreeMap<usize, WatchResult>,
 }
 
-type Answer = Result<Vec<Arc<Object>>>;
+type WatchResult = Result<Vec<Arc<Object>>>;
 
 impl MergedWatches {
     pub(super) fn of(watches: impl IntoIterator<Item = Followed<Vec<Arc<Object>>>>) -> Self {

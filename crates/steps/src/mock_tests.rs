@@ -22,7 +22,7 @@ use bootstrapper_engine::{
     self as engine, Act, Change, ChangeKind, Diff, EventKind, Events, Graph, Limits, Observation, OpenGate,
     PlannedStep, RunOptions, Stage, Step, StepId, StepOutcome, Teardown, Undo, Work,
 };
-use bootstrapper_readiness::{OwnRules, Probe};
+use bootstrapper_readiness::{CustomRules, Probe};
 
 fn object(value: &Value) -> Object {
     serde_json::from_value(value.clone()).unwrap()
@@ -51,7 +51,7 @@ fn set(server: &ApiServer, objects: &[Value], owner: Option<FluxOwner>) -> Objec
         objects: objects.iter().map(|value| Complete::of_own(object(value))).collect(),
         owner,
         manager: FIELD_MANAGER,
-        readiness: Some(Arc::new(OwnRules::default())),
+        readiness: Some(Arc::new(CustomRules::default())),
         explainer: Explainer::default(),
     }
 }

@@ -19,7 +19,7 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::{
     Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo,
 };
-use bootstrapper_readiness::OwnRules;
+use bootstrapper_readiness::CustomRules;
 
 /// How many objects are compared or applied at once. The API server's own fairness limits more.
 const AT_ONCE: usize = 16;
@@ -37,7 +37,7 @@ pub(crate) struct ObjectSet {
     /// In whose name they are applied.
     pub manager: &'static str,
     /// When each is ready; none if it only has to be there.
-    pub readiness: Option<Arc<OwnRules>>,
+    pub readiness: Option<Arc<CustomRules>>,
     /// What is known of their wait.
     pub explainer: Explainer,
 }

@@ -7,13 +7,13 @@
 
 mod advertisements;
 mod attributes;
+mod dedup;
 mod fields;
 mod names;
 mod nodes;
 mod objects;
 mod peer;
 mod policy;
-mod shelf;
 
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! The objects that take a policy's place.
 
 use super::advertisements::advertised;
+use super::dedup::Dedup;
 use super::fields::Problems;
 use super::names::{Names, label, slug};
 use super::nodes::{relisted, remapped, rewritten};
 use super::policy::Policy;
-use super::shelf::Shelf;
 use bootstrapper_core::yaml::written::{Node, Scalar, Value};
 
 const NEW_VERSION: &str = "cilium.io/v2";
@@ -17,8 +17,8 @@ const MOST_INSTANCES: usize = 16;
 /// What was made so far: later policies of the stream refer to it, too.
 #[derive(Default)]
 pub(super) struct Objects {
-    advertisements: Shelf,
-    peers: Shelf,
+    advertisements: Dedup,
+    peers: Dedup,
 }
 
 impl Objects {

@@ -9,7 +9,7 @@ use super::step::StepSpec;
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;
-use bootstrapper_readiness::OwnRules;
+use bootstrapper_readiness::CustomRules;
 
 const DEFAULT: &str = include_str!("../../../../tasks/bootstrap.yaml");
 
@@ -19,7 +19,7 @@ pub struct Pipeline {
     /// The stages, each after all that it needs.
     pub stages: Vec<Stage>,
     /// When objects of kinds of the repository's own are ready.
-    pub readiness: Arc<OwnRules>,
+    pub readiness: Arc<CustomRules>,
     /// Whether it comes with the program: then it knows nothing of this repository's own names.
     pub is_built_in: bool,
 }
@@ -59,7 +59,7 @@ impl Pipeline {
 
     fn from_texts(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Result<Self> {
         let mut stages: Vec<Stage> = Vec::new();
-        let mut readiness = OwnRules::default();
+        let mut readiness = CustomRules::default();
         for (file, text) in texts {
             let tasks: TaskFile = yaml::from_str(&text, &file)?;
             for stage in tasks.stages {

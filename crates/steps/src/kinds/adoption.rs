@@ -18,10 +18,10 @@ use bootstrapper_gitops::pipeline::AdoptionSpec;
 use bootstrapper_readiness::has_taken_over;
 
 /// Tells what Flux will change, before it does; and notes what stands until then.
-pub(super) struct Foretell(pub Adoption);
+pub(super) struct ForecastAdoption(pub Adoption);
 
 /// Tells what Flux did change, by what was noted.
-pub(super) struct Confirm(pub Adoption);
+pub(super) struct VerifyAdoption(pub Adoption);
 
 impl Kind for AdoptionSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
@@ -29,8 +29,8 @@ impl Kind for AdoptionSpec {
         let adoption =
             Adoption { cluster: cluster.clone(), declared: Arc::clone(declared), helm: helm.clone() };
         Ok(match self {
-            Self::Foretold => Planned::step("hand-over forecast", Foretell(adoption)),
-            Self::Confirmed => Planned::step("hand-over result", Confirm(adoption)),
+            Self::Foretold => Planned::step("hand-over forecast", ForecastAdoption(adoption)),
+            Self::Confirmed => Planned::step("hand-over result", VerifyAdoption(adoption)),
         })
     }
 
@@ -45,10 +45,10 @@ async fn has_begun(adoption: &Adoption) -> Result<bool> {
     Ok(root.as_ref().is_some_and(has_taken_over))
 }
 
-owns_nothing!(Foretell);
+owns_nothing!(ForecastAdoption);
 
 #[async_trait]
-impl Step for Foretell {
+impl Step for ForecastAdoption {
     async fn observe(&self) -> Result<Observation> {
         if has_begun(&self.0).await? {
             return Ok(Observation::Satisfied { summary: "Flux has taken over".to_owned(), unchanged: 0 });
@@ -96,10 +96,10 @@ impl Step for Foretell {
     }
 }
 
-owns_nothing!(Confirm);
+owns_nothing!(VerifyAdoption);
 
 #[async_trait]
-impl Step for Confirm {
+impl Step for VerifyAdoption {
     async fn observe(&self) -> Result<Observation> {
         if !has_begun(&self.0).await? {
             return Ok(Observation::Awaited { waits_for: vec!["Flux to take over".into()], progress: None });

@@ -19,7 +19,7 @@ use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::HandoverSpec;
-use bootstrapper_readiness::OwnRules;
+use bootstrapper_readiness::CustomRules;
 
 /// Watches Flux take over.
 pub(super) struct Handover {
@@ -83,7 +83,7 @@ impl Step for Handover {
             let source = seen.get(&id).and_then(Option::as_deref);
             let applied = source.map_or(Verdict::Ready, |source| applied(&id, source, seen));
             let declared = seen.iter().filter(|(other, _)| **other != id);
-            let own = readiness_of(declared, &OwnRules::default());
+            let own = readiness_of(declared, &CustomRules::default());
             Readiness { verdict: own.verdict.and(applied), ..own }
         };
         follow(&self.cluster, followed, ready).map_ok(what_moves_first).boxed()

@@ -11,18 +11,18 @@ use bootstrapper_gitops::{Declared, Kustomization};
 pub(crate) struct Bootstrap<'a> {
     declared: &'a Declared,
     kinds: &'a Kinds<'a>,
-    turns: Vec<Turn<'a>>,
+    turns: Vec<ScheduledStep<'a>>,
 }
 
 /// A step, and where it stands.
 #[derive(Clone, Copy)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct ScheduledStep<'a> {
     stage: &'a Stage,
     number: usize,
     pub step: &'a StepSpec,
 }
 
-impl Turn<'_> {
+impl ScheduledStep<'_> {
     /// `cilium/release-cilium`.
     pub(crate) fn told(&self) -> String {
         format!("{}/{}", self.stage.name, self.step.name())
@@ -36,7 +36,11 @@ impl<'a> Bootstrap<'a> {
             .stages
             .iter()
             .flat_map(|stage| {
-                stage.steps.iter().enumerate().map(move |(number, step)| Turn { stage, number, step })
+                stage.steps.iter().enumerate().map(move |(number, step)| ScheduledStep {
+                    stage,
+                    number,
+                    step,
+                })
             })
             .filter(|turn| turn.step.kind.applies().is_declared(declared))
             .collect();
@@ -48,12 +52,12 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// All steps, in the order in which they are written.
-    pub(crate) fn turns(&self) -> impl Iterator<Item = Turn<'a>> {
+    pub(crate) fn turns(&self) -> impl Iterator<Item = ScheduledStep<'a>> {
         self.turns.iter().copied()
     }
 
     /// Whether the first is surely done before the second starts.
-    pub(crate) fn is_before(&self, first: &Turn<'_>, second: &Turn<'_>) -> bool {
+    pub(crate) fn is_before(&self, first: &ScheduledStep<'_>, second: &ScheduledStep<'_>) -> bool {
         if first.stage.name == second.stage.name {
             return first.number < second.number && !first.stage.parallel;
         }
@@ -75,7 +79,7 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// All steps that are surely done before `turn`.
-    pub(crate) fn before(&self, turn: &Turn<'a>) -> impl Iterator<Item = Turn<'a>> {
+    pub(crate) fn before(&self, turn: &ScheduledStep<'a>) -> impl Iterator<Item = ScheduledStep<'a>> {
         self.turns
             .iter()
             .filter(move |other| self.is_before(other, turn))
@@ -85,19 +89,19 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// Where Flux begins: the step that applies the root Kustomization.
-    pub(crate) fn start_of_flux(&self) -> Option<Turn<'a>> {
+    pub(crate) fn start_of_flux(&self) -> Option<ScheduledStep<'a>> {
         self.turns().find(|turn| matches!(turn.step.kind.applies(), Applies::Sync))
     }
 
     /// The step that installs a release.
-    pub(crate) fn release(&self, id: &ObjectRef) -> Option<Turn<'a>> {
+    pub(crate) fn release(&self, id: &ObjectRef) -> Option<ScheduledStep<'a>> {
         self.turns()
             .find(|turn| matches!(turn.step.kind.applies(), Applies::Release(name) if name == id.name))
     }
 
     /// Whether the CRD of a kind is there before a step. What a command or a manifest brings is
     /// not known: it may be anything.
-    pub(crate) fn has_before(&self, kind: &Kind, turn: &Turn<'a>) -> bool {
+    pub(crate) fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
         self.before(turn).any(|other| self.may_bring(kind, &other))
     }
 
@@ -110,11 +114,11 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// Whether any step but this one may bring it.
-    pub(crate) fn has_elsewhere(&self, kind: &Kind, turn: &Turn<'_>) -> bool {
+    pub(crate) fn has_elsewhere(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
         self.turns().any(|other| other.told() != turn.told() && self.may_bring(kind, &other))
     }
 
-    fn may_bring(&self, kind: &Kind, turn: &Turn<'_>) -> bool {
+    fn may_bring(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
         let is_of_flux = kind.group.ends_with(".toolkit.fluxcd.io");
         let of_kustomization = |one: &Kustomization| {
             let makes_flux = |object| ObjectRef::of(object).kind == "FluxInstance";

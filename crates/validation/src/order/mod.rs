@@ -10,7 +10,7 @@ mod graph;
 mod kinds;
 mod moment;
 
-pub(super) use bootstrap::{Bootstrap, Turn};
+pub(super) use bootstrap::{Bootstrap, ScheduledStep};
 pub use charts::charts_known_otherwise;
 pub(super) use charts::is_answered_by_a_webhook;
 pub(super) use graph::{Order, Relation};

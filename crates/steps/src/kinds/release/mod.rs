@@ -54,13 +54,13 @@ impl Release {
     }
 
     /// Whose it is, and what has to happen to it.
-    async fn look(&self) -> Result<Known> {
+    async fn look(&self) -> Result<Ownership> {
         let flux = self.owner().object(&self.cluster).await?;
         if let Some(since) = flux.as_ref().and_then(owned_since) {
             let Self { cluster, declared, .. } = self;
             let newest = cluster.helm_revision(&declared.release_namespace, &declared.release_name).await?;
             let other = flux.as_ref().and_then(|flux| not_fluxs(flux, newest));
-            return Ok(Known::Fluxs(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
+            return Ok(Ownership::Fluxs(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
         }
         let stored = self.stored().await?;
         if let Some(stored) = &stored {
@@ -80,7 +80,7 @@ impl Release {
             now: Timestamp::now(),
             has_ended: &helm_has_ended,
         };
-        Ok(Known::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
+        Ok(Ownership::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
     }
 
     /// Refuses a chart whose archive is another one than the newest revision was made of, under the same
@@ -189,7 +189,7 @@ impl Kind for ReleaseSpec {
 }
 
 /// Whose a release is.
-enum Known {
+enum Ownership {
     /// Flux has adopted it: told for a person.
     Fluxs(String),
     /// The bootstrap's, as long as nobody else is at work on it.
@@ -240,30 +240,32 @@ impl Step for Release {
             unchanged: 0,
         };
         Ok(match known {
-            Known::Fluxs(summary) => Observation::Satisfied { summary, unchanged: 1 },
-            Known::Ours(Need::Nothing, stored) => {
+            Ownership::Fluxs(summary) => Observation::Satisfied { summary, unchanged: 1 },
+            Ownership::Ours(Need::Nothing, stored) => {
                 let revision = stored.map(|stored| stored.revision).unwrap_or_default();
                 let summary = format!("{} revision {revision} as declared", self.name());
                 Observation::Satisfied { summary, unchanged: 1 }
             }
-            Known::Ours(Need::Install, _) => {
+            Ownership::Ours(Need::Install, _) => {
                 Observation::Missing(change(ChangeKind::Created, vec![self.chart().await]))
             }
-            Known::Ours(Need::Upgrade(differences), _) => {
+            Ownership::Ours(Need::Upgrade(differences), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, differences))
             }
-            Known::Ours(Need::Recover(why), _) => {
+            Ownership::Ours(Need::Recover(why), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, vec![format!("{why}: recovered first")]))
             }
-            Known::Ours(Need::Wait(why), _) => Observation::Blocked { by: format!("{}: {why}", self.name()) },
+            Ownership::Ours(Need::Wait(why), _) => {
+                Observation::Blocked { by: format!("{}: {why}", self.name()) }
+            }
         })
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         // Flux may have taken over, and an earlier attempt may have succeeded, since the observation.
         let mut known = self.look().await?;
-        let recovered = matches!(&known, Known::Ours(Need::Recover(_), _));
-        if let Known::Ours(Need::Recover(why), Some(stored)) = &known {
+        let recovered = matches!(&known, Ownership::Ours(Need::Recover(_), _));
+        if let Ownership::Ours(Need::Recover(why), Some(stored)) = &known {
             (act.say)(format!("removing revision {}: {why}", stored.revision));
             // Helm then finds what stood before it, or nothing; what was made meanwhile has the
             // marks of the release, and is taken on.
@@ -271,8 +273,8 @@ impl Step for Release {
             known = self.look().await?;
         }
         let (need, next) = match known {
-            Known::Fluxs(summary) => return Ok(Changes { summary, ..Changes::default() }),
-            Known::Ours(need, stored) => (need, stored.map_or(1, |stored| stored.revision + 1)),
+            Ownership::Fluxs(summary) => return Ok(Changes { summary, ..Changes::default() }),
+            Ownership::Ours(need, stored) => (need, stored.map_or(1, |stored| stored.revision + 1)),
         };
         let (kind, action) = match need {
             Need::Nothing if recovered => {

@@ -32,9 +32,9 @@ const AT_ONCE: usize = 8;
 
 /// What agents answered about their sessions. An answer counts until the API reports something newer.
 #[derive(Clone, Default)]
-pub(super) struct AgentAnswers(Arc<Mutex<BTreeMap<String, Answer>>>);
+pub(super) struct AgentAnswers(Arc<Mutex<BTreeMap<String, AgentAnswer>>>);
 
-struct Answer {
+struct AgentAnswer {
     /// The version of the node's config when its agent was asked.
     version: Option<String>,
     peers: Value,
@@ -50,7 +50,7 @@ impl AgentAnswers {
     }
 
     /// Earlier answers no longer count.
-    fn replace(&self, answers: BTreeMap<String, Answer>) {
+    fn replace(&self, answers: BTreeMap<String, AgentAnswer>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answers;
     }
 }
@@ -138,7 +138,7 @@ impl Follower {
                 };
                 is_down |= !readiness::sessions_down(&readiness::as_agent_tells(config, &peers).0).is_empty();
                 let version = config.metadata.resource_version.clone();
-                said.insert(name(config).to_owned(), Answer { version, peers });
+                said.insert(name(config).to_owned(), AgentAnswer { version, peers });
             }
             if is_down {
                 break;
@@ -252,7 +252,7 @@ mod tests {
     fn an_answer_counts_until_the_api_reports_something_new() {
         let answers = AgentAnswers::default();
         let peers = json!([{"peer-address": "10.0.0.1", "session-state": "established"}]);
-        answers.replace([("a".to_owned(), Answer { version: Some("1".to_owned()), peers })].into());
+        answers.replace([("a".to_owned(), AgentAnswer { version: Some("1".to_owned()), peers })].into());
         let told = config("a", "open_confirm");
         assert_eq!(answers.correct(&told).unwrap().1.len(), 1);
         let mut newer = told;

@@ -24,7 +24,7 @@ use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::WaitSpec;
-use bootstrapper_readiness::{Expressions, OwnRules, Probe, Texts};
+use bootstrapper_readiness::{CustomRules, Expressions, Probe, Texts};
 
 /// What is waited for.
 pub enum Awaited {
@@ -35,7 +35,7 @@ pub enum Awaited {
         /// The object.
         id: ObjectRef,
         /// The rule of its kind, or a user's own.
-        readiness: Arc<OwnRules>,
+        readiness: Arc<CustomRules>,
     },
 }
 
@@ -109,7 +109,7 @@ impl Kind for WaitSpec {
             Self::Object { id, ready, failed } => {
                 let readiness = if ready.is_some() || failed.is_some() {
                     let texts = Texts { current: ready.clone(), failed: failed.clone(), ..Texts::default() };
-                    let mut rules = OwnRules::default();
+                    let mut rules = CustomRules::default();
                     rules.add(id.api_version.clone(), id.kind.clone(), Expressions::compile(&texts)?);
                     Arc::new(rules)
                 } else {

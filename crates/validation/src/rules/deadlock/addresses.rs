@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Scene, at, each_whole, is_true};
-use crate::order::{Moment, Order, Relation, Turn};
+use crate::order::{Moment, Order, Relation, ScheduledStep};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Release;
@@ -137,7 +137,7 @@ fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(bootstrap), pools) = (scene.bootstrap(), pools(scene)) else { return Vec::new() };
-    let brings_pool = |turn: &Turn<'_>| match turn.step.kind.applies() {
+    let brings_pool = |turn: &ScheduledStep<'_>| match turn.step.kind.applies() {
         Applies::Kustomization(name) => pools.iter().any(|(_, by)| by.name == name),
         _ => false,
     };
@@ -161,7 +161,7 @@ fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// The Service that a step awaits an address of.
-fn waits_for(scene: &Scene<'_>, turn: &Turn<'_>) -> Option<String> {
+fn waits_for(scene: &Scene<'_>, turn: &ScheduledStep<'_>) -> Option<String> {
     match turn.step.kind.awaits() {
         Awaits::Applied if turn.step.await_workloads() => {
             let Applies::Release(name) = turn.step.kind.applies() else { return None };

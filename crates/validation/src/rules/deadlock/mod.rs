@@ -17,7 +17,7 @@ pub(super) mod webhooks;
 
 use serde_json::Value;
 
-use crate::order::{Bootstrap, Kinds, Order, Turn};
+use crate::order::{Bootstrap, Kinds, Order, ScheduledStep};
 use crate::{Finding, Fleet, Rule, known};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::pipeline::{Pipeline, When};
@@ -58,7 +58,7 @@ impl<'a> Scene<'a> {
     }
 
     /// A finding about a step of the task files.
-    fn step_finding(&self, rule: &Rule, turn: &Turn<'_>, message: impl Into<String>) -> Finding {
+    fn step_finding(&self, rule: &Rule, turn: &ScheduledStep<'_>, message: impl Into<String>) -> Finding {
         Finding::of(rule, message).in_cluster(&self.declared.cluster).at(Some(turn.step.place().clone()))
     }
 }

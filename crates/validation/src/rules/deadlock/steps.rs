@@ -2,7 +2,7 @@
 
 use super::releases::NETWORKS;
 use super::{Scene, at, each_whole, is_true};
-use crate::order::{Bootstrap, Kind, Turn};
+use crate::order::{Bootstrap, Kind, ScheduledStep};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::pipeline::{Applies, Awaits};
@@ -43,7 +43,10 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-fn find(scene: &Scene<'_>, check: impl Fn(&Bootstrap<'_>, Turn<'_>) -> Option<Finding>) -> Vec<Finding> {
+fn find(
+    scene: &Scene<'_>,
+    check: impl Fn(&Bootstrap<'_>, ScheduledStep<'_>) -> Option<Finding>,
+) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     bootstrap.turns().filter_map(|turn| check(&bootstrap, turn)).collect()
 }
@@ -81,7 +84,11 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// An object of Flux whose kind a later step brings. Where no step brings Flux, it is there before the bootstrap.
-fn comes_later(bootstrap: &Bootstrap<'_>, turn: &Turn<'_>, object: &Object) -> Option<(String, String)> {
+fn comes_later(
+    bootstrap: &Bootstrap<'_>,
+    turn: &ScheduledStep<'_>,
+    object: &Object,
+) -> Option<(String, String)> {
     let id = ObjectRef::of(object);
     let kind = Kind::new(id.group(), &id.kind);
     let is_later = !bootstrap.has_before(&kind, turn) && bootstrap.has_elsewhere(&kind, turn);
@@ -89,7 +96,7 @@ fn comes_later(bootstrap: &Bootstrap<'_>, turn: &Turn<'_>, object: &Object) -> O
 }
 
 /// The step that installs the network plugin.
-fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<Turn<'a>> {
+fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<ScheduledStep<'a>> {
     let mut networks = scene.declared.releases.iter().filter(|one| NETWORKS.contains(&one.chart.name()));
     networks.find_map(|release| bootstrap.release(&release.id))
 }

@@ -14,12 +14,12 @@ use kube::Client;
 use kube::client::Body;
 use tokio::time::Instant;
 
+use super::api_error_kind::ApiErrorKind;
 use super::compare::covers;
 use super::requests::{Counter, is_dry_run};
 use super::secrets;
 use super::status::{asked_to_wait, of_status, read_status};
 use super::transport::{of_error, withheld};
-use super::trouble::Trouble;
 use bootstrapper_core::object::Object;
 
 /// How often one call is made, at most.
@@ -39,7 +39,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A client that is patient: it makes its calls with `client`.
-pub(super) fn patient(client: Client, counter: Counter) -> Client {
+pub(super) fn with_retries(client: Client, counter: Counter) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = tower::service_fn(move |request| send(client.clone(), request, counter.clone()));
     Client::new(service, namespace)
@@ -218,8 +218,8 @@ fn refused_for_a_moment(code: StatusCode, body: &Bytes) -> Option<Again> {
     }
     let status = read_status(body, code);
     let is_done_perhaps = match of_status(&status) {
-        Trouble::Overload => false,
-        Trouble::ServerFault | Trouble::NoLeader => true,
+        ApiErrorKind::Overload => false,
+        ApiErrorKind::ServerFault | ApiErrorKind::NoLeader => true,
         _ => return None,
     };
     Some(Again { after: asked_to_wait(&status), is_done_perhaps })
@@ -231,6 +231,6 @@ fn was_cut_off(error: &kube::Error) -> bool {
     let causes =
         std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
     let mut connections = causes.filter_map(|cause| cause.downcast_ref::<legacy::Error>());
-    let is_broken = || matches!(of_error(error), Trouble::Unreachable | Trouble::Truncated);
+    let is_broken = || matches!(of_error(error), ApiErrorKind::Unreachable | ApiErrorKind::Truncated);
     withheld(error).is_none() && !connections.any(legacy::Error::is_connect) && is_broken()
 }

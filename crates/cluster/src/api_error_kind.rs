@@ -6,7 +6,7 @@ use bootstrapper_core::failure::FailureKind;
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum ApiErrorKind {
     /// The server has too much to do (429).
     Overload,
     /// The server, or a proxy before it, failed (5xx, and what broke before it knew).
@@ -71,9 +71,9 @@ pub(super) enum Trouble {
     Defect,
 }
 
-impl Trouble {
+impl ApiErrorKind {
     /// Whether the same can go right later.
-    pub(super) fn passes(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Overload
             | Self::ServerFault

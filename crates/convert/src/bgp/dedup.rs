@@ -4,12 +4,12 @@ use super::names::Names;
 use bootstrapper_core::yaml::written::Node;
 
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct Dedup {
     pub(super) names: Names,
     kept: Vec<(String, Node)>,
 }
 
-impl Shelf {
+impl Dedup {
     /// Keeps these specs, and says the name of each. One that is new is named after the policy; if
     /// there are several, after the peer that needs it, too.
     pub(super) fn keep(&mut self, policy: &str, specs: Vec<(String, Node)>) -> Vec<String> {
