@@ -21,7 +21,7 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::{self as engine, Events, Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
 use bootstrapper_readiness::has_taken_over;
 use bootstrapper_report::{self as report, Progress};
-use bootstrapper_steps::plan::LockGate;
+use bootstrapper_steps::plan::{HeldLock, LockGate};
 use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
 
 /// How long nothing may change before what is removed counts as stuck.
@@ -134,7 +134,7 @@ async fn carry_out(
     };
     let graph = teardown::graph(&removal.plan, &removal.steps, &manner);
     let options = RunOptions {
-        gate: gate.clone(),
+        gate: Arc::new(HeldLock(Arc::clone(&gate))),
         force_conflicts: false,
         strict: false,
         cancel: cancel.clone(),

@@ -44,8 +44,8 @@ impl Explainer {
         selections: &[Selection],
         stuck: Stuck<'_>,
     ) -> Vec<Cause> {
-        let symptoms = match stuck.readiness {
-            Some(readiness) => symptoms(readiness),
+        let symptoms = match stuck.readiness.filter(|readiness| !readiness.observed.is_empty()) {
+            Some(readiness) => unready_among(readiness).map(ObjectRef::of).collect(),
             None => {
                 let mut found = Vec::new();
                 for selection in selections {

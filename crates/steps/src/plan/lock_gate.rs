@@ -1,6 +1,8 @@
 //! The gate of a real run: before its first write it takes the cluster's lock and records whose
 //! cluster this is, and that the run began; before every later one it checks that the lock is still held.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
@@ -80,4 +82,18 @@ impl Gate for LockGate {
 
 fn is_final(failure: &Failure) -> bool {
     matches!(failure.kind, FailureKind::Locked | FailureKind::WrongCluster)
+}
+
+/// The gate of a run whose lock is taken before it begins. Each write is still held back once the lock is lost.
+pub struct HeldLock(pub Arc<LockGate>);
+
+#[async_trait]
+impl Gate for HeldLock {
+    async fn pass(&self, _: &(dyn Fn(String) + Send + Sync)) -> Result<()> {
+        Ok(())
+    }
+
+    async fn lost(&self) -> Failure {
+        self.0.lost().await
+    }
 }

@@ -7,6 +7,6 @@ mod planner;
 mod secrets;
 
 pub use build::{Inputs, build, check};
-pub use lock_gate::LockGate;
+pub use lock_gate::{HeldLock, LockGate};
 pub(crate) use planner::{Planned, Planner};
 pub use secrets::{SecretSources, Secrets, resolve as resolve_secrets};

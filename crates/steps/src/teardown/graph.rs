@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use super::remove::Plan;
 use crate::following::ready;
 use crate::owns_nothing::owns_nothing;
-use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{
     Act, Cause, Changes, Diff, Graph, Limits, Observation, Owned, PlannedStep, Stage, Step, StepId, Stuck,
@@ -47,7 +47,7 @@ pub fn graph(plan: &Arc<Plan>, steps: &[(&PlannedStep, Owned)], manner: &Manner)
     let of_steps =
         steps.iter().filter(|(_, owned)| Plan::goes_by_its_step(owned)).filter_map(|(step, owned)| {
             let title = format!("{} of {}", owned.diff.summary, step.title);
-            let undo = OfStep { undo: step.undo()?, manner: *manner };
+            let undo = OfStep { undo: step.undo()?, is_by_helm: owned.by == "helm", manner: *manner };
             Some(planned(step.id.clone(), title, undo))
         });
     let all = std::iter::once(of_plan(PlanPart::Flux))
@@ -78,6 +78,15 @@ fn free_name(name: &str, taken: &BTreeSet<&str>) -> String {
 
 fn planned(id: StepId, title: String, step: impl Step + 'static) -> PlannedStep {
     PlannedStep { id, title, limits: UNLIMITED, digest: None, work: Work::Step(Arc::new(step)) }
+}
+
+/// A call was made again already if that could help: whoever cleans a cluster decides what comes next.
+fn is_final(failure: Failure) -> Failure {
+    failure.retry(Retry::Useless)
+}
+
+fn cancelled() -> Failure {
+    Failure::new(FailureKind::Cancelled, "stopped on request")
 }
 
 /// What the plan removes, besides what steps do.
@@ -133,11 +142,9 @@ impl Step for OfPlan {
             }
         };
         tokio::select! {
-            removed = removal => removed?,
+            removed = removal => removed.map_err(is_final)?,
             // Deleted is deleted; whether it has gone is seen by the next run.
-            () = act.cancel.cancelled() => {
-                return Err(Failure::new(FailureKind::Cancelled, "stopped on request"));
-            }
+            () = act.cancel.cancelled() => return Err(cancelled()),
         }
         Ok(Changes { summary: self.part.title().to_owned(), ..Changes::default() })
     }
@@ -154,6 +161,7 @@ impl Step for OfPlan {
 /// What a step of a bootstrap has made.
 struct OfStep {
     undo: Arc<dyn Undo>,
+    is_by_helm: bool,
     manner: Manner,
 }
 
@@ -162,7 +170,7 @@ owns_nothing!(OfStep);
 #[async_trait]
 impl Step for OfStep {
     async fn observe(&self) -> Result<Observation> {
-        let Owned { diff, .. } = self.undo.owned().await?;
+        let Owned { diff, .. } = self.undo.owned().await.map_err(is_final)?;
         if diff.changes.is_empty() {
             return Ok(Observation::Satisfied { summary: "nothing to remove".to_owned(), unchanged: 0 });
         }
@@ -170,7 +178,13 @@ impl Step for OfStep {
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
-        self.undo.teardown(&self.manner.teardown(act.say)).await
+        let teardown = self.manner.teardown(act.say);
+        let removal = self.undo.teardown(&teardown);
+        tokio::select! {
+            removed = removal => removed.map_err(is_final),
+            // Helm ends what it has begun.
+            () = act.cancel.cancelled(), if !self.is_by_helm => Err(cancelled()),
+        }
     }
 
     fn settle(&self) -> BoxStream<'_, Result<Readiness>> {

@@ -140,7 +140,7 @@ impl<'a> Bootstrap<'a> {
                 self.kinds.is_brought_by(release, kind)
                     || (is_of_flux && release.chart.name().starts_with("flux"))
             }),
-            Applies::Anything => true,
+            Applies::File | Applies::Program => true,
             Applies::Nothing
             | Applies::Namespaces(_)
             | Applies::Secrets

@@ -20,7 +20,7 @@ impl Kind for CommandSpec {
     }
 
     fn applies(&self) -> Applies<'_> {
-        Applies::Anything
+        Applies::Program
     }
 
     fn awaits(&self) -> Awaits<'_> {

@@ -88,8 +88,10 @@ pub enum Applies<'a> {
     Source,
     /// The root Kustomization of the cluster.
     Sync,
-    /// Whatever a file or a program brings.
-    Anything,
+    /// Whatever a file of the repository has.
+    File,
+    /// Whatever a program brings.
+    Program,
 }
 
 /// What a step waits for.
@@ -120,7 +122,8 @@ impl<'a> Applies<'a> {
             | Self::CrdsOfReleases
             | Self::Source
             | Self::Sync
-            | Self::Anything => None,
+            | Self::File
+            | Self::Program => None,
         }
     }
 

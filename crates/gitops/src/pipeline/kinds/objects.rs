@@ -22,7 +22,7 @@ impl Kind for ObjectsSpec {
     }
 
     fn applies(&self) -> Applies<'_> {
-        Applies::Anything
+        Applies::File
     }
 
     fn awaits(&self) -> Awaits<'_> {

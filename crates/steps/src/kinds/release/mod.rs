@@ -323,7 +323,7 @@ impl Step for Release {
 
     async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
         // What is watched was read from the release before.
-        let workloads = match stuck.readiness {
+        let workloads = match stuck.readiness.filter(|readiness| !readiness.observed.is_empty()) {
             Some(_) => Vec::new(),
             None => self.workloads().await.unwrap_or_default(),
         };

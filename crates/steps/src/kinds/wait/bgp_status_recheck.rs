@@ -157,7 +157,10 @@ impl Follower {
                 *config = Arc::new(corrected);
             }
         }
-        Some(Readiness { remarks, ..judged(Probe::CiliumBgp, &seen) })
+        let readiness = judged(Probe::CiliumBgp, &seen);
+        // Until it is ready, its reasons say more.
+        let remarks = if readiness.verdict.is_ready() { remarks } else { Vec::new() };
+        Some(Readiness { remarks, ..readiness })
     }
 }
 

@@ -145,7 +145,7 @@ fn not_seeded(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(first), Some(bootstrap)) = (secrets.first(), scene.bootstrap()) else { return Vec::new() };
     let Some(start) = bootstrap.start_of_flux() else { return Vec::new() };
     let mut before = bootstrap.before(&start);
-    if before.any(|turn| matches!(turn.step.kind.applies(), Applies::Secrets | Applies::Anything)) {
+    if before.any(|turn| matches!(turn.step.kind.applies(), Applies::Secrets | Applies::Program)) {
         return Vec::new();
     }
     let message = format!(

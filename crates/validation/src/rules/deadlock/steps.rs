@@ -74,7 +74,8 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             | Applies::CrdsOfManifest(_)
             | Applies::CrdsOfReleases
             | Applies::Release(_)
-            | Applies::Anything => return None,
+            | Applies::File
+            | Applies::Program => return None,
         };
         let message =
             format!("step {} applies {what}, and no step before it brings its CRD: {by}", turn.told());
