@@ -167,7 +167,7 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
     run.wait().unwrap();
     assert_eq!(story.revisions().await, ["1 pending-install"]);
     story.declare(false, "two");
-    story.run().assert().success().stderr(contains("removing revision 1").and(contains("has ended")));
+    story.run().assert().success().stderr(contains("removing revision 1").and(contains("has exited")));
     assert_eq!((story.revisions().await, story.says().await), (vec!["1 deployed".into()], "two".into()));
     story.run().assert().success().stderr(contains("no writes"));
 

@@ -213,7 +213,7 @@ async fn a_clean_leaves_nothing_of_what_the_bootstrap_brought() {
         .assert()
         .success()
         .stdout(contains(
-            "stays: CustomResourceDefinition httproutes.gateway.networking.k8s.io: HTTPRoute default/mine",
+            "kept: CustomResourceDefinition httproutes.gateway.networking.k8s.io: HTTPRoute default/mine",
         ));
     // Once that is gone, so is its kind.
     cluster.delete(&ObjectRef::of(&object(route))).await.unwrap();

@@ -269,7 +269,7 @@ fn it_is_agreed_to_once_for_each_repository_and_asked_again_when_it_changes() {
             .assert()
             .code(NOT_AGREED)
             .stderr(contains(said))
-            .stderr(contains("for 1 thing"))
+            .stderr(contains("requests 1 thing"))
     };
     write(&root.join("scripts/run.sh"), "#!/bin/sh\nrm -rf /\n");
     drop(refused("command  scripts/run.sh infra"));

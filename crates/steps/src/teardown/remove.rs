@@ -287,7 +287,7 @@ impl Plan {
         let failure = Failure::step(format!("{} not removed", count(left.len(), "object")));
         let failure = left.iter().fold(failure, |failure, id| {
             let why = snapshot.get(id).map(why).unwrap_or_default();
-            failure.because(format!("stays: {id}{why}"))
+            failure.because(format!("still exists: {id}{why}"))
         });
         Err(failure.hint("run the same command again: it removes what is left"))
     }

@@ -109,7 +109,9 @@ pub(super) fn processes(mark: &str) -> Vec<Process> {
         };
         let environment = read("environ")?;
         environment.lines().any(|line| line == mark).then_some(())?;
-        Some(Process { words: read("cmdline")?, environment })
+        // A process that begins or ends just now may show half of its words: they end with a NUL.
+        let words = read("cmdline").filter(|words| words.ends_with('\n'))?;
+        Some(Process { words, environment })
     };
     all.filter_map(marked).collect()
 }
