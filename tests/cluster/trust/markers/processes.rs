@@ -107,11 +107,14 @@ pub(super) fn processes(mark: &str) -> Vec<Process> {
             let bytes = fs::read(process.path().join(file)).ok()?;
             Some(String::from_utf8_lossy(&bytes).replace('\0', "\n"))
         };
+        // What becomes another program just now shows the environment of the one and the words of the other, or
+        // half of them: it is what it is if its words are the same before and after, and whole.
+        let words = || read("cmdline").filter(|words| words.ends_with('\n'));
+        let before = words()?;
         let environment = read("environ")?;
         environment.lines().any(|line| line == mark).then_some(())?;
-        // A process that begins or ends just now may show half of its words: they end with a NUL.
-        let words = read("cmdline").filter(|words| words.ends_with('\n'))?;
-        Some(Process { words, environment })
+        let is_the_same = words()? == before;
+        is_the_same.then_some(Process { words: before, environment })
     };
     all.filter_map(marked).collect()
 }
