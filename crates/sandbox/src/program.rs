@@ -13,7 +13,7 @@ use super::programs::{NAME, OF_TEST_IMAGE, WGET};
 use super::{agnhost, supervisor, vault};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::{masking, output, private};
-use bootstrapper_tools::fetch_page;
+use bootstrapper_tools::{fetch_page, guard_programs_with};
 
 /// Of each thread, in bytes: readers of YAML and JSON recurse as deep as their input.
 const STACK: usize = 8 * 1024 * 1024;
@@ -120,6 +120,12 @@ fn run(verb: Verb) -> Result<()> {
             .thread_stack_size(STACK)
             .build()
             .map_err(|error| Failure::internal("cannot start the asynchronous runtime").caused_by(&error))?;
+    // The product, of which this is a part, guards programs; the crate's own binary has no such verb.
+    if let Ok(this) = std::env::current_exe()
+        && this.file_name() != Some(NAME.as_ref())
+    {
+        guard_programs_with(this);
+    }
     let result = runtime.block_on(async {
         match verb {
             Verb::Serve { state_dir } => supervisor::serve(&state_dir).await,
