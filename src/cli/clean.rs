@@ -12,15 +12,16 @@ use super::cancel::Cancel;
 use super::confirm::confirm;
 use super::out;
 use super::resume;
+use super::run::run_shown;
 use super::sandbox;
 use super::session::Session;
 use bootstrapper_cluster::{self as cluster, Entry, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{self as engine, Events, Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
+use bootstrapper_engine::{Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
 use bootstrapper_readiness::has_taken_over;
-use bootstrapper_report::{self as report, Progress};
+use bootstrapper_report::Progress;
 use bootstrapper_steps::plan::{HeldLock, LockGate};
 use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
 
@@ -140,11 +141,7 @@ async fn carry_out(
         cancel: cancel.clone(),
         headline: format!("clean {}", session.headline()),
     };
-    let (events, received) = Events::channel();
-    let renderer = tokio::spawn(report::render(received, progress(args)));
-    let summary = engine::run(&graph, &options, &events).await;
-    drop(events);
-    let _ = renderer.await;
+    let summary = run_shown(&graph, &options, progress(args)).await;
 
     let removed = if summary.succeeded() { removal.plan.count() } else { 0 };
     let end = RunEnd {

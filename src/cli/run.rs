@@ -12,8 +12,8 @@ use super::session::Session;
 use super::{out, plan, resume, sandbox};
 use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_engine::{self as engine, Events, RunOptions, RunSummary};
-use bootstrapper_report::{self as report, Closing};
+use bootstrapper_engine::{self as engine, Events, Graph, RunOptions, RunSummary};
+use bootstrapper_report::{self as report, Closing, Progress};
 use bootstrapper_steps::plan::LockGate;
 
 pub(super) async fn run(args: &RunArgs) -> Result<()> {
@@ -64,11 +64,7 @@ async fn carry_out(
         cancel: cancel.clone(),
         headline: session.headline(),
     };
-    let (events, received) = Events::channel();
-    let renderer = tokio::spawn(report::render(received, args.progress.into()));
-    let summary = engine::run(&session.graph, &options, &events).await;
-    drop(events);
-    let _ = renderer.await;
+    let summary = run_shown(&session.graph, &options, args.progress.into()).await;
 
     if gate.was_passed() {
         let record = record.ends(end(session, &summary, cancel.is_cancelled()));
@@ -81,6 +77,16 @@ async fn carry_out(
         }
     }
     conclude(session, rehearsal, &summary, cancel.is_cancelled())
+}
+
+/// Runs a graph, and shows it until its last event is shown.
+pub(super) async fn run_shown(graph: &Graph, options: &RunOptions, progress: Progress) -> RunSummary {
+    let (events, received) = Events::channel();
+    let renderer = tokio::spawn(report::render(received, progress));
+    let summary = engine::run(graph, options, &events).await;
+    drop(events);
+    let _ = renderer.await;
+    summary
 }
 
 /// A lock that could not be given back holds up the next run for a moment.
@@ -99,7 +105,7 @@ fn end(session: &Session, summary: &RunSummary, is_cancelled: bool) -> RunEnd {
         () if is_cancelled => "cancelled",
         () => "failed",
     };
-    let planned = session.graph.stages.iter().flat_map(|stage| &stage.steps);
+    let planned = session.graph.steps();
     let steps = summary.steps.iter().zip(planned).map(|((id, outcome), planned)| StepRecord {
         step: id.to_string(),
         outcome: outcome.word().to_owned(),

@@ -73,6 +73,20 @@ async fn the_plan_of_infra() {
     assert!(server.writes().is_empty());
 }
 
+/// The history tells by it whether a step was to bring about something else.
+#[tokio::test]
+async fn what_stands_in_the_repository_has_a_digest() {
+    let (graph, _) = plan_of(root(), "infra", &Selector::default()).await.unwrap();
+    let with_digest = |name: &str| {
+        let is_of_charts = name == "crds-releases" || name == "crds-flux";
+        let starts = ["release-", "kustomization-", "crds-", "source", "sync"];
+        !is_of_charts && starts.iter().any(|start| name.starts_with(start))
+    };
+    for step in graph.steps() {
+        assert_eq!(step.digest.is_some(), with_digest(&step.id.name), "{}", step.id);
+    }
+}
+
 #[tokio::test]
 async fn the_plan_of_apps() {
     insta::assert_snapshot!(lines(&plan_of(root(), "apps", &Selector::default()).await.unwrap().0));

@@ -1,5 +1,5 @@
 //! What people read, as snapshots: every help text, and an error of each exit code. Whoever changes a word
-//! sees it in the review: `INSTA_UPDATE=always cargo test --test offline wording::` writes them anew.
+//! sees it in the review: `INSTA_UPDATE=always cargo test --test offline wording::` updates them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -160,20 +160,7 @@ async fn outcome(graph: &Graph) -> Failure {
 #[tokio::test]
 async fn a_cluster_that_another_run_holds() {
     let server = ApiServer::default();
-    let held = |renewed: &str| {
-        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": "bootstrapper-lock", "namespace": "kube-system"},
-            "spec": {"holderIdentity": "alice@laptop/4711/boot/run", "leaseDurationSeconds": 15,
-                "acquireTime": "2026-01-01T00:00:00.000000Z", "renewTime": renewed}})
-    };
-    server.put(&held("2026-01-01T00:00:00.000000Z"));
-    let renewing = server.clone();
-    tokio::spawn(async move {
-        while !renewing.requests().iter().any(|line| line.contains("leases") && line.ends_with("?watch")) {
-            tokio::task::yield_now().await;
-        }
-        renewing.put(&held("2026-01-01T00:00:05.000000Z"));
-    });
+    drop(server.hold_lock_as("alice@laptop/4711/boot/run"));
     let Err(failure) = server.connect().lock("mine", &|_| {}).await else { panic!("two runs hold it") };
     insta::assert_snapshot!(shown(&failure));
 }

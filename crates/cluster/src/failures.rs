@@ -15,19 +15,21 @@ use bootstrapper_core::failure::{Failure, Retry};
 /// Turns an error of a call into a failure that says `what` was wanted.
 pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     match error {
-        kube::Error::Api(status) => told(what, &of_status(status), message(status), asked_to_wait(status)),
+        kube::Error::Api(status) => {
+            described(what, &of_status(status), message(status), asked_to_wait(status))
+        }
         _ if let Some(withheld) = withheld(error) => withheld.clone(),
-        _ => told(what, &of_error(error), deepest(error), None),
+        _ => described(what, &of_error(error), deepest(error), None),
     }
 }
 
 /// The same for an answer, with its code: of a watch, which others have never asked for.
 pub(super) fn of_code(what: impl Into<String>, status: &Status) -> Failure {
     let said = format!("the API server answers {}: {}", status.code, status.message);
-    told(what, &of_status(status), said.trim_end_matches([':', ' ']).to_owned(), asked_to_wait(status))
+    described(what, &of_status(status), said.trim_end_matches([':', ' ']).to_owned(), asked_to_wait(status))
 }
 
-fn told(what: impl Into<String>, kind: &ApiErrorKind, said: String, wait: Option<Duration>) -> Failure {
+fn described(what: impl Into<String>, kind: &ApiErrorKind, said: String, wait: Option<Duration>) -> Failure {
     let right = if *kind == ApiErrorKind::Forbidden { missing_right(&said) } else { None };
     let mut failure = Failure::new(kind.kind(), what).because(said);
     failure.hints.extend(right);

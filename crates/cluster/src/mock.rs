@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use kube::client::{Body, DynBody};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tower::BoxError;
 use tower::util::BoxService;
 
@@ -109,24 +110,49 @@ impl ApiServer {
 
     /// Lets an object exist as given, as if a controller had written it.
     pub fn put(&self, object: &Value) {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let metadata = &object["metadata"];
+        let id = ObjectRef {
+            api_version: text(&object["apiVersion"]).unwrap_or_default(),
+            kind: text(&object["kind"]).unwrap_or_default(),
+            namespace: text(&metadata["namespace"]),
+            name: text(&metadata["name"]).unwrap_or_default(),
+        };
         let mut state = self.state();
-        let path = state.path_of(object);
+        let path = state.path_of(&id);
         state.store(&path, object.clone());
+    }
+
+    /// Lets another run hold the lock: it renews its Lease as soon as somebody watches that.
+    pub fn hold_lock_as(&self, holder: &str) -> JoinHandle<()> {
+        let holder = holder.to_owned();
+        let held = move |renewed: &str| {
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "bootstrapper-lock", "namespace": "kube-system"},
+                "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15,
+                    "acquireTime": "2026-01-01T00:00:00.000000Z", "renewTime": renewed}})
+        };
+        self.put(&held("2026-01-01T00:00:00.000000Z"));
+        let server = self.clone();
+        tokio::spawn(async move {
+            while !server.requests().iter().any(|line| line.contains("leases") && line.ends_with("?watch")) {
+                tokio::task::yield_now().await;
+            }
+            server.put(&held("2026-01-01T00:00:05.000000Z"));
+        })
     }
 
     /// Removes an object.
     pub fn remove(&self, id: &ObjectRef) {
         let mut state = self.state();
-        let bare = json!({"apiVersion": id.api_version, "kind": id.kind, "metadata": {"name": id.name, "namespace": id.namespace}});
-        let path = state.path_of(&bare);
+        let path = state.path_of(id);
         state.delete(&path);
     }
 
     /// An object, as it is stored.
     pub fn get(&self, id: &ObjectRef) -> Option<Object> {
         let state = self.state();
-        let bare = json!({"apiVersion": id.api_version, "kind": id.kind, "metadata": {"name": id.name, "namespace": id.namespace}});
-        serde_json::from_value(state.objects.get(&state.path_of(&bare))?.clone()).ok()
+        serde_json::from_value(state.objects.get(&state.path_of(id))?.clone()).ok()
     }
 
     /// Serves a kind from now on.
@@ -145,7 +171,7 @@ impl ApiServer {
         self.state().faults.push((method, path.to_owned(), fault));
     }
 
-    /// Closes all watches; each client begins anew.
+    /// Closes all watches; each client watches again.
     pub fn close_watches(&self) {
         self.state().watches.clear();
     }
@@ -249,18 +275,17 @@ impl Query {
 }
 
 impl State {
-    fn path_of(&self, object: &Value) -> String {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
-        let known = self.kinds.iter().find(|(own, name, ..)| *own == version && *name == kind);
+    fn path_of(&self, id: &ObjectRef) -> String {
+        let ObjectRef { api_version, kind, name, .. } = id;
+        let known = self.kinds.iter().find(|(version, own, ..)| version == api_version && own == kind);
         let (plural, is_namespaced) =
             known.map_or((kind.to_lowercase() + "s", true), |(_, _, plural, own)| (plural.clone(), *own));
-        let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
-        let namespace = match object["metadata"]["namespace"].as_str() {
+        let root = if api_version.contains('/') { "/apis" } else { "/api" };
+        let namespace = match &id.namespace {
             Some(namespace) if is_namespaced => format!("/namespaces/{namespace}"),
             _ => String::new(),
         };
-        format!("{root}{namespace}/{plural}/{}", text(&object["metadata"]["name"]))
+        format!("{root}/{api_version}{namespace}/{plural}/{name}")
     }
 
     fn answer(&mut self, method: &Method, path: &str, query: &Query, body: &Bytes) -> Answer {

@@ -91,7 +91,7 @@ async fn a_watch_goes_on_after_the_connection_broke_and_after_its_version_is_too
     server.close_watches();
     server.put(&config_map("a", "2"));
     while value(states.next().await.unwrap().unwrap()[&id("a")].as_deref()) != Some("2") {}
-    // 410: everything is listed anew, and what was removed meanwhile is seen to be gone.
+    // 410: everything is listed again, and what was removed meanwhile is seen to be gone.
     server.remove(&id("a"));
     server.compact();
     while states.next().await.unwrap().unwrap()[&id("a")].is_some() {}
@@ -196,23 +196,10 @@ async fn a_lock_is_taken_given_back_and_taken_again() {
 async fn a_lock_that_is_renewed_elsewhere_is_refused() {
     let server = ApiServer::default();
     let cluster = server.connect();
-    let held = |renewed: &str| {
-        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": "bootstrapper-lock", "namespace": "kube-system"},
-            "spec": {"holderIdentity": "alice@elsewhere/1/boot/run", "leaseDurationSeconds": 15, "renewTime": renewed}})
-    };
-    server.put(&held("2026-01-01T00:00:00.000000Z"));
-    let renewing = server.clone();
-    let lives = tokio::spawn(async move {
-        // As soon as somebody watches it.
-        while !renewing.requests().iter().any(|line| line.contains("leases") && line.ends_with("?watch")) {
-            tokio::task::yield_now().await;
-        }
-        renewing.put(&held("2026-01-01T00:00:05.000000Z"));
-    });
+    let renewal = server.hold_lock_as("alice@elsewhere/1/boot/run");
     let Err(failure) = cluster.lock("mine", &|_| {}).await else { panic!("two runs hold it") };
     assert_eq!(failure.kind, FailureKind::Locked);
-    lives.await.unwrap();
+    renewal.await.unwrap();
     assert_eq!(holder(&server).as_deref(), Some("alice@elsewhere/1/boot/run"));
 }
 

@@ -312,8 +312,8 @@ impl Outage {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether it has lasted, by now. A watch that is well has nothing to tell: after a while without
-    /// outage it is another one.
+    /// Whether it has lasted, by now. A watch that works reports nothing: after a while without
+    /// trouble, an outage is a new one.
     fn lasts(&mut self, is_listing: bool) -> bool {
         let now = Instant::now();
         if !is_listing && self.last.is_none_or(|last| now - last > QUIET) {
@@ -364,7 +364,7 @@ fn is_list_outdated(error: &watcher::Error) -> bool {
 /// a role that others add to comes about a moment after what it is made of.
 const UNTOLD: Duration = Duration::from_secs(3);
 
-/// After so long without outage, outage is new.
+/// After this long without trouble, an outage is a new one.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// How long a page of a list may take.

@@ -13,7 +13,7 @@ pub fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     parse(selector).is_some_and(|selector| selector.matches(labels))
 }
 
-/// The same where a selector that is not there stands for an empty one.
+/// The same, where a missing selector stands for an empty one.
 pub fn selects_by_default(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     selector.is_null() || selects(selector, labels)
 }

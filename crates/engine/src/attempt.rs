@@ -68,17 +68,6 @@ pub(super) async fn run_step(running: Running<'_>, options: &RunOptions, attempt
     }
 }
 
-/// The end of a step that cannot run.
-pub(super) fn impossible(failure: &Failure, attempts: &Attempts) -> StepEnd {
-    attempts.tell(EventKind::StepStarted);
-    attempts.tell(EventKind::StepFinished {
-        outcome: StepOutcome::Failed,
-        failure: Some(failure.clone()),
-        causes: Vec::new(),
-    });
-    Tally::default().end(StepOutcome::Failed, Some(failure.clone()))
-}
-
 async fn run_to_its_end(
     running: &Running<'_>,
     options: &RunOptions,
@@ -221,7 +210,7 @@ async fn settle(
     waiting: &watch::Sender<Waiting>,
 ) -> Result<Readiness, Failure> {
     let mut items = running.step.settle();
-    let mut last: (Vec<Reason>, Option<Progress>) = (Vec::new(), None);
+    let (mut reasons, mut progress): (Vec<Reason>, Option<Progress>) = (Vec::new(), None);
     loop {
         let item = tokio::select! {
             // What is ready is ready, though somebody asked to stop meanwhile.
@@ -229,7 +218,7 @@ async fn settle(
             item = items.next() => item,
             () = tokio::time::sleep_until(deadline.ends()) => {
                 let failure = deadline.failure(running.title);
-                return Err(last.0.iter().fold(failure, Failure::because));
+                return Err(reasons.iter().fold(failure, Failure::because));
             }
             () = cancel.cancelled() => return Err(cancelled()),
         };
@@ -249,25 +238,23 @@ async fn settle(
         };
         match &readiness.verdict {
             Verdict::Ready => return Ok(readiness),
-            Verdict::NotYet(reasons) => {
-                let progress = readiness.progress;
-                let seen = (reasons.clone(), progress);
-                deadline.sees(&seen);
-                if seen == last {
+            Verdict::NotYet(now) => {
+                deadline.sees(&(now, readiness.progress));
+                if *now == reasons && readiness.progress == progress {
                     waiting.send_if_modified(|waiting| {
                         // The same reasons: newer objects, and no news.
                         waiting.readiness = Some(readiness);
                         false
                     });
                 } else {
+                    (reasons, progress) = (now.clone(), readiness.progress);
                     attempts.tell(EventKind::StepWaiting { reasons: reasons.clone(), progress });
-                    last = seen;
                     waiting.send_replace(Waiting::on(attempts.clone(), readiness));
                 }
             }
-            Verdict::Never(reasons) => {
+            Verdict::Never(facts) => {
                 let failure = Failure::step(format!("{} can never become ready", running.title));
-                let failure = reasons.iter().fold(failure, Failure::because);
+                let failure = facts.iter().fold(failure, Failure::because);
                 waiting.send_replace(Waiting::on(attempts.clone(), readiness));
                 return Err(failure);
             }

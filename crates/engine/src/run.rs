@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::attempt::{Running, impossible, run_step};
+use super::attempt::{Running, run_step};
 use super::attempts::Attempts;
 use super::critical_path::{Span, critical_path};
 use super::options::RunOptions;
@@ -114,7 +114,9 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
         Work::Skipped { reason } => StepEnd::without_changes(StepOutcome::Skipped { reason: reason.clone() }),
         _ if !may_start || options.cancel.is_cancelled() => StepEnd::without_changes(StepOutcome::NotStarted),
         Work::Impossible { failure, .. } => {
-            impossible(failure, &Attempts::new(step.id.clone(), events.clone()))
+            let attempts = Attempts::new(step.id.clone(), events.clone());
+            attempts.tell(EventKind::StepStarted);
+            failed(failure.clone(), &attempts)
         }
         Work::Step(work) => {
             let attempts = Attempts::new(step.id.clone(), events.clone());
@@ -140,7 +142,11 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
 fn panicked(step: &PlannedStep, panic: &(dyn Any + Send), attempts: &Attempts) -> StepEnd {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    let failure = Failure::internal(format!("{} panicked", step.id)).because(said);
+    failed(Failure::internal(format!("{} panicked", step.id)).because(said), attempts)
+}
+
+/// The end of a step that failed without having changed anything that is known.
+fn failed(failure: Failure, attempts: &Attempts) -> StepEnd {
     attempts.tell(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),

@@ -37,7 +37,7 @@ pub(super) struct Document {
 pub(super) enum Encrypted {
     /// This.
     Known(Box<Document>),
-    /// What it was cannot be told.
+    /// What it stood for is unknown.
     Unknown,
 }
 

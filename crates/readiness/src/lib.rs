@@ -16,9 +16,6 @@ mod rules;
 mod webhooks;
 
 pub use bootstrapper_core::verdict::{Reason, Verdict};
-pub use cilium::{
-    PEERS_OF_AGENT, as_agent_tells, nodes_with_policy, sessions_down, verdict_of_policies as sessions,
-};
 pub use conditions::{Condition, condition, number, text};
 pub use expressions::{CustomRules, Expressions, Texts};
 pub use flux::has_taken_over;

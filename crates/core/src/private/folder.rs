@@ -97,7 +97,7 @@ impl Drop for Folder {
 static DISK: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
 static IN_MEMORY: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
 
-/// The folder that all temporary ones of this process are in; made anew if there is none.
+/// The folder that holds all temporary ones of this process; created if it does not exist.
 fn run_folder(place: Place) -> Result<Arc<Folder>> {
     let kept = match place {
         Place::Disk => &DISK,

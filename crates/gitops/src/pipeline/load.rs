@@ -57,6 +57,11 @@ impl Pipeline {
         Self::from_texts(texts)
     }
 
+    /// Every step, in the order in which they are written.
+    pub fn steps(&self) -> impl Iterator<Item = &StepSpec> {
+        self.stages.iter().flat_map(|stage| &stage.steps)
+    }
+
     fn from_texts(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Result<Self> {
         let mut stages: Vec<Stage> = Vec::new();
         let mut readiness = CustomRules::default();

@@ -33,10 +33,6 @@ impl Kind for AdoptionSpec {
             Self::Confirmed => Planned::step("hand-over result", VerifyAdoption(adoption)),
         })
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 /// Whether Flux has begun: the root Kustomization has applied something.

@@ -44,10 +44,6 @@ impl Kind for CommandSpec {
         let step = Command { cluster: cluster.clone(), agreed: request.content, unless: None, run };
         Ok(Planned::step(step.run.to_string(), step))
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 owns_nothing!(Command);

@@ -58,10 +58,6 @@ impl Kind for HandoverSpec {
         };
         Ok(Planned::step(title, step))
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 owns_nothing!(Handover);

@@ -13,18 +13,14 @@ impl Kind for KustomizationSpec {
         let title = format!("Kustomization {}", self.0);
         match kustomization.applicable() {
             Ok(objects) => {
+                let digest = planner.digest_of(objects.iter().map(|object| &**object));
                 let step = planner.objects("object", objects, Some(kustomization.id.clone()));
-                Ok(Planned::step(title, step))
+                Ok(Planned::step(title, step).with_digest(digest))
             }
             Err(failure) => {
                 let named = kustomization.objects.clone();
                 Ok(planner.impossible(title, planner.placed(failure), "object", named))
             }
         }
-    }
-
-    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
-        let objects = planner.inputs.declared.kustomization(&self.0)?.applicable().ok()?;
-        planner.digest_of(objects.iter().map(|object| &**object))
     }
 }

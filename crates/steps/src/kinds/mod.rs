@@ -26,9 +26,6 @@ use bootstrapper_gitops::pipeline::StepKind;
 pub(crate) trait Kind {
     /// What such a step comes to for this cluster.
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned>;
-
-    /// The digest of what it is to bring about, where that stands in the repository.
-    fn digest(&self, planner: &Planner<'_>) -> Option<String>;
 }
 
 /// The table of kinds.

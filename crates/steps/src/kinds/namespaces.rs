@@ -12,10 +12,6 @@ impl Kind for NamespacesSpec {
         let objects = namespaces(&self.0, planner.inputs);
         Ok(Planned::step(count(objects.len(), "namespace"), planner.objects("namespace", objects, None)))
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 /// Those that are named, or all that the declared objects and secrets lie in.

@@ -11,15 +11,12 @@ impl Kind for ObjectsSpec {
         let title = format!("objects of {}", self.0.display());
         match planner.manifests(&self.0).map_err(|failure| planner.placed(failure)) {
             Ok(objects) => {
+                let digest = planner.digest_of(&objects);
                 let objects = objects.into_iter().map(Complete::of_own).collect();
-                Ok(Planned::step(title, planner.objects("object", objects, None)))
+                Ok(Planned::step(title, planner.objects("object", objects, None)).with_digest(digest))
             }
             Err(failure) if planner.inputs.declared.unknown_settings.is_empty() => Err(failure),
             Err(failure) => Ok(planner.impossible(title, failure, "object", Vec::new())),
         }
-    }
-
-    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
-        planner.digest_of(&planner.manifests(&self.0).ok()?)
     }
 }

@@ -49,10 +49,6 @@ impl Kind for RepairSpec {
         let step = GatewayRepair::new(planner.inputs.cluster.clone());
         Ok(Planned::step("cilium-operator and the Gateway API", step))
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 /// A pod of the operator, and the CRD that came after it.

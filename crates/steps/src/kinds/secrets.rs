@@ -20,10 +20,6 @@ impl Kind for SecretsSpec {
         let step = planner.objects("secret", secrets.objects.clone(), None);
         Ok(Planned::step(title, ObjectSet { readiness: None, ..step }))
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 /// All that the declared secrets lack, as one failure; none if they lack nothing.

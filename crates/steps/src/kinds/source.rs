@@ -9,11 +9,9 @@ use bootstrapper_gitops::pipeline::SourceSpec;
 impl Kind for SourceSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
         let source = &planner.inputs.declared.source;
+        let digest = planner.digest_of([source]);
         let objects = vec![Complete::of_own(source.clone())];
-        Ok(Planned::step(ObjectRef::of(source).to_string(), planner.objects("source", objects, None)))
-    }
-
-    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
-        planner.digest_of([&planner.inputs.declared.source])
+        let step = planner.objects("source", objects, None);
+        Ok(Planned::step(ObjectRef::of(source).to_string(), step).with_digest(digest))
     }
 }

@@ -9,11 +9,9 @@ use bootstrapper_gitops::pipeline::SyncSpec;
 impl Kind for SyncSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
         let sync = &planner.inputs.declared.sync;
+        let digest = planner.digest_of([sync]);
         let objects = vec![Complete::of_own(sync.clone())];
-        Ok(Planned::step(ObjectRef::of(sync).to_string(), planner.objects("sync", objects, None)))
-    }
-
-    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
-        planner.digest_of([&planner.inputs.declared.sync])
+        let step = planner.objects("sync", objects, None);
+        Ok(Planned::step(ObjectRef::of(sync).to_string(), step).with_digest(digest))
     }
 }

@@ -71,8 +71,7 @@ fn planned_step(inputs: &Inputs<'_>, stage: &pipeline::Stage, spec: &StepSpec) -
     };
     let deselected = inputs.selected.reason_to_skip(&stage.name, &id.name);
     let planner = Planner { inputs, stage: &stage.name, spec };
-    let kind = kinds::kind(&spec.kind);
-    let Planned { title, work } = kind.plan(&planner)?;
+    let Planned { title, work, digest } = kinds::kind(&spec.kind).plan(&planner)?;
     let work = match (work, deselected) {
         (_, Some(reason)) => Work::Skipped { reason },
         (Work::Step(step), None) => {
@@ -80,13 +79,13 @@ fn planned_step(inputs: &Inputs<'_>, stage: &pipeline::Stage, spec: &StepSpec) -
         }
         (other @ (Work::Skipped { .. } | Work::Impossible { .. }), None) => other,
     };
-    Ok(PlannedStep { id, title, limits, digest: kind.digest(&planner), work })
+    Ok(PlannedStep { id, title, limits, digest, work })
 }
 
 /// Checks, without a cluster, that every step names something that is declared and that the
 /// bootstrap can apply.
 pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
-    for spec in pipeline.stages.iter().flat_map(|stage| &stage.steps) {
+    for spec in pipeline.steps() {
         spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
         let applies = spec.kind.applies();
         if let Some((kind, name)) = applies.subject()

@@ -12,7 +12,7 @@ use crate::objects::ObjectSet;
 use bootstrapper_cluster::FIELD_MANAGER;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
-use bootstrapper_engine::{Step, Work};
+use bootstrapper_engine::{Step, Undo, Work};
 use bootstrapper_gitops::pipeline::{StepSpec, When};
 use bootstrapper_gitops::trust;
 
@@ -23,15 +23,25 @@ const LARGEST_MANIFEST: u64 = 64 * 1024 * 1024;
 pub(crate) struct Planned {
     pub(crate) title: String,
     pub(crate) work: Work,
+    /// The digest of what it is to bring about, where that stands in the repository.
+    pub(crate) digest: Option<String>,
 }
 
 impl Planned {
     pub(crate) fn step(title: impl Into<String>, step: impl Step + 'static) -> Self {
-        Self { title: title.into(), work: Work::Step(Arc::new(step)) }
+        Self { title: title.into(), work: Work::Step(Arc::new(step)), digest: None }
     }
 
     pub(crate) fn skipped(title: String, reason: String) -> Self {
-        Self { title, work: Work::Skipped { reason } }
+        Self { title, work: Work::Skipped { reason }, digest: None }
+    }
+
+    pub(crate) fn impossible(title: String, failure: Failure, undo: Arc<dyn Undo>) -> Self {
+        Self { title, work: Work::Impossible { failure, undo }, digest: None }
+    }
+
+    pub(crate) fn with_digest(self, digest: Option<String>) -> Self {
+        Self { digest, ..self }
     }
 }
 
@@ -75,7 +85,7 @@ impl Planner<'_> {
             objects,
             manager: FIELD_MANAGER,
         });
-        Planned { title, work: Work::Impossible { failure, undo } }
+        Planned::impossible(title, failure, undo)
     }
 
     pub(crate) fn objects(

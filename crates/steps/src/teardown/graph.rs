@@ -1,5 +1,5 @@
 //! A removal as a graph of steps, so that the engine runs it as it runs a bootstrap: events, progress,
-//! cancel, retry.
+//! cancel.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ fn planned(id: StepId, title: String, step: impl Step + 'static) -> PlannedStep 
 }
 
 /// A call was made again already if that could help: whoever cleans a cluster decides what comes next.
-fn is_final(failure: Failure) -> Failure {
+fn without_retry(failure: Failure) -> Failure {
     failure.retry(Retry::Useless)
 }
 
@@ -142,7 +142,7 @@ impl Step for OfPlan {
             }
         };
         tokio::select! {
-            removed = removal => removed.map_err(is_final)?,
+            removed = removal => removed.map_err(without_retry)?,
             // Deleted is deleted; whether it has gone is seen by the next run.
             () = act.cancel.cancelled() => return Err(cancelled()),
         }
@@ -170,7 +170,7 @@ owns_nothing!(OfStep);
 #[async_trait]
 impl Step for OfStep {
     async fn observe(&self) -> Result<Observation> {
-        let Owned { diff, .. } = self.undo.owned().await.map_err(is_final)?;
+        let Owned { diff, .. } = self.undo.owned().await.map_err(without_retry)?;
         if diff.changes.is_empty() {
             return Ok(Observation::Satisfied { summary: "nothing to remove".to_owned(), unchanged: 0 });
         }
@@ -181,7 +181,7 @@ impl Step for OfStep {
         let teardown = self.manner.teardown(act.say);
         let removal = self.undo.teardown(&teardown);
         tokio::select! {
-            removed = removal => removed.map_err(is_final),
+            removed = removal => removed.map_err(without_retry),
             // Helm ends what it has begun.
             () = act.cancel.cancelled(), if !self.is_by_helm => Err(cancelled()),
         }

@@ -60,13 +60,13 @@ fn and_more(first: String, count: usize) -> String {
 async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) -> (Object, Vec<String>) {
     let node = config.metadata.name.clone().unwrap_or_default();
     let agent = agents.on(&node).filter(|_| agents.silence(&node).is_none());
-    let Some(agent) = agent.filter(|_| !readiness::sessions_down(&config).is_empty()) else {
+    let Some(agent) = agent.filter(|_| !readiness::cilium::sessions_down(&config).is_empty()) else {
         return (config, Vec::new());
     };
     let Ok(peers) = cilium::sessions_of(cluster, &agent).await else {
         return (config, Vec::new());
     };
-    let (config, up) = readiness::as_agent_tells(&config, &peers);
+    let (config, up) = readiness::cilium::as_agent_tells(&config, &peers);
     (config, up.into_iter().map(|up| format!("{node}: {up}")).collect())
 }
 

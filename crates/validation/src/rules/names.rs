@@ -6,7 +6,7 @@ use crate::fleet::{Placed, objects_of};
 use crate::schema::{Schemas, Scope};
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::pipeline::{Applies, Named};
+use bootstrapper_gitops::pipeline::{Applies, Named, Pipeline};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -99,7 +99,7 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 /// The namespaces that somebody makes; none if the bootstrap makes all that are needed.
 fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
     let mut there: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
-    for step in fleet.pipeline.iter().flat_map(|pipeline| &pipeline.stages).flat_map(|stage| &stage.steps) {
+    for step in fleet.pipeline.iter().flat_map(Pipeline::steps) {
         match step.kind.applies() {
             Applies::Namespaces(Named::Declared) => return None,
             Applies::Namespaces(Named::These(names)) => there.extend(names.iter().cloned()),

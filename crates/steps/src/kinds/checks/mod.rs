@@ -62,10 +62,6 @@ impl Kind for ChecksSpec {
         };
         Ok(Planned::step(count(self.0.len(), "check"), Checks { subject, checks: self.0.clone() }))
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 /// What one check found.

@@ -100,23 +100,21 @@ impl Kind for CrdsSpec {
                     return planner.absent("Kustomization", name);
                 };
                 let title = format!("CRDs of Kustomization {name}");
+                let digest = planner.digest_of(all.iter().flat_map(|one| &one.objects));
                 let crds = all.iter().map(|one| one.complete(is_crd)).collect::<Result<Vec<_>>>();
                 let crds = match crds {
                     Ok(crds) => crds.concat(),
                     Err(failure) => {
                         let named = all.iter().flat_map(|one| &one.objects).filter(|object| is_crd(object));
-                        return Ok(planner.impossible(
-                            title,
-                            planner.placed(failure),
-                            "CRD",
-                            named.cloned().collect(),
-                        ));
+                        let named = named.cloned().collect();
+                        let step = planner.impossible(title, planner.placed(failure), "CRD", named);
+                        return Ok(step.with_digest(digest));
                     }
                 };
                 let owner = Some(FluxOwner(kustomization.id.clone()));
                 let brings = brought.iter().map(|one| one.id.clone()).collect();
                 let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
-                return Ok(Planned::step(title, step.with_brought(brings)));
+                return Ok(Planned::step(title, step.with_brought(brings)).with_digest(digest));
             }
             Self::Manifest(Manifest { location, sha256 }) => {
                 let location = address(planner, location).map_err(|failure| planner.placed(failure))?;
@@ -139,16 +137,6 @@ impl Kind for CrdsSpec {
             }
         };
         Ok(Planned::step(title, Crds::new(cluster.clone(), source, None)))
-    }
-
-    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
-        match self {
-            Self::Kustomization(name) => {
-                let all = planner.inputs.declared.with_brought(name);
-                planner.digest_of(all.iter().flat_map(|one| &one.objects))
-            }
-            Self::Manifest(_) | Self::Releases => None,
-        }
     }
 }
 

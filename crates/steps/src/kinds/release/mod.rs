@@ -23,7 +23,7 @@ use bootstrapper_core::object::{Object, ObjectRef, is_workload};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{
-    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo, Work,
+    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo,
 };
 use bootstrapper_gitops::pipeline::ReleaseSpec;
 use bootstrapper_gitops::{self as gitops, HelmAction};
@@ -158,9 +158,10 @@ impl Kind for ReleaseSpec {
         let Some(release) = planner.inputs.declared.release(&self.0) else {
             return planner.absent("HelmRelease", &self.0);
         };
+        let digest = Some(planner.digest_of_text(format!("{} {}", release.chart, release.values)));
         if release.is_suspended() {
             let reason = "it is suspended: Flux would not install it".to_owned();
-            return Ok(Planned::skipped(release.id.to_string(), reason));
+            return Ok(Planned::skipped(release.id.to_string(), reason).with_digest(digest));
         }
         let title = format!(
             "release {}/{} {}",
@@ -177,14 +178,9 @@ impl Kind for ReleaseSpec {
         };
         if let Err(failure) = release.installable() {
             let failure = planner.placed(failure);
-            return Ok(Planned { title, work: Work::Impossible { failure, undo: Arc::new(step) } });
+            return Ok(Planned::impossible(title, failure, Arc::new(step)).with_digest(digest));
         }
-        Ok(Planned::step(title, step))
-    }
-
-    fn digest(&self, planner: &Planner<'_>) -> Option<String> {
-        let release = planner.inputs.declared.release(&self.0)?;
-        Some(planner.digest_of_text(format!("{} {}", release.chart, release.values)))
+        Ok(Planned::step(title, step).with_digest(digest))
     }
 }
 

@@ -50,12 +50,12 @@ async fn ask(cluster: &Cluster) -> Result<Verdict> {
     let living = agents.iter().filter(|pod| readiness::verdict(pod).is_ready());
     let by_node: BTreeMap<&str, &Object> =
         living.filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?, pod))).collect();
-    let asked = readiness::nodes_with_policy(&policies, &members)
+    let asked = readiness::cilium::nodes_with_policy(&policies, &members)
         .filter_map(|node| Some((node.to_owned(), by_node.get(node)?)))
         .map(async |(node, pod)| {
             let told = cilium::sessions_of(cluster, &ObjectRef::of(pod)).await;
             (node, told.map_err(|failure| failure.to_string()))
         });
     let told = join_all(asked).await.into_iter().collect();
-    Ok(readiness::sessions(&policies, &members, &told))
+    Ok(readiness::cilium::verdict_of_policies(&policies, &members, &told))
 }

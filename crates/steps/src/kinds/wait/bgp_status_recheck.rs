@@ -46,7 +46,7 @@ impl AgentAnswers {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer =
             answers.get(name(config)).filter(|answer| answer.version == config.metadata.resource_version)?;
-        Some(readiness::as_agent_tells(config, &answer.peers))
+        Some(readiness::cilium::as_agent_tells(config, &answer.peers))
     }
 
     /// Earlier answers no longer count.
@@ -136,7 +136,9 @@ impl Follower {
                     is_down = true;
                     continue;
                 };
-                is_down |= !readiness::sessions_down(&readiness::as_agent_tells(config, &peers).0).is_empty();
+                is_down |=
+                    !readiness::cilium::sessions_down(&readiness::cilium::as_agent_tells(config, &peers).0)
+                        .is_empty();
                 let version = config.metadata.resource_version.clone();
                 said.insert(name(config).to_owned(), AgentAnswer { version, peers });
             }
@@ -193,7 +195,7 @@ impl Doubts {
     fn see<'a>(&mut self, configs: impl Iterator<Item = &'a Object>, now: Instant) {
         let before = std::mem::take(&mut self.since);
         for config in configs {
-            for (address, state) in readiness::sessions_down(config) {
+            for (address, state) in readiness::cilium::sessions_down(config) {
                 let session = (name(config).to_owned(), address);
                 let same = before.get(&session).filter(|(was, _)| *was == state);
                 let since = same.map_or(now, |(_, since)| *since);

@@ -120,10 +120,6 @@ impl Kind for WaitSpec {
             }
         })
     }
-
-    fn digest(&self, _: &Planner<'_>) -> Option<String> {
-        None
-    }
 }
 
 fn probe_readiness(cluster: &Cluster, probe: Probe) -> Followed<Readiness> {

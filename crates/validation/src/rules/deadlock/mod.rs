@@ -64,8 +64,7 @@ impl<'a> Scene<'a> {
 }
 
 fn fits(pipeline: &Pipeline, declared: &Declared) -> bool {
-    let mut steps = pipeline.stages.iter().flat_map(|stage| &stage.steps);
-    steps.all(|step| step.when == When::Declared || step.kind.applies().is_declared(declared))
+    pipeline.steps().all(|step| step.when == When::Declared || step.kind.applies().is_declared(declared))
 }
 
 /// What `check` finds in each cluster.
