@@ -49,7 +49,7 @@ struct Removal<'a> {
 pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
     let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
-    if args.flux_too && !session.is_whole {
+    if args.flux_too && !session.is_whole() {
         return Err(Failure::input(
             "--flux-too removes everything that Flux applied, and cannot be limited to some steps",
         )
@@ -89,8 +89,8 @@ async fn removal(session: &Session, with_flux: bool) -> Result<Removal<'_>> {
     }
     let owned: Vec<(String, Owned)> =
         steps.iter().map(|(planned, owned)| (planned.id.to_string(), owned.clone())).collect();
-    let Session { cluster, declared, is_whole, .. } = session;
-    let plan = Plan::read(cluster, declared, &owned, *is_whole, with_flux).await?;
+    let (is_whole, Session { cluster, declared, .. }) = (session.is_whole(), session);
+    let plan = Plan::read(cluster, declared, &owned, is_whole, with_flux).await?;
     Ok(Removal { steps, plan: Arc::new(plan) })
 }
 
@@ -152,7 +152,7 @@ async fn carry_out(
         steps: Vec::new(),
     };
     let written = session.cluster.record_run(&record.ends(end)).await;
-    let forgotten = if summary.succeeded() && session.is_whole {
+    let forgotten = if summary.succeeded() && session.is_whole() {
         session.cluster.forget_identity().await
     } else {
         Ok(())

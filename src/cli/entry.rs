@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Args, ConvertVerb, Verb};
 use super::{
     cancel, clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out,
-    plan, run, schema, status, trust, usage, validate, verify,
+    plan, run, schema, status, tasks, trust, usage, validate, verify,
 };
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
@@ -105,6 +105,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::History(args)) => history::history(&args).await,
         Some(Verb::Clean(args)) => clean::clean(&args).await,
         Some(Verb::List(args)) => list::list(&args),
+        Some(Verb::Tasks(args)) => tasks::tasks(&args).await,
         Some(Verb::Trust(args)) => trust::trust(&args).await,
         Some(Verb::Validate(args)) => validate::validate(&args).await,
         Some(Verb::Graph(args)) => graph::graph(&args).await,

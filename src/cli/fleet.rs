@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use super::consent;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
-use bootstrapper_gitops::pipeline::{self, Config, Pipeline, Selector};
+use bootstrapper_gitops::pipeline::{Config, Tasks};
 use bootstrapper_gitops::trust::{self, RequestKind};
 use bootstrapper_gitops::{Declared, Repository, SecretValue, SecretValues};
 use bootstrapper_steps::plan;
@@ -33,10 +33,13 @@ pub(super) async fn load(
             return Ok(fleet);
         }
     }
-    match pipeline_of(&repository.root) {
-        Ok(pipeline) => fleet.pipeline = Some(pipeline),
-        Err(failure) => refuse(&mut fleet, "task-file-invalid", None, failure),
-    }
+    let tasks = match Tasks::of_repository(&repository.root) {
+        Ok(tasks) => Some(tasks),
+        Err(failure) => {
+            refuse(&mut fleet, "task-file-invalid", None, failure);
+            None
+        }
+    };
     for name in &repository.clusters {
         if let Ok(settings) = repository.settings_of(name) {
             fleet.settings.insert(name.clone(), settings);
@@ -51,7 +54,7 @@ pub(super) async fn load(
     for (cluster, declared) in loaded.await {
         match declared {
             Ok(declared) => {
-                check_steps(&mut fleet, &declared);
+                add_pipeline(&mut fleet, repository, tasks.as_ref(), &declared);
                 fleet.clusters.push(declared);
             }
             Err(failure) => refuse(&mut fleet, "cluster-unreadable", Some(cluster), failure),
@@ -61,17 +64,20 @@ pub(super) async fn load(
     Ok(fleet)
 }
 
-fn pipeline_of(root: &Path) -> Result<Pipeline> {
-    let pipeline = Pipeline::of_repository(root)?;
-    pipeline::select(&pipeline, &Selector::default())?;
-    Ok(pipeline)
-}
-
 /// With unresolved problems, steps about skipped objects would only repeat them.
-fn check_steps(fleet: &mut Fleet, declared: &Declared) {
-    let Some(pipeline) = fleet.pipeline.as_ref().filter(|_| declared.problems.is_empty()) else { return };
-    if let Err(failure) = plan::check(pipeline, declared) {
-        refuse(fleet, "impossible-step", Some(&declared.cluster), failure);
+fn add_pipeline(fleet: &mut Fleet, repository: &Repository, tasks: Option<&Tasks>, declared: &Declared) {
+    let Some(tasks) = tasks else { return };
+    let cluster = &declared.cluster;
+    match tasks.pipeline(declared) {
+        Ok(pipeline) => {
+            if declared.problems.is_empty() {
+                for failure in plan::check(&pipeline, declared, &repository.root) {
+                    refuse(fleet, "impossible-step", Some(cluster), failure);
+                }
+            }
+            fleet.pipelines.insert(cluster.clone(), pipeline);
+        }
+        Err(failure) => refuse(fleet, "task-file-invalid", Some(cluster), failure),
     }
 }
 
@@ -116,7 +122,7 @@ pub(super) async fn declared(
 fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bool {
     let trust = std::env::var("BOOTSTRAPPER_TRUST").ok();
     let agreed = || {
-        let pipeline = Pipeline::of_repository(&repository.root)?;
+        let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared)?;
         let list = trust::requests(&repository.root, config, &pipeline, declared)?;
         let agreed = consent::already_approved(&repository.root, &list, trust.as_deref())?;
         Ok::<_, Failure>(list.iter().any(|one| one.kind == RequestKind::Keys && agreed.allows(one)))

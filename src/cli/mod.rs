@@ -18,6 +18,7 @@ mod list;
 #[cfg(feature = "sandbox")]
 mod network;
 mod new_cluster;
+mod offline;
 mod out;
 mod plan;
 mod rehearsal;
@@ -33,6 +34,7 @@ mod schema;
 mod session;
 mod show;
 mod status;
+mod tasks;
 mod trust;
 mod usage;
 mod validate;

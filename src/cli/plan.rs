@@ -2,28 +2,59 @@
 
 use serde::Serialize;
 
-use super::args::{Output, PlanArgs};
-use super::out;
-use super::sandbox;
-use super::session::Session;
-use bootstrapper_core::failure::{Failure, Result};
+use super::args::{Output, PlanArgs, PlanVerbArgs};
+use super::repository::open_repository;
+use super::session::{Session, connect_options};
+use super::{offline, out, sandbox};
+use bootstrapper_cluster::has_context;
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{self as engine, Observation};
-use bootstrapper_report as report;
+use bootstrapper_gitops::pipeline::Config;
+use bootstrapper_report::{self as report, PlanLine};
 
 #[derive(Serialize)]
 struct Planned {
     step: String,
     title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     observation: Option<Observation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
 }
 
-pub(super) async fn plan(args: &PlanArgs) -> Result<()> {
-    let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
-    let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
-    show(&session, args.output.output).await
+pub(super) async fn plan(args: &PlanVerbArgs) -> Result<()> {
+    let PlanVerbArgs { plan, offline } = args;
+    if *offline {
+        return offline::show(plan).await;
+    }
+    let opened = async {
+        let rehearsal = sandbox::running(&plan.cluster, plan.sandbox)?;
+        Session::open(&plan.cluster, &plan.target, &plan.selection, rehearsal.as_ref()).await
+    };
+    match opened.await {
+        Ok(session) => show(&session, plan.output.output).await,
+        // What the repository says is worth reading all the same.
+        Err(failure) if failure.kind == FailureKind::Connection => {
+            offline::show(plan).await?;
+            let is_known = plan.sandbox.is_set() || is_configured(plan).await;
+            if is_known {
+                return Err(failure.hint("`--offline` shows this plan without asking the cluster"));
+            }
+            out::say(&format!("warning: {}: nothing was compared", failure.what));
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a kubeconfig says how to reach the cluster, or the person does.
+async fn is_configured(plan: &PlanArgs) -> bool {
+    let Ok(repository) = open_repository(plan.target.repo.as_deref()) else { return true };
+    let Ok(config) = Config::load(&repository.root) else { return true };
+    let is_named = plan.target.context.is_some() || plan.target.kubeconfig.is_some();
+    is_named || has_context(&connect_options(&plan.cluster, &plan.target, &config, None)).await
 }
 
 /// Observes everything and shows it. Writes nothing. Fails if a step could not be observed.
@@ -36,15 +67,18 @@ pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
                 Ok(observation) => (Some(observation), None),
                 Err(failure) => (None, Some(failure)),
             };
-            Planned { step: step.id.to_string(), title: step.title, observation, failure }
+            Planned { step: step.id.to_string(), title: step.title, why: step.why, observation, failure }
         })
         .collect();
     match output {
         Output::Json => out::json(&planned)?,
         Output::Text => {
-            let lines = planned
-                .iter()
-                .map(|planned| (planned.step.as_str(), planned.title.as_str(), &planned.observation));
+            let lines = planned.iter().map(|planned| PlanLine {
+                step: &planned.step,
+                title: &planned.title,
+                why: planned.why.as_deref(),
+                observation: &planned.observation,
+            });
             out::text(&report::plan_text(lines))?;
         }
     }

@@ -141,7 +141,7 @@ fn conclude(
                 writes: requests.writes,
                 repeated: requests.repeated,
             },
-            complete: session.is_whole,
+            extent: session.extent(),
             kubeconfig: rehearsal.map(|rehearsal| rehearsal.kubeconfig.as_path()),
         };
         out::say(&report::closing_text(&closing));

@@ -12,10 +12,14 @@ use super::repository::open_repository;
 use super::sandbox;
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
+use bootstrapper_core::words::count;
 use bootstrapper_engine::{Graph, PlannedStep};
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::pipeline::{self, Check, ChecksSpec, Config, Pipeline, Selected, StepKind};
+use bootstrapper_gitops::pipeline::{
+    self, Awaits, Check, ChecksSpec, Config, Pipeline, Scope, Selected, StepKind, Tasks,
+};
 use bootstrapper_gitops::trust::{self, RequestKind};
+use bootstrapper_report::Extent;
 use bootstrapper_steps::adoption::Adoption;
 use bootstrapper_steps::plan::{self, Inputs, SecretSources};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
@@ -28,8 +32,10 @@ pub(super) struct Session {
     pub(super) adoption: Adoption,
     /// Whether preflight looks at the secrets, and lists all that lack.
     checks_secrets: bool,
-    /// Whether the whole pipeline was asked for.
-    pub(super) is_whole: bool,
+    /// The stages and steps that run, if not all do.
+    part: Option<Vec<String>>,
+    /// Whether a step of them waits for Flux to take over.
+    hands_over: bool,
 }
 
 impl Session {
@@ -43,8 +49,7 @@ impl Session {
         let repository = open_repository(target.repo.as_deref())?;
         repository.require(name)?;
         let config = Config::load(&repository.root)?;
-        let pipeline = Pipeline::of_repository(&repository.root)?;
-        let selected = pipeline::select(&pipeline, &selection.selector())?;
+        let tasks = Tasks::of_repository(&repository.root)?;
         let mut environment =
             rehearsal.map_or_else(Environment::default, |rehearsal| rehearsal.environment.clone());
         environment.withheld = config.secret_variables();
@@ -57,7 +62,9 @@ impl Session {
         // What it asks for is listed with nothing of it read: secrets have names only.
         let kustomize = Arc::new(Kustomize::find(&environment)?);
         let unread = repository.load(name, &kustomize, &names_of_secrets(&config, name)).await?;
-        let list = trust::requests(&repository.root, &config, &pipeline, &unread)?;
+        let asking = tasks.pipeline(&unread)?;
+        pipeline::select(&asking, &selection.selector())?;
+        let list = trust::requests(&repository.root, &config, &asking, &unread)?;
         let agreed =
             consent::agreed(&repository.root, name, &list, target.trust.as_deref(), rehearsal.is_some())?;
         let decrypts = list.iter().any(|request| request.kind == RequestKind::Keys && agreed.allows(request));
@@ -79,12 +86,19 @@ impl Session {
             in_sandbox: rehearsal.is_some(),
         })
         .await?;
-        let checks_secrets = checks_secrets(&pipeline, &selected);
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
-        declared.require_sound()?;
+        // What is decrypted by now may be more than the list of requests was made of.
+        let pipeline = tasks.pipeline(&declared)?;
+        let selected = pipeline::select(&pipeline, &selection.selector())?;
+        let scope = Scope::of(&pipeline, &selected, &declared, &repository.root);
+        declared.require_sound(&scope)?;
+        warn_of_others(&declared, &scope);
+        let checks_secrets = checks_secrets(&pipeline, &selected);
         if let Some(remembered) = &remembered {
             remembered.require(&Identity::declared(name, &declared.settings))?;
         }
+        let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
+        let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
         let neighbours = repository.neighbours_of(name)?;
         let helm = helm.map(Arc::new);
         let adoption =
@@ -104,7 +118,21 @@ impl Session {
             secrets,
             agreed,
         })?;
-        Ok(Self { cluster, declared, graph, adoption, checks_secrets, is_whole: selected.is_whole() })
+        Ok(Self { cluster, declared, graph, adoption, checks_secrets, part, hands_over })
+    }
+
+    /// Whether the whole pipeline was asked for.
+    pub(super) fn is_whole(&self) -> bool {
+        self.part.is_none()
+    }
+
+    /// What of the bootstrap runs.
+    pub(super) fn extent(&self) -> Extent<'_> {
+        match &self.part {
+            Some(part) => Extent::Part(part),
+            None if self.hands_over => Extent::HandedOver,
+            None => Extent::WithoutFlux,
+        }
     }
 
     /// Fails if a step needs what is not known: before anything is written, and not half-way.
@@ -128,6 +156,23 @@ impl Session {
     }
 }
 
+/// What is wrong outside of what the run depends on: Flux meets it, once it runs.
+fn warn_of_others(declared: &Declared, scope: &Scope<'_>) {
+    let others: Vec<_> = declared.problems.iter().filter(|problem| !scope.has(problem)).collect();
+    if others.is_empty() {
+        return;
+    }
+    let name = &declared.cluster;
+    out::say(&format!(
+        "warning: {} outside the bootstrap (Flux will report them; `bootstrapper validate {name}` explains):",
+        count(others.len(), "problem")
+    ));
+    for problem in others {
+        let place = problem.failure.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
+        out::say(&format!("  {place}{}", problem.failure.what));
+    }
+}
+
 /// Connects to the cluster called `name`, unless it knows itself as another.
 async fn connected_as(
     name: &str,
@@ -140,6 +185,19 @@ async fn connected_as(
         remembered.require(&Identity::named(name))?;
     }
     Ok((cluster, remembered))
+}
+
+/// What runs: stages as a whole, and steps of those that do not run as a whole.
+fn running(pipeline: &Pipeline, selected: &Selected) -> Vec<String> {
+    let of_stage = |stage: &pipeline::Stage| {
+        let runs = |name: &String| selected.reason_to_skip(&stage.name, name).is_none();
+        let names: Vec<String> = stage.steps.iter().map(pipeline::StepSpec::name).collect();
+        if names.iter().all(runs) {
+            return vec![stage.name.clone()];
+        }
+        names.iter().filter(|name| runs(name)).map(|name| format!("{}/{name}", stage.name)).collect()
+    };
+    pipeline.stages.iter().filter(|stage| !stage.steps.is_empty()).flat_map(of_stage).collect()
 }
 
 /// Whether preflight will look at the secrets, and stop the run if one is missing.

@@ -12,7 +12,7 @@ use super::{consent, out};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::Repository;
-use bootstrapper_gitops::pipeline::{Config, Pipeline};
+use bootstrapper_gitops::pipeline::{Config, Tasks};
 use bootstrapper_gitops::trust::{self, Request, Store};
 use bootstrapper_tools::{Environment, Kustomize};
 
@@ -71,9 +71,9 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
 
 async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>) -> Result<Asked> {
     let config = Config::load(&repository.root)?;
-    let pipeline = Pipeline::of_repository(&repository.root)?;
     let kustomize = Kustomize::find(&Environment::default())?;
     let declared = repository.load(cluster, &kustomize, &names_of_secrets(&config, cluster)).await?;
+    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
     let requests = trust::requests(&repository.root, &config, &pipeline, &declared)?;
     let digest = trust::digest_of(&requests);
     let listed = |request: Request| Listed { agreed: stored.contains(&request.digest()), request };

@@ -7,11 +7,13 @@ use crate::common::{self, fixture, opened};
 
 use std::path::Path;
 
+use bootstrapper::failure::Failure;
 use bootstrapper::gitops::{
     CrdPolicy, Declared, HelmAction, Kustomization, ProblemKind, Release, Repository, SecretValue,
     SecretValues, UNKNOWN,
 };
 use bootstrapper::object::{Object, ObjectRef};
+use bootstrapper::pipeline::{self, Scope, Selector, Tasks};
 use bootstrapper::tools::{Environment, Kustomize};
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -267,9 +269,10 @@ fn a_monorepo_of_several_teams() {
     assert_eq!(declared.sync.data["spec"]["path"], "./deploy/east");
 }
 
-/// A run refuses what `validate` lists: with the first problem, and how many more there are.
+/// A run refuses problems of what it depends on, with the first of them and how many more there are; what is
+/// wrong elsewhere is no reason to stop.
 #[test]
-fn problems_stop_a_run_and_not_the_loading() {
+fn problems_of_what_a_run_depends_on_stop_it() {
     let copy = tempfile::tempdir().unwrap();
     common::copy_folder(&fixture("stages"), copy.path());
     common::edit(
@@ -310,9 +313,31 @@ fn problems_stop_a_run_and_not_the_loading() {
     );
     // The root substitutes nothing, so that is a name like any other.
     assert!(declared.namespace("${NAME}").is_some());
-    let refused = declared.require_sound().unwrap_err();
-    assert!(refused.what.contains("infrastructure/config, which is no folder"), "{}", refused.what);
-    assert!(refused.hints.last().unwrap().contains("this and 2 problems besides"), "{:?}", refused.hints);
+    assert!(refusal(&repository, &declared, &Selector::default()).is_none());
+
+    // The release that the bootstrap installs.
+    let certificates = "infrastructure/controllers/certificates.yaml";
+    common::edit(
+        &copy,
+        certificates,
+        "        name: certificates\n      interval",
+        "        name: no-certificates\n      interval",
+    );
+    let repository = Repository::open(copy.path()).unwrap();
+    let declared = runtime.block_on(repository.load("staging", &kustomize(), &SecretValues::new())).unwrap();
+    let refused = refusal(&repository, &declared, &Selector::default()).unwrap();
+    assert!(refused.what.contains("certificates/no-certificates, which is not declared"), "{}", refused.what);
+    let until_core = Selector { until: Some("core".to_owned()), ..Selector::default() };
+    assert!(refusal(&repository, &declared, &until_core).is_some());
+    let sync_only = Selector { only: vec!["sync".to_owned()], ..Selector::default() };
+    assert!(refusal(&repository, &declared, &sync_only).is_none());
+}
+
+/// Why a run of these steps would refuse what a cluster declares.
+fn refusal(repository: &Repository, declared: &Declared, selector: &Selector) -> Option<Failure> {
+    let pipeline = Tasks::of_repository(&repository.root).unwrap().pipeline(declared).unwrap();
+    let selected = pipeline::select(&pipeline, selector).unwrap();
+    declared.require_sound(&Scope::of(&pipeline, &selected, declared, &repository.root)).err()
 }
 
 /// The note of where an object comes from changes nothing about the object, and neither does the

@@ -17,6 +17,7 @@ mod bad_input;
 mod builds;
 mod convert;
 mod decryption;
+mod derived;
 mod desired_state;
 mod doctor;
 mod graph;

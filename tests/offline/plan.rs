@@ -7,7 +7,7 @@ use bootstrapper::cluster::mock::ApiServer;
 use bootstrapper::engine::{self, Graph, Observation, Work};
 use bootstrapper::failure::{Failure, Result};
 use bootstrapper::gitops::Repository;
-use bootstrapper::pipeline::{self, Config, Pipeline, Selector};
+use bootstrapper::pipeline::{self, Config, Selector, Tasks};
 use bootstrapper::plan::{self, Inputs, SecretSources};
 use bootstrapper::tools::{Environment, Kustomize};
 use bootstrapper::trust::Agreed;
@@ -19,8 +19,6 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
     let kustomize = Arc::new(Kustomize::find(&environment)?);
     let repository = Repository::open(folder)?;
     let config = Config::load(&repository.root)?;
-    let pipeline = Pipeline::of_repository(&repository.root)?;
-    let selected = pipeline::select(&pipeline, selector)?;
     let server = ApiServer::default();
     let api = server.connect();
     let agreed = Agreed::nothing();
@@ -36,6 +34,8 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
     })
     .await?;
     let declared = Arc::new(repository.load(cluster, &kustomize, &secrets.values).await?);
+    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
+    let selected = pipeline::select(&pipeline, selector)?;
     let graph = plan::build(&Inputs {
         pipeline: &pipeline,
         selected: &selected,

@@ -124,7 +124,7 @@ async fn rendered_manifests_become_what_helm_controller_makes_of_them() {
     let kustomize = Kustomize::find(&environment).unwrap();
     let repository = Repository::open(&repository.path().canonicalize().unwrap()).unwrap();
     let declared = repository.load("test", &kustomize, &SecretValues::new()).await.unwrap();
-    declared.require_sound().unwrap();
+    assert!(declared.problems.is_empty(), "{:?}", declared.problems);
     let answers: Vec<Answer> = oracle::ask("postrender", &questions);
     let refused = answers.iter().filter(|answer| !answer.error.is_empty()).count();
     assert!((CASES / 20..CASES / 2).contains(&refused), "{refused} are refused");

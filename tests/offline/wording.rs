@@ -126,6 +126,7 @@ fn graph(probe: Probe, cluster: &Cluster, timeout: Duration) -> Graph {
         id: StepId { stage: "cilium".to_owned(), name: "wait-nodes".to_owned() },
         title: probe.to_string(),
         limits: Limits { timeout, inactivity: timeout },
+        why: None,
         digest: None,
         work: Work::Step(std::sync::Arc::new(step)),
     };

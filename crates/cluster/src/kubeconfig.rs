@@ -110,6 +110,11 @@ pub(super) fn unusable(context: &str) -> Failure {
         .hint("check its cluster and user entries in the kubeconfig")
 }
 
+/// Whether a kubeconfig says how to reach the cluster.
+pub async fn has_context(options: &ConnectOptions) -> bool {
+    read(options).await.is_ok_and(|kubeconfig| require_context(&kubeconfig, &options.context).is_ok())
+}
+
 async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
     if let Some(file) = &options.kubeconfig {
         return read_file(file).await?.ok_or_else(|| {

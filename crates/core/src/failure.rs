@@ -160,6 +160,16 @@ impl Failure {
         self
     }
 
+    /// The first of several, which names the others too; none if there is none.
+    pub fn first_of(failures: Vec<Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let first = failures.next()?;
+        Some(failures.fold(first, |first, other| {
+            let place = other.location.map(|at| format!("{at}: ")).unwrap_or_default();
+            first.hint(format!("also: {place}{}", other.what))
+        }))
+    }
+
     /// Adds something that a person can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -32,6 +32,8 @@ pub struct PlannedStep {
     pub id: StepId,
     /// What it is about, in a few words.
     pub title: String,
+    /// Why it is there, if that is said.
+    pub why: Option<String>,
     /// How long it may take.
     pub limits: Limits,
     /// The digest of what it is to bring about, if that is known beforehand; secrets have no part in it.

@@ -128,6 +128,7 @@ fn graph(plan: &[Planned], cancel: &CancellationToken) -> Graph {
             id: id(at, index),
             title: String::new(),
             limits,
+            why: None,
             digest: None,
             work: if *fate == Fate::Deselected {
                 Work::Skipped { reason: "--only".to_owned() }

@@ -110,6 +110,7 @@ impl Script {
             id: StepId { stage: stage.name.clone(), name: name.into() },
             title: name.into(),
             limits: Limits { timeout: Duration::from_mins(1), inactivity: Duration::from_mins(1) },
+            why: None,
             digest: None,
             work: Work::Step(Arc::new(step)),
         });

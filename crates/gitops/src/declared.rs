@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::gaps::Gap;
 use super::kustomization::Kustomization;
+use super::pipeline::Scope;
 use super::place::{Files, Written};
 use super::problem::Problem;
 use super::release::Release;
@@ -54,9 +55,9 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// The Kustomization of that name.
+    /// The Kustomization of that name: `name`, or `namespace/name` where several share it.
     pub fn kustomization(&self, name: &str) -> Option<&Kustomization> {
-        self.kustomizations.iter().find(|kustomization| kustomization.id.name == name)
+        self.kustomizations.iter().find(|kustomization| is_named(&kustomization.id, name))
     }
 
     /// The Kustomization of that name and all that it brings, each after the one that brings it.
@@ -71,9 +72,9 @@ impl Declared {
         found
     }
 
-    /// The release whose HelmRelease has that name.
+    /// The release whose HelmRelease has that name: `name`, or `namespace/name` where several share it.
     pub fn release(&self, name: &str) -> Option<&Release> {
-        self.releases.iter().find(|release| release.id.name == name)
+        self.releases.iter().find(|release| is_named(&release.id, name))
     }
 
     /// Everything that is declared.
@@ -178,9 +179,10 @@ impl Declared {
         self.place(self.places.keys().find(is_it)?, &format!("data[\"{name}\"]"))
     }
 
-    /// Fails if anything is wrong: with the first problem, and how many more there are.
-    pub fn require_sound(&self) -> Result<()> {
-        let Some((first, others)) = self.problems.split_first() else { return Ok(()) };
+    /// Fails if anything is wrong that endangers a run: with the first problem, and how many more there are.
+    pub fn require_sound(&self, scope: &Scope<'_>) -> Result<()> {
+        let all: Vec<&Problem> = self.problems.iter().filter(|problem| scope.has(problem)).collect();
+        let Some((first, others)) = all.split_first() else { return Ok(()) };
         let failure = first.failure.clone();
         Err(match others.len() {
             0 => failure,
@@ -190,5 +192,12 @@ impl Declared {
                 count(more, "problem")
             )),
         })
+    }
+}
+
+fn is_named(id: &ObjectRef, name: &str) -> bool {
+    match name.split_once('/') {
+        Some((namespace, name)) => id.name == name && id.namespace.as_deref() == Some(namespace),
+        None => id.name == name,
     }
 }

@@ -51,10 +51,16 @@ impl Kustomization {
     /// Its objects, for the bootstrap to apply. Fails if one is encrypted, or holds a value that is,
     /// and no key is at hand: ciphertext must not be applied.
     pub fn applicable(&self) -> Result<Vec<Complete<Object>>> {
+        self.applicable_part(|_| true)
+    }
+
+    /// The same for some of its objects.
+    pub fn applicable_part(&self, wanted: impl Fn(&Object) -> bool) -> Result<Vec<Complete<Object>>> {
         let is_encrypted = |id: &ObjectRef, object: &Object| {
             self.undecrypted.contains_key(id) || ciphertext::is_encrypted(object)
         };
-        let mut objects = self.objects.iter().map(|object| (ObjectRef::of(object), object));
+        let wanted_objects = self.objects.iter().filter(|object| wanted(object));
+        let mut objects = wanted_objects.map(|object| (ObjectRef::of(object), object));
         if let Some((encrypted, _)) = objects.find(|(id, object)| is_encrypted(id, object)) {
             let failure = Failure::input(format!(
                 "{encrypted} is encrypted with SOPS, and the bootstrap applies {} before Flux can decrypt it",
@@ -66,7 +72,7 @@ impl Kustomization {
             };
             return Err(failure.hint("or move it to a Kustomization that only Flux applies"));
         }
-        self.complete(|_| true)
+        self.complete(wanted)
     }
 
     /// Those of its objects. Fails if a value in one of them is not known.

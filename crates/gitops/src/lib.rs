@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
+pub mod order;
 pub mod pipeline;
 pub mod trust;
 

@@ -127,7 +127,7 @@ impl Repository {
 
     fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {
         let placed = |(problem, at, field): (Problem, ObjectRef, String)| {
-            problem.placed(places.get(&at), &field, &self.files)
+            problem.of(&at).placed(places.get(&at), &field, &self.files)
         };
         dependencies::check(edges).into_iter().map(placed).collect()
     }
@@ -152,7 +152,7 @@ impl Repository {
                 problems.extend(
                     read.problems
                         .into_iter()
-                        .map(|(problem, field)| problem.placed(written, &field, &self.files)),
+                        .map(|(problem, field)| problem.of(&id).placed(written, &field, &self.files)),
                 );
                 let mut release = read.release;
                 if let Some(release) = &mut release {

@@ -59,6 +59,11 @@ impl Written {
         Self { file, metadata: Vec::new(), kind: id.kind, name: id.name }
     }
 
+    /// Whether an object of that kind is written there.
+    pub fn is_kind(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+
     /// Line and column of a field (`spec.dependsOn[1].name`), or of what is nearest above it.
     pub(super) fn place(&self, files: &Files, field: &str) -> Option<Location> {
         let file = files.get(&self.file)?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::place::{Files, Written};
 use bootstrapper_core::failure::Failure;
+use bootstrapper_core::object::ObjectRef;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, Serialize)]
@@ -15,11 +16,20 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// What, why, where, and what to do.
     pub failure: Failure,
+    /// The Kustomization or HelmRelease that it is a problem of, if it is one of a single one.
+    #[serde(skip)]
+    pub of: Option<ObjectRef>,
 }
 
 impl Problem {
     pub(super) fn new(kind: ProblemKind, failure: Failure) -> Self {
-        Self { kind, failure }
+        Self { kind, failure, of: None }
+    }
+
+    /// The same, of this Kustomization or HelmRelease.
+    pub(super) fn of(mut self, id: &ObjectRef) -> Self {
+        self.of = Some(id.clone());
+        self
     }
 
     /// Says where the field of an object is written that shows it.

@@ -41,7 +41,7 @@ pub(super) struct Found {
 
 impl Found {
     fn placed(&self, problem: Problem, field: &str, files: &Files) -> Problem {
-        problem.placed(self.written.as_ref(), field, files)
+        problem.of(&ObjectRef::of(&self.object)).placed(self.written.as_ref(), field, files)
     }
 }
 
@@ -246,14 +246,14 @@ impl Walk<'_> {
         for document in documents.iter() {
             let mut substituted = substituted(document, variables.as_ref(), &id, self.files);
             add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
-            self.problems.extend(substituted.problems);
+            self.problems.extend(substituted.problems.into_iter().map(|problem| problem.of(&id)));
             used_variables.extend(substituted.used);
             let (object, shadows) = (&substituted.object, &substituted.shadows);
             if let Some(field) = shadows.address(object) {
                 let failure = secret_in_address(object, field);
                 self.refused.insert(ObjectRef::of(object), failure.clone());
                 let problem = Problem::new(ProblemKind::SecretInAddress, failure);
-                self.problems.push(problem.placed(document.written().as_ref(), field, self.files));
+                self.problems.push(problem.of(&id).placed(document.written().as_ref(), field, self.files));
             }
             let secret = shadows.keys(object, "data");
             let is_whole = substituted.gaps.is_empty() && found.gaps.is_empty();

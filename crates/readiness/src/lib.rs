@@ -21,6 +21,6 @@ pub use expressions::{CustomRules, Expressions, Texts};
 pub use flux::has_taken_over;
 pub use heartbeat::{Silence, heartbeats, silent};
 pub use kstatus::{Status, status};
-pub use probe::Probe;
+pub use probe::{Probe, flux_controllers, flux_runs};
 pub use rules::verdict;
 pub use webhooks::{Called, called_by, ready_endpoints};

@@ -39,8 +39,19 @@ pub struct Closing<'a> {
     pub requests: Requests,
     /// Of a sandbox: the file to use it with.
     pub kubeconfig: Option<&'a Path>,
-    /// Whether the whole pipeline ran, not a selection of it.
-    pub complete: bool,
+    /// What of the bootstrap ran.
+    pub extent: Extent<'a>,
+}
+
+/// What of a bootstrap a run was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent<'a> {
+    /// All of it, and Flux has taken over.
+    HandedOver,
+    /// All of it; its steps do not ask Flux.
+    WithoutFlux,
+    /// These stages and steps.
+    Part(&'a [String]),
 }
 
 /// One line that says what is true now; for a sandbox, how to go on.
@@ -79,19 +90,25 @@ fn headline(closing: &Closing) -> String {
         let open = summary.steps.iter().filter(|(_, outcome)| !outcome.lets_others_start()).count();
         return format!("{cluster} is not up: {} not finished.   {took}", count(open, "step"));
     }
-    let subject =
-        if closing.complete { cluster.to_owned() } else { format!("the selected part of {cluster}") };
+    let subject = match closing.extent {
+        Extent::HandedOver => cluster.to_owned(),
+        Extent::WithoutFlux => format!("every step of {cluster}"),
+        Extent::Part(parts) => format!("{} of {cluster}", parts.join(", ")),
+    };
     if summary.changed == 0 {
+        let releases = match closing.extent {
+            Extent::HandedOver => format!(" and {}", count(closing.releases, "release")),
+            Extent::WithoutFlux | Extent::Part(_) => String::new(),
+        };
         return format!(
-            "{subject} is up to date: {} and {} as declared, {}, {}, {took}",
+            "{subject} is up to date: {}{releases} as declared, {}, {}, {took}",
             count(summary.unchanged, "object"),
-            count(closing.releases, "release"),
             count(requests.writes, "write"),
             count(requests.reads, "read"),
         );
     }
     let path = critical_path(summary);
-    if !closing.complete {
+    if closing.extent != Extent::HandedOver {
         return format!("{subject} is done: {} changed.   {took}{path}", count(summary.changed, "object"));
     }
     let revision = closing.revision.map(|revision| format!(" at {revision}")).unwrap_or_default();
@@ -129,7 +146,7 @@ mod tests {
         }
     }
 
-    fn said(changed: usize, complete: bool, kubeconfig: Option<&Path>) -> String {
+    fn said(changed: usize, extent: Extent<'_>, kubeconfig: Option<&Path>) -> String {
         closing_text(&Closing {
             cluster: "infra",
             revision: Some("main@3f2c1ab"),
@@ -138,22 +155,31 @@ mod tests {
             summary: &summary(changed),
             requests: Requests { reads: 43, writes: 0, repeated: 0 },
             kubeconfig,
-            complete,
+            extent,
         })
     }
 
     #[test]
     fn says_what_is_true_and_no_more() {
         assert_eq!(
-            said(3, true, None),
+            said(3, Extent::HandedOver, None),
             "infra is up: Flux owns 9 Kustomizations and 1 HelmRelease, all ready at main@3f2c1ab.   2m58s (critical path 2m51s: cilium agents)\n"
         );
         assert_eq!(
-            said(0, true, None),
+            said(0, Extent::HandedOver, None),
             "infra is up to date: 214 objects and 1 release as declared, no writes, 43 reads, 2m58s\n"
         );
-        assert!(said(3, false, None).starts_with("the selected part of infra is done: 3 objects changed."));
-        assert!(!said(3, false, None).contains("Flux owns"));
-        assert!(said(0, true, Some(Path::new("k.yaml"))).contains("\n  export KUBECONFIG=k.yaml\n"));
+        let parts = ["crds".to_owned(), "core/release-coredns".to_owned()];
+        let part = said(3, Extent::Part(&parts), None);
+        assert!(
+            part.starts_with("crds, core/release-coredns of infra is done: 3 objects changed."),
+            "{part}"
+        );
+        assert!(!part.contains("Flux owns"));
+        let without = said(3, Extent::WithoutFlux, None);
+        assert!(without.starts_with("every step of infra is done: 3 objects changed."), "{without}");
+        assert!(
+            said(0, Extent::HandedOver, Some(Path::new("k.yaml"))).contains("\n  export KUBECONFIG=k.yaml\n")
+        );
     }
 }

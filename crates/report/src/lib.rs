@@ -22,9 +22,9 @@ use std::io::IsTerminal as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use causes::causes_text;
-pub use closing::{Closing, Requests, closing_text};
+pub use closing::{Closing, Extent, Requests, closing_text};
 pub use failure::failure_text;
-pub use outline::{StatusLine, plan_text, status_text};
+pub use outline::{PlanLine, StatusLine, plan_text, status_text};
 pub use table::table;
 pub use words::{colour_of_stdout as stdout_has_colour, duration, indented};
 

@@ -42,13 +42,25 @@ fn split(name: &str) -> (&str, &str) {
     name.split_once('/').unwrap_or((name, ""))
 }
 
+/// A step of a plan.
+pub struct PlanLine<'a> {
+    /// `stage/step`.
+    pub step: &'a str,
+    /// What it is about.
+    pub title: &'a str,
+    /// Why it is there, if that is said.
+    pub why: Option<&'a str>,
+    /// What was seen; none if it could not be looked at.
+    pub observation: &'a Option<Observation>,
+}
+
 /// What a run would do: each step as observed, what would change, and the sum. `None` is a step that
 /// could not be looked at.
-pub fn plan_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Option<Observation>)>) -> String {
+pub fn plan_text<'a>(lines: impl IntoIterator<Item = PlanLine<'a>>) -> String {
     let lines: Vec<_> = lines.into_iter().collect();
-    let mut out = Grouped::new(lines.iter().map(|(name, ..)| *name));
+    let mut out = Grouped::new(lines.iter().map(|line| line.step));
     let (mut to_do, mut unchanged, mut conflicts, mut waits, mut unknown) = (0, 0, 0, 0, 0);
-    for (name, title, observation) in lines {
+    for PlanLine { step: name, title, why, observation } in lines {
         match observation {
             Some(Observation::Satisfied { summary, .. }) => {
                 unchanged += 1;
@@ -78,6 +90,9 @@ pub fn plan_text<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str, &'a Opti
                 unknown += 1;
                 out.line(name, "?", &format!("{title}: unknown"));
             }
+        }
+        if let Some(why) = why {
+            out.detail("why", why);
         }
     }
     let _ = write!(out.text, "{to_do} to do, {unchanged} unchanged");
@@ -175,6 +190,10 @@ mod tests {
     use bootstrapper_core::verdict::Progress;
     use bootstrapper_engine::Change;
 
+    fn line<'a>(step: &'a str, title: &'a str, observation: &'a Option<Observation>) -> PlanLine<'a> {
+        PlanLine { step, title, why: None, observation }
+    }
+
     #[test]
     fn a_plan_groups_by_stage_and_sums_up() {
         let drifted = Some(Observation::Drifted(Diff {
@@ -195,13 +214,14 @@ mod tests {
         }));
         let satisfied = Some(Observation::Satisfied { summary: "61 CRDs served".into(), unchanged: 61 });
         let said = plan_text([
-            ("crds/all", "CRDs", &satisfied),
-            ("cilium/release", "cilium", &drifted),
-            ("cilium/bgp", "BGP", &None),
+            PlanLine { why: Some("Cilium's operator needs them"), ..line("crds/all", "CRDs", &satisfied) },
+            line("cilium/release", "cilium", &drifted),
+            line("cilium/bgp", "BGP", &None),
         ]);
         assert_eq!(
             said,
             "  crds    = 61 CRDs served
+              why Cilium's operator needs them
   cilium  ~ release kube-system/cilium 1.20.1 → 1.20.2   = 2 unchanged
               ~ DaemonSet cilium  image a → b
               ! Bgp x             owned
@@ -221,7 +241,7 @@ mod tests {
             Some(Observation::Missing(Diff { summary: format!("{number} CRDs"), changes, unchanged: 0 }))
         };
         let (few, many) = (new(2), new(31));
-        let said = plan_text([("crds/few", "", &few), ("crds/many", "", &many)]);
+        let said = plan_text([line("crds/few", "", &few), line("crds/many", "", &many)]);
         assert!(said.contains("+ Crd 0\n") && !said.contains("+ Crd 2\n"), "{said}");
         assert!(said.contains("+ 31 CRDs\n"), "{said}");
     }

@@ -70,3 +70,31 @@ pub(super) fn readiness_of<'a>(
     // Of one thing, the reason says enough.
     Readiness { progress: (progress.total > 1).then_some(progress), ..verdict.into() }
 }
+
+/// Two facts as one, once both are known.
+pub(super) fn both(one: Followed<Readiness>, other: Followed<Readiness>) -> Followed<Readiness> {
+    let sides = stream::select(one.map(|seen| (0, seen)), other.map(|seen| (1, seen)));
+    let joined = sides.scan([None, None], |last, (side, seen)| {
+        let answer = match seen {
+            Err(failure) => Some(Err(failure)),
+            Ok(readiness) => {
+                last[side] = Some(readiness);
+                match last {
+                    [Some(one), Some(other)] => Some(Ok(merged(one.clone(), other.clone()))),
+                    _ => None,
+                }
+            }
+        };
+        std::future::ready(Some(answer))
+    });
+    joined.filter_map(std::future::ready).boxed()
+}
+
+fn merged(one: Readiness, other: Readiness) -> Readiness {
+    Readiness {
+        verdict: one.verdict.and(other.verdict),
+        progress: one.progress.or(other.progress),
+        remarks: [one.remarks, other.remarks].concat(),
+        observed: [one.observed, other.observed].concat(),
+    }
+}

@@ -202,7 +202,7 @@ fn graph(step: impl Step + 'static) -> Graph {
     let id = StepId { stage: "s".to_owned(), name: "objects".to_owned() };
     let limits = Limits { timeout: Duration::from_mins(1), inactivity: Duration::from_mins(1) };
     let work = Work::Step(Arc::new(step));
-    let planned = PlannedStep { id, title: "objects".to_owned(), limits, digest: None, work };
+    let planned = PlannedStep { id, title: "objects".to_owned(), limits, why: None, digest: None, work };
     Graph {
         stages: vec![Stage {
             name: "s".to_owned(),

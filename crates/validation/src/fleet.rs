@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Finding;
 use bootstrapper_core::failure::{Failure, Location};
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_gitops::pipeline::{Config, Pipeline};
+use bootstrapper_gitops::pipeline::{Config, Pipeline, StepSpec};
 use bootstrapper_gitops::{Declared, Kustomization, Written};
 
 /// Everything that was loaded of a repository.
@@ -19,8 +19,8 @@ pub struct Fleet {
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
     /// What could not be loaded at all.
     pub refusals: Vec<Refusal>,
-    /// The bootstrap as data; none if it was refused.
-    pub pipeline: Option<Pipeline>,
+    /// The bootstrap of each cluster as data, by its name; none if it was refused.
+    pub pipelines: BTreeMap<String, Pipeline>,
     /// `bootstrapper.yaml`.
     pub config: Config,
     /// The texts of the files that all of this is written in, by their path within the repository.
@@ -77,6 +77,14 @@ impl Placed<'_> {
 }
 
 impl Fleet {
+    /// Every step of the task files, once for however many clusters.
+    pub fn steps(&self) -> impl Iterator<Item = &StepSpec> {
+        let all = self.pipelines.values().flat_map(Pipeline::steps).filter(|step| !step.is_built_in());
+        let place = |step: &StepSpec| (step.place().file.clone(), step.place().line, step.place().column);
+        let by_place: BTreeMap<_, _> = all.map(|step| (place(step), step)).collect();
+        by_place.into_values()
+    }
+
     /// Every object of every cluster.
     pub fn objects(&self) -> impl Iterator<Item = Placed<'_>> {
         self.clusters.iter().flat_map(objects_of)

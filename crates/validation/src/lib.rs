@@ -13,7 +13,6 @@ mod document;
 mod finding;
 mod fleet;
 mod known;
-mod order;
 mod paths;
 mod rule;
 mod rules;
@@ -22,11 +21,11 @@ mod schema;
 
 mod silence;
 
+pub use bootstrapper_gitops::order::charts_known_otherwise;
 pub use catalogue::{catalogue, rule_named, validate};
 pub use document::rules_document;
 pub use finding::{Finding, Severity};
 pub use fleet::{Fleet, Placed, Refusal};
-pub use order::charts_known_otherwise;
 pub use rule::Rule;
 pub use sarif::sarif;
 pub use schema::SEEDED;

@@ -13,6 +13,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod shared;
+mod tasks;
 mod trust;
 mod validate;
 mod verify;
@@ -28,12 +29,13 @@ pub(super) use graph::{GraphArgs, GraphFormat};
 pub(super) use history::HistoryArgs;
 pub(super) use list::ListArgs;
 pub(super) use new_cluster::NewClusterArgs;
-pub(super) use plan::{HandoverArgs, PlanArgs};
+pub(super) use plan::{HandoverArgs, PlanArgs, PlanVerbArgs};
 pub(super) use run::RunArgs;
 #[cfg(feature = "sandbox")]
 pub(super) use sandbox::{FaultName, Network, RunSandboxArgs, SandboxArgs, SandboxVerb};
 pub(super) use schema::{SchemaArgs, SchemaOf};
 pub(super) use shared::{Output, OutputArgs, SandboxFlag, Selection, Target};
+pub(super) use tasks::TasksArgs;
 pub(super) use trust::TrustArgs;
 pub(super) use validate::{FindingsOutput, ValidateArgs};
 pub(super) use verify::VerifyArgs;
@@ -60,7 +62,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Show what a run would change
-    Plan(PlanArgs),
+    Plan(PlanVerbArgs),
     /// Show what is ready, and what each step is waiting for
     Status(PlanArgs),
     /// Show what Flux will change at the hand-over, or what it changed
@@ -84,6 +86,11 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// List the clusters of the repository
     List(ListArgs),
+    /// Print the pipeline that would run, as a task file to start from
+    ///
+    /// A repository without `tasks/*.yaml` gets a pipeline that is derived from what the cluster declares:
+    /// each step says why it is there.
+    Tasks(TasksArgs),
     /// Review and approve what the repository requests from this machine
     ///
     /// A repository can request environment variables, files, 1Password items, SOPS keys, kubeconfig contexts

@@ -23,6 +23,16 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct PlanVerbArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+
+    /// Show the plan by the repository alone, without comparing it with a cluster
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct HandoverArgs {
     #[command(flatten)]
     pub(crate) plan: PlanArgs,

@@ -44,6 +44,16 @@ pub(crate) struct SandboxFlag {
     pub(crate) sandbox: bool,
 }
 
+impl SandboxFlag {
+    /// Whether the sandbox was asked for.
+    pub(crate) fn is_set(self) -> bool {
+        #[cfg(feature = "sandbox")]
+        return self.sandbox;
+        #[cfg(not(feature = "sandbox"))]
+        false
+    }
+}
+
 /// Which part of the pipeline.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct Selection {

@@ -17,12 +17,23 @@ use bootstrapper_readiness::{CustomRules, Expressions, Texts};
 #[serde(deny_unknown_fields)]
 #[schemars(title = "bootstrapper task file")]
 pub(super) struct TaskFile {
+    /// `built-in`: the stages of this file join those that the program derives from the repository,
+    /// instead of replacing them.
+    pub(super) extends: Option<BuiltIn>,
     /// The stages, in order.
     pub(super) stages: Vec<StageFile>,
     /// When objects of kinds of one's own are ready.
     #[serde(default)]
     #[schemars(with = "Vec<RuleFile>")]
     pub(super) readiness: Vec<Spanned<RuleFile>>,
+}
+
+/// The pipeline that the program derives from what a cluster declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum BuiltIn {
+    /// That pipeline.
+    BuiltIn,
 }
 
 /// When objects of a kind are ready: CEL, in the form of Flux's `healthCheckExprs`.
@@ -50,6 +61,12 @@ pub(super) struct StageFile {
     pub(super) name: Spanned<String>,
     /// The stages that must be done before it starts; the one before it, if this is left out.
     pub(super) needs: Option<Vec<String>>,
+    /// With `extends: built-in`: the stage goes directly before this one.
+    #[schemars(with = "Option<String>")]
+    pub(super) before: Option<Spanned<String>>,
+    /// With `extends: built-in`: the stage goes directly after this one.
+    #[schemars(with = "Option<String>")]
+    pub(super) after: Option<Spanned<String>>,
     /// Whether its steps run at once, instead of one after the other.
     #[serde(default)]
     pub(super) parallel: bool,
@@ -95,11 +112,12 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
     };
     let (timeout, inactivity) = (limit(&step.timeout)?, limit(&step.inactivity)?);
     let (when, own_name, await_workloads) = (step.when, step.name.clone(), step.r#await.unwrap_or(true));
+    let why = step.why.clone();
     let mut kinds = step.kinds().map_err(|why| Failure::input(why).at(location.clone()))?.into_iter();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(Failure::input("a step does exactly one thing")
             .at(location)
             .hint(format!("give it one of {}", StepFile::KINDS.join(", "))));
     };
-    Ok(StepSpec { kind, timeout, inactivity, when, own_name, await_workloads, location })
+    Ok(StepSpec { kind, timeout, inactivity, when, why, own_name, await_workloads, location })
 }

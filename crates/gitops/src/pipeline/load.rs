@@ -1,17 +1,19 @@
-//! Finds and reads task files: those of the repository, else the ones that come with the program.
+//! Finds and reads task files, and makes the pipeline of a cluster of them: they replace the one that is
+//! derived from what the cluster declares, or extend it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{TaskFile, add_rule, location_of, step_of};
+use super::derive;
+use super::file::{BuiltIn, StageFile, TaskFile, add_rule, location_of, step_of};
+use super::print;
 use super::step::StepSpec;
+use crate::Declared;
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;
 use bootstrapper_readiness::CustomRules;
-
-const DEFAULT: &str = include_str!("../../../../tasks/bootstrap.yaml");
 
 /// The stages of a bootstrap, in order.
 #[derive(Debug, Clone)]
@@ -20,8 +22,6 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// When objects of kinds of the repository's own are ready.
     pub readiness: Arc<CustomRules>,
-    /// Whether it comes with the program: then it knows nothing of this repository's own names.
-    pub is_built_in: bool,
 }
 
 /// A group of steps that starts when the stages it needs are done.
@@ -38,55 +38,159 @@ pub struct Stage {
 }
 
 impl Pipeline {
-    /// The pipeline of a repository: its `tasks/*.yaml`, by file name, else the default one.
-    pub fn of_repository(root: &Path) -> Result<Self> {
-        let all = task_files(root)?;
-        if all.is_empty() {
-            let own = (PathBuf::from("tasks/bootstrap.yaml (built in)"), DEFAULT.to_owned());
-            return Ok(Self { is_built_in: true, ..Self::from_texts([own])? });
-        }
-        let texts = all
-            .into_iter()
-            .map(|file: PathBuf| {
-                let text = files::read_text(root, &file).map_err(|refusal| {
-                    Failure::input(format!("{} cannot be read", file.display())).because(refusal)
-                })?;
-                Ok((file, text))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Self::from_texts(texts)
-    }
-
     /// Every step, in the order in which they are written.
     pub fn steps(&self) -> impl Iterator<Item = &StepSpec> {
         self.stages.iter().flat_map(|stage| &stage.steps)
     }
+}
 
-    fn from_texts(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Result<Self> {
-        let mut stages: Vec<Stage> = Vec::new();
-        let mut readiness = CustomRules::default();
-        for (file, text) in texts {
-            let tasks: TaskFile = yaml::from_str(&text, &file)?;
-            for stage in tasks.stages {
-                let location = location_of(&stage.name, &file);
-                let steps: Vec<StepSpec> =
-                    stage.steps.into_iter().map(|step| step_of(step, &file)).collect::<Result<_>>()?;
-                let before = stages.last().map(|before| before.name.clone());
-                let stage = Stage {
-                    name: stage.name.value,
-                    needs: stage.needs.unwrap_or_else(|| before.into_iter().collect()),
-                    parallel: stage.parallel,
-                    steps,
-                };
-                check(&stage, &stages, location)?;
-                stages.push(stage);
-            }
-            for rule in tasks.readiness {
-                add_rule(rule, &file, &mut readiness)?;
-            }
-        }
-        Ok(Self { stages, readiness: Arc::new(readiness), is_built_in: false })
+/// The task files of a repository, by file name; none, if it has none.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    texts: Vec<(PathBuf, String)>,
+    extends: bool,
+}
+
+impl Tasks {
+    /// Reads `tasks/*.yaml`. Fails if one of them is wrong, whatever a cluster declares.
+    pub fn of_repository(root: &Path) -> Result<Self> {
+        let texts = task_files(root)?.into_iter().map(|file| {
+            let text = files::read_text(root, &file).map_err(|refusal| {
+                Failure::input(format!("cannot read {}", file.display())).because(refusal)
+            })?;
+            Ok((file, text))
+        });
+        Self::of_texts(texts.collect::<Result<_>>()?)
     }
+
+    fn of_texts(texts: Vec<(PathBuf, String)>) -> Result<Self> {
+        let mut extends = false;
+        for (file, text) in &texts {
+            let tasks: TaskFile = yaml::from_str(text, file)?;
+            extends |= tasks.extends == Some(BuiltIn::BuiltIn);
+        }
+        let tasks = Self { texts, extends };
+        if !tasks.texts.is_empty() && !tasks.extends {
+            assemble(Vec::new(), &tasks.texts, false)?;
+        }
+        Ok(tasks)
+    }
+
+    /// The pipeline of the cluster that declares this.
+    pub fn pipeline(&self, declared: &Declared) -> Result<Pipeline> {
+        assemble(self.built_in(declared), &self.texts, self.extends)
+    }
+
+    /// The same as one task file, to start from.
+    pub fn print(&self, declared: &Declared) -> Result<String> {
+        if self.texts.is_empty() {
+            return Ok(derive::task_file(declared));
+        }
+        let pipeline = self.pipeline(declared)?;
+        let written =
+            joined(self.built_in(declared), &self.texts, self.extends, &mut CustomRules::default())?;
+        let needs = pipeline.stages.into_iter().map(|stage| stage.needs);
+        print::task_file(written.into_iter().map(|written| written.raw).zip(needs))
+    }
+
+    fn built_in(&self, declared: &Declared) -> Vec<(PathBuf, String)> {
+        let is_used = self.texts.is_empty() || self.extends;
+        let text = is_used.then(|| (PathBuf::from(StepSpec::BUILT_IN), derive::task_file(declared)));
+        text.into_iter().collect()
+    }
+}
+
+/// A stage as it is written, and where.
+struct Written {
+    file: PathBuf,
+    stage: StageFile,
+    raw: serde_json::Value,
+}
+
+/// Makes a pipeline of the stages that are built in and those of the repository.
+fn assemble(built_in: Vec<(PathBuf, String)>, own: &[(PathBuf, String)], extends: bool) -> Result<Pipeline> {
+    let mut readiness = CustomRules::default();
+    let mut stages: Vec<Stage> = Vec::new();
+    for Written { file, stage, .. } in joined(built_in, own, extends, &mut readiness)? {
+        let location = location_of(&stage.name, &file);
+        let steps = stage.steps.into_iter().map(|step| step_of(step, &file)).collect::<Result<_>>()?;
+        let before = stages.last().map(|before| before.name.clone());
+        let stage = Stage {
+            name: stage.name.value,
+            needs: stage.needs.unwrap_or_else(|| before.into_iter().collect()),
+            parallel: stage.parallel,
+            steps,
+        };
+        check(&stage, &stages, location)?;
+        stages.push(stage);
+    }
+    Ok(Pipeline { stages, readiness: Arc::new(readiness) })
+}
+
+/// All stages, in order.
+fn joined(
+    built_in: Vec<(PathBuf, String)>,
+    own: &[(PathBuf, String)],
+    extends: bool,
+    readiness: &mut CustomRules,
+) -> Result<Vec<Written>> {
+    let mut written = Vec::new();
+    for (file, text) in &built_in {
+        written.extend(stages_of(file, text, readiness)?);
+    }
+    let mut added = Vec::new();
+    for (file, text) in own {
+        added.extend(stages_of(file, text, readiness)?);
+    }
+    for stage in added {
+        insert(stage, &mut written, extends)?;
+    }
+    Ok(written)
+}
+
+fn stages_of(file: &Path, text: &str, readiness: &mut CustomRules) -> Result<Vec<Written>> {
+    let tasks: TaskFile = yaml::from_str(text, file)?;
+    for rule in tasks.readiness {
+        add_rule(rule, file, readiness)?;
+    }
+    let raw: serde_json::Value = yaml::from_str(text, file)?;
+    let of = |(at, stage)| Written { file: file.to_owned(), stage, raw: raw["stages"][at].clone() };
+    Ok(tasks.stages.into_iter().enumerate().map(of).collect())
+}
+
+/// Puts a stage of the repository before or after the stage that it names; else last.
+fn insert(added: Written, stages: &mut Vec<Written>, extends: bool) -> Result<()> {
+    let (neighbour, is_after) = match (&added.stage.before, &added.stage.after) {
+        (None, None) => {
+            stages.push(added);
+            return Ok(());
+        }
+        (Some(before), None) => (before, false),
+        (None, Some(after)) => (after, true),
+        (Some(before), Some(_)) => {
+            return Err(
+                Failure::input("a stage has either `before` or `after`").at(location_of(before, &added.file))
+            );
+        }
+    };
+    let location = location_of(neighbour, &added.file);
+    if !extends {
+        return Err(Failure::input("`before` and `after` need `extends: built-in`")
+            .at(location)
+            .hint("add `extends: built-in` to the file, or order the stages by their place and `needs`"));
+    }
+    let Some(at) = stages.iter().position(|one| one.stage.name.value == neighbour.value) else {
+        let names: Vec<&str> = stages.iter().map(|one| one.stage.name.value.as_str()).collect();
+        return Err(Failure::input(format!("unknown stage `{}`", neighbour.value))
+            .at(location)
+            .hint(format!("stages of this cluster: {}", names.join(", "))));
+    };
+    // Stages after the same one keep the order in which they are written.
+    let follows =
+        |one: &&Written| one.stage.after.as_ref().is_some_and(|after| after.value == neighbour.value);
+    let at = if is_after { at + 1 + stages.iter().skip(at + 1).take_while(follows).count() } else { at };
+    stages.insert(at, added);
+    Ok(())
 }
 
 /// How many files of tasks are looked for.
@@ -134,21 +238,42 @@ fn check(stage: &Stage, before: &[Stage], location: Location) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Pipeline> {
-        Pipeline::from_texts([(PathBuf::from("tasks/x.yaml"), text.to_owned())])
+    /// The task file of this project's own repository.
+    pub(in crate::pipeline) const OWN: &str = include_str!("../../../../tasks/bootstrap.yaml");
+
+    pub(in crate::pipeline) fn read(text: &str) -> Result<Pipeline> {
+        assemble(Vec::new(), &[(PathBuf::from("tasks/x.yaml"), text.to_owned())], false)
+    }
+
+    fn extended(own: &str) -> Result<Vec<(String, Vec<String>)>> {
+        let built_in = "stages: [{name: a, steps: []}, {name: b, steps: []}, {name: c, steps: []}]";
+        let built_in = vec![(PathBuf::from(StepSpec::BUILT_IN), built_in.to_owned())];
+        let pipeline = assemble(built_in, &[(PathBuf::from("tasks/x.yaml"), own.to_owned())], true)?;
+        Ok(pipeline.stages.into_iter().map(|stage| (stage.name, stage.needs)).collect())
     }
 
     #[test]
-    fn the_default_pipeline_is_valid() {
-        let pipeline = read(DEFAULT).unwrap();
-        let names: Vec<_> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["preflight", "prerequisites", "crds", "cilium", "core", "flux", "sync", "handover"]
+    fn stages_of_the_repository_join_those_that_are_built_in() {
+        let own = "extends: built-in
+stages:
+- {name: last, steps: []}
+- {name: x, after: a, steps: []}
+- {name: y, after: a, steps: []}
+- {name: z, before: c, steps: []}
+";
+        let stages = extended(own).unwrap();
+        let order: Vec<String> =
+            stages.iter().map(|(name, needs)| format!("{name}<{}", needs.join(","))).collect();
+        assert_eq!(order, ["a<", "x<a", "y<x", "b<y", "z<b", "c<z", "last<c"]);
+        let unknown = extended("stages: [{name: x, after: q, steps: []}]").unwrap_err();
+        assert!(
+            unknown.what.contains("unknown stage `q`") && unknown.hints[0].contains("a, b, c"),
+            "{unknown:?}"
         );
+        assert!(read("stages: [{name: x, after: q, steps: []}]").unwrap_err().what.contains("extends"));
     }
 
     #[test]
@@ -187,7 +312,7 @@ mod tests {
 
     #[test]
     fn anything_may_stand_in_a_task_file() {
-        bootstrapper_core::fuzzing::texts(&[DEFAULT, RULES], |text| drop(read(text)));
+        bootstrapper_core::fuzzing::texts(&[OWN, RULES], |text| drop(read(text)));
     }
 
     const RULES: &str =

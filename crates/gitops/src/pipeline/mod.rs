@@ -2,9 +2,12 @@
 //! clusters to contexts and secrets.
 
 mod config;
+mod derive;
 mod file;
 mod kinds;
 mod load;
+mod print;
+mod scope;
 mod select;
 mod step;
 mod words;
@@ -13,10 +16,11 @@ pub use config::{Config, SecretSource, SecretSpec};
 pub use file::schema;
 pub use kinds::{
     AdoptionSpec, Applies, Awaits, Check, ChecksSpec, CommandSpec, CrdsSpec, HandoverSpec, KustomizationSpec,
-    Manifest, NamespacesSpec, ObjectsSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec, StepKind,
-    SyncSpec, WaitSpec, is_sha256,
+    Manifest, NamespacesSpec, ObjectsSpec, PartSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec,
+    StepKind, SyncSpec, WaitSpec, is_sha256,
 };
-pub use load::{Pipeline, Stage};
+pub use load::{Pipeline, Stage, Tasks};
+pub use scope::Scope;
 pub use select::{Selected, Selector, select};
 pub use step::{StepSpec, When};
 pub use words::{DeclaredWord, Named, parse_duration};

@@ -101,10 +101,11 @@ fn unknown(pipeline: &Pipeline, steps: &[(String, String)], name: &str) -> Failu
 
 #[cfg(test)]
 mod tests {
+    use super::super::load::tests::{OWN, read};
     use super::*;
 
     fn names(selector: &Selector) -> Vec<String> {
-        let pipeline = Pipeline::of_repository(std::path::Path::new("/nonexistent")).unwrap();
+        let pipeline = read(OWN).unwrap();
         let selected = select(&pipeline, selector).unwrap();
         let all = pipeline
             .stages
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_the_nearest() {
-        let pipeline = Pipeline::of_repository(std::path::Path::new("/nonexistent")).unwrap();
+        let pipeline = read(OWN).unwrap();
         let failure =
             select(&pipeline, &Selector { from: Some("cillium".into()), ..Selector::default() }).unwrap_err();
         assert_eq!(failure.hints, ["did you mean `cilium`?"]);

@@ -1,5 +1,6 @@
 //! A step, as the rest of the program sees it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -19,6 +20,8 @@ pub struct StepSpec {
     pub inactivity: Option<Duration>,
     /// Whether a cluster must declare what it is about.
     pub when: When,
+    /// Why the bootstrap needs it, if the task file says so.
+    pub why: Option<String>,
     pub(super) own_name: Option<String>,
     pub(super) await_workloads: bool,
     pub(super) location: Location,
@@ -36,6 +39,14 @@ pub enum When {
 }
 
 impl StepSpec {
+    /// Where steps stand that the program derives: `bootstrapper tasks` prints this file.
+    pub const BUILT_IN: &str = "tasks/bootstrap.yaml (built in)";
+
+    /// Whether the program derived it, instead of reading it in the repository.
+    pub fn is_built_in(&self) -> bool {
+        self.location.file == Path::new(Self::BUILT_IN)
+    }
+
     /// Its name within the stage: its own, or one made of what it does.
     pub fn name(&self) -> String {
         if let Some(name) = &self.own_name {

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::{Declared, Release};
 use bootstrapper_core::failure::{Failure, Result};
 
 /// `declared`: whatever the cluster declares.
@@ -24,6 +25,18 @@ pub enum Named {
     Declared,
     /// These.
     These(Vec<String>),
+}
+
+impl Named {
+    /// Whether a release is meant: any, or one of the named.
+    pub fn has_release(&self, declared: &Declared, release: &Release) -> bool {
+        match self {
+            Self::Declared => true,
+            Self::These(names) => {
+                names.iter().any(|name| declared.release(name).is_some_and(|one| one.id == release.id))
+            }
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Named {

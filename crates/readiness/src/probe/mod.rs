@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+pub use flux::{flux_controllers, flux_runs};
+
 use super::conditions::text;
 use super::heartbeat::{heartbeats, silent};
 use super::{Verdict, cilium};
@@ -102,13 +104,7 @@ impl Probe {
             Self::CiliumGateway => vec![Selection::of("gateway.networking.k8s.io/v1", "GatewayClass")],
             Self::CiliumClustermesh => vec![cilium::mesh_servers(), cilium::mesh_services()],
             Self::Nodes => vec![nodes, heartbeats()],
-            Self::FluxControllers => {
-                vec![
-                    Selection::of("apps/v1", "Deployment")
-                        .within("flux-system")
-                        .labelled("app.kubernetes.io/part-of=flux"),
-                ]
-            }
+            Self::FluxControllers => vec![flux_controllers()],
         }
     }
 
@@ -149,7 +145,7 @@ impl Probe {
             Self::CiliumGateway => gateway::verdict_at(of(0), now),
             Self::CiliumClustermesh => clustermesh::verdict_of(of(0), of(1)),
             Self::Nodes => nodes::verdict_of(of(0), &silent(of(1).iter().map(AsRef::as_ref))),
-            Self::FluxControllers => flux::verdict_of(of(0)),
+            Self::FluxControllers => flux_runs(of(0), &flux::ALL),
         }
     }
 }

@@ -8,18 +8,18 @@ use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use super::Kind;
 use crate::explain::Explainer;
-use crate::following::{follow, readiness_of};
+use crate::following::{both, follow, readiness_of};
 use crate::owns_nothing::owns_nothing;
 use crate::plan::{Planned, Planner};
 use crate::webhook_backends::Seen;
-use bootstrapper_cluster::Cluster;
+use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::HandoverSpec;
-use bootstrapper_readiness::CustomRules;
+use bootstrapper_readiness::{CustomRules, flux_controllers, flux_runs};
 
 /// Watches Flux take over.
 pub(super) struct Handover {
@@ -34,6 +34,21 @@ pub(super) struct Handover {
 }
 
 impl Handover {
+    /// Whether the Flux runs that these objects are ready by: their status outlives it.
+    fn flux(&self) -> Followed<Readiness> {
+        let has_releases = self.declared.iter().any(|id| id.kind == "HelmRelease");
+        let needed: &[&str] = if has_releases {
+            &["source-controller", "kustomize-controller", "helm-controller"]
+        } else {
+            &["source-controller", "kustomize-controller"]
+        };
+        let judge = move |deployments: Vec<Arc<Object>>| Readiness {
+            observed: deployments.clone(),
+            ..flux_runs(&deployments, needed).into()
+        };
+        self.cluster.follow_all(flux_controllers()).map_ok(judge).boxed()
+    }
+
     fn summary(&self) -> String {
         let of = |kind: &str| count(self.declared.iter().filter(|id| id.kind == kind).count(), kind);
         format!("{}, {} ready", of("Kustomization"), of("HelmRelease"))
@@ -82,7 +97,8 @@ impl Step for Handover {
             let own = readiness_of(declared, &CustomRules::default());
             Readiness { verdict: own.verdict.and(applied), ..own }
         };
-        follow(&self.cluster, followed, ready).map_ok(what_moves_first).boxed()
+        let declared = follow(&self.cluster, followed, ready).map_ok(what_moves_first).boxed();
+        both(declared, self.flux())
     }
 
     async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {

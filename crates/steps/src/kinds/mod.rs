@@ -9,6 +9,7 @@ mod handover;
 mod kustomization;
 mod namespaces;
 mod objects;
+mod part;
 mod release;
 mod repair;
 mod secrets;
@@ -36,6 +37,7 @@ pub(crate) fn kind(kind: &StepKind) -> &dyn Kind {
         StepKind::Secrets(spec) => spec,
         StepKind::Objects(spec) => spec,
         StepKind::Kustomization(spec) => spec,
+        StepKind::Part(spec) => spec,
         StepKind::Crds(spec) => spec,
         StepKind::Release(spec) => spec,
         StepKind::Wait(spec) => spec,

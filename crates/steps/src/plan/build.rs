@@ -1,6 +1,7 @@
 //! Each step of the pipeline, joined with what the cluster declares.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use super::secrets::Secrets;
 use crate::kinds;
 use crate::with_location::WithLocation;
 use bootstrapper_cluster::Cluster;
-use bootstrapper_core::failure::Result;
+use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::files;
 use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, StepId, Work};
-use bootstrapper_gitops::pipeline::{self, Pipeline, Selected, StepSpec, When};
+use bootstrapper_gitops::pipeline::{self, ObjectsSpec, Pipeline, Selected, StepKind, StepSpec, When};
 use bootstrapper_gitops::trust::Agreed;
 use bootstrapper_gitops::{Declared, Repository};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
@@ -51,16 +53,26 @@ pub struct Inputs<'a> {
     pub agreed: Agreed,
 }
 
-/// Joins the pipeline with what the cluster declares. Fails if a step names what is not declared.
+/// Joins the pipeline with what the cluster declares. Fails if a step names what is not declared, and names
+/// every such step.
 pub fn build(inputs: &Inputs<'_>) -> Result<Graph> {
-    let stages =
-        inputs.pipeline.stages.iter().map(|stage| planned_stage(inputs, stage)).collect::<Result<_>>()?;
-    Ok(Graph { stages })
-}
-
-fn planned_stage(inputs: &Inputs<'_>, stage: &pipeline::Stage) -> Result<Stage> {
-    let steps = stage.steps.iter().map(|spec| planned_step(inputs, stage, spec)).collect::<Result<_>>()?;
-    Ok(Stage { name: stage.name.clone(), needs: stage.needs.clone(), parallel: stage.parallel, steps })
+    let mut failures = Vec::new();
+    let mut stages = Vec::new();
+    for stage in &inputs.pipeline.stages {
+        let mut steps = Vec::new();
+        for spec in &stage.steps {
+            match planned_step(inputs, stage, spec) {
+                Ok(step) => steps.push(step),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let (name, needs, parallel) = (stage.name.clone(), stage.needs.clone(), stage.parallel);
+        stages.push(Stage { name, needs, parallel, steps });
+    }
+    match Failure::first_of(failures) {
+        Some(failure) => Err(failure),
+        None => Ok(Graph { stages }),
+    }
 }
 
 fn planned_step(inputs: &Inputs<'_>, stage: &pipeline::Stage, spec: &StepSpec) -> Result<PlannedStep> {
@@ -79,22 +91,26 @@ fn planned_step(inputs: &Inputs<'_>, stage: &pipeline::Stage, spec: &StepSpec) -
         }
         (other @ (Work::Skipped { .. } | Work::Impossible { .. }), None) => other,
     };
-    Ok(PlannedStep { id, title, limits, digest, work })
+    Ok(PlannedStep { id, title, why: spec.why.clone(), limits, digest, work })
 }
 
 /// Checks, without a cluster, that every step names something that is declared and that the
-/// bootstrap can apply.
-pub fn check(pipeline: &Pipeline, declared: &Declared) -> Result<()> {
-    for spec in pipeline.steps() {
-        spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
-        let applies = spec.kind.applies();
-        if let Some((kind, name)) = applies.subject()
-            && spec.when == When::Always
-            && !pipeline.is_built_in
-            && !applies.is_declared(declared)
-        {
-            return Err(spec.refuse(format!("{} declares no {kind} called `{name}`", declared.cluster)));
-        }
+/// bootstrap can apply: all that is wrong.
+pub fn check(pipeline: &Pipeline, declared: &Declared, root: &Path) -> Vec<Failure> {
+    pipeline.steps().filter_map(|spec| check_step(spec, declared, root).err()).collect()
+}
+
+fn check_step(spec: &StepSpec, declared: &Declared, root: &Path) -> Result<()> {
+    spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
+    if let StepKind::Objects(ObjectsSpec(path)) = &spec.kind {
+        files::find(root, path)
+            .map_err(|refusal| spec.refuse(format!("cannot read {}", path.display())).because(refusal))?;
     }
-    Ok(())
+    let applies = spec.kind.applies();
+    match applies.subject() {
+        Some((kind, name)) if spec.when == When::Always && !applies.is_declared(declared) => {
+            Err(spec.refuse(format!("{} declares no {kind} called `{name}`", declared.cluster)))
+        }
+        _ => Ok(()),
+    }
 }

@@ -3,10 +3,12 @@
 mod build;
 mod digest;
 mod lock_gate;
+mod outline;
 mod planner;
 mod secrets;
 
 pub use build::{Inputs, build, check};
 pub use lock_gate::{HeldLock, LockGate};
+pub use outline::{OutlinedStep, outline};
 pub(crate) use planner::{Planned, Planner};
 pub use secrets::{SecretSources, Secrets, resolve as resolve_secrets};

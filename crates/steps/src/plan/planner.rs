@@ -63,12 +63,14 @@ impl Planner<'_> {
             return Ok(Planned::skipped(format!("{kind} {name}"), reason));
         }
         let failure = self.spec.refuse(format!("{cluster} declares no {kind} called `{name}`"));
+        let failure = match self.inputs.declared.problems.as_slice() {
+            [] => failure,
+            [problem, ..] => {
+                failure.because(format!("it may be hidden by a problem: {}", problem.failure.what))
+            }
+        };
         let folder = self.inputs.declared.folder.display();
-        Err(if self.inputs.pipeline.is_built_in {
-            failure.hint(format!("declare it under {folder}, or write the repository's own tasks/bootstrap.yaml, with the names that it has"))
-        } else {
-            failure.hint(format!("declare it under {folder}, or give the step `when: declared`"))
-        })
+        Err(failure.hint(format!("declare it under {folder}, or give the step `when: declared`")))
     }
 
     /// A step that something lacks which is not known. What an earlier run has made of it can be removed.

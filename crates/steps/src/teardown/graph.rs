@@ -77,7 +77,7 @@ fn free_name(name: &str, taken: &BTreeSet<&str>) -> String {
 }
 
 fn planned(id: StepId, title: String, step: impl Step + 'static) -> PlannedStep {
-    PlannedStep { id, title, limits: UNLIMITED, digest: None, work: Work::Step(Arc::new(step)) }
+    PlannedStep { id, title, why: None, limits: UNLIMITED, digest: None, work: Work::Step(Arc::new(step)) }
 }
 
 /// A call was made again already if that could help: whoever cleans a cluster decides what comes next.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_core::failure::Location;
-use bootstrapper_gitops::pipeline::{Applies, Manifest, Pipeline};
+use bootstrapper_gitops::pipeline::{Applies, Manifest};
 
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "unverified-download",
@@ -21,10 +21,7 @@ fn unverified(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     let bases = bases.into_iter().map(|(address, place)| {
         Finding::of(rule, format!("{address} is fetched, and nothing verifies it")).at(place.clone())
     });
-    // The steps that come with the program are nobody's to change.
-    let pipeline = fleet.pipeline.iter().filter(|pipeline| !pipeline.is_built_in);
-    let steps = pipeline.flat_map(Pipeline::steps);
-    let manifests = steps.filter_map(|step| match step.kind.applies() {
+    let manifests = fleet.steps().filter_map(|step| match step.kind.applies() {
         Applies::CrdsOfManifest(Manifest { location, sha256: None }) if location.contains("://") => {
             let message = format!("{location} is fetched, and nothing verifies it");
             Some(Finding::of(rule, message).at(Some(step.place().clone())))

@@ -99,7 +99,7 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 /// The namespaces that somebody makes; none if the bootstrap makes all that are needed.
 fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
     let mut there: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
-    for step in fleet.pipeline.iter().flat_map(Pipeline::steps) {
+    for step in fleet.pipelines.get(&declared.cluster).into_iter().flat_map(Pipeline::steps) {
         match step.kind.applies() {
             Applies::Namespaces(Named::Declared) => return None,
             Applies::Namespaces(Named::These(names)) => there.extend(names.iter().cloned()),

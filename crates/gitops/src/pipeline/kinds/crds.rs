@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::words::DeclaredWord;
+use super::super::words::Named;
 use super::{Applies, Awaits, Kind, stem};
 use crate::Declared;
 use bootstrapper_core::digest::is_hex;
@@ -16,8 +16,8 @@ pub enum CrdsSpec {
     Kustomization(String),
     /// A manifest.
     Manifest(Manifest),
-    /// The charts of the declared releases.
-    Releases,
+    /// The charts of releases: of all that are declared, or of these.
+    Releases(Named),
 }
 
 /// A file of objects, and what it must be.
@@ -40,8 +40,8 @@ pub(in crate::pipeline) struct CrdsFile {
     /// The SHA-256 of what the address of `manifest` answers, in hexadecimal: anything else is refused.
     /// `${VAR}` stands for a setting.
     sha256: Option<String>,
-    /// The charts of the declared releases.
-    releases: Option<DeclaredWord>,
+    /// The charts of releases: `declared` for all of them, or a list of HelmReleases by name.
+    releases: Option<Named>,
 }
 
 impl Kind for CrdsSpec {
@@ -55,7 +55,7 @@ impl Kind for CrdsSpec {
         match self {
             Self::Kustomization(name) => format!("crds-{name}"),
             Self::Manifest(manifest) => format!("crds-{}", stem(&manifest.location)),
-            Self::Releases => "crds-releases".to_owned(),
+            Self::Releases(_) => "crds-releases".to_owned(),
         }
     }
 
@@ -63,7 +63,7 @@ impl Kind for CrdsSpec {
         match self {
             Self::Kustomization(name) => Applies::CrdsOfKustomization(name),
             Self::Manifest(manifest) => Applies::CrdsOfManifest(manifest),
-            Self::Releases => Applies::CrdsOfReleases,
+            Self::Releases(named) => Applies::CrdsOfReleases(named),
         }
     }
 
@@ -80,7 +80,7 @@ impl CrdsFile {
     fn read(self) -> Result<CrdsSpec, String> {
         match (self.kustomization, self.manifest, self.releases) {
             (Some(name), None, None) if self.sha256.is_none() => Ok(CrdsSpec::Kustomization(name)),
-            (None, None, Some(DeclaredWord::Declared)) if self.sha256.is_none() => Ok(CrdsSpec::Releases),
+            (None, None, Some(named)) if self.sha256.is_none() => Ok(CrdsSpec::Releases(named)),
             (None, Some(location), None) => match &self.sha256 {
                 Some(_) if !location.contains("://") => {
                     Err("`sha256` is of what an address answers; git keeps what lies in the repository"

@@ -10,6 +10,7 @@ mod handover;
 mod kustomization;
 mod namespaces;
 mod objects;
+mod part;
 mod release;
 mod repair;
 mod secrets;
@@ -35,6 +36,7 @@ pub use handover::HandoverSpec;
 pub use kustomization::KustomizationSpec;
 pub use namespaces::NamespacesSpec;
 pub use objects::ObjectsSpec;
+pub use part::PartSpec;
 pub use release::ReleaseSpec;
 pub use repair::RepairSpec;
 pub use secrets::SecretsSpec;
@@ -76,12 +78,14 @@ pub enum Applies<'a> {
     Secrets,
     /// What the Kustomization of that name builds to.
     Kustomization(&'a str),
+    /// Some of that.
+    Part(&'a PartSpec),
     /// The CRDs among that, and among what it brings.
     CrdsOfKustomization(&'a str),
     /// The CRDs of a manifest.
     CrdsOfManifest(&'a Manifest),
-    /// The CRDs in the charts of the declared releases.
-    CrdsOfReleases,
+    /// The CRDs in the charts of releases.
+    CrdsOfReleases(&'a Named),
     /// The HelmRelease of that name.
     Release(&'a str),
     /// The source of the cluster.
@@ -114,12 +118,13 @@ impl<'a> Applies<'a> {
     pub fn subject(self) -> Option<(&'static str, &'a str)> {
         match self {
             Self::Kustomization(name) | Self::CrdsOfKustomization(name) => Some(("Kustomization", name)),
+            Self::Part(part) => Some(("Kustomization", &part.of)),
             Self::Release(name) => Some(("HelmRelease", name)),
             Self::Nothing
             | Self::Namespaces(_)
             | Self::Secrets
             | Self::CrdsOfManifest(_)
-            | Self::CrdsOfReleases
+            | Self::CrdsOfReleases(_)
             | Self::Source
             | Self::Sync
             | Self::File

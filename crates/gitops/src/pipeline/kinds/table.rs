@@ -6,7 +6,8 @@ use serde::Deserialize;
 use super::super::step::When;
 use super::{
     AdoptionSpec, Applies, Awaits, ChecksSpec, CommandSpec, CrdsSpec, HandoverSpec, Kind, KustomizationSpec,
-    NamespacesSpec, ObjectsSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec, SyncSpec, WaitSpec,
+    NamespacesSpec, ObjectsSpec, PartSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec, SyncSpec,
+    WaitSpec,
 };
 use crate::Declared;
 use bootstrapper_core::failure::Result;
@@ -47,6 +48,8 @@ macro_rules! kinds {
         pub(in crate::pipeline) struct StepFile {
             /// Its name within the stage; made of what it does, if this is left out.
             pub(in crate::pipeline) name: Option<String>,
+            /// Why the bootstrap needs it: `plan` shows it.
+            pub(in crate::pipeline) why: Option<String>,
             /// How long it may take: `90s`, `5m`. 30m, if this is left out.
             pub(in crate::pipeline) timeout: Option<String>,
             /// How long nothing may change meanwhile: every change begins it anew. 10m, if this is left out.
@@ -87,6 +90,8 @@ kinds! {
     objects: Objects(ObjectsSpec),
     /// Build and apply the Flux Kustomization of that name, as Flux would.
     kustomization: Kustomization(KustomizationSpec),
+    /// Build a Flux Kustomization and apply some of its objects, as Flux would.
+    part: Part(PartSpec),
     /// Apply CRDs and await that they are served.
     crds: Crds(CrdsSpec),
     /// Install the HelmRelease of that name, as the cluster declares it.

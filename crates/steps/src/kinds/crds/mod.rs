@@ -25,7 +25,7 @@ use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo};
-use bootstrapper_gitops::pipeline::{CrdsSpec, Manifest, is_sha256};
+use bootstrapper_gitops::pipeline::{CrdsSpec, Manifest, Named, is_sha256};
 
 /// CRDs of one source.
 pub(super) struct Crds {
@@ -129,9 +129,15 @@ impl Kind for CrdsSpec {
                 let kustomize = Arc::clone(kustomize);
                 (title, CrdSource::Manifest { location, sha256, place, root, kustomize })
             }
-            Self::Releases => {
+            Self::Releases(named) => {
+                if let Named::These(names) = named
+                    && let Some(absent) = names.iter().find(|name| declared.release(name).is_none())
+                {
+                    return planner.absent("HelmRelease", absent);
+                }
                 let fetchable = declared.releases.iter().filter(|release| release.is_fetchable());
-                let releases: Vec<_> = fetchable.cloned().map(Arc::new).collect();
+                let wanted = fetchable.filter(|release| named.has_release(declared, release));
+                let releases: Vec<_> = wanted.cloned().map(Arc::new).collect();
                 let title = format!("CRDs of {}", count(releases.len(), "release"));
                 (title, CrdSource::Releases { releases, helm: planner.inputs.helm.clone() })
             }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{Scene, at, each_whole, is_true};
-use crate::order::{Moment, Order, Relation, ScheduledStep};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Release;
+use bootstrapper_gitops::order::{Moment, Order, Relation, ScheduledStep};
 use bootstrapper_gitops::pipeline::{Applies, Awaits};
 use bootstrapper_readiness::Probe;
 
@@ -138,7 +138,10 @@ fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(bootstrap), pools) = (scene.bootstrap(), pools(scene)) else { return Vec::new() };
     let brings_pool = |turn: &ScheduledStep<'_>| match turn.step.kind.applies() {
-        Applies::Kustomization(name) => pools.iter().any(|(_, by)| by.name == name),
+        Applies::Kustomization(_) | Applies::Part(_) => {
+            let applied = turn.objects(scene.declared).map(|(_, objects)| objects).unwrap_or_default();
+            applied.into_iter().any(|object| pools.iter().any(|(pool, _)| ObjectRef::of(object) == *pool))
+        }
         _ => false,
     };
     let found = bootstrap.turns().filter_map(|turn| {

@@ -1,9 +1,9 @@
 //! Nothing waits for itself.
 
 use super::{Scene, each};
-use crate::order::{Because, Order};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::order::{Because, Order};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {

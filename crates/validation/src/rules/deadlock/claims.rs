@@ -1,10 +1,10 @@
 //! Volumes that are bound once somebody uses them.
 
 use super::{Scene, at, each_whole};
-use crate::order::{Moment, Order, Relation};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::Kustomization;
+use bootstrapper_gitops::order::{Moment, Order, Relation};
 
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "claim-nobody-uses",

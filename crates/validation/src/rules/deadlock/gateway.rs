@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{Scene, at, each, each_whole, is_true};
 use crate::known::minor_version;
-use crate::order::{Kind, Moment, Order, Provider, Relation};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_gitops::Release;
+use bootstrapper_gitops::order::{Kind, Moment, Order, Provider, Relation};
 use bootstrapper_gitops::pipeline::{Applies, Manifest};
 
 pub(crate) const RULES: &[Rule] = &[

@@ -17,10 +17,10 @@ pub(super) mod webhooks;
 
 use serde_json::Value;
 
-use crate::order::{Bootstrap, Kinds, Order, ScheduledStep};
 use crate::{Finding, Fleet, Rule, known};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::pipeline::{Pipeline, When};
+use bootstrapper_gitops::order::{Bootstrap, Kinds, Order, ScheduledStep};
+use bootstrapper_gitops::order::{at, is_true};
 use bootstrapper_gitops::{Declared, Release};
 
 /// A cluster, and its orders.
@@ -36,11 +36,9 @@ impl<'a> Scene<'a> {
         Self { fleet, declared, order: Order::of(declared), kinds: Kinds::of(declared) }
     }
 
-    /// The order of the task files. Those that come with the program count for a cluster only if it
-    /// declares all that they name: else it is bootstrapped in another way.
+    /// The order of the bootstrap's steps.
     fn bootstrap(&self) -> Option<Bootstrap<'_>> {
-        let pipeline =
-            self.fleet.pipeline.as_ref().filter(|one| !one.is_built_in || fits(one, self.declared))?;
+        let pipeline = self.fleet.pipelines.get(&self.declared.cluster)?;
         Some(Bootstrap::of(pipeline, self.declared, &self.kinds))
     }
 
@@ -57,14 +55,11 @@ impl<'a> Scene<'a> {
             .at(self.declared.place(id, field))
     }
 
-    /// A finding about a step of the task files.
+    /// A finding about a step of the bootstrap; one that the program derived has no place in a file.
     fn step_finding(&self, rule: &Rule, turn: &ScheduledStep<'_>, message: impl Into<String>) -> Finding {
-        Finding::of(rule, message).in_cluster(&self.declared.cluster).at(Some(turn.step.place().clone()))
+        let place = (!turn.step.is_built_in()).then(|| turn.step.place().clone());
+        Finding::of(rule, message).in_cluster(&self.declared.cluster).at(place)
     }
-}
-
-fn fits(pipeline: &Pipeline, declared: &Declared) -> bool {
-    pipeline.steps().all(|step| step.when == When::Declared || step.kind.applies().is_declared(declared))
 }
 
 /// What `check` finds in each cluster.
@@ -76,16 +71,6 @@ fn each(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Findin
 /// come before everything.
 fn each_whole(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
     fleet.each_whole(|declared| check(&Scene::of(fleet, declared)))
-}
-
-/// The value at a path of names; null if there is none.
-fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
-    path.split('.').fold(value, |value, name| &value[name])
-}
-
-/// Whether a value is true, as YAML or charts have it: `true`, `"true"`.
-fn is_true(value: &Value) -> bool {
-    *value == true || value == "true"
 }
 
 /// A number, also one in quotes.

@@ -4,6 +4,7 @@ use super::{Scene, at, each, each_whole};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::Release;
+use bootstrapper_gitops::order::NETWORK_PLUGINS;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -39,9 +40,6 @@ pub(crate) const RULES: &[Rule] = &[
         check: |rule, fleet| each_whole(fleet, |scene| digest_in_version(rule, scene)),
     },
 ];
-
-/// Charts of network plugins.
-pub(super) const NETWORKS: [&str; 4] = ["cilium", "calico", "tigera-operator", "flannel"];
 
 const LONGEST_NAME: usize = 53;
 
@@ -82,7 +80,7 @@ fn too_long(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 fn uninstalled(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
-    let networks = scene.declared.releases.iter().filter(|one| NETWORKS.contains(&one.chart.name()));
+    let networks = scene.declared.releases.iter().filter(|one| NETWORK_PLUGINS.contains(&one.chart.name()));
     let found = networks.filter_map(|release| {
         let spec = &release.object.data["spec"];
         let install = at(spec, "install.remediation");

@@ -1,10 +1,10 @@
 //! Secrets and ConfigMaps are there before what blocks on them.
 
 use super::{Scene, at, each, each_whole};
-use crate::order::{Moment, Order, Relation};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Kustomization;
+use bootstrapper_gitops::order::{Moment, Order, Relation};
 use bootstrapper_gitops::pipeline::Applies;
 
 pub(crate) const RULES: &[Rule] = &[

@@ -1,10 +1,9 @@
 //! The steps of the bootstrap, in an order that can work.
 
-use super::releases::NETWORKS;
 use super::{Scene, at, each_whole, is_true};
-use crate::order::{Bootstrap, Kind, ScheduledStep};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::order::{Bootstrap, Kind, NETWORK_PLUGINS, ScheduledStep};
 use bootstrapper_gitops::pipeline::{Applies, Awaits};
 use bootstrapper_readiness::Probe;
 
@@ -55,10 +54,9 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.turns().filter_map(|turn| {
         let (what, by) = match turn.step.kind.applies() {
-            Applies::Kustomization(name) => {
-                let one = scene.declared.kustomization(name)?;
-                let ids = one.objects.iter().map(ObjectRef::of);
-                ids.into_iter().find_map(|id| {
+            Applies::Kustomization(_) | Applies::Part(_) => {
+                let (one, objects) = turn.objects(scene.declared)?;
+                objects.into_iter().map(ObjectRef::of).find_map(|id| {
                     let kind = Kind::of(&id)?;
                     let by = scene.kinds.providers(&kind).first()?.told();
                     let is_there = scene.kinds.has(&one.id, &kind) || bootstrap.has_before(&kind, &turn);
@@ -72,7 +70,7 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             | Applies::Secrets
             | Applies::CrdsOfKustomization(_)
             | Applies::CrdsOfManifest(_)
-            | Applies::CrdsOfReleases
+            | Applies::CrdsOfReleases(_)
             | Applies::Release(_)
             | Applies::File
             | Applies::Program => return None,
@@ -98,7 +96,8 @@ fn comes_later(
 
 /// The step that installs the network plugin.
 fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<ScheduledStep<'a>> {
-    let mut networks = scene.declared.releases.iter().filter(|one| NETWORKS.contains(&one.chart.name()));
+    let mut networks =
+        scene.declared.releases.iter().filter(|one| NETWORK_PLUGINS.contains(&one.chart.name()));
     networks.find_map(|release| bootstrap.release(&release.id))
 }
 
@@ -111,9 +110,12 @@ fn before_network(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                 let is_on_host = is_true(at(&release.values, "hostNetwork"));
                 (turn.step.await_workloads() && !is_on_host).then(|| release.id.to_string())
             }
-            (Awaits::Applied, Applies::Kustomization(name)) => {
-                let ids = scene.declared.kustomization(name)?.objects.iter().map(ObjectRef::of);
-                let mut pods = ids.filter(|id| matches!(id.kind.as_str(), "Deployment" | "StatefulSet"));
+            (Awaits::Applied, Applies::Kustomization(_) | Applies::Part(_)) => {
+                let (_, objects) = turn.objects(scene.declared)?;
+                let mut pods = objects
+                    .into_iter()
+                    .map(ObjectRef::of)
+                    .filter(|id| matches!(id.kind.as_str(), "Deployment" | "StatefulSet"));
                 pods.next().map(|id| id.to_string())
             }
             (Awaits::Probe(Probe::Nodes), _) => Some("the nodes".to_owned()),

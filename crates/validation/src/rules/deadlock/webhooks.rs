@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Scene, at, each};
-use crate::order::{Kind, Moment, is_answered_by_a_webhook};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::selector::selects_by_default;
+use bootstrapper_gitops::order::{Kind, Moment, is_answered_by_a_webhook};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {

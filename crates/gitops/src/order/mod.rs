@@ -4,15 +4,20 @@
 //! when each is ready. [`Bootstrap`] is that of the task files, which ends where Flux begins. Rules
 //! ask one question: is this surely there before that begins? [`Kinds`] answers it for CRDs.
 
+mod addresses;
 mod bootstrap;
 mod charts;
 mod graph;
 mod kinds;
 mod moment;
+mod needs;
+mod value;
 
-pub(super) use bootstrap::{Bootstrap, ScheduledStep};
-pub use charts::charts_known_otherwise;
-pub(super) use charts::is_answered_by_a_webhook;
-pub(super) use graph::{Order, Relation};
-pub(super) use kinds::{Kind, Kinds, Provider};
-pub(super) use moment::{Because, Moment};
+pub use addresses::is_known_to_bring;
+pub use bootstrap::{Bootstrap, ScheduledStep};
+pub use charts::{NETWORK_PLUGINS, charts_known_otherwise, is_answered_by_a_webhook};
+pub use graph::{Order, Relation};
+pub use kinds::{Kind, Kinds, Provider};
+pub use moment::{Because, Moment};
+pub use needs::needs;
+pub use value::{at, is_true};

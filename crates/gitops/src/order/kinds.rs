@@ -4,23 +4,33 @@ use std::collections::BTreeMap;
 
 use super::charts::{self, By};
 use super::moment::{Moment, short};
-use bootstrapper_core::object::{ObjectRef, is_crd};
-use bootstrapper_gitops::{Declared, Release};
+use crate::{Declared, Release};
+use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 
 /// A kind of object, of whichever version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Kind {
+pub struct Kind {
+    /// The group of its API.
     pub group: String,
+    /// The kind.
     pub kind: String,
 }
 
 impl Kind {
-    pub(crate) fn new(group: &str, kind: &str) -> Self {
+    /// The kind of that group and name.
+    pub fn new(group: &str, kind: &str) -> Self {
         Self { group: group.to_owned(), kind: kind.to_owned() }
     }
 
+    /// The kind that a CRD defines; none if the object is no CRD.
+    pub fn defined_by(object: &Object) -> Option<Self> {
+        let spec = &object.data["spec"];
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        is_crd(object).then(|| Self { group: text(&spec["group"]), kind: text(&spec["names"]["kind"]) })
+    }
+
     /// The kind of an object, if a CRD has to be there for it. Flux brings its own kinds itself.
-    pub(crate) fn of(id: &ObjectRef) -> Option<Self> {
+    pub fn of(id: &ObjectRef) -> Option<Self> {
         let group = id.group();
         let is_own = group == "apps" || group == "batch" || group == "policy" || group == "autoscaling";
         let is_core = group.is_empty() || is_own || is_of_kubernetes(group);
@@ -52,7 +62,7 @@ fn is_of_kubernetes(group: &str) -> bool {
 
 /// What brings a CRD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Provider {
+pub struct Provider {
     /// A Kustomization or a HelmRelease.
     pub id: ObjectRef,
     /// From which moment on the CRD is there.
@@ -61,27 +71,24 @@ pub(crate) struct Provider {
 
 impl Provider {
     /// `HelmRelease cilium`.
-    pub(crate) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         short(&self.id)
     }
 }
 
 /// Who brings the CRDs of a cluster.
-pub(crate) struct Kinds<'a> {
+pub struct Kinds<'a> {
     declared: &'a Declared,
     by_kustomization: BTreeMap<Kind, Vec<&'a ObjectRef>>,
 }
 
 impl<'a> Kinds<'a> {
     /// Of all that a cluster declares.
-    pub(crate) fn of(declared: &'a Declared) -> Self {
+    pub fn of(declared: &'a Declared) -> Self {
         let mut by_kustomization: BTreeMap<Kind, Vec<&ObjectRef>> = BTreeMap::new();
         for kustomization in &declared.kustomizations {
             for object in &kustomization.objects {
-                if is_crd(object) {
-                    let spec = &object.data["spec"];
-                    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-                    let kind = Kind { group: text(&spec["group"]), kind: text(&spec["names"]["kind"]) };
+                if let Some(kind) = Kind::defined_by(object) {
                     by_kustomization.entry(kind).or_default().push(&kustomization.id);
                 }
             }
@@ -91,7 +98,7 @@ impl<'a> Kinds<'a> {
 
     /// All that bring the CRD of a kind. Flux applies the CRDs of a Kustomization before the rest
     /// of it, and awaits that they are served.
-    pub(crate) fn providers(&self, kind: &Kind) -> Vec<Provider> {
+    pub fn providers(&self, kind: &Kind) -> Vec<Provider> {
         let kustomizations = self.by_kustomization.get(kind).into_iter().flatten();
         let kustomizations =
             kustomizations.map(|id| Provider { id: (*id).clone(), from: Moment::begins(id) });
@@ -103,17 +110,17 @@ impl<'a> Kinds<'a> {
     }
 
     /// Whether a Kustomization has the CRD itself.
-    pub(crate) fn has(&self, kustomization: &ObjectRef, kind: &Kind) -> bool {
+    pub fn has(&self, kustomization: &ObjectRef, kind: &Kind) -> bool {
         self.by_kustomization.get(kind).is_some_and(|ids| ids.contains(&kustomization))
     }
 
     /// Whether a chart itself holds the CRD: it can be taken out of it and applied beforehand.
-    pub(super) fn is_in_chart(&self, release: &Release, kind: &Kind) -> bool {
+    pub fn is_in_chart(&self, release: &Release, kind: &Kind) -> bool {
         charts::brings(self.declared, release, &kind.group, &kind.kind) == Some(By::Chart)
     }
 
     /// Whether the release brings it, with its chart or its controller.
-    pub(super) fn is_brought_by(&self, release: &Release, kind: &Kind) -> bool {
+    pub fn is_brought_by(&self, release: &Release, kind: &Kind) -> bool {
         charts::brings(self.declared, release, &kind.group, &kind.kind).is_some()
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::moment::{Because, Link, Moment, told};
+use crate::{Declared, Kustomization};
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_gitops::{Declared, Kustomization};
 
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 
@@ -17,7 +17,7 @@ const FOLLOWED: [(&str, &str); 3] = [
 
 /// When something is there, as seen from the moment that needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Relation {
+pub enum Relation {
     /// Surely before.
     Before,
     /// Perhaps before, perhaps after.
@@ -28,11 +28,11 @@ pub(crate) enum Relation {
 
 /// The order in which Flux does things in a cluster: what each moment comes after.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Order(BTreeMap<Moment, Vec<(Because, Moment)>>);
+pub struct Order(BTreeMap<Moment, Vec<(Because, Moment)>>);
 
 impl Order {
     /// The order of all that a cluster declares.
-    pub(crate) fn of(declared: &Declared) -> Self {
+    pub fn of(declared: &Declared) -> Self {
         let mut order = Self::default();
         for kustomization in &declared.kustomizations {
             order.add_kustomization(kustomization);
@@ -82,7 +82,7 @@ impl Order {
 
     /// The shortest way from a moment to one that comes surely before it; none if it does not.
     /// Nothing comes before itself, unless it waits for itself.
-    pub(crate) fn way(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
+    pub fn way(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
         self.way_by(from, to, |_| true)
     }
 
@@ -106,13 +106,13 @@ impl Order {
     }
 
     /// Whether `moment` comes surely after `before`, or is the same.
-    pub(crate) fn is_after(&self, moment: &Moment, before: &Moment) -> bool {
+    pub fn is_after(&self, moment: &Moment, before: &Moment) -> bool {
         moment == before || self.way(moment, before).is_some()
     }
 
     /// When one of `provided` is there, as seen from the moment that needs it. What waits for itself
     /// is told by a rule of its own: everything is before it.
-    pub(crate) fn relation(&self, needs: &Moment, provided: &[Moment]) -> Relation {
+    pub fn relation(&self, needs: &Moment, provided: &[Moment]) -> Relation {
         if provided.iter().any(|one| one != needs && self.way(needs, one).is_some())
             || self.way(needs, needs).is_some()
         {
@@ -132,7 +132,7 @@ impl Order {
 
     /// The circles across levels: one for each set of moments that wait for one another. A set in
     /// which `dependsOn` alone makes a circle is told when it is loaded.
-    pub(crate) fn circles(&self) -> Vec<Vec<Link>> {
+    pub fn circles(&self) -> Vec<Vec<Link>> {
         let mut told: BTreeSet<&Moment> = BTreeSet::new();
         let mut circles = Vec::new();
         for moment in self.0.keys() {
@@ -149,7 +149,7 @@ impl Order {
     }
 
     /// A way as a sentence.
-    pub(crate) fn told(way: &[Link]) -> String {
+    pub fn told(way: &[Link]) -> String {
         told(way)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::{Declared, Release, Rendering};
 use bootstrapper_core::object::Object;
-use bootstrapper_gitops::{Declared, Release, Rendering};
 
 /// A chart that brings CRDs.
 struct Chart {
@@ -30,6 +30,19 @@ enum Unless {
     /// It does not, unless one of the values at these paths is true.
     NotOn(&'static [&'static [&'static str]]),
 }
+
+/// Charts of network plugins.
+pub const NETWORK_PLUGINS: [&str; 9] = [
+    "antrea",
+    "calico",
+    "canal",
+    "cilium",
+    "flannel",
+    "kube-ovn",
+    "kube-router",
+    "ovn-kubernetes",
+    "tigera-operator",
+];
 
 const fn chart(name: &'static str, groups: &'static [&'static str]) -> Chart {
     Chart { name, groups, unless: Unless::Always, by_controller: false, asks_webhook: false }
@@ -163,7 +176,7 @@ pub(super) enum By {
 }
 
 /// Whether a webhook of the release is asked about objects of that group.
-pub(crate) fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
+pub fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
     of(release).is_some_and(|chart| chart.asks_webhook && chart.groups.contains(&group))
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::addresses::manifest_may_bring;
 use super::kinds::{Kind, Kinds};
-use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::pipeline::{Applies, Pipeline, Stage, StepSpec};
-use bootstrapper_gitops::{Declared, Kustomization};
+use crate::pipeline::{Applies, Pipeline, Stage, StepSpec};
+use crate::{Declared, Kustomization};
+use bootstrapper_core::object::{Object, ObjectRef};
 
 /// The task files, as they run for one cluster.
-pub(crate) struct Bootstrap<'a> {
+pub struct Bootstrap<'a> {
     declared: &'a Declared,
     kinds: &'a Kinds<'a>,
     turns: Vec<ScheduledStep<'a>>,
@@ -16,22 +17,35 @@ pub(crate) struct Bootstrap<'a> {
 
 /// A step, and where it stands.
 #[derive(Clone, Copy)]
-pub(crate) struct ScheduledStep<'a> {
+pub struct ScheduledStep<'a> {
     stage: &'a Stage,
     number: usize,
+    /// The step.
     pub step: &'a StepSpec,
 }
 
 impl ScheduledStep<'_> {
     /// `cilium/release-cilium`.
-    pub(crate) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         format!("{}/{}", self.stage.name, self.step.name())
+    }
+
+    /// The Kustomization whose objects it applies, and these; none if it applies no Kustomization's.
+    pub fn objects<'d>(&self, declared: &'d Declared) -> Option<(&'d Kustomization, Vec<&'d Object>)> {
+        let (name, part) = match self.step.kind.applies() {
+            Applies::Kustomization(name) => (name, None),
+            Applies::Part(part) => (part.of.as_str(), Some(part)),
+            _ => return None,
+        };
+        let one = declared.kustomization(name)?;
+        let applied = one.objects.iter().filter(|object| part.is_none_or(|part| part.has(object)));
+        Some((one, applied.collect()))
     }
 }
 
 impl<'a> Bootstrap<'a> {
     /// Of a cluster. Steps about what it does not declare are skipped there, and not in it.
-    pub(crate) fn of(pipeline: &'a Pipeline, declared: &'a Declared, kinds: &'a Kinds<'a>) -> Self {
+    pub fn of(pipeline: &'a Pipeline, declared: &'a Declared, kinds: &'a Kinds<'a>) -> Self {
         let turns = pipeline
             .stages
             .iter()
@@ -52,12 +66,12 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// All steps, in the order in which they are written.
-    pub(crate) fn turns(&self) -> impl Iterator<Item = ScheduledStep<'a>> {
+    pub fn turns(&self) -> impl Iterator<Item = ScheduledStep<'a>> {
         self.turns.iter().copied()
     }
 
     /// Whether the first is surely done before the second starts.
-    pub(crate) fn is_before(&self, first: &ScheduledStep<'_>, second: &ScheduledStep<'_>) -> bool {
+    pub fn is_before(&self, first: &ScheduledStep<'_>, second: &ScheduledStep<'_>) -> bool {
         if first.stage.name == second.stage.name {
             return first.number < second.number && !first.stage.parallel;
         }
@@ -79,7 +93,7 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// All steps that are surely done before `turn`.
-    pub(crate) fn before(&self, turn: &ScheduledStep<'a>) -> impl Iterator<Item = ScheduledStep<'a>> {
+    pub fn before(&self, turn: &ScheduledStep<'a>) -> impl Iterator<Item = ScheduledStep<'a>> {
         self.turns
             .iter()
             .filter(move |other| self.is_before(other, turn))
@@ -89,24 +103,26 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// Where Flux begins: the step that applies the root Kustomization.
-    pub(crate) fn start_of_flux(&self) -> Option<ScheduledStep<'a>> {
+    pub fn start_of_flux(&self) -> Option<ScheduledStep<'a>> {
         self.turns().find(|turn| matches!(turn.step.kind.applies(), Applies::Sync))
     }
 
     /// The step that installs a release.
-    pub(crate) fn release(&self, id: &ObjectRef) -> Option<ScheduledStep<'a>> {
-        self.turns()
-            .find(|turn| matches!(turn.step.kind.applies(), Applies::Release(name) if name == id.name))
+    pub fn release(&self, id: &ObjectRef) -> Option<ScheduledStep<'a>> {
+        self.turns().find(|turn| match turn.step.kind.applies() {
+            Applies::Release(name) => self.declared.release(name).is_some_and(|one| one.id == *id),
+            _ => false,
+        })
     }
 
     /// Whether the CRD of a kind is there before a step. What a command or a manifest brings is
     /// not known: it may be anything.
-    pub(crate) fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
+    pub fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
         self.before(turn).any(|other| self.may_bring(kind, &other))
     }
 
     /// Whether the CRD of a kind is there before Flux begins.
-    pub(crate) fn has_before_flux(&self, kind: &Kind) -> bool {
+    pub fn has_before_flux(&self, kind: &Kind) -> bool {
         match self.start_of_flux() {
             Some(start) => self.has_before(kind, &start),
             None => self.turns().any(|turn| self.may_bring(kind, &turn)),
@@ -114,14 +130,14 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// Whether any step but this one may bring it.
-    pub(crate) fn has_elsewhere(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
+    pub fn has_elsewhere(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
         self.turns().any(|other| other.told() != turn.told() && self.may_bring(kind, &other))
     }
 
     fn may_bring(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
         let is_of_flux = kind.group.ends_with(".toolkit.fluxcd.io");
+        let makes_flux = |object: &Object| ObjectRef::of(object).kind == "FluxInstance";
         let of_kustomization = |one: &Kustomization| {
-            let makes_flux = |object| ObjectRef::of(object).kind == "FluxInstance";
             !one.is_here
                 || self.kinds.has(&one.id, kind)
                 || (is_of_flux && one.objects.iter().any(makes_flux))
@@ -131,8 +147,18 @@ impl<'a> Bootstrap<'a> {
             Applies::CrdsOfKustomization(name) => {
                 self.declared.with_brought(name).into_iter().any(of_kustomization)
             }
-            Applies::CrdsOfReleases => {
-                self.declared.releases.iter().any(|release| self.kinds.is_in_chart(release, kind))
+            Applies::CrdsOfReleases(named) => self.declared.releases.iter().any(|release| {
+                named.has_release(self.declared, release) && self.kinds.is_in_chart(release, kind)
+            }),
+            Applies::Part(part) => {
+                let brings =
+                    |object: &&Object| part.has(object) && Kind::defined_by(object).as_ref() == Some(kind);
+                let one = self.declared.kustomization(&part.of);
+                one.is_some_and(|one| {
+                    let has_instance =
+                        one.objects.iter().any(|object| part.has(object) && makes_flux(object));
+                    one.objects.iter().any(|object| brings(&object)) || (is_of_flux && has_instance)
+                })
             }
             Applies::CrdsOfManifest(manifest) => manifest_may_bring(&manifest.location, &kind.group),
             Applies::Release(name) => self.declared.release(name).is_some_and(|release| {
@@ -147,34 +173,5 @@ impl<'a> Bootstrap<'a> {
             | Applies::Source
             | Applies::Sync => false,
         }
-    }
-}
-
-/// Addresses that say what their manifests bring, and the groups of these.
-const MANIFESTS: [(&str, &str); 5] = [
-    ("kubernetes-sigs/gateway-api/", "gateway.networking.k8s.io"),
-    ("fluxcd/flux2/", "toolkit.fluxcd.io"),
-    ("cilium/cilium/", "cilium.io"),
-    ("prometheus-operator/", "monitoring.coreos.com"),
-    ("cert-manager/cert-manager/", "cert-manager.io"),
-];
-
-fn manifest_may_bring(location: &str, group: &str) -> bool {
-    match MANIFESTS.iter().find(|(part, _)| location.contains(part)) {
-        Some((_, known)) => group.ends_with(known),
-        None => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_manifest_whose_address_says_what_it_is_brings_nothing_else() {
-        let flux = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
-        assert!(manifest_may_bring(flux, "source.toolkit.fluxcd.io"));
-        assert!(!manifest_may_bring(flux, "gateway.networking.k8s.io"));
-        assert!(manifest_may_bring("kubernetes/crds.yaml", "gateway.networking.k8s.io"));
     }
 }

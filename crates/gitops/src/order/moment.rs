@@ -4,7 +4,7 @@ use bootstrapper_core::object::ObjectRef;
 
 /// Something that happens once in the life of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment {
+pub struct Moment {
     phase: Phase,
     /// What it happens to; its API version is of no account.
     pub of: ObjectRef,
@@ -19,12 +19,12 @@ enum Phase {
 impl Moment {
     /// Flux begins with it: applies what a Kustomization brings, installs a release, applies any
     /// other object.
-    pub(crate) fn begins(id: &ObjectRef) -> Self {
+    pub fn begins(id: &ObjectRef) -> Self {
         Self { phase: Phase::Begins, of: without_version(id) }
     }
 
     /// It is ready, by its own word.
-    pub(crate) fn ready(id: &ObjectRef) -> Self {
+    pub fn ready(id: &ObjectRef) -> Self {
         Self { phase: Phase::Ready, of: without_version(id) }
     }
 }
@@ -36,7 +36,7 @@ fn without_version(id: &ObjectRef) -> ObjectRef {
 
 /// Why a moment comes after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Because {
+pub enum Because {
     /// It is the same thing, later.
     Itself,
     /// It is not there before that brings it.
@@ -61,7 +61,7 @@ impl Because {
 
 /// One step of a way from a moment to what comes before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Link {
+pub struct Link {
     pub from: Moment,
     pub because: Because,
     pub to: Moment,
@@ -84,6 +84,6 @@ pub(super) fn told(way: &[Link]) -> String {
 }
 
 /// Without the namespace: `HelmRelease cilium`.
-pub(crate) fn short(id: &ObjectRef) -> String {
+pub(super) fn short(id: &ObjectRef) -> String {
     format!("{} {}", id.kind, id.name)
 }

@@ -1,0 +1,37 @@
+//! Addresses that say what lies there.
+
+/// Addresses that say what their manifests bring, and the groups of these.
+const MANIFESTS: [(&str, &str); 5] = [
+    ("kubernetes-sigs/gateway-api/", "gateway.networking.k8s.io"),
+    ("fluxcd/flux2/", "toolkit.fluxcd.io"),
+    ("cilium/cilium/", "cilium.io"),
+    ("prometheus-operator/", "monitoring.coreos.com"),
+    ("cert-manager/cert-manager/", "cert-manager.io"),
+];
+
+/// Whether a manifest may bring CRDs of a group: one whose address says nothing may bring any.
+pub(super) fn manifest_may_bring(location: &str, group: &str) -> bool {
+    match MANIFESTS.iter().find(|(part, _)| location.contains(part)) {
+        Some((_, known)) => group.ends_with(known),
+        None => true,
+    }
+}
+
+/// Whether a repository is known for CRDs of a group.
+pub fn is_known_to_bring(url: &str, group: &str) -> bool {
+    let url = format!("{}/", url.trim_end_matches('/').trim_end_matches(".git"));
+    MANIFESTS.iter().any(|(part, known)| url.contains(part) && group.ends_with(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_whose_address_says_what_it_is_brings_nothing_else() {
+        let flux = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
+        assert!(manifest_may_bring(flux, "source.toolkit.fluxcd.io"));
+        assert!(!manifest_may_bring(flux, "gateway.networking.k8s.io"));
+        assert!(manifest_may_bring("kubernetes/crds.yaml", "gateway.networking.k8s.io"));
+    }
+}

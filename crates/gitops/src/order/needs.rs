@@ -1,0 +1,38 @@
+//! The kinds that releases need before they can be installed, by their values.
+
+use super::kinds::Kind;
+use super::value::{at, is_true};
+use crate::Release;
+
+/// What releases need by their values: the chart (any, if none is named), the value that turns it
+/// on (always, if none is named), what it must be, and the kind that it needs.
+const NEEDS: [(&str, &str, &str, (&str, &str)); 13] = [
+    ("cilium", "hubble.tls.auto.method", "certmanager", CERTIFICATE),
+    ("cilium", "clustermesh.apiserver.tls.auto.method", "certmanager", CERTIFICATE),
+    ("cilium", "prometheus.serviceMonitor.enabled", "true", SERVICE_MONITOR),
+    ("cilium", "operator.prometheus.serviceMonitor.enabled", "true", SERVICE_MONITOR),
+    ("cilium", "hubble.metrics.serviceMonitor.enabled", "true", SERVICE_MONITOR),
+    ("coredns", "prometheus.monitor.enabled", "true", SERVICE_MONITOR),
+    ("cert-manager", "prometheus.servicemonitor.enabled", "true", SERVICE_MONITOR),
+    ("external-secrets", "serviceMonitor.enabled", "true", SERVICE_MONITOR),
+    ("external-secrets", "webhook.certManager.enabled", "true", CERTIFICATE),
+    ("flux-operator", "serviceMonitor.create", "true", SERVICE_MONITOR),
+    ("spegel", "serviceMonitor.enabled", "true", SERVICE_MONITOR),
+    ("rook-ceph-cluster", "", "", ("ceph.rook.io", "CephCluster")),
+    ("flux-instance", "", "", ("fluxcd.controlplane.io", "FluxInstance")),
+];
+
+const CERTIFICATE: (&str, &str) = ("cert-manager.io", "Certificate");
+const SERVICE_MONITOR: (&str, &str) = ("monitoring.coreos.com", "ServiceMonitor");
+
+/// The kinds that a release needs, each with the value that says so.
+pub fn needs(release: &Release) -> impl Iterator<Item = (&'static str, Kind)> {
+    let is_so = move |value: &str, wanted: &str| {
+        let value = at(&release.values, value);
+        wanted.is_empty() || value == wanted || (wanted == "true" && is_true(value))
+    };
+    NEEDS
+        .iter()
+        .filter(move |(chart, value, wanted, _)| *chart == release.chart.name() && is_so(value, wanted))
+        .map(|(_, value, _, (group, kind))| (*value, Kind::new(group, kind)))
+}

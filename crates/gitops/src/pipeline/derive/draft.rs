@@ -1,0 +1,105 @@
+//! A task file in the making.
+
+use std::fmt;
+
+/// The stages of a task file.
+pub(super) struct Draft {
+    pub(super) cluster: String,
+    pub(super) stages: Vec<DraftStage>,
+}
+
+/// A stage.
+pub(super) struct DraftStage {
+    pub(super) name: &'static str,
+    pub(super) parallel: bool,
+    pub(super) steps: Vec<DraftStep>,
+}
+
+/// A step: its lines, and why it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DraftStep {
+    kind: String,
+    why: String,
+    others: Vec<String>,
+}
+
+impl DraftStep {
+    pub(super) fn new(kind: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { kind: kind.into(), why: why.into(), others: Vec::new() }
+    }
+
+    /// The same with one more field.
+    #[must_use]
+    pub(super) fn with(mut self, field: impl Into<String>) -> Self {
+        self.others.push(field.into());
+        self
+    }
+}
+
+impl fmt::Display for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A name is a folder's, and may hold anything but what YAML comments cannot.
+        let name: String = self.cluster.chars().filter(|one| !one.is_control()).collect();
+        writeln!(f, "# What bootstraps {name}, derived from what the repository declares for it.")?;
+        writeln!(f, "# Saved as tasks/bootstrap.yaml it replaces the derived pipeline, for every cluster.")?;
+        writeln!(
+            f,
+            "# To add stages only: a file with `extends: built-in`, and `before:` or `after:` a stage."
+        )?;
+        writeln!(f, "stages:")?;
+        for stage in &self.stages {
+            writeln!(f, "  - name: {}", stage.name)?;
+            if stage.parallel {
+                writeln!(f, "    parallel: true")?;
+            }
+            writeln!(f, "    steps:")?;
+            for step in &stage.steps {
+                writeln!(f, "      - {}", step.kind)?;
+                writeln!(f, "        why: {}", scalar(&step.why))?;
+                for other in &step.others {
+                    writeln!(f, "        {other}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text as a YAML scalar, within a flow list too.
+pub(super) fn scalar(text: &str) -> String {
+    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|one| one.is_ascii_alphanumeric() || "-./_ ".contains(one))
+        && !text.ends_with(' ')
+        && !matches!(
+            text.to_ascii_lowercase().as_str(),
+            "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n"
+        );
+    // JSON's strings are YAML's.
+    if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
+/// A flow list.
+pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    format!("[{}]", items.into_iter().map(scalar).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_texts() {
+        let table = [
+            ("cilium", "cilium"),
+            ("kube-system/cilium", "kube-system/cilium"),
+            ("1", "\"1\""),
+            ("on", "\"on\""),
+            ("a: b", "\"a: b\""),
+            ("a, b", "\"a, b\""),
+            ("", "\"\""),
+        ];
+        for (text, expected) in table {
+            assert_eq!(scalar(text), expected);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Flux itself, in the way the cluster declares it.
+
+use super::chain::{Flux, Instance, Scene, Unit};
+use super::draft::{DraftStep, scalar};
+use bootstrapper_core::object::ObjectRef;
+
+/// The label that Flux's own manifests carry.
+const PART_OF_FLUX: &str = "\"app.kubernetes.io/part-of\": flux";
+
+const CONTROLLERS: &str = "wait: {probe: flux.controllers}";
+
+pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
+    let mut steps = match &scene.flux {
+        Flux::Operator { operator, instance } => {
+            let mut steps = vec![operator_step(scene, *operator)];
+            // The operator applies source and root Kustomization together with Flux.
+            steps.extend(makes_root(scene).then(forecast));
+            steps.push(instance_step(scene, instance));
+            steps
+        }
+        Flux::Chart(release) => {
+            let kind = format!("release: {}", scene.release_name(release));
+            vec![DraftStep::new(kind, format!("the chart {} installs Flux", release.chart.name()))]
+        }
+        Flux::Components(one) => {
+            let kind = format!("part: {{of: {}, labels: {{{PART_OF_FLUX}}}}}", scene.kustomization_name(one));
+            let why = "the repository declares Flux's components, as `flux bootstrap` writes them";
+            vec![DraftStep::new(kind, why).with("name: flux-components")]
+        }
+        Flux::Undeclared => {
+            let kind = "objects: \"https://github.com/fluxcd/flux2/releases/download/v${FLUX_VERSION}/install.yaml\"";
+            let why = "nothing in the repository installs Flux: FLUX_VERSION says which one to install";
+            vec![DraftStep::new(kind, why).with("name: flux-install")]
+        }
+    };
+    steps.push(DraftStep::new(CONTROLLERS, "Flux works once its controllers run"));
+    steps
+}
+
+fn forecast() -> DraftStep {
+    DraftStep::new("adoption: foretold", "show what Flux will change before it starts")
+}
+
+fn operator_step(scene: &Scene<'_>, operator: Option<Unit<'_>>) -> DraftStep {
+    match operator {
+        Some(Unit::Release(release)) => {
+            let kind = format!("release: {}", scene.release_name(release));
+            DraftStep::new(kind, "the operator installs Flux as the FluxInstance says")
+        }
+        Some(Unit::Objects(one)) => {
+            let kind = format!(
+                "part: {{of: {}, labels: {{\"app.kubernetes.io/name\": flux-operator}}}}",
+                scene.kustomization_name(one)
+            );
+            DraftStep::new(kind, "the operator installs Flux as the FluxInstance says")
+                .with("name: flux-operator")
+        }
+        None => {
+            let kind = "objects: \"https://github.com/controlplaneio-fluxcd/flux-operator/releases/download/v${FLUX_OPERATOR_VERSION}/install.yaml\"";
+            let why = "nothing in the repository installs the Flux operator: FLUX_OPERATOR_VERSION says which one to install";
+            DraftStep::new(kind, why).with("name: flux-operator")
+        }
+    }
+}
+
+fn instance_step(scene: &Scene<'_>, instance: &Instance<'_>) -> DraftStep {
+    let why = "the FluxInstance says which Flux to run";
+    match instance {
+        Instance::Release(release) => {
+            DraftStep::new(format!("release: {}", scene.release_name(release)), why)
+        }
+        Instance::Object(one, id) => {
+            let kind = format!(
+                "part: {{of: {}, kinds: [FluxInstance], names: [{}]}}",
+                scene.kustomization_name(one),
+                scalar(&id.name)
+            );
+            DraftStep::new(kind, why).with("name: flux-instance")
+        }
+        Instance::File(file) => DraftStep::new(format!("objects: {}", scalar(&file.to_string_lossy())), why)
+            .with("name: flux-instance"),
+    }
+}
+
+/// Whether the operator makes source and root Kustomization of what the FluxInstance says.
+fn makes_root(scene: &Scene<'_>) -> bool {
+    let Flux::Operator { instance, .. } = &scene.flux else { return false };
+    match instance {
+        Instance::Release(release) => release.values["instance"]["sync"]["url"].is_string(),
+        Instance::Object(one, id) => one
+            .objects
+            .iter()
+            .any(|object| ObjectRef::of(object) == *id && object.data["spec"]["sync"]["url"].is_string()),
+        Instance::File(_) => true,
+    }
+}
+
+pub(super) fn sync_steps(scene: &Scene<'_>) -> Vec<DraftStep> {
+    if makes_root(scene) {
+        let id = ObjectRef::of(&scene.declared.source);
+        let namespace =
+            id.namespace.as_deref().map(|namespace| format!("namespace: {}, ", scalar(namespace)));
+        let kind = format!(
+            "wait: {{object: {{apiVersion: {}, kind: {}, {}name: {}}}}}",
+            scalar(&id.api_version),
+            scalar(&id.kind),
+            namespace.unwrap_or_default(),
+            scalar(&id.name)
+        );
+        let why = "the operator makes it of the FluxInstance: from here on Flux reads the repository";
+        return vec![DraftStep::new(kind, why)];
+    }
+    vec![
+        forecast(),
+        DraftStep::new("source: declared", "Flux reads the repository from it"),
+        DraftStep::new("sync: declared", "the root Kustomization brings all others"),
+    ]
+}

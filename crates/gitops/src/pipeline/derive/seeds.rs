@@ -1,0 +1,66 @@
+//! Secrets and ConfigMaps of the repository that the chain needs before Flux can bring them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::chain::Scene;
+use super::draft::{DraftStep, list};
+use crate::Kustomization;
+use bootstrapper_core::object::{Object, ObjectRef};
+
+pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
+    let mut wanted: BTreeMap<&ObjectRef, (&Kustomization, BTreeSet<String>, BTreeSet<String>)> =
+        BTreeMap::new();
+    for (kustomization, object, why) in seeds(scene) {
+        let entry = wanted.entry(&kustomization.id);
+        let (_, names, whys) = entry.or_insert((kustomization, BTreeSet::new(), BTreeSet::new()));
+        names.insert(ObjectRef::of(object).name);
+        whys.insert(why);
+    }
+    let steps = wanted.into_values().map(|(one, names, whys)| {
+        let names = list(names.iter().map(String::as_str));
+        let of = scene.kustomization_name(one);
+        let kind = format!("part: {{of: {of}, kinds: [Secret, ConfigMap], names: {names}}}");
+        let why = whys.into_iter().collect::<Vec<_>>().join("; ");
+        DraftStep::new(kind, why)
+            .with(format!("name: {}", super::draft::scalar(&format!("seeds-{}", one.id.name))))
+    });
+    steps.collect()
+}
+
+/// Every object that something of the chain names, and that can be applied by now.
+fn seeds<'s>(scene: &'s Scene<'_>) -> Vec<(&'s Kustomization, &'s Object, String)> {
+    let mut found = Vec::new();
+    for kustomization in &scene.declared.kustomizations {
+        for object in &kustomization.objects {
+            let id = ObjectRef::of(object);
+            let is_data = id.group().is_empty() && matches!(id.kind.as_str(), "Secret" | "ConfigMap");
+            let Some(why) = is_data.then(|| needed_by(scene, &id)).flatten() else { continue };
+            if kustomization.applicable_part(|other| ObjectRef::of(other) == id).is_ok() {
+                found.push((kustomization, object, why));
+            }
+        }
+    }
+    found
+}
+
+fn needed_by(scene: &Scene<'_>, id: &ObjectRef) -> Option<String> {
+    let declared = scene.declared;
+    let (source, sync) = (&declared.source, &declared.sync);
+    let is_named = |value: &serde_json::Value| value["name"] == id.name.as_str();
+    let is_in_flux = id.namespace == sync.metadata.namespace;
+    if id.kind == "Secret" && is_in_flux {
+        for field in ["secretRef", "certSecretRef", "proxySecretRef"] {
+            if is_named(&source.data["spec"][field]) {
+                return Some(format!("{} needs {id}", ObjectRef::of(source)));
+            }
+        }
+        if is_named(&sync.data["spec"]["decryption"]["secretRef"]) {
+            return Some(format!("{} decrypts with {id}", ObjectRef::of(sync)));
+        }
+    }
+    let in_place = |namespace: &String| id.namespace.as_ref() == Some(namespace);
+    let mut releases = scene.releases().into_iter().filter(|release| in_place(&release.release_namespace));
+    let quoted = format!("\"{}\"", id.name);
+    let by = releases.find(|release| release.values.to_string().contains(&quoted))?;
+    Some(format!("the values of {} name {id}", by.id))
+}

@@ -1,0 +1,51 @@
+//! Stages of several files as one task file.
+
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::{Map, Value, json};
+
+use bootstrapper_core::failure::{Failure, Result};
+
+/// One task file of stages as they are written, each with what it needs.
+pub(super) fn task_file(stages: impl IntoIterator<Item = (Value, Vec<String>)>) -> Result<String> {
+    let stages = stages.into_iter().map(|(mut stage, needs)| {
+        if let Some(fields) = stage.as_object_mut() {
+            fields.remove("before");
+            fields.remove("after");
+            fields.insert("needs".to_owned(), json!(needs));
+        }
+        stage
+    });
+    let file = json!({"stages": stages.collect::<Vec<_>>()});
+    serde_saphyr::to_string(&NameFirst(&file))
+        .map_err(|error| Failure::internal("cannot print the task file").caused_by(&error))
+}
+
+/// A value whose maps begin with their name, as people write them.
+struct NameFirst<'a>(&'a Value);
+
+impl Serialize for NameFirst<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(fields) => {
+                let mut map = serializer.serialize_map(Some(fields.len()))?;
+                for (key, value) in ordered(fields) {
+                    map.serialize_entry(key, &NameFirst(value))?;
+                }
+                map.end()
+            }
+            Value::Array(items) => serializer.collect_seq(items.iter().map(NameFirst)),
+            scalar => scalar.serialize(serializer),
+        }
+    }
+}
+
+fn ordered(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let place = |key: &str| match key {
+        "name" => 0,
+        "steps" | "timeout" | "inactivity" | "why" => 2,
+        _ => 1,
+    };
+    let mut all: Vec<_> = fields.iter().collect();
+    all.sort_by_key(|(key, _)| place(key));
+    all
+}
