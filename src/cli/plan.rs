@@ -6,7 +6,7 @@ use super::args::{Output, PlanArgs, PlanVerbArgs};
 use super::repository::open_repository;
 use super::session::{Session, connect_options};
 use super::{offline, out, sandbox};
-use bootstrapper_cluster::has_context;
+use bootstrapper_cluster::has_kubeconfig;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{self as engine, Observation};
 use bootstrapper_gitops::pipeline::Config;
@@ -49,12 +49,12 @@ pub(super) async fn plan(args: &PlanVerbArgs) -> Result<()> {
     }
 }
 
-/// Whether a kubeconfig says how to reach the cluster, or the person does.
+/// Whether there is a kubeconfig, so that a cluster was meant.
 async fn is_configured(plan: &PlanArgs) -> bool {
     let Ok(repository) = open_repository(plan.target.repo.as_deref()) else { return true };
     let Ok(config) = Config::load(&repository.root) else { return true };
     let is_named = plan.target.context.is_some() || plan.target.kubeconfig.is_some();
-    is_named || has_context(&connect_options(&plan.cluster, &plan.target, &config, None)).await
+    is_named || has_kubeconfig(&connect_options(&plan.cluster, &plan.target, &config, None)).await
 }
 
 /// Observes everything and shows it. Writes nothing. Fails if a step could not be observed.

@@ -50,6 +50,9 @@ impl Session {
         repository.require(name)?;
         let config = Config::load(&repository.root)?;
         let tasks = Tasks::of_repository(&repository.root)?;
+        if let Some(own) = tasks.own() {
+            pipeline::select(own, &selection.selector())?;
+        }
         let mut environment =
             rehearsal.map_or_else(Environment::default, |rehearsal| rehearsal.environment.clone());
         environment.withheld = config.secret_variables();

@@ -110,9 +110,9 @@ pub(super) fn unusable(context: &str) -> Failure {
         .hint("check its cluster and user entries in the kubeconfig")
 }
 
-/// Whether a kubeconfig says how to reach the cluster.
-pub async fn has_context(options: &ConnectOptions) -> bool {
-    read(options).await.is_ok_and(|kubeconfig| require_context(&kubeconfig, &options.context).is_ok())
+/// Whether there is a kubeconfig at all.
+pub async fn has_kubeconfig(options: &ConnectOptions) -> bool {
+    read(options).await.is_ok()
 }
 
 async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {

@@ -49,6 +49,8 @@ impl Pipeline {
 pub struct Tasks {
     texts: Vec<(PathBuf, String)>,
     extends: bool,
+    /// What the files make, whatever a cluster declares.
+    own: Option<Pipeline>,
 }
 
 impl Tasks {
@@ -69,15 +71,21 @@ impl Tasks {
             let tasks: TaskFile = yaml::from_str(text, file)?;
             extends |= tasks.extends == Some(BuiltIn::BuiltIn);
         }
-        let tasks = Self { texts, extends };
-        if !tasks.texts.is_empty() && !tasks.extends {
-            assemble(Vec::new(), &tasks.texts, false)?;
-        }
-        Ok(tasks)
+        let is_whole = !texts.is_empty() && !extends;
+        let own = is_whole.then(|| assemble(Vec::new(), &texts, false)).transpose()?;
+        Ok(Self { texts, extends, own })
+    }
+
+    /// The pipeline, if it is the same for every cluster.
+    pub fn own(&self) -> Option<&Pipeline> {
+        self.own.as_ref()
     }
 
     /// The pipeline of the cluster that declares this.
     pub fn pipeline(&self, declared: &Declared) -> Result<Pipeline> {
+        if let Some(own) = &self.own {
+            return Ok(own.clone());
+        }
         assemble(self.built_in(declared), &self.texts, self.extends)
     }
 
