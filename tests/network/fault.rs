@@ -123,7 +123,7 @@ pub(crate) const OTHERS: [Fault; 7] = [
         None,
         &[
             (Status, "check that the API server runs"),
-            (Doctor, "cannot be asked"),
+            (Doctor, "cannot reach the API server"),
             (Verify, "check that the API server runs"),
         ],
     ),
@@ -134,7 +134,7 @@ pub(crate) const OTHER_AUTHORITY: Fault = Fault {
     name: "other-authority",
     cluster: "apps",
     machine: None,
-    says: &[(VerifyMesh, "do not share an authority")],
+    says: &[(VerifyMesh, "do not share a CA")],
 };
 
 const fn on_infra(
