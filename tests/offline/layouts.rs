@@ -311,8 +311,8 @@ fn problems_stop_a_run_and_not_the_loading() {
     // The root substitutes nothing, so that is a name like any other.
     assert!(declared.namespace("${NAME}").is_some());
     let refused = declared.require_sound().unwrap_err();
-    assert!(refused.what.contains("infrastructure/config, which is no folder"), "{}", refused.what);
-    assert!(refused.hints.last().unwrap().contains("this and 2 problems besides"), "{:?}", refused.hints);
+    assert!(refused.what.contains("folder infrastructure/config not found"), "{}", refused.what);
+    assert!(refused.hints.last().unwrap().contains("this and 2 problems more"), "{:?}", refused.hints);
 }
 
 /// The note of where an object comes from changes nothing about the object, and neither does the
