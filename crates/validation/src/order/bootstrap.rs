@@ -14,7 +14,7 @@ pub(crate) struct Bootstrap<'a> {
     turns: Vec<ScheduledStep<'a>>,
 }
 
-/// A step, and where it stands.
+/// A step, and its position.
 #[derive(Clone, Copy)]
 pub(crate) struct ScheduledStep<'a> {
     stage: &'a Stage,
@@ -24,13 +24,13 @@ pub(crate) struct ScheduledStep<'a> {
 
 impl ScheduledStep<'_> {
     /// `cilium/release-cilium`.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!("{}/{}", self.stage.name, self.step.name())
     }
 }
 
 impl<'a> Bootstrap<'a> {
-    /// Of a cluster. Steps about what it does not declare are skipped there, and not in it.
+    /// That of a cluster. Steps whose object it does not declare are skipped.
     pub(crate) fn of(pipeline: &'a Pipeline, declared: &'a Declared, kinds: &'a Kinds<'a>) -> Self {
         let turns = pipeline
             .stages
@@ -99,13 +99,13 @@ impl<'a> Bootstrap<'a> {
             .find(|turn| matches!(turn.step.kind.applies(), Applies::Release(name) if name == id.name))
     }
 
-    /// Whether the CRD of a kind is there before a step. What a command or a manifest brings is
+    /// Whether the CRD of a kind exists before a step. What a command or a manifest provides is
     /// not known: it may be anything.
     pub(crate) fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
         self.before(turn).any(|other| self.may_bring(kind, &other))
     }
 
-    /// Whether the CRD of a kind is there before Flux begins.
+    /// Whether the CRD of a kind exists before Flux starts.
     pub(crate) fn has_before_flux(&self, kind: &Kind) -> bool {
         match self.start_of_flux() {
             Some(start) => self.has_before(kind, &start),
@@ -113,9 +113,9 @@ impl<'a> Bootstrap<'a> {
         }
     }
 
-    /// Whether any step but this one may bring it.
+    /// Whether any other step may provide it.
     pub(crate) fn has_elsewhere(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
-        self.turns().any(|other| other.told() != turn.told() && self.may_bring(kind, &other))
+        self.turns().any(|other| other.describe() != turn.describe() && self.may_bring(kind, &other))
     }
 
     fn may_bring(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
@@ -150,7 +150,7 @@ impl<'a> Bootstrap<'a> {
     }
 }
 
-/// Addresses that say what their manifests bring, and the groups of these.
+/// Addresses of well-known manifests, and the API groups of their CRDs.
 const MANIFESTS: [(&str, &str); 5] = [
     ("kubernetes-sigs/gateway-api/", "gateway.networking.k8s.io"),
     ("fluxcd/flux2/", "toolkit.fluxcd.io"),

@@ -1,4 +1,4 @@
-//! Bootstrap deadlocks: something waits for what can only come after it.
+//! Bootstrap deadlocks: an object waits for something that is installed only after it.
 //!
 //! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
 
@@ -37,7 +37,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The order of the task files. Those that come with the program count for a cluster only if it
-    /// declares all that they name: else it is bootstrapped in another way.
+    /// declares everything that they reference: otherwise it is bootstrapped differently.
     fn bootstrap(&self) -> Option<Bootstrap<'_>> {
         let pipeline =
             self.fleet.pipeline.as_ref().filter(|one| !one.is_built_in || fits(one, self.declared))?;
@@ -67,12 +67,12 @@ fn fits(pipeline: &Pipeline, declared: &Declared) -> bool {
     pipeline.steps().all(|step| step.when == When::Declared || step.kind.applies().is_declared(declared))
 }
 
-/// What `check` finds in each cluster.
+/// The findings of `check` in each cluster.
 fn each(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
     fleet.each(|declared| check(&Scene::of(fleet, declared)))
 }
 
-/// What `check` finds in each cluster that could be read to the end: what a problem left out may
+/// The findings of `check` in each cluster that loaded completely: what a problem left out may
 /// come before everything.
 fn each_whole(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
     fleet.each_whole(|declared| check(&Scene::of(fleet, declared)))
