@@ -103,18 +103,18 @@ pub(crate) const OTHERS: [Fault; 7] = [
         "link-down",
         Some("infra-3"),
         &[
-            (Status, "infra-3: not heard of since"),
+            (Status, "infra-3: no heartbeat since"),
             (Doctor, "Node infra-3"),
-            (Verify, "infra-3: not heard of for"),
+            (Verify, "infra-3: no heartbeat for"),
         ],
     ),
     on_infra(
         "node-down",
         Some("infra-3"),
         &[
-            (Status, "infra-3: not heard of since"),
+            (Status, "infra-3: no heartbeat since"),
             (Doctor, "Node infra-3"),
-            (Verify, "infra-3: not heard of for"),
+            (Verify, "infra-3: no heartbeat for"),
         ],
     ),
     on_infra("packet-loss", Some("infra-3"), &[(Verify, "possible packet loss")]),

@@ -231,7 +231,8 @@ async fn a_status_that_lags_is_not_believed(site: &Site) {
     site.tells_of_session("infra-3", "established").await;
 }
 
-const LAGS: &str = "infra-3: its session with 10.25.11.1 is up, says its agent; the API calls it open_confirm, as Cilium's status lags";
+const LAGS: &str =
+    "infra-3: its session with 10.25.11.1 is up, according to its agent; the API still reports open_confirm";
 
 /// As another `verify` of the same cluster does, when it ends.
 async fn checks_whose_namespace_is_deleted_end_and_say_so(site: &Site, infra: &Cluster) {
