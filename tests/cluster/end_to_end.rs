@@ -224,7 +224,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .env("APPS_ONEPASSWORD_TOKEN", "x")
         .assert()
         .code(6)
-        .stderr(contains("this cluster knows itself as `infra`").and(contains("you asked for `apps`")));
+        .stderr(contains("this is cluster `infra`").and(contains("not `apps`")));
 
     a_live_cluster_is_judged_as_flux_judges_it(&cluster).await;
     an_operator_that_came_too_early_is_restarted(&sandbox, &cluster).await;

@@ -213,7 +213,7 @@ async fn nothing_is_written_without_the_lock(sandbox: &Sandbox) {
     let written = object(&config_map("fenced"));
     let held = one.lock("first", &|_| ()).await.unwrap();
     let holding = other.lock_holding().await.unwrap().unwrap();
-    let wrong = other.break_lock("nobody holds it").await.unwrap_err();
+    let wrong = other.break_lock("nobody holds the lock").await.unwrap_err();
     assert!(wrong.to_string().contains(&holding), "{wrong}");
     other.break_lock(&holding).await.unwrap();
     let lost = tokio::time::timeout(PATIENCE, held.lost()).await.unwrap();
@@ -247,7 +247,7 @@ async fn a_dead_holder_is_taken_over(cluster: &Cluster) {
 async fn a_second_run_is_told_who_holds_and_may_break_it(sandbox: &Sandbox, cluster: &Cluster) {
     let first = sandbox.started();
     let rest = ["infra", "--sandbox", "--progress", "plain", "--only", "survival/last"];
-    let process = format!("(process {}) holds it since", first.run.id());
+    let process = format!("(process {}) has held the lock since", first.run.id());
     sandbox
         .run(&rest)
         .assert()
@@ -357,8 +357,8 @@ async fn another_cluster_stops_a_run_before_it_writes(sandbox: &Sandbox, cluster
     };
     let was = |key: &str| before.data["data"][key].as_str().unwrap().to_owned();
     for (key, value, said) in [
-        ("cluster", "apps", "knows itself as `apps`"),
-        ("uid", "another", "was written in another"),
+        ("cluster", "apps", "this is cluster `apps`"),
+        ("uid", "another", "comes from another cluster"),
         ("settings", "{\"CLUSTER_ID\": \"7\"}", "was bootstrapped with CLUSTER_ID 7"),
         ("settings", "{\"POD_CIDR\": \"10.1.0.0/16\"}", "was bootstrapped with POD_CIDR 10.1.0.0/16"),
     ] {

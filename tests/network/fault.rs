@@ -103,18 +103,18 @@ pub(crate) const OTHERS: [Fault; 7] = [
         "link-down",
         Some("infra-3"),
         &[
-            (Status, "infra-3: not heard of since"),
+            (Status, "infra-3: no heartbeat since"),
             (Doctor, "Node infra-3"),
-            (Verify, "infra-3: not heard of for"),
+            (Verify, "infra-3: no heartbeat for"),
         ],
     ),
     on_infra(
         "node-down",
         Some("infra-3"),
         &[
-            (Status, "infra-3: not heard of since"),
+            (Status, "infra-3: no heartbeat since"),
             (Doctor, "Node infra-3"),
-            (Verify, "infra-3: not heard of for"),
+            (Verify, "infra-3: no heartbeat for"),
         ],
     ),
     on_infra("packet-loss", Some("infra-3"), &[(Verify, "possible packet loss")]),
@@ -123,7 +123,7 @@ pub(crate) const OTHERS: [Fault; 7] = [
         None,
         &[
             (Status, "check that the API server runs"),
-            (Doctor, "cannot be asked"),
+            (Doctor, "cannot reach the API server"),
             (Verify, "check that the API server runs"),
         ],
     ),
@@ -134,7 +134,7 @@ pub(crate) const OTHER_AUTHORITY: Fault = Fault {
     name: "other-authority",
     cluster: "apps",
     machine: None,
-    says: &[(VerifyMesh, "do not share an authority")],
+    says: &[(VerifyMesh, "do not share a CA")],
 };
 
 const fn on_infra(

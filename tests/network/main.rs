@@ -202,7 +202,7 @@ async fn a_router_that_expects_something_else_is_found(site: &Site, infra: &Clus
 
 async fn an_authority_that_is_not_shared_is_found(site: &Site) {
     site.bare(&["sandbox", "fault", "apps", "other-authority"]).assert().success();
-    site.until(&VERIFY, "do not share an authority").await;
+    site.until(&VERIFY, "do not share a CA").await;
     site.bare(&["sandbox", "heal", "apps"]).assert().success();
     site.until_well(&VERIFY).await;
 }
@@ -215,7 +215,7 @@ async fn a_status_that_lags_is_not_believed(site: &Site) {
         (&["verify", "infra", "--sandbox"], LAGS),
         (
             &["doctor", "infra", "--sandbox"],
-            "has a BGP session with 10.25.11.1, and the API calls it open_confirm",
+            "has a BGP session with 10.25.11.1, but the API still reports open_confirm",
         ),
         (&["infra", "--sandbox", "--only", "cilium", "--progress", "plain"], LAGS),
     ];
@@ -231,7 +231,8 @@ async fn a_status_that_lags_is_not_believed(site: &Site) {
     site.tells_of_session("infra-3", "established").await;
 }
 
-const LAGS: &str = "infra-3: its session with 10.25.11.1 is up, says its agent; the API calls it open_confirm, as Cilium's status lags";
+const LAGS: &str =
+    "infra-3: its session with 10.25.11.1 is up, according to its agent; the API still reports open_confirm";
 
 /// As another `verify` of the same cluster does, when it ends.
 async fn checks_whose_namespace_is_deleted_end_and_say_so(site: &Site, infra: &Cluster) {

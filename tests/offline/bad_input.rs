@@ -31,7 +31,7 @@ fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
 #[test]
 fn an_unknown_cluster_is_answered_with_those_there_are() {
     bootstrapper().arg("infro").arg("--repo").arg(root()).assert().code(INPUT).stderr(
-        contains("there is no cluster `infro`")
+        contains("cluster `infro` not found")
             .and(contains("apps, infra"))
             .and(contains("did you mean `infra`?")),
     );
@@ -65,7 +65,7 @@ fn the_way_to_the_cluster_is_named_when_it_is_missing() {
     let file = unreachable.path().to_str().unwrap();
     run(&["--kubeconfig", file]).stderr(contains("https://127.0.0.1:1").and(contains("refused")));
     run(&["--kubeconfig", file, "--context", "hone"])
-        .stderr(contains("no context `hone`").and(contains("infra")));
+        .stderr(contains("context `hone` not found").and(contains("infra")));
 }
 
 /// An API server that is too old cannot be had here: this answers as one would.
@@ -131,31 +131,31 @@ fn a_broken_repository_is_refused_with_its_place() {
             release,
             "kind: OCIRepository\n    name: coredns",
             "kind: OCIRepository\n    name: corednss",
-            &["OCIRepository kube-system/corednss, which is not declared", "release.yaml:"],
+            &["OCIRepository kube-system/corednss of its chart not found", "release.yaml:"],
         ),
         (
             infrastructure,
             "    - name: networking-crds",
             "    - name: coredns",
-            &["depends on itself: coredns → cilium → coredns", "infrastructure.yaml:"],
+            &["is in a dependency cycle: coredns → cilium → coredns", "infrastructure.yaml:"],
         ),
         (
             infrastructure,
             "    - name: networking-crds",
             "    - name: network-crds",
-            &["depends on Kustomization flux-system/network-crds, which is not declared"],
+            &["depends on Kustomization flux-system/network-crds, which is not found"],
         ),
         (
             infrastructure,
             "path: ./kubernetes/infrastructure/networking/coredns",
             "path: ./kubernetes/infrastructure/networking/dns",
-            &["which is no folder", "infrastructure.yaml:"],
+            &["folder kubernetes/infrastructure/networking/dns not found", "infrastructure.yaml:"],
         ),
         (
             release,
             "spec:\n",
             "spec: [\n",
-            &["kubernetes/infrastructure/networking/coredns cannot be built", "coredns/release.yaml:"],
+            &["cannot build kubernetes/infrastructure/networking/coredns", "coredns/release.yaml:"],
         ),
     ];
     for (file, from, to, said) in cases {
@@ -202,8 +202,13 @@ fn all_problems_are_listed_at_once() {
         .iter()
         .map(|finding| finding["message"].as_str().unwrap())
         .collect();
-    let expected =
-        ["${ONE} is not", "${TWO} is not", "`${three-}", "cords, which is not", "psyllium, which is not"];
+    let expected = [
+        "${ONE} is not",
+        "${TWO} is not",
+        "`${three-}",
+        "cords, which is not",
+        "psyllium of its chart not found",
+    ];
     for text in expected {
         assert_eq!(whats.iter().filter(|what| what.contains(text)).count(), 1, "{text}: {whats:#?}");
     }
@@ -245,7 +250,7 @@ fn a_secret_that_nobody_brings_is_named() {
     let copy = repository();
     edit(&copy, "bootstrapper.yaml", "- name: cluster-secrets", "- name: others");
     bootstrapper().args(["validate", "infra", "--repo"]).arg(copy.path()).assert().code(INPUT).stdout(
-        contains("Secret flux-system/cluster-secrets, which is not declared")
+        contains("Secret flux-system/cluster-secrets of substituteFrom not found")
             .and(contains("bootstrapper.yaml")),
     );
 }

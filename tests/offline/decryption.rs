@@ -208,7 +208,7 @@ fn without_the_key_it_is_known_to_the_cluster_only_and_the_reason_is_told() {
     let seeded = [("other.agekey".to_owned(), key.into())].into();
     let seeded = SecretValues::from([(("flux-system".to_owned(), "sops-age".to_owned()), seeded)]);
     for (secrets, why) in
-        [(seeded, "no matching key available"), (SecretValues::new(), "nobody has agreed to decrypt")]
+        [(seeded, "no matching key available"), (SecretValues::new(), "decryption is not approved")]
     {
         let declared = load(encrypted.path(), &keeper.programs, &secrets);
         assert_eq!(declared.problems.len(), 0, "{:?}", declared.problems);

@@ -104,11 +104,11 @@ fn nothing_is_written_where_something_is_wrong_and_all_of_it_is_said() {
     ];
     let said = [
         "7 problems",
-        "`plan` is a verb",
-        "CLUSTER_ID 2 is also that of cluster apps",
+        "invalid cluster name `plan`",
+        "CLUSTER_ID 2 conflicts with cluster apps",
         "POD_CIDR 10.42.128.0/17 overlaps POD_CIDR 10.42.0.0/16 of cluster infra",
-        "BGP_LOCAL_ASN 64501 is also the router's",
-        "CLUSTER_DNS_IP 10.43.0.10 does not lie in SERVICE_CIDR",
+        "BGP_LOCAL_ASN 64501 conflicts with the router's",
+        "CLUSTER_DNS_IP 10.43.0.10 is outside SERVICE_CIDR",
         "did you mean API_SERVER_HOST?",
         "--api-server",
     ];
@@ -116,7 +116,7 @@ fn nothing_is_written_where_something_is_wrong_and_all_of_it_is_said() {
     for text in said {
         assert = assert.stderr(contains(text));
     }
-    new_cluster(&copy, &["infra"]).code(INPUT).stderr(contains("there is a cluster `infra` already"));
+    new_cluster(&copy, &["infra"]).code(INPUT).stderr(contains("cluster `infra` already exists"));
     new_cluster(&copy, &["media", "--like", "infro"]).code(INPUT).stderr(contains("did you mean `infra`?"));
     new_cluster(&copy, &["media", "--set", "X"]).code(INPUT).stderr(contains("invalid --set `X`: no value"));
     assert_eq!(files(copy.path()), before);
@@ -143,6 +143,6 @@ fn what_differs_and_cannot_be_known_is_asked_for() {
     }
     new_cluster(&copy, &["media", "--api-server", "10.25.11.30"])
         .code(INPUT)
-        .stderr(contains("DISKS is not known").and(contains("--set DISKS=…")));
+        .stderr(contains("DISKS has no value").and(contains("--set DISKS=…")));
     new_cluster(&copy, &["media", "--api-server", "10.25.11.30", "--set", "DISKS=two"]).success();
 }

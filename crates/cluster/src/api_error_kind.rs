@@ -130,31 +130,31 @@ impl ApiErrorKind {
     pub(super) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unreachable => {
-                "check that the API server runs, and that its address is reachable from here"
+                "check that the API server runs, and that its address is reachable from this machine"
             }
             Self::UnknownUser => {
-                "the API server does not know these credentials: fetch the kubeconfig anew, or sign in"
+                "fetch the kubeconfig again, or log in again: the API server rejects these credentials"
             }
-            Self::NoCredentials => {
-                "the credentials of this kubeconfig context cannot be obtained: sign in again"
+            Self::NoCredentials => "log in again: there are no credentials for this kubeconfig context",
+            Self::Forbidden => {
+                "or use the cluster's admin kubeconfig: a bootstrap creates cluster-wide roles"
             }
-            Self::Forbidden => "or use the cluster's admin kubeconfig: a bootstrap makes cluster-wide roles",
-            Self::QuotaExceeded => "raise the quota, or ask for less",
-            Self::Denied => "change the declaration to what the policy allows, or the policy",
+            Self::QuotaExceeded => "raise the quota, or request less",
+            Self::Denied => "change the declaration as the policy requires, or change the policy",
             Self::Immutable { kind, .. } => return Some(way_out(kind)),
-            Self::TooLarge => "split it: etcd takes 1.5 MiB an object",
+            Self::TooLarge => "split it: etcd accepts up to 1.5 MiB per object",
             Self::StorageFull => "etcd is full: compact and defragment it, then disarm its alarm",
             Self::NoNamespace => {
-                "the stage `prerequisites` makes namespaces; run it first, or declare this one"
+                "run the stage `prerequisites` first, which creates namespaces, or declare this one"
             }
             Self::Certificate => {
-                "the kubeconfig is of another cluster, or of an older life of this one: fetch it anew"
+                "fetch the kubeconfig again: it belongs to another cluster, or to an earlier installation of this one"
             }
             Self::Clock => return Some(clock_hint()),
             Self::NotKubernetes => {
-                "what answers at this address is no API server: check a proxy or VPN in between"
+                "check for a proxy or VPN in between: the server at this address is not an API server"
             }
-            Self::Defect => "this is a defect of bootstrapper: please report it with this text",
+            Self::Defect => "report this text: it is a bug in bootstrapper",
             _ => return None,
         };
         Some(hint.to_owned())
@@ -163,7 +163,7 @@ impl ApiErrorKind {
 
 fn clock_hint() -> String {
     format!(
-        "the clock of this machine shows {}: if that is wrong, set it; if it is right, fetch the kubeconfig anew, or renew the API server's certificate",
+        "check the clock of this machine, which shows {}; if it is right, fetch the kubeconfig again, or renew the API server's certificate",
         jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%SZ")
     )
 }

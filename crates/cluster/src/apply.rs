@@ -11,7 +11,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 
 /// kustomize-controller merges the entries of managers whose name begins with `kubectl` into its
-/// own when it takes over; any other name would co-own the fields for ever.
+/// own when it takes over; any other name would co-own the fields permanently.
 pub const FIELD_MANAGER: &str = "kubectl-bootstrapper";
 
 /// helm-controller takes nobody's entries over. What it will apply server-side is applied in its name
@@ -19,7 +19,7 @@ pub const FIELD_MANAGER: &str = "kubectl-bootstrapper";
 pub const HELM_CONTROLLER: &str = "helm-controller";
 
 impl Cluster {
-    /// How a declared object differs from the one that stands. Writes nothing.
+    /// How a declared object differs from the live one. Writes nothing.
     pub async fn compare(&self, declared: &Complete<Object>) -> Result<Comparison> {
         self.compare_as(FIELD_MANAGER, declared).await
     }
@@ -44,7 +44,7 @@ impl Cluster {
         }
     }
 
-    /// Makes an object as declared. Fields that others own are taken over only with `force`; a
+    /// Applies an object as declared. Fields of other managers are taken over only with `force`; a
     /// conflict without it is an answer, and nothing is written.
     pub async fn apply(&self, declared: &Complete<Object>, force: bool) -> Result<Comparison> {
         self.apply_as(FIELD_MANAGER, declared, force).await
@@ -77,10 +77,10 @@ impl Cluster {
         }
     }
 
-    /// Deletes an object, if it is there.
+    /// Deletes an object, if it exists.
     pub async fn delete(&self, id: &ObjectRef) -> Result<()> {
         let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
-        if_there(&format!("{id} cannot be deleted"), api.delete(&id.name, &DeleteParams::default()))
+        if_there(&format!("cannot delete {id}"), api.delete(&id.name, &DeleteParams::default()))
             .await
             .map(drop)
     }
@@ -92,16 +92,16 @@ impl Cluster {
         parameters: &PatchParams,
     ) -> Result<Patched> {
         let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
-        let what = format!("{id} cannot be applied");
+        let what = format!("cannot apply {id}");
         let call = async {
             match api.patch(&id.name, parameters, &Patch::Apply(&**declared)).await {
                 Ok(object) => Ok(Ok(Patched::Done(Box::new(object)))),
                 Err(kube::Error::Api(status)) if is_conflict(&status) => {
                     Ok(Ok(Patched::Conflict(owners(&status))))
                 }
-                // A secret's value may stand in what the server has to say about it.
+                // The server's message may contain a secret value.
                 Err(kube::Error::Api(status)) if id.kind == "Secret" && status.code == 422 => {
-                    Ok(Err(Failure::step(what.clone()).because("the API server finds it invalid")))
+                    Ok(Err(Failure::step(what.clone()).because("the API server rejects it as invalid")))
                 }
                 Err(error) => Ok(Err(failure(what.clone(), &error))),
             }

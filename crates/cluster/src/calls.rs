@@ -1,4 +1,4 @@
-//! Every call has a limit: the API server may be there and not answer.
+//! Every call has a time limit: a reachable API server may not answer.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Awaits a call. `what` is what failed, should it fail.
+/// Awaits a call. `what` describes a failure.
 pub(super) async fn within_limit<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T> {
     match tokio::time::timeout(LIMIT, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(failure(what, &error)),
         Err(_) => Err(Failure::new(FailureKind::Connection, what)
-            .because(format!("no answer within {} s", LIMIT.as_secs()))
+            .because(format!("timed out after {} s", LIMIT.as_secs()))
             .retry(Retry::MayHelp)),
     }
 }
 
-/// Awaits a call to which "not there" is an answer.
+/// Awaits a call for which "not found" is a result.
 pub(super) async fn if_there<T>(
     what: &str,
     call: impl Future<Output = kube::Result<T>>,

@@ -1,10 +1,10 @@
-//! A clock that goes on while the machine sleeps.
+//! A clock that continues while the machine sleeps.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Time since some moment before this process began. Unlike `Instant`, it does not stand still while
+/// Time since a moment before this process started. Unlike `Instant`, it does not pause while
 /// the lid is closed: whoever wakes up knows that others may have acted meanwhile.
 pub(super) fn since_boot() -> Duration {
     #[cfg(target_os = "linux")]

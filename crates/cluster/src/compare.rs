@@ -1,27 +1,27 @@
-//! What stands against what is declared. Pure: object in, answer out.
+//! Compares live objects with their declaration. Pure.
 
 use serde_json::Value;
 
 use bootstrapper_core::object::Object;
 
-/// How a declared object differs from the one that stands.
+/// How a declared object differs from the live one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
     /// It is as declared.
     Unchanged,
-    /// It is not there.
+    /// It does not exist.
     Created,
     /// It differs: field by field.
     Configured(Vec<String>),
-    /// Somebody else owns fields and says otherwise: field by field.
+    /// Other managers own fields with other values: field by field.
     Conflict(Vec<String>),
 }
 
-/// How many differences are told, and how much of each value.
+/// The maximum number of differences, and the maximum length of a value.
 const MOST_TOLD: usize = 8;
 const LONGEST_VALUE: usize = 60;
 
-/// Whether every field that `declared` sets stands in `live` as it is. What the server adds to an
+/// Whether every field that `declared` sets is equal in `live`. What the server adds to an
 /// object by itself does not count. A "no" may still be a "yes" to the server, which knows that
 /// `1000m` is `1`.
 pub fn covers(live: &Object, declared: &Object) -> bool {
@@ -56,7 +56,7 @@ fn includes(live: &Value, declared: &Value) -> bool {
             live.len() == declared.len()
                 && live.iter().zip(declared).all(|(live, declared)| includes(live, declared))
         }
-        // The server leaves out what is empty.
+        // The server omits empty values.
         (Value::Null, Value::Object(declared)) => {
             declared.values().all(|value| includes(&Value::Null, value))
         }
@@ -65,7 +65,7 @@ fn includes(live: &Value, declared: &Value) -> bool {
     }
 }
 
-/// What would change from `before` to `after`: the first of it, field by field.
+/// The first changes from `before` to `after`, field by field.
 pub(super) fn differences(before: &Object, after: &Object) -> Vec<String> {
     let mut told = field_differences(before, after);
     if told.len() > MOST_TOLD {
@@ -76,7 +76,7 @@ pub(super) fn differences(before: &Object, after: &Object) -> Vec<String> {
     told
 }
 
-/// What changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. Of Secrets only
+/// The changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. Of Secrets only
 /// which fields.
 pub fn field_differences(before: &Object, after: &Object) -> Vec<String> {
     let is_secret = before.types.as_ref().is_some_and(|types| types.kind == "Secret");

@@ -1,4 +1,4 @@
-//! The connection: one kubeconfig context, named; never whatever context happens to be current.
+//! The connection: one named kubeconfig context, never the current one implicitly.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use super::served::Served;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::KubeAccess;
 
-/// How many requests may be on their way at once.
+/// The maximum number of concurrent requests.
 const AT_ONCE: usize = 1024;
 
 /// A cluster's API server. Cheap to clone.
@@ -57,7 +57,7 @@ impl Cluster {
         Self::connect_aloud(options, &BTreeSet::new(), &|_| {}).await
     }
 
-    /// The same; `warn` first gets what makes the connection unsafe, and a credential plugin does not
+    /// The same; `warn` receives warnings about an insecure connection, and a credential plugin does not
     /// get the variables `withheld`.
     pub async fn connect_aloud(
         options: &ConnectOptions,
@@ -69,8 +69,7 @@ impl Cluster {
         warnings.into_iter().for_each(warn);
         let connection = Connection::over(sender, credentials, namespace);
         let through = proxy.map(|proxy| format!(" through {}", proxy.described())).unwrap_or_default();
-        let what =
-            format!("the API server of context `{}` at {url} cannot be asked{through}", options.context);
+        let what = format!("cannot reach the API server of context `{}` at {url}{through}", options.context);
         let version = within_limit(&what, connection.client.apiserver_version()).await?;
         let access = KubeAccess {
             kubeconfig: options.kubeconfig.clone(),
@@ -94,7 +93,7 @@ impl Cluster {
     pub fn server_version(&self) -> Result<semver::Version> {
         let text = self.version.git_version.trim_start_matches('v');
         semver::Version::parse(text)
-            .map_err(|_| Failure::input(format!("the API server says that it is version `{text}`")))
+            .map_err(|_| Failure::input(format!("the API server reports an invalid version `{text}`")))
     }
 
     /// How other programs reach it.
@@ -102,7 +101,7 @@ impl Cluster {
         &self.access
     }
 
-    /// How many requests were made so far.
+    /// The number of requests so far.
     pub fn requests(&self) -> Requests {
         self.counter.counted()
     }
@@ -154,7 +153,7 @@ pub(super) async fn prepared(options: &ConnectOptions, withheld: &BTreeSet<Strin
     let credentials = Credentials::taken_from(&mut entry, withheld).await?;
     let proxy_url = entry.cluster.proxy_url.take().filter(|url| !url.trim().is_empty());
     let proxy_name = format!("`proxy-url` of cluster `{}`", entry.cluster_name);
-    // kube would look into the environment, and fail on what it does not know.
+    // kube would read the environment, and fail on unknown schemes.
     entry.cluster.proxy_url = Some("http://unused.invalid".to_owned());
     let context = options.context.as_str();
     let unusable = |error: &(dyn std::error::Error + 'static)| unusable(context).caused_by(error);
@@ -167,7 +166,7 @@ pub(super) async fn prepared(options: &ConnectOptions, withheld: &BTreeSet<Strin
         None => ProxyVariables::here().proxy_for(&config.cluster_url)?,
     };
     let url = without_credentials(&config.cluster_url);
-    // A proxy is told a port, whatever the scheme.
+    // A proxy needs a port, regardless of the scheme.
     if proxy.is_some() && config.cluster_url.port().is_none() {
         config.cluster_url = with_port(&config.cluster_url);
     }
@@ -177,22 +176,22 @@ pub(super) async fn prepared(options: &ConnectOptions, withheld: &BTreeSet<Strin
     Ok(Prepared { sender, credentials, namespace, url, proxy, warnings })
 }
 
-/// What lets others listen to a connection, or stand in for the server.
+/// Warnings about an insecure connection.
 fn warnings(config: &Config, url: &str, context: &str) -> Vec<String> {
     if config.cluster_url.scheme() == Some(&Scheme::HTTP) {
         return vec![format!(
-            "the connection to {url} (context `{context}`) is not encrypted: whoever is on the way reads and changes all of it, credentials and secrets too"
+            "the connection to {url} (context `{context}`) is not encrypted: anyone on the network path can read and change everything, including credentials and secrets"
         )];
     }
     if config.accept_invalid_certs {
         return vec![format!(
-            "insecure-skip-tls-verify is set for {url} (context `{context}`): whoever is on the way can pass for the API server, and gets credentials and secrets"
+            "insecure-skip-tls-verify is set for {url} (context `{context}`): anyone on the network path can impersonate the API server, and receive credentials and secrets"
         )];
     }
     Vec::new()
 }
 
-/// An address as it may be told.
+/// An address without credentials.
 fn without_credentials(server: &Uri) -> String {
     let text = server.to_string();
     let text = text.trim_end_matches('/');
@@ -203,7 +202,7 @@ fn without_credentials(server: &Uri) -> String {
     }
 }
 
-/// The same address, with the port that its scheme stands for.
+/// The same address, with the default port of its scheme.
 fn with_port(server: &Uri) -> Uri {
     let port = if server.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
     let mut parts = server.clone().into_parts();

@@ -24,13 +24,13 @@ use tower::{BoxError, Layer as _, Service, ServiceExt as _};
 use super::proxy::{Proxy, ProxyKind};
 use super::retry_after::Answer;
 
-/// How long a connection may take to be made, through whatever proxy.
+/// The time limit for a connection, including through a proxy.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Sends requests to the server of a configuration, without credentials but those of TLS.
 pub(super) type Sender = BoxService<Request<Body>, Answer, BoxError>;
 
-/// Makes connections as `config` says, through `proxy` if there is one.
+/// Opens connections according to `config`, through `proxy` if there is one.
 pub(super) fn sender(config: &Config, proxy: Option<&Proxy>) -> kube::Result<Sender> {
     let mut direct = HttpConnector::new();
     direct.enforce_http(false);

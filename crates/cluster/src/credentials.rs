@@ -1,5 +1,5 @@
-//! Who asks an API server: the credentials of a user entry, looked at before they are used. Whatever is
-//! wrong with one is told with its context, its user entry and its field, and never with its value.
+//! The credentials of a user entry, checked before they are used. Every
+//! error names the context, the user entry and the field, never the value.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ use bootstrapper_core::masking;
 /// How often a token's file is read again, and how long before its end a token is no good any more.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// What goes with every request.
+/// The source of the authorization header.
 #[derive(Clone)]
 pub(super) struct Credentials(Arc<Source>);
 
@@ -39,7 +39,7 @@ enum Source {
 }
 
 impl Credentials {
-    /// Takes the credentials out of an entry, but for the certificates, which belong to the connection.
+    /// Takes the credentials from an entry, except the certificates, which belong to the connection.
     /// A plugin does not get the variables `withheld`.
     pub(super) async fn taken_from(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Self> {
         check_server(entry)?;
@@ -73,7 +73,7 @@ impl Credentials {
             Source::File { file, whose, read } => {
                 let mut read = read.lock().await;
                 if read.1.elapsed() >= FRESH {
-                    // One that is away for a moment, or half written, is read again later.
+                    // A missing or incomplete file is read again later.
                     if let Ok(header) = of_file(file, whose).await {
                         read.0 = header;
                     }
@@ -86,9 +86,10 @@ impl Credentials {
                 let ends = |until: Timestamp| Timestamp::now() + FRESH >= until;
                 if given.1.is_some_and(ends) {
                     let new = plugin.ask().await?;
-                    let token = new.token.ok_or_else(|| plugin.failure("wrote no token this time"))?;
+                    let token = new.token.ok_or_else(|| plugin.failure("returned no token"))?;
                     *given = (
-                        bearer(&token).map_err(|why| plugin.failure(format!("wrote a token that {why}")))?,
+                        bearer(&token)
+                            .map_err(|why| plugin.failure(format!("returned a token that {why}")))?,
                         new.until,
                     );
                 }
@@ -105,7 +106,7 @@ async fn source(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Source
         let token = provider.config.get("id-token").filter(|_| provider.name == "oidc").cloned();
         let Some(token) = token else {
             let why = format!("`{}` is not supported", provider.name);
-            return Err(wrong(entry, "auth-provider", &why).hint("use a plugin (`exec`) in its place"));
+            return Err(wrong(entry, "auth-provider", &why).hint("use a plugin (`exec`) instead"));
         };
         let field = "auth-provider.config.id-token";
         return bearer(&token.into()).map(Source::Fixed).map_err(|why| wrong(entry, field, why));
@@ -131,20 +132,19 @@ async fn source(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Source
     if given.identity.as_ref().is_some_and(|(certificate, key)| {
         certificates(certificate.as_bytes()).is_err() || !is_key(key.expose_secret().as_bytes())
     }) {
-        return Err(plugin.failure("wrote a certificate or a key that cannot be read"));
+        return Err(plugin.failure("returned an invalid certificate or key"));
     }
     given.identify(&mut entry.user);
     let Some(token) = &given.token else { return Ok(Source::None) };
-    let header = bearer(token).map_err(|why| plugin.failure(format!("wrote a token that {why}")))?;
+    let header = bearer(token).map_err(|why| plugin.failure(format!("returned a token that {why}")))?;
     Ok(Source::Plugin { plugin: Box::new(plugin), given: Mutex::new((header, given.until)) })
 }
 
 async fn of_file(file: &std::path::Path, whose: &str) -> Result<HeaderValue> {
     let unusable =
         |why: String| Failure::new(FailureKind::Connection, format!("{whose} cannot be used")).because(why);
-    let bytes = bounded(file)
-        .await
-        .map_err(|error| unusable(format!("{} cannot be read: {error}", file.display())))?;
+    let bytes =
+        bounded(file).await.map_err(|error| unusable(format!("cannot read {}: {error}", file.display())))?;
     let text = String::from_utf8_lossy(&bytes);
     // Files end with a line break; as for kubectl, that is no part of the token.
     match text.trim() {
@@ -159,7 +159,7 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, &'static str> {
     header(&format!("Bearer {}", token.expose_secret()))
 }
 
-/// A header, or why there can be none of that value.
+/// A header, or why the value is invalid.
 fn header(value: &str) -> Result<HeaderValue, &'static str> {
     let mut header = HeaderValue::from_str(value).map_err(|_| unfit(value))?;
     header.set_sensitive(true);
@@ -168,11 +168,11 @@ fn header(value: &str) -> Result<HeaderValue, &'static str> {
 
 fn unfit(value: &str) -> &'static str {
     if value.ends_with(['\n', '\r']) {
-        "ends with a line break, which no HTTP header can have (YAML's `|` keeps it, `>-` and quotes do not)"
+        "ends with a line break, which is not allowed in an HTTP header (YAML's `|` keeps it, `>-` and quotes do not)"
     } else if value.contains(['\n', '\r']) {
-        "has a line break in it, which no HTTP header can have"
+        "contains a line break, which is not allowed in an HTTP header"
     } else {
-        "has a control character in it, which no HTTP header can have"
+        "contains a control character, which is not allowed in an HTTP header"
     }
 }
 
@@ -184,11 +184,11 @@ fn check_server(entry: &Entry) -> Result<()> {
     let is_one =
         uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some());
     if !is_one {
-        return Err(entry.wrong_cluster("server", "is no URL such as https://host:6443"));
+        return Err(entry.wrong_cluster("server", "is not a URL such as https://host:6443"));
     }
     match &entry.cluster.tls_server_name {
         Some(name) if ServerName::try_from(name.clone()).is_err() => {
-            Err(entry.wrong_cluster("tls-server-name", "is no name of a server"))
+            Err(entry.wrong_cluster("tls-server-name", "is not a server name"))
         }
         _ => Ok(()),
     }
@@ -226,7 +226,7 @@ async fn check_certificates(entry: &mut Entry) -> Result<()> {
         let certificates = certificates(&pem).map_err(|why| entry.wrong_cluster(field, why))?;
         let mut roots = RootCertStore::empty();
         if certificates.into_iter().any(|certificate| roots.add(certificate).is_err()) {
-            return Err(entry.wrong_cluster(field, "has a certificate that cannot be read"));
+            return Err(entry.wrong_cluster(field, "contains an invalid certificate"));
         }
         entry.cluster.certificate_authority_data = Some(STANDARD.encode(&pem));
     } else {
@@ -247,11 +247,11 @@ async fn check_certificates(entry: &mut Entry) -> Result<()> {
     let key =
         decoded(data, user.client_key.as_deref()).await.map_err(|why| entry.wrong_user(key_field, &why))?;
     if key.as_deref().is_some_and(|pem| !is_key(pem)) {
-        return Err(entry.wrong_user(key_field, "has no private key that can be read"));
+        return Err(entry.wrong_user(key_field, "contains no valid private key"));
     }
     match (&certificate, &key) {
-        (Some(_), None) => return Err(entry.wrong_user(field, "has no `client-key` with it")),
-        (None, Some(_)) => return Err(entry.wrong_user(key_field, "has no `client-certificate` with it")),
+        (Some(_), None) => return Err(entry.wrong_user(field, "has no matching `client-key`")),
+        (None, Some(_)) => return Err(entry.wrong_user(key_field, "has no matching `client-certificate`")),
         _ => {}
     }
     (entry.user.client_certificate, entry.user.client_key) = (None, None);
@@ -264,18 +264,18 @@ fn is_key(pem: &[u8]) -> bool {
     PrivateKeyDer::from_pem_slice(pem).is_ok_and(|key| any_supported_type(&key).is_ok())
 }
 
-/// What stands in a field as Base64, else in the file that another one names.
+/// The Base64 content of a field, else the file of another field.
 async fn decoded(data: Option<&str>, file: Option<&str>) -> Result<Option<Vec<u8>>, String> {
     if let Some(data) = data.filter(|data| !data.is_empty()) {
         // Line breaks are no part of Base64 in a kubeconfig.
         let data: String = data.chars().filter(|one| !one.is_ascii_whitespace()).collect();
-        return STANDARD.decode(data).map(Some).map_err(|_| "is no Base64".to_owned());
+        return STANDARD.decode(data).map(Some).map_err(|_| "is not Base64".to_owned());
     }
     match file.filter(|file| !file.is_empty()) {
         None => Ok(None),
         Some(file) => {
             let read = bounded(std::path::Path::new(file)).await;
-            read.map(Some).map_err(|error| format!("names {file}, which cannot be read: {error}"))
+            read.map(Some).map_err(|error| format!("references {file}, which cannot be read: {error}"))
         }
     }
 }
@@ -284,7 +284,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err("has no certificate in PEM"),
+        _ => Err("contains no PEM certificate"),
     }
 }
 
@@ -334,44 +334,47 @@ mod tests {
         let plugin = |says: &str| format!("{{exec: {{command: sh, args: ['-c', '{says}']}}}}");
         let table = [
             ("{token: \"hunter2\\n\"}".to_owned(), "`token` of user `alice` ends with a line break"),
-            ("{token: \"hunter2\\nx\"}".to_owned(), "`token` of user `alice` has a line break in it"),
-            ("{token: \"hunter2\\0\"}".to_owned(), "`token` of user `alice` has a control character"),
+            ("{token: \"hunter2\\nx\"}".to_owned(), "`token` of user `alice` contains a line break"),
+            ("{token: \"hunter2\\0\"}".to_owned(), "`token` of user `alice` contains a control character"),
             ("{tokenFile: broken}".to_owned(), "the token in"),
             ("{tokenFile: empty}".to_owned(), "is empty"),
-            ("{tokenFile: absent}".to_owned(), "cannot be read"),
+            ("{tokenFile: absent}".to_owned(), "cannot read"),
             ("{as: \"hunter2\\n\"}".to_owned(), "`as` of user `alice`"),
             ("{as: a, as-groups: [\"hunter2\\n\"]}".to_owned(), "`as-groups` of user `alice`"),
             ("{as: a, as-uid: \"hunter2\\n\"}".to_owned(), "`as-uid` of user `alice`"),
             ("{as: a, as-user-extra: {x: [\"hunter2\\n\"]}}".to_owned(), "`as-user-extra.x` of user `alice`"),
-            ("{client-key-data: hunter2}".to_owned(), "`client-key-data` of user `alice` is no Base64"),
+            ("{client-key-data: hunter2}".to_owned(), "`client-key-data` of user `alice` is not Base64"),
             (
                 "{client-certificate-data: aHVudGVyMg==}".to_owned(),
-                "`client-certificate-data` of user `alice` has no certificate",
+                "`client-certificate-data` of user `alice` contains no PEM certificate",
             ),
             (
                 "{client-key-data: aHVudGVyMg==}".to_owned(),
-                "`client-key-data` of user `alice` has no private key",
+                "`client-key-data` of user `alice` contains no valid private key",
             ),
             (
                 "{auth-provider: {name: oidc, config: {id-token: \"hunter2\\n\"}}}".to_owned(),
                 "auth-provider.config.id-token",
             ),
             ("{auth-provider: {name: gcp, config: {access-token: hunter2}}}".to_owned(), "not supported"),
-            ("{exec: {command: no-such-program-hunter}}".to_owned(), "cannot be started"),
+            ("{exec: {command: no-such-program-hunter}}".to_owned(), "cannot start"),
             (plugin("echo hunter2; echo hunter2 >&2; exit 3"), "plugin `sh` of user `alice` failed"),
-            (plugin("echo hunter2"), "did not write an ExecCredential"),
-            (plugin("echo {status: {token: hunter2, expirationTimestamp: hunter2}}"), "no time"),
+            (plugin("echo hunter2"), "did not return an ExecCredential"),
+            (
+                plugin("echo {status: {token: hunter2, expirationTimestamp: hunter2}}"),
+                "invalid expirationTimestamp",
+            ),
             (plugin("echo {status: {}}"), "neither a token"),
             (plugin("echo {}"), "without a status"),
             (
                 plugin(r#"printf "{\"status\": {\"token\": \"hunter2\\\\n\"}}""#),
-                "wrote a token that ends with a line break",
+                "returned a token that ends with a line break",
             ),
             (
                 plugin("echo {status: {clientCertificateData: hunter2, clientKeyData: hunter2}}"),
-                "cannot be read",
+                "returned an invalid certificate or key",
             ),
-            (plugin("yes hunter2"), "writes without an end"),
+            (plugin("yes hunter2"), "writes too much output"),
         ];
         for (user, said) in table {
             let Err(failure) = taken(&user).await else { panic!("{user}") };
@@ -392,7 +395,7 @@ mod tests {
         );
         let Err(failure) = taken(&user).await else { panic!("it ended") };
         assert!(
-            failure.to_string().contains("plugin `sh` of user `alice` has not ended within 8 s"),
+            failure.to_string().contains("plugin `sh` of user `alice` did not finish within 8 s"),
             "{failure}"
         );
         let pid: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();

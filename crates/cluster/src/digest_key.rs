@@ -38,9 +38,9 @@ impl DigestKey {
 }
 
 impl Cluster {
-    /// The cluster's own key; made if there is none.
+    /// The cluster's own key; created if there is none.
     pub(super) async fn digest_key(&self) -> Result<DigestKey> {
-        let what = "the key of the history's digests cannot be read";
+        let what = "cannot read the key of the history's digests";
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), HOME);
         if let Some(there) = if_there(what, secrets.get(NAME)).await? {
             return read(&there);
@@ -48,7 +48,7 @@ impl Cluster {
         let mut bytes = [0; LENGTH];
         SystemRandom::new()
             .fill(&mut bytes)
-            .map_err(|_| Failure::internal("this system gives no random numbers"))?;
+            .map_err(|_| Failure::internal("the system provides no random numbers"))?;
         let new = Secret {
             metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
             data: Some([(FIELD.to_owned(), ByteString(bytes.to_vec()))].into()),
@@ -62,7 +62,7 @@ impl Cluster {
             Err(kube::Error::Api(status)) if status.code == 409 => if_there(what, secrets.get(NAME))
                 .await?
                 .map_or_else(|| Err(Failure::step(what)), |there| read(&there)),
-            Err(error) => Err(failure("the key of the history's digests cannot be written", &error)),
+            Err(error) => Err(failure("cannot write the key of the history's digests", &error)),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Cluster {
 fn read(secret: &Secret) -> Result<DigestKey> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(FIELD));
     bytes.and_then(|bytes| DigestKey::from_bytes(&bytes.0)).ok_or_else(|| {
-        Failure::step(format!("Secret {HOME}/{NAME} holds no key"))
-            .hint("delete it: the next run makes another one")
+        Failure::step(format!("Secret {HOME}/{NAME} contains no key"))
+            .hint("delete it: the next run creates a new one")
     })
 }

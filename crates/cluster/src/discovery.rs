@@ -1,5 +1,5 @@
-//! What the API server serves. Kinds come while a bootstrap runs, so that only what is served is
-//! remembered; what is not is asked for anew each time.
+//! Discovery. Kinds are added while a bootstrap runs, so only served kinds are
+//! cached; missing ones are requested each time.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use kube::Api;
@@ -47,7 +47,7 @@ impl Cluster {
         if let Some(known) = self.served.kinds.read().await.get(&key) {
             return Ok(Some(known.clone()));
         }
-        let what = format!("what {api_version} serves cannot be listed");
+        let what = format!("cannot list the resources of {api_version}");
         let list = if api_version.contains('/') {
             if_there(&what, self.client.list_api_group_resources(api_version)).await?
         } else {
@@ -84,8 +84,8 @@ impl Cluster {
     ) -> Result<Api<Object>> {
         self.api(api_version, kind, namespace).await?.ok_or_else(|| {
             Failure::step(format!("the API server does not serve {kind} {api_version}"))
-                .because("its CRD is not there, or not established yet")
-                .hint("the stage `crds` installs CRDs; run it first, or declare where this one comes from")
+                .because("its CRD is not installed or not established yet")
+                .hint("run the stage `crds` first, which installs CRDs, or declare the source of this one")
                 .retry(Retry::MayHelp)
         })
     }

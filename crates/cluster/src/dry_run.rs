@@ -1,4 +1,4 @@
-//! What others would write, as they would write it: a dry run, which writes nothing.
+//! Dry runs of other managers' writes, which write nothing.
 
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::Value;
@@ -12,30 +12,30 @@ use bootstrapper_core::object::{Object, ObjectRef};
 /// How something would be written.
 #[derive(Debug)]
 pub enum Write<'a> {
-    /// Server-side apply that takes over whatever others own.
+    /// Server-side apply that takes over fields of other managers.
     Apply(&'a Object),
     /// A JSON merge patch.
     Merge(&'a Value),
-    /// The whole object instead of the one that stands.
+    /// Replaces the whole object.
     Replace(&'a Object),
 }
 
-/// What the API server makes of it.
+/// The API server's answer.
 #[derive(Debug)]
 pub enum Answer {
-    /// The object, as it would stand.
+    /// The resulting object.
     Taken(Box<Object>),
-    /// A field of it cannot be changed; in the server's words.
+    /// A field is immutable; the server's message.
     Immutable(String),
-    /// It is refused; in the server's words, but for a Secret's.
+    /// It is rejected; the server's message, except for Secrets.
     Refused(String),
 }
 
 impl Cluster {
-    /// Asks the API server what would stand if `manager` wrote an object that is there.
+    /// Asks the API server for the result if `manager` wrote an existing object.
     pub async fn dry_run(&self, id: &ObjectRef, write: Write<'_>, manager: &str) -> Result<Answer> {
         let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
-        let what = format!("what {manager} would make of {id} cannot be asked");
+        let what = format!("cannot dry-run {manager}'s write to {id}");
         let parameters = PatchParams {
             dry_run: true,
             force: matches!(write, Write::Apply(_)),
@@ -64,9 +64,9 @@ impl Cluster {
 }
 
 fn refusal(id: &ObjectRef, status: &kube::core::Status) -> Answer {
-    // A secret's value may stand in what the server has to say about it.
+    // The server's message may contain a secret value.
     let said = if id.kind == "Secret" { "it is invalid".to_owned() } else { status.message.clone() };
-    // The words that Flux goes by (`fluxcd/pkg/ssa/errors`).
+    // The messages that Flux matches (`fluxcd/pkg/ssa/errors`).
     if status.code == 422
         && (status.message.contains("immutable") || status.message.contains("may not be changed"))
     {

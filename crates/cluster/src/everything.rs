@@ -1,4 +1,4 @@
-//! Everything that a cluster holds, of whatever kind: metadata only, as it is listed.
+//! All objects of a cluster, of every kind: metadata only.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ const AT_ONCE: usize = 8;
 /// How many objects a page of a list has.
 const PAGE: u32 = 500;
 
-/// How often a group may go while the groups are asked.
+/// How often discovery is repeated if a group disappears.
 const GROUPS_GO: usize = 10;
 
 /// Kinds that programs write all the time, and that go by themselves.
 const FLEETING: [&str; 5] = ["Event", "Lease", "EndpointSlice", "Endpoints", "ControllerRevision"];
 
-/// What a cluster holds, and what could not be listed.
+/// The objects of a cluster, and what could not be listed.
 #[derive(Debug, Default)]
 pub struct Everything {
     /// The metadata of every object, with its kind.
@@ -69,10 +69,10 @@ impl Cluster {
         Ok(everything)
     }
 
-    /// Discovery asks group by group. A group whose server is away has no kinds; one that goes before its turn
-    /// spoils the whole answer, so that all is asked again.
+    /// Discovery requests group by group. A group whose server is down has no kinds; one that disappears meanwhile
+    /// fails the whole discovery, so it is repeated.
     async fn served(&self) -> Result<Discovery> {
-        let what = "what the API server serves cannot be listed";
+        let what = "cannot list the API resources";
         let ask = || Discovery::new(self.client.clone()).run();
         for _ in 0..GROUPS_GO {
             if let Some(discovery) = if_there(what, ask()).await? {
@@ -84,7 +84,7 @@ impl Cluster {
 }
 
 async fn listed(api: &Api<Object>, types: &TypeMeta, keep: impl Fn(&Object) -> bool) -> Result<Vec<Object>> {
-    let what = format!("{} objects cannot be listed", types.kind);
+    let what = format!("cannot list {} objects", types.kind);
     let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
     let mut kept = Vec::new();
     loop {

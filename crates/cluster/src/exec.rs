@@ -12,14 +12,14 @@ use super::calls::within_limit;
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::object::ObjectRef;
 
-/// What became of a program.
+/// The result of a program.
 #[derive(Debug, Clone)]
 pub struct Executed {
     /// Whether it ended well.
     pub succeeded: bool,
-    /// What it wrote.
+    /// Its stdout.
     pub stdout: String,
-    /// What it complained of.
+    /// Its stderr.
     pub stderr: String,
 }
 
@@ -35,15 +35,15 @@ impl Cluster {
     ) -> Result<Executed> {
         let program = command.first().copied().unwrap_or_default();
         let late = |_| {
-            Failure::new(FailureKind::Connection, format!("{program} in {pod} does not answer"))
-                .because(format!("it has not ended within {} s", limit.as_secs()))
+            Failure::new(FailureKind::Connection, format!("{program} in {pod} timed out"))
+                .because(format!("it did not finish within {} s", limit.as_secs()))
                 .retry(Retry::MayHelp)
         };
         tokio::time::timeout(limit, self.to_its_end(pod, container, command)).await.map_err(late)?
     }
 
     async fn to_its_end(&self, pod: &ObjectRef, container: &str, command: &[&str]) -> Result<Executed> {
-        let what = || format!("{} cannot be run in {pod}", command.first().copied().unwrap_or_default());
+        let what = || format!("cannot run {} in {pod}", command.first().copied().unwrap_or_default());
         let pods: Api<Pod> =
             Api::namespaced(self.client.clone(), pod.namespace.as_deref().unwrap_or_default());
         let parameters = AttachParams::default().container(container);
@@ -56,13 +56,13 @@ impl Cluster {
             None => None,
         };
         let status = status.ok_or_else(|| {
-            Failure::step(what()).because("it does not say how it ended").retry(Retry::MayHelp)
+            Failure::step(what()).because("it returned no exit status").retry(Retry::MayHelp)
         })?;
         Ok(Executed { succeeded: status.status.as_deref() == Some("Success"), stdout, stderr })
     }
 }
 
-/// What cannot be read of it is not told.
+/// Unreadable output is dropped.
 async fn text(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {

@@ -94,22 +94,22 @@ impl Plugin {
         let stdout = self.run().await?;
         // What it wrote is not told, however wrong.
         let answer: Answer = bootstrapper_core::yaml::from_str(&stdout, std::path::Path::new("stdout"))
-            .map_err(|_| self.failure("did not write an ExecCredential"))?;
+            .map_err(|_| self.failure("did not return an ExecCredential"))?;
         let Some(status) = answer.status else {
-            return Err(self.failure("wrote an ExecCredential without a status"));
+            return Err(self.failure("returned an ExecCredential without a status"));
         };
         let until = status
             .expiration_timestamp
             .map(|until| until.parse())
             .transpose()
-            .map_err(|_| self.failure("wrote an expirationTimestamp that is no time"))?;
+            .map_err(|_| self.failure("returned an invalid expirationTimestamp"))?;
         let identity = status.client_certificate_data.zip(status.client_key_data.map(SecretString::from));
         if let Some((_, key)) = &identity {
             masking::mark(key.expose_secret());
         }
         let token = status.token.filter(|token| !token.is_empty()).map(SecretString::from);
         if token.is_none() && identity.is_none() {
-            return Err(self.failure("wrote neither a token nor a certificate with its key"));
+            return Err(self.failure("returned neither a token nor a certificate with its key"));
         }
         Ok(Given { token, identity, until })
     }
@@ -144,8 +144,8 @@ impl Plugin {
                 .exec
                 .install_hint
                 .clone()
-                .unwrap_or_else(|| "install it, or sign in another way".to_owned());
-            self.failure(format!("cannot be started: {error}")).hint(hint)
+                .unwrap_or_else(|| "install it, or use other credentials".to_owned());
+            self.failure(format!("cannot start: {error}")).hint(hint)
         })?;
         let group =
             child.id().filter(|_| !is_interactive).and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
@@ -166,16 +166,16 @@ impl Plugin {
         if matches!(ended, Ok(Ok((_, Some(_))))) {
             left.0 = None;
         }
-        let by_hand = "run it by hand to see what it says";
+        let by_hand = "run it manually to see its output";
         match ended {
             Err(_) => Err(self
-                .failure(format!("has not ended within {} s", limit.as_secs()))
+                .failure(format!("did not finish within {} s", limit.as_secs()))
                 .hint(by_hand)
-                .hint(format!("if it needs longer, say so with {LIMIT_VARIABLE}=60, in seconds"))),
-            Ok(Err(error)) => Err(self.failure(format!("cannot be run: {error}"))),
-            Ok(Ok((_, None))) => Err(self.failure("writes without an end")),
+                .hint(format!("if it needs longer, raise the limit with {LIMIT_VARIABLE}=60 (in seconds)"))),
+            Ok(Err(error)) => Err(self.failure(format!("failed to run: {error}"))),
+            Ok(Ok((_, None))) => Err(self.failure("writes too much output")),
             Ok(Ok((bytes, Some(status)))) if status.success() => {
-                String::from_utf8(bytes).map_err(|_| self.failure("did not write an ExecCredential"))
+                String::from_utf8(bytes).map_err(|_| self.failure("did not return an ExecCredential"))
             }
             // A service that it asks may be away for a moment.
             Ok(Ok((_, Some(status)))) => {

@@ -1,5 +1,5 @@
-//! A call that failed, told: what was wanted, what the API server says, what to do, and whether trying
-//! again can help. The only place that turns one into the other.
+//! A failed call as a failure: the request, the API server's message, the fix, and whether a
+//! retry can help. The only place that converts these.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::status::{asked_to_wait, of_status};
 use super::transport::{deepest, of_error, withheld};
 use bootstrapper_core::failure::{Failure, Retry};
 
-/// Turns an error of a call into a failure that says `what` was wanted.
+/// Turns an error of a call into a failure with the description `what`.
 pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     match error {
         kube::Error::Api(status) => {
@@ -23,7 +23,7 @@ pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     }
 }
 
-/// The same for an answer, with its code: of a watch, which others have never asked for.
+/// The same for an answer, with its code, for watches.
 pub(super) fn of_code(what: impl Into<String>, status: &Status) -> Failure {
     let said = format!("the API server answers {}: {}", status.code, status.message);
     described(what, &of_status(status), said.trim_end_matches([':', ' ']).to_owned(), asked_to_wait(status))
@@ -34,7 +34,7 @@ fn described(what: impl Into<String>, kind: &ApiErrorKind, said: String, wait: O
     let mut failure = Failure::new(kind.kind(), what).because(said);
     failure.hints.extend(right);
     if let ApiErrorKind::Immutable { kind, fields } = kind {
-        failure = failure.because(format!("{} of a {kind} cannot be changed", fields.join(", ")));
+        failure = failure.because(format!("{} of a {kind} is immutable", fields.join(", ")));
     }
     failure.hints.extend(kind.hint());
     failure.retry(match (kind.is_transient(), wait) {
@@ -44,7 +44,7 @@ fn described(what: impl Into<String>, kind: &ApiErrorKind, said: String, wait: O
     })
 }
 
-/// What would have to be granted, by the API server's own words.
+/// The missing permission, from the API server's message.
 fn missing_right(said: &str) -> Option<String> {
     static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(
@@ -61,7 +61,7 @@ fn missing_right(said: &str) -> Option<String> {
     Some(grant(word(1), &resource, words.get(4).map(|namespace| namespace.as_str())))
 }
 
-/// What to grant, and how.
+/// How to grant a permission.
 fn grant(verbs: &str, resource: &str, namespace: Option<&str>) -> String {
     match namespace {
         Some(namespace) => {
@@ -152,7 +152,7 @@ mod tests {
         ] {
             let failure = failure("x", &kube::Error::Api(Box::new(invalid(kind, &[(field, message)]))));
             assert_eq!(failure.retry, Retry::Useless);
-            assert!(failure.because[1].contains(&format!("{field} of a {kind} cannot")), "{failure}");
+            assert!(failure.because[1].contains(&format!("{field} of a {kind} is immutable")), "{failure}");
             assert!(failure.hints[0].contains(way_out), "{:?}", failure.hints);
         }
         let mixed = invalid("Deployment", &[("a", "field is immutable"), ("b", "Required value")]);
@@ -177,6 +177,6 @@ mod tests {
         assert_eq!(of("{\"code\": 4").retry, Retry::MayHelp);
         let stranger = of("<html>");
         assert_eq!((stranger.kind, stranger.retry), (FailureKind::Connection, Retry::Useless));
-        assert!(stranger.hints[0].contains("no API server"));
+        assert!(stranger.hints[0].contains("not an API server"));
     }
 }

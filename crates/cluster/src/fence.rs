@@ -1,5 +1,5 @@
-//! What every write to the API server passes: once a run holds a lock, nothing of it is written
-//! without.
+//! The fence that every write to the API server passes: when a run holds a lock, it writes nothing
+//! without it.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,7 +10,7 @@ use super::lease::LEASE;
 use super::requests::is_read;
 use bootstrapper_core::failure::Result;
 
-/// Open until a lock is taken.
+/// It is open until a lock is taken.
 #[derive(Clone, Default)]
 pub(super) struct Fence(Arc<RwLock<Option<Arc<Hold>>>>);
 
@@ -20,7 +20,7 @@ impl Fence {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = hold;
     }
 
-    /// Lets a request go on, or says why not.
+    /// Passes a request, or fails.
     pub(super) async fn pass<B>(&self, request: Request<B>) -> Result<Request<B>> {
         let hold = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(hold) = hold.filter(|_| !is_read(&request) && !is_of_the_lock(&request)) {

@@ -1,4 +1,4 @@
-//! What Helm stores of a release: a Secret per revision, `sh.helm.release.v1.<name>.v<revision>`.
+//! Helm's storage of a release: a Secret per revision, `sh.helm.release.v1.<name>.v<revision>`.
 //! Pure: a Secret in, a release out.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml;
 
-/// What a release can be larger than no real one is, unpacked.
+/// The maximum unpacked size of a release.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The newest revision of a release.
@@ -26,7 +26,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub struct StoredRelease {
     /// The revision.
     pub revision: u64,
-    /// What has become of it.
+    /// Its state.
     pub state: ReleaseState,
     /// The chart's name.
     pub chart_name: String,
@@ -36,7 +36,7 @@ pub struct StoredRelease {
     pub values: Value,
     /// How its objects were applied.
     pub apply_method: ApplyMethod,
-    /// When its Secret was made, by the API server's clock: an install or upgrade begins with that.
+    /// When its Secret was created, by the API server's clock: the start of an install or upgrade.
     pub begun: Option<Timestamp>,
     /// Labels of its own, which Helm carries from revision to revision.
     pub labels: BTreeMap<String, String>,
@@ -46,33 +46,33 @@ pub struct StoredRelease {
     pub objects: Vec<Object>,
 }
 
-/// What has become of a revision (`helm.sh/helm/v4/pkg/release/common.Status`).
+/// The state of a revision (`helm.sh/helm/v4/pkg/release/common.Status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseState {
-    /// It stands.
+    /// Deployed.
     Deployed,
-    /// It did not come to stand, in whole or in part.
+    /// It failed, completely or partially.
     Failed,
     /// The first revision is being installed, or whoever did it was killed.
     PendingInstall,
     /// A later one is.
     PendingUpgrade,
-    /// An earlier one is being brought back.
+    /// A rollback is in progress.
     PendingRollback,
-    /// A newer one stands.
+    /// A newer one is deployed.
     Superseded,
     /// It is being removed, or whoever did it was killed.
     Uninstalling,
     /// It was removed, and its history kept.
     Uninstalled,
-    /// Helm does not know, or this program does not know the word.
+    /// Unknown to Helm or to this program.
     #[serde(other)]
     Unknown,
 }
 
 impl ReleaseState {
-    /// Whether a Helm that is at work, or was killed, holds it.
+    /// Whether a running or killed Helm holds it.
     pub fn is_held(self) -> bool {
         matches!(
             self,
@@ -145,26 +145,26 @@ struct ChartMetadata {
 const OWN_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 
 impl StoredRelease {
-    /// Reads the Secret of a revision of the release called `name`. Fails on what Helm did not
+    /// Reads the Secret of a revision of the release `name`. Fails on what Helm did not
     /// write, and names the Secret.
     pub(super) fn read(secret: &Secret, namespace: &str, name: &str) -> Result<Self> {
         let metadata = &secret.metadata;
         let id =
             ObjectRef::namespaced("v1", "Secret", namespace, metadata.name.as_deref().unwrap_or_default());
         let unreadable = |why: &str| {
-            Failure::step(format!("the state of release {namespace}/{name} cannot be read"))
+            Failure::step(format!("cannot read the state of release {namespace}/{name}"))
                 .because(format!("{id} {why}"))
-                .hint("look at it with `helm history`; if nothing else wrote it, delete that Secret: the revision before it counts then")
+                .hint("check it with `helm history`; if only Helm writes it, delete that Secret, which restores the revision before it")
         };
         let encoded = secret.data.as_ref().and_then(|data| data.get("release"));
-        let encoded = encoded.ok_or_else(|| unreadable("holds no release"))?;
+        let encoded = encoded.ok_or_else(|| unreadable("contains no release"))?;
         let record = decode(&encoded.0).map_err(|why| unreadable(&why))?;
         if record.name != name {
-            return Err(unreadable("holds another release"));
+            return Err(unreadable("contains another release"));
         }
-        // Manifests hold secrets: where one cannot be read is told, never what it says.
+        // Manifests contain secrets: an error has the location, never the content.
         let documents: Vec<Option<Object>> = yaml::from_multiple(&record.manifest, Path::new("manifest"))
-            .map_err(|_| unreadable("holds a manifest that is no YAML"))?;
+            .map_err(|_| unreadable("contains a manifest with invalid YAML"))?;
         let labels = metadata.labels.iter().flatten();
         Ok(Self {
             revision: record.version,
@@ -186,17 +186,17 @@ impl StoredRelease {
 
 /// Base64, then gzip, then JSON; very old Helms did without gzip.
 fn decode(encoded: &[u8]) -> Result<Record, String> {
-    let packed = STANDARD.decode(encoded).map_err(|_| "holds no base64".to_owned())?;
+    let packed = STANDARD.decode(encoded).map_err(|_| "contains invalid Base64".to_owned())?;
     let mut json = Vec::new();
     if packed.starts_with(&[0x1f, 0x8b, 0x08]) {
         let mut unpacking = GzDecoder::new(packed.as_slice()).take(LARGEST);
-        unpacking.read_to_end(&mut json).map_err(|_| "is cut short".to_owned())?;
+        unpacking.read_to_end(&mut json).map_err(|_| "contains truncated data".to_owned())?;
     } else {
         json = packed;
     }
-    // serde tells what it read, which may be a secret.
+    // serde's message contains what it read, which may be a secret.
     serde_json::from_slice(&json).map_err(|error| {
-        format!("holds no record of Helm's (line {}, column {})", error.line(), error.column())
+        format!("contains no valid Helm release record (line {}, column {})", error.line(), error.column())
     })
 }
 
@@ -282,9 +282,9 @@ mod tests {
         let mut other = record("deployed");
         other["name"] = "coredns".into();
         let table = [
-            (b"?".to_vec(), "base64"),
-            (whole[..whole.len() - 40].to_vec(), "cut short"),
-            (packed(b"{\"name\": \"hunter2\"}"), "no record of Helm's (line 1"),
+            (b"?".to_vec(), "Base64"),
+            (whole[..whole.len() - 40].to_vec(), "truncated"),
+            (packed(b"{\"name\": \"hunter2\"}"), "no valid Helm release record (line 1"),
             (packed(other.to_string().as_bytes()), "another release"),
         ];
         for (release, why) in table {

@@ -42,7 +42,7 @@ impl Cluster {
 }
 
 fn unreadable(namespace: &str, name: &str) -> String {
-    format!("the state of release {namespace}/{name} cannot be read")
+    format!("cannot read the state of release {namespace}/{name}")
 }
 
 fn revision(labels: Option<&BTreeMap<String, String>>) -> Option<u64> {

@@ -96,7 +96,7 @@ impl StepRecord {
 pub enum Entry {
     /// A run.
     Run(Box<RunRecord>),
-    /// Something that cannot be read.
+    /// An unreadable record.
     Unreadable {
         /// Its key.
         key: String,
@@ -138,7 +138,7 @@ impl RunRecord {
 impl Cluster {
     /// Writes down a run, as it is now.
     pub async fn record_run(&self, run: &RunRecord) -> Result<()> {
-        let what = "the history of runs cannot be written";
+        let what = "cannot write the history of runs";
         // Without a key the history tells all but digests.
         let key = if run.has_digests() { self.digest_key().await.ok() } else { None };
         let text = written(&run.clone().keyed_with(key.as_ref()))?;
@@ -167,7 +167,7 @@ impl Cluster {
 
     /// What was written down, the newest first.
     pub async fn history(&self) -> Result<Vec<Entry>> {
-        let map = if_there("the history of runs cannot be read", self.config_maps().get(HISTORY)).await?;
+        let map = if_there("cannot read the history of runs", self.config_maps().get(HISTORY)).await?;
         let data = map.and_then(|map| map.data).unwrap_or_default();
         let runs = data.into_iter().rev().filter(|(key, _)| key.starts_with(PREFIX));
         Ok(runs.map(|(key, text)| entry(key, &text)).collect())
@@ -180,7 +180,7 @@ impl Cluster {
 
 fn written(run: &RunRecord) -> Result<String> {
     let text = serde_json::to_string(run)
-        .map_err(|error| Failure::internal("the history of runs cannot be written").caused_by(&error))?;
+        .map_err(|error| Failure::internal("cannot write the history of runs").caused_by(&error))?;
     Ok(masked_json(&text).into_owned())
 }
 

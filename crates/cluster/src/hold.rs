@@ -98,7 +98,7 @@ impl Hold {
 
     /// Renews it now, and so makes sure that it is held.
     async fn confirm(&self) -> Result<()> {
-        let what = "the run lock cannot be renewed";
+        let what = "cannot renew the run lock";
         let asked_at = since_boot();
         let found = if_there(what, self.leases.get(LEASE)).await?;
         let Some(lease) = found.filter(|lease| self.is_holder(lease) || holder_of(lease).is_some()) else {
@@ -125,7 +125,7 @@ impl Hold {
     }
 
     async fn release_once(&self) -> Result<()> {
-        let what = "the run lock cannot be given back";
+        let what = "cannot release the run lock";
         let found = if_there(what, self.leases.get(LEASE)).await?;
         let Some(mut lease) = found.filter(|lease| self.is_holder(lease)) else { return Ok(()) };
         lease.spec.get_or_insert_default().holder_identity = None;
@@ -154,11 +154,11 @@ impl Hold {
 
 impl Loss {
     fn failure(&self) -> Failure {
-        let failure = Failure::new(FailureKind::Locked, "this run has lost its lock, and writes no more");
+        let failure = Failure::new(FailureKind::Locked, "this run lost its lock and stopped writing");
         match self {
             Self::Taken(lease) => failure.because(holding(lease)),
-            Self::Broken => failure.because("somebody broke it (`--break-lock`), or removed its Lease"),
+            Self::Broken => failure.because("it was broken (`--break-lock`), or its Lease was deleted"),
         }
-        .hint("once the other run has ended, run again: it goes on where facts say")
+        .hint("when the other run has finished, run again: finished steps are skipped")
     }
 }

@@ -1,4 +1,4 @@
-//! Who holds a cluster, as its Lease says it: `alice@laptop/4711/9f3c2a1b/2026-11-28T16:02:11Z`.
+//! The holder of a cluster's lock, as in its Lease: `alice@laptop/4711/9f3c2a1b/2026-11-28T16:02:11Z`.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use bootstrapper_core::digest::sha256;
 use bootstrapper_core::masking::masked;
 use bootstrapper_tools::host;
 
-/// A run of somebody's on some machine; or whatever else was written into the Lease.
+/// A run of a user on a machine; or any other text in the Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holder(String);
 
-/// What a holder's identity is made of.
+/// The parts of a holder's identity.
 struct Parts<'a> {
     person: &'a str,
     process: Pid,
@@ -26,7 +26,7 @@ impl Holder {
         Self(format!("{}/{}/{}/{run}", here(), std::process::id(), machine()))
     }
 
-    /// The holder of an identity; none if nobody holds.
+    /// The holder of an identity; none if it is empty.
     pub(super) fn of(identity: Option<&str>) -> Option<Self> {
         identity.filter(|identity| !identity.is_empty()).map(|identity| Self(identity.to_owned()))
     }
@@ -35,7 +35,7 @@ impl Holder {
         &self.0
     }
 
-    /// Whether it is a process of this machine that is gone. Processes of other containers and of an
+    /// Whether it is an exited process of this machine. Processes of other containers and of an
     /// earlier boot are not this machine's: whether they live is not to be seen from here.
     pub(super) fn has_died_here(&self) -> bool {
         self.parts().is_some_and(|parts| {
@@ -52,7 +52,7 @@ impl Holder {
 }
 
 impl fmt::Display for Holder {
-    /// As a person says it: `alice@laptop (process 4711)`.
+    /// For people: `alice@laptop (process 4711)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.parts() {
             Some(Parts { person, process, .. }) => {

@@ -35,7 +35,7 @@ impl Identity {
         Self { name: name.to_owned(), lasting: BTreeMap::new() }
     }
 
-    /// What the repository says of the cluster called `name`.
+    /// The repository's declaration of the cluster `name`.
     pub fn declared(name: &str, settings: &BTreeMap<String, String>) -> Self {
         let lasting = LASTING.iter().filter_map(|&key| Some((key.to_owned(), settings.get(key)?.clone())));
         Self { name: name.to_owned(), lasting: lasting.collect() }
@@ -53,13 +53,13 @@ impl Identity {
     }
 }
 
-/// What a cluster remembers of itself.
+/// The identity record of a cluster.
 #[derive(Debug, Clone)]
 pub struct Remembered {
     identity: Identity,
     /// When and by whom it was bootstrapped first.
     first: String,
-    /// Whether what stands there was written in this very cluster, and not brought from another.
+    /// Whether the record was written in this cluster, not restored from another.
     is_its_own: bool,
     /// The context, and where it leads.
     place: String,
@@ -71,43 +71,40 @@ impl Remembered {
         let Self { identity, first, is_its_own, place } = self;
         let wrong = |what: String| Failure::new(FailureKind::WrongCluster, what).because(place);
         let elsewhere = "use --context, or map contexts to clusters in bootstrapper.yaml";
-        let forget = format!("`kubectl -n {HOME} delete configmap {RECORD}` lets it forget who it was");
+        let forget = format!(
+            "if you are sure, delete the record of its identity: `kubectl -n {HOME} delete configmap {RECORD}`"
+        );
         if identity.name != wanted.name {
             let (known, asked) = (&identity.name, &wanted.name);
-            return Err(wrong(format!(
-                "this cluster knows itself as `{known}` ({first}), you asked for `{asked}`"
-            ))
-            .hint(elsewhere));
+            return Err(wrong(format!("this is cluster `{known}` ({first}), not `{asked}`")).hint(elsewhere));
         }
         if !is_its_own {
-            return Err(wrong(format!("what this cluster remembers of itself was written in another ({first})"))
-                .because("the id of its namespace kube-system is another than then: it was restored from a backup, or copied")
+            return Err(wrong(format!("the identity record comes from another cluster ({first})"))
+                .because("the UID of namespace kube-system has changed: the cluster was restored from a backup, or copied")
                 .hint(elsewhere)
                 .hint(forget));
         }
         match identity.differs_from(wanted) {
             None => Ok(()),
             Some((key, then, now)) => Err(wrong(format!(
-                "{} was bootstrapped with {key} {then} ({first}), the repository declares {now}",
+                "{} was bootstrapped with {key} {then} ({first}), but the repository declares {now}",
                 wanted.name
             ))
             .hint(elsewhere)
-            .hint(format!(
-                "change {key} back: what runs is made of it, and only a cluster made anew can have another"
-            ))
+            .hint(format!("restore {key}: only a new cluster can have another value"))
             .hint(forget)),
         }
     }
 }
 
 impl Cluster {
-    /// What the cluster remembers of itself; none before its first run.
+    /// The identity record of the cluster; none before its first run.
     pub async fn remembered(&self) -> Result<Option<Remembered>> {
         let id = record();
         let (record, uid) = tokio::try_join!(self.get(&id), self.uid())?;
         let Some(record) = record else { return Ok(None) };
         let text = |key: &str| record.data["data"][key].as_str().map(str::to_owned);
-        // A record without a name is nobody's; what else is missing or cannot be read is not known.
+        // A record without a name is ignored; other missing or unreadable fields are unknown.
         let Some(name) = text("cluster") else { return Ok(None) };
         let lasting = text("settings").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let day = text("since").unwrap_or_default().chars().take_while(|one| *one != 'T').collect::<String>();
@@ -148,7 +145,7 @@ impl Cluster {
         self.delete(&record()).await
     }
 
-    /// What no two clusters share: the id of a namespace that each makes by itself.
+    /// A unique id of the cluster: the UID of a namespace that each cluster creates itself.
     async fn uid(&self) -> Result<String> {
         let namespace = self.get(&ObjectRef::cluster_scoped("v1", "Namespace", HOME)).await?;
         Ok(namespace.and_then(|namespace| namespace.metadata.uid).unwrap_or_default())
@@ -181,7 +178,10 @@ mod tests {
         known.require(&identity("infra", &same)).unwrap();
         known.require(&identity("infra", &[])).unwrap();
         for (wanted, said) in [
-            (identity("apps", &same), "knows itself as `infra` (bootstrapped 2026-11-28 by alice@laptop)"),
+            (
+                identity("apps", &same),
+                "this is cluster `infra` (bootstrapped 2026-11-28 by alice@laptop), not `apps`",
+            ),
             (identity("infra", &[("CLUSTER_ID", "2")]), "with CLUSTER_ID 1"),
             (identity("infra", &[("POD_CIDR", "10.1.0.0/16")]), "the repository declares 10.1.0.0/16"),
         ] {

@@ -1,8 +1,8 @@
-//! Fields that cannot change: which, and how to get to what is wanted all the same.
+//! Immutable fields: which they are, and how to change them anyway.
 
 use kube::core::Status;
 
-/// What the API server says of a field that cannot change, in all the forms that it has.
+/// The API server's messages about immutable fields.
 const WORDS: [&str; 5] =
     ["immutable", "may not be changed", "may not change", "cannot be changed", "updates to"];
 
@@ -18,32 +18,32 @@ pub(super) fn immutable_fields(status: &Status) -> Vec<String> {
     }
 }
 
-/// How to get there without losing what must not be lost.
+/// How to change them without losing data.
 pub(super) fn way_out(kind: &str) -> String {
-    let again = "then run again: it is made anew";
+    let again = "then run again to recreate it";
     match kind {
         "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet" => format!(
-            "`kubectl delete --cascade=orphan` leaves its pods running; {again}, and takes the pods over if its selector still matches them"
+            "`kubectl delete --cascade=orphan` keeps its pods running; {again}, which adopts the pods if its selector still matches them"
         ),
-        "Job" => format!("delete the Job (its pods go with it), {again}"),
+        "Job" => format!("delete the Job (and its pods), {again}"),
         "PersistentVolumeClaim" => {
-            "keep the old value; to have the new one, declare a second claim, copy the data, and only then delete this one".to_owned()
+            "keep the old value; to change it, declare a second claim, copy the data, and only then delete this one".to_owned()
         }
         "PersistentVolume" => {
-            "keep the old value; set the reclaim policy to Retain before you delete a volume, or its data are gone".to_owned()
+            "keep the old value; set the reclaim policy to Retain before you delete a volume, or its data is lost".to_owned()
         }
-        "StorageClass" => format!("delete the class, {again}; volumes that it has made stay"),
+        "StorageClass" => format!("delete the class, {again}; its volumes are kept"),
         "Service" => format!(
-            "keep the old value; or delete the Service, {again}, with another address unless the declaration names one"
+            "keep the old value; or delete the Service, {again}, which assigns another address unless one is declared"
         ),
         "RoleBinding" | "ClusterRoleBinding" => {
-            format!("delete the binding, {again}; until then its subjects may do nothing by it")
+            format!("delete the binding, {again}; until then its subjects lose its permissions")
         }
         "ConfigMap" | "Secret" => {
-            format!("declare it by another name; or delete it, {again}, and restart the pods that use it")
+            format!("declare it under another name; or delete it, {again}, and restart the pods that use it")
         }
         "CustomResourceDefinition" => {
-            "keep the old value: deleting a CRD deletes every object of its kind".to_owned()
+            "keep the old value: deleting a CRD deletes all objects of its kind".to_owned()
         }
         _ => format!("keep the old value; or, if nothing depends on the object, delete it, {again}"),
     }

@@ -13,7 +13,7 @@ use bootstrapper_core::failure::{Failure, FailureKind, Location, Result};
 /// No kubeconfig, and nothing that one names, is larger.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// How long a file may take to be read: it may be a pipe of a program that asks a person, or that nobody
+/// The time limit for reading a file: it may be a pipe of a program that prompts a person, or that nobody
 /// writes to.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -36,7 +36,7 @@ pub(super) struct Entry {
     namespace: Option<String>,
 }
 
-/// The entry of the context that is asked for.
+/// The entry of the requested context.
 pub(super) async fn entry(options: &ConnectOptions) -> Result<Entry> {
     let kubeconfig = read(options).await?;
     secrets::mark_credentials(&kubeconfig);
@@ -47,11 +47,11 @@ pub(super) async fn entry(options: &ConnectOptions) -> Result<Entry> {
     let is_it = |known: &NamedCluster| known.name == found.cluster;
     let cluster = kubeconfig.clusters.into_iter().find(is_it).and_then(|named| named.cluster);
     let cluster = cluster.ok_or_else(|| {
-        unusable(context).because(format!("the kubeconfig has no cluster `{}`", found.cluster))
+        unusable(context).because(format!("cluster `{}` not found in the kubeconfig", found.cluster))
     })?;
     let user_name = found.user.unwrap_or_default();
     let is_it = |known: &NamedAuthInfo| known.name == user_name;
-    // As for kubectl, a user that is not there is nobody.
+    // As in kubectl, a missing user is anonymous.
     let user = kubeconfig.auth_infos.into_iter().find(is_it).and_then(|named| named.auth_info);
     Ok(Entry {
         context: context.clone(),
@@ -119,7 +119,7 @@ async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
     if let Some(file) = &options.kubeconfig {
         return read_file(file).await?.ok_or_else(|| {
             let why = io::Error::from(io::ErrorKind::NotFound);
-            none().because(format!("{} cannot be read: {why}", file.display()))
+            none().because(format!("cannot read {}: {why}", file.display()))
         });
     }
     let files = files(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
@@ -130,12 +130,12 @@ async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
             None => next,
             Some(before) => before
                 .merge(next)
-                .map_err(|error| none().because(format!("{} does not fit: {error}", file.display())))?,
+                .map_err(|error| none().because(format!("cannot merge {}: {error}", file.display())))?,
         });
     }
     merged.ok_or_else(|| {
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-        none().because(format!("not there: {}", files.join(", ")))
+        none().because(format!("not found: {}", files.join(", ")))
     })
 }
 
@@ -150,28 +150,28 @@ fn files(variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathB
 }
 
 fn none() -> Failure {
-    Failure::new(FailureKind::Connection, "no kubeconfig can be read")
-        .hint("name one with --kubeconfig, or set KUBECONFIG")
-        .hint("to try it without a cluster: `bootstrapper <cluster> --sandbox`")
+    Failure::new(FailureKind::Connection, "no valid kubeconfig")
+        .hint("set one with --kubeconfig or KUBECONFIG")
+        .hint("or use a sandbox: `bootstrapper <cluster> --sandbox`")
 }
 
-/// None if it is not there.
+/// None if it does not exist.
 async fn read_file(file: &Path) -> Result<Option<Kubeconfig>> {
     let bytes = match bounded(file).await {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(none().because(format!("{} cannot be read: {error}", file.display()))),
+        Err(error) => return Err(none().because(format!("cannot read {}: {error}", file.display()))),
     };
     let text =
-        String::from_utf8(bytes).map_err(|_| none().because(format!("{} is no text", file.display())))?;
+        String::from_utf8(bytes).map_err(|_| none().because(format!("{} is not text", file.display())))?;
     let kubeconfig =
         Kubeconfig::from_yaml(text.trim_start_matches('\u{feff}')).map_err(|error| unread(file, &error))?;
     Ok(Some(absolute(kubeconfig, file.parent().unwrap_or(Path::new("")))))
 }
 
-/// Where it is wrong, and nothing of what stands there: that may be a key or a password.
+/// The location of the error without the content, which may be a key or a password.
 fn unread(file: &Path, error: &KubeconfigError) -> Failure {
-    let failure = none().because(format!("{} is no kubeconfig", file.display()));
+    let failure = none().because(format!("{} is not a kubeconfig", file.display()));
     let KubeconfigError::Parse(error) = error else { return failure };
     let Some(place) = error.location() else { return failure };
     failure.at(Location {
@@ -181,7 +181,7 @@ fn unread(file: &Path, error: &KubeconfigError) -> Failure {
     })
 }
 
-/// Files and programs are named from where the kubeconfig lies; a program without a folder is looked for
+/// Files and programs are relative to the kubeconfig; a program without a folder is looked up
 /// on PATH.
 fn absolute(mut kubeconfig: Kubeconfig, folder: &Path) -> Kubeconfig {
     let from_here = |path: &mut Option<String>| {
@@ -211,11 +211,11 @@ fn absolute(mut kubeconfig: Kubeconfig, folder: &Path) -> Kubeconfig {
 pub(super) async fn bounded(file: &Path) -> io::Result<Vec<u8>> {
     let file = file.to_owned();
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    // A thread that nobody waits for at the end of the program: it may never come to an end itself.
+    // A detached thread, because the read may never finish.
     let _reader = std::thread::Builder::new().spawn(move || sender.send(read_bounded(&file)))?;
     match tokio::time::timeout(LIMIT, receiver).await {
         Ok(read) => read.map_err(io::Error::other)?,
-        Err(_) => Err(io::Error::other(format!("nothing came within {} s", LIMIT.as_secs()))),
+        Err(_) => Err(io::Error::other(format!("timed out after {} s", LIMIT.as_secs()))),
     }
 }
 
@@ -233,7 +233,8 @@ fn require_context(kubeconfig: &Kubeconfig, context: &str) -> Result<()> {
         return Ok(());
     }
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| known.name.as_str()).collect();
-    let failure = Failure::new(FailureKind::Connection, format!("the kubeconfig has no context `{context}`"));
+    let failure =
+        Failure::new(FailureKind::Connection, format!("context `{context}` not found in the kubeconfig"));
     let failure =
         if known.is_empty() { failure } else { failure.hint(format!("it has {}", known.join(", "))) };
     Err(failure.hint("use --context, or map contexts to clusters in bootstrapper.yaml"))

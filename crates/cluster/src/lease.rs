@@ -12,10 +12,10 @@ use super::holder::Holder;
 pub(super) const LEASE: &str = "bootstrapper-lock";
 /// How long a hold lasts that is not renewed.
 pub(super) const LASTS: Duration = Duration::from_secs(15);
-/// The longest that anybody is waited for, whatever a Lease says.
+/// The maximum time to wait for a holder, regardless of its Lease.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// A Lease that nobody has held yet.
+/// A Lease without a holder.
 pub(super) fn unheld() -> Lease {
     let metadata = ObjectMeta {
         name: Some(LEASE.to_owned()),
@@ -40,7 +40,7 @@ pub(super) fn held_by(holder: &Holder, mut lease: Lease) -> Lease {
     lease
 }
 
-/// Who holds it; none if nobody does.
+/// Its holder, if there is one.
 pub(super) fn holder_of(lease: &Lease) -> Option<Holder> {
     Holder::of(lease.spec.as_ref()?.holder_identity.as_deref())
 }
@@ -52,13 +52,13 @@ pub(super) fn lasts(lease: &Lease) -> Duration {
     said.map_or(LASTS, Duration::from_secs).min(LONGEST)
 }
 
-/// `alice@laptop (process 4711) holds it since 2026-11-28 16:02:11Z`.
+/// `alice@laptop (process 4711) has held the lock since 2026-11-28 16:02:11Z`.
 pub(super) fn holding(lease: &Lease) -> String {
     let holder = holder_of(lease).map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
     let since = lease.spec.as_ref().and_then(|spec| spec.acquire_time.as_ref());
     match since {
-        Some(since) => format!("{holder} holds it since {}", since.0.strftime("%Y-%m-%d %H:%M:%SZ")),
-        None => format!("{holder} holds it"),
+        Some(since) => format!("{holder} has held the lock since {}", since.0.strftime("%Y-%m-%d %H:%M:%SZ")),
+        None => format!("{holder} holds the lock"),
     }
 }
 
@@ -71,7 +71,9 @@ mod tests {
         let lease = unheld();
         assert_eq!((holder_of(&lease), lasts(&lease)), (None, LASTS));
         let mut lease = held_by(&Holder::here("run"), lease);
-        assert!(holding(&lease).contains(&format!("(process {}) holds it since 2", std::process::id())));
+        assert!(
+            holding(&lease).contains(&format!("(process {}) has held the lock since 2", std::process::id()))
+        );
         for (seconds, expected) in
             [(-3, LASTS), (0, LASTS), (20, Duration::from_secs(20)), (i32::MAX, LONGEST)]
         {
@@ -79,6 +81,6 @@ mod tests {
             assert_eq!(lasts(&lease), expected);
         }
         lease.spec = None;
-        assert_eq!(holding(&lease), "nobody holds it");
+        assert_eq!(holding(&lease), "nobody holds the lock");
     }
 }

@@ -1,4 +1,4 @@
-//! What steps note for later: for reports and hints; correctness never depends on it.
+//! Notes of steps for reports and hints; correctness never depends on them.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
@@ -14,22 +14,22 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::output::masked_json;
 
 impl Cluster {
-    /// What was written down under a name; none if nothing was, or nothing that can be read.
+    /// The note of a name; none if it does not exist or cannot be read.
     pub async fn noted<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(ledger) = self.get(&record()).await? else { return Ok(None) };
         Ok(ledger.data["data"][name].as_str().and_then(|text| serde_json::from_str(text).ok()))
     }
 
-    /// Writes something down under a name.
+    /// Writes a note under a name.
     pub async fn note(&self, name: &str, what: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(what)
-            .map_err(|error| Failure::internal(format!("{name} cannot be written down")).caused_by(&error))?;
+            .map_err(|error| Failure::internal(format!("cannot serialize {name}")).caused_by(&error))?;
         let text = masked_json(&text);
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), HOME);
         let patch = serde_json::json!({"data": {name: text}});
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        if_there("the ledger cannot be written", maps.patch(RECORD, &parameters, &Patch::Merge(&patch)))
+        if_there("cannot write the ledger", maps.patch(RECORD, &parameters, &Patch::Merge(&patch)))
             .await
             .map(drop)
     }

@@ -68,5 +68,5 @@ pub use requests::Requests;
 pub use watch::joined;
 pub use watch::{Followed, seen};
 
-/// Where a cluster keeps what it knows of its bootstrap.
+/// The namespace of the bootstrap's records in a cluster.
 const HOME: &str = "kube-system";

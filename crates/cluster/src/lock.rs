@@ -1,7 +1,7 @@
 //! One run per cluster: a Lease that is held and renewed.
 //!
-//! Whether a holder lives is told by watching it renew, never by comparing clocks: those of two
-//! machines need not agree.
+//! Watching renewals shows whether a holder is still running, never comparing clocks: those of two
+//! machines may differ.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ pub struct Lock {
 }
 
 impl Cluster {
-    /// Takes the cluster's lock for the run called `run`. From then on nothing is written through this
-    /// connection but while it is held. A holder that has died is taken over; `say` tells that it is
+    /// Takes the cluster's lock for the run `run`. From then on this connection writes
+    /// only while the lock is held. A crashed holder is taken over; `say` reports that it is
     /// waited for.
     pub async fn lock(&self, run: &str, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
         let leases = self.leases();
@@ -42,7 +42,11 @@ impl Cluster {
             && other != holder
             && !other.has_died_here()
         {
-            say(format!("{}; whether it is alive is seen within {:?}", holding(lease), lasts(lease)));
+            say(format!(
+                "{}; waiting up to {:?} to see whether it is still running",
+                holding(lease),
+                lasts(lease)
+            ));
             found = await_its_death(&leases, lease).await?;
         }
         let taken_at = since_boot();
@@ -54,29 +58,29 @@ impl Cluster {
         Ok(Lock { hold, fence: self.fence.clone(), renewal })
     }
 
-    /// Who holds the cluster's lock, since when and from where; none if nobody does, or somebody whose
-    /// process is known to be gone.
+    /// The holder of the cluster's lock, since when and from where; none if it is free, or its holder's
+    /// process has exited.
     pub async fn lock_holding(&self) -> Result<Option<String>> {
         let lease = self.lease().await?;
         let is_held = |lease: &Lease| holder_of(lease).is_some_and(|holder| !holder.has_died_here());
         Ok(lease.filter(is_held).as_ref().map(holding))
     }
 
-    /// Takes the lock from whoever holds it as `holding` says, and gives it to nobody. The run that
+    /// Removes the holder of the lock, if it still is the one of `holding`. The run that
     /// held it sees that, and stops before its next write.
     pub async fn break_lock(&self, agreed: &str) -> Result<()> {
-        let what = "the run lock cannot be broken";
+        let what = "cannot break the run lock";
         for is_last in [false, true] {
             let held = self.lease().await?.filter(|lease| holder_of(lease).is_some());
             let Some(mut lease) = held else { return Ok(()) };
             if holding(&lease) != agreed {
                 return Err(Failure::new(FailureKind::Locked, what)
-                    .because(format!("meanwhile {}", holding(&lease)))
-                    .hint("look again, and decide anew"));
+                    .because(format!("it has changed: {}", holding(&lease)))
+                    .hint("check the other run again, and decide"));
             }
             lease.spec.get_or_insert_default().holder_identity = None;
             match within_limit(what, self.leases().replace(LEASE, &PostParams::default(), &lease)).await {
-                // Its holder has just renewed; what was agreed to is whose it is.
+                // Its holder has just renewed it, and is still the confirmed one.
                 Err(failure) if failure.retry == Retry::MayHelp && !is_last => {}
                 done => return done.map(drop),
             }
@@ -89,7 +93,7 @@ impl Cluster {
     }
 
     async fn lease(&self) -> Result<Option<Lease>> {
-        if_there("the run lock cannot be read", self.leases().get(LEASE)).await
+        if_there("cannot read the run lock", self.leases().get(LEASE)).await
     }
 }
 
@@ -99,7 +103,7 @@ impl Lock {
         self.hold.pass().await
     }
 
-    /// Returns once it is lost: another run has taken it, or somebody has broken it.
+    /// Returns when it is lost: another run has taken it, or a person has broken it.
     pub async fn lost(&self) -> Failure {
         self.hold.lost().await
     }
@@ -127,7 +131,7 @@ async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<Option<Le
         match timeout_at(deadline, versions.next()).await {
             Err(_) | Ok(None) => return Ok(Some(lease.clone())),
             // Who may not watch it, asks; the watch waits before it is tried again.
-            Ok(Some(Err(_))) => match if_there("the run lock cannot be read", leases.get(LEASE)).await? {
+            Ok(Some(Err(_))) => match if_there("cannot read the run lock", leases.get(LEASE)).await? {
                 None => return Ok(None),
                 Some(now) if holder_of(&now).is_none() => return Ok(Some(now)),
                 Some(now) if now.resource_version() != lease.resource_version() => return Err(refused(&now)),
@@ -144,17 +148,17 @@ async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<Option<Le
 }
 
 fn refused(lease: &Lease) -> Failure {
-    Failure::new(FailureKind::Locked, "another run holds this cluster")
-        .because(format!("{}, and is alive: it renews its Lease", holding(lease)))
+    Failure::new(FailureKind::Locked, "another run holds the lock of this cluster")
+        .because(format!("{} and is still running: it renews its Lease", holding(lease)))
         .hint(
-            "wait for it to end, or stop it with Ctrl-C there; a run that was killed is taken over by itself",
+            "wait for it to finish, or stop it there with Ctrl-C; the lock of a crashed run is taken over automatically",
         )
-        .hint("to take the cluster from it all the same, run with --break-lock: that run then writes no more")
+        .hint("or take the lock with --break-lock: the other run then stops writing")
 }
 
-/// The version that was read goes along: if somebody else took it meanwhile, the server says so.
+/// Writes with the version that was read: if another run took it meanwhile, the server reports a conflict.
 async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &Holder) -> Result<()> {
-    let what = "the run lock cannot be taken";
+    let what = "cannot take the run lock";
     let parameters = PostParams::default();
     let taken = async {
         match found {

@@ -1,5 +1,5 @@
-//! Which proxy leads to an API server: as kubectl decides it. `proxy-url` of the kubeconfig counts for
-//! every server; the environment's proxies count but for what `NO_PROXY` names, and never for loopback.
+//! Selects the proxy for an API server as kubectl does. `proxy-url` of the kubeconfig applies to
+//! every server; the environment's proxies apply except to `NO_PROXY`, and never to loopback.
 
 use std::net::IpAddr;
 
@@ -40,7 +40,7 @@ pub(super) struct Proxy {
     named_by: String,
 }
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProxyKind {
     /// CONNECT, in the clear.
@@ -145,21 +145,21 @@ fn port_of(server: &Uri) -> u16 {
 }
 
 impl Proxy {
-    /// Reads a proxy's URL; without a scheme it is one of HTTP. What cannot be read is named, and not
+    /// Reads a proxy's URL; without a scheme it is one of HTTP. An invalid URL is not
     /// shown: it may have a password in it.
     pub(super) fn read(text: &str, named_by: &str) -> Result<Self> {
         let unusable = |why: String| {
             Err(Failure::new(FailureKind::Connection, format!("the proxy of {named_by} cannot be used"))
                 .because(why)
-                .hint("give it as http://host:port, https://host:port or socks5://host:port"))
+                .hint("use http://host:port, https://host:port or socks5://host:port"))
         };
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let Ok(url) = url::Url::parse(&with_scheme) else { return unusable("it is no URL".to_owned()) };
+        let Ok(url) = url::Url::parse(&with_scheme) else { return unusable("it is not a URL".to_owned()) };
         let (kind, usual_port) = match url.scheme() {
             "http" => (ProxyKind::Http, 80),
             "https" => (ProxyKind::Https, 443),
             "socks5" | "socks5h" => (ProxyKind::Socks5, 1080),
-            other => return unusable(format!("its scheme is {other}; there are http, https and socks5")),
+            other => return unusable(format!("its scheme is {other}, not http, https or socks5")),
         };
         let port = url.port().unwrap_or(usual_port);
         let scheme = if kind == ProxyKind::Https { "https" } else { "http" };
@@ -168,7 +168,7 @@ impl Proxy {
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
             format!("{scheme}://{host}:{port}").parse().ok()
         });
-        let Some(address) = address else { return unusable("it names no host".to_owned()) };
+        let Some(address) = address else { return unusable("it has no host".to_owned()) };
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let has_credentials = !url.username().is_empty() || url.password().is_some();
         let credentials =

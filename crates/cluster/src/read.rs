@@ -20,22 +20,22 @@ const LOG_BYTES: i64 = 64 * 1024;
 const PAGE: u32 = 500;
 
 impl Cluster {
-    /// An object; none if it, or its kind, is not there.
+    /// An object; none if it or its kind does not exist.
     pub async fn get(&self, id: &ObjectRef) -> Result<Option<Object>> {
         let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else {
             return Ok(None);
         };
-        if_there(&format!("{id} cannot be read"), api.get(&id.name)).await
+        if_there(&format!("cannot read {id}"), api.get(&id.name)).await
     }
 
-    /// All objects that `selection` selects; none if their kind is not there.
+    /// All objects that `selection` selects; none if their kind does not exist.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Object>> {
         let namespace = selection.namespace.as_deref();
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
             return Ok(Vec::new());
         };
         let list = if_there(&unlisted(selection), api.list(&parameters(selection))).await?;
-        // Items of a list do not say what they are.
+        // Items of a list have no kind.
         let typed = |mut object: Object| {
             object.types.get_or_insert_with(|| types(selection));
             object
@@ -80,12 +80,12 @@ impl Cluster {
             ..SelfSubjectAccessReview::default()
         };
         let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let what = format!("whether these credentials may {verb} {resource} cannot be asked");
+        let what = format!("cannot check whether these credentials can {verb} {resource}");
         let answer = within_limit(&what, reviews.create(&PostParams::default(), &review)).await?;
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
-    /// The last `tail` lines of a container's log; of its life before the last restart, if
+    /// The last `tail` lines of a container's log; of its run before the last restart, if
     /// `previous`.
     pub async fn pod_logs(
         &self,
@@ -103,25 +103,25 @@ impl Cluster {
             limit_bytes: Some(LOG_BYTES),
             ..LogParams::default()
         };
-        within_limit(&format!("the log of pod {namespace}/{pod} cannot be read"), pods.logs(pod, &parameters))
+        within_limit(&format!("cannot read the log of pod {namespace}/{pod}"), pods.logs(pod, &parameters))
             .await
     }
 }
 
-/// For diagnoses: whatever an object is, the values of Secrets are not read.
+/// For diagnoses: values of Secrets are never read.
 impl Cluster {
-    /// An object; none if it, or its kind, is not there. Of a Secret, only that it is there.
+    /// An object; none if it or its kind does not exist. Of a Secret, only its metadata.
     pub async fn look_at(&self, id: &ObjectRef) -> Result<Option<Object>> {
         if id.kind != "Secret" {
             return self.get(id).await;
         }
         let api = self.require_api(&id.api_version, &id.kind, id.namespace.as_deref()).await?;
-        let found = if_there(&format!("{id} cannot be looked for"), api.get_metadata(&id.name)).await?;
+        let found = if_there(&format!("cannot read {id}"), api.get_metadata(&id.name)).await?;
         Ok(found.map(|found| without_values(found.metadata)))
     }
 
-    /// The objects of a selection that are to be kept. They are asked for page by page, and the rest
-    /// is let go as it comes: memory does not grow with the cluster.
+    /// The objects of a selection that `keep` accepts. They are read page by page, and the rest
+    /// is dropped: memory does not grow with the cluster.
     pub async fn look_over(
         &self,
         selection: &Selection,
@@ -183,19 +183,19 @@ fn unlisted(selection: &Selection) -> String {
 }
 
 impl Cluster {
-    /// Fails until the API server says that it is ready to serve.
+    /// Fails until the API server is ready.
     pub async fn is_ready(&self) -> Result<()> {
         let request = http::Request::get("/readyz").body(Vec::new());
         let call = async { self.client.request_text(request.map_err(kube::Error::HttpError)?).await };
         within_limit("the API server is not ready", call).await.map(drop)
     }
 
-    /// An API of a cluster-wide kind, for what stands in for a cluster's own programs.
+    /// An API of a cluster-scoped kind, for simulated programs of a cluster.
     pub async fn raw_api(&self, api_version: &str, kind: &str) -> Result<Option<Api<Object>>> {
         self.api(api_version, kind, None).await
     }
 
-    /// The API that an object lies in, for the same.
+    /// The API of an object, for the same.
     pub async fn raw_api_in(&self, id: &ObjectRef) -> Result<Option<Api<Object>>> {
         self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await
     }

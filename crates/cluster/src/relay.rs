@@ -1,5 +1,5 @@
-//! Helm's way to the API server: through this process. Each of its calls has the credentials and the
-//! patience of the run, and none is made once the run is gone.
+//! Helm's connection to the API server, through this process. Its calls use the credentials and the
+//! retries of the run, and end with the run.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use bootstrapper_core::private::{self, Folder};
 use bootstrapper_tools::KubeAccess;
 use bootstrapper_tools::loopback::{self, Guard};
 
-/// What a client is called that comes through the relay.
+/// The name of the relay's kubeconfig entries.
 const NAME: &str = "bootstrapper";
 
 /// Open until it is dropped.
@@ -52,11 +52,11 @@ impl Drop for Relay {
 }
 
 impl Cluster {
-    /// Opens a way to the API server for programs of this user, on loopback. Only who reads the
-    /// kubeconfig, which nobody else may, knows the word that opens it.
+    /// Opens a relay to the API server for programs of this user, on loopback. Only readers of the
+    /// kubeconfig, which is private, have its token.
     pub async fn relay(&self) -> Result<Relay> {
         let closed = |error: &dyn std::error::Error| {
-            Failure::step("Helm has no way to the API server").because(error.to_string())
+            Failure::step("cannot open the API server relay for Helm").because(error.to_string())
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| closed(&error))?;
         let address = listener.local_addr().map_err(|error| closed(&error))?;
@@ -82,7 +82,7 @@ impl Cluster {
     }
 }
 
-/// A certificate that lives as long as the relay; in PEM for who is to believe in it.
+/// A certificate that is valid as long as the relay; in PEM for its clients.
 fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error>> {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
@@ -104,7 +104,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, gua
                 let (client, guard) = (client.clone(), Arc::clone(&guard));
                 async move { Ok::<_, Infallible>(answer(&client, &guard, request).await) }
             });
-            // Whoever spoke may have gone away.
+            // The client may have disconnected.
             let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
             let _ = served.with_upgrades().await;
         });
@@ -115,8 +115,8 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, client: Client, gua
 async fn answer(client: &Client, guard: &Guard, request: Request<Incoming>) -> Response<Body> {
     if let Some(code) = guard.refusal(request.headers()) {
         let (reason, message) = match code {
-            StatusCode::UNAUTHORIZED => ("Unauthorized", "who are you?"),
-            _ => ("Forbidden", "this relay answers programs of its owner only"),
+            StatusCode::UNAUTHORIZED => ("Unauthorized", "invalid token"),
+            _ => ("Forbidden", "this relay accepts only processes of its owner"),
         };
         return refusal(code, reason, message);
     }
@@ -130,7 +130,7 @@ async fn answer(client: &Client, guard: &Guard, request: Request<Incoming>) -> R
             refusal(
                 StatusCode::BAD_GATEWAY,
                 "ServiceUnavailable",
-                &format!("the API server cannot be asked: {why}"),
+                &format!("the API server cannot be reached: {why}"),
             )
         }
     }
@@ -179,7 +179,7 @@ async fn upgraded(
     Ok(Response::from_parts(parts, Body::empty()))
 }
 
-/// What is about one connection, and not about what goes over it.
+/// Hop-by-hop headers.
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
     for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
         headers.remove(name);

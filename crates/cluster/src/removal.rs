@@ -1,4 +1,4 @@
-//! What does not go by itself once it is deleted.
+//! Objects whose deletion does not finish.
 
 use futures::stream::{self, StreamExt as _};
 use kube::Api;
@@ -15,8 +15,8 @@ use bootstrapper_core::object::{Object, ObjectRef};
 const AT_ONCE: usize = 8;
 
 impl Cluster {
-    /// Takes the finalizers from an object that is being deleted; says which they were. None if it is
-    /// not there, not being deleted, or has none.
+    /// Removes the finalizers of an object that is being deleted; returns them. None if it does
+    /// not exist, is not being deleted, or has none.
     pub async fn release_finalizers(&self, id: &ObjectRef) -> Result<Option<String>> {
         let Some(object) = self.get(id).await? else { return Ok(None) };
         let finalizers = object.metadata.finalizers.unwrap_or_default();
@@ -27,29 +27,29 @@ impl Cluster {
         let patch = Patch::Merge(serde_json::json!({"metadata": {"finalizers": null}}));
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let what = format!("the finalizers of {id} cannot be taken away");
+        let what = format!("cannot remove the finalizers of {id}");
         if_there(&what, api.patch(&id.name, &parameters, &patch)).await?;
         Ok(Some(finalizers.join(", ")))
     }
 
-    /// Changes fields of an object that is there; does nothing if it is not.
+    /// Changes fields of an existing object; does nothing if it does not exist.
     pub async fn merge(&self, id: &ObjectRef, patch: &serde_json::Value) -> Result<()> {
         let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else {
             return Ok(());
         };
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let what = format!("{id} cannot be changed");
+        let what = format!("cannot change {id}");
         if_there(&what, api.patch(&id.name, &parameters, &Patch::Merge(patch))).await.map(drop)
     }
 
-    /// What is being deleted in a namespace and held by finalizers, of whatever kind. A kind that cannot
-    /// be listed is left out: its API may be what keeps the namespace from going.
+    /// The objects of all kinds in a namespace whose deletion finalizers block. A kind that cannot
+    /// be listed is skipped: its API may be what blocks the namespace.
     pub async fn held_in(&self, namespace: &str) -> Result<Vec<ObjectRef>> {
-        let what = "what the API server serves cannot be listed";
+        let what = "cannot list the API resources";
         let groups = within_limit(what, self.client.list_api_groups()).await?;
         let groups = groups.groups.into_iter().map(|group| group.name).chain([String::new()]);
-        // One whose API server does not answer is left out, too.
+        // A group whose API server does not answer is skipped, too.
         let groups = groups.map(|group| async move {
             let found = within_limit(what, kube::discovery::group(&self.client, &group)).await;
             found.map(|group| group.recommended_resources()).unwrap_or_default()

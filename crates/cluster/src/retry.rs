@@ -1,6 +1,6 @@
-//! A call that failed on the way is made again, a few times and at once: of a flaky network, a proxy
-//! that restarts, or an API server that asks for a moment, a step hears nothing. What stays is for the
-//! step to hear, to tell, and to try again in its own time.
+//! A call that failed in transit is retried, a few times and at once: a flaky network, a restarting
+//! proxy or an API server that throttles is hidden from steps. Lasting failures are handled by the
+//! step, which reports them and retries on its own schedule.
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,30 +22,30 @@ use super::status::{asked_to_wait, of_status, read_status};
 use super::transport::{of_error, withheld};
 use bootstrapper_core::object::Object;
 
-/// How often one call is made, at most.
+/// The maximum number of attempts.
 const TRIES: usize = 8;
 
-/// The longest `Retry-After` that is waited for here. A longer one is for the step to know.
+/// The longest `Retry-After` that is waited for here. A longer one is returned to the step.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// For no longer is a call made again. Whoever waits for it has a limit, too, and would hear of nothing
-/// but that.
+/// The time limit of all retries: a caller has its own time limit, and would only report
+/// that.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// How long what goes on may take to begin.
+/// The time limit for the start of a stream.
 const BEGUN: Duration = Duration::from_secs(20);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A client that is patient: it makes its calls with `client`.
+/// A client that retries: it makes its calls with `client`.
 pub(super) fn with_retries(client: Client, counter: Counter) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = tower::service_fn(move |request| send(client.clone(), request, counter.clone()));
     Client::new(service, namespace)
 }
 
-/// One call, as it is made each time.
+/// One call, as it is repeated.
 struct Call {
     method: Method,
     uri: Uri,
@@ -53,21 +53,21 @@ struct Call {
     body: Bytes,
 }
 
-/// How a try ended.
+/// The result of an attempt.
 enum Tried {
-    /// There is an answer to give.
+    /// There is an answer.
     Answered(Response<Body>),
-    /// There will be none.
+    /// There will be no answer.
     Unanswerable(kube::Error),
-    /// Nobody answered, or not to the end, or asked for a moment: what is given if it was the last try.
+    /// No answer, an incomplete one, or throttling; with the result to return after the last attempt.
     Failed(kube::Result<Response<Body>>, Again),
 }
 
-/// What is to be known of a failed try before the next one.
+/// What the next attempt needs to know about a failed one.
 struct Again {
-    /// How long the server wants to be left alone.
+    /// The server's `Retry-After`.
     after: Option<Duration>,
-    /// Whether the server may have done what was asked.
+    /// Whether the server may have executed the request.
     is_done_perhaps: bool,
 }
 
@@ -101,7 +101,7 @@ async fn send(client: Client, request: Request<Body>, counter: Counter) -> kube:
     }
 }
 
-/// What goes on has no end that could be waited for; that it begins, is soon.
+/// A stream has no end to wait for, but it starts soon.
 async fn begun<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
     tokio::time::timeout(BEGUN, call).await.unwrap_or_else(|elapsed| {
         Err(kube::Error::Service(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed).into()))
@@ -155,21 +155,21 @@ impl Call {
         }
     }
 
-    /// What has no name of its own would be there twice.
+    /// An object without its own name would be created twice.
     fn may_be_made(&self, again: &Again) -> bool {
         let is_soon = again.after.is_none_or(|after| after <= LONGEST_WAIT);
         let has_name = || self.method != Method::POST || is_dry_run(&self.uri) || self.named().is_some();
         is_soon && (!again.is_done_perhaps || has_name())
     }
 
-    /// The object that is to be made, if it has a name; none, too, for what is asked and not made.
+    /// The object to create, if it has a name; none for reviews, which are not stored.
     fn named(&self) -> Option<Object> {
         let object: Object = serde_json::from_slice(&self.body).ok()?;
         object.metadata.name.is_some().then_some(object)
     }
 
-    /// The answer to a call that an earlier try may have got done: that it is there already, or gone
-    /// already, is then what was wanted.
+    /// The answer to a call that an earlier attempt may have completed: "already exists" or "not found"
+    /// is then a success.
     async fn settled(&self, client: &Client, response: Response<Body>) -> kube::Result<Response<Body>> {
         match (&self.method, response.status()) {
             (&Method::DELETE, StatusCode::NOT_FOUND) => {
@@ -184,7 +184,7 @@ impl Call {
         }
     }
 
-    /// The object that a POST was to make, if it is there as it was to be.
+    /// The object of a POST, if it exists as requested.
     async fn what_stands(&self, client: &Client) -> Option<Bytes> {
         let wanted = self.named()?;
         let place = format!("{}/{}", self.uri.path(), wanted.metadata.name.as_deref()?);
@@ -195,14 +195,14 @@ impl Call {
     }
 }
 
-/// Reads an answer to its end; what it says stays in it.
+/// Reads a whole answer, and keeps it.
 async fn whole(response: Response<Body>) -> kube::Result<(Response<Body>, Bytes)> {
     let (parts, body) = response.into_parts();
     let bytes = body.collect_bytes().await?;
     Ok((Response::from_parts(parts, Body::from(bytes.clone())), bytes))
 }
 
-/// An answer in the API server's words.
+/// An answer in the API server's form.
 pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -210,8 +210,8 @@ pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-/// Whether an answer says that the same call may well succeed in a moment. What waits for somebody else,
-/// a webhook for one, takes longer than that.
+/// Whether the same call may succeed in a moment. A call that waits for another program,
+/// such as a webhook, takes longer.
 fn refused_for_a_moment(code: StatusCode, body: &Bytes) -> Option<Again> {
     if !code.is_client_error() && !code.is_server_error() {
         return None;

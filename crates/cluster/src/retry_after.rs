@@ -33,15 +33,18 @@ async fn rewritten(answer: Answer, seconds: u32) -> Result<Answer, BoxError> {
     while let Some(frame) = from.frame().await {
         body.extend(frame?.into_data().unwrap_or_default());
         if body.len() > LONGEST {
-            return Err("the refusal is too long to be one".into());
+            return Err("the error response is too long".into());
         }
     }
-    let told = told(&body, parts.status, seconds).unwrap_or(body);
-    Ok(Response::from_parts(parts, Box::new(Full::new(Bytes::from(told)).map_err(|never| match never {}))))
+    let rewritten = with_seconds(&body, parts.status, seconds).unwrap_or(body);
+    Ok(Response::from_parts(
+        parts,
+        Box::new(Full::new(Bytes::from(rewritten)).map_err(|never| match never {})),
+    ))
 }
 
 /// The same refusal with the seconds in it; none if it has them already.
-fn told(body: &[u8], code: StatusCode, seconds: u32) -> Option<Vec<u8>> {
+fn with_seconds(body: &[u8], code: StatusCode, seconds: u32) -> Option<Vec<u8>> {
     let mut status = read_status(body, code);
     let details = status.details.get_or_insert_with(|| StatusDetails {
         name: String::new(),
@@ -65,7 +68,8 @@ mod tests {
     use super::*;
 
     fn read(body: &[u8]) -> Option<Status> {
-        told(body, StatusCode::TOO_MANY_REQUESTS, 7).map(|told| serde_json::from_slice(&told).unwrap())
+        with_seconds(body, StatusCode::TOO_MANY_REQUESTS, 7)
+            .map(|body| serde_json::from_slice(&body).unwrap())
     }
 
     #[test]

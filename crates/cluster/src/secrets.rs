@@ -1,5 +1,5 @@
-//! Every Secret that the API server sends is marked as it arrives, whoever asked for it and why; and the
-//! credentials of a kubeconfig are.
+//! Every Secret in a response of the API server is marked for masking on arrival; and the
+//! so are the credentials of a kubeconfig.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

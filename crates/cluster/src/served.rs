@@ -1,4 +1,4 @@
-//! What is remembered of what the API server serves.
+//! A cache of the resources that the API server serves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(super) struct Kind {
     pub(super) is_namespaced: bool,
 }
 
-/// What is known to be served.
+/// The known resources.
 #[derive(Default)]
 pub(super) struct Served {
     /// Kinds by API version and name.

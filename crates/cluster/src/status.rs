@@ -1,5 +1,5 @@
-//! What an answer of the API server comes to: by its code, its reason, its causes, and, where these
-//! say too little, by its words.
+//! Classifies an answer of the API server: by its code, its reason, its causes, and, where these
+//! are not enough, by its message.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::api_error_kind::ApiErrorKind;
 use super::immutable::immutable_fields;
 use bootstrapper_tools::passing::{lasts, passes};
 
-/// What a refusal says. Fairness, and proxies before the server, say it in plain text.
+/// Parses an error response. API fairness and proxies answer in plain text.
 pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
     serde_json::from_slice(body).unwrap_or_else(|_| {
         let said = String::from_utf8_lossy(body).trim().to_owned();
@@ -18,16 +18,16 @@ pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
     })
 }
 
-/// `Retry-After`, as it stands in the body or was written into it (`retry_after`).
+/// `Retry-After`, from the body, where `retry_after` may have written it.
 pub(super) fn asked_to_wait(status: &Status) -> Option<Duration> {
     let seconds = status.details.as_ref()?.retry_after_seconds;
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// What went wrong, by the answer.
+/// The kind of error of an answer.
 pub(super) fn of_status(status: &Status) -> ApiErrorKind {
     let says = |words: &str| status.message.contains(words);
-    // Words that count whatever the code: the server wraps what it was told by others.
+    // Messages that count regardless of the code: the server wraps errors of others.
     if says("denied the request") || says("denied request:") {
         return ApiErrorKind::Denied;
     }
@@ -60,7 +60,7 @@ pub(super) fn of_status(status: &Status) -> ApiErrorKind {
         422 => invalid(status),
         429 => ApiErrorKind::Overload,
         _ if status.reason == "Expired" => ApiErrorKind::Expired,
-        // What carries no code says at least what it is about.
+        // An error without a code has a reason.
         0 if passes(&status.message) => ApiErrorKind::ServerFault,
         _ => ApiErrorKind::Invalid,
     }
@@ -81,7 +81,7 @@ fn forbidden(status: &Status) -> ApiErrorKind {
     }
 }
 
-/// A path that is not served is answered without saying what was not found.
+/// The answer for a path that is not served has no details.
 fn not_found(status: &Status) -> ApiErrorKind {
     let is_unserved = status.message.contains("could not find the requested resource")
         || status.message.contains("page not found");

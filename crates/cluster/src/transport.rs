@@ -1,9 +1,9 @@
-//! What it comes to when there is no answer, or none that can be read.
+//! Classifies a missing or unreadable answer.
 
 use super::api_error_kind::ApiErrorKind;
 use bootstrapper_core::failure::Failure;
 
-/// What went wrong, by the error and what lies beneath it.
+/// The kind of error, by the error and its sources.
 pub(super) fn of_error(error: &kube::Error) -> ApiErrorKind {
     match error {
         kube::Error::Auth(_) => ApiErrorKind::NoCredentials,
@@ -27,7 +27,7 @@ pub(super) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     deepest.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// What was not let through says why itself.
+/// A write that the fence rejected has its own failure.
 pub(super) fn withheld(error: &kube::Error) -> Option<&Failure> {
     match error {
         kube::Error::Service(error) => error.downcast_ref(),

@@ -1,4 +1,4 @@
-//! Watches that need no luck: the object or its kind may not be there yet, may go and come back,
+//! Robust watches: the object or its kind may not exist yet, may be deleted and recreated,
 //! the connection may break, the API server may restart.
 
 use std::collections::BTreeMap;
@@ -23,8 +23,8 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 /// All objects of a watch, by name.
 type Seen = BTreeMap<ObjectRef, Arc<Object>>;
 
-/// What a watch tells, again and again: what it sees; or why it sees nothing just now. If no retry can
-/// help, that stays so until somebody grants a right.
+/// The items of a watch: its observation; or why there is none at the moment. If no retry can
+/// help, that remains until a permission is granted.
 pub type Followed<T> = BoxStream<'static, Result<T>>;
 
 /// The states that were seen, without the times between: for who serves a cluster of its own, and has
@@ -64,7 +64,7 @@ impl Cluster {
         self.watched(selection, None).map(move |told| told.map(all)).boxed()
     }
 
-    /// A task watches; the stream gives what it saw last. Ends when the stream is dropped.
+    /// A task watches; the stream returns its last observation. Ends when the stream is dropped.
     fn watched(&self, selection: Selection, only: Option<String>) -> Followed<Arc<Seen>> {
         let (sender, receiver) = watch::channel(None);
         let mut watching =
@@ -92,14 +92,14 @@ fn state<'a>(
     all: impl Iterator<Item = &'a Result<Arc<Seen>>>,
 ) -> Result<BTreeMap<ObjectRef, Option<Arc<Object>>>> {
     let all = joined(all)?;
-    // What is declared may have a namespace that its kind does not have.
+    // A declaration may have a namespace although its kind is cluster-scoped.
     let bare = |id: &ObjectRef| ObjectRef { namespace: None, ..id.clone() };
     let find =
         |id: &ObjectRef| all.iter().find_map(|seen| seen.get(id).or_else(|| seen.get(&bare(id)))).cloned();
     Ok(refs.iter().map(|id| (id.clone(), find(id))).collect())
 }
 
-/// What several watches see; or all that they cannot, as one failure. One that no retry can help weighs more.
+/// The observations of several watches; or their failures as one. A permanent one has precedence.
 pub fn joined<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a Result<T>>) -> Result<Vec<T>> {
     let (mut seen, mut failures): (Vec<T>, Vec<&Failure>) = (Vec::new(), Vec::new());
     for told in all {
@@ -122,7 +122,7 @@ pub fn joined<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a Result<T>>) -> Re
     Err(all)
 }
 
-/// One watch, kept up for as long as somebody listens.
+/// One watch, kept open while there is a receiver.
 struct Watching {
     cluster: Cluster,
     selection: Selection,
@@ -135,7 +135,7 @@ struct Watching {
 enum End {
     /// The API server knows no such kind (any more).
     KindGone(Failure),
-    /// Something is the matter: all is listed anew.
+    /// An error: everything is listed again.
     Lost,
 }
 
@@ -154,7 +154,7 @@ impl Watching {
                     }
                     End::Lost => {}
                 },
-                // There is no event for a kind that comes: discovery has to be asked again.
+                // There is no event for a new kind: discovery is repeated.
                 Ok(None) => {
                     self.outage = Outage::default();
                     self.see(Arc::default());
@@ -201,14 +201,14 @@ impl Watching {
             if kind_is_gone(&error) {
                 return End::KindGone(failure);
             }
-            // Once it was told, only a new list tells that it has passed.
+            // A reported error is resolved only by a new list.
             if self.tell(failure, is_listing) || is_list_outdated(&error) {
                 return End::Lost;
             }
         }
     }
 
-    /// Takes an event in; says whether a list is still being read.
+    /// Processes an event; returns whether a list is still being read.
     fn take(&self, event: watcher::Event<Object>, listed: &mut Seen, is_listing: bool) -> bool {
         match event {
             watcher::Event::Init => {
@@ -235,7 +235,7 @@ impl Watching {
         is_listing
     }
 
-    /// This is all that there is; told if it is news.
+    /// The list is complete; reported if it changed.
     fn see(&self, all: Arc<Seen>) {
         self.sender.send_if_modified(|told| {
             let is_news = !matches!(told, Some(Ok(before)) if *before == all);
@@ -244,7 +244,7 @@ impl Watching {
         });
     }
 
-    /// Tells what is the matter, if it has been for a while; whether it was told.
+    /// Reports an error that has lasted for a while; returns whether it was reported.
     fn tell(&mut self, failure: Failure, is_listing: bool) -> bool {
         if !self.outage.lasts(is_listing) {
             return false;
@@ -294,12 +294,12 @@ impl Watching {
     fn unanswered(&self) -> Failure {
         let what = format!("cannot list {} objects", self.selection.kind);
         Failure::new(FailureKind::Connection, what)
-            .because(format!("no answer within {} s", LIST_LIMIT.as_secs()))
+            .because(format!("timed out after {} s", LIST_LIMIT.as_secs()))
             .retry(Retry::MayHelp)
     }
 }
 
-/// Since when something is the matter.
+/// Since when there is an error.
 #[derive(Default)]
 struct Outage {
     since: Option<Instant>,
@@ -307,7 +307,7 @@ struct Outage {
 }
 
 impl Outage {
-    /// What comes to nothing began now, unless it began before.
+    /// A failure starts now, unless it started before.
     fn may_begin(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
@@ -324,7 +324,7 @@ impl Outage {
     }
 }
 
-/// What was seen is copied only while somebody still looks at it as it was before.
+/// The state is copied only while a reader still has the previous one.
 fn change(sender: &watch::Sender<Option<Result<Arc<Seen>>>>, change: impl FnOnce(&mut Seen)) {
     sender.send_modify(|told| {
         if !matches!(told, Some(Ok(_))) {
@@ -367,7 +367,7 @@ const UNTOLD: Duration = Duration::from_secs(3);
 /// After this long without trouble, an outage is a new one.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// How long a page of a list may take.
+/// The time limit for a page of a list.
 const LIST_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long one watch lasts. A connection that is dead and does not say so is noticed a little later.

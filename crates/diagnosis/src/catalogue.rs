@@ -1,16 +1,16 @@
-//! All failures that are known by name.
+//! The catalogue of failure codes.
 
 use super::connection;
 use super::finding::Code;
 use super::rules;
 
-/// Every code with its family, in the order in which they are told.
+/// Every code with its family, in the order of the documentation.
 pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static Code)> {
-    let families = rules::FAMILIES.iter().copied().chain([("The way to the cluster", connection::CODES)]);
+    let families = rules::FAMILIES.iter().copied().chain([("Cluster connection", connection::CODES)]);
     families.flat_map(|(family, codes)| codes.iter().map(move |code| (family, *code)))
 }
 
-/// The failure of that code, however it is written.
+/// Finds a code by its name, case-insensitively.
 pub fn code_named(name: &str) -> Option<&'static Code> {
     catalogue().map(|(_, code)| code).find(|code| code.code.eq_ignore_ascii_case(name))
 }

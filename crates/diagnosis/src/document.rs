@@ -14,7 +14,7 @@ pub struct Page {
     pub text: String,
 }
 
-/// A page for each failure, and one that lists them.
+/// A page for each failure, and an index.
 pub fn pages() -> Vec<Page> {
     let of_one = |code: &Code| Page { name: format!("{}.md", code.code), text: page(code) };
     std::iter::once(Page { name: "README.md".to_owned(), text: list() })
@@ -25,21 +25,21 @@ pub fn pages() -> Vec<Page> {
 fn page(code: &Code) -> String {
     let Code { code, title, why, tell, fix } = code;
     format!(
-        "# {code}: {title}\n\n**Why.** {why}.\n\n**How to tell.** {tell}.\n\n**What to do.** {}.\n\n[All failures](README.md)\n",
+        "# {code}: {title}\n\n**Why.** {why}.\n\n**Check.** {tell}.\n\n**Fix.** {}.\n\n[All failures](README.md)\n",
         sentence(fix)
     )
 }
 
-/// Advice begins small, since it follows `do`.
+/// Capitalizes advice, which starts in lower case.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn list() -> String {
-    let mut text = "# Failures that are known by name\n\n\
-        `bootstrapper doctor <cluster>` names them; so does a run while it waits, and `bootstrapper explain <code>` prints a page.\n\
-        These pages are made by `bootstrapper explain --write docs/failures`. `tests/gallery/wrong` makes most of them for real.\n"
+    let mut text = "# Failure codes\n\n\
+        `bootstrapper doctor <cluster>` reports them, and so does a run while it waits. `bootstrapper explain <code>` prints one page.\n\
+        `bootstrapper explain --write docs/failures` generates these pages. `tests/gallery/wrong` reproduces most of these failures.\n"
         .to_owned();
     let mut last = "";
     for (family, code) in catalogue() {

@@ -1,40 +1,40 @@
-//! What a rule finds.
+//! The findings of rules.
 
 use serde::Serialize;
 
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// A failure that is known by name: an entry of the catalogue.
+/// A failure code: an entry of the catalogue.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Code {
-    /// `BS-POD-001`. Never given to another failure.
+    /// `BS-POD-001`. Never reused for another failure.
     pub code: &'static str,
-    /// What is the matter, in a few words.
+    /// A short description.
     pub title: &'static str,
     /// Why it happens.
     pub why: &'static str,
-    /// How to tell that it is this.
+    /// How to recognize it.
     pub tell: &'static str,
-    /// What to do.
+    /// How to fix it.
     pub fix: &'static str,
 }
 
-/// Something that is the matter with an object.
+/// A fault of an object.
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
     pub(super) code: &'static Code,
-    /// What, in one line, to be read after the object's name.
+    /// The cause, in one line, which follows the object's name.
     pub(super) cause: String,
-    /// The facts that say so.
+    /// The evidence.
     pub(super) evidence: Vec<String>,
-    /// What to do here; the catalogue's advice comes after it.
+    /// Advice for this case; the catalogue's advice follows it.
     pub(super) remedy: Vec<String>,
-    /// It is slow, not wrong: nobody has to do anything.
+    /// It is in progress, not wrong: no action is needed.
     pub(super) passes: bool,
-    /// It is wrong whatever becomes of what the object waits for. Most findings are only what follows
-    /// from that.
+    /// It is wrong regardless of what the object waits for. Most findings are only consequences
+    /// of that.
     pub(super) stands: bool,
-    /// The object that it is about, if it is not the one that was looked at.
+    /// The object that it is about, if it is not the inspected one.
     pub(super) about: Option<String>,
 }
 
@@ -64,13 +64,13 @@ impl Finding {
         self
     }
 
-    /// It may pass by itself.
+    /// Marks it as in progress.
     pub(super) fn passes(mut self) -> Self {
         self.passes = true;
         self
     }
 
-    /// Counts beside what is only slow.
+    /// Marks it as independent of what the object waits for.
     pub(super) fn stands(mut self) -> Self {
         self.stands = true;
         self
@@ -82,7 +82,7 @@ impl Finding {
     }
 }
 
-/// What one object tells: what is the matter with it by itself, and what it waits for.
+/// The result of inspecting one object: its own faults, and what it waits for.
 #[derive(Debug, Default)]
 pub(super) struct Insight {
     pub(super) findings: Vec<Finding>,
@@ -110,7 +110,7 @@ impl Insight {
         self
     }
 
-    /// Whose findings count beside what is only slow.
+    /// Marks its findings as independent of what the object waits for.
     pub(super) fn stands(mut self) -> Self {
         self.findings = self.findings.into_iter().map(Finding::stands).collect();
         self
@@ -120,7 +120,7 @@ impl Insight {
         self.findings.is_empty() && self.waits_for.is_empty()
     }
 
-    /// This, or if it says nothing, the other.
+    /// This, or the other if this is empty.
     pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
         if self.is_empty() { other() } else { self }
     }

@@ -1,7 +1,7 @@
-//! From what is known of a cluster to root causes. Pure: a scene in; causes out, and what would have
-//! to be known for more.
+//! Finds root causes in what is known about a cluster. Pure: takes a scene; returns causes, and the
+//! questions whose answers would reveal more.
 //!
-//! Rules ([`rules`]) tell of one object what is the matter with it and what it waits for; the walk
+//! Rules ([`rules`]) find the faults of one object and what it waits for; the walk
 //! ([`walk`]) follows that to the deepest finding. `docs/design/diagnosis.md` says why.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]

@@ -1,9 +1,9 @@
-//! By what an object may be declared: itself, or whatever brought it.
+//! The candidates for an object's declaration: itself, or what applied it.
 
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// The object, and the Helm release or the Kustomization that brought it, as its marks tell. A release
-/// that Flux does not know yet is taken for a HelmRelease of its own name.
+/// The object, and the Helm release or Kustomization that applied it, according to its labels. A release
+/// that Flux has not taken over yet counts as a HelmRelease of the same name.
 pub(super) fn of(id: &ObjectRef, object: Option<&Object>) -> Vec<ObjectRef> {
     let labels = object.and_then(|object| object.metadata.labels.as_ref());
     let notes = object.and_then(|object| object.metadata.annotations.as_ref());

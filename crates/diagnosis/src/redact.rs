@@ -1,4 +1,4 @@
-//! Credentials in other programs' words are not repeated.
+//! Removes credentials from other programs' messages.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -7,11 +7,11 @@ use regex::Regex;
 
 const SHOWN: &str = "[redacted]";
 
-/// What looks like a credential, and what of it may stay.
+/// Patterns of credentials, and the part that is kept.
 static CREDENTIALS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
-        // A name and its value: `password=…`, `"token": "…"`. What comes after `token: ` may also be words;
-        // there only what has a digit is taken for a value.
+        // A name and its value: `password=…`, `"token": "…"`. Text after `token: ` may be prose;
+        // only text with a digit counts as a value there.
         r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)["']?\s*=\s*["']?)[^\s"',;&]{4,}"#,
         r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)["']?\s*:\s*["'])[^\s"',;&]{4,}"#,
         r#"(?i)(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)\s*:\s*)[^\s"',;&]*[0-9][^\s"',;&]{3,}"#,

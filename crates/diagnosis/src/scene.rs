@@ -1,4 +1,4 @@
-//! What is known of a cluster, and what a walk over it would like to know next.
+//! What is known about a cluster, and the questions that a walk over it raises.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// Something that can be asked of a cluster.
+/// A question to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Question {
     /// One object.
@@ -19,73 +19,73 @@ pub enum Question {
     Log(LogOf),
 }
 
-/// A container, and which of its lives.
+/// A container, and which of its runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogOf {
     /// Its pod.
     pub pod: ObjectRef,
     /// Its name.
     pub container: String,
-    /// The life before the last restart.
+    /// Whether it is the run before the last restart.
     pub previous: bool,
 }
 
-/// An object, as far as it is known.
+/// What is known about an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Known<'a> {
-    There(&'a Object),
-    /// It is certain that it is not there.
-    Gone,
-    /// It was not asked for yet, or the question failed.
+    Found(&'a Object),
+    /// It does not exist.
+    Missing,
+    /// The question is open, or failed.
     Unknown,
 }
 
-/// Answers. A question that failed has none, and never counts as "not there".
+/// Answers. A question that failed has none, and never counts as "not found".
 #[derive(Debug)]
 pub struct Scene {
     now: Timestamp,
     objects: BTreeMap<ObjectRef, Object>,
-    gone: BTreeSet<ObjectRef>,
+    missing: BTreeSet<ObjectRef>,
     lists: BTreeMap<Selection, Vec<ObjectRef>>,
     logs: BTreeMap<LogOf, String>,
     failed: BTreeMap<Question, String>,
 }
 
 impl Scene {
-    /// Nothing is known at `now`. That is this machine's clock: ages are as wrong as it is.
+    /// An empty scene at `now`, by this machine's clock, on which all ages depend.
     pub fn at(now: Timestamp) -> Self {
         Self {
             now,
             objects: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            missing: BTreeSet::new(),
             lists: BTreeMap::new(),
             logs: BTreeMap::new(),
             failed: BTreeMap::new(),
         }
     }
 
-    /// What is known is looked at later on.
+    /// Moves the scene to a later time.
     pub fn later(&mut self, now: Timestamp) {
         self.now = now;
     }
 
-    /// An object that is there.
+    /// Adds an object that exists.
     pub fn add(&mut self, object: Object) {
         let id = ObjectRef::of(&object);
-        self.gone.remove(&id);
+        self.missing.remove(&id);
         self.objects.insert(id, object);
     }
 
-    /// An object that was looked for.
+    /// Adds the answer for an object.
     pub fn add_answer(&mut self, id: ObjectRef, object: Option<Object>) {
         match object {
             Some(object) => {
-                self.gone.remove(&id);
+                self.missing.remove(&id);
                 self.objects.insert(id, object);
             }
             None => {
                 self.objects.remove(&id);
-                self.gone.insert(id);
+                self.missing.insert(id);
             }
         }
     }
@@ -99,17 +99,17 @@ impl Scene {
         }
     }
 
-    /// What a container wrote.
+    /// Adds a container's log.
     pub fn add_log(&mut self, of: LogOf, text: String) {
         self.logs.insert(of, text);
     }
 
-    /// A question that got no answer, and why.
+    /// Adds a question that failed, and why.
     pub fn add_failure(&mut self, question: Question, why: String) {
         self.failed.insert(question, why);
     }
 
-    /// What could not be asked, and why: gaps in whatever is concluded.
+    /// The questions that failed, and why: gaps in the diagnosis.
     pub fn gaps(&self) -> impl Iterator<Item = &str> {
         self.failed.values().map(String::as_str)
     }
@@ -117,15 +117,15 @@ impl Scene {
     fn is_answered(&self, question: &Question) -> bool {
         self.failed.contains_key(question)
             || match question {
-                Question::Object(id) => self.objects.contains_key(id) || self.gone.contains(id),
+                Question::Object(id) => self.objects.contains_key(id) || self.missing.contains(id),
                 Question::List(selection) => self.lists.contains_key(selection),
                 Question::Log(of) => self.logs.contains_key(of),
             }
     }
 }
 
-/// One walk over a scene. Whatever a rule looks for and the scene does not have becomes a question;
-/// once that is answered, the walk is made again.
+/// One walk over a scene. Whatever a rule needs and the scene does not have becomes a question;
+/// the walk is repeated with its answer.
 pub(super) struct Inquiry<'a> {
     scene: &'a Scene,
     open: RefCell<BTreeSet<Question>>,
@@ -136,7 +136,7 @@ impl<'a> Inquiry<'a> {
         Self { scene, open: RefCell::default() }
     }
 
-    /// What was looked for and is not known.
+    /// The open questions.
     pub(super) fn into_questions(self) -> BTreeSet<Question> {
         self.open.into_inner()
     }
@@ -149,25 +149,25 @@ impl<'a> Inquiry<'a> {
 
     pub(super) fn object(&self, id: &ObjectRef) -> Known<'a> {
         if let Some(object) = self.scene.objects.get(id) {
-            return Known::There(object);
+            return Known::Found(object);
         }
         let all_of_kind = Selection::of(&id.api_version, &id.kind);
-        if self.scene.gone.contains(id) || self.scene.lists.contains_key(&all_of_kind) {
-            return Known::Gone;
+        if self.scene.missing.contains(id) || self.scene.lists.contains_key(&all_of_kind) {
+            return Known::Missing;
         }
         self.ask(Question::Object(id.clone()));
         Known::Unknown
     }
 
-    /// The object, if it is known to be there.
-    pub(super) fn there(&self, id: &ObjectRef) -> Option<&'a Object> {
+    /// The object, if it is known to exist.
+    pub(super) fn found(&self, id: &ObjectRef) -> Option<&'a Object> {
         match self.object(id) {
-            Known::There(object) => Some(object),
-            Known::Gone | Known::Unknown => None,
+            Known::Found(object) => Some(object),
+            Known::Missing | Known::Unknown => None,
         }
     }
 
-    /// All objects of a selection, once they are known.
+    /// All objects of a selection; none while they are unknown.
     pub(super) fn list(&self, selection: &Selection) -> Option<Vec<&'a Object>> {
         let Some(refs) = self.scene.lists.get(selection) else {
             self.ask(Question::List(selection.clone()));
@@ -176,14 +176,14 @@ impl<'a> Inquiry<'a> {
         Some(refs.iter().filter_map(|id| self.scene.objects.get(id)).collect())
     }
 
-    /// The same, none while they are not known.
+    /// The same; empty while they are unknown.
     pub(super) fn all(&self, selection: &Selection) -> Vec<&'a Object> {
         self.list(selection).unwrap_or_default()
     }
 
     /// The events about an object, oldest first.
     pub(super) fn events(&self, about: &ObjectRef) -> Vec<Event<'a>> {
-        // Events about cluster-scoped objects lie in `default`.
+        // Events about cluster-scoped objects are in `default`.
         let namespace = about.namespace.as_deref().unwrap_or("default");
         let events = self.all(&Selection::of("v1", "Event").within(namespace));
         let mut about_it: Vec<Event<'a>> = events
@@ -198,7 +198,7 @@ impl<'a> Inquiry<'a> {
         about_it
     }
 
-    /// What a container wrote; empty while it is not known.
+    /// A container's log; empty while it is unknown.
     pub(super) fn log(&self, pod: &ObjectRef, container: &str, previous: bool) -> &'a str {
         let of = LogOf { pod: pod.clone(), container: container.to_owned(), previous };
         if let Some(text) = self.scene.logs.get(&of) {
@@ -208,13 +208,13 @@ impl<'a> Inquiry<'a> {
         ""
     }
 
-    /// Seconds since a time that an object tells; none if it tells none.
+    /// Seconds since a time of an object; none if it has none.
     pub(super) fn seconds_since(&self, time: &Value) -> Option<i64> {
         let time: Timestamp = time.as_str()?.parse().ok()?;
         Some(self.scene.now.duration_since(time).as_secs())
     }
 
-    /// Seconds since an object was made.
+    /// Seconds since an object was created.
     pub(super) fn age(&self, object: &Object) -> i64 {
         let made = object.metadata.creation_timestamp.as_ref();
         made.map_or(i64::MAX, |made| self.scene.now.duration_since(made.0).as_secs())

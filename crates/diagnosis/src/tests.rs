@@ -124,7 +124,7 @@ fn who_is_killed_does_not_say_why_and_its_kubelet_may() {
         walk(&scene, &pod).causes[0].clone()
     };
     let alone = told(Vec::new());
-    assert_eq!(alone.cause, "Pod n/p: container app was killed (SIGKILL): it did not end by itself");
+    assert_eq!(alone.cause, "Pod n/p: container app was killed (SIGKILL); it did not exit by itself");
     assert!(alone.evidence.iter().any(|said| said.contains("cannot write a cache")), "{alone:?}");
     let probed = told(vec![
         event("a", "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
@@ -132,7 +132,7 @@ fn who_is_killed_does_not_say_why_and_its_kubelet_may() {
     ]);
     assert_eq!(codes(std::slice::from_ref(&probed)), ["BS-POD-010"]);
     assert!(
-        probed.cause.ends_with("since its liveness probe fails: HTTP probe failed with statuscode: 500"),
+        probed.cause.ends_with("because its liveness probe fails: HTTP probe failed with statuscode: 500"),
         "{}",
         probed.cause
     );
@@ -207,7 +207,7 @@ fn what_is_wrong_with_many_nodes_is_told_once() {
     let alike = causes[0].evidence.last().unwrap();
     assert_eq!(
         alike,
-        "the same of Pod kube-system/cilium-n1, Pod kube-system/cilium-n2, Pod kube-system/cilium-n3, and 5 more"
+        "same for Pod kube-system/cilium-n1, Pod kube-system/cilium-n2, Pod kube-system/cilium-n3, and 5 more"
     );
 
     // Nodes whose agents are not there at all are alike themselves.

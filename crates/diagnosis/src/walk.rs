@@ -1,4 +1,4 @@
-//! From what is waited for to what it waits for, and on, to the deepest thing that is the matter.
+//! Walks from a symptom along what it waits for to the deepest finding.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,30 +10,30 @@ use super::scene::{Inquiry, Known, Question, Scene};
 use bootstrapper_core::cause::Cause;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How many objects a chain may have. Longer ones go in circles by other names.
+/// How many objects a chain may have. Longer ones are cycles.
 const LONGEST_CHAIN: usize = 14;
-/// How many of several things of one kind are named; the rest is a number.
+/// How many of several names are listed; the rest is a number.
 const MOST_NAMED: usize = 3;
 
-/// What a walk came to.
+/// The result of a walk.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// Root causes, what blocks most first. What is only slow comes after what is wrong.
+    /// Root causes; those that block the most first, and those in progress last.
     pub causes: Vec<Cause>,
-    /// What has to be known for more.
+    /// The questions whose answers would reveal more.
     pub questions: BTreeSet<Question>,
 }
 
-/// Where a walk begins.
+/// The start of a walk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Symptoms {
     /// Objects that are not ready, or may not be.
     pub objects: Vec<ObjectRef>,
-    /// What was wanted and refused: what it was, and the API server's words.
+    /// A rejected request: its description, and the API server's message.
     pub refusal: Option<(String, String)>,
 }
 
-/// Walks from each symptom to its root causes. The same root of several symptoms is told once.
+/// Walks from each symptom to its root causes. The same root of several symptoms is reported once.
 pub fn diagnose(scene: &Scene, symptoms: &Symptoms) -> Diagnosis {
     let inquiry = Inquiry::of(scene);
     let mut walk = Walk { inquiry: &inquiry, known: BTreeMap::new() };
@@ -53,18 +53,18 @@ pub fn diagnose(scene: &Scene, symptoms: &Symptoms) -> Diagnosis {
         let finding = &root.trail.finding;
         (finding.passes, rules::is_vague(finding), std::cmp::Reverse(root.blocks.len()))
     });
-    let causes = roots.into_iter().map(|root| root.told(&inquiry)).collect();
+    let causes = roots.into_iter().map(|root| root.into_cause(&inquiry)).collect();
     Diagnosis { causes, questions: inquiry.into_questions() }
 }
 
-/// A finding, and the way to it: from the object that waits to the one that it is about.
+/// A finding, and the path to it: from the waiting object to the faulty one.
 #[derive(Debug, Clone)]
 struct Trail {
     way: Vec<ObjectRef>,
     finding: Finding,
-    /// Whose like suffer alike: pods of one controller, nodes.
+    /// The group of similar objects: pods of one controller, nodes.
     kin: Option<String>,
-    /// Those of them that do.
+    /// The members with the same finding.
     alike: BTreeSet<ObjectRef>,
 }
 
@@ -73,8 +73,8 @@ impl Trail {
         Self { way, finding, kin: kin(object), alike: BTreeSet::new() }
     }
 
-    /// The same trouble of the same object, or of another one that differs in its name only, as replicas
-    /// do.
+    /// The same finding on the same object, or on one that differs only in its name, such as
+    /// replicas.
     fn is_same(&self, other: &Self) -> bool {
         let (Some(end), Some(other_end)) = (self.way.last(), other.way.last()) else { return false };
         let (one, other_one) = (&self.finding, &other.finding);
@@ -92,7 +92,7 @@ impl Trail {
         have_one_owner || (self.kin.is_some() && self.kin == other.kin)
     }
 
-    /// Takes in another trail that is the same. The longest way tells most.
+    /// Merges an equal trail. The longest path is kept.
     fn also(&mut self, other: Self) {
         let mut alike = std::mem::take(&mut self.alike);
         alike.extend(other.alike.iter().chain(self.way.last()).chain(other.way.last()).cloned());
@@ -103,7 +103,7 @@ impl Trail {
     }
 }
 
-/// Pods of one controller are replicas; and what is the matter with many nodes is most often one thing.
+/// Pods of one controller are replicas; many faulty nodes mostly have the same fault.
 fn kin(object: &Object) -> Option<String> {
     match object.types.as_ref()?.kind.as_str() {
         "Node" => Some("Node".to_owned()),
@@ -121,7 +121,7 @@ struct Walk<'a, 's> {
 }
 
 impl Walk<'_, '_> {
-    /// What is behind a refusal: what it waits for, else its own words.
+    /// The cause of a rejection: what it waits for, else its own message.
     fn refused(&mut self, what: &str, said: &str) -> Vec<Root> {
         let insight = rules::refusal(self.inquiry, said);
         let waits: Vec<Trail> =
@@ -136,7 +136,7 @@ impl Walk<'_, '_> {
         trails.into_iter().map(|trail| Root { trail, blocks: Vec::new() }).collect()
     }
 
-    /// The deepest findings behind an object. What follows from something that is only slow is slow, too.
+    /// The deepest findings behind an object. A consequence of something in progress is in progress, too.
     fn trace(&mut self, id: &ObjectRef, above: &mut Vec<ObjectRef>) -> Vec<Trail> {
         if above.contains(id) || above.len() >= LONGEST_CHAIN {
             return Vec::new();
@@ -144,8 +144,8 @@ impl Walk<'_, '_> {
         if let Some(known) = self.known.get(id) {
             return known.clone();
         }
-        let Known::There(object) = self.inquiry.object(id) else { return Vec::new() };
-        let insight = rules::look(self.inquiry, id, object);
+        let Known::Found(object) = self.inquiry.object(id) else { return Vec::new() };
+        let insight = rules::inspect(self.inquiry, id, object);
         above.push(id.clone());
         let mut deeper: Vec<Trail> = Vec::new();
         for next in &insight.waits_for {
@@ -163,7 +163,7 @@ impl Walk<'_, '_> {
         let is_wrong = deeper.iter().any(|trail| !trail.finding.passes);
         let stands = own.iter().any(|trail| trail.finding.stands && !trail.finding.passes);
         let found = if deeper.is_empty() || (stands && !is_wrong) { own } else { deeper };
-        // What was cut short by a circle may be told in full from elsewhere.
+        // A result that a cycle truncated may be complete from another start.
         if above.is_empty() || !found.is_empty() {
             self.known.insert(id.clone(), found.clone());
         }
@@ -189,9 +189,9 @@ impl Root {
         }
     }
 
-    fn told(self, inquiry: &Inquiry<'_>) -> Cause {
+    fn into_cause(self, inquiry: &Inquiry<'_>) -> Cause {
         let Self { trail: Trail { way, mut finding, mut alike, .. }, blocks } = self;
-        let origins = way.iter().rev().flat_map(|id| origin::of(id, inquiry.there(id))).collect();
+        let origins = way.iter().rev().flat_map(|id| origin::of(id, inquiry.found(id))).collect();
         let root = way.last().map(ToString::to_string).unwrap_or_default();
         let subject = finding.about.take().unwrap_or_else(|| root.clone());
         let mut chain: Vec<String> = way.iter().map(ToString::to_string).collect();
@@ -203,7 +203,7 @@ impl Root {
         alike.retain(|other| Some(other) != way.last());
         if !alike.is_empty() {
             let others = few(alike.iter().map(ToString::to_string).collect());
-            finding = finding.evidence(format!("the same of {}", others.join(", ")));
+            finding = finding.evidence(format!("same for {}", others.join(", ")));
         }
         let mut remedy = finding.remedy;
         remedy.push(finding.code.fix.to_owned());
@@ -221,7 +221,7 @@ impl Root {
     }
 }
 
-/// Some names, and how many more.
+/// The first names, and how many more there are.
 fn few(mut names: Vec<String>) -> Vec<String> {
     if names.len() > MOST_NAMED + 1 {
         let more = names.len() - MOST_NAMED;

@@ -42,10 +42,7 @@ pub fn overlap(a: IpNet, b: IpNet) -> bool {
 /// Ranges that are none: one answer for each setting that should be one.
 pub fn unreadable(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
     settings.iter().filter(|(name, _)| is_range(name)).map(|(name, value)| {
-        value
-            .parse::<IpNet>()
-            .is_err()
-            .then(|| problem(format!("{name} is no range of addresses: `{value}`")))
+        value.parse::<IpNet>().is_err().then(|| problem(format!("{name} `{value}` is not an address range")))
     })
 }
 
@@ -59,8 +56,7 @@ pub fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Fai
         .collect();
     pairs.into_iter().map(|((a, of_a), (b, of_b))| {
         overlap(of_a, of_b).then(|| {
-            problem(format!("{a} {of_a} overlaps {b} {of_b}"))
-                .hint("give each its own range: they cannot share addresses")
+            problem(format!("{a} {of_a} overlaps {b} {of_b}")).hint("give each range its own addresses")
         })
     })
 }
@@ -86,8 +82,8 @@ pub fn collisions_with(own: &Settings, neighbour: &str, theirs: &Settings) -> Ve
 pub fn shared_mesh_id(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<Failure> {
     let id = own.get("CLUSTER_ID")?;
     (theirs.get("CLUSTER_ID") == Some(id)).then(|| {
-        problem(format!("CLUSTER_ID {id} is also that of cluster {neighbour}"))
-            .hint("every cluster of a mesh needs an id of its own, 1 to 255")
+        problem(format!("CLUSTER_ID {id} conflicts with cluster {neighbour}"))
+            .hint("give every cluster of a mesh its own id, 1 to 255")
     })
 }
 

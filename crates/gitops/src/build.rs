@@ -1,4 +1,4 @@
-//! Builds what a Flux Kustomization names, as kustomize-controller would: kustomize, with the
+//! Builds a Flux Kustomization as kustomize-controller would: kustomize, with the
 //! fields that Flux writes into the folder's kustomization.
 
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(super) async fn run_with(
         .map_err(|failure| unbuildable(failure, recipe, root))
 }
 
-/// What a manifest of the repository, or at an address, builds to.
+/// The objects of a manifest of the repository, or at an address.
 pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Result<String, Problem> {
     let own = serde_json::json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -56,7 +56,7 @@ pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize)
     });
     let others = Others::new();
     let from = From { root, others: &others, is_clone: false };
-    // A file of its own, whatever the repository has at its root.
+    // A separate file, regardless of the repository's root.
     let mut gathered = gather(from, Path::new(""), Some((KUSTOMIZATION_FILES[0], own)))?;
     for other in &KUSTOMIZATION_FILES[1..] {
         gathered.files.remove(Path::new(other));
@@ -72,8 +72,9 @@ async fn kustomized(
 ) -> Result<(String, StandIn), Problem> {
     let failed = |failure: Failure| Problem::new(ProblemKind::UnbuildableKustomization, failure);
     let tree = complete(gathered, kustomize.remotes()).await?;
-    let stand_in = StandIn::new(&tree, folder)
-        .map_err(|error| failed(Failure::step("no temporary folder to build in").caused_by(&error)))?;
+    let stand_in = StandIn::new(&tree, folder).map_err(|error| {
+        failed(Failure::step("cannot create a temporary folder for the build").caused_by(&error))
+    })?;
     drop(tree);
     let _turn = AT_A_TIME.acquire().await;
     let built = kustomize.build(&stand_in.folder).await;
@@ -81,7 +82,7 @@ async fn kustomized(
     Ok((built, stand_in))
 }
 
-/// A failure that names files as people know them: by their way from the root of the repository,
+/// A failure with file names for people: their path from the root of the repository,
 /// and not from a temporary folder.
 fn as_of_repository(failure: Failure, roots: &[&Path]) -> Failure {
     let told = |text: String| {

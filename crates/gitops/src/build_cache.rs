@@ -1,4 +1,4 @@
-//! What was built, kept for as long as every file that the build read stays the same.
+//! The cache of builds, valid while every file that the build read is unchanged.
 //!
 //! A run that finds nothing to do should neither wait for two dozen downloads nor need the
 //! internet. See `docs/design/build-cache.md`.
@@ -16,10 +16,10 @@ use super::recipe::{Recipe, gathered};
 use bootstrapper_core::failure::Location;
 use bootstrapper_tools::Kustomize;
 
-/// What a build fetches that nothing verifies, by its address, and where it is named.
+/// The unverified downloads of a build: address and location.
 pub(super) type Unverified = BTreeMap<String, Option<Location>>;
 
-/// Builds, or takes what was built from the same files before; and what it fetches that nothing verifies.
+/// Builds, or returns the cached build of the same files; and its unverified downloads.
 pub(super) async fn build(
     recipe: &Recipe,
     root: &Path,
@@ -47,7 +47,7 @@ async fn build_to(
         return Ok(built);
     }
     let built = build::run(recipe, root, kustomize).await?;
-    // Somebody may have written a file meanwhile.
+    // A file may have changed meanwhile.
     let again = gathered(recipe, root, &Others::new()).ok();
     if again.and_then(|(gathered, _)| place_of(gathered, recipe, kustomize)).as_ref() == Some(&place) {
         kept::keep(&place, &built);
@@ -55,7 +55,7 @@ async fn build_to(
     Ok(built)
 }
 
-/// The same of another repository at a commit. What was kept needs no network.
+/// The same for another repository at a commit. A cached build needs no network.
 pub(super) async fn pinned(
     recipe: &Recipe,
     pin: &Pin,

@@ -1,4 +1,4 @@
-//! What was built already, for all clusters of a repository: each thing once.
+//! The builds of all clusters of a repository: each once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ type Built = Arc<OnceCell<Outcome>>;
 /// Which program builds, what of (none for this repository), which folder, and what is added.
 type Key = (String, Option<Pin>, PathBuf, String);
 
-/// What was built already, for all clusters of a repository.
+/// The builds of all clusters of a repository.
 #[derive(Debug, Default)]
 pub(super) struct Builds(Mutex<BTreeMap<Key, Built>>);
 
 impl Builds {
-    /// Builds, or takes what was built before.
+    /// Builds, or returns the previous result.
     pub(super) async fn get(
         &self,
         recipe: &Recipe,
@@ -54,7 +54,7 @@ impl Builds {
         cell.get_or_init(build).await.0.clone()
     }
 
-    /// What the build of a recipe fetched that nothing verifies; nothing if it was not built.
+    /// The unverified downloads of a build; none if it was not built.
     pub(super) fn unverified(&self, recipe: &Recipe, kustomize: &Kustomize) -> Unverified {
         self.cell(recipe, None, kustomize).get().map(|(_, unverified)| unverified.clone()).unwrap_or_default()
     }

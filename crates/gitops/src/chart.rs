@@ -1,4 +1,4 @@
-//! Where the chart of a HelmRelease is, and which Flux object says so.
+//! The chart of a HelmRelease, and its Flux source.
 
 use serde_json::Value;
 
@@ -7,10 +7,10 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::ChartSource;
 
-/// What is wrong, and in which field.
+/// The problem, and its field.
 pub(super) type Refusal = (Problem, &'static str);
 
-/// The chart of a HelmRelease, and the Flux object that says where it is.
+/// The chart of a HelmRelease, and the Flux object with its address.
 pub(super) fn chart<'a>(
     object: &Object,
     id: &ObjectRef,
@@ -28,10 +28,8 @@ pub(super) fn chart<'a>(
                 && found.namespace.as_deref().unwrap_or(namespace) == namespace
         };
         declared.iter().find(is_it).copied().ok_or_else(|| {
-            let failure = Failure::input(format!(
-                "{id} takes its chart from {kind} {namespace}/{name}, which is not declared"
-            ))
-            .hint(format!("declare the {kind} beside the HelmRelease, or correct its reference"));
+            let failure = Failure::input(format!("{id}: {kind} {namespace}/{name} of its chart not found"))
+                .hint(format!("declare the {kind} next to the HelmRelease, or correct its reference"));
             let field = if spec["chartRef"].is_null() {
                 "spec.chart.spec.sourceRef.name"
             } else {
@@ -50,7 +48,7 @@ pub(super) fn chart<'a>(
             of_repository(&chart.data["spec"], |kind, source| find(kind, source, &beside))
         }
         Some(other) => Err(no_chart(
-            Failure::input(format!("{id} takes its chart from a {other}, which bootstrapper cannot read"))
+            Failure::input(format!("{id} has its chart in a {other}, which bootstrapper does not support"))
                 .hint("use an OCIRepository, a HelmChart or a HelmRepository"),
             "spec.chartRef.kind",
         )),
@@ -58,10 +56,8 @@ pub(super) fn chart<'a>(
             of_repository(&spec["chart"]["spec"], |kind, source| find(kind, source, &here))
         }
         None => Err(no_chart(
-            Failure::input(format!(
-                "{id} has neither `chart` nor `chartRef`: nothing says where its chart is"
-            ))
-            .hint("give it a chartRef to an OCIRepository, or a chart with a sourceRef"),
+            Failure::input(format!("{id} has neither `chart` nor `chartRef`"))
+                .hint("set a chartRef to an OCIRepository, or a chart with a sourceRef"),
             "spec",
         )),
     }
@@ -74,9 +70,9 @@ fn oci(source: &Object) -> Result<(ChartSource, &Object), Refusal> {
     // In the order in which source-controller looks at them.
     let reference = |key: &&str| spec["ref"][*key].as_str().filter(|text| !text.is_empty());
     let version = ["digest", "semver", "tag"].iter().find_map(reference).ok_or_else(|| {
-        let failure = Failure::input(format!("{id} pins no version"))
-            .because("it has no ref.tag, ref.semver or ref.digest, so every run could install something else")
-            .hint("give it `ref: {tag: …}`");
+        let failure = Failure::input(format!("{id} has no version"))
+            .because("without ref.tag, ref.semver or ref.digest, every run can install another version")
+            .hint("set `ref: {tag: …}`");
         (Problem::new(ProblemKind::UnpinnedChart, failure), "spec.chartRef.name")
     })?;
     Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, source))

@@ -9,15 +9,15 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::ChartAccess;
 
-/// The layer that Helm takes.
+/// The layer that Helm supports.
 const CHART_LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
-/// What a source may say that Helm cannot do, and why.
+/// Fields of a source that Helm does not support, and why.
 const STOPS: [(&str, &str); 4] = [
-    ("verify", "Flux installs only what is signed, and Helm cannot check that"),
-    ("serviceAccountName", "Flux fetches it with the pull secrets of a ServiceAccount"),
-    ("ref.semverFilter", "Helm cannot leave out tags of a range"),
-    ("layerSelector.mediaType", "Helm takes the layer of a chart, and no other"),
+    ("verify", "Flux requires a signature, which Helm cannot verify"),
+    ("serviceAccountName", "Flux uses the pull secrets of a ServiceAccount"),
+    ("ref.semverFilter", "Helm cannot filter the tags of a range"),
+    ("layerSelector.mediaType", "Helm supports only the layer of a chart"),
 ];
 
 /// How the source is reached; or why the bootstrap cannot.
@@ -25,9 +25,9 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
     let id = ObjectRef::of(source);
     let spec = &source.data["spec"];
     let stop = |field: &str, why: &str| {
-        Failure::input(format!("{id} has {field}, and the bootstrap cannot fetch its chart as Flux would"))
+        Failure::input(format!("{id} has {field}, so the bootstrap cannot fetch its chart"))
             .because(why)
-            .hint("leave the release to Flux: take it out of the tasks of the bootstrap")
+            .hint("remove the release from the tasks of the bootstrap, and let Flux install it")
     };
     for (field, why) in STOPS {
         let value = field.split('.').fold(spec, |value, key| &value[key]);
@@ -36,7 +36,7 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
         }
     }
     if spec["provider"].as_str().is_some_and(|provider| provider != "generic") {
-        return Err(stop("a provider", "Flux fetches it with the identity of a cloud"));
+        return Err(stop("a provider", "Flux uses a cloud identity"));
     }
     let read = |field: &str| Secret::of(spec, field, &id, sources);
     let mut access = ChartAccess {
@@ -71,7 +71,7 @@ impl<'a> Secret<'a> {
         });
         known.map(|secret| Some(Self(&secret.data))).ok_or_else(|| {
             Failure::input(format!(
-                "{id} is reached with Secret {namespace}/{name}, which only the cluster knows"
+                "{id} requires Secret {namespace}/{name}, whose values exist only in the cluster"
             ))
             .hint(
                 "declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)",

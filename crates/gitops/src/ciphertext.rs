@@ -1,4 +1,4 @@
-//! What is encrypted, as SOPS writes it: which objects, which values, in which format.
+//! Detects SOPS encryption: which objects, which values, in which format.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use bootstrapper_core::object::Object;
 use bootstrapper_tools::SopsFormat;
 
-/// Whether an object is encrypted as a whole, or is a Secret that holds what is.
+/// Whether an object is encrypted as a whole, or is a Secret with encrypted values.
 pub(super) fn is_encrypted(object: &Object) -> bool {
     let values = |field: &str| object.data[field].as_object().into_iter().flatten();
     let texts = values("stringData").filter_map(|(_, value)| Some(value.as_str()?.to_owned()));
@@ -21,7 +21,7 @@ pub(super) fn is_whole(object: &Object) -> bool {
     object.data["sops"]["mac"].as_str().is_some_and(|mac| !mac.is_empty())
 }
 
-/// What a value of a Secret says; kustomize folds what is long.
+/// The decoded value of a Secret; kustomize folds long ones.
 pub(super) fn unfolded(value: &Value) -> Option<Vec<u8>> {
     STANDARD.decode(value.as_str()?.replace('\n', "")).ok()
 }
@@ -69,7 +69,7 @@ pub(super) fn format_within(content: &[u8], to: SopsFormat) -> Option<SopsFormat
         .find(|format| has_mark(content, *format))
 }
 
-/// Whether a value is encrypted, or holds what is.
+/// Whether a value is encrypted, or contains an encrypted one.
 pub(super) fn is_ciphertext(value: &str) -> bool {
     value.starts_with("ENC[") || format_within(value.as_bytes(), SopsFormat::Binary).is_some()
 }

@@ -9,14 +9,14 @@ use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 use bootstrapper_tools::{Fetched, Kustomize, Use, remote};
 
-/// What it builds to. By kustomize, as Flux would build it.
+/// Its objects, built by kustomize as Flux would.
 pub async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Result<Vec<Object>> {
     let built = build::manifest(location, root, kustomize).await.map_err(|problem| problem.failure)?;
     yaml::from_multiple(&built, Path::new(location))
 }
 
-/// The SHA-256 of what an address answers; none if it is no address of a file. It is fetched once, so
-/// what is built of it is the same.
+/// The SHA-256 of an address's response; none if it is not the address of a file. It is fetched once, so
+/// the build uses the same content.
 pub async fn manifest_digest(location: &str, kustomize: &Kustomize) -> Result<Option<String>> {
     let Ok(Some(remote)) = remote(location, Use::Any) else { return Ok(None) };
     match kustomize.remotes().get(&remote).await? {

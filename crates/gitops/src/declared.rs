@@ -1,4 +1,4 @@
-//! All that a cluster declares, and what can be asked about it.
+//! The declaration of a cluster, and queries on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,26 +27,26 @@ pub struct Declared {
     pub settings: BTreeMap<String, String>,
     /// Those of them that hold values of secrets: no address may have one.
     pub secret_settings: BTreeSet<String>,
-    /// Those of its settings whose values are not known.
+    /// Its settings with unknown values.
     pub unknown_settings: BTreeSet<String>,
     /// Branch and commit of the working tree: `main@3f2c1ab`.
     pub revision: Option<String>,
     /// Where Flux finds all of this.
     pub source: Object,
-    /// The Kustomization that brings all others.
+    /// The Kustomization that applies all others.
     pub sync: Object,
-    /// Every Kustomization, each after the one that brings it.
+    /// Every Kustomization, each after the one that applies it.
     pub kustomizations: Vec<Kustomization>,
     /// Every release.
     pub releases: Vec<Release>,
-    /// Every ConfigMap and Secret that is known, and the object that brings it: itself, or an
+    /// Every known ConfigMap and Secret, and its provider: itself, or an
     /// ExternalSecret or SealedSecret that the cluster makes it from. None: the bootstrap seeds it.
     pub brought: BTreeMap<ObjectRef, Option<ObjectRef>>,
-    /// What charts make of the values of their releases, as far as that was asked for and is known.
+    /// The renderings of charts with the values of their releases, as far as requested and known.
     pub renderings: BTreeMap<ObjectRef, Rendering>,
-    /// All that is wrong with it. What is wrong is left out of the rest.
+    /// Its problems. Faulty parts are left out of the rest.
     pub problems: Vec<Problem>,
-    /// What kustomizations fetch that nothing verifies, by its address, and where it is named.
+    /// The unverified downloads of kustomizations: address and location.
     pub unverified: BTreeMap<String, Option<Location>>,
     /// The folder of the cluster.
     pub folder: PathBuf,
@@ -60,7 +60,7 @@ impl Declared {
         self.kustomizations.iter().find(|kustomization| is_named(&kustomization.id, name))
     }
 
-    /// The Kustomization of that name and all that it brings, each after the one that brings it.
+    /// The Kustomization of that name and all that it applies, each after the one that applies it.
     pub fn with_brought(&self, name: &str) -> Vec<&Kustomization> {
         let mut found: Vec<&Kustomization> = self.kustomization(name).into_iter().collect();
         for one in &self.kustomizations {
@@ -90,7 +90,7 @@ impl Declared {
         })
     }
 
-    /// What in an object is not known.
+    /// The unknown values of an object.
     pub(super) fn gaps_of(&self, id: &ObjectRef) -> impl Iterator<Item = &Gap> {
         self.kustomizations.iter().flat_map(move |kustomization| {
             let all = kustomization.objects.iter().zip(&kustomization.gaps);
@@ -98,7 +98,7 @@ impl Declared {
         })
     }
 
-    /// Every namespace that something declared lies in, as far as its name is known.
+    /// Every namespace of a declared object, as far as its name is known.
     pub fn namespaces(&self) -> BTreeSet<String> {
         let of_objects = self.complete_objects().filter_map(|object| object.metadata.namespace.clone());
         let known = self.releases.iter().filter(|release| release.gaps.is_empty());
@@ -120,8 +120,8 @@ impl Declared {
         let outcome = substitute_all(text, |name| self.settings.get(name).map(String::as_str));
         if let Some(name) = outcome.used.iter().find(|name| self.unknown_settings.contains(*name)) {
             let failure =
-                Failure::input(format!("${{{name}}} is a setting whose value only the cluster knows"))
-                    .because("it is made of a Secret that the bootstrap does not know")
+                Failure::input(format!("${{{name}}} is a setting whose value exists only in the cluster"))
+                    .because("it comes from a Secret that the bootstrap cannot read")
                     .hint("declare that Secret under `secrets` in bootstrapper.yaml");
             return Err(match self.setting_location(name) {
                 Some(location) => failure.at(location),
@@ -187,7 +187,7 @@ impl Declared {
         Err(match others.len() {
             0 => failure,
             more => failure.hint(format!(
-                "`bootstrapper validate {}` lists this and {} besides",
+                "`bootstrapper validate {}` lists this and {} more",
                 self.cluster,
                 count(more, "problem")
             )),

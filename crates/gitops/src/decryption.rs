@@ -53,16 +53,16 @@ impl Decryption {
             .map(|(_, value)| value.as_str())
             .collect();
         let sops = if keys.is_empty() && !with_own_keys {
-            Err(Failure::input("it cannot be decrypted")
-                .because("nobody has agreed to decrypt what this repository holds")
-                .hint("`bootstrapper trust` lists what the repository asks for, and asks you")
+            Err(Failure::input("decryption failed")
+                .because("decryption is not approved for this repository")
+                .hint("review and approve the repository's requests with `bootstrapper trust`")
                 .hint("or declare the Secret of the key under `secrets` in bootstrapper.yaml"))
         } else if keys.is_empty() && !has_own_key() {
-            let failure = Failure::input("it cannot be decrypted").because("no age key is at hand");
+            let failure = Failure::input("decryption failed").because("no age key found");
             let others = entries().filter_map(|(name, _)| other_key(name));
-            Err(others.fold(failure, Failure::because).hint(
-                "name one with SOPS_AGE_KEY_FILE, or declare its Secret under `secrets` in bootstrapper.yaml",
-            ))
+            Err(others
+                .fold(failure, Failure::because)
+                .hint("set SOPS_AGE_KEY_FILE, or declare its Secret under `secrets` in bootstrapper.yaml"))
         } else {
             Sops::find(environment)
         };
@@ -102,7 +102,7 @@ impl Decryption {
         }
         if is_whole(object) {
             let json = serde_json::to_vec(object)
-                .map_err(|error| Failure::internal("an object cannot be written").caused_by(&error))?;
+                .map_err(|error| Failure::internal("cannot serialize an object").caused_by(&error))?;
             let plain = self.content(json, SopsFormat::Json, SopsFormat::Yaml).await?;
             return self::document(plain, document).map(Some);
         }
@@ -122,11 +122,11 @@ impl Decryption {
             return Ok(None);
         }
         let text = serde_json::to_vec(&plain)
-            .map_err(|error| Failure::internal("an object cannot be written").caused_by(&error))?;
+            .map_err(|error| Failure::internal("cannot serialize an object").caused_by(&error))?;
         self::document(text, document).map(Some)
     }
 
-    /// What kustomize must see decrypted: the files that secrets are generated from, and patches.
+    /// The files that kustomize needs decrypted: those of secret generators, and patches.
     /// Empty if there are none that are encrypted.
     pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Others> {
         let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
@@ -142,7 +142,7 @@ impl Decryption {
             }
             let name = file;
             let plain = self.content(content, format, format).await.map_err(|failure| Failure {
-                what: format!("{} cannot be decrypted", name.display()),
+                what: format!("cannot decrypt {}", name.display()),
                 ..failure
             })?;
             decrypted.insert(name, plain);
@@ -195,17 +195,19 @@ fn mark_values(encrypted: &Value, plain: &Value) {
 fn other_key(entry: &str) -> Option<String> {
     let kind = match entry {
         _ if Path::new(entry).extension().is_some_and(|kind| kind == "asc") => {
-            "of PGP, which needs a keyring of its own"
+            "a PGP key, which requires a keyring"
         }
-        "sops.aws-kms" | "sops.azure-kv" | "sops.gcp-kms" => "a cloud's, which has to be asked",
-        "sops.vault-token" => "a Vault's, which has to be asked",
+        "sops.aws-kms" | "sops.azure-kv" | "sops.gcp-kms" => {
+            "a cloud KMS key, which requires a cloud identity"
+        }
+        "sops.vault-token" => "a Vault key, which requires a Vault login",
         _ => return None,
     };
-    Some(format!("the key {entry} is {kind}: only Flux uses it"))
+    Some(format!("{entry} is {kind}: only Flux supports it"))
 }
 
-/// Whether sops has something to decrypt with, apart from what the repository says: it is not asked
-/// otherwise, since there may be many files.
+/// Whether sops has a key of its own, apart from the repository's: sops does not run
+/// without one, because there may be many files.
 fn has_own_key() -> bool {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let named = ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD"];
@@ -227,15 +229,15 @@ fn is_left_encrypted(object: &Object) -> bool {
 }
 
 fn document(plain: Vec<u8>, of: &Document) -> Result<Document> {
-    let unreadable = || Failure::input("it is no object once it is decrypted");
+    let unreadable = || Failure::input("the decrypted content is not a Kubernetes object");
     let text = String::from_utf8(plain).map_err(|_| unreadable())?;
-    // What YAML has to say about it would repeat it.
+    // A YAML error would contain the content.
     let object = yaml::from_str(&text, Path::new("it")).map_err(|_| unreadable())?;
     let encrypted = Some(Encrypted::Known(Box::new(of.clone())));
     Ok(Document { text, object, file: of.file.clone(), undecrypted: None, encrypted })
 }
 
-/// The way through the kustomizations of a folder, to the files that secrets are generated from.
+/// A search through the kustomizations of a folder for the files of secret generators.
 struct Search<'a> {
     root: &'a Path,
     seen: BTreeSet<PathBuf>,

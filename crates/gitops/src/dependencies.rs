@@ -24,14 +24,14 @@ pub(super) fn depends_on(object: &Object) -> Vec<ObjectRef> {
 /// What depends on what.
 pub(super) type Edges = BTreeMap<ObjectRef, Vec<ObjectRef>>;
 
-/// All that depends on what is not declared, or on itself by way of others; each with the object
-/// and the field that says so.
+/// All missing dependencies and dependency cycles; each with the object
+/// and its field.
 pub(super) fn check(edges: &Edges) -> Vec<(Problem, ObjectRef, String)> {
     let unknown = edges.iter().flat_map(|(from, to)| {
         let missing = to.iter().enumerate().filter(|(_, to)| !is_declared(to, edges));
         missing.map(move |(at, missing)| {
-            let failure = Failure::input(format!("{from} depends on {missing}, which is not declared"))
-                .because("Flux would wait for it for ever")
+            let failure = Failure::input(format!("{from} depends on {missing}, which is not found"))
+                .because("Flux waits for it indefinitely")
                 .hint(format!("declare {missing}, or correct the dependsOn of {from}"));
             let field = format!("spec.dependsOn[{at}].name");
             (Problem::new(ProblemKind::UnknownDependency, failure), from.clone(), field)
@@ -56,9 +56,9 @@ fn circles(edges: &Edges) -> Vec<(Problem, ObjectRef, String)> {
             let names: Vec<String> = circle.iter().map(|id| id.name.clone()).collect();
             let (first, next) = (circle[0], circle[1]);
             let at = edges[first].iter().position(|to| to == next).unwrap_or_default();
-            let failure = Failure::input(format!("{first} depends on itself: {}", names.join(" → ")))
-                .because("Flux would wait for ever")
-                .hint("take one of these dependsOn entries out");
+            let failure = Failure::input(format!("{first} is in a dependency cycle: {}", names.join(" → ")))
+                .because("each waits for the next, and none is ever ready")
+                .hint("remove one of these dependsOn entries");
             let problem = Problem::new(ProblemKind::CyclicDependency, failure);
             found.push((problem, first.clone(), format!("spec.dependsOn[{at}].name")));
         }
@@ -105,7 +105,10 @@ mod tests {
         let found = check(&edges(&[("a", &["d", "b"]), ("b", &["c"]), ("c", &["a"]), ("d", &[])]));
         let [(problem, at, field)] = &found[..] else { panic!("{found:?}") };
         assert_eq!(problem.kind, ProblemKind::CyclicDependency);
-        assert_eq!(problem.failure.what, "Kustomization flux-system/a depends on itself: a → b → c → a");
+        assert_eq!(
+            problem.failure.what,
+            "Kustomization flux-system/a is in a dependency cycle: a → b → c → a"
+        );
         assert_eq!((at, field.as_str()), (&id("a"), "spec.dependsOn[1].name"));
         assert!(check(&edges(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])])).is_empty());
         assert_eq!(check(&edges(&[("a", &["a"]), ("b", &["c"]), ("c", &["b"])])).len(), 2);
@@ -139,7 +142,7 @@ mod tests {
             edges.insert(id(&format!("n{at:02}")), vec![id("n00")]);
             let found = check(&edges);
             prop_assert_eq!(found.len(), 1);
-            prop_assert!(found[0].0.failure.what.contains("depends on itself"));
+            prop_assert!(found[0].0.failure.what.contains("is in a dependency cycle"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What kustomize builds, taken apart: one document for each object, and where it was written.
+//! Splits a build: one document for each object, with its location.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -12,13 +12,13 @@ use bootstrapper_core::masking;
 use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 
-/// Where kustomize notes what an object was made from, if it is asked to.
+/// The annotation of kustomize with an object's origin.
 const ORIGIN: &str = "config.kubernetes.io/origin";
 
 /// One object, as kustomize built it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Document {
-    /// Its text, which is what Flux substitutes in.
+    /// Its text, for substitution.
     pub(super) text: String,
     /// Nothing substituted.
     pub(super) object: Object,
@@ -27,17 +27,17 @@ pub(super) struct Document {
     /// Why it is still encrypted, if that is so and Flux would decrypt it.
     #[serde(skip)]
     pub(super) undecrypted: Option<Failure>,
-    /// What it was before it was decrypted, if that is so.
+    /// Its encrypted form, if it was decrypted.
     #[serde(skip)]
     pub(super) encrypted: Option<Encrypted>,
 }
 
-/// What a document was before something of it was decrypted.
+/// The encrypted form of a document.
 #[derive(Debug, Clone)]
 pub(super) enum Encrypted {
     /// This.
     Known(Box<Document>),
-    /// What it stood for is unknown.
+    /// Unknown.
     Unknown,
 }
 
@@ -68,7 +68,7 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
     Ok(Document { text, object, file, undecrypted: None, encrypted: None })
 }
 
-/// What of it is secret though it stands in the repository.
+/// Its parts that are secret although they are in the repository.
 fn mark(object: &Object) {
     let Some(types) = &object.types else { return };
     if types.kind == "Secret" {
@@ -82,7 +82,7 @@ fn mark(object: &Object) {
 }
 
 pub(super) fn object(text: &str) -> Result<Object> {
-    // Line and column would be those of the built text, which nobody has.
+    // Line and column would refer to the built text, which is not a file.
     yaml::from_str(text, Path::new("it")).map_err(|failure| Failure { location: None, ..failure })
 }
 
@@ -93,7 +93,7 @@ fn texts(built: &str) -> impl Iterator<Item = &str> {
         .filter(|document| !document.trim().is_empty())
 }
 
-/// Takes kustomize's note out of a document. Everything else stays as it is, byte by byte.
+/// Removes kustomize's annotation from a document. Everything else is unchanged.
 fn without_origin(text: &str) -> (String, Option<String>) {
     let mut kept = Vec::new();
     let mut origin: Option<String> = None;

@@ -1,5 +1,5 @@
-//! Where Flux enters the repository for a cluster: the source, and the Kustomization that brings
-//! all others. As `flux bootstrap` writes them, or as the FluxInstance of the Flux operator says.
+//! The entry point of Flux for a cluster: the source, and the Kustomization that applies
+//! all others. As `flux bootstrap` writes them, or from the FluxInstance of the Flux operator.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use bootstrapper_core::yaml;
 /// Folders that have a folder for each cluster, by convention.
 const CLUSTERS: [&str; 2] = ["kubernetes/clusters", "clusters"];
 
-/// What `flux bootstrap` calls its folder.
+/// The folder name of `flux bootstrap`.
 const FLUX_SYSTEM: &str = "flux-system";
 
 /// Names of folders that name no cluster.
@@ -47,14 +47,14 @@ const ENTRIES: usize = 100_000;
 /// Where Flux enters the repository for one cluster. Paths are relative to the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// What the root Kustomization builds: the cluster's own folder.
+    /// The path of the root Kustomization: the cluster's own folder.
     pub(super) folder: PathBuf,
     /// The file or folder that declares the root Kustomization and its source.
     pub(super) place: PathBuf,
 }
 
-/// Every cluster of a repository, by name. What `bootstrapper.yaml` says (a file or folder for
-/// each) comes before the folders of `kubernetes/clusters`, and those before what the files say.
+/// Every cluster of a repository, by name. Entries of `bootstrapper.yaml` (a file or folder for
+/// each) have precedence over the folders of `kubernetes/clusters`, and those over a search of all files.
 pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> BTreeMap<String, Entry> {
     if configured.is_empty() {
         let conventional: BTreeMap<_, _> =
@@ -97,7 +97,7 @@ fn conventional(root: &Path, of: &Path) -> BTreeMap<String, Entry> {
     all.into_iter().map(|(name, folder)| (name, Entry { place: folder.join(FLUX_SYSTEM), folder })).collect()
 }
 
-/// What declares the root Kustomization within a cluster's folder.
+/// The declaration of the root Kustomization within a cluster's folder.
 fn place_in(root: &Path, folder: &Path) -> Option<PathBuf> {
     let usual = folder.join(FLUX_SYSTEM);
     if files::is_folder(root, &usual) {
@@ -106,7 +106,7 @@ fn place_in(root: &Path, folder: &Path) -> Option<PathBuf> {
     scan(root, folder).into_iter().next().map(|entry| entry.place)
 }
 
-/// What `bootstrapper.yaml` names: what the root Kustomization builds, or what declares it.
+/// The entry of `bootstrapper.yaml`: the path of the root Kustomization, or its declaration.
 fn configured_entry(root: &Path, path: &Path) -> Entry {
     let all = scan(root, Path::new(""));
     let builds = all.iter().find(|entry| entry.folder == path);
@@ -115,7 +115,7 @@ fn configured_entry(root: &Path, path: &Path) -> Entry {
     builds.or_else(declares).cloned().unwrap_or_else(unknown)
 }
 
-/// Looks through the files for whatever declares a root Kustomization.
+/// Searches all files for a declaration of a root Kustomization.
 fn scan(root: &Path, within: &Path) -> Vec<Entry> {
     let is_looked_into = |entry: &DirEntry| {
         let name = entry.file_name().to_string_lossy();
@@ -183,7 +183,7 @@ fn named(entries: Vec<Entry>) -> BTreeMap<String, Entry> {
     named
 }
 
-/// The manifests that lie in a folder itself; a file is its own.
+/// The manifests directly in a folder; a file is its own.
 pub(super) fn manifests(root: &Path, place: &Path) -> Vec<PathBuf> {
     let Ok(found) = files::find(root, place) else { return Vec::new() };
     if !found.is_folder {
@@ -199,7 +199,7 @@ pub(super) fn manifests(root: &Path, place: &Path) -> Vec<PathBuf> {
     manifests
 }
 
-/// What the files of a place say, as they are written. What is no YAML says nothing.
+/// The objects in the files of a place, as written. Invalid YAML is skipped.
 pub(super) fn read(root: &Path, place: &Path) -> Vec<Value> {
     let may_say = |text: &String| {
         text.contains("toolkit.fluxcd.io") || text.contains("FluxInstance") || text.contains("instance:")

@@ -14,10 +14,10 @@ use bootstrapper_core::files::relative_to;
 use bootstrapper_core::yaml;
 use bootstrapper_tools::{Base, Fetched, Remote, Remotes, remote};
 
-/// The folder of the tree that holds what was fetched; no repository has one of this name.
+/// The folder of fetched resources in the tree; no repository has one of this name.
 pub(super) const FETCHED: &str = ".bootstrapper-fetched";
 
-/// How much one build may fetch, and how far what is fetched may name more.
+/// The maximum number of remote resources of a build, and their maximum nesting.
 const REMOTES: usize = 300;
 const DEEPEST: usize = 8;
 
@@ -29,7 +29,7 @@ pub(super) struct Tree {
     pub(super) links: BTreeMap<PathBuf, PathBuf>,
 }
 
-/// Fetches what is named elsewhere, and what that names in turn.
+/// Fetches remote resources, and those that they reference.
 pub(super) async fn complete(gathered: Gathered, remotes: &Remotes) -> Result<Tree, Problem> {
     let mut fetch = Fetch { remotes, tree: Tree::default(), known: BTreeMap::new() };
     fetch.add(gathered, PathBuf::new(), 0).await?;
@@ -39,7 +39,7 @@ pub(super) async fn complete(gathered: Gathered, remotes: &Remotes) -> Result<Tr
 struct Fetch<'a> {
     remotes: &'a Remotes,
     tree: Tree,
-    /// Where in the tree each thing lies.
+    /// The path of each resource in the tree.
     known: BTreeMap<Remote, PathBuf>,
 }
 
@@ -88,15 +88,15 @@ impl Fetch<'_> {
         }
         if self.known.len() >= REMOTES || depth >= DEEPEST {
             let why = if depth >= DEEPEST {
-                format!("remote bases name each other over {DEEPEST} levels")
+                format!("remote bases are nested more than {DEEPEST} levels deep")
             } else {
-                format!("the build fetches more than {REMOTES} things")
+                format!("the build fetches more than {REMOTES} remote resources")
             };
-            let failure = Failure::input(format!("{} is not fetched", remote.url())).because(why);
+            let failure = Failure::input(format!("{} was not fetched", remote.url())).because(why);
             return Err(Problem::new(ProblemKind::ExcessiveInput, failure));
         }
         let place = Path::new(FETCHED).join(self.known.len().to_string());
-        // Known before it is read: what names itself in a circle finds itself, and kustomize says so.
+        // Known before it is read: a cycle finds itself, and kustomize reports it.
         let base = match remote {
             Remote::Base(base) | Remote::Either(_, base) => Some(base),
             Remote::Manifest(_) => None,
@@ -106,7 +106,7 @@ impl Fetch<'_> {
                 let file = place.join("manifest.yaml");
                 let text = String::from_utf8_lossy(&content);
                 if let Some(excess) = yaml::excess(&text) {
-                    let failure = Failure::input(format!("{} cannot be read", remote.url()))
+                    let failure = Failure::input(format!("cannot read {}", remote.url()))
                         .because(format!("line {}: {}", excess.line, excess.what));
                     return Err(Problem::new(ProblemKind::ExcessiveInput, failure));
                 }
@@ -125,20 +125,19 @@ impl Fetch<'_> {
     }
 }
 
-/// What may pass is no mistake of the repository.
+/// A transient failure is not an error of the repository.
 pub(super) fn unfetched(failure: Failure) -> Problem {
     let may_pass = failure.retry == Retry::MayHelp;
     let failure = Failure { kind: FailureKind::Input, retry: Retry::Useless, ..failure };
     if may_pass {
-        let failure = failure
-            .hint("try again when the internet is there: what was built once is kept, and needs it no more");
+        let failure = failure.hint("retry with network access; the result is cached");
         Problem::new(ProblemKind::Unfetchable, failure)
     } else {
         Problem::new(ProblemKind::UnbuildableKustomization, failure)
     }
 }
 
-/// A problem of what was fetched: its files are nobody's here.
+/// A problem of a fetched resource: its files are not in this repository.
 fn within(problem: Problem, remote: &Remote) -> Problem {
     let failure = Failure { what: format!("{}: {}", remote.url(), problem.failure.what), ..problem.failure };
     Problem { failure: Failure { location: None, ..failure }, ..problem }

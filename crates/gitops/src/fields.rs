@@ -1,11 +1,11 @@
-//! Every field of a HelmRelease, and what the bootstrap makes of it. A test compares the list with
+//! Every field of a HelmRelease, and how the bootstrap treats it. A test compares the list with
 //! the schema of Flux; `docs/design/desired-state.md` shows it.
 
 use serde_json::Value;
 
 use bootstrapper_core::object::Object;
 
-/// What Helm does with a release.
+/// An operation of Helm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelmAction {
     /// The first of its revisions.
@@ -24,14 +24,14 @@ impl HelmAction {
     }
 }
 
-/// What the bootstrap makes of a field.
+/// How the bootstrap treats a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
-    /// It counts as it does for Flux; and how.
+    /// It has the same effect as in Flux; and how.
     Counts(&'static str),
     /// Helm has a flag that means the same.
     Flag(&'static str),
-    /// It changes nothing of what is installed; and why.
+    /// It does not change what is installed; and why.
     LeftToFlux(&'static str),
     /// Flux would install something that the bootstrap cannot; and why.
     Stops(&'static str),
@@ -39,76 +39,76 @@ pub enum Treatment {
 
 use Treatment::{Counts, Flag, LeftToFlux, Stops};
 
-const READINESS: &str = "only says when Flux calls it ready: the bootstrap has probes of its own";
-const RECOVERY: &str = "only says what Flux does after a failure";
-const OWNERS: &str = "says who owns fields, and not what they hold";
+const READINESS: &str = "defines readiness for Flux; the bootstrap has its own probes";
+const RECOVERY: &str = "defines Flux's failure handling";
+const OWNERS: &str = "defines field ownership, not content";
 
-/// The fields under `spec`; each stands for what is beneath it.
+/// The fields under `spec`; each includes its subfields.
 pub const FIELDS: [(&str, Treatment); 62] = [
-    ("chart.spec.chart", Counts("with its source, or refused: only Flux reads git")),
+    ("chart.spec.chart", Counts("with its source; rejected for a git source, which only Flux reads")),
     ("chart.spec.sourceRef", Counts("a HelmRepository of either type")),
     ("chart.spec.version", Counts("an exact version, or the newest of a range")),
-    ("chart.spec.ignoreMissingValuesFiles", LeftToFlux("is about `valuesFiles` only")),
-    ("chart.spec.interval", LeftToFlux("says when Flux looks again")),
-    ("chart.spec.reconcileStrategy", LeftToFlux("is about charts in git, which only Flux reads")),
-    ("chart.spec.valuesFiles", Stops("Flux packs the chart anew, with these files as its values")),
-    ("chart.spec.verify", Stops("Flux installs only what is signed, and Helm cannot check that")),
-    ("chart.metadata", LeftToFlux("goes to the HelmChart that Flux makes")),
+    ("chart.spec.ignoreMissingValuesFiles", LeftToFlux("applies to `valuesFiles` only")),
+    ("chart.spec.interval", LeftToFlux("Flux's polling interval")),
+    ("chart.spec.reconcileStrategy", LeftToFlux("applies to charts in git, which only Flux reads")),
+    ("chart.spec.valuesFiles", Stops("Flux repackages the chart with these files as its values")),
+    ("chart.spec.verify", Stops("Flux requires a signature, which Helm cannot verify")),
+    ("chart.metadata", LeftToFlux("metadata of Flux's HelmChart")),
     ("chartRef", Counts("an OCIRepository or a HelmChart")),
-    ("commonMetadata.annotations", Counts("added to every object")),
-    ("commonMetadata.labels", Counts("added to every object")),
-    ("dependsOn", LeftToFlux("is checked; in a bootstrap the order is that of its tasks")),
-    ("driftDetection", LeftToFlux("only says what Flux does later, when somebody changes an object")),
+    ("commonMetadata.annotations", Counts("added to all objects")),
+    ("commonMetadata.labels", Counts("added to all objects")),
+    ("dependsOn", LeftToFlux("checked; the bootstrap's order is that of its tasks")),
+    ("driftDetection", LeftToFlux("applies after the hand-over, when an object drifts")),
     ("healthCheckExprs", LeftToFlux(READINESS)),
-    ("install.crds", Counts("CRDs beside the templates are made, replaced or left alone")),
-    ("install.createNamespace", LeftToFlux("the bootstrap makes the namespace either way")),
+    ("install.crds", Counts("CRDs of the chart's `crds` folder are created, replaced or skipped")),
+    ("install.createNamespace", LeftToFlux("the bootstrap always creates the namespace")),
     ("install.disableHooks", Flag("--no-hooks")),
     ("install.disableOpenAPIValidation", Flag("--disable-openapi-validation")),
     ("install.disableSchemaValidation", Flag("--skip-schema-validation")),
-    ("install.disableTakeOwnership", Counts("without it, loose objects are adopted")),
+    ("install.disableTakeOwnership", Counts("unless set, existing objects are adopted")),
     ("install.disableWait", LeftToFlux(READINESS)),
     ("install.disableWaitForJobs", LeftToFlux(READINESS)),
     ("install.remediation", LeftToFlux(RECOVERY)),
-    ("install.replace", LeftToFlux("only counts after an uninstall that kept its history")),
+    ("install.replace", LeftToFlux("applies only after an uninstall that kept its history")),
     ("install.serverSideApply", LeftToFlux(OWNERS)),
-    ("install.skipCRDs", LeftToFlux("helm-controller does not look at it: `crds` counts")),
+    ("install.skipCRDs", LeftToFlux("ignored by helm-controller, which uses `crds`")),
     ("install.strategy", LeftToFlux(RECOVERY)),
     ("install.timeout", Counts("`--timeout`")),
-    ("interval", LeftToFlux("says when Flux looks again")),
-    ("kubeConfig", Stops("Flux installs it in another cluster")),
+    ("interval", LeftToFlux("Flux's polling interval")),
+    ("kubeConfig", Stops("Flux installs the release in another cluster")),
     ("maxHistory", Counts("`--history-max`")),
-    ("persistentClient", LeftToFlux("says how Flux talks to the API server")),
-    ("postRenderStrategy", Counts("whether hooks are post-rendered too")),
-    ("postRenderers", Counts("in their order")),
-    ("releaseName", Counts("else it is made of targetNamespace and name, and shortened")),
+    ("persistentClient", LeftToFlux("Flux's connection to the API server")),
+    ("postRenderStrategy", Counts("whether hooks are post-rendered")),
+    ("postRenderers", Counts("in the given order")),
+    ("releaseName", Counts("default: targetNamespace and name, shortened")),
     ("rollback", LeftToFlux(RECOVERY)),
-    ("serviceAccountName", LeftToFlux("says who installs it, and not what")),
-    ("storageNamespace", Counts("must be where the release is: Helm has no other place")),
-    ("suspend", Counts("what is suspended is not installed")),
+    ("serviceAccountName", LeftToFlux("defines who installs it, not what")),
+    ("storageNamespace", Counts("must be the namespace of the release, as in Helm")),
+    ("suspend", Counts("a suspended release is not installed")),
     ("targetNamespace", Counts("the release's namespace")),
-    ("test", LeftToFlux("Flux runs the tests once it has adopted the release")),
+    ("test", LeftToFlux("Flux runs the tests after the hand-over")),
     ("timeout", Counts("`--timeout`")),
-    ("uninstall", LeftToFlux("the bootstrap uninstalls nothing")),
-    ("upgrade.chartNameChangeStrategy", LeftToFlux("is about releases that Flux owns")),
+    ("uninstall", LeftToFlux("the bootstrap uninstalls no release")),
+    ("upgrade.chartNameChangeStrategy", LeftToFlux("applies to releases that Flux owns")),
     ("upgrade.cleanupOnFail", Flag("--cleanup-on-fail")),
-    ("upgrade.crds", Counts("CRDs beside the templates are made, replaced or left alone")),
+    ("upgrade.crds", Counts("CRDs of the chart's `crds` folder are created, replaced or skipped")),
     ("upgrade.disableHooks", Flag("--no-hooks")),
     ("upgrade.disableOpenAPIValidation", Flag("--disable-openapi-validation")),
     ("upgrade.disableSchemaValidation", Flag("--skip-schema-validation")),
-    ("upgrade.disableTakeOwnership", Counts("without it, loose objects are adopted")),
+    ("upgrade.disableTakeOwnership", Counts("unless set, existing objects are adopted")),
     ("upgrade.disableWait", LeftToFlux(READINESS)),
     ("upgrade.disableWaitForJobs", LeftToFlux(READINESS)),
     ("upgrade.force", Flag("--force")),
     (
         "upgrade.preserveValues",
-        Stops("values of an earlier revision would count, and the repository does not know them"),
+        Stops("the result depends on values of an earlier revision, which are not in the repository"),
     ),
     ("upgrade.remediation", LeftToFlux(RECOVERY)),
     ("upgrade.serverSideApply", LeftToFlux(OWNERS)),
     ("upgrade.strategy", LeftToFlux(RECOVERY)),
     ("upgrade.timeout", Counts("`--timeout`")),
     ("values", Counts("merged last")),
-    ("valuesFrom", Counts("merged in their order; targetPath, literal and optional as for Flux")),
+    ("valuesFrom", Counts("merged in the given order, with targetPath, literal and optional")),
     ("waitStrategy", LeftToFlux(READINESS)),
 ];
 
@@ -120,7 +120,7 @@ pub(super) fn stopping(release: &Object) -> Option<(&'static str, &'static str)>
     })
 }
 
-/// What Helm is told of an install or an upgrade (`newInstall`, `newUpgrade` in
+/// The flags of an install or an upgrade (`newInstall`, `newUpgrade` in
 /// `internal/action` of helm-controller v1.6.0).
 pub(super) fn flags(release: &Object, action: HelmAction) -> Vec<String> {
     let spec = &release.data["spec"];

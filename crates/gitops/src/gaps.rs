@@ -1,4 +1,4 @@
-//! What in an object is not known: which variables, where they are used, and why.
+//! The unknown values of an object: which variables, where they are used, and why.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,7 +40,7 @@ pub(super) fn gaps<'a>(
         .collect()
 }
 
-/// Why what has gaps is not applied.
+/// The failure to apply an object with gaps.
 pub(super) fn refusal(id: &ObjectRef, gaps: &[Gap]) -> Option<Failure> {
     let first = gaps.first()?;
     let mut names: Vec<String> = gaps.iter().map(|gap| format!("${{{}}}", gap.variable)).collect();
@@ -49,13 +49,13 @@ pub(super) fn refusal(id: &ObjectRef, gaps: &[Gap]) -> Option<Failure> {
     let names = names.join(", ");
     let failure = match gaps.iter().find_map(|gap| gap.why.as_ref()) {
         Some(why) => {
-            let what = format!("{id} uses {names}, which is not known: nothing of it is applied");
+            let what = format!("{id} uses {names}, whose value is unknown: none of its objects is applied");
             let failure = Failure::new(why.kind, what).because(&why.what);
             let failure = why.because.iter().fold(failure, Failure::because);
             why.hints.iter().fold(failure, Failure::hint)
         }
-        None => Failure::input(format!("{id} uses {names}, whose value only the cluster knows"))
-            .because("it comes from a Secret that is encrypted in the repository, or made in the cluster, and the bootstrap comes before both")
+        None => Failure::input(format!("{id} uses {names}, whose value exists only in the cluster"))
+            .because("it comes from a Secret that is encrypted in the repository, or created in the cluster after the bootstrap")
             .hint("declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)"),
     };
     Some(match gaps.iter().find_map(|gap| gap.at.clone()).or_else(|| first.at.clone()) {
@@ -64,8 +64,8 @@ pub(super) fn refusal(id: &ObjectRef, gaps: &[Gap]) -> Option<Failure> {
     })
 }
 
-/// The object as others draw from it: a key whose text has a gap is one that only the cluster knows, whatever
-/// else its text says.
+/// The object as a source of values: a key whose text has a gap exists only in the cluster, regardless
+/// of the rest of its text.
 pub(super) fn as_source(object: &Object, plain: &Object, variables: Option<&Variables>, all: bool) -> Object {
     let mut object = object.clone();
     let is_secret = object.types.as_ref().is_some_and(|types| types.kind == "Secret");

@@ -1,7 +1,7 @@
 //! All that a build reads, gathered before kustomize starts: it sees these files and no others.
 //!
-//! Whatever a kustomization names is looked at here. What lies in the repository is read, what lies
-//! elsewhere is noted ([`super::fetch`] gets it), and what lies outside is refused, as Flux refuses it.
+//! Follows every reference of a kustomization. Files in the repository are read, remote resources
+//! are recorded ([`super::fetch`] fetches them), and files outside are rejected, as Flux does.
 //! Each kustomization is handed on as this program has read it, so that no text means one thing here and
 //! another one to kustomize.
 
@@ -26,37 +26,37 @@ const BYTES: usize = 256 * 1024 * 1024;
 /// many take it 20 s, and nobody has a tenth.
 const OBJECTS: usize = 2_500;
 
-/// What a build reads. Paths are relative to the root of the repository.
+/// The inputs of a build. Paths are relative to the root of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     /// Files, as kustomize is to see them.
     pub(super) files: BTreeMap<PathBuf, Vec<u8>>,
     /// Folders, of which some may hold none of the files.
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Symbolic links on the way to them, each with what it says.
+    /// Symbolic links in their paths, each with its target.
     pub(super) links: BTreeMap<PathBuf, PathBuf>,
-    /// Kustomizations and configurations, which may name what lies elsewhere.
+    /// Kustomizations and configurations, which may reference remote resources.
     pub(super) naming: BTreeMap<PathBuf, Naming>,
-    /// What lies elsewhere, and where it is named first.
+    /// Remote resources, and the location of their first reference.
     pub(super) remotes: BTreeMap<Remote, Option<Location>>,
     /// Whether it is the same tomorrow, unless one of the files changes.
     pub(super) is_repeatable: bool,
 }
 
-/// What names something, taken apart.
+/// A parsed file with references.
 #[derive(Debug, Clone)]
 pub(super) enum Naming {
     Kustomization(Value),
     Plugins(Vec<Value>),
 }
 
-/// Files of a repository that a build sees otherwise than they are, by their way from its root.
+/// Files of a repository with other content for a build, by their path from its root.
 pub(super) type Others = BTreeMap<PathBuf, Vec<u8>>;
 
-/// What is gathered from.
+/// The source to gather from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct From<'a> {
-    /// The repository, or what was cloned of another one.
+    /// The repository, or a clone of another one.
     pub(super) root: &'a Path,
     /// Files that are seen otherwise than they are.
     pub(super) others: &'a Others,
@@ -71,7 +71,7 @@ pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) 
     let mut gather = Gather { from, gathered, bytes: 0, objects: 0, seen: BTreeSet::new() };
     let found = gather.find(folder).map_err(|refusal| refused(folder, &refusal, None))?;
     if !found.is_folder {
-        let failure = Failure::input(format!("{} is no folder", folder.display()));
+        let failure = Failure::input(format!("{} is not a folder", folder.display()));
         return Err(Problem::new(ProblemKind::UnbuildableKustomization, failure));
     }
     gather.gathered.folders.insert(found.path.clone());
@@ -143,22 +143,21 @@ impl Gather<'_> {
     fn kustomization(&mut self, file: &Path, mut value: Value, is_plugin: bool) -> Result<(), Problem> {
         if let Some(field) = references::charts(&value) {
             let failure = Failure::input(format!("{} has {field}", file.display()))
-                .because("Flux inflates no charts: kustomize is refused to run Helm")
+                .because("Flux does not inflate charts: its kustomize cannot run Helm")
                 .hint("declare a HelmRelease instead");
             return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, Some(field)));
         }
         if is_plugin && !references::is_plain(&value) {
-            let failure =
-                Failure::input(format!("{} makes configurations, and changes them", file.display()))
-                    .because("a kustomization of generators or transformers may have `resources` only")
-                    .hint("write what it makes into a file");
+            let failure = Failure::input(format!("{} generates and changes configurations", file.display()))
+                .because("a kustomization of generators or transformers can have only `resources`")
+                .hint("move the generated configuration into a file");
             return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, None));
         }
         self.count_objects(references::generators(&value), file)?;
         let mut texts = Vec::new();
         references::inline(&value, &mut texts);
         if let Some((text, excess)) = texts.iter().find_map(|text| Some((*text, yaml::excess(text)?))) {
-            let failure = Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+            let failure = Failure::input(format!("cannot read {}", file.display())).because(excess.what);
             return Err(self.placed(ProblemKind::ExcessiveInput, failure, file, Some(text)));
         }
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -169,12 +168,12 @@ impl Gather<'_> {
         self.write(file, Naming::Kustomization(value))
     }
 
-    /// Looks at what a text of a kustomization names.
+    /// Follows a reference of a kustomization.
     fn named(&mut self, text: &mut String, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
         if role != Role::Plugin {
             return self.reference(text, role, folder, file);
         }
-        // kustomize takes it for configurations before it takes it for a path.
+        // kustomize tries it as configurations before it tries it as a path.
         let all: Vec<Value> = yaml::from_multiple(text, file).unwrap_or_default();
         let mut all: Vec<Value> = all.into_iter().filter(|one| !one.is_null()).collect();
         if all.is_empty() || !all.iter().all(Value::is_object) {
@@ -185,27 +184,35 @@ impl Gather<'_> {
         Ok(())
     }
 
-    /// Looks at what a text names.
+    /// Follows a reference.
     fn reference(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
         let taken_for = role.taken_for();
         let path = within(folder, text);
         let is_here = path.as_ref().is_some_and(|path| files::is_file(self.from.root, path));
         match remote(text, taken_for) {
-            // kustomize looks for a file first, whatever it is called.
+            // kustomize tries a file first, regardless of its name.
             Ok(Some(Remote::Base(_))) | Err(_) if is_here && taken_for == Use::Any && !is_web(text) => {}
             Err(refused) => {
                 let shown = shown(text);
-                let failure = Failure::input(format!("{} names {shown}, which is not fetched", file.display()))
-                    .because(refused)
-                    .hint("name an address of https://, with a branch, a tag or a commit; or keep a copy in the repository");
+                let failure = Failure::input(format!(
+                    "{} references {shown}, which is not allowed",
+                    file.display()
+                ))
+                .because(refused)
+                .hint(
+                    "use an https:// address with a branch, tag or commit, or keep a copy in the repository",
+                );
                 return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
             }
             Ok(Some(_)) if role == Role::Plugin => {
                 // It could name any file of this machine in turn.
-                let failure =
-                    Failure::input(format!("{} names {}, which is not fetched", file.display(), shown(text)))
-                        .because("it would be a configuration of a generator or a transformer")
-                        .hint("keep a copy in the repository");
+                let failure = Failure::input(format!(
+                    "{} references {}, which is not allowed",
+                    file.display(),
+                    shown(text)
+                ))
+                .because("it would configure a generator or transformer")
+                .hint("keep a copy in the repository");
                 return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
             }
             Ok(Some(remote)) => {
@@ -224,7 +231,7 @@ impl Gather<'_> {
             Ok(found) => found,
             Err(Refusal::Missing) if role == Role::Plugin => {
                 let failure = Failure::input(format!(
-                    "{} names what is neither a file nor a configuration",
+                    "{} references something that is neither a file nor a configuration",
                     file.display()
                 ));
                 return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, Some(text)));
@@ -232,7 +239,7 @@ impl Gather<'_> {
             // It is the patch itself.
             Err(Refusal::Missing) if role == Role::YamlOrText && text.contains('\n') => return Ok(()),
             Err(Refusal::Missing) => {
-                // kustomize says what it misses.
+                // kustomize reports what is missing.
                 self.gathered.is_repeatable = false;
                 return Ok(());
             }
@@ -253,7 +260,7 @@ impl Gather<'_> {
         }
     }
 
-    /// Configurations in a file of their own, which name what counts from the kustomization's folder.
+    /// Configurations in their own file, with references relative to the kustomization's folder.
     fn plugins(&mut self, real: &Path, content: &str, folder: &Path, file: &Path) -> Result<(), Problem> {
         if self.gathered.naming.contains_key(real) {
             return Ok(());
@@ -264,7 +271,7 @@ impl Gather<'_> {
         self.write(real, Naming::Plugins(all))
     }
 
-    /// Looks at what configurations name, wherever they are written.
+    /// Follows the references of configurations.
     fn configurations(&mut self, all: &mut [Value], folder: &Path, file: &Path) -> Result<(), Problem> {
         self.gathered.is_repeatable = false;
         all.iter_mut().try_for_each(|one| {
@@ -274,19 +281,22 @@ impl Gather<'_> {
         })
     }
 
-    /// What a configuration names. It is not rewritten, so it may name nothing elsewhere.
+    /// A reference of a configuration. It is not rewritten, so it must not be remote.
     fn of_plugin(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
         if is_web(text) {
-            let failure =
-                Failure::input(format!("{} names {}, which is not fetched", file.display(), shown(text)))
-                    .because("a configuration of a generator or a transformer names what lies elsewhere")
-                    .hint("keep a copy in the repository");
+            let failure = Failure::input(format!(
+                "{} references {}, which is not allowed",
+                file.display(),
+                shown(text)
+            ))
+            .because("the configuration of a generator or transformer references a remote resource")
+            .hint("keep a copy in the repository");
             return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
         }
         self.reference(text, role, folder, file)
     }
 
-    /// Takes a file in. None if it was taken before.
+    /// Adds a file. None if it was added before.
     fn add(
         &mut self,
         path: &Path,
@@ -317,7 +327,7 @@ impl Gather<'_> {
 
     fn measured(&self, text: &str, file: &Path) -> Result<Measure, Problem> {
         yaml::measure(text).map_err(|excess| {
-            let failure = Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+            let failure = Failure::input(format!("cannot read {}", file.display())).because(excess.what);
             let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
             let failure = if self.from.is_clone { failure } else { failure.at(place) };
             Problem::new(ProblemKind::ExcessiveInput, failure)
@@ -329,10 +339,8 @@ impl Gather<'_> {
         if self.objects <= OBJECTS {
             return Ok(());
         }
-        let failure = Failure::input(format!("{} is not read", file.display()))
-            .because(format!(
-                "the build has more than {OBJECTS} objects: kustomize compares each with every other"
-            ))
+        let failure = Failure::input(format!("{} was not read", file.display()))
+            .because(format!("the build has more than {OBJECTS} objects, which kustomize compares pairwise"))
             .hint("split it into several Kustomizations");
         Err(Problem::new(ProblemKind::ExcessiveInput, failure))
     }
@@ -346,7 +354,7 @@ impl Gather<'_> {
         } else {
             return Ok(());
         };
-        let failure = Failure::input(format!("{} is not read", path.display())).because(why);
+        let failure = Failure::input(format!("{} was not read", path.display())).because(why);
         Err(Problem::new(ProblemKind::ExcessiveInput, failure))
     }
 
@@ -391,7 +399,7 @@ impl Gather<'_> {
 }
 
 impl Naming {
-    /// What is handed to kustomize.
+    /// The text for kustomize.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Kustomization(value) => value.to_string(),
@@ -400,13 +408,13 @@ impl Naming {
     }
 }
 
-/// Says why something is not read, at the place where it is named.
+/// The problem of a file that is not read, located at its reference.
 fn refused(path: &Path, refusal: &Refusal, place: Option<Location>) -> Problem {
-    let failure = Failure::input(format!("{} is not read", path.display())).because(refusal);
+    let failure = Failure::input(format!("{} was not read", path.display())).because(refusal);
     let (kind, failure) = match refusal {
         Refusal::Outside(_) => (
             ProblemKind::OutsideRepository,
-            failure.hint("move it into the repository: Flux has nothing else to build from"),
+            failure.hint("move it into the repository: Flux builds only from the repository"),
         ),
         Refusal::TooLarge | Refusal::Special | Refusal::Loop => (ProblemKind::ExcessiveInput, failure),
         Refusal::Missing | Refusal::Folder | Refusal::NoText | Refusal::Unreadable(_) => {
@@ -432,7 +440,7 @@ fn is_web(text: &str) -> bool {
         .any(|one| text.get(..one.len()).is_some_and(|start| start.eq_ignore_ascii_case(one)))
 }
 
-/// An address, for people: short, and without what may be a password.
+/// An address, for people: short, and without a possible password.
 fn shown(address: &str) -> String {
     let address: String = address.chars().take(200).collect();
     match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {

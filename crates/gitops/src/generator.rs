@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use bootstrapper_core::files;
 
-/// Fields of a Flux Kustomization that change what its folder builds to.
+/// Fields of a Flux Kustomization that change its build.
 pub(super) const FIELDS: [&str; 8] = [
     "targetNamespace",
     "namePrefix",
@@ -19,21 +19,21 @@ pub(super) const FIELDS: [&str; 8] = [
     "buildMetadata",
 ];
 
-/// Asks kustomize to note in each object what it was made from.
+/// Makes kustomize annotate each object with its origin.
 const NOTES: &str = "originAnnotations";
 
 /// A kustomization to build.
 #[derive(Debug, PartialEq)]
 pub(super) struct Generated {
     pub(super) kustomization: Value,
-    /// Whether the notes are part of what Flux applies, and not only for us.
+    /// Whether the annotations are part of what Flux applies.
     pub(super) has_notes: bool,
 }
 
-/// What a folder without a kustomization is given.
+/// The kustomization of a folder without one.
 pub(super) fn of_manifests(manifests: &[impl AsRef<Path>]) -> Map<String, Value> {
     let paths: Vec<_> = manifests.iter().map(|path| path.as_ref().display().to_string()).collect();
-    // kustomize refuses what is empty.
+    // kustomize rejects empty ones.
     let fields =
         if paths.is_empty() { json!({"namespace": "_placeholder"}) } else { json!({"resources": paths}) };
     fields.as_object().cloned().unwrap_or_default()
@@ -79,7 +79,7 @@ pub(super) fn generate(
     Generated { kustomization: fields.into(), has_notes }
 }
 
-/// Flux takes only components of the repository.
+/// Flux supports only components of the repository.
 pub(super) fn is_local(component: &str) -> bool {
     const ADDRESSES: [&str; 8] =
         ["git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/"];
@@ -89,7 +89,7 @@ pub(super) fn is_local(component: &str) -> bool {
     !ADDRESSES.iter().any(is_address) && Path::new(local).components().next() != Some(Component::RootDir)
 }
 
-/// Images of Flux change those of the same name; a tag and a digest take each other's place.
+/// Images of Flux replace those of the same name; a tag and a digest replace each other.
 fn images(fields: &mut Map<String, Value>, images: &Value) {
     let mut new = Vec::new();
     for image in items(images) {

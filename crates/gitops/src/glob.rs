@@ -1,4 +1,4 @@
-//! Shell patterns, as Flux's substitution takes them in `${v#pattern}`.
+//! Shell patterns of Flux's substitution, as in `${v#pattern}`.
 
 /// One thing that a pattern asks for.
 enum Token<'a> {
@@ -44,7 +44,7 @@ pub(super) fn prefix(pattern: &[char], text: &[char], longest: bool) -> Option<u
     found
 }
 
-/// A star may stand for nothing.
+/// A star may match nothing.
 fn pass_stars(tokens: &[Token<'_>], states: &mut [bool]) {
     for (state, token) in tokens.iter().enumerate() {
         if states[state] && matches!(token, Token::Any) {

@@ -1,4 +1,4 @@
-//! What Helm is asked for, so that it does what helm-controller would.
+//! Requests to Helm that do what helm-controller would.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::Complete;
 use bootstrapper_tools::{ChartAccess, HelmRequest};
 
-/// What happens to the CRDs that a chart ships beside its templates.
+/// The handling of CRDs of a chart's `crds` folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrdPolicy {
-    /// Those that are not there are made; what is there stays as it is.
+    /// Create missing ones; keep existing ones.
     Create,
-    /// They are made, or become what the chart ships.
+    /// Create or replace them.
     CreateReplace,
-    /// They are left to somebody else.
+    /// Skip them.
     Skip,
 }
 
 impl Release {
-    /// What Helm is asked for, so that it does what helm-controller would.
+    /// Requests to Helm that do what helm-controller would.
     pub fn helm_request(&self, action: HelmAction) -> HelmRequest {
         HelmRequest {
             release: self.release_name.clone(),

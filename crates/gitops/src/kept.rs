@@ -1,4 +1,4 @@
-//! What is kept between runs in the user's cache: whole files, the ones wanted last of each kind.
+//! The user's cache: whole files, the most recently used of each kind.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use bootstrapper_tools::cache_folder;
 /// How many of a kind are kept; those that were not wanted for longest go first.
 const KEPT: usize = 256;
 
-/// What is kept changes with the program that keeps it.
+/// The format version of the cache.
 const FORMAT: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 
 /// Where what `contents` lead to is kept, among others of its kind; none if there is no cache, or if a value
@@ -30,24 +30,24 @@ pub(super) fn place(kind: &str, contents: &[u8]) -> Option<PathBuf> {
     let name = sha256([FORMAT.as_bytes(), b"\0", contents].concat());
     let cache = cache_folder()?;
     if let Err(error) = private::secure(&cache) {
-        tracing::warn!(%error, "the cache is not used");
+        tracing::warn!(%error, "cache disabled");
         return None;
     }
     Some(cache.join(kind).join(format!("{name}.json")))
 }
 
-/// What is kept there, if anything is.
+/// The cached value, if there is one.
 pub(super) fn take<T: DeserializeOwned>(place: &Path) -> Option<T> {
     let kept = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
-    // Without it, only what was made lately would be kept.
+    // Marks it as recently used.
     let _ = File::open(place).and_then(|file| file.set_modified(SystemTime::now()));
     Some(kept)
 }
 
-/// Keeps a value. That it cannot be kept is no failure: it will be made again.
+/// Caches a value. A failure is ignored: the value can be computed again.
 pub(super) fn keep(place: &Path, value: &impl Serialize) {
     if let Err(error) = write(place, value) {
-        tracing::debug!(%error, place = %place.display(), "it could not be kept");
+        tracing::debug!(%error, place = %place.display(), "cannot write to the cache");
     }
 }
 

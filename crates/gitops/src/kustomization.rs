@@ -1,4 +1,4 @@
-//! A Flux Kustomization: what it builds, and what it substitutes.
+//! A Flux Kustomization: its build and its substitution.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,27 +17,27 @@ pub struct Kustomization {
     pub id: ObjectRef,
     /// The Flux object, as it is declared.
     pub object: Object,
-    /// The Kustomization that brings it; none for the root.
+    /// The Kustomization that applies it; none for the root.
     pub brought_by: Option<ObjectRef>,
-    /// What it builds, relative to the repository that it lies in.
+    /// Its path, relative to its repository.
     pub path: PathBuf,
     /// Whether it can be looked at: it is in this repository, or in another one at a commit.
     pub is_here: bool,
     /// The Kustomizations that must be ready before it.
     pub depends_on: Vec<ObjectRef>,
-    /// What it builds to, substitutions made. None if it cannot be looked at.
+    /// Its objects, after substitution. None if they are unavailable.
     pub objects: Vec<Object>,
-    /// What in each of the objects is not known, in their order.
+    /// The unknown values of each of the objects, in their order.
     pub gaps: Vec<Vec<Gap>>,
     /// Where each of the objects is written, in their order; none for what is fetched.
     pub written: Vec<Option<Written>>,
     /// Those of the objects that are still encrypted, and why Flux's keys are not at hand.
     pub undecrypted: BTreeMap<ObjectRef, Failure>,
-    /// What it substitutes from, in order: the last one counts.
+    /// The sources of its variables, in order: the last one has precedence.
     pub draws_from: Vec<DrawsFrom>,
     /// Every variable that its objects name, with or without a value.
     pub used_variables: BTreeSet<String>,
-    /// Those of them whose values only the cluster knows: the objects hold
+    /// Those whose values exist only in the cluster: the objects contain
     /// [`UNKNOWN`](super::UNKNOWN) in their places.
     pub unknown_variables: BTreeSet<String>,
 }
@@ -63,7 +63,7 @@ impl Kustomization {
         let mut objects = wanted_objects.map(|object| (ObjectRef::of(object), object));
         if let Some((encrypted, _)) = objects.find(|(id, object)| is_encrypted(id, object)) {
             let failure = Failure::input(format!(
-                "{encrypted} is encrypted with SOPS, and the bootstrap applies {} before Flux can decrypt it",
+                "{encrypted} is encrypted with SOPS, but the bootstrap applies {} before Flux can decrypt it",
                 self.id
             ));
             let failure = match self.undecrypted.get(&encrypted) {

@@ -1,10 +1,10 @@
-//! What kustomize takes for a kustomization, and for a manifest, by its name.
+//! The file names of kustomizations and manifests.
 
 use std::path::{Path, PathBuf};
 
 use bootstrapper_core::files;
 
-/// What kustomize looks for in a folder.
+/// The file names that kustomize looks for in a folder.
 pub(super) const KUSTOMIZATION_FILES: [&str; 3] =
     ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 

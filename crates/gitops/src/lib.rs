@@ -1,7 +1,7 @@
-//! The GitOps repository: what each cluster declares, as Flux will see it.
+//! The GitOps repository: the declaration of each cluster, as Flux sees it.
 //!
-//! `entry` finds where Flux enters the repository for a cluster, `walk` goes from there down, and
-//! `build` asks kustomize on the way. What comes of it is a [`Declared`]; what is wrong with it are
+//! `entry` finds Flux's entry point for a cluster, `walk` continues from there, and
+//! `build` runs kustomize. The result is a [`Declared`]; its faults are
 //! its [`Problem`]s.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]

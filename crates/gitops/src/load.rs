@@ -24,7 +24,7 @@ type Places = BTreeMap<ObjectRef, Written>;
 
 impl Repository {
     /// Reads all that `cluster` declares. `secrets` are those that the bootstrap seeds. Fails only
-    /// if there is nothing to read; what is wrong with it is among its problems.
+    /// if there is nothing to read; its faults are among its problems.
     pub async fn load(
         &self,
         cluster: &str,
@@ -94,7 +94,7 @@ impl Repository {
         let place = &entry.place;
         if files::find(&self.root, place).is_err() {
             return Err(Failure::input(format!("cluster {cluster} has no {}", place.display()))
-                .hint("it holds the GitRepository and the root Kustomization, as for the other clusters"));
+                .hint("add its GitRepository and root Kustomization there, as in the other clusters"));
         }
         let mut places = Places::new();
         let objects = if find_kustomization(&self.root, place).is_some() {
@@ -110,8 +110,10 @@ impl Repository {
         };
         let root = root::pick(&objects, &entry.folder).ok_or_else(|| {
             Failure::input(format!("{} declares no Kustomization with its source", place.display()))
-                .because("neither a GitRepository with a Kustomization that names it, nor a FluxInstance with a sync")
-                .hint("`flux bootstrap` writes both into flux-system/gotk-sync.yaml")
+                .because(
+                    "it has neither a GitRepository with a Kustomization, nor a FluxInstance with a sync",
+                )
+                .hint("`flux bootstrap` writes both to flux-system/gotk-sync.yaml")
         })?;
         for file in entry::manifests(&self.root, place) {
             for object in [&root.source, &root.sync] {
@@ -172,7 +174,7 @@ impl Repository {
     }
 }
 
-/// What declares `object`, the source or the root Kustomization: itself, or what makes both.
+/// The declaration of `object`, the source or the root Kustomization: itself, or the one that creates both.
 fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Option<Object> {
     let objects = || written.iter().filter_map(|one| serde_json::from_value::<Object>(one.clone()).ok());
     let itself = objects().find(|one| one.types == object.types && one.metadata.name == object.metadata.name);

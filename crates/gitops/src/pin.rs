@@ -1,4 +1,4 @@
-//! Another repository at a commit: a GitRepository that always brings the same files, so that what is
+//! Another repository at a commit: a GitRepository that always has the same files, so that what is
 //! built of it can be looked at, and applied before Flux runs.
 
 use super::build;
@@ -25,7 +25,7 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    /// What a GitRepository is pinned to; none if it is not, or if only Flux can fetch it.
+    /// The pin of a GitRepository; none if it has none, or if only Flux can fetch it.
     pub(super) fn of(source: &Object) -> Option<Self> {
         if ObjectRef::of(source).kind != "GitRepository" {
             return None;
@@ -64,16 +64,18 @@ impl Pin {
             return Err(Problem::new(ProblemKind::UnbuildableKustomization, failure));
         };
         if !files::is_folder(&root, &recipe.folder) {
-            let failure = Failure::input(format!("{} has no folder {}", self.url, recipe.folder.display()))
-                .because(format!("at commit {}", self.commit))
-                .hint(
-                    "correct spec.path: it counts from the root of the repository that spec.sourceRef names",
-                );
+            let failure = Failure::input(format!(
+                "{}: folder {} not found",
+                self.url,
+                recipe.folder.display()
+            ))
+            .because(format!("at commit {}", self.commit))
+            .hint("correct spec.path, which is relative to the root of the repository of spec.sourceRef");
             return Err(Problem::new(ProblemKind::MissingPath, failure));
         }
         let built = build::run(recipe, &root, kustomize).await.map_err(|problem| {
             let what = format!("{}: {}", self.url, problem.failure.what);
-            // Its files are nobody's here.
+            // Its files are not in this repository.
             Problem { failure: Failure { what, location: None, ..problem.failure }, ..problem }
         })?;
         Ok(built.into_iter().map(|document| Document { file: None, ..document }).collect())

@@ -39,7 +39,7 @@ impl Files {
     }
 }
 
-/// Where an object is written: the file that kustomize read it from, and what it is called there,
+/// The location of an object: the file that kustomize read it from, and its name there,
 /// as far as that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -64,7 +64,7 @@ impl Written {
         self.kind == kind
     }
 
-    /// Line and column of a field (`spec.dependsOn[1].name`), or of what is nearest above it.
+    /// Line and column of a field (`spec.dependsOn[1].name`), or of its nearest parent.
     pub(super) fn place(&self, files: &Files, field: &str) -> Option<Location> {
         let file = files.get(&self.file)?;
         let (line, column) = self.within(&file.documents)?.place(field);

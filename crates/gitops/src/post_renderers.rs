@@ -1,4 +1,4 @@
-//! What helm-controller does to what a chart renders to (its `internal/postrender`, v1.6.0): the
+//! The post-rendering of helm-controller (its `internal/postrender`, v1.6.0): the
 //! post-renderers in their order, then common metadata, then the labels of their origin.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use bootstrapper_core::object::Object;
 use bootstrapper_tools::{HookRendering, PostRendering};
 
-/// What of an entry of `patches` and `images` counts: what else may be written is dropped.
+/// The used fields of an entry of `patches` and `images`; others are dropped.
 const PATCH: [&str; 2] = ["patch", "target"];
 const TARGET: [&str; 7] =
     ["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"];
@@ -41,7 +41,7 @@ pub(super) fn post_rendering(release: &Object) -> PostRendering {
     }
 }
 
-/// The labels by which helm-controller marks what it applies: the HelmRelease.
+/// The labels that helm-controller sets on its objects: the HelmRelease.
 pub(super) fn origin_labels(release: &Object) -> BTreeMap<String, String> {
     let metadata = &release.metadata;
     let label = |key: &str, value: &Option<String>| {

@@ -1,5 +1,5 @@
-//! What is wrong with what a cluster declares. Loading goes on after a problem, so that all of them
-//! are told at once.
+//! Problems of a cluster's declaration. Loading continues after a problem, so that all of them
+//! are reported at once.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use bootstrapper_core::object::ObjectRef;
 /// One thing that is wrong.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    /// What kind of thing it is.
+    /// Its kind.
     pub kind: ProblemKind,
-    /// What, why, where, and what to do.
+    /// What, why, where, and how to fix it.
     pub failure: Failure,
     /// The Kustomization or HelmRelease that it is a problem of, if it is one of a single one.
     #[serde(skip)]
@@ -32,7 +32,7 @@ impl Problem {
         self
     }
 
-    /// Says where the field of an object is written that shows it.
+    /// Sets the location of the field that shows it.
     pub(super) fn placed(mut self, written: Option<&Written>, field: &str, files: &Files) -> Self {
         if self.failure.location.is_none() {
             self.failure.location = written.and_then(|written| written.place(files, field));
@@ -45,50 +45,50 @@ impl Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
-    /// kustomize refuses what a Kustomization builds.
+    /// The kustomize build of a Kustomization fails.
     UnbuildableKustomization,
-    /// What a Kustomization builds names an address that does not answer now: nobody can say whether
+    /// A remote resource of a Kustomization does not answer: it is unknown whether
     /// it is right.
     Unfetchable,
-    /// A kustomization names what does not lie in the repository.
+    /// A kustomization references a file outside the repository.
     OutsideRepository,
     /// A kustomization names an address that is not fetched: not over TLS, or with a ref that is none.
     RefusedAddress,
-    /// A file, or what its aliases stand for, is more than is read.
+    /// A file, or its expanded aliases, exceeds the size limit.
     ExcessiveInput,
     /// The address of a source, or a chart's name or version, holds the value of a secret.
     SecretInAddress,
-    /// What a Kustomization builds to is no object, before or after substitution.
+    /// A built document is not an object, before or after substitution.
     NotAnObject,
-    /// A Kustomization builds a folder that is not there.
+    /// A Kustomization's path is not found.
     MissingPath,
-    /// A Kustomization takes its files from a source that nothing declares.
+    /// A Kustomization's source is not found.
     MissingSource,
     /// A variable has no value, and no default.
     UndefinedVariable,
-    /// `${…}` that Flux does not understand.
+    /// A `${…}` that Flux cannot parse.
     MalformedSubstitution,
-    /// A name that no variable can have.
+    /// An invalid variable name.
     VariableName,
-    /// A Kustomization substitutes from a ConfigMap or Secret that nothing brings.
+    /// A ConfigMap or Secret of substituteFrom is not found.
     MissingSubstituteFrom,
-    /// Something depends on what nothing declares.
+    /// A dependency is not found.
     UnknownDependency,
-    /// Something depends on itself, by way of others.
+    /// A dependency cycle.
     CyclicDependency,
-    /// A release takes its chart from a source that nothing declares.
+    /// The source of a release's chart is not found.
     MissingChartSource,
-    /// A release says nothing about its chart, or names a kind of source that cannot hold one.
+    /// A release has no chart, or a source of a kind that cannot hold one.
     NoChart,
     /// A chart without a version.
     UnpinnedChart,
-    /// A release keeps its state elsewhere than it installs.
+    /// A release stores its state in another namespace than it installs into.
     StorageNamespaceApart,
-    /// A release takes values from a ConfigMap or Secret that nothing brings, or a key that it lacks.
+    /// A ConfigMap, Secret or key of valuesFrom is not found.
     MissingValuesSource,
-    /// What a release takes values from is no YAML.
+    /// A values source is not YAML.
     UnreadableValues,
-    /// What a release takes values from cannot be put where its `targetPath` says.
+    /// A values source has an invalid `targetPath`.
     UnsupportedTargetPath,
 }
 

@@ -10,10 +10,10 @@ use super::substitute::substitute_all;
 use super::variables::Variables;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Stand in for secrets: they have nothing in common, neither a character at any place nor their length.
+/// Stand-ins for secrets, which have nothing in common: no character at any position, nor the length.
 const OTHERS: [&str; 2] = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "zzzzzzzzzzzzzzzzz"];
 
-/// What of a Flux object says where something is fetched from.
+/// The fields of Flux objects with an address to fetch from.
 const OF_SOURCE: [&str; 9] = [
     "spec.url",
     "spec.endpoint",
@@ -35,7 +35,7 @@ pub(super) enum Shadows {
     None,
     /// It would be these.
     Objects(Vec<Object>),
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
 }
 
@@ -84,7 +84,7 @@ impl Shadows {
         }
     }
 
-    /// The first field that says where something is fetched from, and depends on a secret.
+    /// The first field with an address that depends on a secret.
     pub(super) fn address(&self, object: &Object) -> Option<&'static str> {
         let id = ObjectRef::of(object);
         let fields: &[&'static str] = match (id.group(), id.kind.as_str()) {

@@ -1,4 +1,4 @@
-//! What a build is made of: a folder, what a Flux Kustomization adds to it, and all the files that are read.
+//! The inputs of a build: a folder, the additions of a Flux Kustomization, and all the files that are read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 
-/// What is built: a folder, and what a Flux Kustomization adds to it.
+/// A build: a folder, and the additions of a Flux Kustomization.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Recipe {
     /// Relative to the repository.
     pub(super) folder: PathBuf,
-    /// Those fields of it that change what is built; JSON, in the order of names.
+    /// Its fields that change the build; JSON, in the order of names.
     pub(super) added: String,
 }
 
 impl Recipe {
-    /// What the Flux Kustomization `object` builds of a folder of this repository.
+    /// The build of a folder of this repository by the Flux Kustomization `object`.
     pub(super) fn of(object: &Object, folder: PathBuf) -> Self {
         let spec = &object.data["spec"];
         let added: BTreeMap<&str, &Value> = generator::FIELDS
@@ -42,7 +42,7 @@ impl Recipe {
         Self { folder: folder.to_owned(), added: "{}".to_owned() }
     }
 
-    /// What is added.
+    /// The additions.
     pub(super) fn added(&self) -> Value {
         serde_json::from_str(&self.added).unwrap_or_default()
     }
@@ -75,8 +75,8 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
         .filter_map(Value::as_str)
         .find(|path| !generator::is_local(path));
     if let Some(far) = far {
-        let failure = Failure::input(format!("component {far} is not of this repository"))
-            .hint("Flux takes only components that are named relative to spec.path");
+        let failure = Failure::input(format!("component {far} is not in the repository"))
+            .hint("Flux supports only components relative to spec.path");
         return Err(refused(ProblemKind::UnbuildableKustomization)(failure));
     }
     let fields = match file {
@@ -86,7 +86,7 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
         }
         Some(file) => {
             let text = files::read_text(root, file).map_err(|refusal| {
-                let failure = Failure::input(format!("{} cannot be read", file.display())).because(&refusal);
+                let failure = Failure::input(format!("cannot read {}", file.display())).because(&refusal);
                 let kind = match refusal {
                     files::Refusal::Outside(_) => ProblemKind::OutsideRepository,
                     _ => ProblemKind::UnbuildableKustomization,
@@ -95,15 +95,14 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
             })?;
             if let Some(excess) = yaml::excess(&text) {
                 let place = Location { file: file.to_owned(), line: excess.line, column: excess.column };
-                let failure =
-                    Failure::input(format!("{} cannot be read", file.display())).because(excess.what);
+                let failure = Failure::input(format!("cannot read {}", file.display())).because(excess.what);
                 return Err(refused(ProblemKind::ExcessiveInput)(failure.at(place)));
             }
             match yaml::from_str(&text, file).map_err(refused(ProblemKind::UnbuildableKustomization))? {
                 Value::Object(fields) => fields,
                 Value::Null => Map::new(),
                 _ => {
-                    let failure = Failure::input(format!("{} is no kustomization", file.display()));
+                    let failure = Failure::input(format!("{} is not a kustomization", file.display()));
                     return Err(refused(ProblemKind::UnbuildableKustomization)(failure));
                 }
             }
@@ -117,7 +116,7 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
 const ENTRIES: usize = 50_000;
 
 /// Every manifest under a folder that has no kustomization of its own, as Flux finds them: a
-/// folder with one counts as one resource, and is not gone into.
+/// folder with one counts as one resource, and is not searched.
 fn manifests(folder: &Path, base: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     // Sorted afterwards: a folder of millions of files is not read to its end first.
@@ -127,9 +126,8 @@ fn manifests(folder: &Path, base: &Path) -> Result<Vec<PathBuf>> {
         let Ok(entry) = entry else { continue };
         looked_at += 1;
         if looked_at > ENTRIES {
-            return Err(Failure::input(format!("{} cannot be built", folder.display())).because(format!(
-                "it holds more than {ENTRIES} files, and no kustomization says which count"
-            )));
+            return Err(Failure::input(format!("cannot build {}", folder.display()))
+                .because(format!("it contains more than {ENTRIES} files and no kustomization")));
         }
         let within = base.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
         if entry.file_type().is_dir() {

@@ -1,11 +1,11 @@
-//! What a kustomization names that kustomize then reads: every field that it knows (api v0.21.1), and
+//! The references of a kustomization that kustomize reads: every field that it knows (api v0.21.1), and
 //! those of the configurations of its own generators and transformers.
 
 use serde_json::{Map, Value};
 
 use bootstrapper_tools::Use;
 
-/// What becomes of what a text names.
+/// The role of a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Objects: a file, or the folder of a kustomization.
@@ -16,14 +16,14 @@ pub(super) enum Role {
     Yaml,
     /// The same, or such YAML itself.
     YamlOrText,
-    /// A file that is taken as it is.
+    /// A file that is used unchanged.
     Content,
     /// Configurations of generators and the like: a file, the folder of a kustomization, or YAML itself.
     Plugin,
 }
 
 impl Role {
-    /// What kustomize takes the text for.
+    /// How kustomize interprets the text.
     pub(super) fn taken_for(self) -> Use {
         match self {
             Self::Resource | Self::Plugin => Use::Any,
@@ -33,7 +33,7 @@ impl Role {
     }
 }
 
-/// What a reference is told, and may put in its place.
+/// The visitor of references, which may replace them.
 pub(super) type Visit<'a, E> = &'a mut dyn FnMut(&mut String, Role) -> Result<(), E>;
 
 /// Visits all that a kustomization names.
@@ -72,7 +72,7 @@ pub(super) fn of_plugin<E>(config: &mut Value, visit: Visit<'_, E>) -> Result<()
     Ok(())
 }
 
-/// Fields of a kustomization that add nothing to what it names: one of configurations may have these.
+/// Fields of a kustomization without references: one of configurations may have these.
 pub(super) fn is_plain(kustomization: &Value) -> bool {
     const PLAIN: [&str; 4] = ["apiversion", "kind", "metadata", "resources"];
     let mut fields = kustomization.as_object().into_iter().flatten();

@@ -27,7 +27,7 @@ const PRINTED_OTHERWISE: u64 = 1_000_000;
 pub struct Release {
     /// The HelmRelease.
     pub id: ObjectRef,
-    /// The Kustomization that brings it.
+    /// The Kustomization that applies it.
     pub kustomization: ObjectRef,
     /// The name of the Helm release.
     pub release_name: String,
@@ -35,11 +35,11 @@ pub struct Release {
     pub release_namespace: String,
     /// Its chart.
     pub chart: ChartSource,
-    /// How that is reached; or why the bootstrap cannot do what Flux would.
+    /// How to access it; or why the bootstrap cannot access it as Flux would.
     pub access: Result<ChartAccess>,
-    /// Why its chart is not fetched, by nobody.
+    /// Why its chart must not be fetched.
     pub refused: Option<Failure>,
-    /// The Flux object that says where its chart is: an OCIRepository or a HelmRepository.
+    /// The Flux object with the address of its chart: an OCIRepository or a HelmRepository.
     pub source: ObjectRef,
     /// Its values.
     pub values: Value,
@@ -48,7 +48,7 @@ pub struct Release {
     pub integers: Vec<String>,
     /// Whether a Secret's number would have to be among them: other users see arguments.
     pub has_secret_integers: bool,
-    /// What it takes values from, in order; what it says itself comes last.
+    /// The sources of its values, in order; its inline values come last.
     pub values_from: Vec<ValuesFrom>,
     /// The HelmReleases that must be ready before it.
     pub depends_on: Vec<ObjectRef>,
@@ -57,7 +57,7 @@ pub struct Release {
     pub is_tracked: bool,
     /// The HelmRelease as it is declared.
     pub object: Object,
-    /// What in it or in the source of its chart is not known.
+    /// The unknown values in it or in the source of its chart.
     pub gaps: Vec<Gap>,
 }
 
@@ -84,25 +84,27 @@ impl Release {
     pub fn installable(&self) -> Result<()> {
         if !self.is_fetchable() {
             return Err(Failure::input(format!(
-                "{} takes its chart from {}, which only Flux reads",
+                "{} has its chart in {}, which only Flux can read",
                 self.id, self.source
             ))
-            .hint("what the bootstrap installs needs a chart of an OCIRepository or a HelmRepository"));
+            .hint("the bootstrap supports charts of an OCIRepository or a HelmRepository"));
         }
         self.refused.clone().map_or(Ok(()), Err)?;
         self.access.as_ref().map_err(Clone::clone)?;
         if let Some((field, why)) = fields::stopping(&self.object) {
             return Err(Failure::input(format!(
-                "{} has {field}, and the bootstrap cannot install it as Flux would",
+                "{} has {field}, so the bootstrap cannot install it",
                 self.id
             ))
             .because(why)
-            .hint("leave it to Flux: take it out of the tasks of the bootstrap"));
+            .hint("remove it from the tasks of the bootstrap, and let Flux install it"));
         }
         if self.has_secret_integers {
-            return Err(Failure::input(format!("{} takes a number from a Secret to a targetPath", self.id))
-                .because("Flux hands it to the chart as an integer; for helm it would have to be an argument, which other users see")
-                .hint("`literal: true` hands it over as text, and both can do that"));
+            return Err(Failure::input(format!("{} sets a targetPath to a number from a Secret", self.id))
+                .because(
+                    "Flux passes it as an integer; Helm would need an argument, which other users can see",
+                )
+                .hint("set `literal: true`, which passes it as text"));
         }
         if let Some(failure) = gaps::refusal(&self.id, &self.gaps) {
             return Err(failure);
@@ -117,13 +119,18 @@ impl Release {
             self.values
                 .to_string()
                 .contains(UNKNOWN)
-                .then(|| "a variable in them comes from a Secret".to_owned())
+                .then(|| "a variable in its values comes from a Secret".to_owned())
         };
         match unknown.or_else(within) {
             None => Ok(()),
-            Some(why) => Err(Failure::input(format!("{} has values that only the cluster knows", self.id))
-                .because(format!("{why}, which is encrypted in the repository, or made in the cluster"))
-                .hint("declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)")),
+            Some(why) => Err(Failure::input(format!(
+                "{} has values that exist only in the cluster",
+                self.id
+            ))
+            .because(format!("{why}, which is encrypted in the repository, or created in the cluster"))
+            .hint(
+                "declare that Secret under `secrets` in bootstrapper.yaml (`sops:` reads an encrypted file)",
+            )),
         }
     }
 
@@ -142,8 +149,8 @@ impl Release {
         let mut problems = Vec::new();
         let storage_namespace = spec["storageNamespace"].as_str().unwrap_or(&here);
         if storage_namespace != release_namespace {
-            let failure = Failure::input(format!("{id} stores its state in {storage_namespace}, and installs into {release_namespace}"))
-                .because("helm, which installs it first, stores it where it installs: Flux would not find it, and install it twice")
+            let failure = Failure::input(format!("{id} stores its state in {storage_namespace}, but installs into {release_namespace}"))
+                .because("the bootstrap stores it in the namespace that it installs into: Flux would not find it, and install it twice")
                 .hint(format!("set storageNamespace: {release_namespace}"));
             let field = if spec["storageNamespace"].is_null() {
                 "spec.targetNamespace"
@@ -298,7 +305,7 @@ mod tests {
         let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
         let (kind, said, field) = problem(&spec, &[]);
         assert_eq!((kind, field.as_str()), (ProblemKind::MissingChartSource, "spec.chartRef.name"));
-        assert!(said.contains("OCIRepository kube-system/cilium, which is not declared"), "{said}");
+        assert!(said.contains("OCIRepository kube-system/cilium of its chart not found"), "{said}");
         let (kind, said, _) = problem(&json!({}), &[]);
         assert!(kind == ProblemKind::NoChart && said.contains("neither `chart` nor `chartRef`"), "{said}");
         let unpinned = source("OCIRepository", &json!({"url": "oci://x.test/y"}));

@@ -1,5 +1,5 @@
-//! What charts make of the values of their releases, known without a cluster: which CRDs come with
-//! them, and whether they take the values at all.
+//! Renderings of charts with the values of their releases, without a cluster: their CRDs,
+//! and whether they accept the values at all.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,29 +14,29 @@ use bootstrapper_core::failure::Failure;
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_tools::{Environment, Helm, HelmRequest};
 
-/// What a chart makes of the values of a release.
+/// The rendering of a chart with the values of a release.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rendering {
-    /// It takes them; these CRDs come with it.
+    /// It accepts them, and provides these CRDs.
     Takes {
         /// Those that it ships, and those among its templates.
         crds: Vec<Object>,
     },
     /// It refuses them.
     Refuses {
-        /// In Helm's words, line by line.
+        /// Helm's message, line by line.
         said: Vec<String>,
     },
-    /// It could not be fetched, so that nobody knows.
+    /// It could not be fetched, so the result is unknown.
     Unfetchable {
-        /// In Helm's words, line by line.
+        /// Helm's message, line by line.
         said: Vec<String>,
     },
 }
 
-/// Finds out what every chart makes of the values of its release. With `helm`, charts are fetched
-/// and rendered; without, only what was found out before in the same environment is known. An exact
+/// Renders every chart with the values of its release. With `helm`, charts are fetched
+/// and rendered; without, only cached results of the same environment are used. An exact
 /// version is rendered once: the same chart makes the same of the same values.
 pub async fn renderings(
     releases: &[Release],
@@ -60,7 +60,7 @@ async fn render(release: &Release, environment: &Environment, helm: Option<&Helm
         return Some(Rendering::Unfetchable { said: failure.because });
     }
     let rendering = fetched(&request, helm).await;
-    // What a chart refuses is told with the value, which may be secret.
+    // A chart's error contains the value, which may be secret.
     if let (Some(place), Rendering::Takes { .. }) = (place, &rendering) {
         kept::keep(&place, &rendering);
     }

@@ -13,10 +13,10 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 
-/// The ConfigMap that holds what differs between clusters.
+/// The ConfigMap with the settings that differ between clusters.
 pub(super) const SETTINGS: &str = "cluster-settings";
 
-/// What lies at the root of a repository; any one will do.
+/// Markers of the root of a repository; any one suffices.
 const MARKS: [&str; 3] = ["bootstrapper.yaml", "kubernetes/clusters", ".git"];
 
 /// A GitOps repository.
@@ -39,19 +39,19 @@ impl Repository {
         Self::open_with(root, &BTreeMap::new())
     }
 
-    /// Opens the repository in `root`. `entries` says for each cluster where Flux enters the
-    /// repository: the folder or file that declares the root Kustomization, or what that builds. What
-    /// it does not say is looked for.
+    /// Opens the repository in `root`. `entries` has the entry point of Flux for each cluster in the
+    /// repository: the folder or file that declares the root Kustomization, or its path. The others
+    /// are detected.
     pub fn open_with(root: &Path, entries: &BTreeMap<String, PathBuf>) -> Result<Self> {
         let root = root.canonicalize().map_err(|error| {
-            Failure::input(format!("there is no repository in {}", root.display())).caused_by(&error)
+            Failure::input(format!("repository {} not found", root.display())).caused_by(&error)
         })?;
         let entries = entry::discover(&root, entries);
         if entries.is_empty() {
-            return Err(Failure::input(format!("{} is no GitOps repository", root.display()))
+            return Err(Failure::input(format!("{} is not a GitOps repository", root.display()))
                 .because("it has no folder kubernetes/clusters, and no file declares a Kustomization with its source, or a FluxInstance with a sync")
-                .hint("run this in the repository, or name it with --repo")
-                .hint("say in bootstrapper.yaml where Flux enters it: `clusters: {<name>: {path: <folder>}}`"));
+                .hint("run this in the repository, or set --repo")
+                .hint("or set the entry point of each cluster in bootstrapper.yaml: `clusters: {<name>: {path: <folder>}}`"));
         }
         let files = Arc::new(Files::of(&root));
         Ok(Self {
@@ -64,28 +64,28 @@ impl Repository {
         })
     }
 
-    /// The root of the repository that `here` lies in.
+    /// The root of the repository that contains `here`.
     pub fn root_of(here: &Path) -> Result<PathBuf> {
         let is_root = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
         here.ancestors().find(is_root).map(Path::to_owned).ok_or_else(|| {
-            Failure::input(format!("{} lies in no GitOps repository", here.display()))
-                .because(format!("neither it nor a folder above has {}", MARKS.join(" or ")))
-                .hint("run this in the repository, or name it with --repo")
+            Failure::input(format!("{} is not in a GitOps repository", here.display()))
+                .because(format!("neither it nor a parent folder has {}", MARKS.join(" or ")))
+                .hint("run this in the repository, or set --repo")
         })
     }
 
-    /// Finds the repository that `here` lies in.
+    /// Finds the repository that contains `here`.
     pub fn find(here: &Path) -> Result<Self> {
         Self::open(&Self::root_of(here)?)
     }
 
-    /// Fails if there is no cluster of that name.
+    /// Fails if the cluster does not exist.
     pub fn require(&self, name: &str) -> Result<()> {
         if self.clusters.iter().any(|cluster| cluster == name) {
             return Ok(());
         }
-        let failure = Failure::input(format!("there is no cluster `{name}`"))
-            .hint(format!("the repository has {}", self.clusters.join(", ")));
+        let failure = Failure::input(format!("cluster `{name}` not found"))
+            .hint(format!("clusters in this repository: {}", self.clusters.join(", ")));
         let nearest = self.clusters.iter().find(|cluster| strsim::jaro_winkler(cluster, name) > 0.8);
         Err(match nearest {
             Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
@@ -98,7 +98,7 @@ impl Repository {
         self.entries.get(cluster).ok_or_else(|| Failure::internal(format!("cluster {cluster} has no entry")))
     }
 
-    /// The folder of a cluster, relative to the repository: what its root Kustomization builds.
+    /// The folder of a cluster, relative to the repository: the path of its root Kustomization.
     pub fn folder_of(&self, cluster: &str) -> Option<&Path> {
         self.entries.get(cluster).map(|entry| entry.folder.as_path())
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::recipe::path_of;
 use bootstrapper_core::object::Object;
 
-/// Where a FluxInstance is, if nothing says so.
+/// The default namespace of a FluxInstance.
 const FLUX_SYSTEM: &str = "flux-system";
 
 /// The source and the root Kustomization of a cluster.
@@ -25,8 +25,8 @@ pub(super) fn pick(objects: &[Value], folder: &Path) -> Option<Root> {
     (!roots.is_empty()).then(|| roots.swap_remove(wanted))
 }
 
-/// All that may be root Kustomizations: those whose source is beside them, the ones that are called
-/// as it is before others (`flux bootstrap` does so), and what FluxInstances make.
+/// All candidates for root Kustomizations: those with their source next to them, the ones with
+/// its name first (as `flux bootstrap` writes them), and those of FluxInstances.
 pub(super) fn roots(objects: &[Value]) -> Vec<Root> {
     let is = |object: &&Value, group: &str| {
         object["apiVersion"].as_str().is_some_and(|version| version.starts_with(group))

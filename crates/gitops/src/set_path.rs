@@ -15,28 +15,28 @@ use super::shared_values::{Shared, SharedList, SharedMap};
 const LONGEST_LIST: usize = 65_536;
 const DEEPEST: usize = 30;
 
-/// More lists than this are nobody's path.
+/// The maximum number of list indices of a path.
 const MOST_INDICES: usize = 1_000;
 
 /// Why reading stops.
 #[derive(Debug, PartialEq, Eq)]
 enum Stop {
-    /// There is no more; what was set so far is all.
+    /// The end of the text; values set so far are kept.
     End,
-    /// What is there cannot be read. Says nothing of the text, which may be a Secret's.
+    /// A syntax error. Never contains the text, which may be a Secret's.
     Refused(&'static str),
 }
 
-/// What is put somewhere.
+/// A text to set.
 pub(super) struct Text<'a> {
     pub(super) says: &'a str,
-    /// Whether it is taken as it is.
+    /// Whether it is used as it is.
     pub(super) is_literal: bool,
     /// Whether it comes from a Secret.
     pub(super) is_secret: bool,
 }
 
-/// Puts a text at `path`. Says why it cannot.
+/// Sets a text at `path`; or fails with the reason.
 pub(super) fn set(values: &SharedMap, path: &str, text: &Text<'_>) -> Result<(), &'static str> {
     let Text { says: text, is_literal, is_secret } = *text;
     let is_quoted = |quote: char| text.starts_with(quote) && text.ends_with(quote);
@@ -77,18 +77,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a name, and sets what comes after it.
+    /// Reads a key, and sets its value.
     fn key(&mut self, map: &SharedMap, depth: usize) -> Result<(), Stop> {
         let (name, ended_by) = self.until(&['=', '[', ',', '.']);
         match ended_by {
             None if name.is_empty() => Err(Stop::End),
-            None => Err(Stop::Refused("a name has no value")),
+            None => Err(Stop::Refused("a key has no value")),
             Some('[') => {
                 let index = self.index()?;
                 let list = match map.get(&name) {
                     None => SharedList::default(),
                     Some(Shared::List(list)) => list,
-                    Some(_) => return Err(Stop::Refused("what it takes an item of is no list")),
+                    Some(_) => return Err(Stop::Refused("an index is used on a value that is not a list")),
                 };
                 let read = self.item(&list, index, depth);
                 let (list, outcome) = match read {
@@ -98,16 +98,16 @@ impl Reader<'_> {
                 map.put(name, Shared::List(list));
                 outcome
             }
-            Some('.') if depth == DEEPEST => Err(Stop::Refused("it is deeper than helm reads")),
+            Some('.') if depth == DEEPEST => Err(Stop::Refused("it is nested deeper than Helm supports")),
             Some('.') => {
                 let inner = match map.get(&name) {
                     None => SharedMap::default(),
                     Some(Shared::Map(inner)) => inner,
-                    Some(_) => return Err(Stop::Refused("what it goes into is no map")),
+                    Some(_) => return Err(Stop::Refused("a key is used on a value that is not a map")),
                 };
                 let outcome = self.key(&inner, depth + 1);
                 if inner.is_empty() {
-                    return outcome.and(Err(Stop::Refused("a name has no value")));
+                    return outcome.and(Err(Stop::Refused("a key has no value")));
                 }
                 map.put(name, Shared::Map(inner));
                 outcome
@@ -118,15 +118,15 @@ impl Reader<'_> {
                 map.put(name, value.unwrap_or_else(nothing));
                 outcome
             }
-            Some(_) => Err(Stop::Refused("a name has no value")),
+            Some(_) => Err(Stop::Refused("a key has no value")),
         }
     }
 
-    /// Reads what comes after `[index]`, and gives the list that has it.
+    /// Reads what follows `[index]`, and returns the list with it.
     fn item(&mut self, list: &SharedList, index: usize, depth: usize) -> Result<SharedList, Stop> {
         let (between, ended_by) = self.until(&['[', '.', '=']);
         if !between.is_empty() {
-            return Err(Stop::Refused("something follows the index of a list"));
+            return Err(Stop::Refused("invalid text after a list index"));
         }
         let item = match ended_by {
             None => return Err(Stop::End),
@@ -136,7 +136,7 @@ impl Reader<'_> {
                 let inner = match list.get(index) {
                     None | Some(Shared::Scalar(Value::Null)) => SharedList::default(),
                     Some(Shared::List(inner)) => inner,
-                    Some(_) => return Err(Stop::Refused("what it takes an item of is no list")),
+                    Some(_) => return Err(Stop::Refused("an index is used on a value that is not a list")),
                 };
                 Shared::List(self.item(&inner, inner_index, depth)?)
             }
@@ -166,7 +166,7 @@ impl Reader<'_> {
         }
         let index = index.parse().ok().filter(|index| *index <= LONGEST_LIST);
         let index = index.filter(|_| self.indices <= MOST_INDICES);
-        index.ok_or(Stop::Refused("the index of a list is no number that helm takes"))
+        index.ok_or(Stop::Refused("invalid list index"))
     }
 
     /// A list in braces, or anything up to a comma; none at the end.
@@ -189,7 +189,7 @@ impl Reader<'_> {
         loop {
             let (text, ended_by) = self.until(&[',', '}']);
             if ended_by.is_none() {
-                return Err(Stop::Refused("a list does not end"));
+                return Err(Stop::Refused("unterminated list"));
             }
             items.push(self.scalar(text));
             if ended_by == Some('}') {
@@ -199,7 +199,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What a text means: numbers, booleans and null have their types.
+    /// The typed value of a text: numbers, booleans and null have their types.
     fn scalar(&self, text: String) -> Shared {
         let is = |word: &str| !self.as_text && text.eq_ignore_ascii_case(word);
         let is_number = !self.as_text && (text == "0" || !text.starts_with('0'));

@@ -1,4 +1,4 @@
-//! Values as Go has them: who holds the same map or list sees what another writes into it.
+//! Values with Go's semantics: maps and lists are shared references.
 //!
 //! helm-controller merges the inline values in before it sets what `targetPath` names, and once more
 //! at the end. What it sets survives the second time exactly where both times meant the same map, so
@@ -16,7 +16,7 @@ pub(super) enum Shared {
     Map(SharedMap),
     List(SharedList),
     Scalar(Value),
-    /// A number that `--set` made. Go has it as an integer, and every other number as a float: they
+    /// A number from `--set`. Go has it as an integer, and every other number as a float: they
     /// are printed otherwise.
     Integer {
         number: i64,
@@ -48,7 +48,7 @@ impl Integer {
 }
 
 impl SharedMap {
-    /// What a map says; nothing if it is none.
+    /// The content of a map; nothing for other values.
     pub(super) fn of(value: Value) -> Self {
         match Shared::from(value) {
             Shared::Map(map) => map,

@@ -21,12 +21,12 @@ pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretValue>
 pub enum SecretValue {
     /// It was read.
     Known(SecretString),
-    /// It was not, and why. What draws from it cannot be applied.
+    /// It was not, and why. Objects that use it cannot be applied.
     Unknown(Failure),
 }
 
 impl SecretValue {
-    /// What it is, if that is known.
+    /// Its value, if known.
     pub fn known(&self) -> Option<&SecretString> {
         match self {
             Self::Known(value) => Some(value),
@@ -41,14 +41,14 @@ impl<T: Into<SecretString>> From<T> for SecretValue {
     }
 }
 
-/// Stands for a value that only the cluster knows: of a Secret that is encrypted in the repository,
-/// or made in the cluster. It is fit for a name, so that what holds it can still be looked at.
+/// The placeholder of a value that exists only in the cluster: of a Secret that is encrypted in the repository,
+/// or created in the cluster. It is a valid name, so objects with it can still be inspected.
 pub const UNKNOWN: &str = "known-in-the-cluster-only";
 
 /// A ConfigMap or Secret.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// What is known of it; [`UNKNOWN`] where only the key is.
+    /// Its known data; [`UNKNOWN`] where only the key is known.
     pub(super) data: BTreeMap<String, String>,
     /// Whether it may have more keys than these.
     pub(super) is_open: bool,
@@ -56,7 +56,7 @@ pub(super) struct Source {
     secret: Option<BTreeSet<String>>,
     /// Why values are not known that the bootstrap was to read.
     pub(super) why: BTreeMap<String, Failure>,
-    /// The object that brings it: itself, or what makes it in the cluster. None if the bootstrap
+    /// Its provider: the object itself, or the one that creates it in the cluster. None if the bootstrap
     /// seeds it.
     pub(super) brought_by: Option<ObjectRef>,
 }
@@ -115,7 +115,7 @@ impl Sources {
         self.0.iter().find(|(key, _)| is_it(key)).map(|(_, source)| source)
     }
 
-    /// Adds what `object` brings, if it brings one. What the bootstrap seeds is better known.
+    /// Adds the one that `object` provides, if any. Seeded ones have precedence.
     #[cfg(test)]
     pub(super) fn add(&mut self, object: &Object) {
         self.add_with(object, BTreeSet::new());
@@ -136,7 +136,7 @@ impl Sources {
         }
     }
 
-    /// Every one of them, with what brings it.
+    /// All of them, with their providers.
     pub(super) fn brought(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
         let named = |(kind, namespace, name): &(String, String, String)| {
             ObjectRef::namespaced("v1", kind, namespace, name)
@@ -154,7 +154,7 @@ fn mark(object: &Object, data: &BTreeMap<String, String>) {
 
 type Brought = (&'static str, String, BTreeMap<String, String>, bool);
 
-/// Kind, name and data of what an object brings, and whether there may be more keys.
+/// Kind, name and data of what an object provides, and whether there may be more keys.
 fn brought(object: &Object) -> Option<Brought> {
     let id = ObjectRef::of(object);
     let data = &object.data;

@@ -1,4 +1,4 @@
-//! A stand-in for the repository: what a build reads, and nothing else. Flux builds in its own copy of
+//! A stand-in for the repository: the inputs of a build, and nothing else. Flux builds in its own copy of
 //! the repository; people's files stay as they are.
 
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::fetch::Tree;
 use bootstrapper_core::private::Folder;
 
-/// The stand-in. Gone when dropped.
+/// The stand-in. Deleted when dropped.
 pub(super) struct StandIn {
     _kept: Folder,
     /// In place of the root of the repository.
@@ -19,7 +19,7 @@ pub(super) struct StandIn {
 }
 
 impl StandIn {
-    /// Writes what kustomize is to see. `folder` may be reached by a link of the tree.
+    /// Writes the files for kustomize. `folder` may be a link of the tree.
     pub(super) fn new(tree: &Tree, folder: &Path) -> io::Result<Self> {
         let kept = Folder::in_memory().map_err(|failure| io::Error::other(failure.to_string()))?;
         let root = kept.path().canonicalize()?;

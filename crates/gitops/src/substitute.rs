@@ -18,7 +18,7 @@ pub enum SubstituteError {
     Undefined(String),
     /// `${…}` that the dialect does not know: here is how it begins.
     Malformed(String),
-    /// It makes more text of its variables than is read, or takes for ever.
+    /// Its expansion exceeds the limit of size or work.
     Excessive,
 }
 
@@ -26,16 +26,16 @@ impl fmt::Display for SubstituteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Undefined(name) => write!(f, "${{{name}}} is not defined"),
-            Self::Malformed(text) => write!(f, "`{text}` is no substitution that Flux understands"),
-            Self::Excessive => f.write_str("its variables make more text than is read"),
+            Self::Malformed(text) => write!(f, "`{text}` is not a valid substitution"),
+            Self::Excessive => f.write_str("its variables expand to too much text"),
         }
     }
 }
 
-/// What substitution made of a text, and all that stood in its way.
+/// The result of a substitution, and its errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// The text; what could not be substituted became nothing, or stayed as it was.
+    /// The text; failed substitutions are empty or unchanged.
     pub(super) text: String,
     /// Every variable that the text names, with or without a value.
     pub(super) used: BTreeSet<String>,
@@ -49,7 +49,7 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
     outcome.errors.into_iter().next().map_or(Ok(outcome.text), Err)
 }
 
-/// [`substitute`] that goes on after an error.
+/// [`substitute`] that continues after an error.
 pub(super) fn substitute_all<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Outcome {
     let mut parser = Parser {
         rest: text,
@@ -104,10 +104,10 @@ const LONGEST: usize = 4 * 1024 * 1024;
 /// How many characters of values one text may have looked at, each once for every character of a pattern.
 const WORK: usize = 400_000_000;
 
-/// How many things that are wrong with one text are told.
+/// The maximum number of reported errors of one text.
 const TOLD: usize = 500;
 
-/// How deep expressions may stand in each other: a limit of ours, since the stack has one.
+/// The maximum nesting of expressions, because the stack is limited.
 const DEEPEST: usize = 100;
 
 struct Parser<'a, 'v> {
@@ -222,7 +222,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         Ok(text.to_owned())
     }
 
-    /// One argument in which `\/`, `\\` and `$$` stand for their second character.
+    /// One argument in which `\/`, `\\` and `$$` are escapes of their second character.
     fn escaped_argument(&mut self, end: char) -> Result<String, SubstituteError> {
         if self.take("${") {
             return self.expression();
@@ -306,7 +306,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         self.take("/");
         let second = self.operator(|c| matches!(c, '/' | '#' | '%'), 1);
         let from = self.escaped_argument('/')?;
-        // The original takes any number of slashes for one.
+        // The original treats any number of slashes as one.
         if self.take_while(|c| c == '/').is_empty() {
             return Err(self.malformed());
         }
@@ -360,7 +360,7 @@ fn first_cased(value: &str, cased: impl Fn(char) -> String) -> String {
     chars.next().map_or_else(String::new, |first| cased(first) + chars.as_str())
 }
 
-/// The shortest or longest non-empty prefix that matches is taken off.
+/// Removes the shortest or longest non-empty prefix that matches.
 fn without_prefix<'a>(value: &'a [char], pattern: &[char], longest: bool) -> &'a [char] {
     glob::prefix(pattern, value, longest).map_or(value, |length| &value[length..])
 }

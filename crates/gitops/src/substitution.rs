@@ -14,12 +14,12 @@ use bootstrapper_core::object::{Object, ObjectRef};
 
 const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 
-/// What substitution made of a document.
+/// The result of substitution in a document.
 pub(super) struct Substituted {
     pub(super) object: Object,
     pub(super) shadows: Shadows,
     pub(super) used: BTreeSet<String>,
-    /// The variables in it whose values are not known.
+    /// Its variables with unknown values.
     pub(super) gaps: Vec<Gap>,
     pub(super) problems: Vec<Problem>,
 }
@@ -59,9 +59,9 @@ pub(super) fn substituted(
 fn not_an_object(failure: &Failure, document: &Document, by: &ObjectRef, files: &Files) -> Problem {
     let id = ObjectRef::of(&document.object);
     let told =
-        Failure::input(format!("{by} builds to what is no object: {id}, once its variables have values"))
+        Failure::input(format!("{by} builds {id}, which is not a Kubernetes object after substitution"))
             .because(failure.because.join(": "))
-            .hint("a value with a colon, a quote or a number in it may need quotes around its ${…}");
+            .hint("put quotes around its ${…} if a value contains a colon, a quote or a number");
     Problem::new(ProblemKind::NotAnObject, placed(told, document, files, ""))
 }
 
@@ -84,21 +84,20 @@ fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, files: 
         SubstituteError::Excessive => (
             ProblemKind::ExcessiveInput,
             "${".to_owned(),
-            "no object that is larger than a few megabytes can be applied".to_owned(),
+            "reduce it: the API server rejects objects larger than a few megabytes".to_owned(),
         ),
         SubstituteError::Malformed(text) => (
             ProblemKind::MalformedSubstitution,
             text.clone(),
-            "write `$$` for a dollar sign that Flux should leave alone".to_owned(),
+            "write `$$` for a literal dollar sign".to_owned(),
         ),
     };
     let failure =
-        Failure::input(format!("{error} in {}, which {by} builds", ObjectRef::of(&document.object)))
-            .hint(hint);
+        Failure::input(format!("{error} in {} of {by}", ObjectRef::of(&document.object))).hint(hint);
     Problem::new(kind, placed(failure, document, files, &wanted))
 }
 
-/// Says where `wanted` is written in the object, or else where the object is.
+/// Sets the location of `wanted` in the object, or else that of the object.
 fn placed(failure: Failure, document: &Document, files: &Files, wanted: &str) -> Failure {
     let place = document.written().and_then(|written| {
         let found = if wanted.is_empty() { None } else { written.find(files, wanted) };

@@ -1,4 +1,4 @@
-//! What kustomize says when it cannot build, told to a person.
+//! Errors of kustomize builds, for people.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use super::recipe::{Recipe, gathered};
 use bootstrapper_core::failure::{Failure, FailureKind, Location};
 use bootstrapper_core::yaml;
 
-/// Says what cannot be built, and where, if a file of it is no YAML.
+/// The problem of a failed build, with the location of invalid YAML.
 pub(super) fn unbuildable(failure: Failure, recipe: &Recipe, root: &Path) -> Problem {
-    let what = format!("{} cannot be built", recipe.folder.display());
+    let what = format!("cannot build {}", recipe.folder.display());
     let location = failure.location.clone().or_else(|| unreadable(recipe, root));
     let failure = Failure { what, kind: FailureKind::Input, location, ..failure };
     Problem::new(ProblemKind::UnbuildableKustomization, failure)
@@ -43,7 +43,7 @@ mod tests {
         let recipe = Recipe::plain(Path::new("crds"));
         let broken = unbuildable(Failure::step("kustomize build failed").because("no"), &recipe, &root);
         assert_eq!(broken.kind, ProblemKind::UnbuildableKustomization);
-        assert_eq!((broken.failure.what.as_str(), broken.failure.because.len()), ("crds cannot be built", 1));
+        assert_eq!((broken.failure.what.as_str(), broken.failure.because.len()), ("cannot build crds", 1));
         assert_eq!(broken.failure.location.unwrap().file, Path::new("crds/b.yaml"));
     }
 }

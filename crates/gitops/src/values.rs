@@ -1,4 +1,4 @@
-//! The values of a release: `valuesFrom` in order, then what is written inline.
+//! The values of a release: `valuesFrom` in order, then the inline values.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml;
 
-/// A ConfigMap or Secret that a release takes values from.
+/// A ConfigMap or Secret with values of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValuesFrom {
     /// Which.
@@ -21,7 +21,7 @@ pub struct ValuesFrom {
     pub key: String,
     /// Whether it may be missing.
     pub optional: bool,
-    /// Where in the values it goes; none for all of them.
+    /// The path of the value; none for all values.
     pub target_path: Option<String>,
     /// Whether its content is known, and not to the cluster only.
     pub is_known: bool,
@@ -35,12 +35,12 @@ pub(super) struct ReadValues {
     pub(super) from: Vec<ValuesFrom>,
     /// Those numbers of them that Go has as integers.
     pub(super) integers: Vec<Integer>,
-    /// What is wrong, and in which field.
+    /// The problems, each with its field.
     pub(super) problems: Vec<(Problem, String)>,
 }
 
-/// The values of a HelmRelease, if `beside` are all the ConfigMaps and Secrets there are; which of
-/// them are integers, as `--set` takes them; and what is wrong.
+/// The values of a HelmRelease, with `sources` as all ConfigMaps and Secrets; which of
+/// them are integers, as for `--set`; and the problems.
 pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<String>, Vec<Problem>) {
     let mut sources = Sources::default();
     for object in beside {
@@ -99,7 +99,7 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
 
 type Wrong = (Problem, &'static str);
 
-/// The text that a reference takes; none if there is nothing, or nothing that is known.
+/// The text of a reference; none if it is missing or unknown.
 fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Result<Option<&'a str>, Wrong> {
     let namespace = from.id.namespace.as_deref().unwrap_or_default();
     let source = sources.get(&from.id.kind, namespace, &from.id.name);
@@ -114,7 +114,7 @@ fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Res
         Some(text) => Ok(Some(text)),
         None if from.optional => Ok(None),
         None => {
-            let failure = Failure::input(format!("{id} takes values from {} of {}, which is not declared", from.key, from.id))
+            let failure = Failure::input(format!("{id}: {} of {} not found", from.key, from.id))
                 .hint("declare it in the repository (a Secret: in bootstrapper.yaml), or mark the reference `optional`");
             let field = if source.is_some() { "valuesKey" } else { "name" };
             Err((Problem::new(ProblemKind::MissingValuesSource, failure), field))
@@ -124,7 +124,7 @@ fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Res
 
 /// A text that is values as a whole.
 fn all(text: &str, from: &ValuesFrom) -> Result<SharedMap, Wrong> {
-    // The text may be a Secret's: where it is wrong is told, never what it says.
+    // The text may be a Secret's: an error has the location, never the content.
     let place = format!("{} of {}", from.key, from.id);
     let refused = |failure: Failure| {
         let failure = Failure { because: Vec::new(), location: None, ..failure };
@@ -133,15 +133,15 @@ fn all(text: &str, from: &ValuesFrom) -> Result<SharedMap, Wrong> {
     match yaml::values_from_str(text, Path::new(&place)).map_err(refused)? {
         Value::Null => Ok(SharedMap::default()),
         values @ Value::Object(_) => Ok(SharedMap::of(values)),
-        _ => Err(refused(Failure::input(format!("{place} is no map of values")))),
+        _ => Err(refused(Failure::input(format!("{place} is not a map of values")))),
     }
 }
 
 fn unsettable(from: &ValuesFrom, path: &str, why: &str) -> Wrong {
-    let what = format!("what {} of {} holds cannot be put at targetPath `{path}`", from.key, from.id);
+    let what = format!("{} of {} cannot be set at targetPath `{path}`", from.key, from.id);
     let failure = Failure::input(what)
         .because(why)
-        .hint("the text has the syntax of `helm --set`: `literal: true` takes it as it is");
+        .hint("`literal: true` uses the text as it is; without it, it is parsed like `helm --set`");
     (Problem::new(ProblemKind::UnsupportedTargetPath, failure), "targetPath")
 }
 

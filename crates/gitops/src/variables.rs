@@ -15,7 +15,7 @@ pub struct DrawsFrom {
     pub id: ObjectRef,
     /// Whether it may be missing.
     pub optional: bool,
-    /// The variables that it has; none if nothing brings it, or if only the cluster knows all.
+    /// Its variables; none if it is not found, or if its values exist only in the cluster.
     pub variables: Option<BTreeSet<String>>,
 }
 
@@ -58,7 +58,7 @@ impl Variables {
     }
 }
 
-/// What a Kustomization substitutes from, in order.
+/// The sources of a Kustomization's variables, in order.
 pub(super) fn references(object: &Object) -> Vec<DrawsFrom> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let entries = object.data["spec"]["postBuild"]["substituteFrom"].as_array();
@@ -73,12 +73,12 @@ pub(super) fn references(object: &Object) -> Vec<DrawsFrom> {
         .collect()
 }
 
-/// What a Kustomization substitutes with, and from what.
+/// A Kustomization's variables and their sources.
 pub(super) struct Drawn {
     /// None if it substitutes nothing.
     pub(super) variables: Option<Variables>,
     pub(super) draws_from: Vec<DrawsFrom>,
-    /// What is wrong, and in which field.
+    /// The problems, each with its field.
     pub(super) problems: Vec<(Problem, String)>,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>
             None => {
                 let problem = Problem::new(ProblemKind::MissingSubstituteFrom, missing(&id, &reference.id));
                 drawn.problems.push((problem, format!("spec.postBuild.substituteFrom[{at}].name")));
-                // What is missing is told once, and not again for every variable.
+                // A missing source is reported once, not again for every variable.
                 variables.is_open = true;
             }
         }
@@ -127,9 +127,10 @@ pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>
         }
     }
     for name in variables.values.keys().filter(|name| !is_name(name)) {
-        let failure = Failure::input(format!("{id} substitutes `{name}`, which is no name for a variable"))
-            .because("Flux refuses to build it")
-            .hint("names have letters, digits and underscores, and begin with no digit");
+        let failure =
+            Failure::input(format!("{id} substitutes `{name}`, which is not a valid variable name"))
+                .because("Flux fails to build it")
+                .hint("use letters, digits and underscores, not starting with a digit");
         let field = format!("spec.postBuild.substitute[\"{name}\"]");
         drawn.problems.push((Problem::new(ProblemKind::VariableName, failure), field));
     }
@@ -152,7 +153,7 @@ fn is_name(name: &str) -> bool {
 }
 
 fn missing(id: &ObjectRef, wanted: &ObjectRef) -> Failure {
-    let failure = Failure::input(format!("{id} substitutes from {wanted}, which is not declared"));
+    let failure = Failure::input(format!("{id}: {wanted} of substituteFrom not found"));
     match wanted.kind.as_str() {
         "Secret" => failure.hint(format!(
             "declare it under `secrets` in bootstrapper.yaml: {{name: {}, namespace: {}, data: …}}",

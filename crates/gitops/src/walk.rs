@@ -1,4 +1,4 @@
-//! The way from the root Kustomization down: what each builds, and what that brings in turn.
+//! Walks from the root Kustomization down: each build, and the Kustomizations in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(super) struct Found {
     pub(super) by: Option<ObjectRef>,
     /// The variables that it gives values of secrets.
     pub(super) secret: BTreeSet<String>,
-    /// What in it is not known: nor is anything that it builds.
+    /// Its unknown values: its build is unknown too.
     pub(super) gaps: Vec<Gap>,
 }
 
@@ -45,7 +45,7 @@ impl Found {
     }
 }
 
-/// Where a Kustomization takes its files from.
+/// The source of a Kustomization's files.
 enum TakenFrom {
     /// This folder of this repository.
     Here(PathBuf),
@@ -76,9 +76,9 @@ pub(super) struct Walk<'a> {
     pub(super) sources: Sources,
     pub(super) kustomizations: Vec<Kustomization>,
     pub(super) problems: Vec<Problem>,
-    /// What kustomizations fetch that nothing verifies, and where it is named.
+    /// The unverified downloads of kustomizations, and their locations.
     pub(super) unverified: BTreeMap<String, Option<Location>>,
-    /// What would be fetched from an address that holds a secret, and why it is not.
+    /// Fetches that are rejected because their address contains a secret.
     pub(super) refused: BTreeMap<ObjectRef, Failure>,
 }
 
@@ -153,7 +153,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What a Kustomization builds to; none if that cannot be looked at.
+    /// The build of a Kustomization; none if it is unavailable.
     async fn built(&self, found: &Found) -> Option<Built> {
         let folder = match self.taken_from(&found.object) {
             TakenFrom::Here(folder) => folder,
@@ -170,9 +170,8 @@ impl Walk<'_> {
         let recipe = Recipe::of(&found.object, folder);
         if !files::is_folder(self.root, &recipe.folder) {
             let id = ObjectRef::of(&found.object);
-            let failure =
-                Failure::input(format!("{id} builds {}, which is no folder", recipe.folder.display()))
-                    .hint("correct spec.path: it counts from the root of the repository");
+            let failure = Failure::input(format!("{id}: folder {} not found", recipe.folder.display()))
+                .hint("correct spec.path, which is relative to the root of the repository");
             return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
         }
         let decryption =
@@ -182,7 +181,7 @@ impl Walk<'_> {
             return Some(built.map_err(|problem| (problem, "spec.path")));
         };
         let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], self.root).await;
-        // What cannot be decrypted is built as it is, and what holds it stays unknown.
+        // Undecryptable files are built unchanged, and their objects remain unknown.
         let (plain, unseen) = sources.map_or_else(|why| (BTreeMap::new(), Some(why)), |plain| (plain, None));
         let built = if plain.is_empty() {
             self.builds.get(&recipe, self.root, self.kustomize).await
@@ -202,7 +201,7 @@ impl Walk<'_> {
         self.unverified.extend(self.builds.unverified(recipe, self.kustomize));
     }
 
-    /// Reads what was built, and says which Kustomizations that brings.
+    /// Reads a build, and returns its Kustomizations.
     fn read(&mut self, found: &Found, built: Option<Built>) -> Vec<Found> {
         let id = ObjectRef::of(&found.object);
         let is_here = built.is_some();
@@ -308,7 +307,7 @@ impl Walk<'_> {
     }
 }
 
-/// Documents that decrypted files went into, each with what it would be without.
+/// Documents with decrypted content, each with its encrypted form.
 fn compared(documents: Vec<Document>, encrypted: Option<&Vec<Document>>) -> Vec<Document> {
     let without = |document: &Document| {
         let id = ObjectRef::of(&document.object);
@@ -342,13 +341,13 @@ fn add_common_metadata(object: &mut Object, common: &Value) {
     }
 }
 
-/// Whether an object is of that group, and of that kind if one is told.
+/// Whether an object has that group, and that kind if given.
 pub(super) fn is(object: &Object, group: &str, kind: Option<&str>) -> bool {
     let id = ObjectRef::of(object);
     id.group() == group && kind.is_none_or(|kind| id.kind == kind)
 }
 
-/// Whether two sources bring the same files: they may be named apart and mean one repository.
+/// Whether two sources have the same files: different names may refer to one repository.
 fn is_same_content(one: &Object, other: &Object) -> bool {
     let (one_spec, other_spec) = (&one.data["spec"], &other.data["spec"]);
     let url = |spec: &Value| {
@@ -363,9 +362,9 @@ fn is_same_content(one: &Object, other: &Object) -> bool {
 }
 
 fn secret_in_address(object: &Object, field: &str) -> Failure {
-    Failure::input(format!("{field} of {} holds a value of a secret", ObjectRef::of(object)))
-        .because("whoever answers there would be sent it: nothing is fetched")
-        .hint("take the variable out of it: a source names its credentials with spec.secretRef")
+    Failure::input(format!("{field} of {} contains a secret value", ObjectRef::of(object)))
+        .because("the server at that address would receive it, so it was not fetched")
+        .hint("remove the variable: a source references its credentials with spec.secretRef")
 }
 
 fn missing_source(object: &Object) -> Problem {
@@ -374,10 +373,10 @@ fn missing_source(object: &Object) -> Problem {
     let text = |field: &str| reference[field].as_str().unwrap_or_default();
     let namespace = reference["namespace"].as_str().or(id.namespace.as_deref()).unwrap_or_default();
     let failure = Failure::input(format!(
-        "{id} takes its files from {} {namespace}/{}, which is not declared",
+        "{id}: source {} {namespace}/{} not found",
         text("kind"),
         text("name")
     ))
-    .hint("declare that source, or correct spec.sourceRef: its namespace is that of the Kustomization unless it says otherwise");
+    .hint("declare that source, or correct spec.sourceRef, whose namespace defaults to that of the Kustomization");
     Problem::new(ProblemKind::MissingSource, failure)
 }

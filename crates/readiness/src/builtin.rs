@@ -23,7 +23,7 @@ pub(super) fn daemon_set(object: &Object) -> Verdict {
         .is_some_and(|labels| labels.keys().any(|label| label != "kubernetes.io/os"));
     let is_choosy = selects || !pods["affinity"]["nodeAffinity"].is_null();
     if object.data["status"]["desiredNumberScheduled"] == 0 && !is_choosy {
-        return Verdict::not_yet("no node takes its pods yet");
+        return Verdict::not_yet("no node runs its pods yet");
     }
     Verdict::Ready
 }
@@ -106,7 +106,7 @@ pub(super) fn namespace(object: &Object) -> Verdict {
 
 pub(super) fn claim(object: &Object) -> Verdict {
     match text(&object.data["status"]["phase"]) {
-        "Lost" => Verdict::never(Reason::in_field("status.phase", "has lost its volume")),
+        "Lost" => Verdict::never(Reason::in_field("status.phase", "lost its volume")),
         _ => Verdict::Ready,
     }
 }

@@ -91,11 +91,11 @@ pub(super) fn must_be_true(object: &Object, kind: &str) -> Verdict {
 pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: &str) -> Verdict {
     match condition {
         Some(condition) if condition.is_true() && condition.is_of_before(object) => {
-            Verdict::not_yet("its controller has not seen the newest change yet")
+            Verdict::not_yet("its controller has not observed the latest change yet")
         }
         Some(condition) if condition.is_true() => Verdict::Ready,
         Some(condition) => Verdict::not_yet(condition.as_reason()),
-        None => Verdict::not_yet(Reason::in_field(kind, format!("{kind} is not known yet"))),
+        None => Verdict::not_yet(Reason::in_field(kind, format!("{kind} is not reported yet"))),
     }
 }
 

@@ -49,20 +49,20 @@ impl Expressions {
     pub fn verdict(&self, object: &Object) -> Verdict {
         let seen = object.data["status"]["observedGeneration"].as_i64();
         if seen.is_some() && object.metadata.generation.is_some() && seen != object.metadata.generation {
-            return Verdict::not_yet("its controller has not seen the newest change yet");
+            return Verdict::not_yet("its controller has not observed the latest change yet");
         }
         let is_true =
             |program: &Option<Program>| program.as_ref().is_some_and(|it| answer(it, object) == Ok(true));
         if is_true(&self.in_progress) {
-            return Verdict::not_yet("is on its way, by its own expression");
+            return Verdict::not_yet("in progress, by its custom rule");
         }
         if is_true(&self.failed) {
-            return Verdict::never("has failed, by its own expression");
+            return Verdict::never("failed, by its custom rule");
         }
         let Some(current) = &self.current else { return super::verdict(object) };
         match answer(current, object) {
             Ok(true) => Verdict::Ready,
-            Ok(false) => Verdict::not_yet("is not ready yet, by its own expression"),
+            Ok(false) => Verdict::not_yet("not ready yet, by its custom rule"),
             Err(reason) => Verdict::not_yet(reason),
         }
     }
@@ -75,9 +75,10 @@ const DEEPEST: usize = 50;
 
 fn program(text: &str) -> Result<Program> {
     let shown: String = text.chars().take(120).collect();
-    let refusal = |why: String| Failure::input(format!("`{shown}` is no CEL expression")).because(why);
+    let refusal =
+        |why: String| Failure::input(format!("`{shown}` is not a valid CEL expression")).because(why);
     if text.len() > LONGEST || depth(text) > DEEPEST {
-        return Err(refusal(format!("it has more than {LONGEST} bytes, or {DEEPEST} things in each other")));
+        return Err(refusal(format!("it has more than {LONGEST} bytes, or nesting deeper than {DEEPEST}")));
     }
     // The parser may panic on what it does not expect; that is bad input like any other.
     let compiled = catch_unwind(AssertUnwindSafe(|| Program::compile(text)));
@@ -117,8 +118,8 @@ fn answer(program: &Program, object: &Object) -> Result<bool, String> {
     context.add_variable("object", value).map_err(|error| error.to_string())?;
     match program.execute(&context) {
         Ok(Value::Bool(answer)) => Ok(answer),
-        Ok(_) => Err("its expression is neither true nor false".to_owned()),
-        Err(error) => Err(format!("its expression cannot be answered yet: {error}")),
+        Ok(_) => Err("its expression is not a boolean".to_owned()),
+        Err(error) => Err(format!("its expression cannot be evaluated yet: {error}")),
     }
 }
 

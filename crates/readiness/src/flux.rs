@@ -18,7 +18,7 @@ pub(super) fn reconciled(object: &Object) -> Verdict {
 fn stalled(object: &Object) -> Option<Verdict> {
     let stalled = condition(object, "Stalled").filter(Condition::is_true)?;
     Some(if stalled.is_of_before(object) {
-        Verdict::not_yet("its controller has not seen the newest change yet")
+        Verdict::not_yet("its controller has not observed the latest change yet")
     } else {
         Verdict::never(stalled.as_reason())
     })
@@ -35,7 +35,7 @@ pub(super) fn kustomization(object: &Object) -> Verdict {
     match attempted.as_str() {
         Some(attempted) if applied.as_str() != Some(attempted) => Verdict::not_yet(Reason::in_field(
             "status.lastAttemptedRevision",
-            format!("is applying {attempted}"),
+            format!("applying {attempted}"),
         )),
         _ => Verdict::Ready,
     }

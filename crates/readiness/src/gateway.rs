@@ -29,7 +29,7 @@ pub(super) fn route(object: &Object) -> Verdict {
                 })
             };
             let verdict = match answers.into_iter().flatten().find(is_meant) {
-                None => Verdict::not_yet("has not answered yet"),
+                None => Verdict::not_yet("not picked up by its controller yet"),
                 Some(answer) => ["Accepted", "ResolvedRefs"]
                     .into_iter()
                     .map(|kind| required(object, find(answer, kind), kind))

@@ -71,8 +71,7 @@ impl Called {
     /// What that is worth, if nobody answers.
     pub fn unanswered(&self) -> Verdict {
         let Self { configuration, webhook, service } = self;
-        Verdict::not_yet(format!("nobody answers for {service}, which {webhook} is called by"))
-            .of(configuration)
+        Verdict::not_yet(format!("{service} of webhook {webhook} has no ready endpoints")).of(configuration)
     }
 }
 
@@ -134,7 +133,7 @@ mod tests {
         assert_eq!(
             called.unanswered().texts(),
             [
-                "ValidatingWebhookConfiguration cert-manager: nobody answers for Service cert-manager/webhook, which a is called by"
+                "ValidatingWebhookConfiguration cert-manager: Service cert-manager/webhook of webhook a has no ready endpoints"
             ]
         );
         let starting = slice(&json!([{"addresses": ["10.0.0.1"], "conditions": {"ready": false}}]));

@@ -37,7 +37,7 @@ const PASSING: &[&str] = &[
     "the server has received too many requests",
     "an error on the server",
     // As a relay says it.
-    "the api server cannot be asked",
+    "the api server cannot be reached",
     "apiserver is shutting down",
     "apiserver not ready",
     "etcdserver:",

@@ -37,57 +37,57 @@ pub struct Finding {
     pub rule: &'static str,
     /// How grave it is.
     pub severity: Severity,
-    /// The clusters in which it is so; empty for what belongs to none, such as a task file.
+    /// Its clusters; empty for a file of none, such as a task file.
     pub clusters: BTreeSet<String>,
     /// The object that is wrong, if it is one.
     pub object: Option<ObjectRef>,
-    /// What is wrong: one sentence without a full stop.
+    /// The fault: one sentence without a full stop.
     pub message: String,
     /// Why it matters.
     pub why: String,
-    /// What to do about it.
+    /// How to fix it.
     pub fix: String,
     /// Where to do it.
     pub location: Option<Location>,
 }
 
 impl Finding {
-    /// Says in which cluster it is so.
+    /// Sets the cluster.
     #[must_use]
     pub fn in_cluster(mut self, cluster: &str) -> Self {
         self.clusters.insert(cluster.to_owned());
         self
     }
 
-    /// Says which object is wrong.
+    /// Sets the object.
     #[must_use]
     pub fn about(mut self, object: &ObjectRef) -> Self {
         self.object = Some(object.clone());
         self
     }
 
-    /// Says how grave this one is, where it is less than the rule says.
+    /// Sets a lower severity than that of the rule.
     #[must_use]
     pub fn graded(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
-    /// Says where.
+    /// Sets the location.
     #[must_use]
     pub fn at(mut self, location: Option<Location>) -> Self {
         self.location = location;
         self
     }
 
-    /// Says why this one matters, where it is more than what the rule says.
+    /// Sets a more specific reason than that of the rule.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
         self
     }
 
-    /// Says what to do about this one.
+    /// Sets a more specific fix.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();

@@ -12,12 +12,12 @@ use bootstrapper_gitops::{Declared, Kustomization, Written};
 /// Everything that was loaded of a repository.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
-    /// What each cluster declares.
+    /// The declarations of the clusters.
     pub clusters: Vec<Declared>,
     /// The settings of every cluster of the repository, by its name; of those too that are not
     /// looked at now.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
-    /// What could not be loaded at all.
+    /// The failures to load.
     pub refusals: Vec<Refusal>,
     /// The bootstrap of each cluster as data, by its name; none if it was refused.
     pub pipelines: BTreeMap<String, Pipeline>,
@@ -40,12 +40,12 @@ pub struct Refusal {
     pub failure: Failure,
 }
 
-/// An object, and where it stands.
+/// An object, and its location.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed<'a> {
     /// The cluster that declares it.
     pub declared: &'a Declared,
-    /// The Kustomization that brings it.
+    /// The Kustomization that applies it.
     pub kustomization: &'a Kustomization,
     /// The object.
     pub object: &'a Object,
@@ -95,29 +95,29 @@ impl Fleet {
         self.objects().filter(move |placed| placed.is(group, kind))
     }
 
-    /// What `check` finds in each cluster.
+    /// The findings of `check` in each cluster.
     pub fn each(&self, check: impl Fn(&Declared) -> Vec<Finding>) -> Vec<Finding> {
         self.clusters.iter().flat_map(check).collect()
     }
 
-    /// What `check` finds in each cluster that could be read to the end. For rules about what is
-    /// missing: what a problem left out is not missing.
+    /// The findings of `check` in each cluster that loaded completely. For rules about
+    /// missing objects: a problem may have left out some.
     pub fn each_whole(&self, check: impl Fn(&Declared) -> Vec<Finding>) -> Vec<Finding> {
         self.clusters.iter().filter(|declared| declared.problems.is_empty()).flat_map(check).collect()
     }
 
-    /// What `check` finds of each object of each cluster that could be read to the end.
+    /// The findings of `check` for each object of each cluster that loaded completely.
     pub fn each_whole_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
         self.each_whole(|declared| objects_of(declared).flat_map(&check).collect())
     }
 
-    /// What `check` finds of each object of each cluster.
+    /// The findings of `check` for each object of each cluster.
     pub fn each_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
         self.objects().flat_map(check).collect()
     }
 }
 
-/// Every object of a cluster, each after the Kustomization that brings its Kustomization.
+/// Every object of a cluster, each after the Kustomization that applies its Kustomization.
 pub(super) fn objects_of(declared: &Declared) -> impl Iterator<Item = Placed<'_>> {
     declared.kustomizations.iter().flat_map(move |kustomization| {
         let objects = kustomization.placed_objects();

@@ -1,11 +1,11 @@
-//! What will be in a cluster, whoever makes it: what rules resolve references against.
+//! The objects that will exist in a cluster, for resolving references.
 
 use super::fleet::{Placed, objects_of};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::{Declared, Release};
 
 /// The object of that group, kind, namespace and name, if the cluster declares it. Without a
-/// namespace it may lie in any: kustomize gives one to cluster-scoped kinds that it does not know.
+/// namespace it may be in any: kustomize sets one on cluster-scoped kinds that it does not know.
 pub(super) fn find<'a>(
     declared: &'a Declared,
     group: &str,
@@ -20,7 +20,7 @@ pub(super) fn find<'a>(
     })
 }
 
-/// Whether something brings a Secret: the repository, the bootstrap, or a controller that is told to.
+/// Whether a Secret has a provider: the repository, the bootstrap, or a controller with its declaration.
 pub(super) fn has_secret(declared: &Declared, namespace: &str, name: &str) -> bool {
     let is_certified = |placed: Placed<'_>| {
         placed.is("cert-manager.io", "Certificate")

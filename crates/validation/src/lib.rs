@@ -1,7 +1,7 @@
-//! What is wrong with a repository, found without a cluster: rules over what every cluster declares.
+//! Validates a repository without a cluster: rules over the declaration of every cluster.
 //!
-//! Pure: what was loaded goes in, findings come out. A rule is an entry of its family under
-//! `rules/`; `docs/rules.md` lists them all and is made from them.
+//! Pure: takes declarations, returns findings. A rule is an entry of its family under
+//! `rules/`; `docs/rules.md` is generated from them.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Every value at a path, with the path that it has: `spec.parentRefs[].name` gives
-/// `spec.parentRefs[0].name` and so on. What is not there, or null, is left out.
+/// `spec.parentRefs[0].name` and so on. Missing and null values are skipped.
 pub(super) fn values_at<'a>(value: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
     let mut found = vec![(String::new(), value)];
     for step in path.split('.') {

@@ -9,20 +9,20 @@ use super::fleet::Placed;
 use super::{Finding, Fleet, Severity};
 use bootstrapper_core::failure::Failure;
 
-/// One rule: what it is about, and how it is checked.
+/// One rule: its texts, and its check.
 #[derive(Clone, Copy, Serialize)]
 pub struct Rule {
-    /// Its name, in kebab-case: what a comment silences it by. It names the fault.
+    /// Its name, in kebab-case, which comments refer to. It names the fault.
     pub name: &'static str,
-    /// How grave a breach is.
+    /// The severity of its findings.
     pub severity: Severity,
     /// The fault, in one sentence without a full stop.
     pub summary: &'static str,
     /// Why it matters: what happens on a cluster.
     pub why: &'static str,
-    /// What to do about it.
+    /// How to fix it.
     pub fix: &'static str,
-    /// Finds all breaches. The rule itself is handed in, so that findings can be made of it.
+    /// Finds all violations. Takes the rule itself, to create findings of it.
     #[serde(skip)]
     pub check: fn(&Rule, &Fleet) -> Vec<Finding>,
 }
@@ -37,7 +37,7 @@ impl fmt::Debug for Rule {
 }
 
 impl Finding {
-    /// A finding of `rule`, with its reasons and its remedy unless better ones are given.
+    /// A finding of `rule`, with the rule's reason and fix as defaults.
     pub fn of(rule: &Rule, message: impl Into<String>) -> Self {
         Self {
             rule: rule.name,

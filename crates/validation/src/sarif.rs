@@ -42,7 +42,7 @@ fn result(finding: &Finding, reason: Option<&str>) -> Value {
         "ruleId": finding.rule,
         "ruleIndex": catalogue().position(|rule| rule.name == finding.rule),
         "level": level(finding.severity),
-        "message": {"text": format!("{}. Why it matters: {}. What to do: {}.", finding.message, finding.why, finding.fix)},
+        "message": {"text": format!("{}. Why: {}. Fix: {}.", finding.message, finding.why, finding.fix)},
         "properties": {"clusters": finding.clusters},
     });
     if let Some(place) = &finding.location {

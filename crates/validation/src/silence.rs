@@ -9,19 +9,19 @@ use std::path::Path;
 use super::{Finding, Fleet, Rule};
 use bootstrapper_core::failure::Location;
 
-/// What a validation came to.
+/// The result of a validation.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// What is wrong, the gravest first, then by place.
+    /// The findings, by severity, then by location.
     pub findings: Vec<Finding>,
-    /// What is wrong and was silenced.
+    /// The silenced findings.
     pub silenced: Vec<Silenced>,
 }
 
 /// A finding that a comment silences.
 #[derive(Debug, Clone)]
 pub struct Silenced {
-    /// What was found.
+    /// The findings.
     pub finding: Finding,
     /// The reason that the comment gives.
     pub reason: String,
@@ -58,7 +58,7 @@ impl Comment<'_> {
     }
 }
 
-/// Takes out of `found` what comments silence, and adds what is wrong with the comments.
+/// Removes silenced findings from `found`, and adds findings about the comments.
 pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet, rule_named: ByName) -> Report {
     let comments: Vec<Comment<'_>> =
         fleet.files.iter().flat_map(|(file, text)| comments_of(file, text)).collect();
@@ -84,20 +84,20 @@ pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet, rule_named: ByName) ->
     report
 }
 
-/// What is wrong with a comment: it gives no reason, or it silences nothing.
+/// The fault of a comment: it has no reason, or it silences nothing.
 fn fault_of(comment: &Comment<'_>, is_used: bool, is_whole: bool, rule_named: ByName) -> Option<Finding> {
     let finding = |rule: &str, message: String| {
         rule_named(rule).map(|rule| Finding::of(rule, message).at(Some(comment.at.clone())))
     };
     let Comment { rule, reason, .. } = comment;
     if rule_named(rule).is_none() {
-        return finding("ignore-unused", format!("there is no rule `{rule}` to ignore"));
+        return finding("ignore-unused", format!("unknown rule `{rule}`"));
     }
     if reason.is_empty() {
         return finding("ignore-without-reason", format!("`{rule}` is ignored without a reason"));
     }
-    // With some clusters left out, it may silence something there.
-    (is_whole && !is_used).then(|| finding("ignore-unused", format!("nothing here breaks `{rule}`")))?
+    // It may silence a finding in a cluster that was left out.
+    (is_whole && !is_used).then(|| finding("ignore-unused", format!("no finding of `{rule}` here")))?
 }
 
 fn comments_of<'a>(file: &Path, text: &'a str) -> Vec<Comment<'a>> {

@@ -14,8 +14,8 @@ pub(crate) fn sum(outcomes: &[Outcome]) -> String {
     seconds.sort_by(f64::total_cmp);
     let (median, worst) = (seconds.get(seconds.len() / 2), seconds.last());
     format!(
-        "{} of {} failures are named by the right cause on the first line: half of them within {:.1} s, all within {:.0} s. \
-         {} of {} healthy scenes give no alarm.",
+        "{} of {} failures: right cause on the first line, half of them within {:.1} s, all within {:.0} s. \
+         {} of {} healthy scenes: no alarm.",
         good(&wrong),
         wrong.len(),
         median.unwrap_or(&0.0),
@@ -28,11 +28,11 @@ pub(crate) fn sum(outcomes: &[Outcome]) -> String {
 pub(crate) fn table(outcomes: &[Outcome]) -> String {
     let mut text = format!(
         "# The gallery\n\n\
-        Every failure here was made on the control plane of a [sandbox](../design/sandbox.md) and named by `bootstrapper doctor`; every healthy scene was \
-        looked at from its beginning to its end. This table is made by `GALLERY_WRITE=1 cargo test --test cluster gallery::`.\n\n\
+        Each failure was reproduced on the control plane of a [sandbox](../design/sandbox.md) and diagnosed by `bootstrapper doctor`; each healthy scene was \
+        diagnosed from start to end. `GALLERY_WRITE=1 cargo test --test cluster gallery::` generates this table.\n\n\
         {}\n\n\
-        Seconds are from the first object to the line, on a machine with 2 cores that plays ten scenes at once; before it: which other causes were on the first line until then. \
-        In scenes marked *told*, something is written as the real component writes it, since it cannot be had here.\n",
+        Seconds run from the first object to the line, on a machine with 2 cores and ten scenes in parallel; before it: other causes that were on the first line earlier. \
+        In scenes marked *simulated*, the test writes what the real component would write.\n",
         sum(outcomes)
     );
     let (wrong, well): (Vec<&Outcome>, Vec<&Outcome>) =
@@ -44,7 +44,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
         let Scene { what, told, code, says, .. } = &outcome.scene;
         let code = code.as_deref().unwrap_or_default();
         let named = if outcome.problem.is_none() { page(code) } else { "no".into() };
-        let told = told.as_ref().map_or(String::new(), |why| format!("told: {why}"));
+        let told = told.as_ref().map_or(String::new(), |why| format!("simulated: {why}"));
         let mut before: Vec<&str> =
             outcome.alarms.iter().filter_map(|alarm| alarm.split(':').next()).collect();
         before.dedup();

@@ -424,7 +424,7 @@ fn what_only_the_cluster_knows_goes_into_nothing_that_is_applied() {
             .run(&["infra", "--only", only])
             .assert()
             .code(INPUT)
-            .stderr(contains("whose value only the cluster knows"));
+            .stderr(contains("whose value exists only in the cluster"));
     }
     assert_eq!(*scene.writes.lock().unwrap(), Vec::<String>::new());
 }
@@ -446,7 +446,7 @@ fn no_word_of_a_command_holds_a_value_of_a_secret() {
             .run(verb)
             .assert()
             .code(INPUT)
-            .stderr(contains("the word `x-${WORD}` of a command holds a value of a secret"))
+            .stderr(contains("the argument `x-${WORD}` of a command contains a secret value"))
             .stderr(contains("from-the-environment").not());
     }
     scene.nothing_ran_but_the_vault();

@@ -15,13 +15,13 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_readiness::cilium::{self, AGENT_CONTAINER, KVSTOREMESH_CONTAINER};
 use bootstrapper_readiness::verdict;
 
-/// What a cluster is called in its mesh; none if its Cilium does not say.
+/// The name of a cluster in its mesh; none if its Cilium has none.
 pub async fn cluster_name(cluster: &Cluster) -> Result<Option<String>> {
     let settings = cluster.get(&cilium::settings()).await?;
     Ok(settings.and_then(|settings| settings.data["data"]["cluster-name"].as_str().map(str::to_owned)))
 }
 
-/// The clusters that the agents are told of: the entries of their Secret that are configurations.
+/// The configured remote clusters: the entries of the agents' Secret that are configurations.
 /// `own` may be among them, and is no peer.
 pub async fn peers(cluster: &Cluster, own: &str) -> Result<BTreeSet<String>> {
     let secret = cluster.get(&cilium::mesh_peers()).await?;
@@ -35,7 +35,7 @@ pub async fn peers(cluster: &Cluster, own: &str) -> Result<BTreeSet<String>> {
 
 /// A program that keeps in touch with other clusters.
 struct Listener {
-    /// What it is called.
+    /// Its name.
     name: &'static str,
     /// The pods that it runs in, by label.
     pods: &'static str,
@@ -44,7 +44,7 @@ struct Listener {
     status: &'static [&'static str],
     /// Where in that it tells of clusters.
     clusters: &'static str,
-    /// How it looks for what is wrong with one of them.
+    /// Its troubleshooting command.
     troubleshoot: &'static [&'static str],
 }
 
@@ -66,10 +66,10 @@ const KVSTOREMESH: Listener = Listener {
     troubleshoot: &["clustermesh-apiserver", "kvstoremesh-dbg", "troubleshoot"],
 };
 
-/// How long one answer may take: who looks for what is wrong with a peer tries to connect to it.
+/// The time limit of one command: troubleshooting a peer connects to it.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// How many pods are asked at once.
+/// The maximum number of concurrent commands.
 const AT_ONCE: usize = 16;
 
 /// The pods of a program that keeps in touch with other clusters.
@@ -87,12 +87,12 @@ pub async fn listeners(cluster: &Cluster) -> Result<Vec<Listeners>> {
 }
 
 impl Listeners {
-    /// What they are called.
+    /// Their names.
     pub fn name(&self) -> &'static str {
         self.listener.name
     }
 
-    /// How many there are.
+    /// Their number.
     pub fn count(&self) -> usize {
         self.pods.len()
     }
@@ -103,7 +103,7 @@ impl Listeners {
         let ask = |pod: ObjectRef| async move {
             let told = cluster.exec(&pod, container, status, LIMIT).await?;
             let ready_with = clusters_in(&told.stdout, clusters).ok_or_else(|| {
-                Failure::step(format!("{pod} does not tell of its mesh")).because(told.stderr)
+                Failure::step(format!("{pod} reports no ClusterMesh status")).because(told.stderr)
             })?;
             Ok::<_, Failure>((!ready_with.contains(peer)).then_some(pod))
         };
@@ -111,7 +111,7 @@ impl Listeners {
         deaf.try_filter_map(async |deaf| Ok(deaf)).try_collect().await
     }
 
-    /// What one of them finds wrong with a peer; none if it finds nothing.
+    /// The fault of a peer according to one of them; none if it finds none.
     pub async fn fault(&self, cluster: &Cluster, pod: &ObjectRef, peer: &str) -> Result<Option<String>> {
         let command = [self.listener.troubleshoot, &[peer]].concat();
         let report = cluster.exec(pod, self.listener.container, &command, LIMIT).await?;
@@ -131,7 +131,7 @@ async fn pods_of(cluster: &Cluster, listener: &Listener) -> Result<Vec<ObjectRef
     Ok(pods.map(ObjectRef::of).collect())
 }
 
-/// The clusters that a program says it is ready with.
+/// The clusters that a program reports as ready.
 fn clusters_in(status: &str, at: &str) -> Option<BTreeSet<String>> {
     let status: Value = serde_json::from_str(status).ok()?;
     let ready = status.pointer(at)?.as_array()?.iter().filter(|cluster| cluster["ready"] == true);
@@ -142,7 +142,7 @@ fn clusters_in(status: &str, at: &str) -> Option<BTreeSet<String>> {
 fn first_fault(report: &str) -> Option<String> {
     let fault = report.lines().find_map(|line| line.trim().strip_prefix('❌'))?.trim();
     let remedy = if fault.contains("unknown authority") {
-        ": the clusters do not share an authority (their Secrets kube-system/cilium-ca differ)"
+        ": the clusters do not share a CA (their Secrets kube-system/cilium-ca differ)"
     } else {
         ""
     };
@@ -166,10 +166,7 @@ mod tests {
     fn the_first_fault_of_a_report_is_told() {
         let report = "Cluster \"apps\":\n  ✅ TCP connection established\n  ❌ Cannot establish TLS connection: x509: certificate signed by unknown authority\n  ❌ Failed";
         let told = first_fault(report).unwrap();
-        assert!(
-            told.starts_with("Cannot establish TLS") && told.contains("do not share an authority"),
-            "{told}"
-        );
+        assert!(told.starts_with("Cannot establish TLS") && told.contains("do not share a CA"), "{told}");
         assert_eq!(first_fault("all is well"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What Cilium's own programs say, where no object of the API tells: they are asked by exec.
+//! State that only Cilium's own programs report, by exec.
 
 mod agent;
 mod mesh;

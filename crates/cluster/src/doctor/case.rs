@@ -1,5 +1,5 @@
-//! One wait, looked into again and again. What was learned stays known for as long as what was found
-//! still stands; and however long it goes on, no more is asked than one request in ten seconds, and a
+//! Repeated diagnoses of one wait. Answers are kept while the cause
+//! is unchanged, and the requests are limited to one in ten seconds, and a
 //! few at first.
 
 use std::collections::BTreeSet;
@@ -13,10 +13,10 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_diagnosis::{Scene, Symptoms};
 use bootstrapper_engine::{Cause, are_still};
 
-/// How long a cause is only looked at itself, before all that led to it is looked at again.
+/// How long a cause is only rechecked, before everything is examined again.
 const STANDS: Duration = Duration::from_mins(1);
 
-/// What examinations of one wait have learned.
+/// The answers of the examinations of one wait.
 #[derive(Debug, Default)]
 pub struct Case {
     allowance: Allowance,
@@ -28,14 +28,14 @@ struct Known {
     scene: Scene,
     symptoms: Symptoms,
     causes: Vec<Cause>,
-    /// When all of it was asked, and how many requests that took.
+    /// The time of the last full examination, and its number of requests.
     asked_at: Instant,
     cost: usize,
 }
 
 impl Case {
-    /// The root causes of symptoms, with what the wait itself sees of the cluster. Of a cause that is
-    /// known, it is asked only whether it still stands.
+    /// The root causes of symptoms, with what the wait itself observes. A known cause
+    /// is only rechecked.
     pub async fn examine(&mut self, cluster: &Cluster, symptoms: Symptoms, seen: Vec<Object>) -> Examination {
         let now = jiff::Timestamp::now();
         let mut left = self.allowance.left();
@@ -65,7 +65,7 @@ impl Case {
 }
 
 impl Known {
-    /// The walk over what is known, with what may have changed: what the wait sees, and where the causes lie.
+    /// The walk over what is known, with what may have changed: the wait's observations, and the faulty objects.
     async fn again(
         &mut self,
         cluster: &Cluster,
@@ -89,7 +89,7 @@ impl Known {
         found
     }
 
-    /// Whether what is wrong was found a moment ago, and for the same. What is slow may become wrong
+    /// Whether the fault was found recently, and for the same symptoms. What is in progress may become wrong
     /// anywhere.
     fn is_fresh(&self, symptoms: &Symptoms) -> bool {
         let is_wrong = !self.causes.is_empty() && self.causes.iter().all(|cause| !cause.passes);

@@ -1,5 +1,5 @@
-//! Question and answer: the walk says what it would like to know, the cluster is asked, and the walk
-//! is made again, until it wants to know nothing more or enough was asked.
+//! Answers questions: the walk returns questions, the cluster answers them, and the walk
+//! is repeated, until no question is left or the budget is spent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_diagnosis::{self as diagnosis, LogOf, Question, Scene, Symptoms};
 use bootstrapper_engine::Cause;
 
-/// How many requests are under way at once.
+/// The maximum number of concurrent requests.
 const AT_ONCE: usize = 8;
 
-/// How many lines of a container's log are read: enough for its last words.
+/// How many lines of a container's log are read.
 const LOG_LINES: i64 = 80;
 
-/// How often the walk is made: as deep as chains are.
+/// The maximum number of walks: the maximum depth of chains.
 const ROUNDS: usize = 24;
 
-/// How many requests may be made of a cluster.
+/// The request budget.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget(pub usize);
 
@@ -31,19 +31,19 @@ impl Budget {
     pub const OF_A_PERSON: Self = Self(400);
 }
 
-/// What an examination came to.
+/// The result of an examination.
 #[derive(Debug, Clone, Serialize)]
 pub struct Examination {
-    /// Root causes, the gravest first; what is only slow comes last.
+    /// Root causes, the most severe first, and those in progress last.
     pub causes: Vec<Cause>,
-    /// Questions that got no answer, and why: what may have been overlooked.
+    /// Failed questions, and why: possible gaps.
     pub gaps: Vec<String>,
     /// How many kinds of objects could not be looked at in whole.
     pub unseen: usize,
 }
 
-/// Finds the root causes of symptoms, with what is known already. A question that fails leaves a gap,
-/// never an error: a diagnosis must not fail harder than what it diagnoses. Spends of the budget.
+/// Finds the root causes of symptoms, starting from what is known. A question that fails is a gap,
+/// never an error: a diagnosis must not fail because of what it diagnoses. Spends the budget.
 pub(super) async fn explain_from(
     cluster: &Cluster,
     scene: &mut Scene,
@@ -67,7 +67,7 @@ pub(super) async fn explain_from(
     }
 }
 
-/// Asks for objects, whatever is known of them; says how many requests that took.
+/// Reads objects again; returns the number of requests.
 pub(super) async fn look_again(cluster: &Cluster, scene: &mut Scene, objects: BTreeSet<ObjectRef>) -> usize {
     let requests = requests(objects.into_iter().map(Question::Object).collect());
     let count = requests.len();
@@ -120,7 +120,7 @@ fn is_of_use(object: &Object) -> bool {
         || matches!(reason, "Pulling" | "Pulled" | "Killing" | "FailedBinding")
 }
 
-/// What a container wrote; of its present life, where the one before is not kept.
+/// A container's log; of its current run if the previous one is not kept.
 async fn log(cluster: &Cluster, of: &LogOf) -> Result<String> {
     let namespace = of.pod.namespace.as_deref().unwrap_or_default();
     let read = |previous| cluster.pod_logs(namespace, &of.pod.name, &of.container, previous, LOG_LINES);
@@ -143,7 +143,7 @@ fn learn(scene: &mut Scene, request: Request, answer: Result<Answer>) {
             let mut found: BTreeMap<ObjectRef, Object> =
                 objects.into_iter().map(|object| (ObjectRef::of(&object), object)).collect();
             for id in ids {
-                // What is declared may have a namespace that its kind does not have.
+                // A declaration may have a namespace although its kind is cluster-scoped.
                 let bare = ObjectRef { namespace: None, ..id.clone() };
                 let object = found.remove(&id).or_else(|| found.remove(&bare));
                 scene.add_answer(id, object);

@@ -1,4 +1,4 @@
-//! Asks a cluster what `diagnosis` wants to know, and nothing more.
+//! Answers the questions of `diagnosis`, and nothing more.
 
 mod case;
 mod gather;

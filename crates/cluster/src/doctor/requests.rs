@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bootstrapper_core::object::{ObjectRef, Selection};
 use bootstrapper_diagnosis::Question;
 
-/// So many objects of a kind are asked for one by one.
+/// The maximum number of objects of a kind that are read one by one.
 const ONE_BY_ONE: usize = 8;
 
-/// What is asked of the cluster at once.
+/// A request to the cluster.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// One question.

@@ -1,4 +1,4 @@
-//! What is not as it should be in a whole cluster.
+//! The symptoms of a whole cluster.
 
 use futures::stream::{self, StreamExt as _};
 
@@ -11,18 +11,18 @@ use bootstrapper_readiness::{self as readiness, cilium};
 /// How many kinds are listed at once.
 const AT_ONCE: usize = 16;
 
-/// What of a cluster is looked at.
+/// The scope of an examination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// All of it.
     Whole,
-    /// What lies in these namespaces, and the namespaces themselves.
+    /// These namespaces and their objects.
     Namespaces(Vec<String>),
     /// These objects.
     Objects(Vec<ObjectRef>),
 }
 
-/// Kinds whose objects may be what people wait for, those of no namespace.
+/// Cluster-scoped kinds with readiness.
 fn of_the_cluster() -> Vec<Selection> {
     let of = Selection::of;
     vec![
@@ -40,7 +40,7 @@ fn of_the_cluster() -> Vec<Selection> {
     ]
 }
 
-/// The same of those that lie in namespaces, and which of them the server is asked for.
+/// Namespaced kinds with readiness, and their server-side filter.
 fn of_namespaces() -> Vec<Selection> {
     let of = Selection::of;
     vec![
@@ -70,7 +70,7 @@ fn of_namespaces() -> Vec<Selection> {
     ]
 }
 
-/// Looks for what is not as it should be, and for the root causes.
+/// Finds the symptoms, and their root causes.
 pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Examination {
     let mut scene = Scene::at(jiff::Timestamp::now());
     let objects = match scope {
@@ -97,7 +97,7 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
     Examination { unseen, ..found }
 }
 
-/// Nodes that are called ready still, and are not heard of.
+/// Nodes that are still Ready, but have stopped reporting.
 async fn silent_nodes(cluster: &Cluster, scene: &mut Scene) -> Vec<ObjectRef> {
     let heartbeats = readiness::heartbeats();
     match cluster.look_over(&heartbeats, |_| true).await {
@@ -113,7 +113,7 @@ async fn silent_nodes(cluster: &Cluster, scene: &mut Scene) -> Vec<ObjectRef> {
     }
 }
 
-/// Lists kinds, and keeps what may be a symptom. Healthy objects are let go as they come.
+/// Lists kinds, and keeps possible symptoms. Healthy objects are dropped immediately.
 async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) -> Vec<ObjectRef> {
     let listed: Vec<(Selection, bootstrapper_core::failure::Result<Vec<Object>>)> = stream::iter(kinds)
         .map(|kind| async move {
@@ -138,7 +138,7 @@ async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) 
     symptoms
 }
 
-/// What its own status does not tell is left to the rules: who answers for a webhook, whether an
+/// What its status does not show is left to the rules: the endpoints of a webhook, whether an
 /// established session advertises anything.
 fn may_be_a_symptom(object: &Object) -> bool {
     let kind = object.types.as_ref().map_or("", |types| types.kind.as_str());

@@ -23,7 +23,7 @@ pub(super) fn advertised(router: &Router, attributes: &[Attributes], problems: &
         for (one, chosen) in of_some.filter_map(|one| Some((one, one.selector.as_ref()?))) {
             match both(selector, chosen) {
                 Some(selector) => items.push(with_attributes(pools(selector), Some(one))),
-                None => problems.refuse(chosen.mark, "the selector cannot be read", "correct it first"),
+                None => problems.refuse(chosen.mark, "invalid selector", "correct it first"),
             }
         }
     }
@@ -44,8 +44,8 @@ fn refuse_twice(attributes: &[Attributes], problems: &mut Problems) {
         if attributes[..at].iter().any(|other| is_same(&other)) {
             problems.refuse(
                 one.mark,
-                "a second entry selects what one before it selects",
-                "take one of them out: the old agent used the last",
+                "duplicate entry: an earlier one has the same selection",
+                "remove one of them; the old agent used the last one",
             );
         }
     }
@@ -89,8 +89,8 @@ fn services(
     if let Some(unknown) = all.iter().find(|one| one.as_text().is_none_or(|text| text.contains("${"))) {
         problems.refuse(
             unknown.mark,
-            "whether this address gets attributes is not known before Flux substitutes it",
-            "write which kind of address it is",
+            "before substitution, it is unknown whether this address gets attributes",
+            "write the type of address literally",
         );
     }
     let is_balanced = |node: &Node| node.as_text() == Some(LOAD_BALANCER);

@@ -31,11 +31,7 @@ impl Attributes {
             Some("CiliumLoadBalancerIPPool") => Routes::LoadBalancers,
             Some("CiliumPodIPPool") => Routes::Pools,
             _ => {
-                problems.refuse(
-                    kind.mark,
-                    "selectorType is none that the old kind knows",
-                    "correct it first",
-                );
+                problems.refuse(kind.mark, "selectorType is invalid in the old kind", "correct it first");
                 return None;
             }
         };
@@ -44,13 +40,13 @@ impl Attributes {
         match (to, &selector) {
             (Routes::Pods, Some(selector)) => problems.refuse(
                 selector.mark,
-                "attributes for the pods of some nodes only have no successor",
-                "give those nodes a policy of their own, by its nodeSelector, and leave this selector out",
+                "attributes for the pods of some nodes have no replacement",
+                "create a separate policy for those nodes, with its nodeSelector, and remove this selector",
             ),
             (Routes::LoadBalancers, Some(selector)) => problems.refuse(
                 selector.mark,
-                "attributes for the addresses of some pools only have no successor: the new kind selects Services",
-                "label the Services that take their address from these pools, and give them an advertisement of their own",
+                "attributes for the addresses of some pools have no replacement: the new kind selects Services",
+                "label the Services that use these pools, and create a separate advertisement for them",
             ),
             _ => {}
         }

@@ -44,7 +44,7 @@ impl Fields {
         match node.value {
             Value::Map(entries, _) => Some(Self { what, mark: node.mark, entries }),
             _ => {
-                problems.refuse(node.mark, format!("{what} is no map of fields"), "correct it first");
+                problems.refuse(node.mark, format!("{what} is not a map"), "correct it first");
                 None
             }
         }
@@ -79,7 +79,7 @@ impl Fields {
         match node.value {
             Value::List(items, _) => items,
             _ => {
-                problems.refuse(node.mark, "a list is expected here", "correct it first");
+                problems.refuse(node.mark, "not a list", "correct it first");
                 Vec::new()
             }
         }
@@ -90,8 +90,8 @@ impl Fields {
         for (key, node) in self.entries {
             problems.refuse(
                 node.mark,
-                format!("`{}` of {} has no successor", key.text, self.what),
-                "take it out, if the old kind does not know it either",
+                format!("`{}` of {} has no replacement", key.text, self.what),
+                "remove it, if it is invalid in the old kind too",
             );
         }
     }

@@ -86,8 +86,8 @@ fn convert(
         for (_, mark) in root.scalars().into_iter().filter(|(scalar, _)| scalar.text.contains(OLD_KIND)) {
             problems.refuse(
                 mark,
-                format!("{OLD_KIND} is named here, and only documents of that kind are converted"),
-                "write the policy as a document of its own, or change this by hand",
+                format!("{OLD_KIND} is used here, but only documents of that kind are converted"),
+                "write the policy as a separate document, or change this manually",
             );
         }
         return if problems.is_empty() { Ok(None) } else { Err(problems.into_failures()) };

@@ -38,8 +38,10 @@ impl Objects {
         if policy.routers.len() > MOST_INSTANCES {
             problems.refuse(
                 policy.list.mark,
-                format!("the policy has more than {MOST_INSTANCES} virtual routers, the most that the new kind takes"),
-                "divide it into several, each with a nodeSelector of its own",
+                format!(
+                    "the policy has more than {MOST_INSTANCES} virtual routers, the maximum of the new kind"
+                ),
+                "split it, each policy with its own nodeSelector",
             );
         }
         let (known_advertisements, known_peers) = (self.advertisements.len(), self.peers.len());

@@ -31,7 +31,7 @@ impl Neighbor {
         let Some(plain) = address.as_text().and_then(plain_address) else {
             problems.refuse(
                 address.mark,
-                "peerAddress is no range of one address, such as 10.0.0.1/32",
+                "peerAddress is not a range of one address, such as 10.0.0.1/32",
                 "correct it first",
             );
             return None;

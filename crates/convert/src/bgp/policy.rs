@@ -44,8 +44,8 @@ impl Policy {
         if api_version.as_text() != Some(OLD_VERSION) {
             problems.refuse(
                 api_version.mark,
-                format!("there is no {OLD_KIND} of this version"),
-                "the old kind is of cilium.io/v2alpha1",
+                format!("{OLD_KIND} does not exist in this version"),
+                "use cilium.io/v2alpha1",
             );
         }
         let kind = fields.require("kind", problems)?;
@@ -54,7 +54,7 @@ impl Policy {
             problems.refuse(
                 metadata.mark,
                 "the policy has no name",
-                "give it one: the new objects are named after it",
+                "set metadata.name: the new objects are named after it",
             );
             return None;
         };
@@ -78,8 +78,8 @@ impl Router {
         if asn.as_text() == Some("0") {
             problems.refuse(
                 asn.mark,
-                "localASN is 0, which the new kind refuses",
-                "give it the ASN that it has",
+                "localASN is 0, which the new kind rejects",
+                "set its actual AS number",
             );
         }
         let exports_pods = fields.take("exportPodCIDR").filter(|node| exports(node, problems));
@@ -100,8 +100,8 @@ fn exports(node: &Node, problems: &mut Problems) -> bool {
         _ => {
             problems.refuse(
                 node.mark,
-                "whether exportPodCIDR is set is not known before Flux substitutes it",
-                "write true or false; the new kind has an advertisement, or it has none",
+                "before substitution, it is unknown whether exportPodCIDR is set",
+                "write true or false literally: it decides whether there is an advertisement",
             );
             false
         }

@@ -296,8 +296,8 @@ fn policies_of_a_stream_share_and_names_that_are_taken_are_left_alone() {
 #[test]
 fn what_has_no_successor_is_refused_with_its_place() {
     let cases: [(&str, &str, usize, &str); 8] = [
-        ("exportPodCIDR: ${EXPORT}", "", 8, "not known before Flux substitutes"),
-        ("localPort: 179", "", 8, "`localPort` of the virtual router has no successor"),
+        ("exportPodCIDR: ${EXPORT}", "", 8, "before substitution, it is unknown"),
+        ("localPort: 179", "", 8, "`localPort` of the virtual router has no replacement"),
         ("", "peerAdress: 10.0.0.1/32", 11, "`peerAdress` of the neighbor"),
         (
             "",
@@ -315,14 +315,14 @@ fn what_has_no_successor_is_refused_with_its_place() {
             "",
             "advertisedPathAttributes:\n  - {selectorType: PodCIDR, localPreference: 1}\n  - {selectorType: PodCIDR, localPreference: 2}",
             13,
-            "a second entry",
+            "duplicate entry",
         ),
         ("", "advertisedPathAttributes:\n  - {selectorType: Pods, localPreference: 1}", 12, "selectorType"),
         (
             "serviceSelector: {}\nserviceAdvertisements: [\"${KIND}\"]",
             "advertisedPathAttributes:\n  - {selectorType: CiliumLoadBalancerIPPool, localPreference: 1}",
             9,
-            "not known",
+            "it is unknown",
         ),
     ];
     for (router, neighbor, line, said) in cases {

@@ -1,4 +1,4 @@
-//! Kinds and the servers of kinds.
+//! CRDs and APIServices.
 
 use super::facts::line;
 use super::services;
@@ -12,31 +12,31 @@ pub(super) const CODES: &[&Code] =
 
 static NAMES_TAKEN: Code = Code {
     code: "BS-KND-001",
-    title: "A CRD's names are taken by another CRD",
-    why: "Two CRDs of one group want the same plural, kind or short name",
+    title: "A CRD's names conflict with another CRD",
+    why: "Two CRDs of the same group claim the same plural, kind or short name",
     tell: "The condition NamesAccepted is False",
-    fix: "remove the other CRD, or rename",
+    fix: "delete the other CRD, or rename one of them",
 };
 
 static NOT_ESTABLISHED: Code = Code {
     code: "BS-KND-002",
     title: "A CRD is not served",
-    why: "The API server has not taken its schema, or has not come to it yet",
-    tell: "The condition Established is not True, or NonStructuralSchema is",
+    why: "The API server rejected its schema, or has not processed it yet",
+    tell: "The condition Established is not True, or NonStructuralSchema is True",
     fix: "read the condition's message",
 };
 
 static API_DOWN: Code = Code {
     code: "BS-KND-003",
-    title: "An API of the cluster is down",
-    why: "An APIService hands a group of kinds to a Service that nobody answers for: discovery, deletion of namespaces and garbage collection suffer",
+    title: "An aggregated API is unavailable",
+    why: "An APIService delegates an API group to a Service without ready endpoints; discovery, namespace deletion and garbage collection fail",
     tell: "The APIService's condition Available is False",
-    fix: "bring up the pods of its Service; if the program is gone for good, delete the APIService",
+    fix: "fix the pods of its Service, or delete the APIService if the program was uninstalled",
 };
 
 pub(super) fn definition(crd: &Object) -> Insight {
     if let Some(names) = condition(crd, "NamesAccepted").filter(Condition::is_false) {
-        return Finding::new(&NAMES_TAKEN, format!("its names are taken: {}", line(names.message()))).into();
+        return Finding::new(&NAMES_TAKEN, format!("its names conflict: {}", line(names.message()))).into();
     }
     match condition(crd, "Established") {
         Some(established) if established.is_true() => Insight::nothing(),
@@ -55,14 +55,14 @@ pub(super) fn service(inquiry: &Inquiry<'_>, api: &Object) -> Insight {
     let Some(available) = condition(api, "Available").filter(|available| !available.is_true()) else {
         return Insight::nothing();
     };
-    let own = |why: String| Finding::new(&API_DOWN, format!("is down: {why}"));
+    let own = |why: String| Finding::new(&API_DOWN, format!("is unavailable: {why}"));
     let service = &api.data["spec"]["service"];
     let Some(name) = service["name"].as_str() else { return own(line(&available.told())).into() };
     let id = ObjectRef::namespaced("v1", "Service", text(&service["namespace"]), name);
     match inquiry.object(&id) {
-        Known::Gone => own(format!("{id} is not there")).into(),
+        Known::Missing => own(format!("{id} not found")).into(),
         Known::Unknown => own(line(&available.told())).into(),
-        Known::There(_) => Insight {
+        Known::Found(_) => Insight {
             findings: vec![own(line(&available.told()))],
             waits_for: services::behind(inquiry, &id),
         },

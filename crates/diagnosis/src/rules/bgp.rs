@@ -1,6 +1,6 @@
-//! BGP sessions: what the agents report, and what their logs say of peers that do not come.
+//! BGP sessions: their reported state, and the agents' logs about peers without a session.
 
-use super::bgp_story::{self, Story};
+use super::bgp_log::{self, PeerLog};
 use super::cilium::{self, UNREACHED};
 use super::facts::{cut, line};
 use crate::finding::{Code, Finding, Insight};
@@ -24,50 +24,50 @@ pub(super) const CODES: &[&Code] = &[
 
 static WRONG_ASN: Code = Code {
     code: "BS-BGP-001",
-    title: "A BGP peer refuses the session: the AS numbers do not match",
-    why: "The router expects another AS number of this node, or the cluster expects another one of the router",
-    tell: "The agent's log has a NOTIFICATION with `bad peer AS`; or it starts an outgoing connection again and again, as the router takes each and ends it before a session comes up",
-    fix: "compare localASN and peerASN of the CiliumBGPClusterConfig with what the router has",
+    title: "A BGP peer rejects the session: the AS numbers do not match",
+    why: "The router expects another AS number from this node, or the cluster expects another one from the router",
+    tell: "The agent's log has a NOTIFICATION with `bad peer AS`, or repeats outgoing connections that the router accepts and closes before the session is established",
+    fix: "compare localASN and peerASN of the CiliumBGPClusterConfig with the router's configuration",
 };
 
 static UNREACHABLE: Code = Code {
     code: "BS-BGP-002",
     title: "A BGP peer cannot be reached",
-    why: "No route to its address, a firewall in between, or nobody listens on port 179 there",
-    tell: "The agent's log says `no route to host`, `connection refused` or `i/o timeout` with the peer's address; or its last word of the peer is `hold timer expired`",
-    fix: "try the peer's address and port 179 from the node; check peerAddress, eBGP multihop and firewalls",
+    why: "No route to its address, a firewall in between, or nothing listens on its port 179",
+    tell: "The agent's log says `no route to host`, `connection refused` or `i/o timeout` with the peer's address, or its last message about the peer is `hold timer expired`",
+    fix: "test the peer's address and port 179 from the node; check peerAddress, eBGP multihop and firewalls",
 };
 
 static WRONG_PASSWORD: Code = Code {
     code: "BS-BGP-003",
-    title: "A BGP peer does not take the password",
-    why: "With TCP MD5 a wrong password looks like silence: packets are dropped, connections time out while the router answers pings",
-    tell: "The peer's config names an authSecretRef, the connection times out, and the router's log says `MD5`",
-    fix: "compare the Secret of authSecretRef (key `password`) with the router's password for this neighbour",
+    title: "A BGP peer rejects the password",
+    why: "With TCP MD5, a wrong password looks like silence: the kernel drops packets and connections time out while the router still answers pings",
+    tell: "The peer config has an authSecretRef, the connection times out, and the router's log says `MD5`",
+    fix: "compare the Secret of authSecretRef (key `password`) with the router's password for this neighbor",
 };
 
 static NO_SESSION: Code = Code {
     code: "BS-BGP-004",
     title: "A BGP session is not established",
-    why: "The peer does not answer, refuses, or is not configured for this node",
-    tell: "The CiliumBGPNodeConfig's status has another peeringState than `established`",
-    fix: "check, in this order: is the peer's address reachable from the node, do the AS numbers match, does the password match, does the router know this node as a neighbour",
+    why: "The peer does not answer, rejects the session, or is not configured for this node",
+    tell: "The CiliumBGPNodeConfig's status has a peeringState other than `established`",
+    fix: "check in this order: the node can reach the peer's address, the AS numbers match, the passwords match, the router has this node as a neighbor",
 };
 
 static NOTHING_ADVERTISED: Code = Code {
     code: "BS-BGP-005",
     title: "A BGP session advertises nothing",
-    why: "The peer config's `families[].advertisements` selects no CiliumBGPAdvertisement by its labels, or that selects no Service",
+    why: "The peer config's `families[].advertisements` selects no CiliumBGPAdvertisement by label, or that advertisement selects no Service",
     tell: "The session is established, with 0 routes advertised",
-    fix: "give the CiliumBGPAdvertisement the labels that the peer config selects, and the Services those that it selects",
+    fix: "add the labels that the peer config selects to the CiliumBGPAdvertisement, and the labels that it selects to the Services",
 };
 
 static NO_SECRET: Code = Code {
     code: "BS-BGP-006",
-    title: "A BGP peer's password is not there",
-    why: "The Secret that authSecretRef names does not exist in the namespace that Cilium reads BGP secrets from",
+    title: "A BGP peer's password Secret is not found",
+    why: "The Secret of authSecretRef does not exist in the namespace that Cilium reads BGP secrets from",
     tell: "The CiliumBGPPeerConfig's condition `cilium.io/MissingAuthSecret` is True",
-    fix: "make that Secret, with the key `password`, in the namespace of `bgpControlPlane.secretsNamespace`",
+    fix: "create that Secret, with the key `password`, in the namespace of `bgpControlPlane.secretsNamespace`",
 };
 
 static NO_NODE: Code = Code {
@@ -80,37 +80,37 @@ static NO_NODE: Code = Code {
 
 static NO_PEER_CONFIG: Code = Code {
     code: "BS-BGP-008",
-    title: "A BGP cluster config is contradictory",
-    why: "It names a peer config that is not there, or another cluster config selects the same node",
+    title: "A BGP cluster config has a conflict",
+    why: "It references a peer config that does not exist, or another cluster config selects the same node",
     tell: "Its condition `cilium.io/MissingPeerConfigs` or `cilium.io/ConflictingClusterConfig` is True",
-    fix: "declare what it names; let each node be selected once",
+    fix: "declare the missing peer config; select each node only once",
 };
 
 static COMING: Code = Code {
     code: "BS-BGP-009",
-    title: "A BGP session is being set up",
-    why: "Routers take up to a hold time to forget an old session",
-    tell: "The peer was asked for less than half a minute ago",
-    fix: "nothing: wait",
+    title: "A BGP session is in progress",
+    why: "A router can take up to its hold time to drop an old session",
+    tell: "The node config is less than 30 seconds old",
+    fix: "wait; no action needed",
 };
 
 static LAGS: Code = Code {
     code: "BS-BGP-010",
-    title: "The API lags behind a BGP session",
-    why: "Cilium writes a CiliumBGPNodeConfig's status at BGP events only, and may read the state before the event: if none follows, `open_confirm` stays there while the session is up",
-    tell: "The agent's log says `Peer Up` last, and `cilium-dbg bgp peers` in its pod says `established`",
-    fix: "nothing: the session is up. Restarting the agent makes it write its status anew",
+    title: "The reported state of a BGP session is stale",
+    why: "Cilium updates a CiliumBGPNodeConfig's status only on BGP events, and may read the state before the event: without another event, `open_confirm` remains while the session is up",
+    tell: "The agent's log ends with `Peer Up`, and `cilium-dbg bgp peers` in its pod says `established`",
+    fix: "no action needed: the session is up; restart the agent to refresh its status",
 };
 
-/// What a session may take.
+/// How many seconds a session may take.
 const PATIENCE: i64 = 30;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     match id.kind.as_str() {
         "CiliumBGPNodeConfig" => node(inquiry, id, object),
         "CiliumBGPClusterConfig" => cluster(inquiry, object),
         "CiliumBGPPeerConfig" => is_true(object, "MissingAuthSecret")
-            .map(|said| Finding::new(&NO_SECRET, format!("its password is not there: {said}")))
+            .map(|said| Finding::new(&NO_SECRET, format!("password Secret not found: {said}")))
             .into(),
         _ => Insight::nothing(),
     }
@@ -147,7 +147,7 @@ fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
         };
         insight.findings.extend(finding);
     }
-    // What an agent that is down said last is no news.
+    // The last status of an agent that is down is stale.
     if insight.findings.is_empty() { insight } else { insight.and_for(sick) }
 }
 
@@ -167,9 +167,9 @@ fn session(
 ) -> Finding {
     let (address, asn, state) = (session.address(), number(&session.peer()["peerASN"]), session.state());
     let logs = || agents.iter().map(|agent| inquiry.log(&ObjectRef::of(agent), AGENT_CONTAINER, false));
-    let story = logs().map(|log| bgp_story::of(log, address)).find(|story| *story != Story::Silent);
-    let said = match &story {
-        Some(Story::Up(said) | Story::Vanished(said) | Story::Refused(said)) => Some(said.clone()),
+    let last = logs().map(|log| bgp_log::of(log, address)).find(|last| *last != PeerLog::Silent);
+    let said = match &last {
+        Some(PeerLog::Up(said) | PeerLog::Vanished(said) | PeerLog::Refused(said)) => Some(said.clone()),
         _ => logs().find_map(|log| complaint(log, address)),
     };
     let to = format!("node {} has no BGP session with {address} (AS {asn})", id.name);
@@ -178,21 +178,22 @@ fn session(
     let is_about_asn =
         has(&["bad peer AS", "Bad peer AS", "bad-peer-as", "bad_peer_as", "peer AS", "bad peer as"]);
     let is_well = || agents.iter().all(|agent| readiness::verdict(agent).is_ready());
-    let finding = if matches!(story, Some(Story::Up(_))) && is_well() {
-        let what = format!("node {} has a BGP session with {address}, and the API calls it {state}", id.name);
+    let finding = if matches!(last, Some(PeerLog::Up(_))) && is_well() {
+        let what =
+            format!("node {} has a BGP session with {address}, but the API still reports {state}", id.name);
         Finding::new(&LAGS, what).passes()
     } else if is_about_asn {
         Finding::new(&WRONG_ASN, format!("{to}: the AS numbers do not match"))
-    } else if matches!(story, Some(Story::Refused(_))) {
-        let why = "the router takes the connection and refuses the session, as it does if it expects another AS number";
+    } else if matches!(last, Some(PeerLog::Refused(_))) {
+        let why = "the router accepts the connection and rejects the session, as it does if it expects another AS number";
         Finding::new(&WRONG_ASN, format!("{to}: {why}"))
     } else if has(&["MD5", "md5", "uthentication"]) {
-        Finding::new(&WRONG_PASSWORD, format!("{to}: the password is not taken"))
+        Finding::new(&WRONG_PASSWORD, format!("{to}: the peer rejects the password"))
     } else if let (true, Some(said)) = (has(&UNREACHED), &said) {
         let why = UNREACHED.iter().find(|sign| said.contains(**sign)).copied().unwrap_or_default();
         Finding::new(&UNREACHABLE, format!("{to}: {why}"))
-    } else if matches!(story, Some(Story::Vanished(_))) {
-        Finding::new(&UNREACHABLE, format!("{to}: the router was there, and is not heard of any more"))
+    } else if matches!(last, Some(PeerLog::Vanished(_))) {
+        Finding::new(&UNREACHABLE, format!("{to}: the router stopped answering"))
     } else if inquiry.age(config) < PATIENCE {
         Finding::new(&COMING, format!("{to} yet: {state}")).passes()
     } else {
@@ -203,7 +204,7 @@ fn session(
     })
 }
 
-/// The last complaint of an agent about a peer.
+/// The last error of an agent about a peer.
 fn complaint(log: &str, address: &str) -> Option<String> {
     let complains = |line: &&str| {
         line.contains(address)
@@ -216,7 +217,7 @@ fn complaint(log: &str, address: &str) -> Option<String> {
     log.lines().rev().find(complains).map(|line| cut(line.trim()))
 }
 
-/// A peer with which not even a TCP connection comes up. Agents do not log why.
+/// A peer without a TCP connection. Agents do not log why.
 fn silent(inquiry: &Inquiry<'_>, session: Session<'_>, to: &str) -> Finding {
     let state = session.state();
     if !state.has_no_connection() {
@@ -228,16 +229,14 @@ fn silent(inquiry: &Inquiry<'_>, session: Session<'_>, to: &str) -> Finding {
         text(&session.peer()["peerConfigRef"]["name"]),
     );
     let has_password =
-        inquiry.there(&config).is_some_and(|config| config.data["spec"]["authSecretRef"].is_string());
+        inquiry.found(&config).is_some_and(|config| config.data["spec"]["authSecretRef"].is_string());
     if has_password {
         Finding::new(
             &WRONG_PASSWORD,
-            format!(
-                "{to}: no connection comes up, so that either it is not reachable or the passwords differ"
-            ),
+            format!("{to}: no connection; the peer is unreachable or the passwords differ"),
         )
-        .remedy("if the peer answers pings from the node, it is the password")
+        .remedy("if the peer answers pings from the node, compare the passwords")
     } else {
-        Finding::new(&UNREACHABLE, format!("{to}: no connection comes up"))
+        Finding::new(&UNREACHABLE, format!("{to}: no connection"))
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates and clocks, and the operators that bring certificates and secrets.
+//! Certificates and clocks, and the objects of cert-manager and external-secrets.
 
 use std::sync::LazyLock;
 
@@ -15,47 +15,47 @@ pub(super) const CODES: &[&Code] = &[&EXPIRED, &CLOCK, &UNKNOWN_AUTHORITY, &WRON
 pub(crate) static EXPIRED: Code = Code {
     code: "BS-TLS-001",
     title: "A certificate has expired",
-    why: "Nobody renewed it: kubeadm's last a year, Cilium's Hubble and ClusterMesh ones too unless a job renews them",
-    tell: "Programs say `certificate has expired`: now is after its end",
-    fix: "renew it: `kubeadm certs renew all`, `cilium` chart's tls.auto, or delete cert-manager's Secret; restart what serves it",
+    why: "It was not renewed: kubeadm's certificates are valid for a year, and so are those of Hubble and ClusterMesh unless a job renews them",
+    tell: "Programs log `certificate has expired`, with a current time after its end",
+    fix: "renew it: `kubeadm certs renew all`, the Cilium chart's tls.auto, or delete cert-manager's Secret; then restart the program that serves it",
 };
 
 static CLOCK: Code = Code {
     code: "BS-TLS-002",
     title: "A clock is wrong",
-    why: "A certificate is not valid yet: the machine that checks it lags behind the one that issued it",
-    tell: "Programs say `certificate has expired or is not yet valid: current time … is before …`",
-    fix: "set the machine's clock: check its time servers (NTP) and the hardware clock",
+    why: "A certificate is not valid yet: the clock of the machine that verifies it is behind the clock of the issuer",
+    tell: "Programs log `certificate has expired or is not yet valid: current time … is before …`",
+    fix: "set the machine's clock; check its NTP servers and its hardware clock",
 };
 
 static UNKNOWN_AUTHORITY: Code = Code {
     code: "BS-TLS-003",
-    title: "A certificate is of an authority that nobody trusts here",
-    why: "The other side was made anew with another CA, or the CA's certificate is not among those trusted",
-    tell: "Programs say `certificate signed by unknown authority`",
-    fix: "give the client the CA that signed the certificate, or have the certificate issued by the one that it trusts",
+    title: "A certificate is signed by an untrusted CA",
+    why: "The server was reinstalled with another CA, or the client does not trust the CA",
+    tell: "Programs log `certificate signed by unknown authority`",
+    fix: "add the CA that signed the certificate to the client, or issue the certificate from a CA that the client trusts",
 };
 
 static WRONG_NAME: Code = Code {
     code: "BS-TLS-004",
-    title: "A certificate is for another name",
-    why: "The address that is asked for is not among the certificate's names",
-    tell: "Programs say `certificate is valid for …, not …`",
-    fix: "ask for one of its names, or issue it with this one",
+    title: "A certificate does not match the host name",
+    why: "The requested address is not among the certificate's names",
+    tell: "Programs log `certificate is valid for …, not …`",
+    fix: "connect to one of its names, or issue the certificate with this name",
 };
 
 static NO_ISSUER: Code = Code {
     code: "BS-TLS-005",
-    title: "What a Certificate or ExternalSecret draws on is not there or not ready",
-    why: "The issuer or the secret store that it names does not exist, or does not work itself",
-    tell: "`issuerRef` or `secretStoreRef` names it",
-    fix: "declare it, or see why it is not ready",
+    title: "The issuer or secret store of a Certificate or ExternalSecret is not found or not ready",
+    why: "The issuer or secret store that it references does not exist, or is not ready itself",
+    tell: "`issuerRef` or `secretStoreRef` references it",
+    fix: "declare it, or find out why it is not ready",
 };
 
 static TIMES: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"current time (\S+) is (before|after) ([0-9TZ:.+-]+)").ok());
 
-/// What is wrong with a certificate, by what a program says of it; nothing if it says nothing of one.
+/// The fault of a certificate in a program's message; nothing if the message is not about one.
 pub(super) fn refused(said: &str) -> Insight {
     let Some(last) = said.lines().rev().find(|line| line.contains("certificate") || line.contains("x509"))
     else {
@@ -70,32 +70,34 @@ fn of_line(line: &str) -> Option<Finding> {
     match times {
         Some(times) if &times[2] == "before" => {
             let what = format!(
-                "a clock is wrong: a certificate is valid from {}, and here it is {}",
+                "a clock is wrong: a certificate is valid from {}, but the current time is {}",
                 &times[3], &times[1]
             );
             return Some(Finding::new(&CLOCK, what).evidence(quoted));
         }
         Some(times) => {
             return Some(
-                Finding::new(&EXPIRED, format!("a certificate has expired at {}", &times[3]))
-                    .evidence(quoted),
+                Finding::new(&EXPIRED, format!("a certificate expired at {}", &times[3])).evidence(quoted),
             );
         }
         None => {}
     }
     if line.contains("certificate has expired") || line.contains("Expired") {
-        Some(Finding::new(&EXPIRED, format!("a certificate has expired: {quoted}")))
+        Some(Finding::new(&EXPIRED, format!("a certificate expired: {quoted}")))
     } else if line.contains("signed by unknown authority") || line.contains("UnknownIssuer") {
-        Some(Finding::new(&UNKNOWN_AUTHORITY, format!("a certificate's authority is not trusted: {quoted}")))
+        Some(Finding::new(
+            &UNKNOWN_AUTHORITY,
+            format!("a certificate is signed by an untrusted CA: {quoted}"),
+        ))
     } else if line.contains("certificate is valid for") {
-        Some(Finding::new(&WRONG_NAME, format!("a certificate is for another name: {quoted}")))
+        Some(Finding::new(&WRONG_NAME, format!("a certificate does not match the host name: {quoted}")))
     } else {
         None
     }
 }
 
 /// Certificates wait for their issuers, ExternalSecrets for their stores.
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     if condition(object, "Ready").is_some_and(|ready| ready.is_true()) {
         return Insight::nothing();
     }
@@ -113,8 +115,8 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
         name: name.to_owned(),
     };
     match inquiry.object(&target) {
-        Known::Gone => Finding::new(&NO_ISSUER, format!("{target}, which it draws on, is not there")).into(),
-        Known::There(_) => Insight::waits_for([target]),
+        Known::Missing => Finding::new(&NO_ISSUER, format!("{target} not found")).into(),
+        Known::Found(_) => Insight::waits_for([target]),
         Known::Unknown => Insight::nothing(),
     }
 }

@@ -1,4 +1,4 @@
-//! Cilium: its agents, and the addresses that its operator gives.
+//! Cilium: its agents, and the addresses that its operator assigns.
 
 use std::sync::LazyLock;
 
@@ -16,63 +16,63 @@ pub(super) const CODES: &[&Code] =
 static NO_CRDS: Code = Code {
     code: "BS-CIL-001",
     title: "A Cilium agent waits for Cilium's CRDs",
-    why: "Cilium's operator makes them, and has not: it does not run, or may not write CRDs",
-    tell: "The agent's log says `Waiting for CRDs` or `timed out waiting for CRDs`; it ends after five minutes",
-    fix: "look at Deployment cilium-operator first: it makes the CRDs as it starts",
+    why: "Cilium's operator creates them and has not: it does not run, or is not allowed to write CRDs",
+    tell: "The agent's log says `Waiting for CRDs` or `timed out waiting for CRDs`; the agent exits after five minutes",
+    fix: "check Deployment cilium-operator first: it creates the CRDs at startup",
 };
 
 static API_UNREACHED: Code = Code {
     code: "BS-CIL-003",
     title: "A Cilium agent cannot reach the API server",
-    why: "Without kube-proxy it must be told an address that works before there is a network: k8sServiceHost and k8sServicePort",
-    tell: "The agent's log says `Unable to contact k8s api-server` with the address that it tries",
-    fix: "compare k8sServiceHost and k8sServicePort (API_SERVER_HOST and API_SERVER_PORT in settings.yaml) with the address that the API server has; try it from the node",
+    why: "Without kube-proxy, the agent needs an API server address that works before the pod network: k8sServiceHost and k8sServicePort",
+    tell: "The agent's log says `Unable to contact k8s api-server` with the address that it uses",
+    fix: "compare k8sServiceHost and k8sServicePort (API_SERVER_HOST and API_SERVER_PORT in settings.yaml) with the API server's address; test it from the node",
 };
 
 static NO_POOL: Code = Code {
     code: "BS-CIL-004",
-    title: "No address pool selects a LoadBalancer Service",
-    why: "No CiliumLoadBalancerIPPool has a selector that matches it, or none holds the address that it asks for",
+    title: "No address pool matches a LoadBalancer Service",
+    why: "No CiliumLoadBalancerIPPool has a selector that matches it, or none contains the address that it requests",
     tell: "The Service's condition `cilium.io/IPAMRequestSatisfied` is False with `no_pool`",
-    fix: "declare a CiliumLoadBalancerIPPool whose serviceSelector matches the Service and whose blocks hold the address",
+    fix: "declare a CiliumLoadBalancerIPPool whose serviceSelector matches the Service and whose blocks contain the address",
 };
 
 static EXHAUSTED: Code = Code {
     code: "BS-CIL-005",
-    title: "An address pool is used up",
-    why: "More LoadBalancer Services than addresses; or Services that share one address also want the same port",
+    title: "An address pool is exhausted",
+    why: "There are more LoadBalancer Services than addresses, or Services that share an address use the same port",
     tell: "The Service's condition `cilium.io/IPAMRequestSatisfied` is False with `out_of_ips`",
     fix: "add a block to the pool, or let Services share an address (lbipam.cilium.io/sharing-key)",
 };
 
 static POOLS_OVERLAP: Code = Code {
     code: "BS-CIL-006",
-    title: "An address pool overlaps another one",
-    why: "Two CiliumLoadBalancerIPPools hold the same addresses; the younger one gives none",
+    title: "An address pool overlaps another pool",
+    why: "Two CiliumLoadBalancerIPPools contain the same addresses; Cilium disables the younger one",
     tell: "The pool's condition `cilium.io/PoolConflict` is True",
-    fix: "give each pool addresses of its own",
+    fix: "give each pool its own addresses",
 };
 
 static NOT_AVAILABLE: Code = Code {
     code: "BS-CIL-007",
-    title: "A LoadBalancer Service does not get the address that it asks for",
-    why: "Another Service has it, or it lies in no pool that selects the Service",
+    title: "The address that a LoadBalancer Service requests is not available",
+    why: "Another Service uses it, or no pool that selects the Service contains it",
     tell: "The Service's condition `cilium.io/IPAMRequestSatisfied` is False; its message names the address",
-    fix: "ask for another address, or take it from the Service that has it",
+    fix: "request another address, or free it on the Service that uses it",
 };
 
 static NO_OPERATOR: Code = Code {
     code: "BS-CIL-008",
-    title: "Nobody gives addresses to LoadBalancer Services",
-    why: "No load-balancer controller runs in the cluster, or Cilium's operator does not",
-    tell: "The Service has no address and no condition that says why",
-    fix: "declare a CiliumLoadBalancerIPPool, and see that Deployment cilium-operator runs",
+    title: "No controller assigns addresses to LoadBalancer Services",
+    why: "The cluster has no load-balancer controller, or Cilium's operator does not run",
+    tell: "The Service has no address and no condition with a reason",
+    fix: "declare a CiliumLoadBalancerIPPool, and check that Deployment cilium-operator runs",
 };
 
-/// What a controller may take to give an address.
+/// How many seconds a controller may take to assign an address.
 const PATIENCE: i64 = 20;
 
-/// What a program says that cannot reach an address.
+/// Messages of programs that cannot reach an address.
 pub(super) const UNREACHED: [&str; 6] = [
     "no route to host",
     "connection refused",
@@ -85,14 +85,14 @@ pub(super) const UNREACHED: [&str; 6] = [
 static DIALED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"dial tcp [^\s]+?: (?:connect: )?[a-z/ ]+").ok());
 
-/// The agents on a node, once they are known. All agents are asked for at once: what is wrong with one node
-/// is often wrong with many.
+/// The agents on a node; none while they are unknown. All agents are listed at once: a fault of one node
+/// is often a fault of many.
 pub(super) fn agents_on<'a>(inquiry: &Inquiry<'a>, node: &str) -> Option<Vec<&'a Object>> {
     let agents = inquiry.list(&Selection::of("v1", "Pod").labelled(cilium::AGENTS))?;
     Some(agents.into_iter().filter(|agent| agent.data["spec"]["nodeName"] == node).collect())
 }
 
-/// What an agent says that crashes in ways of its own.
+/// The Cilium-specific causes of a crash in an agent's log.
 pub(super) fn agent_crash(id: &ObjectRef, pod: &Object, log: &str) -> Insight {
     if !cilium::is_agent(pod) {
         return Insight::nothing();
@@ -112,7 +112,7 @@ pub(super) fn agent_crash(id: &ObjectRef, pod: &Object, log: &str) -> Insight {
         .into();
     }
     if let Some(said) = says(&["Waiting for CRDs", "waiting for CRDs", "Unable to find all Cilium CRDs"]) {
-        return Finding::new(&NO_CRDS, format!("the Cilium agent on {node} waits for Cilium's CRDs"))
+        return Finding::new(&NO_CRDS, format!("the Cilium agent on {node} is waiting for Cilium's CRDs"))
             .evidence(cut(said.trim()))
             .into();
     }
@@ -123,7 +123,7 @@ pub(super) fn pool(pool: &Object) -> Insight {
     let conflict = condition(pool, "cilium.io/PoolConflict").filter(Condition::is_true);
     conflict
         .map(|conflict| {
-            Finding::new(&POOLS_OVERLAP, format!("gives no addresses: {}", line(conflict.message())))
+            Finding::new(&POOLS_OVERLAP, format!("assigns no addresses: {}", line(conflict.message())))
         })
         .into()
 }
@@ -143,11 +143,11 @@ pub(super) fn address(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -
         .into_iter()
         .filter(|pool| condition(pool, "cilium.io/PoolConflict").is_some_and(|conflict| conflict.is_true()));
     let (code, what) = match told.reason() {
-        "no_pool" => (&NO_POOL, format!("gets no load-balancer address: no pool selects it ({said})")),
+        "no_pool" => (&NO_POOL, format!("has no load-balancer address: no pool selects it ({said})")),
         "out_of_ips" => {
-            (&EXHAUSTED, format!("gets no load-balancer address: its pools are used up ({said})"))
+            (&EXHAUSTED, format!("has no load-balancer address: its pools are exhausted ({said})"))
         }
-        _ => (&NOT_AVAILABLE, format!("gets no load-balancer address: {said}")),
+        _ => (&NOT_AVAILABLE, format!("has no load-balancer address: {said}")),
     };
     let own = Finding::new(code, what)
         .evidence(told.told())
@@ -157,10 +157,12 @@ pub(super) fn address(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -
 
 fn unanswered(inquiry: &Inquiry<'_>, service: &Object) -> Insight {
     let age = inquiry.age(service);
-    let own =
-        Finding::new(&NO_OPERATOR, format!("has no load-balancer address for {age} s, and nobody says why"));
+    let own = Finding::new(
+        &NO_OPERATOR,
+        format!("has no load-balancer address after {age} s, and no controller reports a reason"),
+    );
     if age < PATIENCE {
-        return Finding::new(&NO_OPERATOR, format!("waits for its load-balancer address for {age} s"))
+        return Finding::new(&NO_OPERATOR, format!("waiting for its load-balancer address for {age} s"))
             .passes()
             .into();
     }

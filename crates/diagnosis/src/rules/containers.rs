@@ -1,4 +1,4 @@
-//! What a container waits for, or why it does not stay up.
+//! What a container waits for, or why it does not keep running.
 
 use serde_json::Value;
 
@@ -12,33 +12,33 @@ use bootstrapper_readiness::{number, text};
 
 pub(super) static NO_CONFIG: Code = Code {
     code: "BS-POD-003",
-    title: "A container needs a Secret or ConfigMap that is not there",
-    why: "Its environment draws on a Secret, ConfigMap or key that does not exist in the pod's namespace",
-    tell: "The container waits with CreateContainerConfigError, and the message names what is missing",
-    fix: "declare what it names in the pod's namespace; secrets that the bootstrap plants stand in bootstrapper.yaml",
+    title: "A container references a Secret or ConfigMap that is not found",
+    why: "Its environment references a Secret, ConfigMap or key that does not exist in the pod's namespace",
+    tell: "The container waits with CreateContainerConfigError; the message names the missing object or key",
+    fix: "declare it in the pod's namespace; secrets that the bootstrap seeds are declared in bootstrapper.yaml",
 };
 
 pub(super) static CANNOT_START: Code = Code {
     code: "BS-POD-004",
-    title: "A container cannot be started",
-    why: "Its command does not exist in the image, or the container runtime refuses its settings",
-    tell: "The container waits with RunContainerError or CreateContainerError, or ended with StartError",
-    fix: "compare `command` and `args` with what the image has",
+    title: "A container cannot start",
+    why: "Its command does not exist in the image, or the container runtime rejects its settings",
+    tell: "The container waits with RunContainerError or CreateContainerError, or terminated with StartError",
+    fix: "compare `command` and `args` with the contents of the image",
 };
 
 pub(super) static PROBE_FAILS: Code = Code {
     code: "BS-POD-006",
-    title: "A container runs and does not become ready",
+    title: "A container runs but is not ready",
     why: "Its readiness or startup probe fails",
-    tell: "The container runs, is not ready, and the event Unhealthy has the probe's answer",
-    fix: "read its log: what does it wait for? Check the probe's port and path",
+    tell: "The container runs, is not ready, and the event Unhealthy has the probe's output",
+    fix: "read its log to find what it waits for; check the probe's port and path",
 };
 
-/// How long a container's probes may fail after it started before that is worth more than a remark.
+/// How many seconds a container's probes may fail after its start.
 const WARM_UP: i64 = 30;
 
-/// The first container that has something to say, those of the preparation first.
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
+/// The first container with a finding; init containers come first.
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let status = &pod.data["status"];
     let init = list(&status["initContainerStatuses"]).map(|one| (one, true));
     let rest = list(&status["containerStatuses"]).map(|one| (one, false));
@@ -60,8 +60,7 @@ fn of_one(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value
         | "ImageInspectError"
         | "RegistryUnavailable" => images::not_pulled(inquiry, id, pod, container),
         "CreateContainerConfigError" => {
-            Finding::new(&NO_CONFIG, format!("container {name} needs what is not there: {}", line(message)))
-                .into()
+            Finding::new(&NO_CONFIG, format!("container {name} cannot start: {}", line(message))).into()
         }
         "RunContainerError" | "CreateContainerError" | "PreStartHookError" | "PostStartHookError" => {
             cannot_start(name, message)
@@ -73,7 +72,7 @@ fn of_one(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value
 }
 
 fn cannot_start(name: &str, message: &str) -> Insight {
-    Finding::new(&CANNOT_START, format!("container {name} cannot be started: {}", line(message))).into()
+    Finding::new(&CANNOT_START, format!("container {name} cannot start: {}", line(message))).into()
 }
 
 fn crash(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value, is_init: bool) -> Insight {
@@ -83,14 +82,14 @@ fn crash(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value,
         return cannot_start(text(&container["name"]), text(&last["message"]));
     }
     let is_now = container["state"]["terminated"].is_object();
-    crashes::look(inquiry, &Ended { id, pod, container, last, is_init, was_before: !is_now })
+    crashes::inspect(inquiry, &Ended { id, pod, container, last, is_init, was_before: !is_now })
 }
 
-/// A container that runs, or has just ended.
+/// A container that runs, or has just terminated.
 fn stays(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value, is_init: bool) -> Insight {
     let ended = &container["state"]["terminated"];
     if ended.is_object() {
-        // One crash as it starts is forgiven: what it needs may have come up after it.
+        // A first crash does not count: a dependency may have become ready after it.
         let is_first =
             pod.data["spec"]["restartPolicy"] != "Never" && number(&container["restartCount"]) == 0;
         return if number(&ended["exitCode"]) == 0 || is_first {
@@ -111,7 +110,7 @@ fn stays(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value,
     let (name, said) = (text(&container["name"]), line(failed.message()));
     let since = inquiry.seconds_since(&running["startedAt"]).unwrap_or(i64::MAX);
     let log = crashes::telling(inquiry.log(id, name, false));
-    let mut finding = Finding::new(&PROBE_FAILS, format!("container {name} runs, and is not ready: {said}"));
+    let mut finding = Finding::new(&PROBE_FAILS, format!("container {name} runs but is not ready: {said}"));
     if let Some(log) = log {
         finding = finding.evidence(format!("{name}: {log}"));
     }

@@ -1,4 +1,4 @@
-//! Containers that end: their last words say why.
+//! Crashed containers: their last log lines have the cause.
 
 use std::sync::LazyLock;
 
@@ -14,41 +14,41 @@ use bootstrapper_readiness::{number, text};
 
 pub(super) static CRASHES: Code = Code {
     code: "BS-POD-001",
-    title: "A container crashes again and again",
-    why: "Its program ends with an error, most often because of its settings or because something it needs does not answer",
-    tell: "The container waits with CrashLoopBackOff; the line quotes the most telling of its last words",
-    fix: "read the rest of its log (`kubectl logs --previous`), and correct what it complains about",
+    title: "A container crashes repeatedly",
+    why: "Its program exits with an error, usually because of its settings or because a dependency does not answer",
+    tell: "The container waits with CrashLoopBackOff; the finding quotes the most relevant line of its log",
+    fix: "read the rest of its log (`kubectl logs --previous`), and fix what it reports",
 };
 
 pub(super) static OUT_OF_MEMORY: Code = Code {
     code: "BS-POD-002",
-    title: "A container needs more memory than it may have",
+    title: "A container exceeds its memory limit",
     why: "The kernel killed it at its memory limit",
-    tell: "Its last state is OOMKilled, with exit code 137",
-    fix: "raise `resources.limits.memory`, or find out why it needs so much",
+    tell: "Its last state is OOMKilled with exit code 137",
+    fix: "raise `resources.limits.memory`, or find out why it uses so much memory",
 };
 
 pub(super) static KILLED: Code = Code {
     code: "BS-POD-010",
     title: "A container is killed",
-    why: "Its liveness probe fails, the machine is out of memory, or somebody kills it: its program did not end by itself",
-    tell: "Its last exit code is 137 (SIGKILL) or 143 (SIGTERM); where it was for its liveness probe, an event Killing says so",
-    fix: "see what its liveness probe asks for, and whether it is given enough time; whether the machine is out of memory (`dmesg`)",
+    why: "Its liveness probe fails, the node is out of memory, or another process kills it; it did not exit by itself",
+    tell: "Its last exit code is 137 (SIGKILL) or 143 (SIGTERM); if the liveness probe failed, there is an event Killing",
+    fix: "check what its liveness probe tests and its timeouts; check whether the node is out of memory (`dmesg`)",
 };
 
-/// A container that ended.
+/// A terminated container.
 pub(super) struct Ended<'a> {
     pub(super) id: &'a ObjectRef,
     pub(super) pod: &'a Object,
     pub(super) container: &'a Value,
-    /// How it ended last: a container state `terminated`.
+    /// Its last container state `terminated`.
     pub(super) last: &'a Value,
     pub(super) is_init: bool,
-    /// Whether its log is that of a life before the present one.
+    /// Whether its log is that of the previous run.
     pub(super) was_before: bool,
 }
 
-pub(super) fn look(inquiry: &Inquiry<'_>, ended: &Ended<'_>) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, ended: &Ended<'_>) -> Insight {
     let name = text(&ended.container["name"]);
     if ended.last["reason"] == "OOMKilled" {
         let limit = limit_of(ended.pod, name);
@@ -70,7 +70,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, ended: &Ended<'_>) -> Insight {
         .or(|| plain(ended, name, log).into())
 }
 
-/// Of that, a program's last words say little: they are told as evidence only.
+/// The log of a killed program is only evidence, not the cause.
 fn killed(inquiry: &Inquiry<'_>, ended: &Ended<'_>, name: &str, log: &str) -> Option<Finding> {
     let signal = match number(&ended.last["exitCode"]) {
         137 => "SIGKILL",
@@ -85,9 +85,9 @@ fn killed(inquiry: &Inquiry<'_>, ended: &Ended<'_>, name: &str, log: &str) -> Op
     let what = if newest("Killing", "failed liveness probe").is_some() {
         let said = newest("Unhealthy", "Liveness probe failed").unwrap_or_default();
         let said = said.trim_start_matches("Liveness probe failed: ");
-        format!("container {name} is killed, since its liveness probe fails: {said}")
+        format!("container {name} was killed because its liveness probe fails: {said}")
     } else {
-        format!("container {name} was killed ({signal}): it did not end by itself")
+        format!("container {name} was killed ({signal}); it did not exit by itself")
     };
     let finding = Finding::new(&KILLED, what).evidence(format!("{signal}, {}", restarts(ended.container)));
     let finding = finding.evidence(on_node(ended.pod));
@@ -104,14 +104,13 @@ fn on_node(pod: &Object) -> String {
 fn plain(ended: &Ended<'_>, name: &str, log: &str) -> Finding {
     let kind = if ended.is_init { "init container" } else { "container" };
     let code = number(&ended.last["exitCode"]);
-    let said =
-        telling(log).map_or_else(|| format!("exit code {code}, and no log"), |said| format!("\"{said}\""));
+    let said = telling(log).map_or_else(|| format!("exit code {code}, no log"), |said| format!("\"{said}\""));
     let finding = Finding::new(&CRASHES, format!("{kind} {name} crashes: {said}"))
         .evidence(format!("exit code {code}, {}", restarts(ended.container)));
     finding.evidence(on_node(ended.pod))
 }
 
-/// What a program may not do is told by the API server, in its words.
+/// A missing permission, as the API server reported it to the program.
 fn forbidden(log: &str) -> Insight {
     let line = log.lines().rev().find(|line| line.contains("is forbidden: User"));
     line.map_or_else(Insight::nothing, |line| refusals::forbidden(line).into())
@@ -133,10 +132,10 @@ static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(fatal|panic|error|exception|fail(ed|ure)?|cannot|can't|could not|couldn't|unable|denied|refused|invalid|unknown|missing|no such|not found|required)\b").ok()
 });
 
-/// The most telling of a program's last words: its last complaint, else its last line.
+/// The most relevant line of a log: its last error, else its last line.
 pub(super) fn telling(log: &str) -> Option<String> {
     let lines = || log.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    // A stack trace comes after what it is about.
+    // A stack trace follows its message.
     let panic = lines().find(|line| line.starts_with("panic: ") || line.starts_with("fatal error: "));
     let complaint = || lines().find(|line| TELLING.as_ref().is_some_and(|telling| telling.is_match(line)));
     panic.or_else(complaint).or_else(|| lines().next()).map(cut)

@@ -1,4 +1,4 @@
-//! Names that cannot be resolved: is it the name, or the cluster's DNS?
+//! Failed DNS lookups: is it the name, or the cluster's DNS?
 
 use std::sync::LazyLock;
 
@@ -12,27 +12,27 @@ use bootstrapper_core::object::{Object, ObjectRef};
 pub(super) static DOWN: Code = Code {
     code: "BS-SVC-002",
     title: "The cluster's DNS does not answer",
-    why: "CoreDNS does not run, its Service has no endpoints, or pods do not reach it",
-    tell: "Programs say `lookup … i/o timeout`, `connection refused` or `server misbehaving`",
-    fix: "see to the pods of CoreDNS first: nearly everything needs them",
+    why: "CoreDNS does not run, its Service has no endpoints, or pods cannot reach it",
+    tell: "Programs log `lookup … i/o timeout`, `connection refused` or `server misbehaving`",
+    fix: "fix the CoreDNS pods first: nearly everything depends on them",
 };
 
 pub(super) static NO_SUCH_NAME: Code = Code {
     code: "BS-SVC-003",
-    title: "A name does not exist",
-    why: "It is misspelt, its Service is not there, or it lies in another namespace",
-    tell: "DNS answers, and says `no such host`",
-    fix: "correct the name; within the cluster it is <service>.<namespace>.svc",
+    title: "A host name does not exist",
+    why: "It is misspelled, its Service does not exist, or it is in another namespace",
+    tell: "DNS answers with `no such host`",
+    fix: "correct the name; inside the cluster it is <service>.<namespace>.svc",
 };
 
 static LOOKUP: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"lookup ([^\s:]+)(?: on ([0-9a-fA-F.:\[\]]+:53))?: ([^\n]*)").ok());
 
-/// Words of programs that are not written in Go.
+/// Messages of programs that are not written in Go.
 const OTHERS: [&str; 4] =
     ["Temporary failure in name resolution", "Could not resolve host", "EAI_AGAIN", "getaddrinfo ENOTFOUND"];
 
-/// What a lookup that failed means; nothing if none did.
+/// The cause of a failed lookup; nothing if none failed.
 pub(super) fn lookup_failed(inquiry: &Inquiry<'_>, log: &str) -> Insight {
     let last = log.lines().rev().find(|line| {
         LOOKUP.as_ref().is_some_and(|lookup| lookup.is_match(line))
@@ -44,7 +44,7 @@ pub(super) fn lookup_failed(inquiry: &Inquiry<'_>, log: &str) -> Insight {
     let is_answer = last.contains("no such host") || last.contains("ENOTFOUND");
     let quoted = format!("\"{}\"", cut(last.trim()));
     let own = if is_answer {
-        Finding::new(&NO_SUCH_NAME, format!("the name {name} does not exist: {quoted}"))
+        Finding::new(&NO_SUCH_NAME, format!("host name {name} does not exist: {quoted}"))
     } else {
         Finding::new(&DOWN, format!("the cluster's DNS does not answer: {quoted}"))
     };
@@ -55,8 +55,8 @@ pub(super) fn lookup_failed(inquiry: &Inquiry<'_>, log: &str) -> Insight {
     }
 }
 
-/// The Service of the cluster's DNS, if nobody answers for it: the one that was asked, or that is
-/// called or labelled as it is everywhere.
+/// The Service of the cluster's DNS, if it has no ready endpoints: the one that was queried, or that has
+/// the usual name or label.
 fn of_cluster(inquiry: &Inquiry<'_>, server: Option<&str>) -> Vec<ObjectRef> {
     let asked = server.and_then(|server| server.strip_suffix(":53"));
     let is_dns = |service: &&Object| {

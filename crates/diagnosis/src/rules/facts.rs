@@ -1,4 +1,4 @@
-//! Small questions that many rules ask.
+//! Helpers of many rules.
 
 use serde_json::Value;
 
@@ -6,15 +6,15 @@ use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_readiness::{ready_endpoints, text};
 
-/// How much of other programs' words is told.
+/// The maximum length of a quoted message.
 const LONGEST: usize = 240;
 
-/// The first line of what another program says, cut.
+/// The first line of another program's message, truncated.
 pub(super) fn line(said: &str) -> String {
     cut(said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim())
 }
 
-/// At most so much of a line that a person reads it.
+/// Truncates a line to a readable length.
 pub(super) fn cut(line: &str) -> String {
     if line.chars().count() <= LONGEST {
         return line.to_owned();
@@ -27,7 +27,7 @@ pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// What stands between two texts.
+/// The text between two markers.
 pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(text.split_once(before)?.1.split_once(after)?.0)
 }
@@ -65,7 +65,7 @@ pub(super) fn all_in(api_version: &str, kind: &str, namespace: &str) -> Selectio
     Selection::of(api_version, kind).within(namespace)
 }
 
-/// How many endpoints of a Service are ready; none while that is not known.
+/// How many endpoints of a Service are ready; none while that is unknown.
 pub(super) fn endpoints(inquiry: &Inquiry<'_>, service: &ObjectRef) -> Option<usize> {
     let slices = all_in("discovery.k8s.io/v1", "EndpointSlice", namespace(service))
         .labelled(&format!("kubernetes.io/service-name={}", service.name));

@@ -1,4 +1,4 @@
-//! Which nodes a pod may go to, by its own words.
+//! Which nodes match a pod's spec.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::facts::{as_selector, label, list};
 use bootstrapper_core::object::Object;
 use bootstrapper_readiness::text;
 
-/// The labels that a pod wants of its node, as a person says them.
+/// The node labels that a pod requires, as text.
 pub(super) fn wanted(pod: &Object) -> String {
     let selector = as_selector(&pod.data["spec"]["nodeSelector"]);
     let terms = terms(pod).map(|term| {
@@ -30,7 +30,7 @@ fn terms(pod: &Object) -> impl Iterator<Item = &Value> {
     )
 }
 
-/// Whether a node has the labels that a pod wants.
+/// Whether a node has the labels that a pod requires.
 pub(super) fn fits(pod: &Object, node: &Object) -> bool {
     let by_selector = pod.data["spec"]["nodeSelector"]
         .as_object()
@@ -54,7 +54,7 @@ fn holds(need: &Value, has: Option<&str>) -> bool {
         "NotIn" => !is_among(),
         "Exists" => has.is_some(),
         "DoesNotExist" => has.is_none(),
-        // Numbers are the scheduler's business.
+        // Gt and Lt are left to the scheduler.
         _ => true,
     }
 }

@@ -12,59 +12,59 @@ pub(super) const CODES: &[&Code] = &[&CRDS_CAME_LATER, &NO_CONTROLLER, &NO_CLASS
 
 static CRDS_CAME_LATER: Code = Code {
     code: "BS-GTW-001",
-    title: "Cilium's operator started before the Gateway API's CRDs were there",
-    why: "It looks for them once, as it starts; what comes later it does not see, and its pod stays ready",
-    tell: "The GatewayClass is not accepted, and the operator's pods are older than the CRDs; its log says `Required GatewayAPI resources are not found`",
-    fix: "kubectl -n kube-system rollout restart deployment/cilium-operator; install the CRDs before Cilium next time, as the stage `crds` does",
+    title: "Cilium's operator started before the Gateway API CRDs were installed",
+    why: "It looks them up only at startup; its pod stays ready, but it serves no Gateway",
+    tell: "The GatewayClass is not accepted, and the operator's pods are older than the CRDs; the operator's log says `Required GatewayAPI resources are not found`",
+    fix: "kubectl -n kube-system rollout restart deployment/cilium-operator; next time install the CRDs before Cilium, as the stage `crds` does",
 };
 
 static NO_CONTROLLER: Code = Code {
     code: "BS-GTW-002",
     title: "No controller accepts a GatewayClass",
-    why: "The controller that it names does not run, or has the Gateway API switched off (Cilium: gatewayAPI.enabled and kubeProxyReplacement)",
+    why: "The controller of `spec.controllerName` does not run, or its Gateway API is disabled (Cilium: gatewayAPI.enabled and kubeProxyReplacement)",
     tell: "The GatewayClass's condition Accepted is not True",
-    fix: "install the controller of `spec.controllerName`, or switch its Gateway API on",
+    fix: "install the controller of `spec.controllerName`, or enable its Gateway API",
 };
 
 static NO_CLASS: Code = Code {
     code: "BS-GTW-003",
-    title: "A Gateway's class is not there",
-    why: "`gatewayClassName` is misspelt, or the class comes with something that is not installed",
+    title: "A Gateway's class is not found",
+    why: "`gatewayClassName` is misspelled, or the component that provides the class is not installed",
     tell: "No GatewayClass has that name",
-    fix: "install what brings the class, or correct the name",
+    fix: "install the component that provides the class, or correct the name",
 };
 
 static LISTENER: Code = Code {
     code: "BS-GTW-004",
-    title: "A Gateway's listener does not work",
-    why: "It refers to a certificate that is not there or not allowed, or clashes with another listener",
-    tell: "A condition of the listener is False, and its message says which reference",
-    fix: "declare what the listener refers to, in its namespace or with a ReferenceGrant",
+    title: "A Gateway's listener is not ready",
+    why: "It references a certificate that does not exist or is not permitted, or conflicts with another listener",
+    tell: "A condition of the listener is False; its message names the reference",
+    fix: "declare what the listener references in its namespace, or permit it with a ReferenceGrant",
 };
 
 static ROUTE: Code = Code {
     code: "BS-GTW-005",
-    title: "A route is not taken, or leads to nothing",
-    why: "Its Gateway does not allow it, or a backend Service is not there",
+    title: "A route is not accepted, or its backend is not found",
+    why: "Its Gateway does not permit it, or a backend Service does not exist",
     tell: "The condition Accepted or ResolvedRefs of one of its parents is False",
-    fix: "correct the route's parentRefs and backendRefs; check allowedRoutes of the listener",
+    fix: "correct the route's parentRefs and backendRefs; check the listener's allowedRoutes",
 };
 
 static COMING: Code = Code {
     code: "BS-GTW-006",
-    title: "A Gateway is being set up",
-    why: "Its controller has not come to it yet",
-    tell: "It is younger than half a minute",
-    fix: "nothing: wait",
+    title: "A Gateway is in progress",
+    why: "Its controller has not processed it yet",
+    tell: "It is less than 20 seconds old",
+    fix: "wait; no action needed",
 };
 
-/// What Cilium's operator looks for.
+/// The CRDs that Cilium's operator looks up.
 const REQUIRED: [&str; 4] = ["gatewayclasses", "gateways", "httproutes", "grpcroutes"];
 
-/// What a controller may take.
+/// How many seconds a controller may take.
 const PATIENCE: i64 = 20;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     match id.kind.as_str() {
         "GatewayClass" => class(inquiry, object),
         "Gateway" => gateway(inquiry, id, object),
@@ -92,24 +92,29 @@ fn class(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
     Insight::from(own).join(cilium::operator(inquiry))
 }
 
-/// Whether every pod of the operator is older than the CRDs that it looks for as it starts.
+/// Whether every pod of the operator is older than the CRDs that it looks up at startup.
 fn crds_came_later(inquiry: &Inquiry<'_>, class: &Object) -> Option<Finding> {
     let crd = |plural: &&str| {
         let name = format!("{plural}.gateway.networking.k8s.io");
         ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", &name)
     };
-    let made = REQUIRED.iter().map(crd).filter_map(|crd| Some(inquiry.age(inquiry.there(&crd)?))).min()?;
+    let made = REQUIRED.iter().map(crd).filter_map(|crd| Some(inquiry.age(inquiry.found(&crd)?))).min()?;
     let pods = inquiry.list(&Selection::of("v1", "Pod").labelled(OPERATOR))?;
     let containers = pods.iter().flat_map(|pod| list(&pod.data["status"]["containerStatuses"]));
     let began =
         containers.filter_map(|container| inquiry.seconds_since(&container["state"]["running"]["startedAt"]));
     let running: Vec<i64> = began.collect();
     let youngest = running.iter().min()?;
-    // Times are of whole seconds: of the same one, it is the class that tells, by staying unanswered.
+    // Timestamps have whole seconds: within the same second, a class that is not accepted decides.
     let is_late = *youngest > made || (*youngest == made && inquiry.age(class) >= PATIENCE);
     is_late.then(|| {
-        Finding::new(&CRDS_CAME_LATER, "Cilium's operator started before the Gateway API's CRDs were there, and looks for them only then")
-            .evidence(format!("the youngest pod of the operator started {youngest} s ago, the CRDs came {made} s ago"))
+        Finding::new(
+            &CRDS_CAME_LATER,
+            "Cilium's operator started before the Gateway API CRDs, which it looks up only at startup",
+        )
+        .evidence(format!(
+            "the newest operator pod started {youngest} s ago; the CRDs were installed {made} s ago"
+        ))
     })
 }
 
@@ -130,14 +135,14 @@ fn gateway(inquiry: &Inquiry<'_>, id: &ObjectRef, gateway: &Object) -> Insight {
     }
     let name = text(&gateway.data["spec"]["gatewayClassName"]);
     let class = ObjectRef::cluster_scoped("gateway.networking.k8s.io/v1", "GatewayClass", name);
-    if matches!(inquiry.object(&class), Known::Gone) {
-        return Finding::new(&NO_CLASS, format!("its class {name} is not there")).into();
+    if matches!(inquiry.object(&class), Known::Missing) {
+        return Finding::new(&NO_CLASS, format!("GatewayClass {name} not found")).into();
     }
     let service =
         ObjectRef::namespaced("v1", "Service", namespace(id), &format!("cilium-gateway-{}", id.name));
     let waits = Insight::waits_for([class, service]);
     if inquiry.age(gateway) < PATIENCE {
-        return waits.join(Finding::new(&COMING, "is being set up").passes().into());
+        return waits.join(Finding::new(&COMING, "in progress").passes().into());
     }
     waits
 }

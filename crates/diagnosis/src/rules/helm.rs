@@ -1,4 +1,4 @@
-//! Releases that Helm was killed in the middle of.
+//! Releases whose Helm operation was killed.
 
 use super::facts::label;
 use crate::finding::{Code, Finding, Insight};
@@ -9,25 +9,25 @@ pub(super) const CODES: &[&Code] = &[&PENDING, &BUSY];
 
 static PENDING: Code = Code {
     code: "BS-HLM-001",
-    title: "A Helm release is pending, and nobody works on it",
-    why: "Helm was killed in the middle of an install or upgrade; it refuses to touch the release again",
+    title: "A Helm release is stuck in a pending state",
+    why: "Helm was killed during an install or upgrade, and now rejects every operation on the release",
     tell: "The newest Secret of the release has the label `status: pending-…`; Helm says `another operation is in progress`",
-    fix: "run the bootstrap again: it recovers the release; by hand, delete that Secret if it is revision 1, else `helm rollback`",
+    fix: "run the bootstrap again, which recovers the release; manually, delete that Secret if it is revision 1, otherwise `helm rollback`",
 };
 
 static BUSY: Code = Code {
     code: "BS-HLM-002",
-    title: "Helm is at work on a release",
+    title: "A Helm operation is in progress",
     why: "An install or upgrade takes as long as its hooks",
-    tell: "The release is pending for less than five minutes",
-    fix: "nothing: wait",
+    tell: "The release has been pending for less than five minutes",
+    fix: "wait; no action needed",
 };
 
-/// How long Helm may be at work. Its own default timeout.
+/// How many seconds a Helm operation may take: Helm's default timeout.
 const AT_WORK: i64 = 300;
 
-/// A Secret that holds a release, by its labels alone: what it holds is not read.
-pub(super) fn look(inquiry: &Inquiry<'_>, secret: &Object) -> Insight {
+/// The Secret of a release. Only its labels are read.
+pub(super) fn inspect(inquiry: &Inquiry<'_>, secret: &Object) -> Insight {
     let status = label(secret, "status");
     if label(secret, "owner") != "helm" || !status.starts_with("pending-") {
         return Insight::nothing();
@@ -35,14 +35,14 @@ pub(super) fn look(inquiry: &Inquiry<'_>, secret: &Object) -> Insight {
     let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
     let (name, revision) = (label(secret, "name"), label(secret, "version"));
     let about = format!("Helm release {namespace}/{name}");
-    // helm-controller takes such a lock away by itself.
+    // helm-controller unlocks its own releases.
     let owner = ObjectRef::namespaced("helm.toolkit.fluxcd.io/v2", "HelmRelease", namespace, name);
     match inquiry.object(&owner) {
-        Known::There(_) => return Insight::waits_for([owner]),
+        Known::Found(_) => return Insight::waits_for([owner]),
         Known::Unknown => return Insight::nothing(),
-        Known::Gone => {}
+        Known::Missing => {}
     }
-    // Helm writes into a label when it wrote last.
+    // Helm keeps the time of its last write in a label.
     let written = label(secret, "modifiedAt")
         .parse()
         .ok()
@@ -50,14 +50,14 @@ pub(super) fn look(inquiry: &Inquiry<'_>, secret: &Object) -> Insight {
     let since = written.and_then(|written| inquiry.seconds_since(&written.to_string().into()));
     let age = since.unwrap_or_else(|| inquiry.age(secret));
     if age < AT_WORK {
-        return Finding::new(&BUSY, format!("is {status} for {age} s (revision {revision})"))
+        return Finding::new(&BUSY, format!("{status} for {age} s (revision {revision})"))
             .about(about)
             .passes()
             .into();
     }
     Finding::new(
         &PENDING,
-        format!("is {status} for {age} s (revision {revision}), and Helm refuses to touch it"),
+        format!("{status} for {age} s (revision {revision}); Helm rejects every operation on it"),
     )
     .about(about)
     .into()

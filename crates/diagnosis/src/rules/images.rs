@@ -1,4 +1,4 @@
-//! Images that are not pulled, and those that take long.
+//! Image pulls that fail or take long.
 
 use std::sync::LazyLock;
 
@@ -17,41 +17,41 @@ pub(super) const CODES: &[&Code] = &[&NOT_THERE, &REFUSED, &UNREACHED, &NOT_PULL
 static NOT_THERE: Code = Code {
     code: "BS-IMG-001",
     title: "An image does not exist",
-    why: "The registry answers, and does not know this name or tag",
-    tell: "The kubelet's words end in `not found` or `manifest unknown`",
+    why: "The registry answers that it has no such name or tag",
+    tell: "The kubelet's message ends in `not found` or `manifest unknown`",
     fix: "correct the image's name or tag, or push it",
 };
 
 static REFUSED: Code = Code {
     code: "BS-IMG-002",
-    title: "A registry does not give out an image",
-    why: "The image is private and the pod brings no credentials, or wrong ones; some registries say the same of images that do not exist",
-    tell: "The kubelet's words say 401, 403, `unauthorized` or `access denied`",
-    fix: "give the pod or its ServiceAccount an imagePullSecret that the registry takes",
+    title: "A registry denies access to an image",
+    why: "The image is private, and the pod has no or wrong credentials; some registries answer the same for images that do not exist",
+    tell: "The kubelet's message contains 401, 403, `unauthorized` or `access denied`",
+    fix: "give the pod or its ServiceAccount an imagePullSecret that the registry accepts",
 };
 
 static UNREACHED: Code = Code {
     code: "BS-IMG-003",
-    title: "A node does not reach a registry",
-    why: "The node's own DNS or route to the registry fails, or the registry is down: pods' network has no part in it",
-    tell: "The kubelet's words say `no such host`, `i/o timeout`, `connection refused` or `no route to host`",
-    fix: "try the registry's address from the node; check its DNS servers, proxy and mirrors",
+    title: "A node cannot reach a registry",
+    why: "The node's own DNS or route to the registry fails, or the registry is down; the pod network is not involved",
+    tell: "The kubelet's message contains `no such host`, `i/o timeout`, `connection refused` or `no route to host`",
+    fix: "test the registry's address from the node; check its DNS servers, proxy and mirrors",
 };
 
 static NOT_PULLED: Code = Code {
     code: "BS-IMG-004",
     title: "An image cannot be pulled",
-    why: "The container runtime gives a reason that is not among the known ones: rate limits, a full disk, a broken mirror",
+    why: "The container runtime reports another reason: a rate limit, a full disk, a broken mirror",
     tell: "The container waits with ErrImagePull or ImagePullBackOff",
-    fix: "read the kubelet's words; check the node's disk and the registry's limits",
+    fix: "read the kubelet's message; check the node's disk and the registry's rate limits",
 };
 
 static PULLING: Code = Code {
     code: "BS-IMG-005",
-    title: "An image is being pulled",
-    why: "Images take as long as they are large and the line is slow",
-    tell: "The event Pulling has no Pulled after it, and no failure",
-    fix: "nothing: wait; a mirror in the cluster (spegel) makes it faster",
+    title: "An image pull is in progress",
+    why: "Large images and slow connections take time",
+    tell: "The last event is Pulling, without Pulled or Failed after it",
+    fix: "wait; no action needed; a registry mirror in the cluster (spegel) makes it faster",
 };
 
 pub(super) fn not_pulled(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value) -> Insight {
@@ -73,8 +73,8 @@ pub(super) fn not_pulled(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, co
     let reason = reason(said);
     let what = match code.code {
         "BS-IMG-001" => format!("image {image} does not exist"),
-        "BS-IMG-002" => format!("image {image} is refused by its registry"),
-        "BS-IMG-003" => format!("node {node} does not reach the registry of image {image}"),
+        "BS-IMG-002" => format!("the registry denies access to image {image}"),
+        "BS-IMG-003" => format!("node {node} cannot reach the registry of image {image}"),
         _ => format!("image {image} cannot be pulled on {node}"),
     };
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
@@ -114,7 +114,7 @@ fn kind_of(said: &str) -> &'static Code {
     }
 }
 
-/// The last part of a chain of wrapped errors that still says something by itself.
+/// The last meaningful part of a chain of wrapped errors.
 fn reason(said: &str) -> String {
     let first = said.lines().next().unwrap_or_default();
     for start in ["dial tcp: ", "dial tcp ", "failed to authorize: ", "unexpected status"] {
@@ -128,7 +128,7 @@ fn reason(said: &str) -> String {
 static TOOK: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"pulled image "([^"]+)" in ([0-9a-z.]+)"#).ok());
 
-/// A pull that goes on: for how long, and how long it took last.
+/// A pull in progress: its duration so far, and the duration of the last one.
 pub(super) fn pulling(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let events = inquiry.events(id);
     let last = events.iter().rev().find(|event| matches!(event.reason(), "Pulling" | "Pulled" | "Failed"));
@@ -141,7 +141,7 @@ pub(super) fn pulling(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> In
         let found = TOOK.as_ref()?.captures(event.data["message"].as_str()?)?;
         (&found[1] == image).then(|| found[2].to_owned())
     });
-    let last = took.map_or_else(String::new, |took| format!("; the last pull of it took {took}"));
+    let last = took.map_or_else(String::new, |took| format!("; its last pull took {took}"));
     let count = list(&pod.data["spec"]["containers"]).count();
     Finding::new(&PULLING, format!("pulling image {image} on {node} for {since} s{last}"))
         .evidence(bootstrapper_core::words::count(count as u64, "container"))

@@ -1,9 +1,9 @@
-//! What each kind of object tells: what is the matter with it, and what it waits for. One file an
-//! area; a code stands beside the rule that finds it.
+//! The rules: the faults of an object of each kind, and what it waits for. One file per
+//! area; each code is next to its rule.
 
 mod api;
 mod bgp;
-mod bgp_story;
+mod bgp_log;
 mod certificates;
 mod cilium;
 mod containers;
@@ -27,7 +27,7 @@ mod volumes;
 mod webhooks;
 mod workloads;
 
-pub use bgp_story::{Ended, ended};
+pub use bgp_log::{Ended, ended};
 pub use nodes::is_ill as is_node_ill;
 pub(super) use refusals::refusal;
 pub(super) use unexplained::is_vague;
@@ -46,7 +46,7 @@ pub(super) const FAMILIES: &[(&str, &[&Code])] = &[
     ("Workloads", workloads::CODES),
     ("The API server", refusals::CODES),
     ("Kinds, APIs and namespaces", api::CODES),
-    ("Services and names", services::CODES),
+    ("Services and DNS", services::CODES),
     ("Certificates and clocks", certificates::CODES),
     ("Cilium", cilium::CODES),
     ("BGP", bgp::CODES),
@@ -54,35 +54,35 @@ pub(super) const FAMILIES: &[(&str, &[&Code])] = &[
     ("Gateway API", gateway::CODES),
     ("Flux", flux::CODES),
     ("Helm", helm::CODES),
-    ("Everything else", unexplained::CODES),
+    ("Other", unexplained::CODES),
 ];
 
-/// What an object tells.
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+/// Inspects an object.
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let insight = match (id.group(), id.kind.as_str()) {
-        ("", "Pod") => pods::look(inquiry, id, object),
+        ("", "Pod") => pods::inspect(inquiry, id, object),
         ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => {
-            workloads::look(inquiry, id, object)
+            workloads::inspect(inquiry, id, object)
         }
         ("batch", "Job") => workloads::job(inquiry, id, object),
-        ("", "Node") => nodes::look(inquiry, id, object),
-        ("", "PersistentVolumeClaim") => volumes::look(inquiry, id, object),
-        ("", "Namespace") => namespaces::look(inquiry, id, object),
-        ("", "Service") => services::look(inquiry, id, object),
-        ("", "Secret") => helm::look(inquiry, object),
+        ("", "Node") => nodes::inspect(inquiry, id, object),
+        ("", "PersistentVolumeClaim") => volumes::inspect(inquiry, id, object),
+        ("", "Namespace") => namespaces::inspect(inquiry, id, object),
+        ("", "Service") => services::inspect(inquiry, id, object),
+        ("", "Secret") => helm::inspect(inquiry, object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => api::definition(object),
         ("apiregistration.k8s.io", "APIService") => api::service(inquiry, object),
-        ("admissionregistration.k8s.io", _) => webhooks::look(inquiry, object),
-        ("gateway.networking.k8s.io", _) => gateway::look(inquiry, id, object),
-        ("cilium.io", kind) if kind.starts_with("CiliumBGP") => bgp::look(inquiry, id, object),
+        ("admissionregistration.k8s.io", _) => webhooks::inspect(inquiry, object),
+        ("gateway.networking.k8s.io", _) => gateway::inspect(inquiry, id, object),
+        ("cilium.io", kind) if kind.starts_with("CiliumBGP") => bgp::inspect(inquiry, id, object),
         ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
-        ("cert-manager.io" | "external-secrets.io", _) => certificates::look(inquiry, id, object),
+        ("cert-manager.io" | "external-secrets.io", _) => certificates::inspect(inquiry, id, object),
         (group, _) if group.ends_with("fluxcd.io") || group == "fluxcd.controlplane.io" => {
-            flux::look(inquiry, id, object)
+            flux::inspect(inquiry, id, object)
         }
         _ => Insight::nothing(),
     };
     insight
         .or(|| namespaces::held_by_finalizers(inquiry, id, object))
-        .or(|| unexplained::look(inquiry, id, object))
+        .or(|| unexplained::inspect(inquiry, id, object))
 }

@@ -1,4 +1,4 @@
-//! What goes away and does not: finalizers that nobody removes.
+//! Deletions that do not finish: finalizers that are not removed.
 
 use super::facts::{all_in, line};
 use crate::finding::{Code, Finding, Insight};
@@ -8,26 +8,26 @@ use bootstrapper_readiness::{Condition, condition, text};
 
 pub(super) static HELD: Code = Code {
     code: "BS-KND-004",
-    title: "Something cannot be deleted: a finalizer holds it",
-    why: "The program that put the finalizer there should clean up and remove it, and does not run any more",
-    tell: "The object has a deletionTimestamp, and still has finalizers",
-    fix: "bring the program of the finalizer back; only if that is impossible remove the finalizer by hand, and with it what it was to clean up",
+    title: "A finalizer blocks the deletion of an object",
+    why: "The controller that should clean up and remove the finalizer does not run",
+    tell: "The object has a deletionTimestamp and still has finalizers",
+    fix: "restore the controller of the finalizer; only if that is impossible, remove the finalizer manually, which skips its cleanup",
 };
 
 pub(super) static GOING: Code = Code {
     code: "BS-KND-005",
-    title: "Something is being deleted",
-    why: "What is in it goes first",
-    tell: "It has had its deletionTimestamp for a few seconds",
-    fix: "nothing: wait",
+    title: "A deletion is in progress",
+    why: "Kubernetes deletes its contents first",
+    tell: "Its deletionTimestamp is less than a minute old",
+    fix: "wait; no action needed",
 };
 
-/// What finalizers of programs that run may take.
+/// How many seconds running controllers may take to remove their finalizers.
 const GRACE: i64 = 10;
-/// What ordinary deletion may take: pods have 30 seconds to end.
+/// How many seconds a deletion may take: pods have 30 seconds to terminate.
 const PATIENCE: i64 = 60;
 
-/// Kinds that hold namespaces most often, by the plural that conditions name them by.
+/// The kinds that most often block a namespace's deletion, by their plural in its conditions.
 const KINDS: [(&str, &str, &str); 8] = [
     ("configmaps.", "v1", "ConfigMap"),
     ("secrets.", "v1", "Secret"),
@@ -44,10 +44,10 @@ fn deleted_for(inquiry: &Inquiry<'_>, object: &Object) -> Option<i64> {
     inquiry.seconds_since(&when.0.to_string().into())
 }
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object) -> Insight {
     let Some(since) = deleted_for(inquiry, namespace) else { return Insight::nothing() };
     let is_true = |kind: &str| condition(namespace, kind).filter(Condition::is_true);
-    let going = || Finding::new(&GOING, format!("is being deleted for {since} s")).passes();
+    let going = || Finding::new(&GOING, format!("deletion in progress for {since} s")).passes();
     if let Some(failed) = is_true("NamespaceDeletionDiscoveryFailure") {
         return undiscovered(failed.message());
     }
@@ -65,10 +65,10 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object) ->
         return going().into();
     }
     let remaining = is_true("NamespaceContentRemaining").map_or("", |remaining| remaining.message());
-    Finding::new(&HELD, format!("is being deleted for {since} s")).evidence(line(remaining)).into()
+    Finding::new(&HELD, format!("deletion in progress for {since} s")).evidence(line(remaining)).into()
 }
 
-/// An API that is down keeps every namespace from going.
+/// An unavailable API blocks the deletion of every namespace.
 fn undiscovered(said: &str) -> Insight {
     let apis = said.split([' ', ',', ':', '[', ']']).filter(|word| word.contains('/') && word.contains('.'));
     let apis = apis.filter_map(|api| {
@@ -96,7 +96,7 @@ fn kind_of(inquiry: &Inquiry<'_>, plural: &str) -> Option<(String, String)> {
         return Some(((*api_version).to_owned(), (*kind).to_owned()));
     }
     let crd = ObjectRef::cluster_scoped("apiextensions.k8s.io/v1", "CustomResourceDefinition", plural);
-    let crd = inquiry.there(&crd)?;
+    let crd = inquiry.found(&crd)?;
     let spec = &crd.data["spec"];
     let version = super::facts::list(&spec["versions"]).find(|version| version["storage"] == true)?;
     Some((
@@ -105,16 +105,16 @@ fn kind_of(inquiry: &Inquiry<'_>, plural: &str) -> Option<(String, String)> {
     ))
 }
 
-/// Any object that is being deleted and is held.
+/// Any object whose deletion a finalizer blocks.
 pub(super) fn held_by_finalizers(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let Some(since) = deleted_for(inquiry, object) else { return Insight::nothing() };
     let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
     if finalizers.is_empty() || since < GRACE {
-        return Finding::new(&GOING, format!("is being deleted for {since} s")).passes().into();
+        return Finding::new(&GOING, format!("deletion in progress for {since} s")).passes().into();
     }
     let finding =
         Finding::new(&HELD, format!("cannot be deleted: finalizer {} is not removed", finalizers.join(", ")))
             .evidence(format!("deleted {since} s ago"))
-            .remedy(format!("see what became of the program that put {} there", finalizers[0]));
+            .remedy(format!("check the controller that added {}", finalizers[0]));
     if id.kind == "Pod" { Insight::nothing() } else { finding.into() }
 }

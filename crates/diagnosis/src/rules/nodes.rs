@@ -1,4 +1,4 @@
-//! Nodes: not ready, under pressure, closed.
+//! Nodes: not ready, under pressure, cordoned.
 
 use super::cilium;
 use super::facts::{line, list};
@@ -12,40 +12,40 @@ pub(super) const CODES: &[&Code] = &[&NO_NETWORK, &SILENT, &PRESSURE, &CLOSED, &
 static NO_NETWORK: Code = Code {
     code: "BS-NOD-001",
     title: "A node has no network plugin",
-    why: "The agent of the network plugin has not run on it yet, so that no pod but those of the host's network can start",
+    why: "The network plugin's agent has not started on it yet, so only pods on the host network can start",
     tell: "The node's condition Ready says `cni plugin not initialized` or `NetworkPluginNotReady`",
-    fix: "install the network plugin (stage `cilium`), and see that its agent may run on this node",
+    fix: "install the network plugin (stage `cilium`), and check that its agent can run on this node",
 };
 
 static SILENT: Code = Code {
     code: "BS-NOD-002",
-    title: "A node does not report any more",
-    why: "Its kubelet is down, the machine is off, or it does not reach the API server",
-    tell: "It does not renew its Lease in kube-node-lease; after 50 s the condition Ready is Unknown: `Kubelet stopped posting node status`",
-    fix: "look at the machine: is it on, does its kubelet run, does it reach the API server, is its clock right, are its certificates valid?",
+    title: "A node has stopped reporting",
+    why: "Its kubelet is down, the machine is off, or it cannot reach the API server",
+    tell: "It no longer renews its Lease in kube-node-lease; after 50 s the condition Ready is Unknown with `Kubelet stopped posting node status`",
+    fix: "check the machine: power, kubelet, connection to the API server, clock, certificates",
 };
 
 static PRESSURE: Code = Code {
     code: "BS-NOD-003",
-    title: "A node is short of memory, disk or process ids",
-    why: "Something on the machine uses more than is left; the kubelet evicts pods and takes no new ones",
+    title: "A node is low on memory, disk or process IDs",
+    why: "Processes on the machine use nearly all of it; the kubelet evicts pods and rejects new ones",
     tell: "MemoryPressure, DiskPressure or PIDPressure is True",
-    fix: "free what is short on that machine: logs, images, or a process that grows",
+    fix: "free the resource on that machine: logs, images, or a process that grows",
 };
 
 static CLOSED: Code = Code {
     code: "BS-NOD-004",
-    title: "A node is closed for new pods",
-    why: "Somebody ran `kubectl cordon` or `kubectl drain`, and has not opened it again",
+    title: "A node is cordoned",
+    why: "`kubectl cordon` or `kubectl drain` was run, and `kubectl uncordon` was not",
     tell: "`spec.unschedulable` is true",
-    fix: "kubectl uncordon <node>, once what it was closed for is done",
+    fix: "kubectl uncordon <node>, when its maintenance is finished",
 };
 
 static NOT_READY: Code = Code {
     code: "BS-NOD-005",
     title: "A node is not ready",
-    why: "Its kubelet says that a part of it does not work, as the container runtime",
-    tell: "The condition Ready is False; the line has the kubelet's words",
+    why: "Its kubelet reports that a component does not work, such as the container runtime",
+    tell: "The condition Ready is False; the finding quotes the kubelet's message",
     fix: "read the kubelet's log on that machine",
 };
 
@@ -54,27 +54,27 @@ static NEW: Code = Code {
     title: "A node has just joined",
     why: "Its network agent is still starting",
     tell: "The node is younger than a minute, or became unready less than a minute ago",
-    fix: "nothing: wait",
+    fix: "wait; no action needed",
 };
 
 static NO_CLOUD: Code = Code {
     code: "BS-NOD-007",
-    title: "A node waits for its cloud's controller",
-    why: "Its kubelet runs with `--cloud-provider=external`, and no cloud-controller-manager has looked at it",
+    title: "A node is waiting for its cloud controller",
+    why: "Its kubelet runs with `--cloud-provider=external`, and no cloud-controller-manager has initialized it",
     tell: "The node has the taint `node.cloudprovider.kubernetes.io/uninitialized`",
     fix: "install the cloud-controller-manager, or start the kubelet without that flag",
 };
 
-/// What a node may take to get its network.
+/// How many seconds a node may take to get its network.
 const JOINING: i64 = 60;
 
-/// The taint that Cilium's operator takes away once the agent runs.
+/// The taint that Cilium's operator removes when the agent runs.
 const AGENT_NOT_READY: &str = "node.cilium.io/agent-not-ready";
-/// The taint that the node controller gives and takes, by the condition Ready.
+/// The taint that the node controller sets by the condition Ready.
 const KUBELET_NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
 
-/// Whether a node is what keeps pods away from it: not ready, closed, or short of something.
+/// Whether a node rejects pods: not ready, cordoned, or under pressure.
 pub fn is_ill(node: &Object) -> bool {
     !condition(node, "Ready").is_some_and(|ready| ready.is_true())
         || node.data["spec"]["unschedulable"] == true
@@ -83,7 +83,7 @@ pub fn is_ill(node: &Object) -> bool {
         || pressure(node).is_some()
 }
 
-/// Whether a node is ready, and the taint that says otherwise is only about to go.
+/// Whether a node is ready, but its not-ready taint is not removed yet.
 pub(super) fn is_settling(node: &Object) -> bool {
     condition(node, "Ready").is_some_and(|ready| ready.is_true()) && has_taint(node, KUBELET_NOT_READY)
 }
@@ -93,7 +93,7 @@ fn has_taint(node: &Object, key: &str) -> bool {
 }
 
 fn pressure(node: &Object) -> Option<(&'static str, String)> {
-    [("MemoryPressure", "memory"), ("DiskPressure", "disk"), ("PIDPressure", "process ids")]
+    [("MemoryPressure", "memory"), ("DiskPressure", "disk"), ("PIDPressure", "process IDs")]
         .into_iter()
         .find_map(|(kind, of)| {
             let under = condition(node, kind).filter(Condition::is_true)?;
@@ -101,9 +101,9 @@ fn pressure(node: &Object) -> Option<(&'static str, String)> {
         })
 }
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     let Some(ready) = condition(node, "Ready") else {
-        return Finding::new(&NOT_READY, "its kubelet has said nothing yet").into();
+        return Finding::new(&NOT_READY, "its kubelet has not reported yet").into();
     };
     let heartbeats = inquiry.list(&readiness::heartbeats()).unwrap_or_default();
     if let Some(silence) = readiness::silent(heartbeats).get(&id.name) {
@@ -114,10 +114,10 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insi
         return unready(inquiry, id, node);
     }
     if let Some((of, said)) = pressure(node) {
-        return Finding::new(&PRESSURE, format!("is short of {of}, and takes no pods")).evidence(said).into();
+        return Finding::new(&PRESSURE, format!("is low on {of} and accepts no pods")).evidence(said).into();
     }
     if node.data["spec"]["unschedulable"] == true {
-        return Finding::new(&CLOSED, "is closed for new pods (cordoned)").into();
+        return Finding::new(&CLOSED, "is cordoned").into();
     }
     if has_taint(node, AGENT_NOT_READY) {
         let own = Finding::new(&NO_NETWORK, format!("still has the taint {AGENT_NOT_READY}"));
@@ -127,7 +127,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insi
     if has_taint(node, UNINITIALIZED) {
         return Finding::new(
             &NO_CLOUD,
-            format!("has the taint {UNINITIALIZED}: no cloud controller has looked at it"),
+            format!("has the taint {UNINITIALIZED}: no cloud controller has initialized it"),
         )
         .into();
     }
@@ -148,7 +148,7 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
         || message.contains("NetworkPluginNotReady")
         || message.contains("network plugin");
     let own = if since < JOINING {
-        Finding::new(&NEW, format!("is not ready for {since} s: {}", line(message))).passes()
+        Finding::new(&NEW, format!("not ready for {since} s: {}", line(message))).passes()
     } else if lacks_network {
         Finding::new(&NO_NETWORK, format!("has no network plugin: {}", line(message)))
     } else {
@@ -158,7 +158,7 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     if lacks_network { insight.join(agent_on(inquiry, id)) } else { insight }
 }
 
-/// The network agent's pod on a node; if there is none, the DaemonSet that should make one.
+/// The network agent's pod on a node; if there is none, the DaemonSet that should create one.
 fn agent_on(inquiry: &Inquiry<'_>, node: &ObjectRef) -> Insight {
     let Some(agents) = cilium::agents_on(inquiry, &node.name) else { return Insight::nothing() };
     if agents.is_empty() {

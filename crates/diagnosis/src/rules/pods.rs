@@ -1,4 +1,4 @@
-//! Pods: from where they are to run, to what their containers say.
+//! Pods: from their scheduling to their containers' logs.
 
 use super::facts::{line, list, namespace};
 use super::{containers, images, mesh, scheduling};
@@ -23,39 +23,39 @@ pub(super) const CODES: &[&Code] = &[
 static NO_VOLUME: Code = Code {
     code: "BS-POD-005",
     title: "A volume cannot be mounted",
-    why: "A Secret, ConfigMap or claim that the pod mounts is not there, or the storage driver of the node fails",
+    why: "A Secret, ConfigMap or claim that the pod mounts does not exist, or the node's storage driver fails",
     tell: "The pod stays in ContainerCreating with the event FailedMount or FailedAttachVolume, which names the volume",
-    fix: "declare what the volume names, in the pod's namespace; for a storage driver, look at its pods on that node",
+    fix: "declare what the volume references in the pod's namespace; for a storage driver, check its pods on that node",
 };
 
 static NO_SANDBOX: Code = Code {
     code: "BS-POD-007",
-    title: "The network plugin gives the pod no network",
-    why: "The agent of the node is not up, or has no addresses left",
+    title: "The network plugin cannot set up a pod's network",
+    why: "The node's network agent is not running, or has no addresses left",
     tell: "The pod stays in ContainerCreating with the event FailedCreatePodSandBox",
-    fix: "look at the network agent's pod on that node, and whether the node's pod range is used up",
+    fix: "check the network agent's pod on that node, and whether the node's pod range is exhausted",
 };
 
 static ENDED: Code = Code {
     code: "BS-POD-008",
-    title: "A pod has failed and is not started again",
-    why: "Its containers ended with an error and its restartPolicy is not Always, or its node evicted it",
+    title: "A pod has failed and is not restarted",
+    why: "Its containers terminated with an error and its restartPolicy is not Always, or the kubelet evicted it",
     tell: "The phase is Failed; `status.reason` says Evicted, or a container's exit code is not 0",
-    fix: "read its log, mend what it says, and make the pod anew",
+    fix: "read its log, fix the error, and recreate the pod",
 };
 
 static STARTS: Code = Code {
     code: "BS-POD-009",
     title: "A pod is starting",
-    why: "Its volumes, images and network are being prepared, or it has not yet said that it is well",
-    tell: "No event and no container says that something failed",
-    fix: "nothing: wait",
+    why: "The kubelet prepares its volumes, images and network, or its readiness probe has not succeeded yet",
+    tell: "No event or container reports a failure",
+    fix: "wait; no action needed",
 };
 
-/// How long a pod may take to start before that is worth more than a remark.
+/// How many seconds a pod may take to start.
 const PATIENCE: i64 = 120;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let status = &pod.data["status"];
     let is_ready = condition(pod, "Ready").is_some_and(|ready| ready.is_true());
     if is_ready {
@@ -65,9 +65,9 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insig
         return Insight::nothing();
     }
     if pod.data["spec"]["nodeName"].is_null() {
-        return scheduling::look(inquiry, id, pod);
+        return scheduling::inspect(inquiry, id, pod);
     }
-    containers::look(inquiry, id, pod)
+    containers::inspect(inquiry, id, pod)
         .or(|| ended(pod))
         .or(|| preparing(inquiry, id, pod))
         .or(|| on_its_node(inquiry, pod))
@@ -84,14 +84,14 @@ fn ended(pod: &Object) -> Insight {
     Finding::new(
         &ENDED,
         format!(
-            "has failed: {}",
-            if said.is_empty() { "its containers ended".into() } else { said.join(": ") }
+            "failed: {}",
+            if said.is_empty() { "its containers terminated".into() } else { said.join(": ") }
         ),
     )
     .into()
 }
 
-/// What the kubelet says of volumes, images and network, while containers are being created.
+/// The kubelet's events about volumes, images and network, while containers are being created.
 fn preparing(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let events = inquiry.events(id);
     let newest = |reasons: &[&str]| events.iter().rev().find(|event| reasons.contains(&event.reason()));
@@ -138,7 +138,7 @@ fn node_of(pod: &Object) -> ObjectRef {
 fn on_its_node(inquiry: &Inquiry<'_>, pod: &Object) -> Insight {
     let node = node_of(pod);
     let is_unready =
-        inquiry.there(&node).and_then(|node| condition(node, "Ready")).is_some_and(|ready| !ready.is_true());
+        inquiry.found(&node).and_then(|node| condition(node, "Ready")).is_some_and(|ready| !ready.is_true());
     if is_unready { Insight::waits_for([node]) } else { Insight::nothing() }
 }
 
@@ -148,5 +148,5 @@ fn starting(inquiry: &Inquiry<'_>, pod: &Object) -> Insight {
         return Insight::nothing();
     }
     let node = text(&pod.data["spec"]["nodeName"]);
-    Finding::new(&STARTS, format!("is starting on {node} for {since} s")).passes().into()
+    Finding::new(&STARTS, format!("starting on {node} for {since} s")).passes().into()
 }

@@ -1,4 +1,4 @@
-//! Pods that no node takes: from the scheduler's words and the nodes themselves.
+//! Pods that cannot be scheduled: by the scheduler's message and the nodes.
 
 use std::collections::BTreeSet;
 
@@ -25,56 +25,56 @@ pub(super) const CODES: &[&Code] = &[
 
 static TAINT: Code = Code {
     code: "BS-SCH-001",
-    title: "Every node that fits has a taint that the pod does not tolerate",
-    why: "Nodes are reserved, as control planes are, or something that taints them has not finished its work",
-    tell: "The scheduler says `untolerated taint`; the line names the taints",
+    title: "Every matching node has a taint that the pod does not tolerate",
+    why: "Nodes are reserved, such as control planes, or a controller has not removed its startup taint yet",
+    tell: "The scheduler says `untolerated taint`; the finding names the taints",
     fix: "give the pod a toleration, remove the taint, or add nodes without it",
 };
 
 static SELECTOR: Code = Code {
     code: "BS-SCH-002",
     title: "No node matches the pod's node selector or affinity",
-    why: "A label is misspelt, or no node was given it",
+    why: "A label is misspelled, or no node has it",
     tell: "The scheduler says `didn't match Pod's node affinity/selector`",
-    fix: "label a node, or correct `nodeSelector` and `nodeAffinity`",
+    fix: "label a node, or correct `nodeSelector` or `nodeAffinity`",
 };
 
 static RESOURCES: Code = Code {
     code: "BS-SCH-003",
-    title: "No node has room for what the pod requests",
-    why: "The sum of requests on each node, or its number of pods, leaves too little: use does not count, requests do",
+    title: "No node has enough resources for the pod's requests",
+    why: "The sum of requests or the number of pods on each node leaves too little; requests count, actual use does not",
     tell: "The scheduler says `Insufficient cpu`, `Insufficient memory` or `Too many pods`",
-    fix: "ask for less in `resources.requests`, or add nodes",
+    fix: "lower `resources.requests`, or add nodes",
 };
 
 static ANTI_AFFINITY: Code = Code {
     code: "BS-SCH-004",
-    title: "There are more replicas than nodes that may each have one",
-    why: "A required anti-affinity allows one replica a node",
+    title: "A workload has more replicas than its anti-affinity permits nodes",
+    why: "A required anti-affinity permits one replica per node",
     tell: "The scheduler says `didn't match pod anti-affinity rules`",
-    fix: "ask for as many replicas as there are nodes, or make the anti-affinity a preference",
+    fix: "use at most as many replicas as nodes, or make the anti-affinity preferred",
 };
 
 static SPREAD: Code = Code {
     code: "BS-SCH-005",
-    title: "A topology spread constraint leaves no node",
-    why: "`whenUnsatisfiable: DoNotSchedule` and a domain that cannot take more, or nodes without the topology's label",
+    title: "A topology spread constraint excludes every node",
+    why: "`whenUnsatisfiable: DoNotSchedule` with a domain at its `maxSkew`, or nodes without the topology label",
     tell: "The scheduler says `didn't match pod topology spread constraints`",
     fix: "raise `maxSkew`, or use `ScheduleAnyway`",
 };
 
 static VOLUME_ELSEWHERE: Code = Code {
     code: "BS-SCH-006",
-    title: "The pod's volume lies on a node that does not take it",
-    why: "Local volumes and zones bind a pod to where its data is",
+    title: "The pod's volume is on a node that cannot run it",
+    why: "Local volumes and zones bind a pod to the location of its data",
     tell: "The scheduler says `volume node affinity conflict`",
-    fix: "bring that node back, or give up the volume and make its claim anew",
+    fix: "restore that node, or discard the volume and recreate its claim",
 };
 
 static PORTS: Code = Code {
     code: "BS-SCH-007",
-    title: "The pod's host port is taken on every node that fits",
-    why: "Another pod, often an old replica of the same, holds the port of the host",
+    title: "The pod's host port is in use on every matching node",
+    why: "Another pod, often an old replica of the same workload, uses the host port",
     tell: "The scheduler says `didn't have free ports`",
     fix: "use another port, or an update strategy that stops the old pod first",
 };
@@ -84,34 +84,33 @@ static NO_NODES: Code = Code {
     title: "The cluster has no nodes",
     why: "No machine has joined, or all Node objects were deleted",
     tell: "The scheduler says `no nodes available`",
-    fix: "let machines join; look at the kubelets' logs there",
+    fix: "join machines to the cluster; check their kubelets' logs",
 };
 
 static REFUSED: Code = Code {
     code: "BS-SCH-009",
-    title: "No node takes the pod",
-    why: "The scheduler gives a reason that is not among the known ones",
-    tell: "The condition PodScheduled is False; the line has the scheduler's words",
-    fix: "read the scheduler's words: each part says how many nodes it is about",
+    title: "No node can run the pod",
+    why: "The scheduler reports another reason",
+    tell: "The condition PodScheduled is False; the finding quotes the scheduler's message",
+    fix: "read the scheduler's message: each part says how many nodes it applies to",
 };
 
 static PENDING: Code = Code {
     code: "BS-SCH-010",
     title: "The scheduler does not work",
-    why: "kube-scheduler is down or has lost its lease, or the pod names a scheduler that does not run",
+    why: "kube-scheduler is down or has lost its lease, or the pod's scheduler does not run",
     tell: "The pod has no node and no condition PodScheduled",
-    fix: "look at the pods of kube-scheduler in kube-system, and at `schedulerName`",
+    fix: "check the pods of kube-scheduler in kube-system, and `schedulerName`",
 };
 
-/// How long a scheduler may take to look at a pod.
+/// How many seconds a scheduler may take to pick up a pod.
 const GLANCE: i64 = 15;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
     let Some(refused) = condition(pod, "PodScheduled").filter(Condition::is_false) else {
         let age = inquiry.age(pod);
         let scheduler = pod.data["spec"]["schedulerName"].as_str().unwrap_or("default-scheduler");
-        let finding =
-            Finding::new(&PENDING, format!("scheduler {scheduler} has not looked at it for {age} s"));
+        let finding = Finding::new(&PENDING, format!("not picked up by scheduler {scheduler} after {age} s"));
         return if age < GLANCE { finding.passes().into() } else { finding.into() };
     };
     if refused.reason() == "SchedulingGated" {
@@ -119,7 +118,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insig
             list(&pod.data["spec"]["schedulingGates"]).map(|gate| text(&gate["name"])).collect();
         return Finding::new(
             &REFUSED,
-            format!("waits until its scheduling gates are removed: {}", gates.join(", ")),
+            format!("waiting for its scheduling gates to be removed: {}", gates.join(", ")),
         )
         .into();
     }
@@ -134,7 +133,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insig
     let by_itself = by_itself.evidence(format!("scheduler: {}", cut(said)));
     let is_settling = by_itself.code == &TAINT && fitting.iter().any(|node| nodes::is_settling(node));
     let by_itself = if is_settling { by_itself.passes() } else { by_itself };
-    // Room that is lacking on sound nodes is worse than a node that is ill.
+    // Missing resources on healthy nodes have precedence over an unhealthy node.
     let is_for_the_ill = ill.len() == fitting.len() || by_itself.code == &TAINT || by_itself.code == &REFUSED;
     let insight = Insight::from(by_itself);
     if is_for_the_ill { insight.and_for(ill) } else { insight }
@@ -163,37 +162,34 @@ fn own_words(pod: &Object, said: &str, all: &[&Object], fitting: &[&Object]) -> 
     if all.is_empty() || has("no nodes available") {
         Finding::new(&NO_NODES, "the cluster has no nodes")
     } else if fitting.is_empty() {
-        Finding::new(&SELECTOR, format!("no node has {}", wanted(pod)))
+        Finding::new(&SELECTOR, format!("no node matches {}", wanted(pod)))
     } else if !lacks.is_empty() {
         let lacks: Vec<&str> = lacks.into_iter().collect();
         Finding::new(
             &RESOURCES,
-            format!(
-                "no node has enough {} for it: it requests {}",
-                lacks.join(" and "),
-                requests(pod, &lacks)
-            ),
+            format!("no node has enough {}: it requests {}", lacks.join(" and "), requests(pod, &lacks)),
         )
     } else if has("Too many pods") {
-        Finding::new(&RESOURCES, "every node that fits is full: it has as many pods as it may have")
+        Finding::new(&RESOURCES, "every matching node has its maximum number of pods")
     } else if has("anti-affinity") {
         let nodes = bootstrapper_core::words::count(fitting.len() as u64, "node");
         Finding::new(
             &ANTI_AFFINITY,
-            format!("its anti-affinity allows one replica a node, and {nodes} that fit have theirs"),
+            format!(
+                "its anti-affinity permits one replica per node, and all matching nodes ({nodes}) have one"
+            ),
         )
     } else if has("topology spread") {
-        Finding::new(&SPREAD, "its topology spread constraint leaves no node")
+        Finding::new(&SPREAD, "its topology spread constraint excludes every node")
     } else if has("volume node affinity conflict") {
-        Finding::new(&VOLUME_ELSEWHERE, "its volume lies on a node that does not take it")
+        Finding::new(&VOLUME_ELSEWHERE, "its volume is on a node that cannot run it")
     } else if has("free ports") {
-        Finding::new(&PORTS, "its host port is taken on every node that fits")
+        Finding::new(&PORTS, "its host port is in use on every matching node")
     } else if has("untolerated taint") {
         match taints(pod, fitting) {
             Some(taints) => Finding::new(&TAINT, format!("it does not tolerate {taints}")),
-            // What the scheduler saw is not so any more.
-            None => Finding::new(&TAINT, "the taint that kept it away is gone: the scheduler looks again")
-                .passes(),
+            // The taint has been removed since.
+            None => Finding::new(&TAINT, "its taint was removed; the scheduler is retrying").passes(),
         }
     } else {
         Finding::new(&REFUSED, super::facts::line(said))

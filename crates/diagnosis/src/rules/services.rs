@@ -1,4 +1,4 @@
-//! Services: who answers for them, and their addresses.
+//! Services: their endpoints and addresses.
 
 use super::facts::{all_in, as_selector, endpoints, has_labels, namespace};
 use super::{cilium, dns};
@@ -11,13 +11,13 @@ pub(super) const CODES: &[&Code] = &[&NOBODY, &dns::DOWN, &dns::NO_SUCH_NAME];
 
 pub(super) static NOBODY: Code = Code {
     code: "BS-SVC-001",
-    title: "No pod answers for a Service",
-    why: "No pod has the labels that its selector wants, or none of them is ready",
+    title: "A Service has no ready endpoints",
+    why: "No pod has the labels of its selector, or none of them is ready",
     tell: "Its EndpointSlices have no ready endpoint",
-    fix: "compare the Service's selector with the labels of the pods; see why these are not ready",
+    fix: "compare the Service's selector with the labels of the pods; check why those pods are not ready",
 };
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -> Insight {
     let address = cilium::address(inquiry, id, service);
     if !address.is_empty() {
         return address;
@@ -37,9 +37,9 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -> I
     }
 }
 
-/// What should answer for a Service that nobody answers for: its workloads, else its pods.
+/// The workloads, else the pods, of a Service without ready endpoints.
 pub(super) fn behind(inquiry: &Inquiry<'_>, id: &ObjectRef) -> Vec<ObjectRef> {
-    let Some(service) = inquiry.there(id) else { return Vec::new() };
+    let Some(service) = inquiry.found(id) else { return Vec::new() };
     if endpoints(inquiry, id) != Some(0) {
         return Vec::new();
     }

@@ -1,4 +1,4 @@
-//! What no rule knows: the object's own words.
+//! Objects that no rule matches: their own conditions and events.
 
 use super::facts::line;
 use crate::finding::{Code, Finding, Insight};
@@ -10,21 +10,21 @@ pub(super) const CODES: &[&Code] = &[&UNEXPLAINED];
 
 static UNEXPLAINED: Code = Code {
     code: "BS-OBJ-001",
-    title: "An object is not ready, and no rule knows why",
-    why: "Its controller reports no reason that is known here, or reports nothing at all",
-    tell: "The line has the object's own words: its condition, or the newest warning among its events",
+    title: "An object is not ready, and no rule matches",
+    why: "Its controller reports an unknown reason, or none",
+    tell: "The finding quotes the object's condition, or its newest warning event",
     fix: "read the object's conditions and events (`kubectl describe`), and the log of its controller",
 };
 
-/// Changes that are younger than so many seconds are no reason to worry.
+/// Changes that are younger than this many seconds count as in progress.
 pub(super) const SETTLING: i64 = 60;
 
-/// Whether a finding only repeats what an object says.
+/// Whether a finding only repeats an object's status.
 pub(crate) fn is_vague(finding: &Finding) -> bool {
     finding.code == &UNEXPLAINED
 }
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let verdict = readiness::verdict(object);
     if verdict.is_ready() {
         return Insight::nothing();

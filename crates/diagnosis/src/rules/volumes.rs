@@ -19,50 +19,50 @@ pub(super) const CODES: &[&Code] = &[
 
 static NO_CLASS: Code = Code {
     code: "BS-VOL-001",
-    title: "A claim names a StorageClass that is not there",
-    why: "The name is misspelt, or the storage that brings the class is not installed yet",
-    tell: "`spec.storageClassName` names no StorageClass of the cluster",
-    fix: "install the storage that brings the class, or correct the name: the field cannot be changed, make the claim anew",
+    title: "A claim's StorageClass is not found",
+    why: "The name is misspelled, or the storage that provides the class is not installed yet",
+    tell: "`spec.storageClassName` names a StorageClass that does not exist",
+    fix: "install the storage that provides the class, or recreate the claim with the correct name: the field is immutable",
 };
 
 static NO_DEFAULT: Code = Code {
     code: "BS-VOL-002",
-    title: "A claim names no StorageClass, and none is the default",
-    why: "Claims without a class wait for a default class, or for a volume that somebody makes",
+    title: "A claim has no StorageClass, and there is no default",
+    why: "Claims without a class wait for a default class, or for a volume that an administrator creates",
     tell: "`spec.storageClassName` is empty, and no StorageClass has the annotation `storageclass.kubernetes.io/is-default-class`",
-    fix: "name a class in the claim, or make one the default",
+    fix: "set a class in the claim, or make one the default",
 };
 
 static NO_PROVISIONER: Code = Code {
     code: "BS-VOL-003",
-    title: "Nobody makes the volume that a claim asks for",
-    why: "The class names a provisioner whose driver is not installed or does not run",
+    title: "A claim's volume is not provisioned",
+    why: "The driver of the class's provisioner is not installed or does not run",
     tell: "The event ExternalProvisioning repeats, and no CSIDriver has the provisioner's name",
-    fix: "install the driver, or see why its pods do not run",
+    fix: "install the driver, or check why its pods do not run",
 };
 
 static PROVISIONING_FAILS: Code = Code {
     code: "BS-VOL-004",
-    title: "The storage refuses to make a volume",
-    why: "It has no room, no credentials, or cannot do what the claim asks for",
-    tell: "The event ProvisioningFailed has the driver's words",
-    fix: "read the driver's words, and the log of its provisioner's pod",
+    title: "The storage driver cannot provision a volume",
+    why: "It has no space or no credentials, or does not support what the claim requests",
+    tell: "The event ProvisioningFailed has the driver's message",
+    fix: "read the driver's message, and the log of its provisioner pod",
 };
 
 static NOBODY_USES: Code = Code {
     code: "BS-VOL-005",
-    title: "A claim waits for a pod, and no pod uses it",
-    why: "Its class binds with the first pod that uses the claim (WaitForFirstConsumer): waiting for the claim before the pod waits for ever",
+    title: "A claim is waiting for a pod, and no pod uses it",
+    why: "Its class binds with the first pod that uses the claim (WaitForFirstConsumer); waiting for the claim before that pod can never succeed",
     tell: "The class has `volumeBindingMode: WaitForFirstConsumer`, and no pod of the namespace mounts the claim",
-    fix: "do not wait for this claim; bring the pod that uses it, or use a class that binds at once",
+    fix: "do not wait for this claim; deploy the pod that uses it, or use a class that binds immediately",
 };
 
 static NO_VOLUME_FITS: Code = Code {
     code: "BS-VOL-006",
-    title: "No volume fits a claim, and none is made",
-    why: "Its class has no provisioner (`kubernetes.io/no-provisioner`): volumes are made by hand",
+    title: "No volume matches a claim, and none is provisioned",
+    why: "Its class has no provisioner (`kubernetes.io/no-provisioner`): an administrator creates its volumes",
     tell: "The event FailedBinding says `no persistent volumes available`",
-    fix: "make a PersistentVolume of that class, size and access mode",
+    fix: "create a PersistentVolume with that class, size and access mode",
 };
 
 static LOST: Code = Code {
@@ -70,24 +70,24 @@ static LOST: Code = Code {
     title: "A claim has lost its volume",
     why: "Its PersistentVolume was deleted",
     tell: "The claim's phase is Lost",
-    fix: "restore the volume, or make the claim anew without the data",
+    fix: "restore the volume, or recreate the claim without the data",
 };
 
 static WAITS: Code = Code {
     code: "BS-VOL-008",
-    title: "A volume is being made",
-    why: "The driver has been asked",
-    tell: "The claim is Pending for less than a minute, or its pod is just coming",
-    fix: "nothing: wait",
+    title: "Volume provisioning is in progress",
+    why: "The driver is provisioning it",
+    tell: "The claim has been Pending for less than a minute, or its pod is starting",
+    fix: "wait; no action needed",
 };
 
-/// What a driver may take.
+/// How many seconds a driver may take.
 const PATIENCE: i64 = 60;
 const NO_PROVISIONER_NAME: &str = "kubernetes.io/no-provisioner";
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Insight {
     match text(&claim.data["status"]["phase"]) {
-        "Lost" => return Finding::new(&LOST, "has lost its volume").into(),
+        "Lost" => return Finding::new(&LOST, "lost its volume").into(),
         "Bound" => return Insight::nothing(),
         _ => {}
     }
@@ -99,24 +99,29 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Ins
     };
     let class = match inquiry.object(&ObjectRef::cluster_scoped("storage.k8s.io/v1", "StorageClass", name)) {
         Known::Unknown => return Insight::nothing(),
-        Known::Gone => {
-            return Finding::new(&NO_CLASS, format!("asks for StorageClass {name}, which is not there"))
-                .into();
+        Known::Missing => {
+            return Finding::new(&NO_CLASS, format!("StorageClass {name} not found")).into();
         }
-        Known::There(class) => class,
+        Known::Found(class) => class,
     };
     if class.data["volumeBindingMode"] == "WaitForFirstConsumer" && !is_node_selected(claim) {
         return waits_for_a_pod(inquiry, id, claim);
     }
     let provisioner = text(&class.data["provisioner"]);
     if provisioner == NO_PROVISIONER_NAME {
-        return Finding::new(&NO_VOLUME_FITS, format!("no volume of class {name} fits it, and none is made"))
-            .into();
+        return Finding::new(
+            &NO_VOLUME_FITS,
+            format!("no volume of class {name} matches it, and none is provisioned"),
+        )
+        .into();
     }
     let said = |reason: &str| inquiry.events(id).into_iter().rev().find(|event| event.reason() == reason);
     if let Some(failed) = said("ProvisioningFailed") {
-        return Finding::new(&PROVISIONING_FAILS, format!("the storage refuses: {}", line(failed.message())))
-            .into();
+        return Finding::new(
+            &PROVISIONING_FAILS,
+            format!("the storage driver failed: {}", line(failed.message())),
+        )
+        .into();
     }
     unprovisioned(inquiry, claim, name, provisioner)
 }
@@ -138,12 +143,12 @@ fn is_node_selected(claim: &Object) -> bool {
 
 fn no_default(inquiry: &Inquiry<'_>, id: &ObjectRef) -> Finding {
     let said = inquiry.events(id).into_iter().rev().find(|event| event.reason() == "FailedBinding");
-    let finding = Finding::new(&NO_DEFAULT, "names no StorageClass, and none is the default");
+    let finding = Finding::new(&NO_DEFAULT, "has no StorageClass, and there is no default");
     said.map(|event| line(event.message())).into_iter().fold(finding, Finding::evidence)
 }
 
 fn waits(inquiry: &Inquiry<'_>, claim: &Object) -> Finding {
-    Finding::new(&WAITS, format!("waits for its volume for {} s", inquiry.age(claim))).passes()
+    Finding::new(&WAITS, format!("waiting for its volume for {} s", inquiry.age(claim))).passes()
 }
 
 fn waits_for_a_pod(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Insight {
@@ -154,7 +159,7 @@ fn waits_for_a_pod(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Ins
     };
     let users: Vec<&Object> = pods.iter().filter(uses).copied().collect();
     if users.is_empty() {
-        let finding = Finding::new(&NOBODY_USES, "waits for the first pod that uses it, and no pod does");
+        let finding = Finding::new(&NOBODY_USES, "waiting for its first pod, and no pod uses it");
         let is_young = inquiry.age(claim) < super::unexplained::SETTLING;
         return if is_young { finding.passes().into() } else { finding.into() };
     }
@@ -166,14 +171,15 @@ fn unprovisioned(inquiry: &Inquiry<'_>, claim: &Object, class: &str, provisioner
     let age = inquiry.age(claim);
     let finding = match inquiry.object(&driver) {
         Known::Unknown => return Insight::nothing(),
-        Known::Gone => Finding::new(
+        Known::Missing => Finding::new(
             &NO_PROVISIONER,
             format!("provisioner {provisioner} of class {class} is not installed"),
         ),
-        Known::There(_) if age < PATIENCE => waits(inquiry, claim),
-        Known::There(_) => {
-            Finding::new(&NO_PROVISIONER, format!("provisioner {provisioner} has made no volume for {age} s"))
-        }
+        Known::Found(_) if age < PATIENCE => waits(inquiry, claim),
+        Known::Found(_) => Finding::new(
+            &NO_PROVISIONER,
+            format!("provisioner {provisioner} has not provisioned a volume after {age} s"),
+        ),
     };
     finding.evidence(format!("class {class}, provisioner {provisioner}")).into()
 }

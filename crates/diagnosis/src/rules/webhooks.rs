@@ -1,4 +1,4 @@
-//! Webhook configurations whose webhooks nobody answers for.
+//! Webhook configurations without ready endpoints.
 
 use super::facts::{endpoints, list};
 use super::refusals::WEBHOOK_SILENT;
@@ -8,7 +8,7 @@ use crate::scene::{Inquiry, Known};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_readiness::text;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, configuration: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, configuration: &Object) -> Insight {
     list(&configuration.data["webhooks"])
         .filter(|webhook| webhook["failurePolicy"] != "Ignore")
         .map(|webhook| of_one(inquiry, text(&webhook["name"]), &webhook["clientConfig"]))
@@ -25,16 +25,16 @@ fn of_one(inquiry: &Inquiry<'_>, name: &str, client: &serde_json::Value) -> Insi
         |why: String| Finding::new(&WEBHOOK_SILENT, format!("webhook {name} does not answer: {why}"));
     match inquiry.object(&id) {
         Known::Unknown => Insight::nothing(),
-        Known::Gone => silent(format!("{id} is not there")).into(),
-        Known::There(_) if endpoints(inquiry, &id) == Some(0) => Insight {
+        Known::Missing => silent(format!("{id} not found")).into(),
+        Known::Found(_) if endpoints(inquiry, &id) == Some(0) => Insight {
             findings: vec![silent(format!("{id} has no ready endpoints"))],
             waits_for: services::behind(inquiry, &id),
         },
-        Known::There(_) if text(&client["caBundle"]).is_empty() => {
-            silent("it has no caBundle, so that its certificate cannot be verified".to_owned())
-                .remedy("let cert-manager's cainjector put it in, or the webhook's own program")
+        Known::Found(_) if text(&client["caBundle"]).is_empty() => {
+            silent("it has no caBundle, so its certificate cannot be verified".to_owned())
+                .remedy("inject it with cert-manager's cainjector or the webhook's own program")
                 .into()
         }
-        Known::There(_) => Insight::nothing(),
+        Known::Found(_) => Insight::nothing(),
     }
 }

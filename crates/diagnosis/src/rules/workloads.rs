@@ -1,4 +1,4 @@
-//! Deployments, DaemonSets, StatefulSets, Jobs: what becomes of their pods.
+//! Deployments, DaemonSets, StatefulSets and Jobs: the rollout of their pods.
 
 use super::crashes::telling;
 use super::facts::{all_in, is_owned_by, line, list, namespace};
@@ -14,76 +14,76 @@ pub(super) const CODES: &[&Code] =
 
 static JOB_FAILED: Code = Code {
     code: "BS-WRK-001",
-    title: "A Job has given up",
-    why: "Its pods ended with errors more often than `backoffLimit` allows",
+    title: "A Job has failed",
+    why: "Its pods failed more often than `backoffLimit` permits",
     tell: "The condition Failed has the reason BackoffLimitExceeded",
-    fix: "read the log of its last pod, correct what it says, and make the Job anew",
+    fix: "read the log of its last pod, fix the error, and recreate the Job",
 };
 
 static JOB_TOO_LATE: Code = Code {
     code: "BS-WRK-002",
-    title: "A Job took longer than it may",
-    why: "`activeDeadlineSeconds` passed before it was done",
+    title: "A Job exceeded its deadline",
+    why: "It did not finish within `activeDeadlineSeconds`",
     tell: "The condition Failed has the reason DeadlineExceeded",
-    fix: "find out what held it up, or give it more time",
+    fix: "find out what delayed it, or raise the deadline",
 };
 
 static NOT_PROGRESSING: Code = Code {
     code: "BS-WRK-003",
     title: "A Deployment makes no progress",
-    why: "Its new pods did not become ready within `progressDeadlineSeconds`, and none of them says why",
+    why: "Its new pods did not become ready within `progressDeadlineSeconds`, and none of them reports a reason",
     tell: "The condition Progressing is False with ProgressDeadlineExceeded",
-    fix: "look at its newest pods; roll back with `kubectl rollout undo` if the old ones worked",
+    fix: "check its newest pods; roll back with `kubectl rollout undo` if the old ones worked",
 };
 
 static PAUSED: Code = Code {
     code: "BS-WRK-004",
     title: "A Deployment is paused",
-    why: "Somebody ran `kubectl rollout pause`",
+    why: "`kubectl rollout pause` was run",
     tell: "`spec.paused` is true",
     fix: "kubectl rollout resume deployment/<name>",
 };
 
 static NO_PODS: Code = Code {
     code: "BS-WRK-005",
-    title: "A workload has no pods to wait for",
-    why: "It is scaled to nothing, or no node matches it",
-    tell: "The wanted number of replicas is 0, or `desiredNumberScheduled` of the DaemonSet is",
+    title: "A workload has no pods",
+    why: "It is scaled to 0, or no node matches it",
+    tell: "The desired number of replicas is 0, or the DaemonSet's `desiredNumberScheduled` is 0",
     fix: "scale it up; for a DaemonSet, compare its node selector with the nodes' labels",
 };
 
 static JOB_RUNS: Code = Code {
     code: "BS-WRK-006",
-    title: "A Job is still running",
-    why: "It is not done yet",
+    title: "A Job is in progress",
+    why: "It has not finished yet",
     tell: "Its pod runs",
-    fix: "nothing: wait",
+    fix: "wait; no action needed",
 };
 
 static ROLLING: Code = Code {
     code: "BS-WRK-007",
-    title: "A rolling update is under way",
-    why: "Old pods go as new ones become ready",
+    title: "A rollout is in progress",
+    why: "The controller replaces old pods as new ones become ready",
     tell: "The controller replaces pods, and none of them fails",
-    fix: "nothing: wait",
+    fix: "wait; no action needed",
 };
 
 static NO_CONTROLLER: Code = Code {
     code: "BS-WRK-008",
-    title: "The controllers of Kubernetes do not work",
+    title: "The Kubernetes controllers do not work",
     why: "kube-controller-manager is down or has lost its lease",
-    tell: "The workload has no status for its newest generation, and no pods",
-    fix: "look at the pods of kube-controller-manager in kube-system, and at their logs",
+    tell: "The workload's status is older than its generation, and it has no pods",
+    fix: "check the pods of kube-controller-manager in kube-system, and their logs",
 };
 
-/// How many pods of one workload are looked at.
+/// How many pods of one workload are inspected.
 const MOST_PODS: usize = 8;
-/// How long an update may go on before that is worth more than a remark.
+/// How many seconds a rollout may take.
 const PATIENCE: i64 = 120;
-/// How long a controller may take to see a change.
+/// How many seconds a controller may take to observe a change.
 const GLANCE: i64 = 20;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> Insight {
     if workload.metadata.deletion_timestamp.is_some() {
         return Insight::nothing();
     }
@@ -92,14 +92,14 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> 
         return empty.into();
     }
     if workload.data["spec"]["paused"] == true {
-        return Finding::new(&PAUSED, "is paused: it makes no new pods").into();
+        return Finding::new(&PAUSED, "is paused and creates no new pods").into();
     }
     let children = children(inquiry, id, workload);
     let refused = refused(inquiry, id, workload);
     Insight::nothing().and_for(children).join(refused).join(own(inquiry, workload))
 }
 
-/// What has nothing to be ready, once its controller has counted.
+/// A workload without pods, once its controller has observed it.
 fn empty(id: &ObjectRef, workload: &Object) -> Option<Finding> {
     match id.kind.as_str() {
         _ if !is_observed(workload) => None,
@@ -107,13 +107,13 @@ fn empty(id: &ObjectRef, workload: &Object) -> Option<Finding> {
             Some(Finding::new(&NO_PODS, "has no pods: no node matches it"))
         }
         "Deployment" | "StatefulSet" if workload.data["spec"]["replicas"] == 0 => {
-            Some(Finding::new(&NO_PODS, "is scaled to no replicas"))
+            Some(Finding::new(&NO_PODS, "is scaled to 0"))
         }
         _ => None,
     }
 }
 
-/// Whether its controller has seen it as it is now.
+/// Whether its controller has observed its current generation.
 fn is_observed(workload: &Object) -> bool {
     let seen = workload.data["status"]["observedGeneration"].as_i64();
     seen.is_some_and(|seen| Some(seen) >= workload.metadata.generation)
@@ -138,13 +138,13 @@ fn children<'a>(inquiry: &Inquiry<'a>, id: &ObjectRef, workload: &Object) -> Vec
     children
 }
 
-/// Pods that the API server does not let it make.
+/// Pods that the API server rejects.
 fn refused(inquiry: &Inquiry<'_>, id: &ObjectRef, workload: &Object) -> Insight {
     let condition = condition(workload, "ReplicaFailure").filter(Condition::is_true);
     let said = condition.map(|failure| failure.message());
     let event = || {
         let failed = inquiry.events(id).into_iter().rev().find(|event| event.reason() == "FailedCreate")?;
-        // What succeeded since is no trouble any more.
+        // A failure before a success does not count.
         (inquiry.seconds_since(failed.time())? < 3600).then(|| failed.message())
     };
     let has_pods = number(&workload.data["status"]["replicas"]) > 0
@@ -157,20 +157,23 @@ fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
     if let Some(stuck) = condition(workload, "Progressing")
         .filter(|progressing| progressing.reason() == "ProgressDeadlineExceeded")
     {
-        return Finding::new(&NOT_PROGRESSING, format!("makes no progress: {}", line(stuck.message())))
-            .stands()
-            .into();
+        return Finding::new(
+            &NOT_PROGRESSING,
+            format!("the rollout makes no progress: {}", line(stuck.message())),
+        )
+        .stands()
+        .into();
     }
     let age = inquiry.age(workload);
     if !is_observed(workload) && age > GLANCE {
-        return Finding::new(&NO_CONTROLLER, format!("no controller has looked at it for {age} s")).into();
+        return Finding::new(&NO_CONTROLLER, format!("not picked up by its controller after {age} s")).into();
     }
     let progressed = condition(workload, "Progressing")
         .and_then(|progressing| inquiry.seconds_since(progressing.last_update()));
     let since = progressed.unwrap_or(age).min(age);
     if since < PATIENCE {
         let told = readiness::verdict(workload).texts().join("; ");
-        return Finding::new(&ROLLING, format!("is being rolled out: {told}")).passes().into();
+        return Finding::new(&ROLLING, format!("rollout in progress: {told}")).passes().into();
     }
     Insight::nothing()
 }
@@ -190,7 +193,7 @@ pub(super) fn job(inquiry: &Inquiry<'_>, id: &ObjectRef, job: &Object) -> Insigh
         .collect();
     if let Some(failed) = condition(job, "Failed").filter(Condition::is_true) {
         let code = if failed.reason() == "DeadlineExceeded" { &JOB_TOO_LATE } else { &JOB_FAILED };
-        let what = if code == &JOB_FAILED { "has given up" } else { "took longer than it may" };
+        let what = if code == &JOB_FAILED { "failed" } else { "exceeded its deadline" };
         let attempts = bootstrapper_core::words::count(
             number(&job.data["status"]["failed"]).unsigned_abs(),
             "failed attempt",
@@ -208,11 +211,11 @@ pub(super) fn job(inquiry: &Inquiry<'_>, id: &ObjectRef, job: &Object) -> Insigh
     let since = inquiry.seconds_since(&job.data["status"]["startTime"]).unwrap_or_default();
     let unready = pods.into_iter().filter(|pod| pod.data["status"]["phase"] != "Failed");
     let unready: Vec<&Object> = unready.filter(|pod| !readiness::verdict(pod).is_ready()).collect();
-    let runs = Finding::new(&JOB_RUNS, format!("has been running for {since} s")).passes();
+    let runs = Finding::new(&JOB_RUNS, format!("running for {since} s")).passes();
     Insight::from(runs).and_for(unready).join(refused)
 }
 
-/// The most telling words of the last pod that failed.
+/// The most relevant log line of the last failed pod.
 fn last_words(inquiry: &Inquiry<'_>, pods: &[&Object]) -> Option<String> {
     let failed = pods
         .iter()

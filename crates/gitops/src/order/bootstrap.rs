@@ -15,7 +15,7 @@ pub struct Bootstrap<'a> {
     turns: Vec<ScheduledStep<'a>>,
 }
 
-/// A step, and where it stands.
+/// A step, and its position.
 #[derive(Clone, Copy)]
 pub struct ScheduledStep<'a> {
     stage: &'a Stage,
@@ -26,7 +26,7 @@ pub struct ScheduledStep<'a> {
 
 impl ScheduledStep<'_> {
     /// `cilium/release-cilium`.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         format!("{}/{}", self.stage.name, self.step.name())
     }
 
@@ -44,7 +44,7 @@ impl ScheduledStep<'_> {
 }
 
 impl<'a> Bootstrap<'a> {
-    /// Of a cluster. Steps about what it does not declare are skipped there, and not in it.
+    /// That of a cluster. Steps whose object it does not declare are skipped.
     pub fn of(pipeline: &'a Pipeline, declared: &'a Declared, kinds: &'a Kinds<'a>) -> Self {
         let turns = pipeline
             .stages
@@ -115,13 +115,13 @@ impl<'a> Bootstrap<'a> {
         })
     }
 
-    /// Whether the CRD of a kind is there before a step. What a command or a manifest brings is
+    /// Whether the CRD of a kind exists before a step. What a command or a manifest provides is
     /// not known: it may be anything.
     pub fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
         self.before(turn).any(|other| self.may_bring(kind, &other))
     }
 
-    /// Whether the CRD of a kind is there before Flux begins.
+    /// Whether the CRD of a kind exists before Flux starts.
     pub fn has_before_flux(&self, kind: &Kind) -> bool {
         match self.start_of_flux() {
             Some(start) => self.has_before(kind, &start),
@@ -129,9 +129,9 @@ impl<'a> Bootstrap<'a> {
         }
     }
 
-    /// Whether any step but this one may bring it.
+    /// Whether any other step may provide it.
     pub fn has_elsewhere(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
-        self.turns().any(|other| other.told() != turn.told() && self.may_bring(kind, &other))
+        self.turns().any(|other| other.describe() != turn.describe() && self.may_bring(kind, &other))
     }
 
     fn may_bring(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! What charts bring: what was rendered says it. Where nothing was, a table of well-known charts
+//! The CRDs of charts: from their rendering, else from a table of well-known charts
 //! does: which API groups, by which values, and by whom.
 
 use std::collections::BTreeSet;
@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::{Declared, Release, Rendering};
 use bootstrapper_core::object::Object;
 
-/// A chart that brings CRDs.
+/// A chart with CRDs.
 struct Chart {
     name: &'static str,
     groups: &'static [&'static str],
-    /// Whether these values let it bring them.
+    /// The condition on its values.
     unless: Unless,
     /// Whether its controller makes them, once it runs: they are no part of the chart.
     by_controller: bool,
@@ -20,7 +20,7 @@ struct Chart {
     asks_webhook: bool,
 }
 
-/// Which value says whether a chart brings its CRDs.
+/// The value that enables a chart's CRDs.
 enum Unless {
     Always,
     /// It does, unless the value at this path is false.
@@ -118,7 +118,7 @@ const OF_CILIUM: [(&str, &[&str]); 2] = [
     ("CiliumGatewayClassConfig", &["gatewayAPI", "enabled"]),
 ];
 
-/// Whether a release brings the CRD of a kind; and if its controller does, once it runs.
+/// Whether a release provides the CRD of a kind, by its chart or by its running controller.
 pub(super) fn brings(declared: &Declared, release: &Release, group: &str, kind: &str) -> Option<By> {
     let known = known_to_bring(release, group, kind);
     let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { return known };
@@ -126,13 +126,13 @@ pub(super) fn brings(declared: &Declared, release: &Release, group: &str, kind: 
         let spec = &crd.data["spec"];
         spec["group"] == group && spec["names"]["kind"] == kind
     };
-    // What a controller makes is no part of the chart, and not rendered.
+    // A controller's CRDs are not part of the chart, and not rendered.
     if crds.iter().any(defines) { Some(By::Chart) } else { known.filter(|by| *by == By::Controller) }
 }
 
-/// Where the table says otherwise than what was rendered: a sentence each.
+/// The differences between the table and the renderings: a sentence each.
 pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for release in &declared.releases {
         let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { continue };
         let name = release.chart.name();
@@ -140,23 +140,23 @@ pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
             crds.iter().filter_map(|crd| crd.data["spec"]["group"].as_str()).collect();
         let chart = of(release);
         let known = |group: &str| chart.is_some_and(|chart| chart.groups.contains(&group));
-        told.extend(
-            groups.iter().filter(|group| !known(group)).map(|group| format!("{name} brings {group} too")),
+        described.extend(
+            groups.iter().filter(|group| !known(group)).map(|group| format!("{name} also provides {group}")),
         );
         let is_said_to =
             chart.is_some_and(|chart| !chart.by_controller && chart.unless.lets(&release.values));
         if is_said_to && groups.is_empty() {
-            told.push(format!("{name} brings nothing"));
+            described.push(format!("{name} provides nothing"));
         }
         let is_said_not_to = chart.is_some_and(|chart| !chart.unless.lets(&release.values));
         if is_said_not_to && !groups.is_empty() {
-            told.push(format!("{name} brings CRDs with these values"));
+            described.push(format!("{name} provides CRDs with these values"));
         }
     }
-    told
+    described
 }
 
-/// What the table says.
+/// The entry of the table.
 fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
     let chart = of(release)?;
     let is_off =
@@ -166,7 +166,7 @@ fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
     is_brought.then_some(if chart.by_controller { By::Controller } else { By::Chart })
 }
 
-/// By whom CRDs are brought.
+/// The provider of a release's CRDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     /// The chart itself.
@@ -175,7 +175,7 @@ pub(super) enum By {
     Controller,
 }
 
-/// Whether a webhook of the release is asked about objects of that group.
+/// Whether a webhook of the release intercepts objects of that group.
 pub fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
     of(release).is_some_and(|chart| chart.asks_webhook && chart.groups.contains(&group))
 }

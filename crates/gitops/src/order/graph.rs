@@ -2,27 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::moment::{Because, Link, Moment, told};
+use super::moment::{Because, Link, Moment, describe};
 use crate::{Declared, Kustomization};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 
-/// What Kustomizations wait for that has an order of its own.
+/// The objects of Kustomizations with their own order.
 const FOLLOWED: [(&str, &str); 3] = [
     (KUSTOMIZE, "Kustomization"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("external-secrets.io", "ExternalSecret"),
 ];
 
-/// When something is there, as seen from the moment that needs it.
+/// When something exists, relative to the moment that needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Relation {
     /// Surely before.
     Before,
     /// Perhaps before, perhaps after.
     Unordered,
-    /// Only after: it waits for the moment that needs it, on this way.
+    /// Only after: it waits for the moment that needs it, along this path.
     After(Vec<Link>),
 }
 
@@ -61,7 +61,7 @@ impl Order {
 
     fn add_object(&mut self, object: &Object, by: &ObjectRef) {
         let id = ObjectRef::of(object);
-        // A Kustomization says more of itself.
+        // A Kustomization has more edges.
         if id.group() == KUSTOMIZE {
             return;
         }
@@ -80,13 +80,13 @@ impl Order {
         self.0.entry(moment).or_default().push((because, after));
     }
 
-    /// The shortest way from a moment to one that comes surely before it; none if it does not.
+    /// The shortest path from a moment to a guaranteed earlier one; none if there is none.
     /// Nothing comes before itself, unless it waits for itself.
     pub fn way(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
         self.way_by(from, to, |_| true)
     }
 
-    /// The shortest way that leads over such links only.
+    /// The shortest path over such links only.
     fn way_by(&self, from: &Moment, to: &Moment, may: impl Fn(Because) -> bool) -> Option<Vec<Link>> {
         let mut came: BTreeMap<&Moment, (&Moment, Because)> = BTreeMap::new();
         let mut next = VecDeque::from([from]);
@@ -110,8 +110,8 @@ impl Order {
         moment == before || self.way(moment, before).is_some()
     }
 
-    /// When one of `provided` is there, as seen from the moment that needs it. What waits for itself
-    /// is told by a rule of its own: everything is before it.
+    /// When one of `provided` exists, relative to the moment that needs it. Another rule reports
+    /// cycles: for their members, everything is before.
     pub fn relation(&self, needs: &Moment, provided: &[Moment]) -> Relation {
         if provided.iter().any(|one| one != needs && self.way(needs, one).is_some())
             || self.way(needs, needs).is_some()
@@ -130,27 +130,29 @@ impl Order {
         }
     }
 
-    /// The circles across levels: one for each set of moments that wait for one another. A set in
-    /// which `dependsOn` alone makes a circle is told when it is loaded.
+    /// The cycles across levels: one per set of moments that wait for one another. Loading reports
+    /// a cycle of `dependsOn` alone.
     pub fn circles(&self) -> Vec<Vec<Link>> {
-        let mut told: BTreeSet<&Moment> = BTreeSet::new();
+        let mut reported: BTreeSet<&Moment> = BTreeSet::new();
         let mut circles = Vec::new();
         for moment in self.0.keys() {
-            let Some(circle) = self.way(moment, moment).filter(|_| !told.contains(moment)) else { continue };
+            let Some(circle) = self.way(moment, moment).filter(|_| !reported.contains(moment)) else {
+                continue;
+            };
             let all = self.0.keys().filter(|one| self.is_after(one, moment) && self.is_after(moment, one));
             let all: Vec<&Moment> = all.collect();
             let is_plain = |because| matches!(because, Because::Itself | Because::DependsOn);
             if !all.iter().any(|one| self.way_by(one, one, is_plain).is_some()) {
                 circles.push(circle);
             }
-            told.extend(all);
+            reported.extend(all);
         }
         circles
     }
 
-    /// A way as a sentence.
-    pub fn told(way: &[Link]) -> String {
-        told(way)
+    /// A path as a sentence.
+    pub fn describe(way: &[Link]) -> String {
+        describe(way)
     }
 }
 
@@ -197,7 +199,7 @@ mod tests {
         ObjectRef::namespaced("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", name)
     }
 
-    /// `apps` depends on `network`, which brings and waits for `cilium`; `tools` depends on nothing.
+    /// `apps` depends on `network`, which applies and waits for `cilium`; `tools` depends on nothing.
     fn order() -> Order {
         let mut order = Order::default();
         for name in ["apps", "network", "cilium", "tools"] {
@@ -216,7 +218,7 @@ mod tests {
         assert_eq!(order.relation(&apps, std::slice::from_ref(&cilium)), Relation::Before);
         let Relation::After(way) = order.relation(&cilium, std::slice::from_ref(&apps)) else { panic!() };
         assert_eq!(
-            Order::told(&way),
+            Order::describe(&way),
             "Kustomization apps depends on Kustomization network, which waits for Kustomization cilium"
         );
         let tools = Moment::ready(&id("tools"));
@@ -234,8 +236,8 @@ mod tests {
         let circles = order.circles();
         assert_eq!(circles.len(), 1);
         assert!(
-            Order::told(&circles[0]).contains("Kustomization network waits for Kustomization cilium")
-                || Order::told(&circles[0]).contains("which waits for Kustomization cilium")
+            Order::describe(&circles[0]).contains("Kustomization network waits for Kustomization cilium")
+                || Order::describe(&circles[0]).contains("which waits for Kustomization cilium")
         );
     }
 

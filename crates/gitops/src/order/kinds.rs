@@ -1,4 +1,4 @@
-//! Who brings the CRD of a kind, and from which moment on it is there.
+//! The provider of the CRD of a kind, and the moment from which it exists.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl Kind {
         is_crd(object).then(|| Self { group: text(&spec["group"]), kind: text(&spec["names"]["kind"]) })
     }
 
-    /// The kind of an object, if a CRD has to be there for it. Flux brings its own kinds itself.
+    /// The kind of an object, if it needs a CRD. Flux installs its own CRDs.
     pub fn of(id: &ObjectRef) -> Option<Self> {
         let group = id.group();
         let is_own = group == "apps" || group == "batch" || group == "policy" || group == "autoscaling";
@@ -60,23 +60,23 @@ fn is_of_kubernetes(group: &str) -> bool {
     own.is_some_and(|own| OWN.contains(&own) || own == "scheduling" || own == "storage")
 }
 
-/// What brings a CRD.
+/// The provider of a CRD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     /// A Kustomization or a HelmRelease.
     pub id: ObjectRef,
-    /// From which moment on the CRD is there.
+    /// The moment from which the CRD exists.
     pub from: Moment,
 }
 
 impl Provider {
     /// `HelmRelease cilium`.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         short(&self.id)
     }
 }
 
-/// Who brings the CRDs of a cluster.
+/// The providers of the CRDs of a cluster.
 pub struct Kinds<'a> {
     declared: &'a Declared,
     by_kustomization: BTreeMap<Kind, Vec<&'a ObjectRef>>,
@@ -96,7 +96,7 @@ impl<'a> Kinds<'a> {
         Self { declared, by_kustomization }
     }
 
-    /// All that bring the CRD of a kind. Flux applies the CRDs of a Kustomization before the rest
+    /// All providers of the CRD of a kind. Flux applies the CRDs of a Kustomization before the rest
     /// of it, and awaits that they are served.
     pub fn providers(&self, kind: &Kind) -> Vec<Provider> {
         let kustomizations = self.by_kustomization.get(kind).into_iter().flatten();
@@ -114,12 +114,12 @@ impl<'a> Kinds<'a> {
         self.by_kustomization.get(kind).is_some_and(|ids| ids.contains(&kustomization))
     }
 
-    /// Whether a chart itself holds the CRD: it can be taken out of it and applied beforehand.
+    /// Whether the chart itself contains the CRD, which can be extracted and applied beforehand.
     pub fn is_in_chart(&self, release: &Release, kind: &Kind) -> bool {
         charts::brings(self.declared, release, &kind.group, &kind.kind) == Some(By::Chart)
     }
 
-    /// Whether the release brings it, with its chart or its controller.
+    /// Whether the release provides it, with its chart or its controller.
     pub fn is_brought_by(&self, release: &Release, kind: &Kind) -> bool {
         charts::brings(self.declared, release, &kind.group, &kind.kind).is_some()
     }

@@ -1,4 +1,4 @@
-//! What comes after what: the two orders of a bootstrap, as pure models.
+//! The two orders of a bootstrap, as pure models.
 //!
 //! [`Order`] is Flux's: when it applies what a Kustomization brings, when it installs a release, and
 //! when each is ready. [`Bootstrap`] is that of the task files, which ends where Flux begins. Rules

@@ -2,11 +2,11 @@
 
 use bootstrapper_core::object::ObjectRef;
 
-/// Something that happens once in the life of a cluster.
+/// An event that happens once per cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     phase: Phase,
-    /// What it happens to; its API version is of no account.
+    /// Its object; the API version is ignored.
     pub of: ObjectRef,
 }
 
@@ -17,13 +17,13 @@ enum Phase {
 }
 
 impl Moment {
-    /// Flux begins with it: applies what a Kustomization brings, installs a release, applies any
+    /// Flux starts with it: applies a Kustomization's objects, installs a release, applies any
     /// other object.
     pub fn begins(id: &ObjectRef) -> Self {
         Self { phase: Phase::Begins, of: without_version(id) }
     }
 
-    /// It is ready, by its own word.
+    /// It reports that it is ready.
     pub fn ready(id: &ObjectRef) -> Self {
         Self { phase: Phase::Ready, of: without_version(id) }
     }
@@ -39,27 +39,27 @@ fn without_version(id: &ObjectRef) -> ObjectRef {
 pub enum Because {
     /// It is the same thing, later.
     Itself,
-    /// It is not there before that brings it.
+    /// It does not exist before the other applies it.
     BroughtBy,
-    /// It says so: `dependsOn`.
+    /// Its `dependsOn`.
     DependsOn,
-    /// It waits for what it brings: `wait` or `healthChecks`.
+    /// It waits for its objects: `wait` or `healthChecks`.
     WaitsFor,
 }
 
 impl Because {
-    /// As a sentence says it: `network depends on crds`.
+    /// As text: `network depends on crds`.
     fn verb(self) -> &'static str {
         match self {
             Self::Itself => "",
-            Self::BroughtBy => "is brought by",
+            Self::BroughtBy => "is applied by",
             Self::DependsOn => "depends on",
             Self::WaitsFor => "waits for",
         }
     }
 }
 
-/// One step of a way from a moment to what comes before it.
+/// One step of a path from a moment to an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub from: Moment,
@@ -67,20 +67,20 @@ pub struct Link {
     pub to: Moment,
 }
 
-/// A way as a sentence: `Kustomization app depends on Kustomization network, which waits for
-/// HelmRelease cilium`. Empty if it never leaves the thing it begins with.
-pub(super) fn told(way: &[Link]) -> String {
+/// A path as a sentence: `Kustomization app depends on Kustomization network, which waits for
+/// HelmRelease cilium`. Empty if it stays at its start.
+pub(super) fn describe(way: &[Link]) -> String {
     let steps = way.iter().filter(|link| link.because != Because::Itself);
-    let mut told = String::new();
+    let mut described = String::new();
     for link in steps {
-        if told.is_empty() {
-            told = short(&link.from.of);
+        if described.is_empty() {
+            described = short(&link.from.of);
         } else {
-            told.push_str(", which");
+            described.push_str(", which");
         }
-        told = format!("{told} {} {}", link.because.verb(), short(&link.to.of));
+        described = format!("{described} {} {}", link.because.verb(), short(&link.to.of));
     }
-    told
+    described
 }
 
 /// Without the namespace: `HelmRelease cilium`.

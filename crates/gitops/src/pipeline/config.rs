@@ -14,7 +14,7 @@ use bootstrapper_core::yaml;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What is known of each cluster, by name.
+    /// The clusters, by name.
     #[serde(default)]
     clusters: BTreeMap<String, ClusterConfig>,
 }
@@ -22,22 +22,22 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ClusterConfig {
-    /// Its kubeconfig context; the cluster's name, if this is left out.
+    /// Its kubeconfig context. Default: the cluster's name.
     context: Option<String>,
-    /// Where Flux enters the repository for it: the file or folder that declares the root
+    /// Flux's entry point in the repository: the file or folder that declares the root
     /// Kustomization and its source (or a FluxInstance), or the folder that the root Kustomization
-    /// builds. Looked for, if this is left out.
+    /// builds. Default: detected.
     path: Option<PathBuf>,
-    /// How many nodes it has, for rules about what needs several; a setting NODE_COUNT comes first.
+    /// Its number of nodes, for rules about replicas; the setting NODE_COUNT has precedence.
     nodes: Option<u64>,
-    /// The version of Kubernetes that it runs (`"1.36"`), for what not every supported one knows.
+    /// Its version of Kubernetes (`"1.36"`), for the rules about schemas.
     kubernetes: Option<String>,
-    /// The secrets that a bootstrap needs before anything can bring them.
+    /// The secrets that the bootstrap seeds before Flux.
     #[serde(default)]
     secrets: Vec<SecretSpec>,
 }
 
-/// A Secret to be made.
+/// A Secret to create.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretSpec {
@@ -45,14 +45,14 @@ pub struct SecretSpec {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// Its type; `Opaque`, if this is left out.
+    /// Its type. Default: `Opaque`.
     #[serde(rename = "type")]
     pub type_: Option<String>,
-    /// Its keys, and where their values are.
+    /// Its keys, and the sources of their values.
     pub data: BTreeMap<String, SecretSource>,
 }
 
-/// Where a secret's value is.
+/// The source of a secret value.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
@@ -62,7 +62,7 @@ pub enum SecretSource {
     File(PathBuf),
     /// A 1Password reference: `op://vault/item/field`.
     Op(String),
-    /// A value of a file that SOPS encrypted.
+    /// A value of a SOPS-encrypted file.
     Sops {
         /// The file, relative to the repository.
         file: PathBuf,
@@ -72,13 +72,13 @@ pub enum SecretSource {
 }
 
 impl Config {
-    /// Reads the repository's; an empty one if it has none.
+    /// Reads that of the repository; empty if it has none.
     pub fn load(root: &Path) -> Result<Self> {
         let file = Path::new("bootstrapper.yaml");
         match files::read_text(root, file) {
             Ok(text) => yaml::from_str(&text, file),
             Err(Refusal::Missing) => Ok(Self::default()),
-            Err(refusal) => Err(Failure::input("bootstrapper.yaml cannot be read").because(refusal)),
+            Err(refusal) => Err(Failure::input("bootstrapper.yaml is invalid").because(refusal)),
         }
     }
 
@@ -87,18 +87,18 @@ impl Config {
         self.clusters.get(cluster).and_then(|config| config.context.as_deref()).unwrap_or(cluster)
     }
 
-    /// Where Flux enters the repository, for the clusters that say so.
+    /// The entry points of Flux, of the clusters that set one.
     pub fn entries(&self) -> BTreeMap<String, PathBuf> {
         let entries = self.clusters.iter();
         entries.filter_map(|(name, config)| Some((name.clone(), config.path.clone()?))).collect()
     }
 
-    /// How many nodes a cluster has, if it says so.
+    /// The number of nodes of a cluster, if set.
     pub fn nodes_of(&self, cluster: &str) -> Option<u64> {
         self.clusters.get(cluster)?.nodes
     }
 
-    /// The version of Kubernetes that a cluster runs, if it says so.
+    /// The version of Kubernetes of a cluster, if set.
     pub fn kubernetes_of(&self, cluster: &str) -> Option<&str> {
         self.clusters.get(cluster)?.kubernetes.as_deref()
     }

@@ -22,7 +22,7 @@ pub(super) struct TaskFile {
     pub(super) extends: Option<BuiltIn>,
     /// The stages, in order.
     pub(super) stages: Vec<StageFile>,
-    /// When objects of kinds of one's own are ready.
+    /// Readiness rules for custom kinds.
     #[serde(default)]
     #[schemars(with = "Vec<RuleFile>")]
     pub(super) readiness: Vec<Spanned<RuleFile>>,
@@ -36,7 +36,7 @@ pub(super) enum BuiltIn {
     BuiltIn,
 }
 
-/// When objects of a kind are ready: CEL, in the form of Flux's `healthCheckExprs`.
+/// A readiness rule of a kind: CEL, in the form of Flux's `healthCheckExprs`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RuleFile {
@@ -44,22 +44,22 @@ pub(super) struct RuleFile {
     api_version: String,
     /// The kind.
     kind: String,
-    /// CEL that is true while an object is on its way.
+    /// CEL that is true while an object is in progress.
     in_progress: Option<String>,
-    /// CEL that is true once it never will be ready.
+    /// CEL that is true when it can never become ready.
     failed: Option<String>,
-    /// CEL that is true once it is ready.
+    /// CEL that is true when it is ready.
     current: String,
 }
 
-/// A group of steps that starts when the stages it needs are done.
+/// A group of steps that starts when the stages that it needs have finished.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StageFile {
     /// Its name.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// The stages that must be done before it starts; the one before it, if this is left out.
+    /// The stages that must finish before it starts. Default: the one above it.
     pub(super) needs: Option<Vec<String>>,
     /// With `extends: built-in`: the stage goes directly before this one.
     #[schemars(with = "Option<String>")]
@@ -67,7 +67,7 @@ pub(super) struct StageFile {
     /// With `extends: built-in`: the stage goes directly after this one.
     #[schemars(with = "Option<String>")]
     pub(super) after: Option<Spanned<String>>,
-    /// Whether its steps run at once, instead of one after the other.
+    /// Whether its steps run in parallel. Default: false.
     #[serde(default)]
     pub(super) parallel: bool,
     /// Its steps, in order.
@@ -80,7 +80,7 @@ pub fn schema() -> Schema {
     schema_for!(TaskFile)
 }
 
-/// Where a value stands in a file.
+/// The location of a value in a file.
 pub(super) fn location_of<T>(spanned: &Spanned<T>, file: &Path) -> Location {
     let at = spanned.defined;
     Location {
@@ -90,7 +90,7 @@ pub(super) fn location_of<T>(spanned: &Spanned<T>, file: &Path) -> Location {
     }
 }
 
-/// Adds a rule to those that are there.
+/// Adds a rule.
 pub(super) fn add_rule(spanned: Spanned<RuleFile>, file: &Path, rules: &mut CustomRules) -> Result<()> {
     let location = location_of(&spanned, file);
     let RuleFile { api_version, kind, in_progress, failed, current } = spanned.value;
@@ -99,10 +99,10 @@ pub(super) fn add_rule(spanned: Spanned<RuleFile>, file: &Path, rules: &mut Cust
     if rules.add(api_version.clone(), kind.clone(), rule) {
         return Ok(());
     }
-    Err(Failure::input(format!("{kind} of {api_version} has two rules")).at(location))
+    Err(Failure::input(format!("{kind} of {api_version} has two readiness rules")).at(location))
 }
 
-/// Checks a step and gives it its shape.
+/// Checks and parses a step.
 pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpec> {
     let location = location_of(&spanned, file);
     let step = spanned.value;
@@ -115,9 +115,9 @@ pub(super) fn step_of(spanned: Spanned<StepFile>, file: &Path) -> Result<StepSpe
     let why = step.why.clone();
     let mut kinds = step.kinds().map_err(|why| Failure::input(why).at(location.clone()))?.into_iter();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        return Err(Failure::input("a step does exactly one thing")
+        return Err(Failure::input("a step needs exactly one kind")
             .at(location)
-            .hint(format!("give it one of {}", StepFile::KINDS.join(", "))));
+            .hint(format!("set one of {}", StepFile::KINDS.join(", "))));
     };
     Ok(StepSpec { kind, timeout, inactivity, when, why, own_name, await_workloads, location })
 }

@@ -20,18 +20,18 @@ use bootstrapper_readiness::CustomRules;
 pub struct Pipeline {
     /// The stages, each after all that it needs.
     pub stages: Vec<Stage>,
-    /// When objects of kinds of the repository's own are ready.
+    /// Readiness rules for custom kinds.
     pub readiness: Arc<CustomRules>,
 }
 
-/// A group of steps that starts when the stages it needs are done.
+/// A group of steps that starts when the stages that it needs have finished.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// Its name.
     pub name: String,
-    /// The stages that must be done before it starts.
+    /// The stages that must finish before it starts.
     pub needs: Vec<String>,
-    /// Whether its steps run at once.
+    /// Whether its steps run in parallel.
     pub parallel: bool,
     /// Its steps, in order.
     pub steps: Vec<StepSpec>,
@@ -201,7 +201,7 @@ fn insert(added: Written, stages: &mut Vec<Written>, extends: bool) -> Result<()
     Ok(())
 }
 
-/// How many files of tasks are looked for.
+/// The maximum number of task files.
 const FILES: usize = 10_000;
 
 fn task_files(root: &Path) -> Result<Vec<PathBuf>> {
@@ -209,7 +209,7 @@ fn task_files(root: &Path) -> Result<Vec<PathBuf>> {
     let folder = match files::find(root, tasks) {
         Ok(found) => found.path,
         Err(files::Refusal::Missing) => return Ok(Vec::new()),
-        Err(refusal) => return Err(Failure::input("tasks cannot be read").because(refusal)),
+        Err(refusal) => return Err(Failure::input("cannot read tasks").because(refusal)),
     };
     let is_yaml =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
@@ -220,27 +220,27 @@ fn task_files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Names are unique, and a stage needs only stages before it, so that there can be no circle.
+/// Names are unique, and a stage needs only stages before it, so there can be no cycle.
 fn check(stage: &Stage, before: &[Stage], location: Location) -> Result<()> {
     if stage.name.is_empty() || stage.name.contains('/') {
-        return Err(Failure::input(format!("`{}` is no name for a stage", stage.name)).at(location));
+        return Err(Failure::input(format!("invalid stage name `{}`", stage.name)).at(location));
     }
     if before.iter().any(|other| other.name == stage.name) {
-        return Err(Failure::input(format!("there are two stages called {}", stage.name)).at(location));
+        return Err(Failure::input(format!("duplicate stage {}", stage.name)).at(location));
     }
     if let Some(unknown) = stage.needs.iter().find(|need| !before.iter().any(|other| other.name == **need)) {
         return Err(Failure::input(format!(
-            "stage {} needs {unknown}, which is no stage before it",
+            "stage {} needs {unknown}, which is not an earlier stage",
             stage.name
         ))
         .at(location)
-        .hint("a stage can need those that stand above it"));
+        .hint("a stage can need only the stages above it"));
     }
     let mut names = BTreeSet::new();
     match stage.steps.iter().find(|step| !names.insert(step.name())) {
         Some(twice) => Err(twice
-            .refuse(format!("stage {} has two steps called {}", stage.name, twice.name()))
-            .hint("give one of them a `name` of its own")),
+            .refuse(format!("stage {} has duplicate step {}", stage.name, twice.name()))
+            .hint("give one of them its own `name`")),
         None => Ok(()),
     }
 }
@@ -302,12 +302,12 @@ stages:
             (
                 "stages:\n- name: a\n  steps:\n  - release: x\n    wait: {probe: nodes}\n",
                 4,
-                "exactly one thing",
+                "exactly one kind",
             ),
             ("stages:\n- name: a\n  steps:\n  - wait: {probe: cilium.bpg}\n", 4, "cilium.b"),
             ("stages:\n- name: a\n  needs: [b]\n  steps: []\n", 2, "needs b"),
-            ("stages:\n- name: a\n  steps: []\n- name: a\n  steps: []\n", 4, "two stages"),
-            ("stages:\n- name: a\n  steps: [{release: x}, {release: x}]\n", 3, "two steps"),
+            ("stages:\n- name: a\n  steps: []\n- name: a\n  steps: []\n", 4, "duplicate stage"),
+            ("stages:\n- name: a\n  steps: [{release: x}, {release: x}]\n", 3, "duplicate step"),
             ("stages:\n- name: a\n  steps:\n  - checks: [tolls]\n", 4, "tolls"),
             ("stages:\n- name: a\n  steps:\n  - namespaces: 7\n", 4, "declared"),
         ];

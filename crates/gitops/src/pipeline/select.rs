@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::load::Pipeline;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// What was asked for: each entry a stage, or `stage/step`.
+/// The selection: each entry is a stage, or `stage/step`.
 #[derive(Debug, Clone, Default)]
 pub struct Selector {
-    /// Nothing but these.
+    /// Only these.
     pub only: Vec<String>,
-    /// Nothing before this.
+    /// Skip everything before this.
     pub from: Option<String>,
-    /// Nothing after this.
+    /// Skip everything after this.
     pub until: Option<String>,
     /// Not these.
     pub skip: Vec<String>,
@@ -86,14 +86,14 @@ fn unknown(pipeline: &Pipeline, steps: &[(String, String)], name: &str) -> Failu
     let stages = pipeline.stages.iter().map(|stage| stage.name.clone());
     let known: Vec<String> =
         stages.chain(steps.iter().map(|(stage, step)| format!("{stage}/{step}"))).collect();
-    let failure = Failure::input(format!("the pipeline has no stage or step `{name}`"));
+    let failure = Failure::input(format!("no stage or step `{name}`"));
     match known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
     {
         Some(nearest) if strsim::jaro_winkler(nearest, name) > 0.7 => {
             failure.hint(format!("did you mean `{nearest}`?"))
         }
         _ => failure.hint(format!(
-            "the stages are {}",
+            "stages: {}",
             pipeline.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>().join(", ")
         )),
     }

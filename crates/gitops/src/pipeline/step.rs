@@ -14,11 +14,11 @@ use bootstrapper_core::failure::{Failure, Location};
 pub struct StepSpec {
     /// What it does.
     pub kind: StepKind,
-    /// How long it may take; the default if none.
+    /// Its timeout; none for the default.
     pub timeout: Option<Duration>,
-    /// How long nothing may change meanwhile; the default if none.
+    /// Its timeout without progress; none for the default.
     pub inactivity: Option<Duration>,
-    /// Whether a cluster must declare what it is about.
+    /// Whether a cluster must declare its object.
     pub when: When,
     /// Why the bootstrap needs it, if the task file says so.
     pub why: Option<String>,
@@ -27,7 +27,7 @@ pub struct StepSpec {
     pub(super) location: Location,
 }
 
-/// Whether a cluster must declare what a step is about.
+/// Whether a cluster must declare a step's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
@@ -47,7 +47,7 @@ impl StepSpec {
         self.location.file == Path::new(Self::BUILT_IN)
     }
 
-    /// Its name within the stage: its own, or one made of what it does.
+    /// Its name within the stage: its own, or the default.
     pub fn name(&self) -> String {
         if let Some(name) = &self.own_name {
             return name.clone();
@@ -55,7 +55,7 @@ impl StepSpec {
         self.kind.name()
     }
 
-    /// Whether what it makes must also be ready.
+    /// Whether to wait until its objects are ready.
     pub fn await_workloads(&self) -> bool {
         self.await_workloads
     }
@@ -70,7 +70,7 @@ impl StepSpec {
         Failure::input(what).at(self.location.clone())
     }
 
-    /// A failure of what this step is about: it is at the step, unless it has a place of its own.
+    /// A failure of this step's object, located at the step unless it has its own location.
     pub fn placed(&self, failure: Failure) -> Failure {
         if failure.location.is_some() { failure } else { failure.at(self.location.clone()) }
     }

@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 use crate::{Declared, Release};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// `declared`: whatever the cluster declares.
+/// `declared`: everything that the cluster declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeclaredWord {
-    /// Whatever the cluster declares.
+    /// Everything that the cluster declares.
     Declared,
 }
 
 /// `declared`, or a list of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
-    /// Whatever the cluster declares.
+    /// Everything that the cluster declares.
     Declared,
     /// These.
     These(Vec<String>),
@@ -76,7 +76,7 @@ impl JsonSchema for Named {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`declared`: whatever the cluster declares; or a list of names.",
+            "description": "`declared`, for everything that the cluster declares, or a list of names.",
             "oneOf": [{"const": "declared"}, {"type": "array", "items": {"type": "string"}}],
         })
     }
@@ -84,8 +84,7 @@ impl JsonSchema for Named {
 
 /// Reads `5m`, `1h30m`, `90s`.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    let refusal =
-        || Failure::input(format!("`{text}` is no duration")).hint("write it as `90s`, `5m` or `1h30m`");
+    let refusal = || Failure::input(format!("invalid duration `{text}`")).hint("use 90s, 5m or 1h30m");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| refusal())?;
     Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(refusal)
 }

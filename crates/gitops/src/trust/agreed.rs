@@ -1,23 +1,23 @@
-//! What was agreed to. Whatever reads something of the person's machine for a repository asks here first.
+//! Approvals. Checked before anything of the user's machine is read for a repository.
 
 use std::collections::BTreeSet;
 
 use super::request::{Request, digest_of};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
-/// What the person who runs this has agreed to.
+/// The approvals of the user.
 #[derive(Debug, Clone, Default)]
 pub struct Agreed {
     everything: bool,
     these: BTreeSet<String>,
 }
 
-/// What the command line or the environment agrees to, for this one call.
+/// The approvals of the command line or the environment, for this call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// Nothing.
     Nothing,
-    /// Whatever the repository asks for.
+    /// All requests.
     Everything,
     /// Lists with these digests.
     Lists(BTreeSet<String>),
@@ -44,7 +44,7 @@ impl Agreed {
         Self::default()
     }
 
-    /// What is stored, and what is given for this call: a list counts as a whole.
+    /// The stored approvals, and those for this call: a list is approved as a whole.
     pub fn new(stored: BTreeSet<String>, given: &Given, list: &[Request]) -> Self {
         let mut agreed = Self { everything: *given == Given::Everything, these: stored };
         if let Given::Lists(digests) = given
@@ -55,23 +55,23 @@ impl Agreed {
         agreed
     }
 
-    /// Agrees to these, too.
+    /// Adds approvals.
     pub fn add<'a>(&mut self, requests: impl IntoIterator<Item = &'a Request>) {
         self.these.extend(requests.into_iter().map(Request::digest));
     }
 
-    /// Whether a request was agreed to.
+    /// Whether a request is approved.
     pub fn allows(&self, request: &Request) -> bool {
         self.everything || self.these.contains(&request.digest())
     }
 
-    /// Fails unless a request was agreed to.
+    /// Fails unless a request is approved.
     pub fn require(&self, request: &Request) -> Result<()> {
         if self.allows(request) {
             return Ok(());
         }
         let failure =
-            Failure::new(FailureKind::NotAgreed, format!("not agreed to: {request}")).hint(HOW_TO_AGREE);
+            Failure::new(FailureKind::NotAgreed, format!("not approved: {request}")).hint(HOW_TO_AGREE);
         Err(match &request.location {
             Some(location) => failure.at(location.clone()),
             None => failure,
@@ -79,8 +79,9 @@ impl Agreed {
     }
 }
 
-/// What to do about something that was not agreed to.
-pub(super) const HOW_TO_AGREE: &str = "`bootstrapper trust` lists what the repository asks for, and asks you";
+/// How to approve a request.
+pub(super) const HOW_TO_AGREE: &str =
+    "review and approve the repository's requests with `bootstrapper trust`";
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! A `command:` of a task file, as it is agreed to: its words, and the bytes of what it runs from the
+//! The approval of a `command:` of a task file: its arguments, and the content of what it runs from the
 //! repository.
 
 use std::collections::BTreeSet;
@@ -36,16 +36,16 @@ pub fn command_request(
     Ok(Request { content, location: Some(spec.place().clone()), ..request })
 }
 
-/// Fails if what a command runs has changed since it was agreed to.
+/// Fails if what a command runs has changed since it was approved.
 pub fn same_command(root: &Path, argv: &[String], agreed: Option<&str>) -> Result<()> {
     if content(root, argv)?.as_deref() == agreed {
         return Ok(());
     }
-    let what = format!("what `{}` runs has changed since it was agreed to", argv.join(" "));
+    let what = format!("what `{}` runs has changed since it was approved", argv.join(" "));
     Err(Failure::new(FailureKind::NotAgreed, what).hint(super::agreed::HOW_TO_AGREE))
 }
 
-/// The digest of all files of the repository that the words name; none if they name none.
+/// The digest of all files of the repository in the arguments; none if there are none.
 fn content(root: &Path, argv: &[String]) -> Result<Option<String>> {
     let mut files = BTreeSet::new();
     // PATH may lead into the repository.
@@ -55,7 +55,7 @@ fn content(root: &Path, argv: &[String]) -> Result<Option<String>> {
         add(root, &found, &mut files)?;
     }
     for word in argv {
-        // A shell's words and options name files, too: `sh -c './a.sh && ./b.sh'`, `--file=c.yaml`.
+        // Arguments of a shell and options reference files, too: `sh -c './a.sh && ./b.sh'`, `--file=c.yaml`.
         for part in [word.as_str()].into_iter().chain(word.split(|one: char| !is_of_a_path(one))) {
             if !part.is_empty() {
                 add(root, Path::new(part), &mut files)?;
@@ -82,8 +82,8 @@ fn is_of_a_path(one: char) -> bool {
     one.is_alphanumeric() || matches!(one, '.' | '_' | '-' | '/' | '@' | '+' | '~' | '%')
 }
 
-/// A script may load what lies beside it: the whole of its folder is agreed to, unless that is the root of
-/// the repository. What lies outside is the machine's own, and not the repository's to change.
+/// A script may load files next to it: the approval includes its whole folder, unless that is the root of
+/// the repository. Files outside belong to the machine, and the repository cannot change them.
 fn add(root: &Path, named: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
     let named = root.join(named);
     let Ok(real) = named.canonicalize() else { return Ok(()) };
@@ -106,7 +106,7 @@ fn tree(folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
     let of_git = |entry: &walkdir::DirEntry| entry.file_name() == ".git";
     for entry in WalkDir::new(folder).into_iter().filter_entry(|entry| !of_git(entry)) {
         let entry =
-            entry.map_err(|error| Failure::input("a command's files cannot be read").caused_by(&error))?;
+            entry.map_err(|error| Failure::input("cannot read the files of a command").caused_by(&error))?;
         if !entry.file_type().is_dir() {
             files.insert(entry.into_path());
         }
@@ -116,9 +116,8 @@ fn tree(folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
 
 /// The bytes of a file; of a link, also where it leads.
 fn read(file: &Path, left: &mut u64) -> Result<(Vec<u8>, &'static [u8])> {
-    let failed = |error: std::io::Error| {
-        Failure::input(format!("{} cannot be read", file.display())).caused_by(&error)
-    };
+    let failed =
+        |error: std::io::Error| Failure::input(format!("cannot read {}", file.display())).caused_by(&error);
     let about = std::fs::symlink_metadata(file).map_err(failed)?;
     if about.is_symlink() {
         let leads = std::fs::read_link(file).map_err(failed)?.to_string_lossy().into_owned();
@@ -130,7 +129,7 @@ fn read(file: &Path, left: &mut u64) -> Result<(Vec<u8>, &'static [u8])> {
         }
         return Ok((bytes, b"link"));
     }
-    // A pipe or a device is no content that anybody could agree to.
+    // A pipe or a device has no content to approve.
     if !about.is_file() {
         return Ok((Vec::new(), b"special"));
     }
@@ -138,19 +137,18 @@ fn read(file: &Path, left: &mut u64) -> Result<(Vec<u8>, &'static [u8])> {
 }
 
 fn within(file: &Path, left: &mut u64) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| {
-        Failure::input(format!("{} cannot be read", file.display())).caused_by(&error)
-    };
+    let failed =
+        |error: std::io::Error| Failure::input(format!("cannot read {}", file.display())).caused_by(&error);
     let size = std::fs::metadata(file).map_err(failed)?.len();
     *left = left.checked_sub(size).ok_or_else(|| {
-        Failure::input("the files of a command are too large to be agreed to")
-            .because(format!("up to {} they are more than 64 MiB", file.display()))
-            .hint("put the script into a folder that holds no more than it needs")
+        Failure::input("the files of a command are too large to approve")
+            .because(format!("the files up to {} exceed 64 MiB", file.display()))
+            .hint("move the script to a folder with only the files that it needs")
     })?;
     std::fs::read(file).map_err(failed)
 }
 
-/// A word as a shell would take it.
+/// An argument, quoted for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |one: char| is_of_a_path(one) || matches!(one, '=' | ':' | ',');
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,5 +1,5 @@
-//! What a repository asks of the machine of the person who runs this: environment variables, files, vaults,
-//! keys, kubeconfig contexts, commands. Listed as one list, agreed to once per repository, and asked again
+//! The requests of a repository to the user's machine: environment variables, files, vaults,
+//! keys, kubeconfig contexts, commands. One list, approved once per repository, and again
 //! when it changes. Nothing of it is read before that.
 
 mod agreed;

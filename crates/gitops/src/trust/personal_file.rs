@@ -1,11 +1,11 @@
-//! Files that a repository names. What is agreed to is where they really are.
+//! Files that a repository references. Approvals apply to their real paths.
 
 use std::path::{Component, Path, PathBuf};
 
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 
-/// Where a path really leads: links followed, `..` gone. Of what is not there, the folder that is.
+/// The real path: links and `..` resolved. Of a missing file, the existing parent is resolved.
 pub fn resolve(root: &Path, path: &Path) -> PathBuf {
     let joined = root.join(path);
     let mut rest = Vec::new();
@@ -29,16 +29,16 @@ fn stepped(mut path: PathBuf, part: &Component<'_>) -> PathBuf {
     path
 }
 
-/// The content of a file whose real path is known. Devices, pipes and what is larger than
-/// `largest` bytes are refused, and a link that has taken its place since.
+/// The content of a file at its real path. Devices, pipes, files larger than
+/// `largest` bytes, and links are rejected.
 pub fn read_file(path: &Path, largest: u64) -> Result<Vec<u8>> {
-    let unreadable = || Failure::input(format!("{} cannot be read", path.display()));
+    let unreadable = || Failure::input(format!("cannot read {}", path.display()));
     let file = files::open(path).map_err(|error| unreadable().caused_by(&error))?;
     let about = file.metadata().map_err(|error| unreadable().caused_by(&error))?;
     if !about.is_file() {
         return Err(unreadable()
             .because("it is not a regular file")
-            .hint("devices, pipes, sockets and folders are not read"));
+            .hint("use a regular file, not a device, pipe, socket or folder"));
     }
     files::up_to(largest, file)
         .map_err(|error| unreadable().caused_by(&error))?

@@ -7,7 +7,7 @@ use serde::Serialize;
 use bootstrapper_core::digest::sha256;
 use bootstrapper_core::failure::Location;
 
-/// What kind of thing a repository asks for.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RequestKind {
@@ -28,7 +28,7 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
-    /// What a person calls it.
+    /// Its name, for people.
     pub fn word(self) -> &'static str {
         match self {
             Self::Context => "kubeconfig context",
@@ -45,13 +45,13 @@ impl RequestKind {
 /// One thing that a repository asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: RequestKind,
     /// Which one: the variable's name, the resolved path, the reference, the command line.
     pub what: String,
-    /// What for.
+    /// Its purpose.
     pub purpose: String,
-    /// The digest of the content that is agreed to, if it is that of files of the repository.
+    /// The digest of the approved content, if it is that of files of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// Where the repository asks for it.
@@ -74,7 +74,7 @@ impl Request {
 }
 
 impl fmt::Display for Request {
-    /// One line, whatever the repository says.
+    /// Always one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}  for {}", self.kind.word(), shown(&self.what), shown(&self.purpose))?;
         if let Some(content) = &self.content {
@@ -87,7 +87,7 @@ impl fmt::Display for Request {
     }
 }
 
-/// The digest of a whole list, in any order: what CI agrees to.
+/// The digest of a whole list, in any order, for approvals in CI.
 pub fn digest_of<'a>(requests: impl IntoIterator<Item = &'a Request>) -> String {
     let mut digests: Vec<String> = requests.into_iter().map(Request::digest).collect();
     digests.sort();

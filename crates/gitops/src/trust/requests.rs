@@ -42,7 +42,7 @@ pub fn requests(
     for stage in &pipeline.stages {
         for spec in &stage.steps {
             if let StepKind::Command(CommandSpec(argv)) = &spec.kind {
-                // One that cannot be told cannot be run: the step says why.
+                // An invalid command cannot run: the step reports why.
                 let Ok(argv) = command_words(argv, declared) else { continue };
                 all.push(command_request(root, cluster, &stage.name, spec, &argv)?);
             }
@@ -51,22 +51,22 @@ pub fn requests(
     Ok(all)
 }
 
-/// What a command of a task file runs: its words, with this cluster's name and settings in them. Every user of
-/// the machine sees the words of a program: none of them holds a value of a secret.
+/// The arguments of a command of a task file, with this cluster's name and settings. Every user of
+/// the machine can see them: none of them contains a secret value.
 pub fn command_words(argv: &[String], declared: &Declared) -> Result<Vec<String>> {
     let words = argv.iter().map(|word| {
         let word = word.replace("{{cluster}}", &declared.cluster);
         declared.substituted_openly(&word)?.ok_or_else(|| {
-            Failure::input(format!("the word `{word}` of a command holds a value of a secret"))
-                .because("every user of the machine sees the words of a program")
-                .hint("take the variable out of it, and let the command read the Secret with its kubeconfig")
+            Failure::input(format!("the argument `{word}` of a command contains a secret value"))
+                .because("every user of the machine can see the arguments of a process")
+                .hint("remove the variable, and let the command read the Secret with its kubeconfig")
         })
     });
     words.collect()
 }
 
 /// A kubeconfig context that the repository names for a cluster; none if it is called like the cluster,
-/// which is what the person typed.
+/// which the person typed.
 pub fn context_request(root: &Path, config: &Config, cluster: &str) -> Option<Request> {
     let context = config.context_of(cluster);
     let request = Request::new(RequestKind::Context, context, format!("cluster {cluster}"));
@@ -74,7 +74,7 @@ pub fn context_request(root: &Path, config: &Config, cluster: &str) -> Option<Re
         .then(|| Request { location: place(root, &format!("clusters[\"{cluster}\"].context")), ..request })
 }
 
-/// What one value of a secret is read from.
+/// The request for the source of one secret value.
 pub fn source_request(
     root: &Path,
     config: &Config,
@@ -97,19 +97,18 @@ pub fn source_request(
     let purpose = format!("{key} of Secret {}/{} of {cluster}", spec.namespace, spec.name);
     let (kind, what) = match source {
         SecretSource::Env(name) if name.is_empty() || name.contains(['=', '\0']) => {
-            return Err(refuse(format!("{name:?} is not the name of an environment variable")));
+            return Err(refuse(format!("{name:?} is not a valid name of an environment variable")));
         }
         SecretSource::Env(name) => (RequestKind::Variable, name.clone()),
         SecretSource::File(path) => (RequestKind::File, resolve(root, path).display().to_string()),
         SecretSource::Op(reference) if !reference.starts_with("op://") || reference.contains('\0') => {
             return Err(refuse(format!("{reference:?} is not a 1Password reference"))
-                .hint("write `op://vault/item/field`"));
+                .hint("use `op://vault/item/field`"));
         }
         SecretSource::Op(reference) => (RequestKind::OnePassword, reference.clone()),
         SecretSource::Sops { key, .. } if key.is_empty() || key.contains(['"', '\\', '\0']) => {
-            return Err(
-                refuse(format!("{key:?} is not a key of a SOPS file")).hint("write `stringData.token`")
-            );
+            return Err(refuse(format!("{key:?} is not a valid key of a SOPS file"))
+                .hint("use a key like `stringData.token`"));
         }
         SecretSource::Sops { file, key } => {
             let file = resolve(root, file);

@@ -1,5 +1,5 @@
-//! Where it is kept what was agreed to: a file for each repository, in the user's state folder, which
-//! nobody else may read or write.
+//! The store of approvals: a file for each repository, in the user's state folder, which
+//! no other user may read or write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
@@ -16,7 +16,7 @@ use bootstrapper_core::files;
 use bootstrapper_core::private;
 use bootstrapper_tools::state_folder;
 
-/// What was agreed to for one repository.
+/// The approvals for one repository.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -34,7 +34,7 @@ impl Store {
     /// That of a repository, by its real path.
     pub fn of(repository: &Path) -> Result<Self> {
         let state = state_folder().ok_or_else(|| {
-            Failure::input("there is no HOME to keep in what you agree to").hint("set BOOTSTRAPPER_STATE_DIR")
+            Failure::input("cannot store approvals without HOME").hint("set BOOTSTRAPPER_STATE_DIR")
         })?;
         let repository = repository.canonicalize().unwrap_or_else(|_| repository.to_owned());
         Ok(Self { folder: state.join("trust"), repository })
@@ -44,7 +44,7 @@ impl Store {
         self.folder.join(format!("{}.json", sha256(self.repository.as_os_str().as_encoded_bytes())))
     }
 
-    /// The digests of what was agreed to. A file that somebody else could have written counts for nothing.
+    /// The digests of the approvals. A file that another user could have written is rejected.
     pub fn agreed(&self) -> Result<BTreeSet<String>> {
         Ok(self.read()?.agreed.into_keys().collect())
     }
@@ -53,7 +53,7 @@ impl Store {
         let file = self.file();
         let nothing = Kept { repository: self.repository.clone(), agreed: BTreeMap::new() };
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::step(format!("{} cannot be read", file.display())).caused_by(error)
+            Failure::step(format!("cannot read {}", file.display())).caused_by(error)
         };
         let mut open = match files::open(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nothing),
@@ -64,9 +64,9 @@ impl Store {
         let own = rustix::process::geteuid().as_raw();
         let is_own = |about: &std::fs::Metadata| about.uid() == own && about.mode() & 0o022 == 0;
         if !about.is_file() || !is_own(&about) || !is_own(&folder) {
-            return Err(Failure::step(format!("{} may have been written by somebody else", file.display()))
-                .because("it and its folder must be yours, and writable for nobody else")
-                .hint("remove it, and agree again with `bootstrapper trust`"));
+            return Err(Failure::step(format!("{} may have been written by another user", file.display()))
+                .because("it and its folder must be yours, and not writable by others")
+                .hint("delete it, and approve again with `bootstrapper trust`"));
         }
         let mut text = String::new();
         open.read_to_string(&mut text).map_err(|error| failed(&error))?;
@@ -74,20 +74,20 @@ impl Store {
         Ok(if kept.repository == self.repository { kept } else { nothing })
     }
 
-    /// Keeps that these were agreed to, too.
+    /// Adds approvals.
     pub fn add<'a>(&self, requests: impl IntoIterator<Item = &'a Request>) -> Result<()> {
         let mut kept = self.read()?;
         kept.agreed.extend(requests.into_iter().map(|request| (request.digest(), request.to_string())));
         self.write(&kept)
     }
 
-    /// Forgets everything; whether there was anything.
+    /// Revokes all approvals; returns whether there were any.
     pub fn revoke(&self) -> Result<bool> {
         match std::fs::remove_file(self.file()) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => {
-                Err(Failure::step(format!("{} cannot be removed", self.file().display())).caused_by(&error))
+                Err(Failure::step(format!("cannot delete {}", self.file().display())).caused_by(&error))
             }
         }
     }
@@ -95,7 +95,7 @@ impl Store {
     fn write(&self, kept: &Kept) -> Result<()> {
         let file = self.file();
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::step(format!("{} cannot be written", file.display())).caused_by(error)
+            Failure::step(format!("cannot write {}", file.display())).caused_by(error)
         };
         let text = serde_json::to_string_pretty(kept).map_err(|error| failed(&error))?;
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|error| failed(&error))?;

@@ -39,7 +39,7 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
                     };
                     if state.is_up() {
                         up.push(format!(
-                            "its session with {} is up, says its agent; the API calls it {}, as Cilium's status lags behind",
+                            "its session with {} is up, according to its agent; the API still reports {}, because Cilium's status is stale",
                             session.address(),
                             session.state()
                         ));

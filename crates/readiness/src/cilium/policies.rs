@@ -29,7 +29,7 @@ pub fn verdict_of_policies(
             .filter_map(|policy| policy.data["spec"]["virtualRouters"].as_array());
         routers.flatten().map(move |router| match told.get(node) {
             None => {
-                Verdict::not_yet("waits for its agent").of(&ObjectRef::cluster_scoped("v1", "Node", node))
+                Verdict::not_yet("waiting for its agent").of(&ObjectRef::cluster_scoped("v1", "Node", node))
             }
             Some(Err(why)) => {
                 Verdict::not_yet(why.clone()).of(&ObjectRef::cluster_scoped("v1", "Node", node))
@@ -38,7 +38,7 @@ pub fn verdict_of_policies(
         })
     });
     match verdicts.next() {
-        None => Verdict::not_yet("no node is selected by a CiliumBGPPeeringPolicy"),
+        None => Verdict::not_yet("no CiliumBGPPeeringPolicy selects a node"),
         Some(first) => verdicts.fold(first, Verdict::and),
     }
 }
@@ -60,7 +60,7 @@ fn of_router(router: &Value, peers: &Value) -> Verdict {
             // A policy writes an address as a network of one.
             let address = text(&neighbour["peerAddress"]).split('/').next().unwrap_or_default();
             let verdict = match answer_about(peers, address) {
-                None => Verdict::not_yet("its agent knows no such neighbour yet"),
+                None => Verdict::not_yet("neighbor not configured by its agent yet"),
                 Some(answer) => match answer.state().unwrap_or(SessionState::Unknown) {
                     state if !state.is_up() => Verdict::not_yet(format!("session is {state}")),
                     _ if router["exportPodCIDR"] == true && answer.is_silent() => {
@@ -114,10 +114,10 @@ mod tests {
             told(peer("established", 0)),
             "Node n1: 10.25.11.1: established, but no route is advertised"
         );
-        assert_eq!(told(Ok(json!([]))), "Node n1: 10.25.11.1: its agent knows no such neighbour yet");
+        assert_eq!(told(Ok(json!([]))), "Node n1: 10.25.11.1: neighbor not configured by its agent yet");
         assert_eq!(told(Err("it hangs".into())), "Node n1: it hangs");
         let silent = verdict_of_policies(&policies, &members, &BTreeMap::new());
-        assert_eq!(silent.texts(), ["Node n1: waits for its agent"]);
+        assert_eq!(silent.texts(), ["Node n1: waiting for its agent"]);
         assert!(!verdict_of_policies(&policies, &members[1..], &BTreeMap::new()).is_ready());
     }
 }

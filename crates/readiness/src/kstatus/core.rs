@@ -17,8 +17,8 @@ pub(super) fn pod(object: &Object, now: Timestamp) -> Result<Status, Malformed> 
         "Succeeded" | "Failed" => Ok(Status::Current),
         "Running" if conditions.iter().any(|one| one.kind == "Ready" && one.is_true()) => Ok(Status::Current),
         "Running" => match crash_looping(object)? {
-            Some(container) => Ok(Status::Failed(format!("{container} crashes as it starts"))),
-            None => in_progress("runs, but is not ready"),
+            Some(container) => Ok(Status::Failed(format!("{container} crashes at startup"))),
+            None => in_progress("runs but is not ready"),
         },
         "Pending" => {
             let refused = conditions.iter().find(|one| one.kind == "PodScheduled" && one.status == "False");
@@ -33,7 +33,7 @@ pub(super) fn pod(object: &Object, now: Timestamp) -> Result<Status, Malformed> 
                 _ => in_progress("is Pending"),
             }
         }
-        "" => in_progress("no kubelet has seen it yet"),
+        "" => in_progress("not picked up by a kubelet yet"),
         _ => Err(Malformed("status.phase")),
     }
 }

@@ -29,7 +29,7 @@ pub enum Status {
 
 /// The state of an object at the time `now` (`Compute`).
 pub fn status(object: &Object, now: Timestamp) -> Status {
-    compute(object, now).unwrap_or_else(|Malformed(field)| Status::Unknown(format!("{field} cannot be read")))
+    compute(object, now).unwrap_or_else(|Malformed(field)| Status::Unknown(format!("cannot read {field}")))
 }
 
 impl From<Status> for Verdict {
@@ -74,7 +74,9 @@ fn general(object: &Object) -> Result<Option<Status>, Malformed> {
         && let Some(seen) = integer(object, "observedGeneration")?
         && seen != generation
     {
-        return Ok(Some(Status::InProgress("its controller has not seen the newest change yet".to_owned())));
+        return Ok(Some(Status::InProgress(
+            "its controller has not observed the latest change yet".to_owned(),
+        )));
     }
     Ok(conditions(object)?.iter().find_map(|condition| match condition.kind {
         "Reconciling" if condition.is_true() => Some(Status::InProgress(condition.told())),

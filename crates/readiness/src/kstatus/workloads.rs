@@ -58,7 +58,7 @@ pub(super) fn stateful_set(object: &Object) -> Status {
             .or_else(|| {
                 let is_one_revision =
                     text(object, "/status/currentRevision", "") == text(object, "/status/updateRevision", "");
-                (!is_one_revision).then(|| Status::InProgress("is being updated".to_owned()))
+                (!is_one_revision).then(|| Status::InProgress("update in progress".to_owned()))
             })
             .unwrap_or(Status::Current),
         partition => too_few(updated, wanted.saturating_sub(partition), "updated").unwrap_or(Status::Current),
@@ -79,7 +79,7 @@ pub(super) fn replica_set(object: &Object) -> Result<Status, Malformed> {
 }
 
 pub(super) fn daemon_set(object: &Object) -> Result<Status, Malformed> {
-    let unseen = || Ok(Status::InProgress("its controller has not seen it yet".to_owned()));
+    let unseen = || Ok(Status::InProgress("not observed by its controller yet".to_owned()));
     if object.metadata.generation.is_none() || integer(object, "observedGeneration")?.is_none() {
         return unseen();
     }
@@ -99,7 +99,6 @@ fn too_few(there: i64, wanted: i64, what: &str) -> Option<Status> {
 }
 
 fn too_many(there: i64, wanted: i64) -> Option<Status> {
-    (there > wanted).then(|| {
-        Status::InProgress(format!("{} old replicas are still going away", there.saturating_sub(wanted)))
-    })
+    (there > wanted)
+        .then(|| Status::InProgress(format!("{} old replicas are terminating", there.saturating_sub(wanted))))
 }

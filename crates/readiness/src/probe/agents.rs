@@ -33,7 +33,7 @@ pub(super) struct Agents<'a> {
 impl Agents<'_> {
     pub(super) fn verdict(&self) -> Verdict {
         let rolled_out = match self.sets {
-            [] => Verdict::not_yet("DaemonSet cilium is not there"),
+            [] => Verdict::not_yet("DaemonSet cilium not found"),
             sets => sets.iter().map(|set| verdict(set).of(&ObjectRef::of(set))).collect(),
         };
         self.everywhere().and(rolled_out).and(operator(self.operators)).and(self.kinds())
@@ -79,7 +79,7 @@ impl Agents<'_> {
         let is_older = |crd: &&Arc<Object>| schema(crd).is_some_and(|own| own < wanted);
         match self.crds.iter().find(is_older) {
             Some(crd) => Verdict::not_yet(format!(
-                "CRD {} is of an older Cilium: cilium-operator has not brought its own yet",
+                "CRD {} is from an older Cilium; cilium-operator has not updated it yet",
                 name(crd)
             )),
             None => Verdict::Ready,
@@ -107,7 +107,7 @@ fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verd
     match waiting(pod) {
         Some(why) if is_hopeless && !may_be_replaced => Verdict::never(why).of(&node_ref(node)),
         Some(why) => Verdict::not_yet(why).of(&node_ref(node)),
-        None => Verdict::not_yet("agent starts").of(&node_ref(node)),
+        None => Verdict::not_yet("agent starting").of(&node_ref(node)),
     }
 }
 
@@ -115,7 +115,7 @@ fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verd
 fn operator(operators: &[Arc<Object>]) -> Verdict {
     let is_up =
         operators.iter().any(|operator| operator.data["status"]["availableReplicas"].as_i64() >= Some(1));
-    if is_up { Verdict::Ready } else { Verdict::not_yet("cilium-operator does not run yet") }
+    if is_up { Verdict::Ready } else { Verdict::not_yet("cilium-operator is not running yet") }
 }
 
 /// The oldest version of kinds that an operator's own version makes.
@@ -200,6 +200,6 @@ mod tests {
         let up = pod("n1", &json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}));
         let with = |version: &str| told(&[node("n1", &json!({}))], std::slice::from_ref(&up), version);
         assert_eq!((with("1.33.1"), with("1.34.0")), (String::new(), String::new()));
-        assert!(with("1.32.5").contains("ciliumnodes.cilium.io is of an older Cilium"));
+        assert!(with("1.32.5").contains("ciliumnodes.cilium.io is from an older Cilium"));
     }
 }

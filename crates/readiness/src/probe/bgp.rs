@@ -26,7 +26,7 @@ pub(super) struct Bgp<'a> {
 impl Bgp<'_> {
     pub(super) fn verdict(&self) -> Verdict {
         if self.configs.is_empty() {
-            return Verdict::not_yet("there is no CiliumBGPClusterConfig");
+            return Verdict::not_yet("no CiliumBGPClusterConfig found");
         }
         let accepted: Verdict =
             self.configs.iter().map(|config| verdict(config).of(&ObjectRef::of(config))).collect();
@@ -52,10 +52,10 @@ impl Bgp<'_> {
             return Verdict::Ready;
         }
         let session = match self.nodes.iter().find(|node| name(node) == name(member)) {
-            None => Verdict::not_yet("the operator has given it no BGP configuration yet"),
+            None => Verdict::not_yet("no BGP configuration from the operator yet"),
             Some(node) => match agents.get(name(member)).filter(|agent| verdict(agent).is_ready()) {
                 // Only a living agent keeps the status true.
-                None => Verdict::not_yet("waits for its agent"),
+                None => Verdict::not_yet("waiting for its agent"),
                 Some(agent) => selecting
                     .map(|config| self.sessions(&config.data["spec"], node, started(agent)))
                     .collect(),
@@ -83,7 +83,7 @@ impl Bgp<'_> {
                     .map(|peer| text(&peer["peerAddress"]))
                     .find(|address| !address.is_empty());
                 let verdict = match given {
-                    None => Verdict::not_yet("the operator has not given the node this peer yet"),
+                    None => Verdict::not_yet("peer not configured by the operator yet"),
                     Some(_) => self.session(peer, live, agent_started),
                 };
                 verdict.about(&address.unwrap_or_else(|| text(&peer["name"])))
@@ -99,7 +99,7 @@ impl Bgp<'_> {
         }
         // An agent that has died leaves its last words behind.
         if session.since().zip(agent_started).is_some_and(|(since, started)| since < started) {
-            return Verdict::not_yet("what is told of the session is from before its agent started");
+            return Verdict::not_yet("the session status is older than its agent");
         }
         let config = self.peer_configs.iter().find(|config| peer["peerConfigRef"]["name"] == name(config));
         let families = config.and_then(|config| config.data["spec"]["families"].as_array());
@@ -121,7 +121,7 @@ impl Bgp<'_> {
             .collect();
         if selected.is_empty() {
             return Verdict::not_yet(format!(
-                "established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for {}",
+                "established, but no CiliumBGPAdvertisement has the labels that its peer config selects for {}",
                 text(&family["afi"])
             ));
         }
@@ -140,10 +140,10 @@ impl Bgp<'_> {
 fn hint_of(state: SessionState) -> &'static str {
     match state {
         SessionState::Connect | SessionState::Active => {
-            ": no connection (router off, another password, or a node that it does not know: `bootstrapper verify` tells which)"
+            ": no connection (router off, wrong password, or unknown node: `bootstrapper verify` shows which)"
         }
         SessionState::Idle | SessionState::OpenSent | SessionState::OpenConfirm => {
-            ": it has just ended, or the router refuses it (another AS number: `bootstrapper verify` tells which)"
+            ": it has just ended, or the router rejects it (wrong AS number: `bootstrapper verify` shows which)"
         }
         SessionState::Unknown | SessionState::Established => "",
     }
@@ -245,21 +245,18 @@ mod tests {
         let table = [
             (WELL, ""),
             (Case { state: "unknown", ..WELL }, "Node n1: 10.25.11.1: session is unknown"),
-            (Case { agent_is_ready: false, ..WELL }, "Node n1: waits for its agent"),
+            (Case { agent_is_ready: false, ..WELL }, "Node n1: waiting for its agent"),
             (
                 Case { since: "2026-01-01T00:00:10Z", ..WELL },
-                "Node n1: 10.25.11.1: what is told of the session is from before its agent started",
+                "Node n1: 10.25.11.1: the session status is older than its agent",
             ),
-            (
-                Case { given: false, ..WELL },
-                "Node n1: 10.25.11.1: the operator has not given the node this peer yet",
-            ),
+            (Case { given: false, ..WELL }, "Node n1: 10.25.11.1: peer not configured by the operator yet"),
             (Case { advertised: 0, ..WELL }, "Node n1: 10.25.11.1: established, but no route is advertised"),
             // There may be no Service with an address.
             (Case { advertised: 0, kind: "Service", ..WELL }, ""),
             (
                 Case { told: "no", ..WELL },
-                "Node n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer configuration selects for ipv4",
+                "Node n1: 10.25.11.1: established, but no CiliumBGPAdvertisement has the labels that its peer config selects for ipv4",
             ),
         ];
         for (case, expected) in table {

@@ -9,7 +9,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 
 pub(super) fn verdict_of(deployments: &[Arc<Object>], services: &[Arc<Object>]) -> Verdict {
     let runs = match deployments {
-        [] => Verdict::not_yet("Deployment clustermesh-apiserver is not there"),
+        [] => Verdict::not_yet("Deployment clustermesh-apiserver not found"),
         all => all.iter().map(|one| verdict(one).of(&ObjectRef::of(one))).collect(),
     };
     let is_reachable =

@@ -18,7 +18,7 @@ pub(super) fn verdict_at(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
         .filter(|class| class.data["spec"]["controllerName"] == "io.cilium/gateway-controller")
         .collect();
     if own.is_empty() {
-        return Verdict::not_yet("there is no GatewayClass of Cilium");
+        return Verdict::not_yet("Cilium's GatewayClass not found");
     }
     own.iter().map(|class| accepted(class, now).of(&ObjectRef::of(class))).collect()
 }
@@ -37,7 +37,7 @@ fn accepted(class: &Object, now: Timestamp) -> Verdict {
         return verdict(class);
     }
     Verdict::not_yet(format!(
-        "cilium-operator has not answered for {age}s: it may have started before the Gateway API CRDs; `kubectl -n kube-system rollout restart deployment/cilium-operator`"
+        "not accepted by cilium-operator after {age}s, which may have started before the Gateway API CRDs; `kubectl -n kube-system rollout restart deployment/cilium-operator`"
     ))
 }
 
@@ -55,7 +55,7 @@ mod tests {
         let class: Arc<Object> = Arc::new(serde_json::from_value(class).unwrap());
         let at =
             |time: &str| verdict_at(std::slice::from_ref(&class), time.parse().unwrap()).texts().join("; ");
-        assert!(at("2026-01-01T00:00:30Z").contains("Accepted is not known yet"));
+        assert!(at("2026-01-01T00:00:30Z").contains("Accepted is not reported yet"));
         assert!(at("2026-01-01T00:02:00Z").contains("rollout restart"));
     }
 }

@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Probe {
         let name = Cow::<'de, str>::deserialize(deserializer)?;
         ALL.iter().find(|(_, known)| *known == name).map(|(probe, _)| *probe).ok_or_else(|| {
             let names = ALL.map(|(_, name)| name).join(", ");
-            de::Error::custom(format!("there is no probe `{name}`; there are {names}"))
+            de::Error::custom(format!("unknown probe `{name}`; known probes: {names}"))
         })
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, Silenc
             let heard = match silent.get(name(node)) {
                 // A number of seconds would be news each second.
                 Some(Silence { since, .. }) => Verdict::not_yet(format!(
-                    "not heard of since {}: is it off, or its cable unplugged?",
+                    "no heartbeat since {}: powered off, or disconnected?",
                     since.strftime("%H:%M:%SZ")
                 )),
                 None => Verdict::Ready,
@@ -66,6 +66,6 @@ mod tests {
     fn a_node_that_is_silent_is_not_ready_whatever_it_said_last() {
         let silence = Silence { since: "2026-01-01T10:00:00Z".parse().unwrap(), seconds: 30 };
         let told = judged(&json!([]), &BTreeMap::from([("n1".to_owned(), silence)])).texts().join("; ");
-        assert!(told.contains("n1: not heard of since 10:00:00Z"), "{told}");
+        assert!(told.contains("n1: no heartbeat since 10:00:00Z"), "{told}");
     }
 }

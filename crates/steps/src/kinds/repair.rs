@@ -127,7 +127,7 @@ fn settled(pods: &[Arc<Object>], crds: &[Object]) -> Verdict {
     if pods.iter().any(|pod| readiness::verdict(pod).is_ready()) {
         return Verdict::Ready;
     }
-    Verdict::not_yet("cilium-operator does not run yet")
+    Verdict::not_yet("cilium-operator is not running yet")
 }
 
 owns_nothing!(GatewayRepair);

@@ -33,7 +33,7 @@ pub(super) struct Layout {
     pub(super) height: i32,
 }
 
-/// What stands in a column: a node, or an edge on its way past it.
+/// A slot of a column: a node, or an edge that passes it.
 struct Slot {
     rect: Rect,
     left: Vec<usize>,
@@ -111,7 +111,7 @@ fn way(
     way
 }
 
-/// Sorts every column by where its neighbours stand, so that few arrows cross.
+/// Sorts every column by the position of its neighbours, so that few arrows cross.
 fn sort(columns: &mut [Vec<usize>], slots: &[Slot]) {
     let mut place = vec![0; slots.len()];
     let note = |column: &[usize], place: &mut Vec<usize>| {
@@ -163,7 +163,7 @@ fn place(columns: &[Vec<usize>], slots: &mut [Slot]) {
             next = rect.y + rect.height + BETWEEN_BOXES;
             missed.push(rect.y - wanted);
         }
-        // What pushed the boxes down is shared out between those above and those below.
+        // The shift is distributed between the boxes above and below.
         let number = i32::try_from(missed.len().max(1)).unwrap_or(1);
         let up = missed.iter().sum::<i32>() / number;
         for slot in column {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::model::{EdgeKind, Graph};
 
-/// A flowchart: a box for each Kustomization with its releases in it. An arrow says what comes
-/// before what; a dotted one, what brings what. Several clusters stand beside each other.
+/// A flowchart: a box for each Kustomization with its releases in it. An arrow points from a dependency
+/// to its dependent; a dotted one, from an owner to what it applies. Several clusters are side by side.
 pub fn mermaid(graphs: &[Graph]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     let mut names = Names::default();
@@ -66,7 +66,7 @@ fn escaped(text: &str) -> String {
     text.replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }
 
-/// Ids that Mermaid takes: letters, digits and underscores, each given once.
+/// Ids that Mermaid accepts: letters, digits and underscores, each given once.
 #[derive(Default)]
 struct Names {
     taken: BTreeSet<String>,

@@ -1,5 +1,5 @@
-//! What a cluster declares, as a picture: Kustomizations and releases in the order in which Flux can
-//! do them. Pure: what was loaded goes in, text comes out.
+//! Drawings of a cluster: Kustomizations and releases in the order in which Flux can
+//! reconcile them. Pure: takes declarations, returns text.
 
 mod layout;
 mod mermaid;

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::{Declared, Release as DeclaredRelease};
 
-/// What one cluster declares.
+/// The graph of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
     /// The cluster.
     pub cluster: String,
     /// Branch and commit.
     pub revision: Option<String>,
-    /// Its Kustomizations, each after the one that brings it.
+    /// Its Kustomizations, each after the one that applies it.
     pub nodes: Vec<Node>,
 }
 
@@ -25,9 +25,9 @@ pub struct Node {
     pub stage: usize,
     /// The Kustomizations that must be ready before it.
     pub after: Vec<usize>,
-    /// The Kustomization that brings it; none brings the root.
+    /// The Kustomization that applies it; none for the root.
     pub brought_by: Option<usize>,
-    /// The releases that it brings, each after those that it waits for.
+    /// The releases that it applies, each after those that it waits for.
     pub releases: Vec<Release>,
 }
 
@@ -49,9 +49,9 @@ pub struct Release {
 /// Something comes before something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// What comes first.
+    /// The earlier node.
     pub from: usize,
-    /// What comes later.
+    /// The later node.
     pub to: usize,
     /// Why.
     pub kind: EdgeKind,
@@ -62,12 +62,12 @@ pub struct Edge {
 pub enum EdgeKind {
     /// The later one depends on it.
     DependsOn,
-    /// It brings the later one.
+    /// It applies the later one.
     Brings,
 }
 
 impl Graph {
-    /// The graph of what a cluster declares.
+    /// The graph of a cluster's declaration.
     pub fn of(declared: &Declared) -> Self {
         let home = declared.sync.metadata.namespace.as_deref();
         let at: BTreeMap<&ObjectRef, usize> =
@@ -121,13 +121,13 @@ impl Graph {
             .collect()
     }
 
-    /// How many Kustomizations a node brings.
+    /// How many Kustomizations a node applies.
     pub fn brings(&self, at: usize) -> usize {
         self.nodes.iter().filter(|node| node.brought_by == Some(at)).count()
     }
 
-    /// What a picture shows. That something is brought is left out where it shows anyway: it waits
-    /// for a sibling that the same Kustomization brings.
+    /// The edges of a drawing. An edge from the owner is omitted where it is implied: the node waits
+    /// for a sibling with the same owner.
     pub fn edges(&self) -> Vec<Edge> {
         let mut edges = Vec::new();
         for (to, node) in self.nodes.iter().enumerate() {
@@ -162,7 +162,7 @@ fn release(release: &DeclaredRelease) -> Release {
     }
 }
 
-/// One more than the longest way to each. A circle, which Flux would never leave, ends where it closes.
+/// One more than the longest path to each. A cycle, which never becomes ready, ends where it closes.
 fn stages(waits: &[Vec<usize>]) -> Vec<usize> {
     fn stage(at: usize, waits: &[Vec<usize>], known: &mut [Option<usize>]) -> usize {
         if let Some(known) = known[at] {
@@ -198,7 +198,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The root brings four; `tenants` brings one more, which waits for what its parent's sibling is.
+    /// The root applies four; `tenants` applies one more, which waits for its parent's sibling.
     pub(crate) fn example() -> Graph {
         let nodes = vec![
             node("flux-system", None, &[], &[]),

@@ -33,7 +33,7 @@ const STYLE: &str = "\
 ";
 
 /// A drawing: stages from left to right, a box for each Kustomization with its releases in it. An
-/// arrow says what comes before what; a dotted one, what brings what. Clusters stand below each other.
+/// arrow points from a dependency to its dependent; a dotted one, from an owner to what it applies. Clusters are stacked.
 pub fn svg(graphs: &[Graph]) -> String {
     let (mut body, mut width, mut top) = (String::new(), 0, MARGIN);
     for graph in graphs {
@@ -46,7 +46,7 @@ pub fn svg(graphs: &[Graph]) -> String {
     let names: Vec<&str> = graphs.iter().map(|graph| graph.cluster.as_str()).collect();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">
-  <title>What Flux does on {}, in order</title>
+  <title>Order in which Flux reconciles {}</title>
   <style>
 {STYLE}  </style>
   <defs>
@@ -61,7 +61,7 @@ pub fn svg(graphs: &[Graph]) -> String {
 fn lay(graph: &Graph) -> Layout {
     let sizes: Vec<(i32, i32)> = graph.nodes.iter().map(size).collect();
     let columns: Vec<usize> = graph.nodes.iter().map(|node| node.stage.saturating_sub(1)).collect();
-    // An arrow that a circle would turn back has no place in a drawing by stages.
+    // A backward arrow of a cycle is omitted in a drawing by stages.
     let forward = |(from, to): &(usize, usize)| columns[*from] < columns[*to];
     let edges: Vec<(usize, usize)> =
         graph.edges().iter().map(|edge| (edge.from, edge.to)).filter(forward).collect();

@@ -51,15 +51,15 @@ fn said(graph: &Graph, at: usize, node: &Node) -> String {
         let names: Vec<&str> = node.after.iter().map(|one| graph.nodes[*one].name.as_str()).collect();
         said.push(format!("after {}", names.join(", ")));
     }
-    // That the root brings it goes without saying.
+    // That the root applies it is omitted.
     if let Some(bringer) = node.brought_by.map(|one| &graph.nodes[one])
         && bringer.brought_by.is_some()
     {
-        said.push(format!("brought by {}", bringer.name));
+        said.push(format!("applied by {}", bringer.name));
     }
     match graph.brings(at) {
         0 => {}
-        number => said.push(format!("brings {}", count(number, "Kustomization"))),
+        number => said.push(format!("applies {}", count(number, "Kustomization"))),
     }
     said.join("; ")
 }
@@ -81,15 +81,15 @@ mod tests {
         let expected = "\
 infra  main@3f2c1ab  6 Kustomizations, 3 releases, 4 stages
 
- 1  flux-system      brings 4 Kustomizations
+ 1  flux-system      applies 4 Kustomizations
  2  crds
  3  cilium           after crds
       cilium         cilium 1.0.0 in kube-system
-    tenants          after crds; brings 1 Kustomization
+    tenants          after crds; applies 1 Kustomization
  4  flux             after cilium
       flux-operator  flux-operator 1.0.0 in kube-system
       flux           flux 1.0.0 in kube-system, after flux-operator
-    team-a/app       after cilium; brought by tenants
+    team-a/app       after cilium; applied by tenants
 ";
         assert_eq!(text(&super::super::model::tests::example()), expected);
     }

@@ -1,4 +1,4 @@
-//! What is wrong with the settings of a cluster that is to be made: all of it at once, before
+//! Checks the settings of a new cluster, and reports all problems at once, before
 //! anything is written.
 
 use std::net::IpAddr;
@@ -13,22 +13,22 @@ use bootstrapper_gitops::addresses::{
 
 /// Cilium's limit on the name of a cluster.
 const LONGEST_NAME: usize = 32;
-/// ASNs that nobody may use: 23456 stands for longer ones, the last of either size are reserved.
+/// Reserved AS numbers: 23456 is a placeholder for longer ones, and the last of each size.
 const RESERVED_ASNS: [u64; 4] = [0, 23_456, 65_535, 4_294_967_295];
 
-/// A cluster that is to be made.
+/// A new cluster.
 pub struct Subject<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Its settings; those that are not known yet are not there.
+    /// Its settings; unknown ones are absent.
     pub settings: &'a Settings,
-    /// The cluster that it is made like.
+    /// The cluster that it copies.
     pub like: &'a str,
-    /// All clusters that are there.
+    /// All existing clusters.
     pub clusters: &'a [(String, Settings)],
     /// Names that mean something else on the command line.
     pub verbs: &'a [String],
-    /// The highest id that the mesh takes: 255, or 511.
+    /// The highest id of the mesh: 255, or 511.
     pub highest_id: u64,
 }
 
@@ -55,33 +55,32 @@ pub fn problems(subject: &Subject<'_>) -> Vec<Failure> {
     problems
 }
 
-/// What is wrong with the name of a new cluster. `verbs` mean something else on the command line.
+/// The problem of a new cluster's name. `verbs` are reserved on the command line.
 pub fn name_problem(name: &str, clusters: &[(String, Settings)], verbs: &[String]) -> Option<Failure> {
     let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_word = name.starts_with(is_lower)
         && name.ends_with(is_lower)
         && name.chars().all(|c| is_lower(c) || c == '-');
     if !is_word || name.len() > LONGEST_NAME {
-        return Some(
-            Failure::input(format!("`{name}` is no name for a cluster of a mesh"))
-                .hint("up to 32 lower-case letters, digits and dashes, with a letter or digit at either end"),
-        );
+        return Some(Failure::input(format!("invalid cluster name `{name}`")).hint(
+            "use up to 32 lower-case letters, digits and dashes, starting and ending with a letter or digit",
+        ));
     }
     if clusters.iter().any(|(other, _)| other == name) {
         return Some(
-            Failure::input(format!("there is a cluster `{name}` already"))
-                .hint("nothing that is there is overwritten: take another name, or edit its settings.yaml"),
+            Failure::input(format!("cluster `{name}` already exists"))
+                .hint("choose another name, or edit its settings.yaml"),
         );
     }
     if name == "default" {
         return Some(
-            Failure::input("a cluster of a mesh cannot be called `default`")
-                .hint("Cilium keeps that name for clusters without a mesh"),
+            Failure::input("invalid cluster name `default`")
+                .hint("choose another name: Cilium reserves it for clusters without a mesh"),
         );
     }
     verbs.iter().any(|verb| verb == name).then(|| {
-        Failure::input(format!("`{name}` is a verb: `bootstrapper {name}` would not mean the cluster"))
-            .hint("take another name")
+        Failure::input(format!("invalid cluster name `{name}`: `bootstrapper {name}` is a command"))
+            .hint("choose another name")
     })
 }
 
@@ -93,16 +92,14 @@ fn missing(subject: &Subject<'_>) -> Vec<Failure> {
     let has =
         |settings: &Settings, name: &str| settings.get(name).is_some_and(|value| !value.trim().is_empty());
     let absent = model.keys().filter(|name| has(model, name) && !has(subject.settings, name)).map(|name| {
-        Failure::input(format!("{name} is not known: it differs from cluster to cluster"))
-            .hint(flag_for(name))
+        Failure::input(format!("{name} has no value: it differs between clusters")).hint(flag_for(name))
     });
     let unknown = subject.settings.keys().filter(|name| !model.contains_key(*name)).map(|name| {
         let failure = Failure::input(format!("cluster {} has no setting {name}", subject.like));
         match model.keys().find(|known| strsim::jaro_winkler(known, name) > 0.8) {
             Some(nearest) => failure.hint(format!("did you mean {nearest}?")),
-            None => failure.hint(
-                "only settings that are there can be set: add it to the settings.yaml of the others first",
-            ),
+            None => failure
+                .hint("set only existing settings; add it to the settings.yaml of the other clusters first"),
         }
     });
     absent.chain(unknown).collect()
@@ -110,8 +107,8 @@ fn missing(subject: &Subject<'_>) -> Vec<Failure> {
 
 fn flag_for(setting: &str) -> String {
     match setting {
-        "API_SERVER_HOST" => "say where its API server is: --api-server HOST[:PORT]".to_owned(),
-        _ => format!("say what it is: --set {setting}=…"),
+        "API_SERVER_HOST" => "set it with --api-server HOST[:PORT]".to_owned(),
+        _ => format!("set it with --set {setting}=…"),
     }
 }
 
@@ -119,9 +116,7 @@ fn id(subject: &Subject<'_>) -> Option<Failure> {
     let id = subject.settings.get("CLUSTER_ID")?;
     let highest = subject.highest_id;
     let is_id = id.parse::<u64>().is_ok_and(|id| (1..=highest).contains(&id));
-    (!is_id).then(|| {
-        Failure::input(format!("CLUSTER_ID {id} is no id of this mesh")).hint(format!("1 to {highest}"))
-    })
+    (!is_id).then(|| Failure::input(format!("invalid CLUSTER_ID {id}")).hint(format!("use 1 to {highest}")))
 }
 
 fn shared_server(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<Failure> {
@@ -129,8 +124,8 @@ fn shared_server(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<F
     let of =
         |settings: &Settings| ["API_SERVER_HOST", "API_SERVER_PORT"].map(|name| settings.get(name).cloned());
     (of(own) == of(theirs)).then(|| {
-        Failure::input(format!("API_SERVER_HOST {host} is also that of cluster {neighbour}"))
-            .hint("two clusters cannot have one API server")
+        Failure::input(format!("API_SERVER_HOST {host} conflicts with cluster {neighbour}"))
+            .hint("set another host: clusters cannot share an API server")
     })
 }
 
@@ -139,13 +134,13 @@ fn not_a_network(own: &Settings) -> Vec<Failure> {
     let strays = ranges(own).into_iter().filter(|(_, range)| range.addr() != range.network());
     strays
         .map(|(name, range)| {
-            Failure::input(format!("{name} {range} does not begin where its range begins"))
+            Failure::input(format!("{name} {range} does not start at its network address"))
                 .hint(format!("did you mean {}?", range.trunc()))
         })
         .collect()
 }
 
-/// Addresses that lie in a range of the model must lie in that of the new cluster.
+/// Addresses in a range of the model must be in that of the new cluster.
 fn addresses(subject: &Subject<'_>) -> Vec<Failure> {
     let Some((_, model)) = subject.clusters.iter().find(|(name, _)| name == subject.like) else {
         return Vec::new();
@@ -161,20 +156,20 @@ fn addresses(subject: &Subject<'_>) -> Vec<Failure> {
     for (setting, value) in subject.settings {
         let Some((name, range)) = range_of(setting) else { continue };
         let Ok(address) = value.parse::<IpAddr>() else {
-            problems.push(Failure::input(format!("{setting} is no address: `{value}`")));
+            problems.push(Failure::input(format!("{setting} `{value}` is not an IP address")));
             continue;
         };
         if !range.contains(&address) {
             problems.push(
-                Failure::input(format!("{setting} {address} does not lie in {name} {range}"))
-                    .hint(format!("as for {}: take an address of that range", subject.like)),
+                Failure::input(format!("{setting} {address} is outside {name} {range}"))
+                    .hint(format!("as in {}: use an address in that range", subject.like)),
             );
         } else if name.starts_with("SERVICE")
             && (free::first(*range) == Some(address) || range.network() == address)
         {
             problems.push(
-                Failure::input(format!("{setting} {address} is the address of the Service `kubernetes`"))
-                    .hint("the first address of the range is the API server's: take a later one"),
+                Failure::input(format!("{setting} {address} conflicts with the Service `kubernetes`"))
+                    .hint("use a later address: the first of the range belongs to the API server"),
             );
         }
     }
@@ -190,8 +185,8 @@ fn asns(subject: &Subject<'_>) -> Vec<Failure> {
             value.parse::<u64>().is_ok_and(|asn| u32::try_from(asn).is_ok() && !RESERVED_ASNS.contains(&asn));
         if !is_asn {
             problems.push(
-                Failure::input(format!("{setting} {value} is no ASN"))
-                    .hint("for private use there are 64512 to 65534 and 4200000000 to 4294967294"),
+                Failure::input(format!("{setting} {value} is not an AS number"))
+                    .hint("use a private AS number: 64512 to 65534, or 4200000000 to 4294967294"),
             );
         }
         if !setting.ends_with("LOCAL_ASN") {
@@ -201,12 +196,11 @@ fn asns(subject: &Subject<'_>) -> Vec<Failure> {
         let is_external = model
             .is_some_and(|model| model.contains_key(&router) && model.get(setting) != model.get(&router));
         if is_external && own.get(&router) == Some(value) {
-            problems.push(Failure::input(format!("{setting} {value} is also the router's ({router})")).hint(
-                format!(
-                    "sessions are external, as those of {}: give the cluster an ASN of its own",
-                    subject.like
+            problems.push(
+                Failure::input(format!("{setting} {value} conflicts with the router's ({router})")).hint(
+                    format!("use another AS number: the sessions are external, as in {}", subject.like),
                 ),
-            ));
+            );
         }
     }
     problems
@@ -236,7 +230,7 @@ mod tests {
         ])
     }
 
-    /// What is wrong with a cluster that is right but for these settings.
+    /// The problems of a valid cluster with these settings.
     fn wrong(name: &str, changes: &[(&str, &str)]) -> Vec<String> {
         let mut own = infra();
         own.extend(settings(&[
@@ -279,11 +273,11 @@ mod tests {
     #[test]
     fn each_setting_that_cannot_be_is_named() {
         let cases = [
-            ("CLUSTER_ID", "1", "CLUSTER_ID 1 is also that of cluster infra"),
-            ("CLUSTER_ID", "256", "CLUSTER_ID 256 is no id"),
-            ("CLUSTER_ID", "zero", "CLUSTER_ID zero is no id"),
-            ("API_SERVER_HOST", "10.25.11.10", "also that of cluster infra"),
-            ("API_SERVER_HOST", "", "API_SERVER_HOST is not known"),
+            ("CLUSTER_ID", "1", "CLUSTER_ID 1 conflicts with cluster infra"),
+            ("CLUSTER_ID", "256", "invalid CLUSTER_ID 256"),
+            ("CLUSTER_ID", "zero", "invalid CLUSTER_ID zero"),
+            ("API_SERVER_HOST", "10.25.11.10", "conflicts with cluster infra"),
+            ("API_SERVER_HOST", "", "API_SERVER_HOST has no value"),
             ("API_SERVER_HOTS", "x", "has no setting API_SERVER_HOTS"),
             (
                 "POD_CIDR",
@@ -291,15 +285,15 @@ mod tests {
                 "POD_CIDR 10.42.7.0/24 overlaps POD_CIDR 10.42.0.0/16 of cluster infra",
             ),
             ("POD_CIDR", "10.47.128.0/17", "POD_CIDR 10.47.128.0/17 overlaps SERVICE_CIDR"),
-            ("POD_CIDR", "10.46.0.0/33", "POD_CIDR is no range"),
-            ("POD_CIDR", "10.46.1.0/16", "does not begin where its range begins"),
-            ("CLUSTER_DNS_IP", "10.43.0.10", "CLUSTER_DNS_IP 10.43.0.10 does not lie in SERVICE_CIDR"),
+            ("POD_CIDR", "10.46.0.0/33", "POD_CIDR `10.46.0.0/33` is not an address range"),
+            ("POD_CIDR", "10.46.1.0/16", "does not start at its network address"),
+            ("CLUSTER_DNS_IP", "10.43.0.10", "CLUSTER_DNS_IP 10.43.0.10 is outside SERVICE_CIDR"),
             ("CLUSTER_DNS_IP", "10.47.0.1", "the Service `kubernetes`"),
-            ("CLUSTER_DNS_IP", "dns", "CLUSTER_DNS_IP is no address"),
-            ("CLUSTERMESH_ADDRESS", "10.25.13.200", "does not lie in LB_POOL_CIDR 10.25.13.0/25"),
-            ("BGP_LOCAL_ASN", "64501", "is also the router's (BGP_PEER_ASN)"),
-            ("BGP_LOCAL_ASN", "65535", "is no ASN"),
-            ("BGP_LOCAL_ASN", "4294967296", "is no ASN"),
+            ("CLUSTER_DNS_IP", "dns", "CLUSTER_DNS_IP `dns` is not an IP address"),
+            ("CLUSTERMESH_ADDRESS", "10.25.13.200", "is outside LB_POOL_CIDR 10.25.13.0/25"),
+            ("BGP_LOCAL_ASN", "64501", "conflicts with the router's (BGP_PEER_ASN)"),
+            ("BGP_LOCAL_ASN", "65535", "is not an AS number"),
+            ("BGP_LOCAL_ASN", "4294967296", "is not an AS number"),
         ];
         for (setting, value, said) in cases {
             let problems = wrong("media", &[(setting, value)]);

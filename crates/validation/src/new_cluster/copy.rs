@@ -8,7 +8,7 @@ use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::yaml::written::{Node, Scalar, Style, Value, documents, read};
 use bootstrapper_gitops::addresses::Settings;
 
-/// The ConfigMap that holds what differs between clusters.
+/// The ConfigMap with the settings that differ between clusters.
 const SETTINGS: &str = "cluster-settings";
 
 /// A file that is to be written.
@@ -23,7 +23,7 @@ pub struct NewFile {
 /// A copied file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// What it says.
+    /// Its content.
     pub text: String,
     /// Lines that still name the cluster that it was copied from.
     pub mentions: Vec<usize>,
@@ -77,13 +77,13 @@ fn with_settings(text: &str, file: &Path, settings: &Settings) -> Result<String>
     Ok(lines.concat())
 }
 
-/// Writes another value where a value stands. None if it does not stand on the line of its key.
+/// Replaces a value. None if it is not on the line of its key.
 fn set(lines: &mut [String], key: &Scalar, node: &Node, value: &str) -> Option<()> {
     let Value::Scalar(old) = &node.value else { return None };
     let line = lines.get_mut(node.mark.line.checked_sub(1)?)?;
     let begin = line.char_indices().nth(node.mark.column.checked_sub(1)?)?.0 + key.written().len();
     let at = begin + line.get(begin..)?.find(old.written())?;
-    // What stood in quotes stays in quotes.
+    // Keeps quotes.
     let written = match old.written().chars().next() {
         Some('"') => serde_json::Value::from(value).to_string(),
         Some('\'') => format!("'{}'", value.replace('\'', "''")),
@@ -95,7 +95,7 @@ fn set(lines: &mut [String], key: &Scalar, node: &Node, value: &str) -> Option<(
 
 fn by_hand(file: &Path, key: &Scalar, node: &Node) -> Failure {
     Failure::input(format!("the value of {} cannot be replaced", key.text))
-        .because("it does not stand on one line with its name")
+        .because("it is not on the same line as its key")
         .at(Location { file: file.to_owned(), line: node.mark.line, column: node.mark.column })
         .hint("write it on one line")
 }
@@ -110,10 +110,10 @@ pub fn copy_of_config(text: &str, file: &Path, from: &str, to: &str) -> Result<O
     if *style == Style::Flow {
         let place = Location { file: file.to_owned(), line: entry.mark.line, column: entry.mark.column };
         return Err(Failure::input(format!(
-            "the entry of {from} stands within braces, and cannot be copied"
+            "the entry of {from} is in flow style ({{…}}) and cannot be copied"
         ))
         .at(place)
-        .hint("write `clusters` on lines of their own"));
+        .hint("write `clusters` in block style"));
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let begins: BTreeMap<usize, usize> =

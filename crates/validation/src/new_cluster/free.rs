@@ -1,4 +1,4 @@
-//! What is still free: the next id, the next ASN, the next range of addresses.
+//! Free values: the next id, AS number and address range.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -10,12 +10,12 @@ pub(super) const IDS: RangeInclusive<u64> = 1..=255;
 /// ASNs for private use (RFC 6996).
 pub(super) const PRIVATE_ASNS: [RangeInclusive<u64>; 2] = [64_512..=65_534, 4_200_000_000..=4_294_967_294];
 
-/// The networks that are nobody's (RFC 1918): what was in one stays in it.
+/// The private networks (RFC 1918): a new range stays in that of the old one.
 const PRIVATE_NETWORKS: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 /// How many ranges are tried.
 const TRIES: usize = 1 << 16;
 
-/// The number after the highest that is taken; if there is none, the lowest that is free.
+/// The number after the highest used one; if there is none, the lowest free one.
 pub(super) fn number(taken: &[u64], within: &RangeInclusive<u64>) -> Option<u64> {
     let highest = taken.iter().filter(|number| within.contains(number)).max();
     let next = highest.map_or(*within.start(), |highest| highest + 1);
@@ -25,7 +25,7 @@ pub(super) fn number(taken: &[u64], within: &RangeInclusive<u64>) -> Option<u64>
     within.clone().find(|number| !taken.contains(number))
 }
 
-/// The ASN after the highest that is taken, in the private range that it is of.
+/// The AS number after the highest used one, in the same private range.
 pub(super) fn asn(taken: &[u64], like: u64) -> Option<u64> {
     let range = PRIVATE_ASNS.into_iter().find(|range| range.contains(&like))?;
     number(taken, &range)
@@ -77,7 +77,7 @@ fn address(bits: u128, is_v4: bool) -> Option<IpAddr> {
     Some(Ipv6Addr::from_bits(bits).into())
 }
 
-/// The address that stands in `to` where this one stands in `from`.
+/// The address at the same offset in `to` as this one in `from`.
 pub(super) fn moved(own: IpAddr, from: IpNet, to: IpNet) -> Option<IpAddr> {
     let offset = bits(own).checked_sub(bits(from.network()))?;
     address(bits(to.network()).checked_add(offset)?, to.addr().is_ipv4())

@@ -1,5 +1,5 @@
-//! A further cluster: the folder of one that is there, with settings of its own. Pure: what is there
-//! goes in, values, problems and files come out.
+//! A new cluster: a copy of an existing one's folder with its own settings. Pure: takes the existing
+//! clusters, returns values, problems and files.
 
 mod check;
 mod copy;

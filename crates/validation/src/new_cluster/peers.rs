@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use bootstrapper_gitops::addresses::Settings;
 
-/// Settings in which the clusters that are there list their peers, each with the entry for a new one.
+/// Settings in which the existing clusters list their peers, each with the entry for a new one.
 pub fn entries_for(
     name: &str,
     settings: &Settings,

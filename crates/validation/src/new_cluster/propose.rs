@@ -1,4 +1,4 @@
-//! A value for every setting of the new cluster, by the settings of those that are there.
+//! A value for every setting of the new cluster, derived from the existing clusters.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,18 +13,18 @@ use bootstrapper_gitops::addresses::{Settings, is_exclusive, ranges};
 pub struct Proposed {
     /// Its name.
     pub name: String,
-    /// What it is to be.
+    /// Its value.
     pub value: Value,
 }
 
-/// What a setting is to be, and why.
+/// The value of a setting, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Somebody said so.
+    /// It was given.
     Given(String),
     /// The same everywhere.
     Kept(String),
-    /// Free, or fitting to what is: a proposal.
+    /// A proposal: a free or derived value.
     Proposed(String),
     /// Only a person can know.
     Unknown,
@@ -40,15 +40,15 @@ impl Value {
     }
 }
 
-/// Proposes a value for every setting that the cluster `like` has. `clusters` are all that are
-/// there; `given` is what somebody said.
+/// Proposes a value for every setting that the cluster `like` has. `clusters` are the existing
+/// clusters; `given` are the given values.
 pub fn propose(name: &str, like: &str, clusters: &[(String, Settings)], given: &Settings) -> Vec<Proposed> {
     let Some((_, model)) = clusters.iter().find(|(cluster, _)| cluster == like) else { return Vec::new() };
     let mut proposal = Proposal { name, like, model, clusters, values: BTreeMap::new() };
     for (setting, value) in given {
         proposal.values.insert(setting.clone(), Value::Given(value.clone()));
     }
-    // Ranges first: addresses lie in them.
+    // Ranges first: addresses depend on them.
     let (of_ranges, others): (Vec<_>, Vec<_>) = model.iter().partition(|(setting, _)| is_exclusive(setting));
     for (setting, own) in of_ranges.into_iter().chain(others) {
         if !proposal.values.contains_key(setting) {
@@ -62,7 +62,7 @@ pub fn propose(name: &str, like: &str, clusters: &[(String, Settings)], given: &
     all
 }
 
-/// What others follow from comes first: a person answers in this order.
+/// Settings that others depend on come first: a person is asked in this order.
 fn rank(setting: &str) -> u8 {
     match setting {
         "CLUSTER_NAME" | "CLUSTER_ID" => 0,
@@ -107,7 +107,7 @@ impl Proposal<'_> {
         if setting.ends_with("_PORT") {
             return Value::Proposed(own.to_owned());
         }
-        // A domain, a bucket: what has the cluster's name in it.
+        // A domain, a bucket: a value that contains the cluster's name.
         if let Some(renamed) = renamed(own, self.like, self.name) {
             return Value::Proposed(renamed);
         }
@@ -135,7 +135,7 @@ impl Proposal<'_> {
         free::range(own.parse().ok()?, &peers, &taken).map(|range| range.to_string())
     }
 
-    /// The model's range that an address lies in.
+    /// The model's range that contains an address.
     fn range_of(&self, address: IpAddr) -> Option<(&str, IpNet)> {
         let ranges = ranges(self.model).into_iter();
         ranges.into_iter().find(|(name, range)| is_exclusive(name) && range.contains(&address))
@@ -156,12 +156,12 @@ impl Proposal<'_> {
                 && !setting.ends_with("LOCAL_ASN")
                 && renamed(own, self.like, self.name).is_none();
         }
-        // A cluster that lacks the setting says nothing about it.
+        // A cluster without the setting is ignored.
         others.flatten().all(|other| other == own)
     }
 }
 
-/// The text with one name in place of the other, where it stands as a word; none if it does not.
+/// The text with one name replaced by the other as a whole word; none without a match.
 pub(super) fn renamed(text: &str, from: &str, to: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric();
     let (mut out, mut rest, mut found) = (String::new(), text, false);

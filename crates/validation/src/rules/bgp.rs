@@ -10,25 +10,25 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "bgp-policy-removed",
         severity: Severity::Error,
-        summary: "a CiliumBGPPeeringPolicy, and Cilium 1.19 or newer, which has no such kind",
-        why: "its CRD is gone: Flux refuses the whole Kustomization, and the cluster announces nothing",
-        fix: "`bootstrapper convert bgp` turns it into CiliumBGPClusterConfig, CiliumBGPPeerConfig and CiliumBGPAdvertisement",
+        summary: "a CiliumBGPPeeringPolicy with Cilium 1.19 or newer, which removed that kind",
+        why: "its CRD is not installed: Flux rejects the whole Kustomization, and the cluster announces nothing",
+        fix: "migrate it to CiliumBGPClusterConfig, CiliumBGPPeerConfig and CiliumBGPAdvertisement with `bootstrapper convert bgp`",
         check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, cilium| kind == POLICY && cilium >= (1, 19)),
     },
     Rule {
         name: "bgp-kind-too-new",
         severity: Severity::Error,
-        summary: "a BGP object of the new kinds, and Cilium older than 1.16, which does not know them",
-        why: "its CRD is not there: Flux refuses the whole Kustomization, and the cluster announces nothing",
+        summary: "a BGP object of a new kind with Cilium older than 1.16, which does not have that kind",
+        why: "its CRD is not installed: Flux rejects the whole Kustomization, and the cluster announces nothing",
         fix: "declare a newer Cilium, or a CiliumBGPPeeringPolicy",
         check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, cilium| kind != POLICY && cilium < (1, 16)),
     },
     Rule {
         name: "bgp-version-too-new",
         severity: Severity::Error,
-        summary: "a BGP object of cilium.io/v2, and Cilium older than 1.18, which serves v2alpha1 only",
-        why: "the API server does not know the version: Flux refuses the whole Kustomization",
-        fix: "write it as cilium.io/v2alpha1, or declare Cilium 1.18 or newer",
+        summary: "a BGP object of cilium.io/v2 with Cilium older than 1.18, which serves only v2alpha1",
+        why: "the API server does not serve the version: Flux rejects the whole Kustomization",
+        fix: "use cilium.io/v2alpha1, or declare Cilium 1.18 or newer",
         check: |rule, fleet| {
             wrong_kind(rule, fleet, |kind, version, cilium| {
                 kind != POLICY && version == "v2" && ((1, 16)..(1, 18)).contains(&cilium)
@@ -38,17 +38,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-peer-config",
         severity: Severity::Error,
-        summary: "a BGP peer names a CiliumBGPPeerConfig that nothing declares",
-        why: "Cilium sets up no session with the peer, and says so only in a condition (MissingPeerConfigs)",
+        summary: "a BGP peer references a CiliumBGPPeerConfig that is not found",
+        why: "Cilium sets up no session with the peer, and reports it only in a condition (MissingPeerConfigs)",
         fix: "declare the CiliumBGPPeerConfig, or correct the peerConfigRef",
         check: missing_peer_config,
     },
     Rule {
         name: "nothing-advertised",
         severity: Severity::Error,
-        summary: "a BGP peer's family selects no CiliumBGPAdvertisement",
-        why: "the session is established and announces no route: nothing is red, and nothing is reachable",
-        fix: "give the CiliumBGPAdvertisement the labels that `advertisements` selects (labels of the object, not of its spec)",
+        summary: "a BGP peer selects no CiliumBGPAdvertisement",
+        why: "the session is established but announces no route: everything looks healthy, and nothing is reachable",
+        fix: "add the labels that `advertisements` selects to the CiliumBGPAdvertisement (in its metadata, not in its spec)",
         check: nothing_advertised,
     },
 ];
@@ -72,7 +72,7 @@ fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, (u64, u6
                 let of =
                     placed.object.types.as_ref().map(|types| types.api_version.as_str()).unwrap_or_default();
                 let message = format!(
-                    "{} is of {of}, and the cluster runs Cilium {}",
+                    "{} is of {of}, but the cluster runs Cilium {}",
                     placed.id(),
                     cilium.chart.version_text()
                 );
@@ -95,10 +95,8 @@ fn missing_peer_config(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 if known::find(declared, GROUP, "CiliumBGPPeerConfig", None, name).is_some() {
                     return None;
                 }
-                let message = format!(
-                    "{} has a peer of CiliumBGPPeerConfig {name}, which nothing declares",
-                    placed.id()
-                );
+                let message =
+                    format!("{} references CiliumBGPPeerConfig {name}, which is not found", placed.id());
                 Some(placed.finding(rule, &format!("{path}.peerConfigRef.name"), message))
             });
             missing.collect::<Vec<_>>()

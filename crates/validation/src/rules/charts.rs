@@ -1,4 +1,4 @@
-//! What charts make of the values of their releases.
+//! Renderings of charts with the values of their releases.
 
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::{Declared, Release, Rendering};
@@ -7,11 +7,11 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "values-refused",
         severity: Severity::Error,
-        summary: "a chart refuses the values of its release",
-        why: "Helm and Flux will say the same on the cluster, and install nothing",
-        fix: "correct the values; `helm show values` of the chart's version says what there is",
+        summary: "a chart rejects the values of its release",
+        why: "Helm and Flux reject them on the cluster too, and install nothing",
+        fix: "correct the values; `helm show values` lists those of the chart's version",
         check: |rule, fleet| {
-            of_renderings(rule, fleet, "refuses the values of", "spec.values", |rendering| match rendering {
+            of_renderings(rule, fleet, "rejects the values of", "spec.values", |rendering| match rendering {
                 Rendering::Refuses { said } => Some(said),
                 Rendering::Takes { .. } | Rendering::Unfetchable { .. } => None,
             })
@@ -21,10 +21,10 @@ pub(crate) const RULES: &[Rule] = &[
         name: "chart-unfetchable",
         severity: Severity::Warning,
         summary: "a chart could not be fetched, so its release was not checked",
-        why: "if its registry does not have it, Flux cannot fetch it either",
-        fix: "correct the address or the version, or try again when the registry answers",
+        why: "if it is missing in its registry, Flux cannot fetch it either",
+        fix: "correct the address or the version, or retry when the registry answers",
         check: |rule, fleet| {
-            of_renderings(rule, fleet, "cannot be fetched for", "spec", |rendering| match rendering {
+            of_renderings(rule, fleet, "could not be fetched for", "spec", |rendering| match rendering {
                 Rendering::Unfetchable { said } => Some(said),
                 Rendering::Takes { .. } | Rendering::Refuses { .. } => None,
             })

@@ -1,4 +1,4 @@
-//! Gateway API: routes hang on listeners that are there.
+//! Gateway API: references to Gateways, listeners and classes.
 
 use crate::fleet::{Placed, objects_of};
 use crate::paths::values_at;
@@ -9,25 +9,25 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-gateway",
         severity: Severity::Error,
-        summary: "a route hangs on a Gateway that nothing declares",
-        why: "no traffic reaches the route, and its status says so only to who asks",
-        fix: "declare the Gateway, or correct the parentRef; its namespace is the route's unless it says another",
+        summary: "a route references a Gateway that is not found",
+        why: "the route gets no traffic, and only its status reports it",
+        fix: "declare the Gateway, or correct the parentRef; its namespace defaults to that of the route",
         check: missing_gateway,
     },
     Rule {
         name: "missing-listener",
         severity: Severity::Error,
-        summary: "a route hangs on a listener that its Gateway does not have",
-        why: "no traffic reaches the route, and its status says so only to who asks",
-        fix: "correct the sectionName, or leave it out to hang on every listener that fits",
+        summary: "a route references a listener that its Gateway does not have",
+        why: "the route gets no traffic, and only its status reports it",
+        fix: "correct the sectionName, or omit it to attach to every matching listener",
         check: missing_listener,
     },
     Rule {
         name: "missing-gateway-class",
         severity: Severity::Warning,
-        summary: "a Gateway is of a class that nothing declares, nor the release of Cilium makes",
-        why: "no controller takes care of the Gateway, and nothing says so",
-        fix: "correct the gatewayClassName, or let Cilium make its class: `gatewayAPI.gatewayClass.create: \"true\"`",
+        summary: "a Gateway's class is not found",
+        why: "no controller programs the Gateway, and nothing reports it",
+        fix: "correct the gatewayClassName, or let Cilium create its class: `gatewayAPI.gatewayClass.create: \"true\"`",
         check: missing_gateway_class,
     },
 ];
@@ -73,7 +73,7 @@ fn missing_gateway(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         missing
             .map(|Parent { path, namespace, name, .. }| {
                 let message =
-                    format!("{} hangs on Gateway {namespace}/{name}, which nothing declares", placed.id());
+                    format!("{} references Gateway {namespace}/{name}, which is not found", placed.id());
                 placed.finding(rule, &format!("{path}.name"), message)
             })
             .collect()
@@ -92,7 +92,7 @@ fn missing_listener(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 return None;
             }
             let message = format!(
-                "{} hangs on listener {listener} of {}, which has {}",
+                "{} references listener {listener} of {}, which has {}",
                 placed.id(),
                 gateway.id(),
                 names.join(", ")
@@ -115,7 +115,7 @@ fn missing_gateway_class(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let faults = gateways.filter_map(|placed| {
             let class =
                 placed.field(&["spec", "gatewayClassName"]).as_str().filter(|class| !is_there(class))?;
-            let message = format!("{} is of class {class}, which nothing brings", placed.id());
+            let message = format!("{} has class {class}, which is not found", placed.id());
             Some(placed.finding(rule, "spec.gatewayClassName", message))
         });
         faults.collect()

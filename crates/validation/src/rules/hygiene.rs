@@ -1,4 +1,4 @@
-//! Kustomizations and releases that work until the day they do not.
+//! Settings of Kustomizations that fail only under some conditions.
 
 use std::collections::BTreeSet;
 
@@ -11,32 +11,32 @@ pub(crate) const RULES: &[Rule] = &[
         name: "no-timeout",
         severity: Severity::Warning,
         summary: "a Kustomization without a timeout",
-        why: "Flux takes its interval for one: with an hour's interval, a failed health check is told after an hour",
-        fix: "give it `timeout:`, as long as its slowest object may take",
+        why: "the timeout defaults to its interval: with an interval of one hour, a failed health check is reported after an hour",
+        fix: "set `timeout:` to the duration that its slowest object needs",
         check: |rule, fleet| without(rule, fleet, "timeout"),
     },
     Rule {
         name: "no-retry-interval",
         severity: Severity::Warning,
         summary: "a Kustomization without a retryInterval",
-        why: "after a failure, Flux tries again only after its whole interval: a bootstrap that fails once waits for that",
-        fix: "give it `retryInterval: 1m`",
+        why: "after a failure, Flux retries only after the whole interval, which delays a bootstrap",
+        fix: "set `retryInterval: 1m`",
         check: |rule, fleet| without(rule, fleet, "retryInterval"),
     },
     Rule {
         name: "pruned-crds",
         severity: Severity::Warning,
-        summary: "a Kustomization that prunes brings CRDs",
-        why: "with a CRD go all objects of its kind: one commit that moves it elsewhere deletes them on every cluster",
+        summary: "a Kustomization with `prune: true` contains CRDs",
+        why: "deleting a CRD deletes all objects of its kind: a commit that moves it elsewhere deletes them on every cluster",
         fix: "set `prune: false`, or annotate each CRD with `kustomize.toolkit.fluxcd.io/prune: disabled`",
         check: pruned_crds,
     },
     Rule {
         name: "dependency-not-waited-for",
         severity: Severity::Warning,
-        summary: "a Kustomization depends on one that waits for nothing",
-        why: "that one is ready as soon as its objects are applied, so what depends on it starts before they work",
-        fix: "give the one that is depended on `wait: true`, or healthChecks",
+        summary: "a dependency does not wait for its objects",
+        why: "it is ready as soon as its objects are applied, so its dependents start before they work",
+        fix: "set `wait: true` or healthChecks on the dependency",
         check: not_waited_for,
     },
 ];
@@ -52,7 +52,7 @@ fn without(rule: &Rule, fleet: &Fleet, field: &str) -> Vec<Finding> {
     lacking.map(|placed| placed.finding(rule, "spec", format!("{} has no {field}", placed.id()))).collect()
 }
 
-/// Told once for a Kustomization, at the Kustomization.
+/// Reported once per Kustomization, at the Kustomization.
 fn pruned_crds(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     let is_kept = |placed: &Placed<'_>| {
         let has = |map: &Option<std::collections::BTreeMap<String, String>>| {
@@ -73,7 +73,7 @@ fn pruned_crds(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let names: Vec<String> = crds.map(|crd| crd.id().name).collect();
         let first = names.first()?;
         let others = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
-        Some(placed.finding(rule, "spec.prune", format!("{id} prunes, and brings the CRD {first}{others}")))
+        Some(placed.finding(rule, "spec.prune", format!("{id} prunes CRD {first}{others}")))
     });
     found.collect()
 }
@@ -90,7 +90,8 @@ fn not_waited_for(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         });
         careless
             .map(|placed| {
-                let message = format!("{} waits for nothing, and others depend on it", placed.id());
+                let message =
+                    format!("{} does not wait for its objects, and others depend on it", placed.id());
                 placed.finding(rule, "spec.wait", message)
             })
             .collect()

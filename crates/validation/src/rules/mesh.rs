@@ -1,4 +1,4 @@
-//! Clusters of one mesh trust what they call each other by, and know each other's pods.
+//! Clusters of one mesh trust each other's certificates, and route each other's pods.
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -11,25 +11,25 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "mesh-address-not-certified",
         severity: Severity::Error,
-        summary: "a cluster of the mesh is called by an address or name that its certificate does not have",
-        why: "the TLS handshake fails, and the clusters never hear of each other; no object of the API says so",
-        fix: "add it to `clustermesh.apiserver.tls.server.extraIpAddresses` (or extraDnsNames) of the cluster that is called, or give `ips` in place of `address`",
+        summary: "a cluster of the mesh is addressed by a name or IP that its certificate does not contain",
+        why: "the TLS handshake fails and the clusters do not connect; no object of the API reports it",
+        fix: "add it to `clustermesh.apiserver.tls.server.extraIpAddresses` (or extraDnsNames) of the remote cluster, or set `ips` instead of `address`",
         check: |rule, fleet| fleet.each(|declared| not_certified(rule, fleet, declared)),
     },
     Rule {
         name: "mesh-authority-not-shared",
         severity: Severity::Warning,
-        summary: "a cluster of a mesh makes an authority of its own, as nothing brings the one that all share",
-        why: "no cluster trusts the certificates of another: they never hear of each other, and no object of the API says so",
-        fix: "bring the Secret `kube-system/cilium-ca` (`ca.crt` and `ca.key`, the same everywhere) under `secrets` in bootstrapper.yaml, or give `tls.ca` as values",
+        summary: "a cluster of a mesh generates its own CA instead of the shared one",
+        why: "no cluster trusts the certificates of another and they do not connect; no object of the API reports it",
+        fix: "declare the Secret `kube-system/cilium-ca` (`ca.crt` and `ca.key`, the same in every cluster) under `secrets` in bootstrapper.yaml, or set `tls.ca` in the values",
         check: |rule, fleet| fleet.each(|declared| not_shared(rule, fleet, declared)),
     },
     Rule {
         name: "mesh-pods-masqueraded",
         severity: Severity::Error,
-        summary: "the native routing range of a cluster does not hold the pods of another of its mesh",
-        why: "what is sent there is masqueraded: it arrives as from a node, and policies for pods do not let it through",
-        fix: "let `ipv4NativeRoutingCIDR` be a range that holds the pods of every cluster of the mesh",
+        summary: "the native routing range of a cluster does not contain the pods of another cluster of the mesh",
+        why: "traffic to those pods is masqueraded: it has the address of a node, and policies for pods block it",
+        fix: "set `ipv4NativeRoutingCIDR` to a range that contains the pods of every cluster of the mesh",
         check: |rule, fleet| fleet.each(|declared| masqueraded(rule, fleet, declared)),
     },
 ];
@@ -68,17 +68,18 @@ fn not_certified(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding
         if is_certified(address, &release.values, &cilium.values) {
             return None;
         }
-        let message = format!("cluster {name} is called at {address}, which its certificate does not have");
+        let message =
+            format!("cluster {name} is addressed by {address}, which its certificate does not contain");
         at(declared, cilium, rule, "spec.values.clustermesh.config.clusters", message)
     });
     faults.collect()
 }
 
-/// Whether the certificate that the chart has made for a cluster holds an address
+/// Whether the chart's certificate of a cluster contains an address
 /// (`templates/clustermesh-apiserver/_helpers.tpl`).
 fn is_certified(address: &str, of: &Value, by: &Value) -> bool {
     let tls = &of["clustermesh"]["apiserver"]["tls"];
-    // One that is brought may hold anything.
+    // A provided certificate may contain anything.
     if tls["auto"]["enabled"] == false {
         return true;
     }
@@ -88,7 +89,7 @@ fn is_certified(address: &str, of: &Value, by: &Value) -> bool {
     is_of_domain || among(&tls["server"]["extraIpAddresses"]) || among(&tls["server"]["extraDnsNames"])
 }
 
-/// The chart signs with the Secret `cilium-ca` where it finds one, unless certificates are brought or
+/// The chart signs with the Secret `cilium-ca` where it finds one, unless certificates are provided or
 /// cert-manager makes them (`templates/_helpers.tpl`, `cilium.ca.setup`).
 fn not_shared(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
     let Some(cilium) = known::cilium(declared) else { return Vec::new() };
@@ -102,8 +103,7 @@ fn not_shared(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
     if strangers.is_empty() {
         return Vec::new();
     }
-    let message =
-        format!("it makes an authority of its own, which cluster {} does not trust", strangers.join(", "));
+    let message = format!("it generates its own CA, which cluster {} does not trust", strangers.join(", "));
     at(declared, cilium, rule, "spec.values.clustermesh.config.clusters", message).into_iter().collect()
 }
 
@@ -118,7 +118,7 @@ fn masqueraded(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> 
             return None;
         }
         let message = format!(
-            "{range} is routed natively, and the pods of cluster {} are in {pods}",
+            "{range} is routed natively, but the pods of cluster {} are in {pods}",
             peer.declared.cluster
         );
         at(declared, cilium, rule, "spec.values.ipv4NativeRoutingCIDR", message)

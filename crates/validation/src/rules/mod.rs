@@ -19,7 +19,7 @@ mod variables;
 
 use super::Rule;
 
-/// Every rule, by family, in the order in which they are told.
+/// Every rule, by family, in the order of the documentation.
 pub(super) const FAMILIES: &[&[Rule]] = &[
     loading::RULES,
     schemas::RULES,

@@ -1,4 +1,4 @@
-//! Names and namespaces that an API server takes.
+//! Names and namespaces that an API server accepts.
 
 use std::collections::BTreeSet;
 
@@ -12,25 +12,25 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "invalid-name",
         severity: Severity::Error,
-        summary: "an object has a name that no object can have",
-        why: "the API server refuses the object, and with it Flux the whole Kustomization",
-        fix: "use lower-case letters, digits and `-` (and `.`, except in names of namespaces, Services and labels), and begin and end with a letter or digit",
+        summary: "an invalid object name",
+        why: "the API server rejects the object, and Flux the whole Kustomization",
+        fix: "use lower-case letters, digits and `-` (and `.`, except in names of namespaces, Services and labels), starting and ending with a letter or digit",
         check: invalid_name,
     },
     Rule {
         name: "unset-namespace",
         severity: Severity::Error,
-        summary: "an object of a kind that lies in namespaces has none",
-        why: "Flux knows no default namespace: it refuses the whole Kustomization (`namespace not specified`)",
-        fix: "give it `metadata.namespace`, or its Kustomization a `targetNamespace`",
+        summary: "a namespaced object has no namespace",
+        why: "Flux has no default namespace: it rejects the whole Kustomization (`namespace not specified`)",
+        fix: "set `metadata.namespace`, or `targetNamespace` in its Kustomization",
         check: unset_namespace,
     },
     Rule {
         name: "missing-namespace",
         severity: Severity::Error,
-        summary: "an object lies in a namespace that nothing declares",
-        why: "the API server refuses the object until somebody makes the namespace",
-        fix: "declare the Namespace, or let the bootstrap make it: the step `namespaces: declared`",
+        summary: "the namespace of an object is not found",
+        why: "the API server rejects the object until the namespace exists",
+        fix: "declare the Namespace, or let the bootstrap create it with the step `namespaces: declared`",
         check: missing_namespace,
     },
 ];
@@ -38,7 +38,7 @@ pub(crate) const RULES: &[Rule] = &[
 /// Kinds whose names are DNS labels: no dots, 63 characters.
 const LABELS: [(&str, &str); 2] = [("", "Namespace"), ("", "Service")];
 
-/// Kinds whose names may hold nearly anything.
+/// Kinds whose names permit nearly anything.
 const FREE: &str = "rbac.authorization.k8s.io";
 
 fn invalid_name(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
@@ -53,7 +53,11 @@ fn invalid_name(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         if is_valid {
             return Vec::new();
         }
-        vec![placed.finding(rule, "metadata.name", format!("`{}` is no name for a {}", id.name, id.kind))]
+        vec![placed.finding(
+            rule,
+            "metadata.name",
+            format!("`{}` is not a valid name for a {}", id.name, id.kind),
+        )]
     })
 }
 
@@ -89,14 +93,14 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             if there.contains(namespace) {
                 return None;
             }
-            let message = format!("{} lies in namespace {namespace}, which nothing declares", placed.id());
+            let message = format!("{} is in namespace {namespace}, which is not found", placed.id());
             Some(placed.finding(rule, "metadata.namespace", message))
         });
         lost.collect()
     })
 }
 
-/// The namespaces that somebody makes; none if the bootstrap makes all that are needed.
+/// The namespaces that exist; none if the bootstrap creates all that are needed.
 fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
     let mut there: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
     for step in fleet.pipelines.get(&declared.cluster).into_iter().flat_map(Pipeline::steps) {
@@ -106,7 +110,7 @@ fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
             _ => {}
         }
     }
-    // Flux's own is there before Flux.
+    // Flux's own exists before Flux.
     there.extend(declared.sync.metadata.namespace.clone());
     let is_namespace = |placed: &Placed<'_>| placed.is("", "Namespace");
     there.extend(objects_of(declared).filter(is_namespace).map(|placed| placed.id().name));

@@ -9,9 +9,9 @@ use bootstrapper_core::object::ObjectRef;
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "object-owned-twice",
     severity: Severity::Error,
-    summary: "two Kustomizations bring the same object",
-    why: "each undoes what the other writes, for ever, and the one that is taken away deletes it from under the other",
-    fix: "leave it to one of them",
+    summary: "two Kustomizations apply the same object",
+    why: "each overwrites the other's changes, and deleting one of them deletes the object",
+    fix: "keep it in only one of them",
     check: owned_twice,
 }];
 
@@ -24,7 +24,7 @@ fn owned_twice(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             match owners.get(&id) {
                 Some(first) if first.kustomization.id != placed.kustomization.id => {
                     let (a, b) = (&first.kustomization.id.name, &placed.kustomization.id.name);
-                    let message = format!("{id} is brought by Kustomization {a} and by {b}");
+                    let message = format!("{id} is applied by Kustomization {a} and by {b}");
                     found.push(placed.finding(rule, "metadata.name", message));
                 }
                 _ => {

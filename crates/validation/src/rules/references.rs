@@ -1,4 +1,4 @@
-//! What names something names something that is there.
+//! References whose target is not found.
 
 use serde_json::Value;
 
@@ -10,32 +10,32 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-secret",
         severity: Severity::Error,
-        summary: "a Flux or Cilium object draws from a Secret that nothing brings",
-        why: "what draws from it waits for it for ever",
+        summary: "a Flux or Cilium object references a Secret that is not found",
+        why: "the object waits for it and is never ready",
         fix: "declare it in the repository (encrypted, or as an ExternalSecret), or under `secrets` in bootstrapper.yaml",
         check: missing_secret,
     },
     Rule {
         name: "missing-service-account",
         severity: Severity::Error,
-        summary: "something acts as a ServiceAccount that nothing declares",
-        why: "a Kustomization or release that acts as it is refused by the API server; a workload starts no pods",
+        summary: "a referenced ServiceAccount is not found",
+        why: "the API server rejects a Kustomization or release that impersonates it; a workload starts no pods",
         fix: "declare the ServiceAccount in that namespace, or correct its name",
         check: missing_service_account,
     },
     Rule {
         name: "missing-issuer",
         severity: Severity::Error,
-        summary: "a certificate is to come from an Issuer or ClusterIssuer that nothing declares",
-        why: "cert-manager waits for it for ever, and whatever mounts the certificate's Secret waits too",
+        summary: "a certificate's Issuer or ClusterIssuer is not found",
+        why: "cert-manager waits for it, and pods that mount the certificate's Secret do not start",
         fix: "declare the issuer, or correct its kind and name",
         check: missing_issuer,
     },
     Rule {
         name: "missing-secret-store",
         severity: Severity::Error,
-        summary: "an ExternalSecret draws from a store that nothing declares",
-        why: "its Secret is never made, and whatever needs the Secret waits",
+        summary: "an ExternalSecret's store is not found",
+        why: "its Secret is never created, and pods that use it do not start",
         fix: "declare the SecretStore or ClusterSecretStore, or correct its kind and name",
         check: missing_secret_store,
     },
@@ -64,9 +64,9 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         missing
             .map(|(path, namespace, name)| {
                 let message =
-                    format!("{} draws from Secret {namespace}/{name}, which nothing brings", placed.id());
+                    format!("{} references Secret {namespace}/{name}, which is not found", placed.id());
                 let finding = placed.finding(rule, &path, message);
-                // Where nobody says what is seeded, people make Secrets by hand.
+                // Without declared secrets, people create Secrets manually.
                 match fleet.config.secrets_of(&placed.declared.cluster) {
                     [] => finding.graded(Severity::Warning),
                     _ => finding,
@@ -120,7 +120,7 @@ fn missing_service_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                     return None;
                 }
                 let message = format!(
-                    "{} acts as ServiceAccount {}/{name}, which nothing declares",
+                    "{} uses ServiceAccount {}/{name}, which is not found",
                     placed.id(),
                     own.unwrap_or_default()
                 );
@@ -130,7 +130,7 @@ fn missing_service_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Annotations by which cert-manager is asked for a certificate.
+/// Annotations that request a certificate from cert-manager.
 const ISSUER_ANNOTATIONS: [(&str, &str); 2] =
     [("cert-manager.io/cluster-issuer", "ClusterIssuer"), ("cert-manager.io/issuer", "Issuer")];
 
@@ -158,8 +158,7 @@ fn missing_issuer(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             named.into_iter().filter(|(_, kind, name)| !is_there(placed, "cert-manager.io", kind, name));
         missing
             .map(|(path, kind, name)| {
-                let message =
-                    format!("{} is to be certified by {kind} {name}, which nothing declares", placed.id());
+                let message = format!("{} references {kind} {name}, which is not found", placed.id());
                 placed.finding(rule, &path, message)
             })
             .collect()
@@ -178,13 +177,13 @@ fn missing_secret_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         if is_there(placed, "external-secrets.io", kind, name) {
             return Vec::new();
         }
-        let message = format!("{} draws from {kind} {name}, which nothing declares", placed.id());
+        let message = format!("{} references {kind} {name}, which is not found", placed.id());
         vec![placed.finding(rule, "spec.secretStoreRef.name", message)]
     })
 }
 
-/// Whether there is an object of that kind: for all of the cluster if its kind is called so, else in
-/// the namespace of what names it.
+/// Whether an object of that kind exists: cluster-wide if the kind's name says so, else in
+/// the namespace of the reference.
 fn is_there(placed: Placed<'_>, group: &str, kind: &str, name: &str) -> bool {
     let own = placed.object.metadata.namespace.as_deref();
     let namespace = if kind.starts_with("Cluster") { None } else { own };

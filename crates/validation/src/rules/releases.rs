@@ -8,8 +8,8 @@ use bootstrapper_gitops::Release;
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "release-name-clash",
     severity: Severity::Error,
-    summary: "two HelmReleases are one Helm release",
-    why: "helm-controller upgrades it from one to the other and back, for ever, and each takes away what the other brought",
+    summary: "two HelmReleases manage the same Helm release",
+    why: "helm-controller upgrades it from one to the other and back, and each removes the objects of the other",
     fix: "give one of them another `releaseName`, or another namespace",
     check: name_clash,
 }];

@@ -1,4 +1,4 @@
-//! Comments that silence rules. What is wrong with one is known once everything has been found, so
+//! Comments that silence rules. Their faults are known only after all other findings, so
 //! `silence` makes these findings.
 
 use crate::{Rule, Severity};
@@ -7,17 +7,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "ignore-without-reason",
         severity: Severity::Error,
-        summary: "a comment silences a rule and gives no reason",
-        why: "whoever reads it next cannot know if the reason still holds, so nothing is silenced",
+        summary: "an ignore comment has no reason",
+        why: "without a reason, nobody can tell whether it still applies, so it has no effect",
         fix: "write it as `# bootstrapper:ignore <rule> <reason>`",
         check: |_, _| Vec::new(),
     },
     Rule {
         name: "ignore-unused",
         severity: Severity::Warning,
-        summary: "a comment silences a rule that nothing breaks there",
-        why: "it would hide the next breach, which nobody has looked at",
-        fix: "take the comment out, or put it on the line before what it is about",
+        summary: "an ignore comment matches no finding",
+        why: "it would hide the next finding, which nobody has reviewed",
+        fix: "remove the comment, or move it to the line before what it applies to",
         check: |_, _| Vec::new(),
     },
 ];

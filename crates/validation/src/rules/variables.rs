@@ -1,4 +1,4 @@
-//! Settings that are there and that nothing reads.
+//! Unused settings.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use crate::{Finding, Fleet, Rule, Severity};
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "unused-setting",
     severity: Severity::Warning,
-    summary: "a setting of a cluster that nothing in it uses",
-    why: "who changes it believes that something changes",
-    fix: "take it out, or use it",
+    summary: "a setting of a cluster is unused",
+    why: "changing it has no effect",
+    fix: "remove it, or use it",
     check: unused,
 }];
 
@@ -29,7 +29,7 @@ fn unused(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let unused = declared.settings.keys().filter(|name| !is_used(name));
         unused
             .map(|name| {
-                Finding::of(rule, format!("nothing uses {name}"))
+                Finding::of(rule, format!("{name} is unused"))
                     .in_cluster(&declared.cluster)
                     .at(declared.setting_location(name))
             })

@@ -63,7 +63,7 @@ fn number(version: &str) -> (u64, u64) {
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// Whether an API server serves such a version of a built-in kind only if it is told to.
+/// Whether an API server serves such a version of a built-in kind only if it is enabled.
 pub(super) fn is_off_by_default(version: &str) -> bool {
     version.contains("alpha") || version.contains("beta")
 }

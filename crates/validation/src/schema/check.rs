@@ -12,9 +12,9 @@ pub(crate) struct Breach {
     pub kind: BreachKind,
     /// `spec.peers[0].peerASN`.
     pub path: String,
-    /// What stands there: `is "abc"`.
+    /// The actual value: `is "abc"`.
     pub what: String,
-    /// What may stand there.
+    /// The allowed values.
     pub allowed: String,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum BreachKind {
     Expression,
 }
 
-/// More alternatives than this nobody reads.
+/// The maximum number of listed alternatives.
 const MOST_SHOWN: usize = 12;
 
 pub(super) fn check(object: &Value, schema: &Value, definitions: &Value) -> Vec<Breach> {
@@ -48,7 +48,7 @@ fn unknown_field(path: &str, name: &str, known: Option<&Map<String, Value>>) -> 
     Breach {
         kind: BreachKind::UnknownField,
         path: path.to_owned(),
-        what: format!("there is no field `{name}`"),
+        what: format!("unknown field `{name}`"),
         allowed: instead(name, known),
     }
 }
@@ -71,7 +71,7 @@ impl<'a> Checker<'a> {
     /// `strict` is false within `anyOf` and its like, which say nothing about which fields there are.
     fn node(&mut self, value: &Value, schema: &'a Value, path: &str, strict: bool) {
         let Some(schema) = self.resolved(schema).as_object() else { return };
-        // Null is no value: it is taken out before anything is checked.
+        // Null counts as unset, and is not checked.
         if value.is_null() || value.as_str().is_some_and(super::is_unknown) {
             return;
         }
@@ -114,7 +114,7 @@ impl<'a> Checker<'a> {
                     BreachKind::MissingField,
                     path,
                     format!("has no `{name}`"),
-                    format!("`{name}` must be there"),
+                    format!("`{name}` is required"),
                 );
             }
         }
@@ -148,7 +148,7 @@ impl<'a> Checker<'a> {
             _ if schema.get("uniqueItems") == Some(&Value::Bool(true)) => Vec::new(),
             _ => return,
         };
-        // `protocol` of a port is TCP where nothing is said.
+        // `protocol` of a port defaults to TCP.
         let defaults = of_items.map_or(&Value::Null, |of_items| &self.resolved(of_items)["properties"]);
         let part = |item: &Value, key: &str| match &item[key] {
             Value::Null => defaults[key]["default"].clone(),
@@ -161,13 +161,13 @@ impl<'a> Checker<'a> {
         for (at, key) in all.iter().enumerate() {
             if all[..at].contains(key) {
                 let what = format!(
-                    "is there twice: {}",
+                    "is a duplicate: {}",
                     key.as_array().map_or_else(
                         || shown(key),
                         |keys| { keys.iter().map(shown).collect::<Vec<_>>().join(", ") }
                     )
                 );
-                self.refuse(BreachKind::Value, &format!("{path}[{at}]"), what, "each may be there once");
+                self.refuse(BreachKind::Value, &format!("{path}[{at}]"), what, "unique items");
             }
         }
     }
@@ -184,11 +184,11 @@ impl<'a> Checker<'a> {
             checker.breaches.is_empty()
         };
         let refusal = if of("anyOf").next().is_some() && !of("anyOf").any(fits) {
-            Some("one of several forms, and it has none of them")
+            Some("one of several forms; it matches none")
         } else if of("oneOf").next().is_some() && of("oneOf").filter(|one| fits(one)).count() != 1 {
             Some("exactly one of several forms")
         } else if schema.get("not").is_some_and(fits) {
-            Some("anything but this")
+            Some("anything else")
         } else {
             None
         };
@@ -207,7 +207,7 @@ fn within(path: &str, name: &str) -> String {
     }
 }
 
-/// What every object has, whatever a CRD says of it.
+/// Fields that every object has, regardless of its schema.
 fn is_head(path: &str, name: &str) -> bool {
     path.is_empty() && ["apiVersion", "kind", "metadata"].contains(&name)
 }
@@ -216,7 +216,7 @@ fn is_true(schema: &Map<String, Value>, name: &str) -> bool {
     schema.get(name) == Some(&Value::Bool(true))
 }
 
-/// Whether fields may be there that the schema does not name.
+/// Whether the schema permits unknown fields.
 fn takes_any_field(schema: &Map<String, Value>) -> bool {
     let is_free = !schema.contains_key("properties") && !schema.contains_key("additionalProperties");
     is_free
@@ -224,7 +224,7 @@ fn takes_any_field(schema: &Map<String, Value>) -> bool {
         || is_true(schema, "additionalProperties")
 }
 
-/// The types that may stand there, if that of `value` may not.
+/// The allowed types, if that of `value` is not allowed.
 fn refused_type(value: &Value, schema: &Map<String, Value>) -> Option<String> {
     let int_or_string = is_true(schema, "x-kubernetes-int-or-string")
         || schema.get("format").and_then(Value::as_str) == Some("int-or-string");
@@ -246,18 +246,18 @@ fn refused_type(value: &Value, schema: &Map<String, Value>) -> Option<String> {
     let name = |kind: &&str| match *kind {
         "object" => "a map",
         "array" => "a list",
-        "string" => "a text",
+        "string" => "a string",
         "boolean" => "true or false",
-        "integer" => "a whole number",
+        "integer" => "an integer",
         _ => "a number",
     };
     (!types.iter().any(is_of)).then(|| types.iter().map(name).collect::<Vec<_>>().join(" or "))
 }
 
-/// What may stand there instead of an unknown field.
+/// The alternatives to an unknown field.
 fn instead(name: &str, known: Option<&Map<String, Value>>) -> String {
     let Some(known) = known.filter(|known| !known.is_empty()) else {
-        return "nothing may stand there".to_owned();
+        return "no fields".to_owned();
     };
     let nearest =
         known.keys().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
@@ -267,7 +267,7 @@ fn instead(name: &str, known: Option<&Map<String, Value>>) -> String {
         .unwrap_or_default();
     let all: Vec<&str> = known.keys().map(String::as_str).take(MOST_SHOWN).collect();
     let more = if known.len() > MOST_SHOWN { ", …" } else { "" };
-    format!("{meant}there are {}{more}", all.join(", "))
+    format!("{meant}known fields: {}{more}", all.join(", "))
 }
 
 #[cfg(test)]
@@ -349,6 +349,6 @@ mod tests {
     fn an_unknown_field_names_the_one_that_was_meant() {
         let schema = json!({"type": "object", "properties": {"peerASN": {}, "name": {}}});
         let breaches = check(&json!({"peerAsn": 1}), &schema, &Value::Null);
-        assert_eq!(breaches[0].allowed, "did you mean `peerASN`? there are name, peerASN");
+        assert_eq!(breaches[0].allowed, "did you mean `peerASN`? known fields: name, peerASN");
     }
 }

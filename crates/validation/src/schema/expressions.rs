@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 
 /// A rule that a value breaks.
 pub(super) struct Refusal {
-    /// What it says of itself.
+    /// Its message.
     pub(super) message: String,
     pub(super) rule: String,
-    /// The field it is about, from where it stands: `.tls`.
+    /// The relative path of its field: `.tls`.
     pub(super) field: Option<String>,
 }
 
@@ -54,7 +54,7 @@ fn answer(text: &str, value: &CelValue) -> Option<bool> {
     })?;
     let mut context = Context::default();
     context.add_variable_from_value("self", value.clone());
-    // The library may panic on what it does not expect, as its parser may.
+    // The library and its parser may panic on unexpected input.
     match catch_unwind(AssertUnwindSafe(|| program.execute(&context))).ok()? {
         Ok(CelValue::Bool(answer)) => Some(answer),
         _ => None,

@@ -1,4 +1,4 @@
-//! The CRDs of Flux, which it brings by itself: for clusters that do not declare them.
+//! The CRDs of Flux, which installs them itself: for clusters that do not declare them.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What a schema says about a scalar, and about how many there are.
+//! Checks of scalars and of counts.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-/// What may stand there, if `value` may not.
+/// The allowed values, if `value` is not allowed.
 pub(super) fn refused(value: &Value, schema: &Map<String, Value>) -> Option<String> {
     let of_enum = || {
         let allowed = schema.get("enum")?.as_array()?;
@@ -30,11 +30,11 @@ pub(super) fn refused(value: &Value, schema: &Map<String, Value>) -> Option<Stri
 fn of_text(text: &str, schema: &Map<String, Value>) -> Option<String> {
     let of_pattern = || {
         let pattern = schema.get("pattern")?.as_str()?;
-        (!matches(pattern, text)).then(|| format!("what matches {pattern}"))
+        (!matches(pattern, text)).then(|| format!("a string that matches {pattern}"))
     };
     let of_format = || {
         let format = schema.get("format")?.as_str()?;
-        (!has_format(format, text)).then(|| format!("a text of format {format}"))
+        (!has_format(format, text)).then(|| format!("a string of format {format}"))
     };
     of_size(text.chars().count(), "Length", "character", "characters", schema)
         .or_else(of_pattern)
@@ -72,7 +72,7 @@ thread_local! {
     static PATTERNS: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
 }
 
-/// What is no pattern to us is not held against anyone.
+/// An unsupported pattern matches everything.
 fn matches(pattern: &str, text: &str) -> bool {
     PATTERNS.with_borrow_mut(|patterns| {
         let known = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
@@ -114,7 +114,7 @@ mod tests {
     fn limits() {
         let table = [
             (json!("abc"), json!({"pattern": "^[a-c]+$", "maxLength": 3}), None),
-            (json!("abd"), json!({"pattern": "^[a-c]+$"}), Some("what matches ^[a-c]+$")),
+            (json!("abd"), json!({"pattern": "^[a-c]+$"}), Some("a string that matches ^[a-c]+$")),
             (json!("abcd"), json!({"maxLength": 3}), Some("at most 3 characters")),
             (json!(""), json!({"minLength": 1}), Some("at least 1 character")),
             (json!(0), json!({"minimum": 1, "maximum": 255}), Some("1 to 255")),
@@ -122,9 +122,9 @@ mod tests {
             (json!([]), json!({"minItems": 1}), Some("at least 1 entry")),
             (json!("x"), json!({"enum": ["a", "b"]}), Some("\"a\", \"b\"")),
             (json!("10.0.0.0/8"), json!({"format": "cidr"}), None),
-            (json!("10.0.0.0/99"), json!({"format": "cidr"}), Some("a text of format cidr")),
+            (json!("10.0.0.0/99"), json!({"format": "cidr"}), Some("a string of format cidr")),
             (json!("cGFzcw=="), json!({"format": "byte"}), None),
-            (json!("plain"), json!({"format": "byte"}), Some("a text of format byte")),
+            (json!("plain"), json!({"format": "byte"}), Some("a string of format byte")),
             (json!("x"), json!({"pattern": "(?<broken"}), None),
         ];
         for (value, schema, expected) in table {

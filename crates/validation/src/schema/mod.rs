@@ -1,7 +1,7 @@
-//! Schemas of kinds, and what of an object breaks them.
+//! Schemas of kinds, and their violations.
 //!
 //! A kind's schema is that of the CRD which the cluster itself declares, if it does, or which one of
-//! its charts brings; else that of Flux's own; else that of the built-in kinds of Kubernetes.
+//! its charts provides; else that of Flux's own; else that of the built-in kinds of Kubernetes.
 
 mod builtin;
 mod check;
@@ -22,22 +22,22 @@ pub(super) use check::{Breach, BreachKind};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::{Declared, Rendering, UNKNOWN};
 
-/// Stands for a value of a Secret that the bootstrap seeds: it will be known then, and is not here.
+/// The placeholder of a Secret value that the bootstrap seeds, and that is unknown here.
 pub const SEEDED: &str = "known-to-the-bootstrap-only";
 
-/// Whether a text holds a value that is not known here: then nothing is said about it.
+/// Whether a text contains an unknown value, which is not checked.
 fn is_unknown(text: &str) -> bool {
     text.contains(SEEDED) || text.contains(UNKNOWN)
 }
 
-/// Whether a kind lies in namespaces.
+/// Whether a kind is namespaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum Scope {
     Namespaced,
     Cluster,
 }
 
-/// What is known of a kind.
+/// What is known about a kind.
 #[derive(Debug, Clone)]
 pub(super) enum Known<'a> {
     /// This schema.
@@ -53,10 +53,10 @@ pub(super) enum Known<'a> {
 pub(super) struct Schema<'a> {
     /// Of the whole object.
     root: &'a Value,
-    /// What `$ref` refers to; null if nothing.
+    /// The target of `$ref`; null if there is none.
     definitions: &'a Value,
     scope: Scope,
-    /// Who says so, for people: `Kubernetes 1.36`, or the CRD's name.
+    /// The source, for people: `Kubernetes 1.36`, or the CRD's name.
     pub(super) source: String,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Schemas<'a> {
             Rendering::Takes { crds } => crds.as_slice(),
             Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => &[],
         });
-        // Of two the last one counts: what the repository itself declares.
+        // The last one has precedence: the repository's own declaration.
         let of_flux: Vec<crd::Crd<'a>> = flux::crds().collect();
         let declared = of_charts.chain(declared.objects()).filter_map(crd::Crd::read);
         let all = of_flux.into_iter().chain(declared);
@@ -100,7 +100,7 @@ impl<'a> Schemas<'a> {
         pairs.map(|(next, version)| (next.name.as_str(), version.known(&id.api_version, &id.kind)))
     }
 
-    /// Whether a kind is built in, and served only by an API server that is told to.
+    /// Whether a kind is built in, and served only by an API server that enables it.
     pub(super) fn is_off_by_default(&self, id: &ObjectRef) -> bool {
         self.crd(id).is_none() && builtin::is_off_by_default(id.version())
     }
@@ -116,7 +116,7 @@ impl<'a> Schemas<'a> {
             .map_or_else(Vec::new, |version| check::unknown_metadata(fields, version.metadata()))
     }
 
-    /// Whether the kind lies in namespaces, if the kind is known.
+    /// Whether the kind is namespaced, if the kind is known.
     pub(super) fn scope(&self, id: &ObjectRef) -> Option<Scope> {
         match self.known(id) {
             Known::Schema(schema) => Some(schema.scope),
@@ -126,7 +126,7 @@ impl<'a> Schemas<'a> {
 }
 
 impl Schema<'_> {
-    /// What of an object breaks it. Its status is not ours to judge.
+    /// The violations of an object. Its status is not checked.
     pub(super) fn breaches(&self, object: &Object) -> Vec<Breach> {
         let Ok(mut value) = serde_json::to_value(object) else { return Vec::new() };
         value.as_object_mut().map(|fields| fields.remove("status"));

@@ -13,56 +13,56 @@ use bootstrapper_readiness::{self as readiness, condition, text};
 
 pub(super) static BUILD_FAILED: Code = Code {
     code: "BS-FLX-007",
-    title: "A Kustomization does not build",
-    why: "A file that it lists is not there, a patch has no target, or YAML is broken",
+    title: "A Kustomization build fails",
+    why: "A file that it lists does not exist, a patch has no target, or the YAML is invalid",
     tell: "Its reason is BuildFailed",
-    fix: "run `bootstrapper validate`: it builds the same, and names file and line",
+    fix: "run `bootstrapper validate`: it runs the same build, and names file and line",
 };
 
 pub(super) static NO_PATH: Code = Code {
     code: "BS-FLX-008",
     title: "A Kustomization's path is not in its repository",
-    why: "`spec.path` is misspelt, was not pushed, or is left out by the source's `ignore`",
-    tell: "It says `kustomization path not found`",
-    fix: "push the folder, or correct `spec.path`; it counts from the repository's root",
+    why: "`spec.path` is misspelled, was not pushed, or is excluded by the source's `ignore`",
+    tell: "Its message contains `kustomization path not found`",
+    fix: "push the folder, or correct `spec.path`, which is relative to the repository's root",
 };
 
 pub(super) static NO_VARIABLE: Code = Code {
     code: "BS-FLX-009",
     title: "A variable is not defined",
-    why: "`${NAME}` stands in a manifest, and neither `substitute` nor a ConfigMap or Secret of `substituteFrom` has it",
-    tell: "It says `variable not set (strict mode)`",
-    fix: "define it in the cluster's settings, give it a default (`${NAME:=value}`), or write `$${NAME}` for the text itself",
+    why: "A manifest uses `${NAME}`, and neither `substitute` nor a ConfigMap or Secret of `substituteFrom` defines it",
+    tell: "Its message contains `variable not set (strict mode)`",
+    fix: "define it in the cluster's settings, give it a default (`${NAME:=value}`), or escape it as `$${NAME}`",
 };
 
 pub(super) static NOT_DECRYPTED: Code = Code {
     code: "BS-FLX-010",
     title: "A secret of the repository cannot be decrypted",
-    why: "The key in the cluster is another than the one that the file was encrypted for, or there is none",
-    tell: "It says `failed to decrypt` or `cannot get sops data key`",
-    fix: "plant the age key that the file names as recipient into the Secret of `decryption.secretRef`, or encrypt the file anew (sops updatekeys)",
+    why: "The key in the cluster is missing, or is not one that the file was encrypted for",
+    tell: "Its message contains `failed to decrypt` or `cannot get sops data key`",
+    fix: "store the age key of the file's recipient in the Secret of `decryption.secretRef`, or re-encrypt the file (sops updatekeys)",
 };
 
 pub(super) static NOT_APPLIED: Code = Code {
     code: "BS-FLX-011",
-    title: "Flux cannot apply what it built",
-    why: "The API server refuses an object, for a reason that is not among the known ones",
-    tell: "Its reason is ReconciliationFailed; the line has the API server's words",
+    title: "A Kustomization cannot be applied",
+    why: "The API server rejects an object for another reason",
+    tell: "Its reason is ReconciliationFailed; the finding quotes the API server's message",
     fix: "correct the object that the message names, commit and push",
 };
 
 pub(super) static UNHEALTHY: Code = Code {
     code: "BS-FLX-012",
-    title: "What a Kustomization applied does not become ready",
-    why: "One of the objects that it waits for is not ready, and none of the rules knows why",
+    title: "A Kustomization's health check fails",
+    why: "One of its objects is not ready, and no rule matches",
     tell: "Its reason is HealthCheckFailed; the message names the objects",
-    fix: "look at the objects that the message names",
+    fix: "check the objects that the message names",
 };
 
-/// How many objects of an inventory are looked at.
+/// How many objects of an inventory are inspected.
 const MOST: usize = 24;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let spec = &object.data["spec"];
     let before = super::source(inquiry, id, &spec["sourceRef"])
         .join(super::dependencies(inquiry, id, object))
@@ -84,9 +84,9 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
             waits.join(own(&UNHEALTHY, line(said)).into())
         }
         "DependencyNotReady" => Insight::nothing(),
-        // Its source was fetched a moment ago: it will see that when it tries again.
+        // Its source was fetched a moment ago; the next retry picks it up.
         "ArtifactFailed" if said.starts_with("Source artifact not found") => {
-            own(&super::AT_WORK, format!("has not seen its source yet: {}", line(said))).passes().into()
+            own(&super::AT_WORK, format!("has not picked up its source yet: {}", line(said))).passes().into()
         }
         _ => built(said, &own).or(|| refusals::refusal(inquiry, said)).or(|| {
             let code = if ready.reason() == "BuildFailed" { &BUILD_FAILED } else { &NOT_APPLIED };
@@ -94,7 +94,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
                 code,
                 format!(
                     "{}: {}",
-                    if code == &BUILD_FAILED { "does not build" } else { "cannot be applied" },
+                    if code == &BUILD_FAILED { "build fails" } else { "cannot be applied" },
                     line(said)
                 ),
             )
@@ -103,7 +103,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     }
 }
 
-/// The folder that a source was unpacked into is nobody's business.
+/// Removes the controller's temporary folder from a message.
 fn without_folder(said: &str) -> String {
     static FOLDER: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"/[^\s']*/kustomization-\d+/").ok());
@@ -113,7 +113,7 @@ fn without_folder(said: &str) -> String {
 static UNSET: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"variable not set \(strict mode\): "?([A-Za-z_0-9]+)"?"#).ok());
 
-/// What goes wrong before anything is applied.
+/// Failures before anything is applied.
 fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight {
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if let Some(unset) = UNSET.as_ref().and_then(|unset| unset.captures(said)) {
@@ -121,7 +121,7 @@ fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight 
     }
     if has(&["path not found"]) && has(&["no such file or directory"]) {
         let path = between(said, "stat ", ":").unwrap_or_default();
-        return own(&NO_PATH, format!("its path {path} is not in the repository")).into();
+        return own(&NO_PATH, format!("path {path} not found in the repository")).into();
     }
     if has(&["decrypt", "sops", "data key"]) {
         return own(&NOT_DECRYPTED, format!("a secret cannot be decrypted: {}", line(said))).into();
@@ -129,7 +129,7 @@ fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight 
     Insight::nothing()
 }
 
-/// The objects that a message names: `Deployment/web/front status: 'InProgress'`.
+/// The objects in a message: `Deployment/web/front status: 'InProgress'`.
 fn named(said: &str) -> Vec<ObjectRef> {
     static NAMED: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"([A-Z][A-Za-z]+)/(?:([a-z0-9.-]+)/)?([a-z0-9.-]+) status").ok());
@@ -150,7 +150,7 @@ fn named(said: &str) -> Vec<ObjectRef> {
     known.collect()
 }
 
-/// Messages do not say the version of what they name.
+/// Messages omit the API version.
 fn version_of(kind: &str) -> Option<(&'static str, bool)> {
     Some(match kind {
         "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet" => ("apps/v1", true),
@@ -169,7 +169,7 @@ fn version_of(kind: &str) -> Option<(&'static str, bool)> {
     })
 }
 
-/// What it applied and waits for: entries `namespace_name_group_Kind`.
+/// The applied objects that are not ready: entries `namespace_name_group_Kind`.
 fn unready_inventory(inquiry: &Inquiry<'_>, object: &Object) -> Vec<ObjectRef> {
     let entries = list(&object.data["status"]["inventory"]["entries"]).filter_map(|entry| {
         let parts: Vec<&str> = text(&entry["id"]).split('_').collect();
@@ -185,11 +185,11 @@ fn unready_inventory(inquiry: &Inquiry<'_>, object: &Object) -> Vec<ObjectRef> {
     });
     entries
         .take(MOST)
-        .filter(|id| inquiry.there(id).is_some_and(|object| !readiness::verdict(object).is_ready()))
+        .filter(|id| inquiry.found(id).is_some_and(|object| !readiness::verdict(object).is_ready()))
         .collect()
 }
 
-/// Kinds that are ready as soon as they are there need no question.
+/// Kinds that are ready as soon as they exist need no question.
 fn is_waited_for(kind: &str) -> bool {
     !matches!(
         kind,

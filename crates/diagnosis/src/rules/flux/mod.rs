@@ -1,4 +1,4 @@
-//! Flux: its own words, and what its objects wait for.
+//! Flux: the conditions of its objects, and what they wait for.
 
 mod kustomizations;
 mod releases;
@@ -36,58 +36,58 @@ pub(super) const CODES: &[&Code] = &[
 
 static NO_DEPENDENCY: Code = Code {
     code: "BS-FLX-016",
-    title: "A Flux object depends on one that is not there",
-    why: "`dependsOn` is misspelt, lies in another namespace, or is declared in a part that is not applied yet",
+    title: "A Flux object's dependency is not found",
+    why: "`dependsOn` is misspelled, is in another namespace, or is declared in a Kustomization that is not applied yet",
     tell: "`spec.dependsOn` names an object that does not exist",
-    fix: "correct the name or add `namespace`; `bootstrapper validate` finds it",
+    fix: "correct the name or add `namespace`; `bootstrapper validate` detects it",
 };
 
 static CIRCLE: Code = Code {
     code: "BS-FLX-017",
-    title: "Flux objects depend on each other in a circle",
-    why: "Each waits for the next, for ever",
-    tell: "Following `dependsOn` leads back to where it began",
-    fix: "take one of the arrows away; `bootstrapper graph` draws them",
+    title: "Flux objects have a dependency cycle",
+    why: "Each of them waits for the next",
+    tell: "Following `dependsOn` returns to the first object",
+    fix: "remove one of the dependencies; `bootstrapper graph` draws them",
 };
 
 static SUSPENDED: Code = Code {
     code: "BS-FLX-018",
     title: "A Flux object is suspended",
-    why: "Somebody suspended it, and it stays so until it is resumed",
+    why: "It was suspended, and stays suspended until it is resumed",
     tell: "`spec.suspend` is true",
-    fix: "flux resume <kind> <name>, or take `suspend: true` out of what is declared",
+    fix: "flux resume <kind> <name>, or remove `suspend: true` from its declaration",
 };
 
 static NO_CONTROLLER: Code = Code {
     code: "BS-FLX-019",
-    title: "No Flux controller looks at an object",
+    title: "A Flux object is not picked up by its controller",
     why: "The controller of its kind does not run, or watches other namespaces",
-    tell: "The object has no status for its newest generation",
-    fix: "look at the Deployments in flux-system, and at the controller's log",
+    tell: "The object has no status for its latest generation",
+    fix: "check the Deployments in flux-system, and the controller's log",
 };
 
 static MISSING: Code = Code {
     code: "BS-FLX-020",
-    title: "A Flux object draws on something that is not there",
-    why: "Its source, or a ConfigMap or Secret that it takes values from, does not exist in the namespace that it names",
-    tell: "`sourceRef`, `chartRef`, `substituteFrom`, `valuesFrom` or `secretRef` names it",
-    fix: "declare it, or mark the reference `optional: true` where Flux allows that",
+    title: "A Flux object references an object that is not found",
+    why: "Its source, or a ConfigMap or Secret with its values, does not exist in the referenced namespace",
+    tell: "`sourceRef`, `chartRef`, `substituteFrom`, `valuesFrom` or `secretRef` references it",
+    fix: "declare it, or set `optional: true` on the reference where Flux supports it",
 };
 
 static AT_WORK: Code = Code {
     code: "BS-FLX-021",
-    title: "Flux is at work on an object",
-    why: "It has just begun, or waits for what it applied to become ready",
+    title: "A Flux object is reconciling",
+    why: "It has just started, or waits for its objects to become ready",
     tell: "The condition Ready is Unknown with `Progressing`",
-    fix: "nothing: wait",
+    fix: "wait; no action needed",
 };
 
-/// How long a controller may take to see a change.
+/// How many seconds a controller may take to observe a change.
 const GLANCE: i64 = 15;
-/// How long a reconciliation may go on.
+/// How many seconds a reconciliation may take.
 const PATIENCE: i64 = 120;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     if object.metadata.deletion_timestamp.is_some() || readiness::verdict(object).is_ready() {
         return Insight::nothing();
     }
@@ -99,21 +99,21 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
         return unseen;
     }
     let specific = match id.kind.as_str() {
-        "Kustomization" => kustomizations::look(inquiry, id, object),
-        "HelmRelease" => releases::look(inquiry, id, object),
+        "Kustomization" => kustomizations::inspect(inquiry, id, object),
+        "HelmRelease" => releases::inspect(inquiry, id, object),
         "FluxInstance" | "FluxReport" | "ResourceSet" => instance(inquiry, object),
-        _ => sources::look(inquiry, id, object),
+        _ => sources::inspect(inquiry, id, object),
     };
     specific.or(|| at_work(inquiry, object))
 }
 
-/// An object that no controller has looked at.
+/// An object that its controller has not picked up.
 fn unseen(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     if condition(object, "Ready").is_some() || condition(object, "Reconciling").is_some() {
         return Insight::nothing();
     }
     let age = inquiry.age(object);
-    let own = Finding::new(&NO_CONTROLLER, format!("no controller has looked at it for {age} s"));
+    let own = Finding::new(&NO_CONTROLLER, format!("not picked up by its controller after {age} s"));
     let own = if age < GLANCE { own.passes() } else { own };
     let component = match id.group() {
         "source.toolkit.fluxcd.io" => "source-controller",
@@ -137,9 +137,7 @@ fn at_work(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
     if since > PATIENCE {
         return Insight::nothing();
     }
-    Finding::new(&AT_WORK, format!("Flux is at work on it for {since} s: {}", line(ready.message())))
-        .passes()
-        .into()
+    Finding::new(&AT_WORK, format!("reconciling for {since} s: {}", line(ready.message()))).passes().into()
 }
 
 fn instance(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
@@ -158,20 +156,20 @@ fn instance(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
     own.unwrap_or_default().and_for(unready)
 }
 
-/// What `dependsOn` names: what is not there, what goes in a circle, and what is not ready.
+/// The objects in `dependsOn`: not found, in a cycle, or not ready.
 fn dependencies(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let mut insight = Insight::nothing();
     for next in depends_on(id, object) {
         match inquiry.object(&next) {
-            Known::Gone => {
-                return Finding::new(&NO_DEPENDENCY, format!("depends on {next}, which is not there")).into();
+            Known::Missing => {
+                return Finding::new(&NO_DEPENDENCY, format!("dependency {next} not found")).into();
             }
             Known::Unknown => {}
-            Known::There(other) => {
+            Known::Found(other) => {
                 if let Some(circle) = circle(inquiry, id, &next) {
                     let names: Vec<String> =
                         circle.iter().map(|one| format!("{}/{}", namespace(one), one.name)).collect();
-                    return Finding::new(&CIRCLE, format!("depends on itself: {}", names.join(" → "))).into();
+                    return Finding::new(&CIRCLE, format!("dependency cycle: {}", names.join(" → "))).into();
                 }
                 if !readiness::verdict(other).is_ready() {
                     insight.waits_for.push(next);
@@ -193,13 +191,13 @@ fn depends_on(id: &ObjectRef, object: &Object) -> Vec<ObjectRef> {
         .collect()
 }
 
-/// The way from `next` back to `start`, if there is one.
+/// The path from `next` back to `start`, if there is one.
 fn circle(inquiry: &Inquiry<'_>, start: &ObjectRef, next: &ObjectRef) -> Option<Vec<ObjectRef>> {
     let mut ways = vec![vec![start.clone(), next.clone()]];
     let mut seen = vec![next.clone()];
     while let Some(way) = ways.pop() {
         let Some(last) = way.last() else { continue };
-        let Some(object) = inquiry.there(last) else { continue };
+        let Some(object) = inquiry.found(last) else { continue };
         for further in depends_on(last, object) {
             let mut longer = way.clone();
             longer.push(further.clone());
@@ -215,7 +213,7 @@ fn circle(inquiry: &Inquiry<'_>, start: &ObjectRef, next: &ObjectRef) -> Option<
     None
 }
 
-/// A source: not there, or not ready.
+/// A source: not found, or not ready.
 fn source(inquiry: &Inquiry<'_>, id: &ObjectRef, reference: &serde_json::Value) -> Insight {
     let (Some(kind), Some(name)) = (reference["kind"].as_str(), reference["name"].as_str()) else {
         return Insight::nothing();
@@ -223,20 +221,18 @@ fn source(inquiry: &Inquiry<'_>, id: &ObjectRef, reference: &serde_json::Value) 
     let here = reference["namespace"].as_str().unwrap_or(namespace(id));
     let source = ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", kind, here, name);
     match inquiry.object(&source) {
-        Known::Gone => Finding::new(&MISSING, format!("draws on {source}, which is not there")).into(),
-        Known::There(object) if !readiness::verdict(object).is_ready() => Insight::waits_for([source]),
-        Known::There(_) | Known::Unknown => Insight::nothing(),
+        Known::Missing => Finding::new(&MISSING, format!("source {source} not found")).into(),
+        Known::Found(object) if !readiness::verdict(object).is_ready() => Insight::waits_for([source]),
+        Known::Found(_) | Known::Unknown => Insight::nothing(),
     }
 }
 
-/// A ConfigMap or Secret that values are taken from.
+/// A ConfigMap or Secret with values.
 fn values(inquiry: &Inquiry<'_>, id: &ObjectRef, references: &serde_json::Value) -> Insight {
     let missing = list(references).filter(|reference| reference["optional"] != true).find_map(|reference| {
         let values =
             ObjectRef::namespaced("v1", text(&reference["kind"]), namespace(id), text(&reference["name"]));
-        matches!(inquiry.object(&values), Known::Gone).then_some(values)
+        matches!(inquiry.object(&values), Known::Missing).then_some(values)
     });
-    missing
-        .map(|missing| Finding::new(&MISSING, format!("takes values from {missing}, which is not there")))
-        .into()
+    missing.map(|missing| Finding::new(&MISSING, format!("values source {missing} not found"))).into()
 }

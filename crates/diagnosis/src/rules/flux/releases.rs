@@ -1,4 +1,4 @@
-//! HelmReleases: chart, values, Helm's words, and what of the release does not become ready.
+//! HelmReleases: chart, values, Helm's message, and the workloads that are not ready.
 
 use super::super::facts::{line, namespace};
 use super::super::refusals;
@@ -10,25 +10,25 @@ use bootstrapper_readiness::{self as readiness, Condition, condition};
 pub(super) static HELM_FAILED: Code = Code {
     code: "BS-FLX-013",
     title: "Helm cannot install or upgrade a release",
-    why: "A template fails, the API server refuses an object, or something does not become ready in time",
-    tell: "The HelmRelease's reason is InstallFailed or UpgradeFailed; the line has Helm's words",
-    fix: "correct what Helm complains about, commit and push; `helm history` shows the revisions",
+    why: "A template fails, the API server rejects an object, or an object is not ready within the timeout",
+    tell: "The HelmRelease's reason is InstallFailed or UpgradeFailed; the finding quotes Helm's message",
+    fix: "fix what Helm reports, commit and push; `helm history` lists the revisions",
 };
 
 pub(super) static GAVE_UP: Code = Code {
     code: "BS-FLX-014",
-    title: "helm-controller has given up on a release",
-    why: "It failed as often as `remediation.retries` allows, and nothing has changed since",
+    title: "helm-controller has stopped retrying a release",
+    why: "It failed as often as `remediation.retries` permits, and nothing has changed since",
     tell: "The HelmRelease is Stalled with RetriesExceeded",
-    fix: "correct what failed, commit and push; or `flux reconcile helmrelease <name> --reset` to try the same again",
+    fix: "fix what failed, commit and push; or `flux reconcile helmrelease <name> --reset` to retry",
 };
 
 pub(super) static VALUES_REFUSED: Code = Code {
     code: "BS-FLX-015",
-    title: "A chart refuses its values",
-    why: "They do not fit the schema that the chart brings, or the chart says itself that they are wrong",
+    title: "A chart rejects its values",
+    why: "They do not match the chart's schema, or a template of the chart rejects them",
     tell: "Helm says `values don't meet the specifications of the schema`",
-    fix: "correct the value that the message names; `bootstrapper validate --charts` finds it before",
+    fix: "correct the value that the message names; `bootstrapper validate --charts` detects it before the install",
 };
 
 const WORKLOADS: [(&str, &str); 5] = [
@@ -39,7 +39,7 @@ const WORKLOADS: [(&str, &str); 5] = [
     ("v1", "PersistentVolumeClaim"),
 ];
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let spec = &object.data["spec"];
     let before = super::dependencies(inquiry, id, object)
         .join(super::source(inquiry, id, &spec["chartRef"]))
@@ -57,23 +57,23 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     if !ready.is_false() {
         return workloads;
     }
-    // Ready may only say that it gave up; what failed stands in Released.
+    // Ready may only report that retries are exhausted; Released has the failure.
     let released = condition(object, "Released").filter(Condition::is_false);
     let said = released.map_or(ready.message(), |released| released.message());
     let is_final = condition(object, "Stalled").is_some_and(|stalled| stalled.is_true());
     let own = |code: &'static Code, what: String| {
         let finding = Finding::new(code, what).evidence(line(&ready.told()));
-        let again = "after the correction, `flux reconcile helmrelease <name> --reset` tries again at once";
+        let again = "when fixed, retry at once with `flux reconcile helmrelease <name> --reset`";
         if is_final { finding.remedy(again).stands() } else { finding }
     };
     if said.contains("don't meet the specifications of the schema") {
-        return own(&VALUES_REFUSED, format!("its chart refuses the values: {}", schema_complaint(said)))
+        return own(&VALUES_REFUSED, format!("its chart rejects the values: {}", schema_complaint(said)))
             .into();
     }
     let mut refused = refusals::refusal(inquiry, said);
     if refused.is_empty() {
         let (code, what) = if is_final {
-            (&GAVE_UP, "Helm failed, and Flux has given up")
+            (&GAVE_UP, "Helm failed, and Flux has stopped retrying")
         } else {
             (&HELM_FAILED, "Helm fails")
         };
@@ -82,7 +82,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     workloads.join(refused)
 }
 
-/// The HelmChart that source-controller makes of it.
+/// Its HelmChart, which helm-controller creates.
 fn chart(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
     let Some((namespace, name)) =
         object.data["status"]["helmChart"].as_str().and_then(|chart| chart.split_once('/'))
@@ -90,11 +90,11 @@ fn chart(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
         return Insight::nothing();
     };
     let id = ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", "HelmChart", namespace, name);
-    let is_unready = inquiry.there(&id).is_some_and(|chart| !readiness::verdict(chart).is_ready());
+    let is_unready = inquiry.found(&id).is_some_and(|chart| !readiness::verdict(chart).is_ready());
     if is_unready { Insight::waits_for([id]) } else { Insight::nothing() }
 }
 
-/// What of the release is not ready.
+/// The workloads of the release that are not ready.
 fn workloads(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Vec<ObjectRef> {
     let here = namespace(id);
     let target = object.data["spec"]["targetNamespace"].as_str().unwrap_or(here);
@@ -115,7 +115,7 @@ fn reason(said: &str) -> String {
     }
 }
 
-/// The line of the complaint, which comes after the name of the chart.
+/// The schema violations, which follow the name of the chart.
 fn schema_complaint(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| line.starts_with('-')).collect();
     if lines.is_empty() { line(said.rsplit(": ").next().unwrap_or(said)) } else { line(&lines.join("; ")) }

@@ -9,56 +9,56 @@ use bootstrapper_readiness::{condition, text};
 
 pub(super) static REFUSED: Code = Code {
     code: "BS-FLX-001",
-    title: "A source does not take the credentials",
-    why: "They are missing, malformed, expired, or do not reach this repository, of which hosts say that it does not exist",
+    title: "A source server rejects the credentials",
+    why: "They are missing, malformed or expired, or do not grant access to this repository, which some hosts report as not found",
     tell: "The source says `AuthenticationFailed`, `authentication required`, `repository not found`, 401 or 403",
-    fix: "check the URL; give the source a secretRef with credentials that reach it, in the source's namespace",
+    fix: "check the URL; give the source a secretRef with valid credentials in the source's namespace",
 };
 
 pub(super) static UNREACHED: Code = Code {
     code: "BS-FLX-002",
-    title: "Flux does not reach a git server or registry",
-    why: "The address is wrong, or source-controller has no way there: DNS, network policy, proxy",
+    title: "Flux cannot reach a git server or registry",
+    why: "The address is wrong, or source-controller cannot connect to it: DNS, network policy, proxy",
     tell: "The source says `no such host`, `connection refused` or `i/o timeout`",
-    fix: "check the URL; try it from a pod in flux-system",
+    fix: "check the URL; test it from a pod in flux-system",
 };
 
 pub(super) static PULL_FAILED: Code = Code {
     code: "BS-FLX-003",
     title: "A source cannot be fetched",
-    why: "The server answers with something that is not among the known reasons",
-    tell: "The source's condition Ready is False; the line has source-controller's words",
-    fix: "read source-controller's words, and compare the source's URL and reference with the server",
+    why: "The server reports another reason",
+    tell: "The source's condition Ready is False; the finding quotes source-controller's message",
+    fix: "read source-controller's message, and compare the source's URL and reference with the server",
 };
 
 pub(super) static NO_BRANCH: Code = Code {
     code: "BS-FLX-004",
     title: "A branch, tag or commit does not exist",
-    why: "`spec.ref` of the GitRepository is misspelt, or was not pushed",
+    why: "`spec.ref` of the GitRepository is misspelled, or was not pushed",
     tell: "The source says `couldn't find remote ref` or `reference not found`",
     fix: "push the branch, or correct `spec.ref`",
 };
 
 pub(super) static NO_VERSION: Code = Code {
     code: "BS-FLX-005",
-    title: "A chart or artifact has no such version",
-    why: "The version was never published, was removed, or the range matches none",
+    title: "A chart or artifact version does not exist",
+    why: "The version was never published, was removed, or the range matches no version",
     tell: "The source says `no chart version found`, `not found` or `MANIFEST_UNKNOWN`",
-    fix: "use a version that the registry has (`helm search repo`, `helm show chart oci://…`)",
+    fix: "use a version that exists in the registry (`helm search repo`, `helm show chart oci://…`)",
 };
 
 pub(super) static FETCHING: Code = Code {
     code: "BS-FLX-006",
-    title: "A source is being fetched",
-    why: "Flux has just begun",
-    tell: "The source has no failure yet",
-    fix: "nothing: wait",
+    title: "A source fetch is in progress",
+    why: "Flux has just started",
+    tell: "The source has not failed yet",
+    fix: "wait; no action needed",
 };
 
-/// What a first fetch may take.
+/// How many seconds a first fetch may take.
 const PATIENCE: i64 = 60;
 
-pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
+pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     let spec = &object.data["spec"];
     let upstream = super::source(inquiry, id, &spec["sourceRef"]);
     if !upstream.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     let Some(ready) = condition(object, "Ready") else { return Insight::nothing() };
     if !ready.is_false() {
         let since = inquiry.seconds_since(ready.since()).unwrap_or_default();
-        let fetching = Finding::new(&FETCHING, format!("is being fetched for {since} s")).passes();
+        let fetching = Finding::new(&FETCHING, format!("fetch in progress for {since} s")).passes();
         return if since < PATIENCE { fetching.into() } else { Insight::nothing() };
     }
     let said = ready.message();
@@ -79,11 +79,11 @@ pub(super) fn look(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> In
     let place = if url.is_empty() { String::new() } else { format!(" ({url})") };
     let code = kind_of(ready.reason(), said);
     let what = match code.code {
-        "BS-FLX-001" => format!("its server refuses it{place}: {}", told(said)),
-        "BS-FLX-002" => format!("its server is not reached{place}: {}", told(said)),
+        "BS-FLX-001" => format!("the server denies access{place}: {}", last_parts(said)),
+        "BS-FLX-002" => format!("cannot reach the server{place}: {}", last_parts(said)),
         "BS-FLX-004" => format!("{} does not exist in {url}", reference(spec)),
-        "BS-FLX-005" => format!("{} does not exist{place}: {}", version(spec), told(said)),
-        _ => format!("cannot be fetched{place}: {}", told(said)),
+        "BS-FLX-005" => format!("{} does not exist{place}: {}", version(spec), last_parts(said)),
+        _ => format!("fetch failed{place}: {}", last_parts(said)),
     };
     Finding::new(code, what)
         .evidence(line(&ready.told()))
@@ -139,8 +139,8 @@ fn kind_of(reason: &str, said: &str) -> &'static Code {
     }
 }
 
-/// The end of a chain of wrapped errors, where the reason stands.
-fn told(said: &str) -> String {
+/// The end of a chain of wrapped errors, which has the reason.
+fn last_parts(said: &str) -> String {
     let first = line(said);
     let parts: Vec<&str> = first.split(": ").collect();
     let from = parts.len().saturating_sub(2);

@@ -1,4 +1,4 @@
-//! What the API server refuses, in its own words. The same words stand in events of controllers, in
+//! Messages of the API server about rejected requests. They also appear in events of controllers, in
 //! conditions of Flux objects, and in failures of a run.
 
 mod codes;
@@ -52,7 +52,7 @@ fn find<'t>(pattern: &LazyLock<Option<Regex>>, text: &'t str) -> Option<Captures
     pattern.as_ref()?.captures(text)
 }
 
-/// What a refusal means; nothing if it is none.
+/// The cause of a rejection; nothing if the message is not one.
 pub(crate) fn refusal(inquiry: &Inquiry<'_>, said: &str) -> Insight {
     if let Some(webhook) = between(said, "failed calling webhook \"", "\"") {
         return silent_webhook(inquiry, webhook, said);
@@ -80,7 +80,10 @@ fn quota(said: &str) -> Option<Finding> {
     Some(
         Finding::new(
             &QUOTA,
-            format!("quota {name} is used up: requested {requested}, used {used}, allowed {}", line(limited)),
+            format!(
+                "quota {name} is exceeded: requested {requested}, used {used}, permitted {}",
+                line(limited)
+            ),
         )
         .evidence(line(said)),
     )
@@ -90,7 +93,7 @@ fn security(said: &str) -> Option<Finding> {
     let words = find(&SECURITY, said)?;
     Some(Finding::new(
         &POD_SECURITY,
-        format!("its pods are not allowed by Pod Security level {}: {}", &words[1], line(&words[2])),
+        format!("Pod Security level {} rejects its pods: {}", &words[1], line(&words[2])),
     ))
 }
 
@@ -99,7 +102,7 @@ fn account(said: &str) -> Option<Finding> {
     Some(Finding::new(&NO_ACCOUNT, format!("ServiceAccount {}/{} does not exist", &words[1], &words[2])))
 }
 
-/// What an account may not do.
+/// A missing permission.
 pub(super) fn forbidden(said: &str) -> Finding {
     forbidden_words(said).unwrap_or_else(|| Finding::new(&FORBIDDEN, line(said)))
 }
@@ -116,7 +119,7 @@ fn forbidden_words(said: &str) -> Option<Finding> {
         |account| format!("ServiceAccount {}", account.replacen(':', "/", 1)),
     );
     Some(
-        Finding::new(&FORBIDDEN, format!("{who} may not {} {}{group}{scope}", &words[2], &words[3]))
+        Finding::new(&FORBIDDEN, format!("{who} cannot {} {}{group}{scope}", &words[2], &words[3]))
             .evidence(line(said)),
     )
 }
@@ -149,7 +152,7 @@ fn stored(said: &str) -> Option<Finding> {
 fn denied(said: &str) -> Option<Finding> {
     let words = find(&DENIED, said)?;
     let who = words.get(1).or_else(|| words.get(2)).map_or("", |who| who.as_str());
-    Some(Finding::new(&POLICY, format!("{who} does not allow it: {}", line(&words[3]))))
+    Some(Finding::new(&POLICY, format!("denied by {who}: {}", line(&words[3]))))
 }
 
 fn simple(said: &str) -> Option<Finding> {
@@ -158,7 +161,7 @@ fn simple(said: &str) -> Option<Finding> {
     if has("field is immutable") || has("Forbidden: updates to") {
         Some(Finding::new(&IMMUTABLE, line(said)))
     } else if let Some(name) = namespace() {
-        Some(Finding::new(&NO_NAMESPACE, format!("namespace {name} is not there")).evidence(line(said)))
+        Some(Finding::new(&NO_NAMESPACE, format!("namespace {name} not found")).evidence(line(said)))
     } else if has("conflict with \"") || has("conflicts with \"") {
         Some(Finding::new(&CONFLICT, line(said)))
     } else if has(" is invalid: ") || has("strict decoding error") || has("field not declared in schema") {
@@ -168,8 +171,8 @@ fn simple(said: &str) -> Option<Finding> {
     }
 }
 
-/// A webhook that does not answer, and the Service that should. Where nobody is behind it, whatever
-/// else was said only follows from that.
+/// A webhook that does not answer, and its Service. If the Service has no endpoints, the rest of the
+/// message is only a consequence.
 fn silent_webhook(inquiry: &Inquiry<'_>, webhook: &str, said: &str) -> Insight {
     let own = |why: String| {
         Finding::new(&WEBHOOK_SILENT, format!("webhook {webhook} does not answer: {why}"))
@@ -178,8 +181,8 @@ fn silent_webhook(inquiry: &Inquiry<'_>, webhook: &str, said: &str) -> Insight {
     let service = service_asked(said);
     let known = service.as_ref().map(|service| (service, inquiry.object(service)));
     let behind = match known {
-        Some((service, Known::Gone)) => return own(format!("{service} is not there")).into(),
-        Some((service, Known::There(_))) => services::behind(inquiry, service),
+        Some((service, Known::Missing)) => return own(format!("{service} not found")).into(),
+        Some((service, Known::Found(_))) => services::behind(inquiry, service),
         Some((_, Known::Unknown)) | None => Vec::new(),
     };
     if let (Some(service), false) = (&service, behind.is_empty()) {
@@ -192,7 +195,7 @@ fn silent_webhook(inquiry: &Inquiry<'_>, webhook: &str, said: &str) -> Insight {
     certificates::refused(said).or(|| own(line(why)).into())
 }
 
-/// The Service whose address was called: `https://name.namespace.svc:443/…`.
+/// The Service of a called address: `https://name.namespace.svc:443/…`.
 fn service_asked(said: &str) -> Option<ObjectRef> {
     let host = between(said, "https://", "/")?.split(':').next()?;
     let mut parts = host.split('.');

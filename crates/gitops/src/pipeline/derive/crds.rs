@@ -130,7 +130,7 @@ fn used_too_early(scene: &Scene<'_>) -> Vec<(Kind, String)> {
                     "Kustomization {} applies a {} before {} brings its CRD",
                     one.id.name,
                     kind.kind,
-                    provider.told()
+                    provider.describe()
                 );
                 found.push((kind, why));
             }

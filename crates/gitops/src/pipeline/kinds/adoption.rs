@@ -7,14 +7,14 @@ use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// When it is said how Flux takes over.
+/// When to report the hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "Moment")]
 pub enum AdoptionSpec {
-    /// Before Flux begins: what it will change.
+    /// Before Flux starts: the forecast.
     Foretold,
-    /// After it has taken over: what it did change.
+    /// After the hand-over: the result.
     Confirmed,
 }
 

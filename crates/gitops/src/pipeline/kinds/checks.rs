@@ -1,4 +1,4 @@
-//! Looks for problems, and lists all of them.
+//! Preflight checks, which report every problem.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,11 +7,11 @@ use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Looks for problems, and lists all of them.
+/// Preflight checks, which report every problem.
 #[derive(Debug, Clone)]
 pub struct ChecksSpec(pub Vec<Check>);
 
-/// What preflight looks at.
+/// A preflight check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
@@ -19,15 +19,15 @@ pub enum Check {
     Tools,
     /// The API server's version.
     Server,
-    /// That it is the named cluster.
+    /// The cluster's identity.
     Identity,
-    /// What the credentials may do.
+    /// The permissions of the credentials.
     Permissions,
-    /// That nodes have joined, where they were declared.
+    /// That all declared nodes have joined.
     Nodes,
-    /// Address ranges that collide.
+    /// Overlapping address ranges.
     Addresses,
-    /// Secrets that can be resolved.
+    /// That all secrets can be resolved.
     Secrets,
 }
 

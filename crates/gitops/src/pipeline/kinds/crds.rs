@@ -9,10 +9,10 @@ use crate::Declared;
 use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::Result;
 
-/// Where CRDs come from.
+/// The source of CRDs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrdsSpec {
-    /// The Flux Kustomization of that name, and those that it brings.
+    /// The Flux Kustomization of that name, and those that it applies.
     Kustomization(String),
     /// A manifest.
     Manifest(Manifest),
@@ -20,25 +20,25 @@ pub enum CrdsSpec {
     Releases(Named),
 }
 
-/// A file of objects, and what it must be.
+/// A manifest and its expected digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// An `https://` address, or a path of the repository.
     pub location: String,
-    /// The SHA-256 of what the address answers, in hexadecimal.
+    /// The SHA-256 of the response, in hexadecimal.
     pub sha256: Option<String>,
 }
 
-/// Where CRDs come from: exactly one of `kustomization`, `manifest` and `releases`.
+/// The source of CRDs: exactly one of `kustomization`, `manifest` and `releases`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::pipeline) struct CrdsFile {
-    /// The Flux Kustomization of that name, and those that it brings.
+    /// The Flux Kustomization of that name, and those that it applies.
     kustomization: Option<String>,
-    /// A manifest: an `https://` address, or a path of the repository. `${VAR}` stands for a setting.
+    /// A manifest: an `https://` address, or a path of the repository. `${VAR}` is replaced by a setting.
     manifest: Option<String>,
-    /// The SHA-256 of what the address of `manifest` answers, in hexadecimal: anything else is refused.
-    /// `${VAR}` stands for a setting.
+    /// The SHA-256 of the response of `manifest`, in hexadecimal; any other content is rejected.
+    /// `${VAR}` is replaced by a setting.
     sha256: Option<String>,
     /// The charts of releases: `declared` for all of them, or a list of HelmReleases by name.
     releases: Option<Named>,
@@ -83,18 +83,17 @@ impl CrdsFile {
             (None, None, Some(named)) if self.sha256.is_none() => Ok(CrdsSpec::Releases(named)),
             (None, Some(location), None) => match &self.sha256 {
                 Some(_) if !location.contains("://") => {
-                    Err("`sha256` is of what an address answers; git keeps what lies in the repository"
-                        .to_owned())
+                    Err("`sha256` applies only to a URL, not to a file of the repository".to_owned())
                 }
                 Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
-                    Err(format!("`{digest}` is no SHA-256 (64 hexadecimal digits)"))
+                    Err(format!("invalid SHA-256 `{digest}` (use 64 hexadecimal digits)"))
                 }
                 _ => Ok(CrdsSpec::Manifest(Manifest { location, sha256: self.sha256 })),
             },
             (None, None, None) | (Some(_), ..) | (_, _, Some(_)) if self.sha256.is_some() => {
-                Err("`sha256` belongs to a `manifest`".to_owned())
+                Err("`sha256` requires `manifest`".to_owned())
             }
-            _ => Err("crds need exactly one of `kustomization`, `manifest` and `releases`".to_owned()),
+            _ => Err("crds requires exactly one of `kustomization`, `manifest` and `releases`".to_owned()),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Waits until Flux has taken over.
+//! Waits for the hand-over to Flux.
 
 use super::super::words::DeclaredWord;
 use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Waits until Flux has taken over.
+/// Waits for the hand-over to Flux.
 #[derive(Debug, Clone)]
 pub struct HandoverSpec;
 

@@ -4,7 +4,7 @@ use super::{Applies, Awaits, Kind};
 use crate::{Declared, Kustomization};
 use bootstrapper_core::failure::Result;
 
-/// Applies what the Flux Kustomization of that name builds to.
+/// Builds and applies the Flux Kustomization of that name.
 #[derive(Debug, Clone)]
 pub struct KustomizationSpec(pub String);
 

@@ -46,15 +46,15 @@ pub(super) use table::StepFile;
 pub use table::StepKind;
 pub use wait::WaitSpec;
 
-/// A kind of step, as task files declare it. There are no defaults: whoever adds a kind answers each question.
+/// A kind of step, as task files declare it. It has no defaults: a new kind implements every method.
 pub(super) trait Kind: Sized {
-    /// How a task file writes it.
+    /// Its form in a task file.
     type Written: DeserializeOwned + JsonSchema;
 
-    /// Reads what a task file says; or why it is wrong.
+    /// Parses the form of a task file; or why it is invalid.
     fn read(written: Self::Written) -> Result<Self, String>;
 
-    /// The name of such a step within its stage, unless it has one of its own.
+    /// Its default name within its stage.
     fn name(&self) -> String;
 
     /// What it applies to a cluster.
@@ -63,7 +63,7 @@ pub(super) trait Kind: Sized {
     /// What it waits for.
     fn awaits(&self) -> Awaits<'_>;
 
-    /// Whether what it applies can be applied, by what a cluster declares. Needs no cluster.
+    /// Fails if the cluster's declaration cannot be applied. Needs no cluster.
     fn check(&self, declared: &Declared) -> Result<()>;
 }
 
@@ -76,11 +76,11 @@ pub enum Applies<'a> {
     Namespaces(&'a Named),
     /// The declared secrets.
     Secrets,
-    /// What the Kustomization of that name builds to.
+    /// The objects of the Kustomization of that name.
     Kustomization(&'a str),
     /// Some of that.
     Part(&'a PartSpec),
-    /// The CRDs among that, and among what it brings.
+    /// The CRDs among them, and among those of the Kustomizations that it applies.
     CrdsOfKustomization(&'a str),
     /// The CRDs of a manifest.
     CrdsOfManifest(&'a Manifest),
@@ -92,9 +92,9 @@ pub enum Applies<'a> {
     Source,
     /// The root Kustomization of the cluster.
     Sync,
-    /// Whatever a file of the repository has.
+    /// The objects of a file of the repository.
     File,
-    /// Whatever a program brings.
+    /// Whatever a program applies.
     Program,
 }
 
@@ -109,12 +109,12 @@ pub enum Awaits<'a> {
     Probe(Probe),
     /// One object.
     Object(&'a ObjectRef),
-    /// Flux, and all that it reconciles.
+    /// Flux, and everything that it reconciles.
     Flux,
 }
 
 impl<'a> Applies<'a> {
-    /// The kind and name of the declared object that a step is about; none if it is about no single one.
+    /// The kind and name of the declared object that a step is about; none if it has no single one.
     pub fn subject(self) -> Option<(&'static str, &'a str)> {
         match self {
             Self::Kustomization(name) | Self::CrdsOfKustomization(name) => Some(("Kustomization", name)),

@@ -1,11 +1,11 @@
-//! Makes namespaces.
+//! Creates namespaces.
 
 use super::super::words::Named;
 use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Makes namespaces.
+/// Creates namespaces.
 #[derive(Debug, Clone)]
 pub struct NamespacesSpec(pub Named);
 

@@ -7,11 +7,11 @@ use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// What is put right, where it is wrong.
+/// A repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "Repair")]
 pub enum RepairSpec {
-    /// A cilium-operator that started before the Gateway API CRDs, and does not know them.
+    /// Restart a cilium-operator that started before the Gateway API CRDs.
     #[serde(rename = "cilium.gateway")]
     CiliumGateway,
 }

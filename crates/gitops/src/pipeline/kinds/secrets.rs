@@ -1,11 +1,11 @@
-//! Makes the secrets of `bootstrapper.yaml`.
+//! Creates the secrets of `bootstrapper.yaml`.
 
 use super::super::words::DeclaredWord;
 use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Makes the secrets of `bootstrapper.yaml`.
+/// Creates the secrets of `bootstrapper.yaml`.
 #[derive(Debug, Clone)]
 pub struct SecretsSpec;
 

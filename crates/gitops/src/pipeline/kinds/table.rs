@@ -21,7 +21,7 @@ macro_rules! kinds {
         }
 
         impl StepKind {
-            /// The name of such a step within its stage, unless it has one of its own.
+            /// Its default name within its stage.
             pub fn name(&self) -> String {
                 match self { $(Self::$kind(spec) => spec.name(),)+ }
             }
@@ -36,35 +36,35 @@ macro_rules! kinds {
                 match self { $(Self::$kind(spec) => spec.awaits(),)+ }
             }
 
-            /// Whether what it applies can be applied, by what a cluster declares. Needs no cluster.
+            /// Fails if the cluster's declaration cannot be applied. Needs no cluster.
             pub fn check(&self, declared: &Declared) -> Result<()> {
                 match self { $(Self::$kind(spec) => spec.check(declared),)+ }
             }
         }
 
-        /// A step: exactly one of the kinds `checks` to `command`, and what all kinds share.
+        /// A step: exactly one of the kinds `checks` to `command`, and the fields of all kinds.
         #[derive(Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub(in crate::pipeline) struct StepFile {
-            /// Its name within the stage; made of what it does, if this is left out.
+            /// Its name within the stage. Default: derived from its kind.
             pub(in crate::pipeline) name: Option<String>,
             /// Why the bootstrap needs it: `plan` shows it.
             pub(in crate::pipeline) why: Option<String>,
-            /// How long it may take: `90s`, `5m`. 30m, if this is left out.
+            /// Its timeout: `90s`, `5m`. Default: 30m.
             pub(in crate::pipeline) timeout: Option<String>,
-            /// How long nothing may change meanwhile: every change begins it anew. 10m, if this is left out.
+            /// Its timeout without progress; every change resets it. Default: 10m.
             pub(in crate::pipeline) inactivity: Option<String>,
-            /// `declared`: skip it on a cluster that does not declare what it is about.
+            /// `declared`: skip it on a cluster that does not declare its object.
             #[serde(default)]
             pub(in crate::pipeline) when: When,
-            /// Whether what it makes must also be ready before the next step starts. Yes, if left out.
+            /// Whether to wait until its objects are ready. Default: true.
             pub(in crate::pipeline) r#await: Option<bool>,
 
             $($(#[doc = $doc])+ $field: Option<<$spec as Kind>::Written>,)+
         }
 
         impl StepFile {
-            /// The kinds that it names; or why one of them is wrong.
+            /// The kinds that it sets; or why one of them is invalid.
             pub(in crate::pipeline) fn kinds(self) -> Result<Vec<StepKind>, String> {
                 let mut kinds = Vec::new();
                 $(if let Some(written) = self.$field {
@@ -80,35 +80,35 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Look for problems and list all of them, before anything is written.
+    /// Run preflight checks, and report every problem before anything is written.
     checks: Checks(ChecksSpec),
-    /// Make namespaces.
+    /// Create namespaces.
     namespaces: Namespaces(NamespacesSpec),
-    /// Make the secrets of `bootstrapper.yaml`.
+    /// Create the secrets of `bootstrapper.yaml`.
     secrets: Secrets(SecretsSpec),
-    /// Apply the objects of a file of the repository. `${VAR}` stands for a setting of the cluster.
+    /// Apply the objects of a file of the repository. `${VAR}` is replaced by a setting of the cluster.
     objects: Objects(ObjectsSpec),
     /// Build and apply the Flux Kustomization of that name, as Flux would.
     kustomization: Kustomization(KustomizationSpec),
     /// Build a Flux Kustomization and apply some of its objects, as Flux would.
     part: Part(PartSpec),
-    /// Apply CRDs and await that they are served.
+    /// Apply CRDs and wait until they are served.
     crds: Crds(CrdsSpec),
     /// Install the HelmRelease of that name, as the cluster declares it.
     release: Release(ReleaseSpec),
-    /// Await a fact of the cluster.
+    /// Wait for a probe or an object.
     wait: Wait(WaitSpec),
-    /// Put something right that a cluster may have got wrong on the way.
+    /// Repair a known fault.
     repair: Repair(RepairSpec),
     /// Apply the GitRepository of the cluster.
     source: Source(SourceSpec),
     /// Apply the root Kustomization of the cluster.
     sync: Sync(SyncSpec),
-    /// Tell what Flux changes as it takes over: before it begins, or after.
+    /// Report what Flux changes at the hand-over: a forecast before it, or the result after it.
     adoption: Adoption(AdoptionSpec),
-    /// Await that every Kustomization and HelmRelease is ready, by Flux's own word.
+    /// Wait until Flux reports every Kustomization and HelmRelease as ready.
     handover: Handover(HandoverSpec),
-    /// Run a program of the repository or of PATH, on the cluster of the run. `{{cluster}}` stands for the
+    /// Run a program of the repository or of PATH, on the cluster of the run. `{{cluster}}` is replaced by the
     /// cluster's name.
     command: Command(CommandSpec),
 }

@@ -18,9 +18,9 @@ pub enum WaitSpec {
     Object {
         /// The object.
         id: ObjectRef,
-        /// CEL that is true once it is ready.
+        /// CEL that is true when it is ready.
         ready: Option<String>,
-        /// CEL that is true once it never will be.
+        /// CEL that is true when it can never become ready.
         failed: Option<String>,
     },
 }
@@ -31,11 +31,11 @@ pub enum WaitSpec {
 pub(in crate::pipeline) struct WaitFile {
     /// A probe by name.
     probe: Option<Probe>,
-    /// One object, by the rule of its kind or by the expressions beside it.
+    /// One object, by the rule of its kind or by the expressions `ready` and `failed`.
     object: Option<ObjectRef>,
-    /// CEL that is true once the object is ready: `has(object.status.loadBalancer.ingress)`.
+    /// CEL that is true when the object is ready: `has(object.status.loadBalancer.ingress)`.
     ready: Option<String>,
-    /// CEL that is true once the object never will be ready.
+    /// CEL that is true when the object can never become ready.
     failed: Option<String>,
 }
 
@@ -48,10 +48,10 @@ impl Kind for WaitSpec {
                 Ok(Self::Probe(probe))
             }
             (Some(_), None) => {
-                Err("a probe has its own rule: `ready` and `failed` belong to an object".to_owned())
+                Err("`ready` and `failed` require `object`; a probe has its own rule".to_owned())
             }
             (None, Some(id)) => Ok(Self::Object { id, ready: written.ready, failed: written.failed }),
-            _ => Err("a wait needs either a `probe` or an `object`".to_owned()),
+            _ => Err("wait requires either `probe` or `object`".to_owned()),
         }
     }
 

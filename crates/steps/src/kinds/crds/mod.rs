@@ -151,9 +151,9 @@ fn address(planner: &Planner<'_>, text: &str) -> Result<String> {
     if let Some(address) = planner.inputs.declared.substituted_openly(text)? {
         return Ok(address);
     }
-    Err(Failure::input("the address of a manifest holds a value of a secret")
-        .because("whoever answers there would be sent it: nothing is fetched")
-        .hint("take the variable out of it"))
+    Err(Failure::input("the address of a manifest contains a secret value")
+        .because("the server at that address would receive it, so it was not fetched")
+        .hint("remove the variable"))
 }
 
 /// A declared digest. A setting that is empty declares none.

@@ -1,4 +1,4 @@
-//! Load-balancer addresses are not waited for before there is a pool to take them from.
+//! No wait for a load-balancer address before its pool exists.
 
 use serde_json::Value;
 
@@ -14,17 +14,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "address-before-pool",
         severity: Severity::Error,
-        summary: "Flux waits for a load-balancer address, and the pool comes only after that",
-        why: "the Service has no address until the pool is there, and what brings the pool waits until the Service has one (cilium/cilium#27000)",
-        fix: "do not wait for it: `install.disableWait` and `upgrade.disableWait` on the release, or no waitStrategy `legacy`; or bring the pool before it",
+        summary: "Flux waits for a load-balancer address, and the address pool is applied only after that",
+        why: "the Service has no address without the pool, and the Kustomization with the pool waits for the Service (cilium/cilium#27000)",
+        fix: "do not wait for it: set `install.disableWait` and `upgrade.disableWait` on the release, or remove waitStrategy `legacy`; or apply the pool first",
         check: |rule, fleet| each_whole(fleet, |scene| before_pool(rule, scene)),
     },
     Rule {
         name: "step-waits-for-address",
         severity: Severity::Error,
-        summary: "a step of the bootstrap waits for a load-balancer address, and a later step brings the pool",
-        why: "the Service has no address until the pool is there, and the pool's step starts only when this one is done (cilium/cilium#27000)",
-        fix: "give the step `await: false`, and wait with a probe after the step that brings the pool",
+        summary: "a step of the bootstrap waits for a load-balancer address, and a later step applies the address pool",
+        why: "the Service has no address without the pool, and the pool's step starts only after this one (cilium/cilium#27000)",
+        fix: "set `await: false` on the step, and wait with a probe after the step that applies the pool",
         check: |rule, fleet| each_whole(fleet, |scene| steps(rule, scene)),
     },
 ];
@@ -32,7 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
 /// Kinds of objects that hold addresses for Services.
 const POOLS: [(&str, &str); 2] = [("cilium.io", "CiliumLoadBalancerIPPool"), ("metallb.io", "IPAddressPool")];
 
-/// Every pool, and the Kustomization that brings it.
+/// Every pool, and the Kustomization that applies it.
 fn pools<'a>(scene: &Scene<'a>) -> Vec<(ObjectRef, &'a ObjectRef)> {
     let is_pool = |id: &ObjectRef| POOLS.contains(&(id.group(), id.kind.as_str()));
     let kustomizations = scene.declared.kustomizations.iter();
@@ -42,7 +42,7 @@ fn pools<'a>(scene: &Scene<'a>) -> Vec<(ObjectRef, &'a ObjectRef)> {
         .collect()
 }
 
-/// The value of a release that makes it a Service of type LoadBalancer; none if there is no such.
+/// The value that gives a release a Service of type LoadBalancer; none if there is none.
 fn balanced(release: &Release) -> Option<String> {
     if release.chart.name() != "cilium" {
         return balanced_in(&release.values, "");
@@ -75,7 +75,7 @@ fn balanced_in(values: &Value, path: &str) -> Option<String> {
 }
 
 /// Whether helm-controller waits for addresses, for a release: as Helm 3 did, which Flux does since
-/// 2.8 only if it is told to. By kstatus, as it waits now, a Service is ready without one.
+/// 2.8 only if configured. By kstatus, the current default, a Service is ready without one.
 fn waits_for_addresses(scene: &Scene<'_>, release: &Release) -> bool {
     let spec = &release.object.data["spec"];
     let strategy = &spec["waitStrategy"]["name"];
@@ -99,16 +99,16 @@ fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let pools = pools(scene);
     let moments: Vec<Moment> = pools.iter().map(|(_, by)| Moment::begins(by)).collect();
     let Some((pool, by)) = pools.first() else { return Vec::new() };
-    let told = |waits: &Moment| match scene.order.relation(waits, &moments) {
-        Relation::After(way) => Some(Order::told(&way)),
+    let described = |waits: &Moment| match scene.order.relation(waits, &moments) {
+        Relation::After(way) => Some(Order::describe(&way)),
         _ => None,
     };
     let releases = scene.declared.releases.iter().filter(|release| waits_for_addresses(scene, release));
     let of_releases = releases.filter_map(|release| {
         let value = balanced(release)?;
-        let told = told(&Moment::ready(&release.id))?;
+        let described = described(&Moment::ready(&release.id))?;
         let message = format!(
-            "{} waits until its Service of type LoadBalancer ({value}) has an address, and {pool} (Kustomization {}) comes after it: {told}",
+            "{} waits for the address of its Service of type LoadBalancer ({value}), but {pool} (Kustomization {}) comes later: {described}",
             release.id, by.name
         );
         Some(scene.finding(rule, &release.id, &format!("spec.values.{value}"), message))
@@ -123,9 +123,9 @@ fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         let service = one.objects.iter().find(|object| {
             ObjectRef::of(object).kind == "Service" && object.data["spec"]["type"] == "LoadBalancer"
         })?;
-        let told = told(&Moment::ready(&one.id))?;
+        let described = described(&Moment::ready(&one.id))?;
         let message = format!(
-            "{} waits until {} has an address, and {pool} (Kustomization {}) comes after it: {told}",
+            "{} waits for the address of {}, but {pool} (Kustomization {}) comes later: {described}",
             one.id,
             ObjectRef::of(service),
             by.name
@@ -154,9 +154,9 @@ fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         let (pool, _) =
             pools.iter().find(|(_, by)| later.step.name().ends_with(&by.name)).or(pools.first())?;
         let message = format!(
-            "step {} waits until {service} has an address, and {pool} comes only with step {}",
-            turn.told(),
-            later.told()
+            "step {} waits for the address of {service}, but {pool} is applied only by step {}",
+            turn.describe(),
+            later.describe()
         );
         Some(scene.step_finding(rule, &turn, message))
     });

@@ -1,4 +1,4 @@
-//! What is announced to the network, and what would announce it.
+//! Announcements of addresses to the network.
 
 use serde_json::Value;
 
@@ -11,25 +11,25 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "announcement-is-off",
         severity: Severity::Error,
-        summary: "objects of BGP or of L2 announcements, and a Cilium that has the feature off",
-        why: "Cilium brings the CRDs of BGP only if BGP is on, so that Flux refuses the Kustomization and what waits for the CRDs waits for ever; where the CRDs are there, nobody reads the objects",
-        fix: "set `bgpControlPlane.enabled: true` (or `l2announcements.enabled: true`) in the values of Cilium, or take the objects away",
+        summary: "BGP or L2 announcement objects with a Cilium that has the feature disabled",
+        why: "Cilium installs the BGP CRDs only if BGP is enabled: without them, Flux rejects the Kustomization, and steps that wait for the CRDs time out; with them, no agent reads the objects",
+        fix: "set `bgpControlPlane.enabled: true` (or `l2announcements.enabled: true`) in the values of Cilium, or remove the objects",
         check: |rule, fleet| each_whole(fleet, |scene| is_off(rule, scene)),
     },
     Rule {
         name: "addresses-not-announced",
         severity: Severity::Warning,
-        summary: "a pool of load-balancer addresses that nothing announces",
-        why: "Services get their addresses and look healthy, and nobody outside of the cluster can reach them",
+        summary: "a pool of load-balancer addresses that is not announced",
+        why: "Services get addresses and look healthy, but are unreachable from outside the cluster",
         fix: "advertise LoadBalancerIP of Services in a CiliumBGPAdvertisement, or declare a CiliumL2AnnouncementPolicy with `loadBalancerIPs: true`",
         check: |rule, fleet| each_whole(fleet, |scene| not_announced(rule, scene)),
     },
     Rule {
         name: "advertisement-unselected",
         severity: Severity::Warning,
-        summary: "a CiliumBGPAdvertisement that no peer's family selects",
-        why: "the sessions are established, and what it says is never announced",
-        fix: "give it the labels that `families[].advertisements` of a CiliumBGPPeerConfig selects: labels of the object, not of its spec",
+        summary: "a CiliumBGPAdvertisement that no peer selects",
+        why: "the sessions are established, but its routes are not announced",
+        fix: "add the labels that `families[].advertisements` of a CiliumBGPPeerConfig selects (in its metadata, not in its spec)",
         check: |rule, fleet| each_whole(fleet, |scene| unselected(rule, scene)),
     },
 ];
@@ -43,7 +43,7 @@ fn of_cilium<'a>(scene: &Scene<'a>, prefix: &'a str) -> impl Iterator<Item = (Ob
     objects.filter(move |(id, _)| id.group() == "cilium.io" && id.kind.starts_with(prefix))
 }
 
-/// Told once for a feature.
+/// Reported once per feature.
 fn is_off(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
     let off = FEATURES.into_iter().filter(|(_, value)| !is_true(at(&cilium.values, value)));
@@ -54,7 +54,7 @@ fn is_off(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
-        let message = format!("{first}{others} is there, and {} has {value} off", cilium.id);
+        let message = format!("{first}{others} is declared, but {} has {value} disabled", cilium.id);
         Some(scene.finding(rule, &first, "kind", message))
     })
     .collect()
@@ -68,7 +68,7 @@ fn not_announced(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .filter(|(_, pool)| pool.data["spec"]["disabled"] != true);
     pools
         .map(|(id, _)| {
-            let message = format!("nothing announces the addresses of {id}");
+            let message = format!("the addresses of {id} are not announced");
             scene.finding(rule, &id, "spec", message)
         })
         .collect()
@@ -97,7 +97,7 @@ fn unselected(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .flat_map(|(_, object)| at(&object.data, "spec.families").as_array().cloned().unwrap_or_default())
         .map(|family| family["advertisements"].clone())
         .collect();
-    // A family that selects nothing is another fault, told by its own rule.
+    // A family that selects nothing has its own rule.
     if selectors.is_empty() {
         return Vec::new();
     }
@@ -110,7 +110,7 @@ fn unselected(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         advertisements.iter().filter(|(_, one)| !selectors.iter().any(|selector| is_selected(selector, one)));
     unselected
         .map(|(id, _)| {
-            let message = format!("no family of a CiliumBGPPeerConfig selects {id}");
+            let message = format!("{id} is selected by no family of a CiliumBGPPeerConfig");
             scene.finding(rule, id, "metadata.labels", message)
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Nothing waits for itself.
+//! Dependency cycles.
 
 use super::{Scene, each};
 use crate::{Finding, Rule, Severity};
@@ -9,17 +9,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "waits-for-itself",
         severity: Severity::Error,
-        summary: "Kustomizations and releases wait for one another, across levels",
-        why: "each is ready only after the other: on a fresh cluster none of them ever is, and Flux says only that a dependency is not ready",
-        fix: "take one of the dependsOn entries out, or let the Kustomization that waits name what it really needs in healthChecks",
+        summary: "a dependency cycle of Kustomizations and releases",
+        why: "each becomes ready only after the other: on a new cluster none of them ever does, and Flux reports only that a dependency is not ready",
+        fix: "remove one of the dependsOn entries, or list what the waiting Kustomization needs in its healthChecks",
         check: |rule, fleet| each(fleet, |scene| circles(rule, scene)),
     },
     Rule {
         name: "suspended-dependency",
         severity: Severity::Warning,
-        summary: "something depends on what is suspended",
-        why: "what is suspended never becomes ready on a fresh cluster, and what depends on it never starts",
-        fix: "take `suspend: true` out, or the dependsOn entry",
+        summary: "a dependency is suspended",
+        why: "a suspended object never becomes ready on a new cluster, and its dependents never start",
+        fix: "remove `suspend: true`, or the dependsOn entry",
         check: |rule, fleet| each(fleet, |scene| suspended(rule, scene)),
     },
 ];
@@ -28,7 +28,7 @@ fn circles(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let circles = scene.order.circles().into_iter();
     circles
         .filter_map(|circle| {
-            // It begins with what says so itself.
+            // It starts with the object whose field is reported.
             let first = circle.iter().position(|link| link.because == Because::DependsOn)?;
             let circle = [&circle[first..], &circle[..first]].concat();
             let (from, to) = (&circle[0].from.of, &circle[0].to.of);
@@ -36,7 +36,7 @@ fn circles(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             let mut ids = objects.map(ObjectRef::of);
             let id = ids
                 .find(|id| id.kind == from.kind && id.name == from.name && id.namespace == from.namespace)?;
-            let message = format!("{id} waits for itself: {}", Order::told(&circle));
+            let message = format!("{id} is in a dependency cycle: {}", Order::describe(&circle));
             Some(scene.finding(rule, &id, &entry(scene, &id, to), message))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Volumes that are bound once somebody uses them.
+//! Volumes that bind when a pod uses them.
 
 use super::{Scene, at, each_whole};
 use crate::{Finding, Rule, Severity};
@@ -9,9 +9,9 @@ use bootstrapper_gitops::order::{Moment, Order, Relation};
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "claim-nobody-uses",
     severity: Severity::Error,
-    summary: "a Kustomization waits for a claim that is bound only once a pod uses it, and no pod can before",
-    why: "its storage class binds late (WaitForFirstConsumer): the claim stays Pending, so the Kustomization is never ready, and what would use the claim waits for it",
-    fix: "bring the claim together with what uses it, or let the Kustomization name what it waits for in healthChecks",
+    summary: "a Kustomization waits for a claim that binds only when a pod uses it, before such a pod exists",
+    why: "its storage class binds late (WaitForFirstConsumer): the claim stays Pending and the Kustomization is never ready, so the pod is never created",
+    fix: "move the claim to the Kustomization of the pod that uses it, or list what to wait for in healthChecks",
     check: |rule, fleet| each_whole(fleet, |scene| unused(rule, scene)),
 }];
 
@@ -37,12 +37,12 @@ fn unused(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                     .as_str()
                     .is_some_and(|class| binds_late(scene, class))
         });
-        claims.filter_map(|claim| told(rule, scene, one, claim)).collect::<Vec<_>>()
+        claims.filter_map(|claim| finding(rule, scene, one, claim)).collect::<Vec<_>>()
     });
     found.collect()
 }
 
-fn told(rule: &Rule, scene: &Scene<'_>, by: &Kustomization, claim: &Object) -> Option<Finding> {
+fn finding(rule: &Rule, scene: &Scene<'_>, by: &Kustomization, claim: &Object) -> Option<Finding> {
     let id = ObjectRef::of(claim);
     let uses = |object: &Object| {
         ObjectRef::of(object) != id && object.data.to_string().contains(&format!("\"{}\"", id.name))
@@ -53,17 +53,17 @@ fn told(rule: &Rule, scene: &Scene<'_>, by: &Kustomization, claim: &Object) -> O
     let why = match (scene.order.relation(&Moment::ready(&by.id), &moments), users.first()) {
         (Relation::After(way), Some(user)) => {
             format!(
-                "what uses it (Kustomization {}) comes only after it: {}",
+                "the workload that uses it (Kustomization {}) comes later: {}",
                 user.id.name,
-                Order::told(&way)
+                Order::describe(&way)
             )
         }
-        (Relation::Unordered, None) => "nothing in the repository uses it".to_owned(),
+        (Relation::Unordered, None) => "no workload in the repository uses it".to_owned(),
         _ => return None,
     };
     let class = at(&claim.data, "spec.storageClassName").as_str().unwrap_or_default();
     let message = format!(
-        "Kustomization {} waits for {id}, whose class {class} binds it once a pod uses it, and {why}",
+        "Kustomization {} waits for {id}, whose class {class} binds it only when a pod uses it, but {why}",
         by.id.name
     );
     Some(scene.finding(rule, &id, "spec.storageClassName", message))

@@ -1,4 +1,4 @@
-//! CRDs are there before what needs them.
+//! CRDs exist before the objects that need them.
 
 use std::collections::BTreeMap;
 
@@ -12,49 +12,49 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "crd-after-use",
         severity: Severity::Error,
-        summary: "objects come with, or before, the release that brings their CRD",
-        why: "Flux tries all objects of a Kustomization before it applies any: without the CRD it applies nothing, the release neither, and so the CRD never comes",
-        fix: "put the objects into a Kustomization of their own, with `dependsOn` on the one that brings the release; give that one `wait: true`",
+        summary: "objects are applied with, or before, the release that provides their CRD",
+        why: "Flux dry-runs all objects of a Kustomization before it applies any: without the CRD it applies nothing, not even the release, so the CRD is never installed",
+        fix: "move the objects to their own Kustomization, with `dependsOn` on the one with the release, and set `wait: true` on that one",
         check: |rule, fleet| each_whole(fleet, |scene| after_use(rule, scene)),
     },
     Rule {
         name: "crd-not-awaited",
         severity: Severity::Warning,
-        summary: "nothing says that a CRD comes before the objects that need it",
-        why: "on a fresh cluster it is a race: Flux refuses the whole Kustomization, and tries it again only after its retryInterval",
-        fix: "let the Kustomization depend on the one that brings the CRD; give that one `wait: true` if a release brings it",
+        summary: "objects do not wait for their CRD",
+        why: "on a new cluster this is a race: Flux rejects the whole Kustomization, and retries only after its retryInterval",
+        fix: "add `dependsOn` on the Kustomization that provides the CRD, and `wait: true` on that one if a release provides it",
         check: |rule, fleet| each_whole(fleet, |scene| not_awaited(rule, scene)),
     },
     Rule {
         name: "release-before-crd",
         severity: Severity::Error,
-        summary: "a release needs a CRD that can only come after it",
-        why: "Helm cannot map the kind and the install fails; what brings the CRD waits for this release, so it never comes",
-        fix: "turn off what needs the CRD in the values of the release, or take away what makes the CRD wait for it",
+        summary: "a release needs a CRD that is installed only after it",
+        why: "the install fails because the kind is not served, and the CRD waits for this release, so it is never installed",
+        fix: "disable what needs the CRD in the values of the release, or remove the dependency of the CRD on it",
         check: |rule, fleet| each_whole(fleet, |scene| release_before_crd(rule, scene)),
     },
 ];
 
-/// Objects of a Kustomization that need a CRD, and how it stands with that.
+/// Objects of a Kustomization that need a CRD, and the order of both.
 struct Use<'a> {
     kustomization: &'a Kustomization,
     first: ObjectRef,
     others: usize,
     providers: Vec<Provider>,
     relation: Relation,
-    /// Whether the bootstrap brings the CRD before Flux begins.
+    /// Whether the bootstrap installs the CRD before Flux starts.
     by_bootstrap: bool,
 }
 
 impl Use<'_> {
     /// `CiliumLoadBalancerIPPool default and 2 more (Kustomization network)`.
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let others = if self.others == 0 { String::new() } else { format!(" and {} more", self.others) };
         format!("{}{others} (Kustomization {})", self.first, self.kustomization.id.name)
     }
 
     fn of_providers(&self) -> String {
-        self.providers.iter().map(Provider::told).collect::<Vec<_>>().join(" or ")
+        self.providers.iter().map(Provider::describe).collect::<Vec<_>>().join(" or ")
     }
 }
 
@@ -99,7 +99,7 @@ fn uses<'a>(scene: &Scene<'a>) -> Vec<Use<'a>> {
     found
 }
 
-/// Whether it comes after a Kustomization of another repository, which may bring anything.
+/// Whether it comes after a Kustomization of another repository, which may provide any CRD.
 fn may_come_from_elsewhere(scene: &Scene<'_>, kustomization: &Kustomization) -> bool {
     let mut others = scene.declared.kustomizations.iter().filter(|one| !one.is_here);
     others.any(|other| scene.order.is_after(&Moment::begins(&kustomization.id), &Moment::ready(&other.id)))
@@ -108,14 +108,14 @@ fn may_come_from_elsewhere(scene: &Scene<'_>, kustomization: &Kustomization) -> 
 fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let found = uses(scene).into_iter().filter_map(|one| {
         let Relation::After(way) = &one.relation else { return None };
-        let because = match Order::told(way).as_str() {
+        let because = match Order::describe(way).as_str() {
             "" => String::new(),
-            told => format!(": {told}"),
+            described => format!(": {described}"),
         };
-        let message = format!("{} needs the CRD that {} brings only later{because}", one.told(), one.of_providers());
+        let message = format!("{} needs the CRD that {} provides only later{because}", one.describe(), one.of_providers());
         let finding = scene.finding(rule, &one.first, "kind", message);
         Some(if one.by_bootstrap {
-            let finding = finding.because("the bootstrap brings the CRD first, so that a fresh cluster gets over it; on a cluster that runs without the CRD Flux applies nothing of that Kustomization, the release neither");
+            let finding = finding.because("the bootstrap installs the CRD first, so a new cluster is not affected; on a running cluster without the CRD, Flux applies nothing of that Kustomization, not even the release");
             Finding { severity: Severity::Warning, ..finding }
         } else {
             finding
@@ -130,8 +130,8 @@ fn not_awaited(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     found
         .map(|one| {
             let message = format!(
-                "{} needs the CRD that {} brings, and does not wait for it",
-                one.told(),
+                "{} needs the CRD that {} provides, but does not wait for it",
+                one.describe(),
                 one.of_providers()
             );
             scene.finding(rule, &one.first, "kind", message)
@@ -147,15 +147,15 @@ fn release_before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             let Relation::After(way) = scene.order.relation(&Moment::begins(&release.id), &moments) else {
                 return None;
             };
-            let provider = providers.first()?.told();
+            let provider = providers.first()?.describe();
             let field =
                 if value.is_empty() { "metadata.name".to_owned() } else { format!("spec.values.{value}") };
             let by = if value.is_empty() { "its chart".to_owned() } else { value.to_owned() };
             let message = format!(
-                "{} needs {} of {provider} ({by}), which comes only after it: {}",
+                "{} needs {} of {provider} ({by}), which comes later: {}",
                 release.id,
                 kind.kind,
-                Order::told(&way)
+                Order::describe(&way)
             );
             Some(scene.finding(rule, &release.id, &field, message))
         })

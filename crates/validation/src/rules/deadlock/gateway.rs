@@ -1,4 +1,4 @@
-//! The Gateway API that Cilium finds as it starts is the one that it needs.
+//! The Gateway API CRDs match Cilium, and exist when it starts.
 
 use serde_json::Value;
 
@@ -14,25 +14,25 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "gateway-crds-after-cilium",
         severity: Severity::Error,
-        summary: "the CRDs of the Gateway API come after Cilium, or nothing says that they come before",
-        why: "Cilium's operator looks for them once, as it starts; if they come later it leaves every Gateway alone until it is restarted, a `gatewayClass.create: auto` makes no class, and a `true` fails the install",
-        fix: "bring the CRDs with a Kustomization that Cilium's depends on, and with a step before the one that installs Cilium",
+        summary: "the Gateway API CRDs are installed after Cilium, or in no defined order",
+        why: "Cilium's operator looks them up only at startup: if they are installed later it ignores every Gateway until it is restarted, `gatewayClass.create: auto` creates no class, and `true` fails the install",
+        fix: "install the CRDs with a Kustomization that Cilium's depends on, and with a step before the one that installs Cilium",
         check: |rule, fleet| each_whole(fleet, |scene| after_cilium(rule, scene)),
     },
     Rule {
         name: "gateway-crds-unfit",
         severity: Severity::Error,
-        summary: "the CRDs of the Gateway API are not those that the declared Cilium needs",
-        why: "Cilium's operator checks for kinds and versions as it starts: without one that it requires it serves no Gateway at all, and one that is listed but not served lets it crash",
-        fix: "bring the version that Cilium's documentation names: 1.2.0 for 1.17 and 1.18, 1.4.1 for 1.19, 1.6.1 for 1.20; with Cilium 1.19 and older, no standard channel of 1.5 or newer",
+        summary: "the Gateway API CRDs do not match the declared Cilium",
+        why: "Cilium's operator checks kinds and versions at startup: if a required one is missing it serves no Gateway, and it crashes on one that is listed but not served",
+        fix: "use the version that Cilium's documentation requires: 1.2.0 for 1.17 and 1.18, 1.4.1 for 1.19, 1.6.1 for 1.20; with Cilium 1.19 and older, no standard channel of 1.5 or newer",
         check: |rule, fleet| each_whole(fleet, |scene| unfit(rule, scene)),
     },
     Rule {
         name: "gateway-without-proxy",
         severity: Severity::Error,
-        summary: "Cilium's Gateway API is on, and what it works with is off",
-        why: "without kube-proxy replacement Cilium serves no Gateway and only logs a warning; without its L7 proxy the chart refuses to install",
-        fix: "set `kubeProxyReplacement: true`, and leave l7Proxy on; or turn gatewayAPI off",
+        summary: "Cilium's Gateway API is enabled without a feature that it requires",
+        why: "without kube-proxy replacement Cilium serves no Gateway and only logs a warning; without its L7 proxy the chart's install fails",
+        fix: "set `kubeProxyReplacement: true` and keep l7Proxy enabled, or disable gatewayAPI",
         check: |rule, fleet| each(fleet, |scene| without_proxy(rule, scene)),
     },
 ];
@@ -53,29 +53,26 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let bootstrap = scene.bootstrap();
     let installs = bootstrap.as_ref().and_then(|bootstrap| bootstrap.release(&cilium.id));
     let is_before_step = installs.zip(bootstrap.as_ref()).map(|(turn, all)| all.has_before(&class, &turn));
-    let told = providers.iter().map(Provider::told).collect::<Vec<_>>().join(" or ");
+    let described = providers.iter().map(Provider::describe).collect::<Vec<_>>().join(" or ");
 
     let mut found = Vec::new();
     let by_flux = match scene.order.relation(&Moment::begins(&cilium.id), &moments) {
         Relation::Before => None,
         Relation::After(way) => Some(format!(
-            "{} starts before the CRDs of the Gateway API, which {told} brings: {}",
+            "{} starts before the Gateway API CRDs of {described}: {}",
             cilium.id,
-            Order::told(&way)
+            Order::describe(&way)
         )),
-        // Whatever another repository brings is not known.
+        // The CRDs of another repository are unknown.
         Relation::Unordered if providers.is_empty() => {
             let is_all_here = scene.declared.kustomizations.iter().all(|one| one.is_here);
             (is_all_here && is_before_step.is_none()).then(|| {
-                format!(
-                    "{} needs the CRDs of the Gateway API, and nothing in the repository brings them",
-                    cilium.id
-                )
+                format!("{} needs the Gateway API CRDs, which are not found in the repository", cilium.id)
             })
         }
         Relation::Unordered if is_before_step == Some(true) => None,
         Relation::Unordered => Some(format!(
-            "{} needs the CRDs of the Gateway API, and does not wait for {told}, which brings them",
+            "{} needs the Gateway API CRDs of {described}, but does not wait for them",
             cilium.id
         )),
     };
@@ -86,15 +83,15 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     }
     if let (Some(turn), Some(false)) = (installs, is_before_step) {
         let message = format!(
-            "step {} installs Cilium with its Gateway API, and no step before it brings the CRDs of {GROUP}",
-            turn.told()
+            "step {} installs Cilium with its Gateway API, but no step before it installs the CRDs of {GROUP}",
+            turn.describe()
         );
         found.push(scene.step_finding(rule, &turn, message));
     }
     found
 }
 
-/// What Cilium's operator requires as it starts: plural and version (operator/pkg/gateway-api).
+/// What Cilium's operator requires at startup: plural and version (operator/pkg/gateway-api).
 fn required(minor: (u64, u64)) -> Vec<(&'static str, &'static str)> {
     let mut required =
         vec![("gatewayclasses", "v1"), ("gateways", "v1"), ("httproutes", "v1"), ("grpcroutes", "v1")];
@@ -135,24 +132,24 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         crd.0.data["spec"]["versions"].as_array()
     };
     let faults = required(minor).into_iter().filter_map(|(plural, wanted)| match versions(plural) {
-        None => Some(format!("it brings no {plural}")),
+        None => Some(format!("{plural} missing")),
         Some(all) if !all.iter().any(|one| one["name"] == wanted) => {
-            Some(format!("its {plural} have no version {wanted}"))
+            Some(format!("{plural} without version {wanted}"))
         }
         Some(_) => None,
     });
     let crash = versions("tlsroutes").filter(|_| minor < (1, 20)).and_then(|all| {
         let is_dead = |one: &Value| one["name"] == "v1alpha2" && one["served"] == false;
-        all.iter().any(is_dead).then(|| {
-            "its tlsroutes list v1alpha2 and do not serve it, on which the operator crashes".to_owned()
-        })
+        all.iter()
+            .any(is_dead)
+            .then(|| "tlsroutes list v1alpha2 without serving it, which crashes the operator".to_owned())
     });
     let faults: Vec<String> = faults.chain(crash).collect();
     if faults.is_empty() {
         return Vec::new();
     }
     let message = format!(
-        "{} is Cilium {version}, and the Gateway API of Kustomization {} does not fit it: {}",
+        "{} is Cilium {version}, which does not match the Gateway API of Kustomization {}: {}",
         cilium.id,
         by.name,
         faults.join(", ")
@@ -160,7 +157,7 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     vec![scene.finding(rule, &cilium.id, ENABLED, message)]
 }
 
-/// Where the task files fetch the CRDs, the address tells their version.
+/// Where a task file fetches the CRDs, the address contains their version.
 fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.turns().filter_map(|turn| {
@@ -169,15 +166,15 @@ fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> 
         let (major, minor_of_api, patch) = version;
         let fault = if version < oldest(minor) {
             let (a, b, c) = oldest(minor);
-            format!("it needs {a}.{b}.{c} or newer")
+            format!("it requires {a}.{b}.{c} or newer")
         } else if minor < (1, 20) && version >= (1, 5, 0) && is_standard {
-            "its TLSRoute lists v1alpha2 and does not serve it, on which Cilium's operator crashes".to_owned()
+            "its TLSRoute lists v1alpha2 without serving it, which crashes Cilium's operator".to_owned()
         } else {
             return None;
         };
         let message = format!(
-            "step {} brings Gateway API {major}.{minor_of_api}.{patch}, and the cluster runs Cilium {cilium}: {fault}",
-            turn.told()
+            "step {} installs Gateway API {major}.{minor_of_api}.{patch}, but the cluster runs Cilium {cilium}: {fault}",
+            turn.describe()
         );
         Some(scene.step_finding(rule, &turn, message))
     });
@@ -197,12 +194,12 @@ fn without_proxy(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let replacement = at(&cilium.values, "kubeProxyReplacement");
     let mut found = Vec::new();
     if !(is_true(replacement) || replacement == "strict" || replacement == "partial") {
-        let message = format!("{} has its Gateway API on, and kubeProxyReplacement off", cilium.id);
+        let message = format!("{} has its Gateway API enabled and kubeProxyReplacement disabled", cilium.id);
         let field = if replacement.is_null() { ENABLED } else { "spec.values.kubeProxyReplacement" };
         found.push(scene.finding(rule, &cilium.id, field, message));
     }
     if *at(&cilium.values, "l7Proxy") == false {
-        let message = format!("{} has its Gateway API on, and l7Proxy off", cilium.id);
+        let message = format!("{} has its Gateway API enabled and l7Proxy disabled", cilium.id);
         found.push(scene.finding(rule, &cilium.id, "spec.values.l7Proxy", message));
     }
     found

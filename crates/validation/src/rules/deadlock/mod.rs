@@ -1,4 +1,4 @@
-//! Bootstrap deadlocks: something waits for what can only come after it.
+//! Bootstrap deadlocks: an object waits for something that is installed only after it.
 //!
 //! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
 
@@ -62,12 +62,12 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// What `check` finds in each cluster.
+/// The findings of `check` in each cluster.
 fn each(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
     fleet.each(|declared| check(&Scene::of(fleet, declared)))
 }
 
-/// What `check` finds in each cluster that could be read to the end: what a problem left out may
+/// The findings of `check` in each cluster that loaded completely: what a problem left out may
 /// come before everything.
 fn each_whole(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
     fleet.each_whole(|declared| check(&Scene::of(fleet, declared)))

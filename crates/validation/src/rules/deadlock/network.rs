@@ -6,8 +6,8 @@ use crate::{Finding, Rule, Severity};
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "proxy-replacement-without-host",
     severity: Severity::Warning,
-    summary: "Cilium replaces kube-proxy and does not know where the API server is",
-    why: "the agent reaches the API server by the address of its Service, which without kube-proxy only the agent itself would make work; it starts on no node",
+    summary: "Cilium replaces kube-proxy without an API server address",
+    why: "the agent connects to the API server through its Service, which without kube-proxy works only after the agent is running: it starts on no node",
     fix: "set k8sServiceHost and k8sServicePort in the values of Cilium (on Talos with KubePrism: localhost and 7445)",
     check: |rule, fleet| each(fleet, |scene| without_host(rule, scene)),
 }];
@@ -26,13 +26,13 @@ fn without_host(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         "auto" => (
             "spec.values.k8sServiceHost",
             format!(
-                "{} looks the API server up in kubeadm's ConfigMap cluster-info (k8sServiceHost: auto), which other distributions lack, and which no rendering without a cluster finds",
+                "{} reads the API server's address from kubeadm's ConfigMap cluster-info (k8sServiceHost: auto), which other distributions do not have, and which is not available when rendering without a cluster",
                 cilium.id
             ),
         ),
         "" if !is_elsewhere => (
             "spec.values.kubeProxyReplacement",
-            format!("{} replaces kube-proxy, and has no k8sServiceHost", cilium.id),
+            format!("{} replaces kube-proxy, but has no k8sServiceHost", cilium.id),
         ),
         _ => return Vec::new(),
     };

@@ -13,22 +13,22 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "more-replicas-than-nodes",
         severity: Severity::Error,
-        summary: "replicas that must not share a node are more than there are nodes",
-        why: "those that find no node stay Pending, and what waits for all of them waits for ever",
-        fix: "ask for no more replicas than nodes, or only prefer to spread; the number of nodes is the setting NODE_COUNT, or `nodes` of the cluster in bootstrapper.yaml",
+        summary: "more replicas than nodes, with at most one per node",
+        why: "the rest stay Pending, and a wait for all replicas times out",
+        fix: "use at most as many replicas as nodes, or make the anti-affinity preferred; declare the number of nodes with the setting NODE_COUNT, or `nodes` of the cluster in bootstrapper.yaml",
         check: |rule, fleet| each(fleet, |scene| too_many(rule, scene)),
     },
     Rule {
         name: "budget-blocks-drain",
         severity: Severity::Warning,
-        summary: "a PodDisruptionBudget lets no pod be taken away",
-        why: "a node that runs one of its pods can never be drained: every upgrade of the nodes stops there",
-        fix: "let one pod be missing: `maxUnavailable: 1`, or a minAvailable below the number of replicas",
+        summary: "a PodDisruptionBudget permits no disruption",
+        why: "a node with one of its pods cannot be drained, which blocks every node upgrade",
+        fix: "permit one unavailable pod: `maxUnavailable: 1`, or a minAvailable below the number of replicas",
         check: |rule, fleet| each(fleet, |scene| blocking(rule, scene)),
     },
 ];
 
-/// What is taken for the number of nodes where nothing says it: the smallest control plane that
+/// The default number of nodes: the smallest control plane that
 /// survives the loss of one.
 const USUAL: u64 = 3;
 
@@ -41,14 +41,14 @@ fn nodes(scene: &Scene<'_>) -> (u64, bool) {
 
 fn too_many(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (nodes, is_declared) = nodes(scene);
-    let told = if is_declared {
+    let described = if is_declared {
         format!("{nodes} nodes")
     } else {
-        format!("no number of nodes is declared, {nodes} are usual")
+        format!("number of nodes not declared, assuming {nodes}")
     };
-    let told = if nodes == 1 { "the cluster has one node".to_owned() } else { told };
+    let described = if nodes == 1 { "the cluster has one node".to_owned() } else { described };
     let finding = |id: &ObjectRef, field: &str, what: &str, wanted: u64| {
-        let message = format!("{id} wants {wanted} {what}, no two on one node: {told}");
+        let message = format!("{id} requires {wanted} {what} on different nodes: {described}");
         let finding = scene.finding(rule, id, field, message);
         if is_declared { finding } else { Finding { severity: Severity::Warning, ..finding } }
     };
@@ -63,7 +63,7 @@ fn too_many(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                 let mon = at(&release.values, "cephClusterSpec.mon");
                 let may_share = mon["allowMultiplePerNode"] == true;
                 let own = number(&mon["count"]).or(is_declared.then_some(3)).filter(|_| !may_share);
-                ("cephClusterSpec.mon.count", "monitors of Ceph", own)
+                ("cephClusterSpec.mon.count", "Ceph monitors", own)
             }
             _ => ("", "", None),
         };
@@ -95,7 +95,7 @@ fn too_many(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             found.push(finding(
                 &id,
                 "spec.template.spec.topologySpreadConstraints",
-                "domains to spread over",
+                "topology domains",
                 domains,
             ));
         }
@@ -132,13 +132,13 @@ fn blocking(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         let (least, most) = (&spec["minAvailable"], &spec["maxUnavailable"]);
         if *most == 0 || most == "0%" || least == "100%" {
             let field = if most.is_null() { "spec.minAvailable" } else { "spec.maxUnavailable" };
-            return Some(scene.finding(rule, &id, field, format!("{id} lets no pod be taken away")));
+            return Some(scene.finding(rule, &id, field, format!("{id} permits no disruption")));
         }
         let least = least.as_u64()?;
         let workload = scene.declared.objects().find(|object| is_selected(object, budget))?;
         let replicas = number(at(&workload.data, "spec.replicas")).unwrap_or(1);
         let message =
-            format!("{id} wants {least} pods at all times, and {} has {replicas}", ObjectRef::of(workload));
+            format!("{id} requires {least} available pods, but {} has {replicas}", ObjectRef::of(workload));
         (least >= replicas && replicas > 0).then(|| scene.finding(rule, &id, "spec.minAvailable", message))
     });
     found.collect()

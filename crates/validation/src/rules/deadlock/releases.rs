@@ -1,4 +1,4 @@
-//! Releases that Flux takes over as they are.
+//! Releases that Flux adopts unchanged.
 
 use super::{Scene, at, each, each_whole};
 use crate::{Finding, Rule, Severity};
@@ -10,32 +10,32 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "release-name-prefixed",
         severity: Severity::Warning,
-        summary: "a release that the bootstrap installs has its namespace in its name",
-        why: "with a targetNamespace and no releaseName Flux calls it `<namespace>-<name>`: whatever was installed as `<name>` before is not taken over, but installed a second time",
-        fix: "give it a `releaseName`",
+        summary: "a release of the bootstrap has its namespace in its name",
+        why: "with a targetNamespace and without releaseName, Flux calls it `<namespace>-<name>`: it does not take over an installed `<name>`, but installs a second release",
+        fix: "set `releaseName`",
         check: |rule, fleet| each(fleet, |scene| prefixed(rule, scene)),
     },
     Rule {
         name: "release-name-too-long",
         severity: Severity::Warning,
-        summary: "the name of a release has more than 53 characters",
-        why: "Helm allows no more: Flux cuts its own names short and ends them with a digest, under which nobody finds the release; a releaseName that long is refused",
-        fix: "give it a shorter `releaseName`",
+        summary: "a release name is longer than 53 characters",
+        why: "Helm rejects longer names: Flux truncates its own and appends a digest, which makes the release hard to find; it rejects a longer releaseName",
+        fix: "set a shorter `releaseName`",
         check: |rule, fleet| each(fleet, |scene| too_long(rule, scene)),
     },
     Rule {
         name: "network-uninstalled-on-failure",
         severity: Severity::Error,
         summary: "Flux may uninstall the network plugin when its install or upgrade fails",
-        why: "a first install that fails (a timeout is enough) is taken away before the next try, and with the network go Flux's own connections: it cannot put it back",
-        fix: "use `install.strategy: {name: RetryOnFailure}` and the same for upgrade, and no remediation that uninstalls",
+        why: "a first install that fails (for example, times out) is uninstalled before the retry, and Flux loses its own network: it cannot reinstall it",
+        fix: "set `install.strategy: {name: RetryOnFailure}` and the same for upgrade, and use no remediation that uninstalls",
         check: |rule, fleet| each(fleet, |scene| uninstalled(rule, scene)),
     },
     Rule {
         name: "chart-digest-in-version",
         severity: Severity::Warning,
-        summary: "Flux gives the chart of a release that the bootstrap installs another version than Helm does",
-        why: "for a chartRef of an OCIRepository helm-controller appends the digest to the version; a chart that writes its version into its pods restarts all of them as Flux takes over",
+        summary: "Flux uses another chart version than the bootstrap for the same release",
+        why: "for a chartRef to an OCIRepository, helm-controller appends the digest to the version; a chart with its version in the pod template restarts all pods at the hand-over",
         fix: "start helm-controller with `--feature-gates=DisableChartDigestTracking=true`",
         check: |rule, fleet| each_whole(fleet, |scene| digest_in_version(rule, scene)),
     },
@@ -67,7 +67,7 @@ fn too_long(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let found = scene.declared.releases.iter().filter_map(|release| {
         let spec = &release.object.data["spec"];
         if let Some(own) = spec["releaseName"].as_str() {
-            let message = format!("{} is to be release {own}, of {} characters", release.id, own.len());
+            let message = format!("{} would be release {own}, of {} characters", release.id, own.len());
             let finding = scene.finding(rule, &release.id, "spec.releaseName", message);
             return (own.len() > LONGEST_NAME).then_some(Finding { severity: Severity::Error, ..finding });
         }
@@ -96,13 +96,13 @@ fn uninstalled(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             return None;
         };
         let message =
-            format!("{} is uninstalled when it fails ({})", release.id, field.trim_start_matches("spec."));
+            format!("{} is uninstalled on failure ({})", release.id, field.trim_start_matches("spec."));
         Some(scene.finding(rule, &release.id, field, message))
     });
     found.collect()
 }
 
-/// Only where the repository says how Flux is started, can it be known.
+/// Known only if the repository declares how Flux starts.
 fn digest_in_version(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     const GATE: &str = "DisableChartDigestTracking=true";
     let of_releases =
@@ -127,7 +127,7 @@ fn digest_in_version(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .map(|release| {
             let version = release.chart.version_text();
             let message =
-                format!("{} is installed as {version}, and taken over as {version}+<digest>", release.id);
+                format!("{} is installed as {version}, then taken over as {version}+<digest>", release.id);
             scene.finding(rule, &release.id, "spec.chartRef", message)
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps are there before what blocks on them.
+//! Secrets and ConfigMaps exist before the objects that require them.
 
 use super::{Scene, at, each, each_whole};
 use crate::{Finding, Rule, Severity};
@@ -11,56 +11,56 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "secret-after-use",
         severity: Severity::Error,
-        summary: "a Secret or ConfigMap comes only after what cannot start without it",
-        why: "Flux builds the Kustomization, or installs the release, only once it is there; and what brings it waits for just that",
-        fix: "bring it with something that comes before: the cluster's own folder, or `secrets` in bootstrapper.yaml; or mark the reference `optional`",
+        summary: "a Secret or ConfigMap is applied only after an object that requires it",
+        why: "Flux builds the Kustomization or installs the release only when it exists, and it waits for that Kustomization or release",
+        fix: "provide it earlier: in the cluster's own folder, or under `secrets` in bootstrapper.yaml; or mark the reference `optional`",
         check: |rule, fleet| each_whole(fleet, |scene| after_use(rule, scene)),
     },
     Rule {
         name: "secret-store-after-use",
         severity: Severity::Error,
-        summary: "an ExternalSecret is waited for, and its store comes only after that",
-        why: "the Secret is made once the store is there, and what brings the store waits for the Secret",
-        fix: "bring the store with a Kustomization that this one depends on",
+        summary: "an ExternalSecret is waited for before its store is applied",
+        why: "the Secret needs the store, and the store waits for the Secret",
+        fix: "move the store to a Kustomization that this one depends on",
         check: |rule, fleet| each_whole(fleet, |scene| store_after_use(rule, scene)),
     },
     Rule {
         name: "sops-without-decryption",
         severity: Severity::Error,
-        summary: "a Kustomization brings what SOPS encrypted, and does not decrypt it",
-        why: "Flux applies it as it stands: the Secret holds ciphertext, or the API server refuses the field `sops`",
-        fix: "give the Kustomization `decryption: {provider: sops, secretRef: {name: sops-age}}`",
+        summary: "a Kustomization applies a SOPS-encrypted file without decryption",
+        why: "Flux applies it as it is: the Secret contains ciphertext, or the API server rejects the field `sops`",
+        fix: "set `decryption: {provider: sops, secretRef: {name: sops-age}}` on the Kustomization",
         check: |rule, fleet| each(fleet, |scene| not_decrypted(rule, scene)),
     },
     Rule {
         name: "secrets-not-seeded",
         severity: Severity::Error,
-        summary: "bootstrapper.yaml declares secrets, and no step before Flux seeds them",
-        why: "what draws from them waits for ever: Flux cannot make them",
-        fix: "put a step `secrets: declared` before the step `sync`, after one that makes their namespaces",
+        summary: "bootstrapper.yaml declares secrets, but no step seeds them before Flux",
+        why: "objects that reference them never become ready: Flux cannot create them",
+        fix: "add a step `secrets: declared` before the step `sync`, after the step that creates their namespaces",
         check: |rule, fleet| each(fleet, |scene| not_seeded(rule, scene)),
     },
 ];
 
-/// The Kustomization that brings an object.
+/// The Kustomization that applies an object.
 fn bringer<'a>(scene: &Scene<'a>, id: &ObjectRef) -> Option<&'a Kustomization> {
     let mut all = scene.declared.kustomizations.iter();
     all.find(|one| one.objects.iter().any(|object| ObjectRef::of(object) == *id))
 }
 
-/// From when on a Secret or ConfigMap is there, and what brings it; none if the bootstrap seeds it,
-/// or nothing brings it.
+/// When a Secret or ConfigMap exists, and its provider; none if the bootstrap seeds it,
+/// or nothing provides it.
 fn there_from(scene: &Scene<'_>, id: &ObjectRef) -> Option<(Moment, String)> {
     let object = scene.declared.brought.get(id)?.as_ref()?;
     let by = bringer(scene, object)?;
     let is_itself = object.kind == id.kind;
     let moment = if is_itself { Moment::begins(&by.id) } else { Moment::ready(object) };
-    let told = if is_itself {
+    let described = if is_itself {
         format!("Kustomization {}", by.id.name)
     } else {
         format!("{object} of Kustomization {}", by.id.name)
     };
-    Some((moment, told))
+    Some((moment, described))
 }
 
 fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
@@ -80,14 +80,13 @@ fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         drawn.map(|(at, from)| (release.id.clone(), from.id.clone(), format!("spec.valuesFrom[{at}].name")))
     });
     let found = of_kustomizations.chain(of_releases).filter_map(|(user, wanted, field)| {
-        let (from, told) = there_from(scene, &wanted)?;
+        let (from, described) = there_from(scene, &wanted)?;
         let Relation::After(way) = scene.order.relation(&Moment::begins(&user), &[from]) else { return None };
-        let because = match Order::told(&way).as_str() {
+        let because = match Order::describe(&way).as_str() {
             "" => String::new(),
-            told => format!(": {told}"),
+            described => format!(": {described}"),
         };
-        let message =
-            format!("{user} cannot start without {wanted}, which {told} brings only later{because}");
+        let message = format!("{user} requires {wanted}, which {described} provides only later{because}");
         Some(scene.finding(rule, &user, &field, message))
     });
     found.collect()
@@ -118,23 +117,23 @@ fn store_after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             return None;
         };
         let message = format!(
-            "{id} draws from {store} (Kustomization {}), which comes only once it is ready: {}",
+            "{id} requires {store} (Kustomization {}), which is applied only after it is ready: {}",
             by.id.name,
-            Order::told(&way)
+            Order::describe(&way)
         );
         Some(scene.finding(rule, &id, "spec.secretStoreRef.name", message))
     });
     found.collect()
 }
 
-/// Told once for a Kustomization.
+/// Reported once per Kustomization.
 fn not_decrypted(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let careless =
         scene.declared.kustomizations.iter().filter(|one| at(&one.object.data, "spec.decryption").is_null());
     let found = careless.filter_map(|one| {
         let object = one.objects.iter().find(|object| object.data["sops"]["mac"].is_string())?;
         let id = ObjectRef::of(object);
-        let message = format!("{id} is encrypted, and Kustomization {} has no `decryption`", one.id.name);
+        let message = format!("{id} is encrypted, but Kustomization {} has no `decryption`", one.id.name);
         Some(scene.finding(rule, &id, "sops", message))
     });
     found.collect()
@@ -149,8 +148,8 @@ fn not_seeded(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let message = format!(
-        "step {} lets Flux begin, and no step before it seeds Secret {}/{} of bootstrapper.yaml",
-        start.told(),
+        "step {} starts Flux, but no step before it seeds Secret {}/{} of bootstrapper.yaml",
+        start.describe(),
         first.namespace,
         first.name
     );

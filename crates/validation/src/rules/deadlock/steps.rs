@@ -11,33 +11,33 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "step-before-crd",
         severity: Severity::Error,
-        summary: "a step applies objects whose CRD no step before it brings",
-        why: "the API server does not know their kind, and the step waits for it in vain",
-        fix: "put a step before it that brings the CRD: `crds:`, or the release",
+        summary: "a step applies objects before their CRD is installed",
+        why: "the API server does not serve their kind, and the step times out",
+        fix: "add a step before it that installs the CRD: `crds:`, or the release",
         check: |rule, fleet| each_whole(fleet, |scene| before_crd(rule, scene)),
     },
     Rule {
         name: "step-before-network",
         severity: Severity::Error,
         summary: "a step waits for pods before the step that installs the network plugin",
-        why: "without it every node is NotReady, and no pod but those on the host's network starts",
-        fix: "put the network plugin's stage first, or let the step's stage need it",
+        why: "without it every node is NotReady, and only pods on the host network start",
+        fix: "move the network plugin's stage to the front, or add it to the `needs` of the step's stage",
         check: |rule, fleet| each_whole(fleet, |scene| before_network(rule, scene)),
     },
     Rule {
         name: "step-before-dns",
         severity: Severity::Error,
         summary: "a step waits for Flux before the step that installs CoreDNS",
-        why: "Flux fetches what it is made of, and every source, by name: without DNS its instance is never ready",
-        fix: "put CoreDNS before it",
+        why: "Flux resolves the names of its own artifacts and of every source: without DNS its instance is never ready",
+        fix: "move the CoreDNS step before it",
         check: |rule, fleet| each_whole(fleet, |scene| before_dns(rule, scene)),
     },
     Rule {
         name: "step-waits-for-nothing",
         severity: Severity::Error,
-        summary: "a step waits for something of Cilium that the cluster has turned off",
-        why: "what it waits for never comes: it runs into its timeout, each time",
-        fix: "turn the feature on in the values of Cilium, or take the step out of the task file",
+        summary: "a step waits for a Cilium feature that is disabled",
+        why: "it can never succeed, and always times out",
+        fix: "enable the feature in the values of Cilium, or remove the step from the task file",
         check: |rule, fleet| each_whole(fleet, |scene| for_nothing(rule, scene)),
     },
 ];
@@ -58,9 +58,9 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                 let (one, objects) = turn.objects(scene.declared)?;
                 objects.into_iter().map(ObjectRef::of).find_map(|id| {
                     let kind = Kind::of(&id)?;
-                    let by = scene.kinds.providers(&kind).first()?.told();
+                    let by = scene.kinds.providers(&kind).first()?.describe();
                     let is_there = scene.kinds.has(&one.id, &kind) || bootstrap.has_before(&kind, &turn);
-                    (!is_there).then(|| (id.to_string(), format!("{by} brings it")))
+                    (!is_there).then(|| (id.to_string(), format!("{by} provides it")))
                 })?
             }
             Applies::Source => comes_later(&bootstrap, &turn, &scene.declared.source)?,
@@ -76,13 +76,13 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             | Applies::Program => return None,
         };
         let message =
-            format!("step {} applies {what}, and no step before it brings its CRD: {by}", turn.told());
+            format!("step {} applies {what}, but no step before it installs its CRD: {by}", turn.describe());
         Some(scene.step_finding(rule, &turn, message))
     });
     found.collect()
 }
 
-/// An object of Flux whose kind a later step brings. Where no step brings Flux, it is there before the bootstrap.
+/// An object of Flux whose CRD a later step installs. Where no step installs Flux, it exists before the bootstrap.
 fn comes_later(
     bootstrap: &Bootstrap<'_>,
     turn: &ScheduledStep<'_>,
@@ -91,7 +91,7 @@ fn comes_later(
     let id = ObjectRef::of(object);
     let kind = Kind::new(id.group(), &id.kind);
     let is_later = !bootstrap.has_before(&kind, turn) && bootstrap.has_elsewhere(&kind, turn);
-    is_later.then(|| (id.to_string(), "a later step brings it".to_owned()))
+    is_later.then(|| (id.to_string(), "a later step installs it".to_owned()))
 }
 
 /// The step that installs the network plugin.
@@ -124,9 +124,9 @@ fn before_network(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             (Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_), _) => None,
         }?;
         let message = format!(
-            "step {} waits for {waits}, and step {} installs the network only after it",
-            turn.told(),
-            network.told()
+            "step {} waits for {waits}, but step {} installs the network only later",
+            turn.describe(),
+            network.describe()
         );
         bootstrap.is_before(&turn, &network).then(|| scene.step_finding(rule, &turn, message))
     })
@@ -147,9 +147,9 @@ fn before_dns(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             (Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_), _) => None,
         }?;
         let message = format!(
-            "step {} waits for {waits}, and step {} installs CoreDNS only after it",
-            turn.told(),
-            dns.told()
+            "step {} waits for {waits}, but step {} installs CoreDNS only later",
+            turn.describe(),
+            dns.describe()
         );
         bootstrap.is_before(&turn, &dns).then(|| scene.step_finding(rule, &turn, message))
     })
@@ -162,16 +162,16 @@ fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     find(scene, |_, turn| {
         let missing = match turn.step.kind.awaits() {
             Awaits::Probe(Probe::CiliumBgp) if is_off("bgpControlPlane.enabled") => {
-                "bgpControlPlane.enabled off".to_owned()
+                "BGP disabled (bgpControlPlane.enabled)".to_owned()
             }
             Awaits::Probe(Probe::CiliumBgp) if !has("CiliumBGPClusterConfig") => {
                 "no CiliumBGPClusterConfig".to_owned()
             }
             Awaits::Probe(Probe::CiliumGateway) if is_off("gatewayAPI.enabled") && !has("GatewayClass") => {
-                "gatewayAPI.enabled off".to_owned()
+                "the Gateway API disabled (gatewayAPI.enabled)".to_owned()
             }
             Awaits::Probe(Probe::CiliumClustermesh) if is_off("clustermesh.useAPIServer") => {
-                "clustermesh.useAPIServer off".to_owned()
+                "the ClusterMesh API server disabled (clustermesh.useAPIServer)".to_owned()
             }
             Awaits::Object(id)
                 if id.kind == "CustomResourceDefinition"
@@ -179,13 +179,13 @@ fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                     && is_off("bgpControlPlane.enabled")
                     && !scene.declared.objects().any(|object| ObjectRef::of(object) == *id) =>
             {
-                format!("bgpControlPlane.enabled off, without which nothing brings {}", id.name)
+                format!("BGP disabled (bgpControlPlane.enabled), which provides {}", id.name)
             }
             Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_) | Awaits::Flux => {
                 return None;
             }
         };
-        let message = format!("step {} waits in vain: {} has {missing}", turn.told(), cilium.id);
+        let message = format!("step {} can never succeed: {} has {missing}", turn.describe(), cilium.id);
         Some(scene.step_finding(rule, &turn, message))
     })
 }

@@ -1,4 +1,4 @@
-//! Webhooks answer before they are asked.
+//! Webhooks are ready before they intercept objects.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "webhook-blocks-itself",
         severity: Severity::Error,
-        summary: "a webhook must be asked about the pods that answer for it",
-        why: "while none of its pods runs, the API server refuses every pod, also those: after a restart of all nodes it never comes back by itself",
-        fix: "exempt its own namespace with a namespaceSelector, or set `failurePolicy: Ignore`",
+        summary: "a webhook intercepts its own pods",
+        why: "while none of its pods runs, the API server rejects every pod, including those of the webhook: after a restart of all nodes it does not recover",
+        fix: "exclude its own namespace with a namespaceSelector, or set `failurePolicy: Ignore`",
         check: |rule, fleet| each(fleet, |scene| blocks_itself(rule, scene)),
     },
     Rule {
         name: "webhook-not-awaited",
         severity: Severity::Warning,
-        summary: "objects follow a release whose webhook is asked about them, and nobody waits until it answers",
-        why: "with `disableWait` the release is ready as soon as Helm has applied it: the API server cannot reach the webhook yet, and refuses the objects",
-        fix: "take `install.disableWait` out of the release",
+        summary: "objects are applied right after a release whose webhook intercepts them, without waiting for it",
+        why: "with `disableWait`, the release is ready as soon as Helm has applied it: the API server cannot reach the webhook yet, and rejects the objects",
+        fix: "remove `install.disableWait` from the release",
         check: |rule, fleet| each(fleet, |scene| not_awaited(rule, scene)),
     },
 ];
@@ -44,7 +44,7 @@ fn blocks_itself(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                 && is_empty(&webhook["objectSelector"])
                 && is_empty(&webhook["matchConditions"]);
             let message = format!(
-                "{id} asks Service {namespace}/{} about every pod, those of namespace {namespace} too",
+                "{id} calls Service {namespace}/{} for every pod, including those in namespace {namespace}",
                 at(webhook, "clientConfig.service.name").as_str().unwrap_or_default()
             );
             blocks.then(|| scene.finding(rule, &id, &format!("webhooks[{at_number}].name"), message))
@@ -65,13 +65,13 @@ fn blocks_itself(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             }
             _ => return None,
         };
-        let message = format!("{} lets its webhook be asked about its own pods ({value})", release.id);
+        let message = format!("{} has a webhook that intercepts its own pods ({value})", release.id);
         Some(scene.finding(rule, &release.id, &format!("spec.values.{value}"), message))
     });
     of_objects.chain(of_releases).collect()
 }
 
-/// Whether it is asked before a pod is made.
+/// Whether it intercepts the creation of pods.
 fn asks_about_pods(webhook: &Value) -> bool {
     let has = |rule: &Value, field: &str, wanted: &[&str]| {
         let mut values = rule[field].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -100,7 +100,7 @@ fn labels_of(scene: &Scene<'_>, namespace: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// Told once for a Kustomization and a release.
+/// Reported once per Kustomization and release.
 fn not_awaited(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let hasty = scene
         .declared
@@ -115,7 +115,7 @@ fn not_awaited(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         let found = after.filter_map(move |one| {
             let first = one.objects.iter().map(ObjectRef::of).find(asked)?;
             let message = format!(
-                "{first} (Kustomization {}) follows {}, whose webhook is asked about it, and which waits for nothing (install.disableWait)",
+                "{first} (Kustomization {}) follows {}, whose webhook intercepts it, but which does not wait (install.disableWait)",
                 one.id.name, release.id
             );
             Some(scene.finding(rule, &first, "kind", message))
