@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Args, ConvertVerb, Verb};
 use super::{
-    cancel, clean, completions, convert, doctor, explain, graph, handover, history, list, new_cluster, out,
-    plan, run, schema, status, tasks, trust, usage, validate, verify,
+    cancel, clean, completions, convert, doctor, explain, graph, handover, history, init, list, new_cluster,
+    out, plan, run, schema, status, tasks, trust, usage, validate, verify,
 };
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
@@ -104,6 +104,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::Handover(args)) => handover::handover(&args).await,
         Some(Verb::History(args)) => history::history(&args).await,
         Some(Verb::Clean(args)) => clean::clean(&args).await,
+        Some(Verb::Init(args)) => init::init(&args).await,
         Some(Verb::List(args)) => list::list(&args),
         Some(Verb::Tasks(args)) => tasks::tasks(&args).await,
         Some(Verb::Trust(args)) => trust::trust(&args).await,

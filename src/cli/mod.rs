@@ -14,6 +14,7 @@ mod fleet;
 mod graph;
 mod handover;
 mod history;
+mod init;
 mod list;
 #[cfg(feature = "sandbox")]
 mod network;

@@ -22,6 +22,7 @@ mod desired_state;
 mod doctor;
 mod graph;
 mod house;
+mod init;
 mod kubernetes;
 mod layouts;
 mod new_cluster;

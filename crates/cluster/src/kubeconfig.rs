@@ -110,6 +110,13 @@ pub(super) fn unusable(context: &str) -> Failure {
         .hint("check its cluster and user entries in the kubeconfig")
 }
 
+/// The names of all contexts of the kubeconfig; none if there is no kubeconfig.
+pub async fn contexts(kubeconfig: Option<PathBuf>) -> Vec<String> {
+    let options = ConnectOptions { kubeconfig, context: String::new() };
+    let read = read(&options).await;
+    read.map(|all| all.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
+}
+
 /// Whether there is a kubeconfig at all.
 pub async fn has_kubeconfig(options: &ConnectOptions) -> bool {
     read(options).await.is_ok()

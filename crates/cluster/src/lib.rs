@@ -61,7 +61,7 @@ pub use helm_record::{ApplyMethod, ReleaseState, StoredRelease};
 pub use history::{Entry, RunEnd, RunRecord, StepRecord};
 pub use holder::here;
 pub use identity::{Identity, Remembered};
-pub use kubeconfig::{ConnectOptions, has_kubeconfig};
+pub use kubeconfig::{ConnectOptions, contexts, has_kubeconfig};
 pub use lock::Lock;
 pub use relay::Relay;
 pub use requests::Requests;

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
 pub mod graph;
+pub mod init;
 pub mod new_cluster;
 
 mod catalogue;

@@ -5,6 +5,7 @@ mod convert;
 mod doctor;
 mod graph;
 mod history;
+mod init;
 mod list;
 mod new_cluster;
 mod plan;
@@ -27,6 +28,7 @@ pub(super) use convert::{ConvertBgpArgs, ConvertVerb};
 pub(super) use doctor::{DoctorArgs, ExplainArgs};
 pub(super) use graph::{GraphArgs, GraphFormat};
 pub(super) use history::HistoryArgs;
+pub(super) use init::InitArgs;
 pub(super) use list::ListArgs;
 pub(super) use new_cluster::NewClusterArgs;
 pub(super) use plan::{HandoverArgs, PlanArgs, PlanVerbArgs};
@@ -84,6 +86,13 @@ pub(super) enum Verb {
     Doctor(DoctorArgs),
     /// Explain a failure code, or list all
     Explain(ExplainArgs),
+    /// Write bootstrapper.yaml for a repository, and show what replaces its present bootstrap
+    ///
+    /// Finds the kubeconfig context of each cluster, and the Secrets that nothing in the repository makes, with
+    /// who needs them and where their values probably are. Reads Taskfiles, justfiles, mise, helmfiles and scripts,
+    /// and prints a Markdown table: what a run does instead of each of their commands. Runs none of them, and
+    /// writes nothing but bootstrapper.yaml, which it never overwrites.
+    Init(InitArgs),
     /// List the clusters of the repository
     List(ListArgs),
     /// Print the pipeline that would run, as a task file to start from

@@ -17,6 +17,8 @@ mod schemas;
 mod silencing;
 mod variables;
 
+pub(crate) use references::named_secrets;
+
 use super::Rule;
 
 /// Every rule, by family, in the order of the documentation.

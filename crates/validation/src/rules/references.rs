@@ -77,7 +77,7 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 }
 
 /// The Secrets that an object names: the path of the name, the namespace and the name.
-fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)> {
+pub(crate) fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)> {
     if placed.is("cilium.io", "CiliumBGPPeerConfig") {
         let namespace = known::cilium(placed.declared)
             .and_then(|cilium| cilium.values["bgpControlPlane"]["secretsNamespace"]["name"].as_str());

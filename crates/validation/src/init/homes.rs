@@ -1,0 +1,110 @@
+//! Where the values of a Secret probably are, by the files at hand.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::secrets::NeededSecret;
+
+/// A file of the repository's folder, as far as it matters here.
+#[derive(Debug, Clone)]
+pub struct KnownFile {
+    /// Its path within the repository.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// Its YAML documents; none if it is a template that is no YAML.
+    pub documents: Vec<Value>,
+}
+
+/// Where the values of a Secret probably are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    /// A whole Secret that SOPS encrypted.
+    Sops(PathBuf),
+    /// A template with references to 1Password.
+    Template(PathBuf),
+    /// A file that holds the age key.
+    AgeKey(PathBuf),
+    /// The age keys that sops finds on this machine.
+    Machine,
+    /// Nothing at hand says it.
+    Unknown,
+}
+
+/// Where the values of a Secret probably are.
+pub fn home_of(needed: &NeededSecret, files: &[KnownFile]) -> Home {
+    let holds_it = |file: &&KnownFile| file.documents.iter().any(|document| is_secret(document, needed));
+    let is_sops = |file: &&KnownFile| file.documents.iter().any(|document| document["sops"].is_object());
+    if let Some(file) = files.iter().find(|file| holds_it(file) && is_sops(file)) {
+        return Home::Sops(file.path.clone());
+    }
+    if let Some(file) = files.iter().find(|file| file.text.contains("op://") && names_it(file, needed)) {
+        return Home::Template(file.path.clone());
+    }
+    if needed.keys.iter().any(|key| is_age_name(Path::new(key))) {
+        let key = files.iter().find(|file| is_age_name(&file.path) && file.text.contains("AGE-SECRET-KEY-"));
+        return key.map_or(Home::Machine, |file| Home::AgeKey(file.path.clone()));
+    }
+    Home::Unknown
+}
+
+/// Whether a file is called as age keys are: `age.agekey`, `age.key`.
+fn is_age_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.ends_with(".agekey") || (name.contains("age") && (name.ends_with(".key") || name.ends_with(".txt")))
+}
+
+fn is_secret(document: &Value, needed: &NeededSecret) -> bool {
+    let metadata = &document["metadata"];
+    let namespace = metadata["namespace"].as_str();
+    document["kind"] == "Secret"
+        && metadata["name"] == needed.name.as_str()
+        && namespace.is_none_or(|namespace| namespace == needed.namespace)
+}
+
+/// Whether a template makes the Secret: it may be no YAML before it is rendered.
+fn names_it(file: &KnownFile, needed: &NeededSecret) -> bool {
+    let quoted = format!("name: {}", needed.name);
+    let is_named = |line: &str| line.trim().replace(['"', '\''], "") == quoted;
+    file.documents.iter().any(|document| is_secret(document, needed))
+        || (file.text.contains("kind: Secret") && file.text.lines().any(is_named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, text: &str, document: Value) -> KnownFile {
+        let documents = if document.is_null() { Vec::new() } else { vec![document] };
+        KnownFile { path: path.into(), text: text.into(), documents }
+    }
+
+    fn needed(name: &str, key: &str) -> NeededSecret {
+        NeededSecret {
+            namespace: "flux-system".into(),
+            name: name.into(),
+            needed_by: std::collections::BTreeSet::new(),
+            keys: [key.to_owned()].into(),
+        }
+    }
+
+    #[test]
+    fn values_are_looked_for_where_people_keep_them() {
+        let secret = |name: &str| serde_json::json!({"kind": "Secret", "metadata": {"name": name}, "sops": {"mac": "x"}});
+        let files = [
+            file("bootstrap/deploy-key.sops.yaml", "", secret("deploy-key")),
+            file(
+                "bootstrap/connect.yaml.tpl",
+                "kind: Secret\nname: \"connect\"\ntoken: op://v/i/f",
+                Value::Null,
+            ),
+            file("age.key", "# created\nAGE-SECRET-KEY-1", Value::Null),
+        ];
+        assert_eq!(home_of(&needed("deploy-key", "identity"), &files), Home::Sops(files[0].path.clone()));
+        assert_eq!(home_of(&needed("connect", "token"), &files), Home::Template(files[1].path.clone()));
+        assert_eq!(home_of(&needed("sops-age", "age.agekey"), &files), Home::AgeKey("age.key".into()));
+        assert_eq!(home_of(&needed("sops-age", "age.agekey"), &files[..2]), Home::Machine);
+        assert_eq!(home_of(&needed("other", "token"), &files), Home::Unknown);
+    }
+}
