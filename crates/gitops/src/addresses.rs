@@ -25,13 +25,31 @@ fn problem(what: String) -> Failure {
     Failure::new(FailureKind::Preflight, what)
 }
 
+/// The ranges that a setting says: one, or several as a list of YAML or JSON, or with commas or spaces
+/// between them. None if one of them is no range.
+pub fn read(value: &str) -> Option<Vec<IpNet>> {
+    let lines = value.lines().map(|line| line.trim().trim_start_matches("- ")).collect::<Vec<_>>().join(",");
+    let inner = lines.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let parts = inner
+        .split([',', ' '])
+        .map(|part| part.trim().trim_matches(['"', '\'']))
+        .filter(|part| !part.is_empty());
+    let ranges: Vec<IpNet> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    (!ranges.is_empty()).then_some(ranges)
+}
+
 /// The ranges among settings, those that can be read.
 pub fn ranges(settings: &Settings) -> Vec<(&str, IpNet)> {
-    settings
-        .iter()
-        .filter(|(name, _)| is_range(name))
-        .filter_map(|(name, value)| Some((name.as_str(), value.parse().ok()?)))
-        .collect()
+    let named = settings.iter().filter(|(name, _)| is_range(name));
+    let read = named.filter_map(|(name, value)| Some((name.as_str(), read(value)?)));
+    read.flat_map(|(name, ranges)| ranges.into_iter().map(move |range| (name, range))).collect()
+}
+
+/// Whether two settings hold the same range under two names: `POD_CIDR` and `CLUSTER_POD_CIDR`.
+fn is_same(a: (&str, IpNet), b: (&str, IpNet)) -> bool {
+    let stem = |name: &str| name.trim_end_matches("_CIDR").to_owned();
+    let (one, other) = (stem(a.0), stem(b.0));
+    a.1 == b.1 && (one.contains(&other) || other.contains(&one))
 }
 
 /// Whether two ranges share an address.
@@ -42,7 +60,7 @@ pub fn overlap(a: IpNet, b: IpNet) -> bool {
 /// Ranges that are none: one answer for each setting that should be one.
 pub fn unreadable(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
     settings.iter().filter(|(name, _)| is_range(name)).map(|(name, value)| {
-        value.parse::<IpNet>().is_err().then(|| problem(format!("{name} `{value}` is not an address range")))
+        read(value).is_none().then(|| problem(format!("{name} `{value}` is not an address range")))
     })
 }
 
@@ -53,6 +71,7 @@ pub fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Fai
         .iter()
         .enumerate()
         .flat_map(|(at, a)| ranges[at + 1..].iter().map(move |b| (*a, *b)))
+        .filter(|(a, b)| !is_same(*a, *b))
         .collect();
     pairs.into_iter().map(|((a, of_a), (b, of_b))| {
         overlap(of_a, of_b).then(|| {
@@ -121,5 +140,30 @@ mod tests {
     fn what_is_no_range_is_said() {
         let own = settings(&[("POD_CIDR", "10.42.0.0/99"), ("DOMAIN", "example.org")]);
         assert_eq!(unreadable(&own).flatten().count(), 1);
+    }
+
+    #[test]
+    fn several_ranges_are_a_list() {
+        for (value, expected) in [
+            ("10.42.0.0/16", Some(1)),
+            ("\"10.42.0.0/16\"", Some(1)),
+            ("[\"10.42.0.0/16\"]", Some(1)),
+            ("['10.42.0.0/16', 'fd00::/48']", Some(2)),
+            ("10.42.0.0/16,fd00::/48", Some(2)),
+            ("10.42.0.0/16 fd00::/48", Some(2)),
+            ("- 10.42.0.0/16\n- fd00::/48\n", Some(2)),
+            ("[]", None),
+            ("", None),
+            ("[\"10.42.0.0/99\"]", None),
+            ("10.42.0.0/16, none", None),
+        ] {
+            assert_eq!(read(value).map(|ranges| ranges.len()), expected, "{value:?}");
+        }
+        let own = settings(&[
+            ("POD_CIDR", "[\"10.42.0.0/16\"]"),
+            ("CLUSTER_POD_CIDR", "10.42.0.0/16"),
+            ("SERVICE_CIDR", "10.42.0.0/24,fd00::/112"),
+        ]);
+        assert_eq!(collisions_within(&own).flatten().count(), 2);
     }
 }

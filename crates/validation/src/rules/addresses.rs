@@ -15,7 +15,7 @@ pub(crate) const RULES: &[Rule] = &[
         severity: Severity::Error,
         summary: "a setting that should be an address range is invalid",
         why: "whatever uses it is rejected, or means something else",
-        fix: "write it as `10.42.0.0/16`",
+        fix: "write it as `10.42.0.0/16`; several as a list, or separated by commas",
         check: invalid_range,
     },
     Rule {
@@ -166,9 +166,12 @@ fn address_outside_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let outside = WITHIN.iter().filter_map(|(address, range)| {
             let value = |name: &str| declared.settings.get(name);
-            let (ip, net): (IpAddr, IpNet) = (value(address)?.parse().ok()?, value(range)?.parse().ok()?);
-            (!net.contains(&ip))
-                .then(|| setting(rule, declared, address, format!("{address} {ip} is not in {range} {net}")))
+            let ip: IpAddr = value(address)?.parse().ok()?;
+            let nets = addresses::read(value(range)?)?;
+            let shown = || nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            (!nets.iter().any(|net| net.contains(&ip))).then(|| {
+                setting(rule, declared, address, format!("{address} {ip} is not in {range} {}", shown()))
+            })
         });
         outside.collect()
     })

@@ -4,6 +4,7 @@ use super::{Findings, Subject, problem};
 use bootstrapper_cluster::Identity;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::addresses;
 use bootstrapper_readiness::cilium;
 
 pub(super) async fn check(subject: &Subject) -> Result<Findings> {
@@ -19,12 +20,14 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
 /// with: the surest sign, on a cluster without a history, that contexts were mixed up.
 async fn service_range(subject: &Subject) -> Result<Option<Failure>> {
     let Some(declared) = subject.declared.settings.get("SERVICE_CIDR") else { return Ok(None) };
-    let Ok(range) = declared.parse::<ipnet::IpNet>() else { return Ok(None) };
+    let Some(ranges) = addresses::read(declared) else { return Ok(None) };
     let service =
         subject.cluster.get(&ObjectRef::namespaced("v1", "Service", "default", "kubernetes")).await?;
     let Some(service) = service else { return Ok(None) };
     let Some(address) = service.data["spec"]["clusterIP"].as_str() else { return Ok(None) };
-    let is_outside = address.parse::<std::net::IpAddr>().is_ok_and(|address| !range.contains(&address));
+    let is_outside = address
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|address| !ranges.iter().any(|range| range.contains(&address)));
     let what = format!(
         "the cluster's Services live around {address}, `{}` declares {declared}",
         subject.declared.cluster
