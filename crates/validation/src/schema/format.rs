@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -80,13 +80,21 @@ fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
+/// Base64 as Go reads it, which does not look at the bits that are left over.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
 /// Formats that API servers check; others say nothing.
 fn has_format(format: &str, text: &str) -> bool {
     match format {
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
         "cidr" => text.parse::<IpNet>().is_ok(),
-        "byte" => STANDARD.decode(text.trim()).is_ok(),
+        "byte" => BASE64.decode(text.replace(['\n', '\r'], "").trim()).is_ok(),
         "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
         _ => true,
     }
@@ -124,7 +132,10 @@ mod tests {
             (json!("10.0.0.0/8"), json!({"format": "cidr"}), None),
             (json!("10.0.0.0/99"), json!({"format": "cidr"}), Some("a string of format cidr")),
             (json!("cGFzcw=="), json!({"format": "byte"}), None),
+            (json!("cGFz\ncw==\n"), json!({"format": "byte"}), None),
+            (json!("cGFz\r\nc3x="), json!({"format": "byte"}), None),
             (json!("plain"), json!({"format": "byte"}), Some("a string of format byte")),
+            (json!("cGFz cw=="), json!({"format": "byte"}), Some("a string of format byte")),
             (json!("x"), json!({"pattern": "(?<broken"}), None),
         ];
         for (value, schema, expected) in table {
