@@ -1,5 +1,6 @@
 //! Findings of a validation, as the person who has to mend them reads them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use bootstrapper_core::output::paint;
@@ -14,8 +15,8 @@ pub(crate) fn findings_text(report: &Report, clusters: &[String]) -> String {
 
 fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     let mut text = String::new();
-    for finding in &report.findings {
-        write_finding(&mut text, finding, clusters.len(), colour);
+    for (finding, others) in folded(&report.findings) {
+        write_finding(&mut text, finding, &others, clusters.len(), colour);
     }
     let number = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
     let silenced = match report.silenced.len() {
@@ -35,24 +36,59 @@ fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     text
 }
 
-fn write_finding(text: &mut String, finding: &Finding, of: usize, colour: bool) {
+/// How many findings of one rule are shown one by one: more warnings and notes of it are one.
+const SHOWN: usize = 2;
+
+/// How many places of findings that are folded are shown.
+const PLACES: usize = 5;
+
+/// Findings in their order. Warnings and notes of one rule are folded into the first of them, if there
+/// are many; errors are not.
+fn folded(findings: &[Finding]) -> Vec<(&Finding, Vec<&Finding>)> {
+    let is_same = |one: &Finding, other: &Finding| one.rule == other.rule && one.severity == other.severity;
+    let mut shown: Vec<(&Finding, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let count = findings.iter().filter(|other| is_same(finding, other)).count();
+        let is_folded = finding.severity != Severity::Error && count > SHOWN;
+        match shown.iter_mut().find(|(first, _)| is_folded && is_same(first, finding)) {
+            Some((_, others)) => others.push(finding),
+            None => shown.push((finding, Vec::new())),
+        }
+    }
+    shown
+}
+
+fn place_of(finding: &Finding) -> String {
+    finding.location.as_ref().map_or_else(|| "(no location)".to_owned(), ToString::to_string)
+}
+
+fn write_finding(text: &mut String, finding: &Finding, others: &[&Finding], of: usize, colour: bool) {
     let code = match finding.severity {
         Severity::Error => "1;31",
         Severity::Warning => "1;33",
         Severity::Info => "1;36",
     };
-    let place = finding.location.as_ref().map_or_else(|| "(no location)".to_owned(), ToString::to_string);
+    let place = place_of(finding);
     let severity = paint(finding.severity.word(), code, colour);
-    let _ = writeln!(text, "{place}  {severity}  {}", finding.rule);
+    let times = if others.is_empty() { String::new() } else { format!(" ×{}", others.len() + 1) };
+    let _ = writeln!(text, "{place}  {severity}  {}{times}", finding.rule);
     let _ = writeln!(text, "  {}", indented(&finding.message, 4));
-    if finding.clusters.len() < of && !finding.clusters.is_empty() {
-        let clusters: Vec<&str> = finding.clusters.iter().map(String::as_str).collect();
+    let all = || [finding].into_iter().chain(others.iter().copied());
+    let clusters: BTreeSet<&str> = all().flat_map(|one| &one.clusters).map(String::as_str).collect();
+    if clusters.len() < of && !clusters.is_empty() {
+        let clusters: Vec<&str> = clusters.into_iter().collect();
         let _ = writeln!(text, "  in    {}", clusters.join(", "));
     }
     for (label, said) in [("why", &finding.why), ("fix", &finding.fix)] {
         for (at, line) in said.lines().enumerate() {
             let _ = writeln!(text, "  {:<5} {line}", if at == 0 { label } else { "" });
         }
+    }
+    let places: Vec<String> = others.iter().take(PLACES).map(|one| place_of(one)).collect();
+    if !places.is_empty() {
+        let rest = others.len().saturating_sub(places.len());
+        let more = if rest == 0 { String::new() } else { format!(", and {rest} more (all: --output json)") };
+        let _ = writeln!(text, "  also  {}{more}", places.join(", "));
     }
     text.push('\n');
 }
@@ -79,5 +115,25 @@ mod tests {
              in    apps\n  why   one\n        two\n  fix   declare it\n\napps, infra: 1 error, no warnings\n"
         );
         assert_eq!(text(&Report::default(), &clusters, false), "apps, infra: valid\n");
+    }
+
+    #[test]
+    fn notes_that_repeat_are_folded_and_errors_are_not() {
+        let of = |rule: &str, line: usize| {
+            let location = Location { file: "ks.yaml".into(), line, column: 1 };
+            Finding::of(rule_named(rule).unwrap(), format!("number {line}"))
+                .in_cluster("a")
+                .at(Some(location))
+        };
+        let findings: Vec<Finding> = (1..=3)
+            .map(|line| of("impossible-step", line))
+            .chain((1..=9).map(|line| of("no-timeout", line)))
+            .collect();
+        let shown = text(&Report { findings, silenced: Vec::new() }, &["a".to_owned()], false);
+        assert_eq!(shown.matches("error  impossible-step\n").count(), 3);
+        assert_eq!(shown.matches("no-timeout").count(), 1);
+        assert!(shown.contains("ks.yaml:1:1  warning  no-timeout ×9\n  number 1\n"), "{shown}");
+        assert!(shown.contains("  also  ks.yaml:2:1, ks.yaml:3:1, ks.yaml:4:1, ks.yaml:5:1, ks.yaml:6:1, and 3 more (all: --output json)\n"), "{shown}");
+        assert!(shown.ends_with("a: 3 errors, 9 warnings\n"), "{shown}");
     }
 }
