@@ -20,6 +20,17 @@ const STOPS: [(&str, &str); 4] = [
     ("layerSelector.mediaType", "Helm supports only the layer of a chart"),
 ];
 
+/// Says why a source is taken that the bootstrap cannot verify.
+pub const UNVERIFIED: &str = "bootstrapper/unverified";
+
+/// Whether it is said what is installed, so that the bootstrap needs no signature: by the digest, or by a
+/// person who accepts it.
+fn is_fixed(source: &Object) -> bool {
+    let accepted = source.metadata.annotations.as_ref().and_then(|all| all.get(UNVERIFIED));
+    source.data["spec"]["ref"]["digest"].is_string()
+        || accepted.is_some_and(|reason| !reason.trim().is_empty())
+}
+
 /// How the source is reached; or why the bootstrap cannot.
 pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> {
     let id = ObjectRef::of(source);
@@ -30,9 +41,19 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
             .hint("remove the release from the tasks of the bootstrap, and let Flux install it")
     };
     for (field, why) in STOPS {
+        if field == "verify" && is_fixed(source) {
+            continue;
+        }
         let value = field.split('.').fold(spec, |value, key| &value[key]);
         if value.is_object() || value.as_str().is_some_and(|text| !text.is_empty() && text != CHART_LAYER) {
-            return Err(stop(field, why));
+            let failure = stop(field, why);
+            return Err(if field == "verify" {
+                failure.hint("or pin what is to be installed: `ref: {digest: sha256:…}`").hint(format!(
+                    "or annotate {id} with `{UNVERIFIED}: <reason>`: the bootstrap installs it unverified, and Flux verifies it"
+                ))
+            } else {
+                failure
+            });
         }
     }
     if spec["provider"].as_str().is_some_and(|provider| provider != "generic") {
@@ -129,6 +150,10 @@ mod tests {
             of(&json!({"layerSelector": {"mediaType": CHART_LAYER, "operation": "copy"}}), &json!({}))
                 .is_ok()
         );
+        let verified = json!({"verify": {"provider": "cosign"}, "ref": {"digest": "sha256:aa"}});
+        assert!(of(&verified, &json!({})).is_ok());
+        let refused = of(&json!({"verify": {"provider": "cosign"}}), &json!({})).unwrap_err();
+        assert!(refused.hints.iter().any(|hint| hint.contains(UNVERIFIED)), "{:?}", refused.hints);
         for spec in [
             json!({"verify": {"provider": "cosign"}}),
             json!({"provider": "aws"}),

@@ -57,6 +57,7 @@ mod values;
 mod variables;
 mod walk;
 
+pub use chart_access::UNVERIFIED;
 pub use crd_manifest::{manifest, manifest_digest};
 pub use declared::Declared;
 pub use fields::{FIELDS, HelmAction, Treatment};
