@@ -80,6 +80,16 @@ pub(crate) fn opened(name: &str) -> Repository {
     Repository::open_with(&fixture(name), &entries).unwrap()
 }
 
+/// The secrets that the bootstrap of a repository brings, by their names: their values are invented.
+pub(crate) fn seeded(root: &Path, cluster: &str) -> bootstrapper::gitops::SecretValues {
+    let config = Config::load(root).unwrap();
+    let secrets = config.secrets_of(cluster).iter().map(|spec| {
+        let data = spec.data.keys().map(|key| (key.clone(), "invented".into())).collect();
+        ((spec.namespace.clone(), spec.name.clone()), data)
+    });
+    secrets.collect()
+}
+
 /// A copy of the repository, to be broken.
 pub(crate) fn repository() -> TempDir {
     let copy = tempfile::tempdir().unwrap();

@@ -15,6 +15,7 @@ mod common;
 
 mod bad_input;
 mod builds;
+mod cases;
 mod convert;
 mod decryption;
 mod derived;
@@ -32,6 +33,7 @@ mod private_charts;
 mod readiness;
 mod rules;
 mod schemas;
+mod styles;
 mod substitution;
 mod taskfile;
 mod validate;

@@ -55,8 +55,8 @@ pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize)
         "resources": [location],
     });
     let others = Others::new();
-    let from = From { root, others: &others, is_clone: false };
-    // A separate file, regardless of the repository's root.
+    let from = From { root, others: &others, is_clone: false, ignore: None };
+    // A file of its own, whatever the repository has at its root.
     let mut gathered = gather(from, Path::new(""), Some((KUSTOMIZATION_FILES[0], own)))?;
     for other in &KUSTOMIZATION_FILES[1..] {
         gathered.files.remove(Path::new(other));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::flux::FluxSetup;
 use super::gaps::Gap;
 use super::kustomization::Kustomization;
 use super::pipeline::Scope;
@@ -46,7 +47,11 @@ pub struct Declared {
     pub renderings: BTreeMap<ObjectRef, Rendering>,
     /// Its problems. Faulty parts are left out of the rest.
     pub problems: Vec<Problem>,
-    /// The unverified downloads of kustomizations: address and location.
+    /// What is left out of it since nobody here can say what it is. It may bring what seems to be missing.
+    pub notes: Vec<Problem>,
+    /// How its Flux is set up.
+    pub flux: FluxSetup,
+    /// What kustomizations fetch that nothing verifies, by its address, and where it is named.
     pub unverified: BTreeMap<String, Option<Location>>,
     /// The folder of the cluster.
     pub folder: PathBuf,
@@ -177,6 +182,19 @@ impl Declared {
     pub fn setting_location(&self, name: &str) -> Option<Location> {
         let is_it = |id: &&ObjectRef| id.kind == "ConfigMap" && id.name == SETTINGS;
         self.place(self.places.keys().find(is_it)?, &format!("data[\"{name}\"]"))
+    }
+
+    /// Where something could not be evaluated, it may bring what seems to be missing: that is no problem,
+    /// and only worth a note.
+    pub(super) fn excuse_what_is_missing(&mut self) {
+        if self.notes.is_empty() {
+            return;
+        }
+        let all = std::mem::take(&mut self.problems).into_iter();
+        let (excused, problems): (Vec<Problem>, Vec<Problem>) =
+            all.partition(|problem| problem.kind.is_about_missing());
+        self.problems = problems;
+        self.notes.extend(excused);
     }
 
     /// Fails if anything is wrong that endangers a run: with the first problem, and how many more there are.

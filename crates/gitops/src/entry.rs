@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use walkdir::{DirEntry, WalkDir};
 
 use super::documents::normal;
 use super::layout::is_yaml;
+use super::reach::{Index, is_kustomization, reach, reaches, users};
 use super::recipe::path_of;
-use super::root::{Root, roots};
+use super::root::{Rank, Root};
+use super::roots::roots;
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;
 
@@ -53,119 +56,257 @@ pub(super) struct Entry {
     pub(super) place: PathBuf,
 }
 
-/// Every cluster of a repository, by name. Entries of `bootstrapper.yaml` (a file or folder for
-/// each) have precedence over the folders of `kubernetes/clusters`, and those over a search of all files.
+/// Something that may be where Flux enters.
+#[derive(Debug, Clone)]
+struct Candidate {
+    entry: Entry,
+    root: Root,
+}
+
+/// Every cluster of a repository, by name. What `bootstrapper.yaml` says (a file or folder for
+/// each) comes before the folders of `kubernetes/clusters`, and those before what the files say.
 pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> BTreeMap<String, Entry> {
-    if configured.is_empty() {
-        let conventional: BTreeMap<_, _> =
-            CLUSTERS.iter().flat_map(|of| conventional(root, Path::new(of))).collect();
-        return if conventional.is_empty() {
-            named(outermost(&scan(root, Path::new(""))))
-        } else {
-            conventional
-        };
+    let index = LazyLock::new(|| index(root));
+    let (mut entries, mut undeclared) = (BTreeMap::new(), Vec::new());
+    for of in CLUSTERS {
+        let (found, others) = conventional(root, Path::new(of), &index);
+        entries.extend(found);
+        undeclared.extend(others);
     }
-    let mut entries: BTreeMap<_, _> =
-        CLUSTERS.iter().flat_map(|of| conventional(root, Path::new(of))).collect();
+    if configured.is_empty() && (entries.is_empty() || !undeclared.is_empty()) {
+        add_declared_elsewhere(&mut entries, &undeclared, candidates(root, &index, Path::new("")));
+    }
     for (name, path) in configured {
-        let entry = configured_entry(root, &normal(path));
+        let entry = configured_entry(root, &index, &normal(path));
         entries.retain(|_, other| other.place != entry.place && other.folder != entry.folder);
         entries.insert(name.clone(), entry);
     }
     entries
 }
 
-/// The folders of `of` that say where Flux enters; all of them if none does, so that it can be told.
-fn conventional(root: &Path, of: &Path) -> BTreeMap<String, Entry> {
-    let Ok(found) = files::find(root, of) else { return BTreeMap::new() };
+/// Adds the clusters whose folders declare nothing, if something elsewhere says that Flux enters there;
+/// without any cluster, whatever says so. Else all of these folders, so that it can be told.
+fn add_declared_elsewhere(
+    entries: &mut BTreeMap<String, Entry>,
+    undeclared: &[(String, PathBuf)],
+    elsewhere: Vec<Candidate>,
+) {
+    let is_one = |one: &Candidate| undeclared.iter().any(|(_, folder)| one.entry.folder.starts_with(folder));
+    let (inside, outside): (Vec<Candidate>, Vec<Candidate>) = elsewhere.into_iter().partition(is_one);
+    for (name, entry) in named(inside) {
+        if !entries.values().any(|other| other.folder == entry.folder) {
+            entries.entry(name).or_insert(entry);
+        }
+    }
+    if entries.is_empty() {
+        entries.extend(named(outside));
+    }
+    if entries.is_empty() {
+        let told = |(name, folder): &(String, PathBuf)| {
+            (name.clone(), Entry { place: folder.join(FLUX_SYSTEM), folder: folder.clone() })
+        };
+        entries.extend(undeclared.iter().map(told));
+    }
+}
+
+/// Clusters by their names, and folders that may be some and declare nothing.
+type Conventional = (BTreeMap<String, Entry>, Vec<(String, PathBuf)>);
+
+/// The folders of `of` that say where Flux enters, and those that do not.
+fn conventional(root: &Path, of: &Path, index: &Index) -> Conventional {
+    let Ok(found) = files::find(root, of) else { return Conventional::default() };
     let folders = std::fs::read_dir(root.join(found.path)).into_iter().flatten().filter_map(Result::ok);
     let names = folders
         .take(ENTRIES)
         .filter(|entry| files::is_folder(root, &of.join(entry.file_name())))
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| !name.starts_with('.'));
-    let all: Vec<(String, PathBuf)> = names.map(|name| (name.clone(), of.join(name))).collect();
-    let found: BTreeMap<_, _> = all
-        .iter()
-        .filter_map(|(name, folder)| {
-            Some((name.clone(), Entry { folder: folder.clone(), place: place_in(root, folder)? }))
-        })
-        .collect();
-    if !found.is_empty() {
-        return found;
+    let mut all: Vec<(String, PathBuf)> = names.map(|name| (name.clone(), of.join(name))).collect();
+    all.sort();
+    let (mut found, mut undeclared) = (BTreeMap::new(), Vec::new());
+    for (name, folder) in &all {
+        let usual = folder.join(FLUX_SYSTEM);
+        if files::is_folder(root, &usual) {
+            found.insert(name.clone(), Entry { folder: folder.clone(), place: usual });
+            continue;
+        }
+        // `clusters/east/one`: folders of folders, each with its own.
+        let deeper = candidates(root, index, folder);
+        match <[Candidate; 1]>::try_from(deeper) {
+            Ok([one]) if !one.entry.folder.starts_with(folder) || one.entry.folder == *folder => {
+                found.insert(name.clone(), Entry { folder: folder.clone(), place: one.entry.place });
+            }
+            Ok([one]) => found.extend(named(vec![one])),
+            Err(none) if none.is_empty() => undeclared.push((name.clone(), folder.clone())),
+            Err(many) => found.extend(named(many)),
+        }
     }
-    all.into_iter().map(|(name, folder)| (name, Entry { place: folder.join(FLUX_SYSTEM), folder })).collect()
+    (found, undeclared)
 }
 
-/// The declaration of the root Kustomization within a cluster's folder.
-fn place_in(root: &Path, folder: &Path) -> Option<PathBuf> {
-    let usual = folder.join(FLUX_SYSTEM);
-    if files::is_folder(root, &usual) {
-        return Some(usual);
-    }
-    scan(root, folder).into_iter().next().map(|entry| entry.place)
+/// What declares the root Kustomization of `folder`, wherever in it: for what `flux-system` leaves out.
+pub(super) fn within(root: &Path, folder: &Path) -> Option<(Root, PathBuf)> {
+    let found = candidates(root, &index_of(root, folder), folder);
+    let best = found.into_iter().max_by_key(|one| (one.root.rank, one.entry.folder == folder))?;
+    (best.root.rank > Rank::Pair || best.entry.folder == folder).then_some((best.root, best.entry.place))
 }
 
-/// The entry of `bootstrapper.yaml`: the path of the root Kustomization, or its declaration.
-fn configured_entry(root: &Path, path: &Path) -> Entry {
-    let all = scan(root, Path::new(""));
-    let builds = all.iter().find(|entry| entry.folder == path);
-    let declares = || all.iter().find(|entry| entry.place == path || entry.place.parent() == Some(path));
+/// What `bootstrapper.yaml` names: what the root Kustomization builds, or what declares it.
+fn configured_entry(root: &Path, index: &Index, path: &Path) -> Entry {
+    let all = scan(root, index, Path::new(""));
+    let entries = || all.iter().map(|one| &one.entry);
+    let builds = entries().find(|entry| entry.folder == path);
+    let declares = || entries().find(|entry| entry.place == path || entry.place.parent() == Some(path));
+    // An artifact may be made of any folder: the one that is named says of which.
+    let artifact = || {
+        let fits = |one: &&Candidate| one.root.is_artifact() && path.ends_with(path_of(&one.root.sync));
+        let near = |one: &&Candidate| {
+            let shared = one.entry.place.components().zip(path.components());
+            shared.take_while(|(own, other)| own == other).count()
+        };
+        let found = unresolved(index).into_iter();
+        let best = found.filter(|one| fits(&one)).max_by_key(|one| near(&one))?;
+        Some(Entry { folder: path.to_owned(), place: best.entry.place })
+    };
     let unknown = || Entry { folder: path.to_owned(), place: path.to_owned() };
-    builds.or_else(declares).cloned().unwrap_or_else(unknown)
+    builds.or_else(declares).cloned().or_else(artifact).unwrap_or_else(unknown)
 }
 
-/// Searches all files for a declaration of a root Kustomization.
-fn scan(root: &Path, within: &Path) -> Vec<Entry> {
+/// Every file that says something about Flux, and what it says; and every kustomization.
+fn index(root: &Path) -> Index {
+    index_of(root, Path::new(""))
+}
+
+fn index_of(root: &Path, within: &Path) -> Index {
     let is_looked_into = |entry: &DirEntry| {
         let name = entry.file_name().to_string_lossy();
         entry.depth() == 0 || !(name.starts_with('.') || name == "node_modules" || name == "target")
     };
-    let mut found: Vec<Entry> = Vec::new();
     if !files::is_folder(root, within) {
-        return Vec::new();
+        return Index::new();
     }
     let entries = WalkDir::new(root.join(within)).max_depth(DEEPEST).into_iter();
     let entries = entries.filter_entry(is_looked_into).filter_map(Result::ok).take(ENTRIES);
-    let mut folders: Vec<PathBuf> =
-        entries.filter(|entry| entry.file_type().is_dir()).map(DirEntry::into_path).collect();
-    folders.sort();
-    for folder in folders {
-        let place = folder.strip_prefix(root).unwrap_or(&folder);
-        let in_file = |file: PathBuf| {
-            let roots = roots(&read(root, &file));
-            roots.into_iter().map(move |found| (found, file.clone()))
+    let found = entries.filter(|entry| !entry.file_type().is_dir()).map(DirEntry::into_path);
+    let within_root = |file: PathBuf| Some(file.strip_prefix(root).ok()?.to_owned());
+    let mut found: Vec<PathBuf> = found.filter_map(within_root).collect();
+    found.sort();
+    let wanted = found
+        .into_iter()
+        .filter(|file| (is_yaml(file) || is_kustomization(file)) && files::is_file(root, file));
+    let read = wanted.map(|file| {
+        let said = read_file(root, &file, is_kustomization(&file));
+        (file, said)
+    });
+    read.filter(|(_, said)| !said.is_empty()).collect()
+}
+
+/// Whatever may be a root, wherever it is, with the folder that it says it builds.
+fn unresolved(index: &Index) -> Vec<Candidate> {
+    let mut places: Vec<&Path> = index.iter().filter_map(|(file, _)| file.parent()).collect();
+    places.dedup();
+    places.sort_unstable();
+    places.dedup();
+    let said = |place: &Path| -> Vec<Candidate> {
+        let here =
+            || index.iter().filter(|(file, _)| file.parent() == Some(place) && !is_kustomization(file));
+        let of = |found: Vec<Root>, place: &Path| {
+            let entry = |one: &Root| Entry { folder: path_of(&one.sync), place: place.to_owned() };
+            found.into_iter().map(|one| Candidate { entry: entry(&one), root: one }).collect::<Vec<_>>()
         };
-        let mut here: Vec<(Root, PathBuf)> = manifests(root, place).into_iter().flat_map(in_file).collect();
-        if here.is_empty() {
-            here.extend(roots(&read(root, place)).into_iter().map(|found| (found, place.to_owned())));
+        let in_files: Vec<Candidate> = here().flat_map(|(file, objects)| of(roots(objects), file)).collect();
+        if !in_files.is_empty() {
+            return in_files;
         }
-        for (declared, place) in here {
-            let entry = Entry { folder: path_of(&declared.sync), place };
-            if files::is_folder(root, &entry.folder)
-                && !found.iter().any(|other| other.folder == entry.folder)
-            {
-                found.push(entry);
-            }
+        let all: Vec<Value> = here().flat_map(|(_, objects)| objects.iter().cloned()).collect();
+        of(roots(&all), place)
+    };
+    places.into_iter().flat_map(said).collect()
+}
+
+/// Looks through the files within a folder for whatever declares a root Kustomization of this
+/// repository. The likeliest of those that build the same folder counts.
+fn scan(root: &Path, index: &Index, within: &Path) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for one in unresolved(index).into_iter().filter(|one| one.entry.place.starts_with(within)) {
+        let Some(folder) = folder_of(root, index, &one) else { continue };
+        let one = Candidate { entry: Entry { folder, ..one.entry }, ..one };
+        match found.iter_mut().find(|other| other.entry.folder == one.entry.folder) {
+            Some(other) if other.root.rank < one.root.rank => *other = one,
+            Some(_) => {}
+            None => found.push(one),
         }
     }
     found
 }
 
+/// The folder of this repository that a candidate builds. A path counts from the root of the
+/// repository; in an artifact, from the folder that it was made of: one above what declares it, or the
+/// only one in which the path is there.
+fn folder_of(root: &Path, index: &Index, one: &Candidate) -> Option<PathBuf> {
+    let path = &one.entry.folder;
+    if files::is_folder(root, path) {
+        return Some(path.clone());
+    }
+    if !one.root.is_artifact() {
+        return None;
+    }
+    let mut above: Vec<&Path> = one.entry.place.ancestors().skip(1).collect();
+    above.reverse();
+    let above = above.into_iter().map(|base| base.join(path));
+    let mut elsewhere: Vec<PathBuf> = index
+        .iter()
+        .flat_map(|(file, _)| file.ancestors().skip(1))
+        .filter(|folder| folder.ends_with(path))
+        .map(Path::to_owned)
+        .collect();
+    elsewhere.sort();
+    elsewhere.dedup();
+    let only = (elsewhere.len() == 1).then(|| elsewhere.remove(0));
+    above.into_iter().find(|folder| files::is_folder(root, folder)).or(only)
+}
+
 /// Those that no other one brings: what a root Kustomization builds may declare sources and
-/// Kustomizations of its own.
-fn outermost(entries: &[Entry]) -> Vec<Entry> {
-    let is_brought = |entry: &Entry| {
-        let others = entries.iter().filter(|other| other.folder != entry.folder);
-        others.into_iter().any(|other| entry.place.starts_with(&other.folder))
+/// Kustomizations of its own, and so may a vendor's. The less likely of two that bring each other is
+/// none.
+fn candidates(root: &Path, index: &Index, within: &Path) -> Vec<Candidate> {
+    let mut found = scan(root, index, within);
+    // A pair that could be anybody's is a root only where nothing else is; one of another repository than
+    // those of Flux itself is none.
+    if found.iter().any(|one| one.root.rank > Rank::Pair) {
+        found.retain(|one| one.root.rank > Rank::Pair);
+    }
+    let address = |one: &Candidate| one.root.source.data["spec"]["url"].clone();
+    let sure = found.iter().filter(|one| one.root.rank >= Rank::Bootstrap);
+    let own: Vec<Value> = sure.map(&address).collect();
+    if !own.is_empty() {
+        found.retain(|one| one.root.rank >= Rank::Bootstrap || own.contains(&address(one)));
+    }
+    let reached: Vec<_> = found.iter().map(|one| reach(index, &one.root, &one.entry.folder)).collect();
+    let brings = |one: usize, other: usize| {
+        found[one].entry.folder != found[other].entry.folder
+            && reaches(&reached[one], &found[other].entry.place)
     };
-    entries.iter().filter(|entry| !is_brought(entry)).cloned().collect()
+    let weight = |at: usize| (found[at].root.rank, users(index, &found[at].root));
+    let is_brought = |at: usize| {
+        (0..found.len()).filter(|other| *other != at && brings(*other, at)).any(|other| {
+            if brings(at, other) {
+                let is_within = found[at].entry.place.starts_with(&found[other].entry.folder)
+                    && !found[other].entry.place.starts_with(&found[at].entry.folder);
+                weight(at) < weight(other) || (weight(at) == weight(other) && is_within)
+            } else {
+                found[at].root.rank <= found[other].root.rank
+            }
+        })
+    };
+    let kept: Vec<bool> = (0..found.len()).map(|at| !is_brought(at)).collect();
+    found.into_iter().zip(kept).filter_map(|(one, kept)| kept.then_some(one)).collect()
 }
 
 /// Gives each a name: that of the last folder on its way that names something.
-fn named(entries: Vec<Entry>) -> BTreeMap<String, Entry> {
+fn named(entries: Vec<Candidate>) -> BTreeMap<String, Entry> {
     let mut named = BTreeMap::new();
-    for entry in entries {
+    for Candidate { entry, .. } in entries {
         let parts: Vec<String> = entry
             .folder
             .iter()
@@ -201,16 +342,18 @@ pub(super) fn manifests(root: &Path, place: &Path) -> Vec<PathBuf> {
 
 /// The objects in the files of a place, as written. Invalid YAML is skipped.
 pub(super) fn read(root: &Path, place: &Path) -> Vec<Value> {
+    manifests(root, place).into_iter().flat_map(|file| read_file(root, &file, false)).collect()
+}
+
+/// What a file says; nothing, if it can say nothing about Flux, unless `all` of it counts.
+fn read_file(root: &Path, file: &Path, all: bool) -> Vec<Value> {
     let may_say = |text: &String| {
-        text.contains("toolkit.fluxcd.io") || text.contains("FluxInstance") || text.contains("instance:")
+        all || text.contains("toolkit.fluxcd.io")
+            || text.contains("FluxInstance")
+            || text.contains("instance:")
     };
-    let texts = manifests(root, place)
-        .into_iter()
-        .filter_map(|file| Some((files::read_text(root, &file).ok()?, file)));
-    texts
-        .filter(|(text, _)| may_say(text))
-        .flat_map(|(text, file)| yaml::from_multiple::<Value>(&text, &file).unwrap_or_default())
-        .collect()
+    let text = files::read_text(root, file).ok().filter(may_say);
+    text.and_then(|text| yaml::from_multiple::<Value>(&text, file).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

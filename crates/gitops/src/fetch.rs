@@ -116,7 +116,7 @@ impl Fetch<'_> {
             Fetched::Repository(root) => {
                 let Some(Base { path, .. }) = base else { return Ok(()) };
                 self.known.insert(remote.clone(), place.join(path));
-                let from = From { root: &root, others: &BTreeMap::new(), is_clone: true };
+                let from = From { root: &root, others: &BTreeMap::new(), is_clone: true, ignore: None };
                 let gathered = gather(from, path, None).map_err(|problem| within(problem, remote))?;
                 self.add(gathered, place, depth + 1).await?;
             }

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use super::ignore::Ignore;
 use super::layout::KUSTOMIZATION_FILES;
 use super::problem::{Problem, ProblemKind};
 use super::references::{self, Role};
@@ -62,6 +63,19 @@ pub(super) struct From<'a> {
     pub(super) others: &'a Others,
     /// Whether it is a clone: kustomize confines what that names to the folder that names it.
     pub(super) is_clone: bool,
+    /// What Flux leaves out of the source.
+    pub(super) ignore: Option<&'a Ignore>,
+}
+
+impl From<'_> {
+    fn is_left_out(&self, file: &Path) -> bool {
+        self.ignore.is_some_and(|ignore| ignore.leaves_out(file))
+    }
+
+    /// Whether a regular file is there, and not left out.
+    fn has_file(&self, file: &Path) -> bool {
+        files::is_file(self.root, file) && !self.is_left_out(file)
+    }
 }
 
 /// Gathers what the kustomization of a folder reads. `own` is what it says, in a file of that name, if
@@ -82,7 +96,7 @@ pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) 
             for other in KUSTOMIZATION_FILES.iter().filter(|other| **other != name) {
                 // kustomize refuses two of them.
                 let file = found.path.join(other);
-                if files::is_file(from.root, &file) {
+                if from.has_file(&file) {
                     gather.add(&file, Role::Content, None)?;
                 }
             }
@@ -104,6 +118,9 @@ struct Gather<'a> {
 impl Gather<'_> {
     fn find(&mut self, path: &Path) -> Result<Found, Refusal> {
         let found = files::find(self.from.root, path)?;
+        if !found.is_folder && self.from.is_left_out(path) {
+            return Err(Refusal::Missing);
+        }
         if !found.links.is_empty() {
             self.gathered.is_repeatable = false;
             self.gathered.links.extend(found.links.clone());
@@ -117,7 +134,7 @@ impl Gather<'_> {
         }
         self.gathered.folders.insert(folder.to_owned());
         let names = KUSTOMIZATION_FILES.iter().map(|name| folder.join(name));
-        let present: Vec<PathBuf> = names.filter(|file| files::is_file(self.from.root, file)).collect();
+        let present: Vec<PathBuf> = names.filter(|file| self.from.has_file(file)).collect();
         if present.is_empty() {
             self.gathered.is_repeatable = false;
         }
@@ -188,7 +205,7 @@ impl Gather<'_> {
     fn reference(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
         let taken_for = role.taken_for();
         let path = within(folder, text);
-        let is_here = path.as_ref().is_some_and(|path| files::is_file(self.from.root, path));
+        let is_here = path.as_ref().is_some_and(|path| self.from.has_file(path));
         match remote(text, taken_for) {
             // kustomize tries a file first, regardless of its name.
             Ok(Some(Remote::Base(_))) | Err(_) if is_here && taken_for == Use::Any && !is_web(text) => {}
@@ -496,7 +513,11 @@ mod tests {
     fn gathered(kustomization: &str) -> Result<Gathered, Problem> {
         let root = repository(kustomization);
         let root = root.path().canonicalize().unwrap();
-        gather(From { root: &root, others: &BTreeMap::new(), is_clone: false }, Path::new("a"), None)
+        gather(
+            From { root: &root, others: &BTreeMap::new(), is_clone: false, ignore: None },
+            Path::new("a"),
+            None,
+        )
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Shell patterns of Flux's substitution, as in `${v#pattern}`.
+//! Shell patterns, as Flux's substitution takes them in `${v#pattern}`, and as sources take them in names
+//! of files.
 
 /// One thing that a pattern asks for.
 enum Token<'a> {
@@ -6,6 +7,15 @@ enum Token<'a> {
     One,
     Set { negated: bool, set: &'a [char] },
     Plain(char),
+}
+
+/// Whether a pattern matches a whole text, which has no `/`.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    if text.is_empty() {
+        return pattern.chars().all(|c| c == '*');
+    }
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    prefix(&pattern, &text, true) == Some(text.len())
 }
 
 /// How many characters at the beginning of `text` the pattern matches: at least one of them; the most, if

@@ -29,6 +29,9 @@ pub struct Kustomization {
     pub objects: Vec<Object>,
     /// The unknown values of each of the objects, in their order.
     pub gaps: Vec<Vec<Gap>>,
+    /// Those of the objects, by their place in the list, that a ResourceSet makes: the Flux operator
+    /// applies them, and the bootstrap does not.
+    pub made_by: BTreeMap<usize, ObjectRef>,
     /// Where each of the objects is written, in their order; none for what is fetched.
     pub written: Vec<Option<Written>>,
     /// Those of the objects that are still encrypted, and why Flux's keys are not at hand.
@@ -48,6 +51,11 @@ impl Kustomization {
         self.objects.iter().zip(self.written.iter().map(Option::as_ref))
     }
 
+    /// The objects that it applies itself, each with its place in the list.
+    pub fn own_objects(&self) -> impl Iterator<Item = (usize, &Object)> {
+        self.objects.iter().enumerate().filter(|(at, _)| !self.made_by.contains_key(at))
+    }
+
     /// Its objects, for the bootstrap to apply. Fails if one is encrypted, or holds a value that is,
     /// and no key is at hand: ciphertext must not be applied.
     pub fn applicable(&self) -> Result<Vec<Complete<Object>>> {
@@ -59,8 +67,8 @@ impl Kustomization {
         let is_encrypted = |id: &ObjectRef, object: &Object| {
             self.undecrypted.contains_key(id) || ciphertext::is_encrypted(object)
         };
-        let wanted_objects = self.objects.iter().filter(|object| wanted(object));
-        let mut objects = wanted_objects.map(|object| (ObjectRef::of(object), object));
+        let own = self.own_objects().filter(|(_, object)| wanted(object));
+        let mut objects = own.map(|(_, object)| (ObjectRef::of(object), object));
         if let Some((encrypted, _)) = objects.find(|(id, object)| is_encrypted(id, object)) {
             let failure = Failure::input(format!(
                 "{encrypted} is encrypted with SOPS, but the bootstrap applies {} before Flux can decrypt it",
@@ -75,9 +83,9 @@ impl Kustomization {
         self.complete(wanted)
     }
 
-    /// Those of its objects. Fails if a value in one of them is not known.
+    /// Those of its objects that it applies itself. Fails if a value in one of them is not known.
     pub fn complete(&self, wanted: impl Fn(&Object) -> bool) -> Result<Vec<Complete<Object>>> {
-        let all = self.objects.iter().enumerate().filter(|(_, object)| wanted(object));
+        let all = self.own_objects().filter(|(_, object)| wanted(object));
         all.map(|(at, object)| {
             let gaps = self.gaps.get(at).map_or(&[][..], Vec::as_slice);
             match gaps::refusal(&ObjectRef::of(object), gaps) {
@@ -112,6 +120,7 @@ mod tests {
             depends_on: Vec::new(),
             objects: vec![serde_json::from_value(secret.clone()).unwrap()],
             gaps: vec![Vec::new()],
+            made_by: BTreeMap::new(),
             written: vec![None],
             undecrypted: BTreeMap::new(),
             draws_from: Vec::new(),

@@ -1,18 +1,25 @@
 //! Reads all that a cluster declares: every Kustomization from the root down, built as Flux would.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use super::declared::Declared;
 use super::dependencies;
 use super::entry::{self, Entry};
+use super::flux::FluxSetup;
+use super::ignore::Ignore;
+use super::instance;
 use super::kustomization::Kustomization;
 use super::layout::find_kustomization;
+use super::patched::patched;
 use super::place::Written;
 use super::problem::Problem;
 use super::recipe::Recipe;
 use super::release::Release;
 use super::repository::{Repository, SETTINGS};
 use super::root::{self, Root};
+use super::roots;
 use super::sources::{SecretValues, Source, Sources, UNKNOWN};
 use super::walk::{Found, Walk, is};
 use bootstrapper_core::failure::{Failure, Result};
@@ -32,7 +39,13 @@ impl Repository {
         secrets: &SecretValues,
     ) -> Result<Declared> {
         let entry = self.entry_of(cluster)?;
-        let (Root { source, sync }, mut places) = self.enter(cluster, entry, kustomize).await?;
+        let (root, mut places) = self.enter(cluster, entry, kustomize).await?;
+        let base = root.base(&entry.folder);
+        let (flux, is_artifact) = (self.flux_setup(entry, &root), root.is_artifact());
+        let (root, unpatched) = patched(root, kustomize).await;
+        let Root { source, sync, .. } = root;
+        let ignore = Ignore::of_files(&self.root, &base);
+        let ignore = if is_artifact { ignore.of_artifact() } else { ignore };
         let mut walk = Walk {
             root: &self.root,
             files: &self.files,
@@ -40,11 +53,19 @@ impl Repository {
             kustomize,
             builds: &self.builds,
             source: &source,
+            base: &base,
+            ignore: &ignore,
+            flux: &flux,
             flux_sources: Vec::new(),
             generators: Vec::new(),
             sources: Sources::seeded(secrets),
             kustomizations: Vec::new(),
             problems: Vec::new(),
+            notes: Vec::new(),
+            sets: Vec::new(),
+            made: 0,
+            providers: Vec::new(),
+            views: Mutex::default(),
             unverified: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
@@ -57,7 +78,10 @@ impl Repository {
             gaps: Vec::new(),
         })
         .await;
-        let Walk { sources, kustomizations, mut problems, unverified, refused, .. } = walk;
+        let Walk { sources, kustomizations, mut problems, notes, unverified, refused, .. } = walk;
+        let written = places.get(&ObjectRef::of(&sync));
+        problems
+            .extend(unpatched.map(|problem| problem.placed(written, "spec.kustomize.patches", &self.files)));
 
         for (object, written) in kustomizations.iter().flat_map(Kustomization::placed_objects) {
             if let Some(written) = written {
@@ -80,12 +104,15 @@ impl Repository {
             renderings: BTreeMap::new(),
             brought: sources.brought(),
             problems,
+            notes,
+            flux,
             unverified,
             files: self.files.clone(),
             folder: entry.folder.clone(),
             places,
         };
         self.add_releases(&mut declared, &sources, &refused);
+        declared.excuse_what_is_missing();
         Ok(declared)
     }
 
@@ -100,15 +127,31 @@ impl Repository {
         let objects = if find_kustomization(&self.root, place).is_some() {
             let recipe = Recipe::plain(place);
             let built = self.builds.get(&recipe, &self.root, kustomize).await;
-            let documents = built.map_err(|problem| problem.failure)?;
-            places.extend(
-                documents.iter().filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))),
-            );
-            documents.iter().filter_map(|one| serde_json::to_value(&one.object).ok()).collect()
+            let written = || entry::read(&self.root, place);
+            match built {
+                Ok(documents) => {
+                    let placed = documents.iter();
+                    places
+                        .extend(placed.filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))));
+                    documents.iter().filter_map(|one| serde_json::to_value(&one.object).ok()).collect()
+                }
+                // What cannot be built is told where it is built from the root.
+                Err(_) if self.awaits_bootstrap(entry) || !roots::roots(&written()).is_empty() => written(),
+                Err(problem) => return Err(problem.failure),
+            }
         } else {
             entry::read(&self.root, place)
         };
-        let root = root::pick(&objects, &entry.folder).ok_or_else(|| {
+        let mut at = place.clone();
+        let root = roots::pick(&objects, &entry.folder).or_else(|| {
+            let (root, found) = entry::within(&self.root, &entry.folder)?;
+            at = found;
+            Some(root)
+        });
+        let root =
+            root.or_else(|| self.awaits_bootstrap(entry).then(|| root::not_written_yet(&entry.folder))?);
+        let place = &at;
+        let root = root.ok_or_else(|| {
             Failure::input(format!("{} declares no Kustomization with its source", place.display()))
                 .because(
                     "it has neither a GitRepository with a Kustomization, nor a FluxInstance with a sync",
@@ -125,6 +168,23 @@ impl Repository {
             }
         }
         Ok((root, places))
+    }
+
+    /// Whether the place is the folder of `flux bootstrap`, which writes its files there once it runs.
+    fn awaits_bootstrap(&self, entry: &Entry) -> bool {
+        let files = entry::manifests(&self.root, &entry.place);
+        let is_gotk = |file: &PathBuf| {
+            let name = file.file_name().and_then(std::ffi::OsStr::to_str);
+            name.is_some_and(|name| name.starts_with("gotk-"))
+        };
+        files::is_folder(&self.root, &entry.folder) && files.iter().any(is_gotk)
+    }
+
+    /// How Flux is set up: as its FluxInstance says, or the files of `flux bootstrap`.
+    fn flux_setup(&self, entry: &Entry, root: &Root) -> FluxSetup {
+        let manifests = entry::manifests(&self.root, &entry.place);
+        let texts = manifests.iter().filter_map(|file| files::read_text(&self.root, file).ok());
+        FluxSetup::of(root.instance.as_ref(), &texts.collect::<Vec<_>>())
     }
 
     fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {
@@ -179,7 +239,7 @@ fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Opt
     let objects = || written.iter().filter_map(|one| serde_json::from_value::<Object>(one.clone()).ok());
     let itself = objects().find(|one| one.types == object.types && one.metadata.name == object.metadata.name);
     let maker = || {
-        let maker = written.iter().find(|one| root::of_instance(one).as_ref() == Some(root))?;
+        let maker = written.iter().find(|one| instance::root_of(one).as_ref() == Some(root))?;
         Some(serde_json::from_value(maker.clone()).unwrap_or_else(|_| object.clone()))
     };
     itself.or_else(maker)

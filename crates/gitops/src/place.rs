@@ -50,13 +50,20 @@ pub struct Written {
     pub metadata: Vec<String>,
     pub(super) kind: String,
     pub(super) name: String,
+    /// The field of that object that this one is written in; empty if it is one by itself.
+    pub(super) field: String,
 }
 
 impl Written {
     /// `object` as it was built, before anything was substituted in it.
     pub(super) fn new(file: PathBuf, object: &Object) -> Self {
         let id = ObjectRef::of(object);
-        Self { file, metadata: Vec::new(), kind: id.kind, name: id.name }
+        Self { file, metadata: Vec::new(), kind: id.kind, name: id.name, field: String::new() }
+    }
+
+    /// What is made of a field of this object.
+    pub(super) fn within_field(&self, field: &str) -> Self {
+        Self { metadata: Vec::new(), field: field.to_owned(), ..self.clone() }
     }
 
     /// Whether an object of that kind is written there.
@@ -67,7 +74,12 @@ impl Written {
     /// Line and column of a field (`spec.dependsOn[1].name`), or of its nearest parent.
     pub(super) fn place(&self, files: &Files, field: &str) -> Option<Location> {
         let file = files.get(&self.file)?;
-        let (line, column) = self.within(&file.documents)?.place(field);
+        let whole = match (self.field.as_str(), field) {
+            ("", field) => field.to_owned(),
+            (within, "") => within.to_owned(),
+            (within, field) => format!("{within}.{field}"),
+        };
+        let (line, column) = self.within(&file.documents)?.place(&whole);
         Some(Location { file: self.file.clone(), line, column })
     }
 
@@ -116,7 +128,13 @@ mod tests {
     use super::*;
 
     fn written(kind: &str, name: &str) -> Written {
-        Written { file: "x.yaml".into(), metadata: Vec::new(), kind: kind.to_owned(), name: name.to_owned() }
+        Written {
+            file: "x.yaml".into(),
+            metadata: Vec::new(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            field: String::new(),
+        }
     }
 
     #[test]

@@ -47,7 +47,11 @@ impl Problem {
 pub enum ProblemKind {
     /// The kustomize build of a Kustomization fails.
     UnbuildableKustomization,
-    /// A remote resource of a Kustomization does not answer: it is unknown whether
+    /// The Flux operator refuses to render a ResourceSet.
+    UnbuildableResourceSet,
+    /// What something makes depends on what nobody here can evaluate: it is left out.
+    NotEvaluated,
+    /// What a Kustomization builds names an address that does not answer now: nobody can say whether
     /// it is right.
     Unfetchable,
     /// A kustomization references a file outside the repository.
@@ -90,6 +94,20 @@ pub enum ProblemKind {
     UnreadableValues,
     /// A values source has an invalid `targetPath`.
     UnsupportedTargetPath,
+}
+
+impl ProblemKind {
+    /// Whether something is not there that something else names.
+    pub(super) fn is_about_missing(self) -> bool {
+        matches!(
+            self,
+            Self::MissingSource
+                | Self::MissingSubstituteFrom
+                | Self::MissingChartSource
+                | Self::MissingValuesSource
+                | Self::UnknownDependency
+        )
+    }
 }
 
 impl fmt::Display for ProblemKind {

@@ -71,6 +71,22 @@ impl Shadows {
         if shadows.is_empty() { Self::None } else { Self::Objects(shadows) }
     }
 
+    /// Those of each of the `count` objects that `make` makes of an object.
+    pub(super) fn made(&self, count: usize, make: impl Fn(&Object) -> Vec<Object>) -> Vec<Self> {
+        let Self::Objects(all) = self else {
+            return (0..count)
+                .map(|_| if matches!(self, Self::None) { Self::None } else { Self::Unknown })
+                .collect();
+        };
+        let made: Vec<Vec<Object>> = all.iter().map(make).collect();
+        if made.iter().any(|objects| objects.len() != count) {
+            return (0..count).map(|_| Self::Unknown).collect();
+        }
+        let of =
+            |at: usize| Self::Objects(made.iter().filter_map(|objects| objects.get(at).cloned()).collect());
+        (0..count).map(of).collect()
+    }
+
     /// Whether what `field` finds in an object depends on a secret.
     pub(super) fn differ<'a, T: PartialEq + 'a>(
         &'a self,

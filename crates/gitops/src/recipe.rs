@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use walkdir::WalkDir;
@@ -9,6 +10,7 @@ use walkdir::WalkDir;
 use super::documents::normal;
 use super::gather::{From, Gathered, Others, gather};
 use super::generator;
+use super::ignore::Ignore;
 use super::layout::{KUSTOMIZATION_FILES, find_kustomization, is_yaml};
 use super::problem::{Problem, ProblemKind};
 use bootstrapper_core::failure::{Failure, Location, Result};
@@ -23,6 +25,8 @@ pub(super) struct Recipe {
     pub(super) folder: PathBuf,
     /// Its fields that change the build; JSON, in the order of names.
     pub(super) added: String,
+    /// What Flux leaves out of the source.
+    pub(super) ignore: Arc<Ignore>,
 }
 
 impl Recipe {
@@ -34,12 +38,18 @@ impl Recipe {
             .filter(|field| !spec[**field].is_null())
             .map(|field| (*field, &spec[*field]))
             .collect();
-        Self { folder, added: serde_json::json!(added).to_string() }
+        Self { folder, added: serde_json::json!(added).to_string(), ignore: Arc::default() }
+    }
+
+    /// The same of a source that leaves files out.
+    #[must_use]
+    pub(super) fn without(self, ignore: Arc<Ignore>) -> Self {
+        Self { ignore, ..self }
     }
 
     /// A folder as it is.
     pub(super) fn plain(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), added: "{}".to_owned() }
+        Self { folder: folder.to_owned(), added: "{}".to_owned(), ignore: Arc::default() }
     }
 
     /// The additions.
@@ -56,11 +66,12 @@ pub(super) fn path_of(object: &Object) -> PathBuf {
 
 /// All that a build reads, and whether kustomize's notes belong to the objects.
 pub(super) fn gathered(recipe: &Recipe, root: &Path, others: &Others) -> Result<(Gathered, bool), Problem> {
-    let file = find_kustomization(root, &recipe.folder);
+    let file = find_kustomization(root, &recipe.folder).filter(|file| !recipe.ignore.leaves_out(file));
     let name = file.as_deref().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str);
     let name = name.unwrap_or(KUSTOMIZATION_FILES[0]).to_owned();
     let (own, has_notes) = generated(recipe, root, file.as_deref())?;
-    let gathered = gather(From { root, others, is_clone: false }, &recipe.folder, Some((&name, own)))?;
+    let from = From { root, others, is_clone: false, ignore: Some(&recipe.ignore) };
+    let gathered = gather(from, &recipe.folder, Some((&name, own)))?;
     Ok((gathered, has_notes))
 }
 
@@ -81,7 +92,13 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
     }
     let fields = match file {
         None => {
-            let manifests = manifests(&root.join(&recipe.folder), Path::new("."));
+            let is_left_out = |within: &Path| {
+                let file = recipe.folder.join(within);
+                let is_no_object =
+                    || files::read_text(root, &file).is_ok_and(|text| recipe.ignore.leaves_out_text(&text));
+                recipe.ignore.leaves_out(&file) || is_no_object()
+            };
+            let manifests = manifests(&root.join(&recipe.folder), Path::new("."), &is_left_out);
             generator::of_manifests(&manifests.map_err(refused(ProblemKind::ExcessiveInput))?)
         }
         Some(file) => {
@@ -116,8 +133,8 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
 const ENTRIES: usize = 50_000;
 
 /// Every manifest under a folder that has no kustomization of its own, as Flux finds them: a
-/// folder with one counts as one resource, and is not searched.
-fn manifests(folder: &Path, base: &Path) -> Result<Vec<PathBuf>> {
+/// folder with one counts as one resource, and is not gone into.
+fn manifests(folder: &Path, base: &Path, is_left_out: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     // Sorted afterwards: a folder of millions of files is not read to its end first.
     let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
@@ -129,14 +146,16 @@ fn manifests(folder: &Path, base: &Path) -> Result<Vec<PathBuf>> {
             return Err(Failure::input(format!("cannot build {}", folder.display()))
                 .because(format!("it contains more than {ENTRIES} files and no kustomization")));
         }
-        let within = base.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
+        let plain = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        let within = base.join(plain);
         if entry.file_type().is_dir() {
-            let has_own = KUSTOMIZATION_FILES.iter().any(|name| entry.path().join(name).is_file());
+            let is_own = |name: &str| entry.path().join(name).is_file() && !is_left_out(&plain.join(name));
+            let has_own = KUSTOMIZATION_FILES.iter().any(|name| is_own(name));
             if has_own {
                 entries.skip_current_dir();
                 found.push(within);
             }
-        } else if is_yaml(entry.path()) {
+        } else if is_yaml(entry.path()) && !is_left_out(plain) {
             found.push(within);
         }
     }

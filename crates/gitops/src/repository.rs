@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::builds::Builds;
 use super::entry::{self, Entry};
 use super::place::Files;
-use super::root;
+use super::roots;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 use bootstrapper_core::object::Object;
@@ -18,6 +18,9 @@ pub(super) const SETTINGS: &str = "cluster-settings";
 
 /// Markers of the root of a repository; any one suffices.
 const MARKS: [&str; 3] = ["bootstrapper.yaml", "kubernetes/clusters", ".git"];
+
+/// Folders at the root of a copy without .git; without one of them its files are not searched.
+const FOLDERS: [&str; 4] = ["clusters", "deploy", "flux", "kubernetes"];
 
 /// A GitOps repository.
 #[derive(Debug, Clone)]
@@ -67,7 +70,11 @@ impl Repository {
     /// The root of the repository that contains `here`.
     pub fn root_of(here: &Path) -> Result<PathBuf> {
         let is_root = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
-        here.ancestors().find(is_root).map(Path::to_owned).ok_or_else(|| {
+        let found = here.ancestors().find(is_root);
+        // A copy without .git counts too, at its root.
+        let may_be = || FOLDERS.iter().any(|folder| here.join(folder).is_dir());
+        let is_copy = || may_be() && !entry::discover(here, &BTreeMap::new()).is_empty();
+        found.or_else(|| is_copy().then_some(here)).map(Path::to_owned).ok_or_else(|| {
             Failure::input(format!("{} is not in a GitOps repository", here.display()))
                 .because(format!("neither it nor a parent folder has {}", MARKS.join(" or ")))
                 .hint("run this in the repository, or set --repo")
@@ -120,8 +127,10 @@ impl Repository {
     /// The source of a cluster, as it is written: nothing built, nothing substituted.
     pub fn source_of(&self, cluster: &str) -> Result<Object> {
         let Entry { folder, place } = self.entry_of(cluster)?;
-        let root = root::pick(&entry::read(&self.root, place), folder);
-        root.map(|root| root.source)
+        let root = roots::pick(&entry::read(&self.root, place), folder);
+        let deeper = || entry::within(&self.root, folder).map(|(root, _)| root);
+        root.or_else(deeper)
+            .map(|root| root.source)
             .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
     }
 

@@ -136,6 +136,23 @@ impl Sources {
         }
     }
 
+    /// Copies the data of another ConfigMap or Secret to `object`. That data may be unknown.
+    pub(super) fn copy(&mut self, object: &Object, namespace: &str, name: &str) {
+        let id = ObjectRef::of(object);
+        let other = self.get(&id.kind, namespace, name).cloned();
+        let source = other.map_or_else(
+            || Source {
+                data: BTreeMap::new(),
+                is_open: true,
+                secret: None,
+                why: BTreeMap::new(),
+                brought_by: Some(id.clone()),
+            },
+            |other| Source { brought_by: Some(id.clone()), ..other },
+        );
+        self.0.insert((id.kind.clone(), id.namespace.clone().unwrap_or_default(), id.name.clone()), source);
+    }
+
     /// All of them, with their providers.
     pub(super) fn brought(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
         let named = |(kind, namespace, name): &(String, String, String)| {

@@ -24,12 +24,14 @@ pub(super) struct Substituted {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Substitutes in a document; an object that cannot be read afterwards stays as it was.
+/// Substitutes in a document; an object that cannot be read afterwards stays as it was. Only a Flux that
+/// `is_strict` refuses a variable without a value; others take it for empty.
 pub(super) fn substituted(
     document: &Document,
     variables: Option<&Variables>,
     by: &ObjectRef,
     files: &Files,
+    is_strict: bool,
 ) -> Substituted {
     let plain = &document.object;
     let mut result = Substituted {
@@ -47,7 +49,9 @@ pub(super) fn substituted(
     result.gaps = gaps(document, &outcome.used, variables, files);
     result.used = outcome.used;
     result.shadows = Shadows::of(document, Some(variables), &result.used);
-    result.problems.extend(outcome.errors.iter().map(|error| refusal(error, document, by, files)));
+    let is_told = |error: &&SubstituteError| is_strict || !matches!(error, SubstituteError::Undefined(_));
+    let told = outcome.errors.iter().filter(is_told);
+    result.problems.extend(told.map(|error| refusal(error, document, by, files)));
     match object(&outcome.text) {
         Ok(object) => result.object = object,
         Err(_) if !result.problems.is_empty() => {}
@@ -123,11 +127,13 @@ mod tests {
         let variables = Variables::of([("PORT".to_owned(), "80".to_owned())]);
         let documents = documents(built, Path::new("/o"), Path::new("/r"), false).unwrap();
         let files = Files::of(Path::new("/r"));
-        let first = substituted(&documents[0], Some(&variables), &id, &files);
+        let first = substituted(&documents[0], Some(&variables), &id, &files, true);
         assert_eq!(first.object.data["spec"]["port"], 80);
         assert_eq!(first.used.iter().map(String::as_str).collect::<Vec<_>>(), ["PORT", "X", "Y"]);
         assert_eq!(first.problems.len(), 2);
-        let second = substituted(&documents[1], Some(&variables), &id, &files);
+        let lenient = substituted(&documents[0], Some(&variables), &id, &files, false);
+        assert!(lenient.problems.is_empty() && lenient.object.data["spec"]["not"].is_null());
+        let second = substituted(&documents[1], Some(&variables), &id, &files, true);
         assert_eq!(second.object.data["spec"], "${PORT}");
     }
 }

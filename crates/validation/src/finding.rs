@@ -73,6 +73,15 @@ impl Finding {
         self
     }
 
+    /// Downgrades a finding about a missing object to a note if something may create that object.
+    #[must_use]
+    pub fn unless_made(self, by: Option<String>) -> Self {
+        match by {
+            Some(by) => self.graded(Severity::Info).because(by),
+            None => self,
+        }
+    }
+
     /// Sets the location.
     #[must_use]
     pub fn at(mut self, location: Option<Location>) -> Self {

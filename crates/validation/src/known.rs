@@ -31,6 +31,61 @@ pub(super) fn has_secret(declared: &Declared, namespace: &str, name: &str) -> bo
         || objects_of(declared).any(is_certified)
 }
 
+/// Charts that make no object but what their own programs need, whatever their values are.
+const OWN_OBJECTS_ONLY: [&str; 9] = [
+    "cert-manager",
+    "cilium",
+    "coredns",
+    "external-secrets",
+    "flux-instance",
+    "flux-operator",
+    "metrics-server",
+    "reloader",
+    "spegel",
+];
+
+/// What may bring an object of that name which nothing declares: a release whose chart may make any
+/// object, or what could not be evaluated. One that names it in its values comes first.
+pub(super) fn may_be_made(declared: &Declared, name: &str) -> Option<String> {
+    let mut open =
+        declared.releases.iter().filter(|one| !OWN_OBJECTS_ONLY.contains(&one.chart.name())).peekable();
+    let any = open.peek().copied();
+    let naming = open.find(|release| names(&release.values, name));
+    let release =
+        naming.map(|release| format!("the chart of {}, whose values name it, may create it", release.id));
+    let release = release
+        .or_else(|| any.map(|release| format!("a chart may create it, for example that of {}", release.id)));
+    release.or_else(|| {
+        declared.notes.first().map(|note| format!("{}, so it may be created there", note.failure.what))
+    })
+}
+
+fn names(values: &serde_json::Value, name: &str) -> bool {
+    match values {
+        serde_json::Value::String(text) => text == name,
+        serde_json::Value::Array(items) => items.iter().any(|item| names(item, name)),
+        serde_json::Value::Object(fields) => {
+            fields.iter().any(|(key, value)| key == name || names(value, name))
+        }
+        _ => false,
+    }
+}
+
+/// ServiceAccounts that Flux brings by itself, in its own namespace.
+pub(super) fn is_account_of_flux(declared: &Declared, namespace: Option<&str>, name: &str) -> bool {
+    const ACCOUNTS: [&str; 8] = [
+        "flux-operator",
+        "helm-controller",
+        "image-automation-controller",
+        "image-reflector-controller",
+        "kustomize-controller",
+        "notification-controller",
+        "source-controller",
+        "source-watcher",
+    ];
+    namespace == declared.sync.metadata.namespace.as_deref() && ACCOUNTS.contains(&name)
+}
+
 /// The release of Cilium.
 pub(super) fn cilium(declared: &Declared) -> Option<&Release> {
     declared.releases.iter().find(|release| is_chart(release, "cilium"))

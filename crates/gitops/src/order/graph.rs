@@ -52,8 +52,9 @@ impl Order {
         for other in &kustomization.depends_on {
             self.add(Moment::begins(id), Because::DependsOn, Moment::ready(other));
         }
-        for waited in kustomization.objects.iter().map(ObjectRef::of) {
-            if waits_for(kustomization, &waited) {
+        for (at, object) in kustomization.objects.iter().enumerate() {
+            let waited = ObjectRef::of(object);
+            if waits_for(kustomization, &waited) && is_awaited(kustomization, at) {
                 self.add(Moment::ready(id), Because::WaitsFor, Moment::ready(&waited));
             }
         }
@@ -177,6 +178,15 @@ fn is_followed(object: &Object) -> bool {
 
 /// Whether a Kustomization is ready only once that object, which it brings, is. Flux leaves
 /// `healthChecks` out where it waits for everything.
+/// What a ResourceSet makes is waited for only if the set waits for it.
+fn is_awaited(kustomization: &Kustomization, at: usize) -> bool {
+    let set = kustomization.made_by.get(&at);
+    set.is_none_or(|set| {
+        let mut sets = kustomization.objects.iter().filter(|object| ObjectRef::of(object) == *set);
+        sets.any(|set| set.data["spec"]["wait"] == true)
+    })
+}
+
 fn waits_for(kustomization: &Kustomization, id: &ObjectRef) -> bool {
     let is_followed = FOLLOWED.iter().any(|(group, kind)| id.group() == *group && id.kind == *kind);
     let spec = &kustomization.object.data["spec"];

@@ -73,11 +73,14 @@ impl Adoption {
             let because = "it takes its files from another repository".to_owned();
             forecast.unseen.push(Unseen { id: kustomization.id.clone(), because });
         }
-        let objects = self.located(kustomization.objects.clone(), DEFAULT).await?;
+        // The operator applies what ResourceSets make.
+        let (places, own): (Vec<usize>, Vec<Object>) =
+            kustomization.own_objects().map(|(at, object)| (at, object.clone())).unzip();
+        let objects = self.located(own, DEFAULT).await?;
         let all: Vec<_> = objects
             .iter()
-            .enumerate()
-            .map(|(at, object)| async move {
+            .zip(places)
+            .map(|(object, at)| async move {
                 let effect =
                     self.applied_by_kustomize(object, kustomization.is_complete(at), kustomization).await?;
                 Ok::<_, bootstrapper_core::failure::Failure>(Foretold {

@@ -102,7 +102,9 @@ pub fn check(pipeline: &Pipeline, declared: &Declared, root: &Path) -> Vec<Failu
 
 fn check_step(spec: &StepSpec, declared: &Declared, root: &Path) -> Result<()> {
     spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
-    if let StepKind::Objects(ObjectsSpec(path)) = &spec.kind {
+    if let StepKind::Objects(ObjectsSpec(path)) = &spec.kind
+        && !path.to_string_lossy().contains("://")
+    {
         files::find(root, path)
             .map_err(|refusal| spec.refuse(format!("cannot read {}", path.display())).because(refusal))?;
     }

@@ -92,7 +92,9 @@ fn missing_peer_config(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             let named = values_at(&placed.object.data, "spec.bgpInstances[].peers[]").into_iter();
             let missing = named.filter_map(move |(path, peer)| {
                 let name = peer["peerConfigRef"]["name"].as_str()?;
-                if known::find(declared, GROUP, "CiliumBGPPeerConfig", None, name).is_some() {
+                if known::find(declared, GROUP, "CiliumBGPPeerConfig", None, name).is_some()
+                    || !declared.notes.is_empty()
+                {
                     return None;
                 }
                 let message =

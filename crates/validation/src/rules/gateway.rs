@@ -74,7 +74,8 @@ fn missing_gateway(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             .map(|Parent { path, namespace, name, .. }| {
                 let message =
                     format!("{} references Gateway {namespace}/{name}, which is not found", placed.id());
-                placed.finding(rule, &format!("{path}.name"), message)
+                let made = known::may_be_made(placed.declared, name);
+                placed.finding(rule, &format!("{path}.name"), message).unless_made(made)
             })
             .collect()
     })
@@ -116,7 +117,8 @@ fn missing_gateway_class(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             let class =
                 placed.field(&["spec", "gatewayClassName"]).as_str().filter(|class| !is_there(class))?;
             let message = format!("{} has class {class}, which is not found", placed.id());
-            Some(placed.finding(rule, "spec.gatewayClassName", message))
+            let finding = placed.finding(rule, "spec.gatewayClassName", message);
+            Some(finding.unless_made(known::may_be_made(declared, class)))
         });
         faults.collect()
     })

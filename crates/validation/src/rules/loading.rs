@@ -1,7 +1,7 @@
 //! Problems of loading.
 
 use crate::{Finding, Fleet, Rule, Severity};
-use bootstrapper_gitops::ProblemKind;
+use bootstrapper_gitops::{Problem, ProblemKind};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -117,6 +117,22 @@ pub(crate) const RULES: &[Rule] = &[
         check: problems,
     },
     Rule {
+        name: "unbuildable-resource-set",
+        severity: Severity::Error,
+        summary: "the Flux operator cannot render a ResourceSet",
+        why: "the ResourceSet stalls (BuildFailed), and none of its objects is created",
+        fix: "correct the template, or add the missing input",
+        check: problems,
+    },
+    Rule {
+        name: "not-evaluated",
+        severity: Severity::Info,
+        summary: "objects of a ResourceSet were not checked, because they depend on values outside the repository",
+        why: "a mistake in them shows only when Flux applies them",
+        fix: "nothing to fix; `flux-operator build rset` renders it with your own inputs",
+        check: problems,
+    },
+    Rule {
         name: "malformed-substitution",
         severity: Severity::Error,
         summary: "a `${…}` that Flux cannot parse",
@@ -229,10 +245,12 @@ fn refusals(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 
 fn problems(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
-        let of_rule = declared.problems.iter().filter(|problem| rule_of(problem.kind) == rule.name);
-        of_rule
-            .map(|problem| Finding::of_failure(rule, &problem.failure).in_cluster(&declared.cluster))
-            .collect()
+        let found =
+            |problem: &Problem| Finding::of_failure(rule, &problem.failure).in_cluster(&declared.cluster);
+        let is_of_rule = |problem: &&Problem| rule_of(problem.kind) == rule.name;
+        let problems = declared.problems.iter().filter(is_of_rule).map(found);
+        let notes = declared.notes.iter().filter(is_of_rule).map(|note| found(note).graded(Severity::Info));
+        problems.chain(notes).collect()
     })
 }
 
@@ -240,6 +258,8 @@ fn problems(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 fn rule_of(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::UnbuildableKustomization => "unbuildable-kustomization",
+        ProblemKind::UnbuildableResourceSet => "unbuildable-resource-set",
+        ProblemKind::NotEvaluated => "not-evaluated",
         ProblemKind::Unfetchable => "unfetchable",
         ProblemKind::OutsideRepository => "outside-repository",
         ProblemKind::RefusedAddress => "refused-address",

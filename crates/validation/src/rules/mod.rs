@@ -15,6 +15,7 @@ mod references;
 mod releases;
 mod schemas;
 mod silencing;
+mod tenants;
 mod variables;
 
 pub(crate) use references::named_secrets;
@@ -28,6 +29,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     names::RULES,
     references::RULES,
     ownership::RULES,
+    tenants::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,

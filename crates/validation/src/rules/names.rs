@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::fleet::{Placed, objects_of};
 use crate::schema::{Schemas, Scope};
-use crate::{Finding, Fleet, Rule, Severity};
+use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{Applies, Named, Pipeline};
 
@@ -94,7 +94,10 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 return None;
             }
             let message = format!("{} is in namespace {namespace}, which is not found", placed.id());
-            Some(placed.finding(rule, "metadata.namespace", message))
+            // Charts rarely make namespaces, unless they say so; what could not be evaluated may.
+            let made = known::may_be_made(declared, namespace);
+            let made = made.filter(|by| by.contains("values name it") || !declared.notes.is_empty());
+            Some(placed.finding(rule, "metadata.namespace", message).unless_made(made))
         });
         lost.collect()
     })

@@ -66,10 +66,13 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 let message =
                     format!("{} references Secret {namespace}/{name}, which is not found", placed.id());
                 let finding = placed.finding(rule, &path, message);
+                let naming =
+                    known::may_be_made(placed.declared, &name).filter(|by| by.contains("values name it"));
                 // Without declared secrets, people create Secrets manually.
-                match fleet.config.secrets_of(&placed.declared.cluster) {
-                    [] => finding.graded(Severity::Warning),
-                    _ => finding,
+                match (fleet.config.secrets_of(&placed.declared.cluster), naming) {
+                    (_, Some(by)) => finding.unless_made(Some(by)),
+                    ([], None) => finding.graded(Severity::Warning),
+                    (_, None) => finding,
                 }
             })
             .collect()
@@ -116,7 +119,9 @@ fn missing_service_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         named
             .filter_map(|(path, name)| {
                 let name = name.as_str().filter(|name| *name != "default")?;
-                if known::find(placed.declared, "", "ServiceAccount", own, name).is_some() {
+                if known::find(placed.declared, "", "ServiceAccount", own, name).is_some()
+                    || known::is_account_of_flux(placed.declared, own, name)
+                {
                     return None;
                 }
                 let message = format!(
@@ -124,7 +129,8 @@ fn missing_service_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                     placed.id(),
                     own.unwrap_or_default()
                 );
-                Some(placed.finding(rule, &path, message))
+                let made = known::may_be_made(placed.declared, name);
+                Some(placed.finding(rule, &path, message).unless_made(made))
             })
             .collect()
     })
@@ -159,7 +165,7 @@ fn missing_issuer(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         missing
             .map(|(path, kind, name)| {
                 let message = format!("{} references {kind} {name}, which is not found", placed.id());
-                placed.finding(rule, &path, message)
+                placed.finding(rule, &path, message).unless_made(known::may_be_made(placed.declared, name))
             })
             .collect()
     })
@@ -178,7 +184,8 @@ fn missing_secret_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             return Vec::new();
         }
         let message = format!("{} references {kind} {name}, which is not found", placed.id());
-        vec![placed.finding(rule, "spec.secretStoreRef.name", message)]
+        let finding = placed.finding(rule, "spec.secretStoreRef.name", message);
+        vec![finding.unless_made(known::may_be_made(placed.declared, name))]
     })
 }
 

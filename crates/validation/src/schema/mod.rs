@@ -60,6 +60,18 @@ pub(super) struct Schema<'a> {
     pub(super) source: String,
 }
 
+/// Whether the Flux operator installs the cluster's Flux, as far as the repository says.
+fn is_of_operator(declared: &Declared) -> bool {
+    let is_instance = |object: &Object| {
+        let id = ObjectRef::of(object);
+        id.group() == "fluxcd.controlplane.io" && id.kind == "FluxInstance"
+    };
+    let is_chart = |name: &str| matches!(name, "flux-operator" | "flux-instance");
+    declared.flux.by_operator
+        || declared.releases.iter().any(|release| is_chart(release.chart.name()))
+        || declared.objects().any(is_instance)
+}
+
 /// The schemas that hold for one cluster.
 pub(super) struct Schemas<'a> {
     crds: BTreeMap<(&'a str, &'a str), crd::Crd<'a>>,
@@ -75,7 +87,7 @@ impl<'a> Schemas<'a> {
             Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => &[],
         });
         // The last one has precedence: the repository's own declaration.
-        let of_flux: Vec<crd::Crd<'a>> = flux::crds().collect();
+        let of_flux: Vec<crd::Crd<'a>> = flux::crds(is_of_operator(declared)).collect();
         let declared = of_charts.chain(declared.objects()).filter_map(crd::Crd::read);
         let all = of_flux.into_iter().chain(declared);
         let crds = all.map(|crd| ((crd.group, crd.kind), crd)).collect();

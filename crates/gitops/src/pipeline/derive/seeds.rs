@@ -31,7 +31,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
 fn seeds<'s>(scene: &'s Scene<'_>) -> Vec<(&'s Kustomization, &'s Object, String)> {
     let mut found = Vec::new();
     for kustomization in &scene.declared.kustomizations {
-        for object in &kustomization.objects {
+        for (_, object) in kustomization.own_objects() {
             let id = ObjectRef::of(object);
             let is_data = id.group().is_empty() && matches!(id.kind.as_str(), "Secret" | "ConfigMap");
             let Some(why) = is_data.then(|| needed_by(scene, &id)).flatten() else { continue };

@@ -65,7 +65,15 @@ fn uses<'a>(scene: &Scene<'a>) -> Vec<Use<'a>> {
     let mut found: Vec<Use<'a>> = Vec::new();
     for kustomization in &scene.declared.kustomizations {
         let mut of_kind: BTreeMap<Kind, Vec<ObjectRef>> = BTreeMap::new();
-        for id in kustomization.objects.iter().map(ObjectRef::of) {
+        // What a ResourceSet makes is applied by the operator, which tries again by itself; and its own
+        // kinds are there before Flux is.
+        let own = kustomization.objects.iter().enumerate();
+        let own = own
+            .filter(|(at, _)| !kustomization.made_by.contains_key(at))
+            .map(|(_, object)| ObjectRef::of(object));
+        let is_there_before =
+            |id: &ObjectRef| scene.declared.flux.by_operator && id.group() == "fluxcd.controlplane.io";
+        for id in own.filter(|id| !is_there_before(id)) {
             if let Some(kind) = Kind::of(&id).filter(|kind| !scene.kinds.has(&kustomization.id, kind)) {
                 of_kind.entry(kind).or_default().push(id);
             }

@@ -80,6 +80,10 @@ fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         drawn.map(|(at, from)| (release.id.clone(), from.id.clone(), format!("spec.valuesFrom[{at}].name")))
     });
     let found = of_kustomizations.chain(of_releases).filter_map(|(user, wanted, field)| {
+        // Its own ConfigMap exists beforehand, or it would be unknown.
+        if bringer(scene, &wanted).is_some_and(|by| by.id == user) {
+            return None;
+        }
         let (from, described) = there_from(scene, &wanted)?;
         let Relation::After(way) = scene.order.relation(&Moment::begins(&user), &[from]) else { return None };
         let because = match Order::describe(&way).as_str() {

@@ -1,23 +1,30 @@
 //! Walks from the root Kustomization down: each build, and the Kustomizations in it.
 
+mod sets;
+mod taken_from;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
-use serde_json::Value;
 
-use super::artifact;
+use self::sets::Set;
+use self::taken_from::TakenFrom;
+use super::artifact::View;
 use super::build;
 use super::builds::Builds;
+use super::common_metadata::add_common_metadata;
 use super::decryption::Decryption;
 use super::dependencies::depends_on;
 use super::documents::{Document, Encrypted};
+use super::flux::FluxSetup;
 use super::gaps::{Gap, as_source};
+use super::ignore::Ignore;
 use super::kustomization::Kustomization;
-use super::pin::Pin;
 use super::place::{Files, Written};
 use super::problem::{Problem, ProblemKind};
+use super::provenance::Shadows;
 use super::recipe::{Recipe, path_of};
 use super::sources::{Sources, UNKNOWN};
 use super::substitution::substituted;
@@ -45,18 +52,6 @@ impl Found {
     }
 }
 
-/// The source of a Kustomization's files.
-enum TakenFrom {
-    /// This folder of this repository.
-    Here(PathBuf),
-    /// This folder of another one, at a commit.
-    Pinned(Pin, PathBuf),
-    /// Another one, which cannot be looked at.
-    Elsewhere,
-    /// A source that nothing has declared so far.
-    Undeclared,
-}
-
 type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
 
 /// The walk, and all that it has seen.
@@ -69,6 +64,12 @@ pub(super) struct Walk<'a> {
     pub(super) builds: &'a Builds,
     /// The source of the root Kustomization.
     pub(super) source: &'a Object,
+    /// The folder of the repository that this source holds; empty for all of it.
+    pub(super) base: &'a Path,
+    /// What its `.sourceignore` files say.
+    pub(super) ignore: &'a Ignore,
+    /// How Flux is set up.
+    pub(super) flux: &'a FluxSetup,
     /// Sources that something declares.
     pub(super) flux_sources: Vec<Object>,
     /// ArtifactGenerators, which cut sources into pieces.
@@ -76,7 +77,17 @@ pub(super) struct Walk<'a> {
     pub(super) sources: Sources,
     pub(super) kustomizations: Vec<Kustomization>,
     pub(super) problems: Vec<Problem>,
-    /// The unverified downloads of kustomizations, and their locations.
+    /// What is left out since nobody here can say what it is.
+    pub(super) notes: Vec<Problem>,
+    /// ResourceSets that are not rendered yet.
+    pub(super) sets: Vec<Set>,
+    /// How many objects ResourceSets have made.
+    pub(super) made: usize,
+    /// What they take inputs from.
+    pub(super) providers: Vec<Object>,
+    /// Artifacts that were copied together.
+    pub(super) views: Mutex<BTreeMap<ObjectRef, Result<Arc<View>, String>>>,
+    /// What kustomizations fetch that nothing verifies, and where it is named.
     pub(super) unverified: BTreeMap<String, Option<Location>>,
     /// Fetches that are rejected because their address contains a secret.
     pub(super) refused: BTreeMap<ObjectRef, Failure>,
@@ -88,7 +99,16 @@ impl Walk<'_> {
     pub(super) async fn all(&mut self, sync: Found) {
         let mut seen = BTreeSet::from([ObjectRef::of(&sync.object)]);
         let mut waiting = vec![sync];
-        while !waiting.is_empty() {
+        loop {
+            if waiting.is_empty() {
+                // What no provider has come for by now, none will.
+                waiting = self.expand_sets();
+                waiting.retain(|found| seen.insert(ObjectRef::of(&found.object)));
+                if waiting.is_empty() && self.sets.is_empty() {
+                    break;
+                }
+                continue;
+            }
             let built = join_all(waiting.iter().map(|found| self.built(found))).await;
             let all: Vec<(Found, Option<Built>)> = waiting.into_iter().zip(built).collect();
             let can_be_read =
@@ -115,48 +135,13 @@ impl Walk<'_> {
             && draws.iter().all(|drawn| is_known(&drawn.id) || (drawn.optional && !strict))
     }
 
-    fn taken_from(&self, object: &Object) -> TakenFrom {
-        let reference = &object.data["spec"]["sourceRef"];
-        let text = |field: &str| reference[field].as_str();
-        let here = object.metadata.namespace.as_deref().unwrap_or_default();
-        let (kind, name) = (text("kind").unwrap_or_default(), text("name").unwrap_or_default());
-        let namespace = text("namespace").unwrap_or(here);
-        let path = path_of(object);
-        match kind {
-            "GitRepository" | "OCIRepository" | "Bucket" => self.within_source(kind, namespace, name, path),
-            "ExternalArtifact" => match artifact::generator(&self.generators, namespace, name) {
-                None => TakenFrom::Undeclared,
-                Some(generator) => match artifact::origin(generator, name, &path) {
-                    None => TakenFrom::Elsewhere,
-                    Some(artifact::Origin { source, folder }) => {
-                        let namespace = source.namespace.as_deref().unwrap_or_default();
-                        self.within_source(&source.kind, namespace, &source.name, folder)
-                    }
-                },
-            },
-            _ => TakenFrom::Elsewhere,
-        }
-    }
-
-    fn within_source(&self, kind: &str, namespace: &str, name: &str, folder: PathBuf) -> TakenFrom {
-        let is_it = |source: &&Object| {
-            let id = ObjectRef::of(source);
-            id.kind == kind && id.name == name && id.namespace.as_deref() == Some(namespace)
-        };
-        match [self.source].into_iter().chain(&self.flux_sources).find(is_it) {
-            Some(source) if is_same_content(source, self.source) => TakenFrom::Here(folder),
-            Some(source) if self.refused.contains_key(&ObjectRef::of(source)) => TakenFrom::Elsewhere,
-            Some(source) => {
-                Pin::of(source).map_or(TakenFrom::Elsewhere, |pin| TakenFrom::Pinned(pin, folder))
-            }
-            None => TakenFrom::Undeclared,
-        }
-    }
-
-    /// The build of a Kustomization; none if it is unavailable.
+    /// What a Kustomization builds to; none if that cannot be looked at.
     async fn built(&self, found: &Found) -> Option<Built> {
-        let folder = match self.taken_from(&found.object) {
-            TakenFrom::Here(folder) => folder,
+        let (folder, ignore) = match self.taken_from(&found.object) {
+            TakenFrom::Here(folder, ignore) => (folder, ignore),
+            TakenFrom::Artifact(id, folder, _) => {
+                return Some(self.built_of_artifact(found, &id, folder).await);
+            }
             TakenFrom::Pinned(pin, folder) if found.object.data["spec"]["decryption"].is_null() => {
                 let recipe = Recipe::of(&found.object, folder);
                 let built = self.builds.get_pinned(&recipe, &pin, self.kustomize).await;
@@ -167,34 +152,75 @@ impl Walk<'_> {
             }
             _ => return None,
         };
+        let recipe = Recipe::of(&found.object, folder).without(ignore);
+        Some(self.built_in(found, &recipe, self.root).await)
+    }
+
+    /// What a Kustomization builds of an artifact. Its files are those of this repository, and are named
+    /// as such.
+    async fn built_of_artifact(&self, found: &Found, artifact: &ObjectRef, folder: PathBuf) -> Built {
+        let failed = |why: String| {
+            let failure = Failure::input(format!("{artifact} cannot be created"))
+                .because(why)
+                .hint("correct `copy` of the ArtifactGenerator: a path counts from the root of its source");
+            (Problem::new(ProblemKind::MissingPath, failure), "spec.sourceRef.name")
+        };
+        let view = self.view(artifact).map_err(failed)?;
+        let root = view.root().map_err(|error| failed(error.to_string()))?;
         let recipe = Recipe::of(&found.object, folder);
-        if !files::is_folder(self.root, &recipe.folder) {
+        let as_here = |file: PathBuf| view.origin(&file).cloned();
+        match self.built_in(found, &recipe, &root).await {
+            Ok(documents) => Ok(Arc::new(
+                documents
+                    .iter()
+                    .map(|one| Document { file: one.file.clone().and_then(as_here), ..one.clone() })
+                    .collect(),
+            )),
+            Err((mut problem, field)) => {
+                problem.failure.location = problem.failure.location.take().and_then(|mut location| {
+                    location.file = as_here(location.file)?;
+                    Some(location)
+                });
+                Err((problem, field))
+            }
+        }
+    }
+
+    /// What a recipe builds to of this repository, or of an artifact in a folder of its own.
+    async fn built_in(&self, found: &Found, recipe: &Recipe, root: &Path) -> Built {
+        if !files::is_folder(root, &recipe.folder) {
             let id = ObjectRef::of(&found.object);
-            let failure = Failure::input(format!("{id}: folder {} not found", recipe.folder.display()))
-                .hint("correct spec.path, which is relative to the root of the repository");
-            return Some(Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path")));
+            let failure =
+                Failure::input(format!("{id} builds {}, which is no folder", recipe.folder.display()))
+                    .hint("correct spec.path: it counts from the root of the repository");
+            return Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path"));
         }
         let decryption =
             Decryption::of(&found.object, &self.sources, self.kustomize.environment(), self.own_keys);
-        let Some(decryption) = decryption else {
-            let built = self.builds.get(&recipe, self.root, self.kustomize).await;
-            return Some(built.map_err(|problem| (problem, "spec.path")));
+        let plain_build = async || {
+            if root == self.root {
+                return self.builds.get(recipe, root, self.kustomize).await;
+            }
+            build::run(recipe, root, self.kustomize).await.map(Arc::new)
         };
-        let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], self.root).await;
-        // Undecryptable files are built unchanged, and their objects remain unknown.
+        let Some(decryption) = decryption else {
+            return plain_build().await.map_err(|problem| (problem, "spec.path"));
+        };
+        let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], root).await;
+        // What cannot be decrypted is built as it is, and what holds it stays unknown.
         let (plain, unseen) = sources.map_or_else(|why| (BTreeMap::new(), Some(why)), |plain| (plain, None));
         let built = if plain.is_empty() {
-            self.builds.get(&recipe, self.root, self.kustomize).await
+            plain_build().await
         } else {
             // Plaintext is in it: it is neither shared nor kept.
-            let built = build::run_with(&recipe, self.root, self.kustomize, &plain).await;
-            let encrypted = self.builds.get(&recipe, self.root, self.kustomize).await;
+            let built = build::run_with(recipe, root, self.kustomize, &plain).await;
+            let encrypted = plain_build().await;
             built.map(|documents| Arc::new(compared(documents, encrypted.ok().as_deref())))
         };
-        Some(match built {
+        match built {
             Ok(documents) => Ok(decryption.all(documents, unseen.as_ref()).await),
             Err(problem) => Err((problem, "spec.path")),
-        })
+        }
     }
 
     fn note_unverified(&mut self, recipe: &Recipe) {
@@ -215,11 +241,13 @@ impl Walk<'_> {
                 self.files,
             ));
         }
-        if let TakenFrom::Here(folder) = &taken_from {
-            self.note_unverified(&Recipe::of(&found.object, folder.clone()));
+        if let TakenFrom::Here(folder, ignore) = &taken_from {
+            self.note_unverified(&Recipe::of(&found.object, folder.clone()).without(ignore.clone()));
         }
         let path = match taken_from {
-            TakenFrom::Here(folder) | TakenFrom::Pinned(_, folder) => folder,
+            TakenFrom::Here(folder, _) | TakenFrom::Pinned(_, folder) | TakenFrom::Artifact(_, _, folder) => {
+                folder
+            }
             TakenFrom::Elsewhere | TakenFrom::Undeclared => path_of(&found.object),
         };
         let documents = match built {
@@ -230,6 +258,7 @@ impl Walk<'_> {
                 Arc::default()
             }
         };
+        self.add_merged(&found.object, &documents);
         let Drawn { variables, draws_from, problems } =
             variables::draw(&found.object, &self.sources, &found.secret);
         if is_here {
@@ -242,19 +271,13 @@ impl Walk<'_> {
         let mut undecrypted = BTreeMap::new();
         let mut used_variables = BTreeSet::new();
         let mut brought = Vec::new();
+        let is_strict = self.flux.strict_substitution;
         for document in documents.iter() {
-            let mut substituted = substituted(document, variables.as_ref(), &id, self.files);
+            let mut substituted = substituted(document, variables.as_ref(), &id, self.files, is_strict);
             add_common_metadata(&mut substituted.object, &found.object.data["spec"]["commonMetadata"]);
             self.problems.extend(substituted.problems.into_iter().map(|problem| problem.of(&id)));
             used_variables.extend(substituted.used);
-            let (object, shadows) = (&substituted.object, &substituted.shadows);
-            if let Some(field) = shadows.address(object) {
-                let failure = secret_in_address(object, field);
-                self.refused.insert(ObjectRef::of(object), failure.clone());
-                let problem = Problem::new(ProblemKind::SecretInAddress, failure);
-                self.problems.push(problem.of(&id).placed(document.written().as_ref(), field, self.files));
-            }
-            let secret = shadows.keys(object, "data");
+            let secret = substituted.shadows.keys(&substituted.object, "data");
             let is_whole = substituted.gaps.is_empty() && found.gaps.is_empty();
             if is_whole {
                 self.sources.add_with(&substituted.object, secret);
@@ -265,21 +288,13 @@ impl Walk<'_> {
             }
             let own = std::mem::take(&mut substituted.gaps);
             let gaps: Vec<Gap> = own.into_iter().chain(found.gaps.iter().cloned()).collect();
-            if is(&substituted.object, "source.toolkit.fluxcd.io", None) {
-                self.flux_sources.push(substituted.object.clone());
-            }
-            if is(&substituted.object, "source.extensions.fluxcd.io", Some("ArtifactGenerator")) {
-                self.generators.push(substituted.object.clone());
-            }
-            if is(&substituted.object, "kustomize.toolkit.fluxcd.io", Some("Kustomization")) {
-                brought.push(Found {
-                    object: substituted.object.clone(),
-                    written: document.written(),
-                    by: Some(id.clone()),
-                    secret: substituted.shadows.keys(&substituted.object, "spec.postBuild.substitute"),
-                    gaps: gaps.clone(),
-                });
-            }
+            brought.extend(self.take(
+                &substituted.object,
+                substituted.shadows,
+                document.written(),
+                &gaps,
+                &id,
+            ));
             if let Some(why) = &document.undecrypted {
                 undecrypted.insert(ObjectRef::of(&substituted.object), why.clone());
             }
@@ -296,6 +311,7 @@ impl Walk<'_> {
             written: documents.iter().map(Document::written).collect(),
             objects,
             gaps: all_gaps,
+            made_by: BTreeMap::new(),
             depends_on: depends_on(&found.object),
             is_here,
             path,
@@ -305,9 +321,77 @@ impl Walk<'_> {
         });
         brought
     }
+
+    /// A Kustomization may substitute from what it brings itself, if somebody makes that before: the
+    /// annotation says that Flux finds it there.
+    fn add_merged(&mut self, object: &Object, documents: &[Document]) {
+        let wanted = variables::references(object);
+        let is_wanted = |one: &Object| {
+            let id = ObjectRef::of(one);
+            let is_known = |id: &ObjectRef| {
+                self.sources.get(&id.kind, id.namespace.as_deref().unwrap_or_default(), &id.name).is_some()
+            };
+            let policy = one.metadata.annotations.as_ref().and_then(|all| all.get(APPLY_POLICY));
+            let is_made_before = id.name == RUNTIME_INFO || policy.is_some_and(|policy| policy != "Override");
+            is_made_before && !is_known(&id) && wanted.iter().any(|drawn| drawn.id == id)
+        };
+        let merged: Vec<Object> =
+            documents.iter().map(|one| &one.object).filter(|one| is_wanted(one)).cloned().collect();
+        for one in &merged {
+            self.sources.add_with(one, BTreeSet::new());
+        }
+    }
+
+    /// Takes note of an object that says where something comes from. Says which Kustomization it is, if
+    /// it is one.
+    fn take(
+        &mut self,
+        object: &Object,
+        shadows: Shadows,
+        written: Option<Written>,
+        gaps: &[Gap],
+        by: &ObjectRef,
+    ) -> Option<Found> {
+        if let Some(field) = shadows.address(object) {
+            let failure = secret_in_address(object, field);
+            self.refused.insert(ObjectRef::of(object), failure.clone());
+            let problem = Problem::new(ProblemKind::SecretInAddress, failure);
+            self.problems.push(problem.of(by).placed(written.as_ref(), field, self.files));
+        }
+        if is(object, "source.toolkit.fluxcd.io", None) {
+            self.flux_sources.push(object.clone());
+        }
+        if is(object, "source.extensions.fluxcd.io", Some("ArtifactGenerator")) {
+            self.generators.push(object.clone());
+        }
+        if is(object, OPERATOR, Some("ResourceSetInputProvider")) {
+            self.providers.push(object.clone());
+        }
+        if is(object, OPERATOR, Some("ResourceSet")) {
+            let (object, gaps, by) = (object.clone(), gaps.to_vec(), by.clone());
+            self.sets.push(Set { object, shadows, written, gaps, by });
+            return None;
+        }
+        is(object, "kustomize.toolkit.fluxcd.io", Some("Kustomization")).then(|| Found {
+            object: object.clone(),
+            secret: shadows.keys(object, "spec.postBuild.substitute"),
+            written,
+            by: Some(by.clone()),
+            gaps: gaps.to_vec(),
+        })
+    }
 }
 
-/// Documents with decrypted content, each with its encrypted form.
+/// How Flux applies an object: anything but `Override` is for what somebody else makes before.
+const APPLY_POLICY: &str = "kustomize.toolkit.fluxcd.io/ssa";
+
+/// What bootstraps of the Flux operator leave in the cluster for substitutions.
+const RUNTIME_INFO: &str = "flux-runtime-info";
+
+/// The group of the Flux operator's own kinds.
+const OPERATOR: &str = "fluxcd.controlplane.io";
+
+/// Documents that decrypted files went into, each with what it would be without.
 fn compared(documents: Vec<Document>, encrypted: Option<&Vec<Document>>) -> Vec<Document> {
     let without = |document: &Document| {
         let id = ObjectRef::of(&document.object);
@@ -324,41 +408,10 @@ fn compared(documents: Vec<Document>, encrypted: Option<&Vec<Document>>) -> Vec<
     documents.into_iter().map(of).collect()
 }
 
-/// Flux writes these over an object's own, after all else.
-fn add_common_metadata(object: &mut Object, common: &Value) {
-    let texts = |map: &Value| -> Vec<(String, String)> {
-        let entries = map.as_object().into_iter().flatten();
-        entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-    };
-    for (common, own) in [
-        (&common["labels"], &mut object.metadata.labels),
-        (&common["annotations"], &mut object.metadata.annotations),
-    ] {
-        let common = texts(common);
-        if !common.is_empty() {
-            own.get_or_insert_default().extend(common);
-        }
-    }
-}
-
-/// Whether an object has that group, and that kind if given.
+/// Whether an object is of that group, and of that kind if one is told.
 pub(super) fn is(object: &Object, group: &str, kind: Option<&str>) -> bool {
     let id = ObjectRef::of(object);
     id.group() == group && kind.is_none_or(|kind| id.kind == kind)
-}
-
-/// Whether two sources have the same files: different names may refer to one repository.
-fn is_same_content(one: &Object, other: &Object) -> bool {
-    let (one_spec, other_spec) = (&one.data["spec"], &other.data["spec"]);
-    let url = |spec: &Value| {
-        let url = spec["url"].as_str()?.trim_end_matches('/');
-        Some(url.strip_suffix(".git").unwrap_or(url).to_owned())
-    };
-    ObjectRef::of(one) == ObjectRef::of(other)
-        || (ObjectRef::of(one).kind == ObjectRef::of(other).kind
-            && url(one_spec).is_some()
-            && url(one_spec) == url(other_spec)
-            && one_spec["ref"] == other_spec["ref"])
 }
 
 fn secret_in_address(object: &Object, field: &str) -> Failure {

@@ -1,11 +1,18 @@
 //! ExternalArtifacts that an ArtifactGenerator cuts out of a source: which folder of the source a
-//! path in such an artifact was.
+//! path in such an artifact was; and where no folder was, the files themselves ([`View`]).
+
+mod captures;
+mod copy;
+mod view;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use self::copy::{Copy, Strategy};
+pub(super) use self::view::View;
 use super::documents::normal;
+use super::ignore::Ignore;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// Where a folder of an artifact was copied from.
@@ -25,14 +32,37 @@ pub(super) fn generator<'a>(generators: &'a [Object], namespace: &str, name: &st
 }
 
 fn artifact<'a>(generator: &'a Object, name: &str) -> Option<&'a Value> {
-    generator.data["spec"]["artifacts"].as_array()?.iter().find(|artifact| artifact["name"] == name)
+    let mut all = generator.data["spec"]["artifacts"].as_array()?.iter();
+    if path_pattern(generator).is_none() {
+        return all.find(|artifact| artifact["name"] == name);
+    }
+    all.find(|artifact| artifact["name"].as_str().is_some_and(|text| captures::may_make(text, name)))
 }
 
-/// Where `path` of an artifact was copied from; none if it was not copied as a whole folder
-/// (`@alias/folder/**`). Of several copies, the one that says most about it counts.
+/// The alias and the pattern of `pathPattern`.
+fn path_pattern(generator: &Object) -> Option<(&str, &str)> {
+    generator.data["spec"]["pathPattern"].as_str()?.strip_prefix('@')?.split_once('/')
+}
+
+/// Where `path` of an artifact was copied from, if the artifact is one whole folder
+/// (`@alias/folder/**`): it is built there, as it is.
 pub(super) fn origin(generator: &Object, name: &str, path: &Path) -> Option<Origin> {
-    let copies = artifact(generator, name)?["copy"].as_array()?.iter();
-    let fitting = copies.filter_map(|copy| {
+    let copies = artifact(generator, name)?["copy"].as_array()?;
+    let [copy] = copies.as_slice() else { return None };
+    let is_whole = copy["exclude"].as_array().is_none_or(Vec::is_empty)
+        && copy["strategy"].as_str() != Some("Extract")
+        && path_pattern(generator).is_none();
+    nearest(generator, copies, path).filter(|_| is_whole)
+}
+
+/// Where `path` of an artifact lies in its source, by the copy that says most about it: for artifacts
+/// of which not all is known.
+pub(super) fn likely_origin(generator: &Object, name: &str, path: &Path) -> Option<Origin> {
+    nearest(generator, artifact(generator, name)?["copy"].as_array()?, path)
+}
+
+fn nearest(generator: &Object, copies: &[Value], path: &Path) -> Option<Origin> {
+    let fitting = copies.iter().filter_map(|copy| {
         let to = normal(Path::new(copy["to"].as_str()?.strip_prefix("@artifact/")?));
         let (alias, pattern) = copy["from"].as_str()?.strip_prefix('@')?.split_once('/')?;
         let from = if pattern == "**" { "" } else { pattern.strip_suffix("/**")? };
@@ -41,6 +71,59 @@ pub(super) fn origin(generator: &Object, name: &str, path: &Path) -> Option<Orig
     });
     let (_, alias, folder) = fitting.max_by_key(|(depth, ..)| *depth)?;
     Some(Origin { source: source(generator, alias)?, folder: normal(&folder) })
+}
+
+/// Every source that an artifact is made of; none if one of them is not declared, or if archives are
+/// unpacked.
+pub(super) fn sources(generator: &Object, name: &str) -> Option<Vec<ObjectRef>> {
+    let copies = artifact(generator, name)?["copy"].as_array()?.iter().map(copy_of);
+    let copies: Vec<Copy> = copies.collect::<Option<_>>()?;
+    if copies.iter().any(|copy| copy.strategy == Strategy::Extract) {
+        return None;
+    }
+    copies.iter().map(|copy| source(generator, &copy.alias)).collect()
+}
+
+/// The files of an artifact that is made of this repository only. Fails with the reason.
+pub(super) fn view(
+    generator: &Object,
+    name: &str,
+    root: &Path,
+    base: &Path,
+    ignore: &Ignore,
+) -> Result<View, String> {
+    let files = view::files_of(root, base, ignore);
+    let declared = artifact(generator, name).ok_or("no generator makes it")?;
+    let plain = || declared["copy"].as_array().into_iter().flatten().map(copy_of).collect::<Option<Vec<_>>>();
+    let copies = match path_pattern(generator) {
+        None => plain(),
+        Some((_, pattern)) => captures::all(pattern, &files).iter().find_map(|captured| {
+            let own = captures::filled(declared["name"].as_str()?, captured, true)?;
+            let filled = |mut copy: Copy| {
+                copy.from = captures::filled(&copy.from, captured, false)?;
+                copy.to = captures::filled(&copy.to, captured, false)?;
+                Some(copy)
+            };
+            (own == name).then(|| plain()?.into_iter().map(filled).collect::<Option<Vec<_>>>())?
+        }),
+    };
+    View::make(root, base, &copies.ok_or("no folder matches its pathPattern")?, &files)
+}
+
+fn copy_of(copy: &Value) -> Option<Copy> {
+    let (alias, from) = copy["from"].as_str()?.strip_prefix('@')?.split_once('/')?;
+    let exclude = copy["exclude"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    Some(Copy {
+        alias: alias.to_owned(),
+        from: from.to_owned(),
+        to: copy["to"].as_str()?.strip_prefix("@artifact/")?.to_owned(),
+        exclude: exclude.map(str::to_owned).collect(),
+        strategy: match copy["strategy"].as_str() {
+            Some("Merge") => Strategy::Merge,
+            Some("Extract") => Strategy::Extract,
+            _ => Strategy::Overwrite,
+        },
+    })
 }
 
 fn source(generator: &Object, alias: &str) -> Option<ObjectRef> {
@@ -90,7 +173,7 @@ mod tests {
             ("none", "", None),
         ];
         for (name, path, folder) in table {
-            let origin = origin(&generator, name, Path::new(path));
+            let origin = likely_origin(&generator, name, Path::new(path));
             assert_eq!(origin.map(|origin| origin.folder), folder.map(PathBuf::from), "{name} {path}");
         }
         assert!(super::generator(std::slice::from_ref(&generator), "flux-system", "apps").is_some());

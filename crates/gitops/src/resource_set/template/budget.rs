@@ -1,0 +1,60 @@
+//! How much a template may do.
+
+use serde_json::Value;
+
+use super::Trouble;
+
+/// How much work all templates of a ResourceSet may make: characters that are made or looked at.
+const WORK: usize = 64 * 1024 * 1024;
+
+/// How large one value may become: no object that is larger can be applied.
+pub(super) const LARGEST: usize = 4 * 1024 * 1024;
+
+/// What is left to spend.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(WORK)
+    }
+}
+
+impl Budget {
+    /// Spends some of it.
+    pub(in super::super) fn take(&mut self, work: usize) -> Result<(), Trouble> {
+        self.0 = self.0.checked_sub(work.max(1)).ok_or(Trouble::Excessive)?;
+        Ok(())
+    }
+
+    /// Spends what it takes to look at a value; refuses one that is too large.
+    pub(super) fn look(&mut self, value: &Value) -> Result<(), Trouble> {
+        let mut left = LARGEST;
+        measure(value, &mut left).ok_or(Trouble::Excessive)?;
+        self.take(LARGEST - left)
+    }
+
+    /// Refuses to make a text that is too large.
+    pub(super) fn make(&mut self, length: Option<usize>) -> Result<(), Trouble> {
+        match length {
+            Some(length) if length <= LARGEST => self.take(length),
+            _ => Err(Trouble::Excessive),
+        }
+    }
+}
+
+fn measure(value: &Value, left: &mut usize) -> Option<()> {
+    let own = match value {
+        Value::String(text) => text.len() + 8,
+        _ => 8,
+    };
+    *left = left.checked_sub(own)?;
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| measure(item, left)),
+        Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
+            *left = left.checked_sub(key.len())?;
+            measure(value, left)
+        }),
+        _ => Some(()),
+    }
+}
