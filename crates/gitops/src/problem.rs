@@ -18,7 +18,7 @@ pub struct Problem {
     pub failure: Failure,
     /// The Kustomization or HelmRelease that it is a problem of, if it is one of a single one.
     #[serde(skip)]
-    pub of: Option<ObjectRef>,
+    pub of: Option<Box<ObjectRef>>,
 }
 
 impl Problem {
@@ -28,7 +28,7 @@ impl Problem {
 
     /// The same, of this Kustomization or HelmRelease.
     pub(super) fn of(mut self, id: &ObjectRef) -> Self {
-        self.of = Some(id.clone());
+        self.of = Some(Box::new(id.clone()));
         self
     }
 

@@ -72,7 +72,7 @@ impl Tasks {
             extends |= tasks.extends == Some(BuiltIn::BuiltIn);
         }
         let is_whole = !texts.is_empty() && !extends;
-        let own = is_whole.then(|| assemble(Vec::new(), &texts, false)).transpose()?;
+        let own = is_whole.then(|| assemble(&[], &texts, false)).transpose()?;
         Ok(Self { texts, extends, own })
     }
 
@@ -86,7 +86,7 @@ impl Tasks {
         if let Some(own) = &self.own {
             return Ok(own.clone());
         }
-        assemble(self.built_in(declared), &self.texts, self.extends)
+        assemble(&self.built_in(declared), &self.texts, self.extends)
     }
 
     /// The same as one task file, to start from.
@@ -96,7 +96,7 @@ impl Tasks {
         }
         let pipeline = self.pipeline(declared)?;
         let written =
-            joined(self.built_in(declared), &self.texts, self.extends, &mut CustomRules::default())?;
+            joined(&self.built_in(declared), &self.texts, self.extends, &mut CustomRules::default())?;
         let needs = pipeline.stages.into_iter().map(|stage| stage.needs);
         print::task_file(written.into_iter().map(|written| written.raw).zip(needs))
     }
@@ -116,7 +116,7 @@ struct Written {
 }
 
 /// Makes a pipeline of the stages that are built in and those of the repository.
-fn assemble(built_in: Vec<(PathBuf, String)>, own: &[(PathBuf, String)], extends: bool) -> Result<Pipeline> {
+fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: bool) -> Result<Pipeline> {
     let mut readiness = CustomRules::default();
     let mut stages: Vec<Stage> = Vec::new();
     for Written { file, stage, .. } in joined(built_in, own, extends, &mut readiness)? {
@@ -137,13 +137,13 @@ fn assemble(built_in: Vec<(PathBuf, String)>, own: &[(PathBuf, String)], extends
 
 /// All stages, in order.
 fn joined(
-    built_in: Vec<(PathBuf, String)>,
+    built_in: &[(PathBuf, String)],
     own: &[(PathBuf, String)],
     extends: bool,
     readiness: &mut CustomRules,
 ) -> Result<Vec<Written>> {
     let mut written = Vec::new();
-    for (file, text) in &built_in {
+    for (file, text) in built_in {
         written.extend(stages_of(file, text, readiness)?);
     }
     let mut added = Vec::new();
@@ -253,13 +253,13 @@ pub(super) mod tests {
     pub(in crate::pipeline) const OWN: &str = include_str!("../../../../tasks/bootstrap.yaml");
 
     pub(in crate::pipeline) fn read(text: &str) -> Result<Pipeline> {
-        assemble(Vec::new(), &[(PathBuf::from("tasks/x.yaml"), text.to_owned())], false)
+        assemble(&[], &[(PathBuf::from("tasks/x.yaml"), text.to_owned())], false)
     }
 
     fn extended(own: &str) -> Result<Vec<(String, Vec<String>)>> {
         let built_in = "stages: [{name: a, steps: []}, {name: b, steps: []}, {name: c, steps: []}]";
         let built_in = vec![(PathBuf::from(StepSpec::BUILT_IN), built_in.to_owned())];
-        let pipeline = assemble(built_in, &[(PathBuf::from("tasks/x.yaml"), own.to_owned())], true)?;
+        let pipeline = assemble(&built_in, &[(PathBuf::from("tasks/x.yaml"), own.to_owned())], true)?;
         Ok(pipeline.stages.into_iter().map(|stage| (stage.name, stage.needs)).collect())
     }
 

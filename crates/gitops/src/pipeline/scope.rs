@@ -46,7 +46,9 @@ impl<'a> Scope<'a> {
                 }
             }
             Applies::CrdsOfReleases(Named::These(names)) => {
-                names.iter().for_each(|name| self.add_release(name));
+                for name in names {
+                    self.add_release(name);
+                }
             }
             Applies::Release(name) => self.add_release(name),
             Applies::Source | Applies::Sync => {
@@ -77,7 +79,7 @@ impl<'a> Scope<'a> {
     fn add_release(&mut self, name: &str) {
         let Some(release) = self.declared.release(name) else {
             // One whose chart is not found is no release, and still what the step is about.
-            let unread = self.declared.problems.iter().filter_map(|problem| problem.of.as_ref());
+            let unread = self.declared.problems.iter().filter_map(|problem| problem.of.as_deref());
             self.ids.extend(unread.filter(|of| of.kind == "HelmRelease" && of.name == name).cloned());
             return;
         };
