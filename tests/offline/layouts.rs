@@ -326,7 +326,7 @@ fn problems_of_what_a_run_depends_on_stop_it() {
     let repository = Repository::open(copy.path()).unwrap();
     let declared = runtime.block_on(repository.load("staging", &kustomize(), &SecretValues::new())).unwrap();
     let refused = refusal(&repository, &declared, &Selector::default()).unwrap();
-    assert!(refused.what.contains("certificates/no-certificates, which is not found"), "{}", refused.what);
+    assert!(refused.what.contains("certificates/no-certificates of its chart not found"), "{}", refused.what);
     let until_core = Selector { until: Some("core".to_owned()), ..Selector::default() };
     assert!(refusal(&repository, &declared, &until_core).is_some());
     let sync_only = Selector { only: vec!["sync".to_owned()], ..Selector::default() };

@@ -160,9 +160,9 @@ impl Walk<'_> {
     /// as such.
     async fn built_of_artifact(&self, found: &Found, artifact: &ObjectRef, folder: PathBuf) -> Built {
         let failed = |why: String| {
-            let failure = Failure::input(format!("{artifact} cannot be created"))
-                .because(why)
-                .hint("correct `copy` of the ArtifactGenerator: a path counts from the root of its source");
+            let failure = Failure::input(format!("{artifact} cannot be created")).because(why).hint(
+                "correct `copy` of the ArtifactGenerator: paths are relative to the root of its source",
+            );
             (Problem::new(ProblemKind::MissingPath, failure), "spec.sourceRef.name")
         };
         let view = self.view(artifact).map_err(failed)?;
@@ -190,9 +190,8 @@ impl Walk<'_> {
     async fn built_in(&self, found: &Found, recipe: &Recipe, root: &Path) -> Built {
         if !files::is_folder(root, &recipe.folder) {
             let id = ObjectRef::of(&found.object);
-            let failure =
-                Failure::input(format!("{id} builds {}, which is no folder", recipe.folder.display()))
-                    .hint("correct spec.path: it counts from the root of the repository");
+            let failure = Failure::input(format!("{id}: folder {} not found", recipe.folder.display()))
+                .hint("correct spec.path, which is relative to the root of the repository");
             return Err((Problem::new(ProblemKind::MissingPath, failure), "spec.path"));
         }
         let decryption =
