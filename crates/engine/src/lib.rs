@@ -13,9 +13,12 @@ mod gate;
 mod graph;
 mod options;
 #[cfg(test)]
+mod due_tests;
+#[cfg(test)]
 mod order_tests;
 mod outcome;
 mod run;
+mod settling;
 mod step;
 #[cfg(test)]
 mod tests;
