@@ -35,6 +35,7 @@ mod kept;
 mod kustomization;
 mod layout;
 mod load;
+mod named;
 mod pin;
 mod place;
 mod post_renderers;
