@@ -2,11 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::args::{ReconcileArgs, Selection};
+use super::args::{Output, ReconcileArgs, Selection};
 use super::cancel::Cancel;
 use super::run::{Manner, run_recorded};
 use super::session::Session;
-use super::{out, resume, sandbox};
+use super::{out, plan, resume, sandbox};
 use bootstrapper_cluster::RunEnd;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
@@ -15,9 +15,8 @@ use bootstrapper_engine::{Graph, Limits, RunSummary};
 use bootstrapper_steps::reconcile::{self, Wanted};
 
 pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<()> {
-    let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
-    let session =
-        Session::open(&args.cluster, &args.target, &Selection::whole(), rehearsal.as_ref()).await?;
+    let rehearsal = sandbox::refreshed(&args.cluster, args.sandbox, args.target.repo.as_deref()).await?;
+    let session = Session::open(&args.cluster, &args.target, &Selection::whole(), rehearsal.as_ref()).await?;
     let graph = reconcile::graph(&Wanted {
         cluster: &session.cluster,
         declared: &session.declared,
@@ -26,6 +25,9 @@ pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<()> {
         limits: Limits { timeout: args.timeout, inactivity: args.inactivity },
     })
     .await?;
+    if args.dry_run {
+        return plan::show_graph(&graph, Output::Text).await;
+    }
     let cancel = Cancel::on_signals();
     tokio::select! {
         result = carry_out(&session, &graph, args, cancel.requested()) => result,
@@ -71,7 +73,9 @@ fn end(summary: &RunSummary) -> RunEnd {
 async fn closing(session: &Session, summary: &RunSummary) -> Result<String, Failure> {
     let source = session.cluster.get(&ObjectRef::of(&session.declared.source)).await?;
     let revision = source.and_then(|source| {
-        source.data["status"]["artifact"]["revision"].as_str().map(|revision| format!("ready at {revision}, "))
+        source.data["status"]["artifact"]["revision"]
+            .as_str()
+            .map(|revision| format!("ready at {revision}, "))
     });
     let requests = count(summary.changed, "reconciliation");
     let seconds = summary.elapsed.as_secs();

@@ -124,7 +124,16 @@ impl Session {
             secrets,
             agreed,
         })?;
-        Ok(Self { root: repository.root, cluster, declared, graph, adoption, checks_secrets, part, hands_over })
+        Ok(Self {
+            root: repository.root,
+            cluster,
+            declared,
+            graph,
+            adoption,
+            checks_secrets,
+            part,
+            hands_over,
+        })
     }
 
     /// Whether the whole pipeline was asked for.

@@ -7,13 +7,13 @@ mod attempts;
 mod backoff;
 mod critical_path;
 mod deadline;
+#[cfg(test)]
+mod due_tests;
 mod event;
 mod explaining;
 mod gate;
 mod graph;
 mod options;
-#[cfg(test)]
-mod due_tests;
 #[cfg(test)]
 mod order_tests;
 mod outcome;

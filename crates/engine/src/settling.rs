@@ -55,8 +55,7 @@ impl<'a> Wait<'a> {
                 Some(Ok(readiness)) => readiness,
                 // What was seen before is still the best that is known.
                 Some(Err(failure)) if failure.retry != Retry::Useless => {
-                    let observed =
-                        self.waiting.borrow().readiness.as_ref().map(|last| last.observed.clone());
+                    let observed = self.waiting.borrow().readiness.as_ref().map(|last| last.observed.clone());
                     let verdict = Verdict::not_yet(failure.to_string());
                     Readiness { observed: observed.unwrap_or_default(), ..verdict.into() }
                 }

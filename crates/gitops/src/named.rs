@@ -10,11 +10,13 @@ impl Declared {
     pub fn reconciled(&self, name: &str) -> Result<Vec<ObjectRef>> {
         let kustomizations = self.kustomizations.iter().map(|one| &one.id);
         let all: Vec<&ObjectRef> = kustomizations.chain(self.releases.iter().map(|one| &one.id)).collect();
-        let found: Vec<ObjectRef> = all.iter().filter(|id| is_meant(id, name)).map(|id| (*id).clone()).collect();
+        let found: Vec<ObjectRef> =
+            all.iter().filter(|id| is_meant(id, name)).map(|id| (*id).clone()).collect();
         if !found.is_empty() {
             return Ok(found);
         }
-        let failure = Failure::input(format!("{} declares no Kustomization or HelmRelease `{name}`", self.cluster));
+        let failure =
+            Failure::input(format!("{} declares no Kustomization or HelmRelease `{name}`", self.cluster));
         Err(match nearest(&all, name) {
             Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
             None => failure.hint(format!("`bootstrapper graph {}` lists them", self.cluster)),
@@ -24,7 +26,8 @@ impl Declared {
     /// The Kustomizations that bring an object, the nearest first.
     pub fn bringers(&self, id: &ObjectRef) -> Vec<ObjectRef> {
         let of = |id: &ObjectRef| {
-            let brought = |one: &&super::Kustomization| one.objects.iter().any(|object| ObjectRef::of(object) == *id);
+            let brought =
+                |one: &&super::Kustomization| one.objects.iter().any(|object| ObjectRef::of(object) == *id);
             let own = self.kustomizations.iter().find(|one| one.id == *id);
             match own {
                 Some(own) => own.brought_by.clone(),
@@ -81,7 +84,9 @@ mod tests {
         ] {
             assert!(is_meant(&id, name), "{name}");
         }
-        for name in ["cilum", "Kustomization/cilium", "ks/cilium", "default/cilium", "HelmRelease/default/cilium", ""] {
+        for name in
+            ["cilum", "Kustomization/cilium", "ks/cilium", "default/cilium", "HelmRelease/default/cilium", ""]
+        {
             assert!(!is_meant(&id, name), "{name}");
         }
     }

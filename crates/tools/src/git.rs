@@ -56,7 +56,12 @@ impl Git {
     }
 
     /// Runs it; `home` is an empty folder, and `more` are variables.
-    pub(super) async fn run(&self, home: &Path, arguments: &[&str], more: &[(&str, &Path)]) -> Result<Vec<u8>> {
+    pub(super) async fn run(
+        &self,
+        home: &Path,
+        arguments: &[&str],
+        more: &[(&str, &Path)],
+    ) -> Result<Vec<u8>> {
         let settings = SETTINGS.iter().flat_map(|setting| ["-c", setting]);
         let call = Call::new(settings.chain(arguments.iter().copied()))
             .within(home)

@@ -18,6 +18,10 @@ pub(crate) struct ReconcileArgs {
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
+    /// Show what would be requested, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
     #[command(flatten)]
     pub(crate) sandbox: SandboxFlag,
 

@@ -140,9 +140,7 @@ impl Look<'_> {
             self.take(id, format!("has not tried {fetched}"), format!("revision {fetched}"), hears);
         } else if self.watched.insists && self.asked.times(id) == 0 {
             self.take(id, format!("failed: {}", failure.reason), "failed".to_owned(), None);
-        } else if !matches!(failure.reason, "SourceNotReady" | "ArtifactFailed")
-            || *id == self.watched.root
-        {
+        } else if !matches!(failure.reason, "SourceNotReady" | "ArtifactFailed") || *id == self.watched.root {
             // A source tells its users when it has something new.
             self.failed(id, &failure);
         }
@@ -230,7 +228,9 @@ mod tests {
         let mut object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "f", "generation": 1},
             "spec": {}, "status": {"observedGeneration": 1, "conditions": [condition]}});
         match kind {
-            "GitRepository" => object["status"]["artifact"] = json!({"revision": "main@sha1:b", "lastUpdateTime": EARLY}),
+            "GitRepository" => {
+                object["status"]["artifact"] = json!({"revision": "main@sha1:b", "lastUpdateTime": EARLY})
+            }
             "Kustomization" => {
                 object["spec"]["sourceRef"] = json!({"kind": "GitRepository", "name": "s"});
                 object["status"]["lastAttemptedRevision"] = "main@sha1:b".into();
@@ -316,7 +316,12 @@ mod tests {
         let s = ready("GitRepository", "s", EARLY);
         let (a, b) = (ready("Kustomization", "a", LATER), ready("Kustomization", "b", LATER));
         let unready = failed("Kustomization", "b", "HealthCheckFailed", json!({"spec": {"suspend": true}}));
-        let old = flux("Kustomization", "b", ("True", "x", LATER), json!({"status": {"lastAppliedRevision": "main@sha1:a", "lastAttemptedRevision": "main@sha1:a"}}));
+        let old = flux(
+            "Kustomization",
+            "b",
+            ("True", "x", LATER),
+            json!({"status": {"lastAppliedRevision": "main@sha1:a", "lastAttemptedRevision": "main@sha1:a"}}),
+        );
         let release = ready("HelmRelease", "a", LATER);
         let two = || json!([{"name": "a"}, {"name": "b", "namespace": "f"}]);
         for (name, objects, expected) in [
@@ -332,11 +337,16 @@ mod tests {
             assert_eq!(names(&due_of(&objects)), expected, "{name}");
         }
         // helm-controller leaves `Reconciling` as it is when it waits.
-        let release = failed("HelmRelease", "z", DEPENDENCIES, json!({
+        let release = failed(
+            "HelmRelease",
+            "z",
+            DEPENDENCIES,
+            json!({
             "spec": {"dependsOn": [{"name": "a"}]},
             "status": {"conditions": [
                 {"type": "Ready", "status": "False", "reason": DEPENDENCIES, "lastTransitionTime": EARLY},
-                {"type": "Reconciling", "status": "True", "reason": "Progressing"}]}}));
+                {"type": "Reconciling", "status": "True", "reason": "Progressing"}]}}),
+        );
         assert_eq!(names(&due_of(&[ready("HelmRelease", "a", LATER), release])), ["z"]);
     }
 
@@ -362,7 +372,12 @@ mod tests {
             ("asked by somebody", with(pending), &after, false),
             ("asked and handled", with(handled), &after, true),
             ("a newer generation", with(json!({"metadata": {"generation": 2}})), &after, false),
-            ("its source is not ready", failed("HelmRelease", "z", "SourceNotReady", json!({})), &after, false),
+            (
+                "its source is not ready",
+                failed("HelmRelease", "z", "SourceNotReady", json!({})),
+                &after,
+                false,
+            ),
             ("a release", failed("HelmRelease", "z", "ValuesError", json!({})), &after, true),
             ("retries are exhausted", failed("HelmRelease", "z", "UpgradeFailed", stalled), &after, false),
         ] {
@@ -445,10 +460,8 @@ mod tests {
     #[test]
     fn a_revision_that_was_not_tried_is_asked_for_if_nobody_begins() {
         let older = json!({"status": {"lastAttemptedRevision": "main@sha1:a"}});
-        let objects = seen(&[
-            ready("GitRepository", "s", EARLY),
-            failed("Kustomization", "z", "BuildFailed", older),
-        ]);
+        let objects =
+            seen(&[ready("GitRepository", "s", EARLY), failed("Kustomization", "z", "BuildFailed", older)]);
         let due = |now: &str| watched().due(&objects, &Asked::default(), at(now));
         assert_eq!((names(&due(EARLY)).len(), due(EARLY).next), (0, Some(at("2026-01-01T00:10:10Z"))));
         assert_eq!(due(NOW).due[0].why, "has not tried main@sha1:b");

@@ -38,8 +38,7 @@ fn flux(kind: &str, name: &str, status: &str, reason: &str, since: &str) -> Valu
         "HelmRelease" => "helm.toolkit.fluxcd.io/v2",
         _ => "kustomize.toolkit.fluxcd.io/v1",
     };
-    let condition =
-        json!({"type": "Ready", "status": status, "reason": reason, "message": reason, "lastTransitionTime": since});
+    let condition = json!({"type": "Ready", "status": status, "reason": reason, "message": reason, "lastTransitionTime": since});
     let spec = match kind {
         "Kustomization" => json!({"sourceRef": {"kind": "GitRepository", "name": "s"}}),
         "GitRepository" => json!({"ref": {"branch": "main"}}),
@@ -186,7 +185,10 @@ async fn the_hand_over_asks_for_what_waits_for_its_interval_until_all_is_ready()
     assert_eq!(summary, "2 reconciliations requested");
     let writes = server.writes();
     assert_eq!(writes.len(), 2, "{writes:?}");
-    assert!(writes[0].ends_with("kustomizations/apps") && writes[1].ends_with("helmreleases/app"), "{writes:?}");
+    assert!(
+        writes[0].ends_with("kustomizations/apps") && writes[1].ends_with("helmreleases/app"),
+        "{writes:?}"
+    );
 }
 
 #[tokio::test]
@@ -236,7 +238,8 @@ async fn a_source_that_lacks_what_is_pushed_is_asked_and_a_stalled_release_waits
     };
     let mut stalled = flux("HelmRelease", "app", "False", "UpgradeFailed", BEFORE);
     let conditions = stalled["status"]["conditions"].as_array_mut().unwrap();
-    conditions.push(json!({"type": "Stalled", "status": "True", "reason": "RetriesExceeded", "message": "m"}));
+    conditions
+        .push(json!({"type": "Stalled", "status": "True", "reason": "RetriesExceeded", "message": "m"}));
     stalled["metadata"]["labels"] =
         json!({"kustomize.toolkit.fluxcd.io/name": "root", "kustomize.toolkit.fluxcd.io/namespace": "f"});
     let objects = [
@@ -277,7 +280,10 @@ async fn a_named_object_is_asked_and_followed_until_it_has_handled_that_and_is_r
     let summary = run(target(&server, &app, Role::Named)).await;
     assert!(summary.succeeded(), "{summary:?}");
     let after = server.get(&id(&app)).unwrap();
-    assert_eq!(after.data["status"]["lastHandledReconcileAt"], after.metadata.annotations.unwrap()[REQUESTED_AT]);
+    assert_eq!(
+        after.data["status"]["lastHandledReconcileAt"],
+        after.metadata.annotations.unwrap()[REQUESTED_AT]
+    );
     assert_eq!(server.writes().len(), 1);
 }
 
@@ -286,7 +292,8 @@ async fn a_release_whose_retries_are_exhausted_is_reset_with_the_same_token() {
     let source = flux("GitRepository", "s", "True", "x", BEFORE);
     let mut app = flux("HelmRelease", "app", "False", "UpgradeFailed", BEFORE);
     let conditions = app["status"]["conditions"].as_array_mut().unwrap();
-    conditions.push(json!({"type": "Stalled", "status": "True", "reason": "RetriesExceeded", "message": "m"}));
+    conditions
+        .push(json!({"type": "Stalled", "status": "True", "reason": "RetriesExceeded", "message": "m"}));
     let server = server(&[source, app.clone()]);
     let step = target(&server, &app, Role::Named);
     assert!(matches!(step.observe().await.unwrap(), Observation::Drifted(_)));

@@ -118,8 +118,11 @@ impl Requests {
 
     /// What is seen, with what is due of it, and when to look again.
     fn marked(&self, watched: &Watched, readiness: Readiness) -> (Readiness, Option<Timestamp>) {
-        let seen: Seen =
-            readiness.observed.iter().map(|object| (ObjectRef::of(object), Some(Arc::clone(object)))).collect();
+        let seen: Seen = readiness
+            .observed
+            .iter()
+            .map(|object| (ObjectRef::of(object), Some(Arc::clone(object))))
+            .collect();
         let mut state = self.state();
         let Plan { due, next } = watched.due(&seen, &state.asked, Timestamp::now());
         let readiness = with_unfetched(readiness, watched, &seen, &due);

@@ -16,9 +16,7 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::verdict::{Readiness, Verdict};
-use bootstrapper_engine::{
-    Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck,
-};
+use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
 use bootstrapper_readiness::verdict;
 
 /// What is asked, which decides when that is done.
