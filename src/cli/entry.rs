@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Args, ConvertVerb, Verb};
 use super::{
     cancel, clean, completions, convert, doctor, explain, graph, handover, history, init, list, new_cluster,
-    out, plan, run, schema, status, tasks, trust, usage, validate, verify,
+    out, plan, reconcile, run, schema, status, tasks, trust, usage, validate, verify,
 };
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
@@ -102,6 +102,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::Plan(args)) => plan::plan(&args).await,
         Some(Verb::Status(args)) => status::status(&args).await,
         Some(Verb::Handover(args)) => handover::handover(&args).await,
+        Some(Verb::Reconcile(args)) => reconcile::reconcile(&args).await,
         Some(Verb::History(args)) => history::history(&args).await,
         Some(Verb::Clean(args)) => clean::clean(&args).await,
         Some(Verb::Init(args)) => init::init(&args).await,

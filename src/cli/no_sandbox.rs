@@ -1,5 +1,7 @@
 //! A program that was built without the feature `sandbox`: no verb works on one.
 
+use std::path::Path;
+
 use super::args::{RunArgs, SandboxFlag, ValidateArgs};
 use super::rehearsal::Rehearsal;
 use bootstrapper_core::failure::Result;
@@ -7,6 +9,11 @@ use bootstrapper_tools::Environment;
 
 #[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
 pub(super) fn running(_: &str, _: SandboxFlag) -> Result<Option<Rehearsal>> {
+    Ok(None)
+}
+
+#[expect(clippy::unused_async, reason = "with the feature it waits")]
+pub(super) async fn refreshed(_: &str, _: SandboxFlag, _: Option<&Path>) -> Result<Option<Rehearsal>> {
     Ok(None)
 }
 

@@ -8,7 +8,7 @@ use super::session::{Session, connect_options};
 use super::{offline, out, sandbox};
 use bootstrapper_cluster::has_kubeconfig;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_engine::{self as engine, Observation};
+use bootstrapper_engine::{self as engine, Graph, Observation};
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_report::{self as report, PlanLine};
 
@@ -59,7 +59,12 @@ async fn is_configured(plan: &PlanArgs) -> bool {
 
 /// Observes everything and shows it. Writes nothing. Fails if a step could not be observed.
 pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
-    let observed = engine::observe(&session.graph).await;
+    show_graph(&session.graph, output).await
+}
+
+/// The same of any graph.
+pub(super) async fn show_graph(graph: &Graph, output: Output) -> Result<()> {
+    let observed = engine::observe(graph).await;
     let planned: Vec<Planned> = observed
         .into_iter()
         .map(|(step, answer)| {

@@ -53,30 +53,51 @@ async fn carry_out(
     rehearsal: Option<&Rehearsal>,
     cancel: CancellationToken,
 ) -> Result<()> {
+    let manner = Manner {
+        force_conflicts: args.force_conflicts,
+        strict: args.strict,
+        headline: session.headline(),
+        progress: args.progress.into(),
+    };
+    let end = |summary: &RunSummary| end(session, summary, cancel.is_cancelled());
+    let summary = run_recorded(session, &session.graph, manner, cancel.clone(), end).await;
+    conclude(session, rehearsal, &summary, cancel.is_cancelled())
+}
+
+/// How a graph is run.
+pub(super) struct Manner {
+    pub(super) force_conflicts: bool,
+    pub(super) strict: bool,
+    pub(super) headline: String,
+    pub(super) progress: Progress,
+}
+
+/// Runs a graph under the lock of its cluster. The history keeps `end` of it, if anything was let through.
+pub(super) async fn run_recorded(
+    session: &Session,
+    graph: &Graph,
+    manner: Manner,
+    cancel: CancellationToken,
+    end: impl Fn(&RunSummary) -> RunEnd,
+) -> RunSummary {
     let record =
         RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
     let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
     let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
-    let options = RunOptions {
-        gate: gate.clone(),
-        force_conflicts: args.force_conflicts,
-        strict: args.strict,
-        cancel: cancel.clone(),
-        headline: session.headline(),
-    };
-    let summary = run_shown(&session.graph, &options, args.progress.into()).await;
+    let Manner { force_conflicts, strict, headline, progress } = manner;
+    let options = RunOptions { gate: gate.clone(), force_conflicts, strict, cancel, headline };
+    let summary = run_shown(graph, &options, progress).await;
 
     if gate.was_passed() {
-        let record = record.ends(end(session, &summary, cancel.is_cancelled()));
         // An unreachable API server must not hide why the run failed.
-        if let Err(failure) = session.cluster.record_run(&record).await {
+        if let Err(failure) = session.cluster.record_run(&record.ends(end(&summary))).await {
             out::say(&format!("warning: cannot save the result of this run to the history: {failure}"));
         }
         if let Err(failure) = gate.release().await {
             out::say(&unreleased(&session.declared.cluster, &failure));
         }
     }
-    conclude(session, rehearsal, &summary, cancel.is_cancelled())
+    summary
 }
 
 /// Runs a graph, and shows it until its last event is shown.

@@ -60,6 +60,22 @@ pub(super) fn running(cluster: &str, flag: SandboxFlag) -> Result<Option<Rehears
     flag.sandbox.then(|| sandbox::load(cluster).map(Into::into)).transpose()
 }
 
+/// The running sandbox of a cluster, if the command line asks for it. Its sources have what is in the repository now,
+/// as if that had been pushed.
+pub(super) async fn refreshed(
+    cluster: &str,
+    flag: SandboxFlag,
+    repo: Option<&Path>,
+) -> Result<Option<Rehearsal>> {
+    let Some(rehearsal) = running(cluster, flag)? else { return Ok(None) };
+    let repository = open_repository(repo)?;
+    repository.require(cluster)?;
+    let settings = repository.settings_of(cluster)?;
+    let options = SandboxOptions::shaped_by(cluster, &settings, &repository)?;
+    sandbox::refresh(&options).await?;
+    Ok(Some(rehearsal))
+}
+
 /// Brings up the sandbox that a run asks for.
 pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<Rehearsal>> {
     if !args.sandbox.sandbox {

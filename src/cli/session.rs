@@ -1,6 +1,7 @@
 //! What every verb about a cluster begins with: the repository, the cluster, and the plan that
 //! joins them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{SandboxFlag, Selection, Target};
@@ -26,6 +27,8 @@ use bootstrapper_tools::{Environment, Helm, Kustomize};
 
 /// An opened cluster and its plan.
 pub(super) struct Session {
+    /// The folder of the repository.
+    pub(super) root: PathBuf,
     pub(super) cluster: Cluster,
     pub(super) declared: Arc<Declared>,
     pub(super) graph: Graph,
@@ -121,7 +124,16 @@ impl Session {
             secrets,
             agreed,
         })?;
-        Ok(Self { cluster, declared, graph, adoption, checks_secrets, part, hands_over })
+        Ok(Self {
+            root: repository.root,
+            cluster,
+            declared,
+            graph,
+            adoption,
+            checks_secrets,
+            part,
+            hands_over,
+        })
     }
 
     /// Whether the whole pipeline was asked for.

@@ -20,6 +20,7 @@ mod gallery;
 mod layouts;
 mod others;
 mod proxy;
+mod reconcile;
 mod releases;
 mod reliability;
 mod survival;

@@ -35,7 +35,7 @@ fn every_old_name_is_forwarded() {
     let (program, calls) = (folder.path().join("bootstrapper"), folder.path().join("calls"));
     std::fs::write(&program, format!("#!/bin/sh\necho \"$*\" >> {}\n", calls.display())).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&["bootstrap:infra"], &["infra"]),
         (&["bootstrap:apps", "DRY_RUN=true"], &["apps --dry-run"]),
         (&["bootstrap:bootstrap", "CLUSTER=apps"], &["apps --context apps"]),
@@ -51,7 +51,12 @@ fn every_old_name_is_forwarded() {
         (&["bootstrap:preflight:tools"], &["infra --context infra --only preflight"]),
         (&["cluster:status", "CLUSTER=apps"], &["status apps --context apps"]),
         (&["kubernetes:validate"], &["validate"]),
-        (&["kubernetes:reconcile-all"], &["infra --from sync", "apps --from sync"]),
+        (&["kubernetes:reconcile", "DRY_RUN=true"], &["reconcile infra --context infra --dry-run"]),
+        (&["kubernetes:reconcile-all"], &["reconcile infra", "reconcile apps"]),
+        (
+            &["kubernetes:reconcile-mesh", "CLUSTER=apps"],
+            &["reconcile apps cilium-config cilium-mesh --context apps"],
+        ),
         (&["cluster:create-apps"], &["apps"]),
     ];
     for (arguments, wanted) in cases {

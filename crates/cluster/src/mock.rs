@@ -202,7 +202,9 @@ impl ApiServer {
     async fn serve(&self, request: Request<Body>) -> Result<Answer, BoxError> {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await?;
-        let query = Query::of(parts.uri.query().unwrap_or_default());
+        let content = parts.headers.get(http::header::CONTENT_TYPE);
+        let is_merge = content.is_some_and(|kind| kind == "application/merge-patch+json");
+        let query = Query { is_merge, ..Query::of(parts.uri.query().unwrap_or_default()) };
         let path = parts.uri.path().to_owned();
         let mut state = self.state();
         let mark = if query.is_dry_run {
@@ -241,6 +243,8 @@ impl ApiServer {
 struct Query {
     is_watch: bool,
     is_dry_run: bool,
+    /// A merge patch, which makes nothing.
+    is_merge: bool,
     since: u64,
     name: Option<String>,
     labels: Vec<(String, String)>,
@@ -307,6 +311,7 @@ impl State {
             Method::GET => self.objects.get(path).map_or_else(not_found, |object| ok(object)),
             Method::POST => self.create(path, body),
             Method::PUT => self.replace(path, body),
+            Method::PATCH if query.is_merge && !self.objects.contains_key(path) => not_found(),
             Method::PATCH => self.apply(path, query, body),
             Method::DELETE if self.objects.contains_key(path) => ok(&self.delete(path)),
             _ => not_found(),

@@ -54,6 +54,9 @@ pub struct Readiness {
     /// What a person should know although it is ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// Whether `act` has something to do again: the wait ends, and the step is observed anew.
+    #[serde(skip)]
+    pub due: bool,
     /// The objects that the verdict was made from.
     #[serde(skip)]
     pub observed: Vec<Arc<Object>>,
@@ -172,6 +175,6 @@ impl Readiness {
 
 impl From<Verdict> for Readiness {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, progress: None, remarks: Vec::new(), observed: Vec::new() }
+        Self { verdict, progress: None, remarks: Vec::new(), due: false, observed: Vec::new() }
     }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
 use super::backoff::Backoff;
@@ -13,12 +11,15 @@ use super::deadline::Deadline;
 use super::explaining::{Waiting, explain, keep_explaining};
 use super::options::RunOptions;
 use super::outcome::StepEnd;
+use super::settling::{Settled, Wait};
 use super::{Act, Changes, EventKind, Limits, Observation, Step, StepOutcome, Stuck};
 use bootstrapper_core::failure::{Failure, FailureKind, Retry};
-use bootstrapper_core::verdict::{Progress, Readiness, Reason, Verdict};
 
 /// How long what is being written may go on once the run is to stop.
 const UNTIL_SAFE: Duration = Duration::from_mins(1);
+
+/// A step that finds something due while it waits acts no more often than that.
+const BETWEEN_ACTS: Duration = Duration::from_secs(1);
 
 /// What a step has changed so far, over all its attempts.
 #[derive(Default)]
@@ -125,6 +126,28 @@ async fn attempt(
     tally: &mut Tally,
     waiting: &watch::Sender<Waiting>,
 ) -> Result<StepOutcome, Failure> {
+    let mut wait = Wait::new(running, attempts, &options.cancel, waiting);
+    let mut is_again = false;
+    loop {
+        let began = Instant::now();
+        let outcome = observe_and_act(running, options, deadline, attempts, tally, is_again).await?;
+        is_again = true;
+        match wait.settle(deadline).await? {
+            Settled::Ready(readiness) => return Ok(outcome.and_remarks(readiness.remarks)),
+            // What is due for ever must not keep the API server busy.
+            Settled::Due => wait.pause_until(began + BETWEEN_ACTS, deadline).await?,
+        }
+    }
+}
+
+async fn observe_and_act(
+    running: &Running<'_>,
+    options: &RunOptions,
+    deadline: &mut Deadline,
+    attempts: &Attempts,
+    tally: &mut Tally,
+    is_again: bool,
+) -> Result<StepOutcome, Failure> {
     let observation = tokio::select! {
         observation = timeout_at(deadline.ends(), running.step.observe()) => observation.map_err(|_| {
             Failure::new(FailureKind::Deadline, format!("{} could not be observed in time", running.title))
@@ -132,30 +155,35 @@ async fn attempt(
         () = options.cancel.cancelled() => return Err(cancelled()),
     };
     attempts.tell(EventKind::StepObserved { observation: observation.clone() });
-    let outcome = match &observation {
+    match &observation {
         Observation::Satisfied { summary, unchanged } => {
             tally.unchanged = *unchanged;
-            if tally.acted { tally.outcome() } else { StepOutcome::Unchanged { summary: summary.clone() } }
+            let as_it_was = StepOutcome::Unchanged { summary: summary.clone() };
+            Ok(if tally.acted { tally.outcome() } else { as_it_was })
         }
         Observation::Awaited { waits_for, progress } => {
             attempts.tell(EventKind::StepWaiting { reasons: waits_for.clone(), progress: *progress });
-            StepOutcome::Awaited { summary: "ready".to_owned() }
+            let awaited = StepOutcome::Awaited { summary: "ready".to_owned() };
+            Ok(if tally.acted { tally.outcome() } else { awaited })
         }
         Observation::Blocked { by } => {
             let reasons = vec![by.as_str().into()];
             attempts.tell(EventKind::StepWaiting { reasons, progress: None });
-            return Err(Failure::step(format!("{} is waiting for {by}", running.title)).retry(Retry::MayHelp));
+            Err(Failure::step(format!("{} is waiting for {by}", running.title)).retry(Retry::MayHelp))
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
             let changes = act(running, options, deadline, attempts, &observation).await?;
-            deadline.moves();
+            if is_again {
+                // The same once more is no progress.
+                deadline.sees(&changes.summary);
+            } else {
+                deadline.moves();
+            }
             tally.add(&changes);
             attempts.tell(EventKind::StepActed { changes });
-            tally.outcome()
+            Ok(tally.outcome())
         }
-    };
-    let readiness = settle(running, deadline, attempts, &options.cancel, waiting).await?;
-    Ok(outcome.and_remarks(readiness.remarks))
+    }
 }
 
 async fn act(
@@ -202,66 +230,6 @@ async fn act(
     }
 }
 
-async fn settle(
-    running: &Running<'_>,
-    deadline: &mut Deadline,
-    attempts: &Attempts,
-    cancel: &CancellationToken,
-    waiting: &watch::Sender<Waiting>,
-) -> Result<Readiness, Failure> {
-    let mut items = running.step.settle();
-    let (mut reasons, mut progress): (Vec<Reason>, Option<Progress>) = (Vec::new(), None);
-    loop {
-        let item = tokio::select! {
-            // What is ready is ready, though somebody asked to stop meanwhile.
-            biased;
-            item = items.next() => item,
-            () = tokio::time::sleep_until(deadline.ends()) => {
-                let failure = deadline.failure(running.title);
-                return Err(reasons.iter().fold(failure, Failure::because));
-            }
-            () = cancel.cancelled() => return Err(cancelled()),
-        };
-        let readiness: Readiness = match item {
-            Some(Ok(readiness)) => readiness,
-            // What was seen before is still the best that is known.
-            Some(Err(failure)) if failure.retry != Retry::Useless => {
-                let observed = waiting.borrow().readiness.as_ref().map(|last| last.observed.clone());
-                let verdict = Verdict::not_yet(failure.to_string());
-                Readiness { observed: observed.unwrap_or_default(), ..verdict.into() }
-            }
-            Some(Err(failure)) => return Err(failure),
-            None => {
-                return Err(Failure::internal(format!("the watch over {} ended", running.title))
-                    .retry(Retry::MayHelp));
-            }
-        };
-        match &readiness.verdict {
-            Verdict::Ready => return Ok(readiness),
-            Verdict::NotYet(now) => {
-                deadline.sees(&(now, readiness.progress));
-                if *now == reasons && readiness.progress == progress {
-                    waiting.send_if_modified(|waiting| {
-                        // The same reasons: newer objects, and no news.
-                        waiting.readiness = Some(readiness);
-                        false
-                    });
-                } else {
-                    (reasons, progress) = (now.clone(), readiness.progress);
-                    attempts.tell(EventKind::StepWaiting { reasons: reasons.clone(), progress });
-                    waiting.send_replace(Waiting::on(attempts.clone(), readiness));
-                }
-            }
-            Verdict::Never(facts) => {
-                let failure = Failure::step(format!("{} can never become ready", running.title));
-                let failure = facts.iter().fold(failure, Failure::because);
-                waiting.send_replace(Waiting::on(attempts.clone(), readiness));
-                return Err(failure);
-            }
-        }
-    }
-}
-
-fn cancelled() -> Failure {
+pub(super) fn cancelled() -> Failure {
     Failure::new(FailureKind::Cancelled, "stopped on request")
 }

@@ -7,6 +7,8 @@ mod attempts;
 mod backoff;
 mod critical_path;
 mod deadline;
+#[cfg(test)]
+mod due_tests;
 mod event;
 mod explaining;
 mod gate;
@@ -16,6 +18,7 @@ mod options;
 mod order_tests;
 mod outcome;
 mod run;
+mod settling;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,8 @@ pub trait Step: Undo {
 
     /// Follows it until it is ready or never will be. Each item replaces the one before; the
     /// stream need not end by itself. A failure that no retry can help ends the wait; another one is a
-    /// reason to wait on.
+    /// reason to wait on. A [`Readiness`] that is `due` interrupts the wait: the step is observed, and acts,
+    /// again.
     fn settle(&self) -> BoxStream<'_, Result<Readiness>>;
 
     /// Why it is not ready, or why it could not be made so: the deepest causes that facts support, the

@@ -39,6 +39,7 @@ mod kept;
 mod kustomization;
 mod layout;
 mod load;
+mod named;
 mod patched;
 mod pin;
 mod place;

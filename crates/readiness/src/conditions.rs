@@ -53,7 +53,7 @@ impl<'a> Condition<'a> {
     }
 
     /// Whether it speaks of an older generation than `object` has.
-    pub(super) fn is_of_before(&self, object: &Object) -> bool {
+    pub fn is_of_before(&self, object: &Object) -> bool {
         let seen = self.0["observedGeneration"].as_i64();
         matches!((object.metadata.generation, seen), (Some(now), Some(seen)) if seen < now)
     }

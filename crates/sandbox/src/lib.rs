@@ -26,7 +26,7 @@ mod upstream;
 mod vault;
 
 pub use fault::{Fault, heal, inject_fault};
-pub use lifecycle::{collect, down, programs, up};
+pub use lifecycle::{collect, down, programs, refresh, up};
 pub use network::{Missing, missing};
 pub use options::{GitSpec, SandboxOptions};
 pub use program::{is_called_by_name, main};

@@ -37,6 +37,12 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
     folder.read(SANDBOX_FILE)
 }
 
+/// Lets the sources of a running sandbox have what is in the repository now.
+pub async fn refresh(options: &SandboxOptions) -> Result<()> {
+    let folder = Folder::of(&options.name)?;
+    upstream::snapshot(&folder.path("git"), &options.git).await.map(drop)
+}
+
 /// Finds the programs of sandboxes, or builds them; the folder of helm and kustomize.
 pub async fn programs(
     offered: Option<&Path>,

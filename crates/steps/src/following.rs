@@ -95,6 +95,7 @@ fn merged(one: Readiness, other: Readiness) -> Readiness {
         verdict: one.verdict.and(other.verdict),
         progress: one.progress.or(other.progress),
         remarks: [one.remarks, other.remarks].concat(),
+        due: one.due || other.due,
         observed: [one.observed, other.observed].concat(),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod adoption;
 pub mod plan;
+pub mod reconcile;
 pub mod teardown;
 pub mod verify;
 

@@ -11,14 +11,14 @@ use bootstrapper_engine::Observation;
 /// A watch answers, or fails, long before.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// The first item of a watch; none if there is none in time.
+pub(super) async fn first(mut items: BoxStream<'_, Result<Readiness>>) -> Result<Option<Readiness>> {
+    tokio::time::timeout(LIMIT, items.next()).await.ok().flatten().transpose()
+}
+
 /// The first item of a watch, as an observation.
-pub(super) async fn observe(
-    mut items: BoxStream<'_, Result<Readiness>>,
-    ready: String,
-    unchanged: usize,
-) -> Result<Observation> {
-    let first = tokio::time::timeout(LIMIT, items.next()).await.ok().flatten().transpose()?;
-    Ok(match first.map(|readiness| (readiness.verdict, readiness.progress)) {
+pub(super) fn observation(first: Option<Readiness>, ready: String, unchanged: usize) -> Observation {
+    match first.map(|readiness| (readiness.verdict, readiness.progress)) {
         Some((Verdict::Ready, _)) => Observation::Satisfied { summary: ready, unchanged },
         Some((Verdict::NotYet(reasons) | Verdict::Never(reasons), progress)) => {
             Observation::Awaited { waits_for: reasons, progress }
@@ -26,5 +26,14 @@ pub(super) async fn observe(
         None => {
             Observation::Awaited { waits_for: vec!["an answer of the API server".into()], progress: None }
         }
-    })
+    }
+}
+
+/// Both.
+pub(super) async fn observe(
+    items: BoxStream<'_, Result<Readiness>>,
+    ready: String,
+    unchanged: usize,
+) -> Result<Observation> {
+    Ok(observation(first(items).await?, ready, unchanged))
 }

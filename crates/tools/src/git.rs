@@ -37,7 +37,7 @@ const SETTINGS: [&str; 15] = [
 ];
 
 /// How long the state of a working tree is looked at.
-const GLANCE: Duration = Duration::from_secs(20);
+pub(super) const GLANCE: Duration = Duration::from_secs(20);
 
 /// How many files a remote base may have, and how large they may be together.
 const FILES: usize = 100_000;
@@ -56,7 +56,12 @@ impl Git {
     }
 
     /// Runs it; `home` is an empty folder, and `more` are variables.
-    async fn run(&self, home: &Path, arguments: &[&str], more: &[(&str, &Path)]) -> Result<Vec<u8>> {
+    pub(super) async fn run(
+        &self,
+        home: &Path,
+        arguments: &[&str],
+        more: &[(&str, &Path)],
+    ) -> Result<Vec<u8>> {
         let settings = SETTINGS.iter().flat_map(|setting| ["-c", setting]);
         let call = Call::new(settings.chain(arguments.iter().copied()))
             .within(home)
@@ -177,16 +182,16 @@ pub async fn git_revision(folder: &Path) -> Option<String> {
 
 /// A working tree whose repository is only read: git is shown its objects and its index, and none of its
 /// configuration, hooks and attributes.
-struct WorkingTree {
+pub(super) struct WorkingTree {
     top: PathBuf,
     /// Of this working tree: `HEAD`, `index`.
     own: PathBuf,
     /// Of all working trees of the repository: objects and branches.
-    common: PathBuf,
+    pub(super) common: PathBuf,
 }
 
 impl WorkingTree {
-    fn of(folder: &Path) -> Option<Self> {
+    pub(super) fn of(folder: &Path) -> Option<Self> {
         let top = folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
         let marker = top.join(".git");
         let metadata = marker.symlink_metadata().ok()?;
@@ -210,7 +215,7 @@ impl WorkingTree {
     }
 
     /// The branch, or `HEAD` if there is none, and the commit.
-    fn head(&self) -> Option<(String, String)> {
+    pub(super) fn head(&self) -> Option<(String, String)> {
         let text =
             |path: PathBuf| Some(String::from_utf8(files::read_regular(&path).ok()?).ok()?.trim().to_owned());
         let head = text(self.own.join("HEAD"))?;
@@ -229,13 +234,12 @@ impl WorkingTree {
         is_commit(&commit).then(|| (branch.to_owned(), commit.clone()))
     }
 
-    /// Whether something below `folder/kubernetes` is not committed.
-    async fn changes(&self, folder: &Path, commit: &str) -> Option<bool> {
-        let git = Git::find(&Environment::default())?;
-        let kept = Folder::new().ok()?;
-        let repository = kept.path().join("git");
+    /// A repository in `folder` that has this one's objects and nothing else of it; `folder/home` is an empty
+    /// folder. The repository, and where the objects are.
+    pub(super) fn shown_to_git(&self, folder: &Path, commit: &str) -> Option<(PathBuf, PathBuf)> {
+        let repository = folder.join("git");
         for one in ["git/objects", "git/refs", "home"] {
-            fs::create_dir_all(kept.path().join(one)).ok()?;
+            fs::create_dir_all(folder.join(one)).ok()?;
         }
         fs::write(repository.join("HEAD"), format!("{commit}\n")).ok()?;
         let format = if commit.len() == 64 {
@@ -244,11 +248,18 @@ impl WorkingTree {
             "[core]\n\trepositoryformatversion = 0\n"
         };
         fs::write(repository.join("config"), format).ok()?;
+        Some((repository, self.common.join("objects")))
+    }
+
+    /// Whether something below `folder/kubernetes` is not committed.
+    async fn changes(&self, folder: &Path, commit: &str) -> Option<bool> {
+        let git = Git::find(&Environment::default())?;
+        let kept = Folder::new().ok()?;
+        let (repository, objects) = self.shown_to_git(kept.path(), commit)?;
         let index = repository.join("index");
         if let Ok(content) = files::read_regular(&self.own.join("index")) {
             fs::write(&index, content).ok()?;
         }
-        let objects = self.common.join("objects");
         let places: [(&str, &Path); 4] = [
             ("GIT_DIR", &repository),
             ("GIT_WORK_TREE", &self.top),
@@ -270,7 +281,7 @@ impl WorkingTree {
     }
 }
 
-fn is_commit(text: &str) -> bool {
+pub(super) fn is_commit(text: &str) -> bool {
     is_hex(text, 40) || is_hex(text, 64)
 }
 

@@ -9,6 +9,7 @@ mod init;
 mod list;
 mod new_cluster;
 mod plan;
+mod reconcile;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -32,6 +33,7 @@ pub(super) use init::InitArgs;
 pub(super) use list::ListArgs;
 pub(super) use new_cluster::NewClusterArgs;
 pub(super) use plan::{HandoverArgs, PlanArgs, PlanVerbArgs};
+pub(super) use reconcile::ReconcileArgs;
 pub(super) use run::RunArgs;
 #[cfg(feature = "sandbox")]
 pub(super) use sandbox::{FaultName, Network, RunSandboxArgs, SandboxArgs, SandboxVerb};
@@ -71,6 +73,13 @@ pub(super) enum Verb {
     ///
     /// Renders what Flux will apply, and compares it with the cluster by server-side dry runs.
     Handover(HandoverArgs),
+    /// Request reconciliation from Flux, and follow it to the outcome
+    ///
+    /// Requests reconciliation of the source, the root Kustomization and the named objects, in this order, as
+    /// `flux reconcile` does, and waits until they are ready at the new revision. Without names, retries all
+    /// that failed. A named HelmRelease with exhausted retries is reset. Works on any cluster of the repository
+    /// that Flux owns, however it was bootstrapped.
+    Reconcile(ReconcileArgs),
     /// Show previous runs
     History(HistoryArgs),
     /// Uninstall what the bootstrap installed

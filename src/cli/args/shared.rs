@@ -83,6 +83,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// The whole pipeline.
+    pub(crate) fn whole() -> Self {
+        Self::default()
+    }
+
     pub(crate) fn selector(&self) -> Selector {
         Selector {
             only: self.only.clone(),
@@ -106,6 +111,6 @@ pub(crate) enum Output {
     Json,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }

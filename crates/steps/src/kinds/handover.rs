@@ -1,59 +1,13 @@
-//! Watches Flux take over: every Kustomization and HelmRelease that the cluster declares is there
-//! and ready. Writes nothing.
-
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
+//! Waits until Flux has taken over all that the cluster declares.
 
 use super::Kind;
 use crate::explain::Explainer;
-use crate::following::{both, follow, readiness_of};
-use crate::owns_nothing::owns_nothing;
 use crate::plan::{Planned, Planner};
-use crate::webhook_backends::Seen;
-use bootstrapper_cluster::{Cluster, Followed};
+use crate::reconcile::{Handover, Requests};
 use bootstrapper_core::failure::Result;
-use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
+use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
-use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::HandoverSpec;
-use bootstrapper_readiness::{CustomRules, flux_controllers, flux_runs};
-
-/// Watches Flux take over.
-pub(super) struct Handover {
-    /// The API server.
-    pub cluster: Cluster,
-    /// Every Kustomization and HelmRelease that the cluster declares.
-    pub declared: Vec<ObjectRef>,
-    /// The source that their files come from.
-    pub source: ObjectRef,
-    /// What is known of their wait.
-    pub explainer: Explainer,
-}
-
-impl Handover {
-    /// Whether the Flux runs that these objects are ready by: their status outlives it.
-    fn flux(&self) -> Followed<Readiness> {
-        let has_releases = self.declared.iter().any(|id| id.kind == "HelmRelease");
-        let needed: &[&str] = if has_releases {
-            &["source-controller", "kustomize-controller", "helm-controller"]
-        } else {
-            &["source-controller", "kustomize-controller"]
-        };
-        let judge = move |deployments: Vec<Arc<Object>>| Readiness {
-            observed: deployments.clone(),
-            ..flux_runs(&deployments, needed).into()
-        };
-        self.cluster.follow_all(flux_controllers()).map_ok(judge).boxed()
-    }
-
-    fn summary(&self) -> String {
-        let of = |kind: &str| count(self.declared.iter().filter(|id| id.kind == kind).count(), kind);
-        format!("{}, {} ready", of("Kustomization"), of("HelmRelease"))
-    }
-}
 
 impl Kind for HandoverSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
@@ -69,102 +23,9 @@ impl Kind for HandoverSpec {
             cluster: planner.inputs.cluster.clone(),
             declared: kustomizations.chain(releases).collect(),
             source: ObjectRef::of(&declared.source),
+            requests: Requests::of(planner.inputs.cluster.clone(), declared, &planner.inputs.repository.root),
             explainer: Explainer::default(),
         };
         Ok(Planned::step(title, step))
-    }
-}
-
-owns_nothing!(Handover);
-
-#[async_trait]
-impl Step for Handover {
-    async fn observe(&self) -> Result<Observation> {
-        crate::watching::observe(self.settle(), self.summary(), self.declared.len()).await
-    }
-
-    async fn act(&self, _: Act<'_>) -> Result<Changes> {
-        Ok(Changes::default())
-    }
-
-    fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
-        let followed = self.declared.iter().chain([&self.source]).cloned().collect();
-        let id = self.source.clone();
-        let ready = move |seen: &Seen| {
-            let source = seen.get(&id).and_then(Option::as_deref);
-            let applied = source.map_or(Verdict::Ready, |source| applied(&id, source, seen));
-            let declared = seen.iter().filter(|(other, _)| **other != id);
-            let own = readiness_of(declared, &CustomRules::default());
-            Readiness { verdict: own.verdict.and(applied), ..own }
-        };
-        let declared = follow(&self.cluster, followed, ready).map_ok(what_moves_first).boxed();
-        both(declared, self.flux())
-    }
-
-    async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
-        self.explainer.of_objects(&self.cluster, &self.declared, stuck).await
-    }
-}
-
-/// Whether what a source has fetched is what was applied of it: Flux calls a Kustomization ready until it
-/// has come to the newest revision.
-fn applied(id: &ObjectRef, source: &Object, seen: &Seen) -> Verdict {
-    let Some(fetched) = source.data["status"]["artifact"]["revision"].as_str() else {
-        return Verdict::Ready;
-    };
-    let behind = |(kustomization, object): (&ObjectRef, &Arc<Object>)| {
-        let reference = &object.data["spec"]["sourceRef"];
-        let is_of_it = reference["kind"] == id.kind.as_str()
-            && reference["name"] == id.name.as_str()
-            && (reference["namespace"].as_str().or(kustomization.namespace.as_deref()))
-                == id.namespace.as_deref();
-        let applied = object.data["status"]["lastAppliedRevision"].as_str();
-        (is_of_it && applied != Some(fetched)).then(|| {
-            Verdict::not_yet(format!("has not applied {fetched} yet, which {id} has fetched"))
-                .of(kustomization)
-        })
-    };
-    let objects = seen.iter().filter_map(|(id, object)| Some((id, object.as_ref()?)));
-    objects.filter(|(id, _)| id.kind == "Kustomization").filter_map(behind).collect()
-}
-
-/// Reasons in the order that a person wants them: what only waits for something else comes last.
-fn what_moves_first(mut readiness: Readiness) -> Readiness {
-    let only_waits =
-        |reason: &Reason| reason.text.starts_with("DependencyNotReady") || reason.text == "not found";
-    if let Verdict::NotYet(reasons) = &mut readiness.verdict {
-        reasons.sort_by_key(only_waits);
-    }
-    readiness
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    #[test]
-    fn what_is_ready_at_an_older_revision_is_not_done() {
-        let object = |kind: &str, name: &str, rest: Value| {
-            let mut value = json!({"apiVersion": "x/v1", "kind": kind, "metadata": {"name": name, "namespace": "flux-system"}});
-            value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
-            Arc::new(serde_json::from_value::<Object>(value).unwrap())
-        };
-        let source =
-            object("GitRepository", "all", json!({"status": {"artifact": {"revision": "main@sha1:b"}}}));
-        let applied_of = |source_name: &str, revision: &str| {
-            let reference = json!({"kind": "GitRepository", "name": source_name});
-            let rest = json!({"spec": {"sourceRef": reference}, "status": {"lastAppliedRevision": revision}});
-            let one = object("Kustomization", "apps", rest);
-            let seen = Seen::from([(ObjectRef::of(&one), Some(one))]);
-            applied(&ObjectRef::of(&source), &source, &seen).texts().join("; ")
-        };
-        assert_eq!(applied_of("all", "main@sha1:b"), "");
-        assert_eq!(applied_of("another", "main@sha1:a"), "");
-        assert_eq!(
-            applied_of("all", "main@sha1:a"),
-            "Kustomization flux-system/apps: has not applied main@sha1:b yet, which GitRepository flux-system/all has fetched"
-        );
     }
 }

@@ -1,0 +1,486 @@
+//! What Flux is to be asked to reconcile now: what it would look at again only after an interval, though what
+//! it waited for has happened. Pure.
+//!
+//! kustomize-controller 1.9 and helm-controller 1.6 look at dependencies every 30 s, and repeat what failed after
+//! `retryInterval`, which is `interval` unless set; a source is fetched every `interval`, and after a failure with a
+//! growing pause. A changed artifact or spec they see at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::asked::Asked;
+use super::facts::{Facts, Failure};
+use crate::webhook_backends::Seen;
+use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_tools::PublishedHistory;
+
+/// kustomize-controller hears of a new artifact within that time.
+const HEARS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a source, or the root, that failed is left to its controller.
+const LEFT_ALONE: Duration = Duration::from_secs(20);
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Watched {
+    /// The source of the repository.
+    pub(super) source: ObjectRef,
+    /// The Kustomization that brings all others.
+    pub(super) root: ObjectRef,
+    /// The commits that Flux can fetch, if that is known.
+    pub(super) published: Option<PublishedHistory>,
+    /// Whether whatever failed is asked once, though nothing has changed since.
+    pub(super) insists: bool,
+}
+
+/// An object that is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) id: ObjectRef,
+    /// For a person.
+    pub(super) why: String,
+    /// What is asked for only once.
+    pub(super) key: String,
+}
+
+/// What is due, in order, and when to look again although nothing has changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) due: Vec<Due>,
+    pub(super) next: Option<Timestamp>,
+}
+
+impl Watched {
+    /// The published commit that the source has not fetched, if it has fetched one from before it.
+    pub(super) fn unfetched(&self, source: &Object) -> Option<&str> {
+        let published = self.published.as_ref()?;
+        let commit = Facts(source).fetched()?.rsplit(':').next()?;
+        published.ancestors.contains(commit).then_some(published.head.as_str())
+    }
+
+    /// What is due now: the source, the root, then whatever else failed, Kustomizations first.
+    pub(super) fn due(&self, seen: &Seen, asked: &Asked, now: Timestamp) -> Plan {
+        let get = |id: &ObjectRef| seen.get(id).and_then(Option::as_deref);
+        let source = get(&self.source);
+        let mut look = Look { watched: self, seen, source, asked, now, plan: Plan::default() };
+        if look.source_is_behind() {
+            // What it fetches is the news that all others wait for.
+            return look.plan;
+        }
+        let is_release = |id: &ObjectRef| id.kind == "HelmRelease";
+        let mut others: Vec<&ObjectRef> = seen.keys().filter(|id| **id != self.source).collect();
+        others.sort_by_key(|id| (**id != self.root, is_release(id)));
+        for id in others {
+            if let Some(object) = get(id) {
+                look.object(id, object);
+            }
+        }
+        look.plan
+    }
+}
+
+/// One look at what is seen.
+struct Look<'a> {
+    watched: &'a Watched,
+    seen: &'a Seen,
+    source: Option<&'a Object>,
+    asked: &'a Asked,
+    now: Timestamp,
+    plan: Plan,
+}
+
+impl Look<'_> {
+    /// Takes what is due, unless it was asked for or is not to be asked for yet.
+    fn take(&mut self, id: &ObjectRef, why: String, key: String, not_before: Option<Timestamp>) {
+        if self.asked.has(id, &key) {
+            return;
+        }
+        match self.asked.not_before(id).max(not_before) {
+            Some(then) if then > self.now => {
+                self.plan.next = Some(self.plan.next.map_or(then, |next| next.min(then)));
+            }
+            _ => self.plan.due.push(Due { id: id.clone(), why, key }),
+        }
+    }
+
+    /// Whether the source is to fetch what is pushed. One that failed is asked, too.
+    fn source_is_behind(&mut self) -> bool {
+        let Some(source) = self.source else { return false };
+        let (facts, watched) = (Facts(source), self.watched);
+        if facts.is_suspended() || facts.is_pending() {
+            return false;
+        }
+        if let Some(head) = watched.unfetched(source) {
+            let fetched = facts.fetched().unwrap_or_default();
+            let why = format!("has fetched {fetched}, and {} is pushed", short(head));
+            self.take(&watched.source, why, format!("unfetched {fetched} {head}"), None);
+            return !self.plan.due.is_empty();
+        }
+        if let Some(failure) = facts.failure() {
+            self.failed(&watched.source, &failure);
+        }
+        false
+    }
+
+    fn object(&mut self, id: &ObjectRef, object: &Object) {
+        let facts = Facts(object);
+        let Some(failure) = facts.failure().filter(|_| !facts.is_pending()) else { return };
+        if failure.reason == "DependencyNotReady" {
+            if let Some(state) = dependencies(facts, self.source, self.seen) {
+                self.take(id, "its dependencies are ready".to_owned(), state, None);
+            }
+            return;
+        }
+        let of_source = self.source.map(Facts).filter(|_| facts.is_of(&self.watched.source));
+        let untried =
+            of_source.and_then(Facts::fetched).filter(|fetched| facts.attempted() != Some(*fetched));
+        if let Some(fetched) = untried {
+            let hears = of_source.and_then(Facts::fetched_at).map(|at| at + HEARS_WITHIN);
+            self.take(id, format!("has not tried {fetched}"), format!("revision {fetched}"), hears);
+        } else if self.watched.insists && self.asked.times(id) == 0 {
+            self.take(id, format!("failed: {}", failure.reason), "failed".to_owned(), None);
+        } else if !matches!(failure.reason, "SourceNotReady" | "ArtifactFailed") || *id == self.watched.root {
+            // A source tells its users when it has something new.
+            self.failed(id, &failure);
+        }
+    }
+
+    /// Something failed, and waits for its interval: it is asked once something else has become ready since. What
+    /// all others come from is asked anyway, now and then.
+    fn failed(&mut self, id: &ObjectRef, failure: &Failure<'_>) {
+        // What a source has fetched, its users hear of.
+        let others = self.seen.iter().filter(|(other, _)| *other != id && **other != self.watched.source);
+        let became_ready = others
+            .filter_map(|(other, object)| Some((Facts(object.as_ref()?).ready_since()?, other)))
+            .filter(|(since, _)| *since >= failure.since)
+            .max();
+        if let Some((since, other)) = became_ready {
+            let key = format!("ready {other} {since}");
+            if !self.asked.has(id, &key) {
+                self.take(id, format!("{other} has become ready since it failed"), key, None);
+                return;
+            }
+        }
+        if *id == self.watched.source || *id == self.watched.root {
+            // Its condition may stay as it is over many attempts.
+            let key = format!("failed {} {}", failure.since, self.asked.times(id));
+            self.take(id, format!("failed: {}", failure.reason), key, Some(failure.since + LEFT_ALONE));
+        }
+    }
+}
+
+/// The state of an object's dependencies, if its controller would find all of them ready.
+fn dependencies(facts: Facts<'_>, source: Option<&Object>, seen: &Seen) -> Option<String> {
+    let kind = facts.kind();
+    let mut states = BTreeSet::new();
+    for (namespace, name) in facts.depends_on() {
+        let is_it = |id: &&ObjectRef| {
+            id.kind == kind && id.name == name && id.namespace.as_deref() == Some(namespace)
+        };
+        let id = seen.keys().find(is_it)?;
+        let dependency = Facts(seen.get(id)?.as_deref()?);
+        let since = dependency.ready_since()?;
+        // kustomize-controller wants those of the same source at its revision.
+        if let Some(source) = source {
+            let source_id = ObjectRef::of(source);
+            let is_of_it = dependency.is_of(&source_id) && facts.is_of(&source_id);
+            if is_of_it && dependency.applied() != Facts(source).fetched() {
+                return None;
+            }
+        }
+        states.insert(format!("{namespace}/{name} {since} {}", dependency.applied().unwrap_or_default()));
+    }
+    Some(format!("dependencies {}", states.into_iter().collect::<Vec<_>>().join(", ")))
+}
+
+/// A commit as people name it.
+pub(super) fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-01-01T01:00:00Z";
+    /// Before that, by minutes.
+    const EARLY: &str = "2026-01-01T00:10:00Z";
+    const LATER: &str = "2026-01-01T00:20:00Z";
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    /// A Flux object: its kind and name, `Ready`'s status, reason and time, and what else there is to it.
+    fn flux(kind: &str, name: &str, ready: (&str, &str, &str), more: Value) -> Value {
+        let api = match kind {
+            "GitRepository" => "source.toolkit.fluxcd.io/v1",
+            "HelmRelease" => "helm.toolkit.fluxcd.io/v2",
+            _ => "kustomize.toolkit.fluxcd.io/v1",
+        };
+        let (status, reason, since) = ready;
+        let condition = json!({"type": "Ready", "status": status, "reason": reason, "lastTransitionTime": since, "observedGeneration": 1});
+        let mut object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "f", "generation": 1},
+            "spec": {}, "status": {"observedGeneration": 1, "conditions": [condition]}});
+        match kind {
+            "GitRepository" => {
+                object["status"]["artifact"] = json!({"revision": "main@sha1:b", "lastUpdateTime": EARLY})
+            }
+            "Kustomization" => {
+                object["spec"]["sourceRef"] = json!({"kind": "GitRepository", "name": "s"});
+                object["status"]["lastAttemptedRevision"] = "main@sha1:b".into();
+                if status == "True" {
+                    object["status"]["lastAppliedRevision"] = "main@sha1:b".into();
+                }
+            }
+            _ => {}
+        }
+        merge(&mut object, more);
+        object
+    }
+
+    fn merge(into: &mut Value, from: Value) {
+        match (into, from) {
+            (Value::Object(into), Value::Object(from)) => {
+                for (key, value) in from {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
+            }
+            (into, from) => *into = from,
+        }
+    }
+
+    fn ready(kind: &str, name: &str, since: &str) -> Value {
+        flux(kind, name, ("True", "ReconciliationSucceeded", since), json!({}))
+    }
+
+    fn failed(kind: &str, name: &str, reason: &str, more: Value) -> Value {
+        flux(kind, name, ("False", reason, EARLY), more)
+    }
+
+    fn seen(objects: &[Value]) -> Seen {
+        let object = |value: &Value| {
+            let object: Object = serde_json::from_value(value.clone()).unwrap();
+            (ObjectRef::of(&object), Some(Arc::new(object)))
+        };
+        objects.iter().map(object).collect()
+    }
+
+    fn watched() -> Watched {
+        let name = |api: &str, kind: &str, name: &str| ObjectRef::namespaced(api, kind, "f", name);
+        Watched {
+            source: name("source.toolkit.fluxcd.io/v1", "GitRepository", "s"),
+            root: name("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "root"),
+            published: None,
+            insists: false,
+        }
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.due.iter().map(|due| due.id.name.as_str()).collect()
+    }
+
+    fn due_of(objects: &[Value]) -> Plan {
+        watched().due(&seen(objects), &Asked::default(), at(NOW))
+    }
+
+    const DEPENDENCIES: &str = "DependencyNotReady";
+
+    #[test]
+    fn nothing_is_due_when_all_is_ready_or_under_way() {
+        let depends = json!({"spec": {"dependsOn": [{"name": "a"}]}});
+        let running = json!({"status": {"conditions": [
+            {"type": "Ready", "status": "False", "reason": "BuildFailed", "lastTransitionTime": EARLY},
+            {"type": "Reconciling", "status": "True", "reason": "Progressing"}]}});
+        let all = [
+            ready("GitRepository", "s", EARLY),
+            ready("Kustomization", "root", LATER),
+            flux("Kustomization", "a", ("True", "x", LATER), depends),
+            flux("Kustomization", "b", ("Unknown", "Progressing", EARLY), json!({})),
+            flux("Kustomization", "c", ("False", "BuildFailed", EARLY), running),
+            flux("HelmRelease", "d", ("Unknown", "Progressing", EARLY), json!({})),
+        ];
+        assert_eq!(due_of(&all), Plan::default());
+    }
+
+    /// Whose dependencies are ready need not wait for half a minute.
+    #[test]
+    fn what_waits_for_dependencies_is_due_once_all_of_them_are_ready() {
+        let depends = |on: Value| json!({"spec": {"dependsOn": on}});
+        let waits = |on: Value| failed("Kustomization", "z", DEPENDENCIES, depends(on));
+        let s = ready("GitRepository", "s", EARLY);
+        let (a, b) = (ready("Kustomization", "a", LATER), ready("Kustomization", "b", LATER));
+        let unready = failed("Kustomization", "b", "HealthCheckFailed", json!({"spec": {"suspend": true}}));
+        let old = flux(
+            "Kustomization",
+            "b",
+            ("True", "x", LATER),
+            json!({"status": {"lastAppliedRevision": "main@sha1:a", "lastAttemptedRevision": "main@sha1:a"}}),
+        );
+        let release = ready("HelmRelease", "a", LATER);
+        let two = || json!([{"name": "a"}, {"name": "b", "namespace": "f"}]);
+        for (name, objects, expected) in [
+            ("both ready", vec![&s, &a, &b], true),
+            ("one is not", vec![&s, &a, &unready], false),
+            ("one is at an older revision", vec![&s, &a, &old], false),
+            ("one is not there", vec![&s, &a], false),
+            ("one of another kind", vec![&s, &release, &b], false),
+        ] {
+            let mut objects: Vec<Value> = objects.into_iter().cloned().collect();
+            objects.push(waits(two()));
+            let expected: &[&str] = if expected { &["z"] } else { &[] };
+            assert_eq!(names(&due_of(&objects)), expected, "{name}");
+        }
+        // helm-controller leaves `Reconciling` as it is when it waits.
+        let release = failed(
+            "HelmRelease",
+            "z",
+            DEPENDENCIES,
+            json!({
+            "spec": {"dependsOn": [{"name": "a"}]},
+            "status": {"conditions": [
+                {"type": "Ready", "status": "False", "reason": DEPENDENCIES, "lastTransitionTime": EARLY},
+                {"type": "Reconciling", "status": "True", "reason": "Progressing"}]}}),
+        );
+        assert_eq!(names(&due_of(&[ready("HelmRelease", "a", LATER), release])), ["z"]);
+    }
+
+    #[test]
+    fn what_failed_is_due_once_something_else_has_become_ready_since() {
+        let s = ready("GitRepository", "s", EARLY);
+        let (before, after) =
+            (ready("Kustomization", "a", "2026-01-01T00:00:00Z"), ready("Kustomization", "b", LATER));
+        let with = |more: Value| failed("Kustomization", "z", "HealthCheckFailed", more);
+        let retries = json!({"status": {"conditions": [
+            {"type": "Ready", "status": "False", "reason": "HealthCheckFailed", "lastTransitionTime": EARLY},
+            {"type": "Reconciling", "status": "True", "reason": "ProgressingWithRetry"}]}});
+        let stalled = json!({"status": {"conditions": [
+            {"type": "Ready", "status": "False", "reason": "UpgradeFailed", "lastTransitionTime": EARLY},
+            {"type": "Stalled", "status": "True", "reason": "RetriesExceeded"}]}});
+        let pending = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "1"}}});
+        let handled = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "1"}}, "status": {"lastHandledReconcileAt": "1"}});
+        for (name, object, other, expected) in [
+            ("nothing since", with(json!({})), &before, false),
+            ("something since", with(json!({})), &after, true),
+            ("retries later", with(retries), &after, true),
+            ("suspended", with(json!({"spec": {"suspend": true}})), &after, false),
+            ("asked by somebody", with(pending), &after, false),
+            ("asked and handled", with(handled), &after, true),
+            ("a newer generation", with(json!({"metadata": {"generation": 2}})), &after, false),
+            (
+                "its source is not ready",
+                failed("HelmRelease", "z", "SourceNotReady", json!({})),
+                &after,
+                false,
+            ),
+            ("a release", failed("HelmRelease", "z", "ValuesError", json!({})), &after, true),
+            ("retries are exhausted", failed("HelmRelease", "z", "UpgradeFailed", stalled), &after, false),
+        ] {
+            let expected: &[&str] = if expected { &["z"] } else { &[] };
+            assert_eq!(names(&due_of(&[s.clone(), other.clone(), object])), expected, "{name}");
+        }
+    }
+
+    /// The same state is asked for once, and another one after a pause that grows.
+    #[test]
+    fn requests_are_no_loop() {
+        let state = |since: &str| {
+            seen(&[ready("Kustomization", "a", since), failed("HelmRelease", "z", "ValuesError", json!({}))])
+        };
+        let (watched, mut asked) = (watched(), Asked::default());
+        let mut times = Vec::new();
+        let second = Duration::from_secs(1);
+        let mut now = at(NOW);
+        for minute in 0..60_u32 {
+            // Something becomes ready each second.
+            let since = at(LATER) + second * minute;
+            let plan = watched.due(&state(&since.to_string()), &asked, now);
+            for due in &plan.due {
+                asked.note(due, now);
+                times.push(minute);
+            }
+            assert!(plan.due.is_empty() != plan.next.is_none() || plan.due.len() == 1);
+            assert_eq!(watched.due(&state(&since.to_string()), &asked, now).due, []);
+            now += second;
+        }
+        assert_eq!(times, [0, 5, 15, 35]);
+        assert_eq!(asked.count(), 4);
+    }
+
+    #[test]
+    fn a_source_is_due_when_it_lacks_what_is_pushed_and_all_others_wait_for_that() {
+        let published = |ancestors: &[&str]| PublishedHistory {
+            head: "c".into(),
+            ancestors: ancestors.iter().map(ToString::to_string).collect(),
+        };
+        let objects = seen(&[
+            ready("GitRepository", "s", EARLY),
+            ready("Kustomization", "a", LATER),
+            failed("Kustomization", "z", "BuildFailed", json!({})),
+        ]);
+        let due = |ancestors: &[&str], asked: &Asked| {
+            let watched = Watched { published: Some(published(ancestors)), ..watched() };
+            watched.due(&objects, asked, at(NOW))
+        };
+        let behind = due(&["a", "b"], &Asked::default());
+        assert_eq!(names(&behind), ["s"]);
+        assert_eq!(behind.due[0].why, "has fetched main@sha1:b, and c is pushed");
+        // A commit that is not known here may be newer.
+        assert_eq!(names(&due(&["a"], &Asked::default())), ["z"]);
+        let mut asked = Asked::default();
+        asked.note(&behind.due[0], at(NOW));
+        assert_eq!(names(&due(&["a", "b"], &asked)), ["z"]);
+    }
+
+    #[test]
+    fn what_all_others_come_from_is_asked_now_and_then() {
+        let objects = seen(&[
+            failed("GitRepository", "s", "GitOperationFailed", json!({})),
+            failed("Kustomization", "root", "BuildFailed", json!({})),
+            failed("Kustomization", "z", "BuildFailed", json!({})),
+        ]);
+        let (watched, mut asked) = (watched(), Asked::default());
+        let fresh = watched.due(&objects, &asked, at("2026-01-01T00:10:05Z"));
+        assert_eq!((names(&fresh).len(), fresh.next), (0, Some(at("2026-01-01T00:10:20Z"))));
+        let plan = watched.due(&objects, &asked, at(NOW));
+        assert_eq!(names(&plan), ["s", "root"]);
+        for due in &plan.due {
+            asked.note(due, at(NOW));
+        }
+        let again = watched.due(&objects, &asked, at(NOW));
+        assert_eq!((names(&again).len(), again.next), (0, Some(at("2026-01-01T01:00:05Z"))));
+        assert_eq!(names(&watched.due(&objects, &asked, at("2026-01-01T01:00:05Z"))), ["s", "root"]);
+    }
+
+    #[test]
+    fn a_revision_that_was_not_tried_is_asked_for_if_nobody_begins() {
+        let older = json!({"status": {"lastAttemptedRevision": "main@sha1:a"}});
+        let objects =
+            seen(&[ready("GitRepository", "s", EARLY), failed("Kustomization", "z", "BuildFailed", older)]);
+        let due = |now: &str| watched().due(&objects, &Asked::default(), at(now));
+        assert_eq!((names(&due(EARLY)).len(), due(EARLY).next), (0, Some(at("2026-01-01T00:10:10Z"))));
+        assert_eq!(due(NOW).due[0].why, "has not tried main@sha1:b");
+    }
+
+    #[test]
+    fn on_request_whatever_failed_is_asked_once() {
+        let objects = seen(&[
+            ready("GitRepository", "s", EARLY),
+            failed("HelmRelease", "a", "UpgradeFailed", json!({})),
+            failed("Kustomization", "z", "BuildFailed", json!({})),
+        ]);
+        let watched = Watched { insists: true, ..watched() };
+        let plan = watched.due(&objects, &Asked::default(), at(NOW));
+        assert_eq!(names(&plan), ["z", "a"]);
+        let mut asked = Asked::default();
+        for due in &plan.due {
+            asked.note(due, at(NOW));
+        }
+        assert_eq!(watched.due(&objects, &asked, at("2026-01-01T02:00:00Z")).due, []);
+    }
+}

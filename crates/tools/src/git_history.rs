@@ -1,0 +1,114 @@
+//! What of a working tree's history is published: known to be on a server.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::Environment;
+use super::git::{Git, WorkingTree, is_commit};
+use bootstrapper_core::files;
+use bootstrapper_core::private::Folder;
+
+/// How far back history is read.
+const COMMITS: &str = "--max-count=5000";
+
+/// A commit that is published, and all that came before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublishedHistory {
+    /// The commit of the working tree.
+    pub head: String,
+    /// Its ancestors, without itself.
+    pub ancestors: BTreeSet<String>,
+}
+
+/// The history of the working tree's commit, if some remote-tracking branch called `branch` has that commit.
+/// None if not, or if that cannot be read.
+pub async fn published_history(folder: &Path, branch: &str) -> Option<PublishedHistory> {
+    let tree = WorkingTree::of(folder)?;
+    let (_, head) = tree.head()?;
+    for remote in remote_commits(&tree.common, branch) {
+        let published = ancestry(&tree, &remote).await.unwrap_or_default();
+        if published.contains(&head) {
+            let mut ancestors = ancestry(&tree, &head).await?;
+            ancestors.remove(&head);
+            return Some(PublishedHistory { head, ancestors });
+        }
+    }
+    None
+}
+
+/// The commits of `refs/remotes/*/<branch>`.
+fn remote_commits(common: &Path, branch: &str) -> BTreeSet<String> {
+    let read = |path: &Path| String::from_utf8(files::read_regular(path).ok()?).ok();
+    let packed = read(&common.join("packed-refs")).unwrap_or_default();
+    let remotes = fs::read_dir(common.join("refs/remotes")).into_iter().flatten().flatten();
+    let loose: Vec<(String, String)> = remotes
+        .filter_map(|remote| Some((remote.file_name().into_string().ok()?, remote.path().join(branch))))
+        .filter_map(|(remote, path)| Some((remote, read(&path)?)))
+        .collect();
+    let of_packed = packed.lines().filter_map(|line| {
+        let (commit, name) = line.split_once(' ')?;
+        let remote = name.strip_prefix("refs/remotes/")?.strip_suffix(branch)?.strip_suffix('/')?;
+        // A loose one is newer.
+        let is_stale = loose.iter().any(|(other, _)| other == remote);
+        (!is_stale && !remote.contains('/')).then(|| commit.to_owned())
+    });
+    let of_loose = loose.iter().map(|(_, commit)| commit.trim().to_owned());
+    of_packed.chain(of_loose).filter(|commit| is_commit(commit)).collect()
+}
+
+/// A commit and what came before it.
+async fn ancestry(tree: &WorkingTree, commit: &str) -> Option<BTreeSet<String>> {
+    let git = Git::find(&Environment::default())?;
+    let kept = Folder::new().ok()?;
+    let (repository, objects) = tree.shown_to_git(kept.path(), commit)?;
+    let places: [(&str, &Path); 2] = [("GIT_DIR", &repository), ("GIT_OBJECT_DIRECTORY", &objects)];
+    let arguments = ["rev-list", COMMITS, "--end-of-options", commit];
+    let home = kept.path().join("home");
+    let printed = git.run(&home, &arguments, &places);
+    let printed = tokio::time::timeout(super::git::GLANCE, printed).await.ok()?.ok()?;
+    Some(String::from_utf8(printed).ok()?.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(folder: &Path, arguments: &[&str]) -> String {
+        let done = Command::new("git")
+            .current_dir(folder)
+            .args(["-c", "user.name=t", "-c", "user.email=t@x.test", "-c", "init.defaultBranch=main"])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_published_once_a_remote_branch_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        git(&root, &["init", "--quiet"]);
+        let commit = || {
+            git(&root, &["commit", "--quiet", "--allow-empty", "-m", "x"]);
+            git(&root, &["rev-parse", "HEAD"])
+        };
+        let (first, second) = (commit(), commit());
+        assert_eq!(published_history(&root, "main").await, None);
+
+        git(&root, &["update-ref", "refs/remotes/origin/main", &first]);
+        assert_eq!(published_history(&root, "main").await, None, "the newest commit is not pushed");
+
+        git(&root, &["update-ref", "refs/remotes/origin/main", &second]);
+        let published = PublishedHistory { head: second.clone(), ancestors: [first].into() };
+        assert_eq!(published_history(&root, "main").await, Some(published.clone()));
+        assert_eq!(published_history(&root, "other").await, None);
+        git(&root, &["pack-refs", "--all"]);
+        assert_eq!(published_history(&root, "main").await, Some(published));
+        assert_eq!(published_history(folder.path().parent().unwrap(), "main").await, None);
+    }
+}
