@@ -108,7 +108,8 @@ kinds! {
     adoption: Adoption(AdoptionSpec),
     /// Wait until Flux reports every Kustomization and HelmRelease as ready.
     handover: Handover(HandoverSpec),
-    /// Run a program of the repository or of PATH, on the cluster of the run. `{{cluster}}` is replaced by the
-    /// cluster's name.
+    /// Run a program of the repository or of PATH, on the cluster of the run: `KUBECONFIG` is a kubeconfig for it
+    /// alone. `{{cluster}}`, `{{context}}` and `{{kubeconfig}}` are replaced by the cluster's name, the context and the
+    /// path of that kubeconfig.
     command: Command(CommandSpec),
 }
