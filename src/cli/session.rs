@@ -64,7 +64,8 @@ impl Session {
 
         // What it asks for is listed with nothing of it read: secrets have names only.
         let kustomize = Arc::new(Kustomize::find(&environment)?);
-        let unread = repository.load(name, &kustomize, &names_of_secrets(&config, name)).await?;
+        let names = names_of_secrets(&repository.root, &config, name)?;
+        let unread = repository.load(name, &kustomize, &names).await?;
         let asking = tasks.pipeline(&unread)?;
         pipeline::select(&asking, &selection.selector())?;
         let list = trust::requests(&repository.root, &config, &asking, &unread)?;
@@ -79,7 +80,7 @@ impl Session {
         };
         let helm = Helm::find(&environment).await;
 
-        let secrets = plan::resolve_secrets(&SecretSources {
+        let mut secrets = plan::resolve_secrets(&SecretSources {
             name,
             config: &config,
             root: &repository.root,
@@ -102,6 +103,9 @@ impl Session {
         }
         let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
         let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
+        // Before anything is planned: a key that opens nothing is planted nowhere.
+        let unproven = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
+        secrets.unresolved.extend(unproven);
         let neighbours = repository.neighbours_of(name)?;
         let helm = helm.map(Arc::new);
         let adoption =

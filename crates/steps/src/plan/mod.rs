@@ -11,4 +11,4 @@ pub use build::{Inputs, build, check};
 pub use lock_gate::{HeldLock, LockGate};
 pub use outline::{OutlinedStep, outline};
 pub(crate) use planner::{Planned, Planner};
-pub use secrets::{SecretSources, Secrets, resolve as resolve_secrets};
+pub use secrets::{SecretSources, Secrets, prove_keys, resolve as resolve_secrets};
