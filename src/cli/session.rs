@@ -21,7 +21,7 @@ use bootstrapper_gitops::pipeline::{
 use bootstrapper_gitops::trust::{self, RequestKind};
 use bootstrapper_report::Extent;
 use bootstrapper_steps::adoption::Adoption;
-use bootstrapper_steps::plan::{self, Inputs, SecretSources};
+use bootstrapper_steps::plan::{self, Inputs, ManifestSources, SecretSources};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
 
 /// An opened cluster and its plan.
@@ -106,6 +106,16 @@ impl Session {
         // Before anything is planned: a key that opens nothing is planted nowhere.
         let unproven = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
         secrets.unresolved.extend(unproven);
+        let manifests = plan::build_manifests(&ManifestSources {
+            name,
+            pipeline: &pipeline,
+            repository: &repository,
+            kustomize: &kustomize,
+            secrets: &secrets.values,
+            agreed: &agreed,
+            in_sandbox: rehearsal.is_some(),
+        })
+        .await;
         let neighbours = repository.neighbours_of(name)?;
         let helm = helm.map(Arc::new);
         let adoption =
@@ -123,6 +133,7 @@ impl Session {
             kustomize,
             environment,
             secrets,
+            manifests,
             agreed,
         })?;
         Ok(Self { cluster, declared, graph, adoption, checks_secrets, part, hands_over })

@@ -1,5 +1,5 @@
 //! Secrets as their owners keep them: each kind of source, whole manifests, templates; keys that are tried before
-//! they are planted. sops and age are the real programs; op, bw, bws and vault cannot be had
+//! they are planted; folders of objects. sops and age are the real programs; op, bw, bws and vault cannot be had
 //! here, so that small scripts stand in for them and note how they are called.
 
 use std::collections::BTreeMap;
@@ -7,13 +7,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bootstrapper::cluster::mock::ApiServer;
+use bootstrapper::engine::{self, Graph, Observation, Work};
 use bootstrapper::failure::{Failure, FailureKind};
 use bootstrapper::gitops::Repository;
-use bootstrapper::pipeline::Config;
-use bootstrapper::plan::{self, SecretSources, Secrets};
+use bootstrapper::pipeline::{self, Config, Selector, Tasks};
+use bootstrapper::plan::{self, Inputs, ManifestSources, SecretSources, Secrets};
 use bootstrapper::tools::{Environment, Kustomize};
 use bootstrapper::trust::{Agreed, Given};
 use secrecy::ExposeSecret as _;
@@ -369,6 +372,99 @@ async fn a_key_is_proven_to_open_what_the_repository_encrypts_before_it_is_plant
     let failures = unproven(&scene, &keeper).await;
     assert!(failures[0].because[0].contains("`*.agekey`"), "{failures:?}");
     assert!(failures[0].location.is_some(), "{failures:?}");
+}
+
+/// A plan of the scene's repository.
+async fn planned(scene: &Scene, keeper: &Keeper, agreed: Agreed, in_sandbox: bool) -> Result<Graph, Failure> {
+    let environment = scene.environment(&[&keeper.programs]);
+    let root = scene.root();
+    let kustomize = Arc::new(Kustomize::find(&environment)?);
+    let repository = Repository::open(&root)?;
+    let config = Config::load(&root)?;
+    let api = ApiServer::default().connect();
+    let sources = SecretSources {
+        name: "infra",
+        config: &config,
+        root: &root,
+        environment: &environment,
+        cluster: Some(&api),
+        agreed: &agreed,
+        in_sandbox,
+    };
+    let secrets = plan::resolve_secrets(&sources).await?;
+    let declared = Arc::new(repository.load("infra", &kustomize, &secrets.values).await?);
+    let pipeline = Tasks::of_repository(&root)?.pipeline(&declared)?;
+    let selected = pipeline::select(&pipeline, &Selector::default())?;
+    // Nothing is demanded of keys that are made up.
+    assert!(!in_sandbox || plan::prove_keys(&declared, &root, &secrets, &environment).await.is_empty());
+    let manifests = plan::build_manifests(&ManifestSources {
+        name: "infra",
+        pipeline: &pipeline,
+        repository: &repository,
+        kustomize: &kustomize,
+        secrets: &secrets.values,
+        agreed: &agreed,
+        in_sandbox,
+    })
+    .await;
+    plan::build(&Inputs {
+        pipeline: &pipeline,
+        selected: &selected,
+        timeout: None,
+        inactivity: None,
+        repository: &repository,
+        declared,
+        neighbours: Vec::new(),
+        cluster: api,
+        helm: Err(Failure::step("no Helm in this test")),
+        kustomize,
+        environment,
+        secrets,
+        manifests,
+        agreed,
+    })
+}
+
+/// A folder as kustomize builds it, with its namespace, decrypted with the key that is seeded.
+#[tokio::test]
+async fn a_folder_of_objects_is_built_and_decrypted_as_flux_would() {
+    let keeper = Keeper::new();
+    let scene = encrypted(&keeper, "cluster.agekey");
+    scene.write("age.key", &fs::read_to_string(keeper.key()).unwrap());
+    scene.write("early/infra/kustomization.yaml", "resources: [map.yaml, ../base]\n");
+    scene.write(
+        "early/infra/map.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {a: b}\n",
+    );
+    let file =
+        scene.write("early/base/secret.yaml", &secret("early", &json!({"a": "hunter2hunter2"}), &json!({})));
+    keeper.encrypt(&file);
+    scene.write("early/base/kustomization.yaml", "resources: [secret.yaml]\n");
+    scene.write(
+        "tasks/own.yaml",
+        "stages: [{name: own, steps: [{objects: {path: 'early/{{cluster}}', namespace: other}}, {name: file, objects: early/infra/map.yaml}, {name: bare, objects: {path: early/infra/map.yaml, namespace: third}}]}]\n",
+    );
+    let graph = planned(&scene, &keeper, everything(), false).await.unwrap();
+    let titles: Vec<&str> = graph.steps().map(|step| step.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        ["objects of early/infra", "objects of early/infra/map.yaml", "objects of early/infra/map.yaml"]
+    );
+    let mut subjects = Vec::new();
+    for (_, observed) in engine::observe(&graph).await {
+        let Ok(Observation::Missing(diff)) = observed else { panic!("{observed:?}") };
+        subjects
+            .push(diff.changes.iter().map(|change| change.subject.clone()).collect::<Vec<_>>().join(", "));
+    }
+    assert!(subjects[0].contains("other/map") && subjects[0].contains("other/early"), "{subjects:?}");
+    assert!(subjects[2].contains("third/map"), "{subjects:?}");
+    // Without the key nothing of it is applied; in a sandbox the values are made up.
+    let stranger = fs::read_to_string(Keeper::new().key()).unwrap();
+    scene.write("age.key", &stranger);
+    let Err(failure) = planned(&scene, &keeper, everything(), false).await else { panic!("it was planned") };
+    assert!(failure.what.contains("early is encrypted with SOPS"), "{failure:?}");
+    let graph = planned(&scene, &keeper, Agreed::nothing(), true).await.unwrap();
+    assert!(graph.steps().all(|step| matches!(step.work, Work::Step(_))));
 }
 
 /// The value that a Secret has comes from the file, and a key that was read is masked.

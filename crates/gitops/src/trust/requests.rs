@@ -6,7 +6,8 @@ use super::command::command_request;
 use super::request::{Request, RequestKind};
 use super::sources::value_requests;
 use crate::Declared;
-use crate::pipeline::{CommandSpec, Config, Pipeline, StepKind};
+use crate::manifests::holds_encrypted;
+use crate::pipeline::{CommandSpec, Config, Pipeline, StepKind, StepSpec};
 use crate::seeded::seeded_secrets;
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::yaml::marked_documents;
@@ -40,6 +41,11 @@ pub fn requests(
     }
     for stage in &pipeline.stages {
         for spec in &stage.steps {
+            if let StepKind::Objects(objects) = &spec.kind
+                && holds_encrypted(root, &objects.path(cluster))
+            {
+                all.push(keys_request(cluster, &stage.name, spec));
+            }
             if let StepKind::Command(CommandSpec(argv)) = &spec.kind {
                 // An invalid command cannot run: the step reports why.
                 let Ok(argv) = command_words(argv, declared) else { continue };
@@ -48,6 +54,12 @@ pub fn requests(
         }
     }
     Ok(all)
+}
+
+/// The person's SOPS keys, for the encrypted objects of a step.
+pub fn keys_request(cluster: &str, stage: &str, spec: &StepSpec) -> Request {
+    let purpose = format!("decrypting what step {stage}/{} of {cluster} applies", spec.name());
+    Request { location: Some(spec.place().clone()), ..Request::new(RequestKind::Keys, KEYS, purpose) }
 }
 
 /// The arguments of a command of a task file, with this cluster's name and settings. Every user of

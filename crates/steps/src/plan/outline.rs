@@ -77,7 +77,7 @@ fn about(spec: &StepSpec, declared: &Declared, secrets: &[SeededSecret]) -> Vec<
         Applies::Release(name) => declared.release(name).map(chart).into_iter().collect(),
         Applies::Source => vec![ObjectRef::of(&declared.source).to_string()],
         Applies::Sync => vec![ObjectRef::of(&declared.sync).to_string()],
-        Applies::File | Applies::Program => written(spec),
+        Applies::File | Applies::Program => written(spec, &declared.cluster),
     }
 }
 
@@ -92,9 +92,9 @@ fn secret(secret: &SeededSecret) -> String {
     format!("Secret {}/{}: {}", secret.namespace, secret.name, keys.join(", "))
 }
 
-fn written(spec: &StepSpec) -> Vec<String> {
+fn written(spec: &StepSpec, cluster: &str) -> Vec<String> {
     match &spec.kind {
-        StepKind::Objects(objects) => vec![objects.0.display().to_string()],
+        StepKind::Objects(objects) => vec![objects.path(cluster).display().to_string()],
         StepKind::Command(command) => vec![command.0.join(" ")],
         _ => Vec::new(),
     }

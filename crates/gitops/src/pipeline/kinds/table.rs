@@ -86,7 +86,8 @@ kinds! {
     namespaces: Namespaces(NamespacesSpec),
     /// Create the secrets of `bootstrapper.yaml`.
     secrets: Secrets(SecretsSpec),
-    /// Apply the objects of a file of the repository. `${VAR}` is replaced by a setting of the cluster.
+    /// Apply the objects of a file of the repository, or of a folder as kustomize builds it and Flux decrypts it.
+    /// `{{cluster}}` in the path is replaced by the cluster's name, `${VAR}` in the objects by one of its settings.
     objects: Objects(ObjectsSpec),
     /// Build and apply the Flux Kustomization of that name, as Flux would.
     kustomization: Kustomization(KustomizationSpec),

@@ -139,7 +139,7 @@ fn live_value(secret: &Object, key: &str) -> Option<SecretString> {
 }
 
 /// The same for the same key each time, so that a second run finds nothing changed.
-fn made_up(id: &ObjectRef, key: &str) -> SecretString {
+pub(super) fn made_up(id: &ObjectRef, key: &str) -> SecretString {
     let digest = Sha256::digest(format!("sandbox {id} {key}"));
     let word: String = STANDARD.encode(digest).chars().take(16).collect();
     SecretString::from(format!("sandbox-{}", word.replace(['/', '+'], "x")))
