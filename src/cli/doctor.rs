@@ -55,7 +55,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
         && let Some(repository) = &repository
     {
         let environment = rehearsal.map(|rehearsal| rehearsal.environment).unwrap_or_default();
-        let secrets = names_of_secrets(&config, &args.cluster);
+        let secrets = names_of_secrets(&repository.root, &config, &args.cluster).unwrap_or_default();
         let declared = declared(repository, &args.cluster, &environment, &secrets);
         if let Ok(Some(declared)) = tokio::time::timeout(LOAD_TIMEOUT, declared).await {
             steps::locate(&mut examination.causes, &declared);

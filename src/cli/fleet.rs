@@ -11,7 +11,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 use bootstrapper_gitops::pipeline::{Config, Tasks};
 use bootstrapper_gitops::trust::{self, RequestKind};
-use bootstrapper_gitops::{Declared, Repository, SecretValue, SecretValues};
+use bootstrapper_gitops::{Declared, Repository, SecretValue, SecretValues, SeededSecret, seeded_secrets};
 use bootstrapper_steps::plan;
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::{Fleet, Refusal, SEEDED};
@@ -111,7 +111,7 @@ pub(super) async fn declared(
     cluster: &str,
     kustomize: &Kustomize,
 ) -> Result<Declared> {
-    let names = names_of_secrets(config, cluster);
+    let names = names_of_secrets(&repository.root, config, cluster)?;
     let declared = repository.load(cluster, kustomize, &names).await?;
     if decrypts(repository, config, &declared) {
         return repository.with_own_keys().load(cluster, kustomize, &names).await;
@@ -131,14 +131,11 @@ fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bo
 }
 
 /// Without a cluster the secrets' values are unknown, their names are not.
-pub(super) fn names_of_secrets(config: &Config, cluster: &str) -> SecretValues {
-    config
-        .secrets_of(cluster)
-        .iter()
-        .map(|spec| {
-            let values: BTreeMap<String, SecretValue> =
-                spec.data.keys().map(|key| (key.clone(), SecretValue::from(SEEDED))).collect();
-            ((spec.namespace.clone(), spec.name.clone()), values)
-        })
-        .collect()
+pub(super) fn names_of_secrets(root: &Path, config: &Config, cluster: &str) -> Result<SecretValues> {
+    let named = |secret: SeededSecret| {
+        let values: BTreeMap<String, SecretValue> =
+            secret.values.into_keys().map(|key| (key, SecretValue::from(SEEDED))).collect();
+        ((secret.namespace, secret.name), values)
+    };
+    Ok(seeded_secrets(root, config, cluster)?.into_iter().map(named).collect())
 }

@@ -12,6 +12,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::pipeline::{self, Config, Tasks};
+use bootstrapper_gitops::seeded_secrets;
 use bootstrapper_gitops::trust::{self, Request};
 use bootstrapper_report as report;
 use bootstrapper_steps::plan::{OutlinedStep, outline};
@@ -36,9 +37,10 @@ pub(super) async fn show(args: &PlanArgs) -> Result<()> {
     let declared = declared(&repository, &config, &args.cluster, &kustomize).await?;
     let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
     let selected = pipeline::select(&pipeline, &args.selection.selector())?;
+    let secrets = seeded_secrets(&repository.root, &config, &args.cluster)?;
     let offline = Offline {
         compared: false,
-        steps: outline(&pipeline, &selected, &declared, &config),
+        steps: outline(&pipeline, &selected, &declared, &secrets),
         requests: trust::requests(&repository.root, &config, &pipeline, &declared)?,
         problems: declared.problems.iter().map(|problem| problem.failure.clone()).collect(),
     };

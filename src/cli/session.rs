@@ -22,7 +22,7 @@ use bootstrapper_gitops::pipeline::{
 use bootstrapper_gitops::trust::{self, RequestKind};
 use bootstrapper_report::Extent;
 use bootstrapper_steps::adoption::Adoption;
-use bootstrapper_steps::plan::{self, Inputs, SecretSources};
+use bootstrapper_steps::plan::{self, Inputs, ManifestSources, SecretSources};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
 
 /// An opened cluster and its plan.
@@ -67,7 +67,8 @@ impl Session {
 
         // What it asks for is listed with nothing of it read: secrets have names only.
         let kustomize = Arc::new(Kustomize::find(&environment)?);
-        let unread = repository.load(name, &kustomize, &names_of_secrets(&config, name)).await?;
+        let names = names_of_secrets(&repository.root, &config, name)?;
+        let unread = repository.load(name, &kustomize, &names).await?;
         let asking = tasks.pipeline(&unread)?;
         pipeline::select(&asking, &selection.selector())?;
         let list = trust::requests(&repository.root, &config, &asking, &unread)?;
@@ -82,7 +83,7 @@ impl Session {
         };
         let helm = Helm::find(&environment).await;
 
-        let secrets = plan::resolve_secrets(&SecretSources {
+        let mut secrets = plan::resolve_secrets(&SecretSources {
             name,
             config: &config,
             root: &repository.root,
@@ -105,6 +106,19 @@ impl Session {
         }
         let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
         let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
+        // Before anything is planned: a key that opens nothing is planted nowhere.
+        let unproven = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
+        secrets.unresolved.extend(unproven);
+        let manifests = plan::build_manifests(&ManifestSources {
+            name,
+            pipeline: &pipeline,
+            repository: &repository,
+            kustomize: &kustomize,
+            secrets: &secrets.values,
+            agreed: &agreed,
+            in_sandbox: rehearsal.is_some(),
+        })
+        .await;
         let neighbours = repository.neighbours_of(name)?;
         let helm = helm.map(Arc::new);
         let adoption =
@@ -122,6 +136,7 @@ impl Session {
             kustomize,
             environment,
             secrets,
+            manifests,
             agreed,
         })?;
         Ok(Self {

@@ -72,7 +72,8 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
 async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>) -> Result<Asked> {
     let config = Config::load(&repository.root)?;
     let kustomize = Kustomize::find(&Environment::default())?;
-    let declared = repository.load(cluster, &kustomize, &names_of_secrets(&config, cluster)).await?;
+    let names = names_of_secrets(&repository.root, &config, cluster)?;
+    let declared = repository.load(cluster, &kustomize, &names).await?;
     let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
     let requests = trust::requests(&repository.root, &config, &pipeline, &declared)?;
     let digest = trust::digest_of(&requests);

@@ -83,9 +83,10 @@ pub(crate) fn opened(name: &str) -> Repository {
 /// The secrets that the bootstrap of a repository brings, by their names: their values are invented.
 pub(crate) fn seeded(root: &Path, cluster: &str) -> bootstrapper::gitops::SecretValues {
     let config = Config::load(root).unwrap();
-    let secrets = config.secrets_of(cluster).iter().map(|spec| {
-        let data = spec.data.keys().map(|key| (key.clone(), "invented".into())).collect();
-        ((spec.namespace.clone(), spec.name.clone()), data)
+    let secrets = bootstrapper::gitops::seeded_secrets(root, &config, cluster).unwrap();
+    let secrets = secrets.into_iter().map(|secret| {
+        let data = secret.values.into_keys().map(|key| (key, "invented".into())).collect();
+        ((secret.namespace, secret.name), data)
     });
     secrets.collect()
 }

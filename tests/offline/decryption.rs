@@ -113,13 +113,13 @@ fn plain_repository() -> tempfile::TempDir {
 }
 
 /// The folder of sops, and a new key.
-struct Keeper {
-    programs: PathBuf,
+pub(crate) struct Keeper {
+    pub(crate) programs: PathBuf,
     folder: tempfile::TempDir,
 }
 
 impl Keeper {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let keeper = Self { programs: oracle::programs("sops"), folder: tempfile::tempdir().unwrap() };
         let made =
             Command::new(keeper.programs.join("age-keygen")).arg("-o").arg(keeper.key()).output().unwrap();
@@ -127,17 +127,17 @@ impl Keeper {
         keeper
     }
 
-    fn key(&self) -> PathBuf {
+    pub(crate) fn key(&self) -> PathBuf {
         self.folder.path().join("keys.txt")
     }
 
-    fn recipient(&self) -> String {
+    pub(crate) fn recipient(&self) -> String {
         let out = Command::new(self.programs.join("age-keygen")).arg("-y").arg(self.key()).output().unwrap();
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
     /// Encrypts a file where it is.
-    fn encrypt(&self, file: &Path) {
+    pub(crate) fn encrypt(&self, file: &Path) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let kind = match name.rsplit_once('.').map(|(_, ending)| ending) {
             Some("env") => "dotenv",

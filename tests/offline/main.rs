@@ -33,6 +33,7 @@ mod private_charts;
 mod readiness;
 mod rules;
 mod schemas;
+mod secrets;
 mod styles;
 mod substitution;
 mod taskfile;

@@ -8,7 +8,7 @@ use bootstrapper::engine::{self, Graph, Observation, Work};
 use bootstrapper::failure::{Failure, Result};
 use bootstrapper::gitops::Repository;
 use bootstrapper::pipeline::{self, Config, Selector, Tasks};
-use bootstrapper::plan::{self, Inputs, SecretSources};
+use bootstrapper::plan::{self, Inputs, ManifestSources, SecretSources};
 use bootstrapper::tools::{Environment, Kustomize};
 use bootstrapper::trust::Agreed;
 
@@ -36,6 +36,16 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
     let declared = Arc::new(repository.load(cluster, &kustomize, &secrets.values).await?);
     let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
     let selected = pipeline::select(&pipeline, selector)?;
+    let manifests = plan::build_manifests(&ManifestSources {
+        name: cluster,
+        pipeline: &pipeline,
+        repository: &repository,
+        kustomize: &kustomize,
+        secrets: &secrets.values,
+        agreed: &agreed,
+        in_sandbox: true,
+    })
+    .await;
     let graph = plan::build(&Inputs {
         pipeline: &pipeline,
         selected: &selected,
@@ -49,6 +59,7 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
         kustomize,
         environment,
         secrets,
+        manifests,
         agreed,
     })?;
     Ok((graph, server))

@@ -64,6 +64,33 @@ pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize)
     kustomized(gathered, Path::new(""), root, kustomize).await.map(|(built, _)| built)
 }
 
+/// What a file of the repository builds to, in a namespace if one is given.
+pub(super) async fn file(
+    file: &Path,
+    namespace: Option<&str>,
+    root: &Path,
+    kustomize: &Kustomize,
+) -> Result<Vec<Document>, Problem> {
+    let mut own = serde_json::json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [file],
+    });
+    if let Some(namespace) = namespace {
+        own["namespace"] = namespace.into();
+    }
+    let others = Others::new();
+    let from = From { root, others: &others, is_clone: false };
+    // A file of its own, whatever the repository has at its root.
+    let mut gathered = gather(from, Path::new(""), Some((KUSTOMIZATION_FILES[0], own)))?;
+    for other in &KUSTOMIZATION_FILES[1..] {
+        gathered.files.remove(Path::new(other));
+    }
+    let (built, stand_in) = kustomized(gathered, Path::new(""), root, kustomize).await?;
+    documents(&built, &stand_in.folder, &stand_in.root, true)
+        .map_err(|failure| Problem::new(ProblemKind::UnbuildableKustomization, failure))
+}
+
 async fn kustomized(
     gathered: Gathered,
     folder: &Path,

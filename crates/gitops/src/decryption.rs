@@ -23,7 +23,7 @@ use bootstrapper_core::files;
 use bootstrapper_core::masking;
 use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
-use bootstrapper_tools::{Environment, Sops, SopsFormat};
+use bootstrapper_tools::{Environment, Sops, SopsFormat, age_key_files};
 
 /// How a Kustomization decrypts.
 #[derive(Debug)]
@@ -52,6 +52,18 @@ impl Decryption {
             .filter(|(name, value)| name.ends_with(".agekey") && value.contains("AGE-"))
             .map(|(_, value)| value.as_str())
             .collect();
+        let keys = keys.join("\n");
+        let others = entries().filter_map(|(name, _)| other_key(name)).collect::<Vec<_>>();
+        Some(Self::with(keys, &others, environment, with_own_keys))
+    }
+
+    /// With these age keys, and the user's own if they may be used. `others` are keys that only Flux uses.
+    pub(super) fn with(
+        keys: String,
+        others: &[String],
+        environment: &Environment,
+        with_own_keys: bool,
+    ) -> Self {
         let sops = if keys.is_empty() && !with_own_keys {
             Err(Failure::input("decryption failed")
                 .because("decryption is not approved for this repository")
@@ -59,14 +71,14 @@ impl Decryption {
                 .hint("or declare the Secret of the key under `secrets` in bootstrapper.yaml"))
         } else if keys.is_empty() && !has_own_key() {
             let failure = Failure::input("decryption failed").because("no age key found");
-            let others = entries().filter_map(|(name, _)| other_key(name));
             Err(others
+                .iter()
                 .fold(failure, Failure::because)
                 .hint("set SOPS_AGE_KEY_FILE, or declare its Secret under `secrets` in bootstrapper.yaml"))
         } else {
             Sops::find(environment)
         };
-        Some(Self { sops, keys: keys.join("\n"), with_own_keys })
+        Self { sops, keys, with_own_keys }
     }
 
     /// What was built, decrypted; what cannot be is as it was, and says why. `unseen` is why kustomize
@@ -129,13 +141,8 @@ impl Decryption {
     /// The files that kustomize needs decrypted: those of secret generators, and patches.
     /// Empty if there are none that are encrypted.
     pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Others> {
-        let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
-        search.folder(folder);
-        for component in components.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            search.folder(&folder.join(component));
-        }
         let mut decrypted = Others::new();
-        for (file, format) in search.found {
+        for (file, format) in sources_of(folder, components, root) {
             let Ok(content) = files::read(root, &file) else { continue };
             if !has_mark(&content, format) {
                 continue;
@@ -156,6 +163,16 @@ impl Decryption {
         mark_decrypted(&content, &plain);
         Ok(plain)
     }
+}
+
+/// The files that secrets are generated from, and patches: of a folder, of its components, and of what they name.
+pub(super) fn sources_of(folder: &Path, components: &Value, root: &Path) -> BTreeMap<PathBuf, SopsFormat> {
+    let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
+    search.folder(folder);
+    for component in components.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        search.folder(&folder.join(component));
+    }
+    search.found
 }
 
 /// Marks what was encrypted: of a document those values that were, of anything else all of it.
@@ -211,18 +228,10 @@ fn other_key(entry: &str) -> Option<String> {
 fn has_own_key() -> bool {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let named = ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD"];
-    named.iter().any(is_set) || key_files().iter().any(|file| file.is_file())
+    named.iter().any(is_set) || age_key_files().iter().any(|file| file.is_file())
 }
 
-fn key_files() -> Vec<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = folder("HOME");
-    let config = folder("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
-    let folders = [config, home.map(|home| home.join("Library/Application Support"))];
-    folders.into_iter().flatten().map(|folder| folder.join("sops/age/keys.txt")).collect()
-}
-
-fn is_left_encrypted(object: &Object) -> bool {
+pub(super) fn is_left_encrypted(object: &Object) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     let decrypt = annotations.and_then(|all| all.get("kustomize.toolkit.fluxcd.io/decrypt"));
     decrypt.is_some_and(|decrypt| decrypt.eq_ignore_ascii_case("disabled"))

@@ -70,13 +70,38 @@ impl Command {
         if let Some(cache) = &access.cache {
             variables.push(("KUBECACHEDIR", cache.into()));
         }
-        Call::new(&self.arguments).within(&self.folder).variables(variables)
+        let arguments = self.arguments.iter().map(|word| with_access(word, access));
+        Call::new(arguments).within(&self.folder).variables(variables)
     }
+}
+
+/// A word with what only the run knows: `{{context}}` and `{{kubeconfig}}`.
+fn with_access(word: &str, access: &KubeAccess) -> OsString {
+    let kubeconfig = access.kubeconfig.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+    word.replace("{{context}}", &access.context).replace("{{kubeconfig}}", &kubeconfig).into()
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.program.name)?;
         self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_the_kubeconfig_of_the_run_and_its_context() {
+        let access =
+            KubeAccess { kubeconfig: Some("/run/k".into()), context: "bootstrapper".into(), cache: None };
+        for (word, expected) in [
+            ("--context={{context}}", "--context=bootstrapper"),
+            ("{{kubeconfig}}:{{context}}", "/run/k:bootstrapper"),
+            ("{{other}} {kubeconfig}", "{{other}} {kubeconfig}"),
+        ] {
+            assert_eq!(with_access(word, &access), expected, "{word}");
+        }
     }
 }

@@ -45,5 +45,8 @@ pub use limits::Limits;
 pub use page::fetch_page;
 pub use post_render::{HookRendering, PostRendering, post_render};
 pub use remote::{Fetched, Remotes};
-pub use secret_stores::{OnePassword, Sops, SopsFormat, sops_keepers};
+pub use secret_stores::{
+    Bitwarden, BitwardenSecrets, OnePassword, SecretProgram, SignIn, Sops, SopsFormat, Vault, VaultPath,
+    age_key_files, sops_keepers,
+};
 pub use tracked_chart::without_digest;

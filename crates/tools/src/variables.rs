@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Git,
     Sops,
     OnePassword,
+    Bitwarden,
+    Vault,
     /// One of the person's own, which a task file names.
     Own,
 }
@@ -27,6 +29,8 @@ impl Kind {
             "git" => Self::Git,
             "sops" => Self::Sops,
             "op" => Self::OnePassword,
+            "bw" | "bws" => Self::Bitwarden,
+            "vault" => Self::Vault,
             _ => Self::Own,
         }
     }
@@ -36,7 +40,7 @@ impl Kind {
         match self {
             Self::Helm | Self::Kustomize => Work::Build,
             Self::Git => Work::Ask,
-            Self::Sops | Self::OnePassword => Work::Person,
+            Self::Sops | Self::OnePassword | Self::Bitwarden | Self::Vault => Work::Person,
             Self::Own => Work::Own,
         }
     }
@@ -104,6 +108,12 @@ const SOPS: &[&str] = &[
 const ONE_PASSWORD: &[&str] =
     &["OP_*", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "TERM"];
 
+/// A session of Bitwarden's programs, where they keep their data, and whom they trust.
+const BITWARDEN: &[&str] = &["BW_*", "BWS_*", "BITWARDENCLI_APPDATA_DIR", "NODE_EXTRA_CA_CERTS"];
+
+/// A session of the Vault CLI, and where its server is.
+const VAULT: &[&str] = &["VAULT_*"];
+
 /// What a program of the person's own does not get either: what is meant for this program only, and what
 /// would lead tools to another cluster than the one in their kubeconfig.
 const NEVER: &[&str] = &[
@@ -135,6 +145,8 @@ pub(super) fn environment_for(
         Kind::Helm => HELM,
         Kind::Sops => SOPS,
         Kind::OnePassword => ONE_PASSWORD,
+        Kind::Bitwarden => BITWARDEN,
+        Kind::Vault => VAULT,
         // Kustomize and git see no more than their calls say.
         Kind::Kustomize | Kind::Git | Kind::Own => &[],
     };
@@ -174,16 +186,29 @@ mod tests {
             "AWS_SECRET_ACCESS_KEY",
             "SOPS_AGE_KEY",
             "OP_SERVICE_ACCOUNT_TOKEN",
+            "BW_SESSION",
+            "BWS_ACCESS_TOKEN",
+            "VAULT_TOKEN",
             "GITHUB_TOKEN",
             "KUBECONFIG",
             "HELM_REGISTRY_CONFIG",
             "SSH_AUTH_SOCK",
         ];
-        let table: [(Kind, &[&str]); 4] = [
+        let table: [(Kind, &[&str]); 6] = [
+            (Kind::Bitwarden, &["PATH", "LC_ALL", "HTTPS_PROXY", "BW_SESSION", "BWS_ACCESS_TOKEN"]),
+            (Kind::Vault, &["PATH", "LC_ALL", "HTTPS_PROXY", "VAULT_TOKEN"]),
             (Kind::Helm, &["PATH", "LC_ALL", "HTTPS_PROXY", "HELM_REGISTRY_CONFIG"]),
             (
                 Kind::Sops,
-                &["PATH", "LC_ALL", "HTTPS_PROXY", "AWS_SECRET_ACCESS_KEY", "SOPS_AGE_KEY", "SSH_AUTH_SOCK"],
+                &[
+                    "PATH",
+                    "LC_ALL",
+                    "HTTPS_PROXY",
+                    "AWS_SECRET_ACCESS_KEY",
+                    "SOPS_AGE_KEY",
+                    "VAULT_TOKEN",
+                    "SSH_AUTH_SOCK",
+                ],
             ),
             (
                 Kind::OnePassword,
@@ -198,6 +223,9 @@ mod tests {
                     "AWS_SECRET_ACCESS_KEY",
                     "SOPS_AGE_KEY",
                     "OP_SERVICE_ACCOUNT_TOKEN",
+                    "BW_SESSION",
+                    "BWS_ACCESS_TOKEN",
+                    "VAULT_TOKEN",
                     "GITHUB_TOKEN",
                     "KUBECONFIG",
                     "HELM_REGISTRY_CONFIG",
@@ -236,7 +264,7 @@ mod tests {
             "EDITOR",
             "KUBECONFIG",
         ];
-        for kind in [Kind::Helm, Kind::Sops, Kind::OnePassword] {
+        for kind in [Kind::Helm, Kind::Sops, Kind::OnePassword, Kind::Bitwarden, Kind::Vault] {
             assert_eq!(given(kind, &loading), Vec::<String>::new(), "{kind:?}");
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
+use super::secrets::SecretSpec;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files::{self, Refusal};
 use bootstrapper_core::yaml;
@@ -35,40 +36,6 @@ struct ClusterConfig {
     /// The secrets that the bootstrap seeds before Flux.
     #[serde(default)]
     secrets: Vec<SecretSpec>,
-}
-
-/// A Secret to create.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecretSpec {
-    /// Its name.
-    pub name: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its type. Default: `Opaque`.
-    #[serde(rename = "type")]
-    pub type_: Option<String>,
-    /// Its keys, and the sources of their values.
-    pub data: BTreeMap<String, SecretSource>,
-}
-
-/// The source of a secret value.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SecretSource {
-    /// An environment variable.
-    Env(String),
-    /// A file, relative to the repository.
-    File(PathBuf),
-    /// A 1Password reference: `op://vault/item/field`.
-    Op(String),
-    /// A value of a SOPS-encrypted file.
-    Sops {
-        /// The file, relative to the repository.
-        file: PathBuf,
-        /// The key within it: `stringData.token`.
-        key: String,
-    },
 }
 
 impl Config {
@@ -108,18 +75,11 @@ impl Config {
         self.clusters.get(cluster).map_or(&[], |config| &config.secrets)
     }
 
-    /// The environment variables that secrets of any cluster are read from.
+    /// The environment variables that secrets of any cluster are read from, or signed in with.
     pub fn secret_variables(&self) -> BTreeSet<String> {
-        self.clusters.values().flat_map(|config| &config.secrets).flat_map(variables).cloned().collect()
+        let all = self.clusters.values().flat_map(|config| &config.secrets);
+        all.flat_map(SecretSpec::variables).map(str::to_owned).collect()
     }
-}
-
-/// The environment variables that values of secrets are read from.
-fn variables(spec: &SecretSpec) -> impl Iterator<Item = &String> {
-    spec.data.values().filter_map(|source| match source {
-        SecretSource::Env(name) => Some(name),
-        _ => None,
-    })
 }
 
 pub(super) fn schema() -> Schema {
@@ -128,6 +88,7 @@ pub(super) fn schema() -> Schema {
 
 #[cfg(test)]
 mod tests {
+    use super::super::secrets::SecretSource;
     use super::*;
 
     #[test]
@@ -145,13 +106,84 @@ mod tests {
         assert_eq!(versions, [Some("1.30"), Some("1.36"), Some("v1.36.3"), None]);
     }
 
+    fn read(secrets: &str) -> Result<Config> {
+        let text = format!("clusters:\n  infra:\n    secrets:\n    - {secrets}\n");
+        yaml::from_str(&text, Path::new("bootstrapper.yaml"))
+    }
+
+    fn source(written: &str) -> Result<SecretSource> {
+        let config = read(&format!("{{name: s, namespace: n, data: {{k: {written}}}}}"))?;
+        let SecretSpec::Values(spec) = &config.secrets_of("infra")[0] else { panic!("no values") };
+        Ok(spec.data["k"].clone())
+    }
+
     #[test]
-    fn every_kind_of_source_is_read() {
-        let text = "clusters: {infra: {context: home, secrets: [{name: s, namespace: n, data: {\
-                    a: {env: A}, b: {file: b.txt}, c: {op: 'op://v/i/f'}, d: {sops: {file: s.yaml, key: data.d}}}}]}}";
-        let config: Config = yaml::from_str(text, Path::new("bootstrapper.yaml")).unwrap();
-        assert_eq!(config.context_of("infra"), "home");
-        assert_eq!(config.secrets_of("infra")[0].data.len(), 4);
+    fn every_kind_of_source_is_read_with_the_variables_that_it_needs() {
+        for (written, variables) in [
+            ("{env: A}", &["A"][..]),
+            ("{file: b.txt}", &[]),
+            ("{op: 'op://v/i/f'}", &[]),
+            ("{op: {reference: 'op://v/i/f', account: my.1password.com}}", &[]),
+            ("{op: {reference: 'op://v/i/f', token: {env: T}}}", &["T"]),
+            ("{connect: 'op://v/i/f'}", &["OP_CONNECT_HOST", "OP_CONNECT_TOKEN"]),
+            ("{connect: {reference: 'op://v/i/f', host: 'https://c.test', token: {env: T}}}", &["T"]),
+            ("{connect: {reference: 'op://v/i/f', host: {env: H}}}", &["H", "OP_CONNECT_TOKEN"]),
+            ("{sops: {file: s.yaml, key: data.d}}", &[]),
+            ("{sops: {file: s.yaml, key: 'stringData[\"age.agekey\"]'}}", &[]),
+            ("{bitwarden: {item: i}}", &[]),
+            ("{bitwarden: {item: i, field: notes, session: {env: S}}}", &["S"]),
+            ("{bitwarden: {secret: 1-2, token: {env: T}}}", &["T"]),
+            ("{vault: {path: p, field: f}}", &[]),
+            ("{vault: {path: p, field: f, mount: m, address: 'https://v.test', token: {env: T}}}", &["T"]),
+            ("{program: [pass, show, x]}", &[]),
+            ("{age: machine}", &[]),
+            ("{age: [{age: machine}, {env: A}, {op: 'op://v/i/f'}]}", &["A"]),
+            ("{base64: {env: A}}", &["A"]),
+        ] {
+            let source = source(written).unwrap_or_else(|failure| panic!("{written}: {failure:?}"));
+            assert_eq!(source.variables(), variables, "{written}");
+        }
+    }
+
+    /// Editors complete and check by it.
+    #[test]
+    fn the_schema_tells_the_kinds_of_entries_apart() {
+        let schema = serde_json::to_value(schema()).unwrap();
+        let kinds = schema["$defs"]["SecretSpec"]["anyOf"].as_array().unwrap();
+        let required: Vec<&serde_json::Value> = kinds.iter().map(|kind| &kind["required"]).collect();
+        let expected = [&["name", "namespace", "data"][..], &["file"], &["template"]];
+        assert_eq!(serde_json::json!(required), serde_json::json!(expected));
+        assert!(kinds.iter().all(|kind| kind["additionalProperties"] == false), "{kinds:?}");
+        let sources = schema["$defs"]["SecretSource"]["oneOf"].as_array().unwrap();
+        let names: Vec<&String> =
+            sources.iter().flat_map(|source| source["properties"].as_object().unwrap().keys()).collect();
+        let all = ["env", "file", "op", "connect", "sops", "bitwarden", "vault", "program", "age", "base64"];
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_said_with_its_line() {
+        for (written, said) in [
+            (
+                "{name: s, namespace: n, data: {k: {op: {reference: r, account: a, token: {env: T}}}}}",
+                "one of them",
+            ),
+            ("{name: s, namespace: n, data: {k: {op: {refrence: r}}}}", "refrence"),
+            ("{name: s, namespace: n, data: {k: {sops: {file: f, key: 'a[b]'}}}}", "quotes"),
+            ("{name: s, namespace: n, data: {k: {bitwarden: {item: i, secret: s}}}}", "bitwarden takes"),
+            ("{name: s, namespace: n, data: {k: {age: mine}}}", "age takes"),
+            ("{name: s, namespace: n, data: {k: {keychain: x}}}", "keychain"),
+            ("{name: s, namespace: n}", "`name`, `namespace` and `data`"),
+            ("{file: a, template: b}", "not both"),
+            ("{file: a, name: s}", "leave them out"),
+            ("{file: a, account: x}", "belong to a `template`"),
+            ("{template: a, account: x, token: {env: T}}", "one of them"),
+            ("{template: a, token: T}", "expected mapping"),
+        ] {
+            let failure = read(written).unwrap_err();
+            assert!(format!("{failure:?}").contains(said), "{said:?} in {failure:?}");
+            assert_eq!(failure.location.as_ref().map(|at| at.line), Some(4), "{written}: {failure:?}");
+        }
     }
 
     #[test]

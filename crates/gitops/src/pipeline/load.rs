@@ -247,6 +247,7 @@ fn check(stage: &Stage, before: &[Stage], location: Location) -> Result<()> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::kinds::StepKind;
     use super::*;
 
     /// The task file of this project's own repository.
@@ -310,11 +311,29 @@ stages:
             ("stages:\n- name: a\n  steps: [{release: x}, {release: x}]\n", 3, "duplicate step"),
             ("stages:\n- name: a\n  steps:\n  - checks: [tolls]\n", 4, "tolls"),
             ("stages:\n- name: a\n  steps:\n  - namespaces: 7\n", 4, "declared"),
+            ("stages:\n- name: a\n  steps:\n  - objects: {path: a, namespcae: b}\n", 4, "namespcae"),
+            ("stages:\n- name: a\n  steps:\n  - objects: {path: ''}\n", 4, "needs a path"),
         ];
         for (text, line, said) in cases {
             let failure = read(text).unwrap_err();
             assert!(failure.to_string().contains(said), "{said:?} in {failure}");
             assert_eq!(failure.location.as_ref().map(|at| at.line), Some(line), "{failure}");
+        }
+    }
+
+    #[test]
+    fn objects_are_named_by_a_path_that_may_hold_the_cluster() {
+        for (written, path, namespace, name) in [
+            ("objects: early/x.yaml", "early/x.yaml", None, "objects-x"),
+            ("objects: 'clusters/{{cluster}}/early'", "clusters/infra/early", None, "objects-early"),
+            ("objects: 'early/{{cluster}}'", "early/infra", None, "objects-cluster"),
+            ("objects: {path: early, namespace: ns}", "early", Some("ns"), "objects-early"),
+        ] {
+            let pipeline = read(&format!("stages:\n- name: a\n  steps:\n  - {written}\n")).unwrap();
+            let step = pipeline.steps().next().unwrap();
+            let StepKind::Objects(spec) = &step.kind else { panic!("{written}") };
+            assert_eq!((spec.path("infra"), spec.namespace()), (PathBuf::from(path), namespace), "{written}");
+            assert_eq!(step.name(), name, "{written}");
         }
     }
 

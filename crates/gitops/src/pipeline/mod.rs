@@ -8,11 +8,13 @@ mod kinds;
 mod load;
 mod print;
 mod scope;
+mod secrets;
 mod select;
 mod step;
+mod word_or;
 mod words;
 
-pub use config::{Config, SecretSource, SecretSpec};
+pub use config::Config;
 pub use file::schema;
 pub use kinds::{
     AdoptionSpec, Applies, Awaits, Check, ChecksSpec, CommandSpec, CrdsSpec, HandoverSpec, KustomizationSpec,
@@ -21,6 +23,10 @@ pub use kinds::{
 };
 pub use load::{Pipeline, Stage, Tasks};
 pub use scope::Scope;
+pub use secrets::{
+    AgeSource, BitwardenSource, ConnectSource, ManifestSpec, OnePasswordSource, Origin, SecretSource,
+    SecretSpec, SignInSpec, SopsPath, SopsSource, TemplateSpec, ValuesSpec, VariableName, VaultSource,
+};
 pub use select::{Selected, Selector, select};
 pub use step::{StepSpec, When};
 pub use words::{DeclaredWord, Named, parse_duration};

@@ -23,7 +23,14 @@ pub fn command_request(
     spec: &StepSpec,
     argv: &[String],
 ) -> Result<Request> {
-    let content = content(root, argv).map_err(|failure| spec.placed(failure))?;
+    let (what, content) = asked(root, argv).map_err(|failure| spec.placed(failure))?;
+    let step = format!("step {stage}/{} of {cluster}", spec.name());
+    let request = Request::new(RequestKind::Command, what, step);
+    Ok(Request { content, location: Some(spec.place().clone()), ..request })
+}
+
+/// What is agreed to of a program that runs: its words, and the bytes of what they name in the repository.
+pub(super) fn asked(root: &Path, argv: &[String]) -> Result<(String, Option<String>)> {
     let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
     let program = argv.first().filter(|name| name.contains('/'));
     let real = program.map(|name| resolve(root, Path::new(name))).filter(|real| !real.starts_with(root));
@@ -31,9 +38,7 @@ pub fn command_request(
         Some(real) => format!("{} ({})", words.join(" "), real.display()),
         None => words.join(" "),
     };
-    let step = format!("step {stage}/{} of {cluster}", spec.name());
-    let request = Request::new(RequestKind::Command, what, step);
-    Ok(Request { content, location: Some(spec.place().clone()), ..request })
+    Ok((what, content(root, argv)?))
 }
 
 /// Fails if what a command runs has changed since it was approved.

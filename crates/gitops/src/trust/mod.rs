@@ -7,11 +7,13 @@ mod command;
 mod personal_file;
 mod request;
 mod requests;
+mod sources;
 mod store;
 
 pub use agreed::{Agreed, Given};
 pub use command::{command_request, same_command};
-pub use personal_file::{read_file, resolve};
+pub use personal_file::{read_file, resolve, resolve_personal};
 pub use request::{Request, RequestKind, digest_of, shown};
-pub use requests::{command_words, context_request, requests, source_request};
+pub use requests::{command_words, context_request, keys_request, requests};
+pub use sources::value_requests;
 pub use store::Store;

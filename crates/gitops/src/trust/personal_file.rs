@@ -18,6 +18,15 @@ pub fn resolve(root: &Path, path: &Path) -> PathBuf {
     joined
 }
 
+/// Where a file of the person's really is: `~/` is the home folder, all else counts from the repository.
+pub fn resolve_personal(root: &Path, path: &Path) -> PathBuf {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    match (path.strip_prefix("~"), home) {
+        (Ok(within), Some(home)) => resolve(Path::new(&home), within),
+        _ => resolve(root, path),
+    }
+}
+
 fn stepped(mut path: PathBuf, part: &Component<'_>) -> PathBuf {
     match part {
         Component::ParentDir => {

@@ -19,6 +19,14 @@ pub enum RequestKind {
     File,
     /// A value of the 1Password vaults that the person is signed in to.
     OnePassword,
+    /// A value of the Bitwarden vaults or projects that the person can read.
+    Bitwarden,
+    /// A value of a HashiCorp Vault that the person can read.
+    Vault,
+    /// What a program writes, run as the person.
+    Program,
+    /// The person's age keys themselves, for a Secret.
+    AgeKeys,
     /// A value of a file that the person's SOPS keys decrypt.
     Sops,
     /// The person's SOPS keys, for what a Kustomization builds.
@@ -35,6 +43,10 @@ impl RequestKind {
             Self::Variable => "environment variable",
             Self::File => "file",
             Self::OnePassword => "1Password",
+            Self::Bitwarden => "Bitwarden",
+            Self::Vault => "Vault",
+            Self::Program => "program",
+            Self::AgeKeys => "age keys",
             Self::Sops => "SOPS file",
             Self::Keys => "SOPS keys",
             Self::Command => "command",

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use super::command::command_request;
 use super::request::{Request, RequestKind};
-use super::resolve;
+use super::sources::value_requests;
 use crate::Declared;
-use crate::pipeline::{CommandSpec, Config, Pipeline, SecretSource, SecretSpec, StepKind};
+use crate::manifests::holds_encrypted;
+use crate::pipeline::{CommandSpec, Config, Pipeline, StepKind, StepSpec};
+use crate::seeded::seeded_secrets;
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::yaml::marked_documents;
 
-/// No encrypted file is larger.
-const LARGEST_ENCRYPTED: u64 = 64 * 1024 * 1024;
-
 const CONFIG: &str = "bootstrapper.yaml";
+
+const KEYS: &str = "the age keys that sops finds on this machine";
 
 /// All that a repository asks for, for the cluster that declares this, in the order in which it is written.
 pub fn requests(
@@ -24,9 +25,9 @@ pub fn requests(
 ) -> Result<Vec<Request>> {
     let cluster = &declared.cluster;
     let mut all: Vec<Request> = context_request(root, config, cluster).into_iter().collect();
-    for spec in config.secrets_of(cluster) {
-        for (key, source) in &spec.data {
-            all.push(source_request(root, config, cluster, (spec, key, source))?);
+    for secret in seeded_secrets(root, config, cluster)? {
+        for (key, value) in &secret.values {
+            all.extend(value_requests(root, cluster, &secret, key, value)?);
         }
     }
     let encrypted = declared.kustomizations.iter().filter(|kustomization| {
@@ -34,13 +35,17 @@ pub fn requests(
     });
     for kustomization in encrypted {
         let purpose = format!("decrypting what {} builds", kustomization.id);
-        let request =
-            Request::new(RequestKind::Keys, "the age keys that sops finds on this machine", purpose);
+        let request = Request::new(RequestKind::Keys, KEYS, purpose);
         let location = declared.place(&kustomization.id, "spec.decryption");
         all.push(Request { location, ..request });
     }
     for stage in &pipeline.stages {
         for spec in &stage.steps {
+            if let StepKind::Objects(objects) = &spec.kind
+                && holds_encrypted(root, &objects.path(cluster))
+            {
+                all.push(keys_request(cluster, &stage.name, spec));
+            }
             if let StepKind::Command(CommandSpec(argv)) = &spec.kind {
                 // An invalid command cannot run: the step reports why.
                 let Ok(argv) = command_words(argv, declared) else { continue };
@@ -49,6 +54,12 @@ pub fn requests(
         }
     }
     Ok(all)
+}
+
+/// The person's SOPS keys, for the encrypted objects of a step.
+pub fn keys_request(cluster: &str, stage: &str, spec: &StepSpec) -> Request {
+    let purpose = format!("decrypting what step {stage}/{} of {cluster} applies", spec.name());
+    Request { location: Some(spec.place().clone()), ..Request::new(RequestKind::Keys, KEYS, purpose) }
 }
 
 /// The arguments of a command of a task file, with this cluster's name and settings. Every user of
@@ -72,55 +83,6 @@ pub fn context_request(root: &Path, config: &Config, cluster: &str) -> Option<Re
     let request = Request::new(RequestKind::Context, context, format!("cluster {cluster}"));
     (context != cluster)
         .then(|| Request { location: place(root, &format!("clusters[\"{cluster}\"].context")), ..request })
-}
-
-/// The request for the source of one secret value.
-pub fn source_request(
-    root: &Path,
-    config: &Config,
-    cluster: &str,
-    (spec, key, source): (&SecretSpec, &str, &SecretSource),
-) -> Result<Request> {
-    let at = config
-        .secrets_of(cluster)
-        .iter()
-        .position(|one| one.name == spec.name && one.namespace == spec.namespace);
-    let at = format!("clusters[\"{cluster}\"].secrets[{}].data[\"{key}\"]", at.unwrap_or_default());
-    let location = place(root, &at);
-    let refuse = |what: String| {
-        let failure = Failure::input(what);
-        match &location {
-            Some(location) => failure.at(location.clone()),
-            None => failure,
-        }
-    };
-    let purpose = format!("{key} of Secret {}/{} of {cluster}", spec.namespace, spec.name);
-    let (kind, what) = match source {
-        SecretSource::Env(name) if name.is_empty() || name.contains(['=', '\0']) => {
-            return Err(refuse(format!("{name:?} is not a valid name of an environment variable")));
-        }
-        SecretSource::Env(name) => (RequestKind::Variable, name.clone()),
-        SecretSource::File(path) => (RequestKind::File, resolve(root, path).display().to_string()),
-        SecretSource::Op(reference) if !reference.starts_with("op://") || reference.contains('\0') => {
-            return Err(refuse(format!("{reference:?} is not a 1Password reference"))
-                .hint("use `op://vault/item/field`"));
-        }
-        SecretSource::Op(reference) => (RequestKind::OnePassword, reference.clone()),
-        SecretSource::Sops { key, .. } if key.is_empty() || key.contains(['"', '\\', '\0']) => {
-            return Err(refuse(format!("{key:?} is not a valid key of a SOPS file"))
-                .hint("use a key like `stringData.token`"));
-        }
-        SecretSource::Sops { file, key } => {
-            let file = resolve(root, file);
-            let keepers = bootstrapper_tools::sops_keepers(
-                &super::read_file(&file, LARGEST_ENCRYPTED).unwrap_or_default(),
-            );
-            let asks =
-                if keepers.is_empty() { String::new() } else { format!(" (asks {})", keepers.join(", ")) };
-            (RequestKind::Sops, format!("{key} of {}{asks}", file.display()))
-        }
-    };
-    Ok(Request { location, ..Request::new(kind, what, purpose) })
 }
 
 fn place(root: &Path, field: &str) -> Option<Location> {

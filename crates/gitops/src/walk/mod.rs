@@ -15,9 +15,10 @@ use super::artifact::View;
 use super::build;
 use super::builds::Builds;
 use super::common_metadata::add_common_metadata;
+use super::decrypted_build::decrypted;
 use super::decryption::Decryption;
 use super::dependencies::depends_on;
-use super::documents::{Document, Encrypted};
+use super::documents::Document;
 use super::flux::FluxSetup;
 use super::gaps::{Gap, as_source};
 use super::ignore::Ignore;
@@ -205,21 +206,8 @@ impl Walk<'_> {
         let Some(decryption) = decryption else {
             return plain_build().await.map_err(|problem| (problem, "spec.path"));
         };
-        let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], root).await;
-        // What cannot be decrypted is built as it is, and what holds it stays unknown.
-        let (plain, unseen) = sources.map_or_else(|why| (BTreeMap::new(), Some(why)), |plain| (plain, None));
-        let built = if plain.is_empty() {
-            plain_build().await
-        } else {
-            // Plaintext is in it: it is neither shared nor kept.
-            let built = build::run_with(recipe, root, self.kustomize, &plain).await;
-            let encrypted = plain_build().await;
-            built.map(|documents| Arc::new(compared(documents, encrypted.ok().as_deref())))
-        };
-        match built {
-            Ok(documents) => Ok(decryption.all(documents, unseen.as_ref()).await),
-            Err(problem) => Err((problem, "spec.path")),
-        }
+        let built = decrypted(recipe, &decryption, (root, self.kustomize), plain_build).await;
+        built.map_err(|problem| (problem, "spec.path"))
     }
 
     fn note_unverified(&mut self, recipe: &Recipe) {
@@ -389,23 +377,6 @@ const RUNTIME_INFO: &str = "flux-runtime-info";
 
 /// The group of the Flux operator's own kinds.
 const OPERATOR: &str = "fluxcd.controlplane.io";
-
-/// Documents that decrypted files went into, each with what it would be without.
-fn compared(documents: Vec<Document>, encrypted: Option<&Vec<Document>>) -> Vec<Document> {
-    let without = |document: &Document| {
-        let id = ObjectRef::of(&document.object);
-        encrypted.and_then(|all| all.iter().find(|other| ObjectRef::of(&other.object) == id))
-    };
-    let of = |document: Document| match without(&document) {
-        Some(other) if other.text == document.text => document,
-        Some(other) => {
-            let encrypted = Some(Encrypted::Known(Box::new(other.clone())));
-            Document { encrypted, ..document }
-        }
-        None => Document { encrypted: Some(Encrypted::Unknown), ..document },
-    };
-    documents.into_iter().map(of).collect()
-}
 
 /// Whether an object is of that group, and of that kind if one is told.
 pub(super) fn is(object: &Object, group: &str, kind: Option<&str>) -> bool {

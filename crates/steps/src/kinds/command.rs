@@ -83,3 +83,47 @@ impl Step for Command {
         Vec::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use bootstrapper_cluster::mock::ApiServer;
+    use bootstrapper_core::private::Folder;
+    use bootstrapper_tools::Environment;
+    use tokio_util::sync::CancellationToken;
+
+    /// Its kubeconfig has one context, that of the run, and each argument can name both.
+    #[tokio::test]
+    async fn a_command_is_told_the_cluster_of_the_run_in_each_argument() {
+        let folder = Folder::new().unwrap();
+        let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" \"$KUBECONFIG\" \"$BOOTSTRAPPER_CLUSTER\" > said\ngrep -c \"\\\"name\\\":\\\"$1\\\"\" \"$KUBECONFIG\" >> said\n";
+        let path = folder.path().join("run.sh");
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        // Outside of the repository: what it runs is the machine's own, and has no content to be agreed to.
+        let repository = folder.path().join("repository");
+        std::fs::create_dir(&repository).unwrap();
+        let words = ["{{context}}", "--kubeconfig={{kubeconfig}}", "{{context}}@{{kubeconfig}}"];
+        let words: Vec<String> =
+            [path.to_str().unwrap()].into_iter().chain(words).map(str::to_owned).collect();
+        let run = Program::new(&words, &repository, "infra", &Environment::default()).unwrap();
+        let server = ApiServer::default();
+        let step = Command { cluster: server.connect(), agreed: None, run, unless: None };
+        let observed = step.observe().await.unwrap();
+        let cancel = CancellationToken::new();
+        let act =
+            Act { observed: &observed, force_conflicts: false, strict: false, say: &|_| {}, cancel: &cancel };
+        step.act(act).await.unwrap();
+        let said = std::fs::read_to_string(repository.join("said")).unwrap();
+        let said: Vec<&str> = said.lines().collect();
+        let [context, first, second, kubeconfig, cluster, named] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        assert_eq!(*first, format!("--kubeconfig={kubeconfig}"));
+        assert_eq!(*second, format!("{context}@{kubeconfig}"));
+        assert_eq!((*cluster, *named), ("infra", "1"));
+        assert!(!std::path::Path::new(kubeconfig).exists(), "the kubeconfig outlives the command");
+    }
+}

@@ -1,4 +1,4 @@
-//! The objects of a file of the repository.
+//! The objects of a file or folder of the repository.
 
 use super::Kind;
 use crate::plan::{Planned, Planner};
@@ -8,8 +8,8 @@ use bootstrapper_gitops::pipeline::ObjectsSpec;
 
 impl Kind for ObjectsSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
-        let title = format!("objects of {}", self.0.display());
-        match planner.manifests(&self.0).map_err(|failure| planner.placed(failure)) {
+        let title = format!("objects of {}", self.path(&planner.inputs.declared.cluster).display());
+        match planner.objects_of(self).map_err(|failure| planner.placed(failure)) {
             Ok(objects) => {
                 let digest = planner.digest_of(&objects);
                 let objects = objects.into_iter().map(Complete::of_own).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::manifests::Manifests;
 use super::planner::{Planned, Planner};
 use super::secrets::Secrets;
 use crate::kinds;
@@ -13,7 +14,7 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, StepId, Work};
-use bootstrapper_gitops::pipeline::{self, ObjectsSpec, Pipeline, Selected, StepKind, StepSpec, When};
+use bootstrapper_gitops::pipeline::{self, Pipeline, Selected, StepKind, StepSpec, When};
 use bootstrapper_gitops::trust::Agreed;
 use bootstrapper_gitops::{Declared, Repository};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
@@ -49,6 +50,8 @@ pub struct Inputs<'a> {
     pub environment: Environment,
     /// The declared secrets.
     pub secrets: Secrets,
+    /// What `objects` steps apply, as far as it is built.
+    pub manifests: Manifests,
     /// What the person has agreed to.
     pub agreed: Agreed,
 }
@@ -102,10 +105,11 @@ pub fn check(pipeline: &Pipeline, declared: &Declared, root: &Path) -> Vec<Failu
 
 fn check_step(spec: &StepSpec, declared: &Declared, root: &Path) -> Result<()> {
     spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
-    if let StepKind::Objects(ObjectsSpec(path)) = &spec.kind
+    if let StepKind::Objects(objects) = &spec.kind
+        && let path = objects.path(&declared.cluster)
         && !path.to_string_lossy().contains("://")
     {
-        files::find(root, path)
+        files::find(root, &path)
             .map_err(|refusal| spec.refuse(format!("cannot read {}", path.display())).because(refusal))?;
     }
     let applies = spec.kind.applies();

@@ -2,10 +2,8 @@
 
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
-use bootstrapper_gitops::pipeline::{
-    Applies, Awaits, Config, Named, Pipeline, SecretSpec, Selected, StepKind, StepSpec, When,
-};
-use bootstrapper_gitops::{Declared, Release};
+use bootstrapper_gitops::pipeline::{Applies, Awaits, Named, Pipeline, Selected, StepKind, StepSpec, When};
+use bootstrapper_gitops::{Declared, Release, SeededSecret};
 use serde::Serialize;
 
 /// A step of a plan that was not compared with a cluster.
@@ -26,12 +24,12 @@ pub struct OutlinedStep {
     pub failure: Option<Failure>,
 }
 
-/// Every step of a pipeline, for the cluster that declares this.
+/// Every step of a pipeline, for the cluster that declares this. `secrets` are those that are seeded.
 pub fn outline(
     pipeline: &Pipeline,
     selected: &Selected,
     declared: &Declared,
-    config: &Config,
+    secrets: &[SeededSecret],
 ) -> Vec<OutlinedStep> {
     let stages = pipeline.stages.iter();
     let steps = stages.flat_map(|stage| stage.steps.iter().map(move |spec| (stage.name.as_str(), spec)));
@@ -39,7 +37,7 @@ pub fn outline(
         step: format!("{stage}/{}", spec.name()),
         why: spec.why.clone(),
         skipped: selected.reason_to_skip(stage, &spec.name()).or_else(|| undeclared(spec, declared)),
-        about: about(spec, declared, config.secrets_of(&declared.cluster)),
+        about: about(spec, declared, secrets),
         failure: spec.kind.check(declared).err().map(|failure| spec.placed(failure)),
     });
     outlined.collect()
@@ -52,7 +50,7 @@ fn undeclared(spec: &StepSpec, declared: &Declared) -> Option<String> {
     is_skipped.then(|| format!("{} declares no {kind} {name}", declared.cluster))
 }
 
-fn about(spec: &StepSpec, declared: &Declared, secrets: &[SecretSpec]) -> Vec<String> {
+fn about(spec: &StepSpec, declared: &Declared, secrets: &[SeededSecret]) -> Vec<String> {
     let ids =
         |objects: Vec<&Object>| objects.into_iter().map(|object| ObjectRef::of(object).to_string()).collect();
     match spec.kind.applies() {
@@ -79,7 +77,7 @@ fn about(spec: &StepSpec, declared: &Declared, secrets: &[SecretSpec]) -> Vec<St
         Applies::Release(name) => declared.release(name).map(chart).into_iter().collect(),
         Applies::Source => vec![ObjectRef::of(&declared.source).to_string()],
         Applies::Sync => vec![ObjectRef::of(&declared.sync).to_string()],
-        Applies::File | Applies::Program => written(spec),
+        Applies::File | Applies::Program => written(spec, &declared.cluster),
     }
 }
 
@@ -89,14 +87,14 @@ fn chart(release: &Release) -> String {
 }
 
 /// `Secret flux-system/sops-age: age.agekey`. Names only: no value is read.
-fn secret(spec: &SecretSpec) -> String {
-    let keys: Vec<&str> = spec.data.keys().map(String::as_str).collect();
-    format!("Secret {}/{}: {}", spec.namespace, spec.name, keys.join(", "))
+fn secret(secret: &SeededSecret) -> String {
+    let keys: Vec<&str> = secret.values.keys().map(String::as_str).collect();
+    format!("Secret {}/{}: {}", secret.namespace, secret.name, keys.join(", "))
 }
 
-fn written(spec: &StepSpec) -> Vec<String> {
+fn written(spec: &StepSpec, cluster: &str) -> Vec<String> {
     match &spec.kind {
-        StepKind::Objects(objects) => vec![objects.0.display().to_string()],
+        StepKind::Objects(objects) => vec![objects.path(cluster).display().to_string()],
         StepKind::Command(command) => vec![command.0.join(" ")],
         _ => Vec::new(),
     }

@@ -13,7 +13,7 @@ use bootstrapper_cluster::FIELD_MANAGER;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 use bootstrapper_engine::{Step, Undo, Work};
-use bootstrapper_gitops::pipeline::{StepSpec, When};
+use bootstrapper_gitops::pipeline::{ObjectsSpec, StepSpec, When};
 use bootstrapper_gitops::trust;
 
 /// No file of manifests is larger.
@@ -107,7 +107,23 @@ impl Planner<'_> {
         }
     }
 
-    pub(crate) fn manifests(&self, path: &Path) -> Result<Vec<Object>> {
+    /// The objects of a file or folder of the repository, with settings in them.
+    pub(crate) fn objects_of(&self, spec: &ObjectsSpec) -> Result<Vec<Object>> {
+        let cluster = &self.inputs.declared.cluster;
+        let path = spec.path(cluster);
+        let Some(built) = self.inputs.manifests.get(spec, cluster) else { return self.objects_in(&path) };
+        let mut objects = Vec::new();
+        for text in built.as_ref().map_err(Clone::clone)? {
+            // What YAML has to say about it would repeat what was decrypted.
+            let read = bootstrapper_core::yaml::from_str(&self.substituted(text)?, &path);
+            objects.push(read.map_err(|_| {
+                Failure::input(format!("an object of {} is none once settings are in it", path.display()))
+            })?);
+        }
+        Ok(objects)
+    }
+
+    fn objects_in(&self, path: &Path) -> Result<Vec<Object>> {
         let file = self.path(path)?;
         let text = String::from_utf8(trust::read_file(&file, LARGEST_MANIFEST)?)
             .map_err(|_| Failure::input(format!("{} is not UTF-8 text", path.display())))?;

@@ -86,7 +86,8 @@ kinds! {
     namespaces: Namespaces(NamespacesSpec),
     /// Create the secrets of `bootstrapper.yaml`.
     secrets: Secrets(SecretsSpec),
-    /// Apply the objects of a file of the repository. `${VAR}` is replaced by a setting of the cluster.
+    /// Apply the objects of a file of the repository, or of a folder as kustomize builds it and Flux decrypts it.
+    /// `{{cluster}}` in the path is replaced by the cluster's name, `${VAR}` in the objects by one of its settings.
     objects: Objects(ObjectsSpec),
     /// Build and apply the Flux Kustomization of that name, as Flux would.
     kustomization: Kustomization(KustomizationSpec),
@@ -108,7 +109,8 @@ kinds! {
     adoption: Adoption(AdoptionSpec),
     /// Wait until Flux reports every Kustomization and HelmRelease as ready.
     handover: Handover(HandoverSpec),
-    /// Run a program of the repository or of PATH, on the cluster of the run. `{{cluster}}` is replaced by the
-    /// cluster's name.
+    /// Run a program of the repository or of PATH, on the cluster of the run: `KUBECONFIG` is a kubeconfig for it
+    /// alone. `{{cluster}}`, `{{context}}` and `{{kubeconfig}}` are replaced by the cluster's name, the context and the
+    /// path of that kubeconfig.
     command: Command(CommandSpec),
 }

@@ -152,10 +152,8 @@ fn not_seeded(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let message = format!(
-        "step {} starts Flux, but no step before it seeds Secret {}/{} of bootstrapper.yaml",
-        start.describe(),
-        first.namespace,
-        first.name
+        "step {} starts Flux, but no step before it seeds {first} of bootstrapper.yaml",
+        start.describe()
     );
     vec![scene.step_finding(rule, &start, message)]
 }

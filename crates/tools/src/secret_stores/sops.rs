@@ -1,38 +1,16 @@
-//! Programs that keep secrets. Values are read from their output and go nowhere else.
+//! SOPS: files whose values are encrypted, and the age keys that open them.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::Environment;
-use super::program::{Call, Program};
+use super::secret;
+use crate::Environment;
+use crate::program::{Call, Program};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::masking;
 use bootstrapper_core::yaml;
-
-/// The 1Password CLI.
-#[derive(Debug)]
-pub struct OnePassword(Program);
-
-impl OnePassword {
-    /// Finds `op`.
-    pub fn find(environment: &Environment) -> Result<Self> {
-        Program::require("op", environment, "install the 1Password CLI, and sign in").map(Self)
-    }
-
-    /// Finds what stands in for `op` in a sandbox; never the person's own.
-    pub fn of_sandbox(environment: &Environment) -> Result<Self> {
-        Program::find_beside("op", environment)
-            .map(Self)
-            .ok_or_else(|| Failure::input("this sandbox has no vault"))
-    }
-
-    /// Reads `op://vault/item/field`.
-    pub async fn read(&self, reference: &str) -> Result<SecretString> {
-        let value = self.0.run(Call::new(["read", "--no-newline", reference])).await;
-        secret(value.map_err(|failure| failure.hint("sign in with `op signin`, or check the reference"))?)
-    }
-}
 
 /// Where sops looks for keys of the person, beside the home folder.
 const KEYS: &[&str] = &[
@@ -76,28 +54,56 @@ impl Sops {
         // Not in the repository: its `.sops.yaml` may say how files are indented, and Flux does not look.
         masking::mark(keys);
         let mut call = Call::new(words).stdin(content).within(Path::new("/"));
-        if !with_own_keys {
-            call = call
-                .without(KEYS)
-                .variables(vec![("HOME", "/nonexistent".into()), ("SOPS_AGE_KEY", keys.into())]);
-        } else if !keys.is_empty() {
-            let own = std::env::var("SOPS_AGE_KEY").unwrap_or_default();
-            call = call.variables(vec![("SOPS_AGE_KEY", format!("{own}\n{keys}").into())]);
-        }
+        call = if with_own_keys {
+            with_keys(call, keys)
+        } else {
+            call.without(KEYS).variables(vec![("HOME", "/nonexistent".into()), ("SOPS_AGE_KEY", keys.into())])
+        };
         self.0.run(call).await.map_err(|failure| undecrypted(&failure))
     }
 
-    /// Decrypts one value of a file: `stringData.token` names `{stringData: {token: …}}`.
-    pub async fn decrypt(&self, file: &Path, key: &str) -> Result<SecretString> {
-        let path = format!("[\"{}\"]", key.split('.').collect::<Vec<_>>().join("\"][\""));
+    /// Decrypts one value of a file. `path` is what `sops --extract` takes: `["stringData"]["age.agekey"]`.
+    /// `keys` are age identities beside those that sops finds by itself.
+    pub async fn decrypt(&self, file: &Path, path: &str, keys: &str) -> Result<SecretString> {
         let call = Call::new(["decrypt".as_ref(), "--extract".as_ref(), path.as_ref(), file.as_os_str()]);
-        let value = self.0.run(call).await;
+        let value = self.0.run(with_keys(call, keys)).await;
         secret(value.map_err(|failure| {
             failure.hint(
                 "check that SOPS_AGE_KEY_FILE points to the age key, and that the file contains this value",
             )
         })?)
     }
+
+    /// Decrypts a whole file of YAML, and checks that it is as it was when it was encrypted. `keys` are age
+    /// identities beside those that sops finds by itself.
+    pub async fn decrypt_manifest(&self, file: &Path, keys: &str) -> Result<String> {
+        let words = ["decrypt", "--input-type=yaml", "--output-type=yaml"];
+        let words = words.iter().map(OsStr::new).chain([file.as_os_str()]);
+        let plain = self.0.run(with_keys(Call::new(words), keys)).await;
+        let plain = plain.map_err(|failure| undecrypted(&failure))?;
+        String::from_utf8(plain).map_err(|_| Failure::input("the file is not UTF-8 text"))
+    }
+}
+
+/// Gives sops these age identities beside the person's own.
+fn with_keys<'a>(call: Call<'a>, keys: &str) -> Call<'a> {
+    if keys.is_empty() {
+        return call;
+    }
+    masking::mark(keys);
+    let own = std::env::var("SOPS_AGE_KEY").unwrap_or_default();
+    call.variables(vec![("SOPS_AGE_KEY", format!("{own}\n{keys}").into())])
+}
+
+/// The files in which sops looks for age keys of the person: the one that `SOPS_AGE_KEY_FILE` names, and
+/// `sops/age/keys.txt` where programs keep their settings. Not all of them need exist.
+pub fn age_key_files() -> Vec<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = folder("HOME");
+    let config = folder("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
+    let folders = [config, home.map(|home| home.join("Library/Application Support"))];
+    let usual = folders.into_iter().flatten().map(|folder| folder.join("sops/age/keys.txt"));
+    folder("SOPS_AGE_KEY_FILE").into_iter().chain(usual).collect()
 }
 
 /// The services that content names for its keys, beside age: whoever decrypts it asks them, with the
@@ -171,13 +177,6 @@ fn undecrypted(failure: &Failure) -> Failure {
     Failure::input("cannot decrypt it").because(why).hint(
         "set SOPS_AGE_KEY_FILE to the age key, or declare its Secret under `secrets` in bootstrapper.yaml",
     )
-}
-
-fn secret(bytes: Vec<u8>) -> Result<SecretString> {
-    masking::mark_bytes(&bytes);
-    String::from_utf8(bytes)
-        .map(SecretString::from)
-        .map_err(|_| Failure::input("the secret is not UTF-8 text"))
 }
 
 #[cfg(test)]

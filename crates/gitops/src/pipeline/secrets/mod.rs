@@ -1,0 +1,11 @@
+//! The `secrets` of `bootstrapper.yaml`, as they are written: which Secrets there are, and where their values are.
+
+mod one_password;
+mod sops_path;
+mod source;
+mod spec;
+
+pub use one_password::{ConnectSource, OnePasswordSource, Origin, SignInSpec};
+pub use sops_path::SopsPath;
+pub use source::{AgeSource, BitwardenSource, SecretSource, SopsSource, VariableName, VaultSource};
+pub use spec::{ManifestSpec, SecretSpec, TemplateSpec, ValuesSpec};
