@@ -49,19 +49,7 @@ pub(super) async fn run_with(
 
 /// The objects of a manifest of the repository, or at an address.
 pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Result<String, Problem> {
-    let own = serde_json::json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [location],
-    });
-    let others = Others::new();
-    let from = From { root, others: &others, is_clone: false, ignore: None };
-    // A file of its own, whatever the repository has at its root.
-    let mut gathered = gather(from, Path::new(""), Some((KUSTOMIZATION_FILES[0], own)))?;
-    for other in &KUSTOMIZATION_FILES[1..] {
-        gathered.files.remove(Path::new(other));
-    }
-    kustomized(gathered, Path::new(""), root, kustomize).await.map(|(built, _)| built)
+    alone(Path::new(location), None, root, kustomize).await.map(|(built, _)| built)
 }
 
 /// What a file of the repository builds to, in a namespace if one is given.
@@ -71,24 +59,33 @@ pub(super) async fn file(
     root: &Path,
     kustomize: &Kustomize,
 ) -> Result<Vec<Document>, Problem> {
+    let (built, stand_in) = alone(file, namespace, root, kustomize).await?;
+    documents(&built, &stand_in.folder, &stand_in.root, true)
+        .map_err(|failure| Problem::new(ProblemKind::UnbuildableKustomization, failure))
+}
+
+/// Builds one resource, whatever kustomization the repository has at its root.
+async fn alone(
+    resource: &Path,
+    namespace: Option<&str>,
+    root: &Path,
+    kustomize: &Kustomize,
+) -> Result<(String, StandIn), Problem> {
     let mut own = serde_json::json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [file],
+        "resources": [resource],
     });
     if let Some(namespace) = namespace {
         own["namespace"] = namespace.into();
     }
     let others = Others::new();
-    let from = From { root, others: &others, is_clone: false };
-    // A file of its own, whatever the repository has at its root.
+    let from = From { root, others: &others, is_clone: false, ignore: None };
     let mut gathered = gather(from, Path::new(""), Some((KUSTOMIZATION_FILES[0], own)))?;
     for other in &KUSTOMIZATION_FILES[1..] {
         gathered.files.remove(Path::new(other));
     }
-    let (built, stand_in) = kustomized(gathered, Path::new(""), root, kustomize).await?;
-    documents(&built, &stand_in.folder, &stand_in.root, true)
-        .map_err(|failure| Problem::new(ProblemKind::UnbuildableKustomization, failure))
+    kustomized(gathered, Path::new(""), root, kustomize).await
 }
 
 async fn kustomized(
