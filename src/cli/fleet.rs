@@ -68,7 +68,8 @@ pub(super) async fn load(
 fn add_pipeline(fleet: &mut Fleet, repository: &Repository, tasks: Option<&Tasks>, declared: &Declared) {
     let Some(tasks) = tasks else { return };
     let cluster = &declared.cluster;
-    match tasks.pipeline(declared) {
+    let config = fleet.config.clone();
+    match tasks.pipeline(declared, &config) {
         Ok(pipeline) => {
             if declared.problems.is_empty() {
                 for failure in plan::check(&pipeline, declared, &repository.root) {
@@ -122,7 +123,7 @@ pub(super) async fn declared(
 fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bool {
     let trust = std::env::var("BOOTSTRAPPER_TRUST").ok();
     let agreed = || {
-        let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared)?;
+        let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared, config)?;
         let list = trust::requests(&repository.root, config, &pipeline, declared)?;
         let agreed = consent::already_approved(&repository.root, &list, trust.as_deref())?;
         Ok::<_, Failure>(list.iter().any(|one| one.kind == RequestKind::Keys && agreed.allows(one)))

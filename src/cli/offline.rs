@@ -35,7 +35,7 @@ pub(super) async fn show(args: &PlanArgs) -> Result<()> {
     let config = Config::load(&repository.root)?;
     let kustomize = Kustomize::find(&Environment::default())?;
     let declared = declared(&repository, &config, &args.cluster, &kustomize).await?;
-    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
+    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared, &config)?;
     let selected = pipeline::select(&pipeline, &args.selection.selector())?;
     let secrets = seeded_secrets(&repository.root, &config, &args.cluster)?;
     let offline = Offline {

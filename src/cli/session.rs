@@ -69,7 +69,7 @@ impl Session {
         let kustomize = Arc::new(Kustomize::find(&environment)?);
         let names = names_of_secrets(&repository.root, &config, name)?;
         let unread = repository.load(name, &kustomize, &names).await?;
-        let asking = tasks.pipeline(&unread)?;
+        let asking = tasks.pipeline(&unread, &config)?;
         pipeline::select(&asking, &selection.selector())?;
         let list = trust::requests(&repository.root, &config, &asking, &unread)?;
         let agreed =
@@ -95,7 +95,7 @@ impl Session {
         .await?;
         let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
         // What is decrypted by now may be more than the list of requests was made of.
-        let pipeline = tasks.pipeline(&declared)?;
+        let pipeline = tasks.pipeline(&declared, &config)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
         let scope = Scope::of(&pipeline, &selected, &declared, &repository.root);
         declared.require_sound(&scope)?;

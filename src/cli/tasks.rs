@@ -19,7 +19,7 @@ pub(super) async fn tasks(args: &TasksArgs) -> Result<()> {
     let config = Config::load(&repository.root)?;
     let kustomize = Kustomize::find(&Environment::default())?;
     let declared = declared(&repository, &config, cluster, &kustomize).await?;
-    out::text(&Tasks::of_repository(&repository.root)?.print(&declared)?)
+    out::text(&Tasks::of_repository(&repository.root)?.print(&declared, &config)?)
 }
 
 fn only(repository: &Repository) -> Result<&str> {

@@ -74,7 +74,7 @@ async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>
     let kustomize = Kustomize::find(&Environment::default())?;
     let names = names_of_secrets(&repository.root, &config, cluster)?;
     let declared = repository.load(cluster, &kustomize, &names).await?;
-    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
+    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared, &config)?;
     let requests = trust::requests(&repository.root, &config, &pipeline, &declared)?;
     let digest = trust::digest_of(&requests);
     let listed = |request: Request| Listed { agreed: stored.contains(&request.digest()), request };

@@ -126,6 +126,24 @@ spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, s
     assert_eq!(steps(&[by_objects]), [operator_step, object, CONTROLLERS]);
 }
 
+/// Where nothing installs it, somebody has to say which version.
+#[test]
+fn flux_that_nothing_installs_is_installed_at_the_declared_version() {
+    let copy = repository(&[]);
+    let offline = || {
+        let mut command = common::bootstrapper();
+        command.args(["plan", "home", "--offline", "--repo"]).arg(copy.path());
+        command
+    };
+    let url = |version: &str| format!("fluxcd/flux2/releases/download/v{version}/install.yaml");
+    let lacking = contains("FLUX_VERSION")
+        .and(contains("set `flux: {version: …}` of the cluster in bootstrapper.yaml"));
+    offline().assert().success().stdout(contains(url("${FLUX_VERSION}"))).stderr(lacking);
+    std::fs::write(copy.path().join("bootstrapper.yaml"), "clusters: {home: {flux: {version: 2.7.5}}}\n")
+        .unwrap();
+    offline().assert().success().stdout(contains(url("2.7.5"))).stderr("");
+}
+
 /// A FluxInstance with a sync makes source and root Kustomization: the bootstrap waits for them.
 #[test]
 fn what_the_operator_makes_is_awaited_and_not_applied() {

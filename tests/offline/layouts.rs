@@ -335,7 +335,10 @@ fn problems_of_what_a_run_depends_on_stop_it() {
 
 /// Why a run of these steps would refuse what a cluster declares.
 fn refusal(repository: &Repository, declared: &Declared, selector: &Selector) -> Option<Failure> {
-    let pipeline = Tasks::of_repository(&repository.root).unwrap().pipeline(declared).unwrap();
+    let pipeline = Tasks::of_repository(&repository.root)
+        .unwrap()
+        .pipeline(declared, &pipeline::Config::default())
+        .unwrap();
     let selected = pipeline::select(&pipeline, selector).unwrap();
     declared.require_sound(&Scope::of(&pipeline, &selected, declared, &repository.root)).err()
 }

@@ -34,7 +34,7 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
     })
     .await?;
     let declared = Arc::new(repository.load(cluster, &kustomize, &secrets.values).await?);
-    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared)?;
+    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared, &config)?;
     let selected = pipeline::select(&pipeline, selector)?;
     let manifests = plan::build_manifests(&ManifestSources {
         name: cluster,

@@ -393,7 +393,7 @@ async fn planned(scene: &Scene, keeper: &Keeper, agreed: Agreed, in_sandbox: boo
     };
     let secrets = plan::resolve_secrets(&sources).await?;
     let declared = Arc::new(repository.load("infra", &kustomize, &secrets.values).await?);
-    let pipeline = Tasks::of_repository(&root)?.pipeline(&declared)?;
+    let pipeline = Tasks::of_repository(&root)?.pipeline(&declared, &config)?;
     let selected = pipeline::select(&pipeline, &Selector::default())?;
     // Nothing is demanded of keys that are made up.
     assert!(!in_sandbox || plan::prove_keys(&declared, &root, &secrets, &environment).await.is_empty());

@@ -14,7 +14,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files::read_text;
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
-use bootstrapper_gitops::pipeline::Tasks;
+use bootstrapper_gitops::pipeline::{Config, Tasks};
 use bootstrapper_gitops::{Declared, Repository, SecretValues};
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::init::{
@@ -132,7 +132,7 @@ fn table(repository: &Repository, clusters: &[Declared], files: &[KnownFile]) ->
     if commands.is_empty() {
         return Ok("No Taskfile, justfile, mise, helmfile or script of a bootstrap was found.\n".to_owned());
     }
-    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared)?;
+    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared, &Config::default())?;
     let rows = rows(&commands, declared, &pipeline);
     let of = |is_it: fn(&Cover) -> bool| rows.iter().filter(|row| is_it(&row.cover)).count();
     let mut text = format!(

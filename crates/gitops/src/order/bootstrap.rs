@@ -160,7 +160,9 @@ impl<'a> Bootstrap<'a> {
                     one.objects.iter().any(|object| brings(&object)) || (is_of_flux && has_instance)
                 })
             }
-            Applies::CrdsOfManifest(manifest) => manifest_may_bring(&manifest.location, &kind.group),
+            Applies::CrdsOfManifest(manifest) | Applies::Manifest(manifest) => {
+                manifest_may_bring(&manifest.location, &kind.group)
+            }
             Applies::Release(name) => self.declared.release(name).is_some_and(|release| {
                 // Charts of Flux go by many names.
                 self.kinds.is_brought_by(release, kind)

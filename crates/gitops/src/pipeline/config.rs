@@ -33,12 +33,32 @@ struct ClusterConfig {
     nodes: Option<u64>,
     /// Its version of Kubernetes (`"1.36"`), for the rules about schemas.
     kubernetes: Option<String>,
+    /// Which Flux to install, where nothing in the repository installs it.
+    #[serde(default)]
+    flux: FluxVersions,
     /// The secrets that the bootstrap seeds before Flux.
     #[serde(default)]
     secrets: Vec<SecretSpec>,
 }
 
+/// Which Flux to install, where nothing in the repository installs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FluxVersions {
+    /// The version of Flux: `2.7.5`.
+    pub version: Option<String>,
+    /// The version of the Flux operator, where a FluxInstance is declared and no operator: `0.58.1`.
+    pub operator: Option<String>,
+    /// The SHA-256 of the release manifest, in hexadecimal: any other file is rejected.
+    pub sha256: Option<String>,
+}
+
 impl Config {
+    /// Which Flux to install on a cluster, where nothing in the repository installs it.
+    pub fn flux_of(&self, cluster: &str) -> FluxVersions {
+        self.clusters.get(cluster).map(|config| config.flux.clone()).unwrap_or_default()
+    }
+
     /// Reads that of the repository; empty if it has none.
     pub fn load(root: &Path) -> Result<Self> {
         let file = Path::new("bootstrapper.yaml");

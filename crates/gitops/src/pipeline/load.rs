@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::config::Config;
 use super::derive;
 use super::file::{BuiltIn, StageFile, TaskFile, add_rule, location_of, step_of};
 use super::print;
@@ -82,28 +83,33 @@ impl Tasks {
     }
 
     /// The pipeline of the cluster that declares this.
-    pub fn pipeline(&self, declared: &Declared) -> Result<Pipeline> {
+    pub fn pipeline(&self, declared: &Declared, config: &Config) -> Result<Pipeline> {
         if let Some(own) = &self.own {
             return Ok(own.clone());
         }
-        assemble(&self.built_in(declared), &self.texts, self.extends)
+        assemble(&self.built_in(declared, config), &self.texts, self.extends)
     }
 
     /// The same as one task file, to start from.
-    pub fn print(&self, declared: &Declared) -> Result<String> {
+    pub fn print(&self, declared: &Declared, config: &Config) -> Result<String> {
         if self.texts.is_empty() {
-            return Ok(derive::task_file(declared));
+            return Ok(derive::task_file(declared, &config.flux_of(&declared.cluster)));
         }
-        let pipeline = self.pipeline(declared)?;
+        let pipeline = self.pipeline(declared, config)?;
         let written =
-            joined(&self.built_in(declared), &self.texts, self.extends, &mut CustomRules::default())?;
+            joined(&self.built_in(declared, config), &self.texts, self.extends, &mut CustomRules::default())?;
         let needs = pipeline.stages.into_iter().map(|stage| stage.needs);
         print::task_file(written.into_iter().map(|written| written.raw).zip(needs))
     }
 
-    fn built_in(&self, declared: &Declared) -> Vec<(PathBuf, String)> {
+    fn built_in(&self, declared: &Declared, config: &Config) -> Vec<(PathBuf, String)> {
         let is_used = self.texts.is_empty() || self.extends;
-        let text = is_used.then(|| (PathBuf::from(StepSpec::BUILT_IN), derive::task_file(declared)));
+        let text = is_used.then(|| {
+            (
+                PathBuf::from(StepSpec::BUILT_IN),
+                derive::task_file(declared, &config.flux_of(&declared.cluster)),
+            )
+        });
         text.into_iter().collect()
     }
 }

@@ -14,12 +14,12 @@ mod step;
 mod word_or;
 mod words;
 
-pub use config::Config;
+pub use config::{Config, FluxVersions};
 pub use file::schema;
 pub use kinds::{
     AdoptionSpec, Applies, Awaits, Check, ChecksSpec, CommandSpec, CrdsSpec, HandoverSpec, KustomizationSpec,
-    Manifest, NamespacesSpec, ObjectsSpec, PartSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec,
-    StepKind, SyncSpec, WaitSpec, is_sha256,
+    Manifest, NamespacesSpec, ObjectsSpec, PartSpec, ReleaseSpec, RemoteManifestSpec, RepairSpec,
+    SecretsSpec, SourceSpec, StepKind, SyncSpec, WaitSpec, is_sha256,
 };
 pub use load::{Pipeline, Stage, Tasks};
 pub use scope::Scope;

@@ -61,6 +61,7 @@ impl<'a> Scope<'a> {
             | Applies::Namespaces(_)
             | Applies::Secrets
             | Applies::CrdsOfManifest(_)
+            | Applies::Manifest(_)
             | Applies::File
             | Applies::Program => {}
         }

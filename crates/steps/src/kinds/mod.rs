@@ -7,6 +7,7 @@ mod command;
 mod crds;
 mod handover;
 mod kustomization;
+mod manifest;
 mod namespaces;
 mod objects;
 mod part;
@@ -38,6 +39,7 @@ pub(crate) fn kind(kind: &StepKind) -> &dyn Kind {
         StepKind::Objects(spec) => spec,
         StepKind::Kustomization(spec) => spec,
         StepKind::Part(spec) => spec,
+        StepKind::Manifest(spec) => spec,
         StepKind::Crds(spec) => spec,
         StepKind::Release(spec) => spec,
         StepKind::Wait(spec) => spec,

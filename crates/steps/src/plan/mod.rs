@@ -11,6 +11,7 @@ mod secrets;
 pub use build::{Inputs, build, check};
 pub use lock_gate::{HeldLock, LockGate};
 pub use manifests::{ManifestSources, Manifests, build_manifests};
+pub(crate) use outline::unversioned;
 pub use outline::{OutlinedStep, outline};
 pub(crate) use planner::{Planned, Planner};
 pub use secrets::{SecretSources, Secrets, prove_keys, resolve as resolve_secrets};

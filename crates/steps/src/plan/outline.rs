@@ -1,6 +1,6 @@
 //! A plan without a cluster: what each step is about, by what the repository declares. Nothing is compared.
 
-use bootstrapper_core::failure::Failure;
+use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_gitops::pipeline::{Applies, Awaits, Named, Pipeline, Selected, StepKind, StepSpec, When};
 use bootstrapper_gitops::{Declared, Release, SeededSecret};
@@ -38,9 +38,26 @@ pub fn outline(
         why: spec.why.clone(),
         skipped: selected.reason_to_skip(stage, &spec.name()).or_else(|| undeclared(spec, declared)),
         about: about(spec, declared, secrets),
-        failure: spec.kind.check(declared).err().map(|failure| spec.placed(failure)),
+        failure: check(spec, declared).err().map(|failure| spec.placed(failure)),
     });
     outlined.collect()
+}
+
+fn check(spec: &StepSpec, declared: &Declared) -> Result<()> {
+    if let Applies::Manifest(manifest) = spec.kind.applies() {
+        declared.substituted_openly(&manifest.location).map_err(|failure| unversioned(spec, failure))?;
+    }
+    spec.kind.check(declared)
+}
+
+/// A manifest of a derived step whose version nothing says.
+pub(crate) fn unversioned(spec: &StepSpec, failure: Failure) -> Failure {
+    if !spec.is_built_in() {
+        return failure;
+    }
+    failure.because("nothing in the repository installs it, or says which version to install").hint(
+        "set `flux: {version: …}` of the cluster in bootstrapper.yaml (`operator: …` for the Flux operator)",
+    )
 }
 
 fn undeclared(spec: &StepSpec, declared: &Declared) -> Option<String> {
@@ -69,7 +86,7 @@ fn about(spec: &StepSpec, declared: &Declared, secrets: &[SeededSecret]) -> Vec<
             let all = declared.with_brought(name).into_iter().flat_map(|one| &one.objects);
             ids(all.filter(|object| is_crd(object)).collect())
         }
-        Applies::CrdsOfManifest(manifest) => vec![manifest.location.clone()],
+        Applies::CrdsOfManifest(manifest) | Applies::Manifest(manifest) => vec![manifest.location.clone()],
         Applies::CrdsOfReleases(named) => {
             let releases = declared.releases.iter().filter(|release| named.has_release(declared, release));
             releases.map(chart).collect()

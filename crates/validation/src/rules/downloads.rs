@@ -22,7 +22,10 @@ fn unverified(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         Finding::of(rule, format!("{address} is fetched without verification")).at(place.clone())
     });
     let manifests = fleet.steps().filter_map(|step| match step.kind.applies() {
-        Applies::CrdsOfManifest(Manifest { location, sha256: None }) if location.contains("://") => {
+        Applies::CrdsOfManifest(Manifest { location, sha256: None })
+        | Applies::Manifest(Manifest { location, sha256: None })
+            if location.contains("://") =>
+        {
             let message = format!("{location} is fetched without verification");
             Some(Finding::of(rule, message).at(Some(step.place().clone())))
         }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::config::FluxVersions;
 use super::draft::scalar;
 use crate::order::{Kinds, NETWORK_PLUGINS, Order};
 use crate::{Declared, Kustomization, Release};
@@ -15,6 +16,7 @@ pub(super) struct Scene<'a> {
     pub(super) network: Option<Unit<'a>>,
     pub(super) dns: Option<Unit<'a>>,
     pub(super) flux: Flux<'a>,
+    pub(super) versions: &'a FluxVersions,
 }
 
 /// Something that the bootstrap installs.
@@ -53,7 +55,7 @@ pub(super) enum Instance<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn of(declared: &'a Declared) -> Self {
+    pub(super) fn of(declared: &'a Declared, versions: &'a FluxVersions) -> Self {
         let network = release_of(declared, |release| NETWORK_PLUGINS.contains(&release.chart.name()))
             .or_else(|| objects_of(declared, is_network_plugin));
         let dns = release_of(declared, |release| release.chart.name() == "coredns")
@@ -65,6 +67,7 @@ impl<'a> Scene<'a> {
             network,
             dns,
             flux: flux(declared),
+            versions,
         }
     }
 

@@ -28,9 +28,10 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
             vec![DraftStep::new(kind, why).with("name: flux-components")]
         }
         Flux::Undeclared => {
-            let kind = "objects: \"https://github.com/fluxcd/flux2/releases/download/v${FLUX_VERSION}/install.yaml\"";
-            let why = "nothing in the repository installs Flux: FLUX_VERSION says which one to install";
-            vec![DraftStep::new(kind, why).with("name: flux-install")]
+            let version = scene.versions.version.as_deref().unwrap_or("${FLUX_VERSION}");
+            let url = format!("https://github.com/fluxcd/flux2/releases/download/v{version}/install.yaml");
+            let why = "nothing in the repository installs Flux: bootstrapper.yaml or FLUX_VERSION says which version";
+            vec![DraftStep::new(manifest(scene, &url), why).with("name: flux-install")]
         }
     };
     steps.push(DraftStep::new(CONTROLLERS, "Flux works once its controllers run"));
@@ -56,11 +57,19 @@ fn operator_step(scene: &Scene<'_>, operator: Option<Unit<'_>>) -> DraftStep {
                 .with("name: flux-operator")
         }
         None => {
-            let kind = "objects: \"https://github.com/controlplaneio-fluxcd/flux-operator/releases/download/v${FLUX_OPERATOR_VERSION}/install.yaml\"";
-            let why = "nothing in the repository installs the Flux operator: FLUX_OPERATOR_VERSION says which one to install";
-            DraftStep::new(kind, why).with("name: flux-operator")
+            let version = scene.versions.operator.as_deref().unwrap_or("${FLUX_OPERATOR_VERSION}");
+            let url = format!(
+                "https://github.com/controlplaneio-fluxcd/flux-operator/releases/download/v{version}/install.yaml"
+            );
+            let why = "nothing in the repository installs the Flux operator: bootstrapper.yaml or FLUX_OPERATOR_VERSION says which version";
+            DraftStep::new(manifest(scene, &url), why).with("name: flux-operator")
         }
     }
+}
+
+fn manifest(scene: &Scene<'_>, url: &str) -> String {
+    let digest = scene.versions.sha256.as_deref().map(|digest| format!(", sha256: {}", scalar(digest)));
+    format!("manifest: {{url: {}{}}}", scalar(url), digest.unwrap_or_default())
 }
 
 fn instance_step(scene: &Scene<'_>, instance: &Instance<'_>) -> DraftStep {

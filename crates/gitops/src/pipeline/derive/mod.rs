@@ -11,11 +11,12 @@ mod seeds;
 use chain::Scene;
 use draft::{Draft, DraftStage, DraftStep};
 
+use super::config::FluxVersions;
 use crate::Declared;
 
 /// The derived pipeline of a cluster, as a task file.
-pub(super) fn task_file(declared: &Declared) -> String {
-    let scene = Scene::of(declared);
+pub(super) fn task_file(declared: &Declared, versions: &FluxVersions) -> String {
+    let scene = Scene::of(declared, versions);
     let mut stages = vec![preflight(), prerequisites(&scene)];
     stages.push(DraftStage { name: "crds", parallel: true, steps: crds::steps(&scene) });
     stages.push(DraftStage { name: "network", parallel: false, steps: network::steps(&scene) });

@@ -8,6 +8,7 @@ mod command;
 mod crds;
 mod handover;
 mod kustomization;
+mod manifest;
 mod namespaces;
 mod objects;
 mod part;
@@ -34,6 +35,7 @@ pub use command::CommandSpec;
 pub use crds::{CrdsSpec, Manifest, is_sha256};
 pub use handover::HandoverSpec;
 pub use kustomization::KustomizationSpec;
+pub use manifest::RemoteManifestSpec;
 pub use namespaces::NamespacesSpec;
 pub use objects::ObjectsSpec;
 pub use part::PartSpec;
@@ -84,6 +86,8 @@ pub enum Applies<'a> {
     CrdsOfKustomization(&'a str),
     /// The CRDs of a manifest.
     CrdsOfManifest(&'a Manifest),
+    /// All objects of a manifest.
+    Manifest(&'a Manifest),
     /// The CRDs in the charts of releases.
     CrdsOfReleases(&'a Named),
     /// The HelmRelease of that name.
@@ -124,6 +128,7 @@ impl<'a> Applies<'a> {
             | Self::Namespaces(_)
             | Self::Secrets
             | Self::CrdsOfManifest(_)
+            | Self::Manifest(_)
             | Self::CrdsOfReleases(_)
             | Self::Source
             | Self::Sync

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use super::super::step::When;
 use super::{
     AdoptionSpec, Applies, Awaits, ChecksSpec, CommandSpec, CrdsSpec, HandoverSpec, Kind, KustomizationSpec,
-    NamespacesSpec, ObjectsSpec, PartSpec, ReleaseSpec, RepairSpec, SecretsSpec, SourceSpec, SyncSpec,
-    WaitSpec,
+    NamespacesSpec, ObjectsSpec, PartSpec, ReleaseSpec, RemoteManifestSpec, RepairSpec, SecretsSpec,
+    SourceSpec, SyncSpec, WaitSpec,
 };
 use crate::Declared;
 use bootstrapper_core::failure::Result;
@@ -93,6 +93,8 @@ kinds! {
     kustomization: Kustomization(KustomizationSpec),
     /// Build a Flux Kustomization and apply some of its objects, as Flux would.
     part: Part(PartSpec),
+    /// Apply all objects of a manifest at an address.
+    manifest: Manifest(RemoteManifestSpec),
     /// Apply CRDs and wait until they are served.
     crds: Crds(CrdsSpec),
     /// Install the HelmRelease of that name, as the cluster declares it.

@@ -15,7 +15,7 @@ use crate::explain::Explainer;
 use crate::flux_owner::FluxOwner;
 use crate::following::follow_ready;
 use crate::objects::ObjectSet;
-use source::CrdSource;
+pub(super) use source::CrdSource;
 
 use super::Kind;
 use crate::plan::{Inputs, Planned, Planner};
@@ -63,7 +63,7 @@ impl Crds {
                 let objects = self.source.crds(&self.cluster).await?;
                 Ok(ObjectSet {
                     cluster: self.cluster.clone(),
-                    noun: "CRD".to_owned(),
+                    noun: self.source.noun().to_owned(),
                     objects,
                     owner: self.owner.clone(),
                     manager: self.source.manager(),
@@ -92,7 +92,7 @@ impl Crds {
 
 impl Kind for CrdsSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
-        let Inputs { cluster, declared, kustomize, .. } = planner.inputs;
+        let Inputs { cluster, declared, .. } = planner.inputs;
         let (title, source) = match self {
             Self::Kustomization(name) => {
                 let all = declared.with_brought(name);
@@ -116,18 +116,9 @@ impl Kind for CrdsSpec {
                 let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
                 return Ok(Planned::step(title, step.with_brought(brings)).with_digest(digest));
             }
-            Self::Manifest(Manifest { location, sha256 }) => {
-                let location = address(planner, location).map_err(|failure| planner.placed(failure))?;
-                let title = format!("CRDs of {}", location.rsplit("://").next().unwrap_or(&location));
-                if !location.contains("://") {
-                    planner.path(Path::new(&location)).map_err(|failure| planner.placed(failure))?;
-                }
-                let sha256 =
-                    declared_digest(planner, sha256.as_deref()).map_err(|failure| planner.placed(failure))?;
-                let root = planner.inputs.repository.root.clone();
-                let place = planner.spec.place().clone();
-                let kustomize = Arc::clone(kustomize);
-                (title, CrdSource::Manifest { location, sha256, place, root, kustomize })
+            Self::Manifest(manifest) => {
+                let source = manifest_source(planner, manifest, true)?;
+                (format!("CRDs of {}", manifest_title(&source)), source)
             }
             Self::Releases(named) => {
                 if let Named::These(names) = named
@@ -143,6 +134,36 @@ impl Kind for CrdsSpec {
             }
         };
         Ok(Planned::step(title, Crds::new(cluster.clone(), source, None)))
+    }
+}
+
+/// A manifest of the repository, or at an address; of it all objects, or only CRDs.
+pub(super) fn manifest_source(
+    planner: &Planner<'_>,
+    manifest: &Manifest,
+    only_crds: bool,
+) -> Result<CrdSource> {
+    let placed = |failure| planner.placed(failure);
+    let location = address(planner, &manifest.location).map_err(placed)?;
+    if !location.contains("://") {
+        planner.path(Path::new(&location)).map_err(placed)?;
+    }
+    let sha256 = declared_digest(planner, manifest.sha256.as_deref()).map_err(placed)?;
+    Ok(CrdSource::Manifest {
+        location,
+        sha256,
+        only_crds,
+        place: planner.spec.place().clone(),
+        root: planner.inputs.repository.root.clone(),
+        kustomize: Arc::clone(&planner.inputs.kustomize),
+    })
+}
+
+/// Its address or path.
+pub(super) fn manifest_title(source: &CrdSource) -> &str {
+    match source {
+        CrdSource::Manifest { location, .. } => location.rsplit("://").next().unwrap_or(location),
+        CrdSource::Objects(_) | CrdSource::Releases { .. } => "",
     }
 }
 
@@ -194,7 +215,7 @@ impl Step for Crds {
         let said = |diff: Diff| Diff { summary: format!("{}{unverified}", diff.summary), ..diff };
         Ok(match observation {
             Observation::Satisfied { unchanged, .. } => {
-                let summary = format!("{} served{unverified}", count(unchanged, "CRD"));
+                let summary = format!("{} served{unverified}", count(unchanged, self.source.noun()));
                 Observation::Satisfied { summary, unchanged }
             }
             Observation::Missing(diff) => Observation::Missing(said(diff)),

@@ -22,6 +22,8 @@ pub(crate) enum CrdSource {
         location: String,
         /// The SHA-256 that it has to have.
         sha256: Option<String>,
+        /// Whether only its CRDs count.
+        only_crds: bool,
         /// Where the step is written.
         place: Location,
         /// The repository.
@@ -47,6 +49,14 @@ impl CrdSource {
         }
     }
 
+    /// What comes of it.
+    pub(super) fn noun(&self) -> &'static str {
+        match self {
+            Self::Manifest { only_crds: false, .. } => "object",
+            Self::Manifest { .. } | Self::Objects(_) | Self::Releases { .. } => "CRD",
+        }
+    }
+
     /// The digest of a download that declares none.
     pub(super) async fn undeclared_digest(&self) -> Option<String> {
         match self {
@@ -57,11 +67,11 @@ impl CrdSource {
         }
     }
 
-    /// The CRDs, and nothing else that the source may hold.
+    /// The CRDs, and nothing else that the source may hold, unless all of it is wanted.
     pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Complete<Object>>> {
         let objects = match self {
             Self::Objects(objects) => objects.clone(),
-            Self::Manifest { location, sha256, place, root, kustomize } => {
+            Self::Manifest { location, sha256, place, root, kustomize, .. } => {
                 if let Some(declared) = sha256 {
                     require(declared, location, kustomize).await.map_err(|failure| {
                         match failure.location {
@@ -78,7 +88,8 @@ impl CrdSource {
                 whole(try_join_all(all).await?.concat())
             }
         };
-        Ok(objects.into_iter().filter(|object| is_crd(object)).collect())
+        let is_all = self.noun() == "object";
+        Ok(objects.into_iter().filter(|object| is_all || is_crd(object)).collect())
     }
 }
 

@@ -70,6 +70,7 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             | Applies::Secrets
             | Applies::CrdsOfKustomization(_)
             | Applies::CrdsOfManifest(_)
+            | Applies::Manifest(_)
             | Applies::CrdsOfReleases(_)
             | Applies::Release(_)
             | Applies::File

@@ -1,0 +1,60 @@
+//! Applies a manifest at an address.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::crds::is_sha256;
+use super::{Applies, Awaits, Kind, Manifest, stem};
+use crate::Declared;
+use bootstrapper_core::failure::Result;
+
+/// Applies all objects of a manifest at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteManifestSpec(pub Manifest);
+
+/// A manifest at an address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::pipeline) struct ManifestFile {
+    /// The `https://` address. `${VAR}` stands for a setting.
+    url: String,
+    /// The SHA-256 of the file, in hexadecimal: any other file is rejected. `${VAR}` stands for a setting.
+    sha256: Option<String>,
+}
+
+impl Kind for RemoteManifestSpec {
+    type Written = ManifestFile;
+
+    fn read(written: Self::Written) -> Result<Self, String> {
+        let ManifestFile { url, sha256 } = written;
+        if !url.starts_with("https://") {
+            return Err(
+                "`url` of a manifest needs an https:// address (`objects:` applies files of the repository)"
+                    .to_owned(),
+            );
+        }
+        match &sha256 {
+            Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
+                Err(format!("`{digest}` is not a SHA-256 (64 hexadecimal digits)"))
+            }
+            _ => Ok(Self(Manifest { location: url, sha256 })),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("manifest-{}", stem(&self.0.location))
+    }
+
+    fn applies(&self) -> Applies<'_> {
+        Applies::Manifest(&self.0)
+    }
+
+    fn awaits(&self) -> Awaits<'_> {
+        Awaits::Applied
+    }
+
+    /// Which version is wanted may be said by the time of a run: without one, a plan says so.
+    fn check(&self, _: &Declared) -> Result<()> {
+        Ok(())
+    }
+}
