@@ -23,6 +23,25 @@ impl Declared {
         })
     }
 
+    /// These, and all that must be ready before them: what brings them, and what they depend on.
+    pub fn with_needed(&self, named: &[ObjectRef]) -> Vec<ObjectRef> {
+        let depends_on = |id: &ObjectRef| {
+            let kustomization = self.kustomizations.iter().find(|one| one.id == *id);
+            let release = self.releases.iter().find(|one| one.id == *id);
+            let of_kustomization = kustomization.map(|one| one.depends_on.clone());
+            of_kustomization.or_else(|| release.map(|one| one.depends_on.clone())).unwrap_or_default()
+        };
+        let mut all: Vec<ObjectRef> = Vec::new();
+        let mut open: Vec<ObjectRef> = named.to_vec();
+        while let Some(id) = open.pop() {
+            if !all.contains(&id) {
+                open.extend(depends_on(&id).into_iter().chain(self.bringers(&id)));
+                all.push(id);
+            }
+        }
+        all
+    }
+
     /// The Kustomizations that bring an object, the nearest first.
     pub fn bringers(&self, id: &ObjectRef) -> Vec<ObjectRef> {
         let of = |id: &ObjectRef| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::asked::Asked;
-use super::facts::{Facts, Failure};
+use super::facts::{DEPENDENCY_NOT_READY, Facts, Failure};
 use crate::webhook_backends::Seen;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::PublishedHistory;
@@ -126,7 +126,7 @@ impl Look<'_> {
     fn object(&mut self, id: &ObjectRef, object: &Object) {
         let facts = Facts(object);
         let Some(failure) = facts.failure().filter(|_| !facts.is_pending()) else { return };
-        if failure.reason == "DependencyNotReady" {
+        if failure.reason == DEPENDENCY_NOT_READY {
             if let Some(state) = dependencies(facts, self.source, self.seen) {
                 self.take(id, "its dependencies are ready".to_owned(), state, None);
             }
@@ -289,8 +289,6 @@ mod tests {
         watched().due(&seen(objects), &Asked::default(), at(NOW))
     }
 
-    const DEPENDENCIES: &str = "DependencyNotReady";
-
     #[test]
     fn nothing_is_due_when_all_is_ready_or_under_way() {
         let depends = json!({"spec": {"dependsOn": [{"name": "a"}]}});
@@ -312,7 +310,7 @@ mod tests {
     #[test]
     fn what_waits_for_dependencies_is_due_once_all_of_them_are_ready() {
         let depends = |on: Value| json!({"spec": {"dependsOn": on}});
-        let waits = |on: Value| failed("Kustomization", "z", DEPENDENCIES, depends(on));
+        let waits = |on: Value| failed("Kustomization", "z", DEPENDENCY_NOT_READY, depends(on));
         let s = ready("GitRepository", "s", EARLY);
         let (a, b) = (ready("Kustomization", "a", LATER), ready("Kustomization", "b", LATER));
         let unready = failed("Kustomization", "b", "HealthCheckFailed", json!({"spec": {"suspend": true}}));
@@ -340,11 +338,11 @@ mod tests {
         let release = failed(
             "HelmRelease",
             "z",
-            DEPENDENCIES,
+            DEPENDENCY_NOT_READY,
             json!({
             "spec": {"dependsOn": [{"name": "a"}]},
             "status": {"conditions": [
-                {"type": "Ready", "status": "False", "reason": DEPENDENCIES, "lastTransitionTime": EARLY},
+                {"type": "Ready", "status": "False", "reason": DEPENDENCY_NOT_READY, "lastTransitionTime": EARLY},
                 {"type": "Reconciling", "status": "True", "reason": "Progressing"}]}}),
         );
         assert_eq!(names(&due_of(&[ready("HelmRelease", "a", LATER), release])), ["z"]);

@@ -6,6 +6,9 @@ use bootstrapper_cluster::REQUESTED_AT;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_readiness::{Condition, condition, text, verdict};
 
+/// The reason of what waits for what it depends on.
+pub(super) const DEPENDENCY_NOT_READY: &str = "DependencyNotReady";
+
 /// A Flux object, read.
 #[derive(Clone, Copy)]
 pub(super) struct Facts<'a>(pub(super) &'a Object);

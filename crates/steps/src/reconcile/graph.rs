@@ -127,17 +127,15 @@ impl Wanted<'_> {
         }
     }
 
-    /// Follows what was named and what brings it; or all.
+    /// Follows what was named and all that it needs; or everything.
     fn outcome(&self, named: &[ObjectRef]) -> Handover {
         let requests = Requests::of(self.cluster.clone(), self.declared, self.repository);
         let all = self.declared.kustomizations.iter().map(|one| &one.id);
         let all = all.chain(self.declared.releases.iter().map(|release| &release.id));
-        let is_meant = |id: &&ObjectRef| {
-            named.is_empty() || named.iter().any(|one| one == *id || self.declared.bringers(one).contains(id))
-        };
+        let needed = self.declared.with_needed(named);
         Handover {
             cluster: self.cluster.clone(),
-            declared: all.filter(is_meant).cloned().collect(),
+            declared: all.filter(|id| named.is_empty() || needed.contains(id)).cloned().collect(),
             source: ObjectRef::of(&self.declared.source),
             requests: if named.is_empty() { requests.insisting() } else { requests },
             explainer: Explainer::default(),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 
-use super::facts::Facts;
+use super::facts::{DEPENDENCY_NOT_READY, Facts};
 use super::final_verdict::only_final;
 use crate::explain::Explainer;
 use crate::following::follow;
@@ -26,7 +26,7 @@ pub(super) enum Role {
     Source,
     /// Has applied that. Whether it is healthy, those that it brings decide.
     Root,
-    /// Is ready, at the newest revision.
+    /// Is ready, at the newest revision; or waits for what it depends on, which the outcome follows.
     Named,
 }
 
@@ -116,6 +116,10 @@ fn done(id: &ObjectRef, role: Role, source: &ObjectRef, token: Option<&str>, see
         // What it says was so before.
         return if own.is_ready() { awaited } else { Verdict::NotYet(own.reasons().to_vec()) };
     }
+    let waits = facts.failure().is_some_and(|failure| failure.reason == DEPENDENCY_NOT_READY);
+    if role == Role::Named && waits {
+        return Verdict::Ready;
+    }
     let at_revision = match fetched {
         Some(fetched) if facts.applied() != Some(fetched) => {
             Verdict::not_yet(format!("has not applied {fetched} yet, which {source} has fetched")).of(id)
@@ -148,7 +152,8 @@ mod tests {
     }
 
     fn ready(status: &str, reason: &str) -> Value {
-        json!([{"type": "Ready", "status": status, "reason": reason, "message": "m"}])
+        json!([{"type": "Ready", "status": status, "reason": reason, "message": "m",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}])
     }
 
     #[test]
@@ -161,6 +166,7 @@ mod tests {
             ("as before", at("1", "main@sha1:a", "True", "x"), false, false),
             ("handled, and at an older revision", at("2", "main@sha1:a", "True", "x"), false, false),
             ("handled and ready", at("2", "main@sha1:b", "True", "x"), true, true),
+            ("waits for others", at("2", "main@sha1:a", "False", "DependencyNotReady"), true, false),
             ("failed", at("2", "main@sha1:a", "False", "BuildFailed"), false, false),
             ("applied and unhealthy", at("2", "main@sha1:a", "False", "HealthCheckFailed"), false, true),
         ] {
