@@ -8,10 +8,11 @@ use super::out;
 use super::rehearsal::Rehearsal;
 use super::repository::open_repository;
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_gitops::Repository;
+use bootstrapper_gitops::addresses::Settings;
+use bootstrapper_gitops::{Repository, SecretValues, ranges_of};
 use bootstrapper_report as report;
 use bootstrapper_sandbox::{self as sandbox, Fault, Sandbox, SandboxOptions};
-use bootstrapper_tools::Environment;
+use bootstrapper_tools::{Environment, Kustomize};
 
 /// Does what a verb of `sandbox` says.
 pub(super) async fn carry_out(verb: SandboxVerb) -> Result<()> {
@@ -119,7 +120,8 @@ async fn programs(args: &SandboxArgs) -> Result<()> {
 /// Brings up the sandbox of a cluster, shaped by what the cluster declares.
 async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) -> Result<Sandbox> {
     repository.require(cluster)?;
-    let settings = repository.settings_of(cluster)?;
+    let mut settings = repository.settings_of(cluster)?;
+    settings.extend(ranges(cluster, repository).await);
     let router = match sandbox::load(cluster) {
         Ok(there) => {
             require_network(&there, args.network)?;
@@ -134,6 +136,13 @@ async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) ->
         ..SandboxOptions::shaped_by(cluster, &settings, repository)?
     };
     sandbox::up(&options, &|line: &str| out::say(&format!("  sandbox: {line}"))).await
+}
+
+/// Address ranges that are no settings; none if nothing on this machine can build the repository yet.
+async fn ranges(cluster: &str, repository: &Repository) -> Settings {
+    let Ok(kustomize) = Kustomize::find(&Environment::default()) else { return Settings::new() };
+    let declared = repository.load(cluster, &kustomize, &SecretValues::new()).await;
+    declared.map(|declared| ranges_of(&declared)).unwrap_or_default()
 }
 
 /// What is up stays as it is: it must not be taken for what was asked for.
