@@ -26,6 +26,7 @@ mod house;
 mod init;
 mod kubernetes;
 mod layouts;
+mod names;
 mod new_cluster;
 mod plan;
 mod post_render;

@@ -229,7 +229,7 @@ mod tests {
             "spec": {}, "status": {"observedGeneration": 1, "conditions": [condition]}});
         match kind {
             "GitRepository" => {
-                object["status"]["artifact"] = json!({"revision": "main@sha1:b", "lastUpdateTime": EARLY})
+                object["status"]["artifact"] = json!({"revision": "main@sha1:b", "lastUpdateTime": EARLY});
             }
             "Kustomization" => {
                 object["spec"]["sourceRef"] = json!({"kind": "GitRepository", "name": "s"});
