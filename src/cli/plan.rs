@@ -82,7 +82,7 @@ pub(super) async fn show_graph(graph: &Graph, output: Output) -> Result<()> {
                 step: &planned.step,
                 title: &planned.title,
                 why: planned.why.as_deref(),
-                observation: &planned.observation,
+                observation: planned.observation.as_ref(),
             });
             out::text(&report::plan_text(lines))?;
         }

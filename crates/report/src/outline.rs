@@ -51,7 +51,7 @@ pub struct PlanLine<'a> {
     /// Why it is there, if that is said.
     pub why: Option<&'a str>,
     /// What was seen; none if it could not be looked at.
-    pub observation: &'a Option<Observation>,
+    pub observation: Option<&'a Observation>,
 }
 
 /// What a run would do: each step as observed, what would change, and the sum. `None` is a step that
@@ -190,7 +190,7 @@ mod tests {
     use bootstrapper_core::verdict::Progress;
     use bootstrapper_engine::Change;
 
-    fn line<'a>(step: &'a str, title: &'a str, observation: &'a Option<Observation>) -> PlanLine<'a> {
+    fn line<'a>(step: &'a str, title: &'a str, observation: Option<&'a Observation>) -> PlanLine<'a> {
         PlanLine { step, title, why: None, observation }
     }
 
@@ -214,9 +214,12 @@ mod tests {
         }));
         let satisfied = Some(Observation::Satisfied { summary: "61 CRDs served".into(), unchanged: 61 });
         let said = plan_text([
-            PlanLine { why: Some("Cilium's operator needs them"), ..line("crds/all", "CRDs", &satisfied) },
-            line("cilium/release", "cilium", &drifted),
-            line("cilium/bgp", "BGP", &None),
+            PlanLine {
+                why: Some("Cilium's operator needs them"),
+                ..line("crds/all", "CRDs", satisfied.as_ref())
+            },
+            line("cilium/release", "cilium", drifted.as_ref()),
+            line("cilium/bgp", "BGP", None),
         ]);
         assert_eq!(
             said,
@@ -241,7 +244,7 @@ mod tests {
             Some(Observation::Missing(Diff { summary: format!("{number} CRDs"), changes, unchanged: 0 }))
         };
         let (few, many) = (new(2), new(31));
-        let said = plan_text([line("crds/few", "", &few), line("crds/many", "", &many)]);
+        let said = plan_text([line("crds/few", "", few.as_ref()), line("crds/many", "", many.as_ref())]);
         assert!(said.contains("+ Crd 0\n") && !said.contains("+ Crd 2\n"), "{said}");
         assert!(said.contains("+ 31 CRDs\n"), "{said}");
     }

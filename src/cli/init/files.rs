@@ -30,10 +30,11 @@ pub(super) fn of(root: &Path) -> Vec<KnownFile> {
 
 fn may_matter(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let has = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    has(&[".yaml", ".yml", ".j2", ".tpl", ".tmpl", ".gotmpl", ".just", ".sh", ".bash", ".agekey", ".key"])
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    let is_text = ["yaml", "yml", "j2", "tpl", "tmpl", "gotmpl", "just", "sh", "bash", "agekey", "key"];
+    is_text.contains(&extension)
         || matches!(name.as_str(), "justfile" | ".justfile" | "mise.toml" | ".mise.toml")
-        || (name.contains("age") && name.ends_with(".txt"))
+        || (name.contains("age") && extension == "txt")
 }
 
 fn known(root: &Path, path: PathBuf) -> Option<KnownFile> {

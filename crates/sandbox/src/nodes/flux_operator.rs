@@ -146,6 +146,8 @@ async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
     let (first, rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(|object| {
         matches!(ObjectRef::of(object).kind.as_str(), "CustomResourceDefinition" | "Namespace")
     });
+    let (sync, rest): (Vec<Object>, Vec<Object>) =
+        rest.into_iter().partition(|object| ObjectRef::of(object).group().ends_with(".toolkit.fluxcd.io"));
     apply(site, &first).await?;
     apply(site, &rest).await?;
     let deployments: Vec<ObjectRef> =
@@ -159,6 +161,7 @@ async fn reconcile(site: &Site, instance: &Object) -> Result<String> {
             break;
         }
     }
+    apply(site, &sync).await?;
     Ok(version)
 }
 
@@ -205,6 +208,11 @@ async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     }
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     std::fs::write(folder.path().join("namespace.yaml"), namespace.to_string()).map_err(failed)?;
+    if let Some([source, root]) = sync(&spec["sync"]) {
+        let text = format!("{source}\n---\n{root}\n");
+        std::fs::write(folder.path().join("sync.yaml"), text).map_err(failed)?;
+        resources.push("sync.yaml".into());
+    }
     let registry = spec["distribution"]["registry"].as_str().unwrap_or("ghcr.io/fluxcd");
     let images: Vec<Value> = components
         .iter()
@@ -219,6 +227,39 @@ async fn build(site: &Site, spec: &Value, version: &str) -> Result<String> {
     }
     std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).map_err(failed)?;
     Kustomize::find(&site.environment)?.build(folder.path()).await
+}
+
+/// The source and the root Kustomization, as the original makes them (`syncTmpl` of flux-operator v0.58.1).
+fn sync(sync: &Value) -> Option<[Value; 2]> {
+    let url = sync["url"].as_str()?;
+    let kind = sync["kind"].as_str().unwrap_or("GitRepository");
+    let name = sync["name"].as_str().unwrap_or(NAMESPACE);
+    let mut source = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"interval": sync["interval"].as_str().unwrap_or("1m0s")},
+    });
+    match kind {
+        "GitRepository" => source["spec"]["ref"] = json!({"name": sync["ref"]}),
+        "OCIRepository" => source["spec"]["ref"] = json!({"tag": sync["ref"]}),
+        _ => source["spec"]["bucketName"] = sync["ref"].clone(),
+    }
+    source["spec"][if kind == "Bucket" { "endpoint" } else { "url" }] = url.into();
+    if let Some(secret) = sync["pullSecret"].as_str() {
+        source["spec"]["secretRef"] = json!({"name": secret});
+    }
+    if let Some(provider) = sync["provider"].as_str() {
+        source["spec"]["provider"] = provider.into();
+    }
+    let root = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "interval": "10m0s", "path": sync["path"], "prune": true,
+            "sourceRef": {"kind": kind, "name": name},
+        },
+    });
+    Some([source, root])
 }
 
 async fn apply(site: &Site, objects: &[Object]) -> Result<()> {

@@ -41,6 +41,16 @@ async fn has_begun(adoption: &Adoption) -> Result<bool> {
     Ok(root.as_ref().is_some_and(has_taken_over))
 }
 
+impl ForecastAdoption {
+    /// Whether Flux, or the operator that brings Flux and the root Kustomization at once, is there.
+    async fn can_begin(&self) -> Result<bool> {
+        let sync = ObjectRef::of(&self.0.declared.sync);
+        let cluster = &self.0.cluster;
+        Ok(cluster.serves(&sync.api_version, &sync.kind).await?
+            || cluster.serves("fluxcd.controlplane.io/v1", "FluxInstance").await?)
+    }
+}
+
 owns_nothing!(ForecastAdoption);
 
 #[async_trait]
@@ -49,8 +59,7 @@ impl Step for ForecastAdoption {
         if has_begun(&self.0).await? {
             return Ok(Observation::Satisfied { summary: "Flux has taken over".to_owned(), unchanged: 0 });
         }
-        let sync = ObjectRef::of(&self.0.declared.sync);
-        if !self.0.cluster.serves(&sync.api_version, &sync.kind).await? {
+        if !self.can_begin().await? {
             return Ok(Observation::Blocked { by: "Flux: it is not installed yet".to_owned() });
         }
         let forecast = self.0.forecast().await?;

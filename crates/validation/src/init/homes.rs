@@ -52,7 +52,11 @@ pub fn home_of(needed: &NeededSecret, files: &[KnownFile]) -> Home {
 /// Whether a file is called as age keys are: `age.agekey`, `age.key`.
 fn is_age_name(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.ends_with(".agekey") || (name.contains("age") && (name.ends_with(".key") || name.ends_with(".txt")))
+    match name.rsplit_once('.') {
+        Some((_, "agekey")) => true,
+        Some((stem, "key" | "txt")) => stem.contains("age"),
+        _ => false,
+    }
 }
 
 fn is_secret(document: &Value, needed: &NeededSecret) -> bool {

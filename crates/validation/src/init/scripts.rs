@@ -30,7 +30,8 @@ fn of_file(file: &KnownFile) -> Vec<Command> {
     if name.starts_with("taskfile.") {
         return of_taskfile(file, in_bootstrap);
     }
-    if name == "justfile" || name == ".justfile" || name.ends_with(".just") {
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    if name == "justfile" || name == ".justfile" || extension == "just" {
         return of_justfile(file, in_bootstrap);
     }
     if name.contains("helmfile") || (in_bootstrap && is_helmfile(file)) {
@@ -39,7 +40,7 @@ fn of_file(file: &KnownFile) -> Vec<Command> {
     if name == "mise.toml" || name == ".mise.toml" {
         return of_mise(file);
     }
-    if in_bootstrap && (name.ends_with(".sh") || name.ends_with(".bash")) {
+    if in_bootstrap && matches!(extension, "sh" | "bash") {
         return of_script(&file.path, "", &file.text);
     }
     Vec::new()
@@ -106,7 +107,7 @@ fn of_mise(file: &KnownFile) -> Vec<Command> {
     for line in file.text.lines().map(str::trim) {
         if let Some(section) = line.strip_prefix('[') {
             let name = section.trim_end_matches(']').trim_matches('"');
-            task = name.strip_prefix("tasks.").unwrap_or_default().trim_matches('"').to_owned();
+            name.strip_prefix("tasks.").unwrap_or_default().trim_matches('"').clone_into(&mut task);
         } else if let Some((key, value)) = line.split_once('=')
             && key.trim() == "run"
             && is_bootstrap(&task)
