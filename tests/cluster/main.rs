@@ -23,5 +23,6 @@ mod proxy;
 mod reconcile;
 mod releases;
 mod reliability;
+mod styles;
 mod survival;
 mod trust;

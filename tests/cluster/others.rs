@@ -21,14 +21,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A copy of a repository, and the sandbox of its cluster; goes down with the test.
-struct Rehearsal {
-    copy: TempDir,
+pub(crate) struct Rehearsal {
+    pub(crate) copy: TempDir,
     state: TempDir,
     cluster: &'static str,
 }
 
 impl Rehearsal {
-    fn of(repository: &str, cluster: &'static str) -> Self {
+    pub(crate) fn of(repository: &str, cluster: &'static str) -> Self {
         let copy = tempfile::tempdir().unwrap();
         let fixture = common::fixture(repository);
         common::copy_folder(&fixture, copy.path());
@@ -37,13 +37,13 @@ impl Rehearsal {
         Self { copy, state: tempfile::tempdir().unwrap(), cluster }
     }
 
-    fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
         let mut command = common::bootstrapper();
         command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    pub(crate) fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
         let mut command = self.command(arguments);
         command.arg("--repo").arg(self.copy.path()).timeout(Duration::from_mins(10)).assert()
     }
@@ -102,7 +102,7 @@ impl Rehearsal {
     }
 
     /// What `handover` says.
-    fn answer(&self) -> Value {
+    pub(crate) fn answer(&self) -> Value {
         let asked = ["handover", self.cluster, "--sandbox", "--check", "--output", "json"];
         serde_json::from_slice(&self.run(&asked).success().get_output().stdout).unwrap()
     }
@@ -239,7 +239,7 @@ spec:
 
 impl Rehearsal {
     /// Writes what `flux bootstrap` would: Flux's own manifests, from where Flux publishes them.
-    fn write_components(&self, file: &str) {
+    pub(crate) fn write_components(&self, file: &str) {
         let known = std::fs::read(self.folder().join("sandbox.json")).unwrap();
         let sandbox: Sandbox = serde_json::from_slice(&known).unwrap();
         let published = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";

@@ -7,12 +7,11 @@ use crate::common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use bootstrapper::gitops::{Declared, Repository, SecretValues};
 use bootstrapper::tools::{Environment, Kustomize};
-use common::oracle;
+pub(crate) use common::keeper::Keeper;
 use predicates::prelude::*;
 use serde_json::{Value, json};
 
@@ -112,56 +111,14 @@ fn plain_repository() -> tempfile::TempDir {
     repository
 }
 
-/// The folder of sops, and a new key.
-pub(crate) struct Keeper {
-    pub(crate) programs: PathBuf,
-    folder: tempfile::TempDir,
-}
-
-impl Keeper {
-    pub(crate) fn new() -> Self {
-        let keeper = Self { programs: oracle::programs("sops"), folder: tempfile::tempdir().unwrap() };
-        let made =
-            Command::new(keeper.programs.join("age-keygen")).arg("-o").arg(keeper.key()).output().unwrap();
-        assert!(made.status.success());
-        keeper
-    }
-
-    pub(crate) fn key(&self) -> PathBuf {
-        self.folder.path().join("keys.txt")
-    }
-
-    pub(crate) fn recipient(&self) -> String {
-        let out = Command::new(self.programs.join("age-keygen")).arg("-y").arg(self.key()).output().unwrap();
-        String::from_utf8(out.stdout).unwrap().trim().to_owned()
-    }
-
-    /// Encrypts a file where it is.
-    pub(crate) fn encrypt(&self, file: &Path) {
-        let name = file.file_name().unwrap().to_str().unwrap();
-        let kind = match name.rsplit_once('.').map(|(_, ending)| ending) {
-            Some("env") => "dotenv",
-            Some("yaml") => "yaml",
-            Some("json") => "json",
-            _ => "binary",
-        };
-        let mut sops = Command::new(self.programs.join("sops"));
-        sops.current_dir(self.folder.path()).args(["encrypt", "--in-place", "--age", &self.recipient()]);
-        if name != "values.yaml" && kind == "yaml" {
-            sops.args(["--encrypted-regex", "^(data|stringData)$"]);
-        }
-        let done = sops.args(["--input-type", kind, "--output-type", kind]).arg(file).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+fn encrypted_repository(keeper: &Keeper) -> tempfile::TempDir {
+    let repository = plain_repository();
+    for file in secrets().keys() {
+        let file = repository.path().join(file);
+        keeper.encrypt(&file);
         assert!(!fs::read_to_string(file).unwrap().contains(MARK));
     }
-
-    fn encrypted_repository(&self) -> tempfile::TempDir {
-        let repository = plain_repository();
-        for file in secrets().keys() {
-            self.encrypt(&repository.path().join(file));
-        }
-        repository
-    }
+    repository
 }
 
 fn load(root: &Path, programs: &Path, secrets: &SecretValues) -> Declared {
@@ -181,7 +138,7 @@ fn objects(declared: &Declared) -> Vec<Value> {
 fn what_is_encrypted_builds_to_what_its_plaintext_builds_to() {
     let keeper = Keeper::new();
     let plain = load(plain_repository().path(), &keeper.programs, &SecretValues::new());
-    let encrypted = keeper.encrypted_repository();
+    let encrypted = encrypted_repository(&keeper);
     let key = fs::read_to_string(keeper.key()).unwrap();
     let seeded = [("cluster.agekey".to_owned(), key.into())].into();
     let seeded = SecretValues::from([(("flux-system".to_owned(), "sops-age".to_owned()), seeded)]);
@@ -203,7 +160,7 @@ fn what_is_encrypted_builds_to_what_its_plaintext_builds_to() {
 #[test]
 fn without_the_key_it_is_known_to_the_cluster_only_and_the_reason_is_told() {
     let (keeper, stranger) = (Keeper::new(), Keeper::new());
-    let encrypted = keeper.encrypted_repository();
+    let encrypted = encrypted_repository(&keeper);
     let key = fs::read_to_string(stranger.key()).unwrap();
     let seeded = [("other.agekey".to_owned(), key.into())].into();
     let seeded = SecretValues::from([(("flux-system".to_owned(), "sops-age".to_owned()), seeded)]);
@@ -225,7 +182,7 @@ fn without_the_key_it_is_known_to_the_cluster_only_and_the_reason_is_told() {
 #[test]
 fn plaintext_is_written_nowhere() {
     let keeper = Keeper::new();
-    let encrypted = keeper.encrypted_repository();
+    let encrypted = encrypted_repository(&keeper);
     let cache = tempfile::tempdir().unwrap();
     let path = [common::programs(), &keeper.programs].map(Path::to_owned);
     let rest = std::env::var_os("PATH").unwrap();
