@@ -25,6 +25,8 @@ pub(crate) struct Rehearsal {
     pub(crate) copy: TempDir,
     state: TempDir,
     cluster: &'static str,
+    /// A folder of programs, before those of PATH.
+    programs: Option<PathBuf>,
 }
 
 impl Rehearsal {
@@ -34,13 +36,28 @@ impl Rehearsal {
         common::copy_folder(&fixture, copy.path());
         let git = Plain::new("git").args(["init", "--quiet"]).current_dir(copy.path()).status().unwrap();
         assert!(git.success());
-        Self { copy, state: tempfile::tempdir().unwrap(), cluster }
+        Self { copy, state: tempfile::tempdir().unwrap(), cluster, programs: None }
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
         let mut command = common::bootstrapper();
         command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
+        if let Some(programs) = &self.programs {
+            let path = command
+                .get_envs()
+                .find_map(|(name, value)| (name == "PATH").then(|| value.unwrap().to_owned()));
+            let mut all = programs.clone().into_os_string();
+            all.push(":");
+            all.push(path.unwrap_or_else(|| std::env::var_os("PATH").unwrap()));
+            command.env("PATH", all);
+        }
         command
+    }
+
+    /// The same, with a folder of programs before those of PATH.
+    pub(crate) fn with_programs(mut self, programs: &Path) -> Self {
+        self.programs = Some(programs.to_owned());
+        self
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {

@@ -189,7 +189,7 @@ fn is_operator(object: &Object) -> bool {
     id.kind == "Deployment" && id.name == "flux-operator"
 }
 
-fn is_source_controller(object: &Object) -> bool {
+pub(super) fn is_source_controller(object: &Object) -> bool {
     let id = ObjectRef::of(object);
     id.kind == "Deployment" && id.name == "source-controller"
 }

@@ -1,8 +1,11 @@
 //! Flux itself, in the way the cluster declares it.
 
-use super::chain::{Flux, Instance, Scene, Unit};
-use super::draft::{DraftStep, scalar};
-use bootstrapper_core::object::ObjectRef;
+use std::collections::BTreeSet;
+
+use super::chain::{Flux, Instance, Scene, Unit, is_source_controller};
+use super::draft::{DraftStep, list, scalar};
+use crate::Kustomization;
+use bootstrapper_core::object::{Object, ObjectRef};
 
 /// The label that Flux's own manifests carry.
 const PART_OF_FLUX: &str = "\"app.kubernetes.io/part-of\": flux";
@@ -23,7 +26,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
             vec![DraftStep::new(kind, format!("the chart {} installs Flux", release.chart.name()))]
         }
         Flux::Components(one) => {
-            let kind = format!("part: {{of: {}, labels: {{{PART_OF_FLUX}}}}}", scene.kustomization_name(one));
+            let kind = format!("part: {{of: {}, {}}}", scene.kustomization_name(one), components(one));
             let why = "the repository declares Flux's components, as `flux bootstrap` writes them";
             vec![DraftStep::new(kind, why).with("name: flux-components")]
         }
@@ -36,6 +39,29 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     };
     steps.push(DraftStep::new(CONTROLLERS, "Flux works once its controllers run"));
     steps
+}
+
+/// What tells Flux's own objects from others of their Kustomization: their label, or what their file has.
+fn components(one: &Kustomization) -> String {
+    let file = one.placed_objects().find_map(|(object, written)| {
+        is_source_controller(object).then_some(written).flatten().map(|written| &written.file)
+    });
+    let own: Vec<&Object> = one
+        .placed_objects()
+        .filter(|(_, written)| file.is_some() && written.map(|written| &written.file) == file)
+        .map(|(object, _)| object)
+        .collect();
+    let is_labelled = |object: &&Object| {
+        let labels = object.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get("app.kubernetes.io/part-of")).is_some_and(|part| part == "flux")
+    };
+    if own.iter().all(is_labelled) {
+        return format!("labels: {{{PART_OF_FLUX}}}");
+    }
+    let ids: Vec<ObjectRef> = own.into_iter().map(ObjectRef::of).collect();
+    let kinds: BTreeSet<&str> = ids.iter().map(|id| id.kind.as_str()).collect();
+    let names: BTreeSet<&str> = ids.iter().map(|id| id.name.as_str()).collect();
+    format!("kinds: {}, names: {}", list(kinds), list(names))
 }
 
 fn forecast() -> DraftStep {
