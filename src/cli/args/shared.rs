@@ -46,10 +46,15 @@ pub(crate) struct SandboxFlag {
 
 impl SandboxFlag {
     /// Whether the sandbox was asked for.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn is_set(self) -> bool {
-        #[cfg(feature = "sandbox")]
-        return self.sandbox;
-        #[cfg(not(feature = "sandbox"))]
+        self.sandbox
+    }
+
+    /// Never: this program was built without sandboxes.
+    #[cfg(not(feature = "sandbox"))]
+    #[allow(clippy::unused_self, reason = "as with sandboxes")]
+    pub(crate) fn is_set(self) -> bool {
         false
     }
 }
