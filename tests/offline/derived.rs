@@ -233,7 +233,20 @@ spec:
         ])
     };
     assert_eq!(of("kube-flannel-ds")[..2], ["kustomization: flannel", "wait: {probe: nodes}"]);
-    assert_eq!(of("kube-multus-ds"), [COMPONENTS_STEP, CONTROLLERS], "it only calls others");
+    for helper in ["kube-multus-ds", "linkerd-cni"] {
+        assert_eq!(of(helper), [COMPONENTS_STEP, CONTROLLERS], "it only calls others");
+    }
+    // Beside what Flux applies: nothing of that comes before Flux.
+    let beside = [
+        ("clusters/home/set.yaml", flannel.to_owned()),
+        (NETWORK, release("podinfo", "podinfo", "{}")),
+        components(),
+    ];
+    assert!(
+        steps(&beside)[0].starts_with("part: {of: flux-system, kinds: [DaemonSet, Deployment, Namespace]}"),
+        "{:?}",
+        steps(&beside)
+    );
     let calico = steps(&[(NETWORK, release("calico", "tigera-operator", "{}")), components()]);
     assert_eq!(calico[..2], ["release: calico", "wait: {probe: nodes}"]);
     let suspended = release("net", "cilium", "{}")
@@ -274,7 +287,10 @@ stringData: {ca.crt: x}
 ";
     let network = release("net", "cilium", "{tls: {ca: {name: cilium-ca}}}") + secret;
     let seeded = steps(&[(NETWORK, network), components()]);
-    assert_eq!(seeded[0], "part: {of: flux-system, kinds: [Secret, ConfigMap], names: [cilium-ca]}");
+    assert_eq!(
+        seeded[0],
+        "part: {of: flux-system, kinds: [Secret, ConfigMap], namespaces: [kube-system], names: [cilium-ca]}"
+    );
 }
 
 #[test]

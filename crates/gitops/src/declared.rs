@@ -146,6 +146,12 @@ impl Declared {
         Ok(is_open.then_some(substituted))
     }
 
+    /// Whether a FluxInstance, or the values of its chart, make the source and the root Kustomization: the Flux
+    /// operator applies them.
+    pub fn is_root_made(&self) -> bool {
+        self.written(&ObjectRef::of(&self.sync)).is_some_and(|written| !written.is_kind("Kustomization"))
+    }
+
     /// Where an object is written; none if it is fetched, or not declared at all.
     pub fn written(&self, object: &ObjectRef) -> Option<&Written> {
         self.places.get(object)

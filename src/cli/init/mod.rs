@@ -155,6 +155,21 @@ fn table(repository: &Repository, clusters: &[Declared], files: &[KnownFile]) ->
     Ok(text)
 }
 
+/// A command without the values that people write into commands: a table is made to be shown to others.
+fn without_values(text: &str) -> String {
+    let hidden = |word: &str| {
+        let lower = word.to_lowercase();
+        let is_secret = ["from-literal", "password", "passwd", "token", "secret", "apikey", "api-key"];
+        match word.rsplit_once(['=', ':']) {
+            Some((name, value)) if !value.is_empty() && is_secret.iter().any(|one| lower.contains(one)) => {
+                format!("{name}=…")
+            }
+            _ => word.to_owned(),
+        }
+    };
+    text.split(' ').map(hidden).collect::<Vec<_>>().join(" ")
+}
+
 /// No command is shown at greater length: a table is read, not run.
 const LONGEST: usize = 100;
 
@@ -164,5 +179,5 @@ fn shortened(command: &str) -> String {
 }
 
 fn cell(text: &str) -> String {
-    one_line(text).replace('`', "'").replace('|', "\\|")
+    one_line(&without_values(text)).replace('`', "'").replace('|', "\\|")
 }

@@ -125,13 +125,20 @@ struct Written {
 fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: bool) -> Result<Pipeline> {
     let mut readiness = CustomRules::default();
     let mut stages: Vec<Stage> = Vec::new();
+    let mut last_built_in: Option<String> = None;
     for Written { file, stage, .. } in joined(built_in, own, extends, &mut readiness)? {
         let location = location_of(&stage.name, &file);
         let steps = stage.steps.into_iter().map(|step| step_of(step, &file)).collect::<Result<_>>()?;
+        let is_built_in = file == Path::new(StepSpec::BUILT_IN);
         let before = stages.last().map(|before| before.name.clone());
+        // A stage that was inserted between two of the program's does not take them apart.
+        let own_before = last_built_in.clone().filter(|own| is_built_in && before.as_ref() != Some(own));
+        if is_built_in {
+            last_built_in = Some(stage.name.value.clone());
+        }
         let stage = Stage {
             name: stage.name.value,
-            needs: stage.needs.unwrap_or_else(|| before.into_iter().collect()),
+            needs: stage.needs.unwrap_or_else(|| own_before.into_iter().chain(before).collect()),
             parallel: stage.parallel,
             steps,
         };
@@ -282,7 +289,7 @@ stages:
         let stages = extended(own).unwrap();
         let order: Vec<String> =
             stages.iter().map(|(name, needs)| format!("{name}<{}", needs.join(","))).collect();
-        assert_eq!(order, ["a<", "x<a", "y<x", "b<y", "z<b", "c<z", "last<c"]);
+        assert_eq!(order, ["a<", "x<a", "y<x", "b<a,y", "z<b", "c<b,z", "last<c"]);
         let unknown = extended("stages: [{name: x, after: q, steps: []}]").unwrap_err();
         assert!(
             unknown.what.contains("unknown stage `q`") && unknown.hints[0].contains("a, b, c"),

@@ -1,6 +1,7 @@
 //! The GitRepository of the cluster.
 
 use super::Kind;
+use super::wait::awaited;
 use crate::plan::{Planned, Planner};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Complete, ObjectRef};
@@ -9,6 +10,9 @@ use bootstrapper_gitops::pipeline::SourceSpec;
 impl Kind for SourceSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
         let source = &planner.inputs.declared.source;
+        if planner.inputs.declared.is_root_made() {
+            return Ok(awaited(planner, source));
+        }
         let digest = planner.digest_of([source]);
         let objects = vec![Complete::of_own(source.clone())];
         let step = planner.objects("source", objects, None);

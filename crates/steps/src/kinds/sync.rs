@@ -1,6 +1,7 @@
 //! The root Kustomization of the cluster.
 
 use super::Kind;
+use super::wait::awaited;
 use crate::plan::{Planned, Planner};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Complete, ObjectRef};
@@ -9,6 +10,9 @@ use bootstrapper_gitops::pipeline::SyncSpec;
 impl Kind for SyncSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
         let sync = &planner.inputs.declared.sync;
+        if planner.inputs.declared.is_root_made() {
+            return Ok(awaited(planner, sync));
+        }
         let digest = planner.digest_of([sync]);
         let objects = vec![Complete::of_own(sync.clone())];
         let step = planner.objects("sync", objects, None);

@@ -112,6 +112,9 @@ const NEEDS_VALUES: Outcome = Outcome::Needs("an entry with `data:` under secret
 fn of_command(text: &str) -> Cover {
     let text = text.to_lowercase();
     let words = |needle: &str| text.contains(needle);
+    if ["delete", "uninstall", "rm "].iter().any(|word| words(word)) {
+        return Cover::NotCovered("it removes something: a bootstrap does not".to_owned());
+    }
     let known = KNOWN.iter().find(|(needles, _)| needles.iter().all(|needle| words(needle)));
     match known {
         Some((_, Outcome::Covered(by))) => Cover::Covered((*by).to_owned()),

@@ -148,7 +148,7 @@ fn of_script(file: &Path, task: &str, script: &str) -> Vec<Command> {
         "if", "then", "else", "elif", "fi", "for", "do", "done", "while", "until", "case", "esac", "set",
         "export", "echo", "printf", "log", "local", "return", "exit", "function",
     ];
-    let joined = script.replace("\\\n", " ");
+    let joined = without_documents(&script.replace("\\\n", " "));
     let lines = joined.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     let is_command = |line: &String| {
         let first = line.split(' ').next().unwrap_or_default();
@@ -162,6 +162,26 @@ fn of_script(file: &Path, task: &str, script: &str) -> Vec<Command> {
     let command =
         |text: String| Command { file: file.to_owned(), task: task.to_owned(), text, is_release: false };
     lines.filter(is_command).map(command).collect()
+}
+
+/// A script without the bodies of its here-documents.
+fn without_documents(script: &str) -> String {
+    let mut kept = String::new();
+    let mut end: Option<String> = None;
+    for line in script.lines() {
+        if let Some(word) = &end {
+            if line.trim() == word {
+                end = None;
+            }
+            continue;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+        let word = line.split_once("<<").map(|(_, rest)| rest.trim_start_matches(['-', '<', ' ']));
+        let word = word.and_then(|rest| rest.split([' ', '|', ';', '>']).next());
+        end = word.map(|word| word.trim_matches(['"', '\'']).to_owned()).filter(|word| !word.is_empty());
+    }
+    kept
 }
 
 /// Programs that change a cluster, in a loop or a condition too.

@@ -132,7 +132,10 @@ fn objects_of(declared: &Declared, is_it: impl Fn(&Object) -> bool) -> Option<Un
 /// Folders of a host in which a container runtime looks for its network.
 const PLUGIN_FOLDERS: [&str; 2] = ["/etc/cni/net.d", "/opt/cni/bin"];
 
-/// A DaemonSet that writes a network plugin onto its host. Multus only calls others.
+/// What writes there, too, and only calls or extends a network plugin.
+const HELPERS: [&str; 5] = ["multus", "whereabouts", "linkerd-cni", "istio-cni", "kuma-cni"];
+
+/// A DaemonSet that writes a network plugin onto its host.
 fn is_network_plugin(object: &Object) -> bool {
     let spec = &object.data["spec"]["template"]["spec"];
     let volumes = spec["volumes"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -143,7 +146,7 @@ fn is_network_plugin(object: &Object) -> bool {
     ObjectRef::of(object).kind == "DaemonSet"
         && spec["hostNetwork"] == true
         && volumes.iter().any(writes)
-        && !object.metadata.name.as_deref().unwrap_or_default().contains("multus")
+        && !HELPERS.iter().any(|helper| object.metadata.name.as_deref().unwrap_or_default().contains(helper))
 }
 
 fn is_dns(object: &Object) -> bool {

@@ -1,9 +1,11 @@
 //! The network plugin and DNS: without them no pod of Flux starts, or finds anything.
 
+use std::collections::BTreeSet;
+
 use super::chain::{Scene, Unit};
 use super::draft::{DraftStep, list};
 use crate::Kustomization;
-use crate::order::{at, is_true};
+use crate::order::{Kind, at, is_true};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// Kinds that configure what Cilium announces and hands out, and need nothing but Cilium.
@@ -30,9 +32,8 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
             DraftStep::new(kind, why).with("await: false")
         }
         Unit::Objects(one) => {
-            let kind = format!("kustomization: {}", scene.kustomization_name(one));
-            DraftStep::new(kind, "it holds the network plugin: without it no node is Ready")
-                .with("await: false")
+            let why = "it holds the network plugin: without it no node is Ready";
+            plain_objects(scene, one, why, "network-plugin").with("await: false")
         }
     }];
     if scene.cilium().is_some() {
@@ -48,6 +49,18 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     steps.push(DraftStep::new("wait: {probe: nodes}", "the pods of Flux need nodes that take them"));
     steps.extend(cilium_features(scene));
     steps
+}
+
+/// What a Kustomization holds that needs neither Flux nor a CRD: all of it, or that part.
+fn plain_objects(scene: &Scene<'_>, one: &Kustomization, why: &str, name: &str) -> DraftStep {
+    let of = scene.kustomization_name(one);
+    let is_plain = |id: &ObjectRef| Kind::of(id).is_none() && !id.group().ends_with(".toolkit.fluxcd.io");
+    let ids: Vec<ObjectRef> = one.objects.iter().map(ObjectRef::of).collect();
+    if ids.iter().all(is_plain) {
+        return DraftStep::new(format!("kustomization: {of}"), why);
+    }
+    let kinds: BTreeSet<&str> = ids.iter().filter(|id| is_plain(id)).map(|id| id.kind.as_str()).collect();
+    DraftStep::new(format!("part: {{of: {of}, kinds: {}}}", list(kinds)), why).with(format!("name: {name}"))
 }
 
 /// Only what is on: a probe of a feature that is off would wait for ever.
@@ -152,7 +165,7 @@ pub(super) fn dns_steps(scene: &Scene<'_>) -> Vec<DraftStep> {
         // What holds the network plugin, too, is applied by now.
         Some(Unit::Objects(one)) if !matches!(scene.network, Some(Unit::Objects(other)) if other.id == one.id) =>
         {
-            vec![DraftStep::new(format!("kustomization: {}", scene.kustomization_name(one)), why)]
+            vec![plain_objects(scene, one, why, "dns")]
         }
         Some(Unit::Objects(_)) | None => Vec::new(),
     }

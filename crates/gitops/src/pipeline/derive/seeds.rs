@@ -3,26 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Scene;
-use super::draft::{DraftStep, list};
+use super::draft::{DraftStep, list, scalar};
 use crate::Kustomization;
 use bootstrapper_core::object::{Object, ObjectRef};
 
+/// A Kustomization, and a namespace of its objects.
+type Place = (ObjectRef, Option<String>);
+
 pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
-    let mut wanted: BTreeMap<&ObjectRef, (&Kustomization, BTreeSet<String>, BTreeSet<String>)> =
-        BTreeMap::new();
+    let mut wanted: BTreeMap<Place, (&Kustomization, BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for (kustomization, object, why) in seeds(scene) {
-        let entry = wanted.entry(&kustomization.id);
+        let entry = wanted.entry((kustomization.id.clone(), object.metadata.namespace.clone()));
         let (_, names, whys) = entry.or_insert((kustomization, BTreeSet::new(), BTreeSet::new()));
         names.insert(ObjectRef::of(object).name);
         whys.insert(why);
     }
-    let steps = wanted.into_values().map(|(one, names, whys)| {
+    let steps = wanted.into_iter().map(|((_, namespace), (one, names, whys))| {
         let names = list(names.iter().map(String::as_str));
         let of = scene.kustomization_name(one);
-        let kind = format!("part: {{of: {of}, kinds: [Secret, ConfigMap], names: {names}}}");
+        let namespace = namespace.unwrap_or_default();
+        let place = scalar(&namespace);
+        let kind =
+            format!("part: {{of: {of}, kinds: [Secret, ConfigMap], namespaces: [{place}], names: {names}}}");
         let why = whys.into_iter().collect::<Vec<_>>().join("; ");
-        DraftStep::new(kind, why)
-            .with(format!("name: {}", super::draft::scalar(&format!("seeds-{}", one.id.name))))
+        let by = one.id.namespace.as_deref().unwrap_or_default();
+        let name = scalar(&format!("seeds-{by}-{}-{namespace}", one.id.name));
+        DraftStep::new(kind, why).with(format!("name: {name}"))
     });
     steps.collect()
 }

@@ -19,6 +19,9 @@ pub struct PartSpec {
     /// Objects of one of these kinds.
     #[serde(default)]
     pub kinds: Vec<String>,
+    /// Objects in one of these namespaces.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
     /// Objects with one of these names.
     #[serde(default)]
     pub names: Vec<String>,
@@ -35,6 +38,7 @@ impl PartSpec {
             |wanted: &[String], own: &str| wanted.is_empty() || wanted.iter().any(|one| one == own);
         let labels = object.metadata.labels.as_ref();
         is_among(&self.kinds, &id.kind)
+            && is_among(&self.namespaces, id.namespace.as_deref().unwrap_or_default())
             && is_among(&self.names, &id.name)
             && self.labels.iter().all(|(key, value)| labels.and_then(|own| own.get(key)) == Some(value))
     }

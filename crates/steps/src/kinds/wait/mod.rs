@@ -20,7 +20,7 @@ use super::Kind;
 use crate::plan::{Planned, Planner};
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
-use bootstrapper_core::object::ObjectRef;
+use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::WaitSpec;
@@ -120,6 +120,19 @@ impl Kind for WaitSpec {
             }
         })
     }
+}
+
+/// Waits until somebody else has applied an object.
+pub(super) fn awaited(planner: &Planner<'_>, object: &Object) -> Planned {
+    let id = ObjectRef::of(object);
+    let mut rules = CustomRules::default();
+    if let Ok(exists) = Expressions::compile(&Texts { current: Some("true".to_owned()), ..Texts::default() })
+    {
+        rules.add(id.api_version.clone(), id.kind.clone(), exists);
+    }
+    let title = format!("{id} (applied by the Flux operator)");
+    let awaited = Awaited::Object { id, readiness: Arc::new(rules) };
+    Planned::step(title, Wait::new(planner.inputs.cluster.clone(), awaited))
 }
 
 fn probe_readiness(cluster: &Cluster, probe: Probe) -> Followed<Readiness> {
