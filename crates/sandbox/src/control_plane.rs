@@ -2,10 +2,8 @@
 //! free ports of loopback.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
@@ -14,6 +12,7 @@ use rustix::process::Signal;
 
 use super::certificates::Certificates;
 use super::options::SandboxOptions;
+use super::ports::free_port;
 use super::process::{Process, ProcessSpec, named, signal};
 use super::programs::Programs;
 use super::state::{Folder, write_private};
@@ -85,27 +84,6 @@ pub(super) struct ControlPlane {
     pub(super) kubeconfig: PathBuf,
     /// For the sandbox's own parts.
     pub(super) own_kubeconfig: PathBuf,
-}
-
-/// Where ports are looked for: below those that a system gives to outgoing connections, so that
-/// nobody takes one between the look and its use.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
-/// How many a sandbox may need.
-const BLOCK: u16 = 60;
-
-/// A port of loopback that is free now. Each process begins in a block of its own, since several
-/// sandboxes may be starting at once.
-pub(super) fn free_port() -> Result<u16> {
-    static ASKED: AtomicU16 = AtomicU16::new(0);
-    let count = PORTS.end - PORTS.start;
-    let blocks = u32::from(count / BLOCK);
-    let block = u16::try_from(std::process::id() % blocks).unwrap_or_default() * BLOCK;
-    let next = || PORTS.start + (block + ASKED.fetch_add(1, Ordering::Relaxed) % count) % count;
-    std::iter::repeat_with(next)
-        .take(usize::from(count))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .ok_or_else(|| Failure::step("no free port").because(format!("ports {PORTS:?} are in use")))
 }
 
 impl ControlPlane {
@@ -301,21 +279,4 @@ fn api_server(
         arguments.push(format!("--advertise-address={address}"));
     }
     arguments
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_given_once_and_only_if_it_is_free() {
-        let given: Vec<u16> = (0..100).map(|_| free_port().unwrap()).collect();
-        let held = TcpListener::bind(("127.0.0.1", free_port().unwrap())).unwrap();
-        assert!(given.iter().all(|port| PORTS.contains(port)));
-        let mut distinct = given.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        assert_eq!(distinct.len(), given.len());
-        assert!(!given.contains(&held.local_addr().unwrap().port()));
-    }
 }

@@ -14,6 +14,7 @@ mod network;
 mod networked;
 mod nodes;
 mod options;
+mod ports;
 mod process;
 mod program;
 mod programs;

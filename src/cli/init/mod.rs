@@ -14,7 +14,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files::read_text;
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
-use bootstrapper_gitops::pipeline::{Config, Tasks};
+use bootstrapper_gitops::pipeline::{Applies, Config, Tasks};
 use bootstrapper_gitops::{Declared, Repository, SecretValues};
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::init::{
@@ -34,9 +34,10 @@ pub(super) async fn init(args: &InitArgs) -> Result<()> {
         clusters.push(repository.load(name, &kustomize, &SecretValues::new()).await?);
     }
     let asks = std::io::stdin().is_terminal() && !args.yes && !args.dry_run;
+    let tasks = Tasks::of_repository(&repository.root)?;
     let proposals: Vec<ClusterProposal> = clusters
         .iter()
-        .map(|declared| proposal(declared, &contexts, &files, clusters.len() == 1, asks))
+        .map(|declared| proposal(declared, &tasks, &contexts, &files, clusters.len() == 1, asks))
         .collect();
     let text = config_text(&proposals);
     if args.dry_run {
@@ -50,6 +51,7 @@ pub(super) async fn init(args: &InitArgs) -> Result<()> {
 
 fn proposal(
     declared: &Declared,
+    tasks: &Tasks,
     contexts: &[String],
     files: &[KnownFile],
     is_alone: bool,
@@ -60,10 +62,27 @@ fn proposal(
         known => known,
     };
     let secrets = needed_secrets(declared).into_iter().map(|needed| {
-        let home = home_of(&needed, files);
+        let home = home_of(&declared.cluster, &needed, files);
         (needed, home)
     });
-    ClusterProposal { name: declared.cluster.clone(), context, secrets: secrets.collect() }
+    ClusterProposal {
+        name: declared.cluster.clone(),
+        context,
+        lacking: lacking(declared, tasks),
+        secrets: secrets.collect(),
+    }
+}
+
+/// What the derived pipeline installs from an address whose version nothing says.
+fn lacking(declared: &Declared, tasks: &Tasks) -> Option<&'static str> {
+    let pipeline = tasks.pipeline(declared, &Config::default()).ok()?;
+    let unsaid = pipeline.steps().find_map(|step| match step.kind.applies() {
+        Applies::Manifest(manifest) if declared.substituted_openly(&manifest.location).is_err() => {
+            Some(manifest.location.contains("FLUX_OPERATOR_VERSION"))
+        }
+        _ => None,
+    })?;
+    Some(if unsaid { "operator" } else { "version" })
 }
 
 fn ask(cluster: &str, contexts: Vec<String>) -> Context {

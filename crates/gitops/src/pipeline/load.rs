@@ -99,7 +99,17 @@ impl Tasks {
         let written =
             joined(&self.built_in(declared, config), &self.texts, self.extends, &mut CustomRules::default())?;
         let needs = pipeline.stages.into_iter().map(|stage| stage.needs);
-        print::task_file(written.into_iter().map(|written| written.raw).zip(needs))
+        print::task_file(written.into_iter().map(|written| written.raw).zip(needs), self.rules()?)
+    }
+
+    /// The readiness rules of all files, as they are written.
+    fn rules(&self) -> Result<Vec<serde_json::Value>> {
+        let mut rules = Vec::new();
+        for (file, text) in &self.texts {
+            let raw: serde_json::Value = yaml::from_str(text, file)?;
+            rules.extend(raw["readiness"].as_array().cloned().unwrap_or_default());
+        }
+        Ok(rules)
     }
 
     fn built_in(&self, declared: &Declared, config: &Config) -> Vec<(PathBuf, String)> {

@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 use bootstrapper_core::failure::{Failure, Result};
 
 /// One task file of stages as they are written, each with what it needs.
-pub(super) fn task_file(stages: impl IntoIterator<Item = (Value, Vec<String>)>) -> Result<String> {
+pub(super) fn task_file(
+    stages: impl IntoIterator<Item = (Value, Vec<String>)>,
+    readiness: Vec<Value>,
+) -> Result<String> {
     let stages = stages.into_iter().map(|(mut stage, needs)| {
         if let Some(fields) = stage.as_object_mut() {
             fields.remove("before");
@@ -15,7 +18,10 @@ pub(super) fn task_file(stages: impl IntoIterator<Item = (Value, Vec<String>)>) 
         }
         stage
     });
-    let file = json!({"stages": stages.collect::<Vec<_>>()});
+    let mut file = json!({"stages": stages.collect::<Vec<_>>()});
+    if !readiness.is_empty() {
+        file["readiness"] = readiness.into();
+    }
     serde_saphyr::to_string(&NameFirst(&file))
         .map_err(|error| Failure::internal("cannot print the task file").caused_by(&error))
 }

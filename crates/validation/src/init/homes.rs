@@ -32,14 +32,16 @@ pub enum Home {
     Unknown,
 }
 
-/// Where the values of a Secret probably are.
-pub fn home_of(needed: &NeededSecret, files: &[KnownFile]) -> Home {
+/// Where the values of a Secret of a cluster probably are.
+pub fn home_of(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> Home {
     let holds_it = |file: &&KnownFile| file.documents.iter().any(|document| is_secret(document, needed));
     let is_sops = |file: &&KnownFile| file.documents.iter().any(|document| document["sops"].is_object());
-    if let Some(file) = files.iter().find(|file| holds_it(file) && is_sops(file)) {
+    if let Some(file) = one_of(cluster, files.iter().filter(|file| holds_it(file) && is_sops(file)).collect())
+    {
         return Home::Sops(file.path.clone());
     }
-    if let Some(file) = files.iter().find(|file| file.text.contains("op://") && names_it(file, needed)) {
+    let is_template = |file: &&KnownFile| file.text.contains("op://") && names_it(file, needed);
+    if let Some(file) = one_of(cluster, files.iter().filter(is_template).collect()) {
         return Home::Template(file.path.clone());
     }
     if needed.keys.iter().any(|key| is_age_name(Path::new(key))) {
@@ -47,6 +49,20 @@ pub fn home_of(needed: &NeededSecret, files: &[KnownFile]) -> Home {
         return key.map_or(Home::Machine, |file| Home::AgeKey(file.path.clone()));
     }
     Home::Unknown
+}
+
+/// The only file; of several, the one whose path names the cluster: nobody gets another cluster's credentials.
+fn one_of<'a>(cluster: &str, files: Vec<&'a KnownFile>) -> Option<&'a KnownFile> {
+    let names_cluster = |file: &&&KnownFile| {
+        let path = file.path.to_string_lossy();
+        path.split(['/', '.', '-', '_']).any(|word| word == cluster)
+    };
+    let own: Vec<&&KnownFile> = files.iter().filter(names_cluster).collect();
+    match (own.as_slice(), files.as_slice()) {
+        ([only], _) => Some(**only),
+        ([], [only]) => Some(*only),
+        _ => None,
+    }
 }
 
 /// Whether a file is called as age keys are: `age.agekey`, `age.key`.
@@ -64,7 +80,7 @@ fn is_secret(document: &Value, needed: &NeededSecret) -> bool {
     let namespace = metadata["namespace"].as_str();
     document["kind"] == "Secret"
         && metadata["name"] == needed.name.as_str()
-        && namespace.is_none_or(|namespace| namespace == needed.namespace)
+        && namespace == Some(needed.namespace.as_str())
 }
 
 /// Whether a template makes the Secret: it may be no YAML before it is rendered.
@@ -95,7 +111,7 @@ mod tests {
 
     #[test]
     fn values_are_looked_for_where_people_keep_them() {
-        let secret = |name: &str| serde_json::json!({"kind": "Secret", "metadata": {"name": name}, "sops": {"mac": "x"}});
+        let secret = |name: &str| serde_json::json!({"kind": "Secret", "metadata": {"name": name, "namespace": "flux-system"}, "sops": {"mac": "x"}});
         let files = [
             file("bootstrap/deploy-key.sops.yaml", "", secret("deploy-key")),
             file(
@@ -105,10 +121,27 @@ mod tests {
             ),
             file("age.key", "# created\nAGE-SECRET-KEY-1", Value::Null),
         ];
-        assert_eq!(home_of(&needed("deploy-key", "identity"), &files), Home::Sops(files[0].path.clone()));
-        assert_eq!(home_of(&needed("connect", "token"), &files), Home::Template(files[1].path.clone()));
-        assert_eq!(home_of(&needed("sops-age", "age.agekey"), &files), Home::AgeKey("age.key".into()));
-        assert_eq!(home_of(&needed("sops-age", "age.agekey"), &files[..2]), Home::Machine);
-        assert_eq!(home_of(&needed("other", "token"), &files), Home::Unknown);
+        assert_eq!(
+            home_of("home", &needed("deploy-key", "identity"), &files),
+            Home::Sops(files[0].path.clone())
+        );
+        assert_eq!(
+            home_of("home", &needed("connect", "token"), &files),
+            Home::Template(files[1].path.clone())
+        );
+        assert_eq!(
+            home_of("home", &needed("sops-age", "age.agekey"), &files),
+            Home::AgeKey("age.key".into())
+        );
+        assert_eq!(home_of("home", &needed("sops-age", "age.agekey"), &files[..2]), Home::Machine);
+        assert_eq!(home_of("home", &needed("other", "token"), &files), Home::Unknown);
+
+        let of_two = [
+            file("east/s.sops.yaml", "", secret("deploy-key")),
+            file("west/s.sops.yaml", "", secret("deploy-key")),
+        ];
+        let key = needed("deploy-key", "identity");
+        assert_eq!(home_of("west", &key, &of_two), Home::Sops("west/s.sops.yaml".into()));
+        assert_eq!(home_of("north", &key, &of_two), Home::Unknown);
     }
 }

@@ -16,6 +16,8 @@ pub struct ClusterProposal {
     pub name: String,
     /// Its kubeconfig context.
     pub context: Context,
+    /// What nothing in the repository installs, though Flux needs it: `version` (Flux) or `operator`.
+    pub lacking: Option<&'static str>,
     /// The Secrets that nobody makes, and where their values probably are.
     pub secrets: Vec<(NeededSecret, Home)>,
 }
@@ -56,11 +58,25 @@ fn cluster_text(cluster: &ClusterProposal) -> String {
             let _ = writeln!(text, "    # context: one of {}", comment(&all.join(", ")));
         }
     }
+    if let Some(lacking) = cluster.lacking {
+        let what = if lacking == "operator" { "the Flux operator" } else { "Flux" };
+        let _ = writeln!(
+            text,
+            "    # flux: {{{lacking}: VERSION}}   (nothing in the repository installs {what})"
+        );
+    }
     if cluster.secrets.is_empty() {
         return text;
     }
     text.push_str("    secrets:\n");
+    let mut written = std::collections::BTreeSet::new();
     for (needed, home) in &cluster.secrets {
+        // One entry brings every Secret of a file.
+        if let Home::Sops(file) | Home::Template(file) = home
+            && !written.insert(file)
+        {
+            continue;
+        }
         for by in &needed.needed_by {
             let _ = writeln!(text, "      # needed by {}", comment(by));
         }
