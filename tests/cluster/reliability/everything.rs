@@ -104,7 +104,23 @@ pub(crate) fn bare(object: Object) -> Value {
     value
 }
 
-/// Also without addresses, who told the status, and what is drawn by chance.
+/// Takes out that somebody once asked Flux to look at an object: that is no part of its state, and how often a
+/// run has to ask depends on what fails meanwhile.
+fn drop_requests(value: &mut Value) {
+    const REQUESTED: [&str; 2] = ["reconcile.fluxcd.io/requestedAt", "reconcile.fluxcd.io/resetAt"];
+    let metadata = &mut value["metadata"];
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|name, _| !REQUESTED.contains(&name.as_str()));
+        if annotations.is_empty() {
+            metadata.as_object_mut().unwrap().remove("annotations");
+        }
+    }
+    if let Some(managed) = value["metadata"].get_mut("managedFields").and_then(Value::as_array_mut) {
+        managed.retain(|entry| entry["manager"] != "bootstrapper-reconcile");
+    }
+}
+
+/// Also without addresses, who told the status, what is drawn by chance, and what was asked of Flux.
 fn lasting(object: Object) -> Value {
     let is_secret = object.types.as_ref().is_some_and(|types| types.kind == "Secret");
     let mut value = bare(object);
@@ -115,6 +131,7 @@ fn lasting(object: Object) -> Value {
         data.values_mut().for_each(|value| *value = json!("a value"));
     }
     drop_what_is_drawn(&mut value);
+    drop_requests(&mut value);
     value
 }
 
