@@ -55,7 +55,7 @@ fn folder() -> Option<PathBuf> {
     let folder = std::env::temp_dir().join(format!("bootstrapper-ports-{own}"));
     let _ = DirBuilder::new().mode(0o700).create(&folder);
     let metadata = folder.symlink_metadata().ok()?;
-    (metadata.is_dir() && metadata.uid() == own && metadata.mode() & 0o077 == 0).then_some(folder)
+    (metadata.is_dir() && metadata.uid() == own && metadata.mode() & 0o777 == 0o700).then_some(folder)
 }
 
 #[cfg(test)]

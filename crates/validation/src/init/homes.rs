@@ -36,12 +36,13 @@ pub enum Home {
 pub fn home_of(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> Home {
     let holds_it = |file: &&KnownFile| file.documents.iter().any(|document| is_secret(document, needed));
     let is_sops = |file: &&KnownFile| file.documents.iter().any(|document| document["sops"].is_object());
-    if let Some(file) = one_of(cluster, files.iter().filter(|file| holds_it(file) && is_sops(file)).collect())
+    if let Some(file) =
+        one_of(cluster, &files.iter().filter(|file| holds_it(file) && is_sops(file)).collect::<Vec<_>>())
     {
         return Home::Sops(file.path.clone());
     }
     let is_template = |file: &&KnownFile| file.text.contains("op://") && names_it(file, needed);
-    if let Some(file) = one_of(cluster, files.iter().filter(is_template).collect()) {
+    if let Some(file) = one_of(cluster, &files.iter().filter(is_template).collect::<Vec<_>>()) {
         return Home::Template(file.path.clone());
     }
     if needed.keys.iter().any(|key| is_age_name(Path::new(key))) {
@@ -52,13 +53,13 @@ pub fn home_of(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> Hom
 }
 
 /// The only file; of several, the one whose path names the cluster: nobody gets another cluster's credentials.
-fn one_of<'a>(cluster: &str, files: Vec<&'a KnownFile>) -> Option<&'a KnownFile> {
+fn one_of<'a>(cluster: &str, files: &[&'a KnownFile]) -> Option<&'a KnownFile> {
     let names_cluster = |file: &&&KnownFile| {
         let path = file.path.to_string_lossy();
         path.split(['/', '.', '-', '_']).any(|word| word == cluster)
     };
     let own: Vec<&&KnownFile> = files.iter().filter(names_cluster).collect();
-    match (own.as_slice(), files.as_slice()) {
+    match (own.as_slice(), files) {
         ([only], _) => Some(**only),
         ([], [only]) => Some(*only),
         _ => None,
