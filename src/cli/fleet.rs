@@ -54,7 +54,7 @@ pub(super) async fn load(
     for (cluster, declared) in loaded.await {
         match declared {
             Ok(declared) => {
-                add_pipeline(&mut fleet, repository, tasks.as_ref(), &declared);
+                add_pipeline(&mut fleet, repository, tasks.as_ref(), &config, &declared);
                 fleet.clusters.push(declared);
             }
             Err(failure) => refuse(&mut fleet, "cluster-unreadable", Some(cluster), failure),
@@ -65,11 +65,16 @@ pub(super) async fn load(
 }
 
 /// With unresolved problems, steps about skipped objects would only repeat them.
-fn add_pipeline(fleet: &mut Fleet, repository: &Repository, tasks: Option<&Tasks>, declared: &Declared) {
+fn add_pipeline(
+    fleet: &mut Fleet,
+    repository: &Repository,
+    tasks: Option<&Tasks>,
+    config: &Config,
+    declared: &Declared,
+) {
     let Some(tasks) = tasks else { return };
     let cluster = &declared.cluster;
-    let config = fleet.config.clone();
-    match tasks.pipeline(declared, &config) {
+    match tasks.pipeline(declared, config) {
         Ok(pipeline) => {
             if declared.problems.is_empty() {
                 for failure in plan::check(&pipeline, declared, &repository.root) {

@@ -121,13 +121,15 @@ async fn programs(args: &SandboxArgs) -> Result<()> {
 async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) -> Result<Sandbox> {
     repository.require(cluster)?;
     let mut settings = repository.settings_of(cluster)?;
-    settings.extend(ranges(cluster, repository).await);
     let router = match sandbox::load(cluster) {
         Ok(there) => {
             require_network(&there, args.network)?;
             None
         }
-        Err(_) => router_of(cluster, repository, args).await?,
+        Err(_) => {
+            settings.extend(ranges(cluster, repository).await);
+            router_of(cluster, repository, args).await?
+        }
     };
     let options = SandboxOptions {
         node_count: args.nodes,

@@ -12,13 +12,13 @@ use common::keeper::Keeper;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-/// A style, with what `init` makes of it.
-fn style(name: &str, cluster: &'static str) -> Rehearsal {
-    let style = Rehearsal::of(&format!("../styles/{name}"), cluster);
-    std::fs::remove_file(style.copy.path().join("bootstrapper.yaml")).unwrap();
+/// The `bootstrapper.yaml` that `init` writes for a style.
+fn initialized(style: &Rehearsal) -> String {
+    let file = style.copy.path().join("bootstrapper.yaml");
+    std::fs::remove_file(&file).unwrap();
     let mut init = style.command(&["init", "--yes", "--repo"]);
     init.arg(style.copy.path()).assert().success().stderr(contains("wrote bootstrapper.yaml"));
-    style
+    std::fs::read_to_string(file).unwrap()
 }
 
 /// Bootstraps it; Flux owns all of it, changed nothing of what it took over, and a second run writes nothing.
@@ -32,7 +32,9 @@ fn is_taken_over_as_it_is(style: &Rehearsal, cluster: &str) {
 /// A folder with a `ks.yaml` for each app; secrets come from a vault; the operator applies the root.
 #[test]
 fn a_home_with_external_secrets() {
-    is_taken_over_as_it_is(&style("home-ops", "cluster"), "cluster");
+    let home = Rehearsal::of("../styles/home-ops", "cluster");
+    initialized(&home);
+    is_taken_over_as_it_is(&home, "cluster");
 }
 
 /// Secrets are encrypted with SOPS, and their key lies beside the repository, as `.gitignore` leaves it out.
@@ -47,10 +49,7 @@ fn a_template_with_sops() {
         encrypted_anew(&root.join("kubernetes").join(file), &keeper);
     }
     std::fs::copy(keeper.key(), root.join("age.key")).unwrap();
-    std::fs::remove_file(root.join("bootstrapper.yaml")).unwrap();
-    let mut init = template.command(&["init", "--yes", "--repo"]);
-    init.arg(root).assert().success();
-    let written = std::fs::read_to_string(root.join("bootstrapper.yaml")).unwrap();
+    let written = initialized(&template);
     assert!(written.contains("age.agekey: {file: age.key}"), "{written}");
     is_taken_over_as_it_is(&template, "cluster");
 }
@@ -82,11 +81,9 @@ fn what_flux_bootstrap_wrote() {
     edit(&wrote.copy, sync, &url, "https://git.invalid/marsh.git");
     edit(&wrote.copy, sync, "  secretRef:\n    name: flux-system\n", "");
     std::fs::copy(keeper.key(), root.join("age.key")).unwrap();
-    std::fs::remove_file(root.join("bootstrapper.yaml")).unwrap();
     wrote.run(&["sandbox", "up", "marsh"]).success();
     wrote.write_components("clusters/marsh/flux-system/gotk-components.yaml");
     std::fs::remove_file(root.join("flux.yaml")).unwrap();
-    let mut init = wrote.command(&["init", "--yes", "--repo"]);
-    init.arg(root).assert().success();
+    initialized(&wrote);
     is_taken_over_as_it_is(&wrote, "marsh");
 }

@@ -14,15 +14,25 @@ use bootstrapper::trust::Agreed;
 
 use crate::common::{edit, programs, repository, root};
 
-async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -> Result<(Graph, ApiServer)> {
-    let environment = Environment { path: vec![programs().to_owned()], ..Environment::default() };
+/// Whose plan is made, and what may be read for it.
+pub(crate) struct Planned<'a> {
+    pub(crate) folder: &'a std::path::Path,
+    pub(crate) cluster: &'a str,
+    pub(crate) selector: &'a Selector,
+    pub(crate) environment: Environment,
+    pub(crate) agreed: Agreed,
+    /// A sandbox has values of its own for secrets.
+    pub(crate) in_sandbox: bool,
+}
+
+/// A plan against an API server in memory, without Helm.
+pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
+    let Planned { folder, cluster, selector, environment, agreed, in_sandbox } = of;
     let kustomize = Arc::new(Kustomize::find(&environment)?);
     let repository = Repository::open(folder)?;
     let config = Config::load(&repository.root)?;
     let server = ApiServer::default();
     let api = server.connect();
-    let agreed = Agreed::nothing();
-    // A sandbox has values of its own for secrets.
     let secrets = plan::resolve_secrets(&SecretSources {
         name: cluster,
         config: &config,
@@ -30,12 +40,16 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
         environment: &environment,
         cluster: Some(&api),
         agreed: &agreed,
-        in_sandbox: true,
+        in_sandbox,
     })
     .await?;
     let declared = Arc::new(repository.load(cluster, &kustomize, &secrets.values).await?);
     let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared, &config)?;
     let selected = pipeline::select(&pipeline, selector)?;
+    if in_sandbox {
+        // Nothing is demanded of keys that are made up.
+        assert!(plan::prove_keys(&declared, &repository.root, &secrets, &environment).await.is_empty());
+    }
     let manifests = plan::build_manifests(&ManifestSources {
         name: cluster,
         pipeline: &pipeline,
@@ -43,7 +57,7 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
         kustomize: &kustomize,
         secrets: &secrets.values,
         agreed: &agreed,
-        in_sandbox: true,
+        in_sandbox,
     })
     .await;
     let graph = plan::build(&Inputs {
@@ -63,6 +77,12 @@ async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -
         agreed,
     })?;
     Ok((graph, server))
+}
+
+async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -> Result<(Graph, ApiServer)> {
+    let environment = Environment { path: vec![programs().to_owned()], ..Environment::default() };
+    let agreed = Agreed::nothing();
+    planned(Planned { folder, cluster, selector, environment, agreed, in_sandbox: true }).await
 }
 
 fn lines(graph: &Graph) -> String {

@@ -7,16 +7,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bootstrapper::cluster::mock::ApiServer;
 use bootstrapper::engine::{self, Graph, Observation, Work};
 use bootstrapper::failure::{Failure, FailureKind};
 use bootstrapper::gitops::Repository;
-use bootstrapper::pipeline::{self, Config, Selector, Tasks};
-use bootstrapper::plan::{self, Inputs, ManifestSources, SecretSources, Secrets};
+use bootstrapper::pipeline::{Config, Selector};
+use bootstrapper::plan::{self, SecretSources, Secrets};
 use bootstrapper::tools::{Environment, Kustomize};
 use bootstrapper::trust::{Agreed, Given};
 use secrecy::ExposeSecret as _;
@@ -24,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::common::{self, programs};
 use crate::decryption::Keeper;
+use crate::plan::Planned;
 
 /// A repository, programs that stand in for others, and what these were called with.
 struct Scene {
@@ -377,52 +376,9 @@ async fn a_key_is_proven_to_open_what_the_repository_encrypts_before_it_is_plant
 /// A plan of the scene's repository.
 async fn planned(scene: &Scene, keeper: &Keeper, agreed: Agreed, in_sandbox: bool) -> Result<Graph, Failure> {
     let environment = scene.environment(&[&keeper.programs]);
-    let root = scene.root();
-    let kustomize = Arc::new(Kustomize::find(&environment)?);
-    let repository = Repository::open(&root)?;
-    let config = Config::load(&root)?;
-    let api = ApiServer::default().connect();
-    let sources = SecretSources {
-        name: "infra",
-        config: &config,
-        root: &root,
-        environment: &environment,
-        cluster: Some(&api),
-        agreed: &agreed,
-        in_sandbox,
-    };
-    let secrets = plan::resolve_secrets(&sources).await?;
-    let declared = Arc::new(repository.load("infra", &kustomize, &secrets.values).await?);
-    let pipeline = Tasks::of_repository(&root)?.pipeline(&declared, &config)?;
-    let selected = pipeline::select(&pipeline, &Selector::default())?;
-    // Nothing is demanded of keys that are made up.
-    assert!(!in_sandbox || plan::prove_keys(&declared, &root, &secrets, &environment).await.is_empty());
-    let manifests = plan::build_manifests(&ManifestSources {
-        name: "infra",
-        pipeline: &pipeline,
-        repository: &repository,
-        kustomize: &kustomize,
-        secrets: &secrets.values,
-        agreed: &agreed,
-        in_sandbox,
-    })
-    .await;
-    plan::build(&Inputs {
-        pipeline: &pipeline,
-        selected: &selected,
-        timeout: None,
-        inactivity: None,
-        repository: &repository,
-        declared,
-        neighbours: Vec::new(),
-        cluster: api,
-        helm: Err(Failure::step("no Helm in this test")),
-        kustomize,
-        environment,
-        secrets,
-        manifests,
-        agreed,
-    })
+    let (folder, selector) = (&scene.root(), &Selector::default());
+    let of = Planned { folder, cluster: "infra", selector, environment, agreed, in_sandbox };
+    crate::plan::planned(of).await.map(|(graph, _)| graph)
 }
 
 /// A folder as kustomize builds it, with its namespace, decrypted with the key that is seeded.

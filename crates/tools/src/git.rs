@@ -286,12 +286,13 @@ pub(super) fn is_commit(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::process::Command;
 
     use super::*;
 
-    fn git(folder: &Path, arguments: &[&str]) {
+    /// What git prints, of a repository without anybody's configuration.
+    pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
         let done = Command::new("git")
             .current_dir(folder)
             .args(["-c", "user.name=t", "-c", "user.email=t@x.test", "-c", "init.defaultBranch=main"])
@@ -300,6 +301,7 @@ mod tests {
             .output()
             .unwrap();
         assert!(done.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
     fn repository() -> (tempfile::TempDir, PathBuf) {

@@ -72,21 +72,8 @@ async fn ancestry(tree: &WorkingTree, commit: &str) -> Option<BTreeSet<String>> 
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
-
-    fn git(folder: &Path, arguments: &[&str]) -> String {
-        let done = Command::new("git")
-            .current_dir(folder)
-            .args(["-c", "user.name=t", "-c", "user.email=t@x.test", "-c", "init.defaultBranch=main"])
-            .args(arguments)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap().trim().to_owned()
-    }
+    use crate::git::tests::git;
 
     #[tokio::test]
     async fn a_commit_is_published_once_a_remote_branch_has_it() {

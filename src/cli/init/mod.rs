@@ -15,7 +15,7 @@ use bootstrapper_core::files::read_text;
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::pipeline::{Applies, Config, Tasks};
-use bootstrapper_gitops::{Declared, Repository, SecretValues};
+use bootstrapper_gitops::{Declared, SecretValues};
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::init::{
     ClusterProposal, Context, Cover, Home, KnownFile, Row, commands, config_text, context_of, home_of,
@@ -46,7 +46,7 @@ pub(super) async fn init(args: &InitArgs) -> Result<()> {
         write(&repository.root, &text)?;
     }
     summarize(&proposals);
-    out::text(&table(&repository, &clusters, &files)?)
+    out::text(&table(&tasks, &clusters, &files)?)
 }
 
 fn proposal(
@@ -145,13 +145,13 @@ fn summarize(proposals: &[ClusterProposal]) {
 }
 
 /// What becomes of each command of the present bootstrap, as Markdown.
-fn table(repository: &Repository, clusters: &[Declared], files: &[KnownFile]) -> Result<String> {
+fn table(tasks: &Tasks, clusters: &[Declared], files: &[KnownFile]) -> Result<String> {
     let Some(declared) = clusters.first() else { return Ok(String::new()) };
     let commands = commands(files);
     if commands.is_empty() {
         return Ok("No Taskfile, justfile, mise, helmfile or script of a bootstrap was found.\n".to_owned());
     }
-    let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared, &Config::default())?;
+    let pipeline = tasks.pipeline(declared, &Config::default())?;
     let rows = rows(&commands, declared, &pipeline);
     let of = |is_it: fn(&Cover) -> bool| rows.iter().filter(|row| is_it(&row.cover)).count();
     let mut text = format!(

@@ -44,6 +44,25 @@ pub const NETWORK_PLUGINS: [&str; 9] = [
     "tigera-operator",
 ];
 
+/// The chart of cluster DNS.
+pub const DNS: &str = "coredns";
+
+/// The chart of the Flux operator.
+pub const FLUX_OPERATOR: &str = "flux-operator";
+
+/// The chart of a FluxInstance.
+pub const FLUX_INSTANCE: &str = "flux-instance";
+
+/// Charts that hold Flux itself.
+pub const FLUX_ITSELF: [&str; 2] = ["flux2", "flux"];
+
+/// Whether a chart has to be installed before Flux works.
+pub fn is_before_flux(chart: &str) -> bool {
+    NETWORK_PLUGINS.contains(&chart)
+        || FLUX_ITSELF.contains(&chart)
+        || [DNS, FLUX_OPERATOR, FLUX_INSTANCE].contains(&chart)
+}
+
 const fn chart(name: &'static str, groups: &'static [&'static str]) -> Chart {
     Chart { name, groups, unless: Unless::Always, by_controller: false, asks_webhook: false }
 }

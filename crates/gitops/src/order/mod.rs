@@ -15,7 +15,10 @@ mod value;
 
 pub use addresses::is_known_to_bring;
 pub use bootstrap::{Bootstrap, ScheduledStep};
-pub use charts::{NETWORK_PLUGINS, charts_known_otherwise, is_answered_by_a_webhook};
+pub use charts::{
+    DNS, FLUX_INSTANCE, FLUX_ITSELF, FLUX_OPERATOR, NETWORK_PLUGINS, charts_known_otherwise,
+    is_answered_by_a_webhook, is_before_flux,
+};
 pub use graph::{Order, Relation};
 pub use kinds::{Kind, Kinds, Provider};
 pub use moment::{Because, Moment};

@@ -92,35 +92,19 @@ impl Tasks {
 
     /// The same as one task file, to start from.
     pub fn print(&self, declared: &Declared, config: &Config) -> Result<String> {
-        if self.texts.is_empty() {
-            return Ok(derive::task_file(declared, &config.flux_of(&declared.cluster)));
+        let built_in = self.built_in(declared, config);
+        if let ([], [(_, text)]) = (self.texts.as_slice(), built_in.as_slice()) {
+            return Ok(text.clone());
         }
-        let pipeline = self.pipeline(declared, config)?;
-        let written =
-            joined(&self.built_in(declared, config), &self.texts, self.extends, &mut CustomRules::default())?;
-        let needs = pipeline.stages.into_iter().map(|stage| stage.needs);
-        print::task_file(written.into_iter().map(|written| written.raw).zip(needs), self.rules()?)
-    }
-
-    /// The readiness rules of all files, as they are written.
-    fn rules(&self) -> Result<Vec<serde_json::Value>> {
-        let mut rules = Vec::new();
-        for (file, text) in &self.texts {
-            let raw: serde_json::Value = yaml::from_str(text, file)?;
-            rules.extend(raw["readiness"].as_array().cloned().unwrap_or_default());
-        }
-        Ok(rules)
+        let pipeline = assemble(&built_in, &self.texts, self.extends)?;
+        let stages = pipeline.stages.iter().map(|stage| (stage.name.as_str(), stage.needs.as_slice()));
+        print::task_file(stages, built_in.iter().chain(&self.texts))
     }
 
     fn built_in(&self, declared: &Declared, config: &Config) -> Vec<(PathBuf, String)> {
         let is_used = self.texts.is_empty() || self.extends;
-        let text = is_used.then(|| {
-            (
-                PathBuf::from(StepSpec::BUILT_IN),
-                derive::task_file(declared, &config.flux_of(&declared.cluster)),
-            )
-        });
-        text.into_iter().collect()
+        let derived = || derive::task_file(declared, &config.flux_of(&declared.cluster));
+        is_used.then(|| (PathBuf::from(StepSpec::BUILT_IN), derived())).into_iter().collect()
     }
 }
 
@@ -128,7 +112,6 @@ impl Tasks {
 struct Written {
     file: PathBuf,
     stage: StageFile,
-    raw: serde_json::Value,
 }
 
 /// Makes a pipeline of the stages that are built in and those of the repository.
@@ -136,7 +119,18 @@ fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: 
     let mut readiness = CustomRules::default();
     let mut stages: Vec<Stage> = Vec::new();
     let mut last_built_in: Option<String> = None;
-    for Written { file, stage, .. } in joined(built_in, own, extends, &mut readiness)? {
+    let mut written = Vec::new();
+    for (file, text) in built_in {
+        written.extend(stages_of(file, text, &mut readiness)?);
+    }
+    let mut added = Vec::new();
+    for (file, text) in own {
+        added.extend(stages_of(file, text, &mut readiness)?);
+    }
+    for stage in added {
+        insert(stage, &mut written, extends)?;
+    }
+    for Written { file, stage } in written {
         let location = location_of(&stage.name, &file);
         let steps = stage.steps.into_iter().map(|step| step_of(step, &file)).collect::<Result<_>>()?;
         let is_built_in = file == Path::new(StepSpec::BUILT_IN);
@@ -158,35 +152,12 @@ fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: 
     Ok(Pipeline { stages, readiness: Arc::new(readiness) })
 }
 
-/// All stages, in order.
-fn joined(
-    built_in: &[(PathBuf, String)],
-    own: &[(PathBuf, String)],
-    extends: bool,
-    readiness: &mut CustomRules,
-) -> Result<Vec<Written>> {
-    let mut written = Vec::new();
-    for (file, text) in built_in {
-        written.extend(stages_of(file, text, readiness)?);
-    }
-    let mut added = Vec::new();
-    for (file, text) in own {
-        added.extend(stages_of(file, text, readiness)?);
-    }
-    for stage in added {
-        insert(stage, &mut written, extends)?;
-    }
-    Ok(written)
-}
-
 fn stages_of(file: &Path, text: &str, readiness: &mut CustomRules) -> Result<Vec<Written>> {
     let tasks: TaskFile = yaml::from_str(text, file)?;
     for rule in tasks.readiness {
         add_rule(rule, file, readiness)?;
     }
-    let raw: serde_json::Value = yaml::from_str(text, file)?;
-    let of = |(at, stage)| Written { file: file.to_owned(), stage, raw: raw["stages"][at].clone() };
-    Ok(tasks.stages.into_iter().enumerate().map(of).collect())
+    Ok(tasks.stages.into_iter().map(|stage| Written { file: file.to_owned(), stage }).collect())
 }
 
 /// Puts a stage of the repository before or after the stage that it names; else last.

@@ -1,16 +1,30 @@
 //! Stages of several files as one task file.
 
+use std::path::PathBuf;
+
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
 use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::yaml;
 
-/// One task file of stages as they are written, each with what it needs.
-pub(super) fn task_file(
-    stages: impl IntoIterator<Item = (Value, Vec<String>)>,
-    readiness: Vec<Value>,
+/// One task file of several: these stages as they are written there, each with what it needs.
+pub(super) fn task_file<'a>(
+    stages: impl IntoIterator<Item = (&'a str, &'a [String])>,
+    files: impl IntoIterator<Item = &'a (PathBuf, String)>,
 ) -> Result<String> {
-    let stages = stages.into_iter().map(|(mut stage, needs)| {
+    let (mut written, mut readiness) = (Vec::new(), Vec::new());
+    for (file, text) in files {
+        let raw: Value = yaml::from_str(text, file)?;
+        let list = |name: &str| raw[name].as_array().cloned().unwrap_or_default();
+        written.extend(list("stages"));
+        readiness.extend(list("readiness"));
+    }
+    let stages = stages.into_iter().map(|(name, needs)| {
+        // A name may be written as a number.
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let is_it = |one: &&Value| text(&one["name"]) == name;
+        let mut stage = written.iter().find(is_it).cloned().unwrap_or_default();
         if let Some(fields) = stage.as_object_mut() {
             fields.remove("before");
             fields.remove("after");

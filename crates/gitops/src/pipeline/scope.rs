@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 use super::load::Pipeline;
 use super::select::Selected;
 use super::{Applies, Named};
-use crate::order::NETWORK_PLUGINS;
+use crate::order::is_before_flux;
 use crate::problem::Problem;
 use crate::{Declared, Kustomization};
 use bootstrapper_core::files;
@@ -121,11 +121,7 @@ fn is_chain(release: &Object) -> bool {
         .into_iter()
         .filter_map(|name| name.as_str())
         .chain(release.metadata.name.as_deref())
-        .any(is_chart_of_chain)
-}
-
-fn is_chart_of_chain(name: &str) -> bool {
-    NETWORK_PLUGINS.contains(&name) || matches!(name, "coredns" | "flux-operator" | "flux-instance" | "flux2")
+        .any(is_before_flux)
 }
 
 /// How many files are looked at.
@@ -147,7 +143,7 @@ fn names_chart(line: &str) -> bool {
     let last = value.rsplit('/').next().unwrap_or(value);
     match key {
         "kind" => value == "FluxInstance",
-        "chart" | "url" => is_chart_of_chain(last),
+        "chart" | "url" => is_before_flux(last),
         _ => false,
     }
 }

@@ -7,19 +7,21 @@ use super::super::rules::verdict;
 use super::name;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// The controllers without which Flux installs nothing.
-pub(super) const ALL: [&str; 3] = ["source-controller", "kustomize-controller", "helm-controller"];
+/// The controllers without which Flux applies nothing, and the one that installs HelmReleases.
+const CONTROLLERS: [&str; 2] = ["source-controller", "kustomize-controller"];
+const OF_RELEASES: &str = "helm-controller";
 
 /// Flux's Deployments, in whichever namespace it runs.
 pub fn flux_controllers() -> Selection {
     Selection::of("apps/v1", "Deployment").labelled("app.kubernetes.io/part-of=flux")
 }
 
-/// Whether these controllers run, by Flux's Deployments.
-pub fn flux_runs(deployments: &[Arc<Object>], needed: &[&str]) -> Verdict {
+/// Whether Flux's controllers run, by its Deployments; the one of HelmReleases only if there are any.
+pub fn flux_runs(deployments: &[Arc<Object>], has_releases: bool) -> Verdict {
     let judge = |needed: &&str| match deployments.iter().find(|deployment| name(deployment) == *needed) {
         Some(deployment) => verdict(deployment).of(&ObjectRef::of(deployment)),
         None => Verdict::not_yet("not found").about(needed),
     };
-    needed.iter().map(judge).collect()
+    let of_releases = has_releases.then_some(&OF_RELEASES);
+    CONTROLLERS.iter().chain(of_releases).map(judge).collect()
 }

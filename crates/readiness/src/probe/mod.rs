@@ -145,7 +145,7 @@ impl Probe {
             Self::CiliumGateway => gateway::verdict_at(of(0), now),
             Self::CiliumClustermesh => clustermesh::verdict_of(of(0), of(1)),
             Self::Nodes => nodes::verdict_of(of(0), &silent(of(1).iter().map(AsRef::as_ref))),
-            Self::FluxControllers => flux_runs(of(0), &flux::ALL),
+            Self::FluxControllers => flux_runs(of(0), true),
         }
     }
 }

@@ -38,14 +38,9 @@ impl Handover {
     /// Whether the Flux runs that these objects are ready by: their status outlives it.
     fn flux(&self) -> Followed<Readiness> {
         let has_releases = self.declared.iter().any(|id| id.kind == "HelmRelease");
-        let needed: &[&str] = if has_releases {
-            &["source-controller", "kustomize-controller", "helm-controller"]
-        } else {
-            &["source-controller", "kustomize-controller"]
-        };
         let judge = move |deployments: Vec<Arc<Object>>| Readiness {
             observed: deployments.clone(),
-            ..flux_runs(&deployments, needed).into()
+            ..flux_runs(&deployments, has_releases).into()
         };
         self.cluster.follow_all(flux_controllers()).map_ok(judge).boxed()
     }

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::contexts::Context;
 use super::homes::Home;
 use super::secrets::NeededSecret;
+use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
 /// What is proposed for a cluster.
 #[derive(Debug, Clone)]
@@ -122,16 +121,6 @@ fn variable(name: &str, key: &str) -> String {
     };
     let joined = format!("{}_{}", word(name), word(key).trim_matches('_'));
     if joined.starts_with(|first: char| first.is_ascii_digit()) { format!("S_{joined}") } else { joined }
-}
-
-fn scalar(text: &str) -> String {
-    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '.')
-        && text.chars().all(|one| one.is_ascii_alphanumeric() || "-./_@".contains(one))
-        && !matches!(
-            text.to_ascii_lowercase().as_str(),
-            "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n"
-        );
-    if is_plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 fn comment(text: &str) -> String {

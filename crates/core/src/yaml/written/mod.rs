@@ -7,6 +7,6 @@ mod read;
 mod write;
 
 pub use documents::{Document, documents};
-pub use node::{Mark, Node, Scalar, Style, Value};
+pub use node::{Mark, Node, Scalar, Style, Value, flow_scalar};
 pub use read::read;
 pub use write::write;

@@ -99,6 +99,20 @@ fn quoted_if_needed(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// A text as a scalar that stays a text wherever it is put, within a flow list or map too.
+pub fn flow_scalar(text: &str) -> String {
+    let is_word = |one: char| one.is_ascii_alphanumeric() || "-./_@ ".contains(one);
+    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(is_word)
+        && !text.ends_with(' ')
+        && !matches!(
+            text.to_ascii_lowercase().as_str(),
+            "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n"
+        );
+    // JSON is YAML.
+    if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
 impl Node {
     /// A value that stands nowhere yet.
     pub fn new(value: Value) -> Self {
@@ -234,6 +248,24 @@ mod tests {
         }
         for text in ["true", "64512", "", "a: b", "- x"] {
             assert!(Scalar::text(text).is_quoted(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_stay_texts() {
+        let table = [
+            ("cilium", "cilium"),
+            ("kube-system/cilium", "kube-system/cilium"),
+            ("1", "\"1\""),
+            ("on", "\"on\""),
+            ("a: b", "\"a: b\""),
+            ("a, b", "\"a, b\""),
+            ("", "\"\""),
+            ("admin@home", "admin@home"),
+            (".nan", "\".nan\""),
+        ];
+        for (text, expected) in table {
+            assert_eq!(flow_scalar(text), expected);
         }
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::super::config::FluxVersions;
-use super::draft::scalar;
-use crate::order::{Kinds, NETWORK_PLUGINS, Order};
+use crate::order::{DNS, FLUX_INSTANCE, FLUX_ITSELF, FLUX_OPERATOR, Kinds, NETWORK_PLUGINS, Order};
 use crate::{Declared, Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
 /// A cluster, and what the chain is made of.
 pub(super) struct Scene<'a> {
@@ -58,7 +58,7 @@ impl<'a> Scene<'a> {
     pub(super) fn of(declared: &'a Declared, versions: &'a FluxVersions) -> Self {
         let network = release_of(declared, |release| NETWORK_PLUGINS.contains(&release.chart.name()))
             .or_else(|| objects_of(declared, is_network_plugin));
-        let dns = release_of(declared, |release| release.chart.name() == "coredns")
+        let dns = release_of(declared, |release| release.chart.name() == DNS)
             .or_else(|| objects_of(declared, is_dns));
         Self {
             declared,
@@ -160,11 +160,11 @@ fn flux(declared: &Declared) -> Flux<'_> {
         Some(Unit::Release(release)) => Some(release),
         _ => None,
     };
-    if let Some(instance) = instance(declared, chart("flux-instance")) {
-        let operator = chart("flux-operator").map(Unit::Release);
+    if let Some(instance) = instance(declared, chart(FLUX_INSTANCE)) {
+        let operator = chart(FLUX_OPERATOR).map(Unit::Release);
         return Flux::Operator { operator: operator.or_else(|| objects_of(declared, is_operator)), instance };
     }
-    if let Some(release) = chart("flux2").or_else(|| chart("flux")) {
+    if let Some(release) = FLUX_ITSELF.into_iter().find_map(chart) {
         return Flux::Chart(release);
     }
     let mut all = declared.kustomizations.iter();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bootstrapper_core::yaml::written::flow_scalar as scalar;
+
 /// The stages of a task file.
 pub(super) struct Draft {
     pub(super) cluster: String,
@@ -65,41 +67,7 @@ impl fmt::Display for Draft {
     }
 }
 
-/// A text as a YAML scalar, within a flow list too.
-pub(super) fn scalar(text: &str) -> String {
-    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|one| one.is_ascii_alphanumeric() || "-./_ ".contains(one))
-        && !text.ends_with(' ')
-        && !matches!(
-            text.to_ascii_lowercase().as_str(),
-            "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n"
-        );
-    // JSON's strings are YAML's.
-    if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
-}
-
 /// A flow list.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", items.into_iter().map(scalar).collect::<Vec<_>>().join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stay_texts() {
-        let table = [
-            ("cilium", "cilium"),
-            ("kube-system/cilium", "kube-system/cilium"),
-            ("1", "\"1\""),
-            ("on", "\"on\""),
-            ("a: b", "\"a: b\""),
-            ("a, b", "\"a, b\""),
-            ("", "\"\""),
-        ];
-        for (text, expected) in table {
-            assert_eq!(scalar(text), expected);
-        }
-    }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::chain::{Flux, Instance, Scene, Unit, is_source_controller};
-use super::draft::{DraftStep, list, scalar};
+use super::draft::{DraftStep, list};
 use crate::Kustomization;
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
-/// The label that Flux's own manifests carry.
-const PART_OF_FLUX: &str = "\"app.kubernetes.io/part-of\": flux";
+/// The label that Flux's own manifests carry, with the value `flux`.
+const PART_OF: &str = "app.kubernetes.io/part-of";
 
 const CONTROLLERS: &str = "wait: {probe: flux.controllers}";
 
@@ -17,7 +18,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
         Flux::Operator { operator, instance } => {
             let mut steps = vec![operator_step(scene, *operator)];
             // The operator applies source and root Kustomization together with Flux.
-            steps.extend(makes_root(scene).then(forecast));
+            steps.extend(scene.declared.is_root_made().then(forecast));
             steps.push(instance_step(scene, instance));
             steps
         }
@@ -53,10 +54,10 @@ fn components(one: &Kustomization) -> String {
         .collect();
     let is_labelled = |object: &&Object| {
         let labels = object.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get("app.kubernetes.io/part-of")).is_some_and(|part| part == "flux")
+        labels.and_then(|labels| labels.get(PART_OF)).is_some_and(|part| part == "flux")
     };
     if own.iter().all(is_labelled) {
-        return format!("labels: {{{PART_OF_FLUX}}}");
+        return format!("labels: {{\"{PART_OF}\": flux}}");
     }
     let ids: Vec<ObjectRef> = own.into_iter().map(ObjectRef::of).collect();
     let kinds: BTreeSet<&str> = ids.iter().map(|id| id.kind.as_str()).collect();
@@ -117,21 +118,8 @@ fn instance_step(scene: &Scene<'_>, instance: &Instance<'_>) -> DraftStep {
     }
 }
 
-/// Whether the operator makes source and root Kustomization of what the FluxInstance says.
-fn makes_root(scene: &Scene<'_>) -> bool {
-    let Flux::Operator { instance, .. } = &scene.flux else { return false };
-    match instance {
-        Instance::Release(release) => release.values["instance"]["sync"]["url"].is_string(),
-        Instance::Object(one, id) => one
-            .objects
-            .iter()
-            .any(|object| ObjectRef::of(object) == *id && object.data["spec"]["sync"]["url"].is_string()),
-        Instance::File(_) => true,
-    }
-}
-
 pub(super) fn sync_steps(scene: &Scene<'_>) -> Vec<DraftStep> {
-    if makes_root(scene) {
+    if scene.declared.is_root_made() {
         let id = ObjectRef::of(&scene.declared.source);
         let namespace =
             id.namespace.as_deref().map(|namespace| format!("namespace: {}, ", scalar(namespace)));

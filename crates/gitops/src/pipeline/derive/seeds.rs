@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Scene;
-use super::draft::{DraftStep, list, scalar};
+use super::draft::{DraftStep, list};
 use crate::Kustomization;
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
 /// A Kustomization, and a namespace of its objects.
 type Place = (ObjectRef, Option<String>);

@@ -29,6 +29,18 @@ pub struct Manifest {
     pub sha256: Option<String>,
 }
 
+impl Manifest {
+    /// A manifest whose digest can be one.
+    pub(super) fn new(location: String, sha256: Option<String>) -> Result<Self, String> {
+        match &sha256 {
+            Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
+                Err(format!("invalid SHA-256 `{digest}` (use 64 hexadecimal digits)"))
+            }
+            _ => Ok(Self { location, sha256 }),
+        }
+    }
+}
+
 /// The source of CRDs: exactly one of `kustomization`, `manifest` and `releases`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,10 +97,7 @@ impl CrdsFile {
                 Some(_) if !location.contains("://") => {
                     Err("`sha256` applies only to a URL, not to a file of the repository".to_owned())
                 }
-                Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
-                    Err(format!("invalid SHA-256 `{digest}` (use 64 hexadecimal digits)"))
-                }
-                _ => Ok(CrdsSpec::Manifest(Manifest { location, sha256: self.sha256 })),
+                _ => Manifest::new(location, self.sha256).map(CrdsSpec::Manifest),
             },
             (None, None, None) | (Some(_), ..) | (_, _, Some(_)) if self.sha256.is_some() => {
                 Err("`sha256` requires `manifest`".to_owned())

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::crds::is_sha256;
 use super::{Applies, Awaits, Kind, Manifest, stem};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
@@ -33,12 +32,7 @@ impl Kind for RemoteManifestSpec {
                     .to_owned(),
             );
         }
-        match &sha256 {
-            Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
-                Err(format!("`{digest}` is not a SHA-256 (64 hexadecimal digits)"))
-            }
-            _ => Ok(Self(Manifest { location: url, sha256 })),
-        }
+        Manifest::new(url, sha256).map(Self)
     }
 
     fn name(&self) -> String {

@@ -88,8 +88,8 @@ impl CrdSource {
                 whole(try_join_all(all).await?.concat())
             }
         };
-        let is_all = self.noun() == "object";
-        Ok(objects.into_iter().filter(|object| is_all || is_crd(object)).collect())
+        let only_crds = !matches!(self, Self::Manifest { only_crds: false, .. });
+        Ok(objects.into_iter().filter(|object| !only_crds || is_crd(object)).collect())
     }
 }
 
