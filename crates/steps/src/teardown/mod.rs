@@ -7,6 +7,7 @@
 mod graph;
 mod hold;
 mod listing;
+mod lost_crd;
 mod marks;
 mod order;
 pub mod releases;

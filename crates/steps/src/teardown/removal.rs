@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
+use super::lost_crd::{self, REMIND_AFTER};
 use super::marks::{is_somebodys, owner};
 use super::units::KUSTOMIZE;
 use bootstrapper_cluster::Cluster;
@@ -111,13 +112,16 @@ pub async fn await_end(
     let mut left: BTreeMap<ObjectRef, Option<Arc<Object>>> = BTreeMap::new();
     let mut may_release = teardown.release_finalizers;
     let mut deadline = Instant::now() + teardown.patience;
+    let mut reminder = Instant::now() + REMIND_AFTER;
+    let mut reminders = 0;
     let mut attempts: BTreeMap<ObjectRef, (String, usize)> = BTreeMap::new();
     loop {
-        match timeout_at(deadline, states.next()).await {
+        match timeout_at(deadline.min(reminder), states.next()).await {
             Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
             Ok(Some(Ok(seen))) => {
                 if progress(&seen) != progress(&left) {
                     deadline = Instant::now() + teardown.patience;
+                    reminder = Instant::now() + REMIND_AFTER;
                 }
                 left = seen;
                 if gone == Gone::Insist {
@@ -129,6 +133,13 @@ pub async fn await_end(
             Ok(Some(Err(failure))) if failure.retry == Retry::Useless => return Err(failure),
             Ok(Some(Err(failure))) => (teardown.say)(format!("not yet: {failure}")),
             Ok(None) => return Err(Failure::internal("the watch over what is removed ended")),
+            Err(_) if Instant::now() < deadline => {
+                reminders += 1;
+                reminder = Instant::now() + REMIND_AFTER;
+                for object in left.values().flatten() {
+                    lost_crd::remind(cluster, object, reminders).await?;
+                }
+            }
             Err(_) if may_release => {
                 may_release = false;
                 deadline = Instant::now() + teardown.patience;
@@ -224,6 +235,7 @@ fn held_by(object: &Object) -> String {
             let mut ready =
                 ready.filter(|condition| condition["type"] == "Ready" && condition["status"] == "False");
             let says = ready.find_map(|condition| condition["message"].as_str());
+            let says = says.or_else(|| lost_crd::says(object));
             let says = says.map(|says| format!("; it says: {says}")).unwrap_or_default();
             format!("waiting for the controller of finalizer {finalizers}{says}")
         }
