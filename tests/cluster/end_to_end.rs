@@ -242,25 +242,29 @@ async fn infra_from_nothing_to_owned_by_flux() {
 /// A manifest whose digest is declared is that one, or none.
 fn a_manifest_that_is_not_the_declared_one_is_refused(sandbox: &Sandbox) {
     let copy = common::repository();
-    let plan = |copy: &TempDir| {
+    let plan = || {
         let mut command = sandbox.bare(&["plan", "infra", "--sandbox", "--repo"]);
         command.arg(copy.path()).assert()
     };
-    let shown = plan(&copy).success();
+    let tasks = "tasks/bootstrap.yaml";
+    let address = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
+    let next = "      - crds: {releases: declared}";
+    let step = format!("      - crds: {{manifest: \"{address}\"}}\n");
+    common::edit(&copy, tasks, next, &format!("{step}{next}"));
+    let shown = plan().success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
     let (_, digest) = shown.split_once("pin it with sha256: ").unwrap();
     let digest: String = digest.chars().take(64).collect();
 
-    let settings = "kubernetes/clusters/infra/settings.yaml";
     let other = "0".repeat(64);
-    common::edit(&copy, settings, "  REPLICAS:", &format!("  FLUX_INSTALL_SHA256: \"{other}\"\n  REPLICAS:"));
-    plan(&copy).failure().stderr(
+    common::edit(&copy, tasks, "install.yaml\"", &format!("install.yaml\", sha256: \"{other}\""));
+    plan().failure().stderr(
         contains(format!("sha256 declared: {other}"))
             .and(contains(format!("sha256 fetched:  {digest}")))
             .and(contains("tasks/bootstrap.yaml:")),
     );
-    common::edit(&copy, settings, &other, &digest);
-    let pinned = plan(&copy).success();
+    common::edit(&copy, tasks, &other, &digest);
+    let pinned = plan().success();
     assert!(!String::from_utf8_lossy(&pinned.get_output().stdout).contains("pin it with"));
 }
 
