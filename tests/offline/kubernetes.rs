@@ -83,8 +83,12 @@ fn nothing_outside_of_clusters_knows_a_cluster() {
 
 #[test]
 fn clusters_differ_in_their_settings_only() {
+    // And in what their nodes run.
     let read = |cluster: &str, file: &str| {
-        std::fs::read_to_string(kubernetes().join("clusters").join(cluster).join(file)).unwrap()
+        let text = std::fs::read_to_string(kubernetes().join("clusters").join(cluster).join(file)).unwrap();
+        ["talos", "kubeadm", "k3s"].iter().fold(text, |text, name| {
+            text.replace(&format!("/distributions/{name}\n"), "/distributions/NAME\n")
+        })
     };
     for file in [
         "infrastructure.yaml",
