@@ -49,8 +49,8 @@ fn variables(text: &str) -> impl Iterator<Item = &str> {
 fn every_variable_is_defined_and_every_setting_is_used() {
     let files = outside_of_clusters();
     let used: BTreeSet<&str> = files.iter().flat_map(|(_, text)| variables(text)).collect();
-    // From the tenant's own Kustomization.
-    let elsewhere = BTreeSet::from(["HOSTNAME"]);
+    // From the tenant's own Kustomization; and of a component that neither cluster names.
+    let elsewhere = BTreeSet::from(["BGP_SECOND_ROUTER_ADDRESS", "HOSTNAME"]);
     for cluster in CLUSTERS {
         let settings = settings(cluster);
         let defined: BTreeSet<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
@@ -208,4 +208,15 @@ fn the_component_for_old_ciliums_takes_the_place_of_the_new_objects() {
         ("cilium.io/v2alpha1", "CiliumLoadBalancerIPPool"),
     ];
     assert_eq!(kinds, BTreeSet::from(wanted));
+}
+
+#[test]
+fn a_second_router_is_one_more_peer() {
+    let cilium = "infrastructure/networking/cilium";
+    let built = build(&format!("{cilium}/config"), &format!("{cilium}/second-router"));
+    let config = built.iter().find(|object| object["kind"] == "CiliumBGPClusterConfig").unwrap();
+    let peers = config["spec"]["bgpInstances"][0]["peers"].as_array().unwrap();
+    let addresses: Vec<&str> = peers.iter().map(|peer| peer["peerAddress"].as_str().unwrap()).collect();
+    assert_eq!(addresses, ["${BGP_ROUTER_ADDRESS}", "${BGP_SECOND_ROUTER_ADDRESS}"]);
+    assert_eq!(peers[0]["peerConfigRef"], peers[1]["peerConfigRef"]);
 }

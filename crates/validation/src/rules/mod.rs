@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bgp;
+mod bumps;
 mod charts;
 mod deadlock;
 mod distribution;
@@ -34,6 +35,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     tenants::RULES,
     escalation::RULES,
     distribution::RULES,
+    bumps::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,
