@@ -41,4 +41,5 @@ mod taskfile;
 mod tenants;
 mod validate;
 mod values;
+mod walkthrough;
 mod wording;
