@@ -15,13 +15,13 @@ use super::settling::{Settled, Wait};
 use super::{Act, Changes, EventKind, Limits, Observation, Step, StepOutcome, Stuck};
 use bootstrapper_core::failure::{Failure, FailureKind, Retry};
 
-/// How long what is being written may go on once the run is to stop.
+/// How long an in-flight action may continue after an interruption.
 const UNTIL_SAFE: Duration = Duration::from_mins(1);
 
-/// A step that finds something due while it waits acts no more often than that.
+/// The minimum time between actions of a waiting step that is due again.
 const BETWEEN_ACTS: Duration = Duration::from_secs(1);
 
-/// What a step has changed so far, over all its attempts.
+/// What a step has changed so far, over all attempts.
 #[derive(Default)]
 struct Tally {
     summary: String,
@@ -40,7 +40,7 @@ impl Tally {
         self.summary.clone_from(&changes.summary);
     }
 
-    /// How it ended, once something was done.
+    /// The outcome, after an action.
     fn outcome(&self) -> StepOutcome {
         let summary = self.summary.clone();
         match self.warnings.as_slice() {
@@ -54,7 +54,7 @@ impl Tally {
     }
 }
 
-/// A planned step, as it runs.
+/// A planned step while it runs.
 pub(super) struct Running<'a> {
     pub(super) title: &'a str,
     pub(super) limits: Limits,
@@ -134,7 +134,7 @@ async fn attempt(
         is_again = true;
         match wait.settle(deadline).await? {
             Settled::Ready(readiness) => return Ok(outcome.and_remarks(readiness.remarks)),
-            // What is due for ever must not keep the API server busy.
+            // A step that is always due must not overload the API server.
             Settled::Due => wait.pause_until(began + BETWEEN_ACTS, deadline).await?,
         }
     }
@@ -174,7 +174,7 @@ async fn observe_and_act(
         Observation::Missing(_) | Observation::Drifted(_) => {
             let changes = act(running, options, deadline, attempts, &observation).await?;
             if is_again {
-                // The same once more is no progress.
+                // Repeating the same action is not progress.
                 deadline.sees(&changes.summary);
             } else {
                 deadline.moves();
@@ -195,7 +195,7 @@ async fn act(
 ) -> Result<Changes, Failure> {
     let say = |message: String| attempts.tell(EventKind::StepSaid { message });
     options.gate.pass(&say).await?;
-    // What was asked for meanwhile counts: nothing more is begun.
+    // An interruption may have arrived meanwhile: start nothing more.
     if options.cancel.is_cancelled() {
         return Err(cancelled());
     }
@@ -210,12 +210,12 @@ async fn act(
     let (mut ends, mut is_cancelled) = (deadline.ends(), false);
     loop {
         tokio::select! {
-            // What is done is done, though its time is over.
+            // A completed action counts, even past the deadline.
             biased;
             changes = &mut acting => return changes,
             failure = options.gate.lost() => return Err(failure),
-            // What is being written comes to a safe end, if it comes to one: a hook of a chart may
-            // never do. A program is then asked to end, and Helm marks its release as failed.
+            // Let an in-flight action finish safely, within a limit: a chart's hook may never finish. Then
+            // its program is terminated, and Helm marks its release as failed.
             () = tokio::time::sleep_until(ends) => {
                 let failure = if is_cancelled { cancelled() } else { deadline.failure(running.title) };
                 return Err(failure.because("the operation did not finish and was stopped"));

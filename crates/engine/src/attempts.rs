@@ -1,10 +1,10 @@
-//! The clocks and the voice of one step.
+//! The clocks and the event sender of one step.
 
 use tokio::time::Instant;
 
 use super::{Event, EventKind, Events, StepId};
 
-/// The clocks and the voice of one step.
+/// The clocks and the event sender of one step.
 #[derive(Clone)]
 pub(super) struct Attempts {
     id: StepId,

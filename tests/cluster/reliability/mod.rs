@@ -93,7 +93,8 @@ async fn a_cluster_comes_up_the_same_whatever_happens_at_each_stage() {
             let lived = life.bootstrap(fair(), absence, everywhere(blow)).await;
             assert_eq!(lived.stages, stages);
             let outcome = life.compare(lived, &state, "all stages").await;
-            table.add(&format!("{fault}, at the start of each of its {} stages", stages.len()), vec![outcome]);
+            table
+                .add(&format!("{fault}, at the start of each of its {} stages", stages.len()), vec![outcome]);
         }
         let life = Life::begin("weather").await;
         let lived = life.bootstrap(failing(20, 1), Absence::UntilNoticed(0), |_| None).await;
