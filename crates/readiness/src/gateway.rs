@@ -4,17 +4,17 @@ use super::Verdict;
 use super::conditions::{find, must_be_true, required, text};
 use bootstrapper_core::object::Object;
 
-/// Accepted, at the newest generation.
+/// Accepted, at the current generation.
 pub(super) fn class(object: &Object) -> Verdict {
     must_be_true(object, "Accepted")
 }
 
-/// Programmed, at the newest generation.
+/// Programmed, at the current generation.
 pub(super) fn gateway(object: &Object) -> Verdict {
     must_be_true(object, "Programmed")
 }
 
-/// Accepted by every gateway that it names, with all that it refers to.
+/// Accepted by every gateway that it references, with all references resolved.
 pub(super) fn route(object: &Object) -> Verdict {
     let wanted = object.data["spec"]["parentRefs"].as_array();
     let answers = object.data["status"]["parents"].as_array();

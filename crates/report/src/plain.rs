@@ -1,4 +1,4 @@
-//! One line for each thing that happens: for logs, pipes and CI.
+//! One line per event: for logs, pipes and CI.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use bootstrapper_core::output;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
 
-/// How often waits that were held back are looked at.
+/// The interval for checking suppressed waits.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
@@ -34,7 +34,7 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
     }
 }
 
-/// What of a cause does not change while it lasts: its code, its way, and whether it passes.
+/// The parts of a cause that stay constant: its code, its chain, and whether it passes.
 type Told = (Option<String>, Vec<String>, bool);
 
 #[derive(Default)]
@@ -42,7 +42,7 @@ pub(super) struct Lines {
     quiet: bool,
     began: Option<Timestamp>,
     waits: Waits,
-    /// The causes that each step has told, by what does not change while they last.
+    /// The causes that each step has shown, by their constant parts.
     explained: BTreeMap<StepId, Vec<Told>>,
 }
 
@@ -59,7 +59,7 @@ impl Lines {
         said.into_iter().map(|said| self.line(event.at, event.step.as_ref(), &said)).collect()
     }
 
-    /// Waits that were held back, and are due at `now`.
+    /// Suppressed waits that are due at `now`.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
         let due = self.waits.due(now);
         due.into_iter().map(|(step, said)| self.line(now, Some(&step), &said)).collect()
@@ -73,7 +73,7 @@ impl Lines {
         format!("[{clock:>6}s] {step}{}", output::one_line(said))
     }
 
-    /// Causes that were not told yet. How long something lasts is no news.
+    /// Causes that were not shown yet. A changed duration is not new.
     fn news(&mut self, step: &StepId, causes: &[Cause]) -> Vec<String> {
         let told = self.explained.entry(step.clone()).or_default();
         let mut said = Vec::new();

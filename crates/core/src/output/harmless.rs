@@ -105,7 +105,7 @@ fn is_workflow_command(text: &str) -> bool {
     let line = text.split('\n').next().unwrap_or_default();
     let command = line.trim_start_matches(|one: char| one.is_whitespace() || is_dangerous(one, Kind::Text));
     let name = command.strip_prefix("::").unwrap_or_default();
-    // `::ffff:10.0.0.1` is an address.
+    // `::ffff:10.0.0.1` is an IPv6 address.
     let word = name.split(|one: char| !one.is_alphanumeric() && one != '-').next().unwrap_or_default();
     let is_address = word.chars().all(|one| one.is_ascii_hexdigit());
     name.starts_with(|one: char| one.is_alphabetic()) && (!is_address || name.contains("::"))
@@ -114,11 +114,11 @@ fn is_workflow_command(text: &str) -> bool {
 fn is_dangerous(one: char, kind: Kind) -> bool {
     match one {
         '\n' | '\t' => false,
-        // All other control characters, those of 8 bits among them.
+        // All other control characters, including C1.
         one if one.is_control() => true,
-        // Joiners of scripts and of emoji, and hyphens that show only where a line ends, harm no file.
+        // Joiners of scripts and of emoji, and soft hyphens, are harmless in a file.
         '\u{200c}' | '\u{200d}' | '\u{ad}' => kind == Kind::Text,
-        // What takes no place, or turns the text that follows.
+        // Zero-width characters, and those that change the text direction.
         '\u{61c}'
         | '\u{180e}'
         | '\u{200b}'
