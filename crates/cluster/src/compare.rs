@@ -7,13 +7,13 @@ use bootstrapper_core::object::Object;
 /// How a declared object differs from the live one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
-    /// It is as declared.
+    /// As declared.
     Unchanged,
     /// It does not exist.
     Created,
-    /// It differs: field by field.
+    /// Different, field by field.
     Configured(Vec<String>),
-    /// Other managers own fields with other values: field by field.
+    /// Conflict: other managers own fields with other values.
     Conflict(Vec<String>),
 }
 
@@ -21,9 +21,8 @@ pub enum Comparison {
 const MOST_TOLD: usize = 8;
 const LONGEST_VALUE: usize = 60;
 
-/// Whether every field that `declared` sets is equal in `live`. What the server adds to an
-/// object by itself does not count. A "no" may still be a "yes" to the server, which knows that
-/// `1000m` is `1`.
+/// Whether every field that `declared` sets is equal in `live`. Fields that the server adds do not count. A
+/// "no" may still be equal for the server, which knows that `1000m` is `1`.
 pub fn covers(live: &Object, declared: &Object) -> bool {
     let metadata = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
     includes(&metadata(live), &metadata(declared))
@@ -32,7 +31,7 @@ pub fn covers(live: &Object, declared: &Object) -> bool {
         && includes(&live.data, &without_status(&declared.data))
 }
 
-/// Others add their own to these.
+/// Other programs add their own entries to these.
 fn has_all<T: PartialEq>(live: Option<&Vec<T>>, declared: Option<&Vec<T>>) -> bool {
     let live = live.map_or(&[][..], Vec::as_slice);
     declared.into_iter().flatten().all(|one| live.contains(one))
@@ -76,8 +75,8 @@ pub(super) fn differences(before: &Object, after: &Object) -> Vec<String> {
     told
 }
 
-/// The changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. Of Secrets only
-/// which fields.
+/// The changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. For Secrets, only the field
+/// names.
 pub fn field_differences(before: &Object, after: &Object) -> Vec<String> {
     let is_secret = before.types.as_ref().is_some_and(|types| types.kind == "Secret");
     let mut told = Vec::new();

@@ -1,4 +1,4 @@
-//! Classifies a missing or unreadable answer.
+//! Classifies missing or unreadable responses.
 
 use super::api_error_kind::ApiErrorKind;
 use bootstrapper_core::failure::Failure;
@@ -21,7 +21,7 @@ pub(super) fn of_error(error: &kube::Error) -> ApiErrorKind {
     }
 }
 
-/// The line of the deepest cause.
+/// The message of the deepest cause.
 pub(super) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let deepest = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
     deepest.to_string().lines().next().unwrap_or_default().to_owned()
