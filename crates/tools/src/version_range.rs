@@ -1,4 +1,4 @@
-//! Versions and ranges of versions as Helm and Flux read them (`Masterminds/semver` v3.5.0).
+//! Versions and version ranges as Helm and Flux parse them (`Masterminds/semver` v3.5.0).
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ pub(super) struct Range(Vec<Vec<Bound>>);
 struct Bound {
     operator: String,
     version: Version,
-    /// How many of the three numbers are told.
+    /// How many of the three numbers are given.
     told: usize,
 }
 
@@ -30,7 +30,7 @@ struct Patterns {
     find: Regex,
 }
 
-/// None only if a pattern were wrong, which the tests would tell.
+/// None only if a pattern is invalid, which the tests would show.
 static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     let bound = format!(r"({OPERATORS})\s*({PLACES})");
     Some(Patterns {
@@ -41,7 +41,7 @@ static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     })
 });
 
-/// Reads a version; `v1.2` is one, as for Helm.
+/// Parses a version; `v1.2` is valid, as for Helm.
 pub(super) fn version(text: &str) -> Option<Version> {
     let found = PATTERNS.as_ref()?.version.captures(text)?;
     let number = |at: usize| -> Option<u64> {
@@ -57,7 +57,7 @@ pub(super) fn version(text: &str) -> Option<Version> {
 }
 
 impl Range {
-    /// Reads a range; none if it is no range.
+    /// Parses a range; none if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let patterns = PATTERNS.as_ref()?;
         if text.len() > LONGEST {
@@ -76,7 +76,7 @@ impl Range {
         groups.iter().map(group).collect::<Option<Vec<_>>>().map(Self)
     }
 
-    /// Whether a version lies in it. One before a release does only if the range names one itself.
+    /// Whether it contains a version. A prerelease matches only if the range itself has one.
     pub(super) fn contains(&self, version: &Version) -> bool {
         self.0.iter().any(|group| {
             let takes_early = group.iter().any(|bound| !bound.version.pre.is_empty());
@@ -115,7 +115,7 @@ impl Bound {
             "" | "=" if whole => version.cmp_precedence(own).is_eq(),
             "" | "=" | "~" | "~>" => self.tilde(version),
             "!=" => match self.told {
-                // Not even a number: the original compares the first all the same.
+                // Invalid constraints: the original compares the major version anyway.
                 0 => {
                     !same_major
                         || !same_minor
