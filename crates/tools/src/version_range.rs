@@ -115,7 +115,7 @@ impl Bound {
             "" | "=" if whole => version.cmp_precedence(own).is_eq(),
             "" | "=" | "~" | "~>" => self.tilde(version),
             "!=" => match self.told {
-                // Invalid constraints: the original compares the major version anyway.
+                // No number is given: the original compares all of them anyway.
                 0 => {
                     !same_major
                         || !same_minor
