@@ -25,7 +25,7 @@ use clap::CommandFactory as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{bootstrapper, edit, programs, repository, root};
+use crate::common::{bootstrapper, edit, programs, repository};
 use crate::plan::{Planned, planned};
 
 /// Every command that is not hidden, with its own help.

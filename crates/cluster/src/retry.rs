@@ -175,7 +175,7 @@ impl Call {
                 let gone = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
                 Ok(json(StatusCode::OK, gone.to_string().into()))
             }
-            (&Method::POST, StatusCode::CONFLICT) => match self.what_stands(client).await {
+            (&Method::POST, StatusCode::CONFLICT) => match self.existing(client).await {
                 Some(object) => Ok(json(StatusCode::CREATED, object)),
                 None => Ok(response),
             },
@@ -184,7 +184,7 @@ impl Call {
     }
 
     /// The object of a POST, if it exists as requested.
-    async fn what_stands(&self, client: &Client) -> Option<Bytes> {
+    async fn existing(&self, client: &Client) -> Option<Bytes> {
         let wanted = self.named()?;
         let place = format!("{}/{}", self.uri.path(), wanted.metadata.name.as_deref()?);
         let (response, body) =

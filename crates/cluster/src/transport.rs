@@ -17,7 +17,7 @@ pub(super) fn of_error(error: &kube::Error) -> ApiErrorKind {
         | kube::Error::InferConfig(_)
         | kube::Error::InferKubeconfig(_)
         | kube::Error::TlsRequired => ApiErrorKind::NoCredentials,
-        _ => of_words(&deepest(error)),
+        _ => of_message(&deepest(error)),
     }
 }
 
@@ -35,7 +35,7 @@ pub(super) fn withheld(error: &kube::Error) -> Option<&Failure> {
     }
 }
 
-fn of_words(said: &str) -> ApiErrorKind {
+fn of_message(said: &str) -> ApiErrorKind {
     let lower = said.to_lowercase();
     let says = |words: &str| lower.contains(words);
     if says("certificate") || says("unknownissuer") {
@@ -82,7 +82,7 @@ mod tests {
             ),
             ("invalid peer certificate: certificate not valid yet: verification time 1", ApiErrorKind::Clock),
         ] {
-            assert_eq!(of_words(said), trouble, "{said}");
+            assert_eq!(of_message(said), trouble, "{said}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub type Followed<T> = BoxStream<'static, Result<T>>;
 
 /// Only the states, without errors: for the sandbox's programs, which have nobody to report to.
 pub fn seen<T: Send + 'static>(followed: Followed<T>) -> BoxStream<'static, T> {
-    followed.filter_map(|told| ready(told.ok())).boxed()
+    followed.filter_map(|item| ready(item.ok())).boxed()
 }
 
 impl Cluster {
@@ -46,12 +46,12 @@ impl Cluster {
         let watches = by_kind.into_iter().enumerate().map(|(index, (selection, names))| {
             // Watches a single object by name, several of a kind together.
             let only = if let [name] = names.as_slice() { Some(name.clone()) } else { None };
-            self.watched(selection, only).map(move |told| (index, told)).boxed()
+            self.watched(selection, only).map(move |item| (index, item)).boxed()
         });
         let mut all: BTreeMap<usize, Result<Arc<Seen>>> = BTreeMap::new();
         stream::select_all(watches)
-            .filter_map(move |(index, told)| {
-                all.insert(index, told);
+            .filter_map(move |(index, item)| {
+                all.insert(index, item);
                 ready((all.len() == count).then(|| state(&refs, all.values())))
             })
             .boxed()
@@ -60,7 +60,7 @@ impl Cluster {
     /// Watches all objects that match `selection`.
     pub fn follow_all(&self, selection: Selection) -> Followed<Vec<Arc<Object>>> {
         let all = |seen: Arc<Seen>| seen.values().cloned().collect();
-        self.watched(selection, None).map(move |told| told.map(all)).boxed()
+        self.watched(selection, None).map(move |item| item.map(all)).boxed()
     }
 
     /// A task watches; the stream returns its latest state. Ends when the stream is dropped.
@@ -77,8 +77,8 @@ impl Cluster {
         });
         stream::unfold(receiver, |mut receiver| async move {
             receiver.changed().await.ok()?;
-            let told = receiver.borrow_and_update().clone();
-            Some((told, receiver))
+            let item = receiver.borrow_and_update().clone();
+            Some((item, receiver))
         })
         .filter_map(ready)
         .boxed()
@@ -101,9 +101,9 @@ fn state<'a>(
 /// The states of several watches; or their errors as one. A permanent one has precedence.
 pub fn joined<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a Result<T>>) -> Result<Vec<T>> {
     let (mut seen, mut failures): (Vec<T>, Vec<&Failure>) = (Vec::new(), Vec::new());
-    for told in all {
-        match told {
-            Ok(told) => seen.push(told.clone()),
+    for item in all {
+        match item {
+            Ok(item) => seen.push(item.clone()),
             Err(failure) => failures.push(failure),
         }
     }
@@ -149,7 +149,7 @@ impl Watching {
                     // Discovery shows whether it is no longer served, or only not found.
                     End::KindGone(failure) => {
                         self.cluster.forget(&self.selection.api_version, &self.selection.kind).await;
-                        self.tell(failure, true);
+                        self.report(failure, true);
                     }
                     End::Lost => {}
                 },
@@ -159,7 +159,7 @@ impl Watching {
                     self.see(Arc::default());
                 }
                 Err(failure) => {
-                    self.tell(failure, true);
+                    self.report(failure, true);
                 }
             }
             tokio::time::sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
@@ -177,7 +177,7 @@ impl Watching {
         loop {
             let event = if is_listing {
                 let Ok(event) = timeout(LIST_LIMIT, events.next()).await else {
-                    self.tell(self.unanswered(), true);
+                    self.report(self.unanswered(), true);
                     return End::Lost;
                 };
                 event
@@ -201,7 +201,7 @@ impl Watching {
                 return End::KindGone(failure);
             }
             // A reported error is resolved only by a new list.
-            if self.tell(failure, is_listing) || is_list_outdated(&error) {
+            if self.report(failure, is_listing) || is_list_outdated(&error) {
                 return End::Lost;
             }
         }
@@ -236,21 +236,21 @@ impl Watching {
 
     /// The list is complete; report it if it changed.
     fn see(&self, all: Arc<Seen>) {
-        self.sender.send_if_modified(|told| {
-            let is_news = !matches!(told, Some(Ok(before)) if *before == all);
-            *told = Some(Ok(all));
+        self.sender.send_if_modified(|latest| {
+            let is_news = !matches!(latest, Some(Ok(before)) if *before == all);
+            *latest = Some(Ok(all));
             is_news
         });
     }
 
     /// Reports an error that has lasted for a while; returns whether it did.
-    fn tell(&mut self, failure: Failure, is_listing: bool) -> bool {
+    fn report(&mut self, failure: Failure, is_listing: bool) -> bool {
         if !self.outage.lasts(is_listing) {
             return false;
         }
-        self.sender.send_if_modified(|told| {
-            let is_news = !matches!(told, Some(Err(before)) if before.to_string() == failure.to_string());
-            *told = Some(Err(failure));
+        self.sender.send_if_modified(|latest| {
+            let is_news = !matches!(latest, Some(Err(before)) if before.to_string() == failure.to_string());
+            *latest = Some(Err(failure));
             is_news
         });
         true
@@ -325,11 +325,11 @@ impl Outage {
 
 /// The state is copied only while a reader still has the previous one.
 fn change(sender: &watch::Sender<Option<Result<Arc<Seen>>>>, change: impl FnOnce(&mut Seen)) {
-    sender.send_modify(|told| {
-        if !matches!(told, Some(Ok(_))) {
-            *told = Some(Ok(Arc::default()));
+    sender.send_modify(|latest| {
+        if !matches!(latest, Some(Ok(_))) {
+            *latest = Some(Ok(Arc::default()));
         }
-        if let Some(Ok(seen)) = told {
+        if let Some(Ok(seen)) = latest {
             change(Arc::make_mut(seen));
         }
     });

@@ -59,7 +59,7 @@ pub fn texts(seeds: &[&str], read: impl Fn(&str)) {
         (1..40).map(|line| [format!("a{line}: &a{line} "), format!("[*a{0}, *a{0}]\n", line - 1)].concat());
     let bomb: String = lines.collect();
     read(&format!("a0: &a0 [x]\n{bomb}"));
-    told(rounds());
+    check_memory(rounds());
 }
 
 /// Evaluates all objects mutated from `seeds`, with changed fields.
@@ -75,7 +75,7 @@ pub fn objects(seeds: &[Value], judge: impl Fn(&Object)) {
             judge(&object);
         }
     }
-    told(rounds());
+    check_memory(rounds());
 }
 
 fn rounds() -> u64 {
@@ -83,13 +83,13 @@ fn rounds() -> u64 {
 }
 
 #[allow(clippy::print_stderr, reason = "counts, for whoever asks")]
-fn told(rounds: u64) {
+fn check_memory(rounds: u64) {
     static ALL: AtomicU64 = AtomicU64::new(0);
     let all = ALL.fetch_add(rounds, Ordering::Relaxed) + rounds;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak: u64 = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok()).unwrap_or_default();
-    eprintln!("{all} readings so far, {} MiB at most", peak / 1024);
+    eprintln!("{all} inputs so far, {} MiB at most", peak / 1024);
     assert!(peak < MOST_MEMORY_KIB, "{peak} KiB");
 }
 

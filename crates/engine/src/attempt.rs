@@ -75,7 +75,7 @@ async fn run_to_its_end(
     mut attempts: Attempts,
     waiting: &watch::Sender<Waiting>,
 ) -> StepEnd {
-    attempts.tell(EventKind::StepStarted);
+    attempts.send(EventKind::StepStarted);
     let mut deadline = Deadline::new(running.limits);
     let mut backoff = Backoff::default();
     let mut tally = Tally::default();
@@ -83,7 +83,7 @@ async fn run_to_its_end(
         attempts.begin();
         let failure = match attempt(running, options, &mut deadline, &attempts, &mut tally, waiting).await {
             Ok(outcome) => {
-                attempts.tell(EventKind::StepFinished {
+                attempts.send(EventKind::StepFinished {
                     outcome: outcome.clone(),
                     failure: None,
                     causes: Vec::new(),
@@ -101,7 +101,7 @@ async fn run_to_its_end(
             waiting.attempts = Some(attempts.clone());
             waiting.failure = Some(failure.clone());
         });
-        attempts.tell(EventKind::AttemptFailed { failure, next_in: pause });
+        attempts.send(EventKind::AttemptFailed { failure, next_in: pause });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = options.cancel.cancelled() => break cancelled(),
@@ -110,7 +110,7 @@ async fn run_to_its_end(
     let readiness = waiting.borrow().readiness.clone();
     let stuck = Stuck { failure: Some(&failure), readiness: readiness.as_ref() };
     let causes = explain(running.step, stuck).await;
-    attempts.tell(EventKind::StepFinished {
+    attempts.send(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),
         causes,
@@ -154,7 +154,7 @@ async fn observe_and_act(
         })??,
         () = options.cancel.cancelled() => return Err(cancelled()),
     };
-    attempts.tell(EventKind::StepObserved { observation: observation.clone() });
+    attempts.send(EventKind::StepObserved { observation: observation.clone() });
     match &observation {
         Observation::Satisfied { summary, unchanged } => {
             tally.unchanged = *unchanged;
@@ -162,13 +162,13 @@ async fn observe_and_act(
             Ok(if tally.acted { tally.outcome() } else { as_it_was })
         }
         Observation::Awaited { waits_for, progress } => {
-            attempts.tell(EventKind::StepWaiting { reasons: waits_for.clone(), progress: *progress });
+            attempts.send(EventKind::StepWaiting { reasons: waits_for.clone(), progress: *progress });
             let awaited = StepOutcome::Awaited { summary: "ready".to_owned() };
             Ok(if tally.acted { tally.outcome() } else { awaited })
         }
         Observation::Blocked { by } => {
             let reasons = vec![by.as_str().into()];
-            attempts.tell(EventKind::StepWaiting { reasons, progress: None });
+            attempts.send(EventKind::StepWaiting { reasons, progress: None });
             Err(Failure::step(format!("{} is waiting for {by}", running.title)).retry(Retry::MayHelp))
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
@@ -180,7 +180,7 @@ async fn observe_and_act(
                 deadline.moves();
             }
             tally.add(&changes);
-            attempts.tell(EventKind::StepActed { changes });
+            attempts.send(EventKind::StepActed { changes });
             Ok(tally.outcome())
         }
     }
@@ -193,7 +193,7 @@ async fn act(
     attempts: &Attempts,
     observed: &Observation,
 ) -> Result<Changes, Failure> {
-    let say = |message: String| attempts.tell(EventKind::StepSaid { message });
+    let say = |message: String| attempts.send(EventKind::StepSaid { message });
     options.gate.pass(&say).await?;
     // An interruption may have arrived meanwhile: start nothing more.
     if options.cancel.is_cancelled() {

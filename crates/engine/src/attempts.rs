@@ -25,7 +25,7 @@ impl Attempts {
         self.attempt_began = Instant::now();
     }
 
-    pub(super) fn tell(&self, kind: EventKind) {
+    pub(super) fn send(&self, kind: EventKind) {
         self.events.send(Event {
             at: jiff::Timestamp::now(),
             step: Some(self.id.clone()),

@@ -55,7 +55,7 @@ pub(super) async fn keep_explaining(step: &dyn Step, mut waiting: watch::Receive
         let is_news = !are_still(&causes, &sent);
         pause = if has_changed || is_news { SHORTEST } else { pause.mul_f32(1.6).clamp(SHORTEST, LONGEST) };
         if let (true, Some(attempts)) = (causes != sent, now.attempts) {
-            attempts.tell(EventKind::StepExplained { causes: causes.clone() });
+            attempts.send(EventKind::StepExplained { causes: causes.clone() });
             sent = causes;
         }
     }

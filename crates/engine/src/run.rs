@@ -115,7 +115,7 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
         _ if !may_start || options.cancel.is_cancelled() => StepEnd::without_changes(StepOutcome::NotStarted),
         Work::Impossible { failure, .. } => {
             let attempts = Attempts::new(step.id.clone(), events.clone());
-            attempts.tell(EventKind::StepStarted);
+            attempts.send(EventKind::StepStarted);
             failed(failure.clone(), &attempts)
         }
         Work::Step(work) => {
@@ -147,7 +147,7 @@ fn panicked(step: &PlannedStep, panic: &(dyn Any + Send), attempts: &Attempts) -
 
 /// The end of a step that failed without known changes.
 fn failed(failure: Failure, attempts: &Attempts) -> StepEnd {
-    attempts.tell(EventKind::StepFinished {
+    attempts.send(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),
         causes: Vec::new(),

@@ -106,7 +106,7 @@ impl<'a> Wait<'a> {
         } else {
             (self.reasons, self.progress) = (now.to_vec(), readiness.progress);
             let (reasons, progress) = (self.reasons.clone(), self.progress);
-            self.attempts.tell(EventKind::StepWaiting { reasons, progress });
+            self.attempts.send(EventKind::StepWaiting { reasons, progress });
             self.waiting.send_replace(Waiting::on(self.attempts.clone(), readiness));
         }
     }

@@ -24,8 +24,8 @@ pub(super) fn route(object: &Object) -> Verdict {
         .map(|parent| {
             let is_meant = |answer: &&serde_json::Value| {
                 ["name", "namespace", "sectionName"].iter().all(|field| {
-                    let (wanted, told) = (&parent[*field], &answer["parentRef"][*field]);
-                    wanted.is_null() || wanted == told
+                    let (wanted, actual) = (&parent[*field], &answer["parentRef"][*field]);
+                    wanted.is_null() || wanted == actual
                 })
             };
             let verdict = match answers.into_iter().flatten().find(is_meant) {

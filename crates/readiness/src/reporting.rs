@@ -41,7 +41,7 @@ fn not_yet(field: &str, text: String) -> Verdict {
 }
 
 /// The verdict for an object of such a kind; ready if its kind is not included.
-pub(super) fn said(object: &Object, group: &str, kind: &str) -> Verdict {
+pub(super) fn reported(object: &Object, group: &str, kind: &str) -> Verdict {
     let found = KINDS.iter().find(|(own, kinds, _)| *own == group && kinds.contains(&kind));
     match found {
         None => Verdict::Ready,

@@ -58,7 +58,7 @@ fn rule_of_kind(object: &Object) -> Verdict {
         ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute") => gateway::route(object),
         ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
         ("cilium.io", "CiliumBGPClusterConfig" | "CiliumBGPPeerConfig") => cilium::bgp_config(object),
-        (group, kind) => reporting::said(object, group, kind),
+        (group, kind) => reporting::reported(object, group, kind),
     }
 }
 

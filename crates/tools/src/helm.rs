@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::chart_fetch::Charts;
 use super::limits::Work;
 use super::passing::passes;
-use super::post_render::{PostRendering, told_to_helm};
+use super::post_render::{PostRendering, helm_arguments};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
@@ -218,7 +218,7 @@ impl Helm {
         }
         arguments.extend(reaching(access));
         // Its folder exists as long as Helm runs.
-        let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
+        let post_renderer = helm_arguments(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
         if revision.is_none() {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));

@@ -108,7 +108,7 @@ pub(super) struct ToldToHelm {
 
 /// Makes Helm post-render with this program: Helm 4 requires a plugin. Helm 3 excludes hooks from
 /// post-rendering, which is an error if they need more than labels.
-pub(super) fn told_to_helm(
+pub(super) fn helm_arguments(
     rendering: &PostRendering,
     environment: &Environment,
     helm: &Version,

@@ -100,9 +100,9 @@ impl Listeners {
     pub async fn deaf_to(&self, cluster: &Cluster, peer: &str) -> Result<Vec<ObjectRef>> {
         let Listener { container, status, clusters, .. } = *self.listener;
         let ask = |pod: ObjectRef| async move {
-            let told = cluster.exec(&pod, container, status, LIMIT).await?;
-            let ready_with = clusters_in(&told.stdout, clusters).ok_or_else(|| {
-                Failure::step(format!("{pod} reports no ClusterMesh status")).because(told.stderr)
+            let output = cluster.exec(&pod, container, status, LIMIT).await?;
+            let ready_with = clusters_in(&output.stdout, clusters).ok_or_else(|| {
+                Failure::step(format!("{pod} reports no ClusterMesh status")).because(output.stderr)
             })?;
             Ok::<_, Failure>((!ready_with.contains(peer)).then_some(pod))
         };

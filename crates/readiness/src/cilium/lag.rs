@@ -29,7 +29,7 @@ fn is_down(session: &Session<'_>) -> bool {
 /// are established.
 pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
     let mut up = Vec::new();
-    let told: Vec<Value> = instances(&config.data["spec"])
+    let statuses: Vec<Value> = instances(&config.data["spec"])
         .map(|instance| {
             let peers: Vec<Value> = sessions_of(config, instance)
                 .filter_map(|session| {
@@ -57,7 +57,7 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
         .collect();
     let mut corrected = config.clone();
     if let Some(fields) = corrected.data.as_object_mut() {
-        fields.insert("status".to_owned(), json!({"bgpInstances": told}));
+        fields.insert("status".to_owned(), json!({"bgpInstances": statuses}));
     }
     (corrected, up)
 }

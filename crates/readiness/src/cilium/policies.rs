@@ -17,17 +17,17 @@ pub fn nodes_with_policy<'a>(policies: &'a [Object], members: &'a [Object]) -> i
 }
 
 /// Whether every neighbour of every policy is established, and receives routes if pod ranges are exported.
-/// `told` has each agent's response, or its error.
+/// `answers` has each agent's response, or its error.
 pub fn verdict_of_policies(
     policies: &[Object],
     members: &[Object],
-    told: &BTreeMap<String, Result<Value, String>>,
+    answers: &BTreeMap<String, Result<Value, String>>,
 ) -> Verdict {
     let mut verdicts = members.iter().flat_map(|member| {
         let node = name(member).unwrap_or_default();
         let routers = policies_of(policies, member)
             .filter_map(|policy| policy.data["spec"]["virtualRouters"].as_array());
-        routers.flatten().map(move |router| match told.get(node) {
+        routers.flatten().map(move |router| match answers.get(node) {
             None => {
                 Verdict::not_yet("waiting for its agent").of(&ObjectRef::cluster_scoped("v1", "Node", node))
             }

@@ -68,13 +68,13 @@ impl fmt::Display for SessionState {
 #[derive(Debug, Clone, Copy)]
 pub struct Session<'a> {
     peer: &'a Value,
-    told: Option<&'a Value>,
+    status: Option<&'a Value>,
 }
 
 impl<'a> Session<'a> {
     /// The session with a peer, and its status.
-    pub(crate) fn new(peer: &'a Value, told: Option<&'a Value>) -> Self {
-        Self { peer, told }
+    pub(crate) fn new(peer: &'a Value, status: Option<&'a Value>) -> Self {
+        Self { peer, status }
     }
 
     /// Its declaration.
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
 
     /// Its status.
     pub fn told(&self) -> Option<&'a Value> {
-        self.told
+        self.status
     }
 
     /// The address of the peer; empty if the operator has not assigned one yet.
@@ -94,12 +94,12 @@ impl<'a> Session<'a> {
 
     /// Its state, according to the API.
     pub fn state(&self) -> SessionState {
-        self.told.map_or(SessionState::Unknown, |told| SessionState::of(&told["peeringState"]))
+        self.status.map_or(SessionState::Unknown, |status| SessionState::of(&status["peeringState"]))
     }
 
     /// When it was established.
     pub fn since(&self) -> Option<Timestamp> {
-        text(&self.told?["establishedTime"]).parse().ok()
+        text(&self.status?["establishedTime"]).parse().ok()
     }
 
     /// The number of advertised routes per family, if reported.
@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
     }
 
     fn counts(&self) -> impl Iterator<Item = &'a Value> {
-        self.told.and_then(|told| told["routeCount"].as_array()).into_iter().flatten()
+        self.status.and_then(|status| status["routeCount"].as_array()).into_iter().flatten()
     }
 }
 
@@ -124,10 +124,10 @@ pub fn sessions(config: &Object) -> impl Iterator<Item = Session<'_>> {
 
 /// The sessions of one BGP instance, whose status has the same name.
 pub(super) fn sessions_of<'a>(config: &'a Object, instance: &'a Value) -> impl Iterator<Item = Session<'a>> {
-    let told = instances(&config.data["status"]).find(|told| told["name"] == instance["name"]);
-    let told = move || told.and_then(|told| told["peers"].as_array()).into_iter().flatten();
+    let reported = instances(&config.data["status"]).find(|one| one["name"] == instance["name"]);
+    let statuses = move || reported.and_then(|one| one["peers"].as_array()).into_iter().flatten();
     let peers = instance["peers"].as_array().into_iter().flatten();
-    peers.map(move |peer| Session::new(peer, told().find(|told| told["name"] == peer["name"])))
+    peers.map(move |peer| Session::new(peer, statuses().find(|status| status["name"] == peer["name"])))
 }
 
 pub(super) fn instances(side: &Value) -> impl Iterator<Item = &Value> {

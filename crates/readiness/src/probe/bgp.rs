@@ -125,9 +125,9 @@ impl Bgp<'_> {
                 text(&family["afi"])
             ));
         }
-        let mut told =
+        let mut types =
             selected.iter().filter_map(|one| one.data["spec"]["advertisements"].as_array()).flatten();
-        let is_expected = told.any(|told| told["advertisementType"] == "PodCIDR");
+        let is_expected = types.any(|one| one["advertisementType"] == "PodCIDR");
         match session.advertised(&family["afi"]) {
             Some(0) | None if is_expected => Verdict::not_yet("established, but no route is advertised"),
             _ => Verdict::Ready,

@@ -73,16 +73,16 @@ fn redirected(from: &str, response: &Response<Incoming>) -> Result<String, Strin
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn get(url: &str, environment: &Environment) -> Result<Response<Incoming>, String> {
-    let told = |error: AnyError| chain(error.as_ref());
-    let uri: Uri = url.parse().map_err(|error| told(Box::new(error)))?;
+    let message = |error: AnyError| chain(error.as_ref());
+    let uri: Uri = url.parse().map_err(|error| message(Box::new(error)))?;
     let request = Request::get(uri.clone())
         .header(header::USER_AGENT, concat!("bootstrapper/", env!("CARGO_PKG_VERSION")))
         .header(header::ACCEPT, "*/*")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| told(Box::new(error)))?;
+        .map_err(|error| message(Box::new(error)))?;
     let https = || -> Result<_, String> {
         Ok(HttpsConnectorBuilder::new()
-            .with_tls_config(tls(environment).map_err(told)?)
+            .with_tls_config(tls(environment).map_err(message)?)
             .https_only()
             .enable_http1())
     };
@@ -103,7 +103,7 @@ async fn get(url: &str, environment: &Environment) -> Result<Response<Incoming>,
             builder.build(https()?.wrap_connector(tunnel)).request(request).await
         }
     };
-    answer.map_err(|error| told(Box::new(error)))
+    answer.map_err(|error| message(Box::new(error)))
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
