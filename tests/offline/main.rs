@@ -38,6 +38,7 @@ mod secrets;
 mod styles;
 mod substitution;
 mod taskfile;
+mod tenants;
 mod validate;
 mod values;
 mod wording;

@@ -5,6 +5,7 @@ mod bgp;
 mod charts;
 mod deadlock;
 mod downloads;
+mod escalation;
 mod gateway;
 mod hygiene;
 mod loading;
@@ -30,6 +31,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     references::RULES,
     ownership::RULES,
     tenants::RULES,
+    escalation::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,
