@@ -129,6 +129,7 @@ impl Session {
             inactivity: selection.inactivity,
             repository: &repository,
             declared: Arc::clone(&declared),
+            distribution: config.distribution_of(name),
             neighbours,
             cluster: cluster.clone(),
             helm,

@@ -67,6 +67,7 @@ pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
         inactivity: None,
         repository: &repository,
         declared,
+        distribution: config.distribution_of(cluster),
         neighbours: repository.neighbours_of(cluster)?,
         cluster: api,
         helm: Err(Failure::step("no Helm in this test")),

@@ -4,6 +4,7 @@ mod addresses;
 mod bgp;
 mod charts;
 mod deadlock;
+mod distribution;
 mod downloads;
 mod escalation;
 mod gateway;
@@ -32,6 +33,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     ownership::RULES,
     tenants::RULES,
     escalation::RULES,
+    distribution::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,
