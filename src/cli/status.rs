@@ -1,4 +1,4 @@
-//! `bootstrapper status`: what is ready, and what each step still waits for.
+//! `bootstrapper status`: what is ready, and what each step is waiting for.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ struct StepStatus {
     title: String,
     #[serde(flatten)]
     readiness: Readiness,
-    /// What cannot be looked at, and why.
+    /// The steps that could not be checked, with the error.
     #[serde(skip)]
     failure: Option<Failure>,
 }
 
-/// A watch tells what it sees, or why it sees nothing, long before.
+/// An upper limit: a watch yields its state or an error long before.
 const LIMIT: Duration = Duration::from_mins(1);
 
 pub(super) async fn status(args: &PlanArgs) -> Result<()> {
@@ -46,7 +46,7 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     if unready == 0 {
         return Ok(());
     }
-    // Who may not look has no answer, which is another thing than one that is not ready.
+    // A missing permission is an error, not "not ready".
     let hidden = statuses
         .iter()
         .filter_map(|status| status.failure.as_ref())
@@ -62,7 +62,7 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     Err(failure.hint(format!("`bootstrapper plan {}` shows what a run would change", args.cluster)))
 }
 
-/// What is missing is not ready, whatever became of what is there.
+/// Missing objects are not ready, whatever the state of the existing ones.
 async fn status_of(planned: &PlannedStep) -> StepStatus {
     let mut hidden = None;
     let readiness = match &planned.work {
@@ -93,7 +93,7 @@ async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
     })
 }
 
-/// A step that cannot be observed is not ready, and never will be if a retry cannot help.
+/// A step that cannot be observed is not ready, and can never be if a retry cannot help.
 fn of_failure(failure: Failure, hidden: &mut Option<Failure>) -> Verdict {
     let why = failure.to_string();
     let is_final = failure.retry == Retry::Useless && failure.kind == FailureKind::Connection;

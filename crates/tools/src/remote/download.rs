@@ -1,4 +1,4 @@
-//! Fetches one file: over TLS to its end, by the proxy that the environment names.
+//! Downloads one file: TLS only, with the proxy of the environment.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::address::{Remote, Use, remote};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::files::LARGEST;
 
-/// How often an answer may name another address.
+/// The maximum number of redirects.
 const REDIRECTS: usize = 5;
 
-/// Fetches a file. A failure that may pass says so.
+/// Downloads a file. The error says whether it is transient.
 pub(super) async fn download(url: &str, environment: &Environment) -> Result<Vec<u8>> {
     let mut at = url.to_owned();
     for _ in 0..=REDIRECTS {
@@ -58,7 +58,7 @@ fn unfetched(url: &str) -> Failure {
     Failure::step(format!("cannot fetch {url}"))
 }
 
-/// Where an answer sends us: by TLS too, as any address.
+/// The target of a redirect: must use TLS, too.
 fn redirected(from: &str, response: &Response<Incoming>) -> Result<String, String> {
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let to = location.and_then(|to| Url::parse(from).ok()?.join(to).ok());
@@ -73,16 +73,16 @@ fn redirected(from: &str, response: &Response<Incoming>) -> Result<String, Strin
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn get(url: &str, environment: &Environment) -> Result<Response<Incoming>, String> {
-    let told = |error: AnyError| chain(error.as_ref());
-    let uri: Uri = url.parse().map_err(|error| told(Box::new(error)))?;
+    let message = |error: AnyError| chain(error.as_ref());
+    let uri: Uri = url.parse().map_err(|error| message(Box::new(error)))?;
     let request = Request::get(uri.clone())
         .header(header::USER_AGENT, concat!("bootstrapper/", env!("CARGO_PKG_VERSION")))
         .header(header::ACCEPT, "*/*")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| told(Box::new(error)))?;
+        .map_err(|error| message(Box::new(error)))?;
     let https = || -> Result<_, String> {
         Ok(HttpsConnectorBuilder::new()
-            .with_tls_config(tls(environment).map_err(told)?)
+            .with_tls_config(tls(environment).map_err(message)?)
             .https_only()
             .enable_http1())
     };
@@ -103,7 +103,7 @@ async fn get(url: &str, environment: &Environment) -> Result<Response<Incoming>,
             builder.build(https()?.wrap_connector(tunnel)).request(request).await
         }
     };
-    answer.map_err(|error| told(Box::new(error)))
+    answer.map_err(|error| message(Box::new(error)))
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -111,7 +111,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     failure.because.join(": ")
 }
 
-/// The proxies that the environment names.
+/// The proxies of the environment.
 fn proxies(environment: &Environment) -> Matcher {
     let of = |names: [&str; 2]| environment.variable(&names).unwrap_or_default();
     Matcher::builder()
@@ -121,7 +121,7 @@ fn proxies(environment: &Environment) -> Matcher {
         .build()
 }
 
-/// Trusts the authorities that the environment names, or else this system's.
+/// Trusts the CAs of the environment, otherwise those of this system.
 fn tls(environment: &Environment) -> Result<ClientConfig, AnyError> {
     let mut roots = RootCertStore::empty();
     match environment.variables.get("SSL_CERT_FILE") {
