@@ -4,6 +4,8 @@ mod addresses;
 mod bgp;
 mod bumps;
 mod charts;
+mod cilium_kinds;
+mod cilium_values;
 mod deadlock;
 mod distribution;
 mod downloads;
@@ -36,6 +38,8 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     escalation::RULES,
     distribution::RULES,
     bumps::RULES,
+    cilium_kinds::RULES,
+    cilium_values::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,
