@@ -243,7 +243,8 @@ impl Step for Release {
                 Observation::Satisfied { summary, unchanged: 1 }
             }
             Ownership::Ours(Need::Install, _) => {
-                Observation::Missing(change(ChangeKind::Created, vec![self.chart().await]))
+                let details = [self.chart().await].into_iter().chain(self.declared.unverified());
+                Observation::Missing(change(ChangeKind::Created, details.collect()))
             }
             Ownership::Ours(Need::Upgrade(differences), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, differences))
@@ -301,6 +302,7 @@ impl Step for Release {
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
             changes: vec![change],
+            warnings: self.declared.unverified().into_iter().collect(),
             ..Changes::default()
         })
     }
