@@ -435,3 +435,42 @@ fn a_problem_elsewhere_does_not_stop_a_plan() {
         .code(INPUT)
         .stdout(contains("missing-chart-source"));
 }
+
+/// What Flux meets later is told apart from what stops a run, as a run does.
+#[test]
+fn an_offline_plan_tells_problems_outside_the_bootstrap_apart() {
+    let apps = ("clusters/home/apps.yaml", kustomization("apps", ""));
+    let copy = repository(&[apps, (NETWORK, release("net", "cilium", "{}")), components()]);
+    let offline = |more: &[&str]| {
+        let mut command = common::bootstrapper();
+        command.args(["plan", "home", "--offline", "--repo"]).arg(copy.path()).args(more);
+        command
+    };
+    let outside = contains("warning: 1 problem outside the bootstrap").and(contains("apps"));
+    offline(&[]).assert().success().stderr(outside.and(contains("error").not()));
+    let output = offline(&["--output", "json"]).assert().success();
+    let answer: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let length = |list: &str| answer[list].as_array().unwrap().len();
+    assert_eq!((length("problems"), length("outside")), (0, 1), "{answer:#}");
+}
+
+/// The same checks as of `validate`.
+#[test]
+fn an_offline_plan_reports_what_is_not_declared() {
+    let copy = repository(&[components()]);
+    let own = "extends: built-in
+stages: [{name: own, steps: [{release: nowhere}, {objects: missing.yaml}]}]
+";
+    std::fs::create_dir_all(copy.path().join("tasks")).unwrap();
+    std::fs::write(copy.path().join("tasks/own.yaml"), own).unwrap();
+    let reported = || {
+        contains("home declares no HelmRelease called `nowhere`").and(contains("cannot read missing.yaml"))
+    };
+    let verb = |verb: &[&str]| {
+        let mut command = common::bootstrapper();
+        command.args(verb).arg("--repo").arg(copy.path());
+        command
+    };
+    verb(&["plan", "home", "--offline"]).assert().success().stderr(reported());
+    verb(&["validate"]).assert().code(INPUT).stdout(reported());
+}

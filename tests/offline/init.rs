@@ -111,7 +111,9 @@ fn nothing_is_written_if_a_task_file_is_wrong() {
     let own = "extends: built-in\nstages: [{name: x, after: nowhere, steps: []}]\n";
     std::fs::write(copy.path().join("tasks/own.yaml"), own).unwrap();
     let before = files(copy.path());
-    init(copy.path(), &[]).failure().stderr(contains("unknown stage `nowhere`"));
+    let asked = ["init", "--kubeconfig", "kubeconfig", "--repo"];
+    let outcome = common::bootstrapper().args(asked).arg(copy.path()).current_dir(copy.path()).assert();
+    outcome.failure().stderr(contains("unknown stage `nowhere`"));
     assert_eq!(files(copy.path()), before);
 }
 

@@ -54,7 +54,7 @@ fn keys(
         .flatten()
         .ok_or_else(|| format!("{secret} with the public key exists only in the cluster"))?;
     // source-controller takes every entry of that name.
-    let keys = known.0.iter().filter(|(name, _)| name.ends_with(".pub"));
+    let keys = known.0.iter().filter(|(name, _)| name.strip_suffix(".pub").is_some());
     Ok(SigningKeys { keys: keys.map(|(_, key)| key.clone().into()).collect(), secret })
 }
 

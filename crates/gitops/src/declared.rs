@@ -78,6 +78,7 @@ impl Declared {
     }
 
     /// Requires no signatures of charts: what a sandbox serves under their addresses has none.
+    #[must_use]
     pub fn without_signatures(mut self) -> Self {
         for access in self.releases.iter_mut().filter_map(|release| release.access.as_mut().ok()) {
             access.signature = None;

@@ -13,7 +13,7 @@ use super::{ChartAccess, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 
 /// How long the registry may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many signatures of one chart are looked at.
 const MOST: usize = 100;

@@ -2,8 +2,8 @@
 
 use super::fleet::{Placed, objects_of};
 use bootstrapper_core::object::ObjectRef;
+use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::order::Cilium;
-use bootstrapper_gitops::{Declared, Release};
 
 /// The object of that group, kind, namespace and name, if the cluster declares it. Without a
 /// namespace it may be in any: kustomize sets one on cluster-scoped kinds that it does not know.

@@ -12,7 +12,7 @@ pub fn is_mise(path: &Path) -> bool {
         ("config.toml", folder) => matches!(folder, "mise" | ".mise"),
         (name, _) => {
             let name = name.trim_start_matches('.');
-            name.strip_prefix("mise.").is_some_and(|rest| rest == "toml" || rest.ends_with(".toml"))
+            name.starts_with("mise.") && name.rsplit('.').next() == Some("toml")
         }
     }
 }
