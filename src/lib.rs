@@ -1,11 +1,11 @@
 //! `bootstrapper` carries a Kubernetes cluster from "the API server answers" to "Flux owns
 //! everything and it is healthy".
 //!
-//! Every step of a bootstrap answers four questions about the live cluster ([`engine::Step`]);
-//! each verb of the program is one fold over the same plan. A folder is a room with one job, and
-//! arrows between rooms go down only; `docs/design/house.md` draws them.
+//! Every step of a bootstrap implements four operations on the live cluster ([`engine::Step`]); each command
+//! of the program is a fold over the same plan. See `docs/design/house.md` for the crates and their
+//! dependencies.
 
-// A position in a text may be inside a character: `get`, `split_once` and `strip_prefix` cannot panic.
+// A byte position may be inside a character: `get`, `split_once` and `strip_prefix` cannot panic.
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Parse, run, exit code: nothing else.
+//! Parses the command line, runs it, exits.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,5 @@
-//! Cancel is a feature: the first Ctrl-C (SIGTERM, or SIGHUP of a terminal that goes away) lets what is
-//! in flight come to a safe point, the second stops now. A verb with nothing to bring to a safe point
-//! stops at the first.
+//! Cancellation: the first Ctrl-C (SIGTERM, or SIGHUP when the terminal closes) lets in-flight operations
+//! finish, the second aborts. A command without in-flight operations exits at the first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,20 +12,20 @@ use tokio_util::sync::CancellationToken;
 use bootstrapper_core::failure::{Failure, FailureKind};
 use bootstrapper_core::private;
 
-/// How many [`Cancel`]s listen. As long as there is one, nothing else stops.
+/// The number of listening [`Cancel`]s. While there is one, signals do not exit the program.
 static LISTENING: AtomicUsize = AtomicUsize::new(0);
 
-/// How long the program may be busy, or read an answer from the terminal, before it is ended.
+/// How long the program may be busy, or read from the terminal, before it is forced to exit.
 const EXIT_AFTER: Duration = Duration::from_secs(1);
 
-/// Listens for the signals that ask a run to stop.
+/// Listens for signals that interrupt a run.
 pub(super) struct Cancel {
     requested: CancellationToken,
     aborted: CancellationToken,
 }
 
 impl Cancel {
-    /// Starts to listen.
+    /// Starts listening.
     pub(super) fn on_signals() -> Self {
         LISTENING.fetch_add(1, Ordering::SeqCst);
         let cancel = Self { requested: CancellationToken::new(), aborted: CancellationToken::new() };
@@ -46,7 +45,7 @@ impl Cancel {
         self.requested.clone()
     }
 
-    /// Ends at the second signal.
+    /// Returns at the second signal.
     pub(super) async fn aborted(&self) -> Failure {
         self.aborted.cancelled().await;
         Failure::new(FailureKind::Cancelled, "aborted").because(
@@ -61,14 +60,13 @@ impl Drop for Cancel {
     }
 }
 
-/// A signal to stop, for as long as no [`Cancel`] listens.
+/// A signal to exit, while no [`Cancel`] listens.
 pub(super) struct Stop {
     requested: CancellationToken,
     is_noticed: Arc<AtomicBool>,
 }
 
-/// Stops the program at a signal that no [`Cancel`] listens for: what it has made for itself is to be
-/// removed before it ends.
+/// Exits the program at a signal that no [`Cancel`] handles, after deleting its temporary files.
 pub(super) fn stop_on_signals() -> Stop {
     let stop = Stop { requested: CancellationToken::new(), is_noticed: Arc::default() };
     let (requested, is_noticed) = (stop.requested.clone(), Arc::clone(&stop.is_noticed));
@@ -92,7 +90,7 @@ pub(super) fn stop_on_signals() -> Stop {
 }
 
 impl Stop {
-    /// Ends at the signal.
+    /// Returns at the signal.
     pub(super) async fn wait(&self) {
         self.requested.cancelled().await;
         self.is_noticed.store(true, Ordering::SeqCst);
@@ -107,7 +105,7 @@ fn signals() -> [Option<Signal>; 3] {
 /// Returns at the first of the signals.
 async fn any(signals: &mut [Option<Signal>]) {
     let received = signals.iter_mut().flatten().map(Signal::recv);
-    // None that can be listened to, or none that will ever come again: nobody asks to stop.
+    // No signal can be received (any more): the program is never interrupted.
     let never = std::future::pending().boxed();
     let received = received.map(FutureExt::boxed).chain([never]);
     if let (None, ..) = futures::future::select_all(received).await {
@@ -115,7 +113,7 @@ async fn any(signals: &mut [Option<Signal>]) {
     }
 }
 
-/// Whether whoever started this wants it to outlive the terminal (`nohup`).
+/// Whether the parent wants it to outlive the terminal (`nohup`).
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

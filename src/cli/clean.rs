@@ -1,4 +1,4 @@
-//! `bootstrapper clean`: shows what the bootstrap has made and is there, the last first, and removes it.
+//! `bootstrapper clean`: lists the existing objects of the bootstrap, last first, and deletes them.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,22 +25,22 @@ use bootstrapper_report::Progress;
 use bootstrapper_steps::plan::{HeldLock, LockGate};
 use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
 
-/// How long nothing may change before what is removed counts as stuck.
+/// A deletion without progress for this long is stuck.
 const STUCK_AFTER: Duration = Duration::from_mins(2);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CleanReport<'a> {
     cluster: &'a str,
-    /// What would be removed, in that order, and by whom.
+    /// What would be deleted, in that order, and by which program.
     removes: &'a [Part],
     /// What stays, and why.
     stays: &'a [String],
-    /// Steps that once changed something and are no part of the pipeline any more.
+    /// Steps of earlier runs that changed something and are no longer in the pipeline.
     unknown_steps: Vec<String>,
 }
 
-/// What the steps have made, the last first, and what else goes.
+/// The objects of the steps, last first, and what else is deleted.
 struct Removal<'a> {
     steps: Vec<(&'a PlannedStep, Owned)>,
     plan: Arc<Plan>,
@@ -94,7 +94,7 @@ async fn removal(session: &Session, with_flux: bool) -> Result<Removal<'_>> {
     Ok(Removal { steps, plan: Arc::new(plan) })
 }
 
-/// What the history knows of, and the pipeline does not.
+/// Steps in the history that are not in the pipeline.
 async fn unknown_steps(session: &Session) -> Result<Vec<String>> {
     let known: Vec<String> = session.graph.steps().map(|step| step.id.to_string()).collect();
     let runs = session.cluster.history().await?.into_iter().filter_map(|entry| match entry {
@@ -163,7 +163,7 @@ async fn carry_out(
     Ok(())
 }
 
-/// What is removed goes to stdout; progress never does.
+/// The list of deletions goes to stdout; progress never does.
 fn progress(args: &CleanArgs) -> Progress {
     match args.output.output {
         Output::Text => Progress::Auto,

@@ -1,4 +1,4 @@
-//! What a repository asks of this machine is agreed to before anything of it is used.
+//! Asks for approval of a repository's requests before anything on this machine is used.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -14,9 +14,9 @@ use bootstrapper_gitops::trust::{
 };
 use bootstrapper_report as report;
 
-/// What is agreed to of a list: by this call, or before. What is missing is asked at the terminal; where
-/// nobody can be asked, it is a failure. In a sandbox, values are made up and the vault is its own: only
-/// commands are asked for there.
+/// The approved requests of a list: approved by this call, or earlier. Asks at the terminal for missing
+/// approvals; without one it fails. In a sandbox, values are generated and the vault is the sandbox's: only
+/// commands need approval there.
 pub(super) fn agreed(
     root: &Path,
     cluster: &str,
@@ -43,10 +43,10 @@ pub(super) fn agreed(
     Ok(agreed)
 }
 
-/// What is agreed to already, without asking.
+/// The requests that are already approved, without asking.
 pub(super) fn already_approved(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
     let given = Given::parse(trust);
-    // Without a home there is nothing that could be stored.
+    // Without a home folder nothing can be stored.
     let stored = match Store::of(root) {
         _ if given == Given::Everything => Ok(std::collections::BTreeSet::new()),
         Ok(store) => store.agreed(),
@@ -55,7 +55,7 @@ pub(super) fn already_approved(root: &Path, list: &[Request], trust: Option<&str
     Ok(Agreed::new(stored?, &given, list))
 }
 
-/// Asks about the context that a repository names, where nothing else of it is used.
+/// Asks about the context that a repository sets, if nothing else of it is used.
 pub(super) fn context(root: &Path, cluster: &str, target: &Target, config: &Config) -> Result<()> {
     match context_request(root, config, cluster) {
         Some(request) if target.context.is_none() => {
@@ -65,7 +65,7 @@ pub(super) fn context(root: &Path, cluster: &str, target: &Target, config: &Conf
     }
 }
 
-/// The list as a person reads it.
+/// The list as text.
 pub(super) fn table<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
     let rows = requests.map(|request| {
         let place = request.location.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -78,7 +78,7 @@ pub(super) fn table<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
     report::table(&["KIND", "WHAT", "FOR", "WHERE"], rows)
 }
 
-/// Whether somebody sits at a terminal.
+/// Whether stdin and stderr are a terminal.
 pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

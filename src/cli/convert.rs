@@ -1,4 +1,4 @@
-//! `bootstrapper convert`: old objects into new ones.
+//! `bootstrapper convert`: migrates old objects to their replacements.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const STDIN: &str = "-";
 pub(super) fn bgp(args: &ConvertBgpArgs) -> Result<()> {
     let stdin = [PathBuf::from(STDIN)];
     let files: &[PathBuf] = if args.files.is_empty() { &stdin } else { &args.files };
-    // All are read before one is written.
+    // Reads all files before writing any.
     let converted: Vec<(&PathBuf, Converted)> = files
         .iter()
         .map(|file| Ok((file, convert_bgp(&read(file)?, &named(file))?)))
@@ -69,7 +69,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
         .map_err(|error| Failure::input(format!("cannot write {}", file.display())).caused_by(&error))
 }
 
-/// One stream of several: a separator where one ends and the next does not begin with it.
+/// Joins several streams, with a separator where the next one does not begin with it.
 fn joined<'a>(streams: impl Iterator<Item = &'a str>) -> String {
     let mut whole = String::new();
     for stream in streams {

@@ -1,4 +1,4 @@
-//! `bootstrapper doctor`: what is the matter with a cluster, on any cluster, at any time.
+//! `bootstrapper doctor`: diagnoses any cluster, at any time.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use bootstrapper_report as report;
 use bootstrapper_steps as steps;
 use bootstrapper_tools::{Environment, Kustomize};
 
-/// How long the repository may take to be read: what it fetches may not be reached just now.
+/// The timeout for loading the repository: its downloads may be unreachable.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Serialize)]
@@ -35,7 +35,7 @@ struct DoctorReport<'a> {
 
 pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
-    // A repository may say which context a cluster has; without one, the name is the context.
+    // A repository can set the context; without one, the name is the context.
     let repository = open_repository(args.target.repo.as_deref()).ok();
     let root = repository.as_ref().map(|repository| &repository.root);
     let config = root.map(|root| Config::load(root)).transpose()?.unwrap_or_default();
@@ -79,7 +79,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     .hint("`bootstrapper explain CODE` explains each"))
 }
 
-/// What the repository declares; a diagnosis does without it where it cannot be read.
+/// The repository's declaration; the diagnosis continues without it if it cannot be loaded.
 async fn declared(
     repository: &Repository,
     cluster: &str,
@@ -107,7 +107,7 @@ fn print(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Resul
     }
 }
 
-/// No way to the cluster is a diagnosis, too.
+/// A failed connection is a diagnosis, too.
 fn unreachable(args: &DoctorArgs, failure: &Failure) -> Result<()> {
     let cause = diagnosis::no_way_to_it(failure);
     print(args, &Examination { causes: vec![cause], gaps: Vec::new(), unseen: 0 }, false)?;

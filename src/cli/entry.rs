@@ -18,13 +18,13 @@ use bootstrapper_core::private;
 use bootstrapper_report as report;
 use bootstrapper_tools as tools;
 
-/// Of each thread, in bytes: readers of YAML and JSON go down as deep as what they read.
+/// The stack size of each thread, in bytes: YAML and JSON parsers are recursive.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// How long a stopped run's children may take to end.
+/// How long the child processes of an interrupted run may take to exit.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Parses the command line, does what it says, and tells a failure. Exit codes are documented in
+/// Parses the command line, runs the command, and prints a failure. Exit codes are documented in
 /// `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
     // A sandbox starts this executable under other names.
@@ -39,18 +39,18 @@ pub fn main() -> ExitCode {
         Ok(args) => carry_out(args),
         Err(error) => usage::print(&error),
     };
-    // The verb succeeded, but its output was lost.
+    // The command succeeded, but its output was lost.
     if output::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
 }
 
 fn carry_out(args: Args) -> ExitCode {
     let filter = EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
-    // Colours in it would be taken for others' escape sequences.
+    // No colours: they would be treated as foreign escape sequences.
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(output::log).init();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_stack_size(STACK);
     if matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. })) {
-        // Stacks count as memory, of which these may take only so much.
+        // Stacks count as memory, which is limited.
         builder.worker_threads(2);
     }
     let runtime = match builder.build() {
@@ -82,7 +82,7 @@ fn carry_out(args: Args) -> ExitCode {
     }
 }
 
-/// Whether a verb ends by itself when it is asked to, or keeps nothing.
+/// Whether a command handles signals itself, or has no temporary files.
 fn handles_signals(args: &Args) -> bool {
     matches!(args.verb, Some(Verb::Guard { .. } | Verb::PostRender { .. }))
 }

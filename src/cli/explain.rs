@@ -1,4 +1,4 @@
-//! `bootstrapper explain`: what a code of a failure means.
+//! `bootstrapper explain`: explains a failure code.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn all(output: Output) -> Result<()> {
     }
 }
 
-/// Writes the pages of the documentation.
+/// Writes the documentation pages.
 fn write(folder: &Path) -> Result<()> {
     let failed =
         |error: std::io::Error| Failure::step(format!("cannot write {}", folder.display())).caused_by(&error);

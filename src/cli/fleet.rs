@@ -1,4 +1,4 @@
-//! Loads all that a validation looks at.
+//! Loads all inputs of a validation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use bootstrapper_steps::plan;
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::{Fleet, Refusal, SEEDED};
 
-/// Loads these clusters. What cannot be loaded is said in the fleet.
+/// Loads these clusters. The fleet contains the errors of what cannot be loaded.
 pub(super) async fn load(
     repository: &Repository,
     clusters: &[String],
@@ -28,7 +28,7 @@ pub(super) async fn load(
     match Config::load(&repository.root) {
         Ok(config) => fleet.config = config,
         Err(failure) => {
-            // Without it nothing is known of the secrets, and much would seem to be missing.
+            // Without it no secret is known, and many would seem to be missing.
             refuse(&mut fleet, "config-invalid", None, failure);
             return Ok(fleet);
         }
@@ -91,10 +91,10 @@ fn refuse(fleet: &mut Fleet, rule: &'static str, cluster: Option<&String>, failu
     fleet.refusals.push(Refusal { rule, cluster: cluster.cloned(), failure });
 }
 
-/// How many files of tasks are looked at.
+/// The maximum number of task files to read.
 const FILES: usize = 10_000;
 
-/// The texts of the files in which something is declared: rules look there for comments.
+/// The texts of all files with declarations: rules read comments there.
 fn texts(root: &Path, clusters: &[Declared]) -> BTreeMap<PathBuf, String> {
     let kustomizations = clusters.iter().flat_map(|declared| &declared.kustomizations);
     let objects =
@@ -109,8 +109,8 @@ fn texts(root: &Path, clusters: &[Declared]) -> BTreeMap<PathBuf, String> {
     texts.collect()
 }
 
-/// What a cluster declares, with no secret read and nobody asked. What is encrypted is decrypted if the
-/// person has agreed to that before.
+/// A cluster's declaration, without reading secrets or asking. Encrypted files are decrypted if the user has
+/// approved it before.
 pub(super) async fn declared(
     repository: &Repository,
     config: &Config,
@@ -136,7 +136,7 @@ fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bo
     agreed().unwrap_or(false)
 }
 
-/// Without a cluster the secrets' values are unknown, their names are not.
+/// Without a cluster, secrets have names but no values.
 pub(super) fn names_of_secrets(root: &Path, config: &Config, cluster: &str) -> Result<SecretValues> {
     let named = |secret: SeededSecret| {
         let values: BTreeMap<String, SecretValue> =

@@ -1,4 +1,4 @@
-//! `bootstrapper graph`: what the clusters declare, as a picture.
+//! `bootstrapper graph`: draws the clusters' declarations.
 
 use super::args::{GraphArgs, GraphFormat};
 use super::fleet::declared;

@@ -1,4 +1,4 @@
-//! `bootstrapper handover`: what Flux changes as it takes over, or what it changed.
+//! `bootstrapper handover`: forecasts what Flux will change at the hand-over, or shows what it changed.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ struct HandoverReport {
     cluster: String,
     counts: Counts,
     forecast: Forecast,
-    /// What Flux took over, if it has and what stood before was noted.
+    /// The result of the adoption, if it has happened and the state before was recorded.
     adopted: Option<Adopted>,
     requests: Requests,
 }
@@ -57,7 +57,7 @@ pub(super) async fn handover(args: &HandoverArgs) -> Result<()> {
     if args.check { check(&answer) } else { Ok(()) }
 }
 
-/// What was seen counts. Until then, what is now.
+/// The recorded verdict; until there is one, the current state.
 fn adopted(ledger: Ledger, now: Record) -> Adopted {
     let Ledger { before, verdict } = ledger;
     let verdict = verdict.unwrap_or_else(|| before.verdict(&now, jiff::Timestamp::now()));

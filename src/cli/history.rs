@@ -1,4 +1,4 @@
-//! `bootstrapper history`: the runs of a cluster, and what each came to.
+//! `bootstrapper history`: the runs of a cluster, with their outcome.
 
 use super::args::{HistoryArgs, Output};
 use super::out;

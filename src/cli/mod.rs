@@ -1,4 +1,4 @@
-//! The command line: clap types, and one file per verb, each a short fold over a plan.
+//! The command line: clap types, and one file per command, each a short fold over a plan.
 
 mod args;
 mod cancel;

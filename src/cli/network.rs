@@ -1,4 +1,4 @@
-//! Which network a sandbox gets: a real one where this machine can have it, else a simulated one.
+//! Selects the network of a sandbox: real if this machine supports it, otherwise simulated.
 
 use secrecy::ExposeSecret as _;
 
@@ -12,10 +12,10 @@ use bootstrapper_sandbox::{self as sandbox, RouterSpec};
 use bootstrapper_steps::plan::{self, SecretSources};
 use bootstrapper_tools::Environment;
 
-/// The key of the secret that the sessions with the router are signed with.
+/// The key of the secret with the password of the BGP sessions.
 const PASSWORD: &str = "BGP_PASSWORD";
 
-/// The router of a real network; none if the network is to be simulated, which is said.
+/// The router of a real network; none, with a message, if the network is simulated.
 pub(super) async fn router_of(
     cluster: &str,
     repository: &Repository,
@@ -49,7 +49,7 @@ pub(super) async fn router_of(
     Ok(None)
 }
 
-/// As the run will resolve it: what the router expects is what the cluster is given.
+/// Resolved as in the run: router and cluster must have the same password.
 async fn password_of(cluster: &str, repository: &Repository, trust: Option<&str>) -> Result<Option<String>> {
     let secrets = plan::resolve_secrets(&SecretSources {
         name: cluster,

@@ -1,4 +1,4 @@
-//! A program that was built without the feature `sandbox`: no verb works on one.
+//! Replaces `sandbox` in a build without the feature: no command supports `--sandbox`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `bootstrapper plan --offline`: what a run would do, by the repository alone.
+//! `bootstrapper plan --offline`: what a run would do, according to the repository alone.
 
 use std::fmt::Write as _;
 
@@ -20,12 +20,12 @@ use bootstrapper_tools::{Environment, Kustomize};
 
 #[derive(Serialize)]
 struct Offline {
-    /// Always: nothing was compared with a cluster.
+    /// Always true: nothing was compared with a cluster.
     compared: bool,
     steps: Vec<OutlinedStep>,
-    /// What a run would ask this machine for.
+    /// What a run would request from this machine.
     requests: Vec<Request>,
-    /// What is wrong with what a run depends on.
+    /// Problems of what a run depends on.
     problems: Vec<Failure>,
     /// What is wrong elsewhere: Flux will report it.
     outside: Vec<Failure>,
@@ -62,7 +62,7 @@ pub(super) async fn show(args: &PlanArgs) -> Result<()> {
     }
 }
 
-/// Up to so many things of a step are named.
+/// The maximum number of objects listed per step.
 const NAMED: usize = 12;
 
 fn text(cluster: &str, offline: &Offline) -> String {

@@ -1,4 +1,4 @@
-//! Data for scripts goes to stdout, words for a person to stderr; both by the one way out (`output`).
+//! Data for scripts goes to stdout, messages to stderr; both through `output`.
 
 use serde::Serialize;
 
@@ -10,12 +10,12 @@ pub(super) fn text(text: &str) -> Result<()> {
     output::out(text)
 }
 
-/// Prints what is a person's file: only what is dangerous in it is changed.
+/// Prints a user's file: only dangerous characters are changed.
 pub(super) fn file(text: &str) -> Result<()> {
     output::file(text)
 }
 
-/// Answers a program that called this one, as it expects it.
+/// Prints the response to a calling program, unmasked.
 pub(super) fn protocol(text: &str) -> Result<()> {
     output::protocol(text)
 }
@@ -25,12 +25,12 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
     output::json(value, true)
 }
 
-/// Asks the person at the terminal; the answer is typed behind it.
+/// Prints a prompt at the terminal, without a line break.
 pub(super) fn ask(question: &str) {
     output::err(question);
 }
 
-/// Says something to the person at the terminal.
+/// Prints a message to the terminal.
 pub(super) fn say(line: &str) {
     output::err(&format!("{line}\n"));
 }

@@ -35,7 +35,7 @@ pub(super) async fn plan(args: &PlanVerbArgs) -> Result<()> {
     };
     match opened.await {
         Ok(session) => show(&session, plan.output.output).await,
-        // What the repository says is worth reading all the same.
+        // The plan according to the repository is still useful.
         Err(failure) if failure.kind == FailureKind::Connection => {
             offline::show(plan).await?;
             let is_known = plan.sandbox.is_set() || is_configured(plan).await;
@@ -49,7 +49,7 @@ pub(super) async fn plan(args: &PlanVerbArgs) -> Result<()> {
     }
 }
 
-/// Whether there is a kubeconfig, so that a cluster was meant.
+/// Whether there is a kubeconfig, so that a cluster was expected.
 async fn is_configured(plan: &PlanArgs) -> bool {
     let Ok(repository) = open_repository(plan.target.repo.as_deref()) else { return true };
     let Ok(config) = Config::load(&repository.root) else { return true };
@@ -57,12 +57,12 @@ async fn is_configured(plan: &PlanArgs) -> bool {
     is_named || has_kubeconfig(&connect_options(&plan.cluster, &plan.target, &config, None)).await
 }
 
-/// Observes everything and shows it. Writes nothing. Fails if a step could not be observed.
+/// Observes all steps and prints the result. Writes nothing. Fails if a step could not be observed.
 pub(super) async fn show(session: &Session, output: Output) -> Result<()> {
     show_graph(&session.graph, output).await
 }
 
-/// The same of any graph.
+/// The same for any graph.
 pub(super) async fn show_graph(graph: &Graph, output: Output) -> Result<()> {
     let observed = engine::observe(graph).await;
     let planned: Vec<Planned> = observed
@@ -89,7 +89,7 @@ pub(super) async fn show_graph(graph: &Graph, output: Output) -> Result<()> {
     }
     let mut failures = planned.into_iter().filter_map(|planned| planned.failure);
     let Some(first) = failures.next() else { return Ok(()) };
-    // Each is a step of its own; the first decides the exit code, and is printed last.
+    // Each is a failed step; the first determines the exit code, and is printed last.
     for other in failures.filter(|other| other.what != first.what) {
         out::say(&report::failure_text(&other));
     }

@@ -1,4 +1,4 @@
-//! `bootstrapper reconcile`: Flux is asked to reconcile now, and followed to the outcome.
+//! `bootstrapper reconcile`: requests reconciliation from Flux, and follows the outcome.
 
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ async fn carry_out(
     Ok(())
 }
 
-/// What the history keeps of it: its steps are no steps of the pipeline.
+/// The history's entry: its steps are not steps of the pipeline.
 fn end(summary: &RunSummary) -> RunEnd {
     RunEnd {
         outcome: if summary.succeeded() { "reconciled" } else { "reconcile failed" }.to_owned(),
@@ -69,7 +69,7 @@ fn end(summary: &RunSummary) -> RunEnd {
     }
 }
 
-/// How much was asked for, and the revision that Flux is at.
+/// The number of requests, and Flux's current revision.
 async fn closing(session: &Session, summary: &RunSummary) -> Result<String, Failure> {
     let source = session.cluster.get(&ObjectRef::of(&session.declared.source)).await?;
     let revision = source.and_then(|source| {

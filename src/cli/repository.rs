@@ -1,4 +1,4 @@
-//! The GitOps repository that a verb works on.
+//! The GitOps repository of a command.
 
 use std::path::Path;
 

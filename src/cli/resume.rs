@@ -3,7 +3,7 @@
 use bootstrapper_core::failure::{Failure, FailureKind};
 use bootstrapper_engine::RunSummary;
 
-/// The same command as a person would type it again; confirmations are not repeated.
+/// The command line to run again, without confirmations.
 pub(super) fn command() -> String {
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let _this = words.next();
@@ -14,7 +14,7 @@ pub(super) fn command() -> String {
         .join(" ")
 }
 
-/// As a shell takes it for one word.
+/// Quotes a shell word if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_./:=,@%+".contains(one);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -23,7 +23,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The completed stages, and the first step that is not completed.
+/// The completed stages, and the first incomplete step.
 pub(super) fn completed(summary: &RunSummary, is_cancelled: bool) -> Vec<String> {
     let is_done = |stage: &str| {
         let mut of_stage = summary.steps.iter().filter(|(id, _)| id.stage == stage);
@@ -38,8 +38,8 @@ pub(super) fn completed(summary: &RunSummary, is_cancelled: bool) -> Vec<String>
     done.into_iter().chain(next.map(|(id, _)| format!("{at}: {id}"))).collect()
 }
 
-/// That a run did not finish: the renderer has shown each failure in full, here it is only the exit code and how
-/// far it got.
+/// The failure of an incomplete run: the renderer has already shown each failure in full, so this has only
+/// the exit code and the progress.
 pub(super) fn unfinished(what: &str, summary: &RunSummary, is_cancelled: bool) -> Failure {
     let kind = match summary.failures.first() {
         _ if is_cancelled => FailureKind::Cancelled,

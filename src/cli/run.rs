@@ -64,7 +64,7 @@ async fn carry_out(
     conclude(session, rehearsal, &summary, cancel.is_cancelled())
 }
 
-/// How a graph is run.
+/// The options of a run.
 pub(super) struct Manner {
     pub(super) force_conflicts: bool,
     pub(super) strict: bool,
@@ -72,7 +72,7 @@ pub(super) struct Manner {
     pub(super) progress: Progress,
 }
 
-/// Runs a graph under the lock of its cluster. The history keeps `end` of it, if anything was let through.
+/// Runs a graph under the cluster's lock. Records `end` in the history, if any action was started.
 pub(super) async fn run_recorded(
     session: &Session,
     graph: &Graph,
@@ -100,7 +100,7 @@ pub(super) async fn run_recorded(
     summary
 }
 
-/// Runs a graph, and shows it until its last event is shown.
+/// Runs a graph, and returns once its last event is rendered.
 pub(super) async fn run_shown(graph: &Graph, options: &RunOptions, progress: Progress) -> RunSummary {
     let (events, received) = Events::channel();
     let renderer = tokio::spawn(report::render(received, progress));
@@ -110,14 +110,14 @@ pub(super) async fn run_shown(graph: &Graph, options: &RunOptions, progress: Pro
     summary
 }
 
-/// A lock that could not be given back holds up the next run for a moment.
+/// A lock that could not be released delays the next run for a moment.
 fn unreleased(cluster: &str, failure: &Failure) -> String {
     format!(
         "warning: cannot release the lock of {cluster}: {failure}; the next run waits until it expires (up to a minute)"
     )
 }
 
-/// What the history keeps of it.
+/// The run's entry in the history.
 fn end(session: &Session, summary: &RunSummary, is_cancelled: bool) -> RunEnd {
     let is_locked_out = summary.failures.iter().any(|failure| failure.kind == FailureKind::Locked);
     let outcome = match () {

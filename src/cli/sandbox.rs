@@ -14,7 +14,7 @@ use bootstrapper_report as report;
 use bootstrapper_sandbox::{self as sandbox, Fault, Sandbox, SandboxOptions};
 use bootstrapper_tools::{Environment, Kustomize};
 
-/// Does what a verb of `sandbox` says.
+/// Runs a subcommand of `sandbox`.
 pub(super) async fn carry_out(verb: SandboxVerb) -> Result<()> {
     match verb {
         SandboxVerb::Up { cluster, repo, options } => up(&cluster, repo.as_deref(), &options).await,
@@ -38,7 +38,7 @@ async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()
     out::text(&format!("export KUBECONFIG={}\n", sandbox.kubeconfig.display()))
 }
 
-/// Says what is real and what is not.
+/// Prints what is real and what is simulated.
 fn print_stand_ins(sandbox: &Sandbox) {
     for stand_in in &sandbox.stand_ins {
         out::say(&format!("  {stand_in}"));
@@ -61,8 +61,8 @@ pub(super) fn running(cluster: &str, flag: SandboxFlag) -> Result<Option<Rehears
     flag.sandbox.then(|| sandbox::load(cluster).map(Into::into)).transpose()
 }
 
-/// The running sandbox of a cluster, if the command line asks for it. Its sources have what is in the repository now,
-/// as if that had been pushed.
+/// The running sandbox of a cluster, if the command line asks for it. Its sources get the current content of
+/// the repository, as if it had been pushed.
 pub(super) async fn refreshed(
     cluster: &str,
     flag: SandboxFlag,
@@ -77,7 +77,7 @@ pub(super) async fn refreshed(
     Ok(Some(rehearsal))
 }
 
-/// Brings up the sandbox that a run asks for.
+/// Creates the sandbox for a run.
 pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<Rehearsal>> {
     if !args.sandbox.sandbox {
         return Ok(None);
@@ -91,7 +91,7 @@ pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<R
     Ok(Some(sandbox.into()))
 }
 
-/// What programs see that validate clusters: with `--sandbox`, the mirror of a running one.
+/// The environment for commands that validate clusters: with `--sandbox`, the mirror of a running one.
 pub(super) fn environment_of(args: &ValidateArgs, clusters: &[String]) -> Result<Environment> {
     if !args.sandbox {
         return Ok(Environment::default());
@@ -105,7 +105,7 @@ pub(super) fn environment_of(args: &ValidateArgs, clusters: &[String]) -> Result
     })
 }
 
-/// Finds the programs of sandboxes, or builds them; prints the folder of those that a run needs.
+/// Finds or builds the programs of sandboxes; prints the folder of those that a run needs.
 async fn programs(args: &SandboxArgs) -> Result<()> {
     let is_network_real = match args.network {
         Network::Auto => sandbox::missing(args.router.into()).is_empty(),
@@ -117,7 +117,7 @@ async fn programs(args: &SandboxArgs) -> Result<()> {
     out::text(&format!("{}\n", folder.display()))
 }
 
-/// Brings up the sandbox of a cluster, shaped by what the cluster declares.
+/// Creates the sandbox of a cluster, according to the cluster's declaration.
 async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) -> Result<Sandbox> {
     repository.require(cluster)?;
     let mut settings = repository.settings_of(cluster)?;
@@ -140,14 +140,14 @@ async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) ->
     sandbox::up(&options, &|line: &str| out::say(&format!("  sandbox: {line}"))).await
 }
 
-/// Address ranges that are no settings; none if nothing on this machine can build the repository yet.
+/// Address ranges that are not settings; none if the repository cannot be built on this machine yet.
 async fn ranges(cluster: &str, repository: &Repository) -> Settings {
     let Ok(kustomize) = Kustomize::find(&Environment::default()) else { return Settings::new() };
     let declared = repository.load(cluster, &kustomize, &SecretValues::new()).await;
     declared.map(|declared| ranges_of(&declared)).unwrap_or_default()
 }
 
-/// What is up stays as it is: it must not be taken for what was asked for.
+/// A running sandbox is not changed, so it must match the options.
 fn require_network(there: &Sandbox, wanted: Network) -> Result<()> {
     let wants_real = match wanted {
         Network::Auto => return Ok(()),
@@ -162,7 +162,7 @@ fn require_network(there: &Sandbox, wanted: Network) -> Result<()> {
         .hint(format!("delete it first: bootstrapper sandbox down {}", there.name)))
 }
 
-/// Runs a program on a machine of a real network; becomes that program.
+/// Runs a program on a machine of a real network; replaces this process.
 fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> {
     use std::os::unix::process::CommandExt as _;
     let entering = sandbox::load(name)?.entering(machine)?;
@@ -170,7 +170,7 @@ fn exec(name: &str, machine: &str, command: &[String]) -> Result<()> {
     Err(Failure::step(format!("cannot run the command on {machine}")).caused_by(&error))
 }
 
-/// Breaks something.
+/// Injects a fault.
 async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -> Result<()> {
     let fault = Fault::from(fault);
     let machine = sandbox::inject_fault(&sandbox::load(name)?, fault, machine).await?;
@@ -178,14 +178,14 @@ async fn fault(name: &str, fault: FaultName, machine: Option<&str>) -> Result<()
     Ok(())
 }
 
-/// Undoes all faults.
+/// Reverts all faults.
 async fn heal(name: &str) -> Result<()> {
     sandbox::heal(&sandbox::load(name)?).await?;
     out::say(&format!("sandbox {name}: all faults undone"));
     Ok(())
 }
 
-/// Ends what killed supervisors have left.
+/// Cleans up after crashed supervisors.
 async fn gc() -> Result<()> {
     let ended = sandbox::collect().await?;
     for folder in &ended {

@@ -1,5 +1,4 @@
-//! What every verb about a cluster begins with: the repository, the cluster, and the plan that
-//! joins them.
+//! The start of every command for a cluster: the repository, the cluster, and the plan that combines them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,16 +31,16 @@ pub(super) struct Session {
     pub(super) declared: Arc<Declared>,
     pub(super) graph: Graph,
     pub(super) adoption: Adoption,
-    /// Whether preflight looks at the secrets, and lists all that lack.
+    /// Whether preflight checks the secrets, and lists all missing ones.
     checks_secrets: bool,
-    /// The stages and steps that run, if not all do.
+    /// The selected stages and steps, if not all.
     part: Option<Vec<String>>,
-    /// Whether a step of them waits for Flux to take over.
+    /// Whether one of them waits for the hand-over.
     hands_over: bool,
 }
 
 impl Session {
-    /// Opens the cluster called `name`. Reads only.
+    /// Opens the cluster `name`. Reads only.
     pub(super) async fn open(
         name: &str,
         target: &Target,
@@ -59,12 +58,12 @@ impl Session {
             rehearsal.map_or_else(Environment::default, |rehearsal| rehearsal.environment.clone());
         environment.withheld = config.secret_variables();
 
-        // A context that the person named needs no consent: an unreachable cluster fails at once.
+        // A context from the command line needs no approval: so an unreachable cluster fails immediately.
         let connect = connect_options(name, target, &config, rehearsal);
         let is_own_context = rehearsal.is_some() || connect.context == name || target.context.is_some();
         let early = if is_own_context { Some(connected_as(name, &connect, &config).await?) } else { None };
 
-        // What it asks for is listed with nothing of it read: secrets have names only.
+        // Lists the requests without reading any value: secrets have only names.
         let kustomize = Arc::new(Kustomize::find(&environment)?);
         let names = names_of_secrets(&repository.root, &config, name)?;
         let unread = repository.load(name, &kustomize, &names).await?;
@@ -94,7 +93,7 @@ impl Session {
         .await?;
         let declared = repository.load(name, &kustomize, &secrets.values).await?;
         let declared = Arc::new(if rehearsal.is_some() { declared.without_signatures() } else { declared });
-        // What is decrypted by now may be more than the list of requests was made of.
+        // The decrypted files may contain more requests than were listed.
         let pipeline = tasks.pipeline(&declared, &config)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
         let scope = Scope::of(&pipeline, &selected, &declared, &repository.root);
@@ -106,7 +105,7 @@ impl Session {
         }
         let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
         let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
-        // Before anything is planned: a key that opens nothing is planted nowhere.
+        // Before planning: a key that decrypts nothing must not be seeded.
         let proof = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
         secrets.unresolved.extend(proof.failures);
         proof.unproven.iter().for_each(|why| out::say(&format!("warning: {why}")));
@@ -131,6 +130,7 @@ impl Session {
             inactivity: selection.inactivity,
             repository: &repository,
             declared: Arc::clone(&declared),
+            distribution: config.distribution_of(name),
             neighbours,
             cluster: cluster.clone(),
             helm,
@@ -152,12 +152,12 @@ impl Session {
         })
     }
 
-    /// Whether the whole pipeline was asked for.
+    /// Whether the whole pipeline is selected.
     pub(super) fn is_whole(&self) -> bool {
         self.part.is_none()
     }
 
-    /// What of the bootstrap runs.
+    /// Which part of the bootstrap runs.
     pub(super) fn extent(&self) -> Extent<'_> {
         match &self.part {
             Some(part) => Extent::Part(part),
@@ -166,16 +166,16 @@ impl Session {
         }
     }
 
-    /// Fails if a step needs what is not known: before anything is written, and not half-way.
+    /// Fails if a step needs an unknown value: before anything is written, not half-way.
     pub(super) fn require_known(&self) -> Result<()> {
         let mut unknown = self.graph.steps().filter_map(PlannedStep::impossible);
-        // Preflight lists all secrets that cannot be read, and lets nothing start.
+        // Preflight lists all unreadable secrets, and blocks the other stages.
         let is_reported_by_preflight =
             |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
         unknown.find(|failure| !is_reported_by_preflight(failure)).cloned().map_or(Ok(()), Err)
     }
 
-    /// One line: what is bootstrapped, against which server.
+    /// One line: the cluster and its server.
     pub(super) fn headline(&self) -> String {
         format!(
             "{}  {}  {}  repo {}",
@@ -187,7 +187,7 @@ impl Session {
     }
 }
 
-/// Connects to the cluster called `name`, unless it knows itself as another.
+/// Connects to the cluster `name`, unless its identity is different.
 async fn connected_as(
     name: &str,
     connect: &ConnectOptions,
@@ -201,7 +201,7 @@ async fn connected_as(
     Ok((cluster, remembered))
 }
 
-/// What runs: stages as a whole, and steps of those that do not run as a whole.
+/// The selection: whole stages, and single steps of the others.
 fn running(pipeline: &Pipeline, selected: &Selected) -> Vec<String> {
     let of_stage = |stage: &pipeline::Stage| {
         let runs = |name: &String| selected.reason_to_skip(&stage.name, name).is_none();
@@ -214,7 +214,7 @@ fn running(pipeline: &Pipeline, selected: &Selected) -> Vec<String> {
     pipeline.stages.iter().filter(|stage| !stage.steps.is_empty()).flat_map(of_stage).collect()
 }
 
-/// Whether preflight will look at the secrets, and stop the run if one is missing.
+/// Whether preflight checks the secrets, and stops the run if one is missing.
 fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
     pipeline.stages.iter().any(|stage| {
         stage.steps.iter().any(|step| {
@@ -224,7 +224,7 @@ fn checks_secrets(pipeline: &Pipeline, selected: &Selected) -> bool {
     })
 }
 
-/// Connects to the cluster called `name`, for what needs no more of a repository than its contexts.
+/// Connects to the cluster `name`, for commands that need only the contexts of a repository.
 pub(super) async fn connect_named(name: &str, target: &Target, flag: SandboxFlag) -> Result<Cluster> {
     let rehearsal = sandbox::running(name, flag)?;
     // Without a repository, the name is the context.
@@ -237,7 +237,7 @@ pub(super) async fn connect_named(name: &str, target: &Target, flag: SandboxFlag
     connected(&connect_options(name, target, &config, rehearsal.as_ref()), &config).await
 }
 
-/// Connects, and says first what makes the connection unsafe: every verb comes this way.
+/// Connects, after printing warnings about an insecure connection: all commands use this.
 pub(super) async fn connected(options: &ConnectOptions, config: &Config) -> Result<Cluster> {
     let warn = |warning| out::say(&format!("warning: {warning}"));
     Cluster::connect_aloud(options, &config.secret_variables(), &warn).await

@@ -1,4 +1,4 @@
-//! `bootstrapper status`: what is ready, and what each step still waits for.
+//! `bootstrapper status`: what is ready, and what each step is waiting for.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ struct StepStatus {
     title: String,
     #[serde(flatten)]
     readiness: Readiness,
-    /// What cannot be looked at, and why.
+    /// The steps that could not be checked, with the error.
     #[serde(skip)]
     failure: Option<Failure>,
 }
 
-/// A watch tells what it sees, or why it sees nothing, long before.
+/// An upper limit: a watch yields its state or an error long before.
 const LIMIT: Duration = Duration::from_mins(1);
 
 pub(super) async fn status(args: &PlanArgs) -> Result<()> {
@@ -46,7 +46,7 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     if unready == 0 {
         return Ok(());
     }
-    // Who may not look has no answer, which is another thing than one that is not ready.
+    // A missing permission is an error, not "not ready".
     let hidden = statuses
         .iter()
         .filter_map(|status| status.failure.as_ref())
@@ -62,7 +62,7 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
     Err(failure.hint(format!("`bootstrapper plan {}` shows what a run would change", args.cluster)))
 }
 
-/// What is missing is not ready, whatever became of what is there.
+/// Missing objects are not ready, whatever the state of the existing ones.
 async fn status_of(planned: &PlannedStep) -> StepStatus {
     let mut hidden = None;
     let readiness = match &planned.work {
@@ -100,7 +100,7 @@ fn to_do(diff: &Diff) -> Verdict {
     Verdict::not_yet(format!("to do: {}", diff.summary))
 }
 
-/// What is to be done, and what is not ready meanwhile. Nothing of that is final: what is done may change it.
+/// What is to be done, and what is not ready. None of that is final: the step may change it.
 fn with_live(to_do: Verdict, live: Option<Readiness>) -> Readiness {
     let Some(live) = live else { return to_do.into() };
     let verdict = match live.verdict {
@@ -110,7 +110,7 @@ fn with_live(to_do: Verdict, live: Option<Readiness>) -> Readiness {
     Readiness { verdict, ..live }
 }
 
-/// A step that cannot be observed is not ready, and never will be if a retry cannot help.
+/// A step that cannot be observed is not ready, and can never be if a retry cannot help.
 fn of_failure(failure: Failure, hidden: &mut Option<Failure>) -> Verdict {
     let why = failure.to_string();
     let is_final = failure.retry == Retry::Useless && failure.kind == FailureKind::Connection;

@@ -1,4 +1,4 @@
-//! `bootstrapper trust`: what the repository asks of this machine, and agreeing to it.
+//! `bootstrapper trust`: lists the repository's requests to this machine, and approves them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use bootstrapper_tools::{Environment, Kustomize};
 #[derive(Serialize)]
 struct Asked {
     cluster: String,
-    /// What CI agrees to with `--trust=DIGEST`.
+    /// The digest for `--trust=DIGEST` in CI.
     digest: String,
     requests: Vec<Listed>,
 }

@@ -1,4 +1,4 @@
-//! What clap says: help, the version, and what is wrong with a command line.
+//! clap's output: help, the version, and errors in the command line.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use bootstrapper_core::output;
 use bootstrapper_report as report;
 
-/// Prints it, as all text leaves; 2 for a command line that is wrong.
+/// Prints it, masked; returns 2 for an invalid command line.
 pub(super) fn print(said: &clap::Error) -> ExitCode {
     let rendered = said.render();
     if said.use_stderr() {
-        // It repeats arguments, which may be anything: no colour of it is known to be clap's.
+        // It quotes arguments, which may contain anything, so its colours cannot be trusted.
         output::err(&on_one_line_each(rendered.to_string(), std::env::args_os()));
         return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
     }
@@ -29,12 +29,12 @@ pub(super) fn print(said: &clap::Error) -> ExitCode {
     }
 }
 
-/// What clap says, with the line breaks of arguments shown as such: a line that an argument begins would be
-/// taken for this program's.
+/// clap's message with line breaks in arguments escaped: a line that an argument begins would look like this
+/// program's.
 fn on_one_line_each(said: String, arguments: impl Iterator<Item = OsString>) -> String {
     arguments.fold(said, |said, argument| {
         let argument = argument.to_string_lossy().into_owned();
-        // clap repeats an option without its value.
+        // clap quotes an option without its value.
         let name = argument.split('=').next().unwrap_or_default();
         [argument.as_str(), name].into_iter().fold(said, |said, repeated| match output::one_line(repeated) {
             Cow::Owned(shown) => said.replace(repeated, &shown),

@@ -1,4 +1,4 @@
-//! `bootstrapper validate`: the task files and what every cluster declares, without a cluster.
+//! `bootstrapper validate`: checks the task files and the clusters' declarations, without a cluster.
 
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ fn answer<'a>(report: &'a Report, clusters: &'a [String]) -> ValidationReport<'a
     ValidationReport { clusters, findings: &report.findings, silenced: silenced.collect() }
 }
 
-/// Warnings alone are no failure, unless asked for.
+/// Warnings are failures only with `--strict`.
 fn verdict(report: &Report, strict: bool) -> Result<()> {
     let gravest = if strict { Severity::Warning } else { Severity::Error };
     match report.findings.iter().filter(|finding| finding.severity <= gravest).count() {

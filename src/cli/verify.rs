@@ -1,4 +1,4 @@
-//! `bootstrapper verify`: whether the clusters' pods can talk.
+//! `bootstrapper verify`: checks the connectivity of the clusters' pods.
 
 use std::time::Duration;
 
@@ -20,8 +20,7 @@ use bootstrapper_tools::fetch_page;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that works and takes longer than this may have waited for lost packets: TCP sends again
-/// after 200 ms at the earliest.
+/// A slower successful connection may have lost packets: TCP retransmits after 200 ms at the earliest.
 const SLOW_MILLISECONDS: u128 = 200;
 
 pub(super) async fn verify(args: &VerifyArgs) -> Result<()> {
@@ -100,7 +99,7 @@ fn result(outcome: &Outcome) -> String {
     }
 }
 
-/// The machine that this program runs on.
+/// The machine of this program.
 struct ThisMachine;
 
 #[async_trait]
@@ -114,7 +113,7 @@ impl Outside for ThisMachine {
     }
 }
 
-/// The other side of a sandbox's router: the command that runs another one there.
+/// The far side of a sandbox's router: the command that runs another one there.
 struct BeyondTheRouter(Vec<String>);
 
 #[async_trait]

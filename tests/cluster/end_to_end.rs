@@ -6,6 +6,7 @@
 
 use crate::common;
 mod handover;
+mod tenant;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -228,7 +229,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
 
     a_live_cluster_is_judged_as_flux_judges_it(&cluster).await;
     an_operator_that_came_too_early_is_restarted(&sandbox, &cluster).await;
-    a_tenant_cannot_act_as_flux(&cluster).await;
+    tenant::a_tenant_gains_nothing(&cluster, &kubeconfig, "infra.example.org").await;
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
     handover::what_is_dropped_goes(&cluster).await;
@@ -242,25 +243,29 @@ async fn infra_from_nothing_to_owned_by_flux() {
 /// A manifest whose digest is declared is that one, or none.
 fn a_manifest_that_is_not_the_declared_one_is_refused(sandbox: &Sandbox) {
     let copy = common::repository();
-    let plan = |copy: &TempDir| {
+    let plan = || {
         let mut command = sandbox.bare(&["plan", "infra", "--sandbox", "--repo"]);
         command.arg(copy.path()).assert()
     };
-    let shown = plan(&copy).success();
+    let tasks = "tasks/bootstrap.yaml";
+    let address = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
+    let next = "      - crds: {releases: declared}";
+    let step = format!("      - crds: {{manifest: \"{address}\"}}\n");
+    common::edit(&copy, tasks, next, &format!("{step}{next}"));
+    let shown = plan().success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
     let (_, digest) = shown.split_once("pin it with sha256: ").unwrap();
     let digest: String = digest.chars().take(64).collect();
 
-    let settings = "kubernetes/clusters/infra/settings.yaml";
     let other = "0".repeat(64);
-    common::edit(&copy, settings, "  REPLICAS:", &format!("  FLUX_INSTALL_SHA256: \"{other}\"\n  REPLICAS:"));
-    plan(&copy).failure().stderr(
+    common::edit(&copy, tasks, "install.yaml\"", &format!("install.yaml\", sha256: \"{other}\""));
+    plan().failure().stderr(
         contains(format!("sha256 declared: {other}"))
             .and(contains(format!("sha256 fetched:  {digest}")))
             .and(contains("tasks/bootstrap.yaml:")),
     );
-    common::edit(&copy, settings, &other, &digest);
-    let pinned = plan(&copy).success();
+    common::edit(&copy, tasks, &other, &digest);
+    let pinned = plan().success();
     assert!(!String::from_utf8_lossy(&pinned.get_output().stdout).contains("pin it with"));
 }
 
@@ -497,27 +502,6 @@ async fn an_operator_that_came_too_early_is_restarted(sandbox: &Sandbox, cluster
             .iter()
             .any(|write| write.starts_with("\"delete\"") && write.contains("/pods/cilium-operator")),
         "{written:?}"
-    );
-}
-
-/// What the tenant declares is there; what names no account, and would be applied as Flux itself, is
-/// refused in the tenant's namespace, and nowhere else.
-async fn a_tenant_cannot_act_as_flux(cluster: &Cluster) {
-    let hello = ObjectRef::namespaced("apps/v1", "Deployment", "example", "hello");
-    assert!(readiness::verdict(&cluster.get(&hello).await.unwrap().unwrap()).is_ready());
-    let nameless = |namespace: &str| -> Object {
-        serde_json::from_value(json!({
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-            "metadata": {"name": "nameless", "namespace": namespace},
-            "spec": {"interval": "1h", "prune": false, "suspend": true, "path": "./", "sourceRef": {"kind": "GitRepository", "name": "none"}},
-        }))
-        .unwrap()
-    };
-    let refused = cluster.apply(&Complete::of_own(nameless("example")), false).await.unwrap_err();
-    assert!(format!("{refused:?}").contains("spec.serviceAccountName is required"), "{refused:?}");
-    assert_eq!(
-        cluster.apply(&Complete::of_own(nameless("default")), false).await.unwrap(),
-        Comparison::Created
     );
 }
 

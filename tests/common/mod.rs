@@ -7,6 +7,7 @@ pub(crate) mod keeper;
 pub(crate) mod kstatus;
 pub(crate) mod oracle;
 pub(crate) mod processes;
+pub(crate) mod tenant;
 pub(crate) mod trees;
 
 use std::path::{Path, PathBuf};

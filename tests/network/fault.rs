@@ -246,14 +246,14 @@ impl Rehearsed {
     }
 }
 
-/// The page that tells of all of them.
+/// The generated page with all faults.
 pub(crate) fn page(all: &[Rehearsed]) -> String {
     let rows: String = all.iter().map(Rehearsed::rows).collect();
     format!(
-        "# Faults of a network, and what is said of them\n\n\
-        Each fault was made by `bootstrapper sandbox fault` on the [real network](real-network.md) of a sandbox of three nodes; all verbs of its rows were asked at once, each \
-        again and again, until they named it; then it was healed by `bootstrapper sandbox heal`. Seconds are from the fault to the end of the answer that named it; `doctor` must \
-        do so on its first line. This page is made by `NETWORK_WRITE=1 cargo test --test network every_fault -- --ignored`, on a machine with 2 cores, by a debug build.\n\n\
-        | fault | asked | named after | line | well after `heal` |\n| --- | --- | --- | --- | --- |\n{rows}"
+        "# Network faults and their diagnosis\n\n\
+        `bootstrapper sandbox fault` injects each fault on the [real network](real-network.md) of a sandbox with three nodes. All commands of its rows run repeatedly, in parallel, \
+        until their output names the fault; then `bootstrapper sandbox heal` reverts it. Seconds count from the fault to the end of the output that names it; `doctor` must \
+        name it on its first line. `NETWORK_WRITE=1 cargo test --test network every_fault -- --ignored` generates this page, on a machine with 2 cores, with a debug build.\n\n\
+        | fault | command | named after | line | healthy after `heal` |\n| --- | --- | --- | --- | --- |\n{rows}"
     )
 }

@@ -248,7 +248,10 @@ fn task_files_and_configuration_are_refused_with_file_line_and_column() {
 #[test]
 fn a_secret_that_nobody_brings_is_named() {
     let copy = repository();
-    edit(&copy, "bootstrapper.yaml", "- name: cluster-secrets", "- name: others");
+    edit(&copy, "bootstrapper.yaml", "- name: bgp-auth", "- name: others");
+    let settings = "      - kind: ConfigMap\n        name: cluster-settings\n";
+    let file = "kubernetes/clusters/infra/infrastructure.yaml";
+    edit(&copy, file, settings, &format!("{settings}      - kind: Secret\n        name: cluster-secrets\n"));
     bootstrapper().args(["validate", "infra", "--repo"]).arg(copy.path()).assert().code(INPUT).stdout(
         contains("Secret flux-system/cluster-secrets of substituteFrom not found")
             .and(contains("bootstrapper.yaml")),

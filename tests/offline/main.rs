@@ -39,6 +39,8 @@ mod signed_charts;
 mod styles;
 mod substitution;
 mod taskfile;
+mod tenants;
 mod validate;
 mod values;
+mod walkthrough;
 mod wording;

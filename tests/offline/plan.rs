@@ -69,6 +69,7 @@ pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
         inactivity: None,
         repository: &repository,
         declared,
+        distribution: config.distribution_of(cluster),
         neighbours: repository.neighbours_of(cluster)?,
         cluster: api,
         helm: Err(Failure::step("no Helm in this test")),
@@ -111,9 +112,8 @@ async fn the_plan_of_infra() {
 async fn what_stands_in_the_repository_has_a_digest() {
     let (graph, _) = plan_of(root(), "infra", &Selector::default()).await.unwrap();
     let with_digest = |name: &str| {
-        let is_of_charts = name == "crds-releases" || name == "crds-flux";
         let starts = ["release-", "kustomization-", "crds-", "source", "sync"];
-        !is_of_charts && starts.iter().any(|start| name.starts_with(start))
+        name != "crds-releases" && starts.iter().any(|start| name.starts_with(start))
     };
     for step in graph.steps() {
         assert_eq!(step.digest.is_some(), with_digest(&step.id.name), "{}", step.id);
@@ -145,7 +145,9 @@ async fn a_step_about_what_is_not_declared_is_refused_with_its_place_or_skipped(
         panic!("it was planned")
     };
     assert!(failure.what.contains("declares no HelmRelease"), "{failure}");
-    assert_eq!(failure.location.map(|at| at.line), Some(11));
+    let text = std::fs::read_to_string(copy.path().join("tasks/bootstrap.yaml")).unwrap();
+    let line = text.lines().position(|line| line.contains("not-there")).unwrap() + 1;
+    assert_eq!(failure.location.map(|at| at.line), Some(line));
     let copy = repository();
     edit(&copy, "tasks/bootstrap.yaml", "stages:\n", &task("\n        when: declared"));
     let (graph, _) = plan_of(copy.path(), "infra", &Selector::default()).await.unwrap();

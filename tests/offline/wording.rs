@@ -2,6 +2,7 @@
 //! sees it in the review: `INSTA_UPDATE=always cargo test --test offline wording::` updates them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -9,16 +10,23 @@ use bootstrapper::cli::Args;
 use bootstrapper::cluster::mock::{ApiServer, Fault};
 use bootstrapper::cluster::{Cluster, ConnectOptions, Identity};
 use bootstrapper::engine::{
-    self, Events, Graph, Limits, OpenGate, PlannedStep, RunOptions, Stage, StepId, Work,
+    self, Act, Cause, Changes, EventKind, Events, Graph, Limits, Observation, OpenGate, Owned, PlannedStep,
+    RunOptions, Stage, Step, StepId, Stuck, Teardown, Undo, Work,
 };
-use bootstrapper::failure::Failure;
+use bootstrapper::failure::{Failure, Result};
+use bootstrapper::pipeline::Selector;
 use bootstrapper::readiness::Probe;
 use bootstrapper::report::failure_text;
 use bootstrapper::steps::{Awaited, Wait};
+use bootstrapper::tools::Environment;
+use bootstrapper::trust::Agreed;
+use bootstrapper_core::verdict::Readiness;
 use clap::CommandFactory as _;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use crate::common::{bootstrapper, edit, repository};
+use crate::common::{bootstrapper, edit, programs, repository};
+use crate::plan::{Planned, planned};
 
 /// Every command that is not hidden, with its own help.
 fn helps(command: &clap::Command, path: &str, all: &mut Vec<(String, String)>) {
@@ -89,6 +97,24 @@ fn a_task_file_with_an_error() {
     insta::assert_snapshot!(said(&mut command, copy.path()));
 }
 
+/// 4: preflight finds several problems, and lists them together.
+#[tokio::test]
+async fn a_preflight_that_failed() {
+    let copy = repository();
+    let checks = "checks: [tools, server, identity, permissions, nodes, addresses, secrets]";
+    edit(&copy, "tasks/bootstrap.yaml", checks, "checks: [tools, nodes, addresses]");
+    edit(&copy, "kubernetes/clusters/infra/settings.yaml", "10.43.0.0/16", "10.42.0.0/16");
+    let selector = Selector { only: vec!["preflight".to_owned()], ..Selector::default() };
+    let environment = Environment { path: vec![programs().to_owned()], ..Environment::default() };
+    let agreed = Agreed::nothing();
+    let (folder, selector) = (copy.path(), &selector);
+    let of = Planned { folder, cluster: "infra", selector, environment, agreed, in_sandbox: true };
+    let (graph, _server) = planned(of).await.unwrap();
+    let text = shown(&outcome(&graph).await);
+    let place = regex::Regex::new(r"yaml:\d+:\d+").unwrap();
+    insta::assert_snapshot!(place.replace_all(&text, "yaml:<place>"));
+}
+
 /// 5: no such context.
 #[test]
 fn a_context_that_does_not_exist() {
@@ -128,7 +154,7 @@ fn graph(probe: Probe, cluster: &Cluster, timeout: Duration) -> Graph {
         limits: Limits { timeout, inactivity: timeout },
         why: None,
         digest: None,
-        work: Work::Step(std::sync::Arc::new(step)),
+        work: Work::Step(Arc::new(step)),
     };
     let stage = Stage { name: "cilium".to_owned(), needs: Vec::new(), parallel: false, steps: vec![planned] };
     Graph { stages: vec![stage] }
@@ -144,17 +170,80 @@ async fn a_deadline_that_passed() {
     insta::assert_snapshot!(shown(&failure));
 }
 
-/// Why a run of one step failed.
+/// Why a run failed.
 async fn outcome(graph: &Graph) -> Failure {
-    let options = RunOptions {
-        gate: std::sync::Arc::new(OpenGate),
+    let (events, _received) = Events::channel();
+    engine::run(graph, &run_options(), &events).await.failures.remove(0)
+}
+
+fn run_options() -> RunOptions {
+    RunOptions {
+        gate: Arc::new(OpenGate),
         force_conflicts: false,
         strict: false,
-        cancel: tokio_util::sync::CancellationToken::new(),
+        cancel: CancellationToken::new(),
         headline: String::new(),
+    }
+}
+
+/// A step with a bug.
+struct Panicking;
+
+#[async_trait::async_trait]
+impl Step for Panicking {
+    async fn observe(&self) -> Result<Observation> {
+        panic!("index out of bounds: the len is 0 but the index is 0")
+    }
+
+    async fn act(&self, _: Act<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+
+    fn settle(&self) -> futures::stream::BoxStream<'_, Result<Readiness>> {
+        Box::pin(futures::stream::empty())
+    }
+
+    async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+}
+
+#[async_trait::async_trait]
+impl Undo for Panicking {
+    async fn owned(&self) -> Result<Owned> {
+        Ok(Owned::default())
+    }
+
+    async fn teardown(&self, _: &Teardown<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+}
+
+/// 70: a bug.
+#[tokio::test]
+async fn a_step_that_panics() {
+    let mut graph = graph(Probe::Nodes, &ApiServer::default().connect(), Duration::from_mins(1));
+    graph.stages[0].steps[0].work = Work::Step(Arc::new(Panicking));
+    insta::assert_snapshot!(shown(&outcome(&graph).await));
+}
+
+/// 130: Ctrl-C while a step waits.
+#[tokio::test]
+async fn a_run_that_is_interrupted() {
+    let server = ApiServer::default();
+    let graph = graph(Probe::Nodes, &server.connect(), Duration::from_mins(1));
+    let options = run_options();
+    let (events, mut received) = Events::channel();
+    let interrupt = async {
+        while let Some(event) = received.recv().await {
+            if matches!(event.kind, EventKind::StepWaiting { .. }) {
+                options.cancel.cancel();
+                break;
+            }
+        }
     };
-    let (events, _received) = Events::channel();
-    engine::run(graph, &options, &events).await.failures.remove(0)
+    let (summary, ()) = tokio::join!(engine::run(&graph, &options, &events), interrupt);
+    insta::assert_snapshot!(shown(&summary.failures[0]));
 }
 
 /// 8: another run holds the lock.

@@ -1,78 +1,78 @@
-//! What can go wrong with a call, and whether the same call can go right later. The one classification:
-//! of answers (`status`), and of calls without one (`transport`).
+//! Classifies failed requests, and whether a retry can help. The only classification: of error responses
+//! (`status`), and of requests without a response (`transport`).
 
 use super::immutable::way_out;
 use bootstrapper_core::failure::FailureKind;
 
-/// What went wrong.
+/// The kind of error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ApiErrorKind {
-    /// The server has too much to do (429).
+    /// The server is overloaded (429).
     Overload,
-    /// The server, or a proxy before it, failed (5xx, and what broke before it knew).
+    /// The server, or a proxy in front of it, failed (5xx, or a broken connection).
     ServerFault,
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     Unreachable,
-    /// The other end is there, and does not speak TLS yet.
+    /// The server accepts connections, but not TLS yet.
     TlsNotUp,
-    /// An answer that ended too early.
+    /// The response was cut off.
     Truncated,
-    /// etcd changes its leader, or has none.
+    /// etcd is changing its leader, or has none.
     NoLeader,
-    /// The kind is not served, not yet or not any more.
+    /// The kind is not served, not yet or no longer.
     KindNotServed,
     /// A webhook cannot be called.
     WebhookUnreachable,
-    /// The namespace is not there yet.
+    /// The namespace does not exist yet.
     NoNamespace,
-    /// The namespace is going away.
+    /// The namespace is being deleted.
     NamespaceTerminating,
-    /// The object is going away.
+    /// The object is being deleted.
     BeingDeleted,
-    /// Nobody has counted yet what a quota is used for.
+    /// The usage of a quota has not been computed yet.
     QuotaUnknown,
-    /// Roles are not there yet: the server has just started.
+    /// Roles do not exist yet: the server has just started.
     RolesMissing,
-    /// Somebody else wrote in between.
+    /// Conflict: another client wrote in between.
     Modified,
-    /// Somebody else made it in between.
+    /// Another client created it in between.
     AlreadyExists,
-    /// A list or watch took too long to follow.
+    /// A list or watch expired (410).
     Expired,
-    /// The object is not there.
+    /// The object is not found.
     NotFound,
-    /// The server does not know who asks.
+    /// The credentials are rejected (401).
     UnknownUser,
-    /// Credentials could not be had.
+    /// Credentials could not be obtained.
     NoCredentials,
-    /// Whoever asks may not.
+    /// A permission is missing (403).
     Forbidden,
-    /// A quota is used up.
+    /// A quota is exceeded.
     QuotaExceeded,
-    /// A policy says no.
+    /// An admission policy denies it.
     Denied,
-    /// Others own fields.
+    /// Field conflict: other managers own the fields.
     Owned,
-    /// The object is wrong.
+    /// The object is invalid.
     Invalid,
-    /// Fields cannot change: of which kind, and which.
+    /// Immutable fields: the kind, and the fields.
     Immutable { kind: String, fields: Vec<String> },
-    /// The object is larger than etcd takes.
+    /// The object exceeds etcd's size limit.
     TooLarge,
     /// etcd is full.
     StorageFull,
-    /// The certificate is of another authority, or for another name.
+    /// The certificate is signed by another CA, or is for another name.
     Certificate,
-    /// The certificate is not valid at the time that this machine's clock shows.
+    /// The certificate is not valid at the time of this machine's clock.
     Clock,
-    /// What answers is no API server.
+    /// The other end is not an API server.
     NotKubernetes,
-    /// A defect of this program.
+    /// A bug in this program.
     Defect,
 }
 
 impl ApiErrorKind {
-    /// Whether the same can go right later.
+    /// Whether a retry can help.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Overload
@@ -109,7 +109,7 @@ impl ApiErrorKind {
         }
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub(super) fn kind(&self) -> FailureKind {
         match self {
             Self::Unreachable
@@ -126,7 +126,7 @@ impl ApiErrorKind {
         }
     }
 
-    /// What a person can do; none where the words of the server say it, or nothing is to be done.
+    /// The hint; none if the server's message contains it, or nothing can be done.
     pub(super) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unreachable => {

@@ -1,5 +1,4 @@
-//! Server-side apply: reads first, asks the server with a dry run if it must, writes only on a
-//! difference.
+//! Server-side apply: reads first, does a dry run if necessary, and writes only if something differs.
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 
@@ -14,8 +13,8 @@ use bootstrapper_core::object::{Complete, Object, ObjectRef};
 /// own when it takes over; any other name would co-own the fields permanently.
 pub const FIELD_MANAGER: &str = "kubectl-bootstrapper";
 
-/// helm-controller takes nobody's entries over. What it will apply server-side is applied in its name
-/// from the start: a field that a chart drops later would else stay for ever.
+/// helm-controller does not take over fields of other managers. Objects that it will apply server-side use
+/// its field manager from the start: otherwise a field that a chart drops later would stay for ever.
 pub const HELM_CONTROLLER: &str = "helm-controller";
 
 impl Cluster {
@@ -44,8 +43,8 @@ impl Cluster {
         }
     }
 
-    /// Applies an object as declared. Fields of other managers are taken over only with `force`; a
-    /// conflict without it is an answer, and nothing is written.
+    /// Applies an object as declared. Takes over fields of other managers only with `force`; without it, a
+    /// conflict is returned and nothing is written.
     pub async fn apply(&self, declared: &Complete<Object>, force: bool) -> Result<Comparison> {
         self.apply_as(FIELD_MANAGER, declared, force).await
     }

@@ -1,4 +1,4 @@
-//! Every call has a time limit: a reachable API server may not answer.
+//! Every request has a timeout: a reachable API server may not respond.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Awaits a call. `what` describes a failure.
+/// Awaits a request. `what` describes a failure.
 pub(super) async fn within_limit<T>(what: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T> {
     match tokio::time::timeout(LIMIT, call).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -19,7 +19,7 @@ pub(super) async fn within_limit<T>(what: &str, call: impl Future<Output = kube:
     }
 }
 
-/// Awaits a call for which "not found" is a result.
+/// Awaits a request for which "not found" is a result.
 pub(super) async fn if_there<T>(
     what: &str,
     call: impl Future<Output = kube::Result<T>>,

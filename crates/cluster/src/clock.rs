@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Time since a moment before this process started. Unlike `Instant`, it does not pause while
-/// the lid is closed: whoever wakes up knows that others may have acted meanwhile.
+/// The time since a moment before this process started. Unlike `Instant`, it does not pause during sleep:
+/// after waking up, other runs may have acted.
 pub(super) fn since_boot() -> Duration {
     #[cfg(target_os = "linux")]
     let clock = ClockId::Boottime;

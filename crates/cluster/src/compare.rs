@@ -7,23 +7,22 @@ use bootstrapper_core::object::Object;
 /// How a declared object differs from the live one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
-    /// It is as declared.
+    /// As declared.
     Unchanged,
     /// It does not exist.
     Created,
-    /// It differs: field by field.
+    /// Different, field by field.
     Configured(Vec<String>),
-    /// Other managers own fields with other values: field by field.
+    /// Conflict: other managers own fields with other values.
     Conflict(Vec<String>),
 }
 
 /// The maximum number of differences, and the maximum length of a value.
-const MOST_TOLD: usize = 8;
+const MAX_DIFFERENCES: usize = 8;
 const LONGEST_VALUE: usize = 60;
 
-/// Whether every field that `declared` sets is equal in `live`. What the server adds to an
-/// object by itself does not count. A "no" may still be a "yes" to the server, which knows that
-/// `1000m` is `1`.
+/// Whether every field that `declared` sets is equal in `live`. Fields that the server adds do not count. A
+/// "no" may still be equal for the server, which knows that `1000m` is `1`.
 pub fn covers(live: &Object, declared: &Object) -> bool {
     let metadata = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
     includes(&metadata(live), &metadata(declared))
@@ -32,7 +31,7 @@ pub fn covers(live: &Object, declared: &Object) -> bool {
         && includes(&live.data, &without_status(&declared.data))
 }
 
-/// Others add their own to these.
+/// Other programs add their own entries to these.
 fn has_all<T: PartialEq>(live: Option<&Vec<T>>, declared: Option<&Vec<T>>) -> bool {
     let live = live.map_or(&[][..], Vec::as_slice);
     declared.into_iter().flatten().all(|one| live.contains(one))
@@ -67,27 +66,27 @@ fn includes(live: &Value, declared: &Value) -> bool {
 
 /// The first changes from `before` to `after`, field by field.
 pub(super) fn differences(before: &Object, after: &Object) -> Vec<String> {
-    let mut told = field_differences(before, after);
-    if told.len() > MOST_TOLD {
-        let more = told.len() - MOST_TOLD;
-        told.truncate(MOST_TOLD);
-        told.push(format!("and {more} more fields"));
+    let mut differences = field_differences(before, after);
+    if differences.len() > MAX_DIFFERENCES {
+        let more = differences.len() - MAX_DIFFERENCES;
+        differences.truncate(MAX_DIFFERENCES);
+        differences.push(format!("and {more} more fields"));
     }
-    told
+    differences
 }
 
-/// The changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. Of Secrets only
-/// which fields.
+/// The changes from `before` to `after`, field by field: `.spec.replicas 1 → 2`. For Secrets, only the field
+/// names.
 pub fn field_differences(before: &Object, after: &Object) -> Vec<String> {
     let is_secret = before.types.as_ref().is_some_and(|types| types.kind == "Secret");
-    let mut told = Vec::new();
+    let mut differences = Vec::new();
     let labels = |object: &Object| serde_json::json!({"labels": object.metadata.labels, "annotations": object.metadata.annotations});
-    tell(".metadata", &labels(before), &labels(after), is_secret, &mut told);
-    tell("", &without_status(&before.data), &without_status(&after.data), is_secret, &mut told);
-    told
+    diff(".metadata", &labels(before), &labels(after), is_secret, &mut differences);
+    diff("", &without_status(&before.data), &without_status(&after.data), is_secret, &mut differences);
+    differences
 }
 
-fn tell(path: &str, before: &Value, after: &Value, is_secret: bool, told: &mut Vec<String>) {
+fn diff(path: &str, before: &Value, after: &Value, is_secret: bool, differences: &mut Vec<String>) {
     match (before, after) {
         (before, after) if before == after => {}
         (Value::Object(before), Value::Object(after)) => {
@@ -95,16 +94,16 @@ fn tell(path: &str, before: &Value, after: &Value, is_secret: bool, told: &mut V
             for key in keys {
                 let (before, after) =
                     (before.get(key).unwrap_or(&Value::Null), after.get(key).unwrap_or(&Value::Null));
-                tell(&format!("{path}.{key}"), before, after, is_secret, told);
+                diff(&format!("{path}.{key}"), before, after, is_secret, differences);
             }
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
             for (at, (before, after)) in before.iter().zip(after).enumerate() {
-                tell(&format!("{path}[{at}]"), before, after, is_secret, told);
+                diff(&format!("{path}[{at}]"), before, after, is_secret, differences);
             }
         }
-        _ if is_secret => told.push(format!("{path} changes")),
-        (before, after) => told.push(format!("{path} {} → {}", shown(before), shown(after))),
+        _ if is_secret => differences.push(format!("{path} changes")),
+        (before, after) => differences.push(format!("{path} {} → {}", shown(before), shown(after))),
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Cluster {
     counter: Counter,
 }
 
-/// All that a connection needs, before anything was sent.
+/// Everything that a connection needs, before the first request.
 pub(super) struct Prepared {
     sender: Sender,
     credentials: Credentials,
@@ -52,7 +52,7 @@ pub(super) struct Prepared {
 }
 
 impl Cluster {
-    /// Connects, and asks the server for its version.
+    /// Connects, and requests the server's version.
     pub async fn connect(options: &ConnectOptions) -> Result<Self> {
         Self::connect_aloud(options, &BTreeSet::new(), &|_| {}).await
     }
@@ -84,7 +84,7 @@ impl Cluster {
         &self.url
     }
 
-    /// The version of the API server, as it says it: `v1.36.3`.
+    /// The version of the API server, as reported: `v1.36.3`.
     pub fn server_version_text(&self) -> &str {
         &self.version.git_version
     }
@@ -96,7 +96,7 @@ impl Cluster {
             .map_err(|_| Failure::input(format!("the API server reports an invalid version `{text}`")))
     }
 
-    /// How other programs reach it.
+    /// How other programs connect to it.
     pub fn access(&self) -> &KubeAccess {
         &self.access
     }
@@ -107,7 +107,7 @@ impl Cluster {
     }
 }
 
-/// A client with all that each request passes: credentials, fence, retries, count.
+/// A client with all layers: credentials, fence, retries, request count.
 pub(super) struct Connection {
     client: Client,
     fence: Fence,
@@ -115,7 +115,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Requests go out by `sender`.
+    /// Sends requests through `sender`.
     pub(super) fn over(sender: Sender, credentials: Credentials, namespace: String) -> Self {
         let counter = Counter::default();
         let counting = counter.clone();
@@ -123,7 +123,7 @@ impl Connection {
             counting.count(&request);
             request
         });
-        // A filter that asks first needs a service that it can hold on to meanwhile.
+        // The layer is asynchronous, so it needs an owned service.
         let share = BufferLayer::new(AT_ONCE);
         let builder = ClientBuilder::new(sender, namespace);
         let fence = Fence::default();
@@ -138,16 +138,16 @@ impl Connection {
         Self { client, fence, counter }
     }
 
-    /// The cluster at its other end.
+    /// The cluster behind this connection.
     pub(super) fn known_as(self, access: KubeAccess, url: String, version: Info) -> Cluster {
         let Self { client, fence, counter } = self;
         Cluster { client, served: Arc::default(), fence, access, url, version: Arc::new(version), counter }
     }
 }
 
-/// Reads the kubeconfig, and gets the credentials that it names.
+/// Reads the kubeconfig, and gets its credentials.
 pub(super) async fn prepared(options: &ConnectOptions, withheld: &BTreeSet<String>) -> Result<Prepared> {
-    // Two providers of cryptography may be linked in; the first to be installed counts.
+    // Two cryptography providers may be linked; the first one installed wins.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut entry = entry(options).await?;
     let credentials = Credentials::taken_from(&mut entry, withheld).await?;
@@ -191,7 +191,7 @@ fn warnings(config: &Config, url: &str, context: &str) -> Vec<String> {
     Vec::new()
 }
 
-/// An address without credentials.
+/// A URL without credentials.
 fn without_credentials(server: &Uri) -> String {
     let text = server.to_string();
     let text = text.trim_end_matches('/');
@@ -202,7 +202,7 @@ fn without_credentials(server: &Uri) -> String {
     }
 }
 
-/// The same address, with the default port of its scheme.
+/// The same URL, with the default port of its scheme.
 fn with_port(server: &Uri) -> Uri {
     let port = if server.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
     let mut parts = server.clone().into_parts();

@@ -24,10 +24,10 @@ use tower::{BoxError, Layer as _, Service, ServiceExt as _};
 use super::proxy::{Proxy, ProxyKind};
 use super::retry_after::Answer;
 
-/// The time limit for a connection, including through a proxy.
+/// The timeout for a connection, including through a proxy.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Sends requests to the server of a configuration, without credentials but those of TLS.
+/// Sends requests to the server of a configuration, without credentials except those of TLS.
 pub(super) type Sender = BoxService<Request<Body>, Answer, BoxError>;
 
 /// Opens connections according to `config`, through `proxy` if there is one.
@@ -38,7 +38,7 @@ pub(super) fn sender(config: &Config, proxy: Option<&Proxy>) -> kube::Result<Sen
     let address = proxy.address.clone();
     match proxy.kind {
         ProxyKind::Http => over(config, with_credentials(Tunnel::new(address, direct), proxy)),
-        // As for kubectl, the authority of the cluster vouches for its proxy.
+        // As in kubectl, the cluster's CA also applies to its proxy.
         ProxyKind::Https => {
             let secure = config.rustls_https_connector_with_connector(direct)?;
             over(config, with_credentials(Tunnel::new(address, secure), proxy))
@@ -57,7 +57,7 @@ fn with_credentials<C>(tunnel: Tunnel<C>, proxy: &Proxy) -> Tunnel<C> {
     let Some((user, password)) = &proxy.credentials else { return tunnel };
     match HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))) {
         Ok(header) => tunnel.with_auth(header),
-        // Base64 is always a header.
+        // Base64 is always a valid header.
         Err(_) => tunnel,
     }
 }
@@ -79,7 +79,7 @@ where
     Ok(BoxService::new(service.map_response(boxed).map_err(BoxError::from)))
 }
 
-/// A connector that does not wait for ever.
+/// A connector with a timeout.
 #[derive(Clone)]
 struct Limited<C>(C);
 

@@ -1,5 +1,5 @@
-//! The credentials of a user entry, checked before they are used. Every
-//! error names the context, the user entry and the field, never the value.
+//! The credentials of a user entry, validated before use. Every error has the context, the user entry and the
+//! field, never the value.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use super::kubeconfig::{Entry, bounded};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
 
-/// How often a token's file is read again, and how long before its end a token is no good any more.
+/// How often a token file is read again, and how long before its expiry a token is renewed.
 const FRESH: Duration = Duration::from_mins(1);
 
 /// The source of the authorization header.
@@ -39,8 +39,8 @@ enum Source {
 }
 
 impl Credentials {
-    /// Takes the credentials from an entry, except the certificates, which belong to the connection.
-    /// A plugin does not get the variables `withheld`.
+    /// Takes the credentials from an entry, except certificates, which belong to the connection. A plugin
+    /// does not get the variables `withheld`.
     pub(super) async fn taken_from(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Self> {
         check_server(entry)?;
         check_impersonation(entry)?;
@@ -52,13 +52,13 @@ impl Credentials {
         Ok(Self(Arc::new(source)))
     }
 
-    /// None at all.
+    /// No credentials.
     #[cfg(any(test, feature = "mock"))]
     pub(super) fn none() -> Self {
         Self(Arc::new(Source::None))
     }
 
-    /// Lets a request show who asks.
+    /// Adds the authorization header to a request.
     pub(super) async fn show<B>(&self, mut request: Request<B>) -> Result<Request<B>> {
         if let Some(header) = self.header().await? {
             request.headers_mut().insert(AUTHORIZATION, header);
@@ -102,7 +102,7 @@ impl Credentials {
 async fn source(entry: &mut Entry, withheld: &BTreeSet<String>) -> Result<Source> {
     let wrong = |entry: &Entry, field: &str, why: &str| entry.wrong_user(field, why);
     if let Some(provider) = &entry.user.auth_provider {
-        // kubectl, too, has given the others up.
+        // kubectl has removed the others, too.
         let token = provider.config.get("id-token").filter(|_| provider.name == "oidc").cloned();
         let Some(token) = token else {
             let why = format!("`{}` is not supported", provider.name);
@@ -146,7 +146,7 @@ async fn of_file(file: &std::path::Path, whose: &str) -> Result<HeaderValue> {
     let bytes =
         bounded(file).await.map_err(|error| unusable(format!("cannot read {}: {error}", file.display())))?;
     let text = String::from_utf8_lossy(&bytes);
-    // Files end with a line break; as for kubectl, that is no part of the token.
+    // Files end with a line break, which is not part of the token, as in kubectl.
     match text.trim() {
         "" => Err(unusable(format!("{} is empty", file.display()))),
         token => bearer(&token.to_owned().into())
@@ -264,10 +264,10 @@ fn is_key(pem: &[u8]) -> bool {
     PrivateKeyDer::from_pem_slice(pem).is_ok_and(|key| any_supported_type(&key).is_ok())
 }
 
-/// The Base64 content of a field, else the file of another field.
+/// The base64 content of a field, otherwise the file in another field.
 async fn decoded(data: Option<&str>, file: Option<&str>) -> Result<Option<Vec<u8>>, String> {
     if let Some(data) = data.filter(|data| !data.is_empty()) {
-        // Line breaks are no part of Base64 in a kubeconfig.
+        // Line breaks within base64 are ignored in a kubeconfig.
         let data: String = data.chars().filter(|one| !one.is_ascii_whitespace()).collect();
         return STANDARD.decode(data).map(Some).map_err(|_| "is not Base64".to_owned());
     }
@@ -399,7 +399,7 @@ mod tests {
             "{failure}"
         );
         let pid: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-        // Who adopted it may take a moment to bury it.
+        // The new parent may take a moment to reap it.
         let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         while !stat().is_empty() && !stat().contains(") Z ") {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,5 +1,5 @@
-//! The key of a cluster's digests. Anybody who may read ConfigMaps reads the history, and would find a short
-//! secret that a digest is made of by trying all there are. The key lies in a Secret beside it.
+//! The HMAC key of a cluster's digests. Anyone who can read ConfigMaps can read the history, and could find a
+//! short secret from its digest by brute force. So the key is in a separate Secret.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -15,18 +15,18 @@ use super::{Cluster, HOME};
 use bootstrapper_core::digest::hex;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The Secret, called as the ConfigMap of the history is.
+/// The Secret, with the name of the history's ConfigMap.
 const NAME: &str = "bootstrapper-history";
 /// Its field.
 const FIELD: &str = "key";
-/// How many bytes it has.
+/// Its length in bytes.
 const LENGTH: usize = 32;
 
 /// The key of a cluster's digests.
 pub(super) struct DigestKey(hmac::Key);
 
 impl DigestKey {
-    /// None if it is too short to be one.
+    /// None if it is too short.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (bytes.len() >= LENGTH).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
@@ -38,7 +38,7 @@ impl DigestKey {
 }
 
 impl Cluster {
-    /// The cluster's own key; created if there is none.
+    /// The cluster's key; created if it does not exist.
     pub(super) async fn digest_key(&self) -> Result<DigestKey> {
         let what = "cannot read the key of the history's digests";
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), HOME);
@@ -58,7 +58,7 @@ impl Cluster {
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match secrets.create(&parameters, &new).await {
             Ok(made) => read(&made),
-            // Another run was faster.
+            // Another run has created it meanwhile.
             Err(kube::Error::Api(status)) if status.code == 409 => if_there(what, secrets.get(NAME))
                 .await?
                 .map_or_else(|| Err(Failure::step(what)), |there| read(&there)),

@@ -17,8 +17,8 @@ impl Cluster {
         Ok(self.kind(api_version, kind).await?.is_some())
     }
 
-    /// An object with its namespace: what leaves it out is in `namespace`, if its kind has any; if it
-    /// has none, there is none. `kustomize` gives one to all that it does not know.
+    /// An object with its namespace: `namespace` by default if its kind is namespaced; none if it is not.
+    /// `kustomize` adds one to all kinds that it does not know.
     pub async fn located(&self, mut object: Object, namespace: &str) -> Result<Object> {
         let types = object.types.clone().unwrap_or_default();
         let kind = self.kind(&types.api_version, &types.kind).await?;
@@ -32,7 +32,7 @@ impl Cluster {
         Ok(object)
     }
 
-    /// Forgets a kind that turned out not to be served any more.
+    /// Removes a kind that is no longer served from the cache.
     pub(super) async fn forget(&self, api_version: &str, kind: &str) {
         self.served.kinds.write().await.remove(&(api_version.to_owned(), kind.to_owned()));
     }
@@ -42,7 +42,8 @@ impl Cluster {
         if let Some(known) = self.served.kinds.read().await.get(&key) {
             return Ok(Some(known.clone()));
         }
-        // Whoever wants the same waits for one answer; a group that does not answer holds up no other.
+        // Concurrent requests for the same version share one response; a group that does not respond does not
+        // delay others.
         let _alone = self.served.asking(api_version).await;
         if let Some(known) = self.served.kinds.read().await.get(&key) {
             return Ok(Some(known.clone()));
@@ -58,7 +59,7 @@ impl Cluster {
         Ok(served.get(&key).cloned())
     }
 
-    /// An API for objects of a kind, within a namespace if the kind has them.
+    /// An API for objects of a kind, in a namespace if the kind is namespaced.
     pub(super) async fn api(
         &self,
         api_version: &str,

@@ -9,7 +9,7 @@ use super::failures::failure;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How something would be written.
+/// How to write.
 #[derive(Debug)]
 pub enum Write<'a> {
     /// Server-side apply that takes over fields of other managers.
@@ -20,7 +20,7 @@ pub enum Write<'a> {
     Replace(&'a Object),
 }
 
-/// The API server's answer.
+/// The API server's response.
 #[derive(Debug)]
 pub enum Answer {
     /// The resulting object.

@@ -1,4 +1,4 @@
-//! All objects of a cluster, of every kind: metadata only.
+//! The metadata of all objects of a cluster, of every kind.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use super::calls::{if_there, within_limit};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::Object;
 
-/// How many kinds are listed at once.
+/// The maximum number of kinds listed concurrently.
 const AT_ONCE: usize = 8;
 
-/// How many objects a page of a list has.
+/// The page size of a list.
 const PAGE: u32 = 500;
 
 /// How often discovery is repeated if a group disappears.
 const GROUPS_GO: usize = 10;
 
-/// Kinds that programs write all the time, and that go by themselves.
+/// Kinds that are written constantly, and expire by themselves.
 const FLEETING: [&str; 5] = ["Event", "Lease", "EndpointSlice", "Endpoints", "ControllerRevision"];
 
 /// The objects of a cluster, and what could not be listed.
@@ -32,13 +32,13 @@ pub struct Everything {
     pub objects: Vec<Object>,
     /// The kind of each CRD, by its name: `gateways.gateway.networking.k8s.io`.
     pub kinds: BTreeMap<String, String>,
-    /// Kinds that could not be listed, each with why.
+    /// Kinds that could not be listed, with the error.
     pub unlisted: Vec<String>,
 }
 
 impl Cluster {
-    /// The metadata of every object that `keep` wants, of every kind that can be listed, in its
-    /// preferred version. Events, leases and endpoints are left out.
+    /// The metadata of every object that `keep` accepts, of every kind that can be listed, in its preferred
+    /// version. Excludes events, leases and endpoints.
     pub async fn everything(&self, keep: impl Fn(&Object) -> bool + Sync) -> Result<Everything> {
         let discovery = self.served().await?;
         let kinds = discovery.groups().flat_map(discovery::ApiGroup::recommended_resources);
@@ -69,7 +69,7 @@ impl Cluster {
         Ok(everything)
     }
 
-    /// Discovery requests group by group. A group whose server is down has no kinds; one that disappears meanwhile
+    /// Discovers group by group. A group whose server is down has no kinds; one that disappears meanwhile
     /// fails the whole discovery, so it is repeated.
     async fn served(&self) -> Result<Discovery> {
         let what = "cannot list the API resources";
@@ -88,7 +88,7 @@ async fn listed(api: &Api<Object>, types: &TypeMeta, keep: impl Fn(&Object) -> b
     let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
     let mut kept = Vec::new();
     loop {
-        // A kind may go while others are listed.
+        // A kind may disappear while others are listed.
         let Some(page) = if_there(&what, api.list_metadata(&parameters)).await? else { return Ok(kept) };
         kept.extend(page.items.into_iter().filter_map(|item| {
             let data = serde_json::Value::Null;

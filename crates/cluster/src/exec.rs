@@ -1,4 +1,4 @@
-//! Programs run in containers, as `kubectl exec` runs them.
+//! Runs programs in containers, like `kubectl exec`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use bootstrapper_core::object::ObjectRef;
 /// The result of a program.
 #[derive(Debug, Clone)]
 pub struct Executed {
-    /// Whether it ended well.
+    /// Whether it succeeded.
     pub succeeded: bool,
     /// Its stdout.
     pub stdout: String,
@@ -24,8 +24,8 @@ pub struct Executed {
 }
 
 impl Cluster {
-    /// Runs a program in a container of a pod, to its end, which must come within the limit: one that asks a
-    /// process that hangs never ends.
+    /// Runs a program in a container of a pod until it exits or times out: a program that queries a hanging
+    /// process never exits.
     pub async fn exec(
         &self,
         pod: &ObjectRef,

@@ -1,5 +1,5 @@
-//! Programs that a kubeconfig names for credentials (`users[].user.exec`): run as kubectl runs them, with
-//! a limit, and nothing of what they write is told.
+//! Credential plugins of a kubeconfig (`users[].user.exec`): run as in kubectl, with a timeout; their output
+//! is never shown.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -21,35 +21,35 @@ use super::kubeconfig::Entry;
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::masking;
 
-/// How long a plugin may take that asks nobody.
+/// The timeout of a non-interactive plugin.
 const LIMIT: Duration = Duration::from_secs(8);
-/// How long, if a person may have to sign in.
+/// The timeout if a person may have to sign in.
 const LIMIT_OF_A_PERSON: Duration = Duration::from_mins(5);
-/// Says how long instead, in seconds.
+/// Overrides the timeout, in seconds.
 const LIMIT_VARIABLE: &str = "BOOTSTRAPPER_CREDENTIALS_TIMEOUT";
 
-/// No credentials are longer.
+/// The maximum size of the output.
 const LONGEST: u64 = 1024 * 1024;
 
-/// A plugin, as a user entry names it.
+/// A plugin, as declared by a user entry.
 #[derive(Debug, Clone)]
 pub(super) struct Plugin {
     exec: ExecConfig,
     cluster: Option<ExecAuthCluster>,
-    /// Variables of this process that are secrets of others.
+    /// Variables of this process with secrets of other programs.
     withheld: BTreeSet<String>,
     /// `plugin aws of user u`.
     described: String,
     context: String,
 }
 
-/// What a plugin gave.
+/// The output of a plugin.
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) token: Option<SecretString>,
     /// A certificate and its key, in PEM.
     pub(super) identity: Option<(String, SecretString)>,
-    /// Until when it is good.
+    /// When it expires.
     pub(super) until: Option<Timestamp>,
 }
 
@@ -92,7 +92,7 @@ impl Plugin {
     /// Runs it.
     pub(super) async fn ask(&self) -> Result<Given> {
         let stdout = self.run().await?;
-        // What it wrote is not told, however wrong.
+        // Its output is never shown, even if it is invalid.
         let answer: Answer = bootstrapper_core::yaml::from_str(&stdout, std::path::Path::new("stdout"))
             .map_err(|_| self.failure("did not return an ExecCredential"))?;
         let Some(status) = answer.status else {
@@ -115,7 +115,7 @@ impl Plugin {
     }
 
     async fn run(&self) -> Result<String> {
-        // Only a person at a terminal can be asked, and sees what it says.
+        // Only a person at a terminal can be prompted, and sees its messages.
         let is_interactive = self.exec.interactive_mode != Some(ExecInteractiveMode::Never)
             && std::io::stdin().is_terminal()
             && std::io::stderr().is_terminal();
@@ -129,7 +129,7 @@ impl Plugin {
             .env("KUBERNETES_EXEC_INFO", self.info(is_interactive))
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        // A variable that the kubeconfig itself sets is the plugin's.
+        // A variable that the kubeconfig itself sets is passed to the plugin.
         let is_set = |name: &&String| self.exec.env.iter().flatten().any(|one| one.get("name") == Some(name));
         for name in self.withheld.iter().filter(|name| !is_set(name)) {
             command.env_remove(name);
@@ -177,14 +177,14 @@ impl Plugin {
             Ok(Ok((bytes, Some(status)))) if status.success() => {
                 String::from_utf8(bytes).map_err(|_| self.failure("did not return an ExecCredential"))
             }
-            // A service that it asks may be away for a moment.
+            // A service that it uses may be temporarily unavailable.
             Ok(Ok((_, Some(status)))) => {
                 Err(self.failure(format!("failed with {status}")).hint(by_hand).retry(Retry::MayHelp))
             }
         }
     }
 
-    /// What it is told of the cluster and of who asks.
+    /// The cluster information for the plugin.
     fn info(&self, is_interactive: bool) -> String {
         let version = self.exec.api_version.as_deref().unwrap_or("client.authentication.k8s.io/v1");
         let mut spec = json!({"interactive": is_interactive});
@@ -195,7 +195,7 @@ impl Plugin {
     }
 }
 
-/// What a plugin that did not come to its end leaves, children of its own among it: it ends with this.
+/// Terminates a plugin that timed out, with its children, when dropped.
 struct Left(Option<Pid>);
 
 impl Drop for Left {
@@ -212,7 +212,7 @@ fn limit(is_interactive: bool, said: Option<&str>) -> Duration {
 }
 
 impl Given {
-    /// Puts its certificate where those of a kubeconfig stand.
+    /// Stores its certificate like one of the kubeconfig.
     pub(super) fn identify(&self, user: &mut AuthInfo) {
         if let Some((certificate, key)) = &self.identity {
             user.client_certificate_data = Some(STANDARD.encode(certificate));

@@ -1,5 +1,5 @@
-//! A failed call as a failure: the request, the API server's message, the fix, and whether a
-//! retry can help. The only place that converts these.
+//! Converts a failed request to a failure: the request, the API server's message, the fix, and whether a
+//! retry can help. The only place that does this.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::status::{asked_to_wait, of_status};
 use super::transport::{deepest, of_error, withheld};
 use bootstrapper_core::failure::{Failure, Retry};
 
-/// Turns an error of a call into a failure with the description `what`.
+/// Converts the error of a request to a failure with the description `what`.
 pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     match error {
         kube::Error::Api(status) => {
@@ -23,7 +23,7 @@ pub(super) fn failure(what: impl Into<String>, error: &kube::Error) -> Failure {
     }
 }
 
-/// The same for an answer, with its code, for watches.
+/// The same for an error response in a watch, with its code.
 pub(super) fn of_code(what: impl Into<String>, status: &Status) -> Failure {
     let said = format!("the API server answers {}: {}", status.code, status.message);
     described(what, &of_status(status), said.trim_end_matches([':', ' ']).to_owned(), asked_to_wait(status))
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    /// Invalid, of a kind, with these causes.
+    /// An "invalid" error for a kind, with these causes.
     fn invalid(kind: &str, causes: &[(&str, &str)]) -> Status {
         let causes: Vec<_> = causes
             .iter()

@@ -1,5 +1,5 @@
-//! The fence that every write to the API server passes: when a run holds a lock, it writes nothing
-//! without it.
+//! The fence for all writes to the API server: while a run holds a lock, it rejects every write that the lock
+//! does not cover.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,12 +10,12 @@ use super::lease::LEASE;
 use super::requests::is_read;
 use bootstrapper_core::failure::Result;
 
-/// It is open until a lock is taken.
+/// Open until a lock is acquired.
 #[derive(Clone, Default)]
 pub(super) struct Fence(Arc<RwLock<Option<Arc<Hold>>>>);
 
 impl Fence {
-    /// From now on writes need this hold; or none, once it is given back.
+    /// From now on writes need this hold; none after it is released.
     pub(super) fn set(&self, hold: Option<Arc<Hold>>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = hold;
     }
@@ -30,7 +30,7 @@ impl Fence {
     }
 }
 
-/// The lock itself is written to be held.
+/// The lock's own Lease must be writable.
 fn is_of_the_lock<B>(request: &Request<B>) -> bool {
     request.uri().path().rsplit('/').next() == Some(LEASE)
 }

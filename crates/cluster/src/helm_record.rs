@@ -1,5 +1,5 @@
-//! Helm's storage of a release: a Secret per revision, `sh.helm.release.v1.<name>.v<revision>`.
-//! Pure: a Secret in, a release out.
+//! Helm's storage of a release: a Secret per revision, `sh.helm.release.v1.<name>.v<revision>`. Pure: parses
+//! a Secret into a release.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +26,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub struct StoredRelease {
     /// The revision.
     pub revision: u64,
-    /// Its state.
+    /// Its status.
     pub state: ReleaseState,
     /// The chart's name.
     pub chart_name: String,
@@ -34,19 +34,19 @@ pub struct StoredRelease {
     pub chart_version: String,
     /// The values it was installed with.
     pub values: Value,
-    /// How its objects were applied.
+    /// The apply method of its objects.
     pub apply_method: ApplyMethod,
     /// When its Secret was created, by the API server's clock: the start of an install or upgrade.
     pub begun: Option<Timestamp>,
-    /// Labels of its own, which Helm carries from revision to revision.
+    /// Its own labels, which Helm copies from revision to revision.
     pub labels: BTreeMap<String, String>,
     /// The Secret that stores it.
     pub secret: ObjectRef,
-    /// The objects it was rendered to.
+    /// Its rendered manifest.
     pub objects: Vec<Object>,
 }
 
-/// The state of a revision (`helm.sh/helm/v4/pkg/release/common.Status`).
+/// The status of a revision (`helm.sh/helm/v4/pkg/release/common.Status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseState {
@@ -54,17 +54,17 @@ pub enum ReleaseState {
     Deployed,
     /// It failed, completely or partially.
     Failed,
-    /// The first revision is being installed, or whoever did it was killed.
+    /// The first revision is being installed, or Helm was killed.
     PendingInstall,
-    /// A later one is.
+    /// A later revision is being installed, or Helm was killed.
     PendingUpgrade,
     /// A rollback is in progress.
     PendingRollback,
     /// A newer one is deployed.
     Superseded,
-    /// It is being removed, or whoever did it was killed.
+    /// It is being uninstalled, or Helm was killed.
     Uninstalling,
-    /// It was removed, and its history kept.
+    /// It was uninstalled with `--keep-history`.
     Uninstalled,
     /// Unknown to Helm or to this program.
     #[serde(other)]
@@ -72,7 +72,7 @@ pub enum ReleaseState {
 }
 
 impl ReleaseState {
-    /// Whether a running or killed Helm holds it.
+    /// Whether a running or killed Helm has locked it.
     pub fn is_held(self) -> bool {
         matches!(
             self,
@@ -97,19 +97,19 @@ impl fmt::Display for ReleaseState {
     }
 }
 
-/// How the objects of a revision were applied: the next one follows it.
+/// The apply method of a revision; the next one uses the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum ApplyMethod {
-    /// By the server.
+    /// Server-side.
     #[serde(rename = "ssa")]
     ServerSide,
-    /// By the client, as Helm 3 always does, and does not write down.
+    /// Client-side; Helm 3 always uses this, and does not record it.
     #[default]
     #[serde(other)]
     ClientSide,
 }
 
-/// The part of Helm's own record that is read (`helm.sh/helm/v4/pkg/release/v1.Release`).
+/// The relevant part of Helm's record (`helm.sh/helm/v4/pkg/release/v1.Release`).
 #[derive(Deserialize)]
 struct Record {
     name: String,
@@ -145,8 +145,8 @@ struct ChartMetadata {
 const OWN_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 
 impl StoredRelease {
-    /// Reads the Secret of a revision of the release `name`. Fails on what Helm did not
-    /// write, and names the Secret.
+    /// Parses the Secret of a revision of the release `name`. If Helm did not write it, fails with the name
+    /// of the Secret.
     pub(super) fn read(secret: &Secret, namespace: &str, name: &str) -> Result<Self> {
         let metadata = &secret.metadata;
         let id =
@@ -184,7 +184,7 @@ impl StoredRelease {
     }
 }
 
-/// Base64, then gzip, then JSON; very old Helms did without gzip.
+/// Base64, then gzip, then JSON; very old versions of Helm did not use gzip.
 fn decode(encoded: &[u8]) -> Result<Record, String> {
     let packed = STANDARD.decode(encoded).map_err(|_| "contains invalid Base64".to_owned())?;
     let mut json = Vec::new();
@@ -194,7 +194,7 @@ fn decode(encoded: &[u8]) -> Result<Record, String> {
     } else {
         json = packed;
     }
-    // serde's message contains what it read, which may be a secret.
+    // serde's message contains the input, which may be a secret.
     serde_json::from_slice(&json).map_err(|error| {
         format!("contains no valid Helm release record (line {}, column {})", error.line(), error.column())
     })

@@ -12,7 +12,7 @@ use super::helm_record::StoredRelease;
 use bootstrapper_core::failure::Result;
 
 impl Cluster {
-    /// The newest revision of a release; none if Helm knows of none.
+    /// The newest revision of a release; none if Helm has no record of it.
     pub async fn helm_release(&self, namespace: &str, name: &str) -> Result<Option<StoredRelease>> {
         let what = unreadable(namespace, name);
         let Some((_, secret)) = self.newest_revision(namespace, name).await? else { return Ok(None) };
@@ -20,12 +20,12 @@ impl Cluster {
         StoredRelease::read(&secret, namespace, name).map(Some)
     }
 
-    /// Which revision of a release is the newest; none if Helm knows of none.
+    /// The number of a release's newest revision; none if Helm has no record of it.
     pub async fn helm_revision(&self, namespace: &str, name: &str) -> Result<Option<u64>> {
         Ok(self.newest_revision(namespace, name).await?.and_then(|(revision, _)| revision))
     }
 
-    /// Revisions are large: only their metadata is read.
+    /// Revisions are large: this reads only their metadata.
     async fn newest_revision(&self, namespace: &str, name: &str) -> Result<Option<(Option<u64>, String)>> {
         let of_release = ListParams::default().labels(&format!("owner=helm,name={name}"));
         let secrets = self.secrets(namespace);

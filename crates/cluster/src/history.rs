@@ -1,5 +1,5 @@
-//! The history of a cluster's runs: who began each, from where, and what it came to. For people;
-//! correctness never depends on it. An entry that cannot be read is told as such, and harms no other.
+//! The history of a cluster's runs: user, host, time and outcome. For people; correctness never depends on
+//! it. An unreadable entry is reported as such, and does not affect others.
 
 use std::collections::BTreeMap;
 
@@ -17,74 +17,74 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::output::masked_json;
 
 const HISTORY: &str = "bootstrapper-history";
-/// So many runs are remembered.
+/// The maximum number of recorded runs.
 const KEPT: usize = 30;
-/// What the key of a run begins with; others are nobody's business.
+/// The prefix of a run's key; other keys are ignored.
 const PREFIX: &str = "run-";
-/// The form of entries that this version writes.
+/// The format version of new entries.
 const FORMAT: u32 = 1;
 
-/// A run, from its first write on.
+/// A run, recorded from its first write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     format: u32,
-    /// When it began.
+    /// The start time.
     pub started: Timestamp,
-    /// Who began it, and where: `alice@laptop`.
+    /// The user and host: `alice@laptop`.
     pub by: String,
     /// The version of this program.
     pub version: String,
     /// The revision of the repository.
     #[serde(default)]
     pub revision: Option<String>,
-    /// Whether its digests are made with the cluster's key. Those of earlier versions are not: whoever reads
-    /// one can find the short secret that it may be made of.
+    /// Whether its digests use the cluster's key. Those of earlier versions do not: a short secret could be
+    /// guessed from them.
     #[serde(default)]
     pub keyed: bool,
-    /// What it came to; none if it runs still, or was killed.
+    /// The outcome; none if it is still running, or was killed.
     #[serde(default)]
     pub end: Option<RunEnd>,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunEnd {
     /// `succeeded`, `failed`, `cancelled` or `locked out`.
     pub outcome: String,
-    /// How long it took.
+    /// The duration.
     pub seconds: f64,
-    /// How many objects changed.
+    /// The number of changed objects.
     pub changed: usize,
-    /// How many were as declared.
+    /// The number of objects that were as declared.
     pub unchanged: usize,
     /// Its steps, in order.
     #[serde(default)]
     pub steps: Vec<StepRecord>,
 }
 
-/// What a step of a run came to.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepRecord {
     /// Its name in the plan.
     pub step: String,
-    /// How it ended, in a word.
+    /// The outcome in one word.
     pub outcome: String,
-    /// How long it took; none if it did not run.
+    /// The duration; none if it did not run.
     #[serde(default)]
     pub seconds: Option<f64>,
-    /// The digest of what it was to bring about, made with the cluster's key; none if that was not known
-    /// beforehand, or if the key cannot be had.
+    /// The digest of its input, with the cluster's key; none if the input was not known beforehand, or the
+    /// key is unavailable.
     #[serde(default)]
     pub digest: Option<String>,
 }
 
 impl StepRecord {
-    /// Whether it may have written something: it did, with or without warnings, or failed on the way.
+    /// Whether it may have written something: it changed something, with or without warnings, or failed.
     pub fn may_have_written(&self) -> bool {
-        // What Helm or a command did is told after the word: `changed: release cilium`.
+        // For Helm and commands, a summary follows the word: `changed: release cilium`.
         const WROTE: [&str; 3] = ["changed", "done, with warnings", "failed"];
         WROTE.iter().any(|word| self.outcome.starts_with(word))
     }
@@ -100,25 +100,25 @@ pub enum Entry {
     Unreadable {
         /// Its key.
         key: String,
-        /// Why not.
+        /// The error.
         because: String,
     },
 }
 
 impl RunRecord {
-    /// A run that begins.
+    /// A run that starts.
     pub fn begins(started: Timestamp, by: String, revision: Option<String>) -> Self {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Self { format: FORMAT, started, by, version, revision, keyed: true, end: None }
     }
 
-    /// The same run, and what it came to.
+    /// The same run, with its outcome.
     #[must_use]
     pub fn ends(self, end: RunEnd) -> Self {
         Self { end: Some(end), ..self }
     }
 
-    /// The same run, with digests that can be compared and not guessed; without a key, with none.
+    /// The same run, with comparable digests that cannot be guessed; without a key, with none.
     fn keyed_with(mut self, key: Option<&DigestKey>) -> Self {
         for step in self.end.iter_mut().flat_map(|end| &mut end.steps) {
             step.digest = step.digest.take().zip(key).map(|(digest, key)| key.of(&digest));
@@ -136,10 +136,10 @@ impl RunRecord {
 }
 
 impl Cluster {
-    /// Writes down a run, as it is now.
+    /// Records the current state of a run.
     pub async fn record_run(&self, run: &RunRecord) -> Result<()> {
         let what = "cannot write the history of runs";
-        // Without a key the history tells all but digests.
+        // Without a key the history is recorded without digests.
         let key = if run.has_digests() { self.digest_key().await.ok() } else { None };
         let text = written(&run.clone().keyed_with(key.as_ref()))?;
         let maps = self.config_maps();
@@ -165,7 +165,7 @@ impl Cluster {
         within_limit(what, maps.patch(HISTORY, &parameters, &patch)).await.map(drop)
     }
 
-    /// What was written down, the newest first.
+    /// The recorded runs, the newest first.
     pub async fn history(&self) -> Result<Vec<Entry>> {
         let map = if_there("cannot read the history of runs", self.config_maps().get(HISTORY)).await?;
         let data = map.and_then(|map| map.data).unwrap_or_default();
@@ -184,14 +184,14 @@ fn written(run: &RunRecord) -> Result<String> {
     Ok(masked_json(&text).into_owned())
 }
 
-/// A run of an earlier version, without the digests that were made without a key; none if it has none.
+/// A run of an earlier version, without its unkeyed digests; none if it has none.
 fn without_digests(text: &str) -> Option<String> {
     let run: RunRecord = serde_json::from_str(text).ok()?;
     let is_earlier = run.format <= FORMAT && !run.keyed && run.has_digests();
     is_earlier.then(|| written(&run.keyed_with(None)).ok()).flatten()
 }
 
-/// The oldest runs, so that with `new` no more than [`KEPT`] are left.
+/// The oldest runs to remove, so that at most [`KEPT`] remain with `new`.
 fn outlived(keys: impl Iterator<Item = String>, new: &str) -> Vec<String> {
     let mut runs: Vec<String> = keys.filter(|key| key.starts_with(PREFIX) && key != new).collect();
     runs.sort();
@@ -270,7 +270,7 @@ mod tests {
         assert!(with(&key) != with(&other) && with(&key) != plain);
         assert_eq!(kept(&run.clone().keyed_with(None)), None);
 
-        // What earlier versions wrote is read, and loses its digests as soon as something is written.
+        // Entries of earlier versions are readable, and lose their digests at the next write.
         let mut earlier = serde_json::to_value(&run).unwrap();
         earlier.as_object_mut().unwrap().remove("keyed");
         let earlier = earlier.to_string();

@@ -18,32 +18,32 @@ use super::lease::{LEASE, holder_of, holding};
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// For so long after a renewal nobody takes the lease for expired, and a write arrives in time.
+/// Within this time after a renewal the lease cannot have expired, and a write still arrives in time.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// The right to write, as long as the Lease says so.
+/// The right to write, while the Lease is held.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) leases: Api<Lease>,
     pub(super) holder: Holder,
-    /// When the Lease was last known to be this run's, by [`since_boot`].
+    /// When the Lease was last confirmed as this run's, by [`since_boot`].
     confirmed: Mutex<Duration>,
-    /// One at a time confirms, and the others need not.
+    /// Only one task confirms at a time; the others use its result.
     confirming: tokio::sync::Mutex<()>,
     loss: watch::Sender<Option<Loss>>,
 }
 
-/// Why it is not held any more.
+/// Why it was lost.
 #[derive(Debug, Clone)]
 enum Loss {
-    /// Another run has taken it.
+    /// Another run has taken it over.
     Taken(Box<Lease>),
-    /// Somebody has broken it, or removed the Lease.
+    /// It was broken, or the Lease was deleted.
     Broken,
 }
 
 impl Hold {
-    /// A hold that was taken at `confirmed`.
+    /// A hold that was acquired at `confirmed`.
     pub(super) fn new(leases: Api<Lease>, holder: Holder, confirmed: Duration) -> Self {
         let (loss, _) = watch::channel(None);
         Self {
@@ -55,7 +55,7 @@ impl Hold {
         }
     }
 
-    /// Lets a write begin, or says why not.
+    /// Permits a write, or returns why not.
     pub(super) async fn pass(&self) -> Result<()> {
         self.fail_if_lost()?;
         if self.is_fresh() {
@@ -77,8 +77,8 @@ impl Hold {
         }
     }
 
-    /// Renews for as long as it is held. A renewal that fails says nothing yet: the next write asks
-    /// again. Who breaks or takes it is seen at once.
+    /// Renews while it is held. A failed renewal is not decisive: the next write confirms it. A break or
+    /// takeover is noticed immediately.
     pub(super) async fn keep(&self) {
         let mut every = tokio::time::interval(RENEW_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -96,7 +96,7 @@ impl Hold {
         }
     }
 
-    /// Renews it now, and so makes sure that it is held.
+    /// Renews it now, which confirms that it is held.
     async fn confirm(&self) -> Result<()> {
         let what = "cannot renew the run lock";
         let asked_at = since_boot();
@@ -109,16 +109,17 @@ impl Hold {
         }
         let mut renewed = lease;
         renewed.spec.get_or_insert_default().renew_time = Some(MicroTime(jiff::Timestamp::now()));
-        // With the version that was read: whoever came between makes this fail, and the next look tells.
+        // Uses the version that was read: a concurrent write causes a conflict, and the next read shows the
+        // state.
         within_limit(what, self.leases.replace(LEASE, &PostParams::default(), &renewed)).await?;
         *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;
         Ok(())
     }
 
-    /// Gives it back, if it is still held.
+    /// Releases it, if it is still held.
     pub(super) async fn release(&self) -> Result<()> {
         match self.release_once().await {
-            // A renewal that was on its way came between; none follows.
+            // A concurrent renewal caused a conflict; none follows.
             Err(failure) if failure.retry == Retry::MayHelp => self.release_once().await,
             done => done,
         }

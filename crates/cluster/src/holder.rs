@@ -8,7 +8,7 @@ use bootstrapper_core::digest::sha256;
 use bootstrapper_core::masking::masked;
 use bootstrapper_tools::host;
 
-/// A run of a user on a machine; or any other text in the Lease.
+/// A run of a user on a machine; or another text in the Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holder(String);
 
@@ -20,13 +20,13 @@ struct Parts<'a> {
 }
 
 impl Holder {
-    /// This process, at the run called `run`.
+    /// This process, in the run `run`.
     pub(super) fn here(run: &str) -> Self {
         let run = masked(run);
         Self(format!("{}/{}/{}/{run}", here(), std::process::id(), machine()))
     }
 
-    /// The holder of an identity; none if it is empty.
+    /// Parses an identity; none if it is empty.
     pub(super) fn of(identity: Option<&str>) -> Option<Self> {
         identity.filter(|identity| !identity.is_empty()).map(|identity| Self(identity.to_owned()))
     }
@@ -35,8 +35,8 @@ impl Holder {
         &self.0
     }
 
-    /// Whether it is an exited process of this machine. Processes of other containers and of an
-    /// earlier boot are not this machine's: whether they live is not to be seen from here.
+    /// Whether it is an exited process of this machine. Processes of other containers and of an earlier boot
+    /// do not count as this machine's: their state cannot be determined from here.
     pub(super) fn has_died_here(&self) -> bool {
         self.parts().is_some_and(|parts| {
             parts.machine == machine() && test_kill_process(parts.process) == Err(rustix::io::Errno::SRCH)
@@ -52,7 +52,7 @@ impl Holder {
 }
 
 impl fmt::Display for Holder {
-    /// For people: `alice@laptop (process 4711)`.
+    /// For display: `alice@laptop (process 4711)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.parts() {
             Some(Parts { person, process, .. }) => {
@@ -63,19 +63,19 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Who runs this program, and where: `alice@laptop`.
+/// The user and host of this process: `alice@laptop`.
 pub fn here() -> String {
     format!("{}@{}", user(), host())
 }
 
-/// Who runs this program.
+/// The user of this process.
 fn user() -> String {
     let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let named = named.filter(|name| !name.is_empty() && !name.contains('/'));
     named.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
 }
 
-/// Where process ids mean the same: one boot of a machine, and one container on it.
+/// The scope of process ids: one boot of a machine, and one container on it.
 fn machine() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let processes = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();

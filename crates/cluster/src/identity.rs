@@ -1,5 +1,5 @@
-//! A cluster remembers whose it is since its first run: by what name, with what ranges and id in the mesh.
-//! Whoever comes with another stops before anything is written.
+//! A cluster's identity, recorded by its first run: name, address ranges and mesh id. A run with a different
+//! identity stops before anything is written.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use super::{Cluster, HOME, here};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 
-/// The ConfigMap that holds who the cluster is, and what steps note.
+/// The ConfigMap with the identity, and with notes of steps.
 pub(super) const RECORD: &str = "bootstrapper";
 
-/// The settings that a cluster cannot change and stay the same.
+/// The settings that cannot change during a cluster's lifetime.
 const LASTING: [&str; 3] = ["CLUSTER_ID", "POD_CIDR", "SERVICE_CIDR"];
 
 pub(super) fn record() -> ObjectRef {
     ObjectRef::namespaced("v1", "ConfigMap", HOME, RECORD)
 }
 
-/// Who a cluster is said to be.
+/// The identity of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Its name in the repository.
     pub name: String,
-    /// Those of its settings that it cannot change.
+    /// Its immutable settings.
     lasting: BTreeMap<String, String>,
 }
 
 impl Identity {
-    /// Who somebody asks for: a name, before anything of the repository is read.
+    /// The requested identity: only a name, before the repository is read.
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), lasting: BTreeMap::new() }
     }
@@ -41,8 +41,8 @@ impl Identity {
         Self { name: name.to_owned(), lasting: lasting.collect() }
     }
 
-    /// The first setting in which `other` says otherwise, and what each says. What one of them does
-    /// not know is no difference.
+    /// The first setting that differs in `other`, with both values. A setting that is unknown on one side
+    /// does not differ.
     fn differs_from<'a>(&'a self, other: &'a Self) -> Option<(&'a str, &'a str, &'a str)> {
         let known =
             self.lasting.iter().filter_map(|(key, value)| Some((key, value, other.lasting.get(key)?)));
@@ -57,16 +57,16 @@ impl Identity {
 #[derive(Debug, Clone)]
 pub struct Remembered {
     identity: Identity,
-    /// When and by whom it was bootstrapped first.
+    /// When and by whom it was first bootstrapped.
     first: String,
     /// Whether the record was written in this cluster, not restored from another.
     is_its_own: bool,
-    /// The context, and where it leads.
+    /// The context, and its server.
     place: String,
 }
 
 impl Remembered {
-    /// Fails unless the cluster is the one that is `wanted`.
+    /// Fails unless the cluster is `wanted`.
     pub fn require(&self, wanted: &Identity) -> Result<()> {
         let Self { identity, first, is_its_own, place } = self;
         let wrong = |what: String| Failure::new(FailureKind::WrongCluster, what).because(place);
@@ -117,7 +117,7 @@ impl Cluster {
         }))
     }
 
-    /// Lets the cluster remember who it is, if it does not yet; fails if it is another.
+    /// Records the cluster's identity, if there is none; fails if it is different.
     pub async fn record_identity(&self, identity: &Identity) -> Result<()> {
         if let Some(remembered) = self.remembered().await? {
             return remembered.require(identity);
@@ -140,7 +140,7 @@ impl Cluster {
         self.apply(&Complete::of_own(object), false).await.map(drop)
     }
 
-    /// Lets the cluster forget who it was: it may be bootstrapped as another.
+    /// Removes the recorded identity: the cluster may be bootstrapped as another one.
     pub async fn forget_identity(&self) -> Result<()> {
         self.delete(&record()).await
     }

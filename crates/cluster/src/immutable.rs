@@ -1,4 +1,4 @@
-//! Immutable fields: which they are, and how to change them anyway.
+//! Immutable fields: detection, and how to change them anyway.
 
 use kube::core::Status;
 
@@ -6,7 +6,7 @@ use kube::core::Status;
 const WORDS: [&str; 5] =
     ["immutable", "may not be changed", "may not change", "cannot be changed", "updates to"];
 
-/// The fields of an answer that cannot change; none if it is about something else as well.
+/// The immutable fields in an error; none if it is about something else as well.
 pub(super) fn immutable_fields(status: &Status) -> Vec<String> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let says = |message: &str| WORDS.iter().any(|words| message.contains(words));

@@ -1,5 +1,4 @@
-//! Kubeconfigs as kubectl reads them: several files as one, and of those of the environment the ones
-//! that are there.
+//! Parses kubeconfigs as kubectl does: merges several files, and skips missing files of the environment.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,14 +9,14 @@ use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCl
 use super::secrets;
 use bootstrapper_core::failure::{Failure, FailureKind, Location, Result};
 
-/// No kubeconfig, and nothing that one names, is larger.
+/// The maximum size of a kubeconfig, and of files that it references.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// The time limit for reading a file: it may be a pipe of a program that prompts a person, or that nobody
+/// The timeout for reading a file: it may be a pipe of a program that prompts a person, or that nothing
 /// writes to.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// Which cluster to talk to.
+/// The cluster to connect to.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
     /// The kubeconfig file; `$KUBECONFIG`, else `~/.kube/config`, if none.
@@ -64,7 +63,7 @@ pub(super) async fn entry(options: &ConnectOptions) -> Result<Entry> {
 }
 
 impl Entry {
-    /// A kubeconfig that has nothing but this.
+    /// A kubeconfig that contains only this entry.
     pub(super) fn alone(self) -> Kubeconfig {
         let context = kube::config::Context {
             cluster: self.cluster_name.clone(),
@@ -94,12 +93,12 @@ impl Entry {
         }
     }
 
-    /// A field of its user that cannot be used. Never with the value.
+    /// An invalid field of its user. Never contains the value.
     pub(super) fn wrong_user(&self, field: &str, why: &str) -> Failure {
         unusable(&self.context).because(format!("`{field}` of user `{}` {why}", self.user_name))
     }
 
-    /// A field of its cluster that cannot be used.
+    /// An invalid field of its cluster.
     pub(super) fn wrong_cluster(&self, field: &str, why: &str) -> Failure {
         unusable(&self.context).because(format!("`{field}` of cluster `{}` {why}", self.cluster_name))
     }
@@ -117,7 +116,7 @@ pub async fn contexts(kubeconfig: Option<PathBuf>) -> Vec<String> {
     read.map(|all| all.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
 }
 
-/// Whether there is a kubeconfig at all.
+/// Whether there is any kubeconfig.
 pub async fn has_kubeconfig(options: &ConnectOptions) -> bool {
     read(options).await.is_ok()
 }
@@ -146,7 +145,7 @@ async fn read(options: &ConnectOptions) -> Result<Kubeconfig> {
     })
 }
 
-/// The files that `$KUBECONFIG` names, else the usual one.
+/// The files in `$KUBECONFIG`, otherwise the default one.
 fn files(variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
     let named: Vec<PathBuf> =
         variable.iter().flat_map(std::env::split_paths).filter(|file| !file.as_os_str().is_empty()).collect();
@@ -214,7 +213,7 @@ fn absolute(mut kubeconfig: Kubeconfig, folder: &Path) -> Kubeconfig {
     kubeconfig
 }
 
-/// Reads a file that a person names: it may be a pipe, a device, or something else without an end.
+/// Reads a user-specified file: it may be a pipe, a device, or endless.
 pub(super) async fn bounded(file: &Path) -> io::Result<Vec<u8>> {
     let file = file.to_owned();
     let (sender, receiver) = tokio::sync::oneshot::channel();

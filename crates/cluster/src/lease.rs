@@ -10,7 +10,7 @@ use super::HOME;
 use super::holder::Holder;
 
 pub(super) const LEASE: &str = "bootstrapper-lock";
-/// How long a hold lasts that is not renewed.
+/// The duration of a hold without renewal.
 pub(super) const LASTS: Duration = Duration::from_secs(15);
 /// The maximum time to wait for a holder, regardless of its Lease.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -25,7 +25,7 @@ pub(super) fn unheld() -> Lease {
     Lease { metadata, ..Lease::default() }
 }
 
-/// The same Lease, held by `holder` from now on.
+/// The same Lease, acquired by `holder`.
 pub(super) fn held_by(holder: &Holder, mut lease: Lease) -> Lease {
     let now = MicroTime(jiff::Timestamp::now());
     let before = lease.spec.as_ref().and_then(|spec| spec.lease_transitions);
@@ -40,12 +40,12 @@ pub(super) fn held_by(holder: &Holder, mut lease: Lease) -> Lease {
     lease
 }
 
-/// Its holder, if there is one.
+/// Its holder, if any.
 pub(super) fn holder_of(lease: &Lease) -> Option<Holder> {
     Holder::of(lease.spec.as_ref()?.holder_identity.as_deref())
 }
 
-/// How long its holder is thought alive without a renewal.
+/// How long its holder counts as running without a renewal.
 pub(super) fn lasts(lease: &Lease) -> Duration {
     let said = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
     let said = said.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);

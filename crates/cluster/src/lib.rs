@@ -1,5 +1,5 @@
-//! The API server: connect, read, server-side apply, watch, lock, ledger. The only room that
-//! talks to it.
+//! The API server: connect, read, server-side apply, watch, lock, ledger. The only crate that sends requests
+//! to it.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

@@ -1,7 +1,7 @@
-//! One run per cluster: a Lease that is held and renewed.
+//! One run per cluster: acquires and renews a Lease.
 //!
-//! Watching renewals shows whether a holder is still running, never comparing clocks: those of two
-//! machines may differ.
+//! Whether a holder is still running is determined by watching its renewals, never by comparing clocks of two
+//! machines.
 
 use std::sync::Arc;
 
@@ -30,9 +30,8 @@ pub struct Lock {
 }
 
 impl Cluster {
-    /// Takes the cluster's lock for the run `run`. From then on this connection writes
-    /// only while the lock is held. A crashed holder is taken over; `say` reports that it is
-    /// waited for.
+    /// Acquires the cluster's lock for the run `run`. From then on this connection writes only while the lock
+    /// is held. Takes over from a crashed holder; `say` reports the wait.
     pub async fn lock(&self, run: &str, say: &(dyn Fn(String) + Send + Sync)) -> Result<Lock> {
         let leases = self.leases();
         let holder = Holder::here(run);
@@ -58,16 +57,16 @@ impl Cluster {
         Ok(Lock { hold, fence: self.fence.clone(), renewal })
     }
 
-    /// The holder of the cluster's lock, since when and from where; none if it is free, or its holder's
-    /// process has exited.
+    /// The holder of the cluster's lock, with time and host; none if it is free, or its holder's process has
+    /// exited.
     pub async fn lock_holding(&self) -> Result<Option<String>> {
         let lease = self.lease().await?;
         let is_held = |lease: &Lease| holder_of(lease).is_some_and(|holder| !holder.has_died_here());
         Ok(lease.filter(is_held).as_ref().map(holding))
     }
 
-    /// Removes the holder of the lock, if it still is the one of `holding`. The run that
-    /// held it sees that, and stops before its next write.
+    /// Removes the holder of the lock, if it is still the one of `holding`. The holder's run notices this,
+    /// and stops before its next write.
     pub async fn break_lock(&self, agreed: &str) -> Result<()> {
         let what = "cannot break the run lock";
         for is_last in [false, true] {
@@ -80,7 +79,7 @@ impl Cluster {
             }
             lease.spec.get_or_insert_default().holder_identity = None;
             match within_limit(what, self.leases().replace(LEASE, &PostParams::default(), &lease)).await {
-                // Its holder has just renewed it, and is still the confirmed one.
+                // Its holder has renewed it meanwhile, and is still the confirmed one.
                 Err(failure) if failure.retry == Retry::MayHelp && !is_last => {}
                 done => return done.map(drop),
             }
@@ -98,17 +97,17 @@ impl Cluster {
 }
 
 impl Lock {
-    /// Makes sure that it is still held; asks the API server if renewals are overdue.
+    /// Confirms that it is still held; reads the Lease if renewals are overdue.
     pub async fn confirm(&self) -> Result<()> {
         self.hold.pass().await
     }
 
-    /// Returns when it is lost: another run has taken it, or a person has broken it.
+    /// Returns when it is lost: another run has taken it over, or a person has broken it.
     pub async fn lost(&self) -> Failure {
         self.hold.lost().await
     }
 
-    /// Gives it back, if it is still held.
+    /// Releases it, if it is still held.
     pub async fn release(&self) -> Result<()> {
         self.renewal.abort();
         let released = self.hold.release().await;
@@ -123,14 +122,14 @@ impl Drop for Lock {
     }
 }
 
-/// Returns the Lease once its holder has not renewed for as long as it lasts; fails when it renews.
+/// Returns the Lease once its holder has not renewed it for its duration; fails when it renews.
 async fn await_its_death(leases: &Api<Lease>, lease: &Lease) -> Result<Option<Lease>> {
     let deadline = Instant::now() + lasts(lease);
     let mut versions = std::pin::pin!(watcher::watch_object(leases.clone(), LEASE).default_backoff());
     loop {
         match timeout_at(deadline, versions.next()).await {
             Err(_) | Ok(None) => return Ok(Some(lease.clone())),
-            // Who may not watch it, asks; the watch waits before it is tried again.
+            // Without permission to watch, it polls; the watch is retried with a delay.
             Ok(Some(Err(_))) => match if_there("cannot read the run lock", leases.get(LEASE)).await? {
                 None => return Ok(None),
                 Some(now) if holder_of(&now).is_none() => return Ok(Some(now)),
@@ -156,7 +155,8 @@ fn refused(lease: &Lease) -> Failure {
         .hint("or take the lock with --break-lock: the other run then stops writing")
 }
 
-/// Writes with the version that was read: if another run took it meanwhile, the server reports a conflict.
+/// Writes with the version that was read: if another run acquired it meanwhile, the server reports a
+/// conflict.
 async fn take(leases: &Api<Lease>, found: Option<Lease>, holder: &Holder) -> Result<()> {
     let what = "cannot take the run lock";
     let parameters = PostParams::default();

@@ -1,6 +1,6 @@
-//! An API server in memory, behind kube's client and all that stands before it here: credentials, fence,
-//! retries. For tests of rooms that talk to an API server: what it answers, and when it fails, is theirs to
-//! say. It knows no schemas, no admission and no controllers; whoever needs these tests against a real one.
+//! An in-memory API server, behind kube's client and this crate's layers: credentials, fence, retries. For
+//! tests of code that sends requests: they define its objects and faults. It has no schemas, admission or
+//! controllers; tests that need these use a real one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,7 +25,7 @@ use super::retry_after::Answer;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::KubeAccess;
 
-/// The kinds that it serves at first: API version, kind, plural, whether objects have a namespace.
+/// The initially served kinds: API version, kind, plural, whether objects are namespaced.
 const KINDS: [(&str, &str, &str, bool); 11] = [
     ("v1", "ConfigMap", "configmaps", true),
     ("v1", "Namespace", "namespaces", false),
@@ -40,27 +40,27 @@ const KINDS: [(&str, &str, &str, bool); 11] = [
     ("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories", true),
 ];
 
-/// What goes wrong with a request.
+/// A fault of a request.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The connection breaks before there is an answer. Nothing was done.
+    /// The connection breaks before the response. Nothing was done.
     Cut,
-    /// The connection breaks after what was asked has been done.
+    /// The connection breaks after the request was executed.
     CutAfter,
-    /// The server refuses, in this way.
+    /// The server returns an error.
     Refusal {
-        /// The code of the answer.
+        /// The status code.
         code: u16,
         /// Its reason: `TooManyRequests`, `Forbidden`.
         reason: &'static str,
-        /// What it says to people.
+        /// Its message.
         message: &'static str,
-        /// When to ask again, in seconds.
+        /// `Retry-After`, in seconds.
         retry_after: Option<u32>,
     },
 }
 
-/// An API server in memory.
+/// An in-memory API server.
 #[derive(Clone)]
 pub struct ApiServer(Arc<Mutex<State>>);
 
@@ -108,7 +108,7 @@ impl ApiServer {
         )
     }
 
-    /// Lets an object exist as given, as if a controller had written it.
+    /// Adds an object, as if a controller had written it.
     pub fn put(&self, object: &Value) {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let metadata = &object["metadata"];
@@ -123,7 +123,7 @@ impl ApiServer {
         state.store(&path, object.clone());
     }
 
-    /// Lets another run hold the lock: it renews its Lease as soon as somebody watches that.
+    /// Adds a lock held by another run, which renews its Lease whenever it is watched.
     pub fn hold_lock_as(&self, holder: &str) -> JoinHandle<()> {
         let holder = holder.to_owned();
         let held = move |renewed: &str| {
@@ -149,34 +149,35 @@ impl ApiServer {
         state.delete(&path);
     }
 
-    /// An object, as it is stored.
+    /// The stored object.
     pub fn get(&self, id: &ObjectRef) -> Option<Object> {
         let state = self.state();
         serde_json::from_value(state.objects.get(&state.path_of(id))?.clone()).ok()
     }
 
-    /// Serves a kind from now on.
+    /// Starts serving a kind.
     pub fn serve_kind(&self, api_version: &str, kind: &str, plural: &str, is_namespaced: bool) {
         let kind = (api_version.to_owned(), kind.to_owned(), plural.to_owned(), is_namespaced);
         self.state().kinds.push(kind);
     }
 
-    /// Serves a kind no more.
+    /// Stops serving a kind.
     pub fn drop_kind(&self, kind: &str) {
         self.state().kinds.retain(|(_, own, ..)| own != kind);
     }
 
-    /// The next request by `method` whose path holds `path` goes wrong. Several faults count one after another.
+    /// Makes the next request with `method` fail whose path contains `path`. Several faults apply one after
+    /// another.
     pub fn fail(&self, method: Method, path: &str, fault: Fault) {
         self.state().faults.push((method, path.to_owned(), fault));
     }
 
-    /// Closes all watches; each client watches again.
+    /// Closes all watches; each client restarts them.
     pub fn close_watches(&self) {
         self.state().watches.clear();
     }
 
-    /// Forgets old events: a watch from before them is refused with 410.
+    /// Drops old events: a watch from an older version fails with 410.
     pub fn compact(&self) {
         let mut state = self.state();
         state.version += 1;
@@ -189,7 +190,7 @@ impl ApiServer {
         self.state().requests.clone()
     }
 
-    /// Those among them that wrote something.
+    /// Those that wrote something.
     pub fn writes(&self) -> Vec<String> {
         let is_write = |line: &String| !line.starts_with("GET ") && !line.ends_with("?dry-run");
         self.requests().into_iter().filter(is_write).collect()
@@ -238,12 +239,12 @@ impl ApiServer {
     }
 }
 
-/// What of a query counts here.
+/// The relevant query parameters.
 #[derive(Debug, Clone, Default)]
 struct Query {
     is_watch: bool,
     is_dry_run: bool,
-    /// A merge patch, which makes nothing.
+    /// A merge patch, which does not create objects.
     is_merge: bool,
     since: u64,
     name: Option<String>,
@@ -343,7 +344,7 @@ impl State {
         )
     }
 
-    /// Whether an object lies in a collection: of one namespace, or of all.
+    /// Whether an object is in a collection: of one namespace, or of all.
     fn is_in(path: &str, collection: &str) -> bool {
         let Some((of_object, _)) = path.rsplit_once('/') else { return false };
         let everywhere = |path: &str| match path.split_once("/namespaces/") {

@@ -1,4 +1,4 @@
-//! Watch, retry, lock, fence and relay against an API server in memory.
+//! Watches, retries, lock, fence and relay against an in-memory API server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn value(object: Option<&Object>) -> Option<&str> {
     object.and_then(|object| object.data["data"]["key"].as_str())
 }
 
-/// Follows one ConfigMap until it has a value, or is gone.
+/// Watches one ConfigMap until it has a value, or is deleted.
 async fn until(cluster: &Cluster, name: &str, wanted: Option<&str>) {
     let mut states = cluster.follow(vec![id(name)]);
     let seen = async {
@@ -91,7 +91,7 @@ async fn a_watch_goes_on_after_the_connection_broke_and_after_its_version_is_too
     server.close_watches();
     server.put(&config_map("a", "2"));
     while value(states.next().await.unwrap().unwrap()[&id("a")].as_deref()) != Some("2") {}
-    // 410: everything is listed again, and what was removed meanwhile is seen to be gone.
+    // 410: lists everything again, and notices objects that were deleted meanwhile.
     server.remove(&id("a"));
     server.compact();
     while states.next().await.unwrap().unwrap()[&id("a")].is_some() {}
@@ -164,7 +164,7 @@ async fn an_apply_compares_first_and_writes_only_a_difference() {
     let changed = declared(&config_map("a", "2"));
     assert!(matches!(cluster.compare(&changed).await.unwrap(), Comparison::Configured(_)));
     assert_eq!(server.writes().len(), 1);
-    // A write whose answer was lost is made again, and finds itself done.
+    // A write whose response was lost is retried, and counts as done.
     server.fail(Method::PATCH, "configmaps/a", Fault::Cut);
     assert!(matches!(cluster.apply(&changed, false).await.unwrap(), Comparison::Configured(_)));
     let stored = server.get(&id("a")).unwrap();
@@ -209,7 +209,7 @@ async fn nothing_is_written_once_the_lock_is_lost() {
     let cluster = server.connect();
     let lock = cluster.lock("mine", &|_| {}).await.unwrap();
     cluster.apply(&declared(&config_map("before", "1")), false).await.unwrap();
-    // Somebody breaks it.
+    // Another user breaks the lock.
     let mut broken = serde_json::to_value(server.get(&lease()).unwrap()).unwrap();
     broken["spec"]["holderIdentity"] = Value::Null;
     server.put(&broken);
@@ -217,7 +217,7 @@ async fn nothing_is_written_once_the_lock_is_lost() {
     let failure = cluster.apply(&declared(&config_map("after", "1")), false).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Locked, "{failure}");
     assert!(server.get(&id("after")).is_none() && server.get(&id("before")).is_some());
-    // What is read may be read on.
+    // Reading is still permitted.
     assert!(cluster.get(&id("before")).await.unwrap().is_some());
 }
 

@@ -10,18 +10,18 @@ use percent_encoding::percent_decode_str;
 
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
-/// The variables of the environment that name proxies.
+/// The environment variables that set proxies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProxyVariables {
     https: Option<Named>,
     http: Option<Named>,
     all: Option<Named>,
     no: String,
-    /// A web server that calls programs hands them a header of its caller as `HTTP_PROXY`.
+    /// CGI servers pass a request header as `HTTP_PROXY`.
     is_cgi: bool,
 }
 
-/// A value, and the variable that has it.
+/// A value, and the name of its variable.
 #[derive(Debug, Clone)]
 struct Named {
     variable: &'static str,
@@ -36,14 +36,14 @@ pub(super) struct Proxy {
     pub(super) address: Uri,
     /// User and password.
     pub(super) credentials: Option<(String, String)>,
-    /// Where it was named: `HTTPS_PROXY`, `proxy-url of cluster x`.
+    /// Its source: `HTTPS_PROXY`, `proxy-url of cluster x`.
     named_by: String,
 }
 
 /// The protocol of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProxyKind {
-    /// CONNECT, in the clear.
+    /// CONNECT, without TLS.
     Http,
     /// CONNECT, over TLS.
     Https,
@@ -52,7 +52,7 @@ pub(super) enum ProxyKind {
 }
 
 impl ProxyVariables {
-    /// Those of this process.
+    /// The proxies of this process's environment.
     pub(super) fn here() -> Self {
         Self::of(|name| std::env::var(name).ok())
     }
@@ -98,8 +98,8 @@ impl ProxyVariables {
     }
 }
 
-/// Whether an entry of `NO_PROXY` names a host: `*`, an address or a range, a domain with all that lies
-/// below it, `.domain` and `*.domain` for what lies below it only; all but ranges with a port, if at all.
+/// Whether an entry of `NO_PROXY` matches a host: `*`, an address or a range, a domain with its subdomains,
+/// `.domain` and `*.domain` for subdomains only; all except ranges optionally with a port.
 fn names(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
     if entry == "*" {
         return true;
@@ -121,7 +121,7 @@ fn names(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
     }
 }
 
-/// `example.test:6443`, `[fd00::1]:6443`, or without a port. A port that is none names nothing.
+/// `example.test:6443`, `[fd00::1]:6443`, or without a port. An entry with an invalid port matches nothing.
 fn with_port(entry: &str) -> (&str, Option<u16>) {
     if let Some(rest) = entry.strip_prefix('[') {
         let Some((address, after)) = rest.split_once(']') else { return ("", None) };
@@ -132,7 +132,7 @@ fn with_port(entry: &str) -> (&str, Option<u16>) {
         };
     }
     match entry.split_once(':') {
-        // An address of IPv6 has more of them.
+        // An IPv6 address has several colons.
         Some((_, rest)) if rest.contains(':') => (entry, None),
         Some((host, port)) => port.parse().map_or(("", None), |port| (host, Some(port))),
         None => (entry, None),
@@ -145,8 +145,8 @@ fn port_of(server: &Uri) -> u16 {
 }
 
 impl Proxy {
-    /// Reads a proxy's URL; without a scheme it is one of HTTP. An invalid URL is not
-    /// shown: it may have a password in it.
+    /// Parses a proxy's URL; the default scheme is HTTP. An invalid URL is not shown: it may contain a
+    /// password.
     pub(super) fn read(text: &str, named_by: &str) -> Result<Self> {
         let unusable = |why: String| {
             Err(Failure::new(FailureKind::Connection, format!("the proxy of {named_by} cannot be used"))

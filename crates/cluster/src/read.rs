@@ -13,10 +13,10 @@ use super::calls::{if_there, within_limit};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// However long a log's lines are, no more is read.
+/// The maximum size of a log.
 const LOG_BYTES: i64 = 64 * 1024;
 
-/// How many objects a page of a list has.
+/// The page size of a list.
 const PAGE: u32 = 500;
 
 impl Cluster {
@@ -28,7 +28,7 @@ impl Cluster {
         if_there(&format!("cannot read {id}"), api.get(&id.name)).await
     }
 
-    /// All objects that `selection` selects; none if their kind does not exist.
+    /// All objects that match `selection`; none if their kind does not exist.
     pub async fn list(&self, selection: &Selection) -> Result<Vec<Object>> {
         let namespace = selection.namespace.as_deref();
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
@@ -43,7 +43,7 @@ impl Cluster {
         Ok(list.into_iter().flat_map(|list| list.items).map(typed).collect())
     }
 
-    /// The metadata of all objects that `selection` selects, and nothing else of them.
+    /// The metadata of all objects that match `selection`.
     pub async fn list_metadata(&self, selection: &Selection) -> Result<Vec<Object>> {
         let namespace = selection.namespace.as_deref();
         let Some(api) = self.api(&selection.api_version, &selection.kind, namespace).await? else {
@@ -58,7 +58,7 @@ impl Cluster {
         Ok(list.into_iter().flat_map(|list| list.items).map(object).collect())
     }
 
-    /// Whether these credentials may do something.
+    /// Whether these credentials have a permission.
     pub async fn can_i(
         &self,
         verb: &str,
@@ -85,8 +85,7 @@ impl Cluster {
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
-    /// The last `tail` lines of a container's log; of its run before the last restart, if
-    /// `previous`.
+    /// The last `tail` lines of a container's log; of the previous run, if `previous`.
     pub async fn pod_logs(
         &self,
         namespace: &str,
@@ -120,8 +119,8 @@ impl Cluster {
         Ok(found.map(|found| without_values(found.metadata)))
     }
 
-    /// The objects of a selection that `keep` accepts. They are read page by page, and the rest
-    /// is dropped: memory does not grow with the cluster.
+    /// The objects of a selection that `keep` accepts. Reads page by page, and drops the rest: memory does
+    /// not grow with the cluster.
     pub async fn look_over(
         &self,
         selection: &Selection,
@@ -190,7 +189,7 @@ impl Cluster {
         within_limit("the API server is not ready", call).await.map(drop)
     }
 
-    /// An API of a cluster-scoped kind, for simulated programs of a cluster.
+    /// An API of a cluster-scoped kind, for the sandbox's simulated programs.
     pub async fn raw_api(&self, api_version: &str, kind: &str) -> Result<Option<Api<Object>>> {
         self.api(api_version, kind, None).await
     }

@@ -1,4 +1,4 @@
-//! Asks Flux to reconcile an object now, as `flux reconcile` does: by an annotation.
+//! Requests reconciliation of a Flux object, as `flux reconcile` does: with an annotation.
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -8,20 +8,21 @@ use super::calls::if_there;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
 
-/// Flux reconciles an object when the value of this annotation changes, and notes it in
-/// `status.lastHandledReconcileAt` once that is done.
+/// Flux reconciles an object when the value of this annotation changes, and then copies it to
+/// `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// Of a HelmRelease: its failures are forgotten, if the value is that of the request.
+/// For a HelmRelease: resets its failures, if the value is that of the request.
 const RESET_AT: &str = "reconcile.fluxcd.io/resetAt";
 
-/// Who owns these annotations. kustomize-controller takes the fields of managers called `kubectl…` for its
-/// own, and flux-operator those of `flux`: with its next apply it would remove a request that is not handled yet.
+/// The field manager of these annotations. kustomize-controller takes over the fields of managers with the
+/// prefix `kubectl`, and flux-operator those with the prefix `flux`: their next apply would remove an
+/// unhandled request.
 pub const RECONCILE_MANAGER: &str = "bootstrapper-reconcile";
 
 impl Cluster {
-    /// Asks for a reconciliation. `token` is the time, as RFC 3339. With `reset`, a HelmRelease whose retries
-    /// are exhausted is tried again. False if the object is not there.
+    /// Requests reconciliation. `token` is the time, as RFC 3339. With `reset`, a HelmRelease with exhausted
+    /// retries is retried. False if the object is not found.
     pub async fn request_reconciliation(&self, id: &ObjectRef, token: &str, reset: bool) -> Result<bool> {
         let Some(api) = self.api(&id.api_version, &id.kind, id.namespace.as_deref()).await? else {
             return Ok(false);

@@ -1,5 +1,5 @@
-//! Helm's connection to the API server, through this process. Its calls use the credentials and the
-//! retries of the run, and end with the run.
+//! Helm's connection to the API server, through this process. Its requests use the run's credentials and
+//! retries, and end with the run.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use bootstrapper_tools::loopback::{self, Guard};
 /// The name of the relay's kubeconfig entries.
 const NAME: &str = "bootstrapper";
 
-/// Open until it is dropped.
+/// Open until dropped.
 #[derive(Debug)]
 pub struct Relay {
     access: KubeAccess,
@@ -39,7 +39,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// How a program reaches the API server through it.
+    /// How a program connects through it.
     pub fn access(&self) -> &KubeAccess {
         &self.access
     }
@@ -61,7 +61,7 @@ impl Cluster {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| closed(&error))?;
         let address = listener.local_addr().map_err(|error| closed(&error))?;
         let token = loopback::word()?;
-        // client-go shows its token to a server with a certificate only.
+        // client-go sends its token only over TLS.
         let (acceptor, authority) = certified().map_err(|error| closed(&*error))?;
         let folder = Folder::in_memory()?;
         let file = folder.path().join("kubeconfig");
@@ -73,7 +73,7 @@ impl Cluster {
             "current-context": NAME,
         });
         private::replace(&file, config.to_string().as_bytes()).map_err(|error| closed(&error))?;
-        // Another relay may have the same port, and another cluster behind it.
+        // Another relay may have had the same port, with another cluster behind it.
         let cache = Some(folder.path().join("cache"));
         let access = KubeAccess { kubeconfig: Some(file), context: NAME.to_owned(), cache };
         let guard = Guard::bearer(&token, address.to_string());
@@ -153,7 +153,7 @@ async fn pass_on(
     Ok(response)
 }
 
-/// A stream in both directions, as `kubectl exec` and `port-forward` want one.
+/// A bidirectional stream, as for `kubectl exec` and `port-forward`.
 async fn upgraded(
     client: &Client,
     mut request: Request<Incoming>,
@@ -171,7 +171,7 @@ async fn upgraded(
     tokio::spawn(async move {
         if let (Ok(asking), Ok(answering)) = tokio::join!(asking, answering) {
             let (mut asking, mut answering) = (TokioIo::new(asking), TokioIo::new(answering));
-            // Either side may end it.
+            // Either side may close it.
             let _ = tokio::io::copy_bidirectional(&mut asking, &mut answering).await;
         }
     });

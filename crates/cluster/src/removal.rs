@@ -1,4 +1,4 @@
-//! Objects whose deletion does not finish.
+//! Stuck deletions.
 
 use futures::stream::{self, StreamExt as _};
 use kube::Api;
@@ -11,7 +11,7 @@ use super::calls::{if_there, within_limit};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How many kinds are listed at once.
+/// The maximum number of kinds listed concurrently.
 const AT_ONCE: usize = 8;
 
 impl Cluster {
@@ -43,13 +43,13 @@ impl Cluster {
         if_there(&what, api.patch(&id.name, &parameters, &Patch::Merge(patch))).await.map(drop)
     }
 
-    /// The objects of all kinds in a namespace whose deletion finalizers block. A kind that cannot
-    /// be listed is skipped: its API may be what blocks the namespace.
+    /// The objects of all kinds in a namespace whose deletion is blocked by finalizers. A kind that cannot be
+    /// listed is skipped: its API may be what blocks the namespace.
     pub async fn held_in(&self, namespace: &str) -> Result<Vec<ObjectRef>> {
         let what = "cannot list the API resources";
         let groups = within_limit(what, self.client.list_api_groups()).await?;
         let groups = groups.groups.into_iter().map(|group| group.name).chain([String::new()]);
-        // A group whose API server does not answer is skipped, too.
+        // Skips groups whose API server does not respond, too.
         let groups = groups.map(|group| async move {
             let found = within_limit(what, kube::discovery::group(&self.client, &group)).await;
             found.map(|group| group.recommended_resources()).unwrap_or_default()

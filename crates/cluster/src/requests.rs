@@ -1,4 +1,4 @@
-//! Counts requests: the no-op certificate of a run that found nothing to do.
+//! Counts requests: proves that a run without changes writes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{Method, Request, Uri};
 use serde::Serialize;
 
-/// How many requests were made.
+/// The number of requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// Those that change nothing, dry runs and access reviews among them.
+    /// Requests that change nothing, including dry runs and access reviews.
     pub reads: u64,
-    /// Those that may change something.
+    /// Requests that may change something.
     pub writes: u64,
-    /// Those that had failed on the way, and were made again at once.
+    /// Requests that failed in transit and were retried immediately.
     pub repeated: u64,
 }
 
-/// Counts as they are made.
+/// The live counters.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counter(Arc<Counts>);
 
@@ -47,13 +47,13 @@ impl Counter {
     }
 }
 
-/// Whether it changes nothing.
+/// Whether the request changes nothing.
 pub(super) fn is_read<B>(request: &Request<B>) -> bool {
     let uri = request.uri();
     request.method() == Method::GET || is_dry_run(uri) || uri.path().ends_with("/selfsubjectaccessreviews")
 }
 
-/// Whether it is only asked what would happen.
+/// Whether it is a dry run or a review.
 pub(super) fn is_dry_run(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.contains("dryRun=All"))
 }

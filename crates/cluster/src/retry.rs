@@ -1,6 +1,6 @@
-//! A call that failed in transit is retried, a few times and at once: a flaky network, a restarting
-//! proxy or an API server that throttles is hidden from steps. Lasting failures are handled by the
-//! step, which reports them and retries on its own schedule.
+//! Retries requests that failed in transit, immediately and a few times: steps do not see a flaky network, a
+//! restarting proxy or an API server that throttles. Steps handle longer failures: they report them and retry
+//! with their own backoff.
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,11 +25,10 @@ use bootstrapper_core::object::Object;
 /// The maximum number of attempts.
 const TRIES: usize = 8;
 
-/// The longest `Retry-After` that is waited for here. A longer one is returned to the step.
+/// The longest `Retry-After` to wait for here. A longer one is returned to the step.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// The time limit of all retries: a caller has its own time limit, and would only report
-/// that.
+/// The time limit of all retries: callers have their own timeout, and would only report that.
 const LONGEST: Duration = Duration::from_secs(8);
 
 /// The time limit for the start of a stream.
@@ -38,14 +37,14 @@ const BEGUN: Duration = Duration::from_secs(20);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A client that retries: it makes its calls with `client`.
+/// A client that retries; sends its requests with `client`.
 pub(super) fn with_retries(client: Client, counter: Counter) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = tower::service_fn(move |request| send(client.clone(), request, counter.clone()));
     Client::new(service, namespace)
 }
 
-/// One call, as it is repeated.
+/// A request that can be repeated.
 struct Call {
     method: Method,
     uri: Uri,
@@ -55,11 +54,11 @@ struct Call {
 
 /// The result of an attempt.
 enum Tried {
-    /// There is an answer.
+    /// A response.
     Answered(Response<Body>),
-    /// There will be no answer.
+    /// A final error.
     Unanswerable(kube::Error),
-    /// No answer, an incomplete one, or throttling; with the result to return after the last attempt.
+    /// No response, an incomplete one, or throttling; with the result to return after the last attempt.
     Failed(kube::Result<Response<Body>>, Again),
 }
 
@@ -101,14 +100,14 @@ async fn send(client: Client, request: Request<Body>, counter: Counter) -> kube:
     }
 }
 
-/// A stream has no end to wait for, but it starts soon.
+/// A stream does not end, but starts soon.
 async fn begun<T>(call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
     tokio::time::timeout(BEGUN, call).await.unwrap_or_else(|elapsed| {
         Err(kube::Error::Service(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed).into()))
     })
 }
 
-/// A watch, a stream of logs, a connection that becomes something else: whoever opened it goes on.
+/// A watch, a log stream, an upgraded connection: the caller handles it.
 fn goes_on(request: &Request<Body>) -> bool {
     let query = request.uri().query().unwrap_or_default();
     let asks = |word: &str| query.split('&').any(|asked| asked == word);
@@ -155,7 +154,7 @@ impl Call {
         }
     }
 
-    /// An object without its own name would be created twice.
+    /// An object without a name would be created twice.
     fn may_be_made(&self, again: &Again) -> bool {
         let is_soon = again.after.is_none_or(|after| after <= LONGEST_WAIT);
         let has_name = || self.method != Method::POST || is_dry_run(&self.uri) || self.named().is_some();
@@ -168,7 +167,7 @@ impl Call {
         object.metadata.name.is_some().then_some(object)
     }
 
-    /// The answer to a call that an earlier attempt may have completed: "already exists" or "not found"
+    /// The response to a request that an earlier attempt may have completed: "already exists" or "not found"
     /// is then a success.
     async fn settled(&self, client: &Client, response: Response<Body>) -> kube::Result<Response<Body>> {
         match (&self.method, response.status()) {
@@ -176,7 +175,7 @@ impl Call {
                 let gone = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
                 Ok(json(StatusCode::OK, gone.to_string().into()))
             }
-            (&Method::POST, StatusCode::CONFLICT) => match self.what_stands(client).await {
+            (&Method::POST, StatusCode::CONFLICT) => match self.existing(client).await {
                 Some(object) => Ok(json(StatusCode::CREATED, object)),
                 None => Ok(response),
             },
@@ -185,7 +184,7 @@ impl Call {
     }
 
     /// The object of a POST, if it exists as requested.
-    async fn what_stands(&self, client: &Client) -> Option<Bytes> {
+    async fn existing(&self, client: &Client) -> Option<Bytes> {
         let wanted = self.named()?;
         let place = format!("{}/{}", self.uri.path(), wanted.metadata.name.as_deref()?);
         let (response, body) =
@@ -195,14 +194,14 @@ impl Call {
     }
 }
 
-/// Reads a whole answer, and keeps it.
+/// Reads a complete response.
 async fn whole(response: Response<Body>) -> kube::Result<(Response<Body>, Bytes)> {
     let (parts, body) = response.into_parts();
     let bytes = body.collect_bytes().await?;
     Ok((Response::from_parts(parts, Body::from(bytes.clone())), bytes))
 }
 
-/// An answer in the API server's form.
+/// A response in the API server's format.
 pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -210,8 +209,8 @@ pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-/// Whether the same call may succeed in a moment. A call that waits for another program,
-/// such as a webhook, takes longer.
+/// Whether the same request may succeed soon. A request that depends on another program, such as a webhook,
+/// takes longer.
 fn refused_for_a_moment(code: StatusCode, body: &Bytes) -> Option<Again> {
     if !code.is_client_error() && !code.is_server_error() {
         return None;
@@ -225,8 +224,8 @@ fn refused_for_a_moment(code: StatusCode, body: &Bytes) -> Option<Again> {
     Some(Again { after: asked_to_wait(&status), is_done_perhaps })
 }
 
-/// Whether a connection ended before its answer. That nobody listens there, or shows a certificate that
-/// fits, is no matter of a moment; and what the run's own fence holds back never went out.
+/// Whether the connection broke before the response. Connection refused and certificate errors do not resolve
+/// quickly; and a request that the fence rejected was never sent.
 fn was_cut_off(error: &kube::Error) -> bool {
     let causes =
         std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());

@@ -1,4 +1,5 @@
-//! `Retry-After`: a header, which whoever reads answers does not get to see. It is written into them.
+//! `Retry-After` is a header, which callers of kube's client cannot read. This copies it into the response
+//! body.
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -12,13 +13,13 @@ use tower::BoxError;
 
 use super::status::read_status;
 
-/// No refusal is longer.
+/// The maximum size of an error response.
 const LONGEST: usize = 256 * 1024;
 
-/// An answer, as kube's client has it.
+/// A response in kube's client.
 pub(super) type Answer = Response<Box<DynBody>>;
 
-/// A refusal that says in its header when to come again says so in its body, too.
+/// Copies the delay from the header of an error response into its body.
 pub(super) fn with_retry_after(answer: Answer) -> BoxFuture<'static, Result<Answer, BoxError>> {
     let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     match seconds.filter(|_| !answer.status().is_success()) {
@@ -43,7 +44,7 @@ async fn rewritten(answer: Answer, seconds: u32) -> Result<Answer, BoxError> {
     ))
 }
 
-/// The same refusal with the seconds in it; none if it has them already.
+/// The same error with the delay in seconds; none if it has one already.
 fn with_seconds(body: &[u8], code: StatusCode, seconds: u32) -> Option<Vec<u8>> {
     let mut status = read_status(body, code);
     let details = status.details.get_or_insert_with(|| StatusDetails {
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_seconds_of_the_header_reach_whoever_reads_the_body() {
-        // Fairness answers in plain text.
+        // API priority and fairness responds with plain text.
         let status = read(b"Too many requests, please try again later.\n").unwrap();
         assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (429, 7));
         assert_eq!(status.message, "Too many requests, please try again later.");

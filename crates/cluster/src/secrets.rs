@@ -1,5 +1,5 @@
-//! Every Secret in a response of the API server is marked for masking on arrival; and the
-//! so are the credentials of a kubeconfig.
+//! Marks every Secret in a response of the API server for masking on arrival, and the credentials of a
+//! kubeconfig.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use bootstrapper_core::masking;
 use bootstrapper_core::object::Object;
 
-/// Whether the answer to a request may hold Secrets, or a token.
+/// Whether the response to a request may contain Secrets, or a token.
 pub(super) fn is_about_secrets(uri: &Uri) -> bool {
     let path = uri.path();
     let within = path.strip_prefix("/api/v1/").unwrap_or_default();
@@ -18,7 +18,7 @@ pub(super) fn is_about_secrets(uri: &Uri) -> bool {
     resource.unwrap_or(within).split('/').next() == Some("secrets") || path.ends_with("/token")
 }
 
-/// Marks the Secrets in an answer.
+/// Marks the Secrets in a response.
 pub(super) fn mark_body(body: &[u8]) {
     let Ok(answer) = serde_json::from_slice::<Value>(body) else { return };
     masking::mark_object(&answer);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::core::ApiResource;
 use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
-/// A kind that is served.
+/// A served kind.
 #[derive(Debug, Clone)]
 pub(super) struct Kind {
     pub(super) resource: ApiResource,
@@ -18,7 +18,7 @@ pub(super) struct Kind {
 pub(super) struct Served {
     /// Kinds by API version and name.
     pub(super) kinds: RwLock<HashMap<(String, String), Kind>>,
-    /// Who asks for a version.
+    /// Pending requests for a version.
     asking: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 

@@ -1,5 +1,5 @@
-//! Classifies an answer of the API server: by its code, its reason, its causes, and, where these
-//! are not enough, by its message.
+//! Classifies error responses of the API server: by code, reason, causes, and, where these are not enough, by
+//! message.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::api_error_kind::ApiErrorKind;
 use super::immutable::immutable_fields;
 use bootstrapper_tools::passing::{lasts, passes};
 
-/// Parses an error response. API fairness and proxies answer in plain text.
+/// Parses an error response. API priority and fairness, and proxies, respond with plain text.
 pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
     serde_json::from_slice(body).unwrap_or_else(|_| {
         let said = String::from_utf8_lossy(body).trim().to_owned();
@@ -18,16 +18,16 @@ pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
     })
 }
 
-/// `Retry-After`, from the body, where `retry_after` may have written it.
+/// `Retry-After`, from the body, where `retry_after` may have copied it.
 pub(super) fn asked_to_wait(status: &Status) -> Option<Duration> {
     let seconds = status.details.as_ref()?.retry_after_seconds;
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// The kind of error of an answer.
+/// The kind of an error response.
 pub(super) fn of_status(status: &Status) -> ApiErrorKind {
     let says = |words: &str| status.message.contains(words);
-    // Messages that count regardless of the code: the server wraps errors of others.
+    // Messages that decide regardless of the code: the server wraps errors of other programs.
     if says("denied the request") || says("denied request:") {
         return ApiErrorKind::Denied;
     }
@@ -81,7 +81,7 @@ fn forbidden(status: &Status) -> ApiErrorKind {
     }
 }
 
-/// The answer for a path that is not served has no details.
+/// The response for a path that is not served has no details.
 fn not_found(status: &Status) -> ApiErrorKind {
     let is_unserved = status.message.contains("could not find the requested resource")
         || status.message.contains("page not found");

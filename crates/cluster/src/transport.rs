@@ -1,4 +1,4 @@
-//! Classifies a missing or unreadable answer.
+//! Classifies missing or unreadable responses.
 
 use super::api_error_kind::ApiErrorKind;
 use bootstrapper_core::failure::Failure;
@@ -17,11 +17,11 @@ pub(super) fn of_error(error: &kube::Error) -> ApiErrorKind {
         | kube::Error::InferConfig(_)
         | kube::Error::InferKubeconfig(_)
         | kube::Error::TlsRequired => ApiErrorKind::NoCredentials,
-        _ => of_words(&deepest(error)),
+        _ => of_message(&deepest(error)),
     }
 }
 
-/// The line of the deepest cause.
+/// The message of the deepest cause.
 pub(super) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let deepest = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
     deepest.to_string().lines().next().unwrap_or_default().to_owned()
@@ -35,7 +35,7 @@ pub(super) fn withheld(error: &kube::Error) -> Option<&Failure> {
     }
 }
 
-fn of_words(said: &str) -> ApiErrorKind {
+fn of_message(said: &str) -> ApiErrorKind {
     let lower = said.to_lowercase();
     let says = |words: &str| lower.contains(words);
     if says("certificate") || says("unknownissuer") {
@@ -82,7 +82,7 @@ mod tests {
             ),
             ("invalid peer certificate: certificate not valid yet: verification time 1", ApiErrorKind::Clock),
         ] {
-            assert_eq!(of_words(said), trouble, "{said}");
+            assert_eq!(of_message(said), trouble, "{said}");
         }
     }
 }

@@ -20,22 +20,21 @@ use super::{Cluster, secrets};
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// All objects of a watch, by name.
+/// The state of all objects of a watch, by name.
 type Seen = BTreeMap<ObjectRef, Arc<Object>>;
 
-/// The items of a watch: its observation; or why there is none at the moment. If no retry can
-/// help, that remains until a permission is granted.
+/// An item of a watch: its state, or the current error. A permanent error remains until a permission is
+/// granted.
 pub type Followed<T> = BoxStream<'static, Result<T>>;
 
-/// The states that were seen, without the times between: for who serves a cluster of its own, and has
-/// nobody to tell.
+/// Only the states, without errors: for the sandbox's programs, which have nobody to report to.
 pub fn seen<T: Send + 'static>(followed: Followed<T>) -> BoxStream<'static, T> {
-    followed.filter_map(|told| ready(told.ok())).boxed()
+    followed.filter_map(|item| ready(item.ok())).boxed()
 }
 
 impl Cluster {
-    /// Follows objects by name. Each item is the state of all of them; the first comes once each
-    /// was looked for. Changes that follow each other quickly may be told as one.
+    /// Watches objects by name. Each item has the state of all of them; the first comes once each has been
+    /// read. Rapid changes may be combined.
     pub fn follow(&self, refs: Vec<ObjectRef>) -> Followed<BTreeMap<ObjectRef, Option<Arc<Object>>>> {
         let mut by_kind: BTreeMap<Selection, Vec<String>> = BTreeMap::new();
         for id in &refs {
@@ -45,26 +44,26 @@ impl Cluster {
         }
         let count = by_kind.len();
         let watches = by_kind.into_iter().enumerate().map(|(index, (selection, names))| {
-            // One object is watched by its name, several of a kind together.
+            // Watches a single object by name, several of a kind together.
             let only = if let [name] = names.as_slice() { Some(name.clone()) } else { None };
-            self.watched(selection, only).map(move |told| (index, told)).boxed()
+            self.watched(selection, only).map(move |item| (index, item)).boxed()
         });
         let mut all: BTreeMap<usize, Result<Arc<Seen>>> = BTreeMap::new();
         stream::select_all(watches)
-            .filter_map(move |(index, told)| {
-                all.insert(index, told);
+            .filter_map(move |(index, item)| {
+                all.insert(index, item);
                 ready((all.len() == count).then(|| state(&refs, all.values())))
             })
             .boxed()
     }
 
-    /// Follows all objects that `selection` selects.
+    /// Watches all objects that match `selection`.
     pub fn follow_all(&self, selection: Selection) -> Followed<Vec<Arc<Object>>> {
         let all = |seen: Arc<Seen>| seen.values().cloned().collect();
-        self.watched(selection, None).map(move |told| told.map(all)).boxed()
+        self.watched(selection, None).map(move |item| item.map(all)).boxed()
     }
 
-    /// A task watches; the stream returns its last observation. Ends when the stream is dropped.
+    /// A task watches; the stream returns its latest state. Ends when the stream is dropped.
     fn watched(&self, selection: Selection, only: Option<String>) -> Followed<Arc<Seen>> {
         let (sender, receiver) = watch::channel(None);
         let mut watching =
@@ -78,15 +77,15 @@ impl Cluster {
         });
         stream::unfold(receiver, |mut receiver| async move {
             receiver.changed().await.ok()?;
-            let told = receiver.borrow_and_update().clone();
-            Some((told, receiver))
+            let item = receiver.borrow_and_update().clone();
+            Some((item, receiver))
         })
         .filter_map(ready)
         .boxed()
     }
 }
 
-/// Where each of `refs` is, once all watches have told; what one of them cannot see, nobody knows.
+/// The states of `refs`, once all watches have an initial state; objects of a failed watch are unknown.
 fn state<'a>(
     refs: &[ObjectRef],
     all: impl Iterator<Item = &'a Result<Arc<Seen>>>,
@@ -99,12 +98,12 @@ fn state<'a>(
     Ok(refs.iter().map(|id| (id.clone(), find(id))).collect())
 }
 
-/// The observations of several watches; or their failures as one. A permanent one has precedence.
+/// The states of several watches; or their errors as one. A permanent one has precedence.
 pub fn joined<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a Result<T>>) -> Result<Vec<T>> {
     let (mut seen, mut failures): (Vec<T>, Vec<&Failure>) = (Vec::new(), Vec::new());
-    for told in all {
-        match told {
-            Ok(told) => seen.push(told.clone()),
+    for item in all {
+        match item {
+            Ok(item) => seen.push(item.clone()),
             Err(failure) => failures.push(failure),
         }
     }
@@ -122,7 +121,7 @@ pub fn joined<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a Result<T>>) -> Re
     Err(all)
 }
 
-/// One watch, kept open while there is a receiver.
+/// One watch, kept open while it has a receiver.
 struct Watching {
     cluster: Cluster,
     selection: Selection,
@@ -133,9 +132,9 @@ struct Watching {
 
 /// How a watch ended.
 enum End {
-    /// The API server knows no such kind (any more).
+    /// The API server does not serve the kind (any more).
     KindGone(Failure),
-    /// An error: everything is listed again.
+    /// An error: lists everything again.
     Lost,
 }
 
@@ -147,20 +146,20 @@ impl Watching {
             let Selection { api_version, kind, namespace, .. } = &self.selection;
             match self.cluster.api(api_version, kind, namespace.as_deref()).await {
                 Ok(Some(api)) => match self.until_lost(api, &mut pause).await {
-                    // Discovery tells whether it is not served any more, or only not found.
+                    // Discovery shows whether it is no longer served, or only not found.
                     End::KindGone(failure) => {
                         self.cluster.forget(&self.selection.api_version, &self.selection.kind).await;
-                        self.tell(failure, true);
+                        self.report(failure, true);
                     }
                     End::Lost => {}
                 },
-                // There is no event for a new kind: discovery is repeated.
+                // There is no event for a new kind: repeats discovery.
                 Ok(None) => {
                     self.outage = Outage::default();
                     self.see(Arc::default());
                 }
                 Err(failure) => {
-                    self.tell(failure, true);
+                    self.report(failure, true);
                 }
             }
             tokio::time::sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
@@ -178,7 +177,7 @@ impl Watching {
         loop {
             let event = if is_listing {
                 let Ok(event) = timeout(LIST_LIMIT, events.next()).await else {
-                    self.tell(self.unanswered(), true);
+                    self.report(self.unanswered(), true);
                     return End::Lost;
                 };
                 event
@@ -202,13 +201,13 @@ impl Watching {
                 return End::KindGone(failure);
             }
             // A reported error is resolved only by a new list.
-            if self.tell(failure, is_listing) || is_list_outdated(&error) {
+            if self.report(failure, is_listing) || is_list_outdated(&error) {
                 return End::Lost;
             }
         }
     }
 
-    /// Processes an event; returns whether a list is still being read.
+    /// Processes an event; returns whether a list is still in progress.
     fn take(&self, event: watcher::Event<Object>, listed: &mut Seen, is_listing: bool) -> bool {
         match event {
             watcher::Event::Init => {
@@ -235,23 +234,23 @@ impl Watching {
         is_listing
     }
 
-    /// The list is complete; reported if it changed.
+    /// The list is complete; report it if it changed.
     fn see(&self, all: Arc<Seen>) {
-        self.sender.send_if_modified(|told| {
-            let is_news = !matches!(told, Some(Ok(before)) if *before == all);
-            *told = Some(Ok(all));
+        self.sender.send_if_modified(|latest| {
+            let is_news = !matches!(latest, Some(Ok(before)) if *before == all);
+            *latest = Some(Ok(all));
             is_news
         });
     }
 
-    /// Reports an error that has lasted for a while; returns whether it was reported.
-    fn tell(&mut self, failure: Failure, is_listing: bool) -> bool {
+    /// Reports an error that has lasted for a while; returns whether it did.
+    fn report(&mut self, failure: Failure, is_listing: bool) -> bool {
         if !self.outage.lasts(is_listing) {
             return false;
         }
-        self.sender.send_if_modified(|told| {
-            let is_news = !matches!(told, Some(Err(before)) if before.to_string() == failure.to_string());
-            *told = Some(Err(failure));
+        self.sender.send_if_modified(|latest| {
+            let is_news = !matches!(latest, Some(Err(before)) if before.to_string() == failure.to_string());
+            *latest = Some(Err(failure));
             is_news
         });
         true
@@ -279,7 +278,7 @@ impl Watching {
         })
     }
 
-    /// Of a right that is missing, all that a watch needs.
+    /// All missing permissions that a watch needs.
     fn granted(mut failure: Failure) -> Failure {
         for hint in &mut failure.hints {
             if let Some(right) =
@@ -299,7 +298,7 @@ impl Watching {
     }
 }
 
-/// Since when there is an error.
+/// The start of the error.
 #[derive(Default)]
 struct Outage {
     since: Option<Instant>,
@@ -307,13 +306,13 @@ struct Outage {
 }
 
 impl Outage {
-    /// A failure starts now, unless it started before.
+    /// Records an error, if there is none yet.
     fn may_begin(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether it has lasted, by now. A watch that works reports nothing: after a while without
-    /// trouble, an outage is a new one.
+    /// Whether the error has lasted long enough to be reported. After a while without errors, the next one is
+    /// new.
     fn lasts(&mut self, is_listing: bool) -> bool {
         let now = Instant::now();
         if !is_listing && self.last.is_none_or(|last| now - last > QUIET) {
@@ -326,11 +325,11 @@ impl Outage {
 
 /// The state is copied only while a reader still has the previous one.
 fn change(sender: &watch::Sender<Option<Result<Arc<Seen>>>>, change: impl FnOnce(&mut Seen)) {
-    sender.send_modify(|told| {
-        if !matches!(told, Some(Ok(_))) {
-            *told = Some(Ok(Arc::default()));
+    sender.send_modify(|latest| {
+        if !matches!(latest, Some(Ok(_))) {
+            *latest = Some(Ok(Arc::default()));
         }
-        if let Some(Ok(seen)) = told {
+        if let Some(Ok(seen)) = latest {
             change(Arc::make_mut(seen));
         }
     });
@@ -342,7 +341,7 @@ fn insert(seen: &mut Seen, mut object: Object, selection: &Selection) {
         kind: selection.kind.clone(),
     });
     secrets::mark_object(&object);
-    // Half of an object's size, and nothing that a verdict looks at.
+    // Managed fields are half of an object's size, and no verdict uses them.
     object.metadata.managed_fields = None;
     seen.insert(ObjectRef::of(&object), Arc::new(object));
 }
@@ -354,29 +353,29 @@ fn kind_is_gone(error: &watcher::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// A list that a watch cannot go on from. kube would ask for the same again.
+/// A list without a resource version to resume from. kube would request the same again.
 fn is_list_outdated(error: &watcher::Error) -> bool {
     let watcher::Error::WatchStartFailed(kube::Error::Api(status)) = error else { return false };
     status.code == 410 || status.message.contains("resource version")
 }
 
-/// For so long nothing is told of what may pass by itself, a right among it that the run itself brings:
-/// a role that others add to comes about a moment after what it is made of.
+/// Transient errors shorter than this are not reported, including a missing permission: an aggregated role
+/// takes a moment to include the rules that the run has just installed.
 const UNTOLD: Duration = Duration::from_secs(3);
 
-/// After this long without trouble, an outage is a new one.
+/// After this long without errors, the next one is new.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// The time limit for a page of a list.
+/// The timeout for a page of a list.
 const LIST_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long one watch lasts. A connection that is dead and does not say so is noticed a little later.
+/// The duration of one watch. A dead connection is detected a little later.
 const WATCH_SECONDS: u32 = 30;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Between attempts: short at first, and never so long that a person would wonder.
+/// The delay between attempts: short at first, and limited to what a user would tolerate.
 struct Pause(backon::ExponentialBackoff);
 
 impl Default for Pause {

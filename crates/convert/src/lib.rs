@@ -1,4 +1,4 @@
-//! Old objects into new ones, in the YAML that people wrote: comments and `${…}` stay. Pure.
+//! Migrates old objects to their replacements, in the original YAML: comments and `${…}` stay. Pure.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

@@ -10,27 +10,27 @@ use crate::object::ObjectRef;
 pub struct Cause {
     /// A stable code, `BS-CIL-003`; none where no rule matched.
     pub code: Option<String>,
-    /// One line: which object, and what is the matter with it.
+    /// One line: the object, and its problem.
     pub cause: String,
-    /// The facts that say so.
+    /// The evidence.
     pub evidence: Vec<String>,
-    /// From what is waited for to the object of the cause, if they are not the same.
+    /// The path from the symptom to the cause's object, if they differ.
     pub chain: Vec<String>,
-    /// What waits for it.
+    /// The objects that it blocks.
     pub blocks: Vec<String>,
-    /// By what the object of the cause may be declared, the nearest first.
+    /// Objects that may declare the cause's object, the nearest first.
     #[serde(skip)]
     pub origins: Vec<ObjectRef>,
-    /// Where it is declared in the repository, as far as that is at hand.
+    /// Where it is declared in the repository, if that is known.
     pub declared_in: Option<Location>,
-    /// What to do.
+    /// How to fix it.
     pub remedy: Vec<String>,
-    /// It is slow, not wrong: it may pass by itself.
+    /// Slow, not wrong: it may resolve by itself.
     pub passes: bool,
 }
 
 impl Cause {
-    /// Whether it is the same, though it may be told in other words by now: for how long, how often.
+    /// Whether it is the same cause, although its text may contain another duration or count.
     pub fn is_still(&self, before: &Self) -> bool {
         let identity = |cause: &Self| {
             (cause.code.clone(), cause.chain.clone(), cause.origins.first().cloned(), cause.passes)
@@ -39,7 +39,7 @@ impl Cause {
     }
 }
 
-/// Whether causes are those of before.
+/// Whether both lists have the same causes.
 pub fn are_still(causes: &[Cause], before: &[Cause]) -> bool {
     causes.len() == before.len() && causes.iter().zip(before).all(|(cause, before)| cause.is_still(before))
 }

@@ -1,4 +1,4 @@
-//! Digests, as people and registries write them.
+//! Digests in hexadecimal.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Whether a text is `length` digits in hexadecimal: 64 of a SHA-256, 40 of a commit.
+/// Whether a text consists of `length` hexadecimal digits: 64 for a SHA-256, 40 for a commit.
 pub fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -8,34 +8,34 @@ use serde::Serialize;
 
 use crate::words::one_line;
 
-/// What kind of trouble a [`Failure`] is. Decides the exit code, and nothing else.
+/// The kind of a [`Failure`]. Determines only the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
-    /// A step could not be done, or never will be ready.
+    /// A step failed, or can never become ready.
     Step,
-    /// The command line, a task file or the GitOps repository says something impossible.
+    /// The command line, a task file or the GitOps repository is invalid.
     Input,
-    /// A check before the first write found something wrong.
+    /// A preflight check failed before the first write.
     Preflight,
-    /// The cluster cannot be reached, or refuses the credentials.
+    /// The cluster is unreachable, or rejects the credentials.
     Connection,
-    /// The cluster that answers is not the one that was named.
+    /// The cluster is not the named one.
     WrongCluster,
-    /// A deadline passed while something was still not ready.
+    /// Timed out: something was still not ready.
     Deadline,
-    /// Another run holds the cluster.
+    /// Another run holds the lock.
     Locked,
-    /// The repository asks for something of this machine that nobody has agreed to.
+    /// The repository requests something from this machine that is not approved.
     NotAgreed,
-    /// A person stopped the run.
+    /// Interrupted by the user.
     Cancelled,
-    /// A defect of this program.
+    /// A bug in this program.
     Internal,
 }
 
 impl FailureKind {
-    /// The documented exit code (`docs/exit-codes.md`). 2 is the command line's own (clap).
+    /// The documented exit code (`docs/exit-codes.md`). clap uses 2 for an invalid command line.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Step => 1,
@@ -52,26 +52,26 @@ impl FailureKind {
     }
 }
 
-/// Whether trying the same again can help.
+/// Whether a retry can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Retry {
-    /// It will fail the same way.
+    /// It would fail in the same way.
     #[default]
     Useless,
-    /// It may pass, after the usual backoff.
+    /// It may succeed, after the usual backoff.
     MayHelp,
-    /// The server named the time to wait (`Retry-After`).
+    /// The server requested a delay (`Retry-After`).
     After(Duration),
 }
 
-/// A place in a file, for a person to open. Lines and columns count from 1.
+/// A location in a file. Lines and columns start at 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Location {
-    /// The file, relative to the repository where that is possible.
+    /// The file, relative to the repository if possible.
     pub file: PathBuf,
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Column, from 1.
+    /// The column, from 1.
     pub column: usize,
 }
 
@@ -82,31 +82,31 @@ impl fmt::Display for Location {
     }
 }
 
-/// Why something did not work, told to the person who has to mend it.
+/// An error, for the person who has to fix it.
 ///
-/// Never put a secret's value into any of its texts: they reach terminals, logs and the ledger.
+/// Never put a secret value into any of its texts: they are printed, logged and stored in the ledger.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
-    /// What kind of trouble it is.
+    /// The kind of error.
     pub kind: FailureKind,
-    /// What failed, on which object: one lower-case sentence without a full stop.
+    /// What failed, on which object: one lower-case phrase without a full stop.
     pub what: String,
-    /// Why, from the nearest cause to the deepest.
+    /// The causes, the nearest first.
     pub because: Vec<String>,
-    /// What a person can do, most promising first.
+    /// Hints, the most promising first.
     pub hints: Vec<String>,
-    /// Where the cause was declared.
+    /// The location of the cause.
     pub location: Option<Location>,
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     #[serde(skip)]
     pub retry: Retry,
 }
 
-/// The result of anything that can fail.
+/// The result of any fallible operation.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    /// A failure of `kind`; add causes, hints and a location with the methods below.
+    /// Creates a failure of `kind`; add causes, hints and a location with the methods below.
     pub fn new(kind: FailureKind, what: impl Into<String>) -> Self {
         Self {
             kind,
@@ -118,17 +118,17 @@ impl Failure {
         }
     }
 
-    /// A step that could not be done.
+    /// A failed step.
     pub fn step(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Step, what)
     }
 
-    /// Something impossible on the command line, in a task file or in the repository.
+    /// An invalid command line, task file or repository.
     pub fn input(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Input, what)
     }
 
-    /// A defect of this program.
+    /// A bug in this program.
     pub fn internal(what: impl Into<String>) -> Self {
         Self::new(FailureKind::Internal, what)
             .hint("this is a bug in bootstrapper: please report it with this text")
@@ -141,18 +141,18 @@ impl Failure {
         self
     }
 
-    /// Adds an error and all the causes beneath it, each once.
+    /// Adds an error and all of its sources, each once.
     #[must_use]
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
         let chain = || std::iter::successors(Some(error), |error| error.source());
-        // Many libraries print their source as part of themselves.
+        // Many libraries include the source in their own message.
         let quoting: Vec<(String, String)> =
             chain().filter_map(|error| Some((error.to_string(), without_quotes(error)?))).collect();
         for error in chain() {
             let text = quoting
                 .iter()
                 .fold(error.to_string(), |text, (quoting, plain)| text.replace(quoting.as_str(), plain));
-            // Many libraries print their source as part of themselves: say each thing once.
+            // Do not repeat a source that the message already contains.
             if !self.because.iter().any(|said| said.contains(&text)) {
                 self.because.push(text);
             }
@@ -160,7 +160,7 @@ impl Failure {
         self
     }
 
-    /// The first of several, which names the others too; none if there is none.
+    /// The first of several failures, with the others as hints; none if the list is empty.
     pub fn first_of(failures: Vec<Self>) -> Option<Self> {
         let mut failures = failures.into_iter();
         let first = failures.next()?;
@@ -170,21 +170,21 @@ impl Failure {
         }))
     }
 
-    /// Adds something that a person can do.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Says where the cause was declared.
+    /// Sets the location.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.location = Some(location);
         self
     }
 
-    /// Says whether trying again can help.
+    /// Sets whether a retry can help.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -193,7 +193,7 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// One line: what, then the causes.
+    /// One line: what failed, then the causes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         for cause in &self.because {
@@ -205,8 +205,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What an error says without what it quotes, if it quotes what may be secret: a reader of YAML shows the
-/// lines around a mistake.
+/// The message of an error without quoted input that may be secret: YAML parsers show the lines around a
+/// mistake.
 fn without_quotes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let yaml = error
         .downcast_ref::<serde_saphyr::Error>()
@@ -214,7 +214,7 @@ fn without_quotes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     yaml.map(place_of)
 }
 
-/// Where a reader of YAML stopped, without what is written there.
+/// The location of a YAML error, without the quoted content.
 fn place_of(error: &serde_saphyr::Error) -> String {
     match error.location() {
         Some(place) => format!("invalid YAML at line {}, column {}", place.line(), place.column()),

@@ -1,5 +1,5 @@
-//! Files of a repository, which somebody else wrote: only what lies in it, only regular files, and no
-//! more of one than a limit. Whatever reads a repository reads it through here.
+//! Reads files of an untrusted repository: only within the repository, only regular files, and only up to a
+//! size limit. All reading of repository files goes through this module.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -12,30 +12,30 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// The largest file that is read, in bytes. Bundles of CRDs have a tenth of it.
+/// The maximum size of a file, in bytes. Bundles of CRDs are about a tenth of it.
 pub const LARGEST: u64 = 32 * 1024 * 1024;
 
-/// How many symbolic links may lie on the way to one file.
+/// The maximum number of symbolic links in the path of one file.
 const LINKS: usize = 40;
 
-/// Why something of a repository is not read.
+/// Why a repository file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// It does not exist.
+    /// Not found.
     Missing,
-    /// It is not in the repository: by its path, or by a symbolic link on its way.
+    /// Outside the repository, by its path or through a symbolic link.
     Outside(Option<PathBuf>),
-    /// Symbolic links that lead to each other.
+    /// A loop of symbolic links.
     Loop,
     /// A device, a pipe or a socket.
     Special,
-    /// It is a folder.
+    /// A folder.
     Folder,
-    /// It is larger than is read.
+    /// Exceeds the size limit.
     TooLarge,
-    /// It is no text in UTF-8.
+    /// Not valid UTF-8.
     NoText,
-    /// The system refuses.
+    /// Another I/O error.
     Unreadable(String),
 }
 
@@ -59,18 +59,18 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Something that lies in a repository.
+/// A file or folder in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
-    /// Where it lies, relative to the root, links followed.
+    /// Its path relative to the root, with links resolved.
     pub path: PathBuf,
     /// Whether it is a folder.
     pub is_folder: bool,
-    /// The links on the way to it, each with what it says, relative to where it lies.
+    /// The symbolic links in its path, each with its target, relative to its own location.
     pub links: BTreeMap<PathBuf, PathBuf>,
 }
 
-/// Follows `path` within `root`, which must be canonical. An absolute path must begin with `root`.
+/// Resolves `path` within `root`, which must be canonical. An absolute path must begin with `root`.
 pub fn find(root: &Path, path: &Path) -> Result<Found, Refusal> {
     let mut found = Found { is_folder: true, ..Found::default() };
     let mut ahead: VecDeque<OsString> = VecDeque::new();
@@ -128,7 +128,7 @@ fn push_front(ahead: &mut VecDeque<OsString>, path: &Path) {
     }
 }
 
-/// How `to` is reached from the folder `from`; both are relative to the same root, and plain.
+/// The relative path from the folder `from` to `to`; both are normalized, and relative to the same root.
 pub fn relative_to(from: &Path, to: &Path) -> PathBuf {
     let common = from.components().zip(to.components()).take_while(|(one, other)| one == other).count();
     let up = from.components().skip(common).map(|_| Component::ParentDir);
@@ -146,41 +146,41 @@ fn refusal(error: &std::io::Error) -> Refusal {
     }
 }
 
-/// Reads a file of the repository in `root`.
+/// Reads a file of the repository `root`.
 pub fn read(root: &Path, path: &Path) -> Result<Vec<u8>, Refusal> {
     let found = find(root, path)?;
     if found.is_folder { Err(Refusal::Folder) } else { read_regular(&root.join(found.path)) }
 }
 
-/// Reads a text of the repository in `root`.
+/// Reads a text file of the repository `root`.
 pub fn read_text(root: &Path, path: &Path) -> Result<String, Refusal> {
     String::from_utf8(read(root, path)?).map_err(|_| Refusal::NoText)
 }
 
-/// Whether there is a file of that path in the repository in `root`.
+/// Whether the repository `root` has a file at this path.
 pub fn is_file(root: &Path, path: &Path) -> bool {
     find(root, path).is_ok_and(|found| !found.is_folder)
 }
 
-/// Whether there is a folder of that path in the repository in `root`.
+/// Whether the repository `root` has a folder at this path.
 pub fn is_folder(root: &Path, path: &Path) -> bool {
     find(root, path).is_ok_and(|found| found.is_folder)
 }
 
-/// Opens what is no link. A pipe is opened, too: it waits for nobody.
+/// Opens a file without following links. `O_NONBLOCK`, so that opening a pipe does not block.
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY).bits();
     OpenOptions::new().read(true).custom_flags(i32::try_from(flags).unwrap_or_default()).open(path)
 }
 
-/// All of a file; none if that is more than `largest` bytes.
+/// The content of a file; none if it exceeds `largest` bytes.
 pub fn up_to(largest: u64, file: File) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     file.take(largest + 1).read_to_end(&mut content)?;
     Ok((content.len() as u64 <= largest).then_some(content))
 }
 
-/// Reads a file that is no link, if it is a regular one.
+/// Reads a file if it is a regular file and not a link.
 pub fn read_regular(path: &Path) -> Result<Vec<u8>, Refusal> {
     let file = open(path).map_err(|error| refusal(&error))?;
     let metadata = file.metadata().map_err(|error| refusal(&error))?;

@@ -1,7 +1,7 @@
-//! What readers make of what nobody meant them to read: texts and objects that were well once, changed
-//! at random. Which changes, follows from a number: what fails, fails again.
+//! Fuzzes parsers with valid texts and objects that are mutated at random. The mutations depend only on a
+//! seed, so failures are reproducible.
 //!
-//! `FUZZ=20000 cargo test --lib anything` changes each more often than the suite does.
+//! `FUZZ=20000 cargo test --lib anything` runs more mutations than the test suite does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::object::Object;
 
-/// How often the suite changes what each reader reads.
+/// The number of mutations per parser in the test suite.
 const USUAL: u64 = 400;
 
-/// A reader that needs more than this has no bounds.
+/// A parser that takes longer has no limits.
 const MOST_MEMORY_KIB: u64 = 4 * 1024 * 1024;
 
-/// What is hard to read, in one place or another.
+/// Fragments that parsers often handle badly.
 const WORDS: [&str; 22] = [
     "null",
     "~",
@@ -41,7 +41,7 @@ const WORDS: [&str; 22] = [
     "\"",
 ];
 
-/// Reads all texts that come of `seeds`, as changed bytes.
+/// Parses all texts mutated from `seeds`, as bytes.
 pub fn texts(seeds: &[&str], read: impl Fn(&str)) {
     let mut chance = Chance::default();
     for _ in 0..rounds() {
@@ -54,15 +54,15 @@ pub fn texts(seeds: &[&str], read: impl Fn(&str)) {
     for deep in ["[", "{\"a\":", "- ", "${a:=", "&a [*a, "] {
         read(&deep.repeat(20_000));
     }
-    // Every line refers twice to the one before it.
+    // Every line refers twice to the previous one.
     let lines =
         (1..40).map(|line| [format!("a{line}: &a{line} "), format!("[*a{0}, *a{0}]\n", line - 1)].concat());
     let bomb: String = lines.collect();
     read(&format!("a0: &a0 [x]\n{bomb}"));
-    told(rounds());
+    check_memory(rounds());
 }
 
-/// Judges all objects that come of `seeds`, with changed fields.
+/// Evaluates all objects mutated from `seeds`, with changed fields.
 pub fn objects(seeds: &[Value], judge: impl Fn(&Object)) {
     let mut chance = Chance::default();
     for _ in 0..rounds() {
@@ -70,12 +70,12 @@ pub fn objects(seeds: &[Value], judge: impl Fn(&Object)) {
         for _ in 0..=chance.below(4) {
             change_value(&mut value, &mut chance);
         }
-        // What has no metadata, or names of other types, is no object: the API server has none such.
+        // Skips objects without valid metadata: the API server never returns them.
         if let Ok(object) = serde_json::from_value(value) {
             judge(&object);
         }
     }
-    told(rounds());
+    check_memory(rounds());
 }
 
 fn rounds() -> u64 {
@@ -83,13 +83,13 @@ fn rounds() -> u64 {
 }
 
 #[allow(clippy::print_stderr, reason = "counts, for whoever asks")]
-fn told(rounds: u64) {
+fn check_memory(rounds: u64) {
     static ALL: AtomicU64 = AtomicU64::new(0);
     let all = ALL.fetch_add(rounds, Ordering::Relaxed) + rounds;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak: u64 = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok()).unwrap_or_default();
-    eprintln!("{all} readings so far, {} MiB at most", peak / 1024);
+    eprintln!("{all} inputs so far, {} MiB at most", peak / 1024);
     assert!(peak < MOST_MEMORY_KIB, "{peak} KiB");
 }
 
@@ -111,7 +111,7 @@ fn change_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
     }
 }
 
-/// Goes down by chance, and changes what it comes to.
+/// Descends into a random element, and mutates it.
 fn change_value(value: &mut Value, chance: &mut Chance) {
     match value {
         Value::Object(fields) if !fields.is_empty() && chance.below(5) > 0 => {
@@ -149,7 +149,7 @@ fn odd_value(chance: &mut Chance) -> Value {
     }
 }
 
-/// Numbers that look as if drawn by chance: splitmix64.
+/// A deterministic random number generator: splitmix64.
 #[derive(Default)]
 struct Chance(u64);
 

@@ -1,4 +1,4 @@
-//! What every room shares: objects, failures, verdicts, causes; texts that may leave, files that may be read.
+//! Shared by all crates: objects, failures, verdicts, causes; output, and reading repository files.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

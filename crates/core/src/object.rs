@@ -1,4 +1,4 @@
-//! Kubernetes objects as data: what every room below the engine passes around.
+//! Kubernetes objects as data.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::output::one_line;
 /// A Kubernetes object of any kind, as JSON with typed metadata.
 pub type Object = DynamicObject;
 
-/// A value in which nothing stands for something that is not known. Only such a value is written to a
-/// cluster: what is rendered from variables becomes one where all of them are known, and nowhere else.
+/// A value without placeholders for unknown values. Only such a value can be written to a cluster: rendered
+/// objects become one where all variables are known, and nowhere else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Complete<T>(T);
 
 impl<T> Complete<T> {
-    /// Vouches for a value that no variable has a part in: made by this program, or read as it is written.
+    /// Asserts that a value depends on no variable: defined by this program, or read verbatim.
     pub fn of_own(value: T) -> Self {
         Self(value)
     }
@@ -36,12 +36,12 @@ impl<T> std::ops::Deref for Complete<T> {
     }
 }
 
-/// Whether an object is the definition of a kind.
+/// Whether an object is a CRD.
 pub fn is_crd(object: &Object) -> bool {
     object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition")
 }
 
-/// Whether pods are made by an object, and made anew if its template changes.
+/// Whether an object creates pods, and replaces them when its template changes.
 pub fn is_workload(object: &Object) -> bool {
     object
         .types
@@ -49,7 +49,7 @@ pub fn is_workload(object: &Object) -> bool {
         .is_some_and(|types| matches!(types.kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet"))
 }
 
-/// Names one object of a cluster.
+/// Identifies one object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectRef {
@@ -65,7 +65,7 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
-    /// Names an object in a namespace.
+    /// References an object in a namespace.
     pub fn namespaced(api_version: &str, kind: &str, namespace: &str, name: &str) -> Self {
         Self {
             api_version: api_version.to_owned(),
@@ -75,7 +75,7 @@ impl ObjectRef {
         }
     }
 
-    /// Names a cluster-scoped object.
+    /// References a cluster-scoped object.
     pub fn cluster_scoped(api_version: &str, kind: &str, name: &str) -> Self {
         Self {
             api_version: api_version.to_owned(),
@@ -85,7 +85,7 @@ impl ObjectRef {
         }
     }
 
-    /// The name of `object`; empty strings stand for what it does not say.
+    /// The reference of `object`, with empty strings for missing fields.
     pub fn of(object: &Object) -> Self {
         let types = object.types.clone().unwrap_or_default();
         Self {
@@ -108,9 +108,9 @@ impl ObjectRef {
 }
 
 impl fmt::Display for ObjectRef {
-    /// `Kind namespace/name`, as people say it.
+    /// `Kind namespace/name`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A hostile cluster may call an object anything.
+        // Names of objects in a hostile cluster can contain anything.
         let (kind, name) = (one_line(&self.kind), one_line(&self.name));
         match &self.namespace {
             Some(namespace) => write!(f, "{kind} {}/{name}", one_line(namespace)),
@@ -127,13 +127,13 @@ pub struct Selection {
     pub api_version: String,
     /// The kind, in its singular CamelCase form.
     pub kind: String,
-    /// The namespace; all of them if none.
+    /// The namespace; none for all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// A label selector, as `kubectl get -l` takes it; all objects if none.
+    /// A label selector, in the syntax of `kubectl get -l`; none for all objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
-    /// A field selector, as `kubectl get --field-selector` takes it; all objects if none.
+    /// A field selector, in the syntax of `kubectl get --field-selector`; none for all objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<String>,
 }
@@ -150,21 +150,21 @@ impl Selection {
         }
     }
 
-    /// Only those of a namespace.
+    /// Restricts it to a namespace.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {
         self.namespace = Some(namespace.to_owned());
         self
     }
 
-    /// Only those that a label selector matches.
+    /// Restricts it to a label selector.
     #[must_use]
     pub fn labelled(mut self, labels: &str) -> Self {
         self.labels = Some(labels.to_owned());
         self
     }
 
-    /// Only those that a field selector matches.
+    /// Restricts it to a field selector.
     #[must_use]
     pub fn whose(mut self, fields: &str) -> Self {
         self.fields = Some(fields.to_owned());

@@ -1,4 +1,4 @@
-//! Label selectors of objects, as kube reads them.
+//! Label selectors, with kube's semantics.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use kube_core::{Selector, SelectorExt as _};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// Whether a selector selects what has these labels. An empty one selects everything; one that is not
-/// there, or is no selector, nothing.
+/// Whether a selector matches these labels. An empty one matches everything; a missing or invalid one,
+/// nothing.
 pub fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     parse(selector).is_some_and(|selector| selector.matches(labels))
 }
 
-/// The same, where a missing selector stands for an empty one.
+/// The same, but a missing selector matches everything.
 pub fn selects_by_default(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     selector.is_null() || selects(selector, labels)
 }
 
-/// A selector as the API server is asked with it; none if it selects everything or nothing.
+/// The selector for an API request; none if it matches everything or nothing.
 pub fn query(selector: &Value) -> Option<String> {
     parse(selector).filter(|selector| !selector.selects_all()).map(|selector| selector.to_string())
 }

@@ -1,4 +1,4 @@
-//! The three answers to "is it ready?", and the facts behind them.
+//! Readiness: three possible verdicts, and the reasons for them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use crate::object::{Object, ObjectRef};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", content = "because", rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It is as it should be.
+    /// Ready.
     Ready,
-    /// It may yet become ready: these facts are still missing.
+    /// Not ready yet, for these reasons.
     NotYet(Vec<Reason>),
-    /// It cannot become ready unless somebody changes something: these facts say so.
+    /// It can never become ready without a change, for these reasons.
     Never(Vec<Reason>),
 }
 
-/// One fact that keeps something from being ready.
+/// One reason why something is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Reason {
-    /// The object that the fact is about, if it is about one.
+    /// The object that it is about, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectRef>,
-    /// The condition or field of the object that states it: `Ready`, `status.phase`.
+    /// The condition or field of the object: `Ready`, `status.phase`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// The fact, in a few words, without the object's name.
+    /// The reason in a few words, without the object's name.
     pub text: String,
 }
 
@@ -37,33 +37,33 @@ pub struct Reason {
 pub struct Progress {
     /// How many are ready.
     pub ready: usize,
-    /// How many there are.
+    /// How many there are in total.
     pub total: usize,
 }
 
-/// What one look at the cluster says of a step: the verdict, and everything that follows from the same
-/// look. It travels whole: to the screen, and to the diagnosis.
+/// The readiness of a step from one observation: the verdict, and everything derived from the same
+/// observation. The report and the diagnosis both use it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
     /// Whether it is ready.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// How far it is, if it is made of several things.
+    /// The progress, if it has several parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// What a person should know although it is ready.
+    /// Remarks that are worth showing although it is ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
-    /// Whether `act` has something to do again: the wait ends, and the step is observed anew.
+    /// Whether `act` has something to do again: the wait ends, and the step is observed again.
     #[serde(skip)]
     pub due: bool,
-    /// The objects that the verdict was made from.
+    /// The objects that the verdict is based on.
     #[serde(skip)]
     pub observed: Vec<Arc<Object>>,
 }
 
 impl Reason {
-    /// A fact that is stated by a condition or field.
+    /// A reason from a condition or field.
     pub fn in_field(field: impl Into<String>, text: impl Into<String>) -> Self {
         Self { object: None, field: Some(field.into()), text: text.into() }
     }
@@ -119,13 +119,13 @@ impl Verdict {
         self.reasons().iter().map(Reason::to_string).collect()
     }
 
-    /// The same, about `object`. Reasons that name an object already keep it.
+    /// The same, about `object`. Reasons that already have an object keep it.
     #[must_use]
     pub fn of(self, object: &ObjectRef) -> Self {
         self.map(|reason| Reason { object: reason.object.or_else(|| Some(object.clone())), ..reason })
     }
 
-    /// Puts `part: ` before every fact: a part of the object that it is about.
+    /// Prefixes every reason with `part: `: a part of its object.
     #[must_use]
     pub fn about(self, part: &impl fmt::Display) -> Self {
         self.map(|reason| Reason { text: format!("{part}: {}", reason.text), ..reason })
@@ -139,8 +139,8 @@ impl Verdict {
         }
     }
 
-    /// Both must be ready. Never outweighs not yet; reasons of the weightier verdict are kept,
-    /// those of equals are joined.
+    /// Both must be ready. Never overrides not yet; keeps the reasons of the more severe verdict, and joins
+    /// those of equal ones.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -160,14 +160,14 @@ impl Verdict {
 }
 
 impl FromIterator<Verdict> for Verdict {
-    /// All must be ready; nothing at all is ready.
+    /// All must be ready; an empty set is ready.
     fn from_iter<I: IntoIterator<Item = Verdict>>(verdicts: I) -> Self {
         verdicts.into_iter().fold(Self::Ready, Self::and)
     }
 }
 
 impl Readiness {
-    /// Ready, and nothing more to say.
+    /// Ready, without remarks.
     pub fn ready() -> Self {
         Verdict::Ready.into()
     }

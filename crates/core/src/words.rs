@@ -1,4 +1,4 @@
-//! Words for people: numbers of things, and texts on one line.
+//! Text formatting: counts, and one-line texts.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -14,7 +14,7 @@ pub fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) ->
     }
 }
 
-/// A text for one line: line breaks in it are shown as `\n`.
+/// A text on one line: line breaks are shown as `\n`.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\n', '\r']) {
         Cow::Owned(text.replace("\r\n", "\\n").replace('\n', "\\n").replace('\r', "\\r"))

@@ -15,13 +15,13 @@ use super::settling::{Settled, Wait};
 use super::{Act, Changes, EventKind, Limits, Observation, Step, StepOutcome, Stuck};
 use bootstrapper_core::failure::{Failure, FailureKind, Retry};
 
-/// How long what is being written may go on once the run is to stop.
+/// How long an in-flight action may continue after an interruption.
 const UNTIL_SAFE: Duration = Duration::from_mins(1);
 
-/// A step that finds something due while it waits acts no more often than that.
+/// The minimum time between actions of a waiting step that is due again.
 const BETWEEN_ACTS: Duration = Duration::from_secs(1);
 
-/// What a step has changed so far, over all its attempts.
+/// What a step has changed so far, over all attempts.
 #[derive(Default)]
 struct Tally {
     summary: String,
@@ -40,7 +40,7 @@ impl Tally {
         self.summary.clone_from(&changes.summary);
     }
 
-    /// How it ended, once something was done.
+    /// The outcome, after an action.
     fn outcome(&self) -> StepOutcome {
         let summary = self.summary.clone();
         match self.warnings.as_slice() {
@@ -54,7 +54,7 @@ impl Tally {
     }
 }
 
-/// A planned step, as it runs.
+/// A planned step while it runs.
 pub(super) struct Running<'a> {
     pub(super) title: &'a str,
     pub(super) limits: Limits,
@@ -75,7 +75,7 @@ async fn run_to_its_end(
     mut attempts: Attempts,
     waiting: &watch::Sender<Waiting>,
 ) -> StepEnd {
-    attempts.tell(EventKind::StepStarted);
+    attempts.send(EventKind::StepStarted);
     let mut deadline = Deadline::new(running.limits);
     let mut backoff = Backoff::default();
     let mut tally = Tally::default();
@@ -83,7 +83,7 @@ async fn run_to_its_end(
         attempts.begin();
         let failure = match attempt(running, options, &mut deadline, &attempts, &mut tally, waiting).await {
             Ok(outcome) => {
-                attempts.tell(EventKind::StepFinished {
+                attempts.send(EventKind::StepFinished {
                     outcome: outcome.clone(),
                     failure: None,
                     causes: Vec::new(),
@@ -101,7 +101,7 @@ async fn run_to_its_end(
             waiting.attempts = Some(attempts.clone());
             waiting.failure = Some(failure.clone());
         });
-        attempts.tell(EventKind::AttemptFailed { failure, next_in: pause });
+        attempts.send(EventKind::AttemptFailed { failure, next_in: pause });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = options.cancel.cancelled() => break cancelled(),
@@ -110,7 +110,7 @@ async fn run_to_its_end(
     let readiness = waiting.borrow().readiness.clone();
     let stuck = Stuck { failure: Some(&failure), readiness: readiness.as_ref() };
     let causes = explain(running.step, stuck).await;
-    attempts.tell(EventKind::StepFinished {
+    attempts.send(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),
         causes,
@@ -134,7 +134,7 @@ async fn attempt(
         is_again = true;
         match wait.settle(deadline).await? {
             Settled::Ready(readiness) => return Ok(outcome.and_remarks(readiness.remarks)),
-            // What is due for ever must not keep the API server busy.
+            // A step that is always due must not overload the API server.
             Settled::Due => wait.pause_until(began + BETWEEN_ACTS, deadline).await?,
         }
     }
@@ -154,7 +154,7 @@ async fn observe_and_act(
         })??,
         () = options.cancel.cancelled() => return Err(cancelled()),
     };
-    attempts.tell(EventKind::StepObserved { observation: observation.clone() });
+    attempts.send(EventKind::StepObserved { observation: observation.clone() });
     match &observation {
         Observation::Satisfied { summary, unchanged } => {
             tally.unchanged = *unchanged;
@@ -162,25 +162,25 @@ async fn observe_and_act(
             Ok(if tally.acted { tally.outcome() } else { as_it_was })
         }
         Observation::Awaited { waits_for, progress } => {
-            attempts.tell(EventKind::StepWaiting { reasons: waits_for.clone(), progress: *progress });
+            attempts.send(EventKind::StepWaiting { reasons: waits_for.clone(), progress: *progress });
             let awaited = StepOutcome::Awaited { summary: "ready".to_owned() };
             Ok(if tally.acted { tally.outcome() } else { awaited })
         }
         Observation::Blocked { by } => {
             let reasons = vec![by.as_str().into()];
-            attempts.tell(EventKind::StepWaiting { reasons, progress: None });
+            attempts.send(EventKind::StepWaiting { reasons, progress: None });
             Err(Failure::step(format!("{} is waiting for {by}", running.title)).retry(Retry::MayHelp))
         }
         Observation::Missing(_) | Observation::Drifted(_) => {
             let changes = act(running, options, deadline, attempts, &observation).await?;
             if is_again {
-                // The same once more is no progress.
+                // Repeating the same action is not progress.
                 deadline.sees(&changes.summary);
             } else {
                 deadline.moves();
             }
             tally.add(&changes);
-            attempts.tell(EventKind::StepActed { changes });
+            attempts.send(EventKind::StepActed { changes });
             Ok(tally.outcome())
         }
     }
@@ -193,9 +193,9 @@ async fn act(
     attempts: &Attempts,
     observed: &Observation,
 ) -> Result<Changes, Failure> {
-    let say = |message: String| attempts.tell(EventKind::StepSaid { message });
+    let say = |message: String| attempts.send(EventKind::StepSaid { message });
     options.gate.pass(&say).await?;
-    // What was asked for meanwhile counts: nothing more is begun.
+    // An interruption may have arrived meanwhile: start nothing more.
     if options.cancel.is_cancelled() {
         return Err(cancelled());
     }
@@ -210,12 +210,12 @@ async fn act(
     let (mut ends, mut is_cancelled) = (deadline.ends(), false);
     loop {
         tokio::select! {
-            // What is done is done, though its time is over.
+            // A completed action counts, even past the deadline.
             biased;
             changes = &mut acting => return changes,
             failure = options.gate.lost() => return Err(failure),
-            // What is being written comes to a safe end, if it comes to one: a hook of a chart may
-            // never do. A program is then asked to end, and Helm marks its release as failed.
+            // Let an in-flight action finish safely, within a limit: a chart's hook may never finish. Then
+            // its program is terminated, and Helm marks its release as failed.
             () = tokio::time::sleep_until(ends) => {
                 let failure = if is_cancelled { cancelled() } else { deadline.failure(running.title) };
                 return Err(failure.because("the operation did not finish and was stopped"));

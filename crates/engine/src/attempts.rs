@@ -1,10 +1,10 @@
-//! The clocks and the voice of one step.
+//! The clocks and the event sender of one step.
 
 use tokio::time::Instant;
 
 use super::{Event, EventKind, Events, StepId};
 
-/// The clocks and the voice of one step.
+/// The clocks and the event sender of one step.
 #[derive(Clone)]
 pub(super) struct Attempts {
     id: StepId,
@@ -25,7 +25,7 @@ impl Attempts {
         self.attempt_began = Instant::now();
     }
 
-    pub(super) fn tell(&self, kind: EventKind) {
+    pub(super) fn send(&self, kind: EventKind) {
         self.events.send(Event {
             at: jiff::Timestamp::now(),
             step: Some(self.id.clone()),

@@ -6,8 +6,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use bootstrapper_core::failure::Retry;
 
-/// Exponential with jitter, capped: quick to notice that a webhook came up, gentle on an API
-/// server that is in trouble. Ends only with the step's deadline.
+/// Exponential with jitter, capped: fast enough to notice that a webhook came up, slow enough for an
+/// overloaded API server. Ends only with the step's deadline.
 pub(super) struct Backoff(ExponentialBackoff);
 
 const LONGEST: Duration = Duration::from_secs(10);
@@ -27,8 +27,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait after a failure; none if trying again cannot help. Never shorter than the
-    /// server asked for.
+    /// The delay after a failure; none if a retry cannot help. At least as long as the server requested.
     pub(super) fn pause(&mut self, retry: Retry) -> Option<Duration> {
         let usual = self.0.next().unwrap_or(LONGEST);
         match retry {

@@ -1,4 +1,4 @@
-//! Which chain of steps decided how long a run took.
+//! The critical path: the chain of steps that determined the duration of a run.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::StepId;
 
-/// A step that ran, and when.
+/// A step's start and end.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub(super) id: StepId,
@@ -14,9 +14,9 @@ pub(super) struct Span {
     pub(super) ended: Instant,
 }
 
-/// The chain of steps, first to last, in which each began when the one before had ended, going
-/// back from the step that ended last. A step starts as soon as it may, so whatever ended last
-/// before its start is what it waited for.
+/// The chain of steps, first to last, in which each started when the previous one had ended, traced back from
+/// the step that ended last. A step starts as soon as possible, so the step that ended last before its start
+/// is what it waited for.
 pub(super) fn critical_path(mut steps: Vec<Span>) -> Vec<(StepId, Duration)> {
     steps.sort_by_key(|step| step.ended);
     let mut path = Vec::new();

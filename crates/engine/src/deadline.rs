@@ -1,4 +1,4 @@
-//! How long a step may take: a limit for all of it, and one for the time in which nothing changes.
+//! The limits of a step: one for its total duration, and one for the time without progress.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -8,22 +8,22 @@ use tokio::time::Instant;
 
 use bootstrapper_core::failure::{Failure, FailureKind};
 
-/// How long a step may take.
+/// The limits of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From its first attempt to ready.
+    /// From its first attempt until it is ready.
     pub timeout: Duration,
-    /// While nothing changes. Every change begins it anew.
+    /// Without progress. Every change resets it.
     pub inactivity: Duration,
 }
 
-/// When a step runs out of time.
+/// When a step times out.
 #[derive(Debug)]
 pub(super) struct Deadline {
     limits: Limits,
     latest: Instant,
     last_change: Instant,
-    /// What was seen, so that what only comes and goes is no change.
+    /// All states seen so far: returning to one of them is not progress.
     seen: HashSet<u64>,
 }
 
@@ -33,7 +33,7 @@ impl Deadline {
         Self { limits, latest: now + limits.timeout, last_change: now, seen: HashSet::new() }
     }
 
-    /// Something is so: a change, unless it was so before.
+    /// Records a state: progress, unless it was seen before.
     pub(super) fn sees(&mut self, state: &impl Hash) {
         let mut hasher = DefaultHasher::new();
         state.hash(&mut hasher);
@@ -42,17 +42,17 @@ impl Deadline {
         }
     }
 
-    /// Something was done.
+    /// Records an action.
     pub(super) fn moves(&mut self) {
         self.last_change = Instant::now();
     }
 
-    /// When it ends, if nothing changes until then.
+    /// When it expires if nothing changes.
     pub(super) fn ends(&self) -> Instant {
         self.latest.min(self.last_change + self.limits.inactivity)
     }
 
-    /// Why it has ended.
+    /// The failure when it has expired.
     pub(super) fn failure(&self, title: &str) -> Failure {
         let is_over = Instant::now() >= self.latest;
         let Limits { timeout, inactivity } = self.limits;

@@ -1,4 +1,4 @@
-//! A step that has something to do again while it waits, on a paused clock.
+//! Steps that must act again while they wait, on a paused clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,12 +12,11 @@ use super::*;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::verdict::{Readiness, Verdict};
 
-/// A step of which something is due until it has acted `acts` times. Its watch says so at once, for as long as
-/// that is so.
+/// A step that is due until it has acted `acts` times. Its stream reports that immediately.
 struct Recurring {
     acts: u32,
     acted: Arc<AtomicU32>,
-    /// Whether what is due can be acted upon.
+    /// Whether acting while due succeeds.
     is_drifted: bool,
 }
 
@@ -59,7 +58,7 @@ impl Step for Recurring {
     }
 }
 
-/// Counts, and lets the first few pass.
+/// Counts calls, and permits the first few.
 struct CountingGate {
     asked: AtomicU32,
     lets_pass: u32,

@@ -1,4 +1,4 @@
-//! What a run tells while it runs. Renderers and the ledger know nothing else of it.
+//! The events of a run. Renderers and the ledger depend on nothing else.
 
 use std::time::Duration;
 
@@ -9,91 +9,91 @@ use super::{Cause, Changes, Observation, RunSummary, StepId, StepOutcome};
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::verdict::{Progress, Reason};
 
-/// One thing that happened in a run.
+/// One event of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
-    /// When, by the wall clock.
+    /// The wall-clock time.
     pub at: jiff::Timestamp,
-    /// The step it is about; none for the run as a whole.
+    /// The step; none for the run as a whole.
     pub step: Option<StepId>,
-    /// Which attempt of the step, from 1; 0 for the run as a whole.
+    /// The attempt of the step, from 1; 0 for the run as a whole.
     pub attempt: u32,
     /// Since the step began.
     pub step_elapsed: Duration,
     /// Since the attempt began.
     pub attempt_elapsed: Duration,
-    /// What happened.
+    /// The kind, with its data.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The kinds of events.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
-    /// The run begins: the whole plan, so that a renderer can draw all of it at once.
+    /// The run starts: contains the whole plan, so that a renderer can draw all of it at once.
     RunStarted {
-        /// What is bootstrapped, against which server: one line.
+        /// The cluster and its server, in one line.
         headline: String,
         /// All stages and their steps, in order.
         stages: Vec<StageOutline>,
     },
-    /// The step begins.
+    /// The step starts.
     StepStarted,
     /// The step was compared with the cluster.
     StepObserved {
-        /// What was found.
+        /// The result.
         observation: Observation,
     },
-    /// The step says what it is doing.
+    /// The step reports what it is doing.
     StepSaid {
-        /// In a few words.
+        /// A short message.
         message: String,
     },
     /// The step changed the cluster.
     StepActed {
-        /// What it did.
+        /// The changes.
         changes: Changes,
     },
-    /// The step waits.
+    /// The step is waiting.
     StepWaiting {
-        /// For what.
+        /// The reasons.
         reasons: Vec<Reason>,
-        /// How far it is, if it is made of several things.
+        /// The progress, if it has several parts.
         #[serde(skip_serializing_if = "Option::is_none")]
         progress: Option<Progress>,
     },
-    /// The step still waits: why, as far as can be told. Each replaces the one before.
+    /// Diagnosis of a waiting step. Each replaces the previous one.
     StepExplained {
-        /// Root causes, the gravest first; none if what was told has passed.
+        /// Root causes, the most severe first; none if the previous ones are resolved.
         causes: Vec<Cause>,
     },
-    /// An attempt failed, and another one follows.
+    /// An attempt failed, and will be retried.
     AttemptFailed {
-        /// Why.
+        /// The error.
         failure: Failure,
-        /// How long until the next one.
+        /// The delay before the next attempt.
         next_in: Duration,
     },
     /// The step ended.
     StepFinished {
-        /// How.
+        /// The outcome.
         outcome: StepOutcome,
-        /// Why, if it failed.
+        /// The error, if it failed.
         failure: Option<Failure>,
         /// The root causes, if it failed and any are known.
         causes: Vec<Cause>,
     },
-    /// A person asked the run to stop; it finishes what is in flight.
+    /// The user interrupted the run; it finishes in-flight operations.
     CancelRequested,
     /// The run ended.
     RunFinished {
-        /// How.
+        /// The summary.
         summary: RunSummary,
     },
 }
 
-/// A stage, as it is announced.
+/// A stage, as announced at the start.
 #[derive(Debug, Clone, Serialize)]
 pub struct StageOutline {
     /// Its name.
@@ -102,25 +102,25 @@ pub struct StageOutline {
     pub steps: Vec<StepOutline>,
 }
 
-/// A step, as it is announced.
+/// A step, as announced at the start.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepOutline {
     /// Its name in the plan.
     pub id: StepId,
-    /// What it is about, in a few words: `release kube-system/cilium 1.20.2`.
+    /// A short title: `release kube-system/cilium 1.20.2`.
     pub title: String,
-    /// Why it does not run, if it does not.
+    /// Why it is skipped, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<String>,
 }
 
-/// Where a run sends its events. Cheap to clone; sending never blocks and never fails: a renderer
-/// that has gone away does not stop a bootstrap.
+/// Sends the events of a run. Cheap to clone; sending never blocks and never fails: a run continues without
+/// its renderer.
 #[derive(Debug, Clone)]
 pub struct Events(mpsc::UnboundedSender<Event>);
 
 impl Events {
-    /// A channel: the run's end and the renderer's.
+    /// A channel: the sender for the run and the receiver for the renderer.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
@@ -128,7 +128,7 @@ impl Events {
 
     /// Sends one event.
     pub fn send(&self, event: Event) {
-        // A closed channel means that nobody listens any more; the run goes on.
+        // A closed channel means that the renderer has ended; the run continues.
         let _ = self.0.send(event);
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     use crate::{Change, ChangeKind, Diff};
     use bootstrapper_core::object::ObjectRef;
 
-    /// One of each kind, as scripts read it.
+    /// One event of each kind, as scripts read it.
     fn samples() -> Vec<EventKind> {
         let id = StepId { stage: "cilium".to_owned(), name: "release-cilium".to_owned() };
         let change = Change {
@@ -207,7 +207,7 @@ mod tests {
         ]
     }
 
-    /// A kind that is new is missing among the samples: this names it.
+    /// Does not compile until a new kind is added; add it to the samples, too.
     fn name(kind: &EventKind) -> &'static str {
         match kind {
             EventKind::RunStarted { .. } => "run-started",

@@ -1,4 +1,4 @@
-//! Looks into a wait while it goes on: why is it not done yet?
+//! Diagnoses a step while it waits.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use super::{Cause, EventKind, Step, Stuck, are_still};
 use bootstrapper_core::failure::{Failure, FailureKind};
 use bootstrapper_core::verdict::Readiness;
 
-/// How long a look may take.
+/// The timeout of a diagnosis.
 const LIMIT: Duration = Duration::from_secs(10);
-/// What is done within so much time needs no explanation.
+/// A wait shorter than this is not diagnosed.
 const FIRST: Duration = Duration::from_secs(5);
-/// Never more often than that, and ever less often while nothing changes.
+/// The minimum interval, which grows while nothing changes.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// What a step waits for now.
+/// The current wait of a step.
 #[derive(Clone, Default)]
 pub(super) struct Waiting {
-    /// Sends the events; none while the step does not wait.
+    /// Sends the events; none while the step is not waiting.
     pub(super) attempts: Option<Attempts>,
-    /// What was refused, if that is why it waits.
+    /// The failure that it retries after, if any.
     pub(super) failure: Option<Failure>,
-    /// What the step said last of its readiness.
+    /// The last reported readiness.
     pub(super) readiness: Option<Readiness>,
 }
 
 impl Waiting {
-    /// A step that has been made, and is not ready yet.
+    /// A step that has acted, and is not ready yet.
     pub(super) fn on(attempts: Attempts, readiness: Readiness) -> Self {
         Self { attempts: Some(attempts), failure: None, readiness: Some(readiness) }
     }
@@ -40,7 +40,7 @@ impl Waiting {
     }
 }
 
-/// Explains for as long as the step runs. A cause is sent when it is new.
+/// Diagnoses as long as the step runs. Sends a cause when it is new.
 pub(super) async fn keep_explaining(step: &dyn Step, mut waiting: watch::Receiver<Waiting>) -> Infallible {
     let mut sent: Vec<Cause> = Vec::new();
     let mut pause = FIRST;
@@ -55,13 +55,13 @@ pub(super) async fn keep_explaining(step: &dyn Step, mut waiting: watch::Receive
         let is_news = !are_still(&causes, &sent);
         pause = if has_changed || is_news { SHORTEST } else { pause.mul_f32(1.6).clamp(SHORTEST, LONGEST) };
         if let (true, Some(attempts)) = (causes != sent, now.attempts) {
-            attempts.tell(EventKind::StepExplained { causes: causes.clone() });
+            attempts.send(EventKind::StepExplained { causes: causes.clone() });
             sent = causes;
         }
     }
 }
 
-/// The causes of a failure, or of a wait that has none.
+/// The causes of a failure, or of a wait without one.
 pub(super) async fn explain(step: &dyn Step, stuck: Stuck<'_>) -> Vec<Cause> {
     if stuck.failure.is_some_and(|failure| failure.kind == FailureKind::Cancelled) {
         return Vec::new();
@@ -81,7 +81,7 @@ mod tests {
     use crate::{Act, Changes, Events, Observation, Owned, StepId, Teardown, Undo};
     use bootstrapper_core::failure::Result;
 
-    /// Waits for ever; each look tells the same cause, and for how long it has lasted by now.
+    /// Waits for ever; each diagnosis returns the same cause with the current duration.
     #[derive(Default)]
     struct Waits {
         looks: AtomicU32,
@@ -137,7 +137,7 @@ mod tests {
         let (_waiting, watched) = watch::channel(Waiting { attempts, ..Waiting::default() });
         let looking = keep_explaining(&*waits, watched);
         assert!(tokio::time::timeout(Duration::from_mins(10), looking).await.is_err());
-        // After 5, 15, 31, 57, 98, 163, 268, 388 and 508 seconds; each tells how long it is by then.
+        // After 5, 15, 31, 57, 98, 163, 268, 388 and 508 seconds; each has the current duration.
         assert_eq!(waits.looks.load(Ordering::SeqCst), 9);
         let mut count = 0;
         while told.try_recv().is_ok() {

@@ -1,24 +1,24 @@
-//! Who may write: asked before every act.
+//! The gate before every write.
 
 use async_trait::async_trait;
 
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Asked before every act of a run. The first time it takes the run's lock, so that a run that
-/// finds nothing to do writes nothing; later it checks that the lock is still held, so that a run
-/// that has lost it stops before its next write.
+/// Called before every action of a run. The first call acquires the run's lock, so that a run without changes
+/// writes nothing; later calls check that the lock is still held, so that a run that has lost it stops before
+/// its next write.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Lets the act begin, or says why not. Tells `say` if that takes a while.
+    /// Permits the action, or returns why not. Reports to `say` if it has to wait.
     async fn pass(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<()>;
 
-    /// Returns once the right to write is lost: acts that are in flight are then cut short.
+    /// Returns once the lock is lost: in-flight actions are then aborted.
     async fn lost(&self) -> Failure {
         std::future::pending().await
     }
 }
 
-/// Lets everything pass: for graphs that nobody else can run at the same time.
+/// Permits everything: for graphs that never run concurrently.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpenGate;
 

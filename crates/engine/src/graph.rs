@@ -1,4 +1,4 @@
-//! A plan, ready to run: stages and steps in the order that they depend on each other.
+//! A plan, ready to run: stages and steps in dependency order.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use bootstrapper_core::failure::Failure;
 /// A plan, ready to run.
 #[derive(Clone, Default)]
 pub struct Graph {
-    /// The stages, each after all that it needs.
+    /// The stages, each after those that it needs.
     pub stages: Vec<Stage>,
 }
 
-/// A group of steps that starts when the stages it needs are done.
+/// A group of steps that starts when the stages that it needs have completed.
 #[derive(Clone)]
 pub struct Stage {
     /// Its name.
     pub name: String,
-    /// The stages that must be done before it starts.
+    /// The stages that must complete before it starts.
     pub needs: Vec<String>,
-    /// Whether its steps run at once, instead of one after the other.
+    /// Whether its steps run in parallel.
     pub parallel: bool,
     /// Its steps, in order.
     pub steps: Vec<PlannedStep>,
@@ -30,39 +30,39 @@ pub struct Stage {
 pub struct PlannedStep {
     /// Its name in the plan.
     pub id: StepId,
-    /// What it is about, in a few words.
+    /// A short title.
     pub title: String,
-    /// Why it is there, if that is said.
+    /// The reason why the pipeline contains it, if given.
     pub why: Option<String>,
-    /// How long it may take.
+    /// Its time limits.
     pub limits: Limits,
-    /// The digest of what it is to bring about, if that is known beforehand; secrets have no part in it.
+    /// The digest of its input, if known beforehand; without secrets.
     pub digest: Option<String>,
-    /// What it comes to.
+    /// What the step does.
     pub work: Work,
 }
 
-/// What a planned step comes to.
+/// What a planned step does.
 #[derive(Clone)]
 pub enum Work {
     /// It runs.
     Step(Arc<dyn Step>),
-    /// It does not run: it was not selected, or does not apply to this cluster.
+    /// It is skipped: not selected, or not applicable to this cluster.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It cannot run: something that it needs is not known.
+    /// It cannot run: an input is unknown.
     Impossible {
-        /// What is not known, where that is used, and what to do.
+        /// The unknown input, where it is used, and what to do.
         failure: Failure,
-        /// Removes what an earlier run has made of it.
+        /// Removes the objects of earlier runs.
         undo: Arc<dyn Undo>,
     },
 }
 
 impl PlannedStep {
-    /// Why it does not run, if it is skipped.
+    /// Why it is skipped, if it is.
     pub fn skip_reason(&self) -> Option<&str> {
         match &self.work {
             Work::Skipped { reason } => Some(reason),
@@ -70,7 +70,7 @@ impl PlannedStep {
         }
     }
 
-    /// Why it cannot run, if it cannot.
+    /// Why it cannot run, if so.
     pub fn impossible(&self) -> Option<&Failure> {
         match &self.work {
             Work::Impossible { failure, .. } => Some(failure),
@@ -78,7 +78,7 @@ impl PlannedStep {
         }
     }
 
-    /// What removes what it has made; none if it is skipped.
+    /// How to remove its objects; none if it is skipped.
     pub fn undo(&self) -> Option<Arc<dyn Undo>> {
         match &self.work {
             Work::Step(step) => Some(Arc::clone(step) as Arc<dyn Undo>),
@@ -89,7 +89,7 @@ impl PlannedStep {
 }
 
 impl Graph {
-    /// Every step, in plan order.
+    /// All steps, in plan order.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &PlannedStep> {
         self.stages.iter().flat_map(|stage| &stage.steps)
     }

@@ -1,4 +1,4 @@
-//! Runs a plan: order, parallelism, retry, deadlines, cancel. Knows nothing of Kubernetes.
+//! Runs a plan: order, parallelism, retries, deadlines, cancellation. Independent of Kubernetes.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

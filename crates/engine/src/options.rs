@@ -1,4 +1,4 @@
-//! How a graph is run.
+//! Options of a run.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Gate;
 
-/// How a graph is run.
+/// Options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Asked before every write.
+    /// Called before every write.
     pub gate: Arc<dyn Gate>,
-    /// Take fields over from other owners instead of refusing.
+    /// Take over fields of other managers instead of failing.
     pub force_conflicts: bool,
-    /// Fail where else there would be warnings.
+    /// Fail instead of warning.
     pub strict: bool,
-    /// Stop starting, let what is in flight come to a safe point.
+    /// Start nothing more, and finish in-flight operations.
     pub cancel: CancellationToken,
-    /// The first line that a renderer shows: what is bootstrapped, against which server.
+    /// The first line of the output: the cluster and its server.
     pub headline: String,
 }

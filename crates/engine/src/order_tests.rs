@@ -1,5 +1,5 @@
-//! Nothing starts unless all that it depends on, however far back, let it: over random plans, selections
-//! and outcomes.
+//! No step starts before all of its direct and indirect dependencies have succeeded: on random plans,
+//! selections and outcomes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::*;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::verdict::{Readiness, Verdict};
 
-/// How a step ends, if it is started; or that it is not selected.
+/// The outcome of a step if it is started; or that it is not selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Done,
@@ -65,7 +65,7 @@ impl Step for Fated {
         match self.0 {
             Fate::PanicsAtWork => panic!("as it acts"),
             Fate::Refused => return Err(Failure::step("refused")),
-            // Somebody asks to stop; what is ready by then is ready.
+            // The run is cancelled; a step that is ready by then is ready.
             Fate::Interrupted => self.1.cancel(),
             _ => {}
         }
@@ -108,7 +108,7 @@ fn plans() -> impl Strategy<Value = Vec<Planned>> {
     vec(stage, 1..9).prop_map(|stages| {
         let planned =
             |(at, (needs, parallel, steps)): (usize, (Vec<prop::sample::Index>, bool, Vec<Fate>))| {
-                // As a pipeline has it: a stage needs only stages that stand above it.
+                // As in a pipeline: a stage needs only earlier stages.
                 let needs: BTreeSet<usize> =
                     needs.iter().filter(|_| at > 0).map(|need| need.index(at)).collect();
                 Planned { needs: needs.into_iter().collect(), parallel, steps }
@@ -146,8 +146,8 @@ fn graph(plan: &[Planned], cancel: &CancellationToken) -> Graph {
     Graph { stages: plan.iter().enumerate().map(stage).collect() }
 }
 
-/// All that a step depends on: the steps of every stage that its stage needs, and those that these need;
-/// in a stage whose steps run one after the other, those before it.
+/// All dependencies of a step: the steps of every stage that its stage needs, directly or indirectly; in a
+/// sequential stage, also the steps before it.
 fn depends_on(plan: &[Planned], stage: usize, step: usize) -> Vec<StepId> {
     let mut needed = BTreeSet::new();
     let mut open = plan[stage].needs.clone();
@@ -218,7 +218,7 @@ proptest! {
                         prop_assert_eq!(&outcomes[&step], &StepOutcome::NotStarted);
                     }
                 }
-                // How each ended is told once, whatever became of others.
+                // Each step's end is reported once, whatever the outcome of others.
                 let ends = told.iter().filter(|event| {
                     event.step.as_ref() == Some(&step) && matches!(event.kind, EventKind::StepFinished { .. })
                 });

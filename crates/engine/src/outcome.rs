@@ -1,4 +1,4 @@
-//! How steps and runs end.
+//! Outcomes of steps and runs.
 
 use std::time::Duration;
 
@@ -7,45 +7,45 @@ use serde::Serialize;
 use super::StepId;
 use bootstrapper_core::failure::Failure;
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum StepOutcome {
-    /// It was as declared already, and ready.
+    /// Already as declared, and ready.
     Unchanged {
-        /// What stands.
+        /// What exists.
         summary: String,
     },
-    /// It was made so.
+    /// Changed, and ready.
     Changed {
-        /// What was done.
+        /// What was changed.
         summary: String,
     },
-    /// It only watched, until what it waited for came true.
+    /// It only waited, successfully.
     Awaited {
-        /// What came true.
+        /// The condition that was met.
         summary: String,
     },
-    /// It was made so, but a person should look at something.
+    /// Changed and ready, with a warning.
     Warning {
-        /// What was done.
+        /// What was changed.
         summary: String,
-        /// What to look at, each in a few words.
+        /// What to check, each in a few words.
         details: Vec<String>,
     },
-    /// It was not selected, or does not apply to this cluster.
+    /// Skipped: not selected, or not applicable to this cluster.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It failed.
+    /// Failed.
     Failed,
-    /// It was never started, because something before it failed or the run was cancelled.
+    /// Never started, because an earlier step failed or the run was cancelled.
     NotStarted,
 }
 
 impl StepOutcome {
-    /// The same, with what a person should know besides.
+    /// The same outcome, with warnings added.
     pub(super) fn and_remarks(self, remarks: Vec<String>) -> Self {
         match self {
             same if remarks.is_empty() => same,
@@ -60,7 +60,7 @@ impl StepOutcome {
         }
     }
 
-    /// How it ended, in a word.
+    /// The outcome in one word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unchanged { .. } => "unchanged",
@@ -73,13 +73,13 @@ impl StepOutcome {
         }
     }
 
-    /// Whether what depends on the step may start.
+    /// Whether dependents of the step may start.
     pub fn lets_others_start(&self) -> bool {
         !matches!(self, Self::Failed | Self::NotStarted)
     }
 }
 
-/// How one step ended, as the run keeps it.
+/// The end of one step.
 #[derive(Debug, Clone)]
 pub(super) struct StepEnd {
     pub(super) outcome: StepOutcome,
@@ -94,27 +94,27 @@ impl StepEnd {
     }
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunSummary {
-    /// Every step and how it ended, in plan order.
+    /// Every step and its outcome, in plan order.
     pub steps: Vec<(StepId, StepOutcome)>,
-    /// What made steps fail, in plan order.
+    /// The failures of steps, in plan order.
     pub failures: Vec<Failure>,
-    /// How many objects were created, configured or deleted.
+    /// The number of objects that were created, configured or deleted.
     pub changed: usize,
-    /// How many objects were as declared.
+    /// The number of objects that were as declared.
     pub unchanged: usize,
     /// Wall-clock time.
     pub elapsed: Duration,
-    /// How long each step took that ran, in plan order.
+    /// The duration of each step that ran, in plan order.
     pub took: Vec<(StepId, Duration)>,
-    /// The chain of steps that decided the wall-clock time, first to last.
+    /// The critical path, first to last.
     pub critical_path: Vec<(StepId, Duration)>,
 }
 
 impl RunSummary {
-    /// Whether nothing failed and nothing was left out because of a failure.
+    /// Whether nothing failed, and nothing was skipped because of a failure.
     pub fn succeeded(&self) -> bool {
         self.steps.iter().all(|(_, outcome)| outcome.lets_others_start())
     }

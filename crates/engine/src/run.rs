@@ -1,4 +1,4 @@
-//! Runs a graph: each stage as soon as what it needs is done.
+//! Runs a graph: each stage as soon as the stages that it needs have completed.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -28,8 +28,8 @@ struct StepRecord {
     ended: Instant,
 }
 
-/// Runs every step of `graph` in order, and tells `events` what happens. Never fails itself: how
-/// each step ended stands in the summary.
+/// Runs every step of `graph` in order, and sends `events`. Never fails itself: the summary contains the
+/// outcome of each step.
 pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSummary {
     let began = Instant::now();
     events.send(whole_run(EventKind::RunStarted {
@@ -43,7 +43,7 @@ pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSum
         std::future::pending::<std::convert::Infallible>().await
     };
     let records = tokio::select! {
-        // First: a run that was stopped says so, though it ended in the same moment.
+        // Checked first: a cancelled run is reported as such, even if it ended at the same moment.
         biased;
         never = announce_cancel => match never {},
         records = run_stages(graph, options, events) => records,
@@ -54,12 +54,12 @@ pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSum
     summary
 }
 
-/// How a stage ended.
+/// The outcome of a stage.
 #[derive(Default)]
 struct StageEnd {
     records: Vec<StepRecord>,
-    /// Whether what needs it may start: all that it needs let it start, and all its steps let others. A
-    /// stage in which nothing ran lets others start only if it could have started itself.
+    /// Whether dependent stages may start: only if the stages that it needs permit it, and all its steps do.
+    /// A stage in which nothing ran permits it only if it could have started itself.
     lets_others_start: bool,
 }
 
@@ -81,7 +81,7 @@ async fn run_stages(graph: &Graph, options: &RunOptions, events: &Events) -> Has
         }
         let (id, end) = match running.join_next_with_id().await {
             Some(Ok((id, end))) => (id, end),
-            // Its steps have no record, and count as not started; so does what needs it.
+            // Its steps have no record, and count as not started; so do those of dependent stages.
             Some(Err(panicked)) => (panicked.id(), StageEnd::default()),
             None => return done,
         };
@@ -115,7 +115,7 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
         _ if !may_start || options.cancel.is_cancelled() => StepEnd::without_changes(StepOutcome::NotStarted),
         Work::Impossible { failure, .. } => {
             let attempts = Attempts::new(step.id.clone(), events.clone());
-            attempts.tell(EventKind::StepStarted);
+            attempts.send(EventKind::StepStarted);
             failed(failure.clone(), &attempts)
         }
         Work::Step(work) => {
@@ -138,16 +138,16 @@ async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, event
     StepRecord { id: step.id.clone(), end, began, ended: Instant::now() }
 }
 
-/// A step that panicked has failed, and the rest of the run goes on as after any failure.
+/// A step that panicked has failed, and the run continues as after any failure.
 fn panicked(step: &PlannedStep, panic: &(dyn Any + Send), attempts: &Attempts) -> StepEnd {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     failed(Failure::internal(format!("{} panicked", step.id)).because(said), attempts)
 }
 
-/// The end of a step that failed without having changed anything that is known.
+/// The end of a step that failed without known changes.
 fn failed(failure: Failure, attempts: &Attempts) -> StepEnd {
-    attempts.tell(EventKind::StepFinished {
+    attempts.send(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
         failure: Some(failure.clone()),
         causes: Vec::new(),
@@ -155,7 +155,7 @@ fn failed(failure: Failure, attempts: &Attempts) -> StepEnd {
     StepEnd { failure: Some(failure), ..StepEnd::without_changes(StepOutcome::Failed) }
 }
 
-/// Steps that ran announce their own end.
+/// Steps that ran send this event themselves.
 fn ran(outcome: &StepOutcome) -> bool {
     !matches!(outcome, StepOutcome::Skipped { .. } | StepOutcome::NotStarted)
 }
@@ -216,7 +216,7 @@ fn whole_run(kind: EventKind) -> Event {
     }
 }
 
-/// Observes every step at once, in plan order: what a run would do. Writes nothing.
+/// Observes all steps, in plan order: what a run would do. Writes nothing.
 pub async fn observe(graph: &Graph) -> Vec<(PlannedStep, Result<super::Observation>)> {
     let observed = graph.steps().map(|planned| async move {
         match &planned.work {

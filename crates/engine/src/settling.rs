@@ -1,4 +1,4 @@
-//! Waits until a step is ready, never will be, or has something to do again.
+//! Waits until a step is ready, can never be ready, or must act again.
 
 use futures::StreamExt as _;
 use tokio::sync::watch;
@@ -13,14 +13,14 @@ use super::explaining::Waiting;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::verdict::{Progress, Readiness, Reason, Verdict};
 
-/// How a wait ended that did not fail.
+/// How a successful wait ended.
 pub(super) enum Settled {
     Ready(Readiness),
-    /// The step has something to do again.
+    /// The step must act again.
     Due,
 }
 
-/// The wait of one attempt, over all of its interruptions: the same reasons are sent once.
+/// The wait of one attempt, over all of its interruptions: sends the same reasons only once.
 pub(super) struct Wait<'a> {
     running: &'a Running<'a>,
     attempts: &'a Attempts,
@@ -40,12 +40,12 @@ impl<'a> Wait<'a> {
         Self { running, attempts, cancel, waiting, reasons: Vec::new(), progress: None }
     }
 
-    /// Follows the step until it is ready or has something to do again.
+    /// Waits until the step is ready or must act again.
     pub(super) async fn settle(&mut self, deadline: &mut Deadline) -> Result<Settled> {
         let mut items = self.running.step.settle();
         loop {
             let item = tokio::select! {
-                // What is ready is ready, though somebody asked to stop meanwhile.
+                // A ready step is ready, even if the run was cancelled meanwhile.
                 biased;
                 item = items.next() => item,
                 () = sleep_until(deadline.ends()) => return Err(self.out_of_time(deadline)),
@@ -53,7 +53,7 @@ impl<'a> Wait<'a> {
             };
             let readiness: Readiness = match item {
                 Some(Ok(readiness)) => readiness,
-                // What was seen before is still the best that is known.
+                // Keep the last known state.
                 Some(Err(failure)) if failure.retry != Retry::Useless => {
                     let observed = self.waiting.borrow().readiness.as_ref().map(|last| last.observed.clone());
                     let verdict = Verdict::not_yet(failure.to_string());
@@ -84,7 +84,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Rests until then.
+    /// Sleeps until then.
     pub(super) async fn pause_until(&self, then: Instant, deadline: &Deadline) -> Result<()> {
         tokio::select! {
             () = sleep_until(then.min(deadline.ends())) => {}
@@ -93,20 +93,20 @@ impl<'a> Wait<'a> {
         if Instant::now() >= deadline.ends() { Err(self.out_of_time(deadline)) } else { Ok(()) }
     }
 
-    /// Sends what is new of a step that is not ready yet.
+    /// Sends what is new about a step that is not ready yet.
     fn note(&mut self, readiness: Readiness, deadline: &mut Deadline) {
         let now = readiness.verdict.reasons();
         deadline.sees(&(now, readiness.progress));
         if *now == *self.reasons && readiness.progress == self.progress {
             self.waiting.send_if_modified(|waiting| {
-                // The same reasons: newer objects, and no news.
+                // The same reasons with newer objects: nothing new.
                 waiting.readiness = Some(readiness);
                 false
             });
         } else {
             (self.reasons, self.progress) = (now.to_vec(), readiness.progress);
             let (reasons, progress) = (self.reasons.clone(), self.progress);
-            self.attempts.tell(EventKind::StepWaiting { reasons, progress });
+            self.attempts.send(EventKind::StepWaiting { reasons, progress });
             self.waiting.send_replace(Waiting::on(self.attempts.clone(), readiness));
         }
     }

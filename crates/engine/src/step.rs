@@ -1,4 +1,4 @@
-//! The one idea: every step of a bootstrap answers four questions about the live cluster.
+//! The core idea: every step of a bootstrap implements four operations on the live cluster.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,74 +13,71 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::verdict::{Progress, Readiness, Reason};
 
-/// One thing that must become true of a cluster. There are no defaults: whoever adds a kind of step answers
-/// each question.
+/// One desired condition of a cluster. No method has a default: every kind of step implements each of them.
 #[async_trait]
 pub trait Step: Undo {
-    /// What is true now, against what is wanted. Reads only.
+    /// Compares the current state with the desired one. Reads only.
     async fn observe(&self) -> Result<Observation>;
 
-    /// Makes it true. Safe to run again at any time. Called only when something is missing
-    /// or drifted.
+    /// Applies the desired state. Idempotent. Called only if something is missing or drifted.
     async fn act(&self, act: Act<'_>) -> Result<Changes>;
 
-    /// Follows it until it is ready or never will be. Each item replaces the one before; the
-    /// stream need not end by itself. A failure that no retry can help ends the wait; another one is a
-    /// reason to wait on. A [`Readiness`] that is `due` interrupts the wait: the step is observed, and acts,
-    /// again.
+    /// Watches until it is ready or can never be. Each item replaces the previous one; the stream need not
+    /// end. A failure that is not retryable ends the wait; any other one is a reason to keep waiting. A
+    /// [`Readiness`] that is `due` interrupts the wait: the step is observed and acts again.
     fn settle(&self) -> BoxStream<'_, Result<Readiness>>;
 
-    /// Why it is not ready, or why it could not be made so: the deepest causes that facts support, the
-    /// gravest first. Called while the step waits, too.
+    /// Diagnoses why it is not ready, or why it failed: the deepest causes with evidence, the most severe
+    /// first. Also called while the step waits.
     async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause>;
 }
 
-/// What a step has brought to a cluster, and how that is removed.
+/// The objects that a step owns in a cluster, and how to remove them.
 #[async_trait]
 pub trait Undo: Send + Sync {
-    /// What exists of it, the last first: what [`Undo::teardown`] would remove. What Flux has taken over
-    /// since is among it. Reads only.
+    /// The existing objects of the step, last first: what [`Undo::teardown`] would remove, including objects
+    /// that Flux has taken over since. Reads only.
     async fn owned(&self) -> Result<Owned>;
 
-    /// Removes that, and returns once it is gone. Safe to run again.
+    /// Removes them, and returns once they are gone. Idempotent.
     async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes>;
 }
 
-/// What [`Step::explain`] is given: how the step came to a halt.
+/// The input of [`Step::explain`]: how the step got stuck.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stuck<'a> {
-    /// What failed, if something did.
+    /// The failure, if any.
     pub failure: Option<&'a Failure>,
-    /// What [`Step::settle`] said last, if it said anything.
+    /// The last item of [`Step::settle`], if any.
     pub readiness: Option<&'a Readiness>,
 }
 
-/// What [`Step::act`] is given.
+/// The input of [`Step::act`].
 pub struct Act<'a> {
-    /// What was observed just before.
+    /// The observation just before.
     pub observed: &'a Observation,
-    /// Take fields over from other owners instead of refusing.
+    /// Take over fields of other managers instead of failing.
     pub force_conflicts: bool,
-    /// Fail where else there would be warnings.
+    /// Fail instead of warning.
     pub strict: bool,
-    /// Says what is being done, while it is done.
+    /// Reports progress.
     pub say: &'a (dyn Fn(String) + Send + Sync),
-    /// Cancelled once the run is to stop: an act that only waits may end then.
+    /// Cancelled when the run is interrupted: an action that only waits may end then.
     pub cancel: &'a CancellationToken,
 }
 
-/// What a step has brought to a cluster, and is still there.
+/// The existing objects of a step.
 #[derive(Debug, Clone)]
 pub struct Owned {
-    /// For a person.
+    /// For display.
     pub diff: Diff,
-    /// Each object that is to be gone once it is removed, those that Helm made included.
+    /// Each object that must be gone after the removal, including those that Helm created.
     pub objects: Vec<ObjectRef>,
-    /// What its programs may have made as they ran.
+    /// Objects that its programs may have created.
     pub uses: Vec<ObjectRef>,
     /// The Flux objects that own it once Flux runs.
     pub owners: Vec<ObjectRef>,
-    /// The program that removes it.
+    /// The program that removes them.
     pub by: &'static str,
 }
 
@@ -96,17 +93,17 @@ impl Default for Owned {
     }
 }
 
-/// What [`Undo::teardown`] is given.
+/// The input of [`Undo::teardown`].
 pub struct Teardown<'a> {
-    /// How long nothing may change before what is removed counts as stuck.
+    /// A deletion without progress for this long is stuck.
     pub patience: Duration,
-    /// Take finalizers from what is stuck.
+    /// Remove finalizers from stuck objects.
     pub release_finalizers: bool,
-    /// Says what is being done, while it is done.
+    /// Reports progress.
     pub say: &'a (dyn Fn(String) + Send + Sync),
 }
 
-/// The name of a step in a plan, as a person types it: `cilium/release-cilium`.
+/// The name of a step in a plan, as on the command line: `cilium/release-cilium`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct StepId {
     /// The stage it belongs to.
@@ -121,32 +118,32 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What is true of a step now, against what is wanted.
+/// The current state of a step, compared with the desired one.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Observation {
-    /// As declared; nothing to do. Says in a few words what stands.
+    /// As declared; nothing to do. Contains a short summary.
     Satisfied {
         /// `61 CRDs served`, `owned by Flux since 2026-11-20`.
         summary: String,
-        /// How many objects were found to be as declared.
+        /// The number of objects that are as declared.
         unchanged: usize,
     },
-    /// Not there, in whole.
+    /// Completely missing.
     Missing(Diff),
-    /// There, but different, or there in part.
+    /// Partly missing, or different.
     Drifted(Diff),
     /// Nothing to do but wait: the step only watches.
     Awaited {
-        /// What is not so yet.
+        /// The condition that is not met yet.
         waits_for: Vec<Reason>,
-        /// How far it is, if it is made of several things.
+        /// The progress, if it has several parts.
         #[serde(skip_serializing_if = "Option::is_none")]
         progress: Option<Progress>,
     },
-    /// Cannot be compared or done yet: names what it waits for.
+    /// Cannot be compared or applied yet.
     Blocked {
-        /// What it waits for, in a few words.
+        /// What it is waiting for, in a few words.
         by: String,
     },
 }
@@ -154,24 +151,24 @@ pub enum Observation {
 /// What [`Step::act`] would change.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Diff {
-    /// In a few words: `3 namespaces`, `release kube-system/cilium 1.20.1 → 1.20.2`.
+    /// A short summary: `3 namespaces`, `release kube-system/cilium 1.20.1 → 1.20.2`.
     pub summary: String,
     /// Each object that would change.
     pub changes: Vec<Change>,
-    /// How many objects are as declared already.
+    /// The number of objects that are already as declared.
     pub unchanged: usize,
 }
 
-/// What a step did, or would do.
+/// What a step has changed, or would change.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Changes {
-    /// In a few words: `4 namespaces, 2 secrets`.
+    /// A short summary: `4 namespaces, 2 secrets`.
     pub summary: String,
     /// Each object that changed.
     pub changes: Vec<Change>,
-    /// How many objects were as declared already.
+    /// The number of objects that were already as declared.
     pub unchanged: usize,
-    /// What a person should look at, each in a few words.
+    /// Warnings, each in a few words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -179,24 +176,24 @@ pub struct Changes {
 /// One object that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What happens to it.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// The object, as a person names it.
+    /// The object, for display.
     pub subject: String,
     /// Field by field: `image v1.20.1 → v1.20.2`. Values of Secrets never appear.
     pub details: Vec<String>,
 }
 
-/// What happens to an object.
+/// The kind of change to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
-    /// It is made.
+    /// Created.
     Created,
-    /// It is changed.
+    /// Configured.
     Configured,
-    /// It is removed.
+    /// Deleted.
     Deleted,
-    /// Somebody else owns a field and says otherwise.
+    /// Conflict: another manager owns a field with another value.
     Conflict,
 }

@@ -1,4 +1,4 @@
-//! The engine against steps that do as they are told, on a paused clock.
+//! The engine with scripted steps, on a paused clock.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use bootstrapper_core::verdict::{Readiness, Verdict};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// A step that fails `failures` times, then acts, then gives its verdicts.
+/// A step that fails `failures` times, then acts, then yields its verdicts.
 struct Scripted {
     name: &'static str,
     log: Log,
@@ -236,7 +236,7 @@ async fn a_wait_is_explained_while_it_goes_on_and_the_same_is_told_once() {
         })
         .collect();
     assert_eq!(explained, ["it waits"]);
-    // In the end it is explained what failed: the deadline.
+    // The final diagnosis explains the failure: the deadline.
     let at_last = told.iter().find_map(|event| match &event.kind {
         EventKind::StepFinished { causes, .. } => causes.first(),
         _ => None,
@@ -244,7 +244,7 @@ async fn a_wait_is_explained_while_it_goes_on_and_the_same_is_told_once() {
     assert!(at_last.unwrap().cause.contains("is not ready after"), "{at_last:?}");
 }
 
-/// A right to write that is lost as soon as somebody uses it.
+/// A lock that is lost as soon as it is used.
 struct LostGate;
 
 #[async_trait]
@@ -258,7 +258,7 @@ impl Gate for LostGate {
     }
 }
 
-/// An act that never ends by itself.
+/// An action that never ends.
 struct Endless;
 
 #[async_trait]
@@ -300,7 +300,7 @@ async fn an_act_in_flight_is_cut_short_when_the_right_to_write_is_lost() {
     assert_eq!(failure_kinds(&told), [FailureKind::Locked]);
 }
 
-/// What helm does while a hook never ends.
+/// As Helm with a hook that never ends.
 #[tokio::test(start_paused = true)]
 async fn an_act_that_never_ends_is_stopped_when_nothing_has_changed_for_long() {
     let mut script = Script::new().stage("s", &[], false).step("a");

@@ -1,13 +1,13 @@
-//! Kinds of Kubernetes itself, where kstatus calls them ready too early for a bootstrap, or gives up
-//! on what may heal.
+//! Built-in kinds for which kstatus reports ready too early for a bootstrap, or reports failures that may
+//! recover.
 
 use super::conditions::{Condition, condition, must_be_true, number, text};
 use super::webhooks::must_answer;
 use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
-/// What makes no progress in its time is not given up by its controller: CoreDNS of a cluster that had no
-/// network for an hour starts once there is one.
+/// A Deployment past its progress deadline can recover: CoreDNS in a cluster that had no network for an hour
+/// starts once there is one.
 pub(super) fn deployment(object: &Object) -> Verdict {
     match condition(object, "Progressing") {
         Some(stuck) if stuck.reason() == "ProgressDeadlineExceeded" => Verdict::not_yet(stuck.as_reason()),
@@ -15,7 +15,7 @@ pub(super) fn deployment(object: &Object) -> Verdict {
     }
 }
 
-/// With none of its pods wanted anywhere, no node has joined yet. One that picks its nodes may mean it.
+/// No desired pods means that no node has joined yet, unless the DaemonSet selects nodes.
 pub(super) fn daemon_set(object: &Object) -> Verdict {
     let pods = &object.data["spec"]["template"]["spec"];
     let selects = pods["nodeSelector"]
@@ -28,7 +28,7 @@ pub(super) fn daemon_set(object: &Object) -> Verdict {
     Verdict::Ready
 }
 
-/// One whose pods a person replaces must still run.
+/// Pods must be ready even if a person replaces them manually.
 pub(super) fn stateful_set(object: &Object) -> Verdict {
     if object.data["spec"]["updateStrategy"]["type"] != "OnDelete" {
         return Verdict::Ready;
@@ -42,7 +42,7 @@ pub(super) fn stateful_set(object: &Object) -> Verdict {
     }
 }
 
-/// A pod that has failed does not run again. What crashes, or finds no node, may be helped.
+/// A failed pod does not restart. A crashing or unschedulable pod may recover.
 pub(super) fn pod(object: &Object) -> Verdict {
     let status = &object.data["status"];
     match text(&status["phase"]) {
@@ -58,7 +58,7 @@ pub(super) fn pod(object: &Object) -> Verdict {
     }
 }
 
-/// What a container waits for: `ImagePullBackOff: …`.
+/// The waiting reason of a container: `ImagePullBackOff: …`.
 pub(super) fn waiting(pod: &Object) -> Option<String> {
     let status = &pod.data["status"];
     let statuses = [&status["initContainerStatuses"], &status["containerStatuses"]];
@@ -71,7 +71,7 @@ pub(super) fn waiting(pod: &Object) -> Option<String> {
         Some(match (restarts, text(&waiting["message"])) {
             (0, "") => format!("{name}: {reason}"),
             (0, message) => format!("{name}: {reason}: {message}"),
-            // One more restart is no progress: how many is not said.
+            // The number of restarts is omitted: another restart is not progress.
             (_, _) => format!("{name}: {reason} after restarts"),
         })
     })
@@ -81,7 +81,7 @@ pub(super) fn service(object: &Object) -> Verdict {
     if object.data["spec"]["type"] != "LoadBalancer" || has_address(object) {
         return Verdict::Ready;
     }
-    // Cilium says why it gives none (`operator/pkg/lbipam`).
+    // Cilium reports why it assigns none (`operator/pkg/lbipam`).
     match condition(object, "cilium.io/IPAMRequestSatisfied") {
         Some(told) if told.is_false() => Verdict::not_yet(told.as_reason()),
         _ => Verdict::not_yet(Reason::in_field(
@@ -111,7 +111,7 @@ pub(super) fn claim(object: &Object) -> Verdict {
     }
 }
 
-/// Only a finished Job has done what it is for.
+/// A Job is ready only when it has finished.
 pub(super) fn job(object: &Object) -> Verdict {
     if let Some(failed) = condition(object, "Failed").filter(Condition::is_true) {
         return Verdict::never(failed.as_reason());
@@ -123,8 +123,8 @@ pub(super) fn job(object: &Object) -> Verdict {
     }
 }
 
-/// A webhook without a CA answers nobody: something like cert-manager puts it in later. Nobody waits for
-/// one that may fail.
+/// A webhook without a CA bundle cannot be called: cert-manager or similar injects it later. A webhook with
+/// failure policy Ignore does not matter.
 pub(super) fn webhooks(object: &Object) -> Verdict {
     must_answer(object)
         .filter(|webhook| text(&webhook["clientConfig"]["caBundle"]).is_empty())

@@ -1,11 +1,11 @@
-//! Conditions: what most rules are made of.
+//! Conditions, the basis of most rules.
 
 use serde_json::Value;
 
 use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
-/// How much of a message is told.
+/// The maximum length of a message.
 const LONGEST: usize = 200;
 
 /// A condition of an object.
@@ -32,27 +32,27 @@ impl<'a> Condition<'a> {
         text(&self.0["message"])
     }
 
-    /// When it became so.
+    /// When its status last changed.
     pub fn since(&self) -> &'a Value {
         &self.0["lastTransitionTime"]
     }
 
-    /// When something about it changed last, as Deployments tell it.
+    /// When it was last updated, as Deployments record it.
     pub fn last_update(&self) -> &'a Value {
         &self.0["lastUpdateTime"]
     }
 
-    /// Reason and message, in one line of bounded length.
+    /// Reason and message, in one line of limited length.
     pub fn told(&self) -> String {
         told(self.0)
     }
 
-    /// The same, as the reason why its object is not ready.
+    /// The same, as a reason why its object is not ready.
     pub(super) fn as_reason(&self) -> Reason {
         Reason::in_field(text(&self.0["type"]), self.told())
     }
 
-    /// Whether it speaks of an older generation than `object` has.
+    /// Whether it is of an older generation than `object`.
     pub fn is_of_before(&self, object: &Object) -> bool {
         let seen = self.0["observedGeneration"].as_i64();
         matches!((object.metadata.generation, seen), (Some(now), Some(seen)) if seen < now)
@@ -77,17 +77,17 @@ pub fn condition<'a>(object: &'a Object, kind: &str) -> Option<Condition<'a>> {
     find(&object.data["status"], kind)
 }
 
-/// The condition of a type in `status`, or in a part of it.
+/// The condition of a type in `status`, or in a part of the status.
 pub(super) fn find<'a>(status: &'a Value, kind: &str) -> Option<Condition<'a>> {
     status["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).map(Condition)
 }
 
-/// A condition that must be true, at the newest generation.
+/// A condition that must be true, at the current generation.
 pub(super) fn must_be_true(object: &Object, kind: &str) -> Verdict {
     required(object, condition(object, kind), kind)
 }
 
-/// What [`must_be_true`] says of a condition that was found.
+/// The verdict of [`must_be_true`] for a condition.
 pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: &str) -> Verdict {
     match condition {
         Some(condition) if condition.is_true() && condition.is_of_before(object) => {
@@ -99,12 +99,12 @@ pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: 
     }
 }
 
-/// A number of an object; 0 where none stands.
+/// A number field of an object; 0 if missing.
 pub fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
 
-/// A text of an object; empty where none stands.
+/// A text field of an object; empty if missing.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A user's own rules: CEL, as in Flux health checks.
+//! Custom readiness rules: CEL, as in Flux health checks.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +12,8 @@ use super::rules::verdict;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::Object;
 
-/// A user's own rule, as Flux judges by one (`fluxcd/pkg/runtime/cel`, RFC 0009). The fields of the
-/// object have their own names, `status.phase`; the whole of it is `object`.
+/// A custom rule, evaluated as Flux does (`fluxcd/pkg/runtime/cel`, RFC 0009). Fields of the object are
+/// top-level names, `status.phase`; the whole object is `object`.
 #[derive(Debug)]
 pub struct Expressions {
     in_progress: Option<Program>,
@@ -25,16 +25,16 @@ pub struct Expressions {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Texts {
-    /// CEL that is true while the object is on its way.
+    /// CEL that is true while the object is in progress.
     pub in_progress: Option<String>,
-    /// CEL that is true once it never will be ready.
+    /// CEL that is true when the object can never become ready.
     pub failed: Option<String>,
-    /// CEL that is true once it is ready; the rule of its kind if none.
+    /// CEL that is true when the object is ready; by default, the rule of its kind.
     pub current: Option<String>,
 }
 
 impl Expressions {
-    /// Reads the expressions. Fails if one is no CEL.
+    /// Parses the expressions. Fails if one is not valid CEL.
     pub fn compile(texts: &Texts) -> Result<Self> {
         let compiled = |text: &Option<String>| text.as_deref().map(program).transpose();
         Ok(Self {
@@ -44,8 +44,7 @@ impl Expressions {
         })
     }
 
-    /// Judges an object. An expression that cannot be answered yet, because a field is not there,
-    /// is not yet true.
+    /// Evaluates an object. An expression that cannot be evaluated because a field is missing is false.
     pub fn verdict(&self, object: &Object) -> Verdict {
         let seen = object.data["status"]["observedGeneration"].as_i64();
         if seen.is_some() && object.metadata.generation.is_some() && seen != object.metadata.generation {
@@ -68,8 +67,7 @@ impl Expressions {
     }
 }
 
-/// The longest expression that is read, and how deep things may stand in each other: the parser goes down
-/// with them, and the stack has an end.
+/// The maximum length and nesting of an expression: the parser is recursive, and the stack is limited.
 const LONGEST: usize = 4000;
 const DEEPEST: usize = 50;
 
@@ -80,7 +78,7 @@ fn program(text: &str) -> Result<Program> {
     if text.len() > LONGEST || depth(text) > DEEPEST {
         return Err(refusal(format!("it has more than {LONGEST} bytes, or nesting deeper than {DEEPEST}")));
     }
-    // The parser may panic on what it does not expect; that is bad input like any other.
+    // The parser may panic on unexpected input; report it like any invalid input.
     let compiled = catch_unwind(AssertUnwindSafe(|| Program::compile(text)));
     match compiled {
         Ok(Ok(program)) => Ok(program),
@@ -89,7 +87,7 @@ fn program(text: &str) -> Result<Program> {
     }
 }
 
-/// How deep a text may go, at most: brackets in brackets, choices in choices, signs before signs.
+/// An upper bound for the nesting of a text: brackets, conditionals, prefix operators.
 fn depth(text: &str) -> usize {
     let (mut open, mut signs, mut deepest) = (0_usize, 0_usize, 0_usize);
     for one in text.chars().filter(|one| !one.is_whitespace()) {
@@ -123,7 +121,7 @@ fn answer(program: &Program, object: &Object) -> Result<bool, String> {
     }
 }
 
-/// Rules by API version and kind; what has none is judged by the rule of its kind.
+/// Rules by API version and kind; other objects use the rule of their kind.
 #[derive(Debug, Default)]
 pub struct CustomRules(BTreeMap<(String, String), Expressions>);
 

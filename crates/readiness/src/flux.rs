@@ -1,12 +1,12 @@
-//! Flux. Its CRDs default `status.observedGeneration` to -1, and a Kustomization whose first run
-//! fails never sets it: the conditions are read for what they say (`facts`: kustomize-controller
-//! 1.9, helm-controller 1.6, source-controller 1.9).
+//! Flux. Its CRDs default `status.observedGeneration` to -1, and a Kustomization whose first run fails never
+//! sets it: the rules rely on the conditions (kustomize-controller 1.9, helm-controller 1.6,
+//! source-controller 1.9).
 
 use super::conditions::{Condition, condition, must_be_true};
 use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
-/// Ready for the newest generation; `Stalled` means that nothing is tried any more.
+/// Ready at the current generation; `Stalled` means that Flux has stopped retrying.
 pub(super) fn reconciled(object: &Object) -> Verdict {
     if object.data["spec"]["suspend"] == true {
         return Verdict::not_yet(Reason::in_field("spec.suspend", "is suspended"));
@@ -14,7 +14,7 @@ pub(super) fn reconciled(object: &Object) -> Verdict {
     stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
 }
 
-/// Nothing is tried any more. That of before the newest change, which may have mended it, is history.
+/// Flux has stopped retrying. Ignored if it is older than the latest change, which may have fixed it.
 fn stalled(object: &Object) -> Option<Verdict> {
     let stalled = condition(object, "Stalled").filter(Condition::is_true)?;
     Some(if stalled.is_of_before(object) {
@@ -24,7 +24,7 @@ fn stalled(object: &Object) -> Option<Verdict> {
     })
 }
 
-/// Also: what it attempted last is what it applied last.
+/// Also: the last attempted revision is the last applied one.
 pub(super) fn kustomization(object: &Object) -> Verdict {
     let reconciled = reconciled(object);
     if !reconciled.is_ready() {
@@ -41,18 +41,18 @@ pub(super) fn kustomization(object: &Object) -> Verdict {
     }
 }
 
-/// One of type `oci` is only an address: it has no status.
+/// Type `oci` is only a URL: it has no status.
 pub(super) fn helm_repository(object: &Object) -> Verdict {
     if object.data["spec"]["type"] == "oci" { Verdict::Ready } else { reconciled(object) }
 }
 
-/// flux-operator's objects have no `status.observedGeneration`; their conditions have.
+/// flux-operator's objects have no `status.observedGeneration`, but their conditions do.
 pub(super) fn of_operator(object: &Object) -> Verdict {
     stalled(object).unwrap_or_else(|| must_be_true(object, "Ready"))
 }
 
-/// A Kustomization has taken over when it has applied a revision; a HelmRelease when it has a
-/// history (`status.history`, helm-controller's record of the releases that it made or adopted).
+/// Flux has taken over a Kustomization once it has applied a revision, and a HelmRelease once it has a
+/// history (`status.history`, helm-controller's record of releases that it installed or adopted).
 pub fn has_taken_over(owner: &Object) -> bool {
     let status = &owner.data["status"];
     status["lastAppliedRevision"].as_str().is_some_and(|revision| !revision.is_empty())

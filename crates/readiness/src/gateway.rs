@@ -4,17 +4,17 @@ use super::Verdict;
 use super::conditions::{find, must_be_true, required, text};
 use bootstrapper_core::object::Object;
 
-/// Accepted, at the newest generation.
+/// Accepted, at the current generation.
 pub(super) fn class(object: &Object) -> Verdict {
     must_be_true(object, "Accepted")
 }
 
-/// Programmed, at the newest generation.
+/// Programmed, at the current generation.
 pub(super) fn gateway(object: &Object) -> Verdict {
     must_be_true(object, "Programmed")
 }
 
-/// Accepted by every gateway that it names, with all that it refers to.
+/// Accepted by every gateway that it references, with all references resolved.
 pub(super) fn route(object: &Object) -> Verdict {
     let wanted = object.data["spec"]["parentRefs"].as_array();
     let answers = object.data["status"]["parents"].as_array();
@@ -24,8 +24,8 @@ pub(super) fn route(object: &Object) -> Verdict {
         .map(|parent| {
             let is_meant = |answer: &&serde_json::Value| {
                 ["name", "namespace", "sectionName"].iter().all(|field| {
-                    let (wanted, told) = (&parent[*field], &answer["parentRef"][*field]);
-                    wanted.is_null() || wanted == told
+                    let (wanted, actual) = (&parent[*field], &answer["parentRef"][*field]);
+                    wanted.is_null() || wanted == actual
                 })
             };
             let verdict = match answers.into_iter().flatten().find(is_meant) {

@@ -1,4 +1,4 @@
-//! Nodes whose kubelets have gone silent. The control plane calls them unready only after 50 s.
+//! Nodes without heartbeats. The control plane marks them as not ready only after 50 s.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,25 @@ use jiff::Timestamp;
 
 use bootstrapper_core::object::{Object, Selection};
 
-/// A kubelet renews its lease every 10 s; this one has missed two.
+/// A kubelet renews its lease every 10 s; this is two missed renewals.
 const SILENCE_SECONDS: i64 = 25;
 
-/// The leases by which kubelets tell that they live.
+/// The leases that kubelets renew.
 pub fn heartbeats() -> Selection {
     Selection::of("coordination.k8s.io/v1", "Lease").within("kube-node-lease")
 }
 
-/// A node that is not heard of.
+/// A node without heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silence {
-    /// When it was heard of last, by its own clock.
+    /// The last heartbeat, by its own clock.
     pub since: Timestamp,
-    /// For how many seconds.
+    /// The seconds since then.
     pub seconds: i64,
 }
 
-/// Nodes that have not been heard of. Measured against the newest of all
-/// heartbeats: this machine's clock may be another than theirs. Of a node that is alone nothing is known.
+/// Nodes without recent heartbeats. Compared with the newest of all heartbeats, because this machine's clock
+/// may differ. A single node cannot be evaluated.
 pub fn silent<'a>(leases: impl IntoIterator<Item = &'a Object>) -> BTreeMap<String, Silence> {
     let renewed = |lease: &Object| {
         let at: Timestamp = lease.data["spec"]["renewTime"].as_str()?.parse().ok()?;

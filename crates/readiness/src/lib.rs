@@ -1,4 +1,4 @@
-//! Is an object ready? Pure functions of objects: no I/O, no clock that is not passed in.
+//! Whether an object is ready. Pure functions of objects: no I/O, and the clock is a parameter.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

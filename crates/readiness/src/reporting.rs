@@ -1,18 +1,18 @@
-//! Kinds of operators that say how they fare. Until one has, kstatus takes it for ready.
+//! Kinds whose operators report readiness. Until one has, kstatus reports it ready.
 
 use super::conditions::{must_be_true, text};
 use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
-/// Where a kind says that it is ready.
+/// Where a kind reports readiness.
 enum Said {
-    /// In a condition that is true.
+    /// A condition that must be true.
     Condition(&'static str),
-    /// In a field of its status, in one word.
+    /// A status field with one word.
     Field(&'static str, &'static str),
 }
 
-/// By API group. Kinds that never say anything are not among them.
+/// By API group. Kinds that never report anything are not included.
 const KINDS: [(&str, &[&str], Said); 8] = [
     ("cert-manager.io", &["Certificate", "Issuer", "ClusterIssuer"], Said::Condition("Ready")),
     (
@@ -40,8 +40,8 @@ fn not_yet(field: &str, text: String) -> Verdict {
     Verdict::not_yet(Reason::in_field(format!("status.{field}"), text))
 }
 
-/// What an object of such a kind says; ready if its kind is none of them.
-pub(super) fn said(object: &Object, group: &str, kind: &str) -> Verdict {
+/// The verdict for an object of such a kind; ready if its kind is not included.
+pub(super) fn reported(object: &Object, group: &str, kind: &str) -> Verdict {
     let found = KINDS.iter().find(|(own, kinds, _)| *own == group && kinds.contains(&kind));
     match found {
         None => Verdict::Ready,

@@ -7,13 +7,12 @@ use super::kstatus::{Status, status};
 use super::{Verdict, builtin, cilium, flux, gateway, reporting};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Whether an object is ready: by what its kind needs here, and by kstatus, which nothing is ready
-/// before.
+/// Whether an object is ready: by the rule of its kind, and by kstatus as a minimum.
 pub fn verdict(object: &Object) -> Verdict {
     if object.metadata.deletion_timestamp.is_some() {
         return Verdict::not_yet("is being deleted");
     }
-    // The clock matters to pods without a node only, and those have a rule of their own.
+    // Only pods without a node depend on the clock, and they have their own rule.
     let general = status(object, Timestamp::UNIX_EPOCH);
     match (rule_of_kind(object), general) {
         (Verdict::Ready, general) => general.into(),
@@ -22,8 +21,8 @@ pub fn verdict(object: &Object) -> Verdict {
     }
 }
 
-/// A pod that crashes, or finds no node, and a Deployment that makes no progress for it. What has stalled
-/// for good, Flux's own rules tell.
+/// Crashing or unschedulable pods, and stuck Deployments, may recover. Flux's own rules report what has
+/// permanently stalled.
 fn may_be_helped(object: &Object) -> bool {
     let id = ObjectRef::of(object);
     matches!(
@@ -32,7 +31,7 @@ fn may_be_helped(object: &Object) -> bool {
     )
 }
 
-/// What a kind needs beyond kstatus.
+/// The additional rule of a kind, beyond kstatus.
 fn rule_of_kind(object: &Object) -> Verdict {
     let id = ObjectRef::of(object);
     match (id.group(), id.kind.as_str()) {
@@ -59,7 +58,7 @@ fn rule_of_kind(object: &Object) -> Verdict {
         ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute") => gateway::route(object),
         ("cilium.io", "CiliumLoadBalancerIPPool") => cilium::pool(object),
         ("cilium.io", "CiliumBGPClusterConfig" | "CiliumBGPPeerConfig") => cilium::bgp_config(object),
-        (group, kind) => reporting::said(object, group, kind),
+        (group, kind) => reporting::reported(object, group, kind),
     }
 }
 
@@ -211,7 +210,7 @@ mod tests {
             (flux, "Kustomization", with("Ready", "False", &json!({"observedGeneration": 2})), NotYet),
             (flux, "Kustomization", json!({"spec": {"suspend": true}}), NotYet),
             ("helm.toolkit.fluxcd.io/v2", "HelmRelease", with("Stalled", "True", &none), Never),
-            // What stalled before the newest change may be mended by it.
+            // The latest change may fix an older stall.
             (
                 "helm.toolkit.fluxcd.io/v2",
                 "HelmRelease",
@@ -273,7 +272,7 @@ mod tests {
                 with("cilium.io/MissingAuthSecret", "True", &none),
                 NotYet,
             ),
-            // Nothing is ready on a cluster without nodes, unless it picks them.
+            // A cluster without nodes is never ready, unless the DaemonSet selects nodes.
             (
                 "apps/v1",
                 "DaemonSet",

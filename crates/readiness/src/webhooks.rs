@@ -1,4 +1,4 @@
-//! Webhooks that the API server calls by a Service: a configuration does not tell whether anybody answers.
+//! Webhooks that the API server calls through a Service: the configuration does not show whether it answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::Verdict;
 use super::conditions::text;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// A Service that the API server calls, and the first webhook that needs it.
+/// A Service that the API server calls, and the first webhook that uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Called {
     configuration: ObjectRef,
@@ -17,8 +17,7 @@ pub struct Called {
     service: ObjectRef,
 }
 
-/// The Services that the webhooks of a configuration are called by, other than those that may fail.
-/// None for objects of other kinds.
+/// The Services of a configuration's webhooks with failure policy Fail. None for objects of other kinds.
 pub fn called_by(object: &Object) -> Vec<Called> {
     let configuration = ObjectRef::of(object);
     if configuration.group() != "admissionregistration.k8s.io" {
@@ -42,7 +41,7 @@ pub fn called_by(object: &Object) -> Vec<Called> {
     by_service.into_iter().map(one).collect()
 }
 
-/// Webhooks of a Service without which what they are about is refused.
+/// Webhooks of a Service with failure policy Fail.
 pub(super) fn must_answer(configuration: &Object) -> impl Iterator<Item = &Value> {
     let webhooks = configuration.data["webhooks"].as_array().into_iter().flatten();
     webhooks
@@ -58,24 +57,24 @@ impl Called {
             .labelled(&format!("kubernetes.io/service-name={}", self.service.name))
     }
 
-    /// Whose webhook it is.
+    /// Its webhook.
     pub fn configuration(&self) -> &ObjectRef {
         &self.configuration
     }
 
-    /// Whether one of these answers.
+    /// Whether one of these endpoints is ready.
     pub fn is_answered(&self, slices: &[Arc<Object>]) -> bool {
         slices.iter().any(|slice| ready_endpoints(slice) > 0)
     }
 
-    /// What that is worth, if nobody answers.
+    /// The verdict if none is ready.
     pub fn unanswered(&self) -> Verdict {
         let Self { configuration, webhook, service } = self;
         Verdict::not_yet(format!("{service} of webhook {webhook} has no ready endpoints")).of(configuration)
     }
 }
 
-/// How many endpoints of a slice answer. One that does not tell does, as the API has it.
+/// The number of ready endpoints in a slice. A missing condition counts as ready, as in the API.
 pub fn ready_endpoints(slice: &Object) -> usize {
     let endpoints = slice.data["endpoints"].as_array().into_iter().flatten();
     endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != false).count()

@@ -1,4 +1,4 @@
-//! What a run has come to, folded from its events. Pure.
+//! The state of a run, folded from its events. Pure.
 
 use std::time::Duration;
 
@@ -31,13 +31,13 @@ pub(super) struct StepState {
     pub(super) is_planned: bool,
     pub(super) began: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
-    /// What it does or waits for just now.
+    /// Its current action or wait.
     pub(super) now: Vec<String>,
-    /// How far its wait is.
+    /// The progress of its wait.
     pub(super) progress: Option<Progress>,
     pub(super) outcome: Option<StepOutcome>,
     pub(super) failure: Option<Failure>,
-    /// Why it still waits, or why it failed.
+    /// Why it is still waiting, or why it failed.
     pub(super) causes: Vec<Cause>,
 }
 
@@ -64,7 +64,7 @@ impl StageState {
         self.steps.iter().any(|step| step.began.is_some())
     }
 
-    /// From its first step's start to its last step's end, or to now.
+    /// From the start of its first step to the end of its last step, or to now.
     pub(super) fn elapsed(&self, now: Timestamp) -> Option<Duration> {
         let began = self.steps.iter().filter_map(|step| step.began).min()?;
         let last = self.steps.iter().filter_map(|step| step.ended).max();
@@ -73,7 +73,7 @@ impl StageState {
     }
 }
 
-/// Never negative: the wall clock may be set back while a run goes on.
+/// Never negative: the wall clock may be set back during a run.
 pub(super) fn since(began: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(began)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Root causes as a person reads them: what, the facts, what to do, the way to it, what it blocks.
+//! Root causes as text: the cause, the evidence, the fix, the path to it, the blocked objects.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,7 @@ use super::words::{colour_of_stdout, indented};
 use bootstrapper_core::output::paint;
 use bootstrapper_engine::Cause;
 
-/// Causes on their own, the first line of each saying all that matters. In colour where stdout shows
-/// it.
+/// Causes without a failure; the first line of each is self-contained. In colour if stdout supports it.
 pub fn causes_text(causes: &[Cause]) -> String {
     text(causes, colour_of_stdout())
 }
@@ -30,7 +29,7 @@ fn text(causes: &[Cause], colour: bool) -> String {
     text
 }
 
-/// Everything besides the first line, each part with its label.
+/// The lines after the first, each with its label.
 pub(super) fn parts(cause: &Cause) -> Vec<(&'static str, String)> {
     let all = |label: &'static str, texts: &[String]| {
         let labels = std::iter::once(label).chain(std::iter::repeat(""));

@@ -1,4 +1,4 @@
-//! The last words of a run.
+//! The last lines of a run.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,50 +11,50 @@ use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{RunSummary, StepOutcome};
 
-/// How often the API server was asked and told.
+/// The number of API requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
     /// Requests that only read.
     pub reads: u64,
     /// Requests that wrote.
     pub writes: u64,
-    /// Requests that had failed on the way, and were made again.
+    /// Requests that failed in transit and were retried.
     pub repeated: u64,
 }
 
-/// What the last words are about.
+/// The content of the last lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Closing<'a> {
     /// The cluster.
     pub cluster: &'a str,
-    /// The revision that Flux is at, `main@3f2c1ab`.
+    /// Flux's current revision, `main@3f2c1ab`.
     pub revision: Option<&'a str>,
     /// How many Kustomizations Flux owns.
     pub kustomizations: usize,
     /// How many `HelmReleases` Flux owns.
     pub releases: usize,
-    /// How the run ended.
+    /// The outcome of the run.
     pub summary: &'a RunSummary,
-    /// What the run asked of the API server.
+    /// The run's API requests.
     pub requests: Requests,
-    /// Of a sandbox: the file to use it with.
+    /// The kubeconfig, for a sandbox.
     pub kubeconfig: Option<&'a Path>,
-    /// What of the bootstrap ran.
+    /// Which part of the bootstrap ran.
     pub extent: Extent<'a>,
 }
 
-/// What of a bootstrap a run was.
+/// Which part of the bootstrap a run covered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent<'a> {
-    /// All of it, and Flux has taken over.
+    /// Everything, including the hand-over.
     HandedOver,
-    /// All of it; its steps do not ask Flux.
+    /// Everything; the pipeline does not use Flux.
     WithoutFlux,
     /// These stages and steps.
     Part(&'a [String]),
 }
 
-/// One line that says what is true now; for a sandbox, how to go on.
+/// One line with the result; for a sandbox, also the commands to use it.
 pub fn closing_text(closing: &Closing) -> String {
     let mut text = headline(closing);
     text.push('\n');
@@ -119,7 +119,7 @@ fn headline(closing: &Closing) -> String {
     )
 }
 
-/// Names the step that took longest of those that decided the time.
+/// The longest step of the critical path.
 fn critical_path(summary: &RunSummary) -> String {
     let whole: Duration = summary.critical_path.iter().map(|(_, took)| *took).sum();
     let longest = summary.critical_path.iter().max_by_key(|(_, took)| *took);

@@ -1,4 +1,4 @@
-//! A failure as the person who has to mend it reads it.
+//! A failure as text.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::words::{colour, indented};
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::output::paint;
 
-/// What failed, why, where it was declared and what to do: one line each. In colour where stderr shows it.
+/// What failed, why, where it was declared and what to do: one line each. In colour if stderr supports it.
 pub fn failure_text(failure: &Failure) -> String {
     text(failure, colour())
 }

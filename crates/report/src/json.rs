@@ -7,8 +7,7 @@ use bootstrapper_engine::Event;
 
 pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
     while let Some(event) = events.recv().await {
-        // Whoever reads may have gone away, and a disk may be full: neither stops a bootstrap. The exit code
-        // tells of the second.
+        // A closed pipe or a full disk does not stop a bootstrap. The exit code reports the full disk.
         let _ = output::json(&event, false);
     }
 }

@@ -1,4 +1,4 @@
-//! Events in; live bars, plain lines or JSON lines out. And the texts that a verb ends with.
+//! Events in; a live board, plain lines or JSON lines out. Also the final texts of commands.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
@@ -33,16 +33,16 @@ use bootstrapper_engine::Event;
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
-    /// [`Progress::Tty`] where stderr is a terminal that can draw, else [`Progress::Plain`].
+    /// [`Progress::Tty`] if stderr is a capable terminal, otherwise [`Progress::Plain`].
     #[default]
     Auto,
-    /// The whole plan, drawn again as it changes.
+    /// The whole plan, redrawn as it changes.
     Tty,
-    /// One line for each thing that happens.
+    /// One line per event.
     Plain,
-    /// One JSON object a line, on stdout.
+    /// One JSON object per line, on stdout.
     Json,
-    /// Failures, and the end.
+    /// Only failures and the summary.
     Quiet,
 }
 

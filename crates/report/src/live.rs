@@ -16,7 +16,7 @@ use bootstrapper_engine::Event;
 pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
     let mut board = Board::default();
     let colour = colour();
-    // One bar of many lines: indicatif then replaces the whole board in one write, without flicker.
+    // One bar with many lines: indicatif then replaces the whole board in one write, without flicker.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{msg}") {
         bar.set_style(style);
@@ -35,7 +35,7 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
             },
         }
     }
-    // The last board is printed whole, also where it is higher than the terminal.
+    // The final board is printed completely, even if it is higher than the terminal.
     bar.finish_and_clear();
     if board.began.is_some() {
         output::err(&format!("{}\n", draw(&board, colour).join("\n")));
@@ -44,7 +44,7 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
 
 fn draw(board: &Board, colour: bool) -> Vec<String> {
     let columns = terminal_columns();
-    // The last column stays free: some terminals wrap when it is written.
+    // The last column stays empty: some terminals wrap when it is written.
     let lines = view(board, Timestamp::now(), columns.saturating_sub(1).min(120));
     lines.iter().map(|line| coloured(line, colour)).collect()
 }

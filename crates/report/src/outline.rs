@@ -1,4 +1,4 @@
-//! What `plan` and `status` say: one line a step, grouped by stage.
+//! The text of `plan` and `status`: one line per step, grouped by stage.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use bootstrapper_core::verdict::{Readiness, Reason, Verdict};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{ChangeKind, Diff, Observation};
 
-/// Up to so many new objects of a step are named.
+/// A step with more new objects than this shows only their number.
 const NEW_ONES_NAMED: usize = 8;
 
-/// Writes the stage's name once, before the first of its steps.
+/// Writes the stage's name before its first step.
 struct Grouped {
     text: String,
     last: String,
@@ -46,16 +46,16 @@ fn split(name: &str) -> (&str, &str) {
 pub struct PlanLine<'a> {
     /// `stage/step`.
     pub step: &'a str,
-    /// What it is about.
+    /// Its title.
     pub title: &'a str,
-    /// Why it is there, if that is said.
+    /// The reason why the pipeline contains it, if given.
     pub why: Option<&'a str>,
-    /// What was seen; none if it could not be looked at.
+    /// The observation; none if it could not be observed.
     pub observation: Option<&'a Observation>,
 }
 
-/// What a run would do: each step as observed, what would change, and the sum. `None` is a step that
-/// could not be looked at.
+/// What a run would do: each step as observed, its changes, and the sum. `None` is a step that could not be
+/// observed.
 pub fn plan_text<'a>(lines: impl IntoIterator<Item = PlanLine<'a>>) -> String {
     let lines: Vec<_> = lines.into_iter().collect();
     let mut out = Grouped::new(lines.iter().map(|line| line.step));
@@ -117,8 +117,8 @@ fn diff_line(diff: &Diff, title: &str) -> String {
     if diff.unchanged == 0 { summary } else { format!("{summary}   = {} unchanged", diff.unchanged) }
 }
 
-/// Each change on a line of its own, its details after it; answers how many are conflicts. Of many
-/// new objects the number says enough: `--output json` has their names.
+/// Each change on its own line, followed by its details; returns the number of conflicts. Of many new objects
+/// only the number is shown: `--output json` has their names.
 fn changes(out: &mut Grouped, diff: &Diff) -> usize {
     let all_new = diff.changes.iter().all(|change| change.kind == ChangeKind::Created);
     if all_new && diff.changes.len() > NEW_ONES_NAMED {
@@ -146,11 +146,11 @@ fn changes(out: &mut Grouped, diff: &Diff) -> usize {
     conflicts
 }
 
-/// A step, as a status tells of it.
+/// The status of a step.
 pub struct StatusLine<'a> {
     /// Its name in the plan.
     pub step: &'a str,
-    /// What it is about.
+    /// Its title.
     pub title: &'a str,
     /// Whether it is ready.
     pub readiness: &'a Readiness,

@@ -1,4 +1,4 @@
-//! One line for each thing that happens: for logs, pipes and CI.
+//! One line per event: for logs, pipes and CI.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use bootstrapper_core::output;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome};
 
-/// How often waits that were held back are looked at.
+/// The interval for checking suppressed waits.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
@@ -34,7 +34,7 @@ pub(super) async fn render(mut events: UnboundedReceiver<Event>, quiet: bool) {
     }
 }
 
-/// What of a cause does not change while it lasts: its code, its way, and whether it passes.
+/// The parts of a cause that stay constant: its code, its chain, and whether it passes.
 type Told = (Option<String>, Vec<String>, bool);
 
 #[derive(Default)]
@@ -42,7 +42,7 @@ pub(super) struct Lines {
     quiet: bool,
     began: Option<Timestamp>,
     waits: Waits,
-    /// The causes that each step has told, by what does not change while they last.
+    /// The causes that each step has shown, by their constant parts.
     explained: BTreeMap<StepId, Vec<Told>>,
 }
 
@@ -55,68 +55,68 @@ impl Lines {
         if let EventKind::RunStarted { .. } = event.kind {
             self.began = Some(event.at);
         }
-        let said = self.said(event);
-        said.into_iter().map(|said| self.line(event.at, event.step.as_ref(), &said)).collect()
+        let texts = self.texts(event);
+        texts.into_iter().map(|text| self.line(event.at, event.step.as_ref(), &text)).collect()
     }
 
-    /// Waits that were held back, and are due at `now`.
+    /// Suppressed waits that are due at `now`.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
         let due = self.waits.due(now);
-        due.into_iter().map(|(step, said)| self.line(now, Some(&step), &said)).collect()
+        due.into_iter().map(|(step, text)| self.line(now, Some(&step), &text)).collect()
     }
 
-    fn line(&self, at: Timestamp, step: Option<&StepId>, said: &str) -> String {
+    fn line(&self, at: Timestamp, step: Option<&StepId>, text: &str) -> String {
         let elapsed = self.began.map(|began| since(began, at)).unwrap_or_default();
         let tenths = elapsed.as_millis() / 100;
         let clock = format!("{}.{}", tenths / 10, tenths % 10);
         let step = step.map(|step| format!("{step}  ")).unwrap_or_default();
-        format!("[{clock:>6}s] {step}{}", output::one_line(said))
+        format!("[{clock:>6}s] {step}{}", output::one_line(text))
     }
 
-    /// Causes that were not told yet. How long something lasts is no news.
+    /// Causes that were not shown yet. A changed duration is not new.
     fn news(&mut self, step: &StepId, causes: &[Cause]) -> Vec<String> {
-        let told = self.explained.entry(step.clone()).or_default();
-        let mut said = Vec::new();
+        let shown = self.explained.entry(step.clone()).or_default();
+        let mut texts = Vec::new();
         for cause in causes {
             let key = (cause.code.clone(), cause.chain.clone(), cause.passes);
-            if !told.contains(&key) {
-                told.push(key);
-                said.extend(cause_lines(cause));
+            if !shown.contains(&key) {
+                shown.push(key);
+                texts.extend(cause_lines(cause));
             }
         }
-        said
+        texts
     }
 
-    fn said(&mut self, event: &Event) -> Vec<String> {
+    fn texts(&mut self, event: &Event) -> Vec<String> {
         if let (Some(step), EventKind::StepFinished { .. }) = (&event.step, &event.kind) {
             self.waits.ended(step);
         }
         match &event.kind {
             EventKind::StepFinished { outcome: StepOutcome::Failed, failure, causes } => {
-                let mut said = vec!["failed".to_owned()];
+                let mut texts = vec!["failed".to_owned()];
                 if let Some(why) = failure {
-                    said.extend(failure::text(why, false).lines().map(str::to_owned));
+                    texts.extend(failure::text(why, false).lines().map(str::to_owned));
                 }
-                said.extend(causes.iter().flat_map(cause_lines));
-                said
+                texts.extend(causes.iter().flat_map(cause_lines));
+                texts
             }
             EventKind::RunFinished { summary } => vec![end(summary)],
             _ if self.quiet => Vec::new(),
             EventKind::RunStarted { headline, stages } => {
-                let mut said = vec![headline.clone()];
-                said.extend(stages.iter().map(|stage| {
+                let mut texts = vec![headline.clone()];
+                texts.extend(stages.iter().map(|stage| {
                     let planned = stage.steps.iter().filter(|step| step.skip.is_none());
                     let titles: Vec<&str> = planned.map(|step| step.title.as_str()).collect();
                     format!("plan: {}: {}", stage.name, titles.join(", "))
                 }));
-                said
+                texts
             }
             EventKind::StepSaid { message } => vec![message.clone()],
             EventKind::StepActed { changes } => vec![changes.summary.clone()],
             EventKind::StepWaiting { reasons, progress } => match &event.step {
                 Some(step) => {
                     let reasons = reasons.iter().map(ToString::to_string).collect();
-                    self.waits.heard(step, Wait { reasons, progress: *progress }, event.at)
+                    self.waits.record(step, Wait { reasons, progress: *progress }, event.at)
                 }
                 None => Vec::new(),
             },
@@ -152,9 +152,9 @@ fn ended(outcome: &StepOutcome, event: &Event) -> String {
 }
 
 fn cause_lines(cause: &Cause) -> Vec<String> {
-    let parts = causes::parts(cause).into_iter().map(|(label, said)| match label {
-        "" => format!("  {said}"),
-        label => format!("  {label}: {said}"),
+    let parts = causes::parts(cause).into_iter().map(|(label, text)| match label {
+        "" => format!("  {text}"),
+        label => format!("  {label}: {text}"),
     });
     std::iter::once(causes::headline(cause)).chain(parts).collect()
 }

@@ -1,4 +1,4 @@
-//! What people see of a run, from the events of one.
+//! The output of a run, from its events.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The board as lines: state, time and width in, text out. Pure, so that tests see what people see.
+//! The board as lines: state, time and width in, text out. Pure, so that tests see the same output as users.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::StepOutcome;
 
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
-/// How many lines a running stage may take besides its own.
+/// The maximum number of additional lines for a running stage.
 const DETAIL_LINES: usize = 4;
 const TIME_WIDTH: usize = 7;
 
-/// The whole board at `now`, no line wider than `columns`.
+/// The whole board at `now`, with lines of at most `columns`.
 pub(super) fn view(board: &Board, now: Timestamp, columns: usize) -> Vec<String> {
     let steps = board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.is_planned).count();
     let mut lines =
@@ -80,7 +80,7 @@ fn stage_lines(
     }
 }
 
-/// What a step does or waits for, in at most `room` lines, each with its label.
+/// The action or wait of a step, in at most `room` lines, each with its label.
 fn does_now(step: &StepState, room: usize) -> Vec<(&str, String)> {
     let mut said = if step.now.len() <= room {
         step.now.clone()
@@ -109,7 +109,7 @@ fn running_text(stage: &StageState, running: &[&StepState]) -> String {
     }
 }
 
-/// What the steps of a finished stage came to.
+/// The summary of a finished stage's steps.
 fn ended(stage: &StageState) -> (char, String) {
     let mut said: Vec<String> = Vec::new();
     let (mut mark, mut skipped, mut not_started, mut ran) = ('✓', 0, 0, false);
@@ -156,11 +156,11 @@ fn failed_text(step: &StepState) -> String {
 }
 
 fn detail(label: &str, said: &str, name_width: usize, columns: usize) -> String {
-    // A long name keeps one space before what it says.
+    // Keep one space after a long name.
     cut(&format!("      {label:wide$} {said}", wide = name_width.saturating_sub(1)), columns)
 }
 
-/// Cause, evidence, reasons, place and remedy of a failed step. Not cut: a person needs all of it.
+/// Cause, evidence, reasons, location and fix of a failed step, untruncated.
 fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |label: &str, texts: &[String]| {
@@ -195,7 +195,7 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
     if let Some((code, cause)) = wrong.and_then(|cause| Some((cause.code.as_ref()?, &cause.cause))) {
         lines.push(format!("error[{code}]: {cause}    bootstrapper explain {code}"));
     }
-    // Only what is drawn again and again must fit; the end is printed whole.
+    // Only redrawn lines must fit; the final output is complete.
     if board.summary.is_none() {
         for line in &mut lines {
             *line = cut(line, columns);

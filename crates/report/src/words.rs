@@ -1,4 +1,4 @@
-//! How people say durations and numbers, and how a line is cut.
+//! Formatting of durations, and truncation of lines.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -16,15 +16,14 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// How many columns a text takes, counted in characters.
+/// The width of a text, in characters.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// At most `room` characters, one line; what is cut off leaves a `…`.
+/// At most `room` characters, on one line; truncation is marked with `…`.
 pub(super) fn cut(text: &str, room: usize) -> String {
-    // Before it is cut: what is left of a secret is harder to find, and what is shown for an escape
-    // sequence takes room.
+    // Mask before truncating: a partial secret is harder to find, and escaped characters need more space.
     let line = output::shown(&text.replace(['\n', '\r', '\t'], " "));
     if width(&line) <= room {
         return line;
@@ -35,12 +34,12 @@ pub(super) fn cut(text: &str, room: usize) -> String {
     kept
 }
 
-/// Whether stderr shows colour, and the person wants it.
+/// Whether stderr supports colour, and the user wants it.
 pub(super) fn colour() -> bool {
     std::io::stderr().is_terminal() && is_wanted()
 }
 
-/// Whether stdout shows colour, and the person wants it.
+/// Whether stdout supports colour, and the user wants it.
 pub fn colour_of_stdout() -> bool {
     std::io::stdout().is_terminal() && is_wanted()
 }
@@ -49,7 +48,7 @@ fn is_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A text of several lines, those after the first indented: no line of it begins where ours do.
+/// A multi-line text with all lines but the first indented, so that no line of it looks like one of ours.
 pub fn indented(text: &str, by: usize) -> String {
     let text = text.trim_end();
     if text.contains('\n') { text.replace('\n', &format!("\n{:by$}", "")) } else { text.to_owned() }

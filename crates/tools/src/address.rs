@@ -1,6 +1,6 @@
-//! Addresses that a kustomization may name, in the dialects of kustomize (`internal/git/repospec.go`
-//! and `internal/loader` of its api v0.21.1), taken apart before anything is done with them. What is
-//! not one of those that Flux can fetch in its Pod, and over TLS, is refused here.
+//! Parses URLs in a kustomization, in the dialects of kustomize (`internal/git/repospec.go` and
+//! `internal/loader` of its api v0.21.1), before they are used. Rejects everything that Flux cannot fetch in
+//! its Pod, and everything without TLS.
 
 use bootstrapper_core::digest::is_hex;
 use std::fmt;
@@ -8,14 +8,14 @@ use std::path::{Component, Path, PathBuf};
 
 use url::Url;
 
-/// What is to be fetched.
+/// What to fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Remote {
     /// A file.
     Manifest(String),
     /// A folder of a git repository.
     Base(Base),
-    /// A file, or else the folder of a git repository: only the answer tells.
+    /// A file, or else the folder of a git repository: only the response shows which.
     Either(String, Base),
 }
 
@@ -26,11 +26,11 @@ pub struct Base {
     pub url: String,
     /// The branch, tag or commit; the default branch if none.
     pub reference: Option<String>,
-    /// The folder within it.
+    /// The folder in it.
     pub path: PathBuf,
 }
 
-/// Why an address is not fetched.
+/// Why a URL is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused(pub &'static str);
 
@@ -40,18 +40,18 @@ impl fmt::Display for Refused {
     }
 }
 
-/// What kustomize takes a text for.
+/// How kustomize interprets a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// A file, as patches are.
+    /// A file, for patches.
     File,
-    /// A folder, as components are.
+    /// A folder, for components.
     Folder,
-    /// Either, as resources are.
+    /// Either, for resources.
     Any,
 }
 
-/// What a text names that must be fetched; none if it is a path, or no name at all.
+/// What a reference requires to be fetched; none if it is a path, or not a reference.
 pub fn remote(text: &str, taken_for: Use) -> Result<Option<Remote>, Refused> {
     let is_web = has_scheme(text, "http") || has_scheme(text, "https");
     if text.contains('\n') && !is_web {
@@ -76,7 +76,7 @@ pub fn remote(text: &str, taken_for: Use) -> Result<Option<Remote>, Refused> {
 }
 
 impl Remote {
-    /// Its address, for people; of a base without the folder.
+    /// Its URL, for display; for a base, without the folder.
     pub fn url(&self) -> &str {
         match self {
             Self::Manifest(url) | Self::Either(url, _) => url,
@@ -84,7 +84,7 @@ impl Remote {
         }
     }
 
-    /// Whether what is fetched is verified: a commit is the digest of all that it holds.
+    /// Whether the content is verified: a commit is a digest of its content.
     pub fn has_commit(&self) -> bool {
         match self {
             Self::Manifest(_) | Self::Either(..) => false,
@@ -92,7 +92,7 @@ impl Remote {
         }
     }
 
-    /// Whether it always is the same: it names a release (`v1.6.3`) or a commit.
+    /// Whether the content never changes: the URL contains a release (`v1.6.3`) or a commit.
     pub fn is_pinned(&self) -> bool {
         match self {
             Self::Manifest(url) => url.split(['/', '=', '?', '&', '@']).any(is_version),
@@ -112,12 +112,12 @@ fn is_version(part: &str) -> bool {
     is_commit(part) || semver::Version::parse(part.strip_prefix('v').unwrap_or(part)).is_ok()
 }
 
-/// Whether Go takes it for an address of that scheme.
+/// Whether Go parses it as a URL with that scheme.
 fn has_scheme(text: &str, scheme: &str) -> bool {
     text.split_once(':').is_some_and(|(start, _)| start.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether an address says that it is one of a git repository.
+/// Whether a URL is explicitly a git URL.
 fn says_git(text: &str) -> bool {
     let (address, query) = text.split_once('?').unwrap_or((text, ""));
     let path = address.split_once("://").map_or(address, |(_, rest)| rest);
@@ -128,14 +128,14 @@ fn says_git(text: &str) -> bool {
         || path.strip_suffix(".git").is_some()
 }
 
-/// An address of a file, as it is fetched.
+/// The URL of a file.
 fn web(text: &str) -> Result<String, Refused> {
     checked(text).map(|url| url.to_string())
 }
 
-/// Only over TLS, only to a host, and in nobody's name.
+/// Requires TLS, a host, and no credentials.
 fn checked(text: &str) -> Result<Url, Refused> {
-    // Readers of addresses differ in these.
+    // URL parsers interpret these differently.
     if text.chars().any(|one| one.is_control() || one.is_whitespace() || one == '\\') {
         return Err(Refused("invalid address"));
     }
@@ -159,7 +159,7 @@ fn checked(text: &str) -> Result<Url, Refused> {
     Ok(url)
 }
 
-/// What kustomize makes of a text that it takes for a git repository.
+/// How kustomize parses a text as a git URL.
 #[derive(Debug, PartialEq, Eq)]
 struct Parts {
     host: String,
@@ -193,10 +193,10 @@ fn base(text: &str, parts: &Parts) -> Result<Base, Refused> {
     })
 }
 
-/// What `?ref=` or `?version=` says.
+/// The value of `?ref=` or `?version=`.
 fn reference(query: &str) -> Result<Option<String>, Refused> {
     if query.contains(';') {
-        // Go reads nothing of such a query.
+        // Go ignores such a query.
         return Err(Refused("its query contains a semicolon"));
     }
     let get = |name: &str| {
@@ -214,8 +214,8 @@ fn reference(query: &str) -> Result<Option<String>, Refused> {
     }
 }
 
-/// Whether git takes it for the name of a branch or a tag, or for a commit; and for nothing else: no
-/// option, no pattern, no pair of names.
+/// Whether git can interpret it only as the name of a branch or a tag, or as a commit: not as an option, a
+/// pattern or a pair of names.
 fn is_reference(text: &str) -> bool {
     let allowed = |one: char| one.is_ascii_alphanumeric() || "._/@+-#=,%".contains(one);
     let begins_well = text.starts_with(|one: char| one.is_ascii_alphanumeric() || one == '_');
@@ -230,7 +230,7 @@ fn is_reference(text: &str) -> bool {
         })
 }
 
-/// Takes an address apart as kustomize does; none if it takes it for a path.
+/// Parses a git URL as kustomize does; none if kustomize treats it as a path.
 fn parts(text: &str) -> Option<Parts> {
     if text.starts_with('/') {
         return None;
@@ -291,7 +291,7 @@ fn host(text: &str) -> Option<(String, String)> {
     (!host.is_empty()).then(|| (format!("{scheme}{user}{host}"), rest.to_owned()))
 }
 
-/// `name@` at the beginning.
+/// A leading `name@`.
 fn user(text: &str) -> (&str, &str) {
     let end = text.find('@').filter(|end| {
         let name = text.get(..*end).unwrap_or_default();
@@ -440,7 +440,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is written, no part of it can be an option of git, and nothing but TLS is spoken.
+        /// Whatever the input, no part can be an option of git, and only TLS is used.
         #[test]
         fn no_part_is_an_option(
             scheme in prop::sample::select(vec!["", "https://", "git::", "git::https://", "ssh://", "file://", "http://", "ext::", "HTTPS://", "git@", "-"]),

@@ -1,16 +1,16 @@
-//! Where the tool keeps what it can make again, and what it cannot.
+//! The locations of the cache and of the state.
 
 use std::path::PathBuf;
 
-/// `$XDG_CACHE_HOME/bootstrapper`, else `~/.cache/bootstrapper`; none if there is neither.
+/// `$XDG_CACHE_HOME/bootstrapper`, otherwise `~/.cache/bootstrapper`; none without a home folder.
 pub fn cache_folder() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))?;
     Some(root.join("bootstrapper"))
 }
 
-/// `$BOOTSTRAPPER_STATE_DIR`, else `$XDG_STATE_HOME/bootstrapper`, else `~/.local/state/bootstrapper`; none if
-/// there is none of them.
+/// `$BOOTSTRAPPER_STATE_DIR`, otherwise `$XDG_STATE_HOME/bootstrapper`, otherwise
+/// `~/.local/state/bootstrapper`; none without a home folder.
 pub fn state_folder() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("BOOTSTRAPPER_STATE_DIR")

@@ -1,43 +1,43 @@
-//! Where a chart comes from.
+//! The source of a chart.
 
 use std::fmt;
 
 use super::version_range::{self, Range};
 use bootstrapper_core::failure::Failure;
 
-/// Where a chart comes from, and which version.
+/// The source and version of a chart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ChartSource {
     /// An OCI artifact.
     Oci {
         /// `oci://quay.io/cilium/charts/cilium`.
         url: String,
-        /// A version, or a range of them.
+        /// A version, or a range.
         version: String,
     },
-    /// A chart of a classic repository.
+    /// A chart of a classic Helm repository.
     Repository {
         /// `https://charts.example.org`.
         url: String,
         /// The chart's name.
         chart: String,
-        /// A version, or a range of them.
+        /// A version, or a range.
         version: String,
     },
     /// A folder of another Flux source, which only Flux can read: a git repository, a bucket.
     Folder {
         /// The source: `GitRepository flux-system/charts`.
         source: String,
-        /// The folder within it.
+        /// The folder in it.
         path: String,
-        /// A version, or a range of them.
+        /// A version, or a range.
         version: String,
     },
 }
 
 impl ChartSource {
-    /// Why no such chart is fetched: its address is not one of `oci://`, `https://` or `http://`, or a part
-    /// of it is no name. Helm would take a file of this machine, a plugin or an option for it.
+    /// Why a chart is rejected: its URL is not `oci://`, `https://` or `http://`, or a part of it is not a
+    /// valid name. Helm would interpret it as a local file, a plugin or an option.
     pub fn refusal(&self) -> Option<Failure> {
         let (url, schemes, name): (&str, &[&str], &str) = match self {
             Self::Oci { url, .. } => (url, &["oci"], ""),
@@ -64,7 +64,7 @@ impl ChartSource {
         Some(failure.hint("correct the chart's address in its source"))
     }
 
-    /// The chart's name: the last part of its address.
+    /// The chart's name: the last part of its URL.
     pub fn name(&self) -> &str {
         let address = match self {
             Self::Oci { url, .. } => url,
@@ -83,26 +83,26 @@ impl ChartSource {
         }
     }
 
-    /// The version, if exactly one is declared. A leading `v` does not count.
+    /// The version, if exactly one is declared. A leading `v` is ignored.
     pub fn exact_version(&self) -> Option<&str> {
         let text = self.version_text();
         let bare = text.strip_prefix('v').unwrap_or(text);
         semver::Version::parse(bare).ok().map(|_| text)
     }
 
-    /// The digest of the artifact, if that is what is declared instead of a version.
+    /// The digest of the artifact, if declared instead of a version.
     pub fn digest(&self) -> Option<&str> {
         Some(self.version_text()).filter(|text| text.starts_with("sha256:"))
     }
 
-    /// Whether a chart of that version is what is declared, or lies in the range that is. Which
-    /// version a digest stands for is known only once it is fetched.
+    /// Whether a chart version matches the declared version or range. The version of a digest is known only
+    /// once it is fetched.
     pub fn is_met_by(&self, version: &str) -> bool {
         let declared = self.version_text();
         if declared == version {
             return true;
         }
-        // A tag cannot hold the `+` of a version.
+        // A tag cannot contain the `+` of a version.
         let read = |text: &str| version_range::version(&text.replace('_', "+"));
         let Some(there) = read(version) else { return false };
         match (read(declared).filter(|_| self.exact_version().is_some()), Range::parse(declared)) {
@@ -116,7 +116,7 @@ impl ChartSource {
     }
 }
 
-/// Whether it can be the name of a chart in a repository, with folders before it.
+/// Whether it can be the name of a chart in a repository, optionally with parent folders.
 fn is_name(text: &str) -> bool {
     let is_part = |part: &str| {
         part.starts_with(|one: char| one.is_ascii_alphanumeric() || one == '_')

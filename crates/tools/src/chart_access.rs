@@ -1,4 +1,4 @@
-//! How a registry or a repository of charts is reached, where it does not answer everybody.
+//! Access to a chart registry or repository that requires credentials or other settings.
 
 use std::ffi::OsString;
 use std::fs;
@@ -30,10 +30,10 @@ pub struct SigningKeys {
     pub keys: Vec<SecretString>,
 }
 
-/// How a registry or a repository of charts is reached.
+/// Access to a chart registry or repository.
 #[derive(Debug, Clone, Default)]
 pub struct ChartAccess {
-    /// Why nothing is fetched.
+    /// Why nothing can be fetched.
     pub refusal: Option<Failure>,
     /// Without TLS.
     pub plain_http: bool,
@@ -41,11 +41,11 @@ pub struct ChartAccess {
     pub user: Option<(SecretString, SecretString)>,
     /// The configuration of a Docker client, with credentials for registries.
     pub docker_config: Option<SecretString>,
-    /// PEM: who signed the server's certificate.
+    /// PEM: the CA of the server's certificate.
     pub authority: Option<SecretString>,
-    /// PEM: the client's own certificate, and its key.
+    /// PEM: the client certificate, and its key.
     pub identity: Option<(SecretString, SecretString)>,
-    /// Whether charts that lie elsewhere are fetched with the same credentials.
+    /// Whether the credentials are also sent to other hosts that the index references.
     pub pass_credentials: bool,
     /// The proxy, with its credentials.
     pub proxy: Option<SecretString>,
@@ -54,7 +54,7 @@ pub struct ChartAccess {
 }
 
 impl ChartAccess {
-    /// Variables of the programs that go there.
+    /// Environment variables for programs that connect to it.
     pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let proxy = self.proxy.iter().map(|proxy| OsString::from(proxy.expose_secret()));
         proxy.flat_map(|proxy| [("HTTPS_PROXY", proxy.clone()), ("HTTP_PROXY", proxy)]).collect()
@@ -78,7 +78,7 @@ impl ChartAccess {
         docker_login(&fs::read_to_string(file).ok()?, host)
     }
 
-    /// What Helm is told of a registry; files go into `folder`, which is this user's only.
+    /// Helm's options for a registry; files are created in `folder`, which is private.
     pub(super) fn of_registry(&self, url: &str, folder: &Path) -> Result<Vec<OsString>> {
         let mut arguments: Vec<OsString> = Vec::new();
         if self.plain_http {
@@ -99,7 +99,7 @@ impl ChartAccess {
         Ok(arguments)
     }
 
-    /// The configuration of repositories in which this one is called `repository`.
+    /// A repository configuration with this repository as `repository`.
     pub(super) fn of_repository(&self, url: &str, folder: &Path) -> Result<OsString> {
         let file = |wanted: &str| -> Result<Option<String>> {
             let found = self.tls(folder)?.into_iter().find(|(flag, _)| *flag == wanted);

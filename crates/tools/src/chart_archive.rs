@@ -1,5 +1,5 @@
-//! Whether a chart's archive is what an archive of a chart is: a folder of files, of a size that a
-//! cluster can want. Nothing is unpacked to find out.
+//! Whether a chart's archive is valid: a single folder of files, within the size limits. Checks without
+//! unpacking.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,13 +13,13 @@ use bootstrapper_core::failure::{Failure, Result};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Helm loads no larger chart (`MaxDecompressedChartSize` of v4.3.1), and so Flux does not either.
+/// Helm loads no larger chart (`MaxDecompressedChartSize` of v4.3.1), and so neither does Flux.
 const LARGEST: u64 = 100 * MIB;
 
-/// A chart has some hundred files; each takes memory, however small it is.
+/// A chart has some hundred files; each takes memory, even if it is empty.
 const MOST_FILES: u64 = 10_000;
 
-/// Looks through an archive.
+/// Checks an archive.
 pub(super) fn check(archive: &Path, chart: &ChartSource) -> Result<()> {
     let file = File::open(archive).map_err(|error| unread(chart).caused_by(&error))?;
     check_stream(file).map_err(|why| match why {
@@ -47,7 +47,7 @@ impl From<io::Error> for Wrong {
 }
 
 fn check_stream(compressed: impl Read) -> Result<(), Wrong> {
-    // Headers and padding count: there may be any number of empty files.
+    // Includes headers and padding: there may be any number of empty files.
     let mut unpacked = MultiGzDecoder::new(compressed).take(LARGEST + 1);
     let checked = check_entries(&mut unpacked);
     if unpacked.limit() == 0 {
@@ -77,7 +77,7 @@ fn check_entries(unpacked: &mut impl Read) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// What an entry is that no chart has; none if charts have such.
+/// The type of an entry that charts must not contain; none if it is permitted.
 fn refused(kind: EntryType) -> Option<&'static str> {
     match kind {
         EntryType::Regular | EntryType::Continuous | EntryType::Directory => None,
@@ -90,7 +90,7 @@ fn refused(kind: EntryType) -> Option<&'static str> {
 }
 
 fn leads_out(name: &str) -> bool {
-    // Helm takes a backslash for a slash.
+    // Helm treats a backslash as a slash.
     let name = name.replace('\\', "/");
     let has_drive = name.chars().nth(1) == Some(':');
     let mut parts = Path::new(&name).components();
@@ -107,7 +107,7 @@ mod tests {
 
     fn header(name: &[u8], kind: EntryType, size: u64) -> Header {
         let mut header = Header::new_gnu();
-        // As it is: the library refuses to write such names.
+        // Written directly: the library rejects such names.
         header.as_mut_bytes()[..name.len()].copy_from_slice(name);
         header.set_entry_type(kind);
         header.set_size(size);

@@ -1,4 +1,4 @@
-//! Charts are fetched once a run.
+//! Fetches each chart once per run.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -19,11 +19,11 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;
 use bootstrapper_core::yaml;
 
-/// A chart that was fetched.
+/// A fetched chart.
 #[derive(Debug, Clone)]
 struct Pulled {
     file: PathBuf,
-    /// What is known of its archive, if it is of a classic repository.
+    /// The check of its archive, if it comes from a classic repository.
     archive: Option<Archive>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Charts {
 }
 
 impl Charts {
-    /// Fetched by this Helm; none yet.
+    /// No charts fetched yet.
     pub(super) fn new(program: Program, environment: &Environment) -> Result<Self> {
         Ok(Self {
             program,
@@ -51,7 +51,7 @@ impl Charts {
         })
     }
 
-    /// Fetches the chart, once a run.
+    /// Fetches the chart, once per run.
     pub(super) async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
         self.pulled(chart, access).await.map(|pulled| pulled.file)
     }
@@ -90,12 +90,12 @@ impl Charts {
         Ok(())
     }
 
-    /// What there is to say of a chart that was fetched: nothing verifies it.
+    /// A remark on a fetched chart that nothing verifies.
     pub(super) async fn word_on(&self, chart: &ChartSource) -> Option<String> {
         self.pulled.lock().await.get(chart)?.get()?.archive.as_ref()?.word.clone()
     }
 
-    /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
+    /// The SHA-256 of the archive of a chart from a classic repository; none for other charts.
     pub(super) async fn archive_digest(
         &self,
         chart: &ChartSource,
@@ -107,7 +107,7 @@ impl Charts {
         Ok(self.pulled(chart, access).await?.archive.map(|archive| archive.digest))
     }
 
-    /// The version that a range or a digest came to, as the fetched chart itself says.
+    /// The resolved version of a range or digest, from the fetched chart.
     pub(super) async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
         let file = self.pull(chart, access).await?;
         let shown =
@@ -118,7 +118,8 @@ impl Charts {
         version.ok_or_else(|| Failure::input(format!("chart {chart} has no version")))
     }
 
-    /// The chart as helm-controller loads it: if it tracks digests, with that of the artifact in its version.
+    /// The chart as helm-controller loads it: with the digest of the artifact in its version, if Flux tracks
+    /// digests.
     pub(super) async fn load(
         &self,
         chart: &ChartSource,
@@ -142,7 +143,7 @@ impl Charts {
         let no_folder =
             |error: std::io::Error| Failure::step("cannot use the chart cache folder").caused_by(&error);
         let folder = self.folder.subfolder().map_err(no_folder)?;
-        // Credentials are gone as soon as the chart is there.
+        // Credentials are deleted as soon as the chart is fetched.
         let secrets = Folder::in_memory()?;
         let mut arguments: Vec<OsString> = match chart {
             ChartSource::Oci { url, .. } => {
@@ -183,7 +184,7 @@ impl Charts {
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
         let file = files.find_map(|file| Some(file.ok()?.path()));
         let file = file.ok_or_else(|| Failure::step(format!("helm downloaded no file for chart {chart}")))?;
-        // Before Helm, or anything else, unpacks it.
+        // Before Helm or anything else unpacks it.
         let (archive, of) = (file.clone(), chart.clone());
         let index = secrets.path().join("repository-index.yaml");
         let looked = move || {
@@ -200,15 +201,15 @@ impl Charts {
     }
 }
 
-/// Where the digest of what lies in a folder is kept.
+/// The file that stores the digest of a folder's content.
 fn digest_file(folder: &Path) -> PathBuf {
     folder.with_extension("digest")
 }
 
-/// What Helm says of a registry in which no tag is a version in full. Flux looks for them as Helm does.
+/// Helm's error for a registry in which no tag is a full version. Flux uses the same search.
 const NO_VERSIONS: &str = "unable to locate any tags";
 
-/// What a registry or repository says of a chart that it does not have, or not for us.
+/// Errors of registries and repositories for missing or forbidden charts.
 const REFUSALS: [&str; 8] = [
     NO_VERSIONS,
     ": not found",
@@ -220,7 +221,7 @@ const REFUSALS: [&str; 8] = [
     "improper constraint",
 ];
 
-/// Whatever is no refusal may be the network, and pass.
+/// Any other error may be a transient network error.
 fn unfetched(failure: Failure, chart: &ChartSource) -> Failure {
     let says = |text: &str| failure.because.iter().any(|said| said.contains(text));
     let (has_no_versions, is_stopped) = (says(NO_VERSIONS), says(STOPPED));

@@ -1,4 +1,4 @@
-//! What the index of a classic repository says of an archive: its digest, if it gives one.
+//! The digest of an archive in the index of a classic repository.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,11 +29,11 @@ struct Entry {
 pub(super) struct Archive {
     /// Its SHA-256.
     pub(super) digest: String,
-    /// What there is to say of it: the index gives no digest.
+    /// A remark: the index has no digest.
     pub(super) word: Option<String>,
 }
 
-/// Refuses an archive that is not the one of the index.
+/// Rejects an archive that differs from the index.
 pub(super) fn verify(index: &Path, name: &str, archive: &Path, chart: &ChartSource) -> Result<Archive> {
     let content = std::fs::read(archive)
         .map_err(|error| Failure::step(format!("cannot read chart {chart}")).caused_by(&error))?;
@@ -54,7 +54,7 @@ pub(super) fn verify(index: &Path, name: &str, archive: &Path, chart: &ChartSour
         .hint("it was not installed: contact its publisher, or use another version"))
 }
 
-/// The digest that an index gives of a file of a chart.
+/// The digest of a chart's file in an index.
 fn declared(text: &str, name: &str, file: &str) -> Option<String> {
     let index: Index = yaml::from_str(text, Path::new("index.yaml")).ok()?;
     let is_it =

@@ -1,4 +1,4 @@
-//! A program of the user's own, as a task file names it.
+//! A user's command from a task file.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::variables::Kind;
 use super::{Environment, KubeAccess};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// A program of the user's own with its arguments, run in the repository.
+/// A user's command with its arguments, run in the repository.
 #[derive(Debug, Clone)]
 pub struct Command {
     program: Program,
@@ -38,8 +38,8 @@ impl Command {
         })
     }
 
-    /// Runs it on a cluster: its kubeconfig has that one context, and no other. What it writes is not shown,
-    /// unless it fails.
+    /// Runs it with a kubeconfig that contains only the cluster of the run. Its output is shown only if it
+    /// fails.
     pub async fn output(&self, access: &KubeAccess) -> Result<Vec<u8>> {
         self.program.run(self.call(access)).await
     }
@@ -49,12 +49,12 @@ impl Command {
         Ok(self.program.output(self.call(access)).await?.succeeded)
     }
 
-    /// The words that are run.
+    /// The arguments.
     pub fn words(&self) -> Vec<String> {
         [self.program.name.clone()].into_iter().chain(self.arguments.iter().cloned()).collect()
     }
 
-    /// Where it is run.
+    /// The working directory.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -75,7 +75,7 @@ impl Command {
     }
 }
 
-/// A word with what only the run knows: `{{context}}` and `{{kubeconfig}}`.
+/// An argument with the placeholders that only the run can replace: `{{context}}` and `{{kubeconfig}}`.
 fn with_access(word: &str, access: &KubeAccess) -> OsString {
     let kubeconfig = access.kubeconfig.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
     word.replace("{{context}}", &access.context).replace("{{kubeconfig}}", &kubeconfig).into()

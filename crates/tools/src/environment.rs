@@ -1,4 +1,4 @@
-//! What programs see.
+//! The environment of programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -6,24 +6,23 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Where programs are looked for, and what they find in their environment.
+/// Where to search for programs, and their environment variables.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Environment {
     /// Folders that are searched before PATH.
     pub path: Vec<PathBuf>,
-    /// Variables beside those of this process.
+    /// Variables in addition to those of this process.
     pub variables: BTreeMap<String, String>,
-    /// Variables of this process that hold secrets, which no program sees that does not need them.
+    /// Variables of this process that contain secrets; removed from all programs that do not need them.
     #[serde(default)]
     pub withheld: BTreeSet<String>,
-    /// Commits that a sandbox's git server cannot have, each with the one that it has instead.
+    /// Commits that a sandbox's git server cannot serve, with their replacements.
     #[serde(default)]
     pub commits: BTreeMap<String, String>,
 }
 
 impl Environment {
-    /// Finds a program. Folders of PATH that count from the working directory are left out: that may
-    /// be a repository of somebody else's.
+    /// Finds a program. Skips relative folders of PATH: the working directory may be an untrusted repository.
     pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
         if name.contains('/') {
             return which::which(name).ok();
@@ -41,19 +40,19 @@ impl Environment {
         self.path.iter().find_map(|folder| which::which_in_global(name, Some(folder)).ok()?.next())
     }
 
-    /// The variable by the first of these names that is set: here, or else in this process.
+    /// The first of these variables that is set, here or in this process.
     pub(super) fn variable(&self, names: &[&str]) -> Option<String> {
         let here = names.iter().find_map(|name| self.variables.get(*name).cloned());
         let value = here.or_else(|| names.iter().find_map(|name| std::env::var(name).ok()));
         value.filter(|value| !value.is_empty())
     }
 
-    /// The commit to fetch where this one is declared: itself, unless a sandbox stands in.
+    /// The commit to fetch for a declared one: the same, except in a sandbox.
     pub fn served_commit<'a>(&'a self, declared: &'a str) -> &'a str {
         self.commits.get(declared).map_or(declared, String::as_str)
     }
 
-    /// What says by which way the network is reached, and whom to trust there.
+    /// The variables with proxies and trusted CAs.
     pub(super) fn network(&self) -> Vec<(OsString, OsString)> {
         let of_process = NETWORK.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)));
         let own = self.variables.iter().filter(|(name, _)| NETWORK.contains(&name.as_str()));

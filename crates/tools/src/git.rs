@@ -1,6 +1,5 @@
-//! Git, which nobody configures: neither the person, nor this system, nor the repository that it is
-//! asked about, nor the server that it fetches from. No hook, filter, alias, helper or monitor of
-//! theirs runs, and it speaks TLS and nothing else.
+//! Git without any configuration: not the user's, the system's, the repository's or the server's. No hook,
+//! filter, alias, helper or monitor runs, and TLS is the only protocol.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +16,7 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::files;
 use bootstrapper_core::private::Folder;
 
-/// What git is told before its verb. The command line counts more than any file.
+/// Global options. The command line overrides every configuration file.
 const SETTINGS: [&str; 15] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -36,21 +35,21 @@ const SETTINGS: [&str; 15] = [
     "fetch.writeCommitGraph=false",
 ];
 
-/// How long the state of a working tree is looked at.
+/// The timeout for reading the state of a working tree.
 pub(super) const GLANCE: Duration = Duration::from_secs(20);
 
-/// How many files a remote base may have, and how large they may be together.
+/// The maximum number of files in a remote base, and their maximum total size.
 const FILES: usize = 100_000;
 const BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Git, without anybody's configuration.
+/// Git without any configuration.
 pub(super) struct Git {
     program: Program,
     environment: Environment,
 }
 
 impl Git {
-    /// Finds it, if it is there.
+    /// Finds it on PATH, if it is installed.
     pub(super) fn find(environment: &Environment) -> Option<Self> {
         Some(Self { program: Program::find("git", environment)?, environment: environment.clone() })
     }
@@ -71,7 +70,7 @@ impl Git {
         self.program.run(call).await
     }
 
-    /// All that it sees of the environment: the way to the network, and nothing that is the person's.
+    /// Its environment: only network settings, nothing of the user's.
     fn variables(&self, home: &Path, more: &[(&str, &Path)]) -> Vec<(OsString, OsString)> {
         let mut variables = self.environment.network();
         variables.extend(std::env::var_os("PATH").map(|path| ("PATH".into(), path)));
@@ -101,7 +100,7 @@ impl Git {
         variables
     }
 
-    /// Fetches one state of a repository, and checks it out within `folder`; where it lies.
+    /// Fetches one revision of a repository, and checks it out in `folder`; returns its path.
     pub(super) async fn clone_into(&self, base: &Base, folder: &Path) -> Result<PathBuf> {
         let failed = |failure: Failure| unfetched(failure, base);
         let tree = folder.join("tree");
@@ -134,7 +133,7 @@ impl Git {
     }
 }
 
-/// What lies in a tree is counted before it is written: a few objects can name millions of files.
+/// Counts the files of a tree before checking it out: a few objects can reference millions of files.
 fn within_bounds(listed: &[u8]) -> Result<(), String> {
     let (mut files, mut bytes) = (0, 0_u64);
     for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
@@ -151,7 +150,7 @@ fn within_bounds(listed: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// What git says when nobody answers.
+/// Git's errors when a server does not respond.
 const NO_ANSWER: [&str; 9] = [
     "Could not resolve",
     "Failed to connect",
@@ -170,8 +169,8 @@ fn unfetched(failure: Failure, base: &Base) -> Failure {
     if may_pass { failure.retry(Retry::MayHelp) } else { failure }
 }
 
-/// Branch and commit of a working tree, `main@3f2c1ab`, with `+changes` if it has some that are
-/// not committed. None if it is no git repository, or another user's, or git is not there.
+/// Branch and commit of a working tree, `main@3f2c1ab`, with `+changes` if there are uncommitted changes.
+/// None if it is not a git repository, belongs to another user, or git is not installed.
 pub async fn git_revision(folder: &Path) -> Option<String> {
     let tree = WorkingTree::of(folder)?;
     let (branch, commit) = tree.head()?;
@@ -180,13 +179,13 @@ pub async fn git_revision(folder: &Path) -> Option<String> {
     Some(format!("{branch}@{}{mark}", commit.get(..7)?))
 }
 
-/// A working tree whose repository is only read: git is shown its objects and its index, and none of its
-/// configuration, hooks and attributes.
+/// A working tree that is only read: git gets its objects and index, without its configuration, hooks and
+/// attributes.
 pub(super) struct WorkingTree {
     top: PathBuf,
-    /// Of this working tree: `HEAD`, `index`.
+    /// The git folder of this working tree: `HEAD`, `index`.
     own: PathBuf,
-    /// Of all working trees of the repository: objects and branches.
+    /// The git folder shared by all working trees: objects and branches.
     pub(super) common: PathBuf,
 }
 
@@ -195,14 +194,14 @@ impl WorkingTree {
         let top = folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
         let marker = top.join(".git");
         let metadata = marker.symlink_metadata().ok()?;
-        // As git itself: what another user put there is not trusted.
+        // As in git itself: files of other users are not trusted.
         (metadata.uid() == rustix::process::geteuid().as_raw()).then_some(())?;
         let own = if metadata.is_dir() {
             marker.clone()
         } else {
             let text = String::from_utf8(files::read_regular(&marker).ok()?).ok()?;
             let own = top.join(text.strip_prefix("gitdir:")?.trim()).canonicalize().ok()?;
-            // A repository knows its working trees: a file alone makes none of it.
+            // The repository must list its working trees: a `.git` file alone is not enough.
             let back = String::from_utf8(files::read_regular(&own.join("gitdir")).ok()?).ok()?;
             (own.join(back.trim()).canonicalize().ok()? == marker.canonicalize().ok()?).then_some(())?;
             own
@@ -214,7 +213,7 @@ impl WorkingTree {
         Some(Self { top: top.to_owned(), own, common })
     }
 
-    /// The branch, or `HEAD` if there is none, and the commit.
+    /// The branch (or `HEAD` if detached), and the commit.
     pub(super) fn head(&self) -> Option<(String, String)> {
         let text =
             |path: PathBuf| Some(String::from_utf8(files::read_regular(&path).ok()?).ok()?.trim().to_owned());
@@ -234,8 +233,8 @@ impl WorkingTree {
         is_commit(&commit).then(|| (branch.to_owned(), commit.clone()))
     }
 
-    /// A repository in `folder` that has this one's objects and nothing else of it; `folder/home` is an empty
-    /// folder. The repository, and where the objects are.
+    /// A repository in `folder` with only this one's objects; `folder/home` is an empty folder. Returns the
+    /// repository, and the path of the objects.
     pub(super) fn shown_to_git(&self, folder: &Path, commit: &str) -> Option<(PathBuf, PathBuf)> {
         let repository = folder.join("git");
         for one in ["git/objects", "git/refs", "home"] {
@@ -251,7 +250,7 @@ impl WorkingTree {
         Some((repository, self.common.join("objects")))
     }
 
-    /// Whether something below `folder/kubernetes` is not committed.
+    /// Whether there are uncommitted changes below `folder/kubernetes`.
     async fn changes(&self, folder: &Path, commit: &str) -> Option<bool> {
         let git = Git::find(&Environment::default())?;
         let kept = Folder::new().ok()?;
@@ -291,7 +290,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What git prints, of a repository without anybody's configuration.
+    /// Git's output for a repository, without any configuration.
     pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
         let done = Command::new("git")
             .current_dir(folder)

@@ -1,4 +1,4 @@
-//! What of a working tree's history is published: known to be on a server.
+//! The published history of a working tree: the part that a server is known to have.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use super::git::{Git, WorkingTree, is_commit};
 use bootstrapper_core::files;
 use bootstrapper_core::private::Folder;
 
-/// How far back history is read.
+/// The maximum number of commits to read.
 const COMMITS: &str = "--max-count=5000";
 
-/// A commit that is published, and all that came before it.
+/// A published commit, with its ancestors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublishedHistory {
     /// The commit of the working tree.
@@ -21,8 +21,8 @@ pub struct PublishedHistory {
     pub ancestors: BTreeSet<String>,
 }
 
-/// The history of the working tree's commit, if some remote-tracking branch called `branch` has that commit.
-/// None if not, or if that cannot be read.
+/// The history of the working tree's commit, if a remote-tracking branch named `branch` has that commit. None
+/// if not, or if it cannot be read.
 pub async fn published_history(folder: &Path, branch: &str) -> Option<PublishedHistory> {
     let tree = WorkingTree::of(folder)?;
     let (_, head) = tree.head()?;
@@ -49,7 +49,7 @@ fn remote_commits(common: &Path, branch: &str) -> BTreeSet<String> {
     let of_packed = packed.lines().filter_map(|line| {
         let (commit, name) = line.split_once(' ')?;
         let remote = name.strip_prefix("refs/remotes/")?.strip_suffix(branch)?.strip_suffix('/')?;
-        // A loose one is newer.
+        // A loose ref is newer.
         let is_stale = loose.iter().any(|(other, _)| other == remote);
         (!is_stale && !remote.contains('/')).then(|| commit.to_owned())
     });
@@ -57,7 +57,7 @@ fn remote_commits(common: &Path, branch: &str) -> BTreeSet<String> {
     of_packed.chain(of_loose).filter(|commit| is_commit(commit)).collect()
 }
 
-/// A commit and what came before it.
+/// A commit and its parents.
 async fn ancestry(tree: &WorkingTree, commit: &str) -> Option<BTreeSet<String>> {
     let git = Git::find(&Environment::default())?;
     let kept = Folder::new().ok()?;

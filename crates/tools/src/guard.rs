@@ -1,5 +1,5 @@
-//! Stands between a run and a program that it starts, so that nothing of that program outlives the run:
-//! not when the run is killed, and neither what the program itself has started.
+//! The guard: a process between the run and a program, which ensures that nothing of the program outlives the
+//! run, even if the run is killed, including processes that the program has started.
 
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -17,19 +17,19 @@ use super::limits::Limits;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::private::{self, Lease};
 
-/// How long a program may take to end once it is asked to: Helm marks its release as failed.
+/// How long a program may take to terminate: Helm marks its release as failed.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// This program, once it has said where it is. Whoever uses its library runs programs unguarded.
+/// The path of this executable, once set. Users of the library run programs without a guard.
 static GUARD: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on each program that is started is guarded by `this` program.
+/// From now on, guards every started program with `this` executable.
 pub fn guard_programs_with(this: PathBuf) {
     let _ = GUARD.set(this);
 }
 
-/// What is started instead of a program, for it to be guarded. Helm at work on a release says which
-/// revision it makes.
+/// The guard's command line, which is started instead of the program. For a Helm operation it contains the
+/// revision.
 pub(super) fn guarded(
     revision: Option<u64>,
     limits: Limits,
@@ -49,31 +49,30 @@ pub(super) fn guarded(
     (guard.clone(), words)
 }
 
-/// What the guard of a program needs to know of it.
+/// The arguments of a guard.
 #[derive(Debug)]
 pub struct Guarded {
-    /// The process that wants it.
+    /// The process that started it.
     pub parent: u32,
-    /// The revision of a release that it makes.
+    /// The revision that Helm creates.
     pub revision: Option<u64>,
-    /// What it may take.
+    /// The limits.
     pub limits: Limits,
-    /// The temporary folders of that process: whoever uses them last removes them.
+    /// The temporary folders of that process: the last user deletes them.
     pub folders: Vec<PathBuf>,
     /// The program and its arguments.
     pub command: Vec<OsString>,
 }
 
-/// Runs a program as [`guarded`] asks for, to its end and with its exit code. When the process that
-/// asked ends, or asks this one to, the program is asked to end, and what is left of it after a while
-/// is killed.
+/// Runs a program for [`guarded`], and returns its exit code. When the parent process exits, or this process
+/// gets a signal, it terminates the program, and after a while kills what is left.
 pub async fn guard(guarded: Guarded) -> Result<ExitCode> {
     let Guarded { parent, revision, limits, folders, mut command } = guarded;
     if command.is_empty() {
         return Err(Failure::internal("no command to guard"));
     }
     let program = command.remove(0);
-    // The run may remove them before this process is there.
+    // Keeps the folders: the run may delete them before this process has started.
     let leases: Vec<Lease> = folders.iter().filter_map(|folder| Lease::take(folder).ok()).collect();
     let unguarded =
         |error: std::io::Error| Failure::step(format!("cannot run {}", program.display())).caused_by(&error);
@@ -97,7 +96,7 @@ pub async fn guard(guarded: Guarded) -> Result<ExitCode> {
     Ok(exit_code(ended.map_err(unguarded)?))
 }
 
-/// Asks the program and its group to end, and insists after a while.
+/// Terminates the program's process group, and kills it after a while.
 async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
     let tell = |signal| group.map(|group| kill_process_group(group, signal));
@@ -109,7 +108,7 @@ async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// Kills what the program has left behind: its orphans are this process's children.
+/// Kills processes that the program has left behind: orphans become children of this process.
 fn end_the_rest() {
     loop {
         let orphans = children();
@@ -119,7 +118,7 @@ fn end_the_rest() {
         for orphan in orphans {
             let _ = kill_process(orphan, Signal::KILL);
         }
-        // Their own children become this process's in turn.
+        // Their own children then become this process's.
         if wait(WaitOptions::empty()).is_err() {
             return;
         }
@@ -140,14 +139,13 @@ fn adopt_grandchildren() -> rustix::io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
 }
 
-/// What counts as the parent is the thread that started this process: one of the runtime's, which live
-/// as long as the run.
+/// The kernel tracks the thread that started this process: a runtime thread, which lives as long as the run.
 #[cfg(target_os = "linux")]
 fn end_with_parent() -> rustix::io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))
 }
 
-/// No other system hands orphans over, or tells of a parent's end: that is looked for.
+/// Other systems have neither subreapers nor parent death signals: this polls instead.
 #[cfg(not(target_os = "linux"))]
 fn children() -> Vec<Pid> {
     Vec::new()
@@ -163,7 +161,8 @@ fn end_with_parent() -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// A parent that ended before this process could ask to be told; and all of them where none is told.
+/// The parent may have exited before this process registered for the signal; on systems without the signal,
+/// every exit is detected this way.
 async fn parent_ended(parent: u32) {
     while is_child_of(parent) {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -174,7 +173,7 @@ fn is_child_of(parent: u32) -> bool {
     getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()) == Some(parent)
 }
 
-/// A shell's way to tell of a signal: 128 and its number.
+/// As in a shell, a signal becomes 128 plus its number.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))

@@ -1,4 +1,4 @@
-//! Helm: charts are fetched once a run, rendered, and installed without waiting.
+//! Helm: fetches charts once per run, renders, and installs without waiting.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use serde::Deserialize;
 use super::chart_fetch::Charts;
 use super::limits::Work;
 use super::passing::passes;
-use super::post_render::{PostRendering, told_to_helm};
+use super::post_render::{PostRendering, helm_arguments};
 use super::program::{Call, Program};
 use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Complete, Object};
 use bootstrapper_core::yaml;
 
-/// `--take-ownership` and `registry` semantics that a bootstrap relies on came with it.
+/// The first version with `--take-ownership` and the required `registry` semantics.
 const OLDEST: Version = Version::new(3, 17, 0);
 
-/// A release to be rendered or installed.
+/// A release to render or install.
 #[derive(Debug, Clone)]
 pub struct HelmRequest {
     /// The release's name.
@@ -28,44 +28,43 @@ pub struct HelmRequest {
     pub namespace: String,
     /// Its chart.
     pub chart: ChartSource,
-    /// How that is reached.
+    /// Access to its source.
     pub access: ChartAccess,
     /// Its values.
     pub values: serde_json::Value,
-    /// Those of them that are integers, as `--set` takes them. A number that stands in values is a
-    /// float to charts.
+    /// The integer values, passed with `--set`. Other numbers in values are floats in charts.
     pub integers: Vec<String>,
-    /// What is done to what the chart renders to.
+    /// The post-rendering.
     pub post_rendering: PostRendering,
-    /// Whether the CRDs that the chart ships beside its templates are left to somebody else.
+    /// Whether to skip the CRDs in the chart's `crds` folder.
     pub skip_crds: bool,
-    /// What else Helm is told of an install or an upgrade: `--no-hooks`.
+    /// Additional options for install or upgrade: `--no-hooks`.
     pub flags: Vec<String>,
-    /// Whether the version of the chart has the digest of its artifact.
+    /// Whether to append the digest of the artifact to the chart's version.
     pub is_tracked: bool,
 }
 
-/// How programs reach the API server.
+/// How a program connects to the API server.
 #[derive(Debug, Clone)]
 pub struct KubeAccess {
     /// The kubeconfig file; the default one if none.
     pub kubeconfig: Option<PathBuf>,
     /// The context.
     pub context: String,
-    /// Where they keep what they come to know of it; the usual place if none.
+    /// The folder for Helm's discovery cache; the default one if none.
     pub cache: Option<PathBuf>,
 }
 
-/// What an upgrade would apply, and run besides.
+/// The rendered output of an upgrade.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// What the templates render to.
+    /// The rendered templates.
     pub objects: Vec<Object>,
-    /// What runs before and after an upgrade.
+    /// The hooks.
     pub hooks: Vec<Object>,
 }
 
-/// The part of what Helm prints of a release that is read.
+/// The relevant part of Helm's JSON output.
 #[derive(Deserialize)]
 struct Printed {
     #[serde(default)]
@@ -82,11 +81,11 @@ struct PrintedHook {
     events: Vec<String>,
 }
 
-/// The label of a release that says of which archive a revision was made, of a classic repository: there a
-/// version may come to stand for another one.
+/// The label of a release with the archive of a revision, for classic repositories: there the archive of a
+/// version may change.
 pub const CHART_DIGEST: &str = "bootstrapper-chart";
 
-/// A label holds no whole SHA-256; and later revisions inherit it, so it says of which it is.
+/// A label cannot hold a whole SHA-256; and later revisions inherit it, so it contains the revision.
 pub fn chart_label(revision: u64, digest: &str) -> String {
     format!("{revision}.{}", digest.get(..40).unwrap_or(digest))
 }
@@ -101,7 +100,7 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// Finds `helm` and asks it for its version.
+    /// Finds `helm` and reads its version.
     pub async fn find(environment: &Environment) -> Result<Self> {
         let program = Program::require("helm", environment, "install Helm 3.17 or newer")?;
         let printed = program.run(Call::new(["version", "--template", "{{.Version}}"])).await?;
@@ -123,22 +122,22 @@ impl Helm {
         &self.version
     }
 
-    /// Fetches the chart, once a run.
+    /// Fetches the chart, once per run.
     pub async fn pull(&self, chart: &ChartSource, access: &ChartAccess) -> Result<PathBuf> {
         self.charts.pull(chart, access).await
     }
 
-    /// What there is to say of a chart that was fetched: nothing verifies it.
+    /// A remark on a fetched chart that nothing verifies.
     pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
         self.charts.word_on(chart).await
     }
 
-    /// The SHA-256 of the archive of a chart of a classic repository; none of other charts.
+    /// The SHA-256 of the archive of a chart from a classic repository; none for other charts.
     pub async fn archive_digest(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<String>> {
         self.charts.archive_digest(chart, access).await
     }
 
-    /// The version that a range or a digest came to, as the fetched chart itself says.
+    /// The resolved version of a range or digest, from the fetched chart.
     pub async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
         self.charts.resolved_version(chart, access).await
     }
@@ -148,7 +147,7 @@ impl Helm {
         self.charts.load(&request.chart, &request.access, request.is_tracked).await
     }
 
-    /// The CRDs that the chart ships beside its templates.
+    /// The CRDs in the chart's `crds` folder.
     pub async fn show_crds(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.pull(&request.chart, &request.access).await?;
         let shown =
@@ -156,7 +155,7 @@ impl Helm {
         objects(&shown, &request.chart)
     }
 
-    /// What the chart's templates render to, without a cluster: post-rendered.
+    /// The chart's templates, rendered without a cluster and post-rendered.
     pub async fn template(&self, request: &HelmRequest) -> Result<Vec<Object>> {
         let chart = self.chart(request).await?;
         let call = Call::new(Self::arguments("template", request, &chart))
@@ -167,9 +166,8 @@ impl Helm {
         objects(post_rendered.as_bytes(), &request.chart)
     }
 
-    /// Installs the release, or upgrades it to what is asked for. Returns as soon as the API
-    /// server has taken the objects: whether they work is for probes to say.
-    /// `revision` is the one that it will make.
+    /// Installs or upgrades the release. Returns as soon as the API server has accepted the objects; probes
+    /// check whether they become ready. `revision` is the one that it creates.
     pub async fn upgrade_install(
         &self,
         request: &Complete<HelmRequest>,
@@ -179,8 +177,7 @@ impl Helm {
         self.upgrade(request, Some(revision), access).await.map(drop)
     }
 
-    /// What an upgrade would apply now: rendered with all that this cluster serves and holds. Writes
-    /// nothing.
+    /// The rendered output of an upgrade, with the cluster's capabilities and lookups. Writes nothing.
     pub async fn rehearse(&self, request: &HelmRequest, access: &KubeAccess) -> Result<Rehearsal> {
         let printed = self.upgrade(request, None, access).await?;
         let printed: Printed = serde_json::from_slice(&printed).map_err(|error| {
@@ -195,7 +192,7 @@ impl Helm {
         })
     }
 
-    /// Upgrades to a revision; without one, only shows what that would come to.
+    /// Upgrades to a revision; without one, does a dry run.
     async fn upgrade(
         &self,
         request: &HelmRequest,
@@ -216,12 +213,12 @@ impl Helm {
             arguments.push(format!("--labels={CHART_DIGEST}={}", chart_label(revision, &digest)).into());
         }
         if self.version.major >= 4 {
-            // Client-side apply, so that helm-controller can later drop fields that helm set.
+            // Client-side apply, so that helm-controller can later remove fields that Helm set.
             arguments.push("--server-side=false".into());
         }
         arguments.extend(reaching(access));
-        // Its folder lasts as long as Helm runs.
-        let post_renderer = told_to_helm(&request.post_rendering, &self.environment, &self.version)?;
+        // Its folder exists as long as Helm runs.
+        let post_renderer = helm_arguments(&request.post_rendering, &self.environment, &self.version)?;
         arguments.extend(post_renderer.arguments.iter().cloned());
         if revision.is_none() {
             arguments.extend(["--dry-run=server", "--output=json"].map(OsString::from));
@@ -239,7 +236,7 @@ impl Helm {
         self.program.run(call).await.map_err(classified)
     }
 
-    /// Uninstalls a release, if it is there.
+    /// Uninstalls a release, if it exists.
     pub async fn uninstall(&self, release: &str, namespace: &str, access: &KubeAccess) -> Result<()> {
         let mut arguments: Vec<OsString> =
             vec!["uninstall".into(), release.into(), "--ignore-not-found".into()];
@@ -261,7 +258,7 @@ impl Helm {
     }
 }
 
-/// By which way Helm reaches the cluster.
+/// Helm's connection options.
 fn reaching(access: &KubeAccess) -> Vec<OsString> {
     let mut arguments = vec![format!("--kube-context={}", access.context).into()];
     if let Some(kubeconfig) = &access.kubeconfig {
@@ -270,12 +267,12 @@ fn reaching(access: &KubeAccess) -> Vec<OsString> {
     arguments
 }
 
-/// Where Helm keeps what it comes to know of the cluster.
+/// The folder of Helm's discovery cache.
 fn remembering(access: &KubeAccess) -> Vec<(&'static str, OsString)> {
     access.cache.iter().map(|folder| ("KUBECACHEDIR", folder.clone().into_os_string())).collect()
 }
 
-/// JSON is YAML, and needs no quoting rules.
+/// JSON is valid YAML, and needs no quoting rules.
 fn values(request: &HelmRequest) -> Vec<u8> {
     request.values.to_string().into_bytes()
 }
@@ -295,7 +292,7 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
         .collect()
 }
 
-/// Helm repeats what the API server says.
+/// Helm quotes the API server's message.
 fn classified(failure: Failure) -> Failure {
     let is_transient = failure.because.iter().any(|said| passes(said));
     if is_transient { failure.retry(Retry::MayHelp) } else { failure }

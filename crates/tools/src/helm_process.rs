@@ -1,23 +1,23 @@
-//! Helm at work: the release says which process holds it, so that a later run knows a killed Helm from a
-//! living one.
+//! Records the process of a Helm operation in the release, so that a later run can distinguish a killed Helm
+//! from a running one.
 
 use std::ffi::OsString;
 
 use rustix::process::{Pid, test_kill_process};
 
-/// The label of a release that names the process of the Helm that works on it.
+/// The label of a release with the process of its Helm operation.
 pub const HELM_PROCESS: &str = "bootstrapper-process";
 
-/// The longest value of a label.
+/// The maximum length of a label value.
 const LONGEST: usize = 63;
 
-/// The argument by which Helm marks the revision that it makes with the process that guards it: this one.
+/// The argument with which Helm labels the revision that it creates: the process is its guard, this process.
 pub(super) fn helm_mark(revision: u64) -> OsString {
     format!("--labels={HELM_PROCESS}={}", label(revision, std::process::id(), &host())).into()
 }
 
-/// Whether the Helm that made a revision has ended, as its label says; none if that cannot be told
-/// from here. Later revisions inherit the label, of whoever makes them: it counts for one only.
+/// Whether the Helm process that created a revision has exited, according to its label; none if that cannot
+/// be determined here. Later revisions inherit the label, so it is valid only for the revision in it.
 pub fn helm_has_ended(value: &str, revision: u64) -> Option<bool> {
     let mut parts = value.splitn(3, '.');
     let of_revision: u64 = parts.next()?.parse().ok()?;
@@ -27,14 +27,14 @@ pub fn helm_has_ended(value: &str, revision: u64) -> Option<bool> {
     Some(test_kill_process(process) == Err(rustix::io::Errno::SRCH))
 }
 
-/// The revision, the process, and its host as far as it fits.
+/// The revision, the process id, and the host name as far as it fits.
 fn label(revision: u64, process: u32, host: &str) -> String {
     let fitting = host.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '-' });
     let whole: String = format!("{revision}.{process}.").chars().chain(fitting).take(LONGEST).collect();
     whole.trim_end_matches(['-', '.']).to_owned()
 }
 
-/// The name of this machine.
+/// The host name of this machine.
 pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

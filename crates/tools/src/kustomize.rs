@@ -1,5 +1,5 @@
-//! Kustomize: the program of that name, or kubectl's own. It sees no git, no way to the network and
-//! nothing of the environment: what it builds from is put before it.
+//! Kustomize: the program itself, or kubectl's. It has no git, no network access and no environment: all
+//! inputs are in its folder.
 
 use std::ffi::OsString;
 use std::fs::Permissions;
@@ -11,7 +11,7 @@ use super::{Environment, Remotes};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::private::Folder;
 
-/// Builds kustomizations, as Flux would.
+/// Builds kustomizations as Flux does.
 #[derive(Debug)]
 pub struct Kustomize {
     program: Program,
@@ -19,7 +19,7 @@ pub struct Kustomize {
     remotes: Remotes,
 }
 
-/// What a program needs that stands in for another one, as version managers' do.
+/// Variables that wrapper programs of version managers need.
 const PLACES: [&str; 9] = [
     "HOME",
     "TMPDIR",
@@ -32,7 +32,7 @@ const PLACES: [&str; 9] = [
     "MISE_DATA_DIR",
 ];
 
-/// A proxy that nobody is: the discard port.
+/// A proxy that nothing serves: the discard port.
 const NO_WAY: &str = "http://127.0.0.1:9";
 
 impl Kustomize {
@@ -47,22 +47,23 @@ impl Kustomize {
         })
     }
 
-    /// Which program this is, and what it sees: the same identity builds the same from the same.
+    /// The identity of the program and its environment: with the same identity, the same input gives the same
+    /// output.
     pub fn identity(&self) -> String {
         self.program.identity()
     }
 
-    /// Where it was looked for, and what it sees.
+    /// The program's search path and environment.
     pub fn environment(&self) -> &Environment {
         &self.program.environment
     }
 
-    /// What fetches what kustomizations name elsewhere.
+    /// Fetches remote references.
     pub fn remotes(&self) -> &Remotes {
         &self.remotes
     }
 
-    /// Builds the kustomization in `folder`; YAML documents.
+    /// Builds the kustomization in `folder`; returns YAML documents.
     pub async fn build(&self, folder: &Path) -> Result<String> {
         // Flux builds without load restrictions: bases above the folder are common.
         let call = Call::new([
@@ -71,7 +72,7 @@ impl Kustomize {
             folder.as_os_str(),
         ])
         .about(&folder.display());
-        // A kustomization that has it fetch something all the same finds a git that only fails.
+        // If it tries to fetch anything, it finds a git that always fails.
         let programs = Folder::new()?;
         let git = programs.path().join("git");
         std::fs::write(&git, "")
@@ -83,7 +84,7 @@ impl Kustomize {
     }
 }
 
-/// All that it sees of the environment.
+/// Its complete environment.
 fn variables(programs: &Path) -> Vec<(OsString, OsString)> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&path)));

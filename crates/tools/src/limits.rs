@@ -1,8 +1,8 @@
-//! What a program may take at most: memory, processor time, the size of what it writes, time.
+//! Limits for programs: memory, CPU time, output size, time.
 //!
-//! Memory, processor time and sizes are limits of the operating system, which the guard takes on
-//! before it starts the program (`setrlimit`). Memory counts what a program can write to
-//! (`RLIMIT_DATA`): programs in Go reserve far more addresses than they use.
+//! The operating system enforces memory, CPU time and sizes; the guard sets them before it starts the program
+//! (`setrlimit`). Memory is writable memory (`RLIMIT_DATA`): Go programs reserve far more address space than
+//! they use.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,51 +13,51 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use bootstrapper_core::failure::{Failure, Result};
 
 const MIB: u64 = 1024 * 1024;
-/// Less than a gigabyte, and several times what large repositories take.
+/// Less than a gigabyte, and several times what large repositories need.
 const MEMORY: u64 = 900 * MIB;
 const OUTPUT: u64 = 64 * MIB;
 
-/// What a program fetches may be larger than what it says.
+/// Files may be larger than output.
 const FILE_PER_OUTPUT: u64 = 4;
 
-/// Variables by which a person chooses other limits.
+/// Variables that override the limits.
 const MEMORY_VARIABLE: &str = "BOOTSTRAPPER_CHILD_MEMORY";
 const OUTPUT_VARIABLE: &str = "BOOTSTRAPPER_CHILD_OUTPUT";
 const TIME_VARIABLE: &str = "BOOTSTRAPPER_CHILD_TIME";
 
-/// The garbage collector of Go works harder as a program comes near this share of its memory.
+/// Go's garbage collector becomes more aggressive at this share of the memory limit.
 const SOFT_PERCENT: u64 = 80;
 
-/// Limits of a program that the operating system enforces; 0 is none.
+/// Limits that the operating system enforces; 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Bytes of memory.
     pub memory: u64,
-    /// Seconds of processor time.
+    /// Seconds of CPU time.
     pub cpu: u64,
-    /// Bytes of each file that it writes, its output too.
+    /// Bytes per written file, including its output.
     pub file: u64,
 }
 
-/// How long a kind of call may take.
+/// The kind of a call, which determines its time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Builds or renders what is at hand, and may fetch some of it.
+    /// Builds or renders local input, and may fetch some.
     Build,
     /// Fetches one thing.
     Fetch,
-    /// Asks for something that is at hand.
+    /// Queries something local.
     Ask,
     /// Waits for a cluster: the engine ends it.
     Cluster,
     /// Waits for a person, who may have to unlock something.
     Person,
-    /// Does what the person wants: its step ends it.
+    /// A user's command: its step ends it.
     Own,
 }
 
 impl Work {
-    /// From start to end; none if something else ends it.
+    /// The wall-clock limit; none if something else ends it.
     pub(super) fn time(self) -> Option<Duration> {
         let usual = match self {
             Self::Build | Self::Person => Duration::from_mins(5),
@@ -68,7 +68,7 @@ impl Work {
         Some(chosen_time().unwrap_or(usual))
     }
 
-    /// Seconds of processor time. What waits takes none.
+    /// Seconds of CPU time. Waiting programs use none.
     fn cpu(self) -> u64 {
         let usual = match self {
             Self::Build | Self::Ask => 30,
@@ -81,7 +81,7 @@ impl Work {
 }
 
 impl Limits {
-    /// Those of a call.
+    /// The limits of a call.
     pub(super) fn of(work: Work) -> Self {
         let size = |variable: &str, usual: u64| {
             std::env::var(variable).ok().and_then(|text| parse_size(&text)).unwrap_or(usual)
@@ -96,20 +96,20 @@ impl Limits {
         }
     }
 
-    /// Bytes of what it says.
+    /// Bytes of output.
     pub(super) fn output(self) -> u64 {
         self.file / FILE_PER_OUTPUT
     }
 
-    /// Takes them on, for this process and those that it starts from now on.
+    /// Sets them for this process and its future children.
     pub(super) fn take_on(self) {
         lower(Resource::Data, self.memory, 0);
-        // The signal at the lower limit lets a program say what it did; the higher one kills.
+        // The signal at the soft limit lets a program report what it did; the hard limit kills it.
         lower(Resource::Cpu, self.cpu, 5);
         lower(Resource::Fsize, self.file, 0);
     }
 
-    /// When the garbage collector of Go is to work harder.
+    /// The value of `GOMEMLIMIT`.
     pub(super) fn go_memory(self) -> Option<String> {
         (self.memory > 0).then(|| (self.memory / 100 * SOFT_PERCENT).to_string())
     }
@@ -163,7 +163,7 @@ fn chosen_time() -> Option<Duration> {
     Duration::try_from(span).ok()
 }
 
-/// A limit that a program came to.
+/// A limit that a program exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exceeded {
     Memory,
@@ -172,10 +172,10 @@ pub(super) enum Exceeded {
     Time,
 }
 
-/// What stands in each failure of a limit.
+/// Contained in each error about a limit.
 pub(super) const STOPPED: &str = "and was stopped";
 
-/// What Go says of a limit, at the end of a program or before its stack.
+/// Go's messages about limits, at the end of the output or before its stack trace.
 const WORDS: [(&str, Exceeded); 8] = [
     ("fatal error: runtime: out of memory", Exceeded::Memory),
     ("fatal error: runtime: cannot allocate memory", Exceeded::Memory),
@@ -187,12 +187,12 @@ const WORDS: [(&str, Exceeded); 8] = [
     (": file too large", Exceeded::Output),
 ];
 
-/// What the guard says of a program that a signal ended: 128 and its number.
+/// The guard's exit code for a signal: 128 plus its number.
 const SIGNALS: [(i32, Exceeded); 2] = [(128 + 24, Exceeded::Cpu), (128 + 25, Exceeded::Output)];
 
 impl Exceeded {
-    /// Which limit a failed program came to, by its exit code and what it said; none if another
-    /// reason is as good.
+    /// The limit that a failed program exceeded, from its exit code and output; none if there are other
+    /// plausible reasons.
     pub(super) fn by(code: Option<i32>, stderr: &str) -> Option<Self> {
         let by_signal = SIGNALS.iter().find(|(signal, _)| code == Some(*signal));
         let mut starts = stderr.lines().map(str::trim_start);
@@ -207,7 +207,7 @@ impl Exceeded {
         by_signal.map(|(_, limit)| *limit).or_else(|| by_words().map(|(_, limit)| *limit))
     }
 
-    /// The failure of a call, `shown`, that came to this limit as it worked on `subject`.
+    /// The failure of a call, `shown`, that exceeded this limit while processing `subject`.
     pub(super) fn failure(self, shown: &str, subject: Option<&str>, work: Work) -> Failure {
         let limits = Limits::of(work);
         let (what, variable, example) = match self {

@@ -1,6 +1,6 @@
-//! What every HTTP server of this program asks of a request. A port of loopback is open to every user of
-//! the machine and to every page in their browsers: so a request shows a word that only its owner can
-//! read, names the server as its owner does, and does not come from a page.
+//! Authentication for every HTTP server of this program. A loopback port is open to every user of the machine
+//! and to every page in their browsers: so a request needs a password that only the owner can read, the right
+//! `Host`, and no browser origin.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -11,14 +11,14 @@ use rustls::crypto::ring;
 use bootstrapper_core::digest::sha256;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The user of basic credentials. Only the password counts.
+/// The user name for basic authentication. Only the password is checked.
 const USER: &str = "sandbox";
 
-/// What browsers send in the name of a page to any server, without asking it first: content types of forms
-/// (the Fetch standard, "CORS-safelisted request-header").
+/// Content types that web pages can send to any server without a preflight request: those of forms (the Fetch
+/// standard, "CORS-safelisted request-header").
 const OF_FORMS: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 
-/// A word that cannot be guessed, safe in URLs.
+/// A random password that is safe in URLs.
 pub fn word() -> Result<String> {
     let mut bytes = [0_u8; 32];
     ring::default_provider()
@@ -33,33 +33,33 @@ pub fn user_info(word: &str) -> String {
     format!("{USER}:{word}")
 }
 
-/// Decides who may ask.
+/// Checks the authentication of requests.
 #[derive(Clone)]
 pub struct Guard {
     header: HeaderName,
-    /// Digests compare in the same time, whatever differs.
+    /// Comparing digests takes constant time.
     expected: String,
-    /// The names of the server; any if there are none.
+    /// The accepted host names; any if empty.
     hosts: Vec<String>,
 }
 
 impl Guard {
-    /// For who shows a bearer token to a server of this name.
+    /// Requires a bearer token, for a server with this name.
     pub fn bearer(word: &str, host: String) -> Self {
         Self { header: AUTHORIZATION, expected: sha256(format!("Bearer {word}")), hosts: vec![host] }
     }
 
-    /// For who shows a password to a server of this name.
+    /// Requires a password, for a server with this name.
     pub fn basic(word: &str, host: String) -> Self {
         Self { header: AUTHORIZATION, expected: sha256(basic(word)), hosts: vec![host] }
     }
 
-    /// For who shows a password to a proxy: it is asked for other hosts than itself.
+    /// Requires a password, for a proxy: it accepts any host.
     pub fn proxy(word: &str) -> Self {
         Self { header: PROXY_AUTHORIZATION, expected: sha256(basic(word)), hosts: Vec::new() }
     }
 
-    /// Why a request is refused, if it is.
+    /// Why a request is rejected, if it is.
     pub fn refusal(&self, headers: &HeaderMap) -> Option<StatusCode> {
         let shown = headers.get(&self.header).map(|value| sha256(value.as_bytes()));
         if shown.as_ref() != Some(&self.expected) {
@@ -116,7 +116,7 @@ mod tests {
             (headers(&[("authorization", "Bearer other"), own[1]]), 401),
             (headers(&[("authorization", "bearer open"), own[1]]), 401),
             (headers(&own[..1]), 421),
-            // A page whose name leads to loopback by now.
+            // A web page whose host name now resolves to loopback (DNS rebinding).
             (headers(&[own[0], ("host", "rebound.example:4000")]), 421),
         ] {
             assert_eq!(guard.refusal(&refused).map(|code| code.as_u16()), Some(why));

@@ -1,4 +1,4 @@
-//! A page over plain HTTP, for connectivity checks: one request, no proxy, no redirect.
+//! A plain HTTP page, for connectivity checks: one request, no proxy, no redirects.
 
 use std::time::Duration;
 

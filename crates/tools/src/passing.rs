@@ -1,9 +1,9 @@
-//! What passes by itself, by its words: an API server or etcd that is not quite there, a connection that
-//! breaks, a webhook that is not up yet. The same words come from the API server and, repeated, from Helm.
+//! Recognizes transient errors by their message: an API server or etcd that is not ready yet, a broken
+//! connection, a webhook that is not up yet. The API server returns them, and Helm quotes them.
 
-/// Each passes: with time, or at the next attempt.
+/// Each is transient: it disappears with time, or with the next attempt.
 const PASSING: &[&str] = &[
-    // The way to the server.
+    // The connection to the server.
     "connection refused",
     "connection reset",
     "connection closed",
@@ -36,13 +36,13 @@ const PASSING: &[&str] = &[
     "currently unable to handle the request",
     "the server has received too many requests",
     "an error on the server",
-    // As a relay says it.
+    // The relay's message.
     "the api server cannot be reached",
     "apiserver is shutting down",
     "apiserver not ready",
     "etcdserver:",
     "error trying to reach service",
-    // What only needs a moment more.
+    // Errors that disappear after a moment.
     "failed calling webhook",
     "failed to call webhook",
     "conversion webhook for",
@@ -56,12 +56,12 @@ const PASSING: &[&str] = &[
     "another operation (install/upgrade/rollback) is in progress",
 ];
 
-/// What has such words in it and does not pass.
+/// Permanent errors that contain such messages.
 const LASTING: &[&str] =
     &["denied the request", "request is too large", "database space exceeded", "exceeded quota"];
 
-/// The API server calls its own error what is one of the object that it was sent, of the one that stands, or
-/// of what a webhook made of it: the same comes to the same.
+/// The API server reports these as internal errors, but the submitted object, the existing one or a webhook's
+/// result causes them: a retry has the same result.
 const OF_THE_OBJECT: &[&str] = &[
     "failed to create typed ",
     "failed to create manager for existing fields",
@@ -87,18 +87,18 @@ const OF_THE_OBJECT: &[&str] = &[
     "invalid json patch",
 ];
 
-/// Words of others that were asked on the way, and may answer otherwise the next time.
+/// Messages of third parties, which may change with a retry.
 const OF_OTHERS: &[&str] =
     &["failed calling webhook", "failed to call webhook", "conversion webhook for", "etcdserver:"];
 
-/// Whether trying again can help, by what was said.
+/// Whether a retry can help, judging by the message.
 pub fn passes(said: &str) -> bool {
     let lower = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
     says(PASSING) && !says(LASTING) && !lasts(said)
 }
 
-/// Whether the same will fail the same way, though who says it calls it an error of its own.
+/// Whether a retry would fail in the same way, although the server reports an internal error.
 pub fn lasts(said: &str) -> bool {
     let lower = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));

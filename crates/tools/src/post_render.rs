@@ -1,7 +1,7 @@
-//! What is done to what a chart renders to, before Helm applies it: kustomize, once for each
-//! post-renderer, with the hooks or without them.
+//! Post-rendering of a chart before Helm applies it: kustomize, once for each post-renderer, with or without
+//! hooks.
 //!
-//! Helm runs a program for it. That is this one: `bootstrapper post-render`.
+//! Helm runs a program for it: this one, as `bootstrapper post-render`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,30 +17,30 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::private::{self, Folder};
 use bootstrapper_core::yaml;
 
-/// What is done to what a chart renders to.
+/// The post-rendering of a release.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct PostRendering {
-    /// Kustomizations without resources; each changes what the one before made. The last adds
-    /// labels and annotations only.
+    /// Kustomizations without resources; each is applied to the result of the previous one. The last only
+    /// adds labels and annotations.
     pub kustomizations: Vec<Value>,
-    /// What becomes of hooks.
+    /// How hooks are handled.
     pub hooks: HookRendering,
 }
 
-/// How hooks are rendered (`helm.sh/helm/v4/pkg/action.PostRenderStrategy`).
+/// How hooks are post-rendered (`helm.sh/helm/v4/pkg/action.PostRenderStrategy`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookRendering {
-    /// Together with the other objects: none of them may be there twice.
+    /// Together with the other objects: no object may be duplicated.
     #[default]
     Combined,
-    /// By themselves.
+    /// Separately.
     Separate,
-    /// They are left as they are.
+    /// Not at all.
     Left,
 }
 
-/// What a post-rendering needs, as it is written for the program that Helm runs.
+/// The input of a post-rendering, as a file for the program that Helm runs.
 #[derive(Serialize, Deserialize)]
 struct Job {
     rendering: PostRendering,
@@ -51,7 +51,7 @@ const JOB: &str = "job.json";
 const PLUGIN: &str = "bootstrapper-post-render";
 
 impl PostRendering {
-    /// Does it to the text that a chart was rendered to.
+    /// Post-renders the rendered text of a chart.
     pub async fn run(&self, manifests: String, environment: &Environment) -> Result<String> {
         if self.kustomizations.is_empty() || manifests.trim().is_empty() {
             return Ok(manifests);
@@ -99,16 +99,16 @@ fn unwritten(error: &std::io::Error) -> Failure {
     Failure::step("cannot write to a temporary folder").caused_by(error)
 }
 
-/// How Helm is told to post-render.
+/// Helm's options for post-rendering.
 pub(super) struct ToldToHelm {
     pub(super) arguments: Vec<OsString>,
     pub(super) variables: Vec<(&'static str, OsString)>,
     _folder: Option<Folder>,
 }
 
-/// Tells Helm to post-render with this program: Helm 4 by way of a plugin, which is what it takes.
-/// Helm 3 keeps its hooks from post-renderers, and stops where more than labels would be missing.
-pub(super) fn told_to_helm(
+/// Makes Helm post-render with this program: Helm 4 requires a plugin. Helm 3 excludes hooks from
+/// post-rendering, which is an error if they need more than labels.
+pub(super) fn helm_arguments(
     rendering: &PostRendering,
     environment: &Environment,
     helm: &Version,
@@ -136,7 +136,7 @@ pub(super) fn told_to_helm(
     let plugin = json!({
         "apiVersion": "v1", "type": "postrenderer/v1", "name": PLUGIN, "version": env!("CARGO_PKG_VERSION"),
         "runtime": "subprocess",
-        // Helm splits a command at its spaces, and not what a variable of it holds.
+        // Helm splits the command at spaces, but not the value of a variable in it.
         "runtimeConfig": {"platformCommand": [{"command": "${BOOTSTRAPPER}", "args": ["post-render", "${HELM_PLUGIN_DIR}/job.json"]}]},
     });
     let plugins = folder.path().join("plugins");
@@ -152,18 +152,18 @@ pub(super) fn told_to_helm(
     })
 }
 
-/// What Helm runs: post-renders standard input. `job` was written by the run that started Helm.
+/// The program that Helm runs: post-renders standard input. The run that started Helm has written `job`.
 pub async fn post_render(job: &PathBuf) -> Result<String> {
     let unread = |error: &dyn std::fmt::Display| {
         Failure::internal("cannot read the post-renderer job").because(error.to_string())
     };
-    // What this process makes goes with the run's folder, however either of them ends.
+    // Its temporary files are in the run's folder, and are deleted with it, however either of them ends.
     job.parent().inspect(|folder| private::nest_in(folder));
     let text = fs::read(job).map_err(|error| unread(&error))?;
     let Job { rendering, environment } = serde_json::from_slice(&text).map_err(|error| unread(&error))?;
     let mut manifests = String::new();
     std::io::stdin().read_to_string(&mut manifests).map_err(|error| unread(&error))?;
     let rendered = rendering.run(manifests, &environment).await?;
-    // Helm takes no nothing.
+    // Helm rejects empty output.
     Ok(if rendered.trim().is_empty() { "# nothing\n".to_owned() } else { rendered })
 }

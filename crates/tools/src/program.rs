@@ -1,4 +1,4 @@
-//! One program: run to its end, what it writes kept.
+//! Runs one program, and captures its output.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,10 +17,10 @@ use super::variables::{Kind, MARKS, environment_for};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::private::{self, Folder};
 
-/// How many of a failed program's last lines are told.
+/// How many of a failed program's last lines to show.
 const LAST_LINES: usize = 6;
 
-/// How many bytes of the beginning and of the end of what it says are read.
+/// How many bytes of the beginning and of the end of its output to read.
 const WORDS: u64 = 128 * 1024;
 
 /// A program that was found.
@@ -32,40 +32,40 @@ pub(super) struct Program {
     pub(super) kind: Kind,
 }
 
-/// One call of a program.
+/// A call of a program.
 #[derive(Debug, Default)]
 pub(super) struct Call<'a> {
     pub(super) arguments: Vec<OsString>,
-    /// Secrets go this way: other users see arguments.
+    /// Secrets are passed through stdin: other users can see arguments.
     pub(super) stdin: Vec<u8>,
     pub(super) folder: Option<&'a Path>,
-    /// The revision that it makes, if it is Helm at work on a release.
+    /// The revision that it creates, if it is a Helm operation.
     pub(super) revision: Option<u64>,
-    /// What it sees of the environment.
+    /// Its environment.
     pub(super) seen: Seen,
-    /// What a person knows it by; the program and its first argument if none.
+    /// Its display name; by default the program and its first argument.
     pub(super) name: Option<String>,
-    /// What it works on, for a person to know.
+    /// Its subject, for display.
     pub(super) subject: Option<String>,
-    /// What it does, if that is not what the program usually does.
+    /// The kind of call, if it is not the program's usual one.
     pub(super) work: Option<Work>,
 }
 
-/// What a call sees of the environment.
+/// The environment of a call.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// These and nothing else; what a program of its kind sees, if none.
+    /// Exactly these; by default those of its kind of program.
     sealed: Option<Vec<(OsString, OsString)>>,
     /// Not these, whatever the environment has.
     without: &'static [&'static str],
-    /// These besides.
+    /// These additionally.
     own: Vec<(&'static str, OsString)>,
 }
 
-/// What a program wrote, and whether it was content.
+/// The output of a program, and whether it succeeded.
 pub(super) struct Output {
     pub(super) succeeded: bool,
-    /// The limit that it came to.
+    /// The limit that it exceeded.
     exceeded: Option<Exceeded>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
@@ -96,7 +96,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// It sees these variables and no others.
+    /// Sets its complete environment.
     pub(super) fn sealed(mut self, variables: Vec<(OsString, OsString)>) -> Self {
         self.seen.sealed = Some(variables);
         self
@@ -124,32 +124,32 @@ impl<'a> Call<'a> {
 }
 
 impl Program {
-    /// Finds it, if it is there.
+    /// Finds it, if it is installed.
     pub(super) fn find(name: &str, environment: &Environment) -> Option<Self> {
         let path = environment.find(name)?;
         Some(Self { name: name.to_owned(), path, environment: environment.clone(), kind: Kind::of(name) })
     }
 
-    /// Finds it where the environment has programs of its own, and not on PATH.
+    /// Finds it in the environment's own folders, not on PATH.
     pub(super) fn find_beside(name: &str, environment: &Environment) -> Option<Self> {
         let path = environment.find_beside(name)?;
         Some(Self { name: name.to_owned(), path, environment: environment.clone(), kind: Kind::of(name) })
     }
 
-    /// Finds it, or says how to get it.
+    /// Finds it, or fails with how to install it.
     pub(super) fn require(name: &str, environment: &Environment, hint: &str) -> Result<Self> {
         Self::find(name, environment).ok_or_else(|| {
             Failure::input(format!("{name} is not installed")).because("not found in PATH").hint(hint)
         })
     }
 
-    /// Its path, when it was written, and the variables that it sees beside those of this process.
+    /// Its path, its modification time, and its additional variables.
     pub(super) fn identity(&self) -> String {
         let written = std::fs::metadata(&self.path).and_then(|file| file.modified()).ok();
         format!("{}\n{written:?}\n{:?}", self.path.display(), self.environment.variables)
     }
 
-    /// Runs it; a program that fails is a failure that tells its last words.
+    /// Runs it; the error contains its last lines of output.
     pub(super) async fn run(&self, call: Call<'_>) -> Result<Vec<u8>> {
         let shown = self.shown(&call);
         let (subject, work) = (call.subject.clone(), call.work.unwrap_or(self.kind.work()));
@@ -167,15 +167,15 @@ impl Program {
         Err(failure)
     }
 
-    /// Runs it to its end, however that is.
+    /// Runs it until it exits, successfully or not.
     ///
-    /// It gets a process group of its own, so that a Ctrl-C at the terminal does not cut it off:
-    /// a Helm that is killed leaves a release that nobody may touch. When the future is dropped it
-    /// is asked to end, gently; nothing of it outlives this process (`guard`).
+    /// It gets its own process group, so that Ctrl-C at the terminal does not interrupt it: a killed Helm
+    /// leaves a locked release. When the future is dropped it is terminated gracefully; nothing of it
+    /// outlives this process (`guard`).
     pub(super) async fn output(&self, call: Call<'_>) -> Result<Output> {
         let shown = self.shown(&call);
         let not_run = |error: &std::io::Error| Failure::step(format!("cannot run {shown}")).caused_by(error);
-        // What it writes for itself is private, too, and goes when it has ended.
+        // Its temporary files are private, too, and deleted when it has exited.
         let temporary = if self.kind.keeps_files() { None } else { Some(Folder::new()?) };
         let work = call.work.unwrap_or(self.kind.work());
         let limits = Limits::of(work);
@@ -198,7 +198,7 @@ impl Program {
         let handle = Arc::new(expression.start().map_err(|error| not_run(&error))?);
         let ended = EndOnDrop(Arc::clone(&handle));
         let running = tokio::task::spawn_blocking(move || {
-            // As long as the program runs, not as long as somebody waits for it.
+            // As long as the program runs, even if nothing waits for it.
             let _temporary = temporary;
             let status = handle.wait()?.status;
             let stderr = stderr.last_words()?;
@@ -214,7 +214,7 @@ impl Program {
             Some(limit) => tokio::time::timeout(limit, running).await.ok(),
             None => Some(running.await),
         };
-        // It is asked to end when this returns.
+        // It is terminated when this returns.
         let Some(output) = ended_in_time else {
             return Err(Exceeded::Time.failure(&shown, call.subject.as_deref(), work));
         };
@@ -225,7 +225,7 @@ impl Program {
         Ok(output)
     }
 
-    /// All variables that it sees.
+    /// All of its environment variables.
     fn variables(
         &self,
         limits: Limits,
@@ -233,7 +233,7 @@ impl Program {
         seen: Seen,
     ) -> HashMap<OsString, OsString> {
         let Seen { sealed, without, own } = seen;
-        // Every program has a private folder, and a garbage collector that knows the limit.
+        // Every program has a private folder, and a garbage collector limit.
         let folder = temporary.map(|folder| ("TMPDIR".into(), folder.path().into()));
         let memory = limits.go_memory().map(|memory| ("GOMEMLIMIT".into(), memory.into()));
         let usual = folder.into_iter().chain(memory);
@@ -242,7 +242,7 @@ impl Program {
             return sealed.into_iter().chain(marks).chain(usual).collect();
         }
         let of_kind = environment_for(self.kind, std::env::vars_os(), &self.environment.withheld);
-        // No plugin of the person's runs because a repository says so.
+        // A repository must not make the user's plugins run.
         let plugins = temporary.map(|one| ("HELM_PLUGINS".into(), one.path().join("no-plugins").into()));
         let of_run = self.environment.variables.iter().map(|(name, value)| (name.into(), value.into()));
         let mut all: HashMap<OsString, OsString> =
@@ -252,7 +252,7 @@ impl Program {
         all
     }
 
-    /// The program and its verb: what a person needs to know it by.
+    /// The program and its first argument, for display.
     fn shown(&self, call: &Call<'_>) -> String {
         if let Some(name) = &call.name {
             return name.clone();
@@ -270,8 +270,8 @@ fn last_lines(stderr: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a program writes: a file that has no name. A pipe would end with this process, and a program
-/// that outlives it for a moment, to clean up, would die of its first word.
+/// The output of a program, in an anonymous file. A pipe would close with this process, and a program that
+/// cleans up afterwards would be killed by its first output.
 struct Written(File);
 
 impl Written {
@@ -279,13 +279,12 @@ impl Written {
         Ok((Self(private::anonymous()?), Self(private::anonymous()?)))
     }
 
-    /// For the program to write to.
+    /// The handle for the program.
     fn handle(&self) -> std::io::Result<File> {
         self.0.try_clone()
     }
 
-    /// All of it, once the program has ended; none if that is more than `most` bytes, which 0 does not
-    /// limit.
+    /// All of it, once the program has exited; none if it exceeds `most` bytes, where 0 is unlimited.
     fn read(mut self, most: u64) -> std::io::Result<Option<Vec<u8>>> {
         if most > 0 && self.0.metadata()?.len() > most {
             return Ok(None);
@@ -296,7 +295,7 @@ impl Written {
         Ok(Some(bytes))
     }
 
-    /// The end of it, where a program says why it failed, after its beginning, where Go does.
+    /// Its beginning, where Go reports errors, and its end, where other programs do.
     fn last_words(mut self) -> std::io::Result<String> {
         let length = self.0.metadata()?.len();
         let mut bytes = Vec::new();

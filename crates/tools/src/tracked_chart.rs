@@ -1,5 +1,5 @@
-//! A chart as helm-controller loads it from an OCIRepository: its version has the artifact's digest
-//! (`mutateChartWithOCIRevision` of v1.6.0), unless that is switched off.
+//! A chart as helm-controller loads it from an OCIRepository: with the artifact's digest in its version
+//! (`mutateChartWithOCIRevision` of v1.6.0), unless that is disabled.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -13,11 +13,11 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;
 
-/// How large a chart may be unpacked, and of how many files: Helm's own limit, and more than any has.
+/// The maximum unpacked size of a chart (Helm's own limit), and the maximum number of files.
 const LARGEST: u64 = 100 * 1024 * 1024;
 const FILES: usize = 20_000;
 
-/// How much of a digest counts.
+/// The length of the digest in the version.
 const LENGTH: usize = 12;
 
 /// The digest that `helm pull` printed.
@@ -25,13 +25,13 @@ pub(super) fn digest_of(printed: &str) -> Option<&str> {
     printed.lines().find_map(|line| line.trim().strip_prefix("Digest: sha256:"))
 }
 
-/// Unpacks a chart into `folder`, with the digest in its version; where it lies there.
+/// Unpacks a chart into `folder`, with the digest in its version; returns its path.
 pub(super) fn unpack(archive: &Path, digest: &str, folder: &Path) -> Result<PathBuf> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::step(format!("cannot unpack chart {}", archive.display())).caused_by(error)
     };
     let file = File::open(archive).map_err(|error| failed(&error))?;
-    // A little more is read than may be written: headers, and what fills blocks up.
+    // The read limit is a little higher than the write limit, for headers and padding.
     let bounded = GzDecoder::new(file).take(2 * LARGEST);
     unpack_files(&mut tar::Archive::new(bounded), folder).map_err(|error| failed(&error))?;
     let chart = chart_in(folder).map_err(|error| failed(&error))?;
@@ -45,8 +45,7 @@ pub(super) fn unpack(archive: &Path, digest: &str, folder: &Path) -> Result<Path
     Ok(chart)
 }
 
-/// Unpacks files and folders, as Helm does: no links, which would lead out of the chart, and no more than
-/// Helm takes.
+/// Unpacks files and folders, as Helm does: no links, which could leave the chart, and at most Helm's limit.
 fn unpack_files<R: io::Read>(archive: &mut tar::Archive<R>, folder: &Path) -> io::Result<()> {
     let (mut bytes, mut files) = (0_u64, 0_usize);
     for entry in archive.entries()? {
@@ -65,7 +64,7 @@ fn unpack_files<R: io::Read>(archive: &mut tar::Archive<R>, folder: &Path) -> io
     Ok(())
 }
 
-/// An archive holds one folder: the chart.
+/// An archive contains one folder: the chart.
 fn chart_in(folder: &Path) -> io::Result<PathBuf> {
     let mut entries = fs::read_dir(folder)?.filter_map(io::Result::ok).map(|entry| entry.path());
     entries
@@ -78,7 +77,7 @@ fn tracked(version: &str, digest: &str) -> String {
     format!("{plain}+{}", digest.chars().take(LENGTH).collect::<String>())
 }
 
-/// What a version with a digest may have been before: with a `v`, or without. Nothing if it has none.
+/// The possible versions without the digest: with or without `v`. Empty if it has no digest.
 pub fn without_digest(version: &str) -> Vec<String> {
     match version.split_once('+') {
         Some((plain, digest)) if is_hex(digest, LENGTH) => vec![plain.to_owned(), format!("v{plain}")],

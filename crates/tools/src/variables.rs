@@ -1,12 +1,12 @@
-//! Which variables of this process a program gets: what it needs to find its way, and nothing that
-//! would make it load or run something else, nor a secret that is none of its business.
+//! Which environment variables a program gets: paths and network settings, but no variable that makes it load
+//! or run other code, and no secret that it does not need.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 use super::limits::Work;
 
-/// What kind of program it is, as far as it matters for its variables.
+/// The kind of a program, which determines its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Helm,
@@ -16,12 +16,12 @@ pub(super) enum Kind {
     OnePassword,
     Bitwarden,
     Vault,
-    /// One of the person's own, which a task file names.
+    /// A user's command from a task file.
     Own,
 }
 
 impl Kind {
-    /// That of a program that this one calls.
+    /// The kind of a program that this one calls.
     pub(super) fn of(program: &str) -> Self {
         match program {
             "helm" => Self::Helm,
@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// What it does, unless a call says otherwise.
+    /// The usual kind of its calls.
     pub(super) fn work(self) -> Work {
         match self {
             Self::Helm | Self::Kustomize => Work::Build,
@@ -45,13 +45,13 @@ impl Kind {
         }
     }
 
-    /// Whether what it leaves in its temporary folder is to stay: `op` may start a daemon.
+    /// Whether its temporary folder must persist: `op` may start a daemon.
     pub(super) fn keeps_files(self) -> bool {
         matches!(self, Self::OnePassword | Self::Own)
     }
 }
 
-/// For every program: where things are, how to show them, and how to reach the network.
+/// For every program: paths, locale, terminal and network settings.
 const ALL: &[&str] = &[
     "PATH",
     "HOME",
@@ -76,17 +76,17 @@ const ALL: &[&str] = &[
     "NIX_SSL_CERT_FILE",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
-    // What programs may take.
+    // Limits for programs.
     "BOOTSTRAPPER_CHILD_*",
 ];
 
-/// Marks by which processes of a sandbox or of a trial are found.
+/// Markers of the processes of a sandbox or a trial.
 pub(super) const MARKS: &[&str] = &["BOOTSTRAPPER_SANDBOX", "BOOTSTRAPPER_TRIAL"];
 
-/// Credentials for registries, as `helm registry login` and `docker login` leave them.
+/// Registry credentials, as stored by `helm registry login` and `docker login`.
 const HELM: &[&str] = &["HELM_REGISTRY_CONFIG", "HELM_CONFIG_HOME", "HELM_CACHE_HOME", "DOCKER_CONFIG"];
 
-/// Keys, and what holds them.
+/// Keys, and key services.
 const SOPS: &[&str] = &[
     "SOPS_*",
     "AWS_*",
@@ -104,18 +104,18 @@ const SOPS: &[&str] = &[
     "TERM",
 ];
 
-/// A session of the 1Password CLI, and how it reaches its app.
+/// A session of the 1Password CLI, and the connection to its app.
 const ONE_PASSWORD: &[&str] =
     &["OP_*", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "TERM"];
 
-/// A session of Bitwarden's programs, where they keep their data, and whom they trust.
+/// A session of Bitwarden's programs, their data folder, and trusted CAs.
 const BITWARDEN: &[&str] = &["BW_*", "BWS_*", "BITWARDENCLI_APPDATA_DIR", "NODE_EXTRA_CA_CERTS"];
 
-/// A session of the Vault CLI, and where its server is.
+/// A session of the Vault CLI, and its server.
 const VAULT: &[&str] = &["VAULT_*"];
 
-/// What a program of the person's own does not get either: what is meant for this program only, and what
-/// would lead tools to another cluster than the one in their kubeconfig.
+/// Removed even from a user's command: variables meant only for this program, and those that point tools to
+/// another cluster than that of their kubeconfig.
 const NEVER: &[&str] = &[
     "BOOTSTRAPPER_LOG",
     "BOOTSTRAPPER_TRUST",
@@ -134,8 +134,7 @@ const NEVER: &[&str] = &[
     "KUBE_CONFIG_PATH",
 ];
 
-/// The variables of `present` that a program gets. `withheld` are those that `bootstrapper.yaml` reads
-/// secrets from.
+/// The variables of `present` that a program gets. `withheld` are those with secrets of `bootstrapper.yaml`.
 pub(super) fn environment_for(
     kind: Kind,
     present: impl IntoIterator<Item = (OsString, OsString)>,
@@ -147,7 +146,7 @@ pub(super) fn environment_for(
         Kind::OnePassword => ONE_PASSWORD,
         Kind::Bitwarden => BITWARDEN,
         Kind::Vault => VAULT,
-        // Kustomize and git see no more than their calls say.
+        // Kustomize and git get only the variables of the call.
         Kind::Kustomize | Kind::Git | Kind::Own => &[],
     };
     let is_given = |name: &OsStr| {

@@ -1,4 +1,4 @@
-//! Versions and ranges of versions as Helm and Flux read them (`Masterminds/semver` v3.5.0).
+//! Versions and version ranges as Helm and Flux parse them (`Masterminds/semver` v3.5.0).
 
 use std::sync::LazyLock;
 
@@ -13,8 +13,8 @@ pub(super) struct Range(Vec<Vec<Bound>>);
 struct Bound {
     operator: String,
     version: Version,
-    /// How many of the three numbers are told.
-    told: usize,
+    /// How many of the three numbers are given.
+    given: usize,
 }
 
 const PLACES: &str = r"v?([0-9|x|X|\*]+)(\.[0-9|x|X|\*]+)?(\.[0-9|x|X|\*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
@@ -30,7 +30,7 @@ struct Patterns {
     find: Regex,
 }
 
-/// None only if a pattern were wrong, which the tests would tell.
+/// None only if a pattern is invalid, which the tests would show.
 static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     let bound = format!(r"({OPERATORS})\s*({PLACES})");
     Some(Patterns {
@@ -41,7 +41,7 @@ static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     })
 });
 
-/// Reads a version; `v1.2` is one, as for Helm.
+/// Parses a version; `v1.2` is valid, as for Helm.
 pub(super) fn version(text: &str) -> Option<Version> {
     let found = PATTERNS.as_ref()?.version.captures(text)?;
     let number = |at: usize| -> Option<u64> {
@@ -57,7 +57,7 @@ pub(super) fn version(text: &str) -> Option<Version> {
 }
 
 impl Range {
-    /// Reads a range; none if it is no range.
+    /// Parses a range; none if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let patterns = PATTERNS.as_ref()?;
         if text.len() > LONGEST {
@@ -76,7 +76,7 @@ impl Range {
         groups.iter().map(group).collect::<Option<Vec<_>>>().map(Self)
     }
 
-    /// Whether a version lies in it. One before a release does only if the range names one itself.
+    /// Whether it contains a version. A prerelease matches only if the range itself has one.
     pub(super) fn contains(&self, version: &Version) -> bool {
         self.0.iter().any(|group| {
             let takes_early = group.iter().any(|bound| !bound.version.pre.is_empty());
@@ -90,8 +90,8 @@ impl Bound {
         let place = |at: usize| found.get(at).map_or("", |place| place.as_str()).trim_start_matches('.');
         let is_open = |place: &str| matches!(place, "" | "x" | "X" | "*");
         let places = [place(3), place(4), place(5)];
-        let told = places.iter().position(|place| is_open(place)).unwrap_or(3);
-        let number = |at: usize| if at < told { places[at].parse().ok() } else { Some(0) };
+        let given = places.iter().position(|place| is_open(place)).unwrap_or(3);
+        let number = |at: usize| if at < given { places[at].parse().ok() } else { Some(0) };
         Some(Self {
             operator: found[1].to_owned(),
             version: Version {
@@ -101,7 +101,7 @@ impl Bound {
                 pre: Prerelease::new(place(7)).ok()?,
                 build: BuildMetadata::EMPTY,
             },
-            told,
+            given,
         })
     }
 
@@ -110,12 +110,12 @@ impl Bound {
         let is_before = version.cmp_precedence(own).is_lt();
         let same_major = version.major == own.major;
         let same_minor = version.minor == own.minor;
-        let whole = self.told == 3;
+        let whole = self.given == 3;
         match self.operator.as_str() {
             "" | "=" if whole => version.cmp_precedence(own).is_eq(),
             "" | "=" | "~" | "~>" => self.tilde(version),
-            "!=" => match self.told {
-                // Not even a number: the original compares the first all the same.
+            "!=" => match self.given {
+                // No number is given: the original compares all of them anyway.
                 0 => {
                     !same_major
                         || !same_minor
@@ -130,7 +130,7 @@ impl Bound {
                 }
                 _ => version.cmp_precedence(own).is_ne(),
             },
-            ">" => match self.told {
+            ">" => match self.given {
                 1 => version.major > own.major,
                 2 => version.major > own.major || (same_major && version.minor > own.minor),
                 _ => version.cmp_precedence(own).is_gt(),
@@ -139,7 +139,7 @@ impl Bound {
             ">=" | "=>" => !is_before,
             "<=" | "=<" if whole => version.cmp_precedence(own).is_le(),
             "<=" | "=<" => {
-                version.major < own.major || (same_major && (version.minor <= own.minor || self.told == 1))
+                version.major < own.major || (same_major && (version.minor <= own.minor || self.given == 1))
             }
             _ => self.caret(version),
         }
@@ -151,8 +151,8 @@ impl Bound {
             return false;
         }
         let is_zero = (own.major, own.minor, own.patch) == (0, 0, 0);
-        (is_zero && self.told != 1 && self.told != 2)
-            || (version.major == own.major && (version.minor == own.minor || self.told == 1))
+        (is_zero && self.given != 1 && self.given != 2)
+            || (version.major == own.major && (version.minor == own.minor || self.given == 1))
     }
 
     fn caret(&self, version: &Version) -> bool {
@@ -160,10 +160,10 @@ impl Bound {
         if version.cmp_precedence(own).is_lt() || version.major != own.major {
             return false;
         }
-        if own.major > 0 || self.told == 1 {
+        if own.major > 0 || self.given == 1 {
             return true;
         }
-        version.minor == own.minor && (own.minor > 0 || self.told == 2 || version.patch == own.patch)
+        version.minor == own.minor && (own.minor > 0 || self.given == 2 || version.patch == own.patch)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files of a repository that say how it is bootstrapped today, and where its secrets are.
+//! The files of a repository's existing bootstrap, and with its secrets.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use bootstrapper_core::files::read_text;
 use bootstrapper_core::yaml;
 use bootstrapper_validation::init::{KnownFile, is_mise};
 
-/// How many files and folders are looked at, and how large a file is read.
+/// The maximum number of files and folders to read, and the maximum size of a file.
 const ENTRIES: usize = 50_000;
 const LARGEST: u64 = 512 * 1024;
 
-/// Folders that hold nothing of a person's own.
+/// Folders without the user's own files.
 const LEFT_OUT: [&str; 5] = [".git", "node_modules", ".venv", "target", ".terraform"];
 
-/// Every such file, in the order of their paths.
+/// Every such file, sorted by path.
 pub(super) fn of(root: &Path) -> Vec<KnownFile> {
     let is_looked_into =
         |entry: &DirEntry| !LEFT_OUT.iter().any(|name| entry.file_name().to_string_lossy() == *name);
@@ -40,7 +40,7 @@ fn may_matter(path: &Path) -> bool {
 
 fn known(root: &Path, path: PathBuf) -> Option<KnownFile> {
     let text = read_text(root, &path).ok()?;
-    // What is no YAML before it is rendered is looked through as text.
+    // A template that is not valid YAML is searched as text.
     let documents = yaml::from_multiple(&text, &path).unwrap_or_default();
     Some(KnownFile { path, text, documents })
 }

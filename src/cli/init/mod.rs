@@ -1,4 +1,4 @@
-//! `bootstrapper init`: what a repository needs that never saw this program.
+//! `bootstrapper init`: prepares a repository for its first run.
 
 mod files;
 
@@ -81,7 +81,7 @@ fn proposal(
     }
 }
 
-/// What the derived pipeline installs from an address whose version nothing says.
+/// The downloads of the derived pipeline whose version is not declared.
 fn lacking(declared: &Declared, pipeline: &Pipeline) -> Option<&'static str> {
     let unsaid = pipeline.steps().find_map(|step| match step.kind.applies() {
         Applies::Manifest(manifest) if declared.substituted_openly(&manifest.location).is_err() => {
@@ -105,7 +105,7 @@ fn ask(cluster: &str, contexts: Vec<String>) -> Context {
     }
 }
 
-/// Writes the file if there is none: what people wrote is theirs.
+/// Writes the file if it does not exist: an existing one is never overwritten.
 fn write(root: &Path, text: &str) -> Result<()> {
     match read_text(root, Path::new(CONFIG)) {
         Ok(old) if old == text => out::say(&format!("{CONFIG} is up to date")),
@@ -151,7 +151,7 @@ fn summarize(proposals: &[ClusterProposal]) {
     }
 }
 
-/// What becomes of each command of the present bootstrap, as Markdown.
+/// The replacement for each command of the existing bootstrap, as Markdown.
 fn table(declared: &Declared, pipeline: &Pipeline, files: &[KnownFile]) -> String {
     let commands = commands(files);
     if commands.is_empty() {
@@ -179,7 +179,7 @@ fn table(declared: &Declared, pipeline: &Pipeline, files: &[KnownFile]) -> Strin
     text
 }
 
-/// A command without the values that people write into commands: a table is made to be shown to others.
+/// A command without the values in it: the table may be shared.
 fn without_values(text: &str) -> String {
     let hidden = |word: &str| {
         let lower = word.to_lowercase();
@@ -194,7 +194,7 @@ fn without_values(text: &str) -> String {
     text.split(' ').map(hidden).collect::<Vec<_>>().join(" ")
 }
 
-/// No command is shown at greater length: a table is read, not run.
+/// The maximum length of a command in the table.
 const LONGEST: usize = 100;
 
 fn shortened(command: &str) -> String {

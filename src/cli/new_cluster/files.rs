@@ -1,4 +1,4 @@
-//! The files of the repository that a further cluster is made from, and those that it is made of.
+//! The repository files that a new cluster is copied from, and the resulting files.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(super) fn highest_id(root: &Path) -> u64 {
     if is_large { 511 } else { 255 }
 }
 
-/// The files of the new cluster, and where they still name the one that they are copied from.
+/// The files of the new cluster, and where they still contain the name of the original.
 pub(super) fn copies(
     root: &Path,
     like: &str,
@@ -61,7 +61,7 @@ pub(super) fn config(root: &Path, like: &str, name: &str) -> Result<Option<NewFi
     Ok(copy.map(|text| NewFile { path, text }))
 }
 
-/// All of the folder appears at once, and never in the place of something.
+/// The folder is created atomically, and never replaces anything.
 pub(super) fn write(root: &Path, name: &str, files: &[NewFile]) -> Result<()> {
     let folder = Path::new(CLUSTERS).join(name);
     let failed = |error: &(dyn std::error::Error + 'static)| {
@@ -84,7 +84,7 @@ pub(super) fn write(root: &Path, name: &str, files: &[NewFile]) -> Result<()> {
     std::fs::rename(&inner, root.join(&folder)).map_err(|error| failed(&error))
 }
 
-/// Puts a file in the place of the one that it was made from.
+/// Replaces the original of a file.
 pub(super) fn replace(root: &Path, file: &NewFile) -> Result<()> {
     std::fs::write(root.join(&file.path), &file.text)
         .map_err(|error| Failure::step(format!("cannot write {}", file.path.display())).caused_by(&error))

@@ -1,4 +1,4 @@
-//! `bootstrapper new-cluster`: the folder of a further cluster.
+//! `bootstrapper new-cluster`: scaffolds a new cluster.
 
 mod files;
 
@@ -77,7 +77,7 @@ fn model(repository: &Repository, like: Option<&str>) -> Result<String> {
     }
 }
 
-/// Asks for every setting in turn; an answer moves what is proposed for those after it.
+/// Asks for each setting in turn; an answer changes the defaults of those after it.
 fn answered(
     name: &str,
     like: &str,
@@ -94,7 +94,7 @@ fn answered(
     Ok(proposed)
 }
 
-/// Asks for what is proposed or unknown; what was given or is the same everywhere needs no answer.
+/// Asks only for proposed or unknown settings, not for those that are given or equal in all clusters.
 fn ask(one: &Proposed) -> Option<Result<String>> {
     let default = match &one.value {
         Value::Given(_) | Value::Kept(_) => return None,

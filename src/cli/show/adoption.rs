@@ -1,4 +1,4 @@
-//! How Flux takes over, as text.
+//! The adoption by Flux, as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use bootstrapper_core::words::count;
 use bootstrapper_report::table;
 use bootstrapper_steps::adoption::{Forecast, Kept, Record, Verdict};
 
-/// What Flux will change: the sum, each owner's share, and every difference.
+/// The forecast: the sum, each owner's share, and every difference.
 pub(crate) fn forecast_text(forecast: &Forecast) -> String {
     let mut text = String::new();
     if !forecast.owned.is_empty() {
@@ -56,7 +56,7 @@ fn kinds(ids: &[bootstrapper_core::object::ObjectRef]) -> String {
     format!("{} and {}", of("Kustomization"), of("HelmRelease"))
 }
 
-/// What Flux did change: what was seen, and what stands now, owner by owner.
+/// The result: the recorded verdict, and the current state, owner by owner.
 pub(crate) fn adopted_text(verdict: &Verdict, kept: &[Kept], before: &Record, now: &Record) -> String {
     let mut text = format!("{} ({})\n", verdict.summary(), verdict.seen.strftime("%Y-%m-%d %H:%M"));
     for difference in &verdict.differences {

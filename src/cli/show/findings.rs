@@ -1,4 +1,4 @@
-//! Findings of a validation, as the person who has to mend them reads them.
+//! Validation findings, as text.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use bootstrapper_core::words::count;
 use bootstrapper_report::{indented, stdout_has_colour};
 use bootstrapper_validation::{Finding, Report, Severity};
 
-/// Every finding, grouped by file, and how many there are. In colour where stdout shows it.
+/// Every finding, grouped by file, and their number. In colour if stdout supports it.
 pub(crate) fn findings_text(report: &Report, clusters: &[String]) -> String {
     text(report, clusters, stdout_has_colour())
 }
@@ -36,14 +36,14 @@ fn text(report: &Report, clusters: &[String], colour: bool) -> String {
     text
 }
 
-/// How many findings of one rule are shown one by one: more warnings and notes of it are one.
+/// More warnings and notes of one rule than this are combined.
 const SHOWN: usize = 2;
 
-/// How many places of findings that are folded are shown.
+/// The maximum number of locations shown for combined findings.
 const PLACES: usize = 5;
 
-/// Findings in their order. Warnings and notes of one rule are folded into the first of them, if there
-/// are many; errors are not.
+/// Findings in order. Many warnings and notes of one rule are combined into the first of them; errors are
+/// not.
 fn folded(findings: &[Finding]) -> Vec<(&Finding, Vec<&Finding>)> {
     let is_same = |one: &Finding, other: &Finding| one.rule == other.rule && one.severity == other.severity;
     let mut shown: Vec<(&Finding, Vec<&Finding>)> = Vec::new();

@@ -6,7 +6,7 @@ use bootstrapper_cluster::{Entry, RunEnd, RunRecord};
 use bootstrapper_report::duration;
 use bootstrapper_report::table;
 
-/// The runs, the newest first; and, if they are asked for, the steps of the newest that has any.
+/// The runs, the newest first; on request, with the steps of the newest run that has any.
 pub(crate) fn history_text(entries: &[Entry], with_steps: bool) -> String {
     if entries.is_empty() {
         return "no runs recorded\n".to_owned();
@@ -50,7 +50,7 @@ fn steps(end: &RunEnd) -> String {
     table(&["STEP", "DURATION", "OUTCOME", "DIGEST"], end.steps.iter().map(row))
 }
 
-/// Whatever number stands there.
+/// The number in the record can be arbitrary.
 fn seconds(seconds: f64) -> String {
     Duration::try_from_secs_f64(seconds).map_or_else(|_| "?".to_owned(), duration)
 }

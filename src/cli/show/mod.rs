@@ -1,4 +1,4 @@
-//! Texts of what is no event: findings, forecasts, earlier runs.
+//! Output that is not an event: findings, forecasts, earlier runs.
 
 mod adoption;
 mod findings;

@@ -62,7 +62,7 @@ async fn a_disturbed_bootstrap_comes_to_the_same_end() {
     with_watches_that_lie(&ground, &undisturbed, &mut table).await;
     with_outages(&extent, &ground, &undisturbed, &mut table).await;
     let two = undisturbed.two_at_once(&ground).await;
-    table.add("two runs at once", vec![two]);
+    table.add("two runs at the same time", vec![two]);
     let taken_over = undisturbed.taken_over(&ground).await;
     table.add("the network is cut until another run has taken over", vec![taken_over]);
     if extent.is_all {
@@ -85,19 +85,20 @@ async fn a_cluster_comes_up_the_same_whatever_happens_at_each_stage() {
     if extent.is_all {
         for (blow, absence, fault) in [
             (Blow::Killed, Absence::UntilNoticed(0), "`kill -9` of the tool"),
-            (Blow::ServerGone, Absence::For(Duration::from_secs(30)), "the API server is gone for 30 s"),
-            (Blow::StoreKilled, Absence::UntilNoticed(0), "etcd is killed and starts again"),
-            (Blow::NetworkCut, Absence::For(Duration::from_mins(1)), "the network is cut for a minute"),
+            (Blow::ServerGone, Absence::For(Duration::from_secs(30)), "the API server is down for 30 s"),
+            (Blow::StoreKilled, Absence::UntilNoticed(0), "etcd is killed and restarted"),
+            (Blow::NetworkCut, Absence::For(Duration::from_mins(1)), "the network is down for 1 min"),
         ] {
             let life = Life::begin("everywhere").await;
             let lived = life.bootstrap(fair(), absence, everywhere(blow)).await;
             assert_eq!(lived.stages, stages);
             let outcome = life.compare(lived, &state, "all stages").await;
-            table.add(&format!("{fault}, as each of its {} stages begins", stages.len()), vec![outcome]);
+            table
+                .add(&format!("{fault}, at the start of each of its {} stages", stages.len()), vec![outcome]);
         }
         let life = Life::begin("weather").await;
         let lived = life.bootstrap(failing(20, 1), Absence::UntilNoticed(0), |_| None).await;
-        table.add("20 % of all calls fail", vec![life.compare(lived, &state, "all stages").await]);
+        table.add("20 % of all API requests fail", vec![life.compare(lived, &state, "all stages").await]);
         table.write();
     } else {
         let blows = [Blow::Killed, Blow::NetworkCut, Blow::ServerGone, Blow::StoreKilled];
@@ -120,14 +121,14 @@ async fn killed(extent: &Extent, ground: &Ground, undisturbed: &Undisturbed, tab
             tool.push(undisturbed.killed(ground, Victim::Tool, Whose::Anyones, k, fate).await);
         }
     }
-    table.add("`kill -9` of the tool, as its or its Helm's write comes", tool);
+    table.add("`kill -9` of the tool, on a write of the tool or its Helm", tool);
     let mut helm = Vec::new();
     for k in extent.of(undisturbed.helm_writes) {
         for fate in BEFORE_AND_AFTER {
             helm.push(undisturbed.killed(ground, Victim::Helm, Whose::Helms, k, fate).await);
         }
     }
-    table.add("`kill -9` of Helm, as its write comes", helm);
+    table.add("`kill -9` of Helm, on a write of Helm", helm);
 }
 
 async fn with_failing_calls(extent: &Extent, ground: &Ground, undisturbed: &Undisturbed, table: &mut Table) {
@@ -138,15 +139,15 @@ async fn with_failing_calls(extent: &Extent, ground: &Ground, undisturbed: &Undi
             outcomes
                 .push(undisturbed.in_weather(ground, failing(percent, *seed), format!("seed {seed}")).await);
         }
-        table.add(&format!("{percent} % of all calls fail"), outcomes);
+        table.add(&format!("{percent} % of all API requests fail"), outcomes);
     }
 }
 
 async fn with_watches_that_lie(ground: &Ground, undisturbed: &Undisturbed, table: &mut Table) {
     for (fate, fault) in [
-        (Fate::Dropped, "watches end after their first words"),
-        (Fate::Expired, "watches are told that they know too little (410)"),
-        (Fate::Silent, "watches fall silent"),
+        (Fate::Dropped, "watches end after their first event"),
+        (Fate::Expired, "watches fail with 410 Gone"),
+        (Fate::Silent, "watches send no more events"),
     ] {
         table.add(fault, vec![undisturbed.watching(ground, fate).await]);
     }
@@ -175,7 +176,7 @@ async fn with_outages(extent: &Extent, ground: &Ground, undisturbed: &Undisturbe
         let heals = || async { ground.proxy.weather(fair()) };
         cut.push(undisturbed.outage(ground, *k, breaks, away, heals).await);
     }
-    table.add("the API server is gone for 30 s, from the beginning of a step", gone);
-    table.add("etcd is killed and starts again, at the beginning of a step", store);
-    table.add("the network is cut for a minute, from the beginning of a step", cut);
+    table.add("the API server is down for 30 s, from the start of a step", gone);
+    table.add("etcd is killed and restarted, at the start of a step", store);
+    table.add("the network is down for 1 min, from the start of a step", cut);
 }

@@ -51,7 +51,7 @@ impl Table {
         let mut rewritten = format!(
             "{told}Undisturbed, a bootstrap took {:.1} s.
 
-| fault | converged | end state equal | runs, at most | worst extra time |
+| fault | converged | end state equal | maximum runs | maximum extra time |
 | --- | --- | --- | --- | --- |
 ",
             self.usual.as_secs_f64()

@@ -1,5 +1,5 @@
-//! Whether a cluster hears of those that it declares as peers of its mesh: its agents, and the
-//! kvstoremesh that they hear it from. Each tells of itself.
+//! Whether a cluster is connected to the declared peers of its mesh: queries its agents, and the kvstoremesh
+//! that they read from.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,14 +15,13 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_readiness::cilium::{self, AGENT_CONTAINER, KVSTOREMESH_CONTAINER};
 use bootstrapper_readiness::verdict;
 
-/// The name of a cluster in its mesh; none if its Cilium has none.
+/// The name of a cluster in its mesh; none if Cilium's configuration has none.
 pub async fn cluster_name(cluster: &Cluster) -> Result<Option<String>> {
     let settings = cluster.get(&cilium::settings()).await?;
     Ok(settings.and_then(|settings| settings.data["data"]["cluster-name"].as_str().map(str::to_owned)))
 }
 
-/// The configured remote clusters: the entries of the agents' Secret that are configurations.
-/// `own` may be among them, and is no peer.
+/// The configured remote clusters: the entries of the agents' Secret that are configurations, except `own`.
 pub async fn peers(cluster: &Cluster, own: &str) -> Result<BTreeSet<String>> {
     let secret = cluster.get(&cilium::mesh_peers()).await?;
     let entries = secret.as_ref().and_then(|secret| secret.data["data"].as_object());
@@ -33,16 +32,16 @@ pub async fn peers(cluster: &Cluster, own: &str) -> Result<BTreeSet<String>> {
     Ok(entries.into_iter().flatten().filter(is_peer).map(|(name, _)| name.clone()).collect())
 }
 
-/// A program that keeps in touch with other clusters.
+/// A program that connects to other clusters.
 struct Listener {
     /// Its name.
     name: &'static str,
     /// The pods that it runs in, by label.
     pods: &'static str,
     container: &'static str,
-    /// How it tells of itself.
+    /// Its status command.
     status: &'static [&'static str],
-    /// Where in that it tells of clusters.
+    /// The JSON path of the clusters in its output.
     clusters: &'static str,
     /// Its troubleshooting command.
     troubleshoot: &'static [&'static str],
@@ -66,19 +65,19 @@ const KVSTOREMESH: Listener = Listener {
     troubleshoot: &["clustermesh-apiserver", "kvstoremesh-dbg", "troubleshoot"],
 };
 
-/// The time limit of one command: troubleshooting a peer connects to it.
+/// The timeout of one command: troubleshooting a peer connects to it.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// The maximum number of concurrent commands.
 const AT_ONCE: usize = 16;
 
-/// The pods of a program that keeps in touch with other clusters.
+/// The pods of a program that connects to other clusters.
 pub struct Listeners {
     listener: &'static Listener,
     pods: Vec<ObjectRef>,
 }
 
-/// First kvstoremesh, if that runs; then the agents, who hear of the others from it, or else by themselves.
+/// First kvstoremesh, if it is running; then the agents, which read from it, or connect themselves.
 pub async fn listeners(cluster: &Cluster) -> Result<Vec<Listeners>> {
     let (kvstoremesh, agents) = futures::try_join!(pods_of(cluster, &KVSTOREMESH), pods_of(cluster, &AGENT))?;
     let kvstoremesh = Some(Listeners { listener: &KVSTOREMESH, pods: kvstoremesh });
@@ -97,13 +96,13 @@ impl Listeners {
         self.pods.len()
     }
 
-    /// Those that are not ready with a peer.
+    /// The ones that are not ready with a peer.
     pub async fn deaf_to(&self, cluster: &Cluster, peer: &str) -> Result<Vec<ObjectRef>> {
         let Listener { container, status, clusters, .. } = *self.listener;
         let ask = |pod: ObjectRef| async move {
-            let told = cluster.exec(&pod, container, status, LIMIT).await?;
-            let ready_with = clusters_in(&told.stdout, clusters).ok_or_else(|| {
-                Failure::step(format!("{pod} reports no ClusterMesh status")).because(told.stderr)
+            let output = cluster.exec(&pod, container, status, LIMIT).await?;
+            let ready_with = clusters_in(&output.stdout, clusters).ok_or_else(|| {
+                Failure::step(format!("{pod} reports no ClusterMesh status")).because(output.stderr)
             })?;
             Ok::<_, Failure>((!ready_with.contains(peer)).then_some(pod))
         };
@@ -111,7 +110,7 @@ impl Listeners {
         deaf.try_filter_map(async |deaf| Ok(deaf)).try_collect().await
     }
 
-    /// The fault of a peer according to one of them; none if it finds none.
+    /// The problem with a peer, according to one of them; none if it finds none.
     pub async fn fault(&self, cluster: &Cluster, pod: &ObjectRef, peer: &str) -> Result<Option<String>> {
         let command = [self.listener.troubleshoot, &[peer]].concat();
         let report = cluster.exec(pod, self.listener.container, &command, LIMIT).await?;
@@ -119,7 +118,7 @@ impl Listeners {
     }
 }
 
-/// The pods that run and have the container.
+/// The running pods that have the container.
 async fn pods_of(cluster: &Cluster, listener: &Listener) -> Result<Vec<ObjectRef>> {
     let pods =
         cluster.list(&Selection::of("v1", "Pod").within(cilium::NAMESPACE).labelled(listener.pods)).await?;
@@ -138,7 +137,7 @@ fn clusters_in(status: &str, at: &str) -> Option<BTreeSet<String>> {
     Some(ready.filter_map(|cluster| cluster["name"].as_str().map(str::to_owned)).collect())
 }
 
-/// A line that Cilium marks as bad.
+/// A line that Cilium marks as an error.
 fn first_fault(report: &str) -> Option<String> {
     let fault = report.lines().find_map(|line| line.trim().strip_prefix('❌'))?.trim();
     let remedy = if fault.contains("unknown authority") {

@@ -1,6 +1,5 @@
-//! Repeated diagnoses of one wait. Answers are kept while the cause
-//! is unchanged, and the requests are limited to one in ten seconds, and a
-//! few at first.
+//! Repeated diagnoses of one wait. Results are kept while the cause is unchanged, and requests are limited to
+//! one in ten seconds, after an initial burst.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use bootstrapper_engine::{Cause, are_still};
 /// How long a cause is only rechecked, before everything is examined again.
 const STANDS: Duration = Duration::from_mins(1);
 
-/// The answers of the examinations of one wait.
+/// The query results of one wait.
 #[derive(Debug, Default)]
 pub struct Case {
     allowance: Allowance,
@@ -34,8 +33,7 @@ struct Known {
 }
 
 impl Case {
-    /// The root causes of symptoms, with what the wait itself observes. A known cause
-    /// is only rechecked.
+    /// The root causes of symptoms, with what the wait itself observes. A known cause is only rechecked.
     pub async fn examine(&mut self, cluster: &Cluster, symptoms: Symptoms, seen: Vec<Object>) -> Examination {
         let now = jiff::Timestamp::now();
         let mut left = self.allowance.left();
@@ -65,7 +63,8 @@ impl Case {
 }
 
 impl Known {
-    /// The walk over what is known, with what may have changed: the wait's observations, and the faulty objects.
+    /// The walk over the known objects, with those that may have changed: the wait's observations, and the
+    /// faulty objects.
     async fn again(
         &mut self,
         cluster: &Cluster,
@@ -89,19 +88,19 @@ impl Known {
         found
     }
 
-    /// Whether the fault was found recently, and for the same symptoms. What is in progress may become wrong
-    /// anywhere.
+    /// Whether the fault was found recently, for the same symptoms. A cause in progress may turn into a
+    /// failure anywhere.
     fn is_fresh(&self, symptoms: &Symptoms) -> bool {
         let is_wrong = !self.causes.is_empty() && self.causes.iter().all(|cause| !cause.passes);
         is_wrong && self.symptoms == *symptoms && self.asked_at.elapsed() < STANDS
     }
 }
 
-/// How many requests may be made at first, and how often one more.
+/// The initial burst, and the interval of further requests.
 const AT_FIRST: usize = 40;
 const ONE_MORE: Duration = Duration::from_secs(10);
 
-/// How many requests may be made now.
+/// The number of requests permitted now.
 #[derive(Debug)]
 struct Allowance {
     left: usize,

@@ -1,5 +1,5 @@
-//! Answers questions: the walk returns questions, the cluster answers them, and the walk
-//! is repeated, until no question is left or the budget is spent.
+//! Executes queries: the walk returns queries, their results are added, and the walk is repeated, until no
+//! query is left or the budget is spent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use bootstrapper_engine::Cause;
 /// The maximum number of concurrent requests.
 const AT_ONCE: usize = 8;
 
-/// How many lines of a container's log are read.
+/// The number of log lines to read from a container.
 const LOG_LINES: i64 = 80;
 
 /// The maximum number of walks: the maximum depth of chains.
@@ -27,7 +27,7 @@ const ROUNDS: usize = 24;
 pub struct Budget(pub usize);
 
 impl Budget {
-    /// When a person asks.
+    /// For an explicit diagnosis.
     pub const OF_A_PERSON: Self = Self(400);
 }
 
@@ -36,14 +36,14 @@ impl Budget {
 pub struct Examination {
     /// Root causes, the most severe first, and those in progress last.
     pub causes: Vec<Cause>,
-    /// Failed questions, and why: possible gaps.
+    /// Failed queries with their errors: possible gaps.
     pub gaps: Vec<String>,
-    /// How many kinds of objects could not be looked at in whole.
+    /// The number of kinds that could not be listed completely.
     pub unseen: usize,
 }
 
-/// Finds the root causes of symptoms, starting from what is known. A question that fails is a gap,
-/// never an error: a diagnosis must not fail because of what it diagnoses. Spends the budget.
+/// Finds the root causes of symptoms, starting from the known objects. A failed query is a gap, never an
+/// error: a diagnosis must not fail because of what it diagnoses. Spends the budget.
 pub(super) async fn explain_from(
     cluster: &Cluster,
     scene: &mut Scene,
@@ -111,7 +111,7 @@ async fn ask(cluster: &Cluster, request: &Request) -> Result<Answer> {
     })
 }
 
-/// Of the events of a namespace, which may be very many, only those that rules look at.
+/// Of the events of a namespace, which may be very many, keeps only those that rules use.
 fn is_of_use(object: &Object) -> bool {
     let is_event = object.types.as_ref().is_some_and(|types| types.kind == "Event");
     let reason = object.data["reason"].as_str().unwrap_or_default();
@@ -120,7 +120,7 @@ fn is_of_use(object: &Object) -> bool {
         || matches!(reason, "Pulling" | "Pulled" | "Killing" | "FailedBinding")
 }
 
-/// A container's log; of its current run if the previous one is not kept.
+/// A container's log; of its current run if the previous log is not kept.
 async fn log(cluster: &Cluster, of: &LogOf) -> Result<String> {
     let namespace = of.pod.namespace.as_deref().unwrap_or_default();
     let read = |previous| cluster.pod_logs(namespace, &of.pod.name, &of.container, previous, LOG_LINES);
@@ -155,7 +155,7 @@ fn learn(scene: &mut Scene, request: Request, answer: Result<Answer>) {
                 scene.add_failure(Question::Object(id), failure.to_string());
             }
         }
-        // An answer is of its request's kind.
+        // A response has the kind of its request.
         (_, Ok(_)) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Answers the questions of `diagnosis`, and nothing more.
+//! Executes the queries of `diagnosis`.
 
 mod case;
 mod gather;

@@ -1,4 +1,4 @@
-//! How questions are put: a few objects of a kind one by one, many of them with one list.
+//! Combines queries into requests: a few objects of a kind one by one, many of them with one list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ const ONE_BY_ONE: usize = 8;
 /// A request to the cluster.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// One question.
+    /// One query.
     One(Question),
-    /// Many objects of a kind, by the list that they are on.
+    /// Many objects of a kind, from one list.
     Several(Selection, BTreeSet<ObjectRef>),
 }
 
-/// Requests that answer all questions.
+/// The requests for all queries.
 pub(super) fn requests(questions: BTreeSet<Question>) -> Vec<Request> {
     let mut by_kind: BTreeMap<(String, String), BTreeSet<ObjectRef>> = BTreeMap::new();
     let mut requests = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn requests(questions: BTreeSet<Question>) -> Vec<Request> {
     requests
 }
 
-/// The smallest list that all of them are on.
+/// The smallest list that contains all of them.
 fn list_of(api_version: &str, kind: &str, ids: &BTreeSet<ObjectRef>) -> Selection {
     let namespaces: BTreeSet<Option<&String>> = ids.iter().map(|id| id.namespace.as_ref()).collect();
     let of_kind = Selection::of(api_version, kind);

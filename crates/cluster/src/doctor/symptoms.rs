@@ -8,13 +8,13 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_diagnosis::{Question, Scene, Symptoms};
 use bootstrapper_readiness::{self as readiness, cilium};
 
-/// How many kinds are listed at once.
+/// The maximum number of kinds listed concurrently.
 const AT_ONCE: usize = 16;
 
 /// The scope of an examination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// All of it.
+    /// The whole cluster.
     Whole,
     /// These namespaces and their objects.
     Namespaces(Vec<String>),
@@ -48,7 +48,7 @@ fn of_namespaces() -> Vec<Selection> {
         of("apps/v1", "DaemonSet"),
         of("apps/v1", "StatefulSet"),
         of("batch/v1", "Job"),
-        // Running pods that are not ready are found by their workloads.
+        // Workloads report running pods that are not ready.
         of("v1", "Pod").whose("status.phase!=Running,status.phase!=Succeeded"),
         of("v1", "Pod").labelled(cilium::MESH_SERVER),
         of("v1", "PersistentVolumeClaim"),
@@ -91,7 +91,7 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
             found
         }
     };
-    // So far it was only listed.
+    // Until now it was only listed.
     let unseen = scene.gaps().count();
     let found = explain_from(cluster, &mut scene, &Symptoms { objects, refusal: None }, &mut budget).await;
     Examination { unseen, ..found }
@@ -138,8 +138,8 @@ async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) 
     symptoms
 }
 
-/// What its status does not show is left to the rules: the endpoints of a webhook, whether an
-/// established session advertises anything.
+/// Problems that the status does not show are left to the rules: a webhook's endpoints, an established
+/// session without advertisements.
 fn may_be_a_symptom(object: &Object) -> bool {
     let kind = object.types.as_ref().map_or("", |types| types.kind.as_str());
     let is_told_by_others = matches!(
@@ -151,9 +151,9 @@ fn may_be_a_symptom(object: &Object) -> bool {
             | "HTTPRoute"
             | "Gateway"
     ) || kind == "Secret"
-        // It is ready without the clusters that it cannot reach.
+        // It is ready even if it cannot reach some clusters.
         || cilium::is_mesh_server(object);
-    // A node may be ready and closed, or short of something.
+    // A node may be ready and cordoned, or have pressure.
     let is_ill = kind == "Node" && bootstrapper_diagnosis::is_node_ill(object);
     is_told_by_others || is_ill || !readiness::verdict(object).is_ready()
 }

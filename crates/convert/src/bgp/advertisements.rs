@@ -1,4 +1,4 @@
-//! What a router advertises, to a neighbor and with which attributes.
+//! What a router advertises to a neighbor, and with which attributes.
 
 use super::attributes::{Attributes, Routes};
 use super::fields::{Fields, Problems};
@@ -7,7 +7,7 @@ use bootstrapper_core::yaml::written::{Node, Scalar, Value};
 
 const LOAD_BALANCER: &str = "LoadBalancerIP";
 
-/// The items of the advertisement to a neighbor whose routes have these attributes.
+/// The items of the advertisement to a neighbor with these route attributes.
 pub(super) fn advertised(router: &Router, attributes: &[Attributes], problems: &mut Problems) -> Vec<Node> {
     refuse_twice(attributes, problems);
     let of_all = |to| attributes.iter().find(|one| one.to == to && one.selector.is_none());
@@ -18,7 +18,7 @@ pub(super) fn advertised(router: &Router, attributes: &[Attributes], problems: &
     }
     if let Some(selector) = &router.pools {
         items.push(with_attributes(pools(selector.clone()), of_all(Routes::Pools)));
-        // Of two advertisements of the same route, the new agent joins the attributes.
+        // If two advertisements contain the same route, the new agent merges the attributes.
         let of_some = attributes.iter().filter(|one| one.to == Routes::Pools);
         for (one, chosen) in of_some.filter_map(|one| Some((one, one.selector.as_ref()?))) {
             match both(selector, chosen) {
@@ -33,7 +33,7 @@ pub(super) fn advertised(router: &Router, attributes: &[Attributes], problems: &
     items
 }
 
-/// Of two that select the same, the old agent kept the last, which nobody meant.
+/// If two had the same selector, the old agent kept only the last, which was never intended.
 fn refuse_twice(attributes: &[Attributes], problems: &mut Problems) {
     for (at, one) in attributes.iter().enumerate() {
         let is_same = |other: &&Attributes| match (&other.selector, &one.selector) {
@@ -62,8 +62,8 @@ fn pools(selector: Node) -> Node {
     Node::map([("advertisementType", Node::text("CiliumPodIPPool")), ("selector", selector)])
 }
 
-/// The old kind's addresses were those of load balancers where none were named. Attributes were for
-/// those alone: they get an item of their own.
+/// The old kind advertised load balancer addresses by default. Attributes applied only to those, so they get
+/// a separate item.
 fn services(
     router: &Router,
     selector: &Node,
@@ -105,7 +105,7 @@ fn services(
     items
 }
 
-/// A selector of what both select.
+/// A selector for the intersection of both.
 fn both(a: &Node, b: &Node) -> Option<Node> {
     let mut labels: Vec<(Scalar, Node)> = Vec::new();
     let mut expressions = Vec::new();
@@ -118,7 +118,7 @@ fn both(a: &Node, b: &Node) -> Option<Node> {
                         match labels.iter().find(|(own, _)| own.text == label.text) {
                             None => labels.push((label.clone(), value.clone())),
                             Some((_, own)) if own.says_the_same(value) => {}
-                            // Nothing has both values; a selector of two expressions can say that.
+                            // No object has both values; a selector with two expressions can express that.
                             Some(_) => expressions.push(Node::map([
                                 ("key", Node::text(&label.text)),
                                 ("operator", Node::text("In")),

@@ -1,18 +1,18 @@
-//! What a policy adds to the routes that a neighbor gets.
+//! The attributes that a policy adds to the routes of a neighbor.
 
 use super::fields::{Fields, Problems};
 use bootstrapper_core::yaml::written::{Mark, Node, Value};
 
-/// Attributes of the routes to a neighbor.
+/// The attributes of the routes to a neighbor.
 pub(super) struct Attributes {
     pub(super) to: Routes,
     pub(super) mark: Mark,
-    /// Which pools; all, if none.
+    /// The selected pools; none for all.
     pub(super) selector: Option<Node>,
     pub(super) values: Node,
 }
 
-/// Which routes they are for.
+/// The routes that they apply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Routes {
     Pods,
@@ -21,7 +21,7 @@ pub(super) enum Routes {
 }
 
 impl Attributes {
-    /// None if it gives routes nothing.
+    /// None if it sets no attributes.
     pub(super) fn read(own: Node, problems: &mut Problems) -> Option<Self> {
         let (mark, notes) = (own.mark, own.notes.clone());
         let mut fields = Fields::open("the path attributes", own, problems)?;
@@ -35,7 +35,7 @@ impl Attributes {
                 return None;
             }
         };
-        // An empty selector selects everything, as none does.
+        // An empty selector matches everything, like a missing one.
         let selector = fields.take("selector").filter(|selector| !selects_all(selector));
         match (to, &selector) {
             (Routes::Pods, Some(selector)) => problems.refuse(
@@ -53,7 +53,7 @@ impl Attributes {
         let mut values = fields.take_all(&["communities", "localPreference"]);
         fields.close(problems);
         if let Some((_, first)) = values.first_mut() {
-            // The comments of the whole go to the first of its parts.
+            // The first part keeps the comments of the whole.
             let of_kind = kind.notes.above.iter().chain(&kind.notes.beside).cloned();
             first.notes.above.splice(0..0, notes.above.into_iter().chain(notes.beside).chain(of_kind));
         }

@@ -1,4 +1,4 @@
-//! Objects of one kind that several may refer to: what is equal is kept once.
+//! Deduplicates objects of one kind that several objects reference.
 
 use super::names::Names;
 use bootstrapper_core::yaml::written::Node;
@@ -10,8 +10,8 @@ pub(super) struct Dedup {
 }
 
 impl Dedup {
-    /// Keeps these specs, and says the name of each. One that is new is named after the policy; if
-    /// there are several, after the peer that needs it, too.
+    /// Adds these specs, and returns the name of each. A new one is named after the policy; if there are
+    /// several, also after the peer that needs it.
     pub(super) fn keep(&mut self, policy: &str, specs: Vec<(String, Node)>) -> Vec<String> {
         let mut new: Vec<&Node> = Vec::new();
         for (_, spec) in &specs {
@@ -35,12 +35,12 @@ impl Dedup {
         name
     }
 
-    /// How many there are.
+    /// The number of objects.
     pub(super) fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// Those that came after the first `seen`.
+    /// The objects after the first `seen`.
     pub(super) fn since(&self, seen: usize) -> &[(String, Node)] {
         &self.kept[seen..]
     }

@@ -1,11 +1,11 @@
-//! Takes the fields of a map one by one, and says what is missing, what is left and what is wrong.
+//! Takes the fields of a map one by one, and reports missing, unknown and invalid ones.
 
 use std::path::{Path, PathBuf};
 
 use bootstrapper_core::failure::{Failure, Location};
 use bootstrapper_core::yaml::written::{Mark, Node, Scalar, Value};
 
-/// What cannot be converted.
+/// Why a policy cannot be converted.
 pub(super) struct Problems {
     file: PathBuf,
     found: Vec<Failure>,
@@ -30,16 +30,16 @@ impl Problems {
     }
 }
 
-/// The fields of a map that are still to be taken.
+/// The remaining fields of a map.
 pub(super) struct Fields {
-    /// What the map describes, for people: `the neighbor`.
+    /// A description of the map: `the neighbor`.
     what: &'static str,
     mark: Mark,
     entries: Vec<(Scalar, Node)>,
 }
 
 impl Fields {
-    /// The fields of a map; none, and a problem, if it is no map.
+    /// The fields of a map; none, and a problem, if it is not a map.
     pub(super) fn open(what: &'static str, node: Node, problems: &mut Problems) -> Option<Self> {
         match node.value {
             Value::Map(entries, _) => Some(Self { what, mark: node.mark, entries }),
@@ -50,13 +50,13 @@ impl Fields {
         }
     }
 
-    /// A field. One that is null is not there, as for the API server.
+    /// A field. Null counts as missing, as for the API server.
     pub(super) fn take(&mut self, key: &str) -> Option<Node> {
         let at = self.entries.iter().position(|(own, _)| own.text == key)?;
         Some(self.entries.remove(at).1).filter(|node| !node.is_null())
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn require(&mut self, key: &str, problems: &mut Problems) -> Option<Node> {
         let found = self.take(key);
         if found.is_none() {
@@ -69,12 +69,12 @@ impl Fields {
         found
     }
 
-    /// Fields that keep their names, in this order.
+    /// Fields whose names do not change, in this order.
     pub(super) fn take_all(&mut self, keys: &[&'static str]) -> Vec<(&'static str, Node)> {
         keys.iter().filter_map(|key| Some((*key, self.take(key)?))).collect()
     }
 
-    /// The items of a list; none, and a problem, if it is no list.
+    /// The items of a list; none, and a problem, if it is not a list.
     pub(super) fn items(node: Node, problems: &mut Problems) -> Vec<Node> {
         match node.value {
             Value::List(items, _) => items,
@@ -85,7 +85,7 @@ impl Fields {
         }
     }
 
-    /// All that was not taken is a problem: it has no successor.
+    /// Each remaining field is a problem: it has no replacement.
     pub(super) fn close(self, problems: &mut Problems) {
         for (key, node) in self.entries {
             problems.refuse(

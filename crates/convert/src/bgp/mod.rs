@@ -1,9 +1,9 @@
-//! `CiliumBGPPeeringPolicy` (cilium.io/v2alpha1, gone with Cilium 1.19) into its successors
+//! Migrates `CiliumBGPPeeringPolicy` (cilium.io/v2alpha1, removed in Cilium 1.19) to its replacements
 //! `CiliumBGPClusterConfig`, `CiliumBGPPeerConfig` and `CiliumBGPAdvertisement` (cilium.io/v2).
 //!
-//! What the old agent did decides, read in Cilium 1.18's `pkg/bgpv1` and 1.20's `pkg/bgp`: where a
-//! default differs, the old one is written out; what has no successor is refused, and its policy
-//! stays as it is.
+//! The behaviour of the old agent is preserved, according to Cilium 1.18's `pkg/bgpv1` and 1.20's `pkg/bgp`:
+//! where a default differs, the old one is written explicitly; a policy with a setting that has no
+//! replacement is rejected and left unchanged.
 
 mod advertisements;
 mod attributes;
@@ -28,16 +28,16 @@ const NEW_KINDS: [&str; 3] = ["CiliumBGPClusterConfig", "CiliumBGPPeerConfig", "
 /// A converted stream of documents.
 #[derive(Debug)]
 pub struct Converted {
-    /// The stream. Documents of other kinds, and policies that were refused, are as they were.
+    /// The stream. Documents of other kinds and rejected policies are unchanged.
     pub text: String,
-    /// How many policies were converted.
+    /// The number of converted policies.
     pub policies: usize,
-    /// Why others were not.
+    /// Why other policies were rejected.
     pub refusals: Vec<Failure>,
 }
 
-/// Converts the policies of a stream of YAML documents. `file` is named in what is said about it.
-/// Peer configurations and advertisements that are equal are shared within the stream.
+/// Converts the policies of a stream of YAML documents. `file` appears in messages. Equal peer configs and
+/// advertisements are shared within the stream.
 pub fn convert_bgp(stream: &str, file: &Path) -> Result<Converted> {
     let documents = documents(stream);
     let mut objects = Objects::default();
@@ -67,7 +67,7 @@ pub fn convert_bgp(stream: &str, file: &Path) -> Result<Converted> {
     Ok(converted)
 }
 
-/// The documents that take a policy's place; none if this is no policy.
+/// The replacement documents of a policy; none if the document is not a policy.
 fn convert(
     document: Document<'_>,
     file: &Path,

@@ -1,21 +1,21 @@
-//! Names for what had none.
+//! Generates names for new objects.
 
 use std::collections::BTreeSet;
 
 use bootstrapper_core::digest::short_sha256;
 
-/// The longest DNS label, and the longest value of a label.
+/// The maximum length of a DNS label, and of a label value.
 const LONGEST: usize = 63;
 const DIGEST: usize = 8;
 
-/// Lower-case letters, digits and single dashes. Of `${BGP_ROUTER}` it is the name.
+/// Lower-case letters, digits and single dashes. For `${BGP_ROUTER}`, the variable's name.
 pub(super) fn slug(text: &str) -> String {
     let plain: String =
         text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join("-")
 }
 
-/// A DNS label: dots become dashes, and what is too long ends in a digest of all of it. `${…}` stays.
+/// A DNS label: dots become dashes, and a long name is shortened with a digest. `${…}` stays.
 pub(super) fn label(name: &str) -> String {
     if name.contains("${") {
         return name.to_owned();
@@ -28,7 +28,7 @@ pub(super) fn label(name: &str) -> String {
     format!("{}-{}", kept.trim_end_matches('-'), short_sha256(&label, DIGEST))
 }
 
-/// Names that are given once.
+/// Unique names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     taken: BTreeSet<String>,
@@ -39,7 +39,7 @@ impl Names {
         self.taken.insert(name.to_owned());
     }
 
-    /// The name as a label, with a number behind it if it is taken.
+    /// The name as a label, with a numeric suffix if it is taken.
     pub(super) fn unique(&mut self, wanted: &str) -> String {
         let mut name = label(wanted);
         let mut number = 2;

@@ -1,8 +1,8 @@
-//! Nodes of the new objects, with the comments of the old ones.
+//! Creates new YAML nodes with the comments of the old ones.
 
 use bootstrapper_core::yaml::written::{Node, Scalar, Value};
 
-/// A number must not stand in quotes; neither must what Flux makes a number of.
+/// A number must not be quoted, and neither must a variable that Flux replaces with a number.
 pub(super) fn number(node: Node) -> Node {
     match &node.value {
         Value::Scalar(scalar) => {
@@ -13,7 +13,7 @@ pub(super) fn number(node: Node) -> Node {
     }
 }
 
-/// A list of the same comments and place, with other items.
+/// A list with the same comments and position, and other items.
 pub(super) fn relisted(list: &Node, items: Vec<Node>) -> Node {
     Node::list(items).with_notes(list.notes.clone())
 }

@@ -1,4 +1,4 @@
-//! The objects that take a policy's place.
+//! The objects that replace a policy.
 
 use super::advertisements::advertised;
 use super::dedup::Dedup;
@@ -9,12 +9,12 @@ use super::policy::Policy;
 use bootstrapper_core::yaml::written::{Node, Scalar, Value};
 
 const NEW_VERSION: &str = "cilium.io/v2";
-/// The label by which a peer configuration finds its advertisement.
+/// The label by which a peer config selects its advertisement.
 const LABEL: &str = "advertise";
-/// The new kind's own limit.
+/// The limit of the new kind.
 const MOST_INSTANCES: usize = 16;
 
-/// What was made so far: later policies of the stream refer to it, too.
+/// The objects so far: later policies of the stream reference them, too.
 #[derive(Default)]
 pub(super) struct Objects {
     advertisements: Dedup,
@@ -22,7 +22,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// The names of new objects that stand beside the policies already.
+    /// The names of new objects that already exist in the stream.
     pub(super) fn reserve_names_of(&mut self, root: &Node) {
         let text = |node: Option<&Node>| node.and_then(Node::as_text).unwrap_or_default().to_owned();
         let name = text(root.get("metadata").and_then(|metadata| metadata.get("name")));
@@ -33,7 +33,7 @@ impl Objects {
         }
     }
 
-    /// The objects that take the policy's place.
+    /// The objects that replace the policy.
     pub(super) fn of_policy(&mut self, policy: &Policy, problems: &mut Problems) -> Vec<Node> {
         if policy.routers.len() > MOST_INSTANCES {
             problems.refuse(
@@ -58,7 +58,7 @@ impl Objects {
         objects
     }
 
-    /// The advertisement of each neighbor of each router; none where nothing is advertised.
+    /// The advertisement of each neighbor of each router; none if nothing is advertised.
     fn advertised(&mut self, policy: &Policy, problems: &mut Problems) -> Vec<Option<String>> {
         let mut specs = Vec::new();
         let mut has_one = Vec::new();
@@ -75,7 +75,7 @@ impl Objects {
         has_one.into_iter().map(|has_one| has_one.then(|| names.next()).flatten()).collect()
     }
 
-    /// The peer configuration of each neighbor of each router.
+    /// The peer config of each neighbor of each router.
     fn configured(
         &mut self,
         policy: &Policy,
@@ -133,8 +133,7 @@ fn object(kind: &str, metadata: Node, spec: Node) -> Node {
     ])
 }
 
-/// The policy's labels and annotations are those of all that takes its place: something may select
-/// or order it by them.
+/// All replacements get the policy's labels and annotations: something may select or order by them.
 fn metadata(policy: &Policy, name: &str, is_selected: bool) -> Node {
     let mut entries = vec![("name", Node::text(name))];
     let own = |key| match policy.metadata.get(key).map(Node::bare) {

@@ -1,4 +1,4 @@
-//! A neighbor becomes a peer, and what is said about it a peer configuration.
+//! Converts a neighbor to a peer and its peer config.
 
 use ipnet::IpNet;
 
@@ -10,9 +10,9 @@ use bootstrapper_core::yaml::written::{Node, Scalar, Style, Value};
 
 /// A neighbor of a virtual router.
 pub(super) struct Neighbor {
-    /// The neighbor, for its comments.
+    /// The YAML node, for its comments.
     pub(super) own: Node,
-    /// Its address, without the prefix length that the old kind wanted.
+    /// Its address, without the prefix length that the old kind required.
     pub(super) address: Node,
     pub(super) asn: Node,
     port: Vec<(&'static str, Node)>,
@@ -55,12 +55,12 @@ impl Neighbor {
         Some(Self { own, address, asn, port, timers, secret, restart, multihop, families, attributes })
     }
 
-    /// A name for the peer: it stays the same when others come and go.
+    /// A name for the peer that stays the same when other peers are added or removed.
     pub(super) fn name(&self) -> String {
         format!("peer-{}", slug(self.address.as_text().unwrap_or_default()))
     }
 
-    /// The spec of its peer configuration. `advertisement` is the label of what is advertised to it.
+    /// The spec of its peer config. `advertisement` is the label of its advertisement.
     pub(super) fn config(&self, advertisement: Option<&str>, problems: &mut Problems) -> Node {
         let group = |key: &'static str, fields: &[(&'static str, Node)]| {
             (!fields.is_empty()).then(|| (key, Node::map(fields.iter().cloned())))
@@ -75,8 +75,8 @@ impl Neighbor {
         Node::map(entries)
     }
 
-    /// The old agent took IPv4 and IPv6 where none was named, and advertised over each; the new one
-    /// advertises nothing where no family says what.
+    /// The old agent defaulted to IPv4 and IPv6, and advertised over both; the new one advertises nothing
+    /// without families.
     fn families(&self, advertisement: Option<&str>, problems: &mut Problems) -> Node {
         let named = self.families.clone().map(|list| (list.clone(), Fields::items(list, problems)));
         let (list, items) = match named {
@@ -90,7 +90,7 @@ impl Neighbor {
             (Some(advertisement), Value::Map(mut entries, style)) => {
                 let labels =
                     Node::map([("matchLabels", Node::map([("advertise", Node::text(advertisement))]))]);
-                // What was on one line has no room there any more.
+                // Comments that no longer fit on one line.
                 entries.push((Scalar::plain("advertisements"), labels));
                 let style = if style == Style::Flow { Style::Block } else { style };
                 item.with_value(Value::Map(entries, style))
@@ -100,7 +100,7 @@ impl Neighbor {
         relisted(&list, families.collect())
     }
 
-    /// The peer of a router.
+    /// The peer in the router's list.
     pub(super) fn peer(&self, name: &str, config: &str) -> Node {
         remapped(
             &self.own,
@@ -114,7 +114,7 @@ impl Neighbor {
     }
 }
 
-/// The address of a range. Of `${NAME}`, whose value has a prefix length, Flux cuts it off.
+/// The address in a prefix. For `${NAME}` with a prefix length in its value, Flux removes it.
 fn plain_address(range: &str) -> Option<String> {
     if !range.contains("${") {
         let address = range.parse::<IpNet>().map(|range| range.addr());

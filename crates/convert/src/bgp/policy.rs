@@ -1,11 +1,11 @@
-//! A policy, as it was written.
+//! A policy, as written.
 
 use super::fields::{Fields, Problems};
 use super::nodes::number;
 use super::peer::Neighbor;
 use bootstrapper_core::yaml::written::Node;
 
-/// The kind that is converted.
+/// The converted kind.
 pub(super) const OLD_KIND: &str = "CiliumBGPPeeringPolicy";
 
 const OLD_VERSION: &str = "cilium.io/v2alpha1";
@@ -18,21 +18,21 @@ pub(super) struct Policy {
     pub(super) name: String,
     pub(super) spec: Node,
     pub(super) node_selector: Option<Node>,
-    /// The list of routers, for its comments.
+    /// The YAML list of routers, for its comments.
     pub(super) list: Node,
     pub(super) routers: Vec<Router>,
 }
 
 /// A virtual router.
 pub(super) struct Router {
-    /// The router, for its comments.
+    /// The YAML node, for its comments.
     pub(super) own: Node,
     pub(super) asn: Node,
     pub(super) exports_pods: Option<Node>,
     pub(super) pools: Option<Node>,
     pub(super) services: Option<Node>,
     pub(super) addresses: Option<Node>,
-    /// The list of neighbors, for its comments.
+    /// The YAML list of neighbors, for its comments.
     pub(super) list: Node,
     pub(super) neighbors: Vec<Neighbor>,
 }

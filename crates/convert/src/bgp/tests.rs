@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 
-/// A policy of one router and one neighbor, with more fields of either.
+/// A policy with one router and one neighbor, with additional fields for either.
 fn policy(router: &str, neighbor: &str) -> String {
     let indented = |text: &str, indent: usize| -> String {
         text.lines().flat_map(|line| [" ".repeat(indent), line.to_owned(), "\n".to_owned()]).collect()
@@ -169,7 +169,7 @@ fn documents_of_other_kinds_are_as_they_were() {
     assert_eq!(converted(""), "");
 }
 
-/// Each field of a router, and what is advertised for it.
+/// Each field of a router, and what it advertises.
 #[test]
 fn what_is_advertised() {
     let cases: [(&str, &str, &str); 9] = [
@@ -189,7 +189,7 @@ fn what_is_advertised() {
             "advertisedPathAttributes:\n  - selectorType: PodCIDR\n    communities: {standard: [\"64512:100\"]}",
             "    - advertisementType: PodCIDR\n      attributes:\n        communities: {standard: [\"64512:100\"]}\n",
         ),
-        // Attributes are for the addresses of load balancers alone.
+        // Attributes apply only to load balancer addresses.
         (
             "serviceSelector: {matchLabels: {a: b}}\nserviceAdvertisements:\n  - LoadBalancerIP\n  - ClusterIP",
             "advertisedPathAttributes:\n  - selectorType: CiliumLoadBalancerIPPool\n    selector: {}\n    # Prefer.\n    localPreference: 150",
@@ -228,7 +228,7 @@ fn what_is_advertised() {
         localPreference: 150
 ",
         ),
-        // Attributes of what is not advertised, and attributes that say nothing.
+        // Attributes for routes that are not advertised, and empty attributes.
         (
             "exportPodCIDR: true",
             "advertisedPathAttributes:\n  - {selectorType: CiliumPodIPPool, localPreference: 150}\n  - {selectorType: PodCIDR}",
@@ -242,7 +242,7 @@ fn what_is_advertised() {
         let advertised = document(&new, "CiliumBGPAdvertisement");
         let items = advertised.split_once("  advertisements:\n").map_or("", |(_, items)| items);
         assert_eq!(items, expected, "{router}\n{neighbor}");
-        // A family that selects nothing advertises nothing: it selects ours, or there is none.
+        // A family without a selector advertises nothing: it either selects our advertisement, or is missing.
         let config = document(&new, "CiliumBGPPeerConfig");
         assert_eq!(
             config.matches("advertise: rack0").count(),
@@ -292,7 +292,7 @@ fn policies_of_a_stream_share_and_names_that_are_taken_are_left_alone() {
     assert!(converted(&format!("{one}---\n{taken}")).contains("peerConfigRef:\n            name: rack0-2\n"));
 }
 
-/// Each with the line of what is wrong.
+/// Each with the line of the problem.
 #[test]
 fn what_has_no_successor_is_refused_with_its_place() {
     let cases: [(&str, &str, usize, &str); 8] = [

@@ -1,17 +1,17 @@
-//! What base64, hexadecimal digits and lists of bytes in a text say. All that a view has is decoded into one
-//! buffer for each alignment.
+//! Decodes base64, hexadecimal digits and lists of bytes in a text. All decoded data of a view goes into one
+//! buffer per alignment.
 
 use super::view::{Decoder, View, digits};
 
-/// A shorter one holds nothing that is marked.
+/// Anything shorter contains no marked value.
 const SHORTEST_BASE64: usize = 6;
 const SHORTEST_HEX: usize = 8;
 const SHORTEST_LIST: usize = 4;
-/// A line of base64 that is at least so long may go on in the next.
+/// A base64 line of at least this length may continue on the next line.
 const FOLDED: usize = 32;
 
-/// What base64 says, if it begins at any of four places in each group of characters: the alphabets are
-/// those of RFC 4648, mixed, with padding or without, folded into lines or not.
+/// The decoded base64, for each of the four alignments: both alphabets of RFC 4648, with or without padding
+/// and line breaks.
 pub(super) fn base64_views(view: &View<'_>) -> Vec<View<'static>> {
     let runs = base64_runs(&view.bytes);
     let mut views = Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn base64_views(view: &View<'_>) -> Vec<View<'static>> {
     views
 }
 
-/// Characters of base64, each with its place and its six bits.
+/// Base64 characters, with their position and six bits.
 type Run = Vec<(usize, u8)>;
 
 fn base64_runs(bytes: &[u8]) -> Vec<Run> {
@@ -60,7 +60,7 @@ fn base64_runs(bytes: &[u8]) -> Vec<Run> {
     runs
 }
 
-/// How long a line's end is, with the indentation of the next line.
+/// The length of a line break, with the indentation of the next line.
 fn next_line(rest: &[u8]) -> Option<usize> {
     let end = rest.iter().take_while(|byte| **byte == b'\r').count();
     (rest.get(end) == Some(&b'\n')).then_some(())?;
@@ -93,8 +93,7 @@ fn sextet(byte: u8) -> Option<u8> {
     }
 }
 
-/// What hexadecimal digits say, if they begin at either of two places; with blanks or colons between the
-/// bytes, too.
+/// The decoded hexadecimal digits, for both alignments; blanks or colons may separate bytes.
 pub(super) fn hex_views(view: &View<'_>) -> Vec<View<'static>> {
     let bytes: &[u8] = &view.bytes;
     let mut plain: [Decoder<'_>; 2] = [Decoder::new(view), Decoder::new(view)];
@@ -130,7 +129,7 @@ fn push_hex(bytes: &[u8], range: std::ops::Range<usize>, decoder: &mut Decoder<'
     }
 }
 
-/// What a list of numbers says: Go prints bytes as `[104 117 110]`, Rust and JSON with commas.
+/// The decoded lists of numbers: Go prints bytes as `[104 117 110]`, Rust and JSON with commas.
 pub(super) fn byte_views(view: &View<'_>) -> Option<View<'static>> {
     let bytes: &[u8] = &view.bytes;
     let mut decoder = Decoder::new(view);

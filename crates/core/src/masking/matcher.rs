@@ -1,4 +1,4 @@
-//! Finds values in a text: as they are, in every encoding, and cut off.
+//! Finds values in a text: verbatim, encoded, and truncated.
 
 #![allow(clippy::string_slice, reason = "cut where something was found, which is between characters")]
 
@@ -13,21 +13,21 @@ use super::MASK;
 use super::view::View;
 use super::views::views_of;
 
-/// A value of at least so many characters is found wherever it is, and by its beginning or its end; a
-/// shorter one only as a whole word.
+/// Values of at least this length match anywhere, and by their beginning or end; shorter ones only as whole
+/// words.
 pub(super) const LONG: usize = 8;
-/// Of a value that was cut off, a piece this long is found before anything that is no letter or digit.
+/// A piece of a truncated value of this length matches before any non-alphanumeric character.
 const CERTAIN: usize = 16;
-/// So much of a value is compared from either end; the rest is where its length says.
+/// This much of each end of a value is indexed; the rest is compared directly.
 const COMPARED: usize = 1024;
-/// How many encodings may lie upon each other: base64 in a patch, in JSON, in a log line.
+/// The maximum nesting of encodings: base64 in a patch, in JSON, in a log line.
 pub(super) const DEPTH: usize = 4;
 /// Larger texts are searched in parts.
 const PART: usize = 128 * 1024;
-/// How much work a text may take, in bytes looked at. Ordinary ones take a few times their length.
+/// The work limit for a text, in inspected bytes. Ordinary texts take a few times their length.
 const BUDGET: usize = 64 * 1024 * 1024;
 const BUDGET_PER_BYTE: usize = 256;
-/// Stands for a text that would take more.
+/// Replaces a text that exceeds the limit.
 const WITHHELD: &str = "*** (text withheld: too large to search for secrets)\n";
 
 /// A value of at least [`LONG`] characters.
@@ -42,9 +42,9 @@ struct Value {
 pub(super) struct Matcher {
     values: Vec<Value>,
     words: Option<AhoCorasick>,
-    /// The first bytes of long values, and whose they are.
+    /// The first bytes of long values, and the values that have them.
     heads: Option<(AhoCorasick, Vec<Vec<usize>>)>,
-    /// The last bytes.
+    /// The same for the last bytes.
     tails: Option<(AhoCorasick, Vec<Vec<usize>>)>,
 }
 
@@ -72,7 +72,7 @@ impl Matcher {
             return Cow::Borrowed(text);
         }
         let mut masked = Cow::Borrowed(text);
-        // What a mask brings together may be a value again.
+        // Text joined by a mask may contain a value again.
         for _ in 0..3 {
             match self.masked_once(&masked, depth) {
                 Some(once) if once != *masked => masked = Cow::Owned(once),
@@ -119,7 +119,7 @@ impl Matcher {
     }
 }
 
-/// A large text in parts that end where lines do, so that no more than a part is decoded at a time.
+/// Splits a large text at line ends, so that only one part is decoded at a time.
 fn parts_of(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -151,24 +151,24 @@ fn automaton<P: AsRef<[u8]>>(patterns: &[P]) -> Option<AhoCorasick> {
     }
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
-        // Names of hosts are made lower case on their way.
+        // Host names are lower-cased in transit.
         .ascii_case_insensitive(true)
         .build(patterns)
         .ok()
 }
 
-/// One text being searched.
+/// The search of one text.
 struct Search<'a> {
     matcher: &'a Matcher,
-    /// Places in the text.
+    /// Ranges of the text.
     found: Vec<Range<usize>>,
     left: usize,
 }
 
 impl Search<'_> {
-    /// A text and all that it may be an encoding of, level by level. None if it takes too long.
+    /// A text and everything that it may decode to, level by level. None if it exceeds the limit.
     fn all(&mut self, text: View<'_>, depth: usize) -> Option<()> {
-        // Two encodings may be taken off in either order, and come to the same.
+        // Two encodings can be removed in either order, with the same result.
         let mut seen = HashSet::new();
         let mut level = vec![text];
         for left in (0..=depth).rev() {
@@ -265,7 +265,7 @@ fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-/// Whether what comes after the first bytes of a value says that the rest was cut off.
+/// Whether the text after the beginning of a value shows that the rest was truncated.
 fn is_cut_after(rest: &[u8], same: usize) -> bool {
     const SIGNS: [&str; 9] = ["..", "…", " ..", " …", "[", "<", " [", " <", " (trunc"];
     match rest.first() {
@@ -276,7 +276,7 @@ fn is_cut_after(rest: &[u8], same: usize) -> bool {
     }
 }
 
-/// Whether what comes before the last bytes of a value says that the beginning was cut off.
+/// Whether the text before the end of a value shows that the beginning was truncated.
 fn is_cut_before(rest: &[u8], same: usize) -> bool {
     const SIGNS: [&str; 6] = ["..", "…", ".. ", "… ", "]", ">"];
     match rest.last() {
@@ -287,7 +287,7 @@ fn is_cut_before(rest: &[u8], same: usize) -> bool {
     }
 }
 
-/// Regions in order, none touching another, each from a whole character to a whole character.
+/// Sorted, merged ranges, at character boundaries.
 fn joined(mut regions: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
     regions.sort_by_key(|region| region.start);
     let mut all: Vec<Range<usize>> = Vec::new();

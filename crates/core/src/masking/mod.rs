@@ -1,5 +1,5 @@
-//! No value of a secret leaves the program: a value is marked where it enters, and every text is searched
-//! for marked values where it leaves. `docs/design/masking.md` has the rules.
+//! No secret value leaves the program: a value is marked where it is read, and every output is searched for
+//! marked values. See `docs/design/masking.md` for the rules.
 
 mod base64_views;
 mod matcher;
@@ -24,22 +24,22 @@ use serde_json::Value;
 use self::matcher::Matcher;
 use self::set::Marked;
 
-/// Stands where a secret was. No letter or digit is in it, so that it is never a part of a secret.
+/// Replaces a secret. It contains no letter or digit, so that it is never a part of a secret.
 pub const MASK: &str = "***";
 
 static MARKED: LazyLock<RwLock<Marked>> = LazyLock::new(RwLock::default);
 
-/// Marks a value of a secret: no text that leaves has it from now on, in whatever encoding.
+/// Marks a secret value: from now on it is masked in all output, in any encoding.
 ///
-/// What is marked besides the value: each of its lines if it has several, the leaves of a YAML or JSON
-/// document, what comes after the name in `NAME=value`, the password of an address, and what base64 hides.
-/// Values of fewer than 4 characters and words like `true` are not marked, since they would mask ordinary
-/// text; values of fewer than 8 characters are found only as whole words.
+/// Also marks each of its lines, the leaves of a YAML or JSON document, the value in `NAME=value`, the
+/// password of a URL, and decoded base64. Values of fewer than 4 characters and words like `true` are not
+/// marked, since masking them would garble ordinary text; values of fewer than 8 characters match only whole
+/// words.
 pub fn mark(value: &str) {
     mark_parts(parts::of(value));
 }
 
-/// Marks the credentials in an address that is no secret otherwise.
+/// Marks the credentials in a URL that is otherwise not secret.
 pub fn mark_address(address: &str) {
     mark_parts(parts::of_address(address));
 }
@@ -54,17 +54,17 @@ fn mark_parts(parts: BTreeSet<String>) {
     }
 }
 
-/// Marks bytes that may be no text.
+/// Marks bytes that may not be text.
 pub fn mark_bytes(value: &[u8]) {
     mark(&String::from_utf8_lossy(value));
     if std::str::from_utf8(value).is_err() {
-        // Bytes that are no text leave as base64, or not at all.
+        // Binary data appears only as base64 in output.
         mark(&STANDARD.encode(value));
     }
 }
 
-/// Marks the values of a Secret, as it is declared or as the API server has it; other objects are left
-/// alone, but for the Secrets in a List.
+/// Marks the values of a Secret, as declared or as returned by the API server; also of Secrets in a List.
+/// Other objects are ignored.
 pub fn mark_object(object: &Value) {
     if let Some(items) = object["items"].as_array() {
         items.iter().for_each(mark_object);
@@ -78,11 +78,11 @@ pub fn mark_object(object: &Value) {
     }
 }
 
-/// Marks `data` and `stringData` of a Secret of a type.
+/// Marks `data` and `stringData` of a Secret of the given type.
 pub fn mark_secret(secret_type: &str, object: &Value) {
     let entries = |field: &str| object[field].as_object().into_iter().flatten();
     for (key, value) in entries("data") {
-        // The API server adds both to every token; neither is a secret.
+        // The API server adds both to every token; neither is secret.
         if secret_type == "kubernetes.io/service-account-token" && (key == "namespace" || key == "ca.crt") {
             continue;
         }
@@ -102,7 +102,7 @@ pub fn mark_secret(secret_type: &str, object: &Value) {
             None => mark(&value.to_string()),
         }
     }
-    // kubectl keeps there what it has applied.
+    // kubectl stores the applied object there.
     let applied =
         object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"].as_str();
     if let Some(applied) = applied.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
@@ -110,13 +110,13 @@ pub fn mark_secret(secret_type: &str, object: &Value) {
     }
 }
 
-/// Whether sops has encrypted a value, or values in it: that may be seen by everybody, and what it stands for is
-/// marked where it is decrypted.
+/// Whether sops has encrypted a value, or values in it: the ciphertext is public, and the plaintext is marked
+/// where it is decrypted.
 pub fn is_encrypted(value: &[u8]) -> bool {
     String::from_utf8_lossy(value).contains("ENC[AES256_GCM,")
 }
 
-/// Marks the variables of this process that are secrets by their name.
+/// Marks the environment variables of this process that have a secret-like name.
 pub fn mark_environment() {
     static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"(?i)(password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credentials?)$|^SOPS_AGE_KEY$").ok()
@@ -129,12 +129,12 @@ pub fn mark_environment() {
     }
 }
 
-/// `text` with a mask in place of each marked value, of each encoding of one, and of each that was cut off.
+/// `text` with each marked value masked, including encoded and truncated ones.
 pub fn masked(text: &str) -> Cow<'_, str> {
     patterns::masked(matcher().masked(text, matcher::DEPTH))
 }
 
-/// The same for a large text that nobody sees: encodings that lie upon each other are not looked for.
+/// The same for a large text that is not displayed: nested encodings are not decoded.
 pub fn masked_in_passing(text: &str) -> Cow<'_, str> {
     matcher().masked(text, 1)
 }

@@ -1,4 +1,4 @@
-//! What of a secret's value is itself a secret.
+//! Which parts of a secret value are secret themselves.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,16 +12,16 @@ use serde_json::Value;
 use super::matcher::LONG;
 use crate::yaml;
 
-/// Fewer characters are no secret: they would be found everywhere.
+/// Shorter values are not marked: they would match everywhere.
 const SHORTEST: usize = 4;
-/// Documents that are longer are taken line by line.
+/// Longer documents are processed line by line.
 const LONGEST_DOCUMENT: usize = 1024 * 1024;
-/// A path of an address that is this long may be a secret itself, as those of webhooks are.
+/// A URL path of this length may be a secret itself, as in webhook URLs.
 const LONG_PATH: usize = 20;
-/// How deep values are looked for in values.
+/// The maximum depth of values within values.
 const DEPTH: usize = 4;
 
-/// Values that tell nothing, and stand in ordinary text.
+/// Common words that are not secret and appear in ordinary text.
 const ORDINARY: [&str; 34] = [
     "true",
     "false",
@@ -59,14 +59,14 @@ const ORDINARY: [&str; 34] = [
     "flux-system",
 ];
 
-/// Names of fields whose numbers are secrets, however short.
+/// Field names whose numbers are secret, however short.
 static NAMES_OF_SECRETS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)pass|pin|secret|token|key|code|credential").ok());
 /// `NAME=value`, `name: value`.
 static ASSIGNMENT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"^(?:export\s+)?["']?[A-Za-z_][\w.@-]*["']?\s*[=:]\s*(\S.*)$"#).ok());
 
-/// All that is to be marked of a value.
+/// All parts of a value to mark.
 pub(super) fn of(value: &str) -> BTreeSet<String> {
     let mut parts = Parts::default();
     parts.text(value, DEPTH);
@@ -92,7 +92,7 @@ impl Parts {
         let lines: Vec<&str> = value.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         if let Some(document) = document(value, lines.len()) {
             self.leaves(&document, "", depth - 1);
-            // A reader's complaint quotes a line, comments included.
+            // Parser errors quote whole lines, including comments.
             for line in lines.iter().filter(|line| line.starts_with('#')) {
                 self.one(line.trim_start_matches(['#', ' ']));
             }
@@ -117,7 +117,7 @@ impl Parts {
         }
     }
 
-    /// A line, and what is in it.
+    /// A line, and its parts.
     fn line(&mut self, line: &str, depth: usize) {
         self.one(line);
         let assigned = ASSIGNMENT.as_ref().and_then(|form| form.captures(line)?.get(1));
@@ -130,7 +130,7 @@ impl Parts {
         }
     }
 
-    /// What of an address is a secret by itself, if the address comes from a secret.
+    /// The secret parts of a URL that comes from a secret.
     fn address(&mut self, text: &str) {
         let Some(url) = self.credentials(text) else { return };
         for (_, value) in url.query_pairs() {
@@ -143,7 +143,7 @@ impl Parts {
         }
     }
 
-    /// What stands before the host of an address; the address, if it is one.
+    /// The part before the host, and the URL, if the text is one.
     fn credentials(&mut self, text: &str) -> Option<url::Url> {
         let url = text.contains("://").then(|| url::Url::parse(text).ok()).flatten()?;
         if let Some(raw) = text.split_once("://").and_then(|(_, rest)| {
@@ -197,7 +197,7 @@ fn is_named_as_secret(name: &str) -> bool {
     NAMES_OF_SECRETS.as_ref().is_some_and(|names| names.is_match(name))
 }
 
-/// Whether the block of that title may be seen by everybody.
+/// Whether a PEM block with this title is public.
 fn is_public_block(title: &str) -> bool {
     let title = title.trim_end_matches('-');
     ["CERTIFICATE", "PUBLIC KEY", "CERTIFICATE REQUEST", "X509 CRL", "DH PARAMETERS", "EC PARAMETERS"]
@@ -205,7 +205,7 @@ fn is_public_block(title: &str) -> bool {
         .any(|public| title == *public || title.ends_with(&format!(" {public}")))
 }
 
-/// The document that a value is, if it is one with fields or items.
+/// The document in a value, if it has fields or items.
 fn document(value: &str, lines: usize) -> Option<Value> {
     if value.len() > LONGEST_DOCUMENT {
         return None;
@@ -225,7 +225,7 @@ fn unquoted(text: &str) -> &str {
     ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(text)
 }
 
-/// The text that base64 hides.
+/// The decoded base64.
 fn hidden(text: &str) -> Option<String> {
     let bare = text.trim_end_matches('=');
     let decoded = STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare)).ok()?;

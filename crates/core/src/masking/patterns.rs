@@ -1,4 +1,4 @@
-//! The second line: what cannot be anything but a credential is masked although nobody marked it.
+//! The second line of defence: masks text that looks like a credential although no source has marked it.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -7,11 +7,11 @@ use regex::Regex;
 
 use super::MASK;
 
-/// Each with what of it may stay.
+/// Each pattern, with the part to keep.
 static CREDENTIALS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
         r"(?i)(?P<keep>\bauthorization[\x22']?\s*[:=]\s*[\x22']?(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}",
-        // In an address: `https://user:password@host`.
+        // In a URL: `https://user:password@host`.
         r"(?P<keep>://[^\s/:@\x22']*:)[^\s/@\x22']+(?P<end>@)",
         r"(?P<keep>)\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+",
         r"(?P<keep>)AGE-SECRET-KEY-1[A-Z0-9]+",
@@ -20,7 +20,7 @@ static CREDENTIALS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
 });
 
-/// `text` with a mask in place of what cannot be anything but a credential.
+/// `text` with everything that looks like a credential masked.
 pub(super) fn masked(text: Cow<'_, str>) -> Cow<'_, str> {
     let shown = format!("${{keep}}{MASK}${{end}}");
     let mut masked = text;

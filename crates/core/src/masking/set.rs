@@ -1,4 +1,4 @@
-//! All marked values, and what finds them.
+//! The set of marked values, and their matcher.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::matcher::Matcher;
 #[derive(Default)]
 pub(super) struct Marked {
     values: BTreeSet<String>,
-    /// None if values have come since it was built.
+    /// None if values were added since it was built.
     matcher: Option<Arc<Matcher>>,
 }
 
@@ -23,7 +23,7 @@ impl Marked {
         self.matcher = None;
     }
 
-    /// None if it has to be built.
+    /// None if it must be built.
     pub(super) fn matcher(&self) -> Option<Arc<Matcher>> {
         self.matcher.clone()
     }

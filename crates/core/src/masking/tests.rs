@@ -1,4 +1,4 @@
-//! Whatever the value, the text around it and the encoding: it does not survive.
+//! No value survives, whatever the value, the surrounding text and the encoding.
 
 #![allow(clippy::format_collect, reason = "tests: short texts")]
 
@@ -62,7 +62,7 @@ fn json(value: &str) -> String {
     serde_json::to_string(value).unwrap()
 }
 
-/// Encodings of a value that stand on their own.
+/// Self-contained encodings of a value.
 fn encodings(value: &str) -> Vec<String> {
     let base64 = STANDARD.encode(value);
     vec![
@@ -103,7 +103,7 @@ fn encodings(value: &str) -> Vec<String> {
     ]
 }
 
-/// What can be seen by everybody would keep every encrypted build out of the cache.
+/// Marking public ciphertext would exclude every encrypted build from the cache.
 #[test]
 fn what_sops_has_encrypted_is_no_value() {
     let encrypted = "ENC[AES256_GCM,data:dG9wLXNlY3JldC0x,iv:AAAA,tag:AAAA,type:str]";
@@ -165,7 +165,7 @@ fn a_value_that_was_cut_off_is_found_by_what_is_left() {
         ("...rdfish-4711", "...***"),
         ("dfish-4711\nx", "***\nx"),
         ("aHVudGVyMi1zd29y", "***"),
-        // What only begins the same.
+        // Texts that share only the beginning.
         ("hunter2-swamp", "hunter2-swamp"),
         ("https://host.example/other", "https://host.example/other"),
         ("hunter2", "hunter2"),
@@ -234,7 +234,7 @@ proptest! {
         let core = encoded.trim_matches(['"', '\'', '=']);
         prop_assume!(core.len() >= 8);
         let matcher = Matcher::of(&marked);
-        // Nothing joins the value: what the text says before it cannot become a part of an escape.
+        // Separates the value from the text: the text before it must not become a part of an escape.
         let shown = matcher.masked(&format!("{before} {encoded} {after}"), DEPTH).into_owned();
         prop_assert!(shown.contains(MASK), "{encoded} → {shown}");
         prop_assert!(!shown.contains(value), "{encoded} → {shown}");

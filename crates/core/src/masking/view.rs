@@ -1,22 +1,22 @@
-//! A text as it reads once an encoding is taken off, with the places that its bytes come from.
+//! A decoded text, with the original position of each byte.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Bytes, and where in the text each begins and ends.
+/// Bytes, and the start and end of each in the original text.
 pub(super) struct View<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
-    /// None for the text itself.
+    /// None for the original text.
     places: Option<Vec<(u32, u32)>>,
 }
 
 impl<'a> View<'a> {
-    /// The text itself.
+    /// The original text.
     pub(super) fn raw(bytes: &'a [u8]) -> Self {
         Self { bytes: Cow::Borrowed(bytes), places: None }
     }
 
-    /// Where in the text a range comes from.
+    /// The original range of a decoded range.
     pub(super) fn place(&self, range: Range<usize>) -> Range<usize> {
         let Some(places) = &self.places else { return range };
         let at = |index: usize| places.get(index).copied().unwrap_or_default();
@@ -27,7 +27,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// A view in the making.
+/// Builds a view.
 pub(super) struct Decoder<'a> {
     of: &'a View<'a>,
     bytes: Vec<u8>,
@@ -39,7 +39,7 @@ impl<'a> Decoder<'a> {
         Self { of, bytes: Vec::new(), places: Vec::new() }
     }
 
-    /// A byte that stands for `from` of what is decoded.
+    /// Adds a byte that decodes `from`.
     pub(super) fn push(&mut self, byte: u8, from: Range<usize>) {
         let place = self.of.place(from);
         let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
@@ -47,7 +47,7 @@ impl<'a> Decoder<'a> {
         self.places.push((number(place.start), number(place.end)));
     }
 
-    /// What comes next is no continuation of what was.
+    /// Ends the current run: the next bytes do not continue it.
     pub(super) fn separate(&mut self, at: usize) {
         if self.bytes.last().is_some_and(|last| *last != b'\n') {
             self.push(b'\n', at..at);
@@ -59,7 +59,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The number that the first `count` bytes are.
+/// The number in the first `count` bytes.
 pub(super) fn digits(bytes: &[u8], count: usize, radix: u32) -> Option<u32> {
     let digits = bytes.get(..count).filter(|digits| !digits.is_empty())?;
     digits.iter().try_fold(0_u32, |number, digit| {

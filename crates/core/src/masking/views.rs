@@ -1,11 +1,11 @@
-//! All that a text may be an encoding of.
+//! All possible decodings of a text.
 //!
-//! Values are not encoded in all ways to look for each: the text is decoded, again and again, and searched.
+//! Values are not searched in all encodings: instead, the text is decoded repeatedly and searched.
 
 use super::base64_views::{base64_views, byte_views, hex_views};
 use super::view::{Decoder, View, digits};
 
-/// All that a view may be an encoding of.
+/// All possible decodings of a view.
 pub(super) fn views_of<'a>(view: &'a View<'a>) -> Vec<View<'static>> {
     let bytes: &[u8] = &view.bytes;
     let has = |byte: u8| bytes.contains(&byte);
@@ -33,7 +33,7 @@ pub(super) fn views_of<'a>(view: &'a View<'a>) -> Vec<View<'static>> {
     views
 }
 
-/// The view with all that `decode` knows replaced; none if there was nothing.
+/// The view with everything that `decode` recognizes replaced; none if there was nothing.
 fn replaced(view: &View<'_>, decode: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<View<'static>> {
     let bytes: &[u8] = &view.bytes;
     let mut decoder = Decoder::new(view);
@@ -92,7 +92,7 @@ fn backslash(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
             Some(byte) => Some((vec![u8::try_from(byte).ok()?], 4)),
             None => (kind == b'0').then(|| (vec![0], 2)),
         },
-        // YAML folds a line so, and indents the next.
+        // A folded YAML line, with the indentation of the next.
         b'\n' => Some((Vec::new(), 2 + after.iter().take_while(|byte| **byte == b' ').count())),
         other => one(other),
     };

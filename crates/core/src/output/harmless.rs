@@ -1,6 +1,5 @@
-//! Others' texts without what a terminal or a CI system obeys: escape sequences, control characters,
-//! characters that turn or hide text, commands to a CI runner. What is taken is shown, as `\x1b` or
-//! `\u{202e}`, so that a person sees that it was there.
+//! Neutralizes foreign text: escape sequences, control characters, bidirectional and invisible characters, CI
+//! workflow commands. They are shown as `\x1b` or `\u{202e}`, so that their presence is visible.
 
 #![allow(clippy::string_slice, reason = "cut where something was found, which is between characters")]
 
@@ -9,18 +8,18 @@ use std::fmt::Write as _;
 
 use super::paint;
 
-/// What a text is to whoever reads it.
+/// How a text is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text for a person.
+    /// Text for people.
     Text,
-    /// A person's file: whatever is not dangerous stays, byte for byte.
+    /// A user's file: everything harmless stays, byte for byte.
     File,
-    /// JSON: what is dangerous is escaped as JSON escapes it, so that it reads the same.
+    /// JSON: dangerous characters use JSON escapes, so that the parsed value is the same.
     Json,
 }
 
-/// Words that a CI runner obeys wherever they stand, and how many of their bytes stay as they are.
+/// Words that a CI runner interprets anywhere in a line, and the number of their bytes to keep.
 const ANYWHERE: [(&str, usize); 6] = [
     ("##[", 1),
     ("##vso[", 1),
@@ -38,7 +37,7 @@ pub(super) fn text(text: &str, kind: Kind) -> Cow<'_, str> {
     let mut rest = text;
     let mut is_first = true;
     let mut is_line_start = true;
-    // Its colons come next on this line, after blanks.
+    // Its colons follow on the same line, after blanks.
     let mut is_command = false;
     while let Some(one) = rest.chars().next() {
         if is_line_start && kind != Kind::Json {
@@ -75,7 +74,7 @@ pub(super) fn text(text: &str, kind: Kind) -> Cow<'_, str> {
         }
         let after = &rest[one.len_utf8()..];
         if one == '\n' || (one == '\r' && after.starts_with('\n')) || one == '\t' {
-            // A line of a CI log may end with either, and commands are looked for in each.
+            // CI runners accept both as line ends, and look for commands in each line.
             is_line_start = one == '\n';
             shown.push(one);
         } else if is_dangerous(one, kind) && !(kind == Kind::File && is_first && one == '\u{feff}') {
@@ -101,12 +100,12 @@ fn starts_with(text: &str, word: &str) -> bool {
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
-/// Whether a line is a command to GitHub's runner: `::set-output name=x::y`.
+/// Whether a line is a GitHub workflow command: `::set-output name=x::y`.
 fn is_workflow_command(text: &str) -> bool {
     let line = text.split('\n').next().unwrap_or_default();
     let command = line.trim_start_matches(|one: char| one.is_whitespace() || is_dangerous(one, Kind::Text));
     let name = command.strip_prefix("::").unwrap_or_default();
-    // `::ffff:10.0.0.1` is an address.
+    // `::ffff:10.0.0.1` is an IPv6 address.
     let word = name.split(|one: char| !one.is_alphanumeric() && one != '-').next().unwrap_or_default();
     let is_address = word.chars().all(|one| one.is_ascii_hexdigit());
     name.starts_with(|one: char| one.is_alphabetic()) && (!is_address || name.contains("::"))
@@ -115,11 +114,11 @@ fn is_workflow_command(text: &str) -> bool {
 fn is_dangerous(one: char, kind: Kind) -> bool {
     match one {
         '\n' | '\t' => false,
-        // All other control characters, those of 8 bits among them.
+        // All other control characters, including C1.
         one if one.is_control() => true,
-        // Joiners of scripts and of emoji, and hyphens that show only where a line ends, harm no file.
+        // Joiners of scripts and of emoji, and soft hyphens, are harmless in a file.
         '\u{200c}' | '\u{200d}' | '\u{ad}' => kind == Kind::Text,
-        // What takes no place, or turns the text that follows.
+        // Zero-width characters, and those that change the text direction.
         '\u{61c}'
         | '\u{180e}'
         | '\u{200b}'

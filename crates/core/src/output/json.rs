@@ -1,4 +1,4 @@
-//! JSON that stays JSON: secrets are masked within its texts.
+//! Masks secrets within JSON, so that it stays valid JSON.
 
 #![allow(clippy::string_slice, reason = "cut where something was found, which is between characters")]
 
@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use super::harmless;
 use crate::masking::{MASK, masked};
 
-/// JSON as text, fit to leave.
+/// JSON as masked text.
 pub struct JsonText(String);
 
 impl JsonText {
-    /// Masks what is written as JSON, and escapes what is dangerous in it.
+    /// Masks a JSON text, and escapes dangerous characters in it.
     pub fn of(json: &str) -> Self {
         let masked = masked_json(json);
         Self(harmless::text(&masked, harmless::Kind::Json).into_owned())
@@ -23,7 +23,7 @@ impl JsonText {
     }
 }
 
-/// The same JSON with every text and number masked that has a secret in it.
+/// The same JSON with every string and number masked that contains a secret.
 pub fn masked_json(json: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut from = 0;
@@ -55,7 +55,7 @@ pub fn masked_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A text or a number of JSON, if it has to be masked.
+/// The masked string or number, if it must be masked.
 fn changed(token: &str, is_text: bool) -> Option<String> {
     if !is_text {
         return matches!(masked(token), Cow::Owned(_)).then(|| format!("\"{MASK}\""));

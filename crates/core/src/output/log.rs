@@ -1,4 +1,4 @@
-//! The log (`BOOTSTRAPPER_LOG`), as it leaves: an event at a time.
+//! The log (`BOOTSTRAPPER_LOG`): masks one event at a time.
 
 use std::io;
 
@@ -9,7 +9,7 @@ pub fn log() -> Log {
     Log
 }
 
-/// What a log is written to. It never fails: a log that cannot be written must not end a run.
+/// The writer of the log. It never fails: a log that cannot be written must not end a run.
 pub struct Log;
 
 impl io::Write for Log {

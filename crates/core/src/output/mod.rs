@@ -1,6 +1,5 @@
-//! The one way out for text: to a terminal, a pipe, a file or a CI log. What leaves here has no marked
-//! secret in it (`masking`), and nothing that a terminal or a CI system would obey.
-//! `docs/design/masking.md` has the rules.
+//! All text output of the program: to a terminal, a pipe, a file or a CI log. Masks marked secrets
+//! (`masking`), and neutralizes terminal escapes and CI commands. See `docs/design/masking.md` for the rules.
 
 mod harmless;
 mod json;
@@ -18,8 +17,7 @@ pub use streams::{err, file, json, out, protocol, was_lost};
 
 use crate::masking;
 
-/// A text as it may be shown: without secrets, and without what a terminal or a CI system would obey. Our
-/// own colours stay.
+/// A text for display: without secrets, terminal escapes and CI commands. Our own colours stay.
 pub fn shown(text: &str) -> String {
     let masked = masking::masked(text);
     harmless::text(&masked, harmless::Kind::Text).into_owned()

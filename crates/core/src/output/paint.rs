@@ -1,4 +1,4 @@
-//! Our own colours: marked in a way that no other text can know, until the text leaves.
+//! Our own colours: marked with a random key until they are printed.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 const BEGIN: char = '\u{fdd0}';
 const END: char = '\u{fdd1}';
 
-/// Nobody who writes texts for this process to show knows it.
+/// Authors of foreign text cannot know it.
 static KEY: LazyLock<String> =
     LazyLock::new(|| format!("{:x}{:x}", RandomState::new().hash_one(1), RandomState::new().hash_one(2)));
 
@@ -17,7 +17,7 @@ pub fn paint(text: &str, code: &str, colour: bool) -> String {
     if colour { format!("{BEGIN}{key} {code}{END}{text}{BEGIN}{key} 0{END}") } else { text.to_owned() }
 }
 
-/// A text of ours that has colours already, with those marked as ours.
+/// Marks the colours in a text of ours.
 pub fn trusted(text: &str) -> String {
     let key = KEY.as_str();
     let mut marked = String::with_capacity(text.len());
@@ -39,7 +39,7 @@ pub fn trusted(text: &str) -> String {
     marked
 }
 
-/// The code of a colour that a text begins with, if it is ours, and what comes after it.
+/// The colour code at the beginning of a text, if it is ours, and the rest of the text.
 pub(super) fn own(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(BEGIN)?.strip_prefix(KEY.as_str())?.strip_prefix(' ')?.split_once(END)
 }

@@ -1,12 +1,12 @@
-//! Panics are defects: color-eyre makes their report fit for an issue. It leaves as all text does.
+//! Panics are bugs: color-eyre formats a report for an issue. It is masked like all output.
 
 use color_eyre::config::{HookBuilder, Theme};
 
 use super::streams;
 
-/// Has panics reported.
+/// Installs the panic handler.
 pub fn report_panics() {
-    // Colours of the report would be taken for others' escape sequences.
+    // Without colours: they would be treated as foreign escape sequences.
     let Ok((panic_hook, eyre_hook)) = HookBuilder::default().theme(Theme::new()).try_into_hooks() else {
         return;
     };

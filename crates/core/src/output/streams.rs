@@ -1,5 +1,5 @@
-//! stdout and stderr. A reader that has gone away is no error, since whoever reads decides when they have
-//! read enough; a full disk is one, and the program then ends with a failure.
+//! stdout and stderr. A closed pipe is not an error, since the reader decides when to stop; a full disk is
+//! one, and the program then exits with a failure.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::{JsonText, shown};
 use crate::failure::{Failure, Result};
 use crate::masking::masked;
 
-/// Whether something could not be written that somebody was to read.
+/// Whether an output error occurred.
 static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Text for a person or a script, to stdout.
@@ -28,13 +28,13 @@ pub fn json(value: &impl Serialize, is_indented: bool) -> Result<()> {
     write_out(format!("{}\n", JsonText::of(&written).as_str()).as_bytes())
 }
 
-/// A person's file, to stdout: only what is dangerous is changed.
+/// A user's file, to stdout: only dangerous characters are changed.
 pub fn file(text: &str) -> Result<()> {
     write_out(harmless::text(&masked(text), Kind::File).as_bytes())
 }
 
-/// What another program of ours reads, to stdout: as it is. Nothing that a person or a log sees goes this
-/// way.
+/// Unmasked output for another process of this program, to stdout. Never use it for anything that people or
+/// logs see.
 pub fn protocol(text: &str) -> Result<()> {
     write_out(text.as_bytes())
 }
@@ -44,7 +44,7 @@ pub fn err(text: &str) {
     write_err(shown(text).as_bytes());
 }
 
-/// Whether something could not be written, although somebody may still read.
+/// Whether output was lost, other than to a closed pipe.
 pub fn was_lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }

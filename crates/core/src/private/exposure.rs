@@ -1,4 +1,4 @@
-//! Whether another user could replace a folder, or what lies in it.
+//! Whether another user could replace a folder or its content.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,9 +10,8 @@ const STICKY: u32 = 0o1000;
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 
-/// Why other users could put something in the place of `folder`, an absolute path without links; none
-/// if they cannot. A folder that all may write to is fine if it is sticky, as `/tmp` is: nobody
-/// renames what others made in it.
+/// Why other users could replace `folder`, an absolute path without links; none if they cannot. A
+/// world-writable folder is safe if it is sticky, like `/tmp`: users can rename only their own entries.
 pub(super) fn exposure(folder: &Path) -> Option<String> {
     folder.ancestors().find_map(|ancestor| {
         let shown = ancestor.display();
@@ -30,12 +29,12 @@ pub(super) fn exposure(folder: &Path) -> Option<String> {
     })
 }
 
-/// Root, this user, and whoever became root by `sudo`.
+/// Root, this user, and the user who ran `sudo`.
 pub(super) fn is_trusted(owner: u32) -> bool {
     let own = geteuid().as_raw();
     let number = |text: Option<String>| text.and_then(|text| text.trim().parse().ok());
     let caller = || own == 0 && number(std::env::var("SUDO_UID").ok()) == Some(owner);
-    // In a user namespace, every owner outside of it has the same number, root too.
+    // In a user namespace, every unmapped owner has the same uid, including root.
     let is_outside = || {
         let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
         number(overflow) == Some(owner) && !maps_all_users()
@@ -43,7 +42,7 @@ pub(super) fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == own || caller() || is_outside()
 }
 
-/// Whether this process sees all users of the machine by their own numbers.
+/// Whether uids are the real ones of the machine.
 fn maps_all_users() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let fields: Vec<&str> = map.split_whitespace().collect();
@@ -75,7 +74,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().canonicalize().unwrap().join("planted");
         fs::create_dir(&folder).unwrap();
-        // Only root can give a folder away.
+        // Only root can change the owner of a folder.
         if std::os::unix::fs::chown(&folder, Some(4711), None).is_ok() {
             assert!(exposure(&folder).unwrap().contains("belongs to another user"));
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::folder::Folder;
 
-/// A file without a name, in memory where the system has such files: gone when it is closed.
+/// An anonymous file, in memory if the system supports it: deleted when closed.
 #[cfg(target_os = "linux")]
 pub fn anonymous() -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
@@ -16,14 +16,13 @@ pub fn anonymous() -> io::Result<File> {
     }
 }
 
-/// A file without a name: gone when it is closed.
+/// An anonymous file: deleted when closed.
 #[cfg(not(target_os = "linux"))]
 pub fn anonymous() -> io::Result<File> {
     tempfile::tempfile()
 }
 
-/// Writes a file that only this user can open, whole or not at all; what was there is replaced, not
-/// followed.
+/// Writes a file that only this user can open, atomically; replaces an existing file or link.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = Folder::within(parent)?;

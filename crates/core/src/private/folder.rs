@@ -1,4 +1,4 @@
-//! A temporary folder: gone when dropped, and when its process is gone.
+//! A temporary folder: deleted when dropped, or after its process has ended.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -10,41 +10,41 @@ use super::lease::{Lease, remove_if_abandoned};
 use super::place::{Place, base};
 use crate::failure::{Failure, Result};
 
-/// What the name of each begins with; the process that made it follows.
+/// The prefix of each name; the process id follows.
 const PREFIX: &str = ".bootstrapper-";
 
-/// A folder may be taken for abandoned, and be removed, until its lock is held.
+/// Until its lock is held, a folder may be considered abandoned and be deleted.
 const ATTEMPTS: usize = 64;
 
-/// A temporary folder that only this user can open. It is removed when dropped.
+/// A temporary folder that only this user can open. It is deleted when dropped.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     held_by: HeldBy,
 }
 
-/// What tells others that the folder is used.
+/// Marks the folder as in use.
 #[derive(Debug)]
 enum HeldBy {
-    /// A lease of its own.
+    /// Its own lease.
     Lease(Option<Lease>),
-    /// That of the folder it lies in.
+    /// The lease of its parent folder.
     Outer(#[allow(dead_code, reason = "keeps the outer folder alive")] Arc<Folder>),
 }
 
 impl Folder {
-    /// On disk: for what is large.
+    /// On disk: for large data.
     pub fn new() -> Result<Self> {
         run_folder(Place::Disk).and_then(Self::inside)
     }
 
-    /// In memory, where the system has a place for it: for what holds secrets.
+    /// In memory if possible: for secrets.
     pub fn in_memory() -> Result<Self> {
         run_folder(Place::Memory).and_then(Self::inside)
     }
 
-    /// Within a folder that exists; for what is to be moved to a place on the same disk. Also removes
-    /// what killed processes left there.
+    /// In an existing folder; for data that will be moved within the same disk. Also deletes the folders of
+    /// killed processes there.
     pub fn within(parent: &Path) -> io::Result<Self> {
         for abandoned in siblings(parent) {
             remove_if_abandoned(&abandoned);
@@ -70,12 +70,12 @@ impl Folder {
         Ok(Self { path, held_by: HeldBy::Outer(outer) })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes a folder in it, that goes with it.
+    /// Creates a subfolder, which is deleted with it.
     pub fn subfolder(&self) -> io::Result<PathBuf> {
         made("", &self.path)
     }
@@ -87,17 +87,17 @@ impl Drop for Folder {
         if let HeldBy::Lease(lease) = &mut self.held_by
             && let Some(lease) = lease.take()
         {
-            // A program that is about to end may have written meanwhile: its guard removes that.
+            // A terminating program may have written meanwhile: then its guard deletes the folder.
             lease.end();
         }
     }
 }
 
-/// The folder of this process in each place, while something is in it.
+/// The folder of this process in each location, while it is in use.
 static DISK: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
 static IN_MEMORY: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
 
-/// The folder that holds all temporary ones of this process; created if it does not exist.
+/// The folder that contains all temporary folders of this process; created if missing.
 fn run_folder(place: Place) -> Result<Arc<Folder>> {
     let kept = match place {
         Place::Disk => &DISK,
@@ -118,7 +118,7 @@ fn run_folder(place: Place) -> Result<Arc<Folder>> {
     Ok(folder)
 }
 
-/// The folders that [`run_folder`] made and that are still there.
+/// The existing folders that [`run_folder`] created.
 pub fn run_folders() -> Vec<PathBuf> {
     let living = |kept: &Mutex<Weak<Folder>>| {
         kept.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|one| one.path().to_owned())
@@ -126,20 +126,19 @@ pub fn run_folders() -> Vec<PathBuf> {
     [&DISK, &IN_MEMORY].into_iter().filter_map(living).collect()
 }
 
-/// Removes all temporary folders at the end of the program: threads that have not ended may still
-/// hold some.
+/// Deletes all temporary folders at program exit: running threads may still hold some.
 pub fn remove_all() {
     for folder in run_folders() {
         let _ = fs::remove_dir_all(folder);
     }
 }
 
-/// Makes a folder of a name that is not taken.
+/// Creates a folder with an unused name.
 fn made(prefix: &str, parent: &Path) -> io::Result<PathBuf> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).permissions(Permissions::from_mode(0o700));
     let path = builder.tempdir_in(parent)?.keep();
-    // A umask may take rights from the owner, too.
+    // A umask can also remove the owner's permissions.
     fs::set_permissions(&path, Permissions::from_mode(0o700))?;
     Ok(path)
 }

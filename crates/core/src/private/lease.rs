@@ -1,5 +1,5 @@
-//! Who uses a temporary folder: each process that does holds a shared lock of it. The system frees a
-//! lock however its process ends, so a folder without one is abandoned.
+//! The users of a temporary folder: each process that uses it holds a shared lock on it. The system releases
+//! a lock however its process ends, so a folder without one is abandoned.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, open, statat};
 use rustix::process::geteuid;
 
-/// A use of a folder.
+/// Keeps a folder in use.
 #[derive(Debug)]
 pub struct Lease {
     path: PathBuf,
@@ -17,10 +17,11 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Uses a folder of this user; fails if it is anything else, or removed meanwhile.
+    /// Starts using a folder of this user; fails if it is something else, or deleted meanwhile.
     pub fn take(path: &Path) -> io::Result<Self> {
         let lock = open_own(path)?;
-        // Who has it locked is removing it. Where there are no locks, nobody takes it for abandoned either.
+        // An exclusive lock means that it is being deleted. Without lock support, no process considers it
+        // abandoned either.
         if flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -30,7 +31,7 @@ impl Lease {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Ends this use, and removes the folder if it was the last.
+    /// Stops using it, and deletes the folder if it was the last user.
     pub fn end(self) {
         let path = self.path.clone();
         drop(self);
@@ -38,7 +39,7 @@ impl Lease {
     }
 }
 
-/// Removes a folder of this user that no process uses.
+/// Deletes a folder of this user that no process uses.
 pub(super) fn remove_if_abandoned(path: &Path) {
     let Ok(lock) = open_own(path) else { return };
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && is_at(path, &lock).unwrap_or(false) {
@@ -46,7 +47,7 @@ pub(super) fn remove_if_abandoned(path: &Path) {
     }
 }
 
-/// Opens a folder of this user that nobody else can open, and nothing else that may be there.
+/// Opens a folder that belongs to this user and that nobody else can open; rejects anything else.
 fn open_own(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     let opened = open(path, flags, Mode::empty())?;
@@ -58,7 +59,7 @@ fn open_own(path: &Path) -> io::Result<OwnedFd> {
     Ok(opened)
 }
 
-/// Whether `path` still leads to the opened folder.
+/// Whether `path` still refers to the opened folder.
 fn is_at(path: &Path, opened: &OwnedFd) -> io::Result<bool> {
     let (there, own) = (statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?, fstat(opened)?);
     Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))

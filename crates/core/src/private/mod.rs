@@ -1,8 +1,8 @@
-//! Folders and files that only their owner can open: the one place that makes temporary ones.
+//! Folders and files that only their owner can open: the only module that creates temporary ones.
 //!
-//! Every folder is 0700 and every file 0600 from creation, whatever the umask. A temporary folder is
-//! locked (`flock`) by the processes that use it, and removed by the last of them; what a killed
-//! process left is recognized by its free lock, and removed by its guard or the next run. See
+//! Every folder has mode 0700 and every file 0600 from creation, whatever the umask. The processes that use a
+//! temporary folder lock it (`flock`), and the last of them deletes it; folders of killed processes are
+//! recognized by their free lock, and deleted by the guard or the next run. See
 //! `docs/design/private-folders.md`.
 
 mod exposure;
@@ -19,10 +19,10 @@ pub use place::{nest_in, secure};
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
-/// Others get no right to anything that this process or its children create, and neither leaves its
-/// memory on disk when it crashes.
+/// Other users get no permissions on files that this process or its children create, and core dumps are
+/// disabled.
 pub fn restrict() {
     umask(Mode::RWXG | Mode::RWXO);
-    // Lowering a limit needs no right.
+    // Lowering a limit needs no privilege.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }

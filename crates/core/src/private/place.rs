@@ -1,4 +1,4 @@
-//! Where temporary folders are made: on disk and in memory.
+//! The locations of temporary folders: on disk and in memory.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -9,25 +9,25 @@ use std::sync::OnceLock;
 use super::exposure::{exposure, is_trusted};
 use crate::failure::{Failure, Result};
 
-/// Where the system has memory that looks like a disk.
+/// The locations of in-memory file systems.
 const MEMORY: &str = "/dev/shm";
 
-/// What a temporary folder is for.
+/// The purpose of a temporary folder.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
     Disk,
     Memory,
 }
 
-/// The folder that replaces both places, for a process that another one of this program waits for.
+/// The folder that replaces both locations, for a child process of this program.
 static NEST: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on this process makes its temporary folders in `folder`, and they go with it.
+/// From now on this process creates its temporary folders in `folder`, and they are deleted with it.
 pub fn nest_in(folder: &Path) {
     let _ = NEST.set(folder.to_owned());
 }
 
-/// Where temporary folders are made.
+/// Where to create temporary folders.
 pub(super) fn base(place: Place) -> Result<PathBuf> {
     if let Some(nest) = NEST.get() {
         return Ok(nest.clone());
@@ -58,8 +58,8 @@ fn is_writable(folder: &Path) -> bool {
     rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-/// Makes a folder that stays, a cache or a state, and those above it, for this user only; one that
-/// others could open is closed to them. Fails if others could replace it.
+/// Creates a persistent folder (cache or state) with its parents, for this user only; restricts it if others
+/// could open it. Fails if other users could replace it.
 pub fn secure(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let real = folder.canonicalize()?;

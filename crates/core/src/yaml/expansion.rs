@@ -1,65 +1,64 @@
-//! How much a YAML text says once its aliases stand for what they name. A few hundred bytes can say
-//! more than any memory holds, and merge keys copy it besides; and kustomize compares each key of a map
-//! with every other. Such a text is refused before anything reads it that follows aliases.
+//! The size of a YAML text with its aliases expanded. A few hundred bytes can expand to more than any memory
+//! holds, merge keys multiply it, and kustomize compares each key of a map with every other. Such a text is
+//! rejected before anything that expands aliases parses it.
 
 use std::collections::HashMap;
 
 use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser};
 
-/// How much aliases may add. Nobody who writes manifests comes near it.
+/// The maximum size that aliases may add. Hand-written manifests are far below it.
 const ADDED: u64 = 200_000;
 
-/// How much a text may say in all: some CRD bundles have a tenth of it.
+/// The maximum total size: the largest CRD bundles are a tenth of it.
 const WRITTEN: u64 = 8_000_000;
 
-/// How deep it may go.
+/// The maximum depth.
 const DEEPEST: usize = 128;
 
-/// How many keys a map may have if it is the only one. Twice as many take kustomize 16 s instead of 3.
+/// The maximum number of keys in a single map. Twice as many take kustomize 16 s instead of 3.
 const KEYS: u64 = 20_000;
 
-/// How many pairs of keys all maps may have together. A CRD bundle of 5 MB has a hundredth of it.
+/// The maximum number of key pairs in all maps together. A CRD bundle of 5 MB has a hundredth of it.
 const PAIRS: u64 = KEYS * KEYS;
 
 const TOO_DEEP: &str = "it is nested too deeply";
 
-/// What is too much about a text.
+/// Which limit a text exceeds, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Excess {
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Column, from 1.
+    /// The column, from 1.
     pub column: usize,
-    /// What it is.
+    /// The limit.
     pub what: &'static str,
 }
 
-/// How much a text says that is not too much.
+/// The size of a text within the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Measure {
-    /// Maps that stand alone or in the `items` of one: objects, if it is a manifest.
+    /// Top-level maps, or maps in top-level `items`: the objects of a manifest.
     pub objects: usize,
 }
 
-/// A node that is not read to its end.
+/// A node that is not complete yet.
 struct Open {
     anchor: usize,
-    /// How much it says so far.
+    /// Its size so far.
     weight: u64,
     is_map: bool,
-    /// Keys and values, or items, so far.
+    /// The number of keys and values, or items, so far.
     children: u64,
-    /// Whether its last scalar is `items`.
+    /// Whether the last scalar is `items`.
     names_items: bool,
 }
 
-/// Where a text says too much; none if it does not.
+/// Where a text exceeds a limit; none if it does not.
 pub fn excess(text: &str) -> Option<Excess> {
     measure(text).err()
 }
 
-/// How much a text says, or where it says too much. A text that is no YAML says as much as can be read
-/// of it.
+/// The size of a text, or where it exceeds a limit. Of invalid YAML, the size of the part before the error.
 pub fn measure(text: &str) -> Result<Measure, Excess> {
     let mut anchors: HashMap<usize, u64> = HashMap::new();
     let mut open: Vec<Open> = Vec::new();
@@ -69,7 +68,7 @@ pub fn measure(text: &str) -> Result<Measure, Excess> {
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(read) => read,
-            // The parser has a bound of its own, and comes to it before it tells of the first list.
+            // The parser has its own depth limit, and reports it before the first list.
             Err(error) if *error.kind() == ErrorKind::RecursionLimitExceeded => {
                 return refused_at(error.marker(), TOO_DEEP);
             }
@@ -84,7 +83,7 @@ pub fn measure(text: &str) -> Result<Measure, Excess> {
                 (anchor, 1 + text.len() as u64 / 32)
             }
             Event::Alias(anchor) => {
-                // An anchor that is not closed yet holds the alias itself.
+                // An anchor that is still open contains the alias itself.
                 let Some(weight) = anchors.get(&anchor) else {
                     return refused("an alias refers to a node that contains it");
                 };

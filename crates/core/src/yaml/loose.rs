@@ -1,5 +1,5 @@
-//! YAML as Helm and Flux read values, which nobody checks: the first document counts, the last of
-//! two like keys, and a key is the text of what it means (`yes` is `true`).
+//! YAML as Helm and Flux parse values, leniently: only the first document, the last of duplicate keys, and
+//! keys as the text of their value (`yes` is `true`).
 
 use std::fmt;
 

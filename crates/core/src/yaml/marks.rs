@@ -1,36 +1,36 @@
-//! Where in a YAML text something stands: the text as a tree in which every node knows its line and
-//! column. For the places of findings; values are read by serde.
+//! Positions in a YAML text: a tree in which every node has its line and column. For the locations of
+//! findings; serde reads the values.
 
 use serde_saphyr::granit_parser::{Event, Parser, Span};
 
-/// Deeper than this nobody writes manifests.
+/// Deeper than any real manifest.
 const DEEPEST: usize = 128;
 
-/// A node of a YAML text. Lines and columns count from 1.
+/// A node of a YAML text. Lines and columns start at 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marked {
     /// Line.
     pub line: usize,
     /// Column.
     pub column: usize,
-    /// What stands there.
+    /// Its content.
     pub node: Node,
 }
 
-/// What stands at a place.
+/// The content of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     /// Any scalar, as text.
     Scalar(String),
     /// A list.
     List(Vec<Marked>),
-    /// A map, in the order in which it is written.
+    /// A map, in source order.
     Map(Vec<(Marked, Marked)>),
-    /// `*name`, which stands for what is written elsewhere.
+    /// `*name`, an alias.
     Alias,
 }
 
-/// The documents of a text. What cannot be read ends the last one.
+/// The documents of a text. A syntax error ends the last one.
 pub fn documents(text: &str) -> Vec<Marked> {
     let mut open: Vec<Marked> = Vec::new();
     let mut documents = Vec::new();
@@ -63,8 +63,7 @@ pub fn documents(text: &str) -> Vec<Marked> {
     documents
 }
 
-/// Puts a finished node where it belongs. A key waits in its map beside an alias until its value
-/// comes.
+/// Adds a finished node to its parent. A key waits in its map, paired with an alias, until its value arrives.
 fn put(node: Marked, open: &mut [Marked], documents: &mut Vec<Marked>) {
     match open.last_mut().map(|parent| &mut parent.node) {
         Some(Node::List(items)) => items.push(node),
@@ -83,7 +82,7 @@ enum Segment<'a> {
     Index(usize),
 }
 
-/// `spec.dependsOn[1].name`, step by step. A name with dots is written `metadata.labels["a.b/c"]`.
+/// Parses `spec.dependsOn[1].name` into steps. A name with dots is written `metadata.labels["a.b/c"]`.
 fn segments(path: &str) -> Vec<Segment<'_>> {
     let mut rest = path;
     let mut segments = Vec::new();
@@ -138,12 +137,12 @@ impl Marked {
         }
     }
 
-    /// Line and column of the first scalar that says `text`.
+    /// The position of the first scalar equal to `text`.
     pub fn scalar(&self, text: &str) -> Option<(usize, usize)> {
         self.scalar_that(&|own| own == text)
     }
 
-    /// Line and column of the first scalar that is as wanted.
+    /// The position of the first scalar that matches.
     pub fn scalar_that(&self, is_wanted: &dyn Fn(&str) -> bool) -> Option<(usize, usize)> {
         match &self.node {
             Node::Scalar(own) => is_wanted(own).then_some((self.line, self.column)),
@@ -160,8 +159,8 @@ impl Marked {
         }
     }
 
-    /// Line and column of a field (`spec.dependsOn[1].name`), or of what is nearest above it: of the
-    /// value if it is a scalar, else of its key.
+    /// The position of a field (`spec.dependsOn[1].name`), or of its nearest existing parent: of the value if
+    /// it is a scalar, otherwise of its key.
     pub fn place(&self, path: &str) -> (usize, usize) {
         let mut at = self;
         let mut place = (self.line, self.column);
@@ -220,7 +219,7 @@ mod tests {
     }
 
     proptest! {
-        /// A path is what its steps are, however they are written; and any text comes to an end.
+        /// Parsing inverts formatting, and terminates on any text.
         #[test]
         fn paths_are_taken_apart(keys in prop::collection::vec("[a-z]{1,5}([./][a-z]{1,3})?", 1..5), any in ".{0,30}") {
             let path = keys.iter().map(|key| format!("[\"{key}\"]")).collect::<Vec<_>>().concat();
@@ -229,7 +228,7 @@ mod tests {
             let _ = (segments(&any), documents(&any));
         }
 
-        /// The place of a field is where serde reads its value from.
+        /// The position of a field is where serde reads its value.
         #[test]
         fn places_are_those_of_the_text(keys in prop::collection::hash_set("[a-z]{2,6}", 1..6), indent in 1..4_usize) {
             let pad = " ".repeat(indent);

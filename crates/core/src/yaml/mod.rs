@@ -1,4 +1,4 @@
-//! YAML as Kubernetes reads it: one place that sets the dialect for every reader.
+//! YAML as Kubernetes parses it: defines the dialect for all parsers.
 
 mod expansion;
 mod loose;
@@ -19,8 +19,8 @@ pub use expansion::{Excess, Measure, excess, measure};
 pub use marks::{Marked, Node, documents as marked_documents};
 
 fn options() -> serde_saphyr::Options {
-    // `0755` is octal to kubectl and Flux (go-yaml v2). The budget bounds hostile input, and lets
-    // the largest CRD bundles through.
+    // kubectl and Flux (go-yaml v2) parse `0755` as octal. The budget limits hostile input, but permits the
+    // largest CRD bundles.
     serde_saphyr::options! {
         legacy_octal_numbers: true,
         budget: serde_saphyr::budget! {
@@ -34,12 +34,12 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-/// Reads one document. `file` is named in errors, with line and column.
+/// Parses one document. Errors contain `file`, line and column.
 pub fn from_str<T: DeserializeOwned>(text: &str, file: &Path) -> Result<T> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| refusal(&error, file))
 }
 
-/// Reads values as Helm and Flux do: more loosely than objects are read.
+/// Parses values as Helm and Flux do: more leniently than objects.
 pub fn values_from_str(text: &str, file: &Path) -> Result<Value> {
     let says_something = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
     if text.lines().find(says_something).is_some_and(|line| line.starts_with('\t')) {
@@ -56,7 +56,7 @@ pub fn values_from_str(text: &str, file: &Path) -> Result<Value> {
     }
 }
 
-/// Reads all documents of a stream, skipping empty ones.
+/// Parses all documents of a stream, skipping empty ones.
 pub fn from_multiple<T: DeserializeOwned>(text: &str, file: &Path) -> Result<Vec<T>> {
     serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| refusal(&error, file))
 }

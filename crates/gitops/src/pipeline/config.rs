@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::secrets::SecretSpec;
+use crate::Distribution;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files::{self, Refusal};
 use bootstrapper_core::yaml;
@@ -33,6 +34,8 @@ struct ClusterConfig {
     nodes: Option<u64>,
     /// Its version of Kubernetes (`"1.36"`), for the rules about schemas.
     kubernetes: Option<String>,
+    /// What its nodes run, for the rules and the preflight check about it. Default: what the nodes say.
+    distribution: Option<Distribution>,
     /// Which Flux to install, where nothing in the repository installs it.
     #[serde(default)]
     flux: FluxVersions,
@@ -88,6 +91,11 @@ impl Config {
     /// The version of Kubernetes of a cluster, if set.
     pub fn kubernetes_of(&self, cluster: &str) -> Option<&str> {
         self.clusters.get(cluster)?.kubernetes.as_deref()
+    }
+
+    /// What the nodes of a cluster run, if set.
+    pub fn distribution_of(&self, cluster: &str) -> Option<Distribution> {
+        self.clusters.get(cluster)?.distribution
     }
 
     /// The secrets of a cluster.

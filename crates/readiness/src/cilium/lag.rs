@@ -1,21 +1,21 @@
-//! BGP sessions that the API calls down though they are up.
+//! BGP sessions that the API reports as down although they are established.
 //!
-//! Cilium computes the status of a CiliumBGPNodeConfig only when its BGP server tells of an event
-//! (`reconcileState` in `pkg/bgp/manager/state_tracker.go`), and compares it with what it has written
-//! itself, not with what is there (`reconcileCRDStatus` in `pkg/bgp/manager/reconciler/crd_status.go`).
-//! gobgp 4.8 tells of a new state before it has stored it (`loop` in `pkg/server/fsm.go`: `callback` goes
-//! before `state.Store`): whoever asks at once is told of the state before, such as `open_confirm`. Where
-//! the router sends no routes no event follows, and so it stays.
+//! Cilium computes the status of a CiliumBGPNodeConfig only when its BGP server reports an event
+//! (`reconcileState` in `pkg/bgp/manager/state_tracker.go`), and compares it with what it has last written,
+//! not with the live object (`reconcileCRDStatus` in `pkg/bgp/manager/reconciler/crd_status.go`). gobgp 4.8
+//! reports a new state before it has stored it (`loop` in `pkg/server/fsm.go`: `callback` precedes
+//! `state.Store`), so an immediate query returns the previous state, such as `open_confirm`. If the router
+//! sends no routes, no event follows, and the status stays stale.
 
 use serde_json::{Value, json};
 
 use super::sessions::{Answer, Session, SessionState, answer_about, instances, sessions, sessions_of};
 use bootstrapper_core::object::Object;
 
-/// The command that an agent is asked with, in the container `cilium-agent`.
+/// The command to run in an agent's container `cilium-agent`.
 pub const PEERS_OF_AGENT: [&str; 5] = ["cilium-dbg", "bgp", "peers", "-o", "json"];
 
-/// The address and the state of each session that a CiliumBGPNodeConfig calls down.
+/// The address and state of each session that a CiliumBGPNodeConfig reports as down.
 pub fn sessions_down(config: &Object) -> Vec<(String, String)> {
     let down = sessions(config).filter(is_down);
     down.map(|session| (session.address().to_owned(), session.state().to_string())).collect()
@@ -25,11 +25,11 @@ fn is_down(session: &Session<'_>) -> bool {
     !session.address().is_empty() && !session.state().is_up()
 }
 
-/// A CiliumBGPNodeConfig as if its status told of the sessions that it calls down what the node's agent
-/// answered; and which of them are up in truth.
+/// A CiliumBGPNodeConfig whose down sessions have the states reported by the node's agent; and which of them
+/// are established.
 pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
     let mut up = Vec::new();
-    let told: Vec<Value> = instances(&config.data["spec"])
+    let statuses: Vec<Value> = instances(&config.data["spec"])
         .map(|instance| {
             let peers: Vec<Value> = sessions_of(config, instance)
                 .filter_map(|session| {
@@ -57,7 +57,7 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
         .collect();
     let mut corrected = config.clone();
     if let Some(fields) = corrected.data.as_object_mut() {
-        fields.insert("status".to_owned(), json!({"bgpInstances": told}));
+        fields.insert("status".to_owned(), json!({"bgpInstances": statuses}));
     }
     (corrected, up)
 }
@@ -107,13 +107,14 @@ mod tests {
     #[test]
     fn an_agent_is_believed_of_sessions_that_the_api_calls_down() {
         let peers = |one: &str, two: &str| json!([word("10.0.0.1", one), word("10.0.0.2", two)]);
-        // The API; the agent; how many are down then, and up in truth.
+        // The API; the agent; how many are down afterwards, and established.
         let table = [
             (status("open_confirm", "established"), peers("established", "established"), 0, 1),
             (status("open_confirm", "idle"), peers("established", "active"), 1, 1),
             (status("idle", "idle"), peers("active", "active"), 2, 0),
             (json!(null), peers("established", "established"), 0, 2),
-            // Of what it does not tell, the API's word stands; so it does of what the API calls up.
+            // Sessions that the agent does not report keep the API's state, and so do those that the API
+            // reports as established.
             (status("open_confirm", "established"), json!([]), 1, 0),
             (status("open_confirm", "established"), json!("no answer"), 1, 0),
             (status("established", "established"), peers("idle", "idle"), 0, 0),

@@ -1,4 +1,4 @@
-//! Cilium: what its parts are called in a cluster, its objects, and its BGP sessions.
+//! Cilium: the names of its components in a cluster, its objects, and its BGP sessions.
 
 mod lag;
 mod objects;
@@ -12,7 +12,7 @@ pub(super) use objects::{bgp_config, pool};
 pub use policies::{nodes_with_policy, verdict_of_policies};
 pub use sessions::{Answer, Session, SessionState, answer_about, sessions};
 
-/// Where its chart installs it.
+/// The namespace of its chart.
 pub const NAMESPACE: &str = "kube-system";
 
 /// The label of its agents: of the DaemonSet, and of the pods.
@@ -21,13 +21,13 @@ pub const AGENTS: &str = "k8s-app=cilium";
 /// The label of its operator: of the Deployment, and of the pods.
 pub const OPERATOR: &str = "io.cilium/app=operator";
 
-/// The label of what other clusters of a mesh connect to: Deployment, pods and Service.
+/// The label of the ClusterMesh API server: Deployment, pods and Service.
 pub const MESH_SERVER: &str = "k8s-app=clustermesh-apiserver";
 
-/// The container that an agent runs in.
+/// The container of an agent.
 pub const AGENT_CONTAINER: &str = "cilium-agent";
 
-/// The container, beside a mesh's server, that listens to other clusters for the agents.
+/// The container of the ClusterMesh API server that connects to other clusters on behalf of the agents.
 pub const KVSTOREMESH_CONTAINER: &str = "kvstoremesh";
 
 /// The pods of agents.
@@ -35,12 +35,12 @@ pub fn agents() -> Selection {
     within("v1", "Pod", AGENTS)
 }
 
-/// What makes the agents.
+/// The agents' DaemonSet.
 pub fn agent_sets() -> Selection {
     within("apps/v1", "DaemonSet", AGENTS)
 }
 
-/// The operator.
+/// The operator's Deployment.
 pub fn operators() -> Selection {
     within("apps/v1", "Deployment", OPERATOR)
 }
@@ -50,32 +50,32 @@ pub fn operator_pods() -> Selection {
     within("v1", "Pod", OPERATOR)
 }
 
-/// What other clusters of a mesh connect to.
+/// The ClusterMesh API server's Deployment.
 pub fn mesh_servers() -> Selection {
     within("apps/v1", "Deployment", MESH_SERVER)
 }
 
-/// Where other clusters of a mesh connect to.
+/// The ClusterMesh API server's Service.
 pub fn mesh_services() -> Selection {
     within("v1", "Service", MESH_SERVER)
 }
 
-/// Its settings.
+/// Its ConfigMap.
 pub fn settings() -> ObjectRef {
     ObjectRef::namespaced("v1", "ConfigMap", NAMESPACE, "cilium-config")
 }
 
-/// What its agents know of the other clusters of a mesh.
+/// The Secret with the other clusters of the mesh.
 pub fn mesh_peers() -> ObjectRef {
     ObjectRef::namespaced("v1", "Secret", NAMESPACE, "cilium-clustermesh")
 }
 
-/// Whether it is labelled as an agent is.
+/// Whether it has the agents' label.
 pub fn is_agent(object: &Object) -> bool {
     has_label(object, AGENTS)
 }
 
-/// Whether it is labelled as a mesh's server is.
+/// Whether it has the ClusterMesh API server's label.
 pub fn is_mesh_server(object: &Object) -> bool {
     has_label(object, MESH_SERVER)
 }

@@ -4,8 +4,8 @@ use super::super::Verdict;
 use super::super::conditions::condition;
 use bootstrapper_core::object::Object;
 
-/// A pool that overlaps another gives no addresses (`operator/pkg/lbipam`), until the other one is
-/// changed: then the operator looks again.
+/// A pool that overlaps another one assigns no addresses (`operator/pkg/lbipam`) until the other one changes:
+/// then the operator checks again.
 pub(in super::super) fn pool(object: &Object) -> Verdict {
     match condition(object, "cilium.io/PoolConflict") {
         Some(conflict) if conflict.is_true() => Verdict::not_yet(conflict.as_reason()),
@@ -13,7 +13,7 @@ pub(in super::super) fn pool(object: &Object) -> Verdict {
     }
 }
 
-/// Conditions of what configures BGP are bad when they are true (`operator/pkg/bgp`); each may heal.
+/// Conditions of BGP objects report errors when true (`operator/pkg/bgp`); each may recover.
 pub(in super::super) fn bgp_config(object: &Object) -> Verdict {
     ["NoMatchingNode", "MissingPeerConfigs", "ConflictingClusterConfig", "MissingAuthSecret"]
         .into_iter()

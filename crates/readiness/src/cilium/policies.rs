@@ -1,5 +1,5 @@
-//! BGP up to Cilium 1.18: a CiliumBGPPeeringPolicy has no status, so that the agents themselves are
-//! asked for their sessions.
+//! BGP up to Cilium 1.18: a CiliumBGPPeeringPolicy has no status, so the sessions are queried from the
+//! agents.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use super::sessions::{SessionState, answer_about};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::selects_by_default;
 
-/// The nodes, of those that are CiliumNodes, that policies select.
+/// The CiliumNodes that the policies select.
 pub fn nodes_with_policy<'a>(policies: &'a [Object], members: &'a [Object]) -> impl Iterator<Item = &'a str> {
     members.iter().filter(|member| policies_of(policies, member).next().is_some()).filter_map(name)
 }
 
-/// Whether every neighbour of every policy is established, and told of something where pod ranges are
-/// exported. `told` is what the agent of each node answered; or why it did not.
+/// Whether every neighbour of every policy is established, and receives routes if pod ranges are exported.
+/// `answers` has each agent's response, or its error.
 pub fn verdict_of_policies(
     policies: &[Object],
     members: &[Object],
-    told: &BTreeMap<String, Result<Value, String>>,
+    answers: &BTreeMap<String, Result<Value, String>>,
 ) -> Verdict {
     let mut verdicts = members.iter().flat_map(|member| {
         let node = name(member).unwrap_or_default();
         let routers = policies_of(policies, member)
             .filter_map(|policy| policy.data["spec"]["virtualRouters"].as_array());
-        routers.flatten().map(move |router| match told.get(node) {
+        routers.flatten().map(move |router| match answers.get(node) {
             None => {
                 Verdict::not_yet("waiting for its agent").of(&ObjectRef::cluster_scoped("v1", "Node", node))
             }
@@ -45,7 +45,7 @@ pub fn verdict_of_policies(
 
 fn policies_of<'a>(policies: &'a [Object], member: &Object) -> impl Iterator<Item = &'a Object> {
     let labels = member.metadata.labels.clone().unwrap_or_default();
-    // One without a selector is for all nodes.
+    // A policy without a selector applies to all nodes.
     policies.iter().filter(move |policy| selects_by_default(&policy.data["spec"]["nodeSelector"], &labels))
 }
 
@@ -57,7 +57,7 @@ fn of_router(router: &Value, peers: &Value) -> Verdict {
     let neighbours = router["neighbors"].as_array().into_iter().flatten();
     neighbours
         .map(|neighbour| {
-            // A policy writes an address as a network of one.
+            // A policy's peer address has a prefix length.
             let address = text(&neighbour["peerAddress"]).split('/').next().unwrap_or_default();
             let verdict = match answer_about(peers, address) {
                 None => Verdict::not_yet("neighbor not configured by its agent yet"),

@@ -1,4 +1,4 @@
-//! BGP sessions: as a CiliumBGPNodeConfig declares and its status tells them, and as an agent answers.
+//! BGP sessions: declared by a CiliumBGPNodeConfig, with the state from its status or from an agent.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use serde_json::Value;
 use super::super::conditions::{number, text};
 use bootstrapper_core::object::Object;
 
-/// A state of a session's machine (RFC 4271, section 8), as Cilium names it.
+/// A state of the BGP state machine (RFC 4271, section 8), with Cilium's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
-    /// Nobody tells, or in words that are not known.
+    /// Missing or unknown.
     Unknown,
-    /// It is refused, or has just ended.
+    /// Rejected, or just ended.
     Idle,
-    /// A connection is on its way.
+    /// Connecting.
     Connect,
-    /// A connection is waited for.
+    /// Waiting for a connection.
     Active,
-    /// There is a connection, and the first message is sent.
+    /// Connected, and the first message is sent.
     OpenSent,
-    /// Both have said who they are.
+    /// Both sides have sent their parameters.
     OpenConfirm,
-    /// It is up.
+    /// Established.
     Established,
 }
 
@@ -42,17 +42,17 @@ impl SessionState {
         Self::ALL.iter().find(|(_, name)| value == name).map_or(Self::Unknown, |(state, _)| *state)
     }
 
-    /// Whether the session is up.
+    /// Whether the session is established.
     pub fn is_up(self) -> bool {
         self == Self::Established
     }
 
-    /// Whether there is not even a connection.
+    /// Whether there is no connection.
     pub fn has_no_connection(self) -> bool {
         matches!(self, Self::Idle | Self::Connect | Self::Active)
     }
 
-    /// As Cilium names it.
+    /// Cilium's name of the state.
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(state, _)| *state == self).map_or("unknown", |(_, name)| *name)
     }
@@ -64,98 +64,98 @@ impl fmt::Display for SessionState {
     }
 }
 
-/// A session that a CiliumBGPNodeConfig declares.
+/// A session declared by a CiliumBGPNodeConfig.
 #[derive(Debug, Clone, Copy)]
 pub struct Session<'a> {
     peer: &'a Value,
-    told: Option<&'a Value>,
+    status: Option<&'a Value>,
 }
 
 impl<'a> Session<'a> {
-    /// The session with a peer, and what the status tells of it.
-    pub(crate) fn new(peer: &'a Value, told: Option<&'a Value>) -> Self {
-        Self { peer, told }
+    /// The session with a peer, and its status.
+    pub(crate) fn new(peer: &'a Value, status: Option<&'a Value>) -> Self {
+        Self { peer, status }
     }
 
-    /// What declares it.
+    /// Its declaration.
     pub fn peer(&self) -> &'a Value {
         self.peer
     }
 
-    /// What the status tells of it.
+    /// Its status.
     pub fn told(&self) -> Option<&'a Value> {
-        self.told
+        self.status
     }
 
-    /// The address of the peer; empty if the operator has given none yet.
+    /// The address of the peer; empty if the operator has not assigned one yet.
     pub fn address(&self) -> &'a str {
         text(&self.peer["peerAddress"])
     }
 
-    /// Its state, as the API has it.
+    /// Its state, according to the API.
     pub fn state(&self) -> SessionState {
-        self.told.map_or(SessionState::Unknown, |told| SessionState::of(&told["peeringState"]))
+        self.status.map_or(SessionState::Unknown, |status| SessionState::of(&status["peeringState"]))
     }
 
-    /// Since when it is up.
+    /// When it was established.
     pub fn since(&self) -> Option<Timestamp> {
-        text(&self.told?["establishedTime"]).parse().ok()
+        text(&self.status?["establishedTime"]).parse().ok()
     }
 
-    /// How many routes of a family go out, if that is told.
+    /// The number of advertised routes per family, if reported.
     pub fn advertised(&self, family: &Value) -> Option<i64> {
         self.counts().find(|count| count["afi"] == *family)?["advertised"].as_i64()
     }
 
-    /// Whether it is told how many routes go out, and none does.
+    /// Whether the number of advertised routes is reported, and is 0.
     pub fn is_silent(&self) -> bool {
         self.counts().next().is_some() && self.counts().all(|count| number(&count["advertised"]) == 0)
     }
 
     fn counts(&self) -> impl Iterator<Item = &'a Value> {
-        self.told.and_then(|told| told["routeCount"].as_array()).into_iter().flatten()
+        self.status.and_then(|status| status["routeCount"].as_array()).into_iter().flatten()
     }
 }
 
-/// The sessions that a CiliumBGPNodeConfig declares.
+/// The sessions of a CiliumBGPNodeConfig.
 pub fn sessions(config: &Object) -> impl Iterator<Item = Session<'_>> {
     instances(&config.data["spec"]).flat_map(|instance| sessions_of(config, instance))
 }
 
-/// Those of one BGP instance, which is told of under the same name.
+/// The sessions of one BGP instance, whose status has the same name.
 pub(super) fn sessions_of<'a>(config: &'a Object, instance: &'a Value) -> impl Iterator<Item = Session<'a>> {
-    let told = instances(&config.data["status"]).find(|told| told["name"] == instance["name"]);
-    let told = move || told.and_then(|told| told["peers"].as_array()).into_iter().flatten();
+    let reported = instances(&config.data["status"]).find(|one| one["name"] == instance["name"]);
+    let statuses = move || reported.and_then(|one| one["peers"].as_array()).into_iter().flatten();
     let peers = instance["peers"].as_array().into_iter().flatten();
-    peers.map(move |peer| Session::new(peer, told().find(|told| told["name"] == peer["name"])))
+    peers.map(move |peer| Session::new(peer, statuses().find(|status| status["name"] == peer["name"])))
 }
 
 pub(super) fn instances(side: &Value) -> impl Iterator<Item = &Value> {
     side["bgpInstances"].as_array().into_iter().flatten()
 }
 
-/// What an agent answers of a session, as `cilium-dbg bgp peers -o json` writes it.
+/// An agent's report on a session, from `cilium-dbg bgp peers -o json`.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a>(&'a Value);
 
-/// What an agent answered of its session with an address; none if it told of none.
+/// An agent's report on its session with an address, if any.
 pub fn answer_about<'a>(peers: &'a Value, address: &str) -> Option<Answer<'a>> {
     peers.as_array()?.iter().find(|peer| peer["peer-address"] == address).map(Answer)
 }
 
 impl<'a> Answer<'a> {
-    /// The state of the session; none if the agent does not say.
+    /// The state of the session, if reported.
     pub fn state(&self) -> Option<SessionState> {
         let state = &self.0["session-state"];
         state.is_string().then(|| SessionState::of(state))
     }
 
-    /// Routes of each family.
+    /// The routes of each family.
     pub fn families(&self) -> &'a Value {
         &self.0["families"]
     }
 
-    /// Whether no route goes out.
+    /// Whether no route is advertised.
     pub fn is_silent(&self) -> bool {
         let mut families = self.families().as_array().into_iter().flatten();
         families.all(|family| number(&family["advertised"]) == 0)

@@ -1,4 +1,4 @@
-//! Pods, claims, Services, Jobs and definitions of kinds.
+//! Pods, claims, Services, Jobs and CRDs.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::Status;
 use super::fields::{Malformed, conditions, text};
 use bootstrapper_core::object::Object;
 
-/// How long a pod may be without a node before that is a failure (`ScheduleWindow`).
+/// How long a pod may be unscheduled before that is a failure (`ScheduleWindow`).
 const SCHEDULE_WINDOW_SECONDS: i64 = 15;
 
 pub(super) fn pod(object: &Object, now: Timestamp) -> Result<Status, Malformed> {

@@ -1,15 +1,15 @@
-//! Fields as the original reads them: some of the wrong type are as if they were not there, others
-//! make the whole object unreadable.
+//! Fields as the original parses them: some fields with a wrong type count as missing, others make the whole
+//! object invalid.
 
 use serde_json::Value;
 
 use super::super::conditions;
 use bootstrapper_core::object::Object;
 
-/// A field that is not of its type.
+/// A field with a wrong type.
 pub(super) struct Malformed(pub(super) &'static str);
 
-/// A condition whose fields have their types.
+/// A condition with fields of the right types.
 pub(super) struct Condition<'a> {
     pub(super) kind: &'a str,
     pub(super) status: &'a str,
@@ -56,7 +56,7 @@ fn condition(value: &Value) -> Result<Condition<'_>, Malformed> {
     }
 }
 
-/// An integer of the status; none if it is not there (`NestedInt64`).
+/// An integer of the status; none if missing (`NestedInt64`).
 pub(super) fn integer(object: &Object, field: &'static str) -> Result<Option<i64>, Malformed> {
     let status = match object.data.get("status") {
         None | Some(Value::Null) => return Ok(None),
@@ -69,12 +69,12 @@ pub(super) fn integer(object: &Object, field: &'static str) -> Result<Option<i64
     }
 }
 
-/// An integer at a path like `/spec/replicas`; `otherwise` if there is none (`GetIntField`).
+/// An integer at a path like `/spec/replicas`; `otherwise` if missing (`GetIntField`).
 pub(super) fn number(object: &Object, path: &str, otherwise: i64) -> i64 {
     object.data.pointer(path).and_then(Value::as_i64).unwrap_or(otherwise)
 }
 
-/// A text at a path; `otherwise` if there is none (`GetStringField`).
+/// A text at a path; `otherwise` if missing (`GetStringField`).
 pub(super) fn text<'a>(object: &'a Object, path: &str, otherwise: &'a str) -> &'a str {
     object.data.pointer(path).and_then(Value::as_str).unwrap_or(otherwise)
 }

@@ -1,6 +1,6 @@
-//! What Flux calls ready: kstatus, ported from `fluxcd/cli-utils` v1.2.3 (`pkg/kstatus/status`),
-//! and compared with it in `tests/offline/readiness.rs`. Our own rules may call an object ready later than
-//! this, never earlier.
+//! Flux's readiness: kstatus, ported from `fluxcd/cli-utils` v1.2.3 (`pkg/kstatus/status`), and compared with
+//! it in `tests/offline/readiness.rs`. Our own rules may report an object ready later than this, never
+//! earlier.
 
 mod core;
 mod fields;
@@ -12,18 +12,18 @@ use jiff::Timestamp;
 use super::Verdict;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// The states of kstatus, with a fact for people.
+/// The states of kstatus, with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// As its spec says.
+    /// Current: as in its spec.
     Current,
-    /// On its way.
+    /// In progress.
     InProgress(String),
-    /// It will not get there without a change.
+    /// Failed.
     Failed(String),
-    /// Being deleted.
+    /// Terminating.
     Terminating,
-    /// Its status is not what a status looks like.
+    /// Its status is malformed.
     Unknown(String),
 }
 
@@ -65,7 +65,7 @@ fn compute(object: &Object, now: Timestamp) -> Result<Status, Malformed> {
     }
 }
 
-/// What holds for every kind (`checkGenericProperties`).
+/// The checks for every kind (`checkGenericProperties`).
 fn general(object: &Object) -> Result<Option<Status>, Malformed> {
     if object.metadata.deletion_timestamp.is_some() {
         return Ok(Some(Status::Terminating));
@@ -85,7 +85,7 @@ fn general(object: &Object) -> Result<Option<Status>, Malformed> {
     }))
 }
 
-/// The last resort (`checkReadyCondition`): without a condition `Ready`, an object is current.
+/// The fallback (`checkReadyCondition`): without a condition `Ready`, an object is current.
 fn ready_condition(object: &Object) -> Result<Status, Malformed> {
     let conditions = conditions(object)?;
     let ready =

@@ -1,10 +1,10 @@
-//! What runs pods.
+//! Workloads.
 
 use super::Status;
 use super::fields::{Malformed, conditions, integer, number, text};
 use bootstrapper_core::object::Object;
 
-/// What the controller takes for "no deadline".
+/// The controller treats this as "no deadline".
 const NO_DEADLINE: i64 = i32::MAX as i64;
 
 pub(super) fn deployment(object: &Object) -> Result<Status, Malformed> {

@@ -1,4 +1,4 @@
-//! Whether Cilium runs where it should, and has brought the kinds of its release.
+//! Whether Cilium runs on every node, and its CRDs are of its version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use super::super::rules::verdict;
 use super::{by_node, name, node_ref};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// The operator writes which version of its kinds it has made (`pkg/k8s/apis/cilium.io/client`).
+/// The label with which the operator records the schema version of its CRDs
+/// (`pkg/k8s/apis/cilium.io/client`).
 pub(super) const SCHEMA_VERSION: &str = "io.cilium.k8s.crd.schema.version";
 
-/// Which it makes, by the minor version of Cilium 1.
+/// The schema version by minor version of Cilium 1.
 const SCHEMA_MINORS: [(u64, u64); 4] = [(17, 30), (18, 31), (19, 32), (20, 33)];
 
-/// Restarts after which a crash loop is no teething trouble.
+/// After this many restarts a crash loop is permanent.
 const HOPELESS_RESTARTS: i64 = 6;
 
-/// What is seen of Cilium.
+/// The observed objects of Cilium.
 pub(super) struct Agents<'a> {
     pub(super) nodes: &'a [Arc<Object>],
     pub(super) pods: &'a [Arc<Object>],
@@ -39,7 +40,7 @@ impl Agents<'_> {
         self.everywhere().and(rolled_out).and(operator(self.operators)).and(self.kinds())
     }
 
-    /// On every node that the DaemonSet means.
+    /// On every node that the DaemonSet selects.
     fn everywhere(&self) -> Verdict {
         let agents = by_node(self.pods);
         let meant: Vec<&str> =
@@ -65,13 +66,13 @@ impl Agents<'_> {
         self.sets.iter().all(|set| {
             let wanted = set.data["spec"]["template"]["spec"]["nodeSelector"].as_object();
             wanted.into_iter().flatten().all(|(label, value)| {
-                // A node that has not told its system yet is not told apart by it.
+                // A node that has not reported its operating system yet is included.
                 labels.get(label).map_or(label == "kubernetes.io/os", |own| value == own)
             })
         })
     }
 
-    /// After an upgrade, the kinds that the new operator makes.
+    /// After an upgrade, the CRDs of the new operator.
     fn kinds(&self) -> Verdict {
         let Some(wanted) = self.operators.iter().find_map(|operator| schema_of(operator)) else {
             return Verdict::Ready;
@@ -87,14 +88,15 @@ impl Agents<'_> {
     }
 }
 
-/// Whether every pod of a DaemonSet is of its newest template.
+/// Whether every pod of a DaemonSet has the current template.
 fn is_rolled_out(set: &Object) -> bool {
     let status = &set.data["status"];
     let is_seen = status["observedGeneration"].as_i64() >= set.metadata.generation;
     is_seen && number(&status["updatedNumberScheduled"]) >= number(&status["desiredNumberScheduled"])
 }
 
-/// Why a node has no agent that works. One of before a change that may have mended it is not hopeless.
+/// Why a node has no working agent. An agent from an older template is not a permanent failure: the change
+/// may have fixed it.
 fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verdict {
     let Some(pod) = pod else {
         return Verdict::not_yet("no agent pod yet").of(&node_ref(node));
@@ -111,14 +113,14 @@ fn absence(node: &str, pod: Option<&Arc<Object>>, may_be_replaced: bool) -> Verd
     }
 }
 
-/// One available replica does the work; a second may have no node to be on.
+/// One available replica is enough; there may be no node for a second one.
 fn operator(operators: &[Arc<Object>]) -> Verdict {
     let is_up =
         operators.iter().any(|operator| operator.data["status"]["availableReplicas"].as_i64() >= Some(1));
     if is_up { Verdict::Ready } else { Verdict::not_yet("cilium-operator is not running yet") }
 }
 
-/// The oldest version of kinds that an operator's own version makes.
+/// The minimum schema version of the CRDs for an operator version.
 fn schema_of(operator: &Object) -> Option<Version> {
     let image = text(&operator.data["spec"]["template"]["spec"]["containers"][0]["image"]);
     let (_, tag) = image.split('@').next()?.rsplit_once(':')?;
@@ -190,7 +192,7 @@ mod tests {
         let pods = [up, pod("n2", &crashing(6))];
         let hopeless = judged(&both, &pods, "1.33.1", 1);
         assert_eq!(hopeless, Verdict::never("agent: CrashLoopBackOff after restarts").of(&node_ref("n2")));
-        // An upgrade that mends it has not come to that node yet.
+        // An upgrade that fixes it has not reached that node yet.
         let is_being_mended = judged(&both, &pods, "1.33.1", 0);
         assert!(matches!(is_being_mended, Verdict::NotYet(_)), "{is_being_mended:?}");
     }

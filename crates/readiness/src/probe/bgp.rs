@@ -1,4 +1,4 @@
-//! Whether every session that is declared is established, and routes go out where they are declared.
+//! Whether every declared session is established, and routes are advertised where declared.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{by_node, name, node_ref};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::{selects, selects_by_default};
 
-/// What is seen of the BGP control plane.
+/// The observed objects of the BGP control plane.
 pub(super) struct Bgp<'a> {
     pub(super) configs: &'a [Arc<Object>],
     pub(super) nodes: &'a [Arc<Object>],
@@ -38,14 +38,14 @@ impl Bgp<'_> {
         accepted.and(nobody).and(self.members.iter().map(|member| self.member(member)).collect())
     }
 
-    /// A node that configurations select has all of their peers.
+    /// Each selected node has all of its peers.
     fn member(&self, member: &Object) -> Verdict {
         let labels = member.metadata.labels.clone().unwrap_or_default();
         let agents = by_node(self.agents);
         let mut selecting = self
             .configs
             .iter()
-            // One without a selector is for all nodes.
+            // Without a selector, it applies to all nodes.
             .filter(|config| selects_by_default(&config.data["spec"]["nodeSelector"], &labels))
             .peekable();
         if selecting.peek().is_none() {
@@ -54,7 +54,7 @@ impl Bgp<'_> {
         let session = match self.nodes.iter().find(|node| name(node) == name(member)) {
             None => Verdict::not_yet("no BGP configuration from the operator yet"),
             Some(node) => match agents.get(name(member)).filter(|agent| verdict(agent).is_ready()) {
-                // Only a living agent keeps the status true.
+                // The status is current only while the agent is running.
                 None => Verdict::not_yet("waiting for its agent"),
                 Some(agent) => selecting
                     .map(|config| self.sessions(&config.data["spec"], node, started(agent)))
@@ -64,7 +64,7 @@ impl Bgp<'_> {
         session.of(&node_ref(name(member)))
     }
 
-    /// Every peer that is declared for a node, as the node tells of it.
+    /// Every declared peer of a node, with the state that the node reports.
     fn sessions(&self, declared: &Value, node: &Object, agent_started: Option<Timestamp>) -> Verdict {
         let instances = declared["bgpInstances"].as_array().into_iter().flatten();
         let peers = instances.flat_map(|instance| {
@@ -97,7 +97,7 @@ impl Bgp<'_> {
         if !state.is_up() {
             return Verdict::not_yet(format!("session is {state}{}", hint_of(state)));
         }
-        // An agent that has died leaves its last words behind.
+        // The status of a dead agent is stale.
         if session.since().zip(agent_started).is_some_and(|(since, started)| since < started) {
             return Verdict::not_yet("the session status is older than its agent");
         }
@@ -106,7 +106,7 @@ impl Bgp<'_> {
         families.into_iter().flatten().map(|family| self.routes(family, session)).collect()
     }
 
-    /// Routes go out if something is to be told. Whether a Service has an address to tell of is not
+    /// Routes are advertised if there is something to advertise. Whether a Service has an address is not
     /// known here; every node has a pod range.
     fn routes(&self, family: &Value, session: Session<'_>) -> Verdict {
         if family["advertisements"].is_null() {
@@ -125,9 +125,9 @@ impl Bgp<'_> {
                 text(&family["afi"])
             ));
         }
-        let mut told =
+        let mut types =
             selected.iter().filter_map(|one| one.data["spec"]["advertisements"].as_array()).flatten();
-        let is_expected = told.any(|told| told["advertisementType"] == "PodCIDR");
+        let is_expected = types.any(|one| one["advertisementType"] == "PodCIDR");
         match session.advertised(&family["afi"]) {
             Some(0) | None if is_expected => Verdict::not_yet("established, but no route is advertised"),
             _ => Verdict::Ready,
@@ -135,8 +135,8 @@ impl Bgp<'_> {
     }
 }
 
-/// What a session waits for in each state: one that is refused returns to `idle`, one without a
-/// connection stays `active`.
+/// The explanation of each state: a rejected session returns to `idle`, one without a connection stays
+/// `active`.
 fn hint_of(state: SessionState) -> &'static str {
     match state {
         SessionState::Connect | SessionState::Active => {
@@ -149,12 +149,12 @@ fn hint_of(state: SessionState) -> &'static str {
     }
 }
 
-/// The one of a list that has the name of `like`.
+/// The list entry with the same name as `like`.
 fn named<'a>(list: &'a Value, like: &Value) -> Option<&'a Value> {
     list.as_array()?.iter().find(|one| one["name"] == like["name"])
 }
 
-/// When an agent's container has started.
+/// The start time of an agent's container.
 fn started(agent: &Object) -> Option<Timestamp> {
     let statuses = agent.data["status"]["containerStatuses"].as_array()?;
     let agent = statuses.iter().find(|status| status["name"] == AGENT_CONTAINER)?;

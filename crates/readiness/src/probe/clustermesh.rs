@@ -1,4 +1,4 @@
-//! Whether other clusters can reach this one's mesh.
+//! Whether other clusters can reach this cluster's ClusterMesh API server.
 
 use std::sync::Arc;
 

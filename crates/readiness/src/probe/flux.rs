@@ -7,16 +7,16 @@ use super::super::rules::verdict;
 use super::name;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// The controllers without which Flux applies nothing, and the one that installs HelmReleases.
+/// The controllers that Flux needs to apply anything, and the one that installs HelmReleases.
 const CONTROLLERS: [&str; 2] = ["source-controller", "kustomize-controller"];
 const OF_RELEASES: &str = "helm-controller";
 
-/// Flux's Deployments, in whichever namespace it runs.
+/// Flux's Deployments, in any namespace.
 pub fn flux_controllers() -> Selection {
     Selection::of("apps/v1", "Deployment").labelled("app.kubernetes.io/part-of=flux")
 }
 
-/// Whether Flux's controllers run, by its Deployments; the one of HelmReleases only if there are any.
+/// Whether Flux's Deployments are ready; helm-controller only if there are HelmReleases.
 pub fn flux_runs(deployments: &[Arc<Object>], has_releases: bool) -> Verdict {
     let judge = |needed: &&str| match deployments.iter().find(|deployment| name(deployment) == *needed) {
         Some(deployment) => verdict(deployment).of(&ObjectRef::of(deployment)),

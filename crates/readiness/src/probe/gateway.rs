@@ -9,7 +9,7 @@ use super::super::conditions::condition;
 use super::super::rules::verdict;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How long the operator may take to accept the GatewayClass before it is worth a remark.
+/// After this time without an accepted GatewayClass, a remark is added.
 const PATIENCE_SECONDS: i64 = 60;
 
 pub(super) fn verdict_at(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
@@ -23,8 +23,8 @@ pub(super) fn verdict_at(classes: &[Arc<Object>], now: Timestamp) -> Verdict {
     own.iter().map(|class| accepted(class, now).of(&ObjectRef::of(class))).collect()
 }
 
-/// The operator looks for the Gateway API CRDs once, as it starts (`operator/pkg/gateway-api`): a
-/// class that it leaves unanswered for long came with CRDs that were too late.
+/// The operator looks for the Gateway API CRDs only at startup (`operator/pkg/gateway-api`): if it does not
+/// answer a class for long, the CRDs were installed too late.
 fn accepted(class: &Object, now: Timestamp) -> Verdict {
     let is_answered =
         condition(class, "Accepted").is_some_and(|accepted| accepted.is_true() || accepted.is_false());

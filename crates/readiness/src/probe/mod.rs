@@ -1,4 +1,4 @@
-//! Probes: facts of a cluster that no single object tells.
+//! Probes: conditions that depend on several objects.
 
 mod agents;
 mod bgp;
@@ -24,20 +24,20 @@ use super::{Verdict, cilium};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_core::verdict::Progress;
 
-/// A fact of a cluster, by name.
+/// A condition of a cluster, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// A Cilium agent runs on every node, and the operator.
+    /// Every node has a ready Cilium agent, and the operator is ready.
     CiliumAgents,
-    /// Every BGP session that is declared is established, and routes go out.
+    /// Every declared BGP session is established, and routes are advertised.
     CiliumBgp,
     /// The operator has accepted Cilium's GatewayClass.
     CiliumGateway,
-    /// The ClusterMesh API server runs and has an address.
+    /// The ClusterMesh API server is ready and has an address.
     CiliumClustermesh,
-    /// Every node is ready and takes pods.
+    /// Every node is ready and schedulable.
     Nodes,
-    /// Flux's controllers run.
+    /// Flux's controllers are ready.
     FluxControllers,
 }
 
@@ -50,7 +50,7 @@ const ALL: [(Probe, &str); 6] = [
     (Probe::FluxControllers, "flux.controllers"),
 ];
 
-/// Objects by the index of the selection that found them.
+/// Objects by the index of the selection that matched them.
 type Seen = BTreeMap<usize, Vec<Arc<Object>>>;
 
 impl fmt::Display for Probe {
@@ -81,7 +81,7 @@ impl JsonSchema for Probe {
 }
 
 impl Probe {
-    /// What it has to see; [`Probe::judge`] is given it by index.
+    /// The selections that it needs; [`Probe::judge`] gets the objects by index.
     pub fn watches(&self) -> Vec<Selection> {
         let nodes = Selection::of("v1", "Node");
         match self {
@@ -108,7 +108,7 @@ impl Probe {
         }
     }
 
-    /// How many of the things that the probe is about are ready, if it is about several of one kind.
+    /// How many of the probed objects are ready, if it is about several of one kind.
     pub fn progress(&self, seen: &Seen, verdict: &Verdict) -> Option<Progress> {
         match self {
             Self::Nodes => {
@@ -125,7 +125,7 @@ impl Probe {
         }
     }
 
-    /// Judges what was seen, at the time `now`.
+    /// Evaluates the observed objects, at the time `now`.
     pub fn judge(&self, seen: &Seen, now: Timestamp) -> Verdict {
         let of = |index: usize| seen.get(&index).map_or(&[][..], Vec::as_slice);
         match self {
@@ -158,7 +158,7 @@ fn node_ref(name: &str) -> ObjectRef {
     ObjectRef::cluster_scoped("v1", "Node", name)
 }
 
-/// Agents' pods by their node.
+/// The agents' pods by node.
 fn by_node(pods: &[Arc<Object>]) -> BTreeMap<&str, &Arc<Object>> {
     pods.iter().map(|pod| (text(&pod.data["spec"]["nodeName"]), pod)).collect()
 }

@@ -1,4 +1,4 @@
-//! Whether nodes take pods.
+//! Whether nodes are ready and schedulable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::super::rules::verdict;
 use super::name;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// `silent` are those whose kubelets have not been heard of.
+/// `silent` are the nodes without heartbeats.
 pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, Silence>) -> Verdict {
     const BARRIERS: [&str; 4] = [
         "node.cilium.io/agent-not-ready",
@@ -31,7 +31,7 @@ pub(super) fn verdict_of(nodes: &[Arc<Object>], silent: &BTreeMap<String, Silenc
                 None => Verdict::Ready,
             };
             let heard = match silent.get(name(node)) {
-                // A number of seconds would be news each second.
+                // A number of seconds would change every second.
                 Some(Silence { since, .. }) => Verdict::not_yet(format!(
                     "no heartbeat since {}: powered off, or disconnected?",
                     since.strftime("%H:%M:%SZ")

@@ -14,7 +14,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, StepId, Work};
 use bootstrapper_gitops::pipeline::{self, Pipeline, Selected, StepSpec};
 use bootstrapper_gitops::trust::Agreed;
-use bootstrapper_gitops::{Declared, Repository};
+use bootstrapper_gitops::{Declared, Distribution, Repository};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
 
 /// How long a step may take unless it says otherwise.
@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
     pub repository: &'a Repository,
     /// What the cluster declares.
     pub declared: Arc<Declared>,
+    /// What its nodes run, if `bootstrapper.yaml` says so.
+    pub distribution: Option<Distribution>,
     /// Settings of the other clusters of the repository.
     pub neighbours: Vec<(String, BTreeMap<String, String>)>,
     /// The API server.

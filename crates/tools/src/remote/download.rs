@@ -1,4 +1,4 @@
-//! Fetches one file: over TLS to its end, by the proxy that the environment names.
+//! Downloads one file: TLS only, with the proxy of the environment.
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -10,10 +10,10 @@ use crate::{ChartAccess, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::files::LARGEST;
 
-/// How often an answer may name another address.
+/// The maximum number of redirects.
 const REDIRECTS: usize = 5;
 
-/// Fetches a file. A failure that may pass says so.
+/// Downloads a file. The error says whether it is transient.
 pub(super) async fn download(url: &str, environment: &Environment) -> Result<Vec<u8>> {
     let mut at = url.to_owned();
     for _ in 0..=REDIRECTS {
@@ -44,7 +44,7 @@ fn unfetched(url: &str) -> Failure {
     Failure::step(format!("cannot fetch {url}"))
 }
 
-/// Where an answer sends us: by TLS too, as any address.
+/// The target of a redirect: must use TLS, too.
 fn redirected(from: &str, response: &Response<Incoming>) -> Result<String, String> {
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let to = location.and_then(|to| Url::parse(from).ok()?.join(to).ok());

@@ -1,5 +1,5 @@
-//! What a kustomization names that lies elsewhere, fetched by this program and not by kustomize: with
-//! TLS only, by a git that nothing configures, with a limit to size and time.
+//! Fetches remote references of kustomizations in this program, not in kustomize: with TLS only, with git
+//! without any configuration, with size and time limits.
 
 mod download;
 
@@ -16,19 +16,19 @@ use super::git::Git;
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;
 
-/// How long one thing may take: kustomize gives git 27 s for each of its calls.
+/// The timeout of one fetch: kustomize gives git 27 s per call.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What was fetched.
+/// A fetched reference.
 #[derive(Debug, Clone)]
 pub enum Fetched {
     /// A file.
     File(Arc<Vec<u8>>),
-    /// A git repository, checked out here. The folder lasts as long as the [`Remotes`].
+    /// A checked-out git repository. The folder exists as long as the [`Remotes`].
     Repository(PathBuf),
 }
 
-/// Fetches, each thing once.
+/// Fetches each reference once.
 #[derive(Debug, Default)]
 pub struct Remotes {
     environment: Environment,
@@ -37,16 +37,16 @@ pub struct Remotes {
 }
 
 impl Remotes {
-    /// Fetches by the proxy and with the authorities that `environment` names, or else this process's.
+    /// Fetches with the proxy and the CAs of `environment`, otherwise of this process.
     pub(super) fn new(environment: &Environment) -> Self {
         Self { environment: environment.clone(), ..Self::default() }
     }
 
-    /// Fetches it, or takes what was fetched before. A failure that may pass says so.
+    /// Fetches it, or returns the earlier result. The error says whether it is transient.
     pub async fn get(&self, remote: &Remote) -> Result<Fetched> {
         let cell = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            // All folders of a repository are one.
+            // All folders of a repository share one checkout.
             let key = match remote {
                 Remote::Base(base) => Remote::Base(Base { path: PathBuf::new(), ..base.clone() }),
                 other => other.clone(),
@@ -85,17 +85,17 @@ impl Remotes {
         })?;
         let folder = Folder::new()?;
         let place = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());
-        // Kept from the start: whatever happens, it is removed.
+        // Owned from the start, so that it is always deleted.
         self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
         git.clone_into(base, &place).await.map(Fetched::Repository)
     }
 }
 
-/// Whether an answer is what was asked for, and no page for people.
+/// Whether a response is the requested file, and not an HTML page.
 fn is_manifest(file: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(file) else { return false };
     if bootstrapper_core::yaml::excess(text).is_some() {
-        // It is refused where it is read, with its name.
+        // The parser rejects it, with its name.
         return true;
     }
     let documents =

@@ -1,4 +1,4 @@
-//! Bitwarden's command lines: `bw` for vaults of people, `bws` for the Secrets Manager.
+//! Bitwarden's command lines: `bw` for personal vaults, `bws` for the Secrets Manager.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::program::{Call, Program};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::masking;
 
-/// What `bw get` knows by a word of its own; all else is a field that somebody has added to an item.
+/// The fields that `bw get` supports directly; all others are custom fields of an item.
 const OWN_FIELDS: [&str; 5] = ["username", "password", "uri", "totp", "notes"];
 
 /// Bitwarden's vaults, through `bw`.
@@ -51,7 +51,7 @@ impl BitwardenSecrets {
         Program::require("bws", environment, "install the CLI of Bitwarden's Secrets Manager").map(Self)
     }
 
-    /// Reads the secret of that id.
+    /// Reads the secret with that id.
     pub async fn read(&self, id: &str, token: Option<&SecretString>) -> Result<SecretString> {
         require_no_option(id)?;
         let call = Call::new(["secret", "get", id, "--output", "json", "--color", "no"]);
@@ -71,7 +71,7 @@ fn with_token<'a>(call: Call<'a>, variable: &'static str, token: Option<&SecretS
     }
 }
 
-/// What is wrong with the answer is not told: it would repeat it.
+/// The parse error is not shown: it would quote the response.
 fn read(answer: &[u8]) -> Result<Value> {
     masking::mark_bytes(answer);
     serde_json::from_slice(answer).map_err(|_| Failure::input("the answer of Bitwarden is not JSON"))

@@ -1,4 +1,4 @@
-//! Programs that keep secrets: one file each. Values are read from their output and go nowhere else.
+//! Programs that store secrets, one file each. Values are read from their output, and from nowhere else.
 
 mod bitwarden;
 mod one_password;
@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::masking;
 
-/// What a program answered: a secret from here on.
+/// The output of a program, as a secret.
 fn secret(bytes: Vec<u8>) -> Result<SecretString> {
     masking::mark_bytes(&bytes);
     String::from_utf8(bytes)
@@ -25,7 +25,7 @@ fn secret(bytes: Vec<u8>) -> Result<SecretString> {
         .map_err(|_| Failure::input("the secret is not UTF-8 text"))
 }
 
-/// The same of a program that ends its answer with a line break, which is not part of the value.
+/// The same without the trailing line break that the program adds.
 fn secret_line(mut bytes: Vec<u8>) -> Result<SecretString> {
     if bytes.ends_with(b"\n") {
         bytes.pop();
@@ -36,7 +36,7 @@ fn secret_line(mut bytes: Vec<u8>) -> Result<SecretString> {
     secret(bytes)
 }
 
-/// Fails if a program would take a word for an option.
+/// Fails if a program would parse an argument as an option.
 fn require_no_option(word: &str) -> Result<()> {
     if word.starts_with('-') {
         return Err(Failure::input(format!("invalid name `{word}`")).because("it starts with a dash"));

@@ -16,21 +16,21 @@ const ACCOUNT: &str = "OP_ACCOUNT";
 #[derive(Debug)]
 pub struct OnePassword(Program);
 
-/// As whom the 1Password CLI reads. Whatever the environment says besides does not count: for `op`, a Connect
-/// server comes before a service account, and that before an account.
+/// The credentials of the 1Password CLI. Other settings in the environment are removed: `op` prefers a
+/// Connect server to a service account, and that to an account.
 #[derive(Debug, Clone)]
 pub enum SignIn {
-    /// As the environment says.
+    /// From the environment.
     Usual,
-    /// An account that the person is signed in to: its address, email or id.
+    /// An account that the user is signed in to: its address, email or id.
     Account(String),
-    /// A service account, by its token.
+    /// A service account, with its token.
     Service(SecretString),
     /// A Connect server.
     Connect {
-        /// Its address.
+        /// Its URL.
         host: String,
-        /// The token that it gives access for.
+        /// Its access token.
         token: SecretString,
     },
 }
@@ -41,7 +41,7 @@ impl OnePassword {
         Program::require("op", environment, "install the 1Password CLI, and sign in").map(Self)
     }
 
-    /// Finds what stands in for `op` in a sandbox; never the person's own.
+    /// Finds the sandbox's replacement for `op`; never the user's own.
     pub fn of_sandbox(environment: &Environment) -> Result<Self> {
         Program::find_beside("op", environment)
             .map(Self)

@@ -1,4 +1,4 @@
-//! Any program that writes a secret.
+//! Any program that prints a secret.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::program::{Call, Program};
 use crate::variables::Kind;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// No secret is larger.
+/// The maximum size of a secret.
 const LARGEST: usize = 1024 * 1024;
 
-/// A program of the person's own that writes a secret, run in the repository.
+/// A user's program that prints a secret, run in the repository.
 #[derive(Debug)]
 pub struct SecretProgram {
     program: Program,
@@ -36,9 +36,9 @@ impl SecretProgram {
         Ok(Self { program, arguments: arguments.to_vec(), folder: repository.to_owned() })
     }
 
-    /// Runs it; what it writes is the secret, without a line break at its end.
+    /// Runs it; its output, without the trailing line break, is the secret.
     pub async fn read(&self) -> Result<SecretString> {
-        // A person may have to unlock something; nobody waits for it longer than for `op`.
+        // A person may have to unlock something; the limit is the same as for `op`.
         let call = Call::new(&self.arguments).within(&self.folder).doing(Work::Person);
         let answer = self.program.run(call.named(self.program.name.clone())).await?;
         if answer.len() > LARGEST {

@@ -1,4 +1,4 @@
-//! SOPS: files whose values are encrypted, and the age keys that open them.
+//! SOPS: encrypted files, and the age keys that decrypt them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::masking;
 use bootstrapper_core::yaml;
 
-/// Where sops looks for keys of the person, beside the home folder.
+/// The user's key file for sops, in the home folder.
 const KEYS: &[&str] = &[
     "SOPS_AGE_KEY",
     "SOPS_AGE_KEY_FILE",
@@ -34,9 +34,9 @@ impl Sops {
         Program::require("sops", environment, "install sops, and provide the decryption key").map(Self)
     }
 
-    /// Decrypts content that is at hand. `keys` are age identities beside those that sops finds by
-    /// itself, if the person's own may be used. As for Flux, the content may have been changed since it was encrypted: names,
-    /// namespaces and labels are not what is secret.
+    /// Decrypts content from memory. `keys` are age identities in addition to those that sops finds itself,
+    /// if the user's own may be used. As in Flux, the content may have been changed since it was encrypted
+    /// (the MAC is not verified): names, namespaces and labels are not secret.
     pub async fn decrypt_content(
         &self,
         content: Vec<u8>,
@@ -51,7 +51,7 @@ impl Sops {
         }
         let types = [format!("--input-type={}", from.name()), format!("--output-type={}", to.name())];
         let words = ["decrypt", "--ignore-mac", &types[0], &types[1], "/dev/stdin"];
-        // Not in the repository: its `.sops.yaml` may say how files are indented, and Flux does not look.
+        // Outside the repository: its `.sops.yaml` can set the indentation, and Flux ignores it.
         masking::mark(keys);
         let mut call = Call::new(words).stdin(content).within(Path::new("/"));
         call = if with_own_keys {
@@ -62,8 +62,8 @@ impl Sops {
         self.0.run(call).await.map_err(|failure| undecrypted(&failure))
     }
 
-    /// Decrypts one value of a file. `path` is what `sops --extract` takes: `["stringData"]["age.agekey"]`.
-    /// `keys` are age identities beside those that sops finds by itself.
+    /// Decrypts one value of a file. `path` is in the syntax of `sops --extract`:
+    /// `["stringData"]["age.agekey"]`. `keys` are age identities in addition to those that sops finds itself.
     pub async fn decrypt(&self, file: &Path, path: &str, keys: &str) -> Result<SecretString> {
         let call = Call::new(["decrypt".as_ref(), "--extract".as_ref(), path.as_ref(), file.as_os_str()]);
         let value = self.0.run(with_keys(call, keys)).await;
@@ -74,8 +74,8 @@ impl Sops {
         })?)
     }
 
-    /// Decrypts a whole file of YAML, and checks that it is as it was when it was encrypted. `keys` are age
-    /// identities beside those that sops finds by itself.
+    /// Decrypts a whole YAML file, and verifies its MAC. `keys` are age identities in addition to those that
+    /// sops finds itself.
     pub async fn decrypt_manifest(&self, file: &Path, keys: &str) -> Result<String> {
         let words = ["decrypt", "--input-type=yaml", "--output-type=yaml"];
         let words = words.iter().map(OsStr::new).chain([file.as_os_str()]);
@@ -85,7 +85,7 @@ impl Sops {
     }
 }
 
-/// Gives sops these age identities beside the person's own.
+/// Passes these age identities to sops, in addition to the user's own.
 fn with_keys<'a>(call: Call<'a>, keys: &str) -> Call<'a> {
     if keys.is_empty() {
         return call;
@@ -95,8 +95,8 @@ fn with_keys<'a>(call: Call<'a>, keys: &str) -> Call<'a> {
     call.variables(vec![("SOPS_AGE_KEY", format!("{own}\n{keys}").into())])
 }
 
-/// The files in which sops looks for age keys of the person: the one that `SOPS_AGE_KEY_FILE` names, and
-/// `sops/age/keys.txt` where programs keep their settings. Not all of them need exist.
+/// The files in which sops looks for the user's age keys: `SOPS_AGE_KEY_FILE`, and `sops/age/keys.txt` in the
+/// configuration folder. They may not exist.
 pub fn age_key_files() -> Vec<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = folder("HOME");
@@ -106,8 +106,7 @@ pub fn age_key_files() -> Vec<PathBuf> {
     folder("SOPS_AGE_KEY_FILE").into_iter().chain(usual).collect()
 }
 
-/// The services that content names for its keys, beside age: whoever decrypts it asks them, with the
-/// credentials of the person.
+/// The key services in the content, other than age: sops contacts them with the user's credentials.
 pub fn sops_keepers(content: &[u8]) -> Vec<String> {
     const KEEPERS: [(&str, &str, &str); 4] = [
         ("hc_vault", "vault_address", "Vault"),
@@ -126,7 +125,7 @@ pub fn sops_keepers(content: &[u8]) -> Vec<String> {
             }
         }
     }
-    // Lists are written out in the formats that have none.
+    // Formats without lists have them flattened.
     for line in text.lines() {
         let Some((name, value)) = line.split_once('=') else { continue };
         let name = name.trim();
@@ -143,10 +142,10 @@ pub fn sops_keepers(content: &[u8]) -> Vec<String> {
     keepers
 }
 
-/// How content is written that sops encrypts.
+/// The format of SOPS content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SopsFormat {
-    /// Any bytes, in an envelope of JSON.
+    /// Binary data, in a JSON envelope.
     Binary,
     /// `KEY=value` lines.
     Dotenv,
@@ -170,7 +169,7 @@ impl SopsFormat {
     }
 }
 
-/// sops repeats what it could not read, which may be a secret that nobody encrypted.
+/// sops quotes input that it cannot parse, which may be an unencrypted secret.
 fn undecrypted(failure: &Failure) -> Failure {
     let is_keyless = failure.because.iter().any(|said| said.contains("no master key"));
     let why = if is_keyless { "no matching key available" } else { "sops cannot read it" };

@@ -13,20 +13,20 @@ use bootstrapper_core::failure::Result;
 #[derive(Debug)]
 pub struct Vault(Program);
 
-/// A value of a Vault's key-value store.
+/// A value in a Vault key-value store.
 #[derive(Debug, Clone, Default)]
 pub struct VaultPath {
-    /// The path of the secret, within the mount if that is named.
+    /// The path of the secret, within the mount if that is set.
     pub path: String,
-    /// The field of the secret.
+    /// The field.
     pub field: String,
-    /// Where the store is mounted; the beginning of the path, if none.
+    /// The mount; by default, the beginning of the path.
     pub mount: Option<String>,
     /// The namespace of Vault Enterprise.
     pub namespace: Option<String>,
-    /// The server; that of `VAULT_ADDR`, if none.
+    /// The server; by default, that of `VAULT_ADDR`.
     pub address: Option<String>,
-    /// The token; that of `vault login` or `VAULT_TOKEN`, if none.
+    /// The token; by default, that of `vault login` or `VAULT_TOKEN`.
     pub token: Option<SecretString>,
 }
 

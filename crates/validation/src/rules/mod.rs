@@ -2,9 +2,12 @@
 
 mod addresses;
 mod bgp;
+mod bumps;
 mod charts;
 mod deadlock;
+mod distribution;
 mod downloads;
+mod escalation;
 mod gateway;
 mod hygiene;
 mod loading;
@@ -30,6 +33,9 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     references::RULES,
     ownership::RULES,
     tenants::RULES,
+    escalation::RULES,
+    distribution::RULES,
+    bumps::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,

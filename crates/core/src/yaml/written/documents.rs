@@ -1,18 +1,18 @@
-//! A stream of documents, cut where it is separated and nowhere else.
+//! A stream of documents, split exactly at its separators.
 
-/// A document, with the `---` that it begins with.
+/// A document, with its leading `---`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Document<'a> {
-    /// The separator's line; empty for a first document without one.
+    /// The separator line; empty for a first document without one.
     pub separator: &'a str,
-    /// What follows, up to the next separator.
+    /// The text up to the next separator.
     pub text: &'a str,
     /// The line on which the text begins, from 1.
     pub line: usize,
 }
 
-/// Cuts a stream into its documents: put together, they are the stream again. YAML takes `---` at
-/// the beginning of a line for a separator wherever it stands.
+/// Splits a stream into its documents; concatenated, they are the original stream. YAML treats `---` at the
+/// beginning of any line as a separator.
 pub fn documents(stream: &str) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let (mut separator, mut start, mut first_line, mut at) = ("", 0, 1, 0);
@@ -33,7 +33,7 @@ pub fn documents(stream: &str) -> Vec<Document<'_>> {
     documents
 }
 
-/// How much of a line separates documents: all of it, unless the document begins behind the dashes.
+/// The length of the separator in a line: the whole line, unless the document begins after the dashes.
 fn separator_of(line: &str) -> Option<usize> {
     let rest = line.strip_prefix("---")?;
     let content = rest.trim_start();

@@ -1,5 +1,5 @@
-//! YAML as people write it: documents as they stand, values with their places and their comments.
-//! For what reads a file to change it; all else reads through `yaml`.
+//! YAML with its formatting: documents verbatim, values with their positions and comments. For code that
+//! edits files; everything else uses `yaml`.
 
 mod documents;
 mod node;

@@ -1,42 +1,42 @@
-//! A value of a document, with its place and its comments.
+//! A YAML value, with its position and comments.
 
 use std::net::Ipv4Addr;
 
-/// A place in a file, from 1.
+/// A position in a file, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark {
     /// The line.
     pub line: usize,
-    /// The character within it.
+    /// The column, in characters.
     pub column: usize,
 }
 
 /// Comments, each with its `#`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// On lines of their own, above.
+    /// On separate lines, above.
     pub above: Vec<String>,
     /// At the end of the line.
     pub beside: Option<String>,
 }
 
-/// A value: of a key, of a list, or of a document.
+/// A value: of a key, in a list, or of a document.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// What it is.
+    /// Its content.
     pub value: Value,
-    /// Where it is: its key's place, if it has one.
+    /// Its position: that of its key, if it has one.
     pub mark: Mark,
-    /// What people wrote beside it.
+    /// Its comments.
     pub notes: Notes,
-    /// Which one it was when it was read.
+    /// Its number in reading order.
     pub(super) number: Option<usize>,
 }
 
-/// What a node is.
+/// The content of a node.
 #[derive(Debug, Clone)]
 pub enum Value {
-    /// A text, a number, a truth value or null.
+    /// A string, number, boolean or null.
     Scalar(Scalar),
     /// Items, in order.
     List(Vec<Node>, Style),
@@ -44,19 +44,19 @@ pub enum Value {
     Map(Vec<(Scalar, Node)>, Style),
 }
 
-/// Whether a list or map stands on lines of its own.
+/// The style of a list or map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Each item on a line of its own.
+    /// Block style: each item on its own line.
     Block,
-    /// `[a, b]`, `{a: b}`.
+    /// Flow style: `[a, b]`, `{a: b}`.
     Flow,
 }
 
-/// A scalar: what it says, and how that is written on one line.
+/// A scalar: its value, and its spelling on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar {
-    /// What it says.
+    /// Its value.
     pub text: String,
     pub(super) written: String,
 }
@@ -67,12 +67,12 @@ impl Scalar {
         Self { text: text.to_owned(), written: quoted_if_needed(text) }
     }
 
-    /// Something that is written as it is: a number, or `${…}`.
+    /// Written verbatim: a number, or `${…}`.
     pub fn plain(text: &str) -> Self {
         Self { text: text.to_owned(), written: text.to_owned() }
     }
 
-    /// How it stands in the file.
+    /// Its spelling in the file.
     pub fn written(&self) -> &str {
         &self.written
     }
@@ -86,8 +86,8 @@ impl Scalar {
     }
 }
 
-/// `${…}` at the beginning stays as it is: Flux's value decides what it is. So does an address: no
-/// reader of Kubernetes takes three dots for a number.
+/// A leading `${…}` stays unquoted: Flux's value determines its type. So does an address: no Kubernetes
+/// parser reads three dots as a number.
 fn quoted_if_needed(text: &str) -> String {
     let is_address = text.parse::<Ipv4Addr>().is_ok();
     let is_placeholder = text.starts_with("${") && !text.contains([':', '#', '\n']);
@@ -95,11 +95,11 @@ fn quoted_if_needed(text: &str) -> String {
     if is_placeholder || is_address || is_plain() {
         return text.to_owned();
     }
-    // JSON is YAML.
+    // JSON is valid YAML.
     serde_json::Value::from(text).to_string()
 }
 
-/// A text as a scalar that stays a text wherever it is put, within a flow list or map too.
+/// A scalar that stays a string anywhere, including in flow lists and maps.
 pub fn flow_scalar(text: &str) -> String {
     let is_word = |one: char| one.is_ascii_alphanumeric() || "-./_@ ".contains(one);
     let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -109,12 +109,12 @@ pub fn flow_scalar(text: &str) -> String {
             text.to_ascii_lowercase().as_str(),
             "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n"
         );
-    // JSON is YAML.
+    // JSON is valid YAML.
     if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
 impl Node {
-    /// A value that stands nowhere yet.
+    /// A new value without a position.
     pub fn new(value: Value) -> Self {
         Self { value, mark: Mark::default(), notes: Notes::default(), number: None }
     }
@@ -124,18 +124,18 @@ impl Node {
         Self::new(Value::Scalar(Scalar::text(text)))
     }
 
-    /// A list on lines of its own.
+    /// A list in block style.
     pub fn list(items: Vec<Self>) -> Self {
         Self::new(Value::List(items, Style::Block))
     }
 
-    /// A map on lines of its own.
+    /// A map in block style.
     pub fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let entries = entries.into_iter().map(|(key, value)| (Scalar::plain(key), value));
         Self::new(Value::Map(entries.collect(), Style::Block))
     }
 
-    /// Another value in its place, with its comments.
+    /// Another value with the same position and comments.
     #[must_use]
     pub fn with_value(mut self, value: Value) -> Self {
         self.value = value;
@@ -154,7 +154,7 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
 
-    /// What a scalar says.
+    /// The value of a scalar.
     pub fn as_text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar(scalar) => Some(&scalar.text),
@@ -170,7 +170,7 @@ impl Node {
         }
     }
 
-    /// Whether it says the same, whatever the comments.
+    /// Whether the values are equal, ignoring comments.
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (Value::Scalar(a), Value::Scalar(b)) => a.text == b.text && a.is_quoted() == b.is_quoted(),
@@ -187,7 +187,7 @@ impl Node {
         }
     }
 
-    /// Takes over the comments of a value that says the same.
+    /// Copies the comments of an equal value.
     pub fn absorb_notes(&mut self, other: Self) {
         for line in other.notes.above.into_iter().chain(other.notes.beside) {
             if !self.notes.above.contains(&line) && self.notes.beside.as_ref() != Some(&line) {
@@ -219,7 +219,7 @@ impl Node {
         Self { value, mark: self.mark, notes: Notes::default(), number: None }
     }
 
-    /// Every scalar beneath it that is a value.
+    /// Every scalar value beneath it.
     pub fn scalars(&self) -> Vec<(&Scalar, Mark)> {
         match &self.value {
             Value::Scalar(scalar) => vec![(scalar, self.mark)],

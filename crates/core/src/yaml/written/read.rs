@@ -1,4 +1,4 @@
-//! Reads a document with its places and comments.
+//! Parses a document with positions and comments.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,11 +8,11 @@ use serde_saphyr::granit_parser::{Event, Parser, Span, StrInput, StructureStyle}
 use super::node::{Mark, Node, Notes, Scalar, Style, Value};
 use crate::failure::{Failure, Location, Result};
 
-/// Headers of any length are fine.
+/// Headers of any length are permitted.
 const MOST_COMMENTS: usize = 100_000;
 
-/// Reads the one document of `text`, which begins on `first_line` of `file`; none if it is empty.
-/// What stands beneath the last value comes with it.
+/// Parses the single document of `text`, which begins on `first_line` of `file`; none if it is empty. Also
+/// returns the comments after the last value.
 pub fn read(text: &str, first_line: usize, file: &Path) -> Result<Option<(Node, Vec<String>)>> {
     let options = serde_saphyr::granit_parser::options! { max_buffered_comment_events: MOST_COMMENTS };
     let mut reader = Reader {
@@ -43,9 +43,9 @@ struct Reader<'a> {
     file: &'a Path,
     first_line: usize,
     events: Parser<'a, StrInput<'a>>,
-    /// The places of values that can have comments, in order.
+    /// The positions of values that can have comments, in order.
     places: Vec<Place>,
-    /// How many lists and maps in brackets are open.
+    /// The number of open flow lists and maps.
     brackets: usize,
     comments: Vec<Comment>,
     anchors: BTreeMap<usize, Node>,
@@ -67,7 +67,7 @@ fn is_node(event: &Event<'_>) -> bool {
 }
 
 impl<'a> Reader<'a> {
-    /// The next event that is no comment.
+    /// The next event other than a comment.
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>> {
         loop {
             let (event, span) = match self.events.next() {
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         Mark { line: span.start.line() + self.first_line - 1, column: span.start.col() + 1 }
     }
 
-    /// A value that can have comments begins here.
+    /// Records a value that can have comments.
     fn number(&mut self, span: Span) -> usize {
         self.places.push(Place { line: span.start.line(), brackets: self.brackets });
         self.places.len() - 1
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The entries that `<<` brings.
+/// The entries of a `<<` merge key.
 fn merge_source(node: Node) -> Vec<(Scalar, Node)> {
     match node.value {
         Value::Map(entries, _) => entries,
@@ -200,9 +200,8 @@ fn style_of(style: StructureStyle) -> Style {
     }
 }
 
-/// Which comments belong to which value: those on lines of their own to the next value, the others
-/// to the last one that begins on their line and is not within brackets that are closed again. What
-/// comes after the last value belongs to none.
+/// Assigns comments to values: those on separate lines to the next value, the others to the last value that
+/// begins on their line outside closed brackets. Comments after the last value belong to none.
 fn attached(places: &[Place], comments: Vec<Comment>) -> (BTreeMap<usize, Notes>, Vec<String>) {
     let (mut notes, mut below) = (BTreeMap::<usize, Notes>::new(), Vec::new());
     for Comment { place, is_beside, text } in comments {

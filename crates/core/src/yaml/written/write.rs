@@ -1,4 +1,4 @@
-//! Writes a document in the style of this repository: two spaces, lists indented.
+//! Writes a document in the style of this repository: two spaces, indented lists.
 
 use super::node::{Node, Notes, Scalar, Style, Value};
 
@@ -22,7 +22,7 @@ fn line(text: &mut String, indent: usize, content: &str) {
     text.push('\n');
 }
 
-/// `is_item`: the first key stands behind the dash of a list, which is already written.
+/// `is_item`: the first key follows the dash of a list, which is already written.
 fn map(text: &mut String, entries: &[(Scalar, Node)], indent: usize, is_item: bool) {
     for (at, (key, node)) in entries.iter().enumerate() {
         let behind_dash = is_item && at == 0;
@@ -77,7 +77,7 @@ fn beside(notes: &Notes) -> String {
     notes.beside.as_ref().map(|comment| format!(" {comment}")).unwrap_or_default()
 }
 
-/// What fits behind a key or a dash: scalars, what is empty, and what was written so.
+/// Values that fit on the line of their key or dash: scalars, empty values, and flow style.
 fn inline(node: &Node) -> Option<String> {
     let has_notes = |node: &Node| node.notes != Notes::default();
     match &node.value {
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// On all that this repository has.
+    /// For all YAML files of this repository.
     #[test]
     fn what_is_written_again_says_the_same() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kubernetes");

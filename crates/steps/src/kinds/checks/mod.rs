@@ -24,8 +24,8 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
-use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{Check, ChecksSpec};
+use bootstrapper_gitops::{Declared, Distribution};
 use bootstrapper_tools::Helm;
 
 /// What the checks look at.
@@ -34,6 +34,8 @@ pub(super) struct Subject {
     pub cluster: Cluster,
     /// What the cluster declares.
     pub declared: Arc<Declared>,
+    /// What its nodes run, if `bootstrapper.yaml` says so.
+    pub distribution: Option<Distribution>,
     /// Settings of the other clusters of the repository, by name: their ranges must not collide.
     pub neighbours: Vec<(String, std::collections::BTreeMap<String, String>)>,
     /// Helm, or why there is none.
@@ -52,10 +54,11 @@ pub(super) struct Checks {
 
 impl Kind for ChecksSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
-        let Inputs { cluster, declared, neighbours, helm, secrets, .. } = planner.inputs;
+        let Inputs { cluster, declared, distribution, neighbours, helm, secrets, .. } = planner.inputs;
         let subject = Subject {
             cluster: cluster.clone(),
             declared: Arc::clone(declared),
+            distribution: *distribution,
             neighbours: neighbours.clone(),
             helm: helm.clone(),
             unresolved_secrets: secrets.unresolved.clone(),

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{Findings, Subject, problem};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, Selection};
-use bootstrapper_gitops::addresses;
+use bootstrapper_gitops::{Distribution, addresses};
 
 pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     let nodes = subject.cluster.list(&Selection::of("v1", "Node")).await?;
@@ -27,7 +27,43 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
             None => failure,
         })
     });
-    Ok([none, outside].into_iter().collect::<Vec<Option<Failure>>>().into_iter().collect())
+    let mut findings: Findings = [none, outside].into_iter().collect();
+    let (runs, contradiction) = runs(&nodes, subject.distribution);
+    findings.look(contradiction);
+    let misfits = runs.into_iter().flat_map(|runs| misfits(subject, runs));
+    misfits.for_each(|misfit| findings.look(Some(misfit)));
+    Ok(findings)
+}
+
+/// What the nodes run, by their own word or else as declared; and whether the two contradict each other.
+fn runs(nodes: &[Object], declared: Option<Distribution>) -> (Option<Distribution>, Option<Failure>) {
+    let observed: Vec<_> =
+        nodes.iter().filter_map(|node| Some((node, Distribution::of_node(node)?))).collect();
+    let contradiction =
+        declared.and_then(|declared| {
+            let (node, runs) = observed.iter().find(|(_, runs)| *runs != declared)?;
+            let name = node.metadata.name.as_deref().unwrap_or_default();
+            let what =
+                format!("node {name} runs {}, but bootstrapper.yaml says {}", runs.name(), declared.name());
+            Some(problem(what).hint(
+                "correct `distribution` of the cluster, or check --context: this may be another cluster",
+            ))
+        });
+    (observed.first().map(|(_, runs)| *runs).or(declared), contradiction)
+}
+
+/// What of the declared network does not start on such nodes.
+fn misfits(subject: &Subject, runs: Distribution) -> impl Iterator<Item = Failure> {
+    let unfit = runs.unfit(&subject.declared.releases).into_iter().filter(|unfit| unfit.stops_network);
+    unfit.map(move |unfit| {
+        let failure = problem(format!("{}: {} does not fit {}", unfit.release, unfit.value, runs.name()))
+            .because(unfit.why)
+            .hint(format!("set {} to {}", unfit.value, unfit.fits));
+        match subject.declared.place(&unfit.release, &format!("spec.values.{}", unfit.value)) {
+            Some(location) => failure.at(location),
+            None => failure,
+        }
+    })
 }
 
 /// A node's pod range, if it lies outside of `declared`.
@@ -44,4 +80,31 @@ fn outside(node: &Object, declared: &[IpNet]) -> Option<(String, String)> {
 
 fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_nodes_run_is_compared_with_what_is_declared() {
+        let node = |image: &str| -> Object {
+            let info = json!({"osImage": image, "kubeletVersion": "v1.36.3"});
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}, "status": {"nodeInfo": info}})).unwrap()
+        };
+        let (talos, plain) = ([node("Talos (v1.13.0)")], [node("Debian GNU/Linux 13 (trixie)")]);
+        let (kubeadm, is_talos) = (Some(Distribution::Kubeadm), Some(Distribution::Talos));
+        let of = |nodes: &[Object], declared| {
+            let (runs, contradiction) = runs(nodes, declared);
+            (runs, contradiction.map(|failure| failure.what))
+        };
+        assert_eq!(of(&talos, None), (is_talos, None));
+        assert_eq!(of(&talos, is_talos), (is_talos, None));
+        assert_eq!(of(&plain, kubeadm), (kubeadm, None));
+        assert_eq!(of(&plain, None), (None, None));
+        let said = "node a runs Talos, but bootstrapper.yaml says kubeadm".to_owned();
+        assert_eq!(of(&talos, kubeadm), (is_talos, Some(said)));
+    }
 }
