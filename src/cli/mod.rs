@@ -22,6 +22,7 @@ mod new_cluster;
 mod offline;
 mod out;
 mod plan;
+mod problems;
 mod reconcile;
 mod rehearsal;
 mod repository;

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::args::{Output, PlanArgs};
 use super::fleet::declared;
 use super::repository::open_repository;
-use super::{consent, out};
+use super::{consent, out, problems};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
-use bootstrapper_gitops::pipeline::{self, Config, Tasks};
+use bootstrapper_gitops::pipeline::{self, Config, Scope, Tasks};
 use bootstrapper_gitops::seeded_secrets;
 use bootstrapper_gitops::trust::{self, Request};
 use bootstrapper_report as report;
@@ -25,8 +25,10 @@ struct Offline {
     steps: Vec<OutlinedStep>,
     /// What a run would request from this machine.
     requests: Vec<Request>,
-    /// Problems of the cluster's declaration.
+    /// Problems of what a run depends on.
     problems: Vec<Failure>,
+    /// What is wrong elsewhere: Flux will report it.
+    outside: Vec<Failure>,
 }
 
 pub(super) async fn show(args: &PlanArgs) -> Result<()> {
@@ -38,11 +40,14 @@ pub(super) async fn show(args: &PlanArgs) -> Result<()> {
     let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared, &config)?;
     let selected = pipeline::select(&pipeline, &args.selection.selector())?;
     let secrets = seeded_secrets(&repository.root, &config, &args.cluster)?;
+    let scope = Scope::of(&pipeline, &selected, &declared, &repository.root);
+    let (problems, outside) = problems::split(&declared, &scope);
     let offline = Offline {
         compared: false,
-        steps: outline(&pipeline, &selected, &declared, &secrets),
+        steps: outline(&pipeline, &selected, &declared, &repository.root, &secrets),
         requests: trust::requests(&repository.root, &config, &pipeline, &declared)?,
-        problems: declared.problems.iter().map(|problem| problem.failure.clone()).collect(),
+        problems,
+        outside,
     };
     match args.output.output {
         Output::Json => out::json(&offline),
@@ -51,6 +56,7 @@ pub(super) async fn show(args: &PlanArgs) -> Result<()> {
             let failures =
                 offline.problems.iter().chain(offline.steps.iter().filter_map(|step| step.failure.as_ref()));
             failures.for_each(|failure| out::say(&report::failure_text(failure)));
+            problems::warn(&args.cluster, &offline.outside);
             Ok(())
         }
     }

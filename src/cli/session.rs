@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::args::{SandboxFlag, Selection, Target};
 use super::consent;
 use super::fleet::names_of_secrets;
-use super::out;
 use super::rehearsal::Rehearsal;
 use super::repository::open_repository;
 use super::sandbox;
+use super::{out, problems};
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_core::words::count;
 use bootstrapper_engine::{Graph, PlannedStep};
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{
@@ -92,13 +91,14 @@ impl Session {
             in_sandbox: rehearsal.is_some(),
         })
         .await?;
-        let declared = Arc::new(repository.load(name, &kustomize, &secrets.values).await?);
+        let declared = repository.load(name, &kustomize, &secrets.values).await?;
+        let declared = Arc::new(if rehearsal.is_some() { declared.without_signatures() } else { declared });
         // The decrypted files may contain more requests than were listed.
         let pipeline = tasks.pipeline(&declared, &config)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
         let scope = Scope::of(&pipeline, &selected, &declared, &repository.root);
         declared.require_sound(&scope)?;
-        warn_of_others(&declared, &scope);
+        problems::warn(name, &problems::split(&declared, &scope).1);
         let checks_secrets = checks_secrets(&pipeline, &selected);
         if let Some(remembered) = &remembered {
             remembered.require(&Identity::declared(name, &declared.settings))?;
@@ -106,8 +106,9 @@ impl Session {
         let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
         let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
         // Before planning: a key that decrypts nothing must not be seeded.
-        let unproven = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
-        secrets.unresolved.extend(unproven);
+        let proof = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
+        secrets.unresolved.extend(proof.failures);
+        proof.unproven.iter().for_each(|why| out::say(&format!("warning: {why}")));
         let manifests = plan::build_manifests(&ManifestSources {
             name,
             pipeline: &pipeline,
@@ -183,23 +184,6 @@ impl Session {
             self.cluster.server_version_text(),
             self.declared.revision.as_deref().unwrap_or("no git revision"),
         )
-    }
-}
-
-/// Prints problems outside the scope of the run: Flux will report them.
-fn warn_of_others(declared: &Declared, scope: &Scope<'_>) {
-    let others: Vec<_> = declared.problems.iter().filter(|problem| !scope.has(problem)).collect();
-    if others.is_empty() {
-        return;
-    }
-    let name = &declared.cluster;
-    out::say(&format!(
-        "warning: {} outside the bootstrap (Flux will report them; `bootstrapper validate {name}` explains):",
-        count(others.len(), "problem")
-    ));
-    for problem in others {
-        let place = problem.failure.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
-        out::say(&format!("  {place}{}", problem.failure.what));
     }
 }
 

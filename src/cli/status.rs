@@ -12,7 +12,7 @@ use super::sandbox;
 use super::session::Session;
 use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::verdict::{Readiness, Verdict};
-use bootstrapper_engine::{Observation, PlannedStep, Step, Work};
+use bootstrapper_engine::{Diff, Observation, PlannedStep, Step, Work};
 use bootstrapper_report as report;
 
 #[derive(Serialize)]
@@ -78,8 +78,11 @@ async fn status_of(planned: &PlannedStep) -> StepStatus {
 
 async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
     Ok(match step.observe().await? {
-        Observation::Missing(diff) | Observation::Drifted(diff) => {
-            Verdict::not_yet(format!("to do: {}", diff.summary)).into()
+        Observation::Missing(diff) => to_do(&diff).into(),
+        Observation::Drifted(diff) => {
+            // What is there may be wrong in other ways: objects that failed, beside the one to be asked for.
+            let live = tokio::time::timeout(LIMIT, step.settle().next()).await;
+            with_live(to_do(&diff), live.ok().flatten().and_then(Result::ok))
         }
         Observation::Blocked { by } => Verdict::not_yet(format!("waiting for {by}")).into(),
         Observation::Awaited { waits_for, progress } => {
@@ -93,10 +96,82 @@ async fn readiness_of(step: &dyn Step) -> Result<Readiness> {
     })
 }
 
+fn to_do(diff: &Diff) -> Verdict {
+    Verdict::not_yet(format!("to do: {}", diff.summary))
+}
+
+/// What is to be done, and what is not ready. None of that is final: the step may change it.
+fn with_live(to_do: Verdict, live: Option<Readiness>) -> Readiness {
+    let Some(live) = live else { return to_do.into() };
+    let verdict = match live.verdict {
+        Verdict::Ready => to_do,
+        Verdict::NotYet(reasons) | Verdict::Never(reasons) => to_do.and(Verdict::NotYet(reasons)),
+    };
+    Readiness { verdict, ..live }
+}
+
 /// A step that cannot be observed is not ready, and can never be if a retry cannot help.
 fn of_failure(failure: Failure, hidden: &mut Option<Failure>) -> Verdict {
     let why = failure.to_string();
     let is_final = failure.retry == Retry::Useless && failure.kind == FailureKind::Connection;
     *hidden = Some(failure);
     if is_final { Verdict::never(why) } else { Verdict::not_yet(why) }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use bootstrapper_engine::{Act, Cause, Changes, Owned, Stuck, Teardown, Undo};
+    use futures::stream::{self, BoxStream};
+
+    use super::*;
+
+    /// A step with something to do, whose objects are in this state.
+    struct Drifted(Verdict);
+
+    #[async_trait]
+    impl Undo for Drifted {
+        async fn owned(&self) -> Result<Owned> {
+            Ok(Owned::default())
+        }
+
+        async fn teardown(&self, _: &Teardown<'_>) -> Result<Changes> {
+            Ok(Changes::default())
+        }
+    }
+
+    #[async_trait]
+    impl Step for Drifted {
+        async fn observe(&self) -> Result<Observation> {
+            let summary = "request reconciliation of a".to_owned();
+            Ok(Observation::Drifted(Diff { summary, ..Diff::default() }))
+        }
+
+        async fn act(&self, _: Act<'_>) -> Result<Changes> {
+            Ok(Changes::default())
+        }
+
+        fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
+            let readiness = Readiness { due: true, ..self.0.clone().into() };
+            stream::once(async { Ok(readiness) }).boxed()
+        }
+
+        async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_done_hides_nothing_that_is_not_ready() {
+        let to_do = "to do: request reconciliation of a";
+        for (live, expected) in [
+            (Verdict::Ready, vec![to_do]),
+            (Verdict::not_yet("b failed"), vec![to_do, "b failed"]),
+            (Verdict::never("c is stalled"), vec![to_do, "c is stalled"]),
+        ] {
+            let readiness = readiness_of(&Drifted(live)).await.unwrap();
+            assert!(matches!(readiness.verdict, Verdict::NotYet(_)));
+            assert_eq!(readiness.verdict.texts(), expected);
+        }
+    }
 }

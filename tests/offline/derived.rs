@@ -210,6 +210,33 @@ spec: {bgpInstances: []}
     assert_eq!(of_bgp[3..5], ["kustomization: bgp", "wait: {probe: cilium.bgp}"]);
 }
 
+/// Somebody's own chart around Cilium, whose values lie under the name of the dependency.
+#[test]
+fn a_chart_around_cilium_is_the_network_plugin() {
+    let network = |values: &str| steps(&[(NETWORK, release("net", "our-network", values)), components()]);
+    let around = network("{cilium: {kubeProxyReplacement: true, gatewayAPI: {enabled: true}}, own: {}}");
+    let expected = [
+        "release: net",
+        "wait: {probe: cilium.agents}",
+        "wait: {probe: nodes}",
+        "repair: cilium.gateway",
+        "wait: {probe: cilium.gateway}",
+        COMPONENTS_STEP,
+        CONTROLLERS,
+    ];
+    assert_eq!(around, expected);
+    for other in [
+        "{cilium: {enabled: true}}",
+        "{cilium: true}",
+        "{cilium: {enabled: false, ipam: {mode: kubernetes}}}",
+    ] {
+        assert_eq!(network(other), [COMPONENTS_STEP, CONTROLLERS], "{other}: it only knows about Cilium");
+    }
+    let both =
+        release("other", "our-network", "{cilium: {ipam: {}}}") + "---\n" + &release("net", "cilium", "{}");
+    assert_eq!(steps(&[(NETWORK, both), components()])[0], "release: net", "Cilium's own chart comes first");
+}
+
 #[test]
 fn a_network_plugin_is_one_by_what_it_does() {
     let flannel = "apiVersion: apps/v1
@@ -279,18 +306,20 @@ spec: {selfSigned: {}}
 
 #[test]
 fn what_the_chain_names_is_there_before_it() {
-    let secret = "---
-apiVersion: v1
-kind: Secret
-metadata: {name: cilium-ca, namespace: kube-system}
-stringData: {ca.crt: x}
-";
-    let network = release("net", "cilium", "{tls: {ca: {name: cilium-ca}}}") + secret;
-    let seeded = steps(&[(NETWORK, network), components()]);
-    assert_eq!(
-        seeded[0],
-        "part: {of: flux-system, kinds: [Secret, ConfigMap], namespaces: [kube-system], names: [cilium-ca]}"
-    );
+    let seeds = |name: &str, values: &str| {
+        let secret = format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: kube-system}}\nstringData: {{ca.crt: x}}\n"
+        );
+        let steps = steps(&[(NETWORK, release("net", "cilium", values) + &secret), components()]);
+        steps[0].starts_with("part: {of: flux-system, kinds: [Secret, ConfigMap], namespaces: [kube-system]")
+            && steps[0].ends_with(&format!("names: [{name}]}}"))
+    };
+    assert!(seeds("keys", "{encryption: {ipsec: {secretName: keys}}}"));
+    assert!(seeds("pull", "{imagePullSecrets: [{name: pull}]}"));
+    assert!(seeds("cilium-ca", "{}"), "the chart looks for it by name");
+    // The same word, which names something else.
+    assert!(!seeds("home", "{cluster: {name: home}}"));
+    assert!(!seeds("operator", "{operator: {replicas: 1}}"));
 }
 
 #[test]
@@ -330,10 +359,16 @@ stages:
     assert_eq!((stages[at - 1].as_str(), stages[at + 1].as_str()), ("network", "flux"));
     assert_eq!(plan_of(copy.path(), &tasks(copy.path(), &["home"])), plan(copy.path()));
 
-    std::fs::write(copy.path().join("tasks/own.yaml"), own.replace("after: network", "after: dns")).unwrap();
+    // A cluster whose pipeline lacks the stage: its place counts.
+    std::fs::write(copy.path().join("tasks/own.yaml"), own.replace("after: network", "before: dns")).unwrap();
+    let steps = plan(copy.path());
+    let at = steps.iter().position(|step| step.starts_with("announce/")).unwrap();
+    assert!(steps[at - 1].starts_with("network/") && steps[at + 1].starts_with("flux/"), "{steps:?}");
+
+    std::fs::write(copy.path().join("tasks/own.yaml"), own.replace("after: network", "after: dnss")).unwrap();
     let asked = ["validate", "--repo"];
     common::bootstrapper().args(asked).arg(copy.path()).assert().code(INPUT).stdout(
-        contains("tasks/own.yaml:4:12").and(contains("unknown stage `dns`")).and(contains("network, flux")),
+        contains("tasks/own.yaml:4:12").and(contains("unknown stage `dnss`")).and(contains("network, flux")),
     );
 }
 
@@ -399,4 +434,43 @@ fn a_problem_elsewhere_does_not_stop_a_plan() {
         .assert()
         .code(INPUT)
         .stdout(contains("missing-chart-source"));
+}
+
+/// What Flux meets later is told apart from what stops a run, as a run does.
+#[test]
+fn an_offline_plan_tells_problems_outside_the_bootstrap_apart() {
+    let apps = ("clusters/home/apps.yaml", kustomization("apps", ""));
+    let copy = repository(&[apps, (NETWORK, release("net", "cilium", "{}")), components()]);
+    let offline = |more: &[&str]| {
+        let mut command = common::bootstrapper();
+        command.args(["plan", "home", "--offline", "--repo"]).arg(copy.path()).args(more);
+        command
+    };
+    let outside = contains("warning: 1 problem outside the bootstrap").and(contains("apps"));
+    offline(&[]).assert().success().stderr(outside.and(contains("error").not()));
+    let output = offline(&["--output", "json"]).assert().success();
+    let answer: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let length = |list: &str| answer[list].as_array().unwrap().len();
+    assert_eq!((length("problems"), length("outside")), (0, 1), "{answer:#}");
+}
+
+/// The same checks as of `validate`.
+#[test]
+fn an_offline_plan_reports_what_is_not_declared() {
+    let copy = repository(&[components()]);
+    let own = "extends: built-in
+stages: [{name: own, steps: [{release: nowhere}, {objects: missing.yaml}]}]
+";
+    std::fs::create_dir_all(copy.path().join("tasks")).unwrap();
+    std::fs::write(copy.path().join("tasks/own.yaml"), own).unwrap();
+    let reported = || {
+        contains("home declares no HelmRelease called `nowhere`").and(contains("cannot read missing.yaml"))
+    };
+    let verb = |verb: &[&str]| {
+        let mut command = common::bootstrapper();
+        command.args(verb).arg("--repo").arg(copy.path());
+        command
+    };
+    verb(&["plan", "home", "--offline"]).assert().success().stderr(reported());
+    verb(&["validate"]).assert().code(INPUT).stdout(reported());
 }

@@ -47,7 +47,8 @@ fn fields(schema: &Value, path: &str, found: &mut Vec<(String, bool)>) {
 }
 
 /// What is read of a field that counts and holds others.
-const PARTS: [(&str, &[&str]); 4] = [
+const PARTS: [(&str, &[&str]); 5] = [
+    ("chart.spec.verify", &["provider", "secretRef", "name"]),
     ("chart.spec.sourceRef", &["apiVersion", "kind", "name", "namespace"]),
     ("chartRef", &["apiVersion", "kind", "name", "namespace"]),
     ("valuesFrom", &["kind", "name", "valuesKey", "optional", "targetPath", "literal"]),

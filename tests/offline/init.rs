@@ -105,6 +105,19 @@ fn what_the_repository_cannot_say_is_proposed_and_written_once() {
 }
 
 #[test]
+fn nothing_is_written_if_a_task_file_is_wrong() {
+    let copy = home();
+    std::fs::create_dir_all(copy.path().join("tasks")).unwrap();
+    let own = "extends: built-in\nstages: [{name: x, after: nowhere, steps: []}]\n";
+    std::fs::write(copy.path().join("tasks/own.yaml"), own).unwrap();
+    let before = files(copy.path());
+    let asked = ["init", "--kubeconfig", "kubeconfig", "--repo"];
+    let outcome = common::bootstrapper().args(asked).arg(copy.path()).current_dir(copy.path()).assert();
+    outcome.failure().stderr(contains("unknown stage `nowhere`"));
+    assert_eq!(files(copy.path()), before);
+}
+
+#[test]
 fn each_command_of_the_present_bootstrap_has_an_answer() {
     let copy = home();
     let table = contains("7 commands: 3 covered, 1 need an entry, 3 not covered")

@@ -35,6 +35,7 @@ mod readiness;
 mod rules;
 mod schemas;
 mod secrets;
+mod signed_charts;
 mod styles;
 mod substitution;
 mod taskfile;

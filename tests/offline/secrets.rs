@@ -317,7 +317,9 @@ async fn unproven(scene: &Scene, keeper: &Keeper) -> Vec<Failure> {
     let kustomize = Kustomize::find(&environment).unwrap();
     let repository = Repository::open(&scene.root()).unwrap();
     let declared = repository.load("infra", &kustomize, &secrets.values).await.unwrap();
-    plan::prove_keys(&declared, &scene.root(), &secrets, &environment).await
+    let proof = plan::prove_keys(&declared, &scene.root(), &secrets, &environment).await;
+    assert!(proof.unproven.is_empty(), "{proof:?}");
+    proof.failures
 }
 
 #[tokio::test]

@@ -10,12 +10,22 @@ use bootstrapper_tools::ChartSource;
 /// The problem, and its field.
 pub(super) type Refusal = (Problem, &'static str);
 
+/// The chart of a HelmRelease.
+pub(super) struct Found<'a> {
+    /// Its address.
+    pub(super) chart: ChartSource,
+    /// The Flux object with that.
+    pub(super) source: &'a Object,
+    /// How Flux verifies its signature (`verify`); null if it does not.
+    pub(super) verify: Value,
+}
+
 /// The chart of a HelmRelease, and the Flux object with its address.
 pub(super) fn chart<'a>(
     object: &Object,
     id: &ObjectRef,
     declared: &[&'a Object],
-) -> Result<(ChartSource, &'a Object), Refusal> {
+) -> Result<Found<'a>, Refusal> {
     let spec = &object.data["spec"];
     let here = id.namespace.clone().unwrap_or_default();
     let find = |kind: &str, reference: &Value, here: &str| -> Result<&'a Object, Refusal> {
@@ -63,7 +73,7 @@ pub(super) fn chart<'a>(
     }
 }
 
-fn oci(source: &Object) -> Result<(ChartSource, &Object), Refusal> {
+fn oci(source: &Object) -> Result<Found<'_>, Refusal> {
     let spec = &source.data["spec"];
     let id = ObjectRef::of(source);
     let url = spec["url"].as_str().unwrap_or_default();
@@ -75,14 +85,15 @@ fn oci(source: &Object) -> Result<(ChartSource, &Object), Refusal> {
             .hint("set `ref: {tag: …}`");
         (Problem::new(ProblemKind::UnpinnedChart, failure), "spec.chartRef.name")
     })?;
-    Ok((ChartSource::Oci { url: url.to_owned(), version: version.to_owned() }, source))
+    let chart = ChartSource::Oci { url: url.to_owned(), version: version.to_owned() };
+    Ok(Found { chart, source, verify: spec["verify"].clone() })
 }
 
 /// The chart of a `chart.spec`, or of a HelmChart. The chart itself may lie in a git repository.
 fn of_repository<'a>(
     spec: &Value,
     find: impl Fn(&str, &Value) -> Result<&'a Object, Refusal>,
-) -> Result<(ChartSource, &'a Object), Refusal> {
+) -> Result<Found<'a>, Refusal> {
     let kind = spec["sourceRef"]["kind"].as_str().unwrap_or("HelmRepository");
     let source = find(kind, &spec["sourceRef"])?;
     let url = source.data["spec"]["url"].as_str().unwrap_or_default().trim_end_matches('/');
@@ -96,5 +107,5 @@ fn of_repository<'a>(
     } else {
         ChartSource::Repository { url: url.to_owned(), chart: chart.to_owned(), version }
     };
-    Ok((chart, source))
+    Ok(Found { chart, source, verify: spec["verify"].clone() })
 }

@@ -13,23 +13,11 @@ use bootstrapper_tools::ChartAccess;
 const CHART_LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// Fields of a source that Helm does not support, and why.
-const STOPS: [(&str, &str); 4] = [
-    ("verify", "Flux requires a signature, which Helm cannot verify"),
+const STOPS: [(&str, &str); 3] = [
     ("serviceAccountName", "Flux uses the pull secrets of a ServiceAccount"),
     ("ref.semverFilter", "Helm cannot filter the tags of a range"),
     ("layerSelector.mediaType", "Helm supports only the layer of a chart"),
 ];
-
-/// Says why a source is taken that the bootstrap cannot verify.
-pub const UNVERIFIED: &str = "bootstrapper/unverified";
-
-/// Whether it is said what is installed, so that the bootstrap needs no signature: by the digest, or by a
-/// person who accepts it.
-fn is_fixed(source: &Object) -> bool {
-    let accepted = source.metadata.annotations.as_ref().and_then(|all| all.get(UNVERIFIED));
-    source.data["spec"]["ref"]["digest"].is_string()
-        || accepted.is_some_and(|reason| !reason.trim().is_empty())
-}
 
 /// How the source is reached; or why the bootstrap cannot.
 pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> {
@@ -41,19 +29,9 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
             .hint("remove the release from the tasks of the bootstrap, and let Flux install it")
     };
     for (field, why) in STOPS {
-        if field == "verify" && is_fixed(source) {
-            continue;
-        }
         let value = field.split('.').fold(spec, |value, key| &value[key]);
         if value.is_object() || value.as_str().is_some_and(|text| !text.is_empty() && text != CHART_LAYER) {
-            let failure = stop(field, why);
-            return Err(if field == "verify" {
-                failure.hint("or pin what is to be installed: `ref: {digest: sha256:…}`").hint(format!(
-                    "or annotate {id} with `{UNVERIFIED}: <reason>`: the bootstrap installs it unverified, and Flux verifies it"
-                ))
-            } else {
-                failure
-            });
+            return Err(stop(field, why));
         }
     }
     if spec["provider"].as_str().is_some_and(|provider| provider != "generic") {
@@ -81,10 +59,16 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
 }
 
 /// A Secret that is known.
-struct Secret<'a>(&'a std::collections::BTreeMap<String, String>);
+pub(super) struct Secret<'a>(pub(super) &'a std::collections::BTreeMap<String, String>);
 
 impl<'a> Secret<'a> {
-    fn of(spec: &Value, field: &str, id: &ObjectRef, sources: &'a Sources) -> Result<Option<Self>> {
+    /// The Secret that a field of a source names; none if it names none.
+    pub(super) fn of(
+        spec: &Value,
+        field: &str,
+        id: &ObjectRef,
+        sources: &'a Sources,
+    ) -> Result<Option<Self>> {
         let Some(name) = spec[field]["name"].as_str() else { return Ok(None) };
         let namespace = id.namespace.as_deref().unwrap_or_default();
         let known = sources.get("Secret", namespace, name).filter(|secret| {
@@ -150,12 +134,7 @@ mod tests {
             of(&json!({"layerSelector": {"mediaType": CHART_LAYER, "operation": "copy"}}), &json!({}))
                 .is_ok()
         );
-        let verified = json!({"verify": {"provider": "cosign"}, "ref": {"digest": "sha256:aa"}});
-        assert!(of(&verified, &json!({})).is_ok());
-        let refused = of(&json!({"verify": {"provider": "cosign"}}), &json!({})).unwrap_err();
-        assert!(refused.hints.iter().any(|hint| hint.contains(UNVERIFIED)), "{:?}", refused.hints);
         for spec in [
-            json!({"verify": {"provider": "cosign"}}),
             json!({"provider": "aws"}),
             json!({"serviceAccountName": "puller"}),
             json!({"ref": {"semver": "*", "semverFilter": ".*-rc.*"}}),

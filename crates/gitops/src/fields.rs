@@ -52,7 +52,7 @@ pub const FIELDS: [(&str, Treatment); 62] = [
     ("chart.spec.interval", LeftToFlux("Flux's polling interval")),
     ("chart.spec.reconcileStrategy", LeftToFlux("applies to charts in git, which only Flux reads")),
     ("chart.spec.valuesFiles", Stops("Flux repackages the chart with these files as its values")),
-    ("chart.spec.verify", Stops("Flux requires a signature, which Helm cannot verify")),
+    ("chart.spec.verify", Counts("verified with a known cosign key; any other signature only by Flux")),
     ("chart.metadata", LeftToFlux("metadata of Flux's HelmChart")),
     ("chartRef", Counts("an OCIRepository or a HelmChart")),
     ("commonMetadata.annotations", Counts("added to all objects")),

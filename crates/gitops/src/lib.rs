@@ -17,6 +17,7 @@ mod build_cache;
 mod builds;
 mod chart;
 mod chart_access;
+mod chart_signature;
 mod ciphertext;
 mod common_metadata;
 mod crd_manifest;
@@ -73,7 +74,7 @@ mod variables;
 mod version_range;
 mod walk;
 
-pub use chart_access::UNVERIFIED;
+pub use chart_signature::UNVERIFIED;
 pub use crd_manifest::{manifest, manifest_digest};
 pub use declared::Declared;
 pub use distribution::{Distribution, Unfit};

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::chart::chart;
+use super::chart::{Found, chart};
 use super::chart_access::access;
+use super::chart_signature::signature;
 use super::dependencies::depends_on;
 use super::fields;
 use super::gaps::{self, Gap};
@@ -14,7 +15,7 @@ use super::values::{self, ValuesFrom};
 use bootstrapper_core::digest::short_sha256;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_tools::{ChartAccess, ChartSource};
+use bootstrapper_tools::{ChartAccess, ChartSource, Signature};
 
 /// Helm's own limit on names.
 const LONGEST_NAME: usize = 53;
@@ -77,6 +78,16 @@ impl Release {
     /// Whether the bootstrap can fetch its chart.
     pub fn is_fetchable(&self) -> bool {
         !matches!(self.chart, ChartSource::Folder { .. })
+    }
+
+    /// Says that Flux will verify the signature of its chart and the bootstrap cannot, and why.
+    pub fn unverified(&self) -> Option<String> {
+        match self.access.as_ref().ok()?.signature.as_ref()? {
+            Signature::Unchecked(why) => {
+                Some(format!("the signature of chart {} is not verified: {why}", self.chart))
+            }
+            Signature::Required(_) => None,
+        }
     }
 
     /// Fails if only Flux can read the chart, or a value is known to the cluster only: the
@@ -168,8 +179,11 @@ impl Release {
                 problems.push((problem, field.to_owned()));
                 None
             }
-            Ok((chart, source)) => Some(Self {
-                access: access(source, sources),
+            Ok(Found { chart, source, verify }) => Some(Self {
+                access: access(source, sources).map(|access| ChartAccess {
+                    signature: signature(&verify, source, &chart, sources),
+                    ..access
+                }),
                 refused: chart.refusal(),
                 source: ObjectRef::of(source),
                 release_name: release_name(spec, &id.name),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::addresses::Settings;
 use super::declared::Declared;
+use super::order::Cilium;
 use super::release::Release;
 
 /// Ranges that the values of a cluster's releases say, by the names that settings would have.
@@ -25,7 +26,7 @@ pub fn ranges_of(declared: &Declared) -> Settings {
         let addresses = [&values["service"]["clusterIP"], &values["service"]["clusterIPs"][0]];
         add("SERVICE_CIDR", addresses.into_iter().find_map(around));
     }
-    if let Some(values) = values("cilium") {
+    if let Some(Cilium { values, .. }) = Cilium::declared(declared) {
         let pools = &values["ipam"]["operator"]["clusterPoolIPv4PodCIDRList"];
         let pool = if pools.is_array() { &pools[0] } else { pools };
         add("POD_CIDR", [pool, &values["ipv4NativeRoutingCIDR"]].into_iter().find_map(range));

@@ -2,14 +2,33 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
+use super::registry::docker_login;
 use bootstrapper_core::failure::{Failure, Result};
+
+/// Whether a chart is what its publisher signed.
+#[derive(Debug, Clone)]
+pub enum Signature {
+    /// It must be signed with one of these keys.
+    Required(SigningKeys),
+    /// Flux verifies it and the bootstrap cannot; and why.
+    Unchecked(String),
+}
+
+/// Public keys.
+#[derive(Debug, Clone)]
+pub struct SigningKeys {
+    /// The Secret that holds them.
+    pub secret: String,
+    /// PEM, each.
+    pub keys: Vec<SecretString>,
+}
 
 /// Access to a chart registry or repository.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +49,8 @@ pub struct ChartAccess {
     pub pass_credentials: bool,
     /// The proxy, with its credentials.
     pub proxy: Option<SecretString>,
+    /// Who must have signed the chart; none if anybody may have made it.
+    pub signature: Option<Signature>,
 }
 
 impl ChartAccess {
@@ -37,6 +58,24 @@ impl ChartAccess {
     pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let proxy = self.proxy.iter().map(|proxy| OsString::from(proxy.expose_secret()));
         proxy.flat_map(|proxy| [("HTTPS_PROXY", proxy.clone()), ("HTTP_PROXY", proxy)]).collect()
+    }
+
+    /// The credentials of a registry, as Basic authentication has them: those of the source, or else this
+    /// user's login with Helm.
+    pub(super) fn authorization(&self, host: &str) -> Option<String> {
+        if let Some((user, password)) = &self.user {
+            return Some(STANDARD.encode(format!("{}:{}", user.expose_secret(), password.expose_secret())));
+        }
+        if let Some(config) = &self.docker_config {
+            return docker_login(config.expose_secret(), host);
+        }
+        let variable =
+            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let config =
+            variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
+        let file = variable("HELM_REGISTRY_CONFIG")
+            .or_else(|| config.map(|folder| folder.join("helm/registry/config.json")))?;
+        docker_login(&fs::read_to_string(file).ok()?, host)
     }
 
     /// Helm's options for a registry; files are created in `folder`, which is private.

@@ -1,18 +1,20 @@
 //! Fetches each chart once per run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use super::chart_access::Signature;
 use super::chart_archive::check;
 use super::chart_index::{Archive, verify};
+use super::cosign;
 use super::limits::{STOPPED, Work};
 use super::program::{Call, Program};
 use super::tracked_chart::{digest_of, unpack};
-use super::{ChartAccess, ChartSource};
+use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;
 use bootstrapper_core::yaml;
@@ -31,13 +33,22 @@ pub(super) struct Charts {
     /// Helm.
     program: Program,
     folder: Folder,
+    environment: Environment,
     pulled: Mutex<HashMap<ChartSource, Arc<OnceCell<Pulled>>>>,
+    /// Charts whose signature was found to be by a key of that Secret.
+    verified: Mutex<HashSet<(ChartSource, String)>>,
 }
 
 impl Charts {
-    /// The charts fetched so far.
-    pub(super) fn new(program: Program) -> Result<Self> {
-        Ok(Self { program, folder: Folder::new()?, pulled: Mutex::default() })
+    /// No charts fetched yet.
+    pub(super) fn new(program: Program, environment: &Environment) -> Result<Self> {
+        Ok(Self {
+            program,
+            folder: Folder::new()?,
+            environment: environment.clone(),
+            pulled: Mutex::default(),
+            verified: Mutex::default(),
+        })
     }
 
     /// Fetches the chart, once per run.
@@ -48,7 +59,35 @@ impl Charts {
     async fn pulled(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Pulled> {
         access.refusal.clone().or_else(|| chart.refusal()).map_or(Ok(()), Err)?;
         let cell = Arc::clone(self.pulled.lock().await.entry(chart.clone()).or_default());
-        cell.get_or_try_init(|| self.fetch(chart, access)).await.cloned()
+        let pulled = cell.get_or_try_init(|| self.fetch(chart, access)).await.cloned()?;
+        self.require_signature(chart, access, &pulled).await?;
+        Ok(pulled)
+    }
+
+    /// Fails if a key is known that has not signed the chart.
+    async fn require_signature(
+        &self,
+        chart: &ChartSource,
+        access: &ChartAccess,
+        pulled: &Pulled,
+    ) -> Result<()> {
+        let (ChartSource::Oci { url, .. }, Some(Signature::Required(keys))) = (chart, &access.signature)
+        else {
+            return Ok(());
+        };
+        let mut verified = self.verified.lock().await;
+        let key = (chart.clone(), keys.secret.clone());
+        if verified.contains(&key) {
+            return Ok(());
+        }
+        let digest =
+            pulled.file.parent().and_then(|folder| std::fs::read_to_string(digest_file(folder)).ok());
+        let digest = digest.ok_or_else(|| {
+            Failure::step(format!("cannot verify chart {chart}")).because("helm printed no digest of it")
+        })?;
+        cosign::verify(url, &format!("sha256:{digest}"), keys, access, &self.environment).await?;
+        verified.insert(key);
+        Ok(())
     }
 
     /// A remark on a fetched chart that nothing verifies.

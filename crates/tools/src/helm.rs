@@ -113,7 +113,7 @@ impl Helm {
             return Err(Failure::input(format!("helm {version} is too old: {OLDEST} or newer is required"))
                 .hint("upgrade helm"));
         }
-        let charts = Charts::new(program.clone())?;
+        let charts = Charts::new(program.clone(), environment)?;
         Ok(Self { program, environment: environment.clone(), version, charts })
     }
 

@@ -2,7 +2,8 @@
 
 use super::fleet::{Placed, objects_of};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::{Declared, Release};
+use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::order::Cilium;
 
 /// The object of that group, kind, namespace and name, if the cluster declares it. Without a
 /// namespace it may be in any: kustomize sets one on cluster-scoped kinds that it does not know.
@@ -86,19 +87,7 @@ pub(super) fn is_account_of_flux(declared: &Declared, namespace: Option<&str>, n
     namespace == declared.sync.metadata.namespace.as_deref() && ACCOUNTS.contains(&name)
 }
 
-/// The release of Cilium.
-pub(super) fn cilium(declared: &Declared) -> Option<&Release> {
-    declared.releases.iter().find(|release| is_chart(release, "cilium"))
-}
-
-/// Whether a release's chart is the one of that name.
-pub(super) fn is_chart(release: &Release, name: &str) -> bool {
-    release.chart.name() == name
-}
-
-/// Major and minor version of a release's chart, if it declares one.
-pub(super) fn minor_version(release: &Release) -> Option<(u64, u64)> {
-    let text = release.chart.version_text();
-    let mut parts = text.trim_start_matches(['v', '~', '^', '=']).split('.');
-    Some((parts.next()?.trim().parse().ok()?, parts.next()?.parse().ok()?))
+/// Cilium.
+pub(super) fn cilium(declared: &Declared) -> Option<Cilium<'_>> {
+    Cilium::declared(declared)
 }

@@ -6,7 +6,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use bootstrapper_core::files::read_text;
 use bootstrapper_core::yaml;
-use bootstrapper_validation::init::KnownFile;
+use bootstrapper_validation::init::{KnownFile, is_mise};
 
 /// The maximum number of files and folders to read, and the maximum size of a file.
 const ENTRIES: usize = 50_000;
@@ -33,7 +33,8 @@ fn may_matter(path: &Path) -> bool {
     let extension = name.rsplit('.').next().unwrap_or_default();
     let is_text = ["yaml", "yml", "j2", "tpl", "tmpl", "gotmpl", "just", "sh", "bash", "agekey", "key"];
     is_text.contains(&extension)
-        || matches!(name.as_str(), "justfile" | ".justfile" | "mise.toml" | ".mise.toml")
+        || matches!(name.as_str(), "justfile" | ".justfile")
+        || is_mise(path)
         || (name.contains("age") && extension == "txt")
 }
 

@@ -14,7 +14,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files::read_text;
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
-use bootstrapper_gitops::pipeline::{Applies, Config, Tasks};
+use bootstrapper_gitops::pipeline::{Applies, Config, Pipeline, Tasks};
 use bootstrapper_gitops::{Declared, SecretValues};
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::init::{
@@ -35,9 +35,17 @@ pub(super) async fn init(args: &InitArgs) -> Result<()> {
     }
     let asks = std::io::stdin().is_terminal() && !args.yes && !args.dry_run;
     let tasks = Tasks::of_repository(&repository.root)?;
+    // Whatever may be wrong is found before anything is asked or written.
+    let of_cluster = |declared: &Declared| tasks.pipeline(declared, &Config::default());
+    let pipelines = clusters.iter().map(of_cluster).collect::<Result<Vec<_>>>()?;
+    let first = clusters.first().zip(pipelines.first());
+    let table = first.map(|(declared, pipeline)| table(declared, pipeline, &files)).unwrap_or_default();
     let proposals: Vec<ClusterProposal> = clusters
         .iter()
-        .map(|declared| proposal(declared, &tasks, &contexts, &files, clusters.len() == 1, asks))
+        .zip(&pipelines)
+        .map(|(declared, pipeline)| {
+            proposal(declared, pipeline, &contexts, &files, clusters.len() == 1, asks)
+        })
         .collect();
     let text = config_text(&proposals);
     if args.dry_run {
@@ -46,12 +54,12 @@ pub(super) async fn init(args: &InitArgs) -> Result<()> {
         write(&repository.root, &text)?;
     }
     summarize(&proposals);
-    out::text(&table(&tasks, &clusters, &files)?)
+    out::text(&table)
 }
 
 fn proposal(
     declared: &Declared,
-    tasks: &Tasks,
+    pipeline: &Pipeline,
     contexts: &[String],
     files: &[KnownFile],
     is_alone: bool,
@@ -68,14 +76,13 @@ fn proposal(
     ClusterProposal {
         name: declared.cluster.clone(),
         context,
-        lacking: lacking(declared, tasks),
+        lacking: lacking(declared, pipeline),
         secrets: secrets.collect(),
     }
 }
 
 /// The downloads of the derived pipeline whose version is not declared.
-fn lacking(declared: &Declared, tasks: &Tasks) -> Option<&'static str> {
-    let pipeline = tasks.pipeline(declared, &Config::default()).ok()?;
+fn lacking(declared: &Declared, pipeline: &Pipeline) -> Option<&'static str> {
     let unsaid = pipeline.steps().find_map(|step| match step.kind.applies() {
         Applies::Manifest(manifest) if declared.substituted_openly(&manifest.location).is_err() => {
             Some(manifest.location.contains("FLUX_OPERATOR_VERSION"))
@@ -145,14 +152,12 @@ fn summarize(proposals: &[ClusterProposal]) {
 }
 
 /// The replacement for each command of the existing bootstrap, as Markdown.
-fn table(tasks: &Tasks, clusters: &[Declared], files: &[KnownFile]) -> Result<String> {
-    let Some(declared) = clusters.first() else { return Ok(String::new()) };
+fn table(declared: &Declared, pipeline: &Pipeline, files: &[KnownFile]) -> String {
     let commands = commands(files);
     if commands.is_empty() {
-        return Ok("No Taskfile, justfile, mise, helmfile or script of a bootstrap was found.\n".to_owned());
+        return "No Taskfile, justfile, mise, helmfile or script of a bootstrap was found.\n".to_owned();
     }
-    let pipeline = tasks.pipeline(declared, &Config::default())?;
-    let rows = rows(&commands, declared, &pipeline);
+    let rows = rows(&commands, declared, pipeline);
     let of = |is_it: fn(&Cover) -> bool| rows.iter().filter(|row| is_it(&row.cover)).count();
     let mut text = format!(
         "{}: {} covered, {} need an entry, {} not covered\n\n| present bootstrap | where | with bootstrapper |\n| --- | --- | --- |\n",
@@ -171,7 +176,7 @@ fn table(tasks: &Tasks, clusters: &[Declared], files: &[KnownFile]) -> Result<St
         };
         let _ = writeln!(text, "| `{}` | {} | {} |", cell(&shortened(command)), cell(&place), cell(&becomes));
     }
-    Ok(text)
+    text
 }
 
 /// A command without the values in it: the table may be shared.

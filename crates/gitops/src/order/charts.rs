@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::plugin::Cilium;
 use crate::{Declared, Release, Rendering};
 use bootstrapper_core::object::Object;
 
@@ -163,11 +164,11 @@ pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
             groups.iter().filter(|group| !known(group)).map(|group| format!("{name} also provides {group}")),
         );
         let is_said_to =
-            chart.is_some_and(|chart| !chart.by_controller && chart.unless.lets(&release.values));
+            chart.is_some_and(|chart| !chart.by_controller && chart.unless.lets(values_of(release)));
         if is_said_to && groups.is_empty() {
             described.push(format!("{name} provides nothing"));
         }
-        let is_said_not_to = chart.is_some_and(|chart| !chart.unless.lets(&release.values));
+        let is_said_not_to = chart.is_some_and(|chart| !chart.unless.lets(values_of(release)));
         if is_said_not_to && !groups.is_empty() {
             described.push(format!("{name} provides CRDs with these values"));
         }
@@ -178,10 +179,10 @@ pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
 /// The entry of the table.
 fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
     let chart = of(release)?;
-    let is_off =
-        |(prefix, path): &(&str, &[&str])| kind.starts_with(prefix) && at(&release.values, path) != true;
+    let values = values_of(release);
+    let is_off = |(prefix, path): &(&str, &[&str])| kind.starts_with(prefix) && at(values, path) != true;
     let is_left_out = group == "cilium.io" && OF_CILIUM.iter().any(is_off);
-    let is_brought = chart.groups.contains(&group) && !is_left_out && chart.unless.lets(&release.values);
+    let is_brought = chart.groups.contains(&group) && !is_left_out && chart.unless.lets(values);
     is_brought.then_some(if chart.by_controller { By::Controller } else { By::Chart })
 }
 
@@ -200,7 +201,13 @@ pub fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
 }
 
 fn of(release: &Release) -> Option<&'static Chart> {
-    CHARTS.iter().find(|chart| chart.name == release.chart.name())
+    let name = if Cilium::of(release).is_some() { "cilium" } else { release.chart.name() };
+    CHARTS.iter().find(|chart| chart.name == name)
+}
+
+/// The values that its entry of the table is about.
+fn values_of(release: &Release) -> &Value {
+    Cilium::of(release).map_or(&release.values, |cilium| cilium.values)
 }
 
 impl Unless {

@@ -10,7 +10,9 @@ mod charts;
 mod graph;
 mod kinds;
 mod moment;
+mod names;
 mod needs;
+mod plugin;
 mod value;
 
 pub use addresses::is_known_to_bring;
@@ -22,5 +24,7 @@ pub use charts::{
 pub use graph::{Order, Relation};
 pub use kinds::{Kind, Kinds, Provider};
 pub use moment::{Because, Moment};
+pub use names::names_data;
 pub use needs::needs;
+pub use plugin::{Cilium, network_plugin};
 pub use value::{at, is_true};

@@ -1,6 +1,7 @@
 //! The kinds that releases need before they can be installed, by their values.
 
 use super::kinds::Kind;
+use super::plugin::Cilium;
 use super::value::{at, is_true};
 use crate::Release;
 
@@ -27,12 +28,17 @@ const SERVICE_MONITOR: (&str, &str) = ("monitoring.coreos.com", "ServiceMonitor"
 
 /// The kinds that a release needs, each with the value that says so.
 pub fn needs(release: &Release) -> impl Iterator<Item = (&'static str, Kind)> {
+    // A chart that depends on Cilium needs what Cilium needs, by values of its own key.
+    let (chart, values) = match Cilium::of(release) {
+        Some(cilium) => ("cilium", cilium.values),
+        None => (release.chart.name(), &release.values),
+    };
     let is_so = move |value: &str, wanted: &str| {
-        let value = at(&release.values, value);
+        let value = at(values, value);
         wanted.is_empty() || value == wanted || (wanted == "true" && is_true(value))
     };
     NEEDS
         .iter()
-        .filter(move |(chart, value, wanted, _)| *chart == release.chart.name() && is_so(value, wanted))
+        .filter(move |(of, value, wanted, _)| *of == chart && is_so(value, wanted))
         .map(|(_, value, _, (group, kind))| (*value, Kind::new(group, kind)))
 }

@@ -61,10 +61,10 @@ pub(super) struct StageFile {
     pub(super) name: Spanned<String>,
     /// The stages that must finish before it starts. Default: the one above it.
     pub(super) needs: Option<Vec<String>>,
-    /// With `extends: built-in`: the stage goes directly before this one.
+    /// With `extends: built-in`: the stage goes directly before this one, or its place where a cluster lacks it.
     #[schemars(with = "Option<String>")]
     pub(super) before: Option<Spanned<String>>,
-    /// With `extends: built-in`: the stage goes directly after this one.
+    /// With `extends: built-in`: the stage goes directly after this one, or its place where a cluster lacks it.
     #[schemars(with = "Option<String>")]
     pub(super) after: Option<Spanned<String>>,
     /// Whether its steps run in parallel. Default: false.

@@ -1,7 +1,7 @@
 //! Finds and reads task files, and makes the pipeline of a cluster of them: they replace the one that is
 //! derived from what the cluster declares, or extend it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,11 +114,19 @@ struct Written {
     stage: StageFile,
 }
 
+impl Written {
+    fn name(&self) -> &str {
+        &self.stage.name.value
+    }
+
+    fn is_built_in(&self) -> bool {
+        self.file == Path::new(StepSpec::BUILT_IN)
+    }
+}
+
 /// Makes a pipeline of the stages that are built in and those of the repository.
 fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: bool) -> Result<Pipeline> {
     let mut readiness = CustomRules::default();
-    let mut stages: Vec<Stage> = Vec::new();
-    let mut last_built_in: Option<String> = None;
     let mut written = Vec::new();
     for (file, text) in built_in {
         written.extend(stages_of(file, text, &mut readiness)?);
@@ -127,13 +135,17 @@ fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: 
     for (file, text) in own {
         added.extend(stages_of(file, text, &mut readiness)?);
     }
+    let absent = if extends { hold_places(&mut written, &added)? } else { BTreeSet::new() };
     for stage in added {
-        insert(stage, &mut written, extends)?;
+        insert(stage, &mut written, extends, &absent)?;
     }
-    for Written { file, stage } in written {
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut last_built_in: Option<String> = None;
+    for one in written {
+        let is_built_in = one.is_built_in();
+        let Written { file, stage } = one;
         let location = location_of(&stage.name, &file);
         let steps = stage.steps.into_iter().map(|step| step_of(step, &file)).collect::<Result<_>>()?;
-        let is_built_in = file == Path::new(StepSpec::BUILT_IN);
         let before = stages.last().map(|before| before.name.clone());
         // A stage that was inserted between two of the program's does not take them apart.
         let own_before = last_built_in.clone().filter(|own| is_built_in && before.as_ref() != Some(own));
@@ -149,7 +161,47 @@ fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: 
         check(&stage, &stages, location)?;
         stages.push(stage);
     }
-    Ok(Pipeline { stages, readiness: Arc::new(readiness) })
+    Ok(Pipeline { stages: without(stages, &absent), readiness: Arc::new(readiness) })
+}
+
+/// Holds the places of those stages that another cluster's derived pipeline has and this one's lacks, so that the
+/// stages of the repository can name them for all clusters alike. Returns their names.
+fn hold_places(written: &mut Vec<Written>, added: &[Written]) -> Result<BTreeSet<String>> {
+    let mut absent = BTreeSet::new();
+    let mut at = 0;
+    for name in derive::STAGES {
+        if let Some(found) = written.iter().position(|one| one.name() == name) {
+            at = found + 1;
+        } else if !added.iter().any(|own| own.name() == name) {
+            let text = format!("stages: [{{name: {name}, steps: []}}]");
+            let empty = stages_of(Path::new(StepSpec::BUILT_IN), &text, &mut CustomRules::default())?;
+            written.splice(at..at, empty);
+            at += 1;
+            absent.insert(name.to_owned());
+        }
+    }
+    Ok(absent)
+}
+
+/// Leaves out stages; whatever needs one of them needs what that one needs.
+fn without(stages: Vec<Stage>, absent: &BTreeSet<String>) -> Vec<Stage> {
+    let mut instead: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut left = Vec::new();
+    for stage in stages {
+        let mut needs: Vec<String> = Vec::new();
+        let all = stage.needs.into_iter();
+        for need in all.flat_map(|need| instead.get(&need).cloned().unwrap_or_else(|| vec![need])) {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        if absent.contains(&stage.name) {
+            instead.insert(stage.name, needs);
+        } else {
+            left.push(Stage { needs, ..stage });
+        }
+    }
+    left
 }
 
 fn stages_of(file: &Path, text: &str, readiness: &mut CustomRules) -> Result<Vec<Written>> {
@@ -161,7 +213,18 @@ fn stages_of(file: &Path, text: &str, readiness: &mut CustomRules) -> Result<Vec
 }
 
 /// Puts a stage of the repository before or after the stage that it names; else last.
-fn insert(added: Written, stages: &mut Vec<Written>, extends: bool) -> Result<()> {
+fn insert(added: Written, stages: &mut Vec<Written>, extends: bool, absent: &BTreeSet<String>) -> Result<()> {
+    if let Some(other) = stages.iter().find(|one| one.name() == added.name()) {
+        let failure = Failure::input(format!("duplicate stage {}", added.name()))
+            .at(location_of(&added.stage.name, &added.file));
+        return Err(if other.is_built_in() {
+            failure
+                .because("the built-in pipeline of this cluster has a stage of that name")
+                .hint("rename it, and place it with `before` or `after`")
+        } else {
+            failure.because(format!("{} has it too", location_of(&other.stage.name, &other.file)))
+        });
+    }
     let (neighbour, is_after) = match (&added.stage.before, &added.stage.after) {
         (None, None) => {
             stages.push(added);
@@ -181,8 +244,9 @@ fn insert(added: Written, stages: &mut Vec<Written>, extends: bool) -> Result<()
             .at(location)
             .hint("add `extends: built-in` to the file, or order the stages by their place and `needs`"));
     }
-    let Some(at) = stages.iter().position(|one| one.stage.name.value == neighbour.value) else {
-        let names: Vec<&str> = stages.iter().map(|one| one.stage.name.value.as_str()).collect();
+    let Some(at) = stages.iter().position(|one| one.name() == neighbour.value) else {
+        let names = stages.iter().map(Written::name).filter(|name| !absent.contains(*name));
+        let names: Vec<&str> = names.collect();
         return Err(Failure::input(format!("unknown stage `{}`", neighbour.value))
             .at(location)
             .hint(format!("stages of this cluster: {}", names.join(", "))));
@@ -214,13 +278,10 @@ fn task_files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Names are unique, and a stage needs only stages before it, so there can be no cycle.
+/// A stage needs only stages before it, so there can be no cycle; the names of its steps are unique.
 fn check(stage: &Stage, before: &[Stage], location: Location) -> Result<()> {
     if stage.name.is_empty() || stage.name.contains('/') {
         return Err(Failure::input(format!("invalid stage name `{}`", stage.name)).at(location));
-    }
-    if before.iter().any(|other| other.name == stage.name) {
-        return Err(Failure::input(format!("duplicate stage {}", stage.name)).at(location));
     }
     if let Some(unknown) = stage.needs.iter().find(|need| !before.iter().any(|other| other.name == **need)) {
         return Err(Failure::input(format!(
@@ -277,6 +338,45 @@ stages:
             "{unknown:?}"
         );
         assert!(read("stages: [{name: x, after: q, steps: []}]").unwrap_err().what.contains("extends"));
+    }
+
+    /// One file of tasks is for all clusters, and a cluster's derived pipeline has only what it needs.
+    #[test]
+    fn a_stage_may_name_a_built_in_one_that_this_cluster_lacks() {
+        let built_in = "stages: [{name: crds, steps: []}, {name: flux, steps: []}]";
+        let order = |own: &str| {
+            let built_in = vec![(PathBuf::from(StepSpec::BUILT_IN), built_in.to_owned())];
+            let own = format!("extends: built-in\nstages: {own}");
+            let pipeline = assemble(&built_in, &[(PathBuf::from("tasks/x.yaml"), own)], true)?;
+            let shown = |stage: &Stage| format!("{}<{}", stage.name, stage.needs.join(","));
+            Ok::<_, Failure>(pipeline.stages.iter().map(shown).collect::<Vec<_>>())
+        };
+        let table: [(&str, &[&str]); 5] = [
+            ("[]", &["crds<", "flux<crds"]),
+            ("[{name: x, after: network, steps: []}]", &["crds<", "x<crds", "flux<crds,x"]),
+            (
+                "[{name: x, after: network, steps: []}, {name: y, before: network, steps: []}, {name: z, after: crds, steps: []}]",
+                &["crds<", "z<crds", "y<z", "x<crds,y", "flux<crds,y,x"],
+            ),
+            ("[{name: x, before: preflight, steps: []}]", &["x<", "crds<x", "flux<crds"]),
+            ("[{name: x, needs: [network], steps: []}]", &["crds<", "flux<crds", "x<crds"]),
+        ];
+        for (own, expected) in table {
+            assert_eq!(order(own).unwrap(), expected, "{own}");
+        }
+        assert_eq!(order("[{name: network, steps: []}]").unwrap().last().unwrap(), "network<flux");
+        let unknown = order("[{name: x, after: netwrok, steps: []}]").unwrap_err();
+        assert!(unknown.hints[0].ends_with("stages of this cluster: crds, flux"), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_stage_named_like_a_built_in_one_is_reported_where_it_is_written() {
+        for own in ["name: b", "name: b\n  before: a"] {
+            let failure = extended(&format!("stages:\n- steps: []\n  {own}\n")).unwrap_err();
+            let at = failure.location.clone().unwrap();
+            assert_eq!((at.file.as_path(), at.line), (Path::new("tasks/x.yaml"), 3), "{failure}");
+            assert!(failure.what.contains("duplicate stage b"), "{failure}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What a run depends on: whatever is wrong elsewhere is Flux's to meet, once it runs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use super::load::Pipeline;
 use super::select::Selected;
 use super::{Applies, Named};
+use crate::layout::{KUSTOMIZATION_FILES, is_yaml};
 use crate::order::is_before_flux;
 use crate::problem::Problem;
 use crate::{Declared, Kustomization};
@@ -127,14 +128,48 @@ fn is_chain(release: &Object) -> bool {
 /// How many files are looked at.
 const FILES: usize = 5_000;
 
-/// Whether a file below a folder names the chart of a network plugin, of DNS or of Flux.
+/// Whether a file of a folder names the chart of a network plugin, of DNS or of Flux: one below it, or one that
+/// it refers to, as a base or a component, or as the folder of a Kustomization. By lines, as something here cannot
+/// be read as a whole.
 fn names_the_chain(root: &Path, folder: &Path) -> bool {
-    let entries = WalkDir::new(root.join(folder)).into_iter().filter_map(Result::ok).take(FILES);
-    let mut files = entries.filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_owned()));
-    files.any(|file| {
-        let is_yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        is_yaml && files::read_text(root, &file).is_ok_and(|text| text.lines().any(names_chart))
-    })
+    let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut ahead = vec![folder.to_owned()];
+    while let Some(next) = ahead.pop() {
+        let entries = WalkDir::new(root.join(&next)).into_iter().filter_map(Result::ok).take(FILES);
+        for entry in entries.filter(|entry| entry.file_type().is_file()) {
+            let Ok(file) = entry.path().strip_prefix(root) else { continue };
+            let is_read = is_yaml(file) || KUSTOMIZATION_FILES.iter().any(|name| file.ends_with(name));
+            if !is_read || seen.len() >= FILES || !seen.insert(file.to_owned()) {
+                continue;
+            }
+            let Ok(text) = files::read_text(root, file) else { continue };
+            if text.lines().any(names_chart) {
+                return true;
+            }
+            ahead.extend(text.lines().flat_map(|line| referred(root, file, line)));
+        }
+    }
+    false
+}
+
+/// What a line of a file may refer to in the repository: from the file's folder, or from the root (`spec.path`).
+fn referred(root: &Path, file: &Path, line: &str) -> Vec<PathBuf> {
+    let line = line.trim().trim_start_matches("- ");
+    let field = line.split_once(':').filter(|(_, value)| value.is_empty() || value.starts_with(' '));
+    let (is_path, value) = match field {
+        Some(("path", value)) => (true, value),
+        Some((_, value)) if value.trim_start().starts_with('[') => (false, value),
+        Some(_) => return Vec::new(),
+        None => (false, line),
+    };
+    let texts = value.split([',', '[', ']']).map(|text| text.trim().trim_matches(['"', '\'']));
+    let texts = texts.filter(|text| !text.is_empty() && !text.starts_with('/'));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let places = texts.flat_map(|text| {
+        let from_root = is_path.then(|| PathBuf::from(text));
+        [Some(folder.join(text)), from_root].into_iter().flatten()
+    });
+    places.filter_map(|place| Some(files::find(root, &place).ok()?.path)).collect()
 }
 
 fn names_chart(line: &str) -> bool {
@@ -165,6 +200,42 @@ mod tests {
         ];
         for (line, expected) in table {
             assert_eq!(names_chart(line), expected, "{line}");
+        }
+    }
+
+    /// A base lies beside what uses it, and so does what a Kustomization applies in turn.
+    #[test]
+    fn the_chain_is_found_through_bases_components_and_paths() {
+        let chain = "spec: {}\nkind: FluxInstance\n";
+        let kustomization = |field: &str, to: &str| format!("{field}:\n  - {to}\n  - broken: [\n");
+        let table = [
+            ("a/kustomization.yaml", kustomization("resources", "../b"), "b/x/flux.yaml", true),
+            ("a/kustomization.yaml", kustomization("resources", "../b/flux.yaml"), "b/flux.yaml", true),
+            (
+                "a/Kustomization",
+                kustomization("components", "\"../../c/own\"").replace("../../", "../"),
+                "c/own/flux.yaml",
+                true,
+            ),
+            ("a/kustomization.yaml", "resources: [../z, ../b]\n".to_owned(), "b/flux.yaml", true),
+            (
+                "a/ks.yaml",
+                "kind: Kustomization\nspec:\n  path: ./b/own\n".to_owned(),
+                "b/own/flux.yaml",
+                true,
+            ),
+            ("a/kustomization.yaml", kustomization("resources", "../b"), "c/flux.yaml", false),
+            ("a/kustomization.yaml", kustomization("resources", "../../b"), "b/flux.yaml", false),
+            ("a/kustomization.yaml", kustomization("resources", "."), "b/flux.yaml", false),
+        ];
+        for (file, text, place, expected) in table {
+            let root = tempfile::tempdir().unwrap();
+            let base = root.path().canonicalize().unwrap();
+            for (path, text) in [(file, text.as_str()), (place, chain)] {
+                std::fs::create_dir_all(base.join(path).parent().unwrap()).unwrap();
+                std::fs::write(base.join(path), text).unwrap();
+            }
+            assert_eq!(names_the_chain(&base, Path::new("a")), expected, "{text} {place}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Each step of the pipeline, joined with what the cluster declares.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,8 @@ use crate::kinds;
 use crate::with_location::WithLocation;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::files;
 use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, StepId, Work};
-use bootstrapper_gitops::pipeline::{self, Pipeline, Selected, StepKind, StepSpec, When};
+use bootstrapper_gitops::pipeline::{self, Pipeline, Selected, StepSpec};
 use bootstrapper_gitops::trust::Agreed;
 use bootstrapper_gitops::{Declared, Distribution, Repository};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
@@ -97,28 +95,4 @@ fn planned_step(inputs: &Inputs<'_>, stage: &pipeline::Stage, spec: &StepSpec) -
         (other @ (Work::Skipped { .. } | Work::Impossible { .. }), None) => other,
     };
     Ok(PlannedStep { id, title, why: spec.why.clone(), limits, digest, work })
-}
-
-/// Checks, without a cluster, that every step names something that is declared and that the
-/// bootstrap can apply: all that is wrong.
-pub fn check(pipeline: &Pipeline, declared: &Declared, root: &Path) -> Vec<Failure> {
-    pipeline.steps().filter_map(|spec| check_step(spec, declared, root).err()).collect()
-}
-
-fn check_step(spec: &StepSpec, declared: &Declared, root: &Path) -> Result<()> {
-    spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
-    if let StepKind::Objects(objects) = &spec.kind
-        && let path = objects.path(&declared.cluster)
-        && !path.to_string_lossy().contains("://")
-    {
-        files::find(root, &path)
-            .map_err(|refusal| spec.refuse(format!("cannot read {}", path.display())).because(refusal))?;
-    }
-    let applies = spec.kind.applies();
-    match applies.subject() {
-        Some((kind, name)) if spec.when == When::Always && !applies.is_declared(declared) => {
-            Err(spec.refuse(format!("{} declares no {kind} called `{name}`", declared.cluster)))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,9 @@
 //! A plan without a cluster: what each step is about, by what the repository declares. Nothing is compared.
 
-use bootstrapper_core::failure::{Failure, Result};
+use std::path::Path;
+
+use super::check::check_step;
+use bootstrapper_core::failure::Failure;
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_gitops::pipeline::{Applies, Awaits, Named, Pipeline, Selected, StepKind, StepSpec, When};
 use bootstrapper_gitops::{Declared, Release, SeededSecret};
@@ -24,11 +27,12 @@ pub struct OutlinedStep {
     pub failure: Option<Failure>,
 }
 
-/// Every step of a pipeline, for the cluster that declares this. `secrets` are those that are seeded.
+/// Every step of a pipeline, for the cluster that declares this in the repository at `root`. `secrets` are those that are seeded.
 pub fn outline(
     pipeline: &Pipeline,
     selected: &Selected,
     declared: &Declared,
+    root: &Path,
     secrets: &[SeededSecret],
 ) -> Vec<OutlinedStep> {
     let stages = pipeline.stages.iter();
@@ -38,26 +42,9 @@ pub fn outline(
         why: spec.why.clone(),
         skipped: selected.reason_to_skip(stage, &spec.name()).or_else(|| undeclared(spec, declared)),
         about: about(spec, declared, secrets),
-        failure: check(spec, declared).err().map(|failure| spec.placed(failure)),
+        failure: check_step(spec, declared, root).err(),
     });
     outlined.collect()
-}
-
-fn check(spec: &StepSpec, declared: &Declared) -> Result<()> {
-    if let Applies::Manifest(manifest) = spec.kind.applies() {
-        declared.substituted_openly(&manifest.location).map_err(|failure| unversioned(spec, failure))?;
-    }
-    spec.kind.check(declared)
-}
-
-/// A manifest of a derived step whose version nothing says.
-pub(crate) fn unversioned(spec: &StepSpec, failure: Failure) -> Failure {
-    if !spec.is_built_in() {
-        return failure;
-    }
-    failure.because("nothing in the repository installs it, or says which version to install").hint(
-        "set `flux: {version: …}` of the cluster in bootstrapper.yaml (`operator: …` for the Flux operator)",
-    )
 }
 
 fn undeclared(spec: &StepSpec, declared: &Declared) -> Option<String> {

@@ -4,6 +4,7 @@
 mod contexts;
 mod cover;
 mod homes;
+mod mise;
 mod scripts;
 mod secrets;
 mod write;
@@ -11,6 +12,7 @@ mod write;
 pub use contexts::{Context, context_of};
 pub use cover::{Cover, Row, rows};
 pub use homes::{Home, KnownFile, home_of};
+pub use mise::is_mise;
 pub use scripts::{Command, commands};
 pub use secrets::{NeededSecret, needed_secrets};
 pub use write::{ClusterProposal, config_text};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::homes::KnownFile;
+use super::mise;
 
 /// A command of a present bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,8 @@ fn of_file(file: &KnownFile) -> Vec<Command> {
     if name.contains("helmfile") || (in_bootstrap && is_helmfile(file)) {
         return of_helmfile(file);
     }
-    if name == "mise.toml" || name == ".mise.toml" {
-        return of_mise(file);
+    if mise::is_mise(&file.path) {
+        return of_mise(file, in_bootstrap);
     }
     if in_bootstrap && matches!(extension, "sh" | "bash") {
         return of_script(&file.path, "", &file.text);
@@ -100,22 +101,11 @@ fn of_justfile(file: &KnownFile, in_bootstrap: bool) -> Vec<Command> {
     found
 }
 
-/// `run = "…"` of `[tasks.bootstrap]`, without reading all of TOML.
-fn of_mise(file: &KnownFile) -> Vec<Command> {
-    let mut found = Vec::new();
-    let mut task = String::new();
-    for line in file.text.lines().map(str::trim) {
-        if let Some(section) = line.strip_prefix('[') {
-            let name = section.trim_end_matches(']').trim_matches('"');
-            name.strip_prefix("tasks.").unwrap_or_default().trim_matches('"').clone_into(&mut task);
-        } else if let Some((key, value)) = line.split_once('=')
-            && key.trim() == "run"
-            && is_bootstrap(&task)
-        {
-            found.extend(of_script(&file.path, &task, value.trim().trim_matches(['"', '\'', '[', ']'])));
-        }
-    }
-    found
+/// The scripts of tasks of mise.
+fn of_mise(file: &KnownFile, in_bootstrap: bool) -> Vec<Command> {
+    let scripts = mise::scripts(&file.text).into_iter();
+    let scripts = scripts.filter(|(task, _)| in_bootstrap || is_bootstrap(task));
+    scripts.flat_map(|(task, script)| of_script(&file.path, &task, &script)).collect()
 }
 
 fn is_helmfile(file: &KnownFile) -> bool {
@@ -228,6 +218,11 @@ mod tests {
 
         let mise = "[tasks.bootstrap]\nrun = \"flux install\"\n[tasks.lint]\nrun = \"x\"\n";
         assert_eq!(found(".mise.toml", mise, Value::Null), [pair("bootstrap", "flux install")]);
+        let mise = "[tasks.bootstrap]\nrun = \"\"\"\nset -e\nflux install \\\\\n  --export\nkubectl apply -f x\n\"\"\"\n";
+        assert_eq!(
+            found(".mise.toml", mise, Value::Null),
+            [pair("bootstrap", "flux install --export"), pair("bootstrap", "kubectl apply -f x")]
+        );
 
         let script = "#!/bin/bash\nset -e\nNAME=x\nif kubectl get ns a; then\n  echo done\nfi\n";
         assert_eq!(

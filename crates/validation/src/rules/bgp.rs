@@ -60,7 +60,7 @@ const POLICY: &str = "CiliumBGPPeeringPolicy";
 fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, (u64, u64)) -> bool) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(cilium) = known::cilium(declared) else { return Vec::new() };
-        let Some(version) = known::minor_version(cilium) else { return Vec::new() };
+        let Some(version) = cilium.minor_version() else { return Vec::new() };
         let objects = objects_of(declared).filter(|placed| {
             let id = placed.id();
             id.group() == GROUP
@@ -74,7 +74,7 @@ fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, (u64, u6
                 let message = format!(
                     "{} is of {of}, but the cluster runs Cilium {}",
                     placed.id(),
-                    cilium.chart.version_text()
+                    cilium.version.unwrap_or_default()
                 );
                 placed.finding(rule, "apiVersion", message)
             })

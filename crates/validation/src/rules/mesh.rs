@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::fleet::objects_of;
 use crate::{Finding, Fleet, Rule, Severity, known};
-use bootstrapper_gitops::{Declared, Release};
+use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::order::Cilium;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -39,25 +40,25 @@ struct Peer<'a> {
     /// How it is named.
     entry: &'a Value,
     declared: &'a Declared,
-    release: &'a Release,
+    release: Cilium<'a>,
 }
 
 /// The peers of a cluster that are looked at too.
-fn peers<'a>(fleet: &'a Fleet, cilium: &'a Release) -> impl Iterator<Item = Peer<'a>> {
+fn peers<'a>(fleet: &'a Fleet, cilium: Cilium<'a>) -> impl Iterator<Item = Peer<'a>> {
     let entries = cilium.values["clustermesh"]["config"]["clusters"].as_array().into_iter().flatten();
     entries.filter_map(|entry| {
-        let found = fleet.clusters.iter().find_map(|declared| {
+        let found = fleet.clusters.iter().find_map(move |declared| {
             let release = known::cilium(declared)?;
             (release.values["cluster"]["name"] == entry["name"]).then_some((declared, release))
         });
         // A cluster may name itself: the chart passes over it.
-        let (declared, release) = found.filter(|(_, release)| !std::ptr::eq(*release, cilium))?;
+        let (declared, release) = found.filter(|(_, release)| !std::ptr::eq(release.id, cilium.id))?;
         Some(Peer { entry, declared, release })
     })
 }
 
-fn at(declared: &Declared, cilium: &Release, rule: &Rule, field: &str, message: String) -> Option<Finding> {
-    let placed = objects_of(declared).find(|placed| placed.id() == cilium.id)?;
+fn at(declared: &Declared, cilium: Cilium<'_>, rule: &Rule, field: &str, message: String) -> Option<Finding> {
+    let placed = objects_of(declared).find(|placed| placed.id() == *cilium.id)?;
     Some(placed.finding(rule, field, message))
 }
 
@@ -65,7 +66,7 @@ fn not_certified(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding
     let Some(cilium) = known::cilium(declared) else { return Vec::new() };
     let faults = peers(fleet, cilium).filter_map(|Peer { entry, release, .. }| {
         let (name, address) = (entry["name"].as_str()?, entry["address"].as_str()?);
-        if is_certified(address, &release.values, &cilium.values) {
+        if is_certified(address, release.values, cilium.values) {
             return None;
         }
         let message =

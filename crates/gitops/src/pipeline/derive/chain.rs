@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::super::config::FluxVersions;
-use crate::order::{DNS, FLUX_INSTANCE, FLUX_ITSELF, FLUX_OPERATOR, Kinds, NETWORK_PLUGINS, Order};
+use crate::order::{
+    Cilium, DNS, FLUX_INSTANCE, FLUX_ITSELF, FLUX_OPERATOR, Kinds, NETWORK_PLUGINS, Order, network_plugin,
+};
 use crate::{Declared, Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
@@ -57,6 +59,7 @@ pub(super) enum Instance<'a> {
 impl<'a> Scene<'a> {
     pub(super) fn of(declared: &'a Declared, versions: &'a FluxVersions) -> Self {
         let network = release_of(declared, |release| NETWORK_PLUGINS.contains(&release.chart.name()))
+            .or_else(|| release_of(declared, |release| network_plugin(release).is_some()))
             .or_else(|| objects_of(declared, is_network_plugin));
         let dns = release_of(declared, |release| release.chart.name() == DNS)
             .or_else(|| objects_of(declared, is_dns));
@@ -91,9 +94,9 @@ impl<'a> Scene<'a> {
     }
 
     /// Cilium, if it is the network plugin.
-    pub(super) fn cilium(&self) -> Option<&'a Release> {
+    pub(super) fn cilium(&self) -> Option<Cilium<'a>> {
         match self.network {
-            Some(Unit::Release(release)) if release.chart.name() == "cilium" => Some(release),
+            Some(Unit::Release(release)) => Cilium::of(release),
             _ => None,
         }
     }

@@ -82,7 +82,7 @@ fn needed(scene: &Scene<'_>) -> Needed {
         }
     }
     if let Some(cilium) = scene.cilium() {
-        let value = |path: &str| at(&cilium.values, path);
+        let value = |path: &str| at(cilium.values, path);
         if is_true(value("gatewayAPI.enabled")) {
             let why = "Cilium's operator looks for the Gateway API only as it starts";
             for kind in ["GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "ReferenceGrant", "TLSRoute"] {

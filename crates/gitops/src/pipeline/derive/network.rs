@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::chain::{Scene, Unit};
 use super::draft::{DraftStep, list};
 use crate::Kustomization;
-use crate::order::{Kind, at, is_true};
+use crate::order::{Kind, at, is_true, names_data, network_plugin};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// Kinds that configure what Cilium announces and hands out, and need nothing but Cilium.
@@ -27,7 +27,13 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     let mut steps = vec![match network {
         Unit::Release(release) => {
             let kind = format!("release: {}", scene.release_name(release));
-            let why = format!("{} is the network plugin: without it no node is Ready", release.chart.name());
+            let chart = release.chart.name();
+            let why = match network_plugin(release).filter(|plugin| *plugin != chart) {
+                Some(plugin) => {
+                    format!("{chart} installs {plugin}, the network plugin: without it no node is Ready")
+                }
+                None => format!("{chart} is the network plugin: without it no node is Ready"),
+            };
             // The probes say what must be true. The release as a whole may wait for addresses, which come later.
             DraftStep::new(kind, why).with("await: false")
         }
@@ -66,7 +72,7 @@ fn plain_objects(scene: &Scene<'_>, one: &Kustomization, why: &str, name: &str) 
 /// Only what is on: a probe of a feature that is off would wait for ever.
 fn cilium_features(scene: &Scene<'_>) -> Vec<DraftStep> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
-    let value = |path: &str| at(&cilium.values, path);
+    let value = |path: &str| at(cilium.values, path);
     let mut steps = parts(scene, "cilium-config", &CONFIGURATION, |_| true);
     let configured: Vec<&Object> =
         configurations(scene, &CONFIGURATION).flat_map(|(_, objects)| objects).collect();
@@ -94,7 +100,7 @@ fn cilium_features(scene: &Scene<'_>) -> Vec<DraftStep> {
 /// Whether the Service of the mesh can have an address before Flux runs.
 fn has_address(scene: &Scene<'_>, configured: &[&Object]) -> bool {
     let Some(cilium) = scene.cilium() else { return false };
-    let is_balanced = at(&cilium.values, "clustermesh.apiserver.service.type") == "LoadBalancer";
+    let is_balanced = at(cilium.values, "clustermesh.apiserver.service.type") == "LoadBalancer";
     !is_balanced || configured.iter().any(|object| ObjectRef::of(object).kind == "CiliumLoadBalancerIPPool")
 }
 
@@ -150,9 +156,7 @@ fn is_configuration(kinds: &[&str], object: &Object) -> bool {
 /// Whether an object is a Secret or ConfigMap that something else in its Kustomization names.
 fn is_password(one: &Kustomization, object: &Object) -> bool {
     let id = ObjectRef::of(object);
-    let names = |other: &&Object| {
-        ObjectRef::of(other) != id && other.data.to_string().contains(&format!("\"{}\"", id.name))
-    };
+    let names = |other: &&Object| ObjectRef::of(other) != id && names_data(&other.data, &id.kind, &id.name);
     matches!(id.kind.as_str(), "Secret" | "ConfigMap") && one.objects.iter().any(|other| names(&other))
 }
 

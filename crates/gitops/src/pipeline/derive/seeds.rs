@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Scene;
 use super::draft::{DraftStep, list};
-use crate::Kustomization;
+use crate::order::{Cilium, names_data};
+use crate::{Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
+
+/// The Secret that Cilium's chart signs certificates with (`cilium.ca.setup`).
+const CILIUM_AUTHORITY: &str = "cilium-ca";
 
 /// A Kustomization, and a namespace of its objects.
 type Place = (ObjectRef, Option<String>);
@@ -67,7 +71,13 @@ fn needed_by(scene: &Scene<'_>, id: &ObjectRef) -> Option<String> {
     }
     let in_place = |namespace: &String| id.namespace.as_ref() == Some(namespace);
     let mut releases = scene.releases().into_iter().filter(|release| in_place(&release.release_namespace));
-    let quoted = format!("\"{}\"", id.name);
-    let by = releases.find(|release| release.values.to_string().contains(&quoted))?;
+    // Cilium's chart looks for its authority by name, and makes one of its own where it finds none.
+    let is_authority = |release: &Release| {
+        id.name == CILIUM_AUTHORITY && id.kind == "Secret" && Cilium::of(release).is_some()
+    };
+    if let Some(by) = releases.clone().find(|release| is_authority(release)) {
+        return Some(format!("{} signs with {id}", by.id));
+    }
+    let by = releases.find(|release| names_data(&release.values, &id.kind, &id.name))?;
     Some(format!("the values of {} name {id}", by.id))
 }

@@ -27,7 +27,7 @@ use bootstrapper_engine::{
 };
 use bootstrapper_gitops::pipeline::ReleaseSpec;
 use bootstrapper_gitops::{self as gitops, HelmAction};
-use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, chart_label, helm_has_ended};
+use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, Signature, chart_label, helm_has_ended};
 
 /// A Helm release, as its HelmRelease declares it.
 pub(super) struct Release {
@@ -117,6 +117,19 @@ impl Release {
             secret.namespace.as_deref().unwrap_or_default(),
             secret.name
         )))
+    }
+
+    /// Fails if the chart lacks the signature that its source requires: a plan says so, before anything runs.
+    /// What cannot be fetched now is verified before it is installed.
+    async fn require_signature(&self) -> Result<()> {
+        let request = self.declared.helm_request(HelmAction::Install);
+        let (Ok(helm), Some(Signature::Required(_))) = (&self.helm, &request.access.signature) else {
+            return Ok(());
+        };
+        match helm.pull(&request.chart, &request.access).await {
+            Err(failure) if failure.retry != Retry::MayHelp => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// The chart, with the version that a range or a digest stands for.
@@ -230,6 +243,9 @@ impl Undo for Release {
 impl Step for Release {
     async fn observe(&self) -> Result<Observation> {
         let known = self.look().await?;
+        if matches!(known, Ownership::Ours(Need::Install | Need::Upgrade(_) | Need::Recover(_), _)) {
+            self.require_signature().await?;
+        }
         let change = |kind, details| Diff {
             summary: self.name(),
             changes: vec![Change { kind, subject: self.name(), details }],
@@ -243,7 +259,8 @@ impl Step for Release {
                 Observation::Satisfied { summary, unchanged: 1 }
             }
             Ownership::Ours(Need::Install, _) => {
-                Observation::Missing(change(ChangeKind::Created, vec![self.chart().await]))
+                let details = [self.chart().await].into_iter().chain(self.declared.unverified());
+                Observation::Missing(change(ChangeKind::Created, details.collect()))
             }
             Ownership::Ours(Need::Upgrade(differences), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, differences))
@@ -301,6 +318,7 @@ impl Step for Release {
         Ok(Changes {
             summary: format!("{} {}", self.name(), self.declared.chart.version_text()),
             changes: vec![change],
+            warnings: self.declared.unverified().into_iter().collect(),
             ..Changes::default()
         })
     }

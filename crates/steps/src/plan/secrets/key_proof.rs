@@ -7,22 +7,31 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use super::{Secrets, age};
-use bootstrapper_core::failure::{Failure, FailureKind};
+use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_gitops::{Declared, EncryptedFile, KeyUse, SecretValue};
 use bootstrapper_tools::{Environment, Sops, SopsFormat};
 
 /// How many files are named that are encrypted to the same recipients.
 const NAMED: usize = 3;
 
-/// What is wrong with the keys that are to be planted: one failure for each Secret that lacks them by name, and
-/// for each set of recipients that none of its keys opens. Keys that are made up need open nothing.
+/// What became of the proof.
+#[derive(Debug, Default)]
+pub struct KeyProof {
+    /// What is wrong with the keys: one failure for each Secret that lacks them by name, and for each set of
+    /// recipients that none of its keys opens.
+    pub failures: Vec<Failure>,
+    /// Secrets whose keys could not be tried, and why.
+    pub unproven: Vec<String>,
+}
+
+/// Tries the keys that are to be planted. Keys that are made up need open nothing.
 pub async fn prove_keys(
     declared: &Declared,
     root: &Path,
     secrets: &Secrets,
     environment: &Environment,
-) -> Vec<Failure> {
-    let mut failures = Vec::new();
+) -> KeyProof {
+    let mut proof = KeyProof::default();
     for used in declared.key_uses(root) {
         let id = (used.secret.namespace.clone().unwrap_or_default(), used.secret.name.clone());
         let Some(values) = secrets.values.get(&id).filter(|_| !secrets.made_up.contains(&id)) else {
@@ -32,11 +41,18 @@ pub async fn prove_keys(
         let Some(values) = known(values) else { continue };
         match offered(&values) {
             Offered::Others => {}
-            Offered::Nothing => failures.push(without_key(&used, &values)),
-            Offered::Age(keys) => failures.extend(unopened(&used, &keys, environment).await),
+            Offered::Nothing => proof.failures.push(without_key(&used, &values)),
+            Offered::Age(keys) => match unopened(&used, &keys, || Sops::find(environment)).await {
+                Ok(failures) => proof.failures.extend(failures),
+                // Whatever has to be decrypted here fails by itself, and Flux needs no sops.
+                Err(failure) => proof.unproven.push(format!(
+                    "the keys of {} are not proven to open what the repository encrypts: {}",
+                    used.secret, failure.what
+                )),
+            },
         }
     }
-    failures
+    proof
 }
 
 fn known(values: &BTreeMap<String, SecretValue>) -> Option<BTreeMap<&str, &str>> {
@@ -95,23 +111,21 @@ fn without_key(used: &KeyUse, values: &BTreeMap<&str, &str>) -> Failure {
     }
 }
 
-/// Tries one file of each set of recipients: a key that opens it, opens the others of the set.
-async fn unopened(used: &KeyUse, keys: &BTreeMap<&str, &str>, environment: &Environment) -> Vec<Failure> {
+/// Tries one file of each set of recipients: a key that opens it, opens the others of the set. Fails if there is
+/// something to try, and no sops.
+async fn unopened(
+    used: &KeyUse,
+    keys: &BTreeMap<&str, &str>,
+    sops: impl FnOnce() -> Result<Sops>,
+) -> Result<Vec<Failure>> {
     let mut sets: BTreeMap<&BTreeSet<String>, Vec<&EncryptedFile>> = BTreeMap::new();
     for file in used.files.iter().filter(|file| file.envelope.is_some()) {
         sets.entry(&file.recipients).or_default().push(file);
     }
     if sets.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let sops = match Sops::find(environment) {
-        Ok(sops) => sops,
-        Err(failure) => {
-            let what = format!("cannot check that {} opens what the repository encrypts", used.secret);
-            let failure = Failure::new(FailureKind::Preflight, what).because(failure.what);
-            return vec![failure.hint("install sops: the key is tried with it before it is planted")];
-        }
-    };
+    let sops = sops()?;
     let all = keys.values().copied().collect::<Vec<_>>().join("\n");
     let mut failures = Vec::new();
     for (recipients, files) in sets {
@@ -124,7 +138,7 @@ async fn unopened(used: &KeyUse, keys: &BTreeMap<&str, &str>, environment: &Envi
             failures.push(no_key_opens(used, keys, first, (recipients, &files)));
         }
     }
-    failures
+    Ok(failures)
 }
 
 fn no_key_opens(
@@ -177,6 +191,22 @@ mod tests {
             location: None,
             files: Vec::new(),
         }
+    }
+
+    /// A machine without sops can plant a key: only what it would have to try is not tried.
+    #[tokio::test]
+    async fn without_sops_nothing_is_proven_and_nothing_fails() {
+        let file = |envelope: Option<&[u8]>| EncryptedFile {
+            file: "a".into(),
+            recipients: ["age1own".to_owned()].into(),
+            envelope: envelope.map(<[u8]>::to_vec),
+            location: Location { file: "a".into(), line: 1, column: 1 },
+        };
+        let keys = [("age.agekey", KEY)].into();
+        let missing = || Err(Failure::input("sops is not installed"));
+        let with = |files: Vec<EncryptedFile>| KeyUse { files, ..used() };
+        assert!(unopened(&with(vec![file(Some(b"x"))]), &keys, missing).await.is_err());
+        assert!(unopened(&with(vec![file(None)]), &keys, missing).await.unwrap().is_empty());
     }
 
     #[test]

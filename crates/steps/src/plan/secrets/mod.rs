@@ -6,7 +6,7 @@ mod key_proof;
 mod object;
 mod read;
 
-pub use key_proof::prove_keys;
+pub use key_proof::{KeyProof, prove_keys};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

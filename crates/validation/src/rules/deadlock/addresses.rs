@@ -6,7 +6,7 @@ use super::{Scene, at, each_whole, is_true};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Release;
-use bootstrapper_gitops::order::{Moment, Order, Relation, ScheduledStep};
+use bootstrapper_gitops::order::{Cilium, Moment, Order, Relation, ScheduledStep};
 use bootstrapper_gitops::pipeline::{Applies, Awaits};
 use bootstrapper_readiness::Probe;
 
@@ -44,10 +44,12 @@ fn pools<'a>(scene: &Scene<'a>) -> Vec<(ObjectRef, &'a ObjectRef)> {
 
 /// The value that gives a release a Service of type LoadBalancer; none if there is none.
 fn balanced(release: &Release) -> Option<String> {
-    if release.chart.name() != "cilium" {
-        return balanced_in(&release.values, "");
-    }
-    let values = &release.values;
+    Cilium::of(release).map_or_else(|| balanced_in(&release.values, ""), balanced_of)
+}
+
+/// The same of Cilium, whose chart has Services of its own kind.
+fn balanced_of(cilium: Cilium<'_>) -> Option<String> {
+    let values = cilium.values;
     let mesh = "clustermesh.apiserver.service.type";
     if is_true(at(values, "clustermesh.useAPIServer")) && at(values, mesh) == "LoadBalancer" {
         return Some(mesh.to_owned());
@@ -173,7 +175,7 @@ fn waits_for(scene: &Scene<'_>, turn: &ScheduledStep<'_>) -> Option<String> {
         }
         Awaits::Probe(Probe::CiliumClustermesh) => {
             let cilium = scene.cilium()?;
-            balanced(cilium)
+            balanced_of(cilium)
                 .filter(|value| value.starts_with("clustermesh"))
                 .map(|value| format!("a Service of {} ({value})", cilium.id))
         }

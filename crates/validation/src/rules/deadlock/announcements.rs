@@ -46,7 +46,7 @@ fn of_cilium<'a>(scene: &Scene<'a>, prefix: &'a str) -> impl Iterator<Item = (Ob
 /// Reported once per feature.
 fn is_off(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
-    let off = FEATURES.into_iter().filter(|(_, value)| !is_true(at(&cilium.values, value)));
+    let off = FEATURES.into_iter().filter(|(_, value)| !is_true(at(cilium.values, value)));
     off.filter_map(|(prefix, value)| {
         let mut objects = of_cilium(scene, prefix);
         let (first, _) = objects.next()?;

@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use super::{Scene, at, each, each_whole, is_true};
-use crate::known::minor_version;
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
-use bootstrapper_gitops::Release;
-use bootstrapper_gitops::order::{Kind, Moment, Order, Provider, Relation};
+use bootstrapper_gitops::order::{Cilium, Kind, Moment, Order, Provider, Relation};
 use bootstrapper_gitops::pipeline::{Applies, Manifest};
 
 pub(crate) const RULES: &[Rule] = &[
@@ -41,8 +39,8 @@ const GROUP: &str = "gateway.networking.k8s.io";
 const ENABLED: &str = "spec.values.gatewayAPI.enabled";
 
 /// The release of Cilium, if its Gateway API is on.
-fn gateway<'a>(scene: &Scene<'a>) -> Option<&'a Release> {
-    scene.cilium().filter(|cilium| is_true(at(&cilium.values, "gatewayAPI.enabled")))
+fn gateway<'a>(scene: &Scene<'a>) -> Option<Cilium<'a>> {
+    scene.cilium().filter(|cilium| is_true(at(cilium.values, "gatewayAPI.enabled")))
 }
 
 fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
@@ -51,12 +49,12 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let providers = scene.kinds.providers(&class);
     let moments: Vec<Moment> = providers.iter().map(|one| one.from.clone()).collect();
     let bootstrap = scene.bootstrap();
-    let installs = bootstrap.as_ref().and_then(|bootstrap| bootstrap.release(&cilium.id));
+    let installs = bootstrap.as_ref().and_then(|bootstrap| bootstrap.release(cilium.id));
     let is_before_step = installs.zip(bootstrap.as_ref()).map(|(turn, all)| all.has_before(&class, &turn));
     let described = providers.iter().map(Provider::describe).collect::<Vec<_>>().join(" or ");
 
     let mut found = Vec::new();
-    let by_flux = match scene.order.relation(&Moment::begins(&cilium.id), &moments) {
+    let by_flux = match scene.order.relation(&Moment::begins(cilium.id), &moments) {
         Relation::Before => None,
         Relation::After(way) => Some(format!(
             "{} starts before the Gateway API CRDs of {described}: {}",
@@ -77,7 +75,7 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         )),
     };
     if let Some(message) = by_flux {
-        let finding = scene.finding(rule, &cilium.id, ENABLED, message);
+        let finding = scene.finding(rule, cilium.id, ENABLED, message);
         let is_guess = providers.is_empty();
         found.push(if is_guess { Finding { severity: Severity::Warning, ..finding } } else { finding });
     }
@@ -117,8 +115,8 @@ fn oldest(minor: (u64, u64)) -> (u64, u64, u64) {
 
 fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = gateway(scene) else { return Vec::new() };
-    let Some(minor) = minor_version(cilium) else { return Vec::new() };
-    let version = cilium.chart.version_text();
+    let Some(minor) = cilium.minor_version() else { return Vec::new() };
+    let version = cilium.version.unwrap_or_default();
     let crds: Vec<(&Object, &ObjectRef)> = scene
         .declared
         .kustomizations
@@ -154,7 +152,7 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         by.name,
         faults.join(", ")
     );
-    vec![scene.finding(rule, &cilium.id, ENABLED, message)]
+    vec![scene.finding(rule, cilium.id, ENABLED, message)]
 }
 
 /// Where a task file fetches the CRDs, the address contains their version.
@@ -191,16 +189,16 @@ fn release_of(location: &str) -> Option<((u64, u64, u64), bool)> {
 
 fn without_proxy(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = gateway(scene) else { return Vec::new() };
-    let replacement = at(&cilium.values, "kubeProxyReplacement");
+    let replacement = at(cilium.values, "kubeProxyReplacement");
     let mut found = Vec::new();
     if !(is_true(replacement) || replacement == "strict" || replacement == "partial") {
         let message = format!("{} has its Gateway API enabled and kubeProxyReplacement disabled", cilium.id);
         let field = if replacement.is_null() { ENABLED } else { "spec.values.kubeProxyReplacement" };
-        found.push(scene.finding(rule, &cilium.id, field, message));
+        found.push(scene.finding(rule, cilium.id, field, message));
     }
-    if *at(&cilium.values, "l7Proxy") == false {
+    if *at(cilium.values, "l7Proxy") == false {
         let message = format!("{} has its Gateway API enabled and l7Proxy disabled", cilium.id);
-        found.push(scene.finding(rule, &cilium.id, "spec.values.l7Proxy", message));
+        found.push(scene.finding(rule, cilium.id, "spec.values.l7Proxy", message));
     }
     found
 }

@@ -19,9 +19,9 @@ use serde_json::Value;
 
 use crate::{Finding, Fleet, Rule, known};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::order::{Bootstrap, Kinds, Order, ScheduledStep};
+use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::order::{Bootstrap, Cilium, Kinds, Order, ScheduledStep};
 use bootstrapper_gitops::order::{at, is_true};
-use bootstrapper_gitops::{Declared, Release};
 
 /// A cluster, and its orders.
 struct Scene<'a> {
@@ -42,8 +42,8 @@ impl<'a> Scene<'a> {
         Some(Bootstrap::of(pipeline, self.declared, &self.kinds))
     }
 
-    /// The release of Cilium.
-    fn cilium(&self) -> Option<&'a Release> {
+    /// Cilium.
+    fn cilium(&self) -> Option<Cilium<'a>> {
         known::cilium(self.declared)
     }
 

@@ -14,7 +14,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
 
 fn without_host(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
-    let value = |path: &str| at(&cilium.values, path);
+    let value = |path: &str| at(cilium.values, path);
     let replacement = value("kubeProxyReplacement");
     if !(is_true(replacement) || replacement == "strict") {
         return Vec::new();
@@ -36,5 +36,5 @@ fn without_host(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         ),
         _ => return Vec::new(),
     };
-    vec![scene.finding(rule, &cilium.id, field, message)]
+    vec![scene.finding(rule, cilium.id, field, message)]
 }

@@ -8,6 +8,7 @@ use super::{Scene, at, each, number};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::selects;
+use bootstrapper_gitops::order::Cilium;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -54,12 +55,12 @@ fn too_many(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     for release in &scene.declared.releases {
-        let (path, what, wanted) = match release.chart.name() {
-            "cilium" => {
-                let own = number(at(&release.values, "operator.replicas"));
+        let (path, what, wanted) = match (Cilium::of(release), release.chart.name()) {
+            (Some(cilium), _) => {
+                let own = number(at(cilium.values, "operator.replicas"));
                 ("operator.replicas", "replicas of cilium-operator", own.or(is_declared.then_some(2)))
             }
-            "rook-ceph-cluster" => {
+            (None, "rook-ceph-cluster") => {
                 let mon = at(&release.values, "cephClusterSpec.mon");
                 let may_share = mon["allowMultiplePerNode"] == true;
                 let own = number(&mon["count"]).or(is_declared.then_some(3)).filter(|_| !may_share);

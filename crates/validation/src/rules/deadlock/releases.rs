@@ -4,7 +4,7 @@ use super::{Scene, at, each, each_whole};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::Release;
-use bootstrapper_gitops::order::NETWORK_PLUGINS;
+use bootstrapper_gitops::order::network_plugin;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -80,7 +80,7 @@ fn too_long(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 fn uninstalled(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
-    let networks = scene.declared.releases.iter().filter(|one| NETWORK_PLUGINS.contains(&one.chart.name()));
+    let networks = scene.declared.releases.iter().filter(|one| network_plugin(one).is_some());
     let found = networks.filter_map(|release| {
         let spec = &release.object.data["spec"];
         let install = at(spec, "install.remediation");

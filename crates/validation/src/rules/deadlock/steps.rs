@@ -3,7 +3,7 @@
 use super::{Scene, at, each_whole, is_true};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_gitops::order::{Bootstrap, Kind, NETWORK_PLUGINS, ScheduledStep};
+use bootstrapper_gitops::order::{Bootstrap, Kind, ScheduledStep, network_plugin};
 use bootstrapper_gitops::pipeline::{Applies, Awaits};
 use bootstrapper_readiness::Probe;
 
@@ -97,8 +97,7 @@ fn comes_later(
 
 /// The step that installs the network plugin.
 fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<ScheduledStep<'a>> {
-    let mut networks =
-        scene.declared.releases.iter().filter(|one| NETWORK_PLUGINS.contains(&one.chart.name()));
+    let mut networks = scene.declared.releases.iter().filter(|one| network_plugin(one).is_some());
     networks.find_map(|release| bootstrap.release(&release.id))
 }
 
@@ -158,7 +157,7 @@ fn before_dns(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
-    let is_off = |value: &str| !is_true(at(&cilium.values, value));
+    let is_off = |value: &str| !is_true(at(cilium.values, value));
     let has = |kind: &str| scene.declared.objects().any(|object| ObjectRef::of(object).kind == kind);
     find(scene, |_, turn| {
         let missing = match turn.step.kind.awaits() {

@@ -1,0 +1,71 @@
+//! The network plugin that a release installs: by the name of its chart, or Cilium as a dependency of it.
+
+use serde_json::Value;
+
+use super::charts::NETWORK_PLUGINS;
+use crate::{Declared, Release};
+use bootstrapper_core::object::ObjectRef;
+
+/// The chart of Cilium, and the key of its values in those of a chart that depends on it.
+const CILIUM: &str = "cilium";
+
+/// Values by which Cilium itself is installed: a chart that only knows about Cilium (`cilium: {enabled: true}`) has
+/// others.
+const INSTALLS: [&str; 14] = [
+    "autoDirectNodeRoutes",
+    "bgpControlPlane",
+    "cgroup",
+    "cni",
+    "hubble",
+    "ipam",
+    "ipv4NativeRoutingCIDR",
+    "k8sServiceHost",
+    "kubeProxyReplacement",
+    "l2announcements",
+    "loadBalancer",
+    "operator",
+    "routingMode",
+    "tunnelProtocol",
+];
+
+/// Cilium, as a release installs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cilium<'a> {
+    /// The HelmRelease.
+    pub id: &'a ObjectRef,
+    /// Its values.
+    pub values: &'a Value,
+    /// Its version as declared; none if a chart that depends on it says so.
+    pub version: Option<&'a str>,
+}
+
+impl<'a> Cilium<'a> {
+    /// The one that a release installs, if it does.
+    pub fn of(release: &'a Release) -> Option<Self> {
+        let of = |values, version| Self { id: &release.id, values, version };
+        if release.chart.name() == CILIUM {
+            return Some(of(&release.values, Some(release.chart.version_text())));
+        }
+        let values = &release.values[CILIUM];
+        let installs = values.as_object()?.keys().any(|key| INSTALLS.contains(&key.as_str()));
+        (installs && values["enabled"] != false).then(|| of(values, None))
+    }
+
+    /// The one that a cluster declares: its own chart rather than one that depends on it.
+    pub fn declared(declared: &'a Declared) -> Option<Self> {
+        let found = || declared.releases.iter().filter_map(Self::of);
+        found().find(|cilium| cilium.version.is_some()).or_else(|| found().next())
+    }
+
+    /// Its major and minor version, if exactly one is declared.
+    pub fn minor_version(&self) -> Option<(u64, u64)> {
+        let mut parts = self.version?.trim_start_matches(['v', '~', '^', '=']).split('.');
+        Some((parts.next()?.trim().parse().ok()?, parts.next()?.parse().ok()?))
+    }
+}
+
+/// The network plugin that a release installs.
+pub fn network_plugin(release: &Release) -> Option<&str> {
+    let chart = release.chart.name();
+    NETWORK_PLUGINS.contains(&chart).then_some(chart).or_else(|| Cilium::of(release).map(|_| CILIUM))
+}
