@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Release;
-use super::order::at;
+use super::order::{Cilium, at};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// A distribution of Kubernetes for bare metal.
@@ -169,8 +169,9 @@ impl Distribution {
     pub fn unfit(self, releases: &[Release]) -> Vec<Unfit> {
         let needs = NEEDS.iter().filter(|need| need.distribution == self);
         let unmet = needs.flat_map(|need| {
-            let of_chart = releases.iter().filter(|release| release.chart.name() == need.chart);
-            of_chart.filter(|release| !(need.is_met)(&release.values)).map(|release| Unfit {
+            let of_chart =
+                releases.iter().filter_map(|release| Some((release, values_of(release, need.chart)?)));
+            of_chart.filter(|(_, values)| !(need.is_met)(values)).map(|(release, _)| Unfit {
                 release: release.id.clone(),
                 value: need.value,
                 why: need.why,
@@ -180,6 +181,14 @@ impl Distribution {
         });
         unmet.collect()
     }
+}
+
+/// The values for a chart, if a release installs it; Cilium by a chart around it, too.
+fn values_of<'a>(release: &'a Release, chart: &str) -> Option<&'a Value> {
+    if chart == "cilium" {
+        return Cilium::of(release).map(|cilium| cilium.values);
+    }
+    (release.chart.name() == chart).then_some(&release.values)
 }
 
 /// Whether a container of Cilium asks for no kernel modules. Without a list the chart's own counts, which

@@ -48,7 +48,7 @@ const NEWEST: Minor = (1, 20);
 fn not_served(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(cilium) = known::cilium(declared) else { return Vec::new() };
-        let minor = known::minor_version(cilium).filter(|minor| (OLDEST..=NEWEST).contains(minor));
+        let minor = cilium.minor_version().filter(|minor| (OLDEST..=NEWEST).contains(minor));
         let Some(minor) = minor else { return Vec::new() };
         let found = objects_of(declared).filter_map(|placed| {
             let id = placed.id();
@@ -66,7 +66,7 @@ fn not_served(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             let message = format!(
                 "{id} is of {GROUP}/{}, but Cilium {} {instead}",
                 id.version(),
-                cilium.chart.version_text()
+                cilium.version.unwrap_or_default()
             );
             Some(placed.finding(rule, "apiVersion", message))
         });

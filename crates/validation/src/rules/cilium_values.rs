@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::fleet::{Placed, objects_of};
 use crate::{Finding, Fleet, Rule, Severity, known};
-use bootstrapper_gitops::order::{at, is_true};
-use bootstrapper_gitops::{Declared, Release};
+use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::order::{Cilium, at, is_true};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -33,7 +33,7 @@ const DEFAULT: &str = "10.0.0.0/8";
 
 fn default_pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
-        let Some(cilium) = known::cilium(declared).filter(|cilium| has_default_range(&cilium.values)) else {
+        let Some(cilium) = known::cilium(declared).filter(|cilium| has_default_range(cilium.values)) else {
             return Vec::new();
         };
         let Ok(range) = DEFAULT.parse::<IpNet>() else { return Vec::new() };
@@ -41,11 +41,11 @@ fn default_pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let finding = inside.map(|(what, address)| {
             let message =
                 format!("{}: pods get addresses of {DEFAULT}, which contains {what} {address}", cilium.id);
-            let mode = if at(&cilium.values, "ipam").is_null() { "spec.values" } else { "spec.values.ipam" };
+            let mode = if at(cilium.values, "ipam").is_null() { "spec.values" } else { "spec.values.ipam" };
             Finding::of(rule, message)
                 .in_cluster(&declared.cluster)
-                .about(&cilium.id)
-                .at(declared.place(&cilium.id, mode))
+                .about(cilium.id)
+                .at(declared.place(cilium.id, mode))
         });
         finding.into_iter().collect()
     })
@@ -59,10 +59,7 @@ fn has_default_range(values: &Value) -> bool {
 }
 
 /// Addresses and ranges of nodes and Services, and what they are.
-fn used<'a>(
-    declared: &'a Declared,
-    cilium: &'a Release,
-) -> impl Iterator<Item = (&'static str, String)> + 'a {
+fn used<'a>(declared: &'a Declared, cilium: Cilium<'a>) -> impl Iterator<Item = (&'static str, String)> + 'a {
     let settings = [
         ("NODE_CIDR", "the nodes' range"),
         ("SERVICE_CIDR", "the Services' range"),
@@ -72,7 +69,7 @@ fn used<'a>(
     let of_settings = settings
         .into_iter()
         .filter_map(|(name, what)| declared.settings.get(name).map(|value| (what, value.clone())));
-    let host = at(&cilium.values, "k8sServiceHost")
+    let host = at(cilium.values, "k8sServiceHost")
         .as_str()
         .map(|host| ("the API server's address", host.to_owned()));
     let dns = declared.releases.iter().filter(|release| release.chart.name() == "coredns");
@@ -95,10 +92,10 @@ fn lies_in(text: &str, range: &IpNet) -> bool {
 fn privileged_port(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(cilium) = known::cilium(declared).filter(|cilium| {
-            let value = |path: &str| at(&cilium.values, path);
+            let value = |path: &str| at(cilium.values, path);
             is_true(value("gatewayAPI.enabled"))
                 && is_true(value("gatewayAPI.hostNetwork.enabled"))
-                && !may_bind(&cilium.values)
+                && !may_bind(cilium.values)
         }) else {
             return Vec::new();
         };
@@ -109,7 +106,7 @@ fn privileged_port(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-fn of_gateway(rule: &Rule, cilium: &Release, gateway: Placed<'_>) -> Option<Finding> {
+fn of_gateway(rule: &Rule, cilium: Cilium<'_>, gateway: Placed<'_>) -> Option<Finding> {
     let listeners = gateway.field(&["spec", "listeners"]).as_array()?;
     let low = |listener: &Value| listener["port"].as_u64().is_some_and(|port| port < 1024);
     let place = listeners.iter().position(low)?;
