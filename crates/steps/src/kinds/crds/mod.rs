@@ -1,5 +1,6 @@
 //! CRDs that later steps use: applied, established, and served by discovery.
 
+mod left_to_flux;
 mod source;
 
 use std::path::Path;
@@ -60,7 +61,10 @@ impl Crds {
     async fn objects(&self) -> Result<&ObjectSet> {
         self.objects
             .get_or_try_init(|| async {
-                let objects = self.source.crds(&self.cluster).await?;
+                let mut objects = self.source.crds(&self.cluster).await?;
+                if self.source.is_whole_manifest() {
+                    objects = left_to_flux::without_fluxs(&self.cluster, objects).await?;
+                }
                 Ok(ObjectSet {
                     cluster: self.cluster.clone(),
                     noun: self.source.noun().to_owned(),
