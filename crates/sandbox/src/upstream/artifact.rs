@@ -19,8 +19,8 @@ use bootstrapper_core::failure::{Failure, Result};
 /// The name of the manifest in the folder; blobs are called by their digests.
 const MANIFEST_FILE: &str = "manifest";
 
-fn failed(error: std::io::Error) -> Failure {
-    Failure::step("cannot make an artifact of the working tree").caused_by(&error)
+fn failed(error: &std::io::Error) -> Failure {
+    Failure::step("cannot make an artifact of the working tree").caused_by(error)
 }
 
 /// Packs the folder as it is now. The same files give the same artifact.
@@ -33,16 +33,16 @@ pub(super) async fn push(folder: &Path, spec: &ArtifactSpec) -> Result<()> {
     };
     let commit = snapshot_of(folder, &tree, ".").await?;
     let archived = archive(folder, &commit, &spec.folder).await?;
-    let image = Image::of_flux(&pack("", &files_of(&archived).map_err(failed)?)?, &commit);
+    let image = Image::of_flux(&pack("", &files_of(&archived).map_err(|error| failed(&error))?)?, &commit);
     let blobs = blobs_in(folder);
-    std::fs::create_dir_all(&blobs).map_err(failed)?;
+    std::fs::create_dir_all(&blobs).map_err(|error| failed(&error))?;
     for bytes in [&image.config, &image.layer, &image.manifest] {
-        write_private(&blobs.join(sha256(bytes)), bytes).map_err(failed)?;
+        write_private(&blobs.join(sha256(bytes)), bytes).map_err(|error| failed(&error))?;
     }
     // Last and at once: whoever asks meanwhile gets the artifact before.
     let beside = blobs.join(format!("{MANIFEST_FILE}.{}", std::process::id()));
-    write_private(&beside, &image.manifest).map_err(failed)?;
-    std::fs::rename(beside, blobs.join(MANIFEST_FILE)).map_err(failed)
+    write_private(&beside, &image.manifest).map_err(|error| failed(&error))?;
+    std::fs::rename(beside, blobs.join(MANIFEST_FILE)).map_err(|error| failed(&error))
 }
 
 fn blobs_in(folder: &Path) -> PathBuf {

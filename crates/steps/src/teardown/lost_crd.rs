@@ -15,7 +15,7 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// How long nothing changes before the controller is reminded.
-pub const REMIND_AFTER: Duration = Duration::from_secs(15);
+pub(super) const REMIND_AFTER: Duration = Duration::from_secs(15);
 
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const REMINDER: &str = "bootstrapper/deletion-reminder";
@@ -29,7 +29,7 @@ fn waits_for_kubernetes(object: &Object) -> bool {
 
 /// Changes an annotation of a CRD that only Kubernetes holds; leaves every other object as it is. Each
 /// `number` has to be a new one.
-pub async fn remind(cluster: &Cluster, object: &Object, number: usize) -> Result<()> {
+pub(super) async fn remind(cluster: &Cluster, object: &Object, number: usize) -> Result<()> {
     if !waits_for_kubernetes(object) {
         return Ok(());
     }
@@ -38,7 +38,7 @@ pub async fn remind(cluster: &Cluster, object: &Object, number: usize) -> Result
 }
 
 /// Why Kubernetes has not removed a CRD yet, as it says it.
-pub fn says(object: &Object) -> Option<&str> {
+pub(super) fn says(object: &Object) -> Option<&str> {
     let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
     let terminating = conditions.find(|condition| condition["type"] == "Terminating")?;
     terminating["message"].as_str().filter(|_| waits_for_kubernetes(object))
