@@ -1,5 +1,5 @@
 //! Objects of a manifest that Flux has taken over since: two that apply one object undo each other's changes. The
-//! Flux operator does that to the namespace that its own manifest brings.
+//! Flux operator takes the namespace that its own manifest brings, and Flux's CRDs.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 

@@ -57,9 +57,9 @@ impl CrdSource {
         }
     }
 
-    /// Whether all objects of a manifest are wanted.
-    pub(super) fn is_whole_manifest(&self) -> bool {
-        matches!(self, Self::Manifest { only_crds: false, .. })
+    /// Whether it is a manifest.
+    pub(super) fn is_manifest(&self) -> bool {
+        matches!(self, Self::Manifest { .. })
     }
 
     /// The digest of a download that declares none.
@@ -93,7 +93,7 @@ impl CrdSource {
                 whole(try_join_all(all).await?.concat())
             }
         };
-        let all = self.is_whole_manifest();
+        let all = matches!(self, Self::Manifest { only_crds: false, .. });
         Ok(objects.into_iter().filter(|object| all || is_crd(object)).collect())
     }
 }
