@@ -126,6 +126,26 @@ spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, s
     assert_eq!(steps(&[by_objects]), [operator_step, object, CONTROLLERS]);
 }
 
+/// A Kustomization that draws variables from a ConfigMap which it brings itself would wait for it forever; from
+/// what another one brings, it waits for that one.
+#[test]
+fn variables_that_nothing_could_bring_come_first() {
+    let draws = ", postBuild: {substituteFrom: [{kind: ConfigMap, name: info}]}";
+    let info = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: info, namespace: flux-system}
+data: {A: b}
+"
+    .to_owned();
+    let apps = ("clusters/home/apps.yaml", kustomization("apps", draws));
+    let own = steps(&[components(), apps.clone(), ("apps/info.yaml", info.clone())]);
+    let seed = "part: {of: apps, kinds: [Secret, ConfigMap], namespaces: [flux-system], names: [info]}";
+    assert_eq!(own, [seed, COMPONENTS_STEP, CONTROLLERS]);
+    let app = ("apps/app.yaml", info.replace("info", "app"));
+    let of_another = steps(&[components(), apps, app, ("clusters/home/info.yaml", info)]);
+    assert_eq!(of_another, [COMPONENTS_STEP, CONTROLLERS]);
+}
+
 /// Where nothing installs it, somebody has to say which version.
 #[test]
 fn flux_that_nothing_installs_is_installed_at_the_declared_version() {

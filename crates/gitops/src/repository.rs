@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::builds::Builds;
 use super::entry::{self, Entry};
 use super::place::Files;
+use super::root::Root;
 use super::roots;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
@@ -126,12 +127,22 @@ impl Repository {
 
     /// The source of a cluster, as it is written: nothing built, nothing substituted.
     pub fn source_of(&self, cluster: &str) -> Result<Object> {
+        self.written_root_of(cluster).map(|root| root.source)
+    }
+
+    /// The folder that the artifact of a cluster's source is made of; the repository itself, if the source is
+    /// no artifact.
+    pub fn artifact_folder_of(&self, cluster: &str) -> Result<PathBuf> {
+        let folder = &self.entry_of(cluster)?.folder;
+        self.written_root_of(cluster).map(|root| root.base(folder))
+    }
+
+    fn written_root_of(&self, cluster: &str) -> Result<Root> {
         let Entry { folder, place } = self.entry_of(cluster)?;
         let root = roots::pick(&entry::read(&self.root, place), folder);
         let deeper = || entry::within(&self.root, folder).map(|(root, _)| root);
         root.or_else(deeper)
-            .map(|root| root.source)
-            .ok_or_else(|| Failure::input(format!("{} declares no GitRepository", place.display())))
+            .ok_or_else(|| Failure::input(format!("{} declares no source of Flux", place.display())))
     }
 
     /// The same repository, in which the person's own age keys decrypt what Flux would. Without this, what is

@@ -29,7 +29,7 @@ mod vault;
 pub use fault::{Fault, heal, inject_fault};
 pub use lifecycle::{collect, down, programs, refresh, up};
 pub use network::{Missing, missing};
-pub use options::{GitSpec, SandboxOptions};
+pub use options::{ArtifactSpec, GitSpec, SandboxOptions, SourceSpec};
 pub use program::{is_called_by_name, main};
 pub use router_spec::{RouterProgram, RouterSpec};
 pub use state::{Listed, Sandbox, State, list, load};

@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(20);
 pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
     let folder = Folder::of(&options.name)?;
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
-        upstream::snapshot(&folder.path("git"), &options.git).await?;
+        upstream::refresh(&folder, &options.source).await?;
         return folder.read(SANDBOX_FILE);
     }
     clean_up(&folder).await?;
@@ -40,7 +40,7 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
 /// Lets the sources of a running sandbox have what is in the repository now.
 pub async fn refresh(options: &SandboxOptions) -> Result<()> {
     let folder = Folder::of(&options.name)?;
-    upstream::snapshot(&folder.path("git"), &options.git).await.map(drop)
+    upstream::refresh(&folder, &options.source).await
 }
 
 /// Finds the programs of sandboxes, or builds them; the folder of helm and kustomize.
@@ -55,7 +55,8 @@ pub async fn programs(
 }
 
 fn sets(is_network_real: bool) -> &'static [&'static found::Set] {
-    if is_network_real { &[&found::EVERY_SANDBOX, &found::REAL_NETWORK] } else { &[&found::EVERY_SANDBOX] }
+    const ALL: &[&found::Set] = &[&found::EVERY_SANDBOX, &found::FLUX_OPERATOR, &found::REAL_NETWORK];
+    if is_network_real { ALL } else { &ALL[..2] }
 }
 
 /// Takes a sandbox down. Nothing of it stays: no process, no file.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
@@ -20,7 +21,7 @@ pub struct SandboxOptions {
     /// A folder of ready binaries, looked into first.
     pub binaries: Option<PathBuf>,
     /// The repository, and where its cluster expects it.
-    pub git: GitSpec,
+    pub source: SourceSpec,
     /// Pods' addresses.
     pub pod_cidr: String,
     /// Services' addresses.
@@ -44,6 +45,65 @@ const FIRST_ADDRESS: usize = 30;
 const ADDRESSES: usize = 70;
 const CLUSTERS: usize = 3;
 
+/// Where a cluster expects the working tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum SourceSpec {
+    /// In a git repository.
+    Git(GitSpec),
+    /// In an artifact of a registry.
+    Artifact(ArtifactSpec),
+}
+
+/// A folder of a working tree, and the address under which a registry serves it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArtifactSpec {
+    /// The working tree.
+    pub repository: PathBuf,
+    /// The folder of it that the artifact is made of.
+    pub folder: PathBuf,
+    /// The address that the OCIRepository declares.
+    pub url: String,
+    /// The tags that it has: the declared one, or those that a declared range may mean.
+    pub tags: Vec<String>,
+}
+
+impl ArtifactSpec {
+    fn of(url: &str, reference: &Value, repository: &Path, folder: PathBuf) -> Self {
+        let tags = match (reference["semver"].as_str(), reference["tag"].as_str()) {
+            (Some(range), _) => versions_of(range),
+            (None, Some(tag)) => vec![tag.to_owned()],
+            (None, None) => vec!["latest".to_owned()],
+        };
+        Self { repository: repository.to_owned(), folder, url: url.to_owned(), tags }
+    }
+
+    /// The tag to ask for.
+    pub(super) fn tag(&self) -> &str {
+        self.tags.first().map_or("latest", String::as_str)
+    }
+
+    /// The host of the registry, and the name within it.
+    pub(super) fn place(&self) -> Result<(String, String)> {
+        let url = url::Url::parse(&self.url).map_err(|error| {
+            Failure::input(format!("invalid artifact URL `{}`", self.url)).caused_by(&error)
+        })?;
+        Ok((url.host_str().unwrap_or_default().to_owned(), url.path().trim_matches('/').to_owned()))
+    }
+}
+
+/// Versions of which a range allows one: those that it names, and the next ones.
+fn versions_of(range: &str) -> Vec<String> {
+    let words = range.split(|character: char| !(character.is_ascii_alphanumeric() || character == '.'));
+    let versions = words.filter(|word| !word.is_empty()).filter_map(|word| {
+        let mut parts = word.trim_start_matches('v').split('.').map(|part| part.parse::<u64>().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        let (major, minor, patch) = (next(), next(), next());
+        let later = patch.checked_add(1)?;
+        Some([format!("{major}.{minor}.{patch}"), format!("{major}.{minor}.{later}")])
+    });
+    versions.flatten().chain(["0.0.1".to_owned()]).collect()
+}
+
 /// A working tree, and the address under which it is served.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GitSpec {
@@ -55,6 +115,12 @@ pub struct GitSpec {
     pub branch: String,
     /// Whether it declares credentials.
     pub has_credentials: bool,
+}
+
+/// The branch of a GitRepository: by itself, or as the name of a reference.
+fn branch_of(reference: &Value) -> String {
+    let named = reference["name"].as_str().and_then(|name| name.strip_prefix("refs/heads/"));
+    named.or_else(|| reference["branch"].as_str()).unwrap_or("main").to_owned()
 }
 
 impl GitSpec {
@@ -75,20 +141,30 @@ impl SandboxOptions {
         repository: &Repository,
     ) -> Result<Self> {
         let source = repository.source_of(cluster)?;
-        let url = source.data["spec"]["url"].as_str().unwrap_or_default().to_owned();
-        if !["https://", "http://", "ssh://"].iter().any(|scheme| url.starts_with(scheme)) {
+        let spec = &source.data["spec"];
+        let url = spec["url"].as_str().unwrap_or_default().to_owned();
+        let source = if url.starts_with("oci://") {
+            let folder = repository.artifact_folder_of(cluster)?;
+            SourceSpec::Artifact(ArtifactSpec::of(&url, &spec["ref"], &repository.root, folder))
+        } else if ["https://", "http://", "ssh://"].iter().any(|scheme| url.starts_with(scheme)) {
+            let has_credentials = spec["secretRef"].is_object();
+            SourceSpec::Git(GitSpec {
+                repository: repository.root.clone(),
+                url,
+                branch: branch_of(&spec["ref"]),
+                has_credentials,
+            })
+        } else {
             return Err(Failure::input(format!("the sandbox cannot serve `{url}`"))
-                .because("supported: git over https, http and ssh"));
-        }
-        let has_credentials = source.data["spec"]["secretRef"].is_object();
-        let branch = source.data["spec"]["ref"]["branch"].as_str().unwrap_or("main").to_owned();
+                .because("supported: git over https, http and ssh, and OCI artifacts"));
+        };
         let setting =
             |name: &str, default: &str| settings.get(name).map_or(default, String::as_str).to_owned();
         Ok(Self {
             name: cluster.to_owned(),
             node_count: 3,
             binaries: None,
-            git: GitSpec { repository: repository.root.clone(), url, branch, has_credentials },
+            source,
             pod_cidr: setting("POD_CIDR", "10.42.0.0/16"),
             service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
             node_cidr: setting("NODE_CIDR", "10.25.11.0/24"),
@@ -125,7 +201,36 @@ impl SandboxOptions {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_branch_is_named_in_either_way() {
+        for (reference, branch) in [
+            (json!({"branch": "east"}), "east"),
+            (json!({"name": "refs/heads/west"}), "west"),
+            (json!({"name": "refs/tags/v1"}), "main"),
+            (json!(null), "main"),
+        ] {
+            assert_eq!(branch_of(&reference), branch, "{reference}");
+        }
+    }
+
+    #[test]
+    fn an_artifact_has_the_tag_that_is_asked_for() {
+        for (reference, tag) in [
+            (json!({"tag": "v3"}), "v3"),
+            (json!({"digest": "sha256:00"}), "latest"),
+            (json!({"semver": ">=1.2"}), "1.2.0"),
+            (json!({"semver": "v2.x"}), "2.0.0"),
+            (json!({"semver": "*"}), "0.0.1"),
+        ] {
+            let spec = ArtifactSpec::of("oci://x.test/a", &reference, Path::new(""), PathBuf::new());
+            assert_eq!(spec.tag(), tag, "{reference}");
+        }
+        assert!(versions_of(">1.0.0 <2").contains(&"1.0.1".to_owned()));
+    }
 
     #[test]
     fn a_repository_is_served_over_https_whatever_its_address() {

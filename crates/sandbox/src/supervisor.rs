@@ -22,7 +22,7 @@ use super::state::{Folder, OPTIONS_FILE, PROGRAMS_FILE, READY, SANDBOX_FILE, San
 use super::upstream::{self, Upstream};
 use bootstrapper_cluster::{Cluster, ConnectOptions};
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_tools::Environment;
+use bootstrapper_tools::{Environment, Kustomize};
 
 /// Runs the sandbox in `state_dir` until it receives a signal to stop.
 pub(super) async fn serve(state_dir: &Path) -> Result<()> {
@@ -40,8 +40,10 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let programs: Programs = folder.read(PROGRAMS_FILE)?;
     say("starting etcd, API server, controller-manager, scheduler");
     let certificates = Certificates::make(&folder, &options)?;
+    let bin = programs.folder(&folder)?;
+    let kustomize = Kustomize::find(&Environment { path: vec![bin.clone()], ..Environment::default() })?;
     let (upstream, control_plane) = tokio::join!(
-        Upstream::start(&folder, &options.git, &programs.assets),
+        Upstream::start(&folder, &options.source, &programs.assets, &kustomize),
         ControlPlane::start(&folder, &options, &programs, &certificates),
     );
     let (upstream, mut control_plane) = (upstream?, control_plane?);
@@ -50,10 +52,10 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
         context: options.name.clone(),
     };
     let cluster = Cluster::connect(&access).await?;
-    upstream::redirect(&cluster, &options.git, upstream.commits()).await?;
+    upstream::redirect(&cluster, &options.source, upstream.commits()).await?;
     say("API server ready; starting kwok and nodes");
     let environment = Environment {
-        path: vec![programs.folder(&folder)?],
+        path: vec![bin],
         variables: upstream.environment(),
         commits: upstream.commits().clone(),
         ..Environment::default()

@@ -166,6 +166,20 @@ async fn what_was_applied_is_owned_and_goes() {
     assert!(step.owned().await.unwrap().objects.is_empty());
 }
 
+#[tokio::test]
+async fn what_flux_merges_is_its_own_from_the_start() {
+    let server = ApiServer::default();
+    let mut merged = settings();
+    merged["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/ssa": "Merge"});
+    let step = set(&server, &[merged], None);
+    act(&step).await.unwrap();
+    let live = server.connect().get(&ObjectRef::of(&object(&settings()))).await.unwrap().unwrap();
+    let managers: Vec<_> =
+        live.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref()).collect();
+    assert_eq!(managers, ["kustomize-controller"]);
+    assert_eq!(step.owned().await.unwrap().objects.len(), 1);
+}
+
 /// What somebody else made is not the bootstrap's to remove.
 #[tokio::test]
 async fn what_a_person_made_stays() {

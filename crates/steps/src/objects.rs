@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use super::adoption::kustomize_rules::{self, is_merged};
 use super::compare::{change, summary_of};
 use super::explain::Explainer;
 use super::flux_owner::FluxOwner;
 use super::following::{follow_ready_by, ready};
 use crate::teardown::removal;
-use bootstrapper_cluster::{Cluster, Comparison};
+use bootstrapper_cluster::{Cluster, Comparison, FIELD_MANAGER};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 use bootstrapper_core::verdict::Readiness;
@@ -47,18 +48,30 @@ impl ObjectSet {
         self.objects.iter().map(|object| ObjectRef::of(object)).collect()
     }
 
+    /// In whose name an object is applied. What Flux merges keeps the entries of others: a field that the
+    /// repository drops later would stay, unless it is Flux's own from the start.
+    fn manager_of(&self, object: &Object) -> &'static str {
+        if self.manager == FIELD_MANAGER && is_merged(object) {
+            kustomize_rules::MANAGER
+        } else {
+            self.manager
+        }
+    }
+
     /// Those that are there and were applied by this step, the last first.
     async fn standing(&self) -> Result<Vec<ObjectRef>> {
-        let objects: Vec<Object> =
-            waves(&self.objects).concat().into_iter().map(Complete::into_inner).collect();
-        let mut standing = removal::standing(&self.cluster, &objects, self.manager).await?;
+        let objects = waves(&self.objects).concat().into_iter().map(Complete::into_inner);
+        let (own, merged): (Vec<Object>, Vec<Object>) =
+            objects.partition(|object| self.manager_of(object) == self.manager);
+        let mut standing = removal::standing(&self.cluster, &own, self.manager).await?;
+        standing.extend(removal::standing(&self.cluster, &merged, kustomize_rules::MANAGER).await?);
         standing.reverse();
         Ok(standing)
     }
 
     async fn compare_all(&self) -> Result<Vec<(ObjectRef, Comparison)>> {
         let compare = |object: Complete<Object>| {
-            let (cluster, manager) = (self.cluster.clone(), self.manager);
+            let (cluster, manager) = (self.cluster.clone(), self.manager_of(&object));
             async move { Ok((ObjectRef::of(&object), compare_or_new(&cluster, manager, &object).await?)) }
         };
         stream::iter(self.objects.clone()).map(compare).buffered(AT_ONCE).try_collect().await
@@ -116,7 +129,7 @@ impl Step for ObjectSet {
         for wave in waves(&self.objects) {
             let force = act.force_conflicts;
             let apply = |object: Complete<Object>| {
-                let (cluster, manager) = (self.cluster.clone(), self.manager);
+                let (cluster, manager) = (self.cluster.clone(), self.manager_of(&object));
                 async move {
                     Ok::<_, Failure>((
                         ObjectRef::of(&object),

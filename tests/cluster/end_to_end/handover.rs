@@ -119,7 +119,7 @@ pub(crate) async fn controllers_are_killed_as_they_take_over_themselves(
         }
     }
     assert_eq!(processes::killed(&sandbox.folder(), &CONTROLLERS), CONTROLLERS);
-    // The fourth runs in name: its pod is what can be taken away.
+    // Of the operator the pod is taken away.
     let operators = bootstrapper::object::Selection::of("v1", "Pod")
         .within("flux-system")
         .labelled("app.kubernetes.io/name=flux-operator");

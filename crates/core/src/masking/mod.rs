@@ -86,6 +86,10 @@ pub fn mark_secret(secret_type: &str, object: &Value) {
         if secret_type == "kubernetes.io/service-account-token" && (key == "namespace" || key == "ca.crt") {
             continue;
         }
+        // The Flux operator notes there who sold it: a word of the name of its own API.
+        if key == "vendor" && object["metadata"]["labels"]["app.kubernetes.io/component"] == "entitlement" {
+            continue;
+        }
         let Some(text) = value.as_str() else { continue };
         let folded: String = text.split_whitespace().collect();
         match STANDARD.decode(&folded) {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use proptest::prelude::*;
 
 use super::matcher::{DEPTH, Matcher};
-use super::{MASK, parts};
+use super::{MASK, mark_object, masked, parts};
 
 fn matcher(values: &[&str]) -> Matcher {
     let all: BTreeSet<String> = values.iter().flat_map(|value| parts::of(value)).collect();
@@ -265,4 +265,13 @@ proptest! {
     fn any_text_can_be_searched(text in any::<String>(), value in any::<String>()) {
         let _ = matcher(&[&value, "4711"]).masked(&text, DEPTH);
     }
+}
+
+#[test]
+fn who_sold_the_flux_operator_is_no_secret() {
+    let entitlement = |labels: serde_json::Value| serde_json::json!({"kind": "Secret", "metadata": {"labels": labels}, "data": {"vendor": STANDARD.encode("soldbysomebody")}});
+    mark_object(&entitlement(serde_json::json!({"app.kubernetes.io/component": "entitlement"})));
+    assert_eq!(masked("resourcesets.fluxcd.soldbysomebody.io"), "resourcesets.fluxcd.soldbysomebody.io");
+    mark_object(&entitlement(serde_json::json!({})));
+    assert_eq!(masked("soldbysomebody"), MASK);
 }

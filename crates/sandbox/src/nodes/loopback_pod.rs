@@ -14,6 +14,7 @@ use crate::kubelet::{
     delete_pod, environment_of, expanded, image_of, keep, log_file, token, update_pod_status,
 };
 use crate::process::ProcessSpec;
+use crate::programs::FLUX_OPERATOR_MANAGER;
 use crate::site::Site;
 use crate::sources::UNREACHABLE;
 use crate::state::write_private;
@@ -21,11 +22,12 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// Images whose programs the sandbox has, and what it calls these programs.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("source-controller", "source-controller"),
     ("kustomize-controller", "kustomize-controller"),
     ("helm-controller", "helm-controller"),
     ("operator-generic", "cilium-operator-generic"),
+    ("flux-operator", FLUX_OPERATOR_MANAGER),
 ];
 
 /// Those images.
@@ -71,7 +73,13 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     } else {
         environment.insert("KUBECONFIG".into(), kubeconfig.display().to_string());
         environment.insert("RUNTIME_NAMESPACE".into(), namespace.clone());
-        let mut arguments = flux_arguments(declared);
+        let mut arguments = if program == FLUX_OPERATOR_MANAGER {
+            // As its image is built; it refuses to start otherwise.
+            environment.insert("GODEBUG".into(), "fips140=on".into());
+            flux_operator_arguments(declared, &site.programs.assets.flux_operator)
+        } else {
+            flux_arguments(declared)
+        };
         if program == "source-controller" {
             let storage = home.join("storage");
             std::fs::create_dir_all(&storage)
@@ -115,6 +123,24 @@ fn flux_arguments(mut declared: Vec<String>) -> Vec<String> {
     declared
         .retain(|word| !OURS.iter().any(|flag| word.starts_with(flag)) && !SILENT.contains(&word.as_str()));
     declared.extend(["--events-addr=", "--health-addr=0", "--metrics-addr=0"].map(str::to_owned));
+    declared
+}
+
+/// The same of the Flux operator. Flux's manifests lie in its image.
+fn flux_operator_arguments(mut declared: Vec<String>, module: &Path) -> Vec<String> {
+    const OURS: [&str; 5] = [
+        "--health-addr",
+        "--metrics-addr",
+        "--storage-path",
+        "--web-server-port",
+        "--enable-leader-election",
+    ];
+    declared.retain(|word| !OURS.iter().any(|flag| word.starts_with(flag)));
+    declared.extend(
+        ["--health-addr=0", "--metrics-addr=0", "--web-server-port=0", "--enable-leader-election=false"]
+            .map(str::to_owned),
+    );
+    declared.push(format!("--storage-path={}", module.join("config/data").display()));
     declared
 }
 

@@ -8,7 +8,6 @@ mod agent;
 mod certgen;
 mod exec;
 mod external_secrets;
-mod flux_operator;
 mod kubelet_api;
 mod kwok;
 mod loopback_pod;
@@ -41,7 +40,6 @@ pub(super) async fn run(site: Arc<Site>, kubelet: KubeletApi, cancel: Cancellati
         () = pods::run(Arc::clone(&site), cancel.clone()) => {}
         () = agent::run(&site.cluster, agent.as_ref()) => {}
         () = certgen::run(&site.cluster) => {}
-        () = flux_operator::run(&site) => {}
         () = operators::run(&site) => {}
         ended = kubelet.run(Arc::clone(&site)) => ended?,
         () = async {
@@ -71,9 +69,8 @@ pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
         ]
     };
     let others = [
-        "simulated: flux-operator; it installs Flux's own manifests of the declared version",
         "simulated: operators of certificates, storage, databases and metrics; their objects are reported Ready; secret values are generated",
-        "real:      etcd, the Kubernetes control plane, Helm, Cilium's chart and operator, Flux's source, kustomize and helm controllers",
+        "real:      etcd, the Kubernetes control plane, Helm, Cilium's chart and operator, flux-operator, Flux's source, kustomize and helm controllers",
     ];
     network.into_iter().chain(others).map(str::to_owned).collect()
 }

@@ -11,7 +11,7 @@ use bootstrapper_core::private::Folder;
 
 const CILIUM: &str = "github.com/cilium/cilium@v1.20.2";
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.1";
-const FLUX_OPERATOR: &str = "github.com/controlplaneio-fluxcd/flux-operator@v0.58.1";
+pub(super) const FLUX_OPERATOR: &str = "github.com/controlplaneio-fluxcd/flux-operator@v0.58.1";
 const CERT_MANAGER: &str = "github.com/cert-manager/cert-manager@v1.21.2";
 const EXTERNAL_SECRETS: &str = "github.com/external-secrets/external-secrets@v1.3.2";
 const ROOK: &str = "github.com/rook/rook@v1.20.6";
@@ -35,7 +35,11 @@ const PARTS: [(&str, &str, &[&str]); 8] = [
         &["bpf", "clustermesh-apiserver", "install/kubernetes/cilium", "pkg/k8s/apis/cilium.io/client/crds"],
     ),
     ("gateway-api", GATEWAY_API, &["config/crd/standard"]),
-    ("flux-operator", FLUX_OPERATOR, &["config/data/flux", "config/crd/bases"]),
+    (
+        "flux-operator",
+        FLUX_OPERATOR,
+        &["config/crd", "config/data/flux", "config/data/flux-images", "config/default", "config/manager"],
+    ),
     ("cert-manager", CERT_MANAGER, &["deploy/charts/cert-manager"]),
     ("external-secrets", EXTERNAL_SECRETS, &["deploy/charts/external-secrets", "deploy/crds"]),
     ("rook", ROOK, &["deploy/charts/rook-ceph", "deploy/charts/rook-ceph-cluster", "deploy/charts/library"]),
@@ -44,7 +48,7 @@ const PARTS: [(&str, &str, &[&str]); 8] = [
 ];
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::step("cannot fetch the charts and CRDs of the sandbox").caused_by(error)
+    Failure::step("cannot fetch the modules of the sandbox").caused_by(error)
 }
 
 impl Assets {
@@ -86,7 +90,7 @@ async fn fill(cache: &Path, folder: &Path) -> Result<()> {
     }
 }
 
-async fn download(module: &str) -> Result<PathBuf> {
+pub(super) async fn download(module: &str) -> Result<PathBuf> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Module {
@@ -101,7 +105,7 @@ async fn download(module: &str) -> Result<PathBuf> {
         .env("GOFLAGS", "-mod=mod")
         .output()
         .await
-        .map_err(|error| failed(&error).hint("install Go (the charts and CRDs are in Go modules)"))?;
+        .map_err(|error| failed(&error).hint("install Go: charts, CRDs and programs come as Go modules"))?;
     let answer: Module = serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))?;
     match answer.error {
         Some(error) => Err(Failure::step(format!("cannot fetch module {module}")).because(error)),
@@ -110,7 +114,7 @@ async fn download(module: &str) -> Result<PathBuf> {
 }
 
 /// Copies a folder, or one file.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry?;
         if !entry.file_type().is_file() {

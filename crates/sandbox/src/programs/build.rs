@@ -60,9 +60,12 @@ pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + 
     if cache.join(set.folder).is_dir() {
         return Ok(());
     }
-    let modules = cache.join("modules");
+    let modules = cache.join(set.own_module.map_or("modules".into(), |_| format!("{}.module", set.folder)));
     std::fs::create_dir_all(&modules).map_err(|error| failed(&error))?;
-    MODULES.extract(&modules).map_err(|error| failed(&error))?;
+    match set.own_module {
+        Some(own) => own.unpack(&modules).await?,
+        None => MODULES.extract(&modules).map_err(|error| failed(&error))?,
+    }
     let bin = cache.join(format!("{}.new", set.folder));
     std::fs::create_dir_all(&bin).map_err(|error| failed(&error))?;
     say(set.announcement);

@@ -4,6 +4,7 @@
 mod assets;
 mod build;
 mod own;
+mod own_module;
 mod set;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ pub(super) use assets::Assets;
 use serde::{Deserialize, Serialize};
 
 pub(super) use own::{NAME, OF_TEST_IMAGE, WGET, install_own, own};
-pub(super) use set::{EVERY_SANDBOX, REAL_NETWORK, Set};
+pub(super) use set::{EVERY_SANDBOX, FLUX_OPERATOR, FLUX_OPERATOR_MANAGER, REAL_NETWORK, Set};
 
 use super::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};

@@ -1,5 +1,7 @@
 //! Which programs there are, and from which packages of the build list they come.
 
+use super::own_module::OwnModule;
+
 /// Programs that are built with one command.
 pub(crate) struct Set {
     /// The folder within the cache.
@@ -8,6 +10,8 @@ pub(crate) struct Set {
     pub(super) announcement: &'static str,
     /// About so many packages are compiled; told as progress.
     pub(super) about_packages: usize,
+    /// The module in which they are built; the sandbox's build list if none.
+    pub(super) own_module: Option<&'static OwnModule>,
     /// Name of the program, package, and how Go names it: after its folder.
     pub(super) programs: &'static [(&'static str, &'static str, &'static str)],
 }
@@ -24,6 +28,7 @@ pub(crate) const EVERY_SANDBOX: Set = Set {
     folder: "bin",
     announcement: "building the sandbox's programs from source (only once; 10 to 15 minutes on 2 cores)",
     about_packages: 5000,
+    own_module: None,
     programs: &[
         ("etcd", "./etcd", "etcd"),
         ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver"),
@@ -49,6 +54,7 @@ pub(crate) const REAL_NETWORK: Set = Set {
     folder: "network",
     announcement: "building the programs of a real network: agent, BGP router, mesh (only once; 3 to 5 minutes on 2 cores)",
     about_packages: 5350,
+    own_module: None,
     programs: &[
         ("cilium-agent", "github.com/cilium/cilium/daemon", "daemon"),
         ("cilium-dbg", "github.com/cilium/cilium/cilium-dbg", "cilium-dbg"),
@@ -59,3 +65,26 @@ pub(crate) const REAL_NETWORK: Set = Set {
         ("gobgp", "github.com/osrg/gobgp/v4/cmd/gobgp", "gobgp"),
     ],
 };
+
+/// The Flux operator. Its CLI is called `flux-operator`, and may be in PATH; so this one has another name.
+pub(crate) const FLUX_OPERATOR: Set = Set {
+    folder: "flux-operator-0.58.1",
+    announcement: "building flux-operator from source (only once; 3 to 6 minutes on 2 cores)",
+    about_packages: 1200,
+    own_module: Some(&OwnModule {
+        module: super::assets::FLUX_OPERATOR,
+        // Its web interface, which is off.
+        files: &[("web/dist/index.html", "")],
+        // The Go module proxy does not have the required version.
+        replaces: "replace github.com/google/go-containerregistry/pkg/authn/kubernetes => \
+            github.com/google/go-containerregistry/pkg/authn/kubernetes v0.0.0-20250225234217-098045d5e61f",
+        sums: "github.com/google/go-containerregistry/pkg/authn/kubernetes v0.0.0-20250225234217-098045d5e61f \
+            h1:GJRzEBoJv/A/E7JbTekq1Q0jFtAfY7TIxUFAK89Mmic=\n\
+            github.com/google/go-containerregistry/pkg/authn/kubernetes v0.0.0-20250225234217-098045d5e61f/go.mod \
+            h1:ZT74/OE6eosKneM9/LQItNxIMBV6CI5S46EXAnvkTBI=",
+    }),
+    programs: &[(FLUX_OPERATOR_MANAGER, "./cmd/operator", "operator")],
+};
+
+/// What the sandbox calls the Flux operator.
+pub(crate) const FLUX_OPERATOR_MANAGER: &str = "flux-operator-manager";

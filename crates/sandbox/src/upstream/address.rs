@@ -1,15 +1,16 @@
 //! Where Flux finds a repository, if what is declared is nothing that the stand-in for the internet can
-//! answer: ssh, or anything that asks for credentials, which a rehearsal has not; or a commit of a
-//! repository of which it has the files only, and so under another commit.
+//! answer: ssh, or anything that asks for credentials, which a rehearsal has not; a commit of a
+//! repository of which it has the files only, and so under another commit; an artifact by its digest, or
+//! with a signature.
 //!
-//! The sandbox's API server puts something else in its place, whoever writes the GitRepository: an
+//! The sandbox's API server puts something else in its place, whoever writes the source: an
 //! admission policy, so that the object stays as it is declared for everybody who compares it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::options::GitSpec;
+use crate::options::SourceSpec;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object};
@@ -18,23 +19,30 @@ use bootstrapper_gitops::COMMIT;
 /// In whose name: `clean` removes what the bootstrap has made, and this is the sandbox's.
 const MANAGER: &str = "bootstrapper-sandbox";
 
-const ADDRESS: &str = "sandbox-git-address";
+const ADDRESS: &str = "sandbox-source-address";
+
+const GIT: &str = "gitrepositories";
 
 /// Sees to it that Flux finds the repository, and the commits that others are pinned to.
 pub(crate) async fn redirect(
     cluster: &Cluster,
-    git: &GitSpec,
+    source: &SourceSpec,
     commits: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let served = git.served()?;
     let mut policies: Vec<Value> =
         commits.iter().flat_map(|(declared, served)| of_commit(declared, served)).collect();
-    if served != git.url || git.has_credentials {
-        policies.extend(of_address(&git.url, &served));
+    match source {
+        SourceSpec::Git(git) => {
+            let served = git.served()?;
+            if served != git.url || git.has_credentials {
+                policies.extend(of_address(&git.url, &served));
+            }
+        }
+        SourceSpec::Artifact(artifact) => policies.extend(of_artifact(&artifact.url, artifact.tag())),
     }
     for object in policies {
         let object: Object = serde_json::from_value(object)
-            .map_err(|error| Failure::internal("the git source policy is not an object").caused_by(&error))?;
+            .map_err(|error| Failure::internal("a source policy is not an object").caused_by(&error))?;
         cluster.apply_as(MANAGER, &Complete::of_own(object), true).await?;
     }
     Ok(())
@@ -47,7 +55,23 @@ fn of_address(declared: &str, served: &str) -> [Value; 2] {
         "[JSONPatch{{op: \"replace\", path: \"/spec/url\", value: {served}}}] + \
          (has(object.spec.secretRef) ? [JSONPatch{{op: \"remove\", path: \"/spec/secretRef\"}}] : [])"
     );
-    policy(ADDRESS, &format!("object.spec.url == {declared}"), &expression)
+    policy(ADDRESS, GIT, &format!("object.spec.url == {declared}"), &expression)
+}
+
+/// Takes from an artifact what only its registry could answer: credentials, signatures, and a digest, which
+/// the tag replaces.
+fn of_artifact(declared: &str, tag: &str) -> [Value; 2] {
+    let (declared, tag) = (json!(declared), json!(tag));
+    let without = ["secretRef", "certSecretRef", "provider", "verify", "insecure"].map(|field| {
+        format!("(has(object.spec.{field}) ? [JSONPatch{{op: \"remove\", path: \"/spec/{field}\"}}] : [])")
+    });
+    let by_tag = format!(
+        "(has(object.spec.ref) && has(object.spec.ref.digest) ? \
+         [JSONPatch{{op: \"remove\", path: \"/spec/ref/digest\"}}, \
+         JSONPatch{{op: \"add\", path: \"/spec/ref/tag\", value: {tag}}}] : [])"
+    );
+    let expression = format!("{} + {by_tag}", without.join(" + "));
+    policy(ADDRESS, "ocirepositories", &format!("object.spec.url == {declared}"), &expression)
 }
 
 /// Puts the commit `served` in the place of `declared`: where it is fetched, and where it is what a tag
@@ -68,11 +92,11 @@ fn of_commit(declared: &str, served: &str) -> [Value; 2] {
         replaced(&format!("/metadata/annotations/{}", COMMIT.replace('/', "~1"))),
     );
     let name = format!("sandbox-git-commit-{}", declared.get(..12).unwrap_or(declared));
-    policy(&name, &format!("({is_fetched}) || ({is_promised})"), &expression)
+    policy(&name, GIT, &format!("({is_fetched}) || ({is_promised})"), &expression)
 }
 
-/// A policy that changes GitRepositories, and what puts it in force.
-fn policy(name: &str, condition: &str, expression: &str) -> [Value; 2] {
+/// A policy that changes sources, and what puts it in force.
+fn policy(name: &str, resource: &str, condition: &str, expression: &str) -> [Value; 2] {
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingAdmissionPolicy",
@@ -82,7 +106,7 @@ fn policy(name: &str, condition: &str, expression: &str) -> [Value; 2] {
             "reinvocationPolicy": "Never",
             "matchConstraints": {"resourceRules": [{
                 "apiGroups": ["source.toolkit.fluxcd.io"], "apiVersions": ["*"],
-                "operations": ["CREATE", "UPDATE"], "resources": ["gitrepositories"],
+                "operations": ["CREATE", "UPDATE"], "resources": [resource],
             }]},
             "matchConditions": [{"name": "is-it", "expression": condition}],
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],

@@ -3,9 +3,11 @@
 //! hosts by itself, and lets everything else through.
 
 mod address;
+mod artifact;
 mod chart;
 mod charts;
 mod crds;
+mod flux_operator;
 mod git;
 mod pages;
 mod pinned;
@@ -21,16 +23,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use address::redirect;
+use artifact::ArtifactServer;
 use git::GitServer;
 use pages::Pages;
-pub(super) use snapshot::snapshot;
+use snapshot::snapshot;
 use tokio::task::JoinHandle;
 
 use super::certificates::Certificates;
-use super::options::GitSpec;
+use super::options::SourceSpec;
 use super::programs::Assets;
 use super::state::{Folder, write_private};
 use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_tools::Kustomize;
 use bootstrapper_tools::loopback::{self, Guard};
 
 /// Where Linux distributions keep the authorities that they trust.
@@ -54,7 +58,12 @@ impl Drop for Upstream {
 
 impl Upstream {
     /// Prepares everything that it answers with, and starts to answer.
-    pub(super) async fn start(folder: &Folder, git: &GitSpec, assets: &Assets) -> Result<Self> {
+    pub(super) async fn start(
+        folder: &Folder,
+        source: &SourceSpec,
+        assets: &Assets,
+        kustomize: &Kustomize,
+    ) -> Result<Self> {
         let failed = |error: std::io::Error| {
             Failure::step("cannot start the mirror of the internet").caused_by(&error)
         };
@@ -65,23 +74,29 @@ impl Upstream {
             SYSTEM_AUTHORITIES.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
         write_private(&authorities, format!("{system}\n{}", certificates.authority_pem())).map_err(failed)?;
 
+        refresh(folder, source).await?;
         let repositories = folder.path("git");
-        snapshot(&repositories, git).await?;
-        let mut servers = vec![GitServer::new(&repositories, git)?];
+        let (mut servers, mut artifacts) = (Vec::new(), Vec::new());
+        match source {
+            SourceSpec::Git(git) => servers.push(GitServer::new(&repositories, git)?),
+            SourceSpec::Artifact(spec) => artifacts.push(ArtifactServer::new(&repositories, spec)?),
+        }
         let mut commits = BTreeMap::new();
         for pinned in pinned::all(assets) {
             let (server, commit) = pinned.serve(&repositories).await?;
             commits.insert(pinned.commit.to_owned(), commit);
             servers.push(server);
         }
+        let module = assets.flux_operator.clone();
         let assets = assets.clone();
-        let pages = tokio::task::spawn_blocking(move || pages(&assets))
+        let mut pages = tokio::task::spawn_blocking(move || pages(&assets))
             .await
             .map_err(|error| Failure::internal("cannot create the mirror's pages").caused_by(&error))??;
+        flux_operator::publish(&mut pages, &module, kustomize).await?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let word = loopback::word()?;
-        let proxy = proxy::Proxy::new(&certificates, pages, servers, Guard::proxy(&word))?;
+        let proxy = proxy::Proxy::new(&certificates, pages, (servers, artifacts), Guard::proxy(&word))?;
         let task = tokio::spawn(Arc::new(proxy).serve(listener));
         Ok(Self { port, word, authorities, commits, task })
     }
@@ -111,12 +126,21 @@ impl Upstream {
     /// What is not the real thing.
     pub(super) fn stand_ins() -> Vec<String> {
         vec![
-            "simulated: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the git server (served on loopback)".into(),
+            "simulated: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the server of the root source (served on loopback)".into(),
             format!("simulated: minimal replacement charts: {}", charts::stand_in_names().join(", ")),
             "simulated: chart external-secrets 2.9.0 has the content of 1.3; it and cert-manager have no webhooks".into(),
             "simulated: git repositories of Gateway API and Cilium contain the real CRDs with different commit hashes; the API server rewrites GitRepositories to match".into(),
             "real:      charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
         ]
+    }
+}
+
+/// Lets the root source have what is in the repository now.
+pub(super) async fn refresh(folder: &Folder, source: &SourceSpec) -> Result<()> {
+    let repositories = folder.path("git");
+    match source {
+        SourceSpec::Git(git) => snapshot(&repositories, git).await.map(drop),
+        SourceSpec::Artifact(spec) => artifact::push(&repositories, spec).await,
     }
 }
 

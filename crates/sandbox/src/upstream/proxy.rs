@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::artifact::ArtifactServer;
 use super::git::GitServer;
 use super::pages::Pages;
 use crate::certificates::Certificates;
@@ -26,6 +27,7 @@ use bootstrapper_tools::loopback::Guard;
 pub(super) struct Proxy {
     pages: Pages,
     git: Vec<GitServer>,
+    artifacts: Vec<ArtifactServer>,
     hosts: Vec<String>,
     guard: Guard,
     tls: TlsAcceptor,
@@ -35,15 +37,16 @@ impl Proxy {
     pub(super) fn new(
         certificates: &Certificates,
         pages: Pages,
-        git: Vec<GitServer>,
+        (git, artifacts): (Vec<GitServer>, Vec<ArtifactServer>),
         guard: Guard,
     ) -> Result<Self> {
         let mut hosts = pages.hosts();
         hosts.extend(git.iter().map(|server| server.host.clone()));
+        hosts.extend(artifacts.iter().map(|server| server.host.clone()));
         hosts.sort();
         hosts.dedup();
         let tls = certificates.acceptor(hosts.clone())?;
-        Ok(Self { pages, git, hosts, guard, tls })
+        Ok(Self { pages, git, artifacts, hosts, guard, tls })
     }
 
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
@@ -111,7 +114,9 @@ impl Proxy {
         if let Some(denied) = self.git.iter().find_map(|server| server.denied(host, &path, &parts.headers)) {
             return denied;
         }
-        self.pages.answer(host, &path, parts.method != Method::HEAD)
+        let with_body = parts.method != Method::HEAD;
+        let artifact = self.artifacts.iter().find_map(|server| server.answer(host, &path, with_body));
+        artifact.unwrap_or_else(|| self.pages.answer(host, &path, with_body))
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn repository_in(folder: &Path) -> PathBuf {
 }
 
 /// Takes a snapshot; the commit. The same files give the same commit, and a change one on top.
-pub(crate) async fn snapshot(folder: &Path, spec: &GitSpec) -> Result<String> {
+pub(super) async fn snapshot(folder: &Path, spec: &GitSpec) -> Result<String> {
     snapshot_of(folder, spec, ".").await
 }
 
@@ -53,6 +53,14 @@ pub(super) async fn snapshot_of(folder: &Path, spec: &GitSpec, part: &str) -> Re
     let commit = git.run(&["commit-tree", &tree, "-p", &before, "-m", "working tree"]).await?;
     git.run(&["update-ref", &branch, &commit, &before]).await?;
     Ok(commit)
+}
+
+/// What a commit has in a folder, as a tar archive.
+pub(super) async fn archive(folder: &Path, commit: &str, part: &Path) -> Result<Vec<u8>> {
+    let bare = repository_in(folder);
+    let git = Git { bare: &bare, tree: folder };
+    let tree = format!("{commit}:{}", part.display());
+    checked(git.command(&["archive", "--format=tar", &tree]).output().await).map(|output| output.stdout)
 }
 
 /// Gives a commit a tag.
@@ -131,9 +139,13 @@ pub(super) fn plain_git(script: &str) -> Command {
 }
 
 fn read(output: std::io::Result<Output>) -> Result<String> {
+    checked(output).map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn checked(output: std::io::Result<Output>) -> Result<Output> {
     let output = output.map_err(|error| failed().caused_by(&error).hint("install git"))?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        return Ok(output);
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Err(stderr.lines().fold(failed(), bootstrapper_core::failure::Failure::because))

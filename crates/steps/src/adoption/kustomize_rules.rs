@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// Its name among field managers.
-pub(super) const MANAGER: &str = "kustomize-controller";
+pub(crate) const MANAGER: &str = "kustomize-controller";
 
 const GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
@@ -38,11 +38,15 @@ pub(super) fn is_taken(entry: &ManagedFieldsEntry, desired: &Object, live: &Obje
     let manager = entry.manager.as_deref().unwrap_or_default();
     let is_update = entry.operation.as_deref() == Some("Update");
     let is_whole = entry.subresource.as_deref().unwrap_or_default().is_empty();
-    let merges = says(desired, "ssa", "Merge") || says(live, "ssa", "Merge");
     is_whole
-        && !merges
+        && !(is_merged(desired) || is_merged(live))
         && (manager.starts_with("kubectl")
             || (is_update && (manager.starts_with("before-first-apply") || manager == MANAGER)))
+}
+
+/// Whether it is applied without a look at who owns its fields: nobody's entry becomes the controller's own.
+pub(crate) fn is_merged(object: &Object) -> bool {
+    says(object, "ssa", "Merge")
 }
 
 /// Whether a label or an annotation says so; the case of values does not count.

@@ -12,7 +12,7 @@ mod foretell;
 mod foretell_release;
 mod helm_rules;
 mod kept;
-mod kustomize_rules;
+pub(crate) mod kustomize_rules;
 mod observe;
 mod record;
 mod verdict;

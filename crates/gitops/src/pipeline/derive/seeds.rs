@@ -45,13 +45,28 @@ fn seeds<'s>(scene: &'s Scene<'_>) -> Vec<(&'s Kustomization, &'s Object, String
         for (_, object) in kustomization.own_objects() {
             let id = ObjectRef::of(object);
             let is_data = id.group().is_empty() && matches!(id.kind.as_str(), "Secret" | "ConfigMap");
-            let Some(why) = is_data.then(|| needed_by(scene, &id)).flatten() else { continue };
+            let why = || needed_by(scene, &id).or_else(|| drawn_by(scene, kustomization, &id));
+            let Some(why) = is_data.then(why).flatten() else { continue };
             if kustomization.applicable_part(|other| ObjectRef::of(other) == id).is_ok() {
                 found.push((kustomization, object, why));
             }
         }
     }
     found
+}
+
+/// The Kustomization that draws variables from what it brings itself, or that the root does from what is below it:
+/// Flux would wait for it forever.
+fn drawn_by(scene: &Scene<'_>, by: &Kustomization, id: &ObjectRef) -> Option<String> {
+    let root = scene.declared.kustomizations.iter().find(|one| one.brought_by.is_none());
+    let draws = |one: &&Kustomization| {
+        let from = one.object.data["spec"]["postBuild"]["substituteFrom"].as_array();
+        let mut from = from.into_iter().flatten();
+        id.namespace == one.id.namespace
+            && from.any(|source| source["kind"] == id.kind.as_str() && source["name"] == id.name.as_str())
+    };
+    let one = [by].into_iter().chain(root).find(draws)?;
+    Some(format!("{} draws variables from {id}", one.id))
 }
 
 fn needed_by(scene: &Scene<'_>, id: &ObjectRef) -> Option<String> {

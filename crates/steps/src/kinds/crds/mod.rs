@@ -1,5 +1,6 @@
 //! CRDs that later steps use: applied, established, and served by discovery.
 
+mod left_to_flux;
 mod source;
 
 use std::path::Path;
@@ -56,22 +57,31 @@ impl Crds {
         self.owner.iter().map(|owner| owner.0.clone()).chain(self.brings.iter().cloned()).collect()
     }
 
-    /// The CRDs, read from their source once.
+    /// The CRDs that are not Flux's yet, read from their source once.
     async fn objects(&self) -> Result<&ObjectSet> {
         self.objects
             .get_or_try_init(|| async {
-                let objects = self.source.crds(&self.cluster).await?;
-                Ok(ObjectSet {
-                    cluster: self.cluster.clone(),
-                    noun: self.source.noun().to_owned(),
-                    objects,
-                    owner: self.owner.clone(),
-                    manager: self.source.manager(),
-                    readiness: Some(Arc::default()),
-                    explainer: Explainer::default(),
-                })
+                let all = self.all().await?;
+                if !self.source.is_manifest() {
+                    return Ok(all);
+                }
+                let objects = left_to_flux::without_fluxs(&self.cluster, all.objects).await?;
+                Ok(ObjectSet { objects, ..all })
             })
             .await
+    }
+
+    /// All of them, whoever owns them by now.
+    async fn all(&self) -> Result<ObjectSet> {
+        Ok(ObjectSet {
+            cluster: self.cluster.clone(),
+            noun: self.source.noun().to_owned(),
+            objects: self.source.crds(&self.cluster).await?,
+            owner: self.owner.clone(),
+            manager: self.source.manager(),
+            readiness: Some(Arc::default()),
+            explainer: Explainer::default(),
+        })
     }
 
     /// What is said of a download that nothing verifies.
@@ -195,11 +205,11 @@ impl Undo for Crds {
         if self.owned_by_flux().await?.is_some() {
             return Ok(Owned { owners: self.owners(), ..Owned::default() });
         }
-        Ok(Owned { owners: self.owners(), ..self.objects().await?.owned().await? })
+        Ok(Owned { owners: self.owners(), ..self.all().await?.owned().await? })
     }
 
     async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
-        self.objects().await?.teardown(teardown).await
+        self.all().await?.teardown(teardown).await
     }
 }
 

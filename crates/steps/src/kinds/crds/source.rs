@@ -57,6 +57,11 @@ impl CrdSource {
         }
     }
 
+    /// Whether it is a manifest.
+    pub(super) fn is_manifest(&self) -> bool {
+        matches!(self, Self::Manifest { .. })
+    }
+
     /// The digest of a download that declares none.
     pub(super) async fn undeclared_digest(&self) -> Option<String> {
         match self {
@@ -88,8 +93,8 @@ impl CrdSource {
                 whole(try_join_all(all).await?.concat())
             }
         };
-        let only_crds = !matches!(self, Self::Manifest { only_crds: false, .. });
-        Ok(objects.into_iter().filter(|object| !only_crds || is_crd(object)).collect())
+        let all = matches!(self, Self::Manifest { only_crds: false, .. });
+        Ok(objects.into_iter().filter(|object| all || is_crd(object)).collect())
     }
 }
 

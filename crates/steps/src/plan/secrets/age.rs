@@ -3,6 +3,9 @@
 /// What a secret age key begins with, of whatever kind.
 const SECRET: &str = "AGE-SECRET-KEY-";
 
+/// The same of an X25519 key, as Bech32 has it.
+pub(super) const PREFIX: &str = "age-secret-key-";
+
 /// Whether a text holds a secret age key.
 pub(super) fn holds_key(text: &str) -> bool {
     keys(text).next().is_some()

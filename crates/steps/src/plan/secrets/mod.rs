@@ -2,11 +2,14 @@
 //! `bootstrapper.yaml` says they are.
 
 mod age;
+mod bech32;
 mod key_proof;
+mod made_up;
 mod object;
 mod read;
 
 pub use key_proof::{KeyProof, prove_keys};
+pub(super) use made_up::made_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +17,6 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
 use self::read::Reader;
 use bootstrapper_cluster::Cluster;
@@ -136,11 +138,4 @@ fn live_value(secret: &Object, key: &str) -> Option<SecretString> {
     let encoded = secret.data["data"][key].as_str().filter(|value| !value.is_empty())?;
     let decoded = STANDARD.decode(encoded).ok()?;
     String::from_utf8(decoded).ok().map(SecretString::from)
-}
-
-/// The same for the same key each time, so that a second run finds nothing changed.
-pub(super) fn made_up(id: &ObjectRef, key: &str) -> SecretString {
-    let digest = Sha256::digest(format!("sandbox {id} {key}"));
-    let word: String = STANDARD.encode(digest).chars().take(16).collect();
-    SecretString::from(format!("sandbox-{}", word.replace(['/', '+'], "x")))
 }

@@ -1,0 +1,52 @@
+//! Objects of a manifest that Flux has taken over since: two that apply one object undo each other's changes. The
+//! Flux operator takes the namespace that its own manifest brings, and Flux's CRDs.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use bootstrapper_cluster::Cluster;
+use bootstrapper_core::failure::Result;
+use bootstrapper_core::object::{Complete, Object, ObjectRef};
+
+/// What a Kustomization, and what a FluxInstance or a ResourceSet writes on what it owns.
+const MARKS: [&str; 2] = ["kustomize.toolkit.fluxcd.io/name", "fluxcd.controlplane.io/name"];
+
+/// How many objects are read at once.
+const AT_ONCE: usize = 16;
+
+/// Those of the objects that Flux has not taken over.
+pub(super) async fn without_fluxs(
+    cluster: &Cluster,
+    objects: Vec<Complete<Object>>,
+) -> Result<Vec<Complete<Object>>> {
+    let read = objects.into_iter().map(|object| async move {
+        let live = cluster.get(&ObjectRef::of(&object)).await?;
+        Ok((object, live.is_some_and(|live| is_fluxs(&live))))
+    });
+    let read: Vec<_> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
+    Ok(read.into_iter().filter_map(|(object, is_fluxs)| (!is_fluxs).then_some(object)).collect())
+}
+
+fn is_fluxs(live: &Object) -> bool {
+    let labels = live.metadata.labels.as_ref();
+    labels.is_some_and(|labels| MARKS.iter().any(|mark| labels.contains_key(*mark)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flux_marks_what_it_owns() {
+        for (label, expected) in [
+            ("fluxcd.controlplane.io/name", true),
+            ("kustomize.toolkit.fluxcd.io/name", true),
+            ("app.kubernetes.io/name", false),
+        ] {
+            let object = serde_json::json!({
+                "apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": "flux-system", "labels": {label: "flux"}},
+            });
+            assert_eq!(is_fluxs(&serde_json::from_value(object).unwrap()), expected, "{label}");
+        }
+    }
+}
