@@ -90,8 +90,8 @@ async fn what_failed_is_reconciled_long_before_its_interval() {
     edit(
         &rehearsal.copy,
         &format!("{TENANTS}/kustomization.yaml"),
-        "  - policy.yaml\n",
-        "  - policy.yaml\n  - late.yaml\n",
+        "  - policies\n",
+        "  - policies\n  - late.yaml\n",
     );
     let failed = rehearsal.reconcile(&["tenants", "--timeout", "45s"]).code(7);
     failed.stderr(contains("cause[BS-API-011]: Kustomization flux-system/tenants: namespace late not found"));

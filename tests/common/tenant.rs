@@ -47,6 +47,7 @@ impl Attempt {
         match (self.refused_by(), refusal) {
             (None, None) => true,
             (Some("the role tenant"), Some(refusal)) => refusal.contains("cannot create resource"),
+            (Some("the quota"), Some(refusal)) => refusal.contains("exceeded quota"),
             (Some("Pod Security"), Some(refusal)) => refusal.contains("violates PodSecurity"),
             (Some(by), Some(refusal)) => {
                 let policy = by.strip_prefix("policy ").unwrap();

@@ -29,7 +29,7 @@ pub struct Unfit {
     /// The HelmRelease.
     pub release: ObjectRef,
     /// The value, as a path within `spec.values`.
-    pub value: &'static str,
+    pub value: String,
     /// What happens with it.
     pub why: &'static str,
     /// The value that fits, as YAML.
@@ -173,7 +173,12 @@ impl Distribution {
                 releases.iter().filter_map(|release| Some((release, values_of(release, need.chart)?)));
             of_chart.filter(|(_, values)| !(need.is_met)(values)).map(|(release, _)| Unfit {
                 release: release.id.clone(),
-                value: need.value,
+                // In a chart around Cilium its values stand under its name.
+                value: if release.chart.name() == need.chart {
+                    need.value.to_owned()
+                } else {
+                    format!("{}.{}", need.chart, need.value)
+                },
                 why: need.why,
                 fits: need.fits,
                 stops_network: need.chart == "cilium",
@@ -196,8 +201,11 @@ fn values_of<'a>(release: &'a Release, chart: &str) -> Option<&'a Value> {
 fn has_no_module(values: &Value, container: &str) -> bool {
     let context = at(values, "securityContext");
     let list = context["capabilities"][container].as_array();
-    context["privileged"] == true
-        || list.is_some_and(|list| list.iter().all(|one| one != "SYS_MODULE" && one != "CAP_SYS_MODULE"))
+    let asks = |one: &Value| {
+        let name = one.as_str().unwrap_or_default().to_ascii_uppercase();
+        matches!(name.trim_start_matches("CAP_"), "SYS_MODULE" | "ALL")
+    };
+    context["privileged"] == true || list.is_some_and(|list| !list.iter().any(asks))
 }
 
 fn has_no_kubeprism(values: &Value) -> bool {

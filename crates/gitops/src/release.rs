@@ -36,6 +36,8 @@ pub struct Release {
     pub release_namespace: String,
     /// Its chart.
     pub chart: ChartSource,
+    /// The tag that stands beside the digest of its chart.
+    pub tag: Option<String>,
     /// How to access it; or why the bootstrap cannot access it as Flux would.
     pub access: Result<ChartAccess>,
     /// Why its chart must not be fetched.
@@ -186,6 +188,10 @@ impl Release {
                 }),
                 refused: chart.refusal(),
                 source: ObjectRef::of(source),
+                tag: source.data["spec"]["ref"]["tag"]
+                    .as_str()
+                    .filter(|_| chart.digest().is_some())
+                    .map(str::to_owned),
                 release_name: release_name(spec, &id.name),
                 release_namespace,
                 chart,
@@ -202,6 +208,13 @@ impl Release {
             }),
         };
         ReadRelease { release, problems }
+    }
+}
+
+impl Release {
+    /// The version of its chart as a person reads it: the tag beside a digest, else what is declared.
+    pub fn version(&self) -> &str {
+        self.tag.as_deref().unwrap_or_else(|| self.chart.version_text())
     }
 }
 

@@ -44,7 +44,7 @@ impl<'a> Cilium<'a> {
     pub fn of(release: &'a Release) -> Option<Self> {
         let of = |values, version| Self { id: &release.id, values, version };
         if release.chart.name() == CILIUM {
-            return Some(of(&release.values, Some(release.chart.version_text())));
+            return Some(of(&release.values, Some(release.version())));
         }
         let values = &release.values[CILIUM];
         let installs = values.as_object()?.keys().any(|key| INSTALLS.contains(&key.as_str()));
@@ -57,10 +57,17 @@ impl<'a> Cilium<'a> {
         found().find(|cilium| cilium.version.is_some()).or_else(|| found().next())
     }
 
-    /// Its major and minor version, if exactly one is declared.
+    /// Its major and minor version, if exactly one is declared: `1.18.2`, `~1.18`, `1.18.x`. None for a range of
+    /// several: `^1.17`, `1.17 - 1.20`, `>=1.17`.
     pub fn minor_version(&self) -> Option<(u64, u64)> {
-        let mut parts = self.version?.trim_start_matches(['v', '~', '^', '=']).split('.');
-        Some((parts.next()?.trim().parse().ok()?, parts.next()?.parse().ok()?))
+        let text = self.version?.trim();
+        let text = ["~>", "~", "="].iter().find_map(|operator| text.strip_prefix(operator)).unwrap_or(text);
+        let text = text.trim().strip_prefix('v').unwrap_or(text.trim());
+        if text.contains([' ', '|', ',']) {
+            return None;
+        }
+        let mut parts = text.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
 }
 

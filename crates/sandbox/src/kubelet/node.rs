@@ -39,8 +39,8 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
                 // What stands in for the kubelet takes WebSockets, and no SPDY.
                 "declaredFeatures": ["ExtendWebSocketsToKubelet"],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": log_port}},
-                "allocatable": {"cpu": "32", "memory": "256Gi", "pods": "250"},
-                "capacity": {"cpu": "32", "memory": "256Gi", "pods": "250"},
+                "allocatable": {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "250"},
+                "capacity": {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "250"},
                 "nodeInfo": {
                     "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.36.3",
                     "containerRuntimeVersion": "sandbox://1", "osImage": "sandbox", "kernelVersion": "6.18.0",

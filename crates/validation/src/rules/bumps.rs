@@ -33,7 +33,7 @@ fn of_source(rule: &Rule, declared: &Declared, source: Placed<'_>) -> Option<Fin
     let url = source.field(&["spec", "url"]).as_str()?;
     let tag = source.field(&["spec", "ref", "tag"]).as_str()?;
     let release = release_of(declared, url)?;
-    let (of_source, of_chart) = (version(tag)?, version(release.chart.version_text())?);
+    let (of_source, of_chart) = (version(tag)?, version(release.version())?);
     let message = format!("{} is at {tag}, the chart of {} at {of_chart}", source.id(), release.id);
     (of_source != of_chart).then(|| source.finding(rule, "spec.ref.tag", message))
 }

@@ -12,12 +12,12 @@ use bootstrapper_gitops::order::{Cilium, at, is_true};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
-        name: "default-pod-range",
+        name: "pod-range-overlaps",
         severity: Severity::Error,
-        summary: "Cilium gives pods addresses of 10.0.0.0/8, the default of its chart, and nodes or Services are in it",
-        why: "pods get addresses that nodes or Services already have, and what is sent there reaches whichever comes first",
+        summary: "nodes or Services are in the range that Cilium gives pods addresses of, by default 10.0.0.0/8",
+        why: "nodes lose the connection to nodes in the pods' range, since all traffic to it is taken for traffic to pods; a pod with the address of a Service cannot be reached (a warning)",
         fix: "set ipam.operator.clusterPoolIPv4PodCIDRList to a range that nothing else uses, or ipam.mode: kubernetes",
-        check: default_pod_range,
+        check: pod_range,
     },
     Rule {
         name: "gateway-port-without-capability",
@@ -29,64 +29,81 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
+/// What the chart has where no range is set.
 const DEFAULT: &str = "10.0.0.0/8";
 
-fn default_pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+fn pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
-        let Some(cilium) = known::cilium(declared).filter(|cilium| has_default_range(cilium.values)) else {
-            return Vec::new();
-        };
-        let Ok(range) = DEFAULT.parse::<IpNet>() else { return Vec::new() };
-        let inside = used(declared, cilium).find(|(_, text)| lies_in(text, &range));
-        let finding = inside.map(|(what, address)| {
+        let Some(cilium) = known::cilium(declared) else { return Vec::new() };
+        let ranges = pool(cilium.values);
+        let inside = used(declared, cilium).filter_map(|(what, text, severity)| {
+            let range = ranges.iter().find(|range| overlaps(&text, range))?;
+            Some((what, text, severity, range))
+        });
+        let worst = inside.min_by_key(|(_, _, severity, _)| *severity != Severity::Error);
+        let finding = worst.map(|(what, address, severity, range)| {
             let message =
-                format!("{}: pods get addresses of {DEFAULT}, which contains {what} {address}", cilium.id);
-            let mode = if at(cilium.values, "ipam").is_null() { "spec.values" } else { "spec.values.ipam" };
+                format!("{}: pods get addresses of {range}, which overlaps {what} {address}", cilium.id);
+            let place = if at(cilium.values, "ipam").is_null() { "spec.values" } else { "spec.values.ipam" };
             Finding::of(rule, message)
                 .in_cluster(&declared.cluster)
                 .about(cilium.id)
-                .at(declared.place(cilium.id, mode))
+                .graded(severity)
+                .at(declared.place(cilium.id, place))
         });
         finding.into_iter().collect()
     })
 }
 
-/// Whether pods get addresses from a pool of the operator whose range is the chart's own.
-fn has_default_range(values: &Value) -> bool {
+/// The ranges that the operator gives pods addresses of; none if somebody else does.
+fn pool(values: &Value) -> Vec<IpNet> {
     let is_pool = matches!(at(values, "ipam.mode").as_str(), None | Some("cluster-pool"));
-    let is_ipv4 = at(values, "ipv4.enabled") != false;
-    is_pool && is_ipv4 && at(values, "ipam.operator.clusterPoolIPv4PodCIDRList").is_null()
+    let has_ipv4 = at(values, "ipv4.enabled") != false && at(values, "ipv4.enabled") != "false";
+    if !is_pool || !has_ipv4 {
+        return Vec::new();
+    }
+    let list = at(values, "ipam.operator.clusterPoolIPv4PodCIDRList");
+    let text = match list {
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        _ => list.as_str().unwrap_or_default().to_owned(),
+    };
+    let text = if text.is_empty() { DEFAULT.to_owned() } else { text };
+    text.split([' ', ',']).filter_map(|range| range.parse().ok()).collect()
 }
 
-/// Addresses and ranges of nodes and Services, and what they are.
-fn used<'a>(declared: &'a Declared, cilium: Cilium<'a>) -> impl Iterator<Item = (&'static str, String)> + 'a {
+/// Addresses and ranges of nodes and Services, what they are, and how bad it is if pods get them.
+fn used<'a>(
+    declared: &'a Declared,
+    cilium: Cilium<'a>,
+) -> impl Iterator<Item = (&'static str, String, Severity)> + 'a {
+    let api_server = "the API server's address";
+    let dns_service = "the DNS Service's address";
     let settings = [
-        ("NODE_CIDR", "the nodes' range"),
-        ("SERVICE_CIDR", "the Services' range"),
-        ("API_SERVER_HOST", "the API server's address"),
-        ("CLUSTER_DNS_IP", "the DNS Service's address"),
+        ("NODE_CIDR", "the nodes' range", Severity::Error),
+        ("API_SERVER_HOST", api_server, Severity::Error),
+        ("SERVICE_CIDR", "the Services' range", Severity::Warning),
+        ("CLUSTER_DNS_IP", dns_service, Severity::Warning),
     ];
-    let of_settings = settings
-        .into_iter()
-        .filter_map(|(name, what)| declared.settings.get(name).map(|value| (what, value.clone())));
-    let host = at(cilium.values, "k8sServiceHost")
-        .as_str()
-        .map(|host| ("the API server's address", host.to_owned()));
+    let of_settings = settings.into_iter().filter_map(|(name, what, severity)| {
+        declared.settings.get(name).map(|value| (what, value.clone(), severity))
+    });
+    let host = at(cilium.values, "k8sServiceHost").as_str();
+    let host = host.map(|host| (api_server, host.to_owned(), Severity::Error));
     let dns = declared.releases.iter().filter(|release| release.chart.name() == "coredns");
-    let dns = dns.filter_map(|release| {
-        Some(("the DNS Service's address", at(&release.values, "service.clusterIP").as_str()?.to_owned()))
+    let dns = dns.filter_map(move |release| {
+        let address = at(&release.values, "service.clusterIP").as_str()?;
+        Some((dns_service, address.to_owned(), Severity::Warning))
     });
     of_settings.chain(host).chain(dns)
 }
 
-/// Whether an address, or the first range of a list, lies in `range`.
-fn lies_in(text: &str, range: &IpNet) -> bool {
-    let first = text.split(',').next().unwrap_or_default().trim();
-    match (first.parse::<IpNet>(), first.parse::<IpAddr>()) {
-        (Ok(inner), _) => range.contains(&inner),
+/// Whether an address or a range, or one of several with commas between them, overlaps `range`.
+fn overlaps(text: &str, range: &IpNet) -> bool {
+    text.split(',').map(str::trim).any(|one| match (one.parse::<IpNet>(), one.parse::<IpAddr>()) {
+        (Ok(other), _) => range.contains(&other) || other.contains(range),
         (_, Ok(address)) => range.contains(&address),
         _ => false,
-    }
+    })
 }
 
 fn privileged_port(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
@@ -101,9 +118,17 @@ fn privileged_port(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         };
         let gateways =
             objects_of(declared).filter(|placed| placed.is("gateway.networking.k8s.io", "Gateway"));
-        let of_cilium = gateways.filter(|gateway| gateway.field(&["spec", "gatewayClassName"]) == "cilium");
+        let of_cilium = gateways.filter(|gateway| {
+            let class = gateway.field(&["spec", "gatewayClassName"]).as_str().unwrap_or_default();
+            class == "cilium" || is_class_of_cilium(declared, class)
+        });
         of_cilium.filter_map(|gateway| of_gateway(rule, cilium, gateway)).collect()
     })
+}
+
+fn is_class_of_cilium(declared: &Declared, name: &str) -> bool {
+    known::find(declared, "gateway.networking.k8s.io", "GatewayClass", None, name)
+        .is_some_and(|class| class.field(&["spec", "controllerName"]) == "io.cilium/gateway-controller")
 }
 
 fn of_gateway(rule: &Rule, cilium: Cilium<'_>, gateway: Placed<'_>) -> Option<Finding> {
@@ -130,7 +155,7 @@ fn may_bind(values: &Value) -> bool {
     };
     let context = at(values, context);
     let granted = at(context, list).as_array().into_iter().flatten();
-    let is_granted = granted.into_iter().any(|one| one == "NET_BIND_SERVICE");
+    let is_granted = granted.into_iter().any(|one| one == "NET_BIND_SERVICE" || one == "ALL");
     keeps && (is_granted || context["privileged"] == true)
 }
 
@@ -142,15 +167,24 @@ mod tests {
 
     #[test]
     fn a_pool_of_the_operator_has_the_charts_range_unless_one_is_set() {
-        let of = |ipam: Value| has_default_range(&json!({"ipam": ipam}));
-        assert!(of(json!({"mode": "cluster-pool"})) && of(Value::Null));
-        assert!(!of(json!({"mode": "kubernetes"})));
-        assert!(!of(json!({"operator": {"clusterPoolIPv4PodCIDRList": ["10.42.0.0/16"]}})));
+        let of = |ipam: Value| {
+            pool(&json!({"ipam": ipam})).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(json!({"mode": "cluster-pool"})), DEFAULT);
+        assert_eq!(of(Value::Null), DEFAULT);
+        assert_eq!(of(json!({"operator": {"clusterPoolIPv4PodCIDRList": []}})), DEFAULT);
+        assert_eq!(of(json!({"operator": {"clusterPoolIPv4PodCIDRList": "10.42.0.0/16"}})), "10.42.0.0/16");
+        assert_eq!(of(json!({"operator": {"clusterPoolIPv4PodCIDRList": ["10.42.0.0/16"]}})), "10.42.0.0/16");
+        assert_eq!(of(json!({"mode": "kubernetes"})), "");
+        assert!(pool(&json!({"ipv4": {"enabled": false}})).is_empty());
         let range = DEFAULT.parse().unwrap();
-        assert!(lies_in("10.25.11.0/24, fd00::/64", &range) && lies_in("10.0.0.5", &range));
+        assert!(overlaps("fd00::/64, 10.25.11.0/24", &range) && overlaps("10.0.0.5", &range));
         assert!(
-            !lies_in("192.168.1.5", &range) && !lies_in("localhost", &range) && !lies_in("fd00::1", &range)
+            !overlaps("192.168.1.5", &range)
+                && !overlaps("localhost", &range)
+                && !overlaps("fd00::1", &range)
         );
+        assert!(overlaps("10.0.0.0/8", &"10.42.0.0/16".parse().unwrap()));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! What lets a tenant become more than a tenant.
 
 use crate::fleet::{Placed, objects_of};
-use crate::{Finding, Fleet, Rule, Severity};
+use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_gitops::Declared;
+use serde_json::Value;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "tenant-extends-role",
         severity: Severity::Warning,
-        summary: "a tenant's ServiceAccount has the role `edit` or `admin`, and flux-operator applies its ResourceSets as cluster admin",
+        summary: "a tenant's ServiceAccount may create ResourceSets, which flux-operator applies as cluster admin",
         why: "flux-operator adds ResourceSets to `edit` and `admin`; a ResourceSet without an account is applied with the operator's own rights",
         fix: "set `multitenancy.enabled: true` in the values of flux-operator, or bind a role that lists what a tenant needs",
         check: extended_role,
@@ -23,33 +24,46 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Roles that charts extend by aggregation.
-const AGGREGATED: [&str; 2] = ["admin", "edit"];
+/// Roles that charts extend by aggregation, and the one that may do everything.
+const EXTENDED: [&str; 3] = ["admin", "cluster-admin", "edit"];
 
 /// The kinds that Flux applies with the account that they name.
 const IMPERSONATING: [(&str, &str); 2] =
     [("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.toolkit.fluxcd.io", "HelmRelease")];
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// A binding by which a tenant may create objects of a kind.
+struct Grant<'a> {
+    binding: Placed<'a>,
+    account: String,
+    role: &'a str,
+}
 
 fn extended_role(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         if !runs_resource_sets_as_admin(declared) {
             return Vec::new();
         }
-        let bindings = tenants_bindings(declared);
-        let finding = |(placed, account, role): (Placed<'_>, String, &str)| {
+        let grants = grants(declared, "fluxcd.controlplane.io", "resourcesets");
+        let finding = |Grant { binding, account, role }: Grant<'_>| {
             let message = format!("ServiceAccount {account}, which Flux impersonates, has the role `{role}`");
-            placed.finding(rule, "roleRef.name", message)
+            binding.finding(rule, "roleRef.name", message)
         };
-        bindings.map(finding).collect()
+        grants.map(finding).collect()
     })
 }
 
 fn open_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
-        let Some((_, account, role)) = tenants_bindings(declared).next() else { return Vec::new() };
+        let Some(Grant { account, role, .. }) =
+            grants(declared, "external-secrets.io", "externalsecrets").next()
+        else {
+            return Vec::new();
+        };
         let stores = objects_of(declared)
             .filter(|placed| placed.is("external-secrets.io", "ClusterSecretStore"))
-            .filter(|placed| placed.field(&["spec", "conditions"]).as_array().is_none_or(Vec::is_empty));
+            .filter(|placed| serves_everybody(placed.field(&["spec", "conditions"])));
         let finding = |placed: Placed<'_>| {
             let message = format!("{} serves ServiceAccount {account} (role `{role}`), too", placed.id());
             placed.finding(rule, "spec", message)
@@ -58,35 +72,82 @@ fn open_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Bindings of an aggregated role to an account that Flux impersonates, with account and role.
-fn tenants_bindings(declared: &Declared) -> impl Iterator<Item = (Placed<'_>, String, &str)> {
-    let bindings =
-        objects_of(declared).filter(|placed| placed.is("rbac.authorization.k8s.io", "RoleBinding"));
-    bindings.filter_map(|placed| {
-        let data = &placed.object.data;
-        let role = data["roleRef"]["name"].as_str().filter(|role| AGGREGATED.contains(role))?;
-        let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
-        let subjects = data["subjects"].as_array().into_iter().flatten();
-        let mut accounts = subjects
-            .filter(|subject| subject["kind"] == "ServiceAccount")
-            .filter_map(|one| Some((one["namespace"].as_str().unwrap_or(own), one["name"].as_str()?)));
-        let (namespace, name) = accounts.find(|(namespace, name)| impersonates(declared, namespace, name))?;
-        Some((placed, format!("{namespace}/{name}"), role))
+/// Whether one of the conditions of a store, or their absence, lets every namespace in.
+fn serves_everybody(conditions: &Value) -> bool {
+    let is_open = |condition: &Value| {
+        let regexes = condition["namespaceRegexes"].as_array().into_iter().flatten();
+        condition["namespaceSelector"].as_object().is_some_and(serde_json::Map::is_empty)
+            || regexes.filter_map(Value::as_str).any(|regex| matches!(regex, ".*" | "^.*$" | ".+" | "^.+$"))
+    };
+    conditions.as_array().is_none_or(|all| all.is_empty() || all.iter().any(is_open))
+}
+
+/// The bindings by which an account that Flux impersonates may create objects of that kind.
+fn grants<'a>(declared: &'a Declared, group: &'a str, plural: &'a str) -> impl Iterator<Item = Grant<'a>> {
+    let bindings = objects_of(declared).filter(|placed| placed.is(RBAC, "RoleBinding"));
+    bindings.filter_map(move |binding| {
+        let data = &binding.object.data;
+        let own = binding.object.metadata.namespace.as_deref().unwrap_or_default();
+        let role = data["roleRef"]["name"].as_str()?;
+        if !may_create(declared, &data["roleRef"], own, group, plural) {
+            return None;
+        }
+        let subjects = data["subjects"].as_array()?;
+        let account = impersonated(declared)
+            .find(|account| subjects.iter().any(|subject| is_meant(subject, own, *account)))?;
+        Some(Grant { binding, account: format!("{}/{}", account.0, account.1), role })
     })
 }
 
-fn impersonates(declared: &Declared, namespace: &str, account: &str) -> bool {
-    objects_of(declared).any(|placed| {
-        IMPERSONATING.iter().any(|(group, kind)| placed.is(group, kind))
-            && placed.object.metadata.namespace.as_deref() == Some(namespace)
-            && placed.field(&["spec", "serviceAccountName"]) == account
+/// The accounts that Flux impersonates, by namespace and name.
+fn impersonated(declared: &Declared) -> impl Iterator<Item = (&str, &str)> {
+    let acting = objects_of(declared)
+        .filter(|placed| IMPERSONATING.iter().any(|(group, kind)| placed.is(group, kind)));
+    acting.filter_map(|placed| {
+        let account = placed.object.data["spec"]["serviceAccountName"].as_str()?;
+        Some((placed.object.metadata.namespace.as_deref()?, account))
+    })
+}
+
+/// Whether a subject of a binding in namespace `own` is, or includes, an account.
+fn is_meant(subject: &Value, own: &str, (namespace, account): (&str, &str)) -> bool {
+    let name = subject["name"].as_str().unwrap_or_default();
+    match subject["kind"].as_str() {
+        Some("ServiceAccount") => {
+            name == account && subject["namespace"].as_str().unwrap_or(own) == namespace
+        }
+        Some("Group") => {
+            name == "system:serviceaccounts" || name == format!("system:serviceaccounts:{namespace}")
+        }
+        Some("User") => name == format!("system:serviceaccount:{namespace}:{account}"),
+        _ => false,
+    }
+}
+
+/// Whether a role, as far as it is known, allows to create objects of that kind.
+fn may_create(declared: &Declared, role: &Value, namespace: &str, group: &str, plural: &str) -> bool {
+    let (kind, name) = (role["kind"].as_str().unwrap_or_default(), role["name"].as_str().unwrap_or_default());
+    if kind == "ClusterRole" && EXTENDED.contains(&name) {
+        return true;
+    }
+    let namespace = (kind == "Role").then_some(namespace);
+    let Some(role) = known::find(declared, RBAC, kind, namespace, name) else { return false };
+    let rules = role.object.data["rules"].as_array().into_iter().flatten();
+    let lists = |rule: &Value, field: &str, word: &str| {
+        rule[field].as_array().is_some_and(|all| all.iter().any(|one| one == word || one == "*"))
+    };
+    rules.into_iter().any(|rule| {
+        lists(rule, "apiGroups", group) && lists(rule, "resources", plural) && lists(rule, "verbs", "create")
     })
 }
 
 /// Whether flux-operator is declared, and applies a ResourceSet without an account with its own rights.
 fn runs_resource_sets_as_admin(declared: &Declared) -> bool {
     let mut operators = declared.releases.iter().filter(|release| release.chart.name() == "flux-operator");
-    let is_open = operators.any(|release| release.values["multitenancy"]["enabled"] != true);
+    let is_open = operators.any(|release| {
+        let arguments = release.values["extraArgs"].to_string();
+        release.values["multitenancy"]["enabled"] != true && !locks_down(&arguments)
+    });
     let deployments = objects_of(declared).filter(|placed| {
         placed.is("apps", "Deployment") && placed.object.metadata.name.as_deref() == Some("flux-operator")
     });

@@ -180,6 +180,7 @@ mod tests {
             },
             access: Ok(bootstrapper_tools::ChartAccess::default()),
             refused: None,
+            tag: None,
             source: ObjectRef::namespaced("v1", "S", "n", "s"),
             values: json!({"a": {"b": 1}}),
             integers: Vec::new(),
