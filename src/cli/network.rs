@@ -12,8 +12,11 @@ use bootstrapper_sandbox::{self as sandbox, RouterSpec};
 use bootstrapper_steps::plan::{self, SecretSources};
 use bootstrapper_tools::Environment;
 
-/// The key of the secret with the password of the BGP sessions.
-const PASSWORD: &str = "BGP_PASSWORD";
+/// The key of a Secret that the password of the BGP sessions is substituted from.
+const SUBSTITUTED: &str = "BGP_PASSWORD";
+
+/// The key that Cilium reads in the Secret of an `authSecretRef`.
+const PASSWORD: &str = "password";
 
 /// The router of a real network; none, with a message, if the network is simulated.
 pub(super) async fn router_of(
@@ -61,6 +64,9 @@ async fn password_of(cluster: &str, repository: &Repository, trust: Option<&str>
         in_sandbox: true,
     })
     .await?;
-    let value = secrets.values.values().find_map(|values| values.get(PASSWORD)?.known());
+    let substituted = secrets.values.values().find_map(|values| values.get(SUBSTITUTED)?.known());
+    // Nothing is built before the sandbox is up, so the Secret of `authSecretRef` goes by its name.
+    let mut of_bgp = secrets.values.iter().filter(|((_, name), _)| name.contains("bgp"));
+    let value = substituted.or_else(|| of_bgp.find_map(|(_, values)| values.get(PASSWORD)?.known()));
     Ok(value.map(|value| value.expose_secret().to_owned()))
 }

@@ -76,3 +76,20 @@ pub fn network_plugin(release: &Release) -> Option<&str> {
     let chart = release.chart.name();
     NETWORK_PLUGINS.contains(&chart).then_some(chart).or_else(|| Cilium::of(release).map(|_| CILIUM))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_several_minor_versions_is_none() {
+        let id = ObjectRef::namespaced("helm.toolkit.fluxcd.io/v2", "HelmRelease", "kube-system", "cilium");
+        let of = |version| Cilium { id: &id, values: &Value::Null, version: Some(version) }.minor_version();
+        for one in ["1.18.2", "v1.18.2", "=1.18.2", "~1.18.0", "~>1.18", "1.18.x"] {
+            assert_eq!(of(one), Some((1, 18)), "{one}");
+        }
+        for several in ["^1.18.0", "1.17.0 - 1.20.9", "1.17.x || 1.20.x", ">=1.18", "*", "1.x", "~1"] {
+            assert_eq!(of(several), None, "{several}");
+        }
+    }
+}
