@@ -1,4 +1,4 @@
-//! What is wrong with a cluster's declaration, told apart by what a run depends on.
+//! What is wrong with a cluster's declaration, separated by what a run depends on.
 
 use super::out;
 use bootstrapper_core::failure::Failure;

@@ -456,7 +456,7 @@ fn a_problem_elsewhere_does_not_stop_a_plan() {
         .stdout(contains("missing-chart-source"));
 }
 
-/// What Flux meets later is told apart from what stops a run, as a run does.
+/// What Flux meets later is listed apart from what stops a run, as in a run.
 #[test]
 fn an_offline_plan_tells_problems_outside_the_bootstrap_apart() {
     let apps = ("clusters/home/apps.yaml", kustomization("apps", ""));

@@ -33,7 +33,7 @@ fn objects(text: &str, file: &Path) -> Vec<Value> {
     bootstrapper::yaml::from_multiple(text, file).unwrap()
 }
 
-fn settings(cluster: &str) -> Vec<(String, String)> {
+pub(crate) fn settings(cluster: &str) -> Vec<(String, String)> {
     let file = kubernetes().join("clusters").join(cluster).join("settings.yaml");
     let objects = objects(&std::fs::read_to_string(&file).unwrap(), &file);
     let data = objects[0]["data"].as_object().unwrap();

@@ -7,6 +7,7 @@ use std::process::Command;
 use bootstrapper::yaml;
 use serde_json::Value;
 
+use super::kubernetes::settings;
 use crate::common::root;
 
 /// The files that the page shows, by the name after the language of the block.
@@ -26,9 +27,7 @@ fn documents(name: &str) -> Vec<Value> {
 }
 
 fn setting(name: &str) -> String {
-    let file = root().join("kubernetes/clusters/infra/settings.yaml");
-    let settings: Value = yaml::from_str(&std::fs::read_to_string(&file).unwrap(), &file).unwrap();
-    settings["data"][name].as_str().unwrap().to_owned()
+    settings("infra").into_iter().find_map(|(own, value)| (own == name).then_some(value)).unwrap()
 }
 
 #[test]

@@ -30,14 +30,15 @@ pub(super) async fn send(
     environment: &Environment,
     access: &ChartAccess,
 ) -> Result<Response<Incoming>, String> {
-    let told = |error: AnyError| chain(error.as_ref());
+    let explained = |error: AnyError| chain(error.as_ref());
     let request = request
         .header(header::USER_AGENT, concat!("bootstrapper/", env!("CARGO_PKG_VERSION")))
         .body(Empty::<Bytes>::new())
-        .map_err(|error| told(Box::new(error)))?;
+        .map_err(|error| explained(Box::new(error)))?;
     let uri = request.uri().clone();
     let https = || -> Result<_, String> {
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls(environment, access).map_err(told)?);
+        let builder =
+            HttpsConnectorBuilder::new().with_tls_config(tls(environment, access).map_err(explained)?);
         let builder = if access.plain_http { builder.https_or_http() } else { builder.https_only() };
         Ok(builder.enable_http1())
     };
@@ -61,7 +62,7 @@ pub(super) async fn send(
             builder.build(https()?.wrap_connector(tunnel)).request(request).await
         }
     };
-    answer.map_err(|error| told(Box::new(error)))
+    answer.map_err(|error| explained(Box::new(error)))
 }
 
 /// Why a body could not be read.

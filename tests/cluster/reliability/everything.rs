@@ -120,7 +120,7 @@ fn drop_requests(value: &mut Value) {
     }
 }
 
-/// Also without addresses, who told the status, what is drawn by chance, and what was asked of Flux.
+/// Also without addresses, who wrote the status, random values, and requests to Flux.
 fn lasting(object: Object) -> Value {
     let is_secret = object.types.as_ref().is_some_and(|types| types.kind == "Secret");
     let mut value = bare(object);

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::units::{HELM, KUSTOMIZE};
+use super::units::HELM;
 use bootstrapper_cluster::FIELD_MANAGER;
 use bootstrapper_core::object::{Object, ObjectRef};
+
+pub(crate) use super::units::KUSTOMIZE;
+
+/// The group of the Flux operator.
+pub(crate) const OPERATOR: &str = "fluxcd.controlplane.io";
 
 /// What keeps Flux from removing an object with its Kustomization, as annotation or label
 /// (`deleteObjects` of kustomize-controller).
@@ -15,7 +20,7 @@ pub(super) const KEEPING: [(&str, &str); 3] = [
 ];
 
 /// A namespace and a name.
-pub(super) type Named = (String, String);
+pub(crate) type Named = (String, String);
 
 /// Whose marks count.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +59,7 @@ impl Scope {
 }
 
 /// The Flux object of a group that an object's labels name as its owner.
-pub(super) fn owner(object: &Object, group: &str) -> Option<Named> {
+pub(crate) fn owner(object: &Object, group: &str) -> Option<Named> {
     let labels = object.metadata.labels.as_ref()?;
     let label = |key: &str| labels.get(&format!("{group}/{key}")).cloned();
     Some((label("namespace")?, label("name")?))
@@ -94,7 +99,7 @@ pub(super) fn is_somebodys(object: &Object) -> bool {
 
 /// Whether an object is Flux's own: what it reconciles, and where it draws from.
 pub(super) fn is_of_flux(id: &ObjectRef) -> bool {
-    id.group().ends_with(".toolkit.fluxcd.io") || id.group() == "fluxcd.controlplane.io"
+    id.group().ends_with(".toolkit.fluxcd.io") || id.group() == OPERATOR
 }
 
 /// Whether an object stays whatever happens: namespaces of Kubernetes itself, and what this program writes

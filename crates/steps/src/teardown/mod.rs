@@ -8,7 +8,7 @@ mod graph;
 mod hold;
 mod listing;
 mod lost_crd;
-mod marks;
+pub(crate) mod marks;
 mod order;
 pub mod releases;
 pub mod removal;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use bootstrapper_core::object::{Object, ObjectRef};
 
-pub(super) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
+pub(crate) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 pub(super) const HELM: &str = "helm.toolkit.fluxcd.io";
 
 /// A Kustomization that Flux knows of.

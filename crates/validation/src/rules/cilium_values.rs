@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::fleet::{Placed, objects_of};
 use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::order::{Cilium, at, is_true};
+use bootstrapper_gitops::order::{Cilium, DNS, at, is_true};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -89,7 +89,7 @@ fn used<'a>(
     });
     let host = at(cilium.values, "k8sServiceHost").as_str();
     let host = host.map(|host| (api_server, host.to_owned(), Severity::Error));
-    let dns = declared.releases.iter().filter(|release| release.chart.name() == "coredns");
+    let dns = declared.releases.iter().filter(|release| release.chart.name() == DNS);
     let dns = dns.filter_map(move |release| {
         let address = at(&release.values, "service.clusterIP").as_str()?;
         Some((dns_service, address.to_owned(), Severity::Warning))

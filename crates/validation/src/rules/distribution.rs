@@ -1,6 +1,7 @@
 //! What Talos, kubeadm and k3s ask of charts.
 
 use crate::{Finding, Fleet, Rule, Severity};
+use bootstrapper_gitops::Unfit;
 
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "unfit-for-distribution",
@@ -14,7 +15,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
 fn unfit(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(runs) = fleet.config.distribution_of(&declared.cluster) else { return Vec::new() };
-        let finding = |unfit: bootstrapper_gitops::Unfit| {
+        let finding = |unfit: Unfit| {
             let message =
                 format!("{}: {} does not fit {}: {}", unfit.release, unfit.value, runs.name(), unfit.why);
             Finding::of(rule, message)

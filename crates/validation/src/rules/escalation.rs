@@ -1,8 +1,10 @@
 //! What lets a tenant become more than a tenant.
 
+use super::tenants::impersonates;
 use crate::fleet::{Placed, objects_of};
 use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_gitops::Declared;
+use bootstrapper_gitops::order::FLUX_OPERATOR;
 use serde_json::Value;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -26,10 +28,6 @@ pub(crate) const RULES: &[Rule] = &[
 
 /// Roles that charts extend by aggregation, and the one that may do everything.
 const EXTENDED: [&str; 3] = ["admin", "cluster-admin", "edit"];
-
-/// The kinds that Flux applies with the account that they name.
-const IMPERSONATING: [(&str, &str); 2] =
-    [("kustomize.toolkit.fluxcd.io", "Kustomization"), ("helm.toolkit.fluxcd.io", "HelmRelease")];
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -101,8 +99,7 @@ fn grants<'a>(declared: &'a Declared, group: &'a str, plural: &'a str) -> impl I
 
 /// The accounts that Flux impersonates, by namespace and name.
 fn impersonated(declared: &Declared) -> impl Iterator<Item = (&str, &str)> {
-    let acting = objects_of(declared)
-        .filter(|placed| IMPERSONATING.iter().any(|(group, kind)| placed.is(group, kind)));
+    let acting = objects_of(declared).filter(|placed| impersonates(*placed));
     acting.filter_map(|placed| {
         let account = placed.object.data["spec"]["serviceAccountName"].as_str()?;
         Some((placed.object.metadata.namespace.as_deref()?, account))
@@ -143,13 +140,13 @@ fn may_create(declared: &Declared, role: &Value, namespace: &str, group: &str, p
 
 /// Whether flux-operator is declared, and applies a ResourceSet without an account with its own rights.
 fn runs_resource_sets_as_admin(declared: &Declared) -> bool {
-    let mut operators = declared.releases.iter().filter(|release| release.chart.name() == "flux-operator");
+    let mut operators = declared.releases.iter().filter(|release| release.chart.name() == FLUX_OPERATOR);
     let is_open = operators.any(|release| {
         let arguments = release.values["extraArgs"].to_string();
         release.values["multitenancy"]["enabled"] != true && !locks_down(&arguments)
     });
     let deployments = objects_of(declared).filter(|placed| {
-        placed.is("apps", "Deployment") && placed.object.metadata.name.as_deref() == Some("flux-operator")
+        placed.is("apps", "Deployment") && placed.object.metadata.name.as_deref() == Some(FLUX_OPERATOR)
     });
     let mut plain = deployments.map(|placed| placed.object.data["spec"]["template"].to_string());
     is_open || plain.any(|template| !locks_down(&template))

@@ -51,11 +51,10 @@ fn default_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let Some(account) = placed.declared.flux.default_service_account.as_deref() else {
             return Vec::new();
         };
-        let acts = REFERENCES.iter().any(|(group, kind, _)| placed.is(group, kind));
         let is_named = placed.field(&["spec", "serviceAccountName"]).is_string();
         let elsewhere = !placed.field(&["spec", "kubeConfig"]).is_null();
         // Every namespace has one that is called `default`.
-        if !acts || is_named || elsewhere || account == "default" {
+        if !impersonates(placed) || is_named || elsewhere || account == "default" {
             return Vec::new();
         }
         if known::find(placed.declared, "", "ServiceAccount", own(placed), account).is_some()
@@ -69,6 +68,11 @@ fn default_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let made = known::may_be_made(placed.declared, account);
         vec![placed.finding(rule, "spec", message).unless_made(made)]
     })
+}
+
+/// Whether Flux applies what it describes with the account that it names.
+pub(super) fn impersonates(placed: Placed<'_>) -> bool {
+    REFERENCES.iter().any(|(group, kind, _)| placed.is(group, kind))
 }
 
 fn own(placed: Placed<'_>) -> Option<&str> {

@@ -3,12 +3,10 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::teardown::marks::{KUSTOMIZE, OPERATOR, owner};
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
-
-/// What a Kustomization, and what a FluxInstance or a ResourceSet writes on what it owns.
-const MARKS: [&str; 2] = ["kustomize.toolkit.fluxcd.io/name", "fluxcd.controlplane.io/name"];
 
 /// How many objects are read at once.
 const AT_ONCE: usize = 16;
@@ -26,9 +24,9 @@ pub(super) async fn without_fluxs(
     Ok(read.into_iter().filter_map(|(object, is_fluxs)| (!is_fluxs).then_some(object)).collect())
 }
 
+/// Whether a Kustomization, a FluxInstance or a ResourceSet owns it.
 fn is_fluxs(live: &Object) -> bool {
-    let labels = live.metadata.labels.as_ref();
-    labels.is_some_and(|labels| MARKS.iter().any(|mark| labels.contains_key(*mark)))
+    [KUSTOMIZE, OPERATOR].into_iter().any(|group| owner(live, group).is_some())
 }
 
 #[cfg(test)]
@@ -38,13 +36,14 @@ mod tests {
     #[test]
     fn flux_marks_what_it_owns() {
         for (label, expected) in [
-            ("fluxcd.controlplane.io/name", true),
-            ("kustomize.toolkit.fluxcd.io/name", true),
-            ("app.kubernetes.io/name", false),
+            ("fluxcd.controlplane.io", true),
+            ("kustomize.toolkit.fluxcd.io", true),
+            ("app.kubernetes.io", false),
         ] {
+            let labels = serde_json::json!({format!("{label}/name"): "flux", format!("{label}/namespace"): "flux-system"});
             let object = serde_json::json!({
                 "apiVersion": "v1", "kind": "Namespace",
-                "metadata": {"name": "flux-system", "labels": {label: "flux"}},
+                "metadata": {"name": "flux-system", "labels": labels},
             });
             assert_eq!(is_fluxs(&serde_json::from_value(object).unwrap()), expected, "{label}");
         }
