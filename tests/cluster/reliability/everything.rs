@@ -10,8 +10,8 @@ use kube::discovery::{Discovery, verbs};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-/// Kinds of which objects come and go by themselves.
-const PASSING: [&str; 10] = [
+/// Kinds whose objects come and go by themselves, or whose spec reports what goes on.
+const PASSING: [&str; 11] = [
     "Event",
     "Lease",
     "Endpoints",
@@ -22,6 +22,7 @@ const PASSING: [&str; 10] = [
     "CiliumIdentity",
     "CiliumNode",
     "Node",
+    "FluxReport",
 ];
 
 /// What Kubernetes, Helm and this program keep of the way there.
