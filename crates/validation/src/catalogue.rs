@@ -1,4 +1,4 @@
-//! All rules, and what they find.
+//! The rule catalogue, and the run of all rules.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Rule> {
     rules::FAMILIES.iter().flat_map(|family| family.iter())
 }
 
-/// The rule of that name.
+/// The rule with this name.
 pub fn rule_named(name: &str) -> Option<&'static Rule> {
     catalogue().find(|rule| rule.name == name)
 }
@@ -24,7 +24,7 @@ pub fn validate(fleet: &Fleet) -> Report {
     report
 }
 
-/// The same finding in several clusters is one that names them all.
+/// Merges equal findings of several clusters into one that lists them all.
 fn joined(found: Vec<Finding>) -> Vec<Finding> {
     let mut joined: Vec<Finding> = Vec::new();
     let mut known: BTreeMap<String, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The catalogue as a page: `docs/rules.md`.
+//! The catalogue as a Markdown page: `docs/rules.md`.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ A comment ignores a rule and gives the reason: `# bootstrapper:ignore <rule> <re
 at the top of a file for the whole file. `tests/broken/` has an example of each rule.
 ";
 
-/// The page.
+/// Renders the page.
 pub fn rules_document() -> String {
     let mut page = HEAD.to_owned();
     let _ = writeln!(page, "\n{} rules:\n", catalogue().count());

@@ -1,4 +1,4 @@
-//! One thing that is wrong.
+//! A finding: one violation of a rule.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use serde::Serialize;
 use bootstrapper_core::failure::Location;
 use bootstrapper_core::object::ObjectRef;
 
-/// How grave a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Flux or the bootstrap will refuse it, or hang on it.
+    /// Flux or the bootstrap will reject it, or get stuck on it.
     Error,
-    /// It works, until it does not.
+    /// It works now, but fails under some conditions.
     Warning,
-    /// Worth knowing: something was not checked.
+    /// For information: something was not checked.
     Info,
 }
 
@@ -30,24 +30,24 @@ impl Severity {
     }
 }
 
-/// One thing that is wrong, in one or more clusters.
+/// One violation, in one or more clusters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The rule that found it.
     pub rule: &'static str,
-    /// How grave it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Its clusters; empty for a file of none, such as a task file.
+    /// The affected clusters; empty for a file that belongs to no cluster, such as a task file.
     pub clusters: BTreeSet<String>,
-    /// The object that is wrong, if it is one.
+    /// The affected object, if any.
     pub object: Option<ObjectRef>,
-    /// The fault: one sentence without a full stop.
+    /// What is wrong: one sentence without a full stop.
     pub message: String,
     /// Why it matters.
     pub why: String,
     /// How to fix it.
     pub fix: String,
-    /// Where to do it.
+    /// Where to fix it.
     pub location: Option<Location>,
 }
 

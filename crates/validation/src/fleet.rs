@@ -1,4 +1,4 @@
-//! All that rules look at: every cluster, and the files it is written in.
+//! The input of all rules: every cluster, and the files that declare it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,32 +9,32 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::pipeline::{Config, Pipeline, StepSpec};
 use bootstrapper_gitops::{Declared, Kustomization, Written};
 
-/// Everything that was loaded of a repository.
+/// Everything that was loaded from a repository.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     /// The declarations of the clusters.
     pub clusters: Vec<Declared>,
-    /// The settings of every cluster of the repository, by its name; of those too that are not
-    /// looked at now.
+    /// The settings of every cluster in the repository, by cluster name, including clusters that are not
+    /// validated now.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
-    /// The failures to load.
+    /// What could not be loaded.
     pub refusals: Vec<Refusal>,
-    /// The bootstrap of each cluster as data, by its name; none if it was refused.
+    /// The pipeline of each cluster, by cluster name; none if it could not be parsed.
     pub pipelines: BTreeMap<String, Pipeline>,
     /// `bootstrapper.yaml`.
     pub config: Config,
-    /// The texts of the files that all of this is written in, by their path within the repository.
+    /// The content of all these files, by path within the repository.
     pub files: BTreeMap<PathBuf, String>,
-    /// Whether these are all clusters of the repository.
+    /// Whether `clusters` has all clusters of the repository.
     pub is_whole: bool,
 }
 
 /// Something that could not be loaded at all.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// The rule that tells it.
+    /// The rule that reports it.
     pub rule: &'static str,
-    /// The cluster, if it belongs to one.
+    /// Its cluster, if any.
     pub cluster: Option<String>,
     /// Why.
     pub failure: Failure,
@@ -49,27 +49,27 @@ pub struct Placed<'a> {
     pub kustomization: &'a Kustomization,
     /// The object.
     pub object: &'a Object,
-    /// The file that it is written in; none if it is fetched.
+    /// The file that declares it; none if it is downloaded.
     pub written: Option<&'a Written>,
 }
 
 impl Placed<'_> {
-    /// Its name.
+    /// Its reference.
     pub fn id(&self) -> ObjectRef {
         ObjectRef::of(self.object)
     }
 
-    /// Where one of its fields is written: `spec.dependsOn[1].name`.
+    /// The location of one of its fields: `spec.dependsOn[1].name`.
     pub fn place(&self, field: &str) -> Option<Location> {
         self.declared.place_in(self.written?, field)
     }
 
-    /// A field, by the same path; null if there is none.
+    /// The value of a field; null if missing.
     pub fn field(&self, path: &[&str]) -> &serde_json::Value {
         path.iter().fold(&self.object.data, |value, name| &value[*name])
     }
 
-    /// Whether it is of that group and kind, of whichever version.
+    /// Whether it has this group and kind, in any version.
     pub fn is(&self, group: &str, kind: &str) -> bool {
         let id = self.id();
         id.group() == group && id.kind == kind
@@ -77,7 +77,7 @@ impl Placed<'_> {
 }
 
 impl Fleet {
-    /// Every step of the task files, once for however many clusters.
+    /// Every step of the task files, once even if several clusters use it.
     pub fn steps(&self) -> impl Iterator<Item = &StepSpec> {
         let all = self.pipelines.values().flat_map(Pipeline::steps).filter(|step| !step.is_built_in());
         let place = |step: &StepSpec| (step.place().file.clone(), step.place().line, step.place().column);
@@ -90,7 +90,7 @@ impl Fleet {
         self.clusters.iter().flat_map(objects_of)
     }
 
-    /// Every object of that group and kind.
+    /// Every object of this group and kind.
     pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = Placed<'a>> {
         self.objects().filter(move |placed| placed.is(group, kind))
     }
@@ -100,13 +100,13 @@ impl Fleet {
         self.clusters.iter().flat_map(check).collect()
     }
 
-    /// The findings of `check` in each cluster that loaded completely. For rules about
-    /// missing objects: a problem may have left out some.
+    /// The findings of `check` in each cluster that loaded without problems. For rules about missing objects: a
+    /// problem may hide some.
     pub fn each_whole(&self, check: impl Fn(&Declared) -> Vec<Finding>) -> Vec<Finding> {
         self.clusters.iter().filter(|declared| declared.problems.is_empty()).flat_map(check).collect()
     }
 
-    /// The findings of `check` for each object of each cluster that loaded completely.
+    /// The findings of `check` for each object of each cluster that loaded without problems.
     pub fn each_whole_object(&self, check: impl Fn(Placed<'_>) -> Vec<Finding>) -> Vec<Finding> {
         self.each_whole(|declared| objects_of(declared).flat_map(&check).collect())
     }
@@ -117,7 +117,7 @@ impl Fleet {
     }
 }
 
-/// Every object of a cluster, each after the Kustomization that applies its Kustomization.
+/// Every object of a cluster, in the order of Kustomizations (parents first).
 pub(super) fn objects_of(declared: &Declared) -> impl Iterator<Item = Placed<'_>> {
     declared.kustomizations.iter().flat_map(move |kustomization| {
         let objects = kustomization.placed_objects();

@@ -5,8 +5,8 @@ use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::order::Cilium;
 
-/// The object of that group, kind, namespace and name, if the cluster declares it. Without a
-/// namespace it may be in any: kustomize sets one on cluster-scoped kinds that it does not know.
+/// The object with this group, kind, namespace and name, if the cluster declares it. Without a namespace, any
+/// matches: kustomize sets one on cluster-scoped kinds that it does not know.
 pub(super) fn find<'a>(
     declared: &'a Declared,
     group: &str,
@@ -32,7 +32,7 @@ pub(super) fn has_secret(declared: &Declared, namespace: &str, name: &str) -> bo
         || objects_of(declared).any(is_certified)
 }
 
-/// Charts that make no object but what their own programs need, whatever their values are.
+/// Charts that create only the objects of their own programs, whatever their values are.
 const OWN_OBJECTS_ONLY: [&str; 9] = [
     "cert-manager",
     "cilium",
@@ -45,8 +45,8 @@ const OWN_OBJECTS_ONLY: [&str; 9] = [
     "spegel",
 ];
 
-/// What may bring an object of that name which nothing declares: a release whose chart may make any
-/// object, or what could not be evaluated. One that names it in its values comes first.
+/// What may create an undeclared object of this name: a release whose chart may create any object, or something
+/// that could not be evaluated. A release with the name in its values comes first.
 pub(super) fn may_be_made(declared: &Declared, name: &str) -> Option<String> {
     let mut open =
         declared.releases.iter().filter(|one| !OWN_OBJECTS_ONLY.contains(&one.chart.name())).peekable();
@@ -72,7 +72,7 @@ fn names(values: &serde_json::Value, name: &str) -> bool {
     }
 }
 
-/// ServiceAccounts that Flux brings by itself, in its own namespace.
+/// ServiceAccounts that Flux installs in its own namespace.
 pub(super) fn is_account_of_flux(declared: &Declared, namespace: Option<&str>, name: &str) -> bool {
     const ACCOUNTS: [&str; 8] = [
         "flux-operator",
@@ -87,7 +87,7 @@ pub(super) fn is_account_of_flux(declared: &Declared, namespace: Option<&str>, n
     namespace == declared.sync.metadata.namespace.as_deref() && ACCOUNTS.contains(&name)
 }
 
-/// Cilium.
+/// The cluster's Cilium.
 pub(super) fn cilium(declared: &Declared) -> Option<Cilium<'_>> {
     Cilium::declared(declared)
 }

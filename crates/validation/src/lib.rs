@@ -1,7 +1,7 @@
 //! Validates a repository without a cluster: rules over the declaration of every cluster.
 //!
-//! Pure: takes declarations, returns findings. A rule is an entry of its family under
-//! `rules/`; `docs/rules.md` is generated from them.
+//! Pure: takes declarations, returns findings. Each rule is an entry in its family's file under `rules/`;
+//! `docs/rules.md` is generated from them.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

@@ -1,9 +1,9 @@
-//! Fields of objects by their path.
+//! Access to fields of objects by path.
 
 use serde_json::Value;
 
-/// Every value at a path, with the path that it has: `spec.parentRefs[].name` gives
-/// `spec.parentRefs[0].name` and so on. Missing and null values are skipped.
+/// Every value at a path, with its actual path: `spec.parentRefs[].name` yields `spec.parentRefs[0].name` and
+/// so on. Missing and null values are skipped.
 pub(super) fn values_at<'a>(value: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
     let mut found = vec![(String::new(), value)];
     for step in path.split('.') {

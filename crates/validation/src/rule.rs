@@ -1,4 +1,4 @@
-//! One rule.
+//! The definition of a rule.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,20 +9,20 @@ use super::fleet::Placed;
 use super::{Finding, Fleet, Severity};
 use bootstrapper_core::failure::Failure;
 
-/// One rule: its texts, and its check.
+/// A rule: its texts, and its check.
 #[derive(Clone, Copy, Serialize)]
 pub struct Rule {
-    /// Its name, in kebab-case, which comments refer to. It names the fault.
+    /// Its name in kebab-case, used in comments. It names the violation.
     pub name: &'static str,
     /// The severity of its findings.
     pub severity: Severity,
-    /// The fault, in one sentence without a full stop.
+    /// The violation, in one sentence without a full stop.
     pub summary: &'static str,
-    /// Why it matters: what happens on a cluster.
+    /// Why it matters: the consequence on a cluster.
     pub why: &'static str,
     /// How to fix it.
     pub fix: &'static str,
-    /// Finds all violations. Takes the rule itself, to create findings of it.
+    /// Finds all violations. Takes the rule itself, to create its findings.
     #[serde(skip)]
     pub check: fn(&Rule, &Fleet) -> Vec<Finding>,
 }
@@ -66,7 +66,7 @@ impl Finding {
 }
 
 impl Placed<'_> {
-    /// A finding about one of its fields.
+    /// A finding about one of the object's fields.
     pub fn finding(&self, rule: &Rule, field: &str, message: impl Into<String>) -> Finding {
         let finding = Finding::of(rule, message).in_cluster(&self.declared.cluster);
         finding.about(&self.id()).at(self.place(field))

@@ -1,7 +1,7 @@
 //! Comments that silence a rule: `# bootstrapper:ignore <rule> <reason>`.
 //!
-//! At the end of a line it counts for that line; on lines of its own, for the next line that is
-//! no comment; before the first line of a file that says anything, for the whole file.
+//! At the end of a line it applies to that line; on its own line, to the next line that is not a comment;
+//! before the first content of a file, to the whole file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,9 +21,9 @@ pub struct Report {
 /// A finding that a comment silences.
 #[derive(Debug, Clone)]
 pub struct Silenced {
-    /// The findings.
+    /// The finding.
     pub finding: Finding,
-    /// The reason that the comment gives.
+    /// The reason in the comment.
     pub reason: String,
 }
 
@@ -58,7 +58,7 @@ impl Comment<'_> {
     }
 }
 
-/// Removes silenced findings from `found`, and adds findings about the comments.
+/// Removes silenced findings from `found`, and adds findings about faulty comments.
 pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet, rule_named: ByName) -> Report {
     let comments: Vec<Comment<'_>> =
         fleet.files.iter().flat_map(|(file, text)| comments_of(file, text)).collect();
@@ -84,7 +84,7 @@ pub(super) fn silence(found: Vec<Finding>, fleet: &Fleet, rule_named: ByName) ->
     report
 }
 
-/// The fault of a comment: it has no reason, or it silences nothing.
+/// The problem of a comment: it has no reason, or silences nothing.
 fn fault_of(comment: &Comment<'_>, is_used: bool, is_whole: bool, rule_named: ByName) -> Option<Finding> {
     let finding = |rule: &str, message: String| {
         rule_named(rule).map(|rule| Finding::of(rule, message).at(Some(comment.at.clone())))
@@ -96,7 +96,7 @@ fn fault_of(comment: &Comment<'_>, is_used: bool, is_whole: bool, rule_named: By
     if reason.is_empty() {
         return finding("ignore-without-reason", format!("`{rule}` is ignored without a reason"));
     }
-    // It may silence a finding in a cluster that was left out.
+    // It may silence a finding in a cluster that was not validated.
     (is_whole && !is_used).then(|| finding("ignore-unused", format!("no finding of `{rule}` here")))?
 }
 

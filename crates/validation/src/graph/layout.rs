@@ -1,13 +1,13 @@
-//! Where the boxes and arrows of a layered drawing go: stages are columns from left to right. Whole
-//! numbers only, so that the same graph is the same drawing everywhere.
+//! Layout of a layered drawing: stages are columns from left to right. Uses only integers, so that a graph is
+//! drawn identically on every machine.
 
-/// Room between two columns, for the arrows.
+/// The gap between two columns, for the arrows.
 const BETWEEN_COLUMNS: i32 = 56;
-/// Room between two boxes of a column.
+/// The gap between two boxes of a column.
 const BETWEEN_BOXES: i32 = 18;
-/// An arrow that passes a column takes this much of it.
+/// The height that an arrow takes where it crosses a column.
 const LANE: i32 = 6;
-/// How often the columns are sorted by their neighbours, from either side.
+/// How often the columns are sorted by their neighbours, from each side.
 const SWEEPS: usize = 6;
 
 /// A box.
@@ -19,28 +19,28 @@ pub(super) struct Rect {
     pub(super) height: i32,
 }
 
-/// Where everything is.
+/// The positions of all boxes and arrows.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     /// A rectangle for each node.
     pub(super) boxes: Vec<Rect>,
-    /// The points of each edge: out of its box to the end of the column, from column to column, and
-    /// into the other box.
+    /// The points of each edge: from its box to the edge of the column, from column to column, and into the
+    /// other box.
     pub(super) routes: Vec<Vec<(i32, i32)>>,
-    /// Where each column begins.
+    /// The left edge of each column.
     pub(super) columns: Vec<i32>,
     pub(super) width: i32,
     pub(super) height: i32,
 }
 
-/// A slot of a column: a node, or an edge that passes it.
+/// A slot of a column: a node, or an edge that crosses it.
 struct Slot {
     rect: Rect,
     left: Vec<usize>,
     right: Vec<usize>,
 }
 
-/// Lays out nodes of these sizes in these columns. An edge goes from a column to a later one.
+/// Lays out nodes of these sizes in these columns. Edges go from a column to a later one.
 pub(super) fn layout(sizes: &[(i32, i32)], column_of: &[usize], edges: &[(usize, usize)]) -> Layout {
     let mut slots: Vec<Slot> = sizes
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn layout(sizes: &[(i32, i32)], column_of: &[usize], edges: &[(usize,
     for (node, column) in column_of.iter().enumerate() {
         columns[*column].push(node);
     }
-    // A box may be narrower than its column: arrows leave where the column ends.
+    // A box may be narrower than its column: arrows start at the column's edge.
     let width_of = |column: usize| {
         let of_column = column_of.iter().zip(sizes).filter(|(own, _)| **own == column);
         of_column.map(|(_, (width, _))| *width).max().unwrap_or(0)
@@ -86,7 +86,7 @@ pub(super) fn layout(sizes: &[(i32, i32)], column_of: &[usize], edges: &[(usize,
     }
 }
 
-/// The slots that an edge goes through, one in each column; new ones where it passes.
+/// The slots that an edge goes through, one per column; adds slots in the columns that it crosses.
 fn way(
     (from, to): (usize, usize),
     column_of: &[usize],
@@ -111,7 +111,7 @@ fn way(
     way
 }
 
-/// Sorts every column by the position of its neighbours, so that few arrows cross.
+/// Sorts every column by the position of its neighbours, so that few arrows intersect.
 fn sort(columns: &mut [Vec<usize>], slots: &[Slot]) {
     let mut place = vec![0; slots.len()];
     let note = |column: &[usize], place: &mut Vec<usize>| {
@@ -138,7 +138,7 @@ fn sort(columns: &mut [Vec<usize>], slots: &[Slot]) {
     }
 }
 
-/// Gives every slot its place: as near to the height of its neighbours as the column allows.
+/// Positions every slot as near to the height of its neighbours as the column allows.
 fn place(columns: &[Vec<usize>], slots: &mut [Slot]) {
     let mut x = 0;
     for column in columns {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn crossings_are_undone() {
-        // Two by two, declared crosswise.
+        // Two by two, with edges declared crosswise.
         let layout = layout(&[(10, 10); 4], &[0, 0, 1, 1], &[(0, 3), (1, 2)]);
         let above = |a: usize, b: usize| layout.boxes[a].y < layout.boxes[b].y;
         assert_eq!(above(0, 1), above(3, 2));

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use super::model::{EdgeKind, Graph};
 
-/// A flowchart: a box for each Kustomization with its releases in it. An arrow points from a dependency
-/// to its dependent; a dotted one, from an owner to what it applies. Several clusters are side by side.
+/// A flowchart: a box for each Kustomization, with its releases inside. An arrow points from a dependency to
+/// its dependent; a dotted one, from an owner to the Kustomization that it applies. Several clusters are side
+/// by side.
 pub fn mermaid(graphs: &[Graph]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     let mut names = Names::default();
@@ -61,12 +62,12 @@ fn chart(text: &mut String, graph: &Graph, names: &mut Names, indent: &str) {
     }
 }
 
-/// A range of versions has signs that Mermaid would read as HTML.
+/// Mermaid would read the operators of a version range as HTML.
 fn escaped(text: &str) -> String {
     text.replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
 }
 
-/// Ids that Mermaid accepts: letters, digits and underscores, each given once.
+/// Unique ids that Mermaid accepts: letters, digits and underscores.
 #[derive(Default)]
 struct Names {
     taken: BTreeSet<String>,

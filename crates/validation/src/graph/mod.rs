@@ -1,5 +1,5 @@
-//! Drawings of a cluster: Kustomizations and releases in the order in which Flux can
-//! reconcile them. Pure: takes declarations, returns text.
+//! Dependency graphs of a cluster: Kustomizations and releases in the order in which Flux can reconcile them.
+//! Pure: takes declarations, returns text.
 
 mod layout;
 mod mermaid;

@@ -1,4 +1,4 @@
-//! The graph that is drawn: Kustomizations, what each waits for, and in which stage Flux can begin it.
+//! The graph model: Kustomizations, their dependencies, and the stage in which Flux can start each.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,22 @@ pub struct Graph {
     pub cluster: String,
     /// Branch and commit.
     pub revision: Option<String>,
-    /// Its Kustomizations, each after the one that applies it.
+    /// Its Kustomizations, each after its parent.
     pub nodes: Vec<Node>,
 }
 
 /// A Kustomization.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
-    /// Its name; with its namespace, if that is not the one of the root.
+    /// Its name, with the namespace if that differs from the root's.
     pub name: String,
-    /// When Flux can begin it, from 1: after the last one that it waits for.
+    /// The stage in which Flux can start it, from 1: after its last dependency.
     pub stage: usize,
-    /// The Kustomizations that must be ready before it.
+    /// The Kustomizations that it depends on.
     pub after: Vec<usize>,
-    /// The Kustomization that applies it; none for the root.
+    /// Its parent: the Kustomization that applies it; none for the root.
     pub brought_by: Option<usize>,
-    /// The releases that it applies, each after those that it waits for.
+    /// Its releases, each after its dependencies.
     pub releases: Vec<Release>,
 }
 
@@ -36,31 +36,31 @@ pub struct Node {
 pub struct Release {
     /// The name of its HelmRelease.
     pub name: String,
-    /// Where its objects are.
+    /// The namespace of its objects.
     pub namespace: String,
     /// Its chart.
     pub chart: String,
     /// The chart's version.
     pub version: String,
-    /// The releases that must be ready before it.
+    /// The releases that it depends on.
     pub after: Vec<String>,
 }
 
-/// Something comes before something else.
+/// An ordering between two Kustomizations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
     /// The earlier node.
     pub from: usize,
     /// The later node.
     pub to: usize,
-    /// Why.
+    /// Its reason.
     pub kind: EdgeKind,
 }
 
 /// Why one Kustomization comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EdgeKind {
-    /// The later one depends on it.
+    /// The later one has it in `dependsOn`.
     DependsOn,
     /// It applies the later one.
     Brings,
@@ -93,7 +93,7 @@ impl Graph {
         Self::staged(declared.cluster.clone(), declared.revision.clone(), nodes.collect())
     }
 
-    /// Gives every node its stage, and every release its place.
+    /// Computes the stage of every node, and orders its releases.
     pub(super) fn staged(cluster: String, revision: Option<String>, mut nodes: Vec<Node>) -> Self {
         let waits: Vec<Vec<usize>> =
             nodes.iter().map(|node| node.after.iter().copied().chain(node.brought_by).collect()).collect();
@@ -113,7 +113,7 @@ impl Graph {
         Self { cluster, revision, nodes }
     }
 
-    /// The nodes of each stage, in the order in which they are declared.
+    /// The nodes of each stage, in declaration order.
     pub fn stages(&self) -> Vec<Vec<usize>> {
         let last = self.nodes.iter().map(|node| node.stage).max().unwrap_or(0);
         (1..=last)
@@ -126,8 +126,8 @@ impl Graph {
         self.nodes.iter().filter(|node| node.brought_by == Some(at)).count()
     }
 
-    /// The edges of a drawing. An edge from the owner is omitted where it is implied: the node waits
-    /// for a sibling with the same owner.
+    /// The edges to draw. An edge from the owner is omitted if it is implied: the node depends on a sibling
+    /// with the same owner.
     pub fn edges(&self) -> Vec<Edge> {
         let mut edges = Vec::new();
         for (to, node) in self.nodes.iter().enumerate() {
@@ -162,7 +162,7 @@ fn release(release: &DeclaredRelease) -> Release {
     }
 }
 
-/// One more than the longest path to each. A cycle, which never becomes ready, ends where it closes.
+/// The longest path to each node, plus one. A cycle, which never becomes ready, is cut where it closes.
 fn stages(waits: &[Vec<usize>]) -> Vec<usize> {
     fn stage(at: usize, waits: &[Vec<usize>], known: &mut [Option<usize>]) -> usize {
         if let Some(known) = known[at] {
@@ -198,7 +198,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The root applies four; `tenants` applies one more, which waits for its parent's sibling.
+    /// The root applies four; `tenants` applies one more, which depends on a sibling of its parent.
     pub(crate) fn example() -> Graph {
         let nodes = vec![
             node("flux-system", None, &[], &[]),

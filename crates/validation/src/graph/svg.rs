@@ -1,16 +1,16 @@
-//! The graph as a drawing that is legible on light and dark ground.
+//! The graph as an SVG drawing that is legible on light and dark backgrounds.
 
 use std::fmt::Write as _;
 
 use super::layout::{Layout, layout};
 use super::model::{EdgeKind, Graph, Node};
 
-/// How wide a character is, about, in the fonts of the style.
+/// The approximate width of a character in the fonts of the style sheet.
 const CHARACTER: i32 = 8;
 const LINE: i32 = 18;
 const PADDING: i32 = 10;
 const MARGIN: i32 = 20;
-/// Above the boxes of a cluster: its name, and the numbers of the stages.
+/// The height above the boxes of a cluster: its name, and the stage numbers.
 const HEADING: i32 = 56;
 
 const STYLE: &str = "\
@@ -32,8 +32,9 @@ const STYLE: &str = "\
     }
 ";
 
-/// A drawing: stages from left to right, a box for each Kustomization with its releases in it. An
-/// arrow points from a dependency to its dependent; a dotted one, from an owner to what it applies. Clusters are stacked.
+/// A drawing: stages from left to right, a box for each Kustomization with its releases inside. An arrow points
+/// from a dependency to its dependent; a dotted one, from an owner to the Kustomization that it applies.
+/// Clusters are stacked.
 pub fn svg(graphs: &[Graph]) -> String {
     let (mut body, mut width, mut top) = (String::new(), 0, MARGIN);
     for graph in graphs {
@@ -61,7 +62,7 @@ pub fn svg(graphs: &[Graph]) -> String {
 fn lay(graph: &Graph) -> Layout {
     let sizes: Vec<(i32, i32)> = graph.nodes.iter().map(size).collect();
     let columns: Vec<usize> = graph.nodes.iter().map(|node| node.stage.saturating_sub(1)).collect();
-    // A backward arrow of a cycle is omitted in a drawing by stages.
+    // A drawing by stages omits the backward arrow of a cycle.
     let forward = |(from, to): &(usize, usize)| columns[*from] < columns[*to];
     let edges: Vec<(usize, usize)> =
         graph.edges().iter().map(|edge| (edge.from, edge.to)).filter(forward).collect();
@@ -138,7 +139,7 @@ fn draw(body: &mut String, graph: &Graph, layout: &Layout, top: i32) {
     }
 }
 
-/// A line through the points: level where it leaves and where it arrives.
+/// A curve through the points, horizontal at both ends.
 fn curve(route: &[(i32, i32)], top: i32) -> String {
     let points: Vec<(i32, i32)> = route.iter().map(|(x, y)| (x + MARGIN, y + top)).collect();
     let mut path = String::new();

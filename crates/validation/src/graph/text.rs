@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::model::{Graph, Node, Release};
 use bootstrapper_core::words::count;
 
-/// The stages in the order in which Flux can do them: what each Kustomization waits for, and its
+/// The stages in the order in which Flux can reconcile them: each Kustomization with its dependencies, and its
 /// releases with chart and version.
 pub fn text(graph: &Graph) -> String {
     let releases = graph.nodes.iter().map(|node| node.releases.len()).sum::<usize>();
@@ -51,7 +51,7 @@ fn said(graph: &Graph, at: usize, node: &Node) -> String {
         let names: Vec<&str> = node.after.iter().map(|one| graph.nodes[*one].name.as_str()).collect();
         said.push(format!("after {}", names.join(", ")));
     }
-    // That the root applies it is omitted.
+    // The root as owner is omitted.
     if let Some(bringer) = node.brought_by.map(|one| &graph.nodes[one])
         && bringer.brought_by.is_some()
     {

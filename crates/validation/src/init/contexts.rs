@@ -1,13 +1,13 @@
-//! Which kubeconfig context is a cluster's.
+//! Finds the kubeconfig context of a cluster.
 
 /// The kubeconfig context of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Context {
-    /// One of the cluster's own name: nothing has to be said.
+    /// A context with the cluster's name: needs no configuration.
     SameName,
-    /// Another one.
+    /// A context with another name.
     Named(String),
-    /// One of these, or none: nobody but the person knows.
+    /// One of these, or none: only the user knows.
     Unknown(Vec<String>),
 }
 

@@ -1,4 +1,4 @@
-//! What of a present bootstrap this program does, and what it does not.
+//! Which commands of an existing bootstrap this program replaces.
 
 use std::path::PathBuf;
 
@@ -6,31 +6,31 @@ use super::scripts::Command;
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{Applies, Pipeline};
 
-/// Whether this program does what a command does.
+/// Whether this program replaces a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cover {
-    /// It does; says by which step or verb.
+    /// Yes; by this step or command.
     Covered(String),
-    /// It does, once something is declared.
+    /// Yes, after something is declared.
     Needs(String),
-    /// It does not.
+    /// No.
     NotCovered(String),
 }
 
-/// A command of the present bootstrap, and what becomes of it.
+/// A command of the existing bootstrap, and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The file that it stands in.
+    /// The file that contains it.
     pub file: PathBuf,
-    /// The task that it belongs to.
+    /// The task that contains it.
     pub task: String,
     /// The command.
     pub text: String,
-    /// Whether this program does the same.
+    /// Whether this program replaces it.
     pub cover: Cover,
 }
 
-/// What becomes of each command.
+/// The replacement of each command.
 pub fn rows(commands: &[Command], declared: &Declared, pipeline: &Pipeline) -> Vec<Row> {
     let row = |command: &Command| Row {
         file: command.file.clone(),
@@ -61,7 +61,7 @@ fn of_release(chart: &str, declared: &Declared, pipeline: &Pipeline) -> Cover {
     }
 }
 
-/// What a command is known by, in this order, and what does the same here.
+/// Patterns that identify a command, in order of precedence, and its replacement.
 const KNOWN: [(&[&str], Outcome); 26] = [
     (&["talosctl"], MACHINES),
     (&["talhelper"], MACHINES),

@@ -1,4 +1,4 @@
-//! Where the values of a Secret probably are, by the files at hand.
+//! Guesses where the values of a Secret are, from the files in the repository's folder.
 
 use std::path::{Path, PathBuf};
 
@@ -6,33 +6,33 @@ use serde_json::Value;
 
 use super::secrets::NeededSecret;
 
-/// A file of the repository's folder, as far as it matters here.
+/// A file in the repository's folder.
 #[derive(Debug, Clone)]
 pub struct KnownFile {
     /// Its path within the repository.
     pub path: PathBuf,
-    /// Its text.
+    /// Its content.
     pub text: String,
-    /// Its YAML documents; none if it is a template that is no YAML.
+    /// Its YAML documents; none for a template that is not valid YAML.
     pub documents: Vec<Value>,
 }
 
-/// Where the values of a Secret probably are.
+/// The probable source of a Secret's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Home {
-    /// A whole Secret that SOPS encrypted.
+    /// A Secret encrypted by SOPS.
     Sops(PathBuf),
     /// A template with references to 1Password.
     Template(PathBuf),
-    /// A file that holds the age key.
+    /// A file with the age key.
     AgeKey(PathBuf),
     /// The age keys that sops finds on this machine.
     Machine,
-    /// Nothing at hand says it.
+    /// No known source.
     Unknown,
 }
 
-/// Where the values of a Secret of a cluster probably are.
+/// The probable source of the values of a cluster's Secret.
 pub fn home_of(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> Home {
     let holds_it = |file: &&KnownFile| file.documents.iter().any(|document| is_secret(document, needed));
     let is_sops = |file: &&KnownFile| file.documents.iter().any(|document| document["sops"].is_object());
@@ -52,7 +52,8 @@ pub fn home_of(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> Hom
     Home::Unknown
 }
 
-/// The only file; of several, the one whose path names the cluster: nobody gets another cluster's credentials.
+/// The only file; of several, the one whose path contains the cluster's name, so that no cluster gets another's
+/// credentials.
 fn one_of<'a>(cluster: &str, files: &[&'a KnownFile]) -> Option<&'a KnownFile> {
     let names_cluster = |file: &&&KnownFile| {
         let path = file.path.to_string_lossy();
@@ -66,7 +67,7 @@ fn one_of<'a>(cluster: &str, files: &[&'a KnownFile]) -> Option<&'a KnownFile> {
     }
 }
 
-/// Whether a file is called as age keys are: `age.agekey`, `age.key`.
+/// Whether a file is named like an age key: `age.agekey`, `age.key`.
 fn is_age_name(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     match name.rsplit_once('.') {
@@ -84,7 +85,7 @@ fn is_secret(document: &Value, needed: &NeededSecret) -> bool {
         && namespace == Some(needed.namespace.as_str())
 }
 
-/// Whether a template makes the Secret: it may be no YAML before it is rendered.
+/// Whether a template creates the Secret: it may not be valid YAML until it is rendered.
 fn names_it(file: &KnownFile, needed: &NeededSecret) -> bool {
     let quoted = format!("name: {}", needed.name);
     let is_named = |line: &str| line.trim().replace(['"', '\''], "") == quoted;

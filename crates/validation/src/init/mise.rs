@@ -1,10 +1,10 @@
-//! The tasks of mise: a script, several of them, or tables with either.
+//! The tasks in mise's configuration: a script, several scripts, or tables of scripts.
 
 use std::path::Path;
 
 use toml_edit::{Document, Item, TableLike};
 
-/// Whether mise reads a file of that name as its configuration.
+/// Whether mise reads a file of this name as its configuration.
 pub fn is_mise(path: &Path) -> bool {
     let path = path.to_string_lossy().to_lowercase();
     let mut parts = path.rsplit('/');
@@ -17,7 +17,7 @@ pub fn is_mise(path: &Path) -> bool {
     }
 }
 
-/// Every script, with the name of its task. None of what is no TOML.
+/// Every script, with the name of its task; none if the text is not valid TOML.
 pub(super) fn scripts(text: &str) -> Vec<(String, String)> {
     let Ok(document) = Document::parse(text) else { return Vec::new() };
     let Some(tasks) = document.get("tasks").and_then(Item::as_table_like) else { return Vec::new() };
@@ -46,7 +46,7 @@ fn of_table(table: &dyn TableLike, add: &mut dyn FnMut(&str)) {
     }
 }
 
-/// A script, or several; a table among them names another task, which stands for itself.
+/// One script, or several; a table among them refers to another task, which has its own entry.
 fn of_run(run: &Item, add: &mut dyn FnMut(&str)) {
     if let Some(script) = run.as_str() {
         add(script);

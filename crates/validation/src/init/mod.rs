@@ -1,5 +1,6 @@
-//! What a repository needs that never saw this program: contexts, Secrets that nobody makes, and what its present
-//! bootstrap does. Pure: declarations and files go in, `bootstrapper.yaml` and a table come out.
+//! What a repository needs before its first use of this program: contexts, Secrets without a provider, and
+//! replacements for its existing bootstrap. Pure: takes declarations and files, returns `bootstrapper.yaml` and
+//! a table.
 
 mod contexts;
 mod cover;

@@ -1,4 +1,4 @@
-//! The commands of a repository's present bootstrap: Taskfiles, justfiles, mise, scripts, helmfiles.
+//! The commands of a repository's existing bootstrap: Taskfiles, justfiles, mise, scripts, helmfiles.
 
 use std::path::{Path, PathBuf};
 
@@ -7,20 +7,20 @@ use serde_json::Value;
 use super::homes::KnownFile;
 use super::mise;
 
-/// A command of a present bootstrap.
+/// A command of an existing bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The file that it stands in.
+    /// The file that contains it.
     pub file: PathBuf,
-    /// The task, recipe or release that it belongs to; empty in a script.
+    /// Its task, recipe or release; empty in a script.
     pub task: String,
-    /// The command, on one line; of a helmfile the name of a chart.
+    /// The command, on one line; the name of the chart in a helmfile.
     pub text: String,
     /// Whether it is a release of a helmfile.
     pub is_release: bool,
 }
 
-/// Every command of the present bootstrap, in the order of the files.
+/// Every command of the existing bootstrap, in file order.
 pub fn commands(files: &[KnownFile]) -> Vec<Command> {
     files.iter().flat_map(of_file).collect()
 }
@@ -101,7 +101,7 @@ fn of_justfile(file: &KnownFile, in_bootstrap: bool) -> Vec<Command> {
     found
 }
 
-/// The scripts of tasks of mise.
+/// The scripts of mise tasks.
 fn of_mise(file: &KnownFile, in_bootstrap: bool) -> Vec<Command> {
     let scripts = mise::scripts(&file.text).into_iter();
     let scripts = scripts.filter(|(task, _)| in_bootstrap || is_bootstrap(task));
@@ -112,7 +112,7 @@ fn is_helmfile(file: &KnownFile) -> bool {
     file.documents.iter().any(|document| document["releases"].is_array()) || file.text.contains("\nreleases:")
 }
 
-/// Line by line: a helmfile may be a template.
+/// Reads line by line: a helmfile may be a template.
 fn of_helmfile(file: &KnownFile) -> Vec<Command> {
     let mut name = String::new();
     let mut found = Vec::new();
@@ -132,7 +132,7 @@ fn of_helmfile(file: &KnownFile) -> Vec<Command> {
     found
 }
 
-/// The commands of a shell script, continued lines joined. What only steers the shell is left out.
+/// The commands of a shell script, with continued lines joined. Shell control flow is omitted.
 fn of_script(file: &Path, task: &str, script: &str) -> Vec<Command> {
     const STEERS: [&str; 21] = [
         "if", "then", "else", "elif", "fi", "for", "do", "done", "while", "until", "case", "esac", "set",
@@ -174,7 +174,7 @@ fn without_documents(script: &str) -> String {
     kept
 }
 
-/// Programs that change a cluster, in a loop or a condition too.
+/// Programs that change a cluster, also inside a loop or a condition.
 const PROGRAMS: [&str; 8] =
     ["kubectl ", "helm ", "helmfile ", "flux ", "sops ", "op inject", "talosctl ", "op run"];
 

@@ -1,4 +1,4 @@
-//! Secrets that something needs, and that nobody makes.
+//! Secrets that an object references, and that have no provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use crate::rules::named_secrets;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::Declared;
 
-/// A Secret that something needs, and that nobody makes.
+/// A Secret that an object references, and that has no provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededSecret {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// What needs it, and what for.
+    /// The objects that reference it, and for what.
     pub needed_by: BTreeSet<String>,
-    /// The keys that it must have, as far as that is known.
+    /// The keys that it must have, if known.
     pub keys: BTreeSet<String>,
 }
 
-/// Every Secret that a cluster needs, and that nothing in the repository makes.
+/// Every Secret that a cluster references, and that nothing in the repository provides.
 pub fn needed_secrets(declared: &Declared) -> Vec<NeededSecret> {
     let mut needs = Needs { declared, found: BTreeMap::new() };
     let (source, sync) = (&declared.source, &declared.sync);
@@ -67,7 +67,7 @@ impl Needs<'_> {
             let keys: &[&str] = if path.contains("decryption") { &["age.agekey"] } else { &[] };
             self.add(&namespace, &name, format!("{id} ({path})"), keys);
         }
-        // Stores and issuers sign in with a Secret before anything can make one for them.
+        // Stores and issuers authenticate with a Secret before anything can create one for them.
         if matches!(id.kind.as_str(), "SecretStore" | "ClusterSecretStore" | "Issuer" | "ClusterIssuer") {
             let own = match (&id.namespace, id.group()) {
                 (Some(namespace), _) => namespace.clone(),
@@ -83,7 +83,7 @@ impl Needs<'_> {
         }
     }
 
-    /// Where a chart is installed.
+    /// The namespace that a chart is installed into.
     fn namespace_of(&self, chart: &str) -> String {
         let mut releases = self.declared.releases.iter();
         let release = releases.find(|release| release.chart.name() == chart);
@@ -106,7 +106,7 @@ impl Needs<'_> {
     }
 }
 
-/// `…SecretRef: {name, key}` and `secretRef` wherever they stand in a spec.
+/// `…SecretRef: {name, key}` and `secretRef` anywhere in a spec.
 fn references_in(value: &Value, found: &mut Vec<(Option<String>, String, Option<String>)>) {
     let Some(fields) = value.as_object() else {
         value.as_array().into_iter().flatten().for_each(|item| references_in(item, found));
@@ -115,7 +115,7 @@ fn references_in(value: &Value, found: &mut Vec<(Option<String>, String, Option<
     for (field, value) in fields {
         let text = |name: &str| value[name].as_str().map(str::to_owned);
         match text("name") {
-            // An account's key is made by cert-manager itself.
+            // cert-manager creates an account's key itself.
             Some(_) if field == "privateKeySecretRef" => {}
             Some(name) if field.to_lowercase().ends_with("secretref") => {
                 found.push((text("namespace"), name, text("key")));
@@ -125,7 +125,7 @@ fn references_in(value: &Value, found: &mut Vec<(Option<String>, String, Option<
     }
 }
 
-/// The keys of the Secret that a source fetches with.
+/// The keys of the Secret with a source's credentials.
 fn credentials(source: &Object) -> &'static [&'static str] {
     let url = source.data["spec"]["url"].as_str().unwrap_or_default();
     match ObjectRef::of(source).kind.as_str() {

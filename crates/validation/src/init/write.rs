@@ -1,4 +1,4 @@
-//! `bootstrapper.yaml`, as it is proposed.
+//! Renders the proposed `bootstrapper.yaml`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,20 +8,20 @@ use super::homes::Home;
 use super::secrets::NeededSecret;
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
-/// What is proposed for a cluster.
+/// The proposal for a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterProposal {
     /// Its name.
     pub name: String,
     /// Its kubeconfig context.
     pub context: Context,
-    /// What nothing in the repository installs, though Flux needs it: `version` (Flux) or `operator`.
+    /// What Flux needs, and nothing in the repository installs: `version` (Flux) or `operator`.
     pub lacking: Option<&'static str>,
-    /// The Secrets that nobody makes, and where their values probably are.
+    /// The Secrets without a provider, and where their values probably are.
     pub secrets: Vec<(NeededSecret, Home)>,
 }
 
-/// The text of `bootstrapper.yaml`.
+/// The content of `bootstrapper.yaml`.
 pub fn config_text(clusters: &[ClusterProposal]) -> String {
     let mut text =
         "# What bootstrapper cannot read in the repository: contexts, and Secrets that nothing makes.\n\
@@ -70,7 +70,7 @@ fn cluster_text(cluster: &ClusterProposal) -> String {
     text.push_str("    secrets:\n");
     let mut written = std::collections::BTreeSet::new();
     for (needed, home) in &cluster.secrets {
-        // One entry brings every Secret of a file.
+        // One entry covers all Secrets of a file.
         if let Home::Sops(file) | Home::Template(file) = home
             && !written.insert(file)
         {
@@ -105,7 +105,7 @@ fn entry(needed: &NeededSecret, home: &Home) -> String {
         let source = match home {
             Home::AgeKey(file) if key.ends_with(".agekey") => format!("{{file: {}}}", path(file)),
             Home::Machine if key.ends_with(".agekey") => "{age: machine}".to_owned(),
-            // Nothing in the repository says where it is: a variable is the least that can be asked.
+            // No known source: propose an environment variable.
             _ => format!("{{env: {}}}", variable(&needed.name, key)),
         };
         let _ = writeln!(text, "          {}: {source}", scalar(key));

@@ -11,7 +11,7 @@ use bootstrapper_gitops::addresses::{
     Settings, collisions_with, collisions_within, is_exclusive, ranges, shared_mesh_id, unreadable,
 };
 
-/// Cilium's limit on the name of a cluster.
+/// Cilium's limit for the length of a cluster name.
 const LONGEST_NAME: usize = 32;
 /// Reserved AS numbers: 23456 is a placeholder for longer ones, and the last of each size.
 const RESERVED_ASNS: [u64; 4] = [0, 23_456, 65_535, 4_294_967_295];
@@ -22,17 +22,17 @@ pub struct Subject<'a> {
     pub name: &'a str,
     /// Its settings; unknown ones are absent.
     pub settings: &'a Settings,
-    /// The cluster that it copies.
+    /// The cluster that it is copied from.
     pub like: &'a str,
     /// All existing clusters.
     pub clusters: &'a [(String, Settings)],
-    /// Names that mean something else on the command line.
+    /// Reserved names: commands of this program.
     pub verbs: &'a [String],
-    /// The highest id of the mesh: 255, or 511.
+    /// The maximum cluster id of the mesh: 255 or 511.
     pub highest_id: u64,
 }
 
-/// All that is wrong.
+/// All problems of a new cluster.
 pub fn problems(subject: &Subject<'_>) -> Vec<Failure> {
     let own = subject.settings;
     let mut problems: Vec<Failure> =
@@ -55,7 +55,7 @@ pub fn problems(subject: &Subject<'_>) -> Vec<Failure> {
     problems
 }
 
-/// The problem of a new cluster's name. `verbs` are reserved on the command line.
+/// The problem of a new cluster's name. `verbs` are reserved by the command line.
 pub fn name_problem(name: &str, clusters: &[(String, Settings)], verbs: &[String]) -> Option<Failure> {
     let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_word = name.starts_with(is_lower)
@@ -84,7 +84,7 @@ pub fn name_problem(name: &str, clusters: &[(String, Settings)], verbs: &[String
     })
 }
 
-/// Settings that the model has, and settings that it has not.
+/// Settings that the model has and the new cluster lacks, and the reverse.
 fn missing(subject: &Subject<'_>) -> Vec<Failure> {
     let Some((_, model)) = subject.clusters.iter().find(|(name, _)| name == subject.like) else {
         return Vec::new();
@@ -129,7 +129,7 @@ fn shared_server(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<F
     })
 }
 
-/// Ranges that are written with an address within them.
+/// Ranges with host bits set.
 fn not_a_network(own: &Settings) -> Vec<Failure> {
     let strays = ranges(own).into_iter().filter(|(_, range)| range.addr() != range.network());
     strays
@@ -140,7 +140,7 @@ fn not_a_network(own: &Settings) -> Vec<Failure> {
         .collect()
 }
 
-/// Addresses in a range of the model must be in that of the new cluster.
+/// Addresses that are in a range of the model must be in the same range of the new cluster.
 fn addresses(subject: &Subject<'_>) -> Vec<Failure> {
     let Some((_, model)) = subject.clusters.iter().find(|(name, _)| name == subject.like) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The files of a cluster, with other settings. Comments and order stay as they are.
+//! Copies the files of a cluster with other settings. Preserves comments and order.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::yaml::written::{Node, Scalar, Style, Value, documents, read};
 use bootstrapper_gitops::addresses::Settings;
 
-/// The ConfigMap with the settings that differ between clusters.
+/// The ConfigMap with the cluster-specific settings.
 const SETTINGS: &str = "cluster-settings";
 
-/// A file that is to be written.
+/// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFile {
-    /// Where, relative to the repository.
+    /// Its path, relative to the repository.
     pub path: PathBuf,
-    /// What.
+    /// Its content.
     pub text: String,
 }
 
@@ -25,16 +25,16 @@ pub struct NewFile {
 pub struct Copied {
     /// Its content.
     pub text: String,
-    /// Lines that still name the cluster that it was copied from.
+    /// Lines that still contain the name of the cluster that it was copied from.
     pub mentions: Vec<usize>,
 }
 
-/// Copies a file of the cluster `from` for the cluster `to`: paths of its folder become those of the
-/// new one, and the settings get these values. `file` is named where it cannot be read.
+/// Copies a file of the cluster `from` for the cluster `to`: replaces paths of its folder, and sets the
+/// settings to these values. Errors name `file`.
 pub fn copy_file(text: &str, file: &Path, from: &str, to: &str, settings: &Settings) -> Result<Copied> {
     let moved = in_paths(text, from, to);
     let text = with_settings(&moved, file, settings)?;
-    // A setting may name it for good reason: as a peer.
+    // A setting may contain it intentionally: as a peer.
     let meant: Vec<&String> = settings.values().filter(|value| renamed(value, from, to).is_some()).collect();
     let mentions = text.lines().enumerate().filter(|(_, line)| {
         let rest = meant.iter().fold((*line).to_owned(), |line, value| line.replace(value.as_str(), ""));
@@ -77,13 +77,13 @@ fn with_settings(text: &str, file: &Path, settings: &Settings) -> Result<String>
     Ok(lines.concat())
 }
 
-/// Replaces a value. None if it is not on the line of its key.
+/// Replaces a value. None if it is not on the same line as its key.
 fn set(lines: &mut [String], key: &Scalar, node: &Node, value: &str) -> Option<()> {
     let Value::Scalar(old) = &node.value else { return None };
     let line = lines.get_mut(node.mark.line.checked_sub(1)?)?;
     let begin = line.char_indices().nth(node.mark.column.checked_sub(1)?)?.0 + key.written().len();
     let at = begin + line.get(begin..)?.find(old.written())?;
-    // Keeps quotes.
+    // Preserve quotes.
     let written = match old.written().chars().next() {
         Some('"') => serde_json::Value::from(value).to_string(),
         Some('\'') => format!("'{}'", value.replace('\'', "''")),
@@ -100,8 +100,8 @@ fn by_hand(file: &Path, key: &Scalar, node: &Node) -> Failure {
         .hint("write it on one line")
 }
 
-/// `bootstrapper.yaml` with an entry for the new cluster, like the one of `from`; none if there is no
-/// such entry. The names of variables, contexts and paths in it follow the cluster's name.
+/// `bootstrapper.yaml` with an entry for the new cluster, copied from that of `from`; none if there is no such
+/// entry. Names of variables, contexts and paths in it are renamed with the cluster.
 pub fn copy_of_config(text: &str, file: &Path, from: &str, to: &str) -> Result<Option<String>> {
     let Some((root, _)) = read(text, 1, file)? else { return Ok(None) };
     let Some(clusters) = root.get("clusters") else { return Ok(None) };
@@ -134,8 +134,8 @@ pub fn copy_of_config(text: &str, file: &Path, from: &str, to: &str) -> Result<O
     Ok(Some(format!("{before}{block}{separator}{after}")))
 }
 
-/// Where what begins on a line with this indent ends: before the next line that is indented no
-/// deeper, and without empty lines.
+/// The end of a block that begins on a line with this indent: before the next line with the same or less
+/// indent, without trailing empty lines.
 fn end_of(lines: &[&str], begin: usize, indent: usize) -> usize {
     let is_beneath = |line: &&&str| line.trim().is_empty() || line.len() - line.trim_start().len() > indent;
     let length = lines[begin + 1..].iter().take_while(is_beneath).count();

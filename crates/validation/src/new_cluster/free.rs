@@ -5,17 +5,17 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
-/// Ids of a mesh, unless it is set up for more clusters.
+/// The ids of a mesh, unless it is configured for more clusters.
 pub(super) const IDS: RangeInclusive<u64> = 1..=255;
 /// ASNs for private use (RFC 6996).
 pub(super) const PRIVATE_ASNS: [RangeInclusive<u64>; 2] = [64_512..=65_534, 4_200_000_000..=4_294_967_294];
 
-/// The private networks (RFC 1918): a new range stays in that of the old one.
+/// The private networks (RFC 1918): a new range is in the same one as the old range.
 const PRIVATE_NETWORKS: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
-/// How many ranges are tried.
+/// The maximum number of ranges to try.
 const TRIES: usize = 1 << 16;
 
-/// The number after the highest used one; if there is none, the lowest free one.
+/// The number after the highest used one; without any, the lowest free one.
 pub(super) fn number(taken: &[u64], within: &RangeInclusive<u64>) -> Option<u64> {
     let highest = taken.iter().filter(|number| within.contains(number)).max();
     let next = highest.map_or(*within.start(), |highest| highest + 1);
@@ -31,8 +31,8 @@ pub(super) fn asn(taken: &[u64], like: u64) -> Option<u64> {
     number(taken, &range)
 }
 
-/// The range of the size of `like` after the highest of `peers`, that overlaps none of `taken`. From
-/// the end of a private network it goes on at its beginning.
+/// A range of the same size as `like`, after the highest of `peers`, that overlaps none of `taken`. Wraps
+/// around at the end of the private network.
 pub(super) fn range(like: IpNet, peers: &[IpNet], taken: &[IpNet]) -> Option<IpNet> {
     let home = PRIVATE_NETWORKS.iter().filter_map(|network| network.parse().ok());
     let home: Option<IpNet> = home.into_iter().find(|network: &IpNet| network.contains(&like));
@@ -56,7 +56,7 @@ fn overlap(a: IpNet, b: IpNet) -> bool {
     a.contains(&b) || b.contains(&a)
 }
 
-/// The first range of the size of `like` that begins at this address or after it.
+/// The first range of the same size as `like` at or after this address.
 fn containing(start: u128, like: IpNet) -> Option<IpNet> {
     let size = 1_u128.checked_shl(u32::from(like.max_prefix_len() - like.prefix_len()))?;
     let start = start.checked_next_multiple_of(size)?;
@@ -77,14 +77,14 @@ fn address(bits: u128, is_v4: bool) -> Option<IpAddr> {
     Some(Ipv6Addr::from_bits(bits).into())
 }
 
-/// The address at the same offset in `to` as this one in `from`.
+/// The address in `to` at the same offset as this one in `from`.
 pub(super) fn moved(own: IpAddr, from: IpNet, to: IpNet) -> Option<IpAddr> {
     let offset = bits(own).checked_sub(bits(from.network()))?;
     address(bits(to.network()).checked_add(offset)?, to.addr().is_ipv4())
         .filter(|address| to.contains(address))
 }
 
-/// The first address of a range: of the Services', that of the API server.
+/// The first usable address of a range; in a Service range, the address of the API server's Service.
 pub(super) fn first(range: IpNet) -> Option<IpAddr> {
     address(bits(range.network()).checked_add(1)?, range.addr().is_ipv4())
 }

@@ -19,8 +19,8 @@ pub fn entries_for(
     entries
 }
 
-/// A list of these peers, in the form that a list of some of the `clusters` has. None if that is no
-/// such list, or if it does not show which setting of a cluster its address is.
+/// A list of these peers, in the format of an existing list of some of the `clusters`. None if it is no such
+/// list, or if it does not show which setting is the address.
 pub(super) fn listed(
     own: &str,
     clusters: &[(String, Settings)],
@@ -41,7 +41,7 @@ pub(super) fn listed(
     Some(format!("[{}]", entries.collect::<Option<Vec<_>>>()?.join(", ")))
 }
 
-/// On one line, with a space where people put one: the name first, then its address.
+/// Renders an entry on one line, with the name first, then its address.
 fn written(entry: &Map<String, Value>) -> String {
     let rank = |key: &str| match key {
         "name" => 0,

@@ -20,13 +20,13 @@ pub struct Proposed {
 /// The value of a setting, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// It was given.
+    /// Given by the user.
     Given(String),
-    /// The same everywhere.
+    /// The same in all clusters.
     Kept(String),
     /// A proposal: a free or derived value.
     Proposed(String),
-    /// Only a person can know.
+    /// Only the user can know it.
     Unknown,
 }
 
@@ -62,7 +62,7 @@ pub fn propose(name: &str, like: &str, clusters: &[(String, Settings)], given: &
     all
 }
 
-/// Settings that others depend on come first: a person is asked in this order.
+/// Settings that others depend on come first: this is the order of the prompts.
 fn rank(setting: &str) -> u8 {
     match setting {
         "CLUSTER_NAME" | "CLUSTER_ID" => 0,
@@ -107,7 +107,7 @@ impl Proposal<'_> {
         if setting.ends_with("_PORT") {
             return Value::Proposed(own.to_owned());
         }
-        // A domain, a bucket: a value that contains the cluster's name.
+        // A value that contains the cluster's name, such as a domain or a bucket.
         if let Some(renamed) = renamed(own, self.like, self.name) {
             return Value::Proposed(renamed);
         }
@@ -146,8 +146,8 @@ impl Proposal<'_> {
         free::moved(own.parse().ok()?, from, to).map(|address| address.to_string())
     }
 
-    /// Of a single cluster nobody knows what another one would share with it, but for what names an
-    /// address: a cluster has an API server of its own.
+    /// With a single cluster, any setting may be shared, except those with an address: a cluster has its own
+    /// API server.
     fn is_the_same_everywhere(&self, setting: &str, own: &str) -> bool {
         let others = self.clusters.iter().filter(|(cluster, _)| cluster != self.like);
         let mut others = others.map(|(_, settings)| settings.get(setting).map(String::as_str)).peekable();
@@ -161,7 +161,7 @@ impl Proposal<'_> {
     }
 }
 
-/// The text with one name replaced by the other as a whole word; none without a match.
+/// The text with one name replaced by the other, matching whole words; none without a match.
 pub(super) fn renamed(text: &str, from: &str, to: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric();
     let (mut out, mut rest, mut found) = (String::new(), text, false);

@@ -1,4 +1,4 @@
-//! Address ranges, mesh ids and AS numbers, within a cluster and between clusters.
+//! Address ranges, mesh ids and AS numbers, within a cluster and across clusters.
 
 use std::net::IpAddr;
 
@@ -76,7 +76,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Where settings are wrong: at the setting that the failure begins with.
+/// A finding at the setting that the failure's message begins with.
 fn at_setting(rule: &Rule, declared: &Declared, failure: Option<Failure>) -> Option<Finding> {
     let failure = failure?;
     let setting = failure.what.split_whitespace().next().unwrap_or_default().to_owned();
@@ -144,8 +144,7 @@ fn invalid_mesh_id(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// AS numbers that no network may have: 0, the one that stands for those of four bytes, and the
-/// last of each size (RFC 7607, 6793, 7300).
+/// Reserved AS numbers: 0, AS_TRANS (23456), and the last 16-bit and 32-bit ones (RFC 7607, 6793, 7300).
 fn is_reserved(asn: u32) -> bool {
     matches!(asn, 0 | 23456 | 65535 | u32::MAX)
 }
@@ -158,7 +157,7 @@ fn invalid_asn(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Settings that are addresses, and those that are the ranges they come from.
+/// Settings that are addresses, and the settings with their ranges.
 const WITHIN: [(&str, &str); 2] =
     [("CLUSTER_DNS_IP", "SERVICE_CIDR"), ("CLUSTERMESH_ADDRESS", "LB_POOL_CIDR")];
 

@@ -1,4 +1,4 @@
-//! Cilium's BGP objects: of the kind that the declared Cilium knows, and joined with one another.
+//! Cilium's BGP objects: kinds that the declared Cilium serves, and references between them.
 
 use crate::fleet::{Placed, objects_of};
 use crate::paths::values_at;
@@ -56,7 +56,7 @@ pub(crate) const RULES: &[Rule] = &[
 const GROUP: &str = "cilium.io";
 const POLICY: &str = "CiliumBGPPeeringPolicy";
 
-/// BGP objects of a kind and version that the declared Cilium does not have.
+/// BGP objects of a kind or version that the declared Cilium does not serve.
 fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, (u64, u64)) -> bool) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(cilium) = known::cilium(declared) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! Versions that belong together, and were raised apart.
+//! Versions that must be upgraded together.
 
 use crate::fleet::{Placed, objects_of};
 use crate::{Finding, Fleet, Rule, Severity};
@@ -13,7 +13,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
     check: apart,
 }];
 
-/// Projects whose chart has the version of the repository's tag.
+/// Projects whose chart version equals the repository's tag.
 const SAME: [(&str, &str); 4] = [
     ("cert-manager", "cert-manager/cert-manager"),
     ("cilium", "cilium/cilium"),
@@ -44,7 +44,7 @@ fn release_of<'a>(declared: &'a Declared, url: &str) -> Option<&'a Release> {
     declared.releases.iter().find(|release| release.chart.name() == *chart)
 }
 
-/// A version, with or without the `v` before it; none if it is a range.
+/// Parses a version, with or without `v`; none for a range.
 fn version(text: &str) -> Option<semver::Version> {
     semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
 }

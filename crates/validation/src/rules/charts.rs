@@ -1,4 +1,4 @@
-//! Renderings of charts with the values of their releases.
+//! Problems of rendering charts with the values of their releases.
 
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::{Declared, Release, Rendering};

@@ -1,4 +1,4 @@
-//! Versions of Cilium's kinds that the declared Cilium serves; BGP's are in `bgp`.
+//! Versions of Cilium's kinds that the declared Cilium serves; for BGP see `bgp`.
 
 use crate::fleet::objects_of;
 use crate::{Finding, Fleet, Rule, Severity, known};
@@ -19,8 +19,8 @@ const GROUP: &str = "cilium.io";
 /// A minor version of Cilium.
 type Minor = (u64, u64);
 
-/// A kind, a version of it, the first Cilium that serves it and the first that does not any more. From the CRDs
-/// in `pkg/k8s/apis/cilium.io/client/crds` of Cilium 1.15.19, 1.16.19, 1.17.16, 1.18.9, 1.19.7 and 1.20.2.
+/// A kind, one of its versions, the first Cilium that serves it and the first that no longer does. From the
+/// CRDs in `pkg/k8s/apis/cilium.io/client/crds` of Cilium 1.15.19, 1.16.19, 1.17.16, 1.18.9, 1.19.7 and 1.20.2.
 const SERVED: &[(&str, &str, Minor, Option<Minor>)] = &[
     ("CiliumCIDRGroup", "v2", (1, 18), None),
     ("CiliumCIDRGroup", "v2alpha1", OLDEST, None),
@@ -41,7 +41,7 @@ const SERVED: &[(&str, &str, Minor, Option<Minor>)] = &[
     ("CiliumPodIPPool", "v2alpha1", OLDEST, None),
 ];
 
-/// The oldest and the newest that the table knows: of others nothing is said.
+/// The oldest and the newest version in the table; others are not checked.
 const OLDEST: Minor = (1, 15);
 const NEWEST: Minor = (1, 20);
 

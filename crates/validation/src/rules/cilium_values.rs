@@ -1,4 +1,4 @@
-//! Values that Cilium's chart accepts, and with which nothing works.
+//! Values that Cilium's chart accepts, but that break the network.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// What the chart has where no range is set.
+/// The chart's default range.
 const DEFAULT: &str = "10.0.0.0/8";
 
 fn pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
@@ -55,7 +55,7 @@ fn pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// The ranges that the operator gives pods addresses of; none if somebody else does.
+/// The ranges that the operator assigns pod addresses from; none if it does not do IPAM.
 fn pool(values: &Value) -> Vec<IpNet> {
     let is_pool = matches!(at(values, "ipam.mode").as_str(), None | Some("cluster-pool"));
     let has_ipv4 = at(values, "ipv4.enabled") != false && at(values, "ipv4.enabled") != "false";
@@ -71,7 +71,7 @@ fn pool(values: &Value) -> Vec<IpNet> {
     text.split([' ', ',']).filter_map(|range| range.parse().ok()).collect()
 }
 
-/// Addresses and ranges of nodes and Services, what they are, and how bad it is if pods get them.
+/// Addresses and ranges of nodes and Services, what they are, and the severity of an overlap with pods.
 fn used<'a>(
     declared: &'a Declared,
     cilium: Cilium<'a>,
@@ -97,7 +97,7 @@ fn used<'a>(
     of_settings.chain(host).chain(dns)
 }
 
-/// Whether an address or a range, or one of several with commas between them, overlaps `range`.
+/// Whether an address or a range, or any of a comma-separated list, overlaps `range`.
 fn overlaps(text: &str, range: &IpNet) -> bool {
     text.split(',').map(str::trim).any(|one| match (one.parse::<IpNet>(), one.parse::<IpAddr>()) {
         (Ok(other), _) => range.contains(&other) || other.contains(range),
@@ -144,7 +144,7 @@ fn of_gateway(rule: &Rule, cilium: Cilium<'_>, gateway: Placed<'_>) -> Option<Fi
     Some(gateway.finding(rule, &format!("spec.listeners[{place}].port"), message))
 }
 
-/// Whether Envoy may bind ports below 1024: as its own DaemonSet, or within the agent.
+/// Whether Envoy may bind ports below 1024, as its own DaemonSet or within the agent.
 fn may_bind(values: &Value) -> bool {
     let keeps = is_true(at(values, "envoy.securityContext.capabilities.keepCapNetBindService"));
     let is_separate = at(values, "envoy.enabled") != false;

@@ -1,4 +1,4 @@
-//! What Talos, kubeadm and k3s ask of charts.
+//! Requirements of Talos, kubeadm and k3s for charts.
 
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::Unfit;

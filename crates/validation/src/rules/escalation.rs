@@ -1,4 +1,4 @@
-//! What lets a tenant become more than a tenant.
+//! Privilege escalation of tenants.
 
 use super::tenants::impersonates;
 use crate::fleet::{Placed, objects_of};
@@ -26,12 +26,12 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Roles that charts extend by aggregation, and the one that may do everything.
+/// Roles that charts extend by aggregation, and `cluster-admin`.
 const EXTENDED: [&str; 3] = ["admin", "cluster-admin", "edit"];
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// A binding by which a tenant may create objects of a kind.
+/// A binding that allows a tenant to create objects of a kind.
 struct Grant<'a> {
     binding: Placed<'a>,
     account: String,
@@ -70,7 +70,7 @@ fn open_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Whether one of the conditions of a store, or their absence, lets every namespace in.
+/// Whether a store's conditions, or their absence, admit every namespace.
 fn serves_everybody(conditions: &Value) -> bool {
     let is_open = |condition: &Value| {
         let regexes = condition["namespaceRegexes"].as_array().into_iter().flatten();
@@ -80,7 +80,7 @@ fn serves_everybody(conditions: &Value) -> bool {
     conditions.as_array().is_none_or(|all| all.is_empty() || all.iter().any(is_open))
 }
 
-/// The bindings by which an account that Flux impersonates may create objects of that kind.
+/// The bindings that allow an account that Flux impersonates to create objects of this kind.
 fn grants<'a>(declared: &'a Declared, group: &'a str, plural: &'a str) -> impl Iterator<Item = Grant<'a>> {
     let bindings = objects_of(declared).filter(|placed| placed.is(RBAC, "RoleBinding"));
     bindings.filter_map(move |binding| {
@@ -106,7 +106,7 @@ fn impersonated(declared: &Declared) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Whether a subject of a binding in namespace `own` is, or includes, an account.
+/// Whether a subject of a binding in namespace `own` is an account, or includes it.
 fn is_meant(subject: &Value, own: &str, (namespace, account): (&str, &str)) -> bool {
     let name = subject["name"].as_str().unwrap_or_default();
     match subject["kind"].as_str() {
@@ -121,7 +121,7 @@ fn is_meant(subject: &Value, own: &str, (namespace, account): (&str, &str)) -> b
     }
 }
 
-/// Whether a role, as far as it is known, allows to create objects of that kind.
+/// Whether a role, if known, allows creating objects of this kind.
 fn may_create(declared: &Declared, role: &Value, namespace: &str, group: &str, plural: &str) -> bool {
     let (kind, name) = (role["kind"].as_str().unwrap_or_default(), role["name"].as_str().unwrap_or_default());
     if kind == "ClusterRole" && EXTENDED.contains(&name) {
@@ -138,7 +138,7 @@ fn may_create(declared: &Declared, role: &Value, namespace: &str, group: &str, p
     })
 }
 
-/// Whether flux-operator is declared, and applies a ResourceSet without an account with its own rights.
+/// Whether flux-operator is declared, and applies a ResourceSet without an account with its own permissions.
 fn runs_resource_sets_as_admin(declared: &Declared) -> bool {
     let mut operators = declared.releases.iter().filter(|release| release.chart.name() == FLUX_OPERATOR);
     let is_open = operators.any(|release| {
@@ -152,7 +152,7 @@ fn runs_resource_sets_as_admin(declared: &Declared) -> bool {
     is_open || plain.any(|template| !locks_down(&template))
 }
 
-/// Whether a Deployment of flux-operator names a default account: an argument, or the variable for it.
+/// Whether a Deployment of flux-operator sets a default account, with an argument or an environment variable.
 fn locks_down(template: &str) -> bool {
     template.contains("--default-service-account=") || template.contains("DEFAULT_SERVICE_ACCOUNT")
 }

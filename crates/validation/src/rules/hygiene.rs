@@ -1,4 +1,4 @@
-//! Settings of Kustomizations that fail only under some conditions.
+//! Settings of Kustomizations that fail under some conditions.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ fn without(rule: &Rule, fleet: &Fleet, field: &str) -> Vec<Finding> {
     lacking.map(|placed| placed.finding(rule, "spec", format!("{} has no {field}", placed.id()))).collect()
 }
 
-/// Reported once per Kustomization, at the Kustomization.
+/// Reported once per Kustomization.
 fn pruned_crds(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     let is_kept = |placed: &Placed<'_>| {
         let has = |map: &Option<std::collections::BTreeMap<String, String>>| {

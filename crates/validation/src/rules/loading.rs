@@ -1,4 +1,4 @@
-//! Problems of loading.
+//! Problems found while loading.
 
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::{Problem, ProblemKind};
@@ -254,7 +254,7 @@ fn problems(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// The rule that tells a problem: a new kind of problem needs one.
+/// The rule that reports a problem: each kind of problem needs one.
 fn rule_of(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::UnbuildableKustomization => "unbuildable-kustomization",

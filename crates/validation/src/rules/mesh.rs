@@ -1,4 +1,4 @@
-//! Clusters of one mesh trust each other's certificates, and route each other's pods.
+//! Clusters of a mesh must trust each other's certificates, and route each other's pods.
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -35,15 +35,15 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// A cluster that another names as a peer.
+/// A cluster that another one lists as a peer.
 struct Peer<'a> {
-    /// How it is named.
+    /// Its entry in the list.
     entry: &'a Value,
     declared: &'a Declared,
     release: Cilium<'a>,
 }
 
-/// The peers of a cluster that are looked at too.
+/// The peers of a cluster that are validated too.
 fn peers<'a>(fleet: &'a Fleet, cilium: Cilium<'a>) -> impl Iterator<Item = Peer<'a>> {
     let entries = cilium.values["clustermesh"]["config"]["clusters"].as_array().into_iter().flatten();
     entries.filter_map(|entry| {
@@ -51,7 +51,7 @@ fn peers<'a>(fleet: &'a Fleet, cilium: Cilium<'a>) -> impl Iterator<Item = Peer<
             let release = known::cilium(declared)?;
             (release.values["cluster"]["name"] == entry["name"]).then_some((declared, release))
         });
-        // A cluster may name itself: the chart passes over it.
+        // A cluster may list itself: the chart ignores it.
         let (declared, release) = found.filter(|(_, release)| !std::ptr::eq(release.id, cilium.id))?;
         Some(Peer { entry, declared, release })
     })
@@ -90,8 +90,8 @@ fn is_certified(address: &str, of: &Value, by: &Value) -> bool {
     is_of_domain || among(&tls["server"]["extraIpAddresses"]) || among(&tls["server"]["extraDnsNames"])
 }
 
-/// The chart signs with the Secret `cilium-ca` where it finds one, unless certificates are provided or
-/// cert-manager makes them (`templates/_helpers.tpl`, `cilium.ca.setup`).
+/// The chart signs with an existing Secret `cilium-ca`, unless certificates are provided or cert-manager issues
+/// them (`templates/_helpers.tpl`, `cilium.ca.setup`).
 fn not_shared(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
     let Some(cilium) = known::cilium(declared) else { return Vec::new() };
     let auto = &cilium.values["clustermesh"]["apiserver"]["tls"]["auto"];

@@ -38,7 +38,7 @@ pub(crate) const RULES: &[Rule] = &[
 /// Kinds whose names are DNS labels: no dots, 63 characters.
 const LABELS: [(&str, &str); 2] = [("", "Namespace"), ("", "Service")];
 
-/// Kinds whose names permit nearly anything.
+/// The group of kinds whose names may contain nearly any character.
 const FREE: &str = "rbac.authorization.k8s.io";
 
 fn invalid_name(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
@@ -82,7 +82,7 @@ fn unset_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Namespaces that every cluster has.
+/// Namespaces that exist in every cluster.
 const BUILT_IN: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
@@ -94,7 +94,7 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 return None;
             }
             let message = format!("{} is in namespace {namespace}, which is not found", placed.id());
-            // Charts rarely make namespaces, unless they say so; what could not be evaluated may.
+            // Charts create namespaces only if their values say so; what could not be evaluated may create any.
             let made = known::may_be_made(declared, namespace);
             let made = made.filter(|by| by.contains("values name it") || !declared.notes.is_empty());
             Some(placed.finding(rule, "metadata.namespace", message).unless_made(made))
@@ -103,7 +103,7 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// The namespaces that exist; none if the bootstrap creates all that are needed.
+/// The existing namespaces; none if the bootstrap creates all missing ones.
 fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
     let mut there: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
     for step in fleet.pipelines.get(&declared.cluster).into_iter().flat_map(Pipeline::steps) {
@@ -113,7 +113,7 @@ fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
             _ => {}
         }
     }
-    // Flux's own exists before Flux.
+    // Flux's own namespace exists before Flux.
     there.extend(declared.sync.metadata.namespace.clone());
     let is_namespace = |placed: &Placed<'_>| placed.is("", "Namespace");
     there.extend(objects_of(declared).filter(is_namespace).map(|placed| placed.id().name));

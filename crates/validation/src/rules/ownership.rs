@@ -1,4 +1,4 @@
-//! One owner for each thing.
+//! Every object has exactly one owner.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! References whose target is not found.
+//! References to missing objects.
 
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Where Flux's objects name Secrets of their own namespace.
+/// Fields of Flux's objects that reference Secrets in their own namespace.
 const SECRET_REFERENCES: [(&str, &[&str]); 3] = [
     (
         "source.toolkit.fluxcd.io",
@@ -68,7 +68,7 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 let finding = placed.finding(rule, &path, message);
                 let naming =
                     known::may_be_made(placed.declared, &name).filter(|by| by.contains("values name it"));
-                // Without declared secrets, people create Secrets manually.
+                // If no secrets are declared, people create them manually.
                 match (fleet.config.secrets_of(&placed.declared.cluster), naming) {
                     (_, Some(by)) => finding.unless_made(Some(by)),
                     ([], None) => finding.graded(Severity::Warning),
@@ -79,7 +79,7 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// The Secrets that an object names: the path of the name, the namespace and the name.
+/// The Secrets that an object references: the path of the reference, the namespace and the name.
 pub(crate) fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)> {
     if placed.is("cilium.io", "CiliumBGPPeerConfig") {
         let namespace = known::cilium(placed.declared)
@@ -92,7 +92,7 @@ pub(crate) fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)>
     of_flux.flat_map(|(_, paths)| *paths).flat_map(|path| texts_at(placed, path, own)).collect()
 }
 
-/// The texts at a path: each with its path, and a namespace to look in.
+/// The strings at a path: each with its path, and the namespace to look in.
 fn texts_at(placed: Placed<'_>, path: &str, namespace: &str) -> Vec<(String, String, String)> {
     let values = values_at(&placed.object.data, path).into_iter();
     values
@@ -100,7 +100,7 @@ fn texts_at(placed: Placed<'_>, path: &str, namespace: &str) -> Vec<(String, Str
         .collect()
 }
 
-/// Where objects name the ServiceAccount that they act as.
+/// Fields that name the ServiceAccount to impersonate.
 const ACCOUNT_REFERENCES: [(&str, &str, &str); 7] = [
     ("kustomize.toolkit.fluxcd.io", "Kustomization", "spec.serviceAccountName"),
     ("helm.toolkit.fluxcd.io", "HelmRelease", "spec.serviceAccountName"),
@@ -189,7 +189,8 @@ fn missing_secret_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Whether an object of that kind exists: cluster-wide if the kind's name says so, else in
+/// Whether an object of this kind exists: cluster-wide if the kind is named `Cluster…`, otherwise in the
+/// namespace of the reference.
 /// the namespace of the reference.
 fn is_there(placed: Placed<'_>, group: &str, kind: &str, name: &str) -> bool {
     let own = placed.object.metadata.namespace.as_deref();

@@ -1,4 +1,4 @@
-//! Every object against the schema of its kind.
+//! Validation of every object against its schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +82,7 @@ fn of_kind(rule: &Rule, fleet: &Fleet, kind: BreachKind) -> Vec<Finding> {
                     .collect::<Vec<_>>()
             })
             .collect();
-        // Problems of loading have better messages.
+        // Loading problems have better messages.
         let problems = || declared.problems.iter().map(|problem| &problem.failure.location);
         found.retain(|finding| finding.location.is_none() || !problems().any(|at| *at == finding.location));
         found
@@ -115,8 +115,8 @@ fn needs_newer_kubernetes(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// What the newest version takes of an object, and an older one does not. A field that only the older
-/// one calls required was never asked for: the document was mended.
+/// What the newest version accepts, and an older one rejects. A field that only the older version requires is
+/// not reported: the document is already updated.
 fn what_older_ones_refuse(rule: &Rule, schemas: &Schemas<'_>, placed: &Placed<'_>) -> Vec<Finding> {
     let id = placed.id();
     let mut before = schemas.known_before(&id).peekable();
@@ -142,8 +142,8 @@ fn what_older_ones_refuse(rule: &Rule, schemas: &Schemas<'_>, placed: &Placed<'_
     found
 }
 
-/// CRDs that are fetched are large, and right or nobody's here to mend; what SOPS encrypted has
-/// other values than those that will be applied.
+/// Whether the object is worth checking: downloaded CRDs are large and cannot be fixed here, and objects
+/// encrypted by SOPS have other values than will be applied.
 fn is_ours(placed: &Placed<'_>) -> bool {
     let is_fetched_crd =
         placed.written.is_none() && placed.is("apiextensions.k8s.io", "CustomResourceDefinition");

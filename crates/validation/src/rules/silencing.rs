@@ -1,5 +1,5 @@
-//! Comments that silence rules. Their faults are known only after all other findings, so
-//! `silence` makes these findings.
+//! Comments that silence rules. Their problems are known only after all other findings, so `silence` creates
+//! these findings.
 
 use crate::{Rule, Severity};
 

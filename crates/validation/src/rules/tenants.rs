@@ -1,4 +1,4 @@
-//! What Flux denies tenants: with `multitenant: true` in the FluxInstance, or with arguments of its
+//! What Flux denies to tenants: with `multitenant: true` in the FluxInstance, or with arguments of its
 //! controllers.
 
 use crate::fleet::Placed;
@@ -23,7 +23,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Kinds that act for a tenant, and where they name a source.
+/// Kinds that reconcile on behalf of a tenant, and their references to sources.
 const REFERENCES: [(&str, &str, &[&str]); 3] = [
     ("kustomize.toolkit.fluxcd.io", "Kustomization", &["spec", "sourceRef"]),
     ("helm.toolkit.fluxcd.io", "HelmRelease", &["spec", "chart", "spec", "sourceRef"]),
@@ -53,7 +53,7 @@ fn default_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         };
         let is_named = placed.field(&["spec", "serviceAccountName"]).is_string();
         let elsewhere = !placed.field(&["spec", "kubeConfig"]).is_null();
-        // Every namespace has one that is called `default`.
+        // Every namespace has an account named `default`.
         if !impersonates(placed) || is_named || elsewhere || account == "default" {
             return Vec::new();
         }
@@ -70,7 +70,7 @@ fn default_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     })
 }
 
-/// Whether Flux applies what it describes with the account that it names.
+/// Whether Flux impersonates the account that the object names.
 pub(super) fn impersonates(placed: Placed<'_>) -> bool {
     REFERENCES.iter().any(|(group, kind, _)| placed.is(group, kind))
 }

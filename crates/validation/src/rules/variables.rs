@@ -13,7 +13,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
     check: unused,
 }];
 
-/// Settings that bootstrapper itself reads: it checks them, and shapes sandboxes by them.
+/// Settings that bootstrapper itself uses: for checks, and for sandboxes.
 const READ_BY_US: [&str; 3] = ["NODE_CIDR", "NODE_COUNT", "SERVICE_CIDR"];
 
 fn unused(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {

@@ -1,4 +1,4 @@
-//! Schemas of the kinds that Kubernetes has built in: of each supported version.
+//! Schemas of the built-in kinds of Kubernetes, for each supported version.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::upstream::{patch, unpacked};
 use super::{Known, Schema, Scope};
 
-/// The newest first.
+/// Newest first.
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
     let mut versions = Vec::new();
     let mut schemas = Value::Null;
@@ -26,7 +26,7 @@ pub(super) struct Version {
     /// `1.36`.
     #[serde(rename = "version")]
     pub(super) name: String,
-    /// By `apps/v1/Deployment`.
+    /// By version and kind: `apps/v1/Deployment`.
     kinds: BTreeMap<String, Kind>,
     definitions: Value,
 }
@@ -37,7 +37,7 @@ struct Kind {
     scope: Scope,
 }
 
-/// Kinds that once were in another group: that group, the kind, and where it is now.
+/// Kinds that moved to another group: the old group, the kind, and the new group.
 const RENAMED: [(&str, &str, &str); 6] = [
     ("extensions", "Ingress", "networking.k8s.io/v1"),
     ("extensions", "Deployment", "apps/v1"),
@@ -47,8 +47,8 @@ const RENAMED: [(&str, &str, &str); 6] = [
     ("events.k8s.io", "Event", "events.k8s.io/v1"),
 ];
 
-/// The versions that a cluster may be of, the newest first: the one that is declared, or else all. Of
-/// one that is not known here, the nearest.
+/// The versions that a cluster may have, newest first: the declared one, or all. For an unknown one, the
+/// nearest.
 pub(super) fn versions(declared: Option<&str>) -> &'static [Version] {
     let all = VERSIONS.as_slice();
     let Some(declared) = declared else { return all };
@@ -57,13 +57,13 @@ pub(super) fn versions(declared: Option<&str>) -> &'static [Version] {
     all.get(at..=at).unwrap_or_default()
 }
 
-/// `1.36`, `v1.36.3`: 1 and 36.
+/// `1.36`, `v1.36.3` → 1 and 36.
 fn number(version: &str) -> (u64, u64) {
     let mut parts = version.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or_default());
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// Whether an API server serves such a version of a built-in kind only if it is enabled.
+/// Whether an API server serves this version of a built-in kind only if it is enabled.
 pub(super) fn is_off_by_default(version: &str) -> bool {
     version.contains("alpha") || version.contains("beta")
 }
@@ -95,7 +95,7 @@ impl Version {
         })
     }
 
-    /// The schema of every object's metadata.
+    /// The schema of `metadata`.
     pub(super) fn metadata(&self) -> &Value {
         &self.definitions["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
     }

@@ -6,7 +6,7 @@ use super::defaults::with_defaults;
 use super::format::shown;
 use super::{expressions, format};
 
-/// One thing of a value that its schema does not allow.
+/// One violation of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Breach {
     pub kind: BreachKind,
@@ -36,7 +36,7 @@ pub(super) fn check(object: &Value, schema: &Value, definitions: &Value) -> Vec<
     checker.breaches
 }
 
-/// Fields of an object's metadata that its schema does not have.
+/// Fields of `metadata` that its schema does not have.
 pub(super) fn unknown_metadata(fields: &[String], schema: &Value) -> Vec<Breach> {
     let known = schema["properties"].as_object();
     let is_unknown = |name: &&String| known.is_some_and(|known| !known.contains_key(*name));
@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
         });
     }
 
-    /// `strict` is false within `anyOf` and its like, which say nothing about which fields there are.
+    /// `strict` is false within `anyOf` and the like, which do not define the set of fields.
     fn node(&mut self, value: &Value, schema: &'a Value, path: &str, strict: bool) {
         let Some(schema) = self.resolved(schema).as_object() else { return };
         // Null counts as unset, and is not checked.
@@ -198,7 +198,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The path of a field, as `Declared::place` reads it.
+/// The path of a field, in the format of `Declared::place`.
 fn within(path: &str, name: &str) -> String {
     match (path, name.contains(['.', '[', '/'])) {
         (_, true) => format!("{path}[\"{name}\"]"),

@@ -5,19 +5,19 @@ use serde_json::Value;
 use super::{Known, Schema, Scope};
 use bootstrapper_core::object::{Object, is_crd};
 
-/// A CRD, read.
+/// A parsed CRD.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Crd<'a> {
     pub(super) group: &'a str,
     pub(super) kind: &'a str,
     pub(super) name: &'a str,
     pub(super) spec: &'a Value,
-    /// The version of Flux that it is of, if it came with this program.
+    /// The Flux version that it belongs to, if it is bundled with this program.
     pub(super) of: Option<&'a str>,
 }
 
 impl<'a> Crd<'a> {
-    /// Reads a CRD; none if the object is something else.
+    /// Parses a CRD; none if the object is of another kind.
     pub(super) fn read(object: &'a Object) -> Option<Self> {
         if !is_crd(object) {
             return None;

@@ -1,9 +1,8 @@
-//! Defaults of a schema: an API server fills them in before it checks anything.
+//! Defaults of a schema, which an API server applies before validation.
 
 use serde_json::{Map, Value};
 
-/// `value` with every default of `schema` that it does not say itself, and without nulls where the
-/// schema knows the field.
+/// `value` with the schema's defaults for missing fields, and without nulls in known fields.
 pub(super) fn with_defaults(value: &Value, schema: &Map<String, Value>) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,7 +1,7 @@
 //! `x-kubernetes-validations`: the CEL rules of a schema.
 //!
-//! Those that compile are checked; one that needs what only an API server knows (the old object,
-//! functions of its own) cannot be answered, and is not held against anyone.
+//! Rules that compile are checked; one that needs what only an API server knows (the old object, its own
+//! functions) is not reported.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use cel::objects::Map as CelMap;
 use cel::{Context, Program, Value as CelValue};
 use serde_json::{Map, Value};
 
-/// A rule that a value breaks.
+/// A violated rule.
 pub(super) struct Refusal {
     /// Its message.
     pub(super) message: String,
@@ -44,7 +44,7 @@ fn refusal(rule: &Value) -> Refusal {
 }
 
 thread_local! {
-    /// The same rules come again with every object of a kind.
+    /// The same rules are evaluated for every object of a kind.
     static PROGRAMS: RefCell<HashMap<String, Option<Rc<Program>>>> = RefCell::default();
 }
 
@@ -65,7 +65,7 @@ fn compiled(text: &str) -> Option<Program> {
     catch_unwind(AssertUnwindSafe(|| Program::compile(text))).ok()?.ok()
 }
 
-/// Whole numbers are `int` in schemas, also those that JSON reads as unsigned.
+/// Integers are `int` in schemas, also those that JSON parses as unsigned.
 fn cel_value(value: &Value) -> CelValue {
     match value {
         Value::Null => CelValue::Null,

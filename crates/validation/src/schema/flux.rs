@@ -1,4 +1,4 @@
-//! The CRDs of Flux, which installs them itself: for clusters that do not declare them.
+//! The CRDs of Flux, for clusters that do not declare them: Flux installs them itself.
 
 use std::sync::LazyLock;
 
@@ -18,16 +18,16 @@ struct Flux {
 static FLUX: LazyLock<Flux> =
     LazyLock::new(|| unpacked(include_bytes!("upstream/flux.json.gz")).unwrap_or_default());
 
-/// The same, as the Flux operator installs them: its own kinds have events and may be asked for.
+/// The same as the Flux operator installs them: with its own kinds as event sources and webhook receivers.
 static BY_OPERATOR: LazyLock<Vec<Object>> = LazyLock::new(|| FLUX.crds.iter().map(extended).collect());
 
 /// Kinds that the operator adds (flux-operator v0.59: `notificationPatchTmpl`).
 const ADDED: [&str; 3] = ["FluxInstance", "ResourceSet", "ResourceSetInputProvider"];
 
-/// The lists of kinds that it adds them to.
+/// The enums that it adds them to.
 const EXTENDED: [(&str, &str); 2] = [("Alert", "eventSources"), ("Receiver", "resources")];
 
-/// All of them, as the Flux operator installs them or as they come.
+/// All of them, with or without the operator's additions.
 pub(super) fn crds(by_operator: bool) -> impl Iterator<Item = Crd<'static>> {
     let crds: &'static [Object] = if by_operator { &BY_OPERATOR } else { &FLUX.crds };
     crds.iter().filter_map(|crd| Some(Crd { of: Some(&FLUX.version), ..Crd::read(crd)? }))

@@ -1,4 +1,4 @@
-//! Checks of scalars and of counts.
+//! Validation of scalars and of counts.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ fn of_size(size: usize, of: &str, one: &str, many: &str, schema: &Map<String, Va
 }
 
 thread_local! {
-    /// The same patterns come again with every object of a kind.
+    /// The same patterns are matched for every object of a kind.
     static PATTERNS: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
 }
 
@@ -80,7 +80,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// Base64 as Go reads it, which does not look at the bits that are left over.
+/// Base64 as Go decodes it, which ignores trailing bits.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -88,7 +88,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// Formats that API servers check; others say nothing.
+/// Formats that API servers validate; others are ignored.
 fn has_format(format: &str, text: &str) -> bool {
     match format {
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
@@ -100,7 +100,7 @@ fn has_format(format: &str, text: &str) -> bool {
     }
 }
 
-/// A value as people read it.
+/// A value for display.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Object(_) => "a map".to_owned(),

@@ -1,7 +1,7 @@
 //! Schemas of kinds, and their violations.
 //!
-//! A kind's schema is that of the CRD which the cluster itself declares, if it does, or which one of
-//! its charts provides; else that of Flux's own; else that of the built-in kinds of Kubernetes.
+//! A kind's schema is that of a CRD that the cluster declares or one of its charts provides, otherwise that of
+//! Flux's CRDs, otherwise that of the built-in kinds of Kubernetes.
 
 mod builtin;
 mod check;
@@ -22,10 +22,10 @@ pub(super) use check::{Breach, BreachKind};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::{Declared, Rendering, UNKNOWN};
 
-/// The placeholder of a Secret value that the bootstrap seeds, and that is unknown here.
+/// The placeholder for a Secret value that the bootstrap seeds, and that is unknown here.
 pub const SEEDED: &str = "known-to-the-bootstrap-only";
 
-/// Whether a text contains an unknown value, which is not checked.
+/// Whether a text contains an unknown value, which is not validated.
 fn is_unknown(text: &str) -> bool {
     text.contains(SEEDED) || text.contains(UNKNOWN)
 }
@@ -40,27 +40,27 @@ pub(super) enum Scope {
 /// What is known about a kind.
 #[derive(Debug, Clone)]
 pub(super) enum Known<'a> {
-    /// This schema.
+    /// Its schema.
     Schema(Schema<'a>),
-    /// The kind is known, and this version of it is not served; those that are.
+    /// The kind is known, but not this version; lists the served ones.
     OtherVersions(Vec<String>),
-    /// Nothing.
+    /// The kind is unknown.
     Nothing,
 }
 
 /// The schema of a kind.
 #[derive(Debug, Clone)]
 pub(super) struct Schema<'a> {
-    /// Of the whole object.
+    /// The schema of the whole object.
     root: &'a Value,
     /// The target of `$ref`; null if there is none.
     definitions: &'a Value,
     scope: Scope,
-    /// The source, for people: `Kubernetes 1.36`, or the CRD's name.
+    /// The source, for messages: `Kubernetes 1.36`, or the CRD's name.
     pub(super) source: String,
 }
 
-/// Whether the Flux operator installs the cluster's Flux, as far as the repository says.
+/// Whether the Flux operator installs Flux, as far as the repository shows.
 fn is_of_operator(declared: &Declared) -> bool {
     let is_instance = |object: &Object| {
         let id = ObjectRef::of(object);
@@ -72,21 +72,21 @@ fn is_of_operator(declared: &Declared) -> bool {
         || declared.objects().any(is_instance)
 }
 
-/// The schemas that hold for one cluster.
+/// The schemas of one cluster.
 pub(super) struct Schemas<'a> {
     crds: BTreeMap<(&'a str, &'a str), crd::Crd<'a>>,
-    /// The versions of Kubernetes that it may be of, the newest first.
+    /// The versions of Kubernetes that it may have, newest first.
     kubernetes: &'static [builtin::Version],
 }
 
 impl<'a> Schemas<'a> {
-    /// Those of a cluster. `kubernetes` is its version, if that is declared.
+    /// The schemas of a cluster. `kubernetes` is its declared version, if any.
     pub(super) fn of(declared: &'a Declared, kubernetes: Option<&str>) -> Self {
         let of_charts = declared.renderings.values().flat_map(|rendering| match rendering {
             Rendering::Takes { crds } => crds.as_slice(),
             Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => &[],
         });
-        // The last one has precedence: the repository's own declaration.
+        // The last one takes precedence: the repository's own declaration.
         let of_flux: Vec<crd::Crd<'a>> = flux::crds(is_of_operator(declared)).collect();
         let declared = of_charts.chain(declared.objects()).filter_map(crd::Crd::read);
         let all = of_flux.into_iter().chain(declared);
@@ -94,8 +94,7 @@ impl<'a> Schemas<'a> {
         Self { crds, kubernetes: builtin::versions(kubernetes) }
     }
 
-    /// What is known of a kind: of one that is built in, to the newest version that the cluster may
-    /// be of.
+    /// The schema of a kind; of a built-in one, in the newest version that the cluster may have.
     pub(super) fn known(&self, id: &ObjectRef) -> Known<'_> {
         match (self.crd(id), self.kubernetes.first()) {
             (Some(crd), _) => crd.known(id.version()),
@@ -104,15 +103,15 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// What is known of a built-in kind to each older version of Kubernetes that the cluster may be
-    /// of; from the newest to the oldest, each with the name of the version after it.
+    /// The schemas of a built-in kind in the older versions of Kubernetes that the cluster may have, from
+    /// newest to oldest, each with the name of the next newer version.
     pub(super) fn known_before(&self, id: &ObjectRef) -> impl Iterator<Item = (&str, Known<'_>)> {
         let versions = if self.crd(id).is_some() { &[] } else { self.kubernetes };
         let pairs = versions.windows(2).filter_map(|pair| Some((pair.first()?, pair.get(1)?)));
         pairs.map(|(next, version)| (next.name.as_str(), version.known(&id.api_version, &id.kind)))
     }
 
-    /// Whether a kind is built in, and served only by an API server that enables it.
+    /// Whether a kind is built in, but served only if the API server enables it.
     pub(super) fn is_off_by_default(&self, id: &ObjectRef) -> bool {
         self.crd(id).is_none() && builtin::is_off_by_default(id.version())
     }
@@ -121,7 +120,7 @@ impl<'a> Schemas<'a> {
         self.crds.get(&(id.group(), id.kind.as_str()))
     }
 
-    /// Fields among those of an object's metadata that no object has.
+    /// Fields of `metadata` that do not exist.
     pub(super) fn unknown_metadata(&self, fields: &[String]) -> Vec<Breach> {
         self.kubernetes
             .first()

@@ -1,4 +1,4 @@
-//! No wait for a load-balancer address before its pool exists.
+//! Waits for a load-balancer address before its pool exists.
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Kinds of objects that hold addresses for Services.
+/// Kinds that provide addresses for Services.
 const POOLS: [(&str, &str); 2] = [("cilium.io", "CiliumLoadBalancerIPPool"), ("metallb.io", "IPAddressPool")];
 
 /// Every pool, and the Kustomization that applies it.
@@ -42,12 +42,12 @@ fn pools<'a>(scene: &Scene<'a>) -> Vec<(ObjectRef, &'a ObjectRef)> {
         .collect()
 }
 
-/// The value that gives a release a Service of type LoadBalancer; none if there is none.
+/// The value that creates a Service of type LoadBalancer in a release, if any.
 fn balanced(release: &Release) -> Option<String> {
     Cilium::of(release).map_or_else(|| balanced_in(&release.values, ""), balanced_of)
 }
 
-/// The same of Cilium, whose chart has Services of its own kind.
+/// The same for Cilium, whose chart has additional Services.
 fn balanced_of(cilium: Cilium<'_>) -> Option<String> {
     let values = cilium.values;
     let mesh = "clustermesh.apiserver.service.type";
@@ -60,7 +60,7 @@ fn balanced_of(cilium: Cilium<'_>) -> Option<String> {
     is_ingress.then(|| "ingressController.enabled".to_owned())
 }
 
-/// `service: {type: LoadBalancer}`, wherever nothing beside or above it turns it off.
+/// `service: {type: LoadBalancer}`, unless a sibling or parent field disables it.
 fn balanced_in(values: &Value, path: &str) -> Option<String> {
     let map = values.as_object()?;
     if values["enabled"] == false {
@@ -76,8 +76,8 @@ fn balanced_in(values: &Value, path: &str) -> Option<String> {
     })
 }
 
-/// Whether helm-controller waits for addresses, for a release: as Helm 3 did, which Flux does since
-/// 2.8 only if configured. By kstatus, the current default, a Service is ready without one.
+/// Whether helm-controller waits for load-balancer addresses of a release: Helm 3 did, and Flux does since 2.8
+/// only if configured. With kstatus, the current default, a Service is ready without an address.
 fn waits_for_addresses(scene: &Scene<'_>, release: &Release) -> bool {
     let spec = &release.object.data["spec"];
     let strategy = &spec["waitStrategy"]["name"];
@@ -165,7 +165,7 @@ fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// The Service that a step awaits an address of.
+/// The Service whose address a step waits for.
 fn waits_for(scene: &Scene<'_>, turn: &ScheduledStep<'_>) -> Option<String> {
     match turn.step.kind.awaits() {
         Awaits::Applied if turn.step.await_workloads() => {

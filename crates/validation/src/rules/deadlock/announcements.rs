@@ -1,4 +1,4 @@
-//! Announcements of addresses to the network.
+//! Announcement of load-balancer addresses to the network.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Kinds of Cilium, and the value that turns them on.
+/// Kinds of Cilium, and the value that enables each.
 const FEATURES: [(&str, &str); 2] =
     [("CiliumBGP", "bgpControlPlane.enabled"), ("CiliumL2AnnouncementPolicy", "l2announcements.enabled")];
 
@@ -74,7 +74,7 @@ fn not_announced(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether something tells the network of load-balancer addresses.
+/// Whether anything announces load-balancer addresses.
 fn announces(scene: &Scene<'_>) -> bool {
     let is_of_services = |advertisement: &Value| {
         let addresses = at(advertisement, "service.addresses").as_array();
@@ -97,7 +97,7 @@ fn unselected(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .flat_map(|(_, object)| at(&object.data, "spec.families").as_array().cloned().unwrap_or_default())
         .map(|family| family["advertisements"].clone())
         .collect();
-    // A family that selects nothing has its own rule.
+    // An address family that selects nothing has its own rule.
     if selectors.is_empty() {
         return Vec::new();
     }
@@ -116,7 +116,7 @@ fn unselected(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a family's selector selects an advertisement; without one it selects none.
+/// Whether a family's selector matches an advertisement; a missing one matches none.
 fn is_selected(selector: &Value, object: &Object) -> bool {
     selects(selector, &object.metadata.labels.clone().unwrap_or_default())
 }

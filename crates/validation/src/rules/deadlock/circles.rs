@@ -28,7 +28,7 @@ fn circles(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let circles = scene.order.circles().into_iter();
     circles
         .filter_map(|circle| {
-            // It starts with the object whose field is reported.
+            // Start with the object whose field is reported.
             let first = circle.iter().position(|link| link.because == Because::DependsOn)?;
             let circle = [&circle[first..], &circle[..first]].concat();
             let (from, to) = (&circle[0].from.of, &circle[0].to.of);

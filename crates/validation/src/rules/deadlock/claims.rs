@@ -1,4 +1,4 @@
-//! Volumes that bind when a pod uses them.
+//! Volumes that are bound only when a pod uses them.
 
 use super::{Scene, at, each_whole};
 use crate::{Finding, Rule, Severity};
@@ -15,7 +15,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
     check: |rule, fleet| each_whole(fleet, |scene| unused(rule, scene)),
 }];
 
-/// Storage classes that bind late wherever they are known from.
+/// Well-known storage classes with `WaitForFirstConsumer`.
 const LATE: [&str; 2] = ["openebs-hostpath", "local-path"];
 
 fn binds_late(scene: &Scene<'_>, class: &str) -> bool {

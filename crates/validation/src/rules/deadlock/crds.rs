@@ -1,4 +1,4 @@
-//! CRDs exist before the objects that need them.
+//! CRDs must exist before the objects that need them.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Objects of a Kustomization that need a CRD, and the order of both.
+/// Objects of a Kustomization that need a CRD, and their order relative to it.
 struct Use<'a> {
     kustomization: &'a Kustomization,
     first: ObjectRef,
@@ -58,15 +58,13 @@ impl Use<'_> {
     }
 }
 
-/// Every use of a CRD that comes from elsewhere; those of one Kustomization and the same providers
-/// are one.
+/// Every use of a CRD from another Kustomization; merges those with the same Kustomization and providers.
 fn uses<'a>(scene: &Scene<'a>) -> Vec<Use<'a>> {
     let bootstrap = scene.bootstrap();
     let mut found: Vec<Use<'a>> = Vec::new();
     for kustomization in &scene.declared.kustomizations {
         let mut of_kind: BTreeMap<Kind, Vec<ObjectRef>> = BTreeMap::new();
-        // What a ResourceSet makes is applied by the operator, which tries again by itself; and its own
-        // kinds are there before Flux is.
+        // The operator applies and retries the objects of a ResourceSet; its own CRDs exist before Flux runs.
         let own = kustomization.objects.iter().enumerate();
         let own = own
             .filter(|(at, _)| !kustomization.made_by.contains_key(at))
@@ -107,7 +105,7 @@ fn uses<'a>(scene: &Scene<'a>) -> Vec<Use<'a>> {
     found
 }
 
-/// Whether it comes after a Kustomization of another repository, which may provide any CRD.
+/// Whether it comes after a Kustomization from another repository, which may provide any CRD.
 fn may_come_from_elsewhere(scene: &Scene<'_>, kustomization: &Kustomization) -> bool {
     let mut others = scene.declared.kustomizations.iter().filter(|one| !one.is_here);
     others.any(|other| scene.order.is_after(&Moment::begins(&kustomization.id), &Moment::ready(&other.id)))

@@ -1,4 +1,4 @@
-//! The Gateway API CRDs match Cilium, and exist when it starts.
+//! The Gateway API CRDs must match Cilium's version, and exist when it starts.
 
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(crate) const RULES: &[Rule] = &[
 const GROUP: &str = "gateway.networking.k8s.io";
 const ENABLED: &str = "spec.values.gatewayAPI.enabled";
 
-/// The release of Cilium, if its Gateway API is on.
+/// The release of Cilium, if its Gateway API is enabled.
 fn gateway<'a>(scene: &Scene<'a>) -> Option<Cilium<'a>> {
     scene.cilium().filter(|cilium| is_true(at(cilium.values, "gatewayAPI.enabled")))
 }
@@ -61,7 +61,7 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             cilium.id,
             Order::describe(&way)
         )),
-        // The CRDs of another repository are unknown.
+        // CRDs from another repository are unknown.
         Relation::Unordered if providers.is_empty() => {
             let is_all_here = scene.declared.kustomizations.iter().all(|one| one.is_here);
             (is_all_here && is_before_step.is_none()).then(|| {
@@ -89,7 +89,7 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     found
 }
 
-/// What Cilium's operator requires at startup: plural and version (operator/pkg/gateway-api).
+/// The CRDs that Cilium's operator requires at startup: plural and version (operator/pkg/gateway-api).
 fn required(minor: (u64, u64)) -> Vec<(&'static str, &'static str)> {
     let mut required =
         vec![("gatewayclasses", "v1"), ("gateways", "v1"), ("httproutes", "v1"), ("grpcroutes", "v1")];
@@ -102,7 +102,7 @@ fn required(minor: (u64, u64)) -> Vec<(&'static str, &'static str)> {
     required
 }
 
-/// The oldest Gateway API that Cilium is documented with.
+/// The oldest Gateway API version that Cilium documents.
 fn oldest(minor: (u64, u64)) -> (u64, u64, u64) {
     match minor {
         (1, ..=15) => (0, 0, 0),
@@ -155,7 +155,7 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     vec![scene.finding(rule, cilium.id, ENABLED, message)]
 }
 
-/// Where a task file fetches the CRDs, the address contains their version.
+/// The version is part of the URL that a task file downloads CRDs from.
 fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.turns().filter_map(|turn| {
@@ -179,7 +179,7 @@ fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> 
     found.collect()
 }
 
-/// Version and channel of a Gateway API release, by its address: `…/v1.6.1/standard-install.yaml`.
+/// Version and channel of a Gateway API release, from its URL: `…/v1.6.1/standard-install.yaml`.
 fn release_of(location: &str) -> Option<((u64, u64, u64), bool)> {
     let (_, rest) = location.split_once("gateway-api/")?;
     let mut versions = rest.split(['/', '?', '=']).filter_map(|part| part.strip_prefix('v'));

@@ -1,6 +1,6 @@
 //! Bootstrap deadlocks: an object waits for something that is installed only after it.
 //!
-//! Every rule here asks the models of `order`; `docs/design/deadlock-rules.md` says how they judge.
+//! Every rule here uses the models of `order`; `docs/design/deadlock-rules.md` describes them.
 
 pub(super) mod addresses;
 pub(super) mod announcements;
@@ -23,7 +23,7 @@ use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::order::{Bootstrap, Cilium, Kinds, Order, ScheduledStep};
 use bootstrapper_gitops::order::{at, is_true};
 
-/// A cluster, and its orders.
+/// A cluster, with its orders of reconciliation.
 struct Scene<'a> {
     fleet: &'a Fleet,
     declared: &'a Declared,
@@ -42,7 +42,7 @@ impl<'a> Scene<'a> {
         Some(Bootstrap::of(pipeline, self.declared, &self.kinds))
     }
 
-    /// Cilium.
+    /// The cluster's Cilium.
     fn cilium(&self) -> Option<Cilium<'a>> {
         known::cilium(self.declared)
     }
@@ -55,7 +55,7 @@ impl<'a> Scene<'a> {
             .at(self.declared.place(id, field))
     }
 
-    /// A finding about a step of the bootstrap; one that the program derived has no place in a file.
+    /// A finding about a step of the bootstrap; a derived step has no location.
     fn step_finding(&self, rule: &Rule, turn: &ScheduledStep<'_>, message: impl Into<String>) -> Finding {
         let place = (!turn.step.is_built_in()).then(|| turn.step.place().clone());
         Finding::of(rule, message).in_cluster(&self.declared.cluster).at(place)
@@ -67,13 +67,13 @@ fn each(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Findin
     fleet.each(|declared| check(&Scene::of(fleet, declared)))
 }
 
-/// The findings of `check` in each cluster that loaded completely: what a problem left out may
-/// come before everything.
+/// The findings of `check` in each cluster that loaded without problems: a problem may hide an object that
+/// comes first.
 fn each_whole(fleet: &Fleet, check: impl Fn(&Scene<'_>) -> Vec<Finding>) -> Vec<Finding> {
     fleet.each_whole(|declared| check(&Scene::of(fleet, declared)))
 }
 
-/// A number, also one in quotes.
+/// Parses a number, also a quoted one.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }

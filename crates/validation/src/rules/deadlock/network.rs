@@ -1,4 +1,4 @@
-//! The network comes first, and needs nothing that comes after it.
+//! The network comes first, and must not depend on anything that comes later.
 
 use super::{Scene, at, each, is_true};
 use crate::{Finding, Rule, Severity};

@@ -1,4 +1,4 @@
-//! Workloads that the nodes of a cluster have room for.
+//! Workloads must fit on the nodes of the cluster.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// The default number of nodes: the smallest control plane that
-/// survives the loss of one.
+/// The default number of nodes: the smallest control plane that tolerates the loss of one.
 const USUAL: u64 = 3;
 
 /// The number of nodes, and whether the cluster declares it.
@@ -106,13 +105,13 @@ fn too_many(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// Whether pods must not share a node.
+/// Whether its pods must not share a node.
 fn is_apart(affinity: &Value) -> bool {
     let required = at(affinity, "podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution");
     required.as_array().into_iter().flatten().any(|term| term["topologyKey"] == HOSTNAME)
 }
 
-/// Replicas in the values of a release that must not share a node, with their paths.
+/// Replica counts in a release's values whose pods must not share a node, with their paths.
 fn apart(values: &Value, path: &str) -> Vec<(String, u64)> {
     let Some(map) = values.as_object() else { return Vec::new() };
     let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
@@ -145,7 +144,7 @@ fn blocking(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// Whether a budget is about the pods of a workload.
+/// Whether a budget selects the pods of a workload.
 fn is_selected(workload: &Object, budget: &Object) -> bool {
     let kind = ObjectRef::of(workload).kind;
     let labels = at(&workload.data, "spec.template.metadata.labels");

@@ -102,7 +102,7 @@ fn uninstalled(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// Known only if the repository declares how Flux starts.
+/// Known only if the repository declares how Flux is started.
 fn digest_in_version(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     const GATE: &str = "DisableChartDigestTracking=true";
     let of_releases =

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps exist before the objects that require them.
+//! Secrets and ConfigMaps must exist before the objects that require them.
 
 use super::{Scene, at, each, each_whole};
 use crate::{Finding, Rule, Severity};
@@ -48,8 +48,7 @@ fn bringer<'a>(scene: &Scene<'a>, id: &ObjectRef) -> Option<&'a Kustomization> {
     all.find(|one| one.objects.iter().any(|object| ObjectRef::of(object) == *id))
 }
 
-/// When a Secret or ConfigMap exists, and its provider; none if the bootstrap seeds it,
-/// or nothing provides it.
+/// When a Secret or ConfigMap is created, and by what; none if the bootstrap seeds it, or nothing provides it.
 fn there_from(scene: &Scene<'_>, id: &ObjectRef) -> Option<(Moment, String)> {
     let object = scene.declared.brought.get(id)?.as_ref()?;
     let by = bringer(scene, object)?;
@@ -80,7 +79,7 @@ fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         drawn.map(|(at, from)| (release.id.clone(), from.id.clone(), format!("spec.valuesFrom[{at}].name")))
     });
     let found = of_kustomizations.chain(of_releases).filter_map(|(user, wanted, field)| {
-        // Its own ConfigMap exists beforehand, or it would be unknown.
+        // Its own ConfigMap exists already, otherwise the Kustomization would be unknown.
         if bringer(scene, &wanted).is_some_and(|by| by.id == user) {
             return None;
         }

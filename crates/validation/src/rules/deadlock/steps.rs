@@ -1,4 +1,4 @@
-//! The steps of the bootstrap, in an order that can work.
+//! The order of the bootstrap's steps.
 
 use super::{Scene, at, each_whole, is_true};
 use crate::{Finding, Rule, Severity};
@@ -83,7 +83,8 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// An object of Flux whose CRD a later step installs. Where no step installs Flux, it exists before the bootstrap.
+/// A Flux object whose CRD a later step installs. If no step installs Flux, it is installed before the
+/// bootstrap.
 fn comes_later(
     bootstrap: &Bootstrap<'_>,
     turn: &ScheduledStep<'_>,

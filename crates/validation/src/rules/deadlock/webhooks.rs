@@ -1,4 +1,4 @@
-//! Webhooks are ready before they intercept objects.
+//! Webhooks must be ready before they intercept objects.
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// The labels of a namespace: its own, and the one that every namespace has.
+/// The labels of a namespace: its own, and the standard one.
 fn labels_of(scene: &Scene<'_>, namespace: &str) -> BTreeMap<String, String> {
     let mut labels =
         scene.declared.namespace(namespace).and_then(|one| one.metadata.labels.clone()).unwrap_or_default();
