@@ -1,4 +1,4 @@
-//! Why what a step waits for is not ready.
+//! Explains why the objects that a step waits for are not ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,15 @@ use bootstrapper_diagnosis::Symptoms;
 use bootstrapper_engine::{Cause, Stuck};
 use bootstrapper_readiness as readiness;
 
-/// Up to this many objects of one kind are all taken for symptoms; of more, only those that are not ready.
+/// Up to this number of objects of one kind, all are symptoms; otherwise only those that are not ready.
 const ONE_BY_ONE: usize = 3;
 
-/// Diagnoses a step while it waits. What it has learned from the cluster is kept, so that nothing is asked
-/// twice.
+/// Diagnoses a step while it waits. Keeps what it has learned from the cluster, so that no query is repeated.
 #[derive(Default)]
 pub(crate) struct Explainer(Mutex<Case>);
 
 impl Explainer {
-    /// Causes among `refs`, and of what the API server refused.
+    /// Causes among `refs`, and of the API server's rejection.
     pub(super) async fn of_objects(
         &self,
         cluster: &Cluster,
@@ -37,7 +36,7 @@ impl Explainer {
         self.examine(cluster, symptoms, stuck).await
     }
 
-    /// Causes among whatever `selections` select.
+    /// Causes among the objects that `selections` match.
     pub(super) async fn of_selections(
         &self,
         cluster: &Cluster,
@@ -54,12 +53,12 @@ impl Explainer {
                 found
             }
         };
-        // That an attempt failed is no refusal of what is only watched.
+        // A failed attempt is no rejection of objects that are only watched.
         self.examine(cluster, symptoms, Stuck { failure: None, ..stuck }).await
     }
 
     async fn examine(&self, cluster: &Cluster, objects: Vec<ObjectRef>, stuck: Stuck<'_>) -> Vec<Cause> {
-        // A deadline is nobody's refusal.
+        // A deadline is no rejection.
         let refused = stuck.failure.filter(|failure| failure.kind != FailureKind::Deadline);
         let refusal = refused.map(|failure| (failure.what.clone(), failure.because.join("\n")));
         let seen = stuck.readiness.into_iter().flat_map(unready_among).cloned().collect();
@@ -67,7 +66,7 @@ impl Explainer {
     }
 }
 
-/// The objects that the reasons name, and those of the observed ones that are not ready.
+/// The objects in the reasons, and the observed objects that are not ready.
 fn symptoms(readiness: &Readiness) -> Vec<ObjectRef> {
     let mut known = BTreeSet::new();
     let named = readiness.verdict.reasons().iter().filter_map(|reason| reason.object.clone());
@@ -97,7 +96,7 @@ async fn unready_of(cluster: &Cluster, refs: &[ObjectRef]) -> Vec<ObjectRef> {
     objects
 }
 
-/// A list that fails leaves a gap, as every question of a diagnosis.
+/// A failed list is a gap, like every failed query of a diagnosis.
 async fn unready(cluster: &Cluster, selection: &Selection) -> Vec<ObjectRef> {
     let found = cluster.look_over(selection, |object| !readiness::verdict(object).is_ready()).await;
     found.unwrap_or_default().iter().map(ObjectRef::of).collect()

@@ -1,4 +1,4 @@
-//! What Flux owns is left to Flux: a step whose object Flux reconciles already awaits Flux's own
+//! Objects that Flux owns are left to Flux: a step whose object Flux reconciles already waits for Flux's
 //! verdict, and writes nothing.
 
 use futures::stream::{BoxStream, StreamExt};
@@ -10,22 +10,22 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_readiness::has_taken_over;
 
-/// A Kustomization or HelmRelease that will own what a step makes.
+/// A Kustomization or HelmRelease that will own the objects of a step.
 #[derive(Debug, Clone)]
 pub(crate) struct FluxOwner(pub ObjectRef);
 
 impl FluxOwner {
-    /// Whether it owns it already, told for a person; none if it does not.
+    /// Whether it owns them already, as a text; none if not.
     pub(super) async fn owns(&self, cluster: &Cluster) -> Result<Option<String>> {
         Ok(self.object(cluster).await?.as_ref().and_then(owned_since))
     }
 
-    /// Itself, as the cluster has it.
+    /// Its live object.
     pub(super) async fn object(&self, cluster: &Cluster) -> Result<Option<Object>> {
         cluster.get(&self.0).await
     }
 
-    /// The owner's own verdict once it has taken over, `before` until then.
+    /// The owner's verdict once it has taken over, `before` until then.
     pub(super) fn settle_or<'a>(
         &self,
         cluster: &Cluster,
@@ -43,7 +43,7 @@ impl FluxOwner {
     }
 }
 
-/// Since when it owns what it is for, told for a person; none if it does not.
+/// Since when it owns its objects, as a text; none if it does not.
 pub(super) fn owned_since(owner: &Object) -> Option<String> {
     has_taken_over(owner).then(|| match owner.metadata.creation_timestamp.as_ref() {
         Some(since) => format!("owned by Flux since {}", since.0.strftime("%Y-%m-%d")),
@@ -51,8 +51,8 @@ pub(super) fn owned_since(owner: &Object) -> Option<String> {
     })
 }
 
-/// Says so if the newest revision of a release is not the one that Flux made last: Flux takes that
-/// for somebody else's, and upgrades it again (`internal/reconcile/state.go` of helm-controller).
+/// A remark if the newest revision of a release is not the last one that Flux created: Flux sees it as foreign,
+/// and upgrades it again (`internal/reconcile/state.go` of helm-controller).
 pub(super) fn not_fluxs(owner: &Object, newest: Option<u64>) -> Option<String> {
     let history = owner.data["status"]["history"].as_array()?;
     let own = history.iter().filter_map(|snapshot| snapshot["version"].as_u64()).max()?;

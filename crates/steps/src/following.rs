@@ -1,4 +1,4 @@
-//! Follows objects until they are ready.
+//! Watches objects until they are ready.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Progress, Readiness, Verdict};
 use bootstrapper_readiness::{Called, CustomRules};
 
-/// Ready, and nothing to watch.
+/// Ready without watching anything.
 pub(super) fn ready() -> BoxStream<'static, Result<Readiness>> {
     stream::once(async { Ok(Readiness::ready()) }).boxed()
 }
 
-/// Follows objects until each is ready by the rule of its kind.
+/// Watches objects until each is ready by the rule of its kind.
 pub(super) fn follow_ready(cluster: &Cluster, refs: Vec<ObjectRef>) -> Followed<Readiness> {
     follow_ready_by(cluster, refs, Arc::default())
 }
 
-/// The same, by the rules that a repository adds for kinds of its own.
+/// The same, with the rules that a repository adds for its own kinds.
 pub(super) fn follow_ready_by(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
@@ -30,8 +30,8 @@ pub(super) fn follow_ready_by(
     follow(cluster, refs, move |seen| readiness_of(seen, &rules))
 }
 
-/// Follows objects and judges all of them at every change. None are ready. Webhooks among them need a backend,
-/// too.
+/// Watches objects and evaluates all of them at every change. An empty set is ready. Webhooks also need a
+/// backend.
 pub(super) fn follow(
     cluster: &Cluster,
     refs: Vec<ObjectRef>,
@@ -67,11 +67,11 @@ pub(super) fn readiness_of<'a>(
         verdict.of(id)
     };
     let verdict: Verdict = seen.into_iter().map(judge).collect();
-    // Of one thing, the reason says enough.
+    // For a single object, the reason is enough.
     Readiness { progress: (progress.total > 1).then_some(progress), ..verdict.into() }
 }
 
-/// Two facts as one, once both are known.
+/// Combines two facts, once both are known.
 pub(super) fn both(one: Followed<Readiness>, other: Followed<Readiness>) -> Followed<Readiness> {
     let sides = stream::select(one.map(|seen| (0, seen)), other.map(|seen| (1, seen)));
     let joined = sides.scan([None, None], |last, (side, seen)| {

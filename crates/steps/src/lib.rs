@@ -1,4 +1,4 @@
-//! The steps of a bootstrap: `kinds` has one file per kind, the rest is what kinds share.
+//! The steps of a bootstrap: `kinds` has one file per kind, the rest is shared by kinds.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

@@ -1,4 +1,4 @@
-//! Several watches as one, and what a probe sees through them.
+//! Merges several watches for a probe.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::Object;
 use bootstrapper_readiness::Probe;
 
-/// What a probe sees, by the index of the selection that found it.
+/// The objects of a probe, by the index of the selection that matched them.
 pub(super) type Seen = BTreeMap<usize, Vec<Arc<Object>>>;
 
-/// On a large cluster something changes all the time: judging takes no more than a tenth of it.
+/// Large clusters change all the time: evaluation takes at most a tenth of the time.
 const RESTS: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// Follows all that a probe needs to see: once each watch has answered, and then at every change.
+/// Watches the objects of a probe: yields once each watch has answered, and then at every change.
 pub(super) fn seen_by(cluster: &Cluster, probe: Probe) -> Followed<Seen> {
     let watches =
         MergedWatches::of(probe.watches().into_iter().map(|selection| cluster.follow_all(selection)));
     stream::unfold((watches, None), |(mut watches, yielded_at)| async move {
-        // Whoever asks for more has judged what was yielded last.
+        // The consumer has evaluated the last item when it asks for the next.
         if let Some(yielded_at) = yielded_at {
             rest(yielded_at).await;
         }
@@ -44,11 +44,11 @@ async fn rest(yielded_at: Instant) {
     tokio::time::sleep(LONGEST_REST.min(yielded_at.elapsed() * RESTS)).await;
 }
 
-/// Several watches as one.
+/// Several watches merged into one.
 pub(super) struct MergedWatches {
     count: usize,
     watches: SelectAll<BoxStream<'static, (usize, WatchResult)>>,
-    /// The last answer of each, by its place among them.
+    /// The last answer of each watch, by its index.
     answers: BTreeMap<usize, WatchResult>,
 }
 
@@ -68,12 +68,12 @@ impl MergedWatches {
         self.answers.len() == self.count
     }
 
-    /// What each saw last; or what cannot be seen now.
+    /// The last answer of each watch; or why there is none now.
     pub(super) fn seen(&self) -> Result<Seen> {
         Ok(self.answers.keys().copied().zip(joined(self.answers.values())?).collect())
     }
 
-    /// Waits for a change, and takes all that there are by then. None once all watches have ended.
+    /// Waits for a change, and takes all pending ones. None once all watches have ended.
     pub(super) async fn change(&mut self) -> Option<()> {
         let (index, answer) = self.watches.next().await?;
         self.answers.insert(index, answer);

@@ -1,4 +1,4 @@
-//! Steps against an API server in memory: each question, without a control plane.
+//! Steps against an API server in memory: each operation, without a control plane.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,7 +115,7 @@ async fn what_is_not_ready_says_which_object_and_which_condition() {
     assert_eq!(waits.progress, Some(Progress { ready: 2, total: 3 }));
     let [reason] = waits.verdict.reasons() else { panic!("{:?}", waits.verdict) };
     assert_eq!(reason.object.as_ref().map(ToString::to_string).as_deref(), Some("Deployment n/d"));
-    // What was seen goes along, for the diagnosis.
+    // The observed objects are passed on, for the diagnosis.
     assert_eq!(waits.observed.len(), 3);
     server.put(&deployment(2));
     let mut items = step.settle();
@@ -134,7 +134,7 @@ async fn what_flux_owns_is_left_to_flux() {
     let owner = ObjectRef::namespaced("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "flux-system", "k");
     server.put(&kustomization("main@sha1:a", "False"));
     let step = set(&server, &[settings()], Some(FluxOwner(owner.clone())));
-    // The object itself is gone: that is Flux's to mend.
+    // The object itself was deleted: Flux repairs that.
     assert!(matches!(step.observe().await.unwrap(), Observation::Satisfied { .. }));
     let waits = next(&step).await;
     assert_eq!(waits.verdict.reasons()[0].object.as_ref(), Some(&owner));
@@ -152,7 +152,7 @@ async fn what_was_applied_is_owned_and_goes() {
     let owned = step.owned().await.unwrap();
     let names: Vec<String> = owned.objects.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["ConfigMap n/c", "Namespace n"]);
-    // Known by their names only, they are the same.
+    // With only their names known, they are the same.
     let undo = NamedObjects {
         cluster: server.connect(),
         noun: "object".to_owned(),
@@ -180,7 +180,7 @@ async fn what_flux_merges_is_its_own_from_the_start() {
     assert_eq!(step.owned().await.unwrap().objects.len(), 1);
 }
 
-/// What somebody else made is not the bootstrap's to remove.
+/// An object of another manager is not removed.
 #[tokio::test]
 async fn what_a_person_made_stays() {
     let server = ApiServer::default();
@@ -284,7 +284,7 @@ async fn a_refusal_ends_a_run_with_the_object_in_it() {
     assert!(failure.to_string().contains("ConfigMap n/c"), "{failure}");
 }
 
-/// A plan tells each change; the engine passes it on as it is.
+/// A plan has each change; the engine passes it on unchanged.
 #[tokio::test]
 async fn an_observation_is_an_event_of_the_run() {
     let server = ApiServer::default();

@@ -1,4 +1,4 @@
-//! ObjectSet that an earlier run may have made, of which only the names are known now.
+//! Objects that an earlier run may have created, of which only the names are known.
 
 use async_trait::async_trait;
 
@@ -8,15 +8,15 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_engine::{Changes, Owned, Teardown, Undo};
 
-/// ObjectSet that an earlier run may have made.
+/// Objects that an earlier run may have created.
 pub(crate) struct NamedObjects {
     /// The API server.
     pub cluster: Cluster,
     /// What one of them is called.
     pub noun: String,
-    /// The objects: their names count.
+    /// The objects: only their names matter.
     pub objects: Vec<Object>,
-    /// In whose name they were applied.
+    /// The field manager that applied them.
     pub manager: &'static str,
 }
 

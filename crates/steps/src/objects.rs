@@ -1,5 +1,5 @@
-//! A set of objects that must exist as declared, and be ready: namespaces, secrets, what a
-//! Kustomization builds, the source and the sync.
+//! A set of objects that must exist as declared, and be ready: namespaces, secrets, the objects of a
+//! Kustomization, the source and the sync.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use bootstrapper_engine::{
 };
 use bootstrapper_readiness::CustomRules;
 
-/// How many objects are compared or applied at once. The API server's own fairness limits more.
+/// How many objects are compared or applied concurrently. The API server's priority and fairness limits more.
 const AT_ONCE: usize = 16;
 
 /// A set of objects that must exist as declared.
@@ -31,15 +31,15 @@ pub(crate) struct ObjectSet {
     pub cluster: Cluster,
     /// What one of them is called: `namespace`, `BGP object`.
     pub noun: String,
-    /// What is wanted, in any order.
+    /// The desired objects, in any order.
     pub objects: Vec<Complete<Object>>,
-    /// The Flux object that owns them once Flux runs; from then on they are left to it.
+    /// The Flux object that owns them once Flux runs; then they are left to it.
     pub owner: Option<FluxOwner>,
-    /// In whose name they are applied.
+    /// The field manager that applies them.
     pub manager: &'static str,
-    /// When each is ready; none if it only has to be there.
+    /// Readiness rules; none if the objects only have to exist.
     pub readiness: Option<Arc<CustomRules>>,
-    /// What is known of their wait.
+    /// Diagnoses their wait.
     pub explainer: Explainer,
 }
 
@@ -48,8 +48,9 @@ impl ObjectSet {
         self.objects.iter().map(|object| ObjectRef::of(object)).collect()
     }
 
-    /// In whose name an object is applied. What Flux merges keeps the entries of others: a field that the
-    /// repository drops later would stay, unless it is Flux's own from the start.
+    /// The field manager that applies an object. If Flux merges an object, the entries of other managers
+    /// remain: a field that is later removed from the repository would stay, unless Flux owns it from the
+    /// start.
     fn manager_of(&self, object: &Object) -> &'static str {
         if self.manager == FIELD_MANAGER && is_merged(object) {
             kustomize_rules::MANAGER
@@ -58,7 +59,7 @@ impl ObjectSet {
         }
     }
 
-    /// Those that are there and were applied by this step, the last first.
+    /// Those that exist and were applied by this step, in reverse order.
     async fn standing(&self) -> Result<Vec<ObjectRef>> {
         let objects = waves(&self.objects).concat().into_iter().map(Complete::into_inner);
         let (own, merged): (Vec<Object>, Vec<Object>) =
@@ -78,8 +79,8 @@ impl ObjectSet {
     }
 }
 
-/// An object of a kind that the API server does not know yet is an object to be created: the CRD
-/// comes with an earlier step.
+/// An object of a kind that the API server does not serve yet will be created: an earlier step installs the
+/// CRD.
 async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Object>) -> Result<Comparison> {
     let id = ObjectRef::of(object);
     if cluster.serves(&id.api_version, &id.kind).await? {
@@ -178,7 +179,7 @@ fn conflict(id: &ObjectRef, details: &[String]) -> Failure {
         .hint("declare what the cluster has, or take the fields over with --force-conflicts")
 }
 
-/// Cluster-wide definitions and namespaces first, since the rest may lie within them; then the rest.
+/// Cluster-wide definitions and namespaces first, since the others may depend on them; then the others.
 fn waves(objects: &[Complete<Object>]) -> [Vec<Complete<Object>>; 2] {
     let is_first = |object: &Complete<Object>| {
         object.types.as_ref().is_some_and(|types| {

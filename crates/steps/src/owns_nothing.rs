@@ -1,6 +1,6 @@
-//! Steps that bring nothing to a cluster.
+//! Steps that create nothing in a cluster.
 
-/// Says of a step that it leaves nothing behind that could be removed.
+/// Implements for a step that it owns nothing that could be removed.
 macro_rules! owns_nothing {
     ($step:ty) => {
         #[async_trait::async_trait]

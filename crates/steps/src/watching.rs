@@ -1,4 +1,4 @@
-//! What the steps that only watch have in common.
+//! Shared by steps that only watch.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use bootstrapper_engine::Observation;
 /// A watch answers, or fails, long before.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The first item of a watch; none if there is none in time.
+/// The first item of a watch; none if it times out.
 pub(super) async fn first(mut items: BoxStream<'_, Result<Readiness>>) -> Result<Option<Readiness>> {
     tokio::time::timeout(LIMIT, items.next()).await.ok().flatten().transpose()
 }
@@ -29,7 +29,7 @@ pub(super) fn observation(first: Option<Readiness>, ready: String, unchanged: us
     }
 }
 
-/// Both.
+/// Takes the first item as an observation.
 pub(super) async fn observe(
     items: BoxStream<'_, Result<Readiness>>,
     ready: String,

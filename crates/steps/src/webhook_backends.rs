@@ -1,4 +1,4 @@
-//! ObjectSet as they are followed, with the Services behind the webhooks among them.
+//! Watches objects, and the Services behind the webhooks among them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_readiness::{Called, called_by};
 
-/// What is followed, each as it was seen last.
+/// The watched objects in their last state.
 pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
 
-/// The objects, and the Services that webhooks among them are called by and that have no ready endpoint.
+/// The objects, and the Services of webhooks among them that have no ready endpoint.
 pub(super) fn with_unanswered(cluster: &Cluster, objects: Followed<Seen>) -> Followed<(Seen, Vec<Called>)> {
     let cluster = cluster.clone();
     let following = Following::of(move |slices| cluster.follow_all(slices), objects);
@@ -26,12 +26,12 @@ pub(super) fn with_unanswered(cluster: &Cluster, objects: Followed<Seen>) -> Fol
 }
 
 struct Following<F> {
-    /// Follows the EndpointSlices of a selection.
+    /// Watches the EndpointSlices of a selection.
     follow: F,
     objects: Followed<Seen>,
     seen: Option<Seen>,
     called: Vec<Called>,
-    /// Those of each Service in `called`.
+    /// The slices of each Service in `called`.
     slices: MergedWatches,
 }
 
@@ -108,7 +108,7 @@ mod tests {
             let asked = Arc::clone(&asked);
             move |slices: Selection| {
                 asked.lock().unwrap().push(slices);
-                // What is told at once is taken at once.
+                // An immediate item is consumed immediately.
                 let later = stream::once(async {
                     tokio::task::yield_now().await;
                     slice(true)
@@ -125,7 +125,7 @@ mod tests {
             told.push(following.next().await.unwrap().unwrap().1);
         }
         assert_eq!(told[0].len(), 1, "{told:?}");
-        // The configuration was seen twice as it is, and its slices are followed once.
+        // The configuration was reported twice unchanged, and its slices are watched once.
         assert_eq!(asked.lock().unwrap().len(), 1);
     }
 }

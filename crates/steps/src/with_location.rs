@@ -1,4 +1,4 @@
-//! A step whose causes are found in the repository.
+//! A step whose causes get locations in the repository.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Owned, Step, Stuck, Teardown, Undo};
 use bootstrapper_gitops::Declared;
 
-/// Any step; of each cause it says where that is declared.
+/// Any step; adds to each cause where it is declared.
 pub(crate) struct WithLocation {
     /// The step.
     pub step: Arc<dyn Step>,
@@ -50,7 +50,7 @@ impl Undo for WithLocation {
     }
 }
 
-/// Says of each cause where it is declared, as far as it is.
+/// Adds to each cause where it is declared, if known.
 pub fn locate(causes: &mut [Cause], declared: &Declared) {
     for cause in causes {
         cause.declared_in = cause.declared_in.take().or_else(|| declared.declaration(&cause.origins));

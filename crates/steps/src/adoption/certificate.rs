@@ -1,4 +1,4 @@
-//! Which certificate a Secret holds.
+//! Identifies the certificate in a Secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,10 +6,10 @@ use x509_parser::pem::parse_x509_pem;
 
 use bootstrapper_core::object::Object;
 
-/// Under which names Secrets hold a certificate that is theirs.
+/// Keys under which Secrets store their own certificate.
 const NAMES: [&str; 2] = ["tls.crt", "ca.crt"];
 
-/// The serial number of the certificate that a Secret holds, in hexadecimal; none if it holds none.
+/// The serial number of the certificate in a Secret, in hexadecimal; none without a certificate.
 pub(super) fn serial(secret: &Object) -> Option<String> {
     let encoded = NAMES.iter().find_map(|name| secret.data["data"][*name].as_str())?;
     let (_, pem) = parse_x509_pem(&STANDARD.decode(encoded).ok()?).ok()?;

@@ -1,12 +1,12 @@
-//! What goes as kustomize-controller takes an object over. Before it applies, it makes the entries
-//! of some other managers its own; what only those owned, and what it does not set, is dropped then.
-//! A dry run of its apply cannot show that.
+//! Fields that are removed when kustomize-controller takes an object over. Before it applies, it turns the
+//! entries of some other managers into its own; fields that only those owned, and that it does not set, are
+//! then removed. A dry run of its apply does not show that.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-/// The fields of `live` that are dropped, as people write paths. `is_taken` says which entries
-/// become the controller's own.
+/// The fields of `live` that are removed, as readable paths. `is_taken` returns which entries become the
+/// controller's own.
 pub(super) fn dropped(
     live: &Value,
     desired: &Value,
@@ -41,7 +41,7 @@ fn walk(
         let path = format!("{path}{}", shown(key));
         let desired = desired.and_then(|desired| part(desired, key));
         let others: Vec<&Value> = others.iter().filter_map(|other| other.get(key)).collect();
-        // Of an item that goes, it is enough to say that; of a map, which of its keys.
+        // A removed list item is reported as a whole; of a map, its removed keys.
         let is_map = key.starts_with("f:") && owned.as_object().is_some_and(|fields| !fields.is_empty());
         if desired.is_none() && others.is_empty() && !is_map {
             found.push(path);
@@ -51,7 +51,7 @@ fn walk(
     }
 }
 
-/// The part of a value that a key of `fieldsV1` names: a field, or an item of a list.
+/// The part of a value that a key of `fieldsV1` refers to: a field, or an item of a list.
 fn part<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     let (kind, rest) = key.split_once(':')?;
     match kind {

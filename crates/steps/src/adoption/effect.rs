@@ -1,53 +1,53 @@
-//! What becomes of an object as Flux takes it over.
+//! The effect on an object when Flux takes it over.
 
 use serde::Serialize;
 
 use bootstrapper_cluster::field_differences;
 use bootstrapper_core::object::{Object, ObjectRef, is_workload};
 
-/// What becomes of an object.
+/// The effect on an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "effect")]
 pub enum Effect {
-    /// Nothing, but that it is marked as Flux's.
+    /// No change, except for Flux's labels.
     Same {
-        /// How many marks are set: labels of its owner.
+        /// How many ownership labels are set.
         marks: usize,
     },
-    /// It is not there, and will be.
+    /// It does not exist, and will be created.
     Created,
-    /// It should be there, and is not: it will be made, and if it is a Job it runs again.
+    /// It should exist, but does not: it will be created; a Job runs again.
     Missing,
-    /// Fields of it change.
+    /// Its fields change.
     Changed {
-        /// Field by field; of Secrets the keys only.
+        /// Each field; only the keys of Secrets.
         fields: Vec<String>,
-        /// Whether the pods of a workload are made anew.
+        /// Whether a workload's pods are recreated.
         restarts: bool,
     },
-    /// It is deleted, and made anew: a field of it cannot be changed.
+    /// It is deleted and recreated, because an immutable field differs.
     Recreated {
-        /// What the API server says.
+        /// The API server's message.
         because: String,
     },
     /// It is deleted.
     Deleted,
-    /// The API server refuses what Flux will apply.
+    /// The API server rejects what Flux will apply.
     Refused {
-        /// In its words.
+        /// The API server's message.
         because: String,
     },
-    /// Flux leaves it as it stands, because it says so itself.
+    /// Flux does not change it, because of its annotations.
     LeftAlone,
-    /// Only the cluster knows what Flux will apply: a value is encrypted, or made there.
+    /// Only the cluster knows what Flux will apply: a value is encrypted, or generated there.
     Unknown {
-        /// What is not known.
+        /// What is unknown.
         because: String,
     },
 }
 
 impl Effect {
-    /// Whether something is not as Flux wants it.
+    /// Whether the object differs from what Flux will apply.
     pub fn is_difference(&self) -> bool {
         matches!(
             self,
@@ -60,19 +60,19 @@ impl Effect {
     }
 }
 
-/// What becomes of an object, and by whom.
+/// The effect on an object, and who causes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Foretold {
     /// The object.
     pub object: ObjectRef,
     /// The Kustomization or HelmRelease that applies it.
     pub by: ObjectRef,
-    /// What becomes of it.
+    /// The effect on it.
     #[serde(flatten)]
     pub effect: Effect,
 }
 
-/// Labels by which Flux marks what it owns. That they are set is what an adoption is.
+/// The labels with which Flux marks what it owns. An adoption sets them.
 const MARKS: [&str; 4] = [
     "kustomize.toolkit.fluxcd.io/name",
     "kustomize.toolkit.fluxcd.io/namespace",
@@ -80,14 +80,14 @@ const MARKS: [&str; 4] = [
     "helm.toolkit.fluxcd.io/namespace",
 ];
 
-/// What kubectl and Helm write for themselves, and Flux takes away or sets.
+/// Annotations that kubectl and Helm write for themselves, and that Flux removes or sets.
 const NOTES: [&str; 3] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     "meta.helm.sh/release-name",
     "meta.helm.sh/release-namespace",
 ];
 
-/// What changes from `before` to `after`; `dropped` are fields that go besides.
+/// The changes from `before` to `after`; `dropped` are additional removed fields.
 pub(super) fn effect(before: &Object, after: &Object, dropped: Vec<String>) -> Effect {
     let mut fields = field_differences(&without_marks(before), &without_marks(after));
     fields.extend(dropped.into_iter().map(|path| format!("{path} is dropped")));
@@ -111,7 +111,7 @@ fn without_marks(object: &Object) -> Object {
         if let Some(map) = map {
             map.retain(|name, _| !names.contains(&name.as_str()));
         }
-        // No labels, and an empty map of them, are the same.
+        // A missing map of labels equals an empty one.
         if map.as_ref().is_some_and(std::collections::BTreeMap::is_empty) {
             *map = None;
         }

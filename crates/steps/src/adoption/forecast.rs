@@ -1,4 +1,4 @@
-//! What Flux will change, foretold before it acts.
+//! The forecast of what Flux will change.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use serde::Serialize;
 use super::effect::{Effect, Foretold};
 use bootstrapper_core::object::ObjectRef;
 
-/// What Flux will change.
+/// The forecast of what Flux will change.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Forecast {
-    /// Every object that it will apply or delete, in the order of the repository.
+    /// Every object that it will apply or delete, in repository order.
     pub objects: Vec<Foretold>,
-    /// What runs as it takes releases over: hooks of their charts.
+    /// The hooks of charts that run when Flux takes their releases over.
     pub hooks: Vec<Hook>,
-    /// The HelmReleases that the bootstrap did not install, and Flux will.
+    /// The HelmReleases that the bootstrap did not install, and that Flux will install.
     pub installs: Vec<ObjectRef>,
-    /// The Kustomizations and HelmReleases that are Flux's already: nothing is to be taken over.
+    /// The Kustomizations and HelmReleases that Flux owns already.
     pub owned: Vec<ObjectRef>,
-    /// Those that cannot be looked at.
+    /// Those that could not be compared.
     pub unseen: Vec<Unseen>,
 }
 
 /// A hook that Helm runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hook {
-    /// What it is: `Job kube-system/x`.
+    /// `Job kube-system/x`.
     pub object: ObjectRef,
     /// The release.
     pub by: ObjectRef,
 }
 
-/// What cannot be looked at.
+/// A Kustomization or HelmRelease that could not be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unseen {
     /// The Kustomization or HelmRelease.
@@ -41,28 +41,28 @@ pub struct Unseen {
     pub because: String,
 }
 
-/// How many objects there are of each effect.
+/// The number of objects for each effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Those that stay as they are.
+    /// Unchanged objects.
     pub same: usize,
-    /// Marks that are set on them: labels of their owner.
+    /// Ownership labels to be set on them.
     pub marks: usize,
-    /// Those that will be made.
+    /// Objects to be created.
     pub created: usize,
-    /// Those that change, are deleted, made anew or refused.
+    /// Objects that are changed, deleted, recreated or rejected.
     pub different: usize,
-    /// Those that Flux leaves alone, or that only the cluster knows.
+    /// Objects that Flux does not change, or that only the cluster knows.
     pub other: usize,
 }
 
 impl Forecast {
-    /// Every object that is not as Flux wants it.
+    /// Every object that differs from what Flux will apply.
     pub fn differences(&self) -> impl Iterator<Item = &Foretold> {
         self.objects.iter().filter(|foretold| foretold.effect.is_difference())
     }
 
-    /// How many objects there are of each effect.
+    /// The number of objects for each effect.
     pub fn counts(&self) -> Counts {
         self.objects.iter().fold(Counts::default(), |mut counts, foretold| {
             match &foretold.effect {
@@ -78,7 +78,7 @@ impl Forecast {
         })
     }
 
-    /// The same for every Kustomization and HelmRelease that has objects.
+    /// The same, for each Kustomization and HelmRelease with objects.
     pub fn counts_by_owner(&self) -> BTreeMap<&ObjectRef, Counts> {
         let mut by_owner: BTreeMap<&ObjectRef, Self> = BTreeMap::new();
         for foretold in &self.objects {
@@ -87,7 +87,7 @@ impl Forecast {
         by_owner.into_iter().map(|(owner, part)| (owner, part.counts())).collect()
     }
 
-    /// In a few words.
+    /// A short summary.
     pub fn summary(&self) -> String {
         use bootstrapper_core::words::count;
         let Counts { same, marks, created, different, .. } = self.counts();
@@ -105,7 +105,7 @@ impl Forecast {
 }
 
 impl Foretold {
-    /// One line for a person: `DaemonSet kube-system/cilium changes, which restarts its pods`.
+    /// One line for the user: `DaemonSet kube-system/cilium changes, which restarts its pods`.
     pub fn told(&self) -> String {
         let said = match &self.effect {
             Effect::Same { .. } => "stays unchanged",
@@ -122,7 +122,7 @@ impl Foretold {
         format!("{} {said}", self.object)
     }
 
-    /// What is to be said besides, line by line.
+    /// Further lines.
     pub fn details(&self) -> Vec<String> {
         match &self.effect {
             Effect::Changed { fields, .. } => fields.clone(),

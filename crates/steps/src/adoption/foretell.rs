@@ -1,4 +1,4 @@
-//! Asks the API server what Flux will change.
+//! Queries the API server for what Flux will change.
 
 use std::thread::available_parallelism;
 
@@ -15,11 +15,11 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::{Kustomization, UNKNOWN};
 use bootstrapper_readiness::has_taken_over;
 
-/// How many objects are asked about at once. The API server's own fairness limits more.
+/// How many objects are compared concurrently. The API server's priority and fairness limits more.
 pub(super) const AT_ONCE: usize = 16;
 
 impl Adoption {
-    /// What Flux will change. What it owns already is left out: nothing is taken over there.
+    /// Forecasts what Flux will change, except for what it already owns.
     pub async fn forecast(&self) -> Result<Forecast> {
         let mut forecast = Forecast::default();
         for part in [self.kustomizations().await?, self.releases().await?].into_iter().flatten() {
@@ -39,18 +39,18 @@ impl Adoption {
             .iter()
             .map(|kustomization| self.of_kustomization(kustomization))
             .collect();
-        // Each asks about many objects at once already.
+        // Each one compares many objects concurrently already.
         stream::iter(all).buffered(2).try_collect().await
     }
 
     async fn releases(&self) -> Result<Vec<Forecast>> {
         let all: Vec<_> = self.declared.releases.iter().map(|release| self.of_release(release)).collect();
-        // Each is a Helm that is busy with one core.
+        // Each one runs Helm, which uses one core.
         let at_once = available_parallelism().map_or(2, usize::from);
         at_most(at_once, all).await
     }
 
-    /// Whether Flux owns it already, or leaves it alone for now; then there is nothing to foretell.
+    /// Whether Flux already owns it, or does not reconcile it now; then there is nothing to forecast.
     pub(super) async fn is_settled(&self, declared: &Object, forecast: &mut Forecast) -> Result<bool> {
         let id = ObjectRef::of(declared);
         if self.cluster.get(&id).await?.as_ref().is_some_and(has_taken_over) {
@@ -73,7 +73,7 @@ impl Adoption {
             let because = "it takes its files from another repository".to_owned();
             forecast.unseen.push(Unseen { id: kustomization.id.clone(), because });
         }
-        // The operator applies what ResourceSets make.
+        // The operator applies the objects of ResourceSets.
         let (places, own): (Vec<usize>, Vec<Object>) =
             kustomization.own_objects().map(|(at, object)| (at, object.clone())).unzip();
         let objects = self.located(own, DEFAULT).await?;
@@ -123,7 +123,7 @@ impl Adoption {
     }
 }
 
-/// Awaits all of them, so many at a time.
+/// Awaits all futures, at most `number` concurrently.
 pub(super) async fn at_most<T>(number: usize, all: Vec<impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
     stream::iter(all).buffered(number).try_collect().await
 }

@@ -1,4 +1,4 @@
-//! Asks Helm and the API server what the upgrade changes with which Flux takes a release over.
+//! Queries Helm and the API server for the changes of the upgrade with which Flux takes a release over.
 
 use futures::future::try_join_all;
 
@@ -65,8 +65,8 @@ impl Adoption {
         try_join_all(objects.into_iter().map(|object| self.cluster.located(object, namespace))).await
     }
 
-    /// Whether the helm-controller of the cluster puts the chart's digest into its version; what is
-    /// declared may be otherwise.
+    /// Whether the cluster's helm-controller appends the chart's digest to its version; the repository may
+    /// declare something else.
     async fn is_tracked(&self, release: &Release) -> Result<bool> {
         if release.object.data["spec"]["chartRef"]["kind"] != "OCIRepository" {
             return Ok(false);
@@ -79,8 +79,7 @@ impl Adoption {
             .any(|controller| json(controller).to_string().contains("DisableChartDigestTracking=true")))
     }
 
-    /// What becomes of a CRD that the chart ships beside its templates
-    /// (`internal/action/crds.go` of helm-controller v1.6.0).
+    /// The effect on a CRD in the chart's `crds` folder (`internal/action/crds.go` of helm-controller v1.6.0).
     async fn shipped(&self, crd: &Object, stored: &StoredRelease, release: &Release) -> Result<Foretold> {
         let id = ObjectRef::of(crd);
         let policy = release.crds(HelmAction::Upgrade);
@@ -115,7 +114,7 @@ impl Adoption {
         let live = self.cluster.get(&object).await?;
         let effect = match (due, live) {
             (Due::Deleted(_), Some(_)) => Effect::Deleted,
-            // Helm does not mind that it is gone.
+            // Helm ignores that it is missing.
             (Due::Deleted(_), None) => Effect::Same { marks: 0 },
             (Due::Applied { .. }, None) => Effect::Missing,
             (Due::Applied { wanted, stored: before }, Some(live)) => {
@@ -126,7 +125,7 @@ impl Adoption {
     }
 }
 
-/// What an upgrade makes of an object that stands.
+/// The effect of an upgrade on an existing object.
 async fn upgraded(
     cluster: &Cluster,
     wanted: &Object,
@@ -141,7 +140,7 @@ async fn upgraded(
         return Ok(told(live, answer, Vec::new()));
     }
     if !is_typed(&id) {
-        // Without an old manifest, what stands is taken for it.
+        // Without an old manifest, the live object takes its place.
         let Some(patch) = merge_patch(old.as_ref().unwrap_or(&stands), &new) else {
             return Ok(Effect::Same { marks: 0 });
         };
@@ -155,11 +154,11 @@ async fn upgraded(
     if gone.is_empty() && covers(live, wanted) {
         return Ok(Effect::Same { marks: 0 });
     }
-    // An apply merges lists by their keys, as Helm does; only the server knows these.
+    // An apply merges lists by their keys, as Helm does; only the server knows the keys.
     Ok(told(live, cluster.dry_run(&id, Write::Apply(wanted), HELM_CONTROLLER).await?, gone))
 }
 
-/// What the API server's answer amounts to; `gone` are fields that go besides.
+/// The effect shown by the API server's answer; `gone` are additional removed fields.
 fn told(live: &Object, answer: Answer, gone: Vec<String>) -> Effect {
     match answer {
         Answer::Taken(after) => effect(live, &after, gone),
@@ -167,7 +166,7 @@ fn told(live: &Object, answer: Answer, gone: Vec<String>) -> Effect {
     }
 }
 
-/// An upgrade follows how the revision before it was applied.
+/// An upgrade uses the apply method of the previous revision.
 fn is_server_side(stored: &StoredRelease) -> bool {
     stored.apply_method == ApplyMethod::ServerSide
 }

@@ -1,4 +1,4 @@
-//! What an upgrade by Helm makes of an object (`pkg/kube/client.go` of Helm v4.3.1). Pure.
+//! How a Helm upgrade changes an object (`pkg/kube/client.go` of Helm v4.3.1). Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// What an upgrade is about: every object of the old manifest, the new one, or both.
+/// An object of an upgrade: in the old manifest, the new one, or both.
 #[derive(Debug, PartialEq)]
 pub(super) enum Due<'a> {
-    /// It is applied; what the old manifest had of it, if anything.
+    /// It is applied; `stored` is its version in the old manifest, if any.
     Applied { wanted: &'a Object, stored: Option<&'a Object> },
     /// The new manifest does not have it.
     Deleted(&'a Object),
 }
 
-/// Joins two manifests by what Helm goes by: group, kind, namespace and name.
+/// Joins two manifests by Helm's identity: group, kind, namespace and name.
 pub(super) fn dues<'a>(stored: &'a [Object], wanted: &'a [Object]) -> Vec<Due<'a>> {
     let mut before: BTreeMap<_, &Object> = stored.iter().map(|object| (key(object), object)).collect();
     let mut dues: Vec<Due> =
@@ -29,14 +29,14 @@ fn key(object: &Object) -> (String, String, Option<String>, String) {
     (id.group().to_owned(), id.kind, id.namespace, id.name)
 }
 
-/// Helm leaves it in the cluster when it falls out of a release.
+/// Whether Helm keeps it in the cluster when it is removed from a release.
 fn is_kept(object: &Object) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     annotations.and_then(|all| all.get("helm.sh/resource-policy")).is_some_and(|policy| policy == "keep")
 }
 
-/// Whether Helm knows the kind's Go type, and so merges three ways: old manifest, new manifest, what
-/// stands. Of all other kinds it sends the difference of the manifests, and does not look.
+/// Whether Helm knows the kind's Go type, and so does a three-way merge of old manifest, new manifest and live
+/// object. For all other kinds it sends the difference of the manifests, regardless of the live object.
 pub(super) fn is_typed(id: &ObjectRef) -> bool {
     const GROUPS: [&str; 20] = [
         "",
@@ -63,7 +63,7 @@ pub(super) fn is_typed(id: &ObjectRef) -> bool {
     GROUPS.contains(&id.group())
 }
 
-/// The JSON merge patch (RFC 7386) that makes `new` of `old`; none if they are the same.
+/// The JSON merge patch (RFC 7386) from `old` to `new`; none if they are equal.
 pub(super) fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
     let (Value::Object(before), Value::Object(after)) = (old, new) else {
         return (old != new).then(|| new.clone());
@@ -79,8 +79,8 @@ pub(super) fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
-/// The fields that the old manifest set, the new one does not, and that still stand: Helm removes
-/// them. A merge of the new manifest alone does not show that.
+/// The fields that the old manifest set, the new one does not, and that still exist: Helm removes them. A merge
+/// of the new manifest alone does not show that.
 pub(super) fn removed(old: &Value, new: &Value, live: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk("", old, new, live, &mut found);
@@ -99,8 +99,8 @@ fn walk(path: &str, old: &Value, new: &Value, live: &Value, found: &mut Vec<Stri
                 }
             }
         }
-        // Lists may be merged by a key that only the type knows: that something is gone is seen in
-        // what the new one has not. Items of the same place are compared, if none was added.
+        // Lists may be merged by a key that only the type knows: a removal shows as a missing item in the new
+        // list. Items at the same index are compared, if none was added.
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (at, (old, new)) in old.iter().zip(new).enumerate() {
                 let path = format!("{path}[{at}]");

@@ -1,4 +1,4 @@
-//! What an adoption kept, and what it did not: two records compared. Pure.
+//! Compares two records: what an adoption preserved, and what it did not. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::record::{Holding, PodRecord, Record, Standing};
 
-/// What became of what a Kustomization or HelmRelease holds.
+/// What changed for a Kustomization or HelmRelease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
@@ -14,32 +14,32 @@ pub struct Kept {
     pub owner: String,
     /// The release's revision before and now.
     pub revisions: (Option<u64>, Option<u64>),
-    /// How many objects are the same, unchanged.
+    /// How many objects are unchanged.
     pub objects: usize,
-    /// How many pods are the same.
+    /// How many pods are unchanged.
     pub pods: usize,
-    /// Of how many.
+    /// How many pods there were before.
     pub pods_before: usize,
-    /// Pods that another one took the place of, made from the same template: evicted, for one.
+    /// Pods that were replaced from the same template, for example after an eviction.
     pub replaced: Vec<String>,
-    /// Workloads whose pods were made anew from another template.
+    /// Workloads whose pods were recreated from another template.
     pub rolled: Vec<String>,
-    /// ObjectSet that are gone.
+    /// Deleted objects.
     pub gone: Vec<String>,
-    /// ObjectSet that were deleted and made anew.
+    /// Recreated objects.
     pub recreated: Vec<String>,
-    /// ObjectSet of which something else is wanted.
+    /// Objects with a changed spec.
     pub changed: Vec<String>,
-    /// ObjectSet with fields that Flux applies, and somebody else too: what Flux drops of them stays.
+    /// Objects with fields that Flux applies together with another manager: what Flux drops of them remains.
     pub co_owned: Vec<String>,
-    /// Who owned fields before: `helm Update`, and of how many objects.
+    /// The field managers before (`helm Update`), with their numbers of objects.
     pub managers_before: BTreeMap<String, usize>,
-    /// Who owns fields of the same objects now.
+    /// The field managers of the same objects now.
     pub managers: BTreeMap<String, usize>,
 }
 
 impl Record {
-    /// What became of it by the time of another record.
+    /// What changed until another record.
     pub fn kept_in(&self, now: &Self) -> Vec<Kept> {
         let nothing = Holding::default();
         let kept = |(owner, before): (&String, &Holding)| {
@@ -94,7 +94,8 @@ fn count_managers(standing: &Standing, counts: &mut BTreeMap<String, usize>) {
     }
 }
 
-/// Who applies fields that Flux applies too. Updates do not count: an apply takes their fields away.
+/// The other manager that applies fields that Flux applies. Updates do not count: an apply takes their fields
+/// over.
 fn co_owner(standing: &Standing) -> Option<&str> {
     const FLUX: [&str; 3] = ["kustomize-controller", "helm-controller", "flux-operator"];
     let appliers: Vec<&str> =
@@ -104,7 +105,7 @@ fn co_owner(standing: &Standing) -> Option<&str> {
 }
 
 impl Kept {
-    /// Whatever is not the same, each in a few words.
+    /// All differences, each in a few words.
     pub fn differences(&self) -> Vec<String> {
         let told = |list: &[String], what: &str| -> Vec<String> {
             list.iter().map(|object| format!("{object} {what}")).collect()

@@ -5,12 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Its name among field managers.
+/// Its field manager.
 pub(crate) const MANAGER: &str = "kustomize-controller";
 
 const GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
-/// An object as it is applied: with the labels of its owner.
+/// The object as it is applied: with ownership labels.
 pub(super) fn as_applied(object: &Object, by: &ObjectRef) -> Object {
     let mut object = object.clone();
     object.data.as_object_mut().map(|fields| fields.remove("status"));
@@ -20,20 +20,20 @@ pub(super) fn as_applied(object: &Object, by: &ObjectRef) -> Object {
     object
 }
 
-/// Whether it is left as it stands: it, or what stands, says so.
+/// Whether it is not changed: an annotation of the desired or the live object says so.
 pub(super) fn is_left_alone(desired: &Object, live: &Object) -> bool {
     let either = |key: &str, value: &str| says(desired, key, value) || says(live, key, value);
     either("reconcile", "disabled") || either("ssa", "Ignore") || says(desired, "ssa", "IfNotPresent")
 }
 
-/// Whether it is deleted and made anew where a field cannot be changed.
+/// Whether it is deleted and recreated if an immutable field differs.
 pub(super) fn is_forced(kustomization: &Object, desired: &Object, live: &Object) -> bool {
     kustomization.data["spec"]["force"] == true
         || says(desired, "force", "enabled")
         || says(live, "force", "enabled")
 }
 
-/// Whether an entry of managed fields becomes the controller's own before it applies.
+/// Whether the controller takes over an entry of managed fields before it applies.
 pub(super) fn is_taken(entry: &ManagedFieldsEntry, desired: &Object, live: &Object) -> bool {
     let manager = entry.manager.as_deref().unwrap_or_default();
     let is_update = entry.operation.as_deref() == Some("Update");
@@ -44,12 +44,12 @@ pub(super) fn is_taken(entry: &ManagedFieldsEntry, desired: &Object, live: &Obje
             || (is_update && (manager.starts_with("before-first-apply") || manager == MANAGER)))
 }
 
-/// Whether it is applied without a look at who owns its fields: nobody's entry becomes the controller's own.
+/// Whether it is applied regardless of field ownership: no other manager's entry is taken over.
 pub(crate) fn is_merged(object: &Object) -> bool {
     says(object, "ssa", "Merge")
 }
 
-/// Whether a label or an annotation says so; the case of values does not count.
+/// Whether a label or an annotation has this value, regardless of case.
 fn says(object: &Object, key: &str, value: &str) -> bool {
     let key = format!("{GROUP}/{key}");
     [&object.metadata.labels, &object.metadata.annotations]

@@ -1,8 +1,8 @@
-//! How Flux takes over what the bootstrap installed: what it will change, foretold before it acts
-//! (`forecast`), and what it did change, by a record of what stood before (`record`, `kept`).
+//! How Flux takes over what the bootstrap installed: a forecast of what it will change (`forecast`), and what
+//! it did change, by comparison with a record of the state before (`record`, `kept`).
 //!
-//! The rules of kustomize-controller and Helm, and the comparison of records, are pure. `foretell`
-//! and `observe` ask the cluster, and write nothing.
+//! The rules of kustomize-controller and Helm, and the comparison of records, are pure. `foretell` and
+//! `observe` query the cluster, and write nothing.
 
 mod certificate;
 mod dropped;
@@ -30,13 +30,13 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_gitops::Declared;
 use bootstrapper_tools::Helm;
 
-/// What an adoption is about.
+/// The input of an adoption.
 #[derive(Clone)]
 pub struct Adoption {
     /// The API server.
     pub cluster: Cluster,
     /// What the cluster declares.
     pub declared: Arc<Declared>,
-    /// Renders releases; or why there is no Helm.
+    /// Renders releases; or the reason why Helm is missing.
     pub helm: Result<Arc<Helm>>,
 }

@@ -1,4 +1,4 @@
-//! Reads what stands. Of most objects only their metadata: no value of a Secret but certificates.
+//! Reads the current state. For most objects only their metadata: of Secrets, only certificates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,22 +10,22 @@ use super::{Adoption, certificate};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// Pods that no release holds: those of Flux's own controllers, for one.
+/// Pods that belong to no release, such as those of Flux's controllers.
 const OTHERS: &str = "others";
 
-/// Under which name the cluster remembers its adoption.
+/// The ledger's entry for the adoption.
 const LEDGER: &str = "adoption";
 
-/// Where Flux puts what says no namespace.
+/// The namespace that Flux uses for objects without one.
 pub(super) const DEFAULT: &str = "default";
 
-/// How many kinds are listed at once.
+/// How many kinds are listed concurrently.
 const AT_ONCE: usize = 8;
 
 type Live = BTreeMap<ObjectRef, Object>;
 
 impl Adoption {
-    /// What stands now.
+    /// Records the current state.
     pub async fn record(&self) -> Result<Record> {
         let held = self.held().await?;
         let live = self.live(held.values().flat_map(|(_, objects)| objects)).await?;
@@ -41,7 +41,7 @@ impl Adoption {
             owners.entry(owner).or_default().pods.insert(name, pod);
         }
         owners.retain(|_, holding| !holding.objects.is_empty() || !holding.pods.is_empty());
-        // Helm's own are large, and hold no certificates.
+        // Helm's own Secrets are large, and contain no certificates.
         let secrets =
             self.cluster.list(&Selection::of("v1", "Secret").whose("type!=helm.sh/release.v1")).await?;
         let certificates = secrets
@@ -51,7 +51,7 @@ impl Adoption {
         Ok(Record { owners, certificates })
     }
 
-    /// What every release and Kustomization holds, if it stands.
+    /// The objects of every release and Kustomization, if it exists.
     async fn held(&self) -> Result<BTreeMap<String, (Option<u64>, Vec<ObjectRef>)>> {
         let releases = self.declared.releases.iter().map(async |release| {
             let (namespace, name) = (&release.release_namespace, &release.release_name);
@@ -73,7 +73,7 @@ impl Adoption {
         Ok(releases.into_iter().flatten().chain(kustomizations).collect())
     }
 
-    /// Those of them that stand, kind by kind.
+    /// Those that exist, kind by kind.
     async fn live<'a>(&self, ids: impl Iterator<Item = &'a ObjectRef>) -> Result<Live> {
         let kinds: BTreeSet<(String, String)> =
             ids.map(|id| (id.api_version.clone(), id.kind.clone())).collect();
@@ -84,12 +84,12 @@ impl Adoption {
         Ok(lists.into_iter().flatten().map(|object| (ObjectRef::of(&object), object)).collect())
     }
 
-    /// What the cluster remembers of its adoption; none if nothing was noted.
+    /// The cluster's ledger of its adoption, if any.
     pub async fn ledger(&self) -> Result<Option<Ledger>> {
         self.cluster.noted(LEDGER).await
     }
 
-    /// Lets the cluster remember it.
+    /// Stores the ledger in the cluster.
     pub async fn note(&self, ledger: &Ledger) -> Result<()> {
         self.cluster.note(LEDGER, ledger).await
     }
@@ -108,7 +108,7 @@ fn holding(revision: Option<u64>, ids: &[ObjectRef], live: &Live) -> Holding {
     holding
 }
 
-/// Who owns fields of an object, its status aside: `helm Update`.
+/// The field managers of an object, except those of its status: `helm Update`.
 fn managers(object: &Object) -> BTreeSet<String> {
     let entries = object.metadata.managed_fields.iter().flatten();
     entries
@@ -117,7 +117,7 @@ fn managers(object: &Object) -> BTreeSet<String> {
         .collect()
 }
 
-/// A pod that a workload made. Others come and go by themselves.
+/// A pod of a workload. Other pods come and go on their own.
 fn pod_record(pod: &Object) -> Option<(String, PodRecord)> {
     let id = ObjectRef::of(pod);
     let label = |name: &str| pod.metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();

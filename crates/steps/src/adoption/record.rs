@@ -1,4 +1,4 @@
-//! What stood at a moment, as far as an adoption could touch it.
+//! A record of the state that an adoption could change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
 
-/// What stood at a moment. ObjectSet are named as people name them: `Deployment kube-system/coredns`.
+/// The state at one moment. Objects are named `Deployment kube-system/coredns`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// What every Kustomization and HelmRelease holds.
+    /// The objects of every Kustomization and HelmRelease.
     pub owners: BTreeMap<String, Holding>,
-    /// The serial number of the certificate of every Secret that holds one.
+    /// The serial number of the certificate in every Secret that has one.
     pub certificates: BTreeMap<String, String>,
 }
 
-/// What a Kustomization or a HelmRelease holds.
+/// The objects of a Kustomization or a HelmRelease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holding {
@@ -30,16 +30,16 @@ pub struct Holding {
     pub pods: BTreeMap<String, PodRecord>,
 }
 
-/// An object, as far as it can be told from another one of its name.
+/// What distinguishes an object from another one with the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// Its uid.
     pub uid: String,
-    /// Counts the changes of what is wanted of it, if its kind has that.
+    /// Its generation, if its kind has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
-    /// Who owns fields of it, its status aside: `helm Update`.
+    /// Its field managers, except those of its status: `helm Update`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub managers: BTreeSet<String>,
 }
@@ -50,20 +50,20 @@ pub struct Standing {
 pub struct PodRecord {
     /// Its uid.
     pub uid: String,
-    /// The workload that made it: `Deployment kube-system/coredns`.
+    /// The workload that created it: `Deployment kube-system/coredns`.
     pub workload: String,
-    /// The digest of the workload's template that it was made from; none for a Job's.
+    /// The digest of the workload's template that it was created from; none for a Job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
 }
 
-/// What the cluster remembers of its adoption.
+/// The ledger of a cluster's adoption.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ledger {
-    /// What stood before Flux began.
+    /// The state before Flux started.
     pub before: Record,
-    /// What the adoption came to, once that was seen.
+    /// The outcome of the adoption, once observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
 }

@@ -1,4 +1,4 @@
-//! What an adoption came to, in sum. Pure.
+//! The outcome of an adoption. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,26 +6,26 @@ use super::kept::Kept;
 use super::record::Record;
 use bootstrapper_core::words::count;
 
-/// What an adoption came to.
+/// The outcome of an adoption.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// When that was seen.
+    /// When it was observed.
     pub seen: jiff::Timestamp,
     /// How many releases Flux took over.
     pub releases: usize,
-    /// How many objects are the same.
+    /// How many objects are unchanged.
     pub objects: usize,
-    /// How many pods are the same.
+    /// How many pods are unchanged.
     pub pods: usize,
-    /// How many certificates are the same.
+    /// How many certificates are unchanged.
     pub certificates: usize,
-    /// Whatever is not the same, each in a few words.
+    /// All differences, each in a few words.
     pub differences: Vec<String>,
 }
 
 impl Record {
-    /// What the adoption between two records came to.
+    /// The outcome of the adoption between two records.
     pub fn verdict(&self, now: &Self, seen: jiff::Timestamp) -> Verdict {
         let kept = self.kept_in(now);
         let renewed =
@@ -48,7 +48,7 @@ impl Record {
 }
 
 impl Verdict {
-    /// In a few words.
+    /// A short summary.
     pub fn summary(&self) -> String {
         let kept = format!(
             "{} adopted: {}, {} and {} kept",

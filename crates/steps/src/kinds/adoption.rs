@@ -1,4 +1,4 @@
-//! How Flux takes over: what it will change is told before it acts, and what it did change after.
+//! How Flux takes over: a forecast of its changes before, and a verification after.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observa
 use bootstrapper_gitops::pipeline::AdoptionSpec;
 use bootstrapper_readiness::has_taken_over;
 
-/// Tells what Flux will change, before it does; and notes what stands until then.
+/// Forecasts what Flux will change, and records the state before it does.
 pub(super) struct ForecastAdoption(pub Adoption);
 
-/// Tells what Flux did change, by what was noted.
+/// Verifies what Flux changed, against the recorded state.
 pub(super) struct VerifyAdoption(pub Adoption);
 
 impl Kind for AdoptionSpec {
@@ -35,14 +35,14 @@ impl Kind for AdoptionSpec {
     }
 }
 
-/// Whether Flux has begun: the root Kustomization has applied something.
+/// Whether Flux has started: the root Kustomization has applied a revision.
 async fn has_begun(adoption: &Adoption) -> Result<bool> {
     let root = adoption.cluster.get(&ObjectRef::of(&adoption.declared.sync)).await?;
     Ok(root.as_ref().is_some_and(has_taken_over))
 }
 
 impl ForecastAdoption {
-    /// Whether Flux, or the operator that brings Flux and the root Kustomization at once, is there.
+    /// Whether Flux, or the operator that installs Flux and the root Kustomization together, is installed.
     async fn can_begin(&self) -> Result<bool> {
         let sync = ObjectRef::of(&self.0.declared.sync);
         let cluster = &self.0.cluster;
@@ -81,7 +81,7 @@ impl Step for ForecastAdoption {
             );
             return Err(warnings.into_iter().fold(failure, Failure::because));
         }
-        // A record serves the confirmation, and nothing else: without it Flux can begin.
+        // The record is only for the verification: Flux can start without it.
         let noted = async {
             let before = self.0.record().await?;
             self.0.note(&Ledger { before, verdict: None }).await
@@ -152,7 +152,7 @@ fn changes(forecast: &Forecast) -> Vec<Change> {
     forecast.differences().map(change).collect()
 }
 
-/// How many details of a difference a warning has; `handover` tells all.
+/// How many details of a difference a warning has; `handover` shows all.
 const MOST_TOLD: usize = 4;
 
 fn told(change: &Change) -> String {

@@ -1,4 +1,4 @@
-//! A program of the user's own, on the cluster of the run.
+//! A program of the user, run against the cluster of the run.
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -15,15 +15,15 @@ use bootstrapper_gitops::pipeline::CommandSpec;
 use bootstrapper_gitops::trust;
 use bootstrapper_tools::Command as Program;
 
-/// A program of the user's own. It runs on every bootstrap, unless its `unless` succeeds.
+/// A program of the user. It runs on every bootstrap, unless its `unless` succeeds.
 pub(super) struct Command {
     /// The API server: the program reaches it through this process, and no other cluster.
     pub cluster: Cluster,
-    /// The digest of what it runs from the repository, as that was agreed to.
+    /// The approved digest of what it runs from the repository.
     pub agreed: Option<String>,
-    /// What is run.
+    /// The program.
     pub run: Program,
-    /// Says by its exit code that there is nothing to do.
+    /// Exits with 0 if there is nothing to do.
     pub unless: Option<Program>,
 }
 
@@ -94,7 +94,7 @@ mod tests {
     use bootstrapper_tools::Environment;
     use tokio_util::sync::CancellationToken;
 
-    /// Its kubeconfig has one context, that of the run, and each argument can name both.
+    /// Its kubeconfig has one context, that of the run, and each argument can refer to both.
     #[tokio::test]
     async fn a_command_is_told_the_cluster_of_the_run_in_each_argument() {
         let folder = Folder::new().unwrap();
@@ -102,7 +102,7 @@ mod tests {
         let path = folder.path().join("run.sh");
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-        // Outside of the repository: what it runs is the machine's own, and has no content to be agreed to.
+        // Outside the repository: the machine's own programs have no content to approve.
         let repository = folder.path().join("repository");
         std::fs::create_dir(&repository).unwrap();
         let words = ["{{context}}", "--kubeconfig={{kubeconfig}}", "{{context}}@{{kubeconfig}}"];

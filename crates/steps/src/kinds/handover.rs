@@ -1,4 +1,4 @@
-//! Waits until Flux has taken over all that the cluster declares.
+//! Waits until Flux has taken over everything that the cluster declares.
 
 use super::Kind;
 use crate::explain::Explainer;

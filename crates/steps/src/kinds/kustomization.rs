@@ -1,4 +1,4 @@
-//! What a Flux Kustomization builds to, applied as Flux would.
+//! The objects of a Flux Kustomization, applied as Flux would.
 
 use super::Kind;
 use crate::plan::{Planned, Planner};

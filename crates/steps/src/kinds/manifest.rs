@@ -1,4 +1,4 @@
-//! All objects of a manifest at an address.
+//! All objects of a manifest at a URL.
 
 use super::Kind;
 use super::crds::{Crds, manifest_source, manifest_title};

@@ -1,5 +1,5 @@
-//! The kinds of steps: what each comes to for a cluster, and what it does there. One file each, of the same
-//! name as in `gitops::pipeline::kinds`.
+//! The kinds of steps: how each is planned for a cluster, and what it does there. One file per kind, with the
+//! same name as in `gitops::pipeline::kinds`.
 
 mod adoption;
 mod checks;
@@ -24,9 +24,9 @@ use crate::plan::{Planned, Planner};
 use bootstrapper_core::failure::Result;
 use bootstrapper_gitops::pipeline::StepKind;
 
-/// A kind of step, joined with what a cluster declares.
+/// A kind of step, combined with a cluster's declaration.
 pub(crate) trait Kind {
-    /// What such a step comes to for this cluster.
+    /// Plans such a step for this cluster.
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned>;
 }
 

@@ -1,4 +1,4 @@
-//! Namespaces: those that are named, or all that the declared objects and secrets lie in.
+//! Namespaces: listed ones, or all that contain declared objects and secrets.
 
 use super::Kind;
 use crate::plan::{Inputs, Planned, Planner};
@@ -14,7 +14,7 @@ impl Kind for NamespacesSpec {
     }
 }
 
-/// Those that are named, or all that the declared objects and secrets lie in.
+/// The listed namespaces, or all that contain declared objects and secrets.
 fn namespaces(wanted: &Named, inputs: &Inputs<'_>) -> Vec<Complete<Object>> {
     let names = match wanted {
         Named::These(names) => names.iter().cloned().collect(),
@@ -28,7 +28,7 @@ fn namespaces(wanted: &Named, inputs: &Inputs<'_>) -> Vec<Complete<Object>> {
         }
     };
     let resource = kube::api::ApiResource::erase::<k8s_openapi::api::core::v1::Namespace>(&());
-    // Those that every API server makes by itself are nobody's to declare.
+    // Kubernetes creates some namespaces itself; they are never declared.
     let own = |name: &String| {
         !matches!(name.as_str(), "default" | "kube-system" | "kube-public" | "kube-node-lease")
     };

@@ -1,4 +1,4 @@
-//! The objects of a file or folder of the repository.
+//! The objects of a file or folder in the repository.
 
 use super::Kind;
 use crate::plan::{Planned, Planner};

@@ -1,4 +1,4 @@
-//! Some of what a Flux Kustomization builds to, applied as Flux would.
+//! Some objects of a Flux Kustomization, applied as Flux would.
 
 use super::Kind;
 use crate::plan::{Planned, Planner};

@@ -1,6 +1,5 @@
-//! Restarts a cilium-operator that started before the Gateway API CRDs: it looks for them once, as
-//! it starts, and serves no gateway for the rest of its life if one is missing
-//! (`operator/pkg/gateway-api/cell.go`).
+//! Restarts a cilium-operator that started before the Gateway API CRDs: it checks for them only at startup, and
+//! does not reconcile Gateways until a restart if one is missing (`operator/pkg/gateway-api/cell.go`).
 
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observa
 use bootstrapper_gitops::pipeline::RepairSpec;
 use bootstrapper_readiness::{self as readiness, Condition, cilium};
 
-/// What Cilium 1.16 to 1.20 look for; those that a cluster does not have are for `validate` to tell.
+/// The CRDs that Cilium 1.16 to 1.20 check for; `validate` reports missing ones.
 const LOOKED_FOR: [&str; 7] = [
     "gatewayclasses",
     "gateways",
@@ -38,7 +37,7 @@ const LOOKED_FOR: [&str; 7] = [
 /// Restarts a cilium-operator that started before the Gateway API CRDs.
 pub(super) struct GatewayRepair {
     cluster: Cluster,
-    /// The CRDs; none if Cilium serves no gateways. Asked for once: an earlier stage brings them.
+    /// The CRDs; none if Cilium's Gateway API is disabled. Read once: an earlier stage installs them.
     crds: OnceCell<Vec<Object>>,
     explainer: Explainer,
 }
@@ -51,7 +50,7 @@ impl Kind for RepairSpec {
     }
 }
 
-/// A pod of the operator, and the CRD that came after it.
+/// A pod of the operator, and the CRD that was created after it.
 struct Stale {
     pod: ObjectRef,
     crd: String,
@@ -59,7 +58,7 @@ struct Stale {
 }
 
 impl GatewayRepair {
-    /// For the Cilium of this cluster.
+    /// For this cluster's Cilium.
     pub(super) fn new(cluster: Cluster) -> Self {
         Self { cluster, crds: OnceCell::new(), explainer: Explainer::default() }
     }
@@ -90,7 +89,7 @@ impl GatewayRepair {
     }
 }
 
-/// Whether a pod's process started before one of the CRDs was there, and how long before.
+/// Whether a pod's process started before one of the CRDs was created, and how long before.
 fn stale(pod: &Object, crds: &[Object]) -> Option<Stale> {
     let statuses = pod.data["status"]["containerStatuses"].as_array()?;
     let started = time(&statuses.first()?["state"]["running"]["startedAt"])?;
@@ -117,7 +116,7 @@ fn change(stale: &Stale) -> Change {
     Change { kind: ChangeKind::Deleted, subject: stale.pod.to_string(), details: vec![why] }
 }
 
-/// One that knows the CRDs runs, and none that does not.
+/// Ready once a pod runs that started after the CRDs, and none that started before.
 fn settled(pods: &[Arc<Object>], crds: &[Object]) -> Verdict {
     if pods.iter().any(|pod| stale(pod, crds).is_some()) {
         return Verdict::not_yet(

@@ -1,4 +1,4 @@
-//! The secrets of `bootstrapper.yaml`.
+//! The secrets in `bootstrapper.yaml`.
 
 use super::Kind;
 use crate::objects::ObjectSet;
@@ -22,7 +22,7 @@ impl Kind for SecretsSpec {
     }
 }
 
-/// All that the declared secrets lack, as one failure; none if they lack nothing.
+/// All problems of the declared secrets, as one failure, if any.
 fn lacking_secrets(unresolved: &[Failure]) -> Option<Failure> {
     let (first, others) = unresolved.split_first()?;
     let failure = others.iter().fold(first.clone(), Failure::because);

@@ -1,4 +1,4 @@
-//! Each step of the pipeline, joined with what the cluster declares.
+//! Combines each step of the pipeline with the cluster's declaration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,47 +17,47 @@ use bootstrapper_gitops::trust::Agreed;
 use bootstrapper_gitops::{Declared, Distribution, Repository};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
 
-/// How long a step may take unless it says otherwise.
+/// The default timeout of a step.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
-/// How long nothing may change meanwhile, unless it says otherwise.
+/// The default time without progress after which a step fails.
 const DEFAULT_INACTIVITY: Duration = Duration::from_mins(10);
 
-/// All that a plan is made of.
+/// All inputs of a plan.
 pub struct Inputs<'a> {
-    /// The bootstrap as data.
+    /// The pipeline.
     pub pipeline: &'a Pipeline,
-    /// Which of its steps run.
+    /// The selected steps.
     pub selected: &'a Selected,
-    /// How long every step may take, instead of what the task files say.
+    /// A timeout for every step, overriding the task files.
     pub timeout: Option<Duration>,
-    /// How long nothing may change in any step, instead of what the task files say.
+    /// A time without progress for every step, overriding the task files.
     pub inactivity: Option<Duration>,
-    /// The repository, for paths that task files name.
+    /// The repository, for paths in task files.
     pub repository: &'a Repository,
     /// What the cluster declares.
     pub declared: Arc<Declared>,
-    /// What its nodes run, if `bootstrapper.yaml` says so.
+    /// The distribution of its nodes, if `bootstrapper.yaml` declares it.
     pub distribution: Option<Distribution>,
-    /// Settings of the other clusters of the repository.
+    /// Settings of the other clusters in the repository.
     pub neighbours: Vec<(String, BTreeMap<String, String>)>,
     /// The API server.
     pub cluster: Cluster,
-    /// Helm, or why there is none.
+    /// Helm, or the reason why it is missing.
     pub helm: Result<Arc<Helm>>,
     /// Kustomize.
     pub kustomize: Arc<Kustomize>,
-    /// What programs see.
+    /// The environment of programs.
     pub environment: Environment,
     /// The declared secrets.
     pub secrets: Secrets,
-    /// What `objects` steps apply, as far as it is built.
+    /// The built objects of `objects` steps.
     pub manifests: Manifests,
-    /// What the person has agreed to.
+    /// The user's approvals.
     pub agreed: Agreed,
 }
 
-/// Joins the pipeline with what the cluster declares. Fails if a step names what is not declared, and names
-/// every such step.
+/// Combines the pipeline with the cluster's declaration. Fails if steps refer to something undeclared, and
+/// lists all such steps.
 pub fn build(inputs: &Inputs<'_>) -> Result<Graph> {
     let mut failures = Vec::new();
     let mut stages = Vec::new();

@@ -1,4 +1,4 @@
-//! Whether a step can run, by what the repository holds: without a cluster.
+//! Checks whether steps can run, from the repository alone: without a cluster.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use bootstrapper_core::files;
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{Applies, Pipeline, StepKind, StepSpec, When};
 
-/// Checks, without a cluster, that every step names something that is declared and that the
-/// bootstrap can apply: all that is wrong with the repository. That nothing in it says which Flux to install is not.
+/// Checks, without a cluster, that every step refers to something that is declared and that the bootstrap can
+/// apply. Lists all problems of the repository, except that it does not declare which Flux to install.
 pub fn check(pipeline: &Pipeline, declared: &Declared, root: &Path) -> Vec<Failure> {
     let is_derived_manifest =
         |spec: &&StepSpec| spec.is_built_in() && matches!(spec.kind.applies(), Applies::Manifest(_));
@@ -16,7 +16,7 @@ pub fn check(pipeline: &Pipeline, declared: &Declared, root: &Path) -> Vec<Failu
     steps.filter_map(|spec| check_step(spec, declared, root).err()).collect()
 }
 
-/// The same of one step.
+/// The same for one step.
 pub(super) fn check_step(spec: &StepSpec, declared: &Declared, root: &Path) -> Result<()> {
     spec.kind.check(declared).map_err(|failure| spec.placed(failure))?;
     if let Applies::Manifest(manifest) = spec.kind.applies() {
@@ -39,7 +39,7 @@ pub(super) fn check_step(spec: &StepSpec, declared: &Declared, root: &Path) -> R
     }
 }
 
-/// A manifest of a derived step whose version nothing says.
+/// The failure of a derived step whose manifest has no declared version.
 pub(crate) fn unversioned(spec: &StepSpec, failure: Failure) -> Failure {
     if !spec.is_built_in() {
         return failure;

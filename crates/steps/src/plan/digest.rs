@@ -1,4 +1,4 @@
-//! What a step was to bring about, as a digest that anybody may read: secrets have no part in it.
+//! The digest of a step's desired state. It is public: secrets are excluded.
 
 use secrecy::ExposeSecret as _;
 
@@ -17,7 +17,7 @@ pub(super) fn of_objects<'a>(
     (!open.is_empty()).then(|| serde_json::to_string(&open).ok().map(|text| of_text(text, secrets))).flatten()
 }
 
-/// The digest of a text in which the values of secrets may stand.
+/// The digest of a text that may contain secret values.
 pub(super) fn of_text(mut text: String, secrets: &SecretValues) -> String {
     for value in secrets.values().flat_map(|secret| secret.values()).filter_map(SecretValue::known) {
         let value = value.expose_secret();
@@ -25,7 +25,7 @@ pub(super) fn of_text(mut text: String, secrets: &SecretValues) -> String {
             text = text.replace(value, "…");
         }
     }
-    // What stands there encoded, and what other Secrets of the repository have brought, goes as well.
+    // Also masks encoded values, and values of other Secrets in the repository.
     sha256(masked_in_passing(&text).as_bytes())
 }
 

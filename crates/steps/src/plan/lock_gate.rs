@@ -1,5 +1,5 @@
-//! The gate of a real run: before its first write it takes the cluster's lock and records whose
-//! cluster this is, and that the run began; before every later one it checks that the lock is still held.
+//! The gate of a run: before the first write it acquires the cluster's lock, and records the cluster's identity
+//! and the start of the run; before every later write it checks that the lock is still held.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use bootstrapper_cluster::{Cluster, Identity, Lock, RunRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::Gate;
 
-/// Takes the cluster's lock before the first write of a run.
+/// Acquires the cluster's lock before the first write of a run.
 pub struct LockGate {
     cluster: Cluster,
     identity: Identity,
     run: RunRecord,
-    /// Taken, or refused: whoever comes next need not ask again.
+    /// Acquired or denied: later callers reuse the result.
     lock: OnceCell<Result<Lock>>,
 }
 
 impl LockGate {
-    /// A gate for a run of the cluster that is said to be `identity`.
+    /// A gate for a run on the cluster with this `identity`.
     pub fn new(cluster: Cluster, identity: Identity, run: RunRecord) -> Self {
         Self { cluster, identity, run, lock: OnceCell::new() }
     }
 
-    /// Whether anything was let through, and so perhaps written.
+    /// Whether any write was permitted, and so may have happened.
     pub fn was_passed(&self) -> bool {
         self.taken().is_some()
     }
 
-    /// Gives the lock back, if it was taken.
+    /// Releases the lock, if it was acquired.
     pub async fn release(&self) -> Result<()> {
         match self.taken() {
             Some(lock) => lock.release().await,
@@ -84,7 +84,7 @@ fn is_final(failure: &Failure) -> bool {
     matches!(failure.kind, FailureKind::Locked | FailureKind::WrongCluster)
 }
 
-/// The gate of a run whose lock is taken before it begins. Each write is still held back once the lock is lost.
+/// The gate of a run that acquires the lock before it starts. Writes are still denied once the lock is lost.
 pub struct HeldLock(pub Arc<LockGate>);
 
 #[async_trait]

@@ -1,5 +1,5 @@
-//! What steps apply that is built before the plan is made: folders of the repository, and files that are
-//! encrypted or go into a namespace.
+//! Manifests that are built before planning: folders in the repository, and files that are encrypted or get a
+//! namespace.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,29 +18,29 @@ use bootstrapper_gitops::trust::{self, Agreed};
 use bootstrapper_gitops::{BuiltObject, Repository, SecretValues};
 use bootstrapper_tools::Kustomize;
 
-/// What was built, by path and namespace: texts in which settings are not substituted yet.
+/// Built manifests, by path and namespace: settings are not substituted yet.
 #[derive(Debug, Default)]
 pub struct Manifests(BTreeMap<(PathBuf, Option<String>), Result<Vec<String>>>);
 
-/// What the objects of steps are built of.
+/// The inputs of the objects of steps.
 pub struct ManifestSources<'a> {
     /// The name of the cluster.
     pub name: &'a str,
-    /// The bootstrap as data.
+    /// The pipeline.
     pub pipeline: &'a Pipeline,
     /// The repository.
     pub repository: &'a Repository,
     /// Kustomize.
     pub kustomize: &'a Kustomize,
-    /// The seeded secrets: age keys may be among them.
+    /// The seeded secrets, which may contain age keys.
     pub secrets: &'a SecretValues,
-    /// What the person has agreed to.
+    /// The user's approvals.
     pub agreed: &'a Agreed,
-    /// Whether the cluster is a sandbox: there values are made up that nobody has agreed to decrypt.
+    /// Whether the cluster is a sandbox, where values that were not approved for decryption are generated.
     pub in_sandbox: bool,
 }
 
-/// Builds what `objects` steps name.
+/// Builds the objects of `objects` steps.
 pub async fn build_manifests(sources: &ManifestSources<'_>) -> Manifests {
     let mut all = BTreeMap::new();
     for stage in &sources.pipeline.stages {
@@ -72,7 +72,7 @@ async fn built(
     built.into_iter().map(|one| text(one, sources.in_sandbox)).collect()
 }
 
-/// The text of an object, unless it is encrypted.
+/// The text of an object; an error if it is encrypted.
 fn text(built: BuiltObject, in_sandbox: bool) -> Result<String> {
     let Some(failure) = built.undecrypted else { return Ok(built.text) };
     if in_sandbox && ObjectRef::of(&built.object).kind == "Secret" {
@@ -83,7 +83,7 @@ fn text(built: BuiltObject, in_sandbox: bool) -> Result<String> {
     Err(Failure { what, because: [vec![failure.what], failure.because].concat(), ..failure })
 }
 
-/// An encrypted Secret with values that are made up.
+/// An encrypted Secret with generated values.
 fn with_values(mut secret: Object) -> Object {
     let id = ObjectRef::of(&secret);
     if let Some(fields) = secret.data.as_object_mut() {
@@ -99,7 +99,7 @@ fn with_values(mut secret: Object) -> Object {
 }
 
 impl Manifests {
-    /// What was built of a path; none if it is a file that is read as it is.
+    /// The manifests built from a path; none for a file that is read directly.
     pub(super) fn get(&self, spec: &ObjectsSpec, cluster: &str) -> Option<&Result<Vec<String>>> {
         self.0.get(&(spec.path(cluster), spec.namespace().map(str::to_owned)))
     }

@@ -1,4 +1,4 @@
-//! Joins pipeline and repository into a graph of steps, every input rendered.
+//! Combines pipeline and repository into a graph of steps, with all inputs rendered.
 
 mod build;
 mod check;

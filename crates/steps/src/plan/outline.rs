@@ -1,4 +1,4 @@
-//! A plan without a cluster: what each step is about, by what the repository declares. Nothing is compared.
+//! A plan without a cluster: what each step is about, from the repository. Nothing is compared.
 
 use std::path::Path;
 
@@ -14,20 +14,21 @@ use serde::Serialize;
 pub struct OutlinedStep {
     /// `stage/step`.
     pub step: String,
-    /// Why it is there, if that is said.
+    /// Why it exists, if declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Why it does not run.
+    /// Why it is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
-    /// What it is about: objects, charts and versions, secrets.
+    /// Its objects, charts and versions, secrets.
     pub about: Vec<String>,
     /// Why it cannot run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
 
-/// Every step of a pipeline, for the cluster that declares this in the repository at `root`. `secrets` are those that are seeded.
+/// Every step of a pipeline, for the cluster with this declaration in the repository at `root`. `secrets` are
+/// the seeded ones.
 pub fn outline(
     pipeline: &Pipeline,
     selected: &Selected,

@@ -1,4 +1,4 @@
-//! What each kind of step needs to become a step of a plan.
+//! What each kind of step needs to be planned.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use bootstrapper_engine::{Step, Undo, Work};
 use bootstrapper_gitops::pipeline::{ObjectsSpec, StepSpec, When};
 use bootstrapper_gitops::trust;
 
-/// No file of manifests is larger.
+/// The size limit of a manifest file.
 const LARGEST_MANIFEST: u64 = 64 * 1024 * 1024;
 
-/// What a step comes to here, and what it is called.
+/// A planned step, and its title.
 pub(crate) struct Planned {
     pub(crate) title: String,
     pub(crate) work: Work,
-    /// The digest of what it is to bring about, where that stands in the repository.
+    /// The digest of its desired state, if that is in the repository.
     pub(crate) digest: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Planned {
     }
 }
 
-/// Joins one step of the pipeline with what the cluster declares.
+/// Combines one step of the pipeline with the cluster's declaration.
 pub(crate) struct Planner<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
     /// The stage of the step.
@@ -73,7 +73,7 @@ impl Planner<'_> {
         Err(failure.hint(format!("declare it under {folder}, or give the step `when: declared`")))
     }
 
-    /// A step that something lacks which is not known. What an earlier run has made of it can be removed.
+    /// A step that cannot run because an input is missing. What an earlier run created for it can be removed.
     pub(crate) fn impossible(
         &self,
         title: String,
@@ -107,14 +107,14 @@ impl Planner<'_> {
         }
     }
 
-    /// The objects of a file or folder of the repository, with settings in them.
+    /// The objects of a file or folder in the repository, with settings substituted.
     pub(crate) fn objects_of(&self, spec: &ObjectsSpec) -> Result<Vec<Object>> {
         let cluster = &self.inputs.declared.cluster;
         let path = spec.path(cluster);
         let Some(built) = self.inputs.manifests.get(spec, cluster) else { return self.objects_in(&path) };
         let mut objects = Vec::new();
         for text in built.as_ref().map_err(Clone::clone)? {
-            // What YAML has to say about it would repeat what was decrypted.
+            // A YAML error would repeat decrypted text.
             let read = bootstrapper_core::yaml::from_str(&self.substituted(text)?, &path);
             objects.push(read.map_err(|_| {
                 Failure::input(format!("an object of {} is none once settings are in it", path.display()))
@@ -130,7 +130,7 @@ impl Planner<'_> {
         bootstrapper_core::yaml::from_multiple(&self.substituted(&text)?, path)
     }
 
-    /// Where a path of a task file leads: within the repository, and nowhere else.
+    /// Resolves a path of a task file, which must be within the repository.
     pub(crate) fn path(&self, path: &Path) -> Result<PathBuf> {
         let root = &self.inputs.repository.root;
         let real = trust::resolve(root, path);
@@ -146,17 +146,17 @@ impl Planner<'_> {
         self.inputs.declared.substituted(text)
     }
 
-    /// A failure of what the step is about, at the step's place in the task file.
+    /// A failure about the step's subject, with the step's location in the task file.
     pub(crate) fn placed(&self, failure: Failure) -> Failure {
         self.spec.placed(failure)
     }
 
-    /// The digest of objects that stand in the repository.
+    /// The digest of objects in the repository.
     pub(crate) fn digest_of<'o>(&self, objects: impl IntoIterator<Item = &'o Object>) -> Option<String> {
         digest::of_objects(objects, &self.inputs.secrets.values)
     }
 
-    /// The digest of a text in which values of secrets may stand.
+    /// The digest of a text that may contain secret values.
     pub(crate) fn digest_of_text(&self, text: String) -> String {
         digest::of_text(text, &self.inputs.secrets.values)
     }

@@ -1,4 +1,4 @@
-//! What a run has asked Flux for so far. Pure.
+//! The requests that a run has sent to Flux. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::due::Due;
 use bootstrapper_core::object::ObjectRef;
 
-/// Between requests for the same object. Each doubles the pause.
+/// The pause between requests for the same object; it doubles each time.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// What a run has asked Flux for so far.
+/// The requests that a run has sent to Flux.
 #[derive(Debug, Default)]
 pub(super) struct Asked(BTreeMap<ObjectRef, Last>);
 
@@ -24,7 +24,7 @@ struct Last {
 }
 
 impl Asked {
-    /// Notes a request.
+    /// Adds a request.
     pub(super) fn note(&mut self, due: &Due, at: Timestamp) {
         let last = self.0.entry(due.id.clone()).or_insert(Last { because: Vec::new(), at, count: 0 });
         last.because.push(due.key.clone());
@@ -32,22 +32,22 @@ impl Asked {
         last.count += 1;
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub(super) fn count(&self) -> usize {
         self.0.values().map(|last| last.because.len()).sum()
     }
 
-    /// How many there were for this object.
+    /// The number of requests for this object.
     pub(super) fn times(&self, id: &ObjectRef) -> u32 {
         self.0.get(id).map_or(0, |last| last.count)
     }
 
-    /// Whether there was one for this object and this cause.
+    /// Whether this object was requested for this cause.
     pub(super) fn has(&self, id: &ObjectRef, key: &str) -> bool {
         self.0.get(id).is_some_and(|last| last.because.iter().any(|other| other == key))
     }
 
-    /// When this object may be asked again.
+    /// When this object may be requested again.
     pub(super) fn not_before(&self, id: &ObjectRef) -> Option<Timestamp> {
         let last = self.0.get(id)?;
         let doubled = PAUSE.saturating_mul(2_u32.saturating_pow(last.count.saturating_sub(1)));

@@ -1,9 +1,9 @@
-//! What Flux is to be asked to reconcile now: what it would look at again only after an interval, though what
-//! it waited for has happened. Pure.
+//! Decides which objects Flux should reconcile now: those that it would retry only after an interval, though
+//! what they waited for has happened. Pure.
 //!
-//! kustomize-controller 1.9 and helm-controller 1.6 look at dependencies every 30 s, and repeat what failed after
-//! `retryInterval`, which is `interval` unless set; a source is fetched every `interval`, and after a failure with a
-//! growing pause. A changed artifact or spec they see at once.
+//! kustomize-controller 1.9 and helm-controller 1.6 check dependencies every 30 s, and retry failures after
+//! `retryInterval`, which is `interval` unless set; a source is fetched every `interval`, and after a failure
+//! with exponential backoff. A changed artifact or spec is handled immediately.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,35 +16,35 @@ use crate::webhook_backends::Seen;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::PublishedHistory;
 
-/// kustomize-controller hears of a new artifact within that time.
+/// kustomize-controller handles a new artifact within this time.
 const HEARS_WITHIN: Duration = Duration::from_secs(10);
-/// How long a source, or the root, that failed is left to its controller.
+/// How long a failed source or root is left to its controller.
 const LEFT_ALONE: Duration = Duration::from_secs(20);
 
-/// What is looked at.
+/// What is watched.
 #[derive(Debug, Clone)]
 pub(super) struct Watched {
     /// The source of the repository.
     pub(super) source: ObjectRef,
-    /// The Kustomization that brings all others.
+    /// The root Kustomization.
     pub(super) root: ObjectRef,
-    /// The commits that Flux can fetch, if that is known.
+    /// The published commits, if known.
     pub(super) published: Option<PublishedHistory>,
-    /// Whether whatever failed is asked once, though nothing has changed since.
+    /// Whether every failed object is requested once, though nothing has changed since.
     pub(super) insists: bool,
 }
 
-/// An object that is to be asked.
+/// An object to request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) id: ObjectRef,
-    /// For a person.
+    /// The reason, for the user.
     pub(super) why: String,
-    /// What is asked for only once.
+    /// Identifies the cause, which is requested only once.
     pub(super) key: String,
 }
 
-/// What is due, in order, and when to look again although nothing has changed.
+/// The due requests in order, and when to check again if nothing changes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) due: Vec<Due>,
@@ -52,20 +52,20 @@ pub(super) struct Plan {
 }
 
 impl Watched {
-    /// The published commit that the source has not fetched, if it has fetched one from before it.
+    /// The published commit that the source has not fetched, if it has an older one.
     pub(super) fn unfetched(&self, source: &Object) -> Option<&str> {
         let published = self.published.as_ref()?;
         let commit = Facts(source).fetched()?.rsplit(':').next()?;
         published.ancestors.contains(commit).then_some(published.head.as_str())
     }
 
-    /// What is due now: the source, the root, then whatever else failed, Kustomizations first.
+    /// The due requests now: the source, the root, then other failed objects, Kustomizations first.
     pub(super) fn due(&self, seen: &Seen, asked: &Asked, now: Timestamp) -> Plan {
         let get = |id: &ObjectRef| seen.get(id).and_then(Option::as_deref);
         let source = get(&self.source);
         let mut look = Look { watched: self, seen, source, asked, now, plan: Plan::default() };
         if look.source_is_behind() {
-            // What it fetches is the news that all others wait for.
+            // All others wait for what it fetches.
             return look.plan;
         }
         let is_release = |id: &ObjectRef| id.kind == "HelmRelease";
@@ -80,7 +80,7 @@ impl Watched {
     }
 }
 
-/// One look at what is seen.
+/// One evaluation of the observed objects.
 struct Look<'a> {
     watched: &'a Watched,
     seen: &'a Seen,
@@ -91,7 +91,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Takes what is due, unless it was asked for or is not to be asked for yet.
+    /// Adds a request, unless it was sent already or is not due yet.
     fn take(&mut self, id: &ObjectRef, why: String, key: String, not_before: Option<Timestamp>) {
         if self.asked.has(id, &key) {
             return;
@@ -104,7 +104,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether the source is to fetch what is pushed. One that failed is asked, too.
+    /// Whether the source has not fetched the newest push. A failed source is requested, too.
     fn source_is_behind(&mut self) -> bool {
         let Some(source) = self.source else { return false };
         let (facts, watched) = (Facts(source), self.watched);
@@ -141,15 +141,15 @@ impl Look<'_> {
         } else if self.watched.insists && self.asked.times(id) == 0 {
             self.take(id, format!("failed: {}", failure.reason), "failed".to_owned(), None);
         } else if !matches!(failure.reason, "SourceNotReady" | "ArtifactFailed") || *id == self.watched.root {
-            // A source tells its users when it has something new.
+            // A source notifies its users of new artifacts.
             self.failed(id, &failure);
         }
     }
 
-    /// Something failed, and waits for its interval: it is asked once something else has become ready since. What
-    /// all others come from is asked anyway, now and then.
+    /// An object failed, and waits for its interval: it is requested once another object has become ready
+    /// since. The source and the root are requested anyway, now and then.
     fn failed(&mut self, id: &ObjectRef, failure: &Failure<'_>) {
-        // What a source has fetched, its users hear of.
+        // Users of a source are notified of its artifact.
         let others = self.seen.iter().filter(|(other, _)| *other != id && **other != self.watched.source);
         let became_ready = others
             .filter_map(|(other, object)| Some((Facts(object.as_ref()?).ready_since()?, other)))
@@ -163,7 +163,7 @@ impl Look<'_> {
             }
         }
         if *id == self.watched.source || *id == self.watched.root {
-            // Its condition may stay as it is over many attempts.
+            // Its condition may stay the same over several attempts.
             let key = format!("failed {} {}", failure.since, self.asked.times(id));
             self.take(id, format!("failed: {}", failure.reason), key, Some(failure.since + LEFT_ALONE));
         }
@@ -181,7 +181,7 @@ fn dependencies(facts: Facts<'_>, source: Option<&Object>, seen: &Seen) -> Optio
         let id = seen.keys().find(is_it)?;
         let dependency = Facts(seen.get(id)?.as_deref()?);
         let since = dependency.ready_since()?;
-        // kustomize-controller wants those of the same source at its revision.
+        // kustomize-controller requires those with the same source to be at its revision.
         if let Some(source) = source {
             let source_id = ObjectRef::of(source);
             let is_of_it = dependency.is_of(&source_id) && facts.is_of(&source_id);
@@ -194,7 +194,7 @@ fn dependencies(facts: Facts<'_>, source: Option<&Object>, seen: &Seen) -> Optio
     Some(format!("dependencies {}", states.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
-/// A commit as people name it.
+/// An abbreviated commit.
 pub(super) fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     const NOW: &str = "2026-01-01T01:00:00Z";
-    /// Before that, by minutes.
+    /// An earlier time.
     const EARLY: &str = "2026-01-01T00:10:00Z";
     const LATER: &str = "2026-01-01T00:20:00Z";
 
@@ -216,7 +216,7 @@ mod tests {
         time.parse().unwrap()
     }
 
-    /// A Flux object: its kind and name, `Ready`'s status, reason and time, and what else there is to it.
+    /// A Flux object: its kind and name, the status, reason and time of `Ready`, and further fields.
     fn flux(kind: &str, name: &str, ready: (&str, &str, &str), more: Value) -> Value {
         let api = match kind {
             "GitRepository" => "source.toolkit.fluxcd.io/v1",
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(due_of(&all), Plan::default());
     }
 
-    /// Whose dependencies are ready need not wait for half a minute.
+    /// An object whose dependencies are ready need not wait for 30 s.
     #[test]
     fn what_waits_for_dependencies_is_due_once_all_of_them_are_ready() {
         let depends = |on: Value| json!({"spec": {"dependsOn": on}});
@@ -334,7 +334,7 @@ mod tests {
             let expected: &[&str] = if expected { &["z"] } else { &[] };
             assert_eq!(names(&due_of(&objects)), expected, "{name}");
         }
-        // helm-controller leaves `Reconciling` as it is when it waits.
+        // helm-controller leaves `Reconciling` unchanged when it waits.
         let release = failed(
             "HelmRelease",
             "z",
@@ -384,7 +384,7 @@ mod tests {
         }
     }
 
-    /// The same state is asked for once, and another one after a pause that grows.
+    /// The same state is requested once, and another one after a growing pause.
     #[test]
     fn requests_are_no_loop() {
         let state = |since: &str| {
@@ -395,7 +395,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut now = at(NOW);
         for minute in 0..60_u32 {
-            // Something becomes ready each second.
+            // An object becomes ready each second.
             let since = at(LATER) + second * minute;
             let plan = watched.due(&state(&since.to_string()), &asked, now);
             for due in &plan.due {
@@ -428,7 +428,7 @@ mod tests {
         let behind = due(&["a", "b"], &Asked::default());
         assert_eq!(names(&behind), ["s"]);
         assert_eq!(behind.due[0].why, "has fetched main@sha1:b, and c is pushed");
-        // A commit that is not known here may be newer.
+        // A commit that is unknown here may be newer.
         assert_eq!(names(&due(&["a"], &Asked::default())), ["z"]);
         let mut asked = Asked::default();
         asked.note(&behind.due[0], at(NOW));

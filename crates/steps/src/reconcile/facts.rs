@@ -1,4 +1,4 @@
-//! What a Flux object says of its last reconciliation. Pure.
+//! What a Flux object reports about its last reconciliation. Pure.
 
 use jiff::Timestamp;
 
@@ -6,20 +6,20 @@ use bootstrapper_cluster::REQUESTED_AT;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_readiness::{Condition, condition, text, verdict};
 
-/// The reason of what waits for what it depends on.
+/// The reason while dependencies are not ready.
 pub(super) const DEPENDENCY_NOT_READY: &str = "DependencyNotReady";
 
-/// A Flux object, read.
+/// A parsed Flux object.
 #[derive(Clone, Copy)]
 pub(super) struct Facts<'a>(pub(super) &'a Object);
 
 impl<'a> Facts<'a> {
-    /// Whether Flux leaves it alone.
+    /// Whether it is suspended.
     pub(super) fn is_suspended(self) -> bool {
         self.0.data["spec"]["suspend"] == true || self.0.metadata.deletion_timestamp.is_some()
     }
 
-    /// The request that it has, if it has one.
+    /// Its request, if any.
     pub(super) fn requested(self) -> Option<&'a str> {
         self.0.metadata.annotations.as_ref()?.get(REQUESTED_AT).map(String::as_str)
     }
@@ -46,7 +46,7 @@ impl<'a> Facts<'a> {
         self.is_ready().then(|| since(&ready)).flatten()
     }
 
-    /// The failure that it only waits to repeat: no attempt is under way, and a new generation has not come since.
+    /// The failure that it waits to retry: no attempt is in progress, and the generation is the same.
     pub(super) fn failure(self) -> Option<Failure<'a>> {
         let ready = condition(self.0, "Ready").filter(Condition::is_false)?;
         let is_stalled = condition(self.0, "Stalled").is_some_and(|stalled| stalled.is_true());
@@ -56,14 +56,14 @@ impl<'a> Facts<'a> {
         Some(Failure { reason: ready.reason(), since: since(&ready)? })
     }
 
-    /// helm-controller sets `Ready` to unknown while it acts, and leaves `Reconciling` as it is when it waits.
+    /// helm-controller sets `Ready` to unknown while it acts, and leaves `Reconciling` unchanged when it waits.
     fn is_attempting(self) -> bool {
         let reconciling = condition(self.0, "Reconciling").filter(Condition::is_true);
         self.kind() != "HelmRelease"
             && reconciling.is_some_and(|reconciling| reconciling.reason() == "Progressing")
     }
 
-    /// Whether its retries are exhausted: only a reset makes helm-controller try again.
+    /// Whether its retries are exhausted: helm-controller tries again only after a reset.
     pub(super) fn has_exhausted_retries(self) -> bool {
         let stalled = condition(self.0, "Stalled").filter(Condition::is_true);
         stalled.is_some_and(|stalled| stalled.reason() == "RetriesExceeded")
@@ -74,14 +74,14 @@ impl<'a> Facts<'a> {
         self.0.types.as_ref().map_or("", |types| types.kind.as_str())
     }
 
-    /// What must be ready before it: objects of its own kind.
+    /// Its dependencies: objects of its own kind.
     pub(super) fn depends_on(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let namespace = self.0.metadata.namespace.as_deref().unwrap_or_default();
         let all = self.0.data["spec"]["dependsOn"].as_array().into_iter().flatten();
         all.map(move |one| (one["namespace"].as_str().unwrap_or(namespace), text(&one["name"])))
     }
 
-    /// Whether a Kustomization is built from this source.
+    /// Whether a Kustomization uses this source.
     pub(super) fn is_of(self, source: &ObjectRef) -> bool {
         let reference = &self.0.data["spec"]["sourceRef"];
         let namespace = reference["namespace"].as_str().or(self.0.metadata.namespace.as_deref());
@@ -90,27 +90,27 @@ impl<'a> Facts<'a> {
             && namespace == source.namespace.as_deref()
     }
 
-    /// What a source has fetched.
+    /// The revision that a source has fetched.
     pub(super) fn fetched(self) -> Option<&'a str> {
         self.0.data["status"]["artifact"]["revision"].as_str()
     }
 
-    /// When a source fetched that.
+    /// When a source fetched it.
     pub(super) fn fetched_at(self) -> Option<Timestamp> {
         text(&self.0.data["status"]["artifact"]["lastUpdateTime"]).parse().ok()
     }
 
-    /// What a Kustomization has applied.
+    /// The revision that a Kustomization has applied.
     pub(super) fn applied(self) -> Option<&'a str> {
         self.0.data["status"]["lastAppliedRevision"].as_str()
     }
 
-    /// What a Kustomization has begun to apply last.
+    /// The last revision that a Kustomization has tried to apply.
     pub(super) fn attempted(self) -> Option<&'a str> {
         self.0.data["status"]["lastAttemptedRevision"].as_str()
     }
 
-    /// Whether all objects of a revision are applied, though they need not be healthy yet.
+    /// Whether all objects of a revision are applied, though not necessarily healthy yet.
     pub(super) fn has_applied(self, revision: &str) -> bool {
         let failed = condition(self.0, "Ready").is_some_and(|ready| ready.reason() == "HealthCheckFailed");
         let reconciling = condition(self.0, "Reconciling").filter(Condition::is_true);

@@ -1,12 +1,12 @@
-//! Which failures are final, though Flux is about to change what failed. Pure.
+//! Decides which failures are final although Flux is about to change the failed object. Pure.
 
 use super::facts::Facts;
 use crate::webhook_backends::Seen;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Reason, Verdict};
 
-/// What "never" is left of a verdict: an object that its Kustomization is to apply anew, from what the source has
-/// fetched or is to fetch, may yet become ready.
+/// Downgrades "never" in a verdict: an object that its Kustomization is about to apply again, from what the
+/// source has fetched or will fetch, may still become ready.
 pub(crate) fn only_final(verdict: Verdict, source: &ObjectRef, seen: &Seen) -> Verdict {
     let Verdict::Never(reasons) = verdict else { return verdict };
     let get = |id: &ObjectRef| seen.get(id).and_then(Option::as_deref);

@@ -1,4 +1,4 @@
-//! What `reconcile` runs: the source, the root, the named objects, and the outcome.
+//! The graph of `reconcile`: the source, the root, the named objects, and the outcome.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, Step, StepId, Work}
 use bootstrapper_gitops::Declared;
 use bootstrapper_readiness::flux_controllers;
 
-/// What is to be reconciled.
+/// What to reconcile.
 pub struct Wanted<'a> {
     /// The API server.
     pub cluster: &'a Cluster,
@@ -23,13 +23,13 @@ pub struct Wanted<'a> {
     pub declared: &'a Declared,
     /// The repository.
     pub repository: &'a Path,
-    /// `name`, `namespace/name` or `Kind/name`; without any, all that is not ready.
+    /// `name`, `namespace/name` or `Kind/name`; if empty, everything that is not ready.
     pub names: &'a [String],
-    /// How long each step may take.
+    /// The deadlines of each step.
     pub limits: Limits,
 }
 
-/// The steps, in order. Fails if a name is unknown, or the cluster has no Flux. Reads only.
+/// The steps, in order. Fails if a name is unknown, or Flux is not installed. Reads only.
 pub async fn graph(wanted: &Wanted<'_>) -> Result<Graph> {
     let named = wanted.named()?;
     wanted.require_flux().await?;
@@ -59,7 +59,7 @@ pub async fn graph(wanted: &Wanted<'_>) -> Result<Graph> {
 }
 
 impl Wanted<'_> {
-    /// The objects that are meant by the names, each once.
+    /// The objects that the names refer to, each once.
     fn named(&self) -> Result<Vec<ObjectRef>> {
         let mut named: Vec<ObjectRef> = Vec::new();
         for name in self.names {
@@ -69,7 +69,7 @@ impl Wanted<'_> {
         Ok(named)
     }
 
-    /// Nobody handles a request where no controller runs.
+    /// Without a running controller, no request is handled.
     async fn require_flux(&self) -> Result<()> {
         let root = ObjectRef::of(&self.declared.sync);
         let name = &self.declared.cluster;
@@ -127,7 +127,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// Follows what was named and all that it needs; or everything.
+    /// Watches the named objects and all that they need; or everything.
     fn outcome(&self, named: &[ObjectRef]) -> Handover {
         let requests = Requests::of(self.cluster.clone(), self.declared, self.repository);
         let all = self.declared.kustomizations.iter().map(|one| &one.id);

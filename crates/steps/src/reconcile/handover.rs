@@ -1,5 +1,5 @@
-//! Watches Flux take over: every Kustomization and HelmRelease that the cluster declares is there
-//! and ready. Writes nothing but requests to reconcile what would only wait for its interval.
+//! Watches Flux take over: every declared Kustomization and HelmRelease exists and is ready. Writes only
+//! reconcile requests for objects that would otherwise wait for their interval.
 
 use std::sync::Arc;
 
@@ -24,18 +24,18 @@ use bootstrapper_readiness::{CustomRules, flux_controllers, flux_runs};
 pub(crate) struct Handover {
     /// The API server.
     pub(crate) cluster: Cluster,
-    /// Kustomizations and HelmReleases: those that the cluster declares, or some of them.
+    /// Kustomizations and HelmReleases: all declared ones, or some of them.
     pub(crate) declared: Vec<ObjectRef>,
-    /// The source that their files come from.
+    /// Their source.
     pub(crate) source: ObjectRef,
-    /// What Flux is asked for.
+    /// The requests to Flux.
     pub(crate) requests: Requests,
-    /// What is known of their wait.
+    /// Diagnoses their wait.
     pub(crate) explainer: Explainer,
 }
 
 impl Handover {
-    /// Whether the Flux runs that these objects are ready by: their status outlives it.
+    /// Whether Flux's controllers run: statuses remain when they do not.
     fn flux(&self) -> Followed<Readiness> {
         let has_releases = self.declared.iter().any(|id| id.kind == "HelmRelease");
         let judge = move |deployments: Vec<Arc<Object>>| Readiness {
@@ -86,8 +86,8 @@ impl Step for Handover {
     }
 }
 
-/// Whether what a source has fetched is what was applied of it: Flux calls a Kustomization ready until it
-/// has come to the newest revision.
+/// Whether the fetched revision of a source is applied: Flux reports a Kustomization as ready until it has
+/// reconciled the newest revision.
 fn applied(id: &ObjectRef, source: &Object, seen: &Seen) -> Verdict {
     let Some(fetched) = source.data["status"]["artifact"]["revision"].as_str() else {
         return Verdict::Ready;
@@ -108,7 +108,7 @@ fn applied(id: &ObjectRef, source: &Object, seen: &Seen) -> Verdict {
     objects.filter(|(id, _)| id.kind == "Kustomization").filter_map(behind).collect()
 }
 
-/// Reasons in the order that a person wants them: what only waits for something else comes last.
+/// Sorts reasons by importance: dependents come last.
 fn what_moves_first(mut readiness: Readiness) -> Readiness {
     let only_waits =
         |reason: &Reason| reason.text.starts_with("DependencyNotReady") || reason.text == "not found";

@@ -1,4 +1,4 @@
-//! Requests to Flux against an API server in memory, where a task plays Flux's controllers.
+//! Requests to Flux against an API server in memory, where a task simulates Flux's controllers.
 
 use std::path::Path;
 use std::process::Command;
@@ -100,7 +100,7 @@ fn target(server: &ApiServer, of: &Value, role: Role) -> Target {
     }
 }
 
-/// Handles the next request for an object: it then is as given, but for the request.
+/// Handles the next request for an object: the object then has the given state, plus the request.
 fn handles(server: &ApiServer, after: Value) {
     let server = server.clone();
     tokio::spawn(async move {
@@ -157,7 +157,7 @@ async fn nothing_is_written_when_all_is_ready() {
     assert_eq!(server.writes(), Vec::<String>::new());
 }
 
-/// One after the other, as what it waits for becomes ready: all in one wait.
+/// One after the other, as their dependencies become ready: all in one wait.
 #[tokio::test]
 async fn the_hand_over_asks_for_what_waits_for_its_interval_until_all_is_ready() {
     let mut waits = flux("Kustomization", "apps", "False", "DependencyNotReady", BEFORE);
@@ -169,7 +169,7 @@ async fn the_hand_over_asks_for_what_waits_for_its_interval_until_all_is_ready()
         flux("HelmRelease", "app", "False", "ValuesError", BEFORE),
     ];
     let server = server(&objects);
-    // `app` failed when nothing else was ready, and has to wait for `apps`.
+    // `app` failed when nothing else was ready, and depends on `apps`.
     server.put(&flux("HelmRelease", "app", "False", "ValuesError", "2026-01-01T00:00:30Z"));
     handles(&server, flux("Kustomization", "apps", "True", "x", AFTER));
     handles(&server, flux("HelmRelease", "app", "True", "x", AFTER));
@@ -216,7 +216,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
-/// What is pushed and waits for the source's interval.
+/// A pushed commit that waits for the source's interval.
 #[tokio::test]
 async fn a_source_that_lacks_what_is_pushed_is_asked_and_a_stalled_release_waits_for_the_fix() {
     let folder = tempfile::tempdir().unwrap();
@@ -297,7 +297,7 @@ async fn a_release_whose_retries_are_exhausted_is_reset_with_the_same_token() {
     let server = server(&[source, app.clone()]);
     let step = target(&server, &app, Role::Named);
     assert!(matches!(step.observe().await.unwrap(), Observation::Drifted(_)));
-    // Nobody handles it: what it says is of before, and not final.
+    // No controller handles it: its status is stale, and not final.
     let summary = tokio::time::timeout(Duration::from_secs(2), run(step)).await;
     assert!(summary.is_err(), "{summary:?}");
     let annotations = server.get(&id(&app)).unwrap().metadata.annotations.unwrap();

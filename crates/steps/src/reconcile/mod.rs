@@ -1,5 +1,5 @@
-//! Flux is asked, not only awaited: what it would look at again only after an interval, it is asked to reconcile
-//! now, as `flux reconcile` does. What is due is decided in `due`, purely.
+//! Requests reconciliation from Flux instead of only waiting: what it would retry only after an interval, it is
+//! requested to reconcile now, like `flux reconcile`. The decision is in `due`, and pure.
 
 mod asked;
 mod due;

@@ -1,4 +1,5 @@
-//! Requests to Flux while a step waits for it: what is due is marked in what the step sees, and sent when it acts.
+//! Requests to Flux while a step waits for it: due requests are marked in the readiness, and sent when the step
+//! acts.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,16 +22,16 @@ use bootstrapper_engine::{Change, ChangeKind, Changes, Diff};
 use bootstrapper_gitops::Declared;
 use bootstrapper_tools::published_history;
 
-/// The branch that a GitRepository is at, unless it says otherwise.
+/// A GitRepository's default branch.
 const DEFAULT_BRANCH: &str = "master";
 
-/// What a step asks Flux for while it waits.
+/// The requests of a step to Flux while it waits.
 pub(crate) struct Requests {
     cluster: Cluster,
     source: ObjectRef,
     root: ObjectRef,
     repository: PathBuf,
-    /// What the source follows; none if that is no branch.
+    /// The branch of the source; none if it follows something else.
     branch: Option<String>,
     insists: bool,
     watched: OnceCell<Watched>,
@@ -44,12 +45,12 @@ struct State {
 }
 
 impl Requests {
-    /// About what a cluster declares in a repository.
+    /// For a cluster's declaration in a repository.
     pub(crate) fn of(cluster: Cluster, declared: &Declared, repository: &Path) -> Self {
         Self::new(cluster, &declared.source, ObjectRef::of(&declared.sync), repository)
     }
 
-    /// About a source, and the Kustomization that brings all others.
+    /// For a source, and the root Kustomization.
     pub(super) fn new(cluster: Cluster, source: &Object, root: ObjectRef, repository: &Path) -> Self {
         Self {
             cluster,
@@ -63,12 +64,12 @@ impl Requests {
         }
     }
 
-    /// The same; whatever failed is asked once, though nothing has changed since.
+    /// The same; every failed object is requested once, though nothing has changed since.
     pub(crate) fn insisting(self) -> Self {
         Self { insists: true, ..self }
     }
 
-    /// What would be sent now.
+    /// The requests that would be sent now.
     pub(crate) fn diff(&self) -> Diff {
         let due = self.state().due.clone();
         let summary = match due.as_slice() {
@@ -78,7 +79,7 @@ impl Requests {
         Diff { summary, changes: due.iter().map(change).collect(), unchanged: 0 }
     }
 
-    /// Asks for what is due, in order.
+    /// Sends the due requests, in order.
     pub(crate) async fn send(&self, say: &(dyn Fn(String) + Send + Sync)) -> Result<Changes> {
         let due = std::mem::take(&mut self.state().due);
         let mut changes = Vec::new();
@@ -94,7 +95,7 @@ impl Requests {
         Ok(Changes { summary, changes, ..Changes::default() })
     }
 
-    /// Marks what is seen as due when there is something to ask for: at each change, and when it is time.
+    /// Marks the readiness when requests are due: at each change, and at the due time.
     pub(crate) fn marking(&self, items: Followed<Readiness>) -> BoxStream<'_, Result<Readiness>> {
         let begin = Marking { requests: self, items, last: None, next: None };
         stream::unfold(begin, |mut marking| async move {
@@ -116,7 +117,7 @@ impl Requests {
         self.watched.get_or_init(watched).await
     }
 
-    /// What is seen, with what is due of it, and when to look again.
+    /// The readiness with its due requests, and when to check again.
     fn marked(&self, watched: &Watched, readiness: Readiness) -> (Readiness, Option<Timestamp>) {
         let seen: Seen = readiness
             .observed
@@ -138,8 +139,8 @@ impl Requests {
     }
 }
 
-/// What is pushed and not fetched is waited for until Flux was asked for it. A source that still has an older
-/// commit then follows another repository, which is only worth a remark.
+/// A pushed commit that was not fetched is waited for until Flux was requested to. If the source then still has
+/// an older commit, it follows another repository, which is only a remark.
 fn with_unfetched(readiness: Readiness, watched: &Watched, seen: &Seen, due: &[Due]) -> Readiness {
     let Some(source) = seen.get(&watched.source).and_then(Option::as_deref) else { return readiness };
     let Some(head) = watched.unfetched(source) else { return readiness };
@@ -158,7 +159,7 @@ fn with_unfetched(readiness: Readiness, watched: &Watched, seen: &Seen, due: &[D
     Readiness { remarks, ..readiness }
 }
 
-/// A stream of what is seen, with what is due.
+/// A stream of readiness with due requests.
 struct Marking<'a> {
     requests: &'a Requests,
     items: Followed<Readiness>,
@@ -195,12 +196,12 @@ impl Marking<'_> {
     }
 }
 
-/// Returns then; never without a time.
+/// Returns at that time; never without one.
 async fn until(then: Option<Timestamp>) {
     match then {
         Some(then) => {
             let left = Duration::try_from(then.duration_since(Timestamp::now())).unwrap_or_default();
-            // What is due then is so by the same clock.
+            // Due times use the same clock.
             tokio::time::sleep(left + Duration::from_millis(10)).await;
         }
         None => std::future::pending().await,

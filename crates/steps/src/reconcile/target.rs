@@ -1,4 +1,4 @@
-//! A step that asks Flux to reconcile one object, and follows that to its outcome.
+//! A step that requests reconciliation of one object, and follows it to its outcome.
 
 use std::sync::OnceLock;
 
@@ -19,27 +19,28 @@ use bootstrapper_core::verdict::{Readiness, Verdict};
 use bootstrapper_engine::{Act, Cause, Change, ChangeKind, Changes, Diff, Observation, Step, Stuck};
 use bootstrapper_readiness::verdict;
 
-/// What is asked, which decides when that is done.
+/// The role of the object, which decides when it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Has fetched what there is.
+    /// Done when it has fetched the newest revision.
     Source,
-    /// Has applied that. Whether it is healthy, those that it brings decide.
+    /// Done when it has applied that revision. Its children decide whether it is healthy.
     Root,
-    /// Is ready, at the newest revision; or waits for what it depends on, which the outcome follows.
+    /// Done when it is ready at the newest revision; or when it waits for dependencies, which the outcome
+    /// follows.
     Named,
 }
 
-/// Asks Flux to reconcile one object.
+/// Requests reconciliation of one object.
 pub(super) struct Target {
     pub(super) cluster: Cluster,
     pub(super) id: ObjectRef,
     pub(super) role: Role,
     /// The source of the repository.
     pub(super) source: ObjectRef,
-    /// The Kustomizations that bring it.
+    /// Its parent Kustomizations.
     pub(super) owners: Vec<ObjectRef>,
-    /// The request, once it is made.
+    /// The request, once sent.
     pub(super) token: OnceLock<String>,
     pub(super) explainer: Explainer,
 }
@@ -100,7 +101,7 @@ impl Target {
     }
 }
 
-/// Whether the request is handled, and what came of it. Pure.
+/// Whether the request was handled, and its outcome. Pure.
 fn done(id: &ObjectRef, role: Role, source: &ObjectRef, token: Option<&str>, seen: &Seen) -> Verdict {
     let get = |id: &ObjectRef| seen.get(id).and_then(Option::as_deref);
     let Some(object) = get(id) else { return Verdict::not_yet("not found").of(id) };
@@ -113,7 +114,7 @@ fn done(id: &ObjectRef, role: Role, source: &ObjectRef, token: Option<&str>, see
     let own = verdict(object).of(id);
     if token.is_some_and(|token| !facts.has_handled(token)) {
         let awaited = Verdict::not_yet("its controller has not handled the request yet").of(id);
-        // What it says was so before.
+        // Its status is stale.
         return if own.is_ready() { awaited } else { Verdict::NotYet(own.reasons().to_vec()) };
     }
     let waits = facts.failure().is_some_and(|failure| failure.reason == DEPENDENCY_NOT_READY);

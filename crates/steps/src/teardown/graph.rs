@@ -1,5 +1,4 @@
-//! A removal as a graph of steps, so that the engine runs it as it runs a bootstrap: events, progress,
-//! cancel.
+//! A removal as a graph of steps, run by the engine like a bootstrap: events, progress, cancellation.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,15 +17,15 @@ use bootstrapper_engine::{
     Teardown, Undo, Work,
 };
 
-/// A removal notices by itself when nothing changes any more, and names the objects that hold it.
+/// A removal detects on its own that nothing changes any more, and names the blocking objects.
 const UNLIMITED: Limits = Limits { timeout: Duration::from_hours(24), inactivity: Duration::from_hours(24) };
 
-/// How things are removed.
+/// How to remove.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// How long nothing may change before what is removed counts as stuck.
+    /// How long nothing may change before an object counts as stuck.
     pub patience: Duration,
-    /// Remove finalizers from what is stuck.
+    /// Whether to remove finalizers from stuck objects.
     pub release_finalizers: bool,
 }
 
@@ -36,7 +35,7 @@ impl Manner {
     }
 }
 
-/// The removal of `plan`, with the parts that the steps of a bootstrap remove themselves, the last first.
+/// The removal of `plan`, including the parts that steps of the bootstrap remove themselves, in reverse order.
 pub fn graph(plan: &Arc<Plan>, steps: &[(&PlannedStep, Owned)], manner: &Manner) -> Graph {
     let taken: BTreeSet<&str> = steps.iter().map(|(step, _)| step.id.stage.as_str()).collect();
     let of_plan = |part: PlanPart| {
@@ -67,7 +66,7 @@ pub fn graph(plan: &Arc<Plan>, steps: &[(&PlannedStep, Owned)], manner: &Manner)
     Graph { stages }
 }
 
-/// A name for a stage that no stage of the bootstrap has.
+/// A stage name that the bootstrap does not use.
 fn free_name(name: &str, taken: &BTreeSet<&str>) -> String {
     let mut free = name.to_owned();
     while taken.contains(free.as_str()) {
@@ -80,7 +79,7 @@ fn planned(id: StepId, title: String, step: impl Step + 'static) -> PlannedStep 
     PlannedStep { id, title, why: None, limits: UNLIMITED, digest: None, work: Work::Step(Arc::new(step)) }
 }
 
-/// A call was made again already if that could help: whoever cleans a cluster decides what comes next.
+/// Calls were retried already if that could help: the user decides what comes next.
 fn without_retry(failure: Failure) -> Failure {
     failure.retry(Retry::Useless)
 }
@@ -89,14 +88,14 @@ fn cancelled() -> Failure {
     Failure::new(FailureKind::Cancelled, "stopped on request")
 }
 
-/// What the plan removes, besides what steps do.
+/// What the plan removes, in addition to the steps' own objects.
 #[derive(Clone, Copy)]
 enum PlanPart {
-    /// What Flux has applied.
+    /// Objects that Flux has applied.
     Flux,
-    /// What no step has, kinds and namespaces.
+    /// Objects that no step owns, CRDs and namespaces.
     Leftovers,
-    /// That nothing is left.
+    /// Verifies that nothing is left.
     Verification,
 }
 
@@ -143,7 +142,7 @@ impl Step for OfPlan {
         };
         tokio::select! {
             removed = removal => removed.map_err(without_retry)?,
-            // Deleted is deleted; whether it has gone is seen by the next run.
+            // The deletion is requested; the next run sees whether it has completed.
             () = act.cancel.cancelled() => return Err(cancelled()),
         }
         Ok(Changes { summary: self.part.title().to_owned(), ..Changes::default() })
@@ -158,7 +157,7 @@ impl Step for OfPlan {
     }
 }
 
-/// What a step of a bootstrap has made.
+/// The objects of a bootstrap step.
 struct OfStep {
     undo: Arc<dyn Undo>,
     is_by_helm: bool,
@@ -182,7 +181,7 @@ impl Step for OfStep {
         let removal = self.undo.teardown(&teardown);
         tokio::select! {
             removed = removal => removed.map_err(without_retry),
-            // Helm ends what it has begun.
+            // Helm finishes what it has started.
             () = act.cancel.cancelled(), if !self.is_by_helm => Err(cancelled()),
         }
     }

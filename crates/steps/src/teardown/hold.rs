@@ -1,4 +1,4 @@
-//! Keeps Flux from making again what is removed, and lets it remove or let go of it.
+//! Prevents Flux from recreating what is removed, and lets it remove or release it.
 
 use serde_json::json;
 
@@ -9,15 +9,15 @@ use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::Teardown;
 
-/// A dependency that nobody has: while a Kustomization waits for it, Flux applies nothing, and yet prunes
-/// once it is deleted, which it would not do while it is suspended.
+/// A dependency that does not exist: while a Kustomization waits for it, Flux applies nothing, but still prunes
+/// on deletion, which it would not do while suspended.
 const NOBODY: &str = "bootstrapper-clean-removes-this";
 
-/// What keeps flux-operator from reconciling an object.
+/// The annotation that disables flux-operator for an object.
 const DISABLED: &str = "fluxcd.controlplane.io/reconcile";
 
 impl Tree {
-    /// From here on Flux applies nothing: parents first, or they would wake their children.
+    /// From here on Flux applies nothing: parents first, or they would resume their children.
     pub(super) async fn hold(&self, cluster: &Cluster, teardown: &Teardown<'_>) -> Result<()> {
         if !self.units.is_empty() {
             (teardown.say)(format!("suspending {}", count(self.units.len(), "Kustomization")));
@@ -40,7 +40,7 @@ pub(super) async fn delete_pruning(cluster: &Cluster, id: &ObjectRef) -> Result<
     cluster.delete(id).await
 }
 
-/// Lets flux-operator go to work again, for it to remove Flux; but it makes no sync again.
+/// Enables flux-operator again, so that it removes Flux; without recreating the sync.
 pub(super) async fn release_instance(cluster: &Cluster, id: &ObjectRef) -> Result<()> {
     let patch = json!({"metadata": {"annotations": {DISABLED: null}}, "spec": {"sync": null}});
     cluster.merge(id, &patch).await

@@ -1,4 +1,4 @@
-//! What is told before anything is removed: what goes, in order, by whom; and what stays, and why.
+//! The listing before a removal: what is removed, in which order, by whom; and what is kept, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,13 +13,13 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Change, ChangeKind, Diff, Owned};
 
-/// Who removes something.
+/// Who removes an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// Flux, as the Kustomization that applied it is deleted.
+    /// Flux, when the Kustomization that applied it is deleted.
     KustomizeController,
-    /// Flux, as the HelmRelease that installed it is deleted.
+    /// Flux, when the HelmRelease that installed it is deleted.
     HelmController,
     /// Helm, run by this program.
     Helm,
@@ -38,14 +38,14 @@ impl fmt::Display for By {
     }
 }
 
-/// Something that goes at once.
+/// Objects that are removed together.
 #[derive(Debug, Clone, Serialize)]
 pub struct Part {
-    /// A step, or an object of Flux.
+    /// A step, or a Flux object.
     pub step: String,
     /// Who removes it.
     pub by: By,
-    /// What goes with it.
+    /// The objects.
     #[serde(flatten)]
     pub what: Diff,
 }
@@ -53,12 +53,12 @@ pub struct Part {
 /// What is removed after the steps of the pipeline.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// What no step and no wave has: kept by Flux or Helm, or never known to a step.
+    /// Objects of no step and no wave: kept by Flux or Helm, or unknown to steps.
     pub(super) leftovers: Vec<ObjectRef>,
     pub(super) crds: Vec<ObjectRef>,
     pub(super) namespaces: Vec<ObjectRef>,
     pub(super) stays: Vec<String>,
-    /// What goes along with a CRD or a namespace that is a person's, or holds data.
+    /// What is removed along with a CRD or a namespace that belongs to a user, or contains data.
     pub(super) along: BTreeMap<ObjectRef, Vec<String>>,
 }
 
@@ -74,7 +74,7 @@ fn gone(id: &ObjectRef, details: Vec<String>) -> Change {
     Change { kind: ChangeKind::Deleted, subject: id.to_string(), details }
 }
 
-/// Why Flux leaves an object though its Kustomization goes.
+/// Why Flux keeps an object when its Kustomization is deleted.
 pub(super) fn kept_by(object: &Object) -> Option<String> {
     KEEPING.iter().find_map(|(key, value)| {
         let has = |all: &BTreeMap<String, String>| {
@@ -88,7 +88,7 @@ pub(super) fn kept_by(object: &Object) -> Option<String> {
 }
 
 impl Tree {
-    /// What Flux removes and lets go of. `manifests` says what each release installed.
+    /// What Flux removes and releases. `manifests` has the objects of each release.
     pub(super) fn parts(
         &self,
         snapshot: &Snapshot,
@@ -144,7 +144,8 @@ impl Tree {
         parts
     }
 
-    /// What a Kustomization has applied here, but for Kustomizations, HelmReleases, CRDs and namespaces.
+    /// The objects that a Kustomization has applied here, except Kustomizations, HelmReleases, CRDs and
+    /// namespaces.
     pub(super) fn applied(&self, unit: &ObjectRef) -> impl Iterator<Item = &ObjectRef> {
         let unit = self.units.get(unit).filter(|unit| !unit.is_remote());
         let inventory = unit.into_iter().flat_map(|unit| &unit.inventory);
@@ -156,7 +157,7 @@ impl Tree {
         self.waves.iter().flatten().any(brought)
     }
 
-    /// What no step and no wave removes; and of CRDs and namespaces, all.
+    /// The objects that no step and no wave removes, including all CRDs and namespaces.
     pub(super) fn rest(
         &self,
         snapshot: &Snapshot,
@@ -179,7 +180,7 @@ impl Tree {
         let marked: BTreeSet<ObjectRef> =
             marked.into_iter().filter(|(_, mark)| counts(mark)).map(|(id, _)| id).collect();
         let is_own_record = |id: &ObjectRef| id.name.starts_with("sh.helm.release.v1.");
-        // What programs made as they ran, and mount: by no mark, and no person.
+        // Objects that programs created at run time, and mount: without labels, and not by a user.
         let is_made = |id: &&ObjectRef| {
             snapshot.get(id).is_some_and(|object| !is_somebodys(object) && owner_count(object) == 0)
         };
@@ -219,7 +220,7 @@ fn is_claim(id: &ObjectRef) -> bool {
     id.kind == "PersistentVolumeClaim"
 }
 
-/// Disks of Ceph are nobody's object.
+/// The disks of Ceph are no objects.
 fn ceph(everything: &BTreeSet<ObjectRef>) -> Option<String> {
     let cluster = everything.iter().find(|id| id.kind == "CephCluster")?;
     Some(format!(
@@ -277,7 +278,7 @@ impl Rest {
         self.namespaces.push(id.clone());
     }
 
-    /// As it is told.
+    /// The parts for the listing.
     pub(super) fn parts(&self) -> Vec<Part> {
         let changes = |ids: &[ObjectRef]| -> Vec<Change> {
             ids.iter().map(|id| gone(id, self.along.get(id).cloned().unwrap_or_default())).collect()
@@ -294,7 +295,7 @@ impl Rest {
     }
 }
 
-/// What a step has made, as it is told: CRDs and namespaces come later.
+/// The objects of a step for the listing, without CRDs and namespaces, which come later.
 pub(super) fn of_step(step: &str, made: &Owned) -> Option<Part> {
     let late: BTreeSet<String> =
         made.objects.iter().filter(|id| is_late(id)).map(ToString::to_string).collect();
@@ -313,7 +314,7 @@ pub(super) fn of_step(step: &str, made: &Owned) -> Option<Part> {
     })
 }
 
-/// The releases that Flux uninstalls, each with where Helm stores it.
+/// The releases that Flux uninstalls, each with its place in Helm's storage.
 pub(super) fn uninstalled(tree: &Tree) -> Vec<(ObjectRef, (String, String))> {
     let units = tree.waves.iter().flatten();
     let releases = units.flat_map(|unit| tree.releases_of(unit)).filter(|release| !release.is_remote());

@@ -1,10 +1,10 @@
-//! A CRD whose deletion Kubernetes has lost sight of.
+//! A CRD whose deletion Kubernetes has lost track of.
 //!
-//! The API server's own controller removes the finalizer of a CRD once no object of its kind is left. If its
-//! first look fails ("storage is (re)initializing") and its second one meets a newer version of the CRD, it
-//! waits for a change that never comes, until it looks at everything again some minutes later. It skips
-//! changes of the condition `Terminating` (`updateCustomResourceDefinition` in apiextensions-apiserver's
-//! `crd_finalizer.go`), so any other change wakes it.
+//! The API server's controller removes the finalizer of a CRD once no object of its kind is left. If its first
+//! attempt fails ("storage is (re)initializing") and the second one sees a newer version of the CRD, it waits
+//! for a change that never comes, until a resync some minutes later. It ignores changes of the condition
+//! `Terminating` (`updateCustomResourceDefinition` in apiextensions-apiserver's `crd_finalizer.go`), but any
+//! other change triggers it.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How long nothing changes before the controller is reminded.
+/// How long nothing changes before the controller is triggered.
 pub(super) const REMIND_AFTER: Duration = Duration::from_secs(15);
 
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const REMINDER: &str = "bootstrapper/deletion-reminder";
 
-/// Whether only Kubernetes itself holds this CRD.
+/// Whether only Kubernetes' own finalizer is left on this CRD.
 fn waits_for_kubernetes(object: &Object) -> bool {
     let is_crd = object.types.as_ref().is_some_and(|types| types.kind == "CustomResourceDefinition");
     let is_only_cleanup = object.metadata.finalizers.as_deref().is_some_and(|all| all == [CLEANUP]);
     is_crd && object.metadata.deletion_timestamp.is_some() && is_only_cleanup
 }
 
-/// Changes an annotation of a CRD that only Kubernetes holds; leaves every other object as it is. Each
-/// `number` has to be a new one.
+/// Changes an annotation of a CRD on which only Kubernetes' finalizer is left; leaves every other object
+/// unchanged. Each `number` must be new.
 pub(super) async fn remind(cluster: &Cluster, object: &Object, number: usize) -> Result<()> {
     if !waits_for_kubernetes(object) {
         return Ok(());
@@ -37,7 +37,7 @@ pub(super) async fn remind(cluster: &Cluster, object: &Object, number: usize) ->
     cluster.merge(&ObjectRef::of(object), &reminder).await
 }
 
-/// Why Kubernetes has not removed a CRD yet, as it says it.
+/// Why Kubernetes has not removed a CRD yet, from its condition.
 pub(super) fn says(object: &Object) -> Option<&str> {
     let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
     let terminating = conditions.find(|condition| condition["type"] == "Terminating")?;
@@ -90,7 +90,7 @@ mod tests {
         let id = ObjectRef::of(&object(lost));
         let cluster = server.connect();
         tokio::time::pause();
-        // The API server's controller: blind until something but its own condition changes, and twice busy.
+        // Simulates the API server's controller: it ignores changes of its own condition, and fails twice.
         let controller = async {
             let reminded = |id: &ObjectRef| {
                 let seen = server.get(id).unwrap();

@@ -1,4 +1,4 @@
-//! By what an object is known to be of a bootstrap: the marks that Flux, Helm and this program leave. Pure.
+//! Identifies objects of a bootstrap: by the labels and managers of Flux, Helm and this program. Pure.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ pub(crate) use super::units::KUSTOMIZE;
 /// The group of the Flux operator.
 pub(crate) const OPERATOR: &str = "fluxcd.controlplane.io";
 
-/// What keeps Flux from removing an object with its Kustomization, as annotation or label
-/// (`deleteObjects` of kustomize-controller).
+/// What makes Flux keep an object when its Kustomization is deleted, as annotation or label (`deleteObjects` of
+/// kustomize-controller).
 pub(super) const KEEPING: [(&str, &str); 3] = [
     ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
     ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
@@ -22,18 +22,18 @@ pub(super) const KEEPING: [(&str, &str); 3] = [
 /// A namespace and a name.
 pub(crate) type Named = (String, String);
 
-/// Whose marks count.
+/// The owners in scope.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    /// Kustomizations of this repository.
+    /// Kustomizations in this repository.
     pub(super) kustomizations: BTreeSet<Named>,
-    /// HelmReleases of this repository.
+    /// HelmReleases in this repository.
     pub(super) releases: BTreeSet<Named>,
-    /// What those install, as Helm knows it.
+    /// Their releases, by Helm's names.
     pub(super) installed: BTreeSet<Named>,
 }
 
-/// Who brought an object.
+/// The owner of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Kustomization(Named),
@@ -43,7 +43,7 @@ pub(super) enum Mark {
 }
 
 impl Scope {
-    /// Who of these brought an object; none if none did.
+    /// Which of these owns an object, if any.
     pub(super) fn mark(&self, object: &Object) -> Option<Mark> {
         if let Some(named) = owner(object, KUSTOMIZE) {
             return self.kustomizations.contains(&named).then_some(Mark::Kustomization(named));
@@ -71,14 +71,14 @@ fn installed_by(object: &Object) -> Option<Named> {
     Some((annotation("release-namespace")?, annotation("release-name")?))
 }
 
-/// Who wrote more of an object than its status.
+/// The managers of fields other than status.
 pub(super) fn managers(object: &Object) -> impl Iterator<Item = &str> {
     let entries = object.metadata.managed_fields.iter().flatten();
     entries.filter(|entry| entry.subresource.is_none()).filter_map(|entry| entry.manager.as_deref())
 }
 
-/// Whether a person wrote an object, or a program that acts for one, as far as that can be known:
-/// controllers go by names of their own.
+/// Whether a user wrote an object, or a program on behalf of one, as far as that can be known: controllers use
+/// their own manager names.
 pub(super) fn is_somebodys(object: &Object) -> bool {
     const TOOLS: [&str; 9] = [
         "kubectl",
@@ -97,13 +97,12 @@ pub(super) fn is_somebodys(object: &Object) -> bool {
             .any(|manager| manager != FIELD_MANAGER && TOOLS.iter().any(|tool| manager.starts_with(tool)))
 }
 
-/// Whether an object is Flux's own: what it reconciles, and where it draws from.
+/// Whether an object belongs to Flux itself: objects that it reconciles, and sources.
 pub(super) fn is_of_flux(id: &ObjectRef) -> bool {
     id.group().ends_with(".toolkit.fluxcd.io") || id.group() == OPERATOR
 }
 
-/// Whether an object stays whatever happens: namespaces of Kubernetes itself, and what this program writes
-/// down of its runs.
+/// Whether an object is always kept: namespaces of Kubernetes itself, and this program's records of its runs.
 pub(super) fn stays_always(id: &ObjectRef) -> bool {
     match id.kind.as_str() {
         "Namespace" => id.name == "default" || id.name.starts_with("kube-"),

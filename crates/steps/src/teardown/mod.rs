@@ -1,8 +1,8 @@
-//! How a cluster is emptied of what a bootstrap brought, once Flux owns it.
+//! Removes what a bootstrap installed from a cluster, also once Flux owns it.
 //!
-//! What Flux applied goes through Flux, what depends on others first; then Flux releases what it runs on
-//! (its own releases, the network, what the bootstrap installed before Flux), and the bootstrap removes
-//! that as it came, the last first. CRDs and namespaces go last. `order` is pure, and so is what is told.
+//! Flux removes what it applied, dependents first; then Flux releases what it depends on itself (its own
+//! releases, the network, what the bootstrap installed before Flux), and the bootstrap removes that in reverse
+//! order. CRDs and namespaces come last. `order` is pure, and so is the listing.
 
 mod graph;
 mod hold;

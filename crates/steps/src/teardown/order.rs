@@ -1,11 +1,11 @@
-//! In which order things go: whatever needs another before that other. Pure.
+//! The order of removal: dependents before their dependencies. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bootstrapper_core::object::ObjectRef;
 
-/// Waves of `all`, the first to go first. `needs` says what each cannot be without; what is not among
-/// `all` counts for nothing. Those that need each other go together.
+/// Splits `all` into waves, in order of removal. `needs` has the dependencies of each; those outside `all` are
+/// ignored. Members of a cycle are in the same wave.
 pub(super) fn waves(
     all: &BTreeSet<ObjectRef>,
     needs: &BTreeMap<ObjectRef, BTreeSet<ObjectRef>>,
@@ -42,7 +42,7 @@ mod tests {
         fn nothing_goes_before_what_needs_it(edges in prop::collection::vec((0..12_usize, 0..12_usize), 0..40)) {
             let all: BTreeSet<ObjectRef> = (0..12).map(id).collect();
             let mut needs: BTreeMap<ObjectRef, BTreeSet<ObjectRef>> = BTreeMap::new();
-            // A larger number needs a smaller one: no circles.
+            // A larger number needs a smaller one, so there are no cycles.
             for (one, other) in edges.iter().filter(|(one, other)| one != other) {
                 needs.entry(id(*one.max(other))).or_default().insert(id(*one.min(other)));
             }

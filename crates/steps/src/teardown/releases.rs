@@ -1,10 +1,10 @@
-//! What goes with a Helm release, and what Helm leaves.
+//! What is removed with a Helm release, and what Helm keeps.
 
 use bootstrapper_cluster::{Cluster, StoredRelease};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 
-/// The objects of a release that go with it. What its chart says to keep, and CRDs, are not among them.
+/// The objects that are removed with a release, without CRDs and those that the chart keeps.
 pub async fn objects(cluster: &Cluster, stored: &StoredRelease, namespace: &str) -> Result<Vec<ObjectRef>> {
     let mut objects = Vec::new();
     for object in stored.objects.iter().filter(|object| !is_kept(object) && !is_crd(object)) {
@@ -13,14 +13,14 @@ pub async fn objects(cluster: &Cluster, stored: &StoredRelease, namespace: &str)
     Ok(objects)
 }
 
-/// Whether Helm leaves an object as its chart says.
+/// Whether Helm keeps an object because of the chart's annotation.
 fn is_kept(object: &Object) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     annotations.and_then(|all| all.get("helm.sh/resource-policy")).is_some_and(|policy| policy == "keep")
 }
 
-/// The Secrets that the pods of a release mount. Those that no manifest has are made by programs of the
-/// release as they run (Cilium's certificates), and bear no mark.
+/// The Secrets that the pods of a release mount. Those in no manifest are created by the release's programs at
+/// run time (Cilium's certificates), and have no labels.
 pub fn mounted(stored: &StoredRelease, namespace: &str) -> Vec<ObjectRef> {
     let mut mounted = Vec::new();
     for object in &stored.objects {

@@ -1,5 +1,5 @@
-//! Removes what a step has made: what stands there and is ours, the last first; waits until it is gone,
-//! and says what holds what does not go.
+//! Removes the objects of a step that exist and are ours, in reverse order; waits until they are gone, and
+//! reports what blocks the others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use bootstrapper_engine::{Change, ChangeKind, Changes, Diff, Teardown};
 
 const AT_ONCE: usize = 16;
 
-/// Those of `objects` that are there and that `manager` has applied, or Flux since then.
+/// The `objects` that exist and were applied by `manager`, or by Flux since.
 pub async fn standing(cluster: &Cluster, objects: &[Object], manager: &str) -> Result<Vec<ObjectRef>> {
     let look = |id: ObjectRef| async move {
         let live = cluster.get(&id).await?;
@@ -35,13 +35,13 @@ fn is_applied_by(object: &Object, manager: &str) -> bool {
         || is_bare_namespace(object)
 }
 
-/// A namespace that was applied with nothing but its name has no manager: the API server keeps none that
-/// owns no field. One that a person made has.
+/// A namespace that was applied with only a name has no manager: the API server records none that owns no
+/// field. One that a user created has a manager.
 fn is_bare_namespace(object: &Object) -> bool {
     object.types.as_ref().is_some_and(|types| types.kind == "Namespace") && !is_somebodys(object)
 }
 
-/// What removing them comes to.
+/// The diff of removing them.
 pub fn diff(noun: &str, ids: &[ObjectRef]) -> Diff {
     Diff { summary: count(ids.len(), noun), changes: changes(ids), unchanged: 0 }
 }
@@ -55,7 +55,7 @@ fn changes(ids: &[ObjectRef]) -> Vec<Change> {
     ids.iter().map(change).collect()
 }
 
-/// What goes with an object of a kind.
+/// What is removed along with an object of a kind.
 fn goes_along(kind: &str) -> Option<&'static str> {
     match kind {
         "Namespace" => Some("and everything in it"),
@@ -79,26 +79,26 @@ pub async fn remove(
     Ok(Changes { summary: count(ids.len(), noun), changes: changes(&ids), ..Changes::default() })
 }
 
-/// Deletes an object, if it and its kind are there.
+/// Deletes an object, if it and its kind exist.
 pub(super) async fn delete(cluster: &Cluster, id: &ObjectRef) -> Result<()> {
-    // The CRD of its kind may have gone meanwhile.
+    // The CRD of its kind may have been deleted meanwhile.
     if cluster.serves(&id.api_version, &id.kind).await? { cluster.delete(id).await } else { Ok(()) }
 }
 
-/// How objects come to be gone.
+/// How objects are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
-    /// Somebody else removes them.
+    /// Another controller removes them.
     Await,
-    /// They were deleted here; what somebody makes again is deleted again.
+    /// They were deleted here; recreated ones are deleted again.
     Insist,
 }
 
-/// How often an object is deleted that somebody makes again.
+/// How often a recreated object is deleted.
 const ATTEMPTS: usize = 20;
 
-/// Returns once the objects are gone; fails, and says what holds those that are left, if nothing of them
-/// changes for as long as `teardown` says.
+/// Returns once the objects are gone; fails, and reports what blocks the rest, if none of them changes for as
+/// long as `teardown` allows.
 pub async fn await_end(
     cluster: &Cluster,
     ids: &[ObjectRef],
@@ -152,7 +152,7 @@ pub async fn await_end(
     }
 }
 
-/// What has to change for a removal to go on: what else an object says of itself is no progress.
+/// What counts as progress of a removal: other changes of an object do not.
 fn progress(
     seen: &BTreeMap<ObjectRef, Option<Arc<Object>>>,
 ) -> Vec<(&ObjectRef, bool, Option<&Vec<String>>, String)> {
@@ -160,14 +160,14 @@ fn progress(
     there
         .map(|(id, object)| {
             let metadata = &object.metadata;
-            // A namespace says how many objects it still holds.
+            // A namespace's conditions say how many objects it still contains.
             let says = if id.kind == "Namespace" { held_by(object) } else { String::new() };
             (id, metadata.deletion_timestamp.is_some(), metadata.finalizers.as_ref(), says)
         })
         .collect()
 }
 
-/// Deletes again what somebody has made again.
+/// Deletes recreated objects again.
 async fn insist(
     cluster: &Cluster,
     object: &Object,
@@ -194,7 +194,7 @@ async fn insist(
     delete(cluster, &id).await
 }
 
-/// Takes the finalizers from what does not go: its own, and those of what a namespace still holds.
+/// Removes the finalizers of a stuck object, and of the objects that a namespace still contains.
 async fn release(cluster: &Cluster, object: &Object, teardown: &Teardown<'_>) -> Result<()> {
     let id = ObjectRef::of(object);
     let mut held = vec![id.clone()];
@@ -221,7 +221,7 @@ fn stuck<'a>(left: impl Iterator<Item = &'a Object>, teardown: &Teardown<'_>) ->
         .hint("or run it with --release-finalizers, which skips the cleanup of that controller")
 }
 
-/// What holds an object that is to go, in its own words.
+/// What blocks the deletion of an object, from its status.
 fn held_by(object: &Object) -> String {
     let conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
     let says = conditions.filter(|condition| condition["status"] == "True");

@@ -1,4 +1,4 @@
-//! Carries a removal out, in its order.
+//! Executes a removal, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,25 +18,25 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::{Owned, Teardown};
 use bootstrapper_gitops::Declared;
 
-/// All that is removed, and in which order.
+/// Everything to remove, in order.
 pub struct Plan {
     cluster: Cluster,
     tree: Tree,
-    /// What each release installed that Flux uninstalls.
+    /// The objects of each release that Flux uninstalls.
     manifests: BTreeMap<ObjectRef, Vec<ObjectRef>>,
     claims: Vec<Claim>,
     rest: Rest,
-    /// What goes, in order, for a person.
+    /// What is removed, in order, for the user.
     pub parts: Vec<Part>,
-    /// What stays, and why.
+    /// What is kept, and why.
     pub stays: Vec<String>,
-    /// All that is to be gone in the end.
+    /// All objects that must be gone in the end.
     goes: BTreeSet<ObjectRef>,
 }
 
 impl Plan {
-    /// Reads what there is to remove. `steps` says what each step has made, the last first. Flux is asked
-    /// only `with_flux`.
+    /// Reads what there is to remove. `steps` has the objects of each step, in reverse order. Flux is queried
+    /// only if `with_flux`.
     pub async fn read(
         cluster: &Cluster,
         declared: &Declared,
@@ -97,13 +97,13 @@ impl Plan {
             .chain(rest.leftovers.iter().chain(&rest.crds).chain(&rest.namespaces).cloned())
             .filter(|id| !stays_always(id) && snapshot.get(id).is_some());
         let mut goes: BTreeSet<ObjectRef> = goes.collect();
-        // A CRD that stays is told as such.
+        // A kept CRD is listed as kept.
         goes.retain(|id| !is_late(id) || rest.crds.contains(id) || rest.namespaces.contains(id));
         let stays = std::mem::take(&mut rest.stays);
         Ok(Self { cluster: cluster.clone(), tree, manifests, claims, rest, parts, stays, goes })
     }
 
-    /// Only what steps have made.
+    /// Only the objects of steps.
     fn of_steps(cluster: &Cluster, steps: &[(String, Owned)]) -> Self {
         let all = || steps.iter().flat_map(|(_, made)| made.objects.iter().cloned());
         let late = |kind: &str| -> Vec<ObjectRef> {
@@ -124,21 +124,21 @@ impl Plan {
         }
     }
 
-    /// Whether a step removes what it has made: what is only CRDs and namespaces goes last.
+    /// Whether a step removes its own objects: if they are only CRDs and namespaces, they are removed last.
     pub fn goes_by_its_step(made: &Owned) -> bool {
         let has_late_only = !made.objects.is_empty() && made.objects.iter().all(is_late);
         !made.diff.changes.is_empty() && !has_late_only
     }
 
-    /// How many objects go.
+    /// The number of objects to remove.
     pub fn count(&self) -> usize {
         self.goes.len()
     }
 
-    /// What goes through Flux; then Flux has let go of all else.
+    /// Removes what Flux removes; afterwards Flux has released everything else.
     pub async fn through_flux(&self, teardown: &Teardown<'_>) -> Result<()> {
         if self.tree.is_empty() {
-            // One that was killed may have left flux-operator asleep.
+            // A crashed run may have left flux-operator disabled.
             return self.wake_instances().await;
         }
         self.tree.hold(&self.cluster, teardown).await?;
@@ -153,7 +153,7 @@ impl Plan {
         self.let_go(teardown).await
     }
 
-    /// The storage classes that a Kustomization provides, by itself or by a release.
+    /// The storage classes that a Kustomization provides, itself or by a release.
     fn storage_of(&self, unit: &ObjectRef) -> Vec<&str> {
         let of_releases =
             self.tree.releases_of(unit).into_iter().filter_map(|one| self.manifests.get(&one.id));
@@ -161,7 +161,8 @@ impl Plan {
         all.filter(|id| id.kind == "StorageClass").map(|id| id.name.as_str()).collect()
     }
 
-    /// Claims on storage whose provider is about to go: nobody could remove their volumes later.
+    /// Removes claims on storage whose provisioner is about to be removed: their volumes could not be deleted
+    /// later.
     async fn remove_claims(&self, classes: &BTreeSet<&str>, teardown: &Teardown<'_>) -> Result<()> {
         let is_provided =
             |claim: &&Claim| claim.class.as_deref().is_some_and(|class| classes.contains(class));
@@ -174,7 +175,7 @@ impl Plan {
         await_end(&self.cluster, &parts, Gone::Await, teardown).await
     }
 
-    /// ObjectSet of custom kinds, while their controllers are there; then releases; then all else.
+    /// Custom resources first, while their controllers run; then releases; then everything else.
     async fn remove_units(&self, units: &[ObjectRef], teardown: &Teardown<'_>) -> Result<()> {
         let custom: Vec<ObjectRef> = units
             .iter()
@@ -218,7 +219,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Flux's own objects go, and what they applied stays for now.
+    /// Deletes Flux's own objects, and keeps what they applied for now.
     async fn let_go(&self, teardown: &Teardown<'_>) -> Result<()> {
         let tree = &self.tree;
         let releases: Vec<ObjectRef> = tree.ground_releases.iter().cloned().collect();
@@ -229,9 +230,9 @@ impl Plan {
             of_kind.cloned().collect::<Vec<ObjectRef>>()
         };
         self.delete_all(&[releases, foreign("HelmRelease")].concat(), teardown).await?;
-        // What is left of Flux's kinds: sources, and what HelmReleases made.
+        // The rest of Flux's kinds: sources, and what HelmReleases created.
         let snapshot = Snapshot::take(&self.cluster).await?;
-        // flux-operator makes its report again and again.
+        // flux-operator recreates its report.
         let is_late =
             |id: &ObjectRef| matches!(id.kind.as_str(), "Kustomization" | "FluxInstance" | "FluxReport");
         let left = snapshot.all().map(|(id, _)| id).filter(|id| is_of_flux(id) && !is_late(id));
@@ -252,7 +253,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What no step has: then the kinds, then the namespaces.
+    /// Objects of no step; then CRDs, then namespaces.
     pub async fn rest(&self, teardown: &Teardown<'_>) -> Result<()> {
         for ids in [&self.rest.leftovers, &self.rest.crds, &self.rest.namespaces] {
             self.delete_all(ids, teardown).await?;
@@ -277,7 +278,7 @@ impl Plan {
         await_end(&self.cluster, &there, Gone::Insist, teardown).await
     }
 
-    /// Fails if anything is left of what was to go.
+    /// Fails if anything is left that should be removed.
     pub async fn require_gone(&self) -> Result<()> {
         let snapshot = Snapshot::take(&self.cluster).await?;
         let left = snapshot.standing(&self.goes);

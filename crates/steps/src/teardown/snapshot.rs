@@ -1,4 +1,4 @@
-//! All that a cluster holds at one time, and what of it counts.
+//! All objects of a cluster at one moment, and which of them count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use bootstrapper_cluster::{Cluster, Everything};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// An object whatever version it is served in.
+/// Identifies an object regardless of its version.
 type Key = (String, String, Option<String>, String);
 
 pub(super) fn key(id: &ObjectRef) -> Key {
     (id.group().to_owned(), id.kind.clone(), id.namespace.clone(), id.name.clone())
 }
 
-/// What a cluster holds: metadata only.
+/// The objects of a cluster: metadata only.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     objects: BTreeMap<Key, Object>,
@@ -30,12 +30,12 @@ impl Snapshot {
         Ok(Self { objects, kinds, unlisted })
     }
 
-    /// Kinds that could not be listed, each with why.
+    /// Kinds that could not be listed, each with the error.
     pub(super) fn unlisted(&self) -> &[String] {
         &self.unlisted
     }
 
-    /// Those of `ids` that are there.
+    /// The existing ones of `ids`.
     pub(super) fn standing<'a>(&self, ids: impl IntoIterator<Item = &'a ObjectRef>) -> Vec<ObjectRef> {
         let there = ids.into_iter().filter(|id| self.objects.contains_key(&key(id)));
         there.cloned().collect::<BTreeSet<_>>().into_iter().collect()
@@ -49,7 +49,7 @@ impl Snapshot {
         self.objects.values().map(|object| (ObjectRef::of(object), object))
     }
 
-    /// All that bears a mark of `scope`, but for what is Flux's own, and what goes with an owner.
+    /// All objects that an owner in `scope` marked, except Flux's own objects, and those with owner references.
     pub(super) fn marked(&self, scope: &Scope) -> Vec<(ObjectRef, Mark)> {
         let is_owned =
             |object: &Object| object.metadata.owner_references.as_ref().is_some_and(|all| !all.is_empty());
@@ -58,19 +58,19 @@ impl Snapshot {
         counts.filter_map(|(id, object)| Some((id, scope.mark(object)?))).collect()
     }
 
-    /// Names of CRDs that define a group.
+    /// The CRDs.
     pub(super) fn crds(&self) -> impl Iterator<Item = &Object> {
         self.objects.values().filter(|object| bootstrapper_core::object::is_crd(object))
     }
 
-    /// ObjectSet of the kind that the CRD of that name (`plural.group`) defines.
+    /// The objects of the kind that the CRD with this name (`plural.group`) defines.
     pub(super) fn of_crd<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (ObjectRef, &'a Object)> {
         let group = name.split_once('.').map_or("", |(_, group)| group);
         let kind = self.kinds.get(name);
         self.all().filter(move |(id, _)| id.group() == group && Some(&id.kind) == kind)
     }
 
-    /// What a person has in a namespace that `goes` does not name.
+    /// A user's objects in a namespace, except those in `goes`.
     pub(super) fn somebodys_in<'a>(
         &'a self,
         namespace: &'a str,
@@ -82,7 +82,7 @@ impl Snapshot {
             .filter(move |(id, object)| {
                 is_somebodys(object) && !goes.contains(id) && scope.mark(object).is_none()
             })
-            // Helm's own records, and what every namespace has.
+            // Except Helm's own Secrets, and what Kubernetes creates in every namespace.
             .filter(|(id, _)| !id.name.starts_with("sh.helm.release.v1.") && id.name != "kube-root-ca.crt")
             .map(|(id, _)| id)
     }

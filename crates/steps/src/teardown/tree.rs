@@ -1,4 +1,4 @@
-//! What Flux has of a repository in a live cluster, and in which order that goes.
+//! The Flux objects of a repository in a live cluster, and their order of removal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,34 +12,34 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_gitops::Declared;
 
-/// What Flux itself runs on, and what the bootstrap installed before it: Flux releases that, and the
-/// bootstrap removes it.
+/// What Flux itself depends on, and what the bootstrap installed before it: Flux releases these, and the
+/// bootstrap removes them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ground {
-    /// Kustomizations and HelmReleases that own what steps make.
+    /// Kustomizations and HelmReleases that own the objects of steps.
     pub(super) owners: BTreeSet<ObjectRef>,
 }
 
-/// What Flux has of a repository.
+/// The Flux objects of a repository.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     pub(super) units: BTreeMap<ObjectRef, Unit>,
     pub(super) releases: BTreeMap<ObjectRef, Release>,
-    /// Flux removes what these applied, wave after wave.
+    /// Flux removes what these applied, wave by wave.
     pub(super) waves: Vec<Vec<ObjectRef>>,
     /// Flux releases these, the root last.
     pub(super) ground: Vec<ObjectRef>,
     pub(super) ground_releases: BTreeSet<ObjectRef>,
-    /// Kustomizations and HelmReleases of somebody else.
+    /// Kustomizations and HelmReleases of other repositories.
     pub(super) foreign: Vec<ObjectRef>,
     pub(super) instances: Vec<ObjectRef>,
-    /// Groups whose kinds come by CRDs.
+    /// API groups defined by CRDs.
     pub(super) custom_groups: BTreeSet<String>,
     pub(super) scope: Scope,
 }
 
 impl Tree {
-    /// Reads what is there.
+    /// Reads the live objects.
     pub(super) async fn read(
         cluster: &Cluster,
         declared: &Declared,
@@ -117,7 +117,7 @@ impl Tree {
         }
     }
 
-    /// What is known without Flux: which releases are of the repository.
+    /// What is known without Flux: the releases of the repository.
     pub(super) fn without_flux(declared: &Declared) -> Self {
         let installed = declared.releases.iter();
         let installed =
@@ -126,7 +126,7 @@ impl Tree {
         Self { scope, ..Self::default() }
     }
 
-    /// Whether an object, as it is told, is told as a part of Flux.
+    /// Whether an object in the listing is listed as a part of Flux.
     pub(super) fn tells(&self, subject: &str) -> bool {
         !self.is_empty()
             && [
@@ -141,12 +141,12 @@ impl Tree {
             .any(|kind| subject.starts_with(kind))
     }
 
-    /// Whether Flux has anything of the repository.
+    /// Whether Flux has no objects of the repository.
     pub(super) fn is_empty(&self) -> bool {
         self.units.is_empty() && self.releases.is_empty()
     }
 
-    /// The HelmReleases that a Kustomization brings, but for those that Flux releases.
+    /// The HelmReleases that a Kustomization applies, except those that Flux releases.
     pub(super) fn releases_of(&self, unit: &ObjectRef) -> Vec<&Release> {
         let Some(unit) = self.units.get(unit) else { return Vec::new() };
         let brought = unit.inventory.iter().filter(|id| !self.ground_releases.contains(id));
@@ -166,7 +166,7 @@ fn is_unit(id: &ObjectRef) -> bool {
     id.group() == KUSTOMIZE && id.kind == "Kustomization"
 }
 
-/// All Kustomizations that those of the repository bring, and they themselves.
+/// The Kustomizations of the repository, and all that they apply.
 fn members(units: &[Unit], mut members: BTreeSet<Named>) -> BTreeSet<Named> {
     loop {
         let brings = |unit: &Unit| members.contains(&named(&unit.id));
@@ -187,7 +187,7 @@ fn members(units: &[Unit], mut members: BTreeSet<Named>) -> BTreeSet<Named> {
     }
 }
 
-/// The root, what owns what steps make, what brings Flux itself, and what brings any of these.
+/// The root, the owners of steps' objects, what installs Flux itself, and the parents of any of these.
 fn ground_units(
     units: &[Unit],
     root: &ObjectRef,
@@ -224,8 +224,8 @@ fn brings_flux(id: &ObjectRef) -> bool {
     }
 }
 
-/// What each Kustomization cannot be without: those it depends on, the one that brings it, and the one
-/// that brings the kinds of its objects, by itself or by a release, as their controller has to see them go.
+/// The dependencies of each Kustomization: its `dependsOn`, its parent, and the Kustomization that provides the
+/// CRDs of its objects, itself or by a release, because their controller must handle the deletion.
 fn needs(
     units: &[Unit],
     releases: &[Release],

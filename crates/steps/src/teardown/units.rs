@@ -1,4 +1,4 @@
-//! A Kustomization and a HelmRelease of a live cluster, as far as their removal goes. Pure.
+//! A Kustomization and a HelmRelease in a live cluster, as needed for their removal. Pure.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use bootstrapper_core::object::{Object, ObjectRef};
 pub(crate) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 pub(super) const HELM: &str = "helm.toolkit.fluxcd.io";
 
-/// A Kustomization that Flux knows of.
+/// A Kustomization in the cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
     pub(super) id: ObjectRef,
     pub(super) object: Arc<Object>,
-    /// What it has applied.
+    /// The objects that it has applied.
     pub(super) inventory: Vec<ObjectRef>,
     pub(super) depends_on: Vec<ObjectRef>,
 }
@@ -26,7 +26,7 @@ impl Unit {
         Self { id: ObjectRef::of(&object), inventory, depends_on: depends_on(&object), object }
     }
 
-    /// Why Flux leaves what this one applied; none if it removes that along with it.
+    /// Why Flux keeps what this one applied; none if it removes it.
     pub(super) fn leaves_all(&self) -> Option<&'static str> {
         let spec = &self.object.data["spec"];
         match spec["deletionPolicy"].as_str().unwrap_or("MirrorPrune") {
@@ -42,13 +42,13 @@ impl Unit {
     }
 }
 
-/// A HelmRelease that Flux knows of.
+/// A HelmRelease in the cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Release {
     pub(super) id: ObjectRef,
     pub(super) object: Arc<Object>,
     pub(super) depends_on: Vec<ObjectRef>,
-    /// The release in Helm's store, if one was made: its namespace there, and its name.
+    /// The release in Helm's storage, if any: its namespace there, and its name.
     pub(super) stored: Option<(String, String)>,
 }
 
@@ -88,8 +88,8 @@ fn depends_on(object: &Object) -> Vec<ObjectRef> {
     entries.filter_map(named).collect()
 }
 
-/// An entry of an inventory, `<namespace>_<name>_<group>_<kind>`; names of RBAC may have a colon, which is
-/// written as two underscores (`cli-utils/pkg/object.ParseObjMetadata`).
+/// Parses an inventory entry, `<namespace>_<name>_<group>_<kind>`; names of RBAC objects may have a colon,
+/// which is written as two underscores (`cli-utils/pkg/object.ParseObjMetadata`).
 fn entry(entry: &Value) -> Option<ObjectRef> {
     let (namespace, rest) = entry["id"].as_str()?.split_once('_')?;
     let (rest, kind) = rest.rsplit_once('_')?;

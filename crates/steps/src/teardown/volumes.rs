@@ -1,4 +1,4 @@
-//! What holds data: claims, their volumes, and what becomes of them.
+//! Persistent data: claims, their volumes, and what happens to them.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-/// A claim of storage, and the volume it is bound to.
+/// A PersistentVolumeClaim, and the volume that it is bound to.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) id: ObjectRef,
     pub(super) class: Option<String>,
     volume: Option<ObjectRef>,
-    /// Whether the volume outlives its claim.
+    /// Whether the volume is retained when its claim is deleted.
     retained: bool,
 }
 
 impl Claim {
-    /// What becomes of its data, for a person.
+    /// What happens to its data, as a text.
     pub(super) fn fate(&self) -> String {
         match (&self.volume, self.retained) {
             (None, _) => "it has no volume".to_owned(),
@@ -26,13 +26,13 @@ impl Claim {
         }
     }
 
-    /// The volume that stays, and why.
+    /// The retained volume, and why.
     pub(super) fn stays(&self) -> Option<String> {
         let volume = self.volume.as_ref().filter(|_| self.retained)?;
         Some(format!("{volume}, with the data of {}: its reclaim policy is Retain", self.id))
     }
 
-    /// What is to be gone before who provides the storage may go.
+    /// What must be gone before the storage provisioner is removed.
     pub(super) fn parts(&self) -> impl Iterator<Item = ObjectRef> {
         let volume = self.volume.clone().filter(|_| !self.retained);
         std::iter::once(self.id.clone()).chain(volume)

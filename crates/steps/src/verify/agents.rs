@@ -1,4 +1,4 @@
-//! The cluster's agents: who of them can be asked, and whose last words may be old.
+//! The cluster's agents: which of them can be queried, and whose status may be stale.
 
 use std::collections::BTreeMap;
 
@@ -21,24 +21,24 @@ impl Agents {
         Ok(Self { pods, silent })
     }
 
-    /// For how many seconds a node has not been heard of, if that is too long.
+    /// For how many seconds a node has not sent a heartbeat, if that is too long.
     pub(super) fn silence(&self, node: &str) -> Option<i64> {
         self.silent.get(node).map(|silence| silence.seconds)
     }
 
-    /// The agent of a node, if it is well.
+    /// The agent of a node, if it is ready.
     pub(super) fn on(&self, node: &str) -> Option<ObjectRef> {
         let pod = self.pods.iter().find(|pod| node_of(pod) == node)?;
         readiness::verdict(pod).is_ready().then(|| ObjectRef::of(pod))
     }
 
-    /// The pods of all whose nodes are heard of, well or not.
+    /// The agents on nodes with heartbeats, ready or not.
     pub(super) fn heard_of(&self) -> impl Iterator<Item = &Object> {
         self.pods.iter().filter(|pod| self.silence(node_of(pod)).is_none())
     }
 }
 
-/// The node that a pod is on.
+/// The node that a pod runs on.
 pub(super) fn node_of(pod: &Object) -> &str {
     pod.data["spec"]["nodeName"].as_str().unwrap_or_default()
 }

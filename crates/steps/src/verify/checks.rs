@@ -1,4 +1,4 @@
-//! The connections that are tried, from where, and how each went.
+//! The connections to test, and their outcomes.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,59 +11,58 @@ use super::objects::{CONTAINER, PODS, pod, pod_port, service, service_of};
 use super::{Member, field, packet};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// A connection to be tried.
+/// A connection to test.
 struct Check {
     /// What it shows.
     name: &'static str,
-    /// The pod that calls; the outside if there is none.
+    /// The client pod; none for a client outside the cluster.
     from: Option<&'static str>,
-    /// Who is called: `address:port`.
+    /// The server: `address:port`.
     to: String,
-    /// What is sent there.
+    /// What the client sends.
     sends: Sends,
-    /// For how long it may be tried again.
+    /// For how long it may be retried.
     hearsay: Duration,
 }
 
 impl Check {
-    /// How often it is made: a path that loses some packets lets most connections pass, and slows down one.
+    /// How often it is tested: with some packet loss most connections succeed, and one is slow.
     fn times(&self) -> usize {
         if self.sends == Sends::Pages { 5 } else { 1 }
     }
 }
 
-/// What a check sends, and must get back.
+/// What a check sends, and must receive back.
 #[derive(PartialEq)]
 enum Sends {
-    /// More than fits into one packet, over TCP: which finds its way round links that lose large ones,
-    /// if it is given time.
+    /// More than one packet, over TCP, which finds a path around links that drop large packets, given time.
     Pages,
-    /// One packet over UDP, as large as the caller's link takes; and one back.
+    /// One UDP packet of the maximum size of the client's link; and one back.
     LargestPacket,
 }
 
-/// How a check went.
+/// The outcome of a check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    /// Of which cluster.
+    /// Its cluster.
     pub cluster: String,
-    /// What was tried.
+    /// What was tested.
     pub check: &'static str,
-    /// Who called, or was asked.
+    /// The client, or the queried program.
     pub from: String,
-    /// Who was called, or was asked about.
+    /// The server, or the subject of the query.
     pub to: String,
-    /// Why it did not work, if it did not.
+    /// Why it failed, if it did.
     pub problem: Option<String>,
-    /// What a person should know though it works.
+    /// A remark on a successful check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
-    /// How long a connection took, the slowest of several.
+    /// The duration of a connection, the slowest of several.
     pub milliseconds: Option<u128>,
 }
 
 impl Outcome {
-    /// Connections could not even be tried.
+    /// Connections could not be tested.
     pub(super) fn unprepared(member: &Member, failure: &Failure) -> Self {
         let told = std::iter::once(&failure.what).chain(&failure.because);
         Self {
@@ -78,22 +77,22 @@ impl Outcome {
     }
 }
 
-/// What is sent and must come back: more than fits into one packet, so that a path which loses large
-/// ones is found.
+/// The size of the message that is sent and must come back: more than one packet, to find paths that drop large
+/// ones.
 const BYTES: usize = 4096;
 
-/// How long a connection may take.
+/// The timeout of a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a program in a pod may take: longer than any of them waits for an answer.
+/// The timeout of a program in a pod: longer than any of its own timeouts.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// How long a cluster may take to hear of another's pods, once these are ready.
+/// How long a cluster may take to learn of another's pods, once these are ready.
 const HEARSAY: Duration = Duration::from_secs(10);
 const PAUSE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
 
-/// Tries every connection; also those to these clusters of its mesh. One after the other, so that none slows
-/// down another; once one has failed, nobody asks how quick the rest is.
+/// Tests every connection, including those to these clusters of its mesh. One after the other, so that none
+/// slows down another; once one has failed, the speed of the others no longer matters.
 pub(super) async fn run(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Outcome>> {
     let mut checks = all(member, peers).await?.into_iter();
     let mut outcomes = Vec::new();
@@ -123,7 +122,7 @@ async fn outcome(member: &Member, check: Check) -> Outcome {
         check: check.name,
         from: check.from.map_or_else(|| member.outside.name().to_owned(), |name| format!("pod {name}")),
         to: check.to,
-        // What a packet took is lost in what it takes to ask for it.
+        // The time to query the pod is much longer than that of a packet.
         milliseconds: result.as_ref().ok().copied().filter(|_| check.sends == Sends::Pages),
         problem: result.err(),
         remark: None,
@@ -176,7 +175,7 @@ async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// What a pod got from a page.
+/// What a pod received from a page.
 pub(super) async fn fetched(
     member: &Member,
     name: &str,
@@ -186,7 +185,7 @@ pub(super) async fn fetched(
     run_in(member, name, &["wget", "-q", "-T", &patience.as_secs().to_string(), "-O", "-", url]).await
 }
 
-/// What a program in a pod wrote.
+/// The output of a program in a pod.
 pub(super) async fn run_in(member: &Member, name: &str, command: &[&str]) -> Result<String, String> {
     let executed = member.cluster.exec(&pod(name), CONTAINER, command, LIMIT).await;
     let executed = executed.map_err(|failure| failure.to_string())?;

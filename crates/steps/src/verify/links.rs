@@ -1,5 +1,5 @@
-//! Whether the nodes of one network agree on how large a packet may be. What is larger than a link
-//! takes is lost without a word: between nodes of one network nobody answers that it was too large.
+//! Checks whether the nodes of a network have the same MTU. A packet above a link's MTU is dropped silently:
+//! within a network nobody sends an ICMP error.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,14 +23,14 @@ struct Link {
     mtu: u64,
 }
 
-/// One answer for each network that several nodes are on.
+/// One outcome for each network with several nodes.
 pub(super) async fn sizes(member: &Member, agents: &Agents) -> Vec<Outcome> {
     let asked = agents.heard_of().map(async |agent| (node_of(agent), ask(&member.cluster, agent).await));
     let (mut links, mut unknown) = (Vec::new(), Vec::new());
     for (node, answer) in join_all(asked).await {
         match answer {
             Ok(link) => links.push(link),
-            // That an agent is not well is told of its sessions.
+            // An agent that is not ready is reported with its sessions.
             Err(_) if agents.on(node).is_none() => {}
             Err(why) => unknown.push(format!("{node}: {why}")),
         }
@@ -59,7 +59,7 @@ async fn ask(cluster: &Cluster, agent: &Object) -> Result<Link, String> {
     link.ok_or_else(|| format!("`{}` does not tell which link it is on", command.join(" ")))
 }
 
-/// The link that has the node's own address.
+/// The link with the node's own address.
 fn link(node: &str, own: IpAddr, told: &str) -> Option<Link> {
     let devices: Vec<Value> = serde_json::from_str(told).ok()?;
     devices.iter().find_map(|device| {
@@ -83,7 +83,7 @@ fn by_network(links: Vec<Link>) -> BTreeMap<IpNet, Vec<Link>> {
     networks
 }
 
-/// Which link takes other packets than most; of two, the smaller is the odd one.
+/// Which link has an unusual MTU; of two, the smaller one.
 fn odd(links: &[Link]) -> Option<String> {
     let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
     for link in links {

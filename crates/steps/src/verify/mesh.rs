@@ -1,4 +1,4 @@
-//! Whether a cluster hears of those that it declares as peers of its mesh.
+//! Checks whether a cluster is connected to its declared mesh peers.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_cluster::cilium::{Listeners, listeners};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// How long a program may take that finds no fault: one whose peer was away calls it again within a
-/// minute, and within one all is to be told.
+/// How long to wait for a program that reports no error: it reconnects within a minute after a peer was down,
+/// and the report must be complete within one.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
 
-/// Asks each program that should hear of `peers`, one answer for each kind of program and peer.
+/// Queries each program that should be connected to `peers`; one outcome for each kind of program and peer.
 pub(super) async fn sessions(member: &Member, peers: &BTreeSet<String>) -> Result<Vec<Outcome>> {
     if peers.is_empty() {
         return Ok(Vec::new());
@@ -25,7 +25,7 @@ pub(super) async fn sessions(member: &Member, peers: &BTreeSet<String>) -> Resul
     Ok(join_all(peers.iter().map(|peer| of_peer(member, peer, &listeners))).await.concat())
 }
 
-/// Of whom kvstoremesh does not hear, agents cannot hear: for them is not waited.
+/// If kvstoremesh is not connected, agents cannot be: they are not waited for.
 async fn of_peer(member: &Member, peer: &str, listeners: &[Listeners]) -> Vec<Outcome> {
     let until = Instant::now() + PATIENCE;
     let mut outcomes = Vec::new();
@@ -50,10 +50,10 @@ async fn of_peer(member: &Member, peer: &str, listeners: &[Listeners]) -> Vec<Ou
     outcomes
 }
 
-/// Why a program does not hear of a peer.
+/// Why a program is not connected to a peer.
 struct Deafness {
     why: String,
-    /// Whether it finds nothing wrong, and may only need time.
+    /// Whether it reports no error, and may only need time.
     is_blameless: bool,
 }
 
@@ -71,7 +71,7 @@ impl Deafness {
     }
 }
 
-/// Asks all pods of a program for one peer.
+/// Queries all pods of a program about one peer.
 async fn ask(cluster: &Cluster, listeners: &Listeners, peer: &str) -> Result<(), Deafness> {
     let count = listeners.count();
     if count == 0 {

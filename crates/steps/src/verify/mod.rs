@@ -1,7 +1,7 @@
-//! Whether the pods of clusters can talk: `cilium connectivity test` in miniature. Two pods on two
-//! nodes of each, a few Services, a handful of connections; all of it is gone again afterwards.
-//! Beside, each is asked for its BGP sessions, whether its nodes' links take packets of one size, and
-//! whether it hears of the other clusters of its mesh; those also call each other.
+//! Tests pod connectivity between clusters: a small `cilium connectivity test`. Two pods on two nodes of each
+//! cluster, a few Services, some connections; everything is removed afterwards. Also checks each cluster's BGP
+//! sessions, the MTU of its nodes' links, and its connections to the other clusters of its mesh; those clusters
+//! also connect to each other's pods.
 
 mod agents;
 mod checks;
@@ -28,31 +28,31 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result, Retry};
 use bootstrapper_core::object::{Complete, Object, ObjectRef, Selection};
 use bootstrapper_readiness as readiness;
 
-/// How long pods and addresses may take to come: all is to be told within a minute. An agent that has
-/// just started lets no new pod through before it has heard of every declared mesh peer, or a minute has
-/// passed (`clustermesh-sync-timeout`); who verifies so early is told that, and may ask again.
+/// How long to wait for pods and addresses: the report must be complete within a minute. An agent that has just
+/// started admits no new pod before it has synced with every declared mesh peer, or a minute has passed
+/// (`clustermesh-sync-timeout`); a verification that early reports that, and can be repeated.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A cluster that is to be verified.
+/// A cluster to verify.
 pub struct Member {
     /// Its name.
     pub name: String,
     /// The cluster.
     pub cluster: Cluster,
-    /// Who is outside of it.
+    /// A client outside it.
     pub outside: Box<dyn Outside>,
 }
 
-/// Someone who is not in the cluster.
+/// A client outside the cluster.
 #[async_trait]
 pub trait Outside: Send + Sync {
-    /// Who it is.
+    /// Its name.
     fn name(&self) -> &'static str;
-    /// Fetches a page; why it could not.
+    /// Fetches a page, or returns why it could not.
     async fn fetch(&self, url: &str) -> Result<(), String>;
 }
 
-/// Runs every check. What it made is gone by the end, however that comes.
+/// Runs every check. Removes its objects in any case.
 pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
     let outcomes = tokio::select! {
         biased;
@@ -66,7 +66,7 @@ pub async fn verify(members: &[Member]) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// Ends if somebody deletes from a cluster what the checks have made there: what they find without it
+/// Returns if the objects of the checks are deleted by someone else: findings without them are meaningless.
 /// says nothing.
 async fn taken_away(members: &[Member]) -> Failure {
     let watched = members.iter().map(|member| {
@@ -83,7 +83,7 @@ async fn taken_away(members: &[Member]) -> Failure {
     .hint("verify it again, once nobody else verifies it at the same time")
 }
 
-/// Whether an object is there.
+/// Whether an object exists.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Absent,
@@ -101,8 +101,8 @@ impl State {
     }
 }
 
-/// Ends once what has been made goes; what ends without that says nothing. Of what goes quickly, a watch
-/// may not have told that it came.
+/// Returns once the objects are deleted; a stream that ends without a deletion does not count. If an object is
+/// deleted quickly, a watch may never have reported it.
 async fn has_gone(mut states: impl Stream<Item = State> + Unpin) {
     let mut before = None;
     while let Some(now) = states.next().await {
@@ -141,7 +141,7 @@ async fn name_in_mesh(member: &Member) -> Result<String> {
     Ok(name.unwrap_or_else(|| member.name.clone()))
 }
 
-/// What a cluster's own parts say of its sessions, its links and its mesh; and the peers of that.
+/// The outcomes of the cluster's sessions, links and mesh; and its mesh peers.
 async fn ask(member: &Member, name: &str) -> Result<(Vec<Outcome>, BTreeSet<String>)> {
     let agents = Agents::of(&member.cluster).await?;
     let peers = cilium::peers(&member.cluster, name).await?;
@@ -153,7 +153,7 @@ async fn ask(member: &Member, name: &str) -> Result<(Vec<Outcome>, BTreeSet<Stri
     Ok(([sessions?, sizes, mesh?].concat(), peers))
 }
 
-/// Makes what the checks need of a cluster, and waits until it is ready.
+/// Creates the objects of the checks in a cluster, and waits until they are ready.
 async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
     let nodes = ready_nodes(&member.cluster).await?;
     let make_and_settle = async {
@@ -169,7 +169,7 @@ async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
     }
 }
 
-/// Ends once nothing of earlier checks is still going.
+/// Returns once the objects of earlier checks are deleted.
 async fn vacated(cluster: &Cluster) -> Result<()> {
     let namespace = objects::namespace();
     let mut states = lasting(cluster.follow(vec![namespace.clone()]));
@@ -182,18 +182,18 @@ async fn vacated(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// What passes by itself is waited for; what does not ends the wait.
+/// Transient errors are waited out; others end the wait.
 fn lasting<T: Send + 'static>(followed: Followed<T>) -> Followed<T> {
     let is_told =
         |told: &Result<T>| told.as_ref().err().is_none_or(|failure| failure.retry == Retry::Useless);
     followed.filter(move |told| ready(is_told(told))).boxed()
 }
 
-/// Two nodes to talk between; one if there is only one.
+/// Two nodes to test between, or one if there is only one.
 async fn ready_nodes(cluster: &Cluster) -> Result<Vec<String>> {
     let nodes = cluster.list(&Selection::of("v1", "Node")).await?;
     let ready = nodes.iter().filter(|node| readiness::verdict(node).is_ready());
-    // Kubernetes goes on calling a node ready for a while that nobody hears of.
+    // Kubernetes reports a node without heartbeats as ready for a while.
     let agents = Agents::of(cluster).await?;
     let names = ready.filter_map(|node| node.metadata.name.clone());
     let names: Vec<String> = names.filter(|name| agents.silence(name).is_none()).collect();
@@ -204,7 +204,7 @@ async fn ready_nodes(cluster: &Cluster) -> Result<Vec<String>> {
     }
 }
 
-/// Ends once the pods are ready and the Service has its addresses.
+/// Returns once the pods are ready and the Service has its addresses.
 async fn settled(cluster: &Cluster) -> Result<()> {
     let mut states = lasting(cluster.follow(objects::awaited()));
     while let Some(state) = states.try_next().await? {
@@ -238,7 +238,7 @@ async fn unsettled(member: &Member) -> Failure {
     failure
 }
 
-/// The address of an object's field, or why the checks cannot go on.
+/// The value of an object's field, or why the checks cannot continue.
 async fn field(cluster: &Cluster, id: &ObjectRef, pointer: &str) -> Result<String> {
     let object = cluster.get(id).await?;
     let value = object.as_ref().and_then(|object| object.data.pointer(pointer));
@@ -257,7 +257,7 @@ mod tests {
         use State::{Absent, Alive, Leaving};
         let gone = |states: &[State]| has_gone(stream::iter(states.to_vec())).now_or_never().is_some();
         assert!(gone(&[Absent, Alive, Leaving]) && gone(&[Alive, Alive, Absent]) && gone(&[Absent, Leaving]));
-        // What an earlier one left is on its way out; then it is made, and stays.
+        // An earlier one is being deleted; then it is created, and remains.
         assert!(
             !gone(&[Leaving, Absent, Alive, Alive]) && !gone(&[Leaving, Alive]) && !gone(&[Absent, Absent])
         );

@@ -1,4 +1,4 @@
-//! What the checks make: a namespace, two pods, a Service.
+//! The objects of the checks: a namespace, two pods, a Service.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use bootstrapper_core::object::{Object, ObjectRef};
 
 const NAMESPACE: &str = "bootstrapper-verify";
 
-/// Kubernetes' own test image: a server that also calls others (`netexec`), and a client (`wget`).
+/// Kubernetes' test image: a server that can also act as a client (`netexec`), and `wget`.
 const IMAGE: &str = "registry.k8s.io/e2e-test-images/agnhost:2.53";
 const PORT: u16 = 8080;
-/// Where it echoes packets.
+/// The port where it echoes packets.
 pub(super) const DATAGRAM_PORT: u16 = 8081;
 const LABEL: &str = "bootstrapper-verify";
-/// Which cluster a pod is of: what a Service that all clusters have selects in one of them only.
+/// The cluster of a pod: a Service that exists in all clusters selects pods in only one of them.
 const CLUSTER: &str = "bootstrapper-verify/cluster";
 
 /// The pods' container.
@@ -38,18 +38,18 @@ pub(super) fn service() -> ObjectRef {
     ObjectRef::namespaced("v1", "Service", NAMESPACE, "talk")
 }
 
-/// The Service that every cluster of a mesh has, and of which only one has the pods.
+/// The Service that exists in every cluster of a mesh, with pods in only one.
 pub(super) fn service_of(cluster: &str) -> ObjectRef {
     ObjectRef::namespaced("v1", "Service", NAMESPACE, &format!("of-{cluster}"))
 }
 
-/// What must be ready before anything is checked.
+/// What must be ready before the checks.
 pub(super) fn awaited() -> Vec<ObjectRef> {
     PODS.iter().map(|name| pod(name)).chain([service()]).collect()
 }
 
-/// All of them, in the order in which they are made: a pod for each of two nodes of a cluster, its
-/// Service, and those of the clusters that are verified with it.
+/// All objects, in order of creation: a pod for each of two nodes of a cluster, its Service, and those of the
+/// clusters that are verified with it.
 pub(super) fn all(cluster: &str, nodes: &[String], clusters: &[String]) -> Vec<Object> {
     let labels = json!({"app": LABEL});
     let pods = PODS.iter().zip(nodes).map(|(name, node)| {

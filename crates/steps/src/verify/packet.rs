@@ -1,5 +1,5 @@
-//! One packet, as large as the caller's link takes: whoever is on the way and takes smaller ones
-//! loses it. Pages hide that: TCP tries smaller packets after a while.
+//! Sends one packet of the maximum size of the client's link: a hop with a smaller MTU drops it. Pages hide
+//! that: TCP falls back to smaller packets after a while.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use super::Member;
 use super::checks::{fetched, run_in};
 use super::objects::{DATAGRAM_PORT, pod_port};
 
-/// What surrounds a message in a packet: the headers of IP and UDP.
+/// The overhead of a message in a packet: the headers of IP and UDP.
 const HEADERS: [usize; 2] = [20 + 8, 40 + 8];
 
-/// What the test image can receive.
+/// The largest message that the test image receives.
 const LARGEST_MESSAGE: usize = 2048;
 
-/// What every link takes: IP asks for that.
+/// The size that every link must support, according to IP.
 const SMALL_MESSAGE: usize = 512;
 
 const COMMAND: &str = "echo ";
 
-/// Packets may get lost singly; each try that does takes the test image 5 s.
+/// Single packets may get lost; each lost one takes the test image 5 s.
 const TRIES: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// Has a pod send to the pod at `address`, and receive, the largest packet that it can.
+/// A pod sends the largest possible packet to the pod at `address`, and receives it back.
 pub(super) async fn largest_there_and_back(member: &Member, name: &str, address: &str) -> Result<(), String> {
     let told = run_in(member, name, &["ip", "link", "show", "eth0"]).await?;
     let mtu = mtu_in(&told).ok_or_else(|| format!("`ip link show eth0` tells no MTU: {}", told.trim()))?;

@@ -1,5 +1,5 @@
-//! Whether the nodes' BGP sessions are up, and where one is not, what the node finds: who answers on
-//! its network, and how the session ends.
+//! Checks whether the nodes' BGP sessions are established, and why not: who answers on the node's network, and
+//! how the session ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use bootstrapper_diagnosis::Ended;
 use bootstrapper_readiness as readiness;
 use bootstrapper_readiness::cilium::SessionState;
 
-/// How many agents are asked at once.
+/// How many agents are queried concurrently.
 const AT_ONCE: usize = 16;
 
-/// The nodes that are to have a session with a router, and its state.
+/// The nodes that should have a session with a router, and its state.
 type Sessions = BTreeMap<String, Vec<(String, SessionState)>>;
 
-/// One answer for each router.
+/// One outcome for each router.
 pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Outcome>> {
     let cluster = &member.cluster;
     let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await?;
@@ -56,7 +56,7 @@ fn and_more(first: String, count: usize) -> String {
     if count > 1 { format!("{first} (and {} more)", count - 1) } else { first }
 }
 
-/// What a node's config says; where it calls a session down, what its agent says, if that answers.
+/// A node's config; if it reports a session down, what its agent reports, if that answers.
 async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) -> (Object, Vec<String>) {
     let node = config.metadata.name.clone().unwrap_or_default();
     let agent = agents.on(&node).filter(|_| agents.silence(&node).is_none());
@@ -110,21 +110,21 @@ async fn problem(
     }
 }
 
-/// Whoever is refused calls the router anew within that many seconds, which its log tells; whoever has
-/// another password than it never gets so far.
+/// The agent reconnects to a router that rejected it within this many seconds, and logs it; with a wrong
+/// password it never connects.
 const UNTIL_CALLED_ANEW: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(15);
 
-/// What a node knows of a router that it has no session with.
+/// What a node reports about a router without a session.
 #[derive(Debug, Clone, Copy)]
 enum Found {
     /// It does not answer on the node's own network.
     Nobody,
-    /// It ended the session, or lets none come up.
+    /// It closed the session, or rejects new ones.
     Ended(Ended),
-    /// It is on the node's own network, and takes no connection.
+    /// It is on the node's own network, and accepts no connections.
     Present,
-    /// It is on no network of the node's own; no more is known.
+    /// It is on none of the node's networks; nothing more is known.
     Beyond,
 }
 
@@ -140,7 +140,7 @@ async fn look(cluster: &Cluster, agent: &ObjectRef, router: &str) -> Result<Foun
     Ok(diagnosis::ended(&log, router).map_or(neighbour, Found::Ended))
 }
 
-/// Enough of an agent's log for its last words of a router.
+/// Enough of an agent's log for its last messages about a router.
 const LOG_LINES: i64 = 200;
 
 fn neighbour(told: &str) -> Found {

@@ -1,5 +1,4 @@
-//! Address ranges that collide, within the cluster and with its neighbours, and mesh ids that
-//! two clusters share.
+//! Address ranges that overlap within the cluster or with other clusters, and mesh ids that two clusters share.
 
 use super::{Findings, Subject};
 use bootstrapper_gitops::addresses::{collisions_with, collisions_within, shared_mesh_id, unreadable};

@@ -1,4 +1,4 @@
-//! Is this really the named cluster?
+//! Whether this is the named cluster.
 
 use super::{Findings, Subject, problem};
 use bootstrapper_cluster::Identity;
@@ -16,8 +16,8 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     Ok([other, service_range(subject).await?, mesh_id(subject).await?].into_iter().collect())
 }
 
-/// The address of the Service `kubernetes` is the first of the range that the server was started
-/// with: the surest sign, on a cluster without a history, that contexts were mixed up.
+/// The address of the Service `kubernetes` is the first in the range that the server was started with: on a
+/// cluster without history, the best evidence that contexts were mixed up.
 async fn service_range(subject: &Subject) -> Result<Option<Failure>> {
     let Some(declared) = subject.declared.settings.get("SERVICE_CIDR") else { return Ok(None) };
     let Some(ranges) = addresses::read(declared) else { return Ok(None) };
@@ -35,12 +35,12 @@ async fn service_range(subject: &Subject) -> Result<Option<Failure>> {
     Ok(is_outside.then(|| another(subject, what, "SERVICE_CIDR")))
 }
 
-/// A Cilium that runs already has the id that it got: identities of pods are made of it.
+/// A running Cilium keeps its id: the identities of pods contain it.
 async fn mesh_id(subject: &Subject) -> Result<Option<Failure>> {
     let Some(declared) = subject.declared.settings.get("CLUSTER_ID") else { return Ok(None) };
     let config = subject.cluster.get(&cilium::settings()).await?;
     let Some(config) = config else { return Ok(None) };
-    // Cilium's own default is that it is in no mesh.
+    // By default, Cilium is in no mesh.
     let id = config.data["data"]["cluster-id"].as_str().filter(|id| !matches!(*id, "" | "0"));
     let other = id.filter(|id| id != declared);
     Ok(other.map(|id| {

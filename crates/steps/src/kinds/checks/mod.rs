@@ -1,5 +1,4 @@
-//! Preflight: everything that would go wrong later and can be known now, all listed at once,
-//! before anything is written.
+//! Preflight: all problems that can be known in advance, listed at once, before anything is written.
 
 mod addresses;
 mod identity;
@@ -28,27 +27,27 @@ use bootstrapper_gitops::pipeline::{Check, ChecksSpec};
 use bootstrapper_gitops::{Declared, Distribution};
 use bootstrapper_tools::Helm;
 
-/// What the checks look at.
+/// The input of the checks.
 pub(super) struct Subject {
     /// The API server.
     pub cluster: Cluster,
     /// What the cluster declares.
     pub declared: Arc<Declared>,
-    /// What its nodes run, if `bootstrapper.yaml` says so.
+    /// The distribution of its nodes, if `bootstrapper.yaml` declares it.
     pub distribution: Option<Distribution>,
-    /// Settings of the other clusters of the repository, by name: their ranges must not collide.
+    /// Settings of the other clusters in the repository, by name: their ranges must not overlap.
     pub neighbours: Vec<(String, std::collections::BTreeMap<String, String>)>,
-    /// Helm, or why there is none.
+    /// Helm, or the reason why it is missing.
     pub helm: Result<Arc<Helm>>,
     /// Secrets that could not be resolved.
     pub unresolved_secrets: Vec<Failure>,
 }
 
-/// Named checks over one subject.
+/// Named checks of one subject.
 pub(super) struct Checks {
-    /// What they look at.
+    /// Their input.
     pub subject: Subject,
-    /// Which are made.
+    /// The checks to run.
     pub checks: Vec<Check>,
 }
 
@@ -67,16 +66,16 @@ impl Kind for ChecksSpec {
     }
 }
 
-/// What one check found.
+/// The findings of one check.
 #[derive(Debug, Default)]
 struct Findings {
-    /// How many things were looked at.
+    /// How many things were checked.
     looked_at: usize,
     problems: Vec<Failure>,
 }
 
 impl Findings {
-    /// Looks at one more thing.
+    /// Adds one checked thing.
     fn look(&mut self, problem: Option<Failure>) {
         self.looked_at += 1;
         self.problems.extend(problem);
@@ -140,7 +139,7 @@ impl Step for Checks {
     }
 }
 
-/// One failure that lists all problems, each with its own hint. The gravest decides the exit code.
+/// One failure that lists all problems, each with its own hint. The most severe decides the exit code.
 fn joined(all: Findings) -> Failure {
     let kind = if all.problems.iter().any(|problem| problem.kind == FailureKind::WrongCluster) {
         FailureKind::WrongCluster

@@ -1,4 +1,4 @@
-//! Are there nodes, and do they lie where the cluster declares?
+//! Whether there are nodes, and whether their addresses are in the declared ranges.
 
 use std::net::IpAddr;
 
@@ -35,7 +35,7 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     Ok(findings)
 }
 
-/// What the nodes run, by their own word or else as declared; and whether the two contradict each other.
+/// The distribution of the nodes, as they report or else as declared; and whether the two contradict.
 fn runs(nodes: &[Object], declared: Option<Distribution>) -> (Option<Distribution>, Option<Failure>) {
     let observed: Vec<_> =
         nodes.iter().filter_map(|node| Some((node, Distribution::of_node(node)?))).collect();
@@ -52,7 +52,7 @@ fn runs(nodes: &[Object], declared: Option<Distribution>) -> (Option<Distributio
     (observed.first().map(|(_, runs)| *runs).or(declared), contradiction)
 }
 
-/// What of the declared network does not start on such nodes.
+/// Declared settings of the network plugin that do not work on such nodes.
 fn misfits(subject: &Subject, runs: Distribution) -> impl Iterator<Item = Failure> {
     let unfit = runs.unfit(&subject.declared.releases).into_iter().filter(|unfit| unfit.stops_network);
     unfit.map(move |unfit| {
@@ -66,7 +66,7 @@ fn misfits(subject: &Subject, runs: Distribution) -> impl Iterator<Item = Failur
     })
 }
 
-/// A node's pod range, if it lies outside of `declared`.
+/// A node's pod range, if it is outside `declared`.
 fn outside(node: &Object, declared: &[IpNet]) -> Option<(String, String)> {
     let ranges = node.data["spec"]["podCIDRs"].as_array()?;
     let wrong = ranges.iter().filter_map(|range| range.as_str()).find(|range| {

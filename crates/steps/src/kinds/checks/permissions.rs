@@ -1,14 +1,14 @@
-//! May these credentials do what a bootstrap does?
+//! Whether the credentials have the permissions that a bootstrap needs.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{Findings, Subject, problem};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// How many questions are asked at once.
+/// How many access reviews are sent concurrently.
 const AT_ONCE: usize = 16;
 
-/// What a bootstrap does to a kind, in a namespace or everywhere.
+/// Verbs that a bootstrap needs for a kind, in a namespace or cluster-wide.
 struct Needed {
     group: &'static str,
     resource: &'static str,
@@ -27,8 +27,8 @@ const fn at_home(group: &'static str, resource: &'static str, verbs: &'static [&
     Needed { group, resource, namespace: Some("kube-system"), verbs }
 }
 
-/// A bootstrap installs cluster-wide roles, so nothing less than cluster-admin does; these are named so
-/// that the answer is useful.
+/// A bootstrap installs cluster-wide roles, so it needs cluster-admin; these are listed so that the error is
+/// specific.
 const NEEDED: [Needed; 14] = [
     everywhere("", "namespaces", MADE),
     everywhere("apiextensions.k8s.io", "customresourcedefinitions", MADE),
@@ -47,7 +47,7 @@ const NEEDED: [Needed; 14] = [
 ];
 
 pub(super) async fn check(subject: &Subject) -> Result<Findings> {
-    // Who may do everything is asked once.
+    // One access review is enough for an administrator.
     if subject.cluster.can_i("*", "*", "*", None).await? {
         return Ok(NEEDED.iter().map(|_| None).collect());
     }
@@ -56,7 +56,7 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     Ok(missing.into_iter().collect())
 }
 
-/// What of it these credentials may not, as one problem.
+/// The missing permissions among these, as one problem.
 async fn missing(subject: &Subject, needed: Needed) -> Result<Option<Failure>> {
     let Needed { group, resource, namespace, verbs } = needed;
     let mut missing = Vec::new();

@@ -1,11 +1,11 @@
-//! Is the API server of a supported version?
+//! Whether the API server has a supported version.
 
 use semver::Version;
 
 use super::{Findings, Subject, problem};
 use bootstrapper_core::failure::Result;
 
-/// Flux 2.9 refuses older ones (`flux check`: Kubernetes 1.33).
+/// Flux 2.9 rejects older ones (`flux check`: Kubernetes 1.33).
 const OLDEST: Version = Version::new(1, 33, 0);
 
 pub(super) fn check(subject: &Subject) -> Result<Findings> {

@@ -1,5 +1,5 @@
-//! Objects of a manifest that Flux has taken over since: two that apply one object undo each other's changes. The
-//! Flux operator takes the namespace that its own manifest brings, and Flux's CRDs.
+//! Objects of a manifest that Flux has taken over: two appliers of one object would revert each other's
+//! changes. The Flux operator takes over the namespace in its own manifest, and Flux's CRDs.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -8,10 +8,10 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 
-/// How many objects are read at once.
+/// How many objects are read concurrently.
 const AT_ONCE: usize = 16;
 
-/// Those of the objects that Flux has not taken over.
+/// The objects that Flux has not taken over.
 pub(super) async fn without_fluxs(
     cluster: &Cluster,
     objects: Vec<Complete<Object>>,

@@ -28,26 +28,26 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::{Act, Cause, Changes, Diff, Observation, Owned, Step, Stuck, Teardown, Undo};
 use bootstrapper_gitops::pipeline::{CrdsSpec, Manifest, Named, is_sha256};
 
-/// CRDs of one source.
+/// CRDs from one source.
 pub(super) struct Crds {
     /// The API server.
     pub cluster: Cluster,
-    /// Where they come from.
+    /// Their source.
     pub source: CrdSource,
     /// The Flux object that owns them once Flux runs.
     pub owner: Option<FluxOwner>,
-    /// Kustomizations that it brings, which own some of them.
+    /// Kustomizations that the owner applies, which own some of them.
     pub brings: Vec<ObjectRef>,
     objects: OnceCell<ObjectSet>,
 }
 
 impl Crds {
-    /// CRDs of `source`, left to `owner` once it has taken over.
+    /// CRDs from `source`, left to `owner` once it has taken over.
     pub(super) fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
         Self { cluster, source, owner, brings: Vec::new(), objects: OnceCell::new() }
     }
 
-    /// The same; some of them are of Kustomizations that the owner brings.
+    /// The same, if Kustomizations that the owner applies own some of them.
     #[must_use]
     pub(super) fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
         Self { brings, ..self }
@@ -57,7 +57,7 @@ impl Crds {
         self.owner.iter().map(|owner| owner.0.clone()).chain(self.brings.iter().cloned()).collect()
     }
 
-    /// The CRDs that are not Flux's yet, read from their source once.
+    /// The CRDs that Flux does not own yet, read from their source once.
     async fn objects(&self) -> Result<&ObjectSet> {
         self.objects
             .get_or_try_init(|| async {
@@ -71,7 +71,7 @@ impl Crds {
             .await
     }
 
-    /// All of them, whoever owns them by now.
+    /// All CRDs, whoever owns them.
     async fn all(&self) -> Result<ObjectSet> {
         Ok(ObjectSet {
             cluster: self.cluster.clone(),
@@ -84,7 +84,7 @@ impl Crds {
         })
     }
 
-    /// What is said of a download that nothing verifies.
+    /// The remark about a download without a declared digest.
     async fn unverified(&self) -> String {
         match self.source.undeclared_digest().await {
             Some(digest) => format!("; not verified, pin it with sha256: {digest}"),
@@ -147,7 +147,7 @@ impl Kind for CrdsSpec {
     }
 }
 
-/// A manifest of the repository, or at an address; of it all objects, or only CRDs.
+/// A manifest in the repository or at a URL; all its objects, or only its CRDs.
 pub(super) fn manifest_source(
     planner: &Planner<'_>,
     manifest: &Manifest,
@@ -169,7 +169,7 @@ pub(super) fn manifest_source(
     })
 }
 
-/// Its address or path.
+/// Its URL or path.
 pub(super) fn manifest_title(source: &CrdSource) -> &str {
     match source {
         CrdSource::Manifest { location, .. } => location.rsplit("://").next().unwrap_or(location),
@@ -177,7 +177,7 @@ pub(super) fn manifest_title(source: &CrdSource) -> &str {
     }
 }
 
-/// The text with its variables, if none of them holds a value of a secret.
+/// The text with its variables, if none of them is secret.
 fn address(planner: &Planner<'_>, text: &str) -> Result<String> {
     if let Some(address) = planner.inputs.declared.substituted_openly(text)? {
         return Ok(address);
@@ -187,7 +187,7 @@ fn address(planner: &Planner<'_>, text: &str) -> Result<String> {
         .hint("remove the variable"))
 }
 
-/// A declared digest. A setting that is empty declares none.
+/// A declared digest. An empty setting declares none.
 fn declared_digest(planner: &Planner<'_>, declared: Option<&str>) -> Result<Option<String>> {
     let Some(text) = declared else { return Ok(None) };
     let digest = planner.substituted(text)?.trim().to_ascii_lowercase();
@@ -201,7 +201,7 @@ fn declared_digest(planner: &Planner<'_>, declared: Option<&str>) -> Result<Opti
 #[async_trait]
 impl Undo for Crds {
     async fn owned(&self) -> Result<Owned> {
-        // Flux's marks find what it has taken over; where it came from need not be reached.
+        // Flux's labels identify what it has taken over; the source need not be reachable.
         if self.owned_by_flux().await?.is_some() {
             return Ok(Owned { owners: self.owners(), ..Owned::default() });
         }
@@ -216,7 +216,7 @@ impl Undo for Crds {
 #[async_trait]
 impl Step for Crds {
     async fn observe(&self) -> Result<Observation> {
-        // What Flux owns need not even be fetched.
+        // What Flux owns need not be downloaded.
         if let Some(summary) = self.owned_by_flux().await? {
             return Ok(Observation::Satisfied { summary, unchanged: 0 });
         }
@@ -242,7 +242,7 @@ impl Step for Crds {
     fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
         futures::stream::once(async move {
             let Some(objects) = self.objects.get() else {
-                // Never read: Flux owns them, and its own object tells.
+                // Never read: Flux owns them, so only its own object is watched.
                 return match &self.owner {
                     Some(owner) => owner.settle_or(&self.cluster, unread()),
                     None => unread(),
@@ -280,7 +280,7 @@ fn unread() -> BoxStream<'static, Result<Readiness>> {
     futures::stream::once(async { Ok(Verdict::not_yet("CRDs were not read yet").into()) }).boxed()
 }
 
-/// Established is not served: discovery follows a moment later, and there is no event to watch.
+/// Established does not mean served: discovery follows a moment later, without an event to watch.
 async fn all_served(cluster: &Cluster, crds: &[Object]) -> Result<Verdict> {
     let look = || async {
         match unserved(cluster, crds).await {
@@ -313,7 +313,7 @@ async fn unserved(cluster: &Cluster, crds: &[Object]) -> Result<Vec<String>> {
     Ok(missing)
 }
 
-/// The storage version of a CRD, as discovery names it.
+/// The group version and plural of a CRD's storage version, as discovery lists it.
 fn served_as(crd: &Object) -> Option<(String, String)> {
     let spec = &crd.data["spec"];
     let version = spec["versions"].as_array()?.iter().find(|version| version["storage"] == true)?;

@@ -1,4 +1,4 @@
-//! Where CRDs come from.
+//! Sources of CRDs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,36 +12,36 @@ use bootstrapper_core::object::{Complete, Object, ObjectRef, is_crd};
 use bootstrapper_gitops::{CrdPolicy, HelmAction, Release, UNKNOWN, manifest, manifest_digest};
 use bootstrapper_tools::{Helm, Kustomize};
 
-/// Where CRDs come from.
+/// A source of CRDs.
 pub(crate) enum CrdSource {
-    /// ObjectSet that are at hand: those of a Kustomization.
+    /// Known objects: those of a Kustomization.
     Objects(Vec<Complete<Object>>),
-    /// A manifest at an `https://` address, or a file or folder of the repository.
+    /// A manifest at an `https://` URL, or a file or folder in the repository.
     Manifest {
-        /// The address, or a path in the repository.
+        /// The URL, or a path in the repository.
         location: String,
-        /// The SHA-256 that it has to have.
+        /// The required SHA-256.
         sha256: Option<String>,
-        /// Whether only its CRDs count.
+        /// Whether to use only its CRDs.
         only_crds: bool,
-        /// Where the step is written.
+        /// Where the step is declared.
         place: Location,
         /// The repository.
         root: PathBuf,
-        /// Fetches and builds it.
+        /// Downloads and builds it.
         kustomize: Arc<Kustomize>,
     },
-    /// Whatever the charts of these releases ship.
+    /// The CRDs in the charts of these releases.
     Releases {
         /// The releases.
         releases: Vec<Arc<Release>>,
-        /// Renders them; or why there is no Helm.
+        /// Renders them; or the reason why Helm is missing.
         helm: Result<Arc<Helm>>,
     },
 }
 
 impl CrdSource {
-    /// In whose name they are applied.
+    /// The field manager that applies them.
     pub(super) fn manager(&self) -> &'static str {
         match self {
             Self::Releases { .. } => HELM_CONTROLLER,
@@ -49,7 +49,7 @@ impl CrdSource {
         }
     }
 
-    /// What comes of it.
+    /// What its objects are called.
     pub(super) fn noun(&self) -> &'static str {
         match self {
             Self::Manifest { only_crds: false, .. } => "object",
@@ -62,7 +62,7 @@ impl CrdSource {
         matches!(self, Self::Manifest { .. })
     }
 
-    /// The digest of a download that declares none.
+    /// The digest of a download without a declared one.
     pub(super) async fn undeclared_digest(&self) -> Option<String> {
         match self {
             Self::Manifest { location, sha256: None, kustomize, .. } => {
@@ -72,7 +72,7 @@ impl CrdSource {
         }
     }
 
-    /// The CRDs, and nothing else that the source may hold, unless all of it is wanted.
+    /// The CRDs, without other objects in the source unless all are wanted.
     pub(super) async fn crds(&self, cluster: &Cluster) -> Result<Vec<Complete<Object>>> {
         let objects = match self {
             Self::Objects(objects) => objects.clone(),
@@ -98,7 +98,7 @@ impl CrdSource {
     }
 }
 
-/// Refuses a manifest that is not the declared one.
+/// Fails if a manifest does not have the declared digest.
 async fn require(declared: &str, location: &str, kustomize: &Kustomize) -> Result<()> {
     let Some(fetched) = manifest_digest(location, kustomize).await? else {
         return Err(Failure::input(format!("{location} has a sha256, and is no file"))
@@ -113,7 +113,7 @@ async fn require(declared: &str, location: &str, kustomize: &Kustomize) -> Resul
         .hint("nothing of it is installed: ask whoever publishes it why it changed, and declare the new sha256 only if you know"))
 }
 
-/// What is written as it is, or rendered from values that are known.
+/// Objects that are written literally, or rendered from known values.
 fn whole(objects: Vec<Object>) -> Vec<Complete<Object>> {
     objects.into_iter().map(Complete::of_own).collect()
 }
@@ -126,7 +126,7 @@ async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result
     let action = if stored.is_some() { HelmAction::Upgrade } else { HelmAction::Install };
     let request = release.helm_request(action);
     let (shipped, rendered) = tokio::try_join!(helm.show_crds(&request), helm.template(&request))?;
-    // A template may have put into it what only the cluster knows.
+    // A template may contain what only the cluster knows.
     let is_known =
         |crd: &Object| release.installable().is_ok() || !serde_json::json!(crd).to_string().contains(UNKNOWN);
     let owned_by_helm =
@@ -135,8 +135,8 @@ async fn of_release(release: &Release, helm: &Helm, cluster: &Cluster) -> Result
     Ok(shipped.into_iter().chain(owned_by_helm).collect())
 }
 
-/// The CRDs beside the templates as Flux would have them, with its mark
-/// (`internal/action/crds.go` of helm-controller v1.6.0).
+/// The CRDs outside the templates as Flux applies them, with its labels (`internal/action/crds.go` of
+/// helm-controller v1.6.0).
 async fn by_policy(
     release: &Release,
     policy: CrdPolicy,
@@ -156,8 +156,8 @@ async fn by_policy(
     try_join_all(all).await
 }
 
-/// A CRD among a chart's templates belongs to the release: without Helm's own marks, `helm install`
-/// would refuse it as somebody else's.
+/// A CRD among a chart's templates belongs to the release: without Helm's ownership metadata, `helm install`
+/// rejects it.
 fn marked_as_of(release: &Release, mut crd: Object) -> Object {
     crd.metadata.labels.get_or_insert_default().insert("app.kubernetes.io/managed-by".into(), "Helm".into());
     let annotations = crd.metadata.annotations.get_or_insert_default();

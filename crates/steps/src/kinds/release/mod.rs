@@ -33,14 +33,14 @@ use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, Signature, chart_labe
 pub(super) struct Release {
     /// The API server.
     pub cluster: Cluster,
-    /// Installs it; or why there is no Helm, which preflight tells first.
+    /// Installs it; or the reason why Helm is missing, which preflight reports first.
     pub helm: Result<Arc<Helm>>,
-    /// What is declared.
+    /// The declared release.
     pub declared: Arc<gitops::Release>,
-    /// Whether its workloads must be ready, or Helm's word is enough. A network plugin's own
-    /// workloads wait for what comes after it: load-balancer addresses, cluster DNS.
+    /// Whether its workloads must be ready, or a deployed release is enough. A network plugin's own workloads
+    /// wait for what comes later: load-balancer addresses, cluster DNS.
     pub await_workloads: bool,
-    /// What is known of its wait.
+    /// Diagnoses its wait.
     pub explainer: Explainer,
 }
 
@@ -53,7 +53,7 @@ impl Release {
         format!("release {}/{}", self.declared.release_namespace, self.declared.release_name)
     }
 
-    /// Whose it is, and what has to happen to it.
+    /// Who owns it, and what needs to be done.
     async fn look(&self) -> Result<Ownership> {
         let flux = self.owner().object(&self.cluster).await?;
         if let Some(since) = flux.as_ref().and_then(owned_since) {
@@ -83,9 +83,8 @@ impl Release {
         Ok(Ownership::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
     }
 
-    /// Refuses a chart whose archive is another one than the newest revision was made of, under the same
-    /// version: what runs was chosen, and nobody has chosen this one. What cannot be fetched now is not
-    /// compared.
+    /// Fails if the archive of the chart differs from that of the newest revision with the same version: the
+    /// installed one was chosen, the new one was not. An archive that cannot be downloaded now is not compared.
     async fn require_same_archive(&self, stored: &StoredRelease) -> Result<()> {
         let Self { declared, .. } = self;
         let Some(label) = stored.labels.get(CHART_DIGEST) else { return Ok(()) };
@@ -119,8 +118,8 @@ impl Release {
         )))
     }
 
-    /// Fails if the chart lacks the signature that its source requires: a plan says so, before anything runs.
-    /// What cannot be fetched now is verified before it is installed.
+    /// Fails if the chart lacks the signature that its source requires: shown by a plan, before anything runs.
+    /// A chart that cannot be downloaded now is verified before it is installed.
     async fn require_signature(&self) -> Result<()> {
         let request = self.declared.helm_request(HelmAction::Install);
         let (Ok(helm), Some(Signature::Required(_))) = (&self.helm, &request.access.signature) else {
@@ -132,7 +131,7 @@ impl Release {
         }
     }
 
-    /// The chart, with the version that a range or a digest stands for.
+    /// The chart, with the version that a range or a digest resolves to.
     async fn chart(&self) -> String {
         let chart = &self.declared.chart;
         let access = self.declared.helm_request(HelmAction::Install).access;
@@ -147,7 +146,7 @@ impl Release {
         }
     }
 
-    /// The release as it is stored, if a bootstrap has made it, or Flux has as the HelmRelease says.
+    /// The stored release, if a bootstrap created it, or Flux did as the HelmRelease says.
     async fn own(&self) -> Result<Option<StoredRelease>> {
         let is_flux = |object: &Object| {
             let labels = object.metadata.labels.as_ref();
@@ -197,11 +196,11 @@ impl Kind for ReleaseSpec {
     }
 }
 
-/// Whose a release is.
+/// Who owns a release.
 enum Ownership {
-    /// Flux has adopted it: told for a person.
+    /// Flux has adopted it; with a text about that.
     Fluxs(String),
-    /// The bootstrap's, as long as nobody else is at work on it.
+    /// The bootstrap, unless another Helm is operating on it.
     Ours(Need, Option<Box<StoredRelease>>),
 }
 
@@ -232,7 +231,7 @@ impl Undo for Release {
             let relay = self.cluster.relay().await?;
             let Self { declared, .. } = self;
             helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
-            // Helm deletes, and waits for nothing.
+            // Helm deletes objects, and does not wait.
             removal::await_end(&self.cluster, &objects, Gone::Await, teardown).await?;
         }
         Ok(Changes { summary: diff.summary, changes: diff.changes, ..Changes::default() })
@@ -275,13 +274,13 @@ impl Step for Release {
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
-        // Flux may have taken over, and an earlier attempt may have succeeded, since the observation.
+        // Since the observation, Flux may have taken over, or an earlier attempt may have succeeded.
         let mut known = self.look().await?;
         let recovered = matches!(&known, Ownership::Ours(Need::Recover(_), _));
         if let Ownership::Ours(Need::Recover(why), Some(stored)) = &known {
             (act.say)(format!("removing revision {}: {why}", stored.revision));
-            // Helm then finds what stood before it, or nothing; what was made meanwhile has the
-            // marks of the release, and is taken on.
+            // Helm then finds the previous revision, or none; objects created meanwhile have the labels of the
+            // release, and are adopted.
             self.cluster.delete(&stored.secret).await?;
             known = self.look().await?;
         }
@@ -336,7 +335,7 @@ impl Step for Release {
     }
 
     async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
-        // What is watched was read from the release before.
+        // The watched objects were read from the previous release.
         let workloads = match stuck.readiness.filter(|readiness| !readiness.observed.is_empty()) {
             Some(_) => Vec::new(),
             None => self.workloads().await.unwrap_or_default(),
@@ -346,8 +345,8 @@ impl Step for Release {
 }
 
 impl Release {
-    /// What of the release runs. Services are left out: one that waits for an address often waits
-    /// for an object that only a later step can make.
+    /// The workloads of the release, without Services: a Service that waits for an address often waits for an
+    /// object that only a later step can create.
     async fn workloads(&self) -> Result<Vec<ObjectRef>> {
         if !self.await_workloads {
             return Ok(Vec::new());

@@ -1,5 +1,5 @@
-//! What has to happen to a release: from what Helm stored of it, what is declared, and who may be
-//! at work on it. Pure.
+//! Decides what needs to be done for a release: from Helm's record, the declaration, and who may be operating
+//! on it. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -9,44 +9,42 @@ use bootstrapper_core::object::Object;
 use bootstrapper_gitops as gitops;
 use bootstrapper_tools::{ChartSource, HELM_PROCESS, without_digest};
 
-/// How much longer than Helm's own limit somebody's Helm is given.
+/// How long another Helm may exceed its own timeout.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
 
-/// helm-controller's actions take hooks, objects and a wait, each up to the limit.
+/// helm-controller's actions consist of hooks, objects and a wait, each with its own timeout.
 const PARTS_OF_AN_ACTION: i32 = 3;
 
-/// What has to happen to a release.
+/// What needs to be done for a release.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It stands as declared.
+    /// It is installed as declared.
     Nothing,
-    /// It is not there.
+    /// It is not installed.
     Install,
-    /// It is there, and not as declared: what differs.
+    /// It differs from the declaration; lists the differences.
     Upgrade(Vec<String>),
-    /// Whoever worked on its newest revision was killed: that revision goes first. Says how that is
-    /// known.
+    /// The operation on its newest revision crashed: that revision is deleted first. Has the evidence.
     Recover(String),
-    /// Somebody may be at work on it. Says who, and for how long that is thought.
+    /// Another Helm may be operating on it. Has who, and for how long it is assumed.
     Wait(String),
 }
 
-/// What else is known than what is stored and declared.
+/// Further evidence.
 pub(super) struct Evidence<'a> {
-    /// The HelmRelease, as the cluster has it.
+    /// The live HelmRelease.
     pub(super) flux: Option<&'a Object>,
-    /// The version of the declared chart, where it had to be fetched to know it.
+    /// The version of the declared chart, if it had to be downloaded to know it.
     pub(super) resolved: Option<&'a str>,
-    /// How long Helm may take for each thing that it waits for.
+    /// Helm's timeout.
     pub(super) limit: SignedDuration,
     /// Now, by this machine's clock.
     pub(super) now: Timestamp,
-    /// Whether the Helm that a label of a revision names has ended; none if that cannot be told from
-    /// here.
+    /// Whether the Helm process in a revision's label has exited; none if this machine cannot tell.
     pub(super) has_ended: &'a dyn Fn(&str, u64) -> Option<bool>,
 }
 
-/// Decides.
+/// Decides what needs to be done.
 pub(super) fn need(
     stored: Option<&StoredRelease>,
     declared: &gitops::Release,
@@ -68,8 +66,8 @@ pub(super) fn need(
     if differences.is_empty() { Need::Nothing } else { Need::Upgrade(differences) }
 }
 
-/// A revision that is pending, or being uninstalled: by a Helm at work, or by one that was killed.
-/// Helm itself cannot tell, and refuses it for ever.
+/// A revision that is pending, or being uninstalled: by a running Helm, or by one that crashed. Helm itself
+/// cannot tell, and stays locked.
 fn held(stored: &StoredRelease, evidence: &Evidence<'_>) -> Need {
     let revision = format!("revision {} is {}", stored.revision, stored.state);
     let process = stored.labels.get(HELM_PROCESS);
@@ -101,16 +99,16 @@ fn held(stored: &StoredRelease, evidence: &Evidence<'_>) -> Need {
     }
 }
 
-/// Whether helm-controller has looked at a HelmRelease: it writes conditions first.
+/// Whether helm-controller has observed a HelmRelease: it writes conditions first.
 fn is_seen_by_flux(release: &Object) -> bool {
     release.data["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty())
 }
 
-/// A range asks for no upgrade while what stands lies in it: Flux makes one, if it comes to know a
+/// A version range needs no upgrade while the installed version satisfies it: Flux upgrades when it finds a
 /// newer chart.
 fn other_chart(stored: &StoredRelease, declared: &ChartSource, resolved: Option<&str>) -> Option<String> {
     let (name, version) = (&stored.chart_name, &stored.chart_version);
-    // An artifact may be called otherwise than the chart in it.
+    // An artifact may have another name than the chart in it.
     if let ChartSource::Repository { chart, .. } = declared
         && name != chart
     {
@@ -123,7 +121,7 @@ fn other_chart(stored: &StoredRelease, declared: &ChartSource, resolved: Option<
     (!is_met).then(|| format!("chart {version} → {wanted}"))
 }
 
-/// The values that differ, by their keys: what they hold may be secret.
+/// The keys of the values that differ: values may be secret.
 fn other_values(stored: &Value, declared: &Value) -> Option<String> {
     let mut keys = Vec::new();
     differing("", stored, declared, &mut keys);
@@ -208,7 +206,7 @@ mod tests {
         }
     }
 
-    /// What has to happen so many seconds after the revision began.
+    /// What needs to be done this many seconds after the revision was created.
     fn after(seconds: i64, stored: &StoredRelease, flux: Option<&Object>, has_ended: Option<bool>) -> Need {
         let evidence = Evidence {
             flux,
@@ -258,7 +256,8 @@ mod tests {
         let unseen = object(&json!({
             "apiVersion": "v1", "kind": "HelmRelease", "metadata": {"name": "r"}, "status": {"observedGeneration": -1},
         }));
-        // Seconds since it began, the HelmRelease, whether the marked helm has ended: who is waited for.
+        // Seconds since it was created, the HelmRelease, whether the labelled Helm has exited: who is waited
+        // for.
         let table = [
             (1, None, Some(true), None),
             (1, Some(&seen), Some(true), None),

@@ -1,5 +1,4 @@
-//! BGP sessions of CiliumBGPPeeringPolicy (Cilium 1.18 and older), which no object reports: the agents are
-//! asked, again and again.
+//! BGP sessions of CiliumBGPPeeringPolicy (Cilium 1.18 and older), which no object reports: agents are polled.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,17 +13,17 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_readiness::{self as readiness, Verdict};
 
-/// There is no event for a session that comes up: the agents have to be asked again.
+/// There is no event when a session is established: agents must be polled.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Whether policies of Cilium 1.18 and older are there; they go before newer objects.
+/// Whether CiliumBGPPeeringPolicies (Cilium 1.18 and older) exist; they take precedence over newer objects.
 pub(super) async fn is_needed(cluster: &Cluster) -> Result<bool> {
     let policies = policies();
     Ok(cluster.serves(&policies.api_version, &policies.kind).await?
         && !cluster.list(&policies).await?.is_empty())
 }
 
-/// Asks until the stream is dropped.
+/// Polls until the stream is dropped.
 pub(super) fn readiness(cluster: Cluster) -> Followed<Readiness> {
     stream::unfold(false, move |is_asked_again| {
         let cluster = cluster.clone();

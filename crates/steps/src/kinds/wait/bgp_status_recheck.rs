@@ -1,5 +1,5 @@
-//! BGP sessions by what the API reports of them; where it reports one down for long, the node's agent is
-//! asked: the status in the API can lag behind.
+//! BGP sessions as the API reports them; for a session that is reported down for long, the node's agent is
+//! queried: the status in the API may be stale.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -21,27 +21,28 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_readiness::{self as readiness, Probe};
 
-/// How long the API must have reported a session in the same state before its agent is asked.
+/// How long the API must report a session in the same state before its agent is queried.
 pub(super) const UNCHANGED: Duration = Duration::from_secs(20);
 
-/// Before agents are asked again.
+/// The pause between two queries.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// How many are asked at once. If one of them has no session, no further ones are asked: nothing is ready.
+/// How many agents are queried concurrently. If one has no session, no others are queried: the step is not
+/// ready.
 const AT_ONCE: usize = 8;
 
-/// What agents answered about their sessions. An answer counts until the API reports something newer.
+/// The answers of agents about their sessions. An answer is valid until the API reports something newer.
 #[derive(Clone, Default)]
 pub(super) struct AgentAnswers(Arc<Mutex<BTreeMap<String, AgentAnswer>>>);
 
 struct AgentAnswer {
-    /// The version of the node's config when its agent was asked.
+    /// The version of the node's config when its agent was queried.
     version: Option<String>,
     peers: Value,
 }
 
 impl AgentAnswers {
-    /// The node's config as its agent reports it, if that was asked and nothing has been written since.
+    /// The node's config as its agent reports it, if queried and unchanged since.
     fn correct(&self, config: &Object) -> Option<(Object, Vec<String>)> {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer =
@@ -49,13 +50,13 @@ impl AgentAnswers {
         Some(readiness::cilium::as_agent_tells(config, &answer.peers))
     }
 
-    /// Earlier answers no longer count.
+    /// Replaces all earlier answers.
     fn replace(&self, answers: BTreeMap<String, AgentAnswer>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answers;
     }
 }
 
-/// Follows the sessions. `trust` is how long the API is trusted that reports one down.
+/// Watches the sessions. `trust` is how long the API is trusted when it reports one down.
 pub(super) fn readiness(cluster: Cluster, trust: Duration, answers: AgentAnswers) -> Followed<Readiness> {
     let objects = seen_by(&cluster, Probe::CiliumBgp);
     let agents: Agents = Box::new(move |agent| {
@@ -65,7 +66,7 @@ pub(super) fn readiness(cluster: Cluster, trust: Duration, answers: AgentAnswers
     Follower { agents, objects, trust, answers, seen: None, doubts: Doubts::default() }.follow()
 }
 
-/// Asks an agent about its sessions.
+/// Queries an agent for its sessions.
 type Agents = Box<dyn Fn(ObjectRef) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
 struct Follower {
@@ -112,7 +113,7 @@ impl Follower {
         self.judge().map(Ok)
     }
 
-    /// The agents of all that is doubted; whose is not well is not asked.
+    /// Queries the agents of stale sessions; an agent that is not ready is skipped.
     async fn ask(&mut self) {
         let Some(seen) = &self.seen else { return };
         let now = Instant::now();
@@ -131,7 +132,7 @@ impl Follower {
                 some.iter().map(async |(config, agent)| (config, (self.agents)((*agent).clone()).await));
             let mut is_down = false;
             for (config, answer) in join_all(answers).await {
-                // Of who does not answer, the API's word stands.
+                // Without an answer, the API's report counts.
                 let Ok(peers) = answer else {
                     is_down = true;
                     continue;
@@ -160,7 +161,7 @@ impl Follower {
             }
         }
         let readiness = judged(Probe::CiliumBgp, &seen);
-        // Until it is ready, its reasons say more.
+        // Until it is ready, its reasons are enough.
         let remarks = if readiness.verdict.is_ready() { remarks } else { Vec::new() };
         Some(Readiness { remarks, ..readiness })
     }
@@ -184,7 +185,7 @@ fn name(object: &Object) -> &str {
     object.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// Sessions that the API calls down, by node and address: in which word, and since when.
+/// Sessions that the API reports down, by node and address: the state, and since when.
 #[derive(Default)]
 struct Doubts {
     since: BTreeMap<(String, String), (String, Instant)>,
@@ -204,13 +205,13 @@ impl Doubts {
         }
     }
 
-    /// When agents are to be asked next.
+    /// When to query agents next.
     fn due(&self, trust: Duration) -> Option<Instant> {
         let first = self.since.values().map(|(_, since)| *since + trust).min()?;
         Some(self.asked.map_or(first, |asked| first.max(asked + PAUSE)))
     }
 
-    /// Of which nodes sessions are doubted by now.
+    /// The nodes with sessions that are down for too long.
     fn nodes(&self, trust: Duration, now: Instant) -> BTreeSet<&str> {
         let doubted = self.since.iter().filter(|(_, (_, since))| *since + trust <= now);
         doubted.map(|((node, _), _)| node.as_str()).collect()
@@ -241,7 +242,7 @@ mod tests {
         let after = |seconds: u64| began + Duration::from_secs(seconds);
         doubts.see([config("a", "open_confirm"), config("b", "established")].iter(), after(0));
         assert_eq!(doubts.due(UNCHANGED), Some(after(20)));
-        // One that moves is not stuck.
+        // A session whose state changes is not stuck.
         doubts.see([config("a", "open_confirm"), config("b", "idle")].iter(), after(10));
         doubts.see([config("a", "open_confirm"), config("b", "active")].iter(), after(15));
         assert_eq!(doubts.due(UNCHANGED), Some(after(20)));
@@ -266,7 +267,7 @@ mod tests {
         assert!(answers.correct(&config("b", "idle")).is_none());
     }
 
-    /// A cluster of one node, as its watches tell of it once.
+    /// A cluster of one node, as its watches report it.
     fn seen(state: &str) -> Seen {
         let object = |value: Value| Arc::new(serde_json::from_value::<Object>(value).unwrap());
         let peers = json!([{"name": "router", "peerAddress": "10.0.0.1"}]);
@@ -283,7 +284,7 @@ mod tests {
         objects.into_iter().enumerate().collect()
     }
 
-    /// Whose agent says that for ever, after it has said `at_first` so often.
+    /// Its agent always answers this, after `at_first` was answered the given number of times.
     fn follower(
         trust: Duration,
         at_first: (usize, &'static str),
@@ -311,7 +312,7 @@ mod tests {
         let texts = first.verdict.texts();
         assert!(texts[0].starts_with("Node a: 10.0.0.1: session is open_confirm"), "{texts:?}");
         assert_eq!(asked.load(Ordering::SeqCst), 0);
-        // What the agent answers counts for the reason, too.
+        // The agent's answer is also in the reason.
         for count in 1..=2 {
             let item = items.next().await.unwrap().unwrap();
             let texts = item.verdict.texts();

@@ -1,5 +1,5 @@
-//! Clusters of the mesh that a cluster does not hear of, though its own side is ready. Nothing waits for
-//! them: of two clusters that are bootstrapped one after the other, the first would never be done.
+//! Mesh peers that a cluster is not connected to, though its own side is ready. No step waits for them: if two
+//! clusters are bootstrapped one after the other, the first would never finish.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_cluster::cilium::{self, Listeners};
 use bootstrapper_core::failure::Result;
 
-/// A remark holds nobody up: the programs of a node that is off never answer.
+/// A remark must not delay the step: programs on a node that is down never answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// One remark for each peer that is declared and not heard of. Who cannot be asked, does not tell.
+/// One remark for each declared peer that is not connected; none if a program cannot be queried.
 pub(super) async fn remarks(cluster: &Cluster) -> Vec<String> {
     tokio::time::timeout(LIMIT, ask(cluster)).await.ok().and_then(Result::ok).unwrap_or_default()
 }
@@ -33,7 +33,7 @@ async fn ask(cluster: &Cluster) -> Result<Vec<String>> {
     Ok(remarks)
 }
 
-/// Agents hear of others from kvstoremesh: if that does not, they are not asked.
+/// Agents sync with peers through kvstoremesh: if that is not connected, they are not queried.
 async fn first_deaf(cluster: &Cluster, listeners: &[Listeners], peer: &str) -> Result<Option<String>> {
     for listeners in listeners {
         let deaf = listeners.deaf_to(cluster, peer).await?.len();

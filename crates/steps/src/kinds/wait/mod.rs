@@ -1,4 +1,4 @@
-//! Waits for a fact of the cluster, and changes nothing.
+//! Waits for a fact about the cluster, and changes nothing.
 
 mod bgp_peering_policy_status;
 mod bgp_status_recheck;
@@ -26,35 +26,35 @@ use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::WaitSpec;
 use bootstrapper_readiness::{CustomRules, Expressions, Probe, Texts};
 
-/// What is waited for.
+/// What a step waits for.
 pub enum Awaited {
-    /// A probe by name, over whatever it needs to see.
+    /// A named probe, over the objects that it needs.
     Probe(Probe),
-    /// One object: by the rule of its kind, or by a user's own expressions.
+    /// One object: by the rule of its kind, or with CEL expressions of the user.
     Object {
         /// The object.
         id: ObjectRef,
-        /// The rule of its kind, or a user's own.
+        /// The rule of its kind, or the user's.
         readiness: Arc<CustomRules>,
     },
 }
 
-/// Waits for a fact of the cluster.
+/// Waits for a fact about the cluster.
 pub struct Wait {
     cluster: Cluster,
     awaited: Awaited,
-    /// What agents answered while the step was observed counts while it settles, too.
+    /// Agents' answers during observation are reused while settling.
     agents: AgentAnswers,
     explainer: Explainer,
 }
 
 impl Wait {
-    /// Waits for this of a cluster.
+    /// Waits for this fact in a cluster.
     pub fn new(cluster: Cluster, awaited: Awaited) -> Self {
         Self { cluster, awaited, agents: AgentAnswers::default(), explainer: Explainer::default() }
     }
 
-    /// `trust` is how long the API is trusted that calls a session down, before its agent is asked.
+    /// `trust` is how long the API is trusted when it reports a session down, before its agent is queried.
     fn readiness(&self, trust: Duration) -> Followed<Readiness> {
         match &self.awaited {
             Awaited::Probe(Probe::CiliumBgp) => self.bgp(trust),
@@ -68,7 +68,7 @@ impl Wait {
         }
     }
 
-    /// About this side; what its own programs know of the peers becomes a remark, once it is ready.
+    /// The mesh state of this cluster; the state of its peers is a remark, once it is ready.
     fn mesh(&self) -> Followed<Readiness> {
         let cluster = self.cluster.clone();
         let with_remarks = move |readiness: Result<Readiness>| {
@@ -84,7 +84,7 @@ impl Wait {
         probe_readiness(&self.cluster, Probe::CiliumClustermesh).then(with_remarks).boxed()
     }
 
-    /// By objects, or by what the agents answer where no object says it.
+    /// By objects, or by agents' answers where no object reports it.
     fn bgp(&self, trust: Duration) -> Followed<Readiness> {
         let (cluster, agents) = (self.cluster.clone(), self.agents.clone());
         stream::once(async move {
@@ -122,7 +122,7 @@ impl Kind for WaitSpec {
     }
 }
 
-/// Waits until somebody else has applied an object.
+/// Waits until another owner has applied an object.
 pub(super) fn awaited(planner: &Planner<'_>, object: &Object) -> Planned {
     let id = ObjectRef::of(object);
     let mut rules = CustomRules::default();
@@ -139,7 +139,7 @@ fn probe_readiness(cluster: &Cluster, probe: Probe) -> Followed<Readiness> {
     seen_by(cluster, probe).map_ok(move |seen| judged(probe, &seen)).boxed()
 }
 
-/// What a probe makes of all that it saw.
+/// Evaluates a probe on the observed objects.
 pub(super) fn judged(probe: Probe, seen: &Seen) -> Readiness {
     let verdict = probe.judge(seen, jiff::Timestamp::now());
     let observed = seen.values().flatten().cloned().collect();
@@ -151,7 +151,7 @@ owns_nothing!(Wait);
 #[async_trait]
 impl Step for Wait {
     async fn observe(&self) -> Result<Observation> {
-        // One look cannot see what stays as it is: agents are asked at once.
+        // A single observation cannot tell what is stuck: agents are queried immediately.
         crate::watching::observe(self.readiness(Duration::ZERO), "ready".to_owned(), 0).await
     }
 

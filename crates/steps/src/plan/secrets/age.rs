@@ -1,12 +1,12 @@
-//! Age keys, as texts: several lines, of which some are keys and others comments.
+//! Age key files: lines with keys and comments.
 
-/// What a secret age key begins with, of whatever kind.
+/// The prefix of every kind of secret age key.
 const SECRET: &str = "AGE-SECRET-KEY-";
 
-/// The same of an X25519 key, as Bech32 has it.
+/// The prefix of an X25519 key, as used by Bech32.
 pub(super) const PREFIX: &str = "age-secret-key-";
 
-/// Whether a text holds a secret age key.
+/// Whether a text contains a secret age key.
 pub(super) fn holds_key(text: &str) -> bool {
     keys(text).next().is_some()
 }
@@ -15,7 +15,7 @@ fn keys(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| line.starts_with(SECRET))
 }
 
-/// The public keys that `age-keygen` has noted in a text, and how many keys have no such note.
+/// The public keys in the comments that `age-keygen` writes, and the number of keys without such a comment.
 pub(super) fn noted(text: &str) -> (Vec<&str>, usize) {
     let notes =
         text.lines().filter_map(|line| line.trim().strip_prefix('#')?.trim().strip_prefix("public key:"));

@@ -1,9 +1,9 @@
-//! Bech32 (BIP 173), in which age writes its keys.
+//! Bech32 (BIP 173), the encoding of age keys.
 
 const CHARACTERS: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const GENERATORS: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
 
-/// The bytes behind a prefix, with a checksum. The prefix is in lower case.
+/// Encodes bytes with a prefix and a checksum. The prefix is lower case.
 pub(super) fn encode(prefix: &str, bytes: &[u8]) -> String {
     let data = in_fives(bytes);
     let high = prefix.bytes().map(|character| character >> 5);
@@ -22,7 +22,7 @@ fn step(sum: u32, value: u8) -> u32 {
     set.fold(next, |sum, (_, generator)| sum ^ generator)
 }
 
-/// Eight bits each, as five bits each; the last is filled with zeros.
+/// Regroups 8-bit values into 5-bit values, padding the last with zeros.
 fn in_fives(bytes: &[u8]) -> Vec<u8> {
     let (mut fives, mut held, mut count) = (Vec::new(), 0_u32, 0);
     for byte in bytes {

@@ -1,4 +1,4 @@
-//! Proof, before a key is planted, that it opens what the repository encrypts: Flux would find out only after
+//! Verifies, before a key is seeded, that it decrypts the repository's files: otherwise Flux would fail after
 //! the hand-over.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,20 +11,20 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_gitops::{Declared, EncryptedFile, KeyUse, SecretValue};
 use bootstrapper_tools::{Environment, Sops, SopsFormat};
 
-/// How many files are named that are encrypted to the same recipients.
+/// How many files with the same recipients are listed.
 const NAMED: usize = 3;
 
-/// What became of the proof.
+/// The result of the verification.
 #[derive(Debug, Default)]
 pub struct KeyProof {
-    /// What is wrong with the keys: one failure for each Secret that lacks them by name, and for each set of
-    /// recipients that none of its keys opens.
+    /// The problems of the keys: one failure for each Secret without keys under the expected names, and for
+    /// each set of recipients that none of its keys decrypts.
     pub failures: Vec<Failure>,
-    /// Secrets whose keys could not be tried, and why.
+    /// Secrets whose keys could not be verified, and why.
     pub unproven: Vec<String>,
 }
 
-/// Tries the keys that are to be planted. Keys that are made up need open nothing.
+/// Verifies the keys to be seeded. Generated keys need not decrypt anything.
 pub async fn prove_keys(
     declared: &Declared,
     root: &Path,
@@ -37,14 +37,14 @@ pub async fn prove_keys(
         let Some(values) = secrets.values.get(&id).filter(|_| !secrets.made_up.contains(&id)) else {
             continue;
         };
-        // A value that could not be read is a failure of its own.
+        // A value that could not be read has its own failure.
         let Some(values) = known(values) else { continue };
         match offered(&values) {
             Offered::Others => {}
             Offered::Nothing => proof.failures.push(without_key(&used, &values)),
             Offered::Age(keys) => match unopened(&used, &keys, || Sops::find(environment)).await {
                 Ok(failures) => proof.failures.extend(failures),
-                // Whatever has to be decrypted here fails by itself, and Flux needs no sops.
+                // A step that decrypts fails on its own, and Flux does not need sops.
                 Err(failure) => proof.unproven.push(format!(
                     "the keys of {} are not proven to open what the repository encrypts: {}",
                     used.secret, failure.what
@@ -59,14 +59,14 @@ fn known(values: &BTreeMap<String, SecretValue>) -> Option<BTreeMap<&str, &str>>
     values.iter().map(|(key, value)| Some((key.as_str(), value.known()?.expose_secret()))).collect()
 }
 
-/// What of a Secret Flux decrypts with.
+/// The entries of a Secret that Flux decrypts with.
 #[derive(Debug, PartialEq, Eq)]
 enum Offered<'a> {
-    /// Age keys, by the names of their entries.
+    /// Age keys, by entry name.
     Age(BTreeMap<&'a str, &'a str>),
-    /// Keys of other kinds: nothing can be proven.
+    /// Keys of other kinds, which cannot be verified.
     Others,
-    /// Nothing.
+    /// No keys.
     Nothing,
 }
 
@@ -86,7 +86,7 @@ fn offered<'a>(values: &BTreeMap<&'a str, &'a str>) -> Offered<'a> {
     }
 }
 
-/// Flux reads entries by their names.
+/// Flux selects entries by their names.
 fn without_key(used: &KeyUse, values: &BTreeMap<&str, &str>) -> Failure {
     let failure =
         Failure::new(FailureKind::Preflight, format!("{} holds no key that Flux reads", used.secret));
@@ -111,8 +111,8 @@ fn without_key(used: &KeyUse, values: &BTreeMap<&str, &str>) -> Failure {
     }
 }
 
-/// Tries one file of each set of recipients: a key that opens it, opens the others of the set. Fails if there is
-/// something to try, and no sops.
+/// Tries one file of each set of recipients: a key that decrypts it decrypts the others of the set. Fails if
+/// there are files to try, but sops is missing.
 async fn unopened(
     used: &KeyUse,
     keys: &BTreeMap<&str, &str>,
@@ -165,7 +165,7 @@ fn no_key_opens(
         .at(first.location.clone())
 }
 
-/// The name of an entry, and the public keys that are noted in it.
+/// The name of an entry, and the public keys in its comments.
 fn shown((name, text): (&&str, &&str)) -> String {
     let (notes, without) = age::noted(text);
     let mut all: Vec<String> = notes.into_iter().map(str::to_owned).collect();
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// A machine without sops can plant a key: only what it would have to try is not tried.
+    /// A machine without sops can seed a key: only the verification is skipped.
     #[tokio::test]
     async fn without_sops_nothing_is_proven_and_nothing_fails() {
         let file = |envelope: Option<&[u8]>| EncryptedFile {

@@ -1,5 +1,4 @@
-//! Values of Secrets in a sandbox, where nothing real depends on them: made up, in the form that is expected
-//! of them.
+//! Generated values of Secrets for a sandbox, where nothing real depends on them, in the expected format.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 use super::{age, bech32};
 use bootstrapper_core::object::ObjectRef;
 
-/// The value of an entry of a Secret: the same each time, so that a second run finds nothing changed.
+/// The generated value of a Secret's entry. Deterministic, so that a second run finds no change.
 pub(in crate::plan) fn made_up(id: &ObjectRef, key: &str) -> SecretString {
     let digest = Sha256::digest(format!("sandbox {id} {key}"));
     let word: String = STANDARD.encode(digest).chars().take(16).collect();
     let word = format!("sandbox-{}", word.replace(['/', '+'], "x"));
     let text = match key {
-        // Any 32 bytes are an age key.
+        // Any 32 bytes are a valid age key.
         _ if key.ends_with(".agekey") => bech32::encode(age::PREFIX, &digest).to_uppercase(),
-        // The API server rejects what is no JSON.
+        // The API server rejects invalid JSON.
         ".dockerconfigjson" => json!({"auths": registry(&word)}).to_string(),
         ".dockercfg" => registry(&word).to_string(),
         _ => word,
@@ -46,7 +45,7 @@ mod tests {
         assert!(of("password").starts_with("sandbox-"));
         let key = of("age.agekey");
         assert!(age::holds_key(&key), "{key}");
-        // What `age-keygen` writes has this length.
+        // The length of what `age-keygen` writes.
         assert_eq!(key.len(), "AGE-SECRET-KEY-1".len() + 52 + 6);
         let config: serde_json::Value = serde_json::from_str(&of(".dockerconfigjson")).unwrap();
         assert!(config["auths"]["registry.invalid"]["auth"].is_string());

@@ -1,5 +1,5 @@
-//! The secrets that a bootstrap needs before anything can bring them: read from where
-//! `bootstrapper.yaml` says they are.
+//! The secrets that a bootstrap needs before anything can provide them: read from the sources in
+//! `bootstrapper.yaml`.
 
 mod age;
 mod bech32;
@@ -28,41 +28,41 @@ use bootstrapper_gitops::trust::Agreed;
 use bootstrapper_gitops::{SecretValue, SecretValues, SeededSecret, SeededValue, seeded_secrets};
 use bootstrapper_tools::Environment;
 
-/// What the declared secrets came to.
+/// The result of reading the declared secrets.
 #[derive(Default)]
 pub struct Secrets {
-    /// Every value: read, or why it could not be.
+    /// Every value, or why it could not be read.
     pub values: SecretValues,
     /// The Secrets to apply: those with all their values.
     pub objects: Vec<Complete<Object>>,
-    /// The others: nothing but their names.
+    /// The other Secrets, without values.
     pub lacking: Vec<Object>,
     /// What could not be read, and why.
     pub unresolved: Vec<Failure>,
-    /// The Secrets of which a value was made up, by namespace and name.
+    /// The Secrets with generated values, by namespace and name.
     made_up: BTreeSet<(String, String)>,
 }
 
-/// Where the declared secrets are read from.
+/// The sources of the declared secrets.
 pub struct SecretSources<'a> {
     /// The name of the cluster.
     pub name: &'a str,
-    /// What declares them.
+    /// Their declaration.
     pub config: &'a Config,
     /// The repository.
     pub root: &'a Path,
-    /// What programs see.
+    /// The environment of programs.
     pub environment: &'a Environment,
     /// The API server, if it is up.
     pub cluster: Option<&'a Cluster>,
-    /// What the person has agreed to: nothing else is read.
+    /// The user's approvals: nothing else is read.
     pub agreed: &'a Agreed,
-    /// Whether the cluster is a sandbox: there a value that nobody has agreed to is made up.
+    /// Whether the cluster is a sandbox, where values that were not approved are generated.
     pub in_sandbox: bool,
 }
 
-/// Reads the declared secrets. A value whose source does not answer is taken from the cluster if
-/// it is there already; in a sandbox it is made up, since nothing real depends on it.
+/// Reads the declared secrets. If a source is unavailable, the cluster's existing value is used; in a sandbox
+/// the value is generated, since nothing real depends on it.
 pub async fn resolve(sources: &SecretSources<'_>) -> Result<Secrets> {
     let declared = seeded_secrets(sources.root, sources.config, sources.name)?;
     let mut secrets = Secrets::default();
@@ -105,7 +105,8 @@ pub async fn resolve(sources: &SecretSources<'_>) -> Result<Secrets> {
     Ok(secrets)
 }
 
-/// Every value, and which Secret it is of. Those that sops decrypts come last: the others may be their keys.
+/// Every value, with the index of its Secret. Values that sops decrypts come last: the others may be their
+/// keys.
 fn in_order(declared: &[SeededSecret]) -> Vec<(usize, &String, &SeededValue)> {
     let all = declared.iter().enumerate();
     let values = all.flat_map(|(at, secret)| secret.values.iter().map(move |(key, value)| (at, key, value)));
@@ -118,7 +119,7 @@ fn id(secret: &SeededSecret) -> ObjectRef {
     ObjectRef::namespaced("v1", "Secret", &secret.namespace, &secret.name)
 }
 
-/// Whatever the source: from here on the value is a secret.
+/// Whatever the source: from now on the value is masked.
 fn marked(value: SecretString) -> SecretString {
     masking::mark(value.expose_secret());
     value

@@ -1,4 +1,4 @@
-//! The Secrets that are applied.
+//! The Secrets to apply.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Reads values, each from its source, and only what was agreed to.
+//! Reads each value from its source, and only what was approved.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,15 +23,15 @@ use bootstrapper_tools::{
     Bitwarden, BitwardenSecrets, OnePassword, SecretProgram, SignIn, Sops, Vault, VaultPath, age_key_files,
 };
 
-/// No Secret holds more than this.
+/// The size limit of a Secret.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Reads values, and remembers what several of them need.
+/// Reads values, and caches what several of them need.
 pub(super) struct Reader<'a> {
     sources: &'a SecretSources<'a>,
     /// Age keys among the values that were read: sops may need them for the others.
     keys: Vec<String>,
-    /// The documents of each manifest that sops decrypted.
+    /// The documents of each manifest decrypted by sops.
     manifests: BTreeMap<PathBuf, Result<Arc<Vec<Value>>>>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         Self { sources, keys: Vec::new(), manifests: BTreeMap::new() }
     }
 
-    /// Remembers a value if sops can decrypt with it.
+    /// Keeps a value if sops can decrypt with it.
     pub(super) fn keep_key(&mut self, key: &str, value: &SecretValue) {
         let text = value.known().map(ExposeSecret::expose_secret).unwrap_or_default();
         if key.ends_with(".agekey") && age::holds_key(text) {
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a value, if all that it needs was agreed to.
+    /// Reads a value, if all that it needs was approved.
     pub(super) async fn read(
         &mut self,
         secret: &SeededSecret,
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     ) -> Result<SecretString> {
         let SecretSources { root, name, agreed, in_sandbox, .. } = *self.sources;
         let requests = trust::value_requests(root, name, secret, key, value)?;
-        // A sandbox has a vault of its own: the person's is not asked.
+        // A sandbox has its own vault: the user's is not queried.
         if !(in_sandbox && needs_vault_only(&value.from)) {
             requests.iter().try_for_each(|request| agreed.require(request))?;
         }
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// Boxed: some sources are made of others.
+    /// Boxed, because some sources contain others.
     fn source<'s>(
         &'s mut self,
         source: &'s SecretSource,
@@ -164,14 +164,14 @@ impl<'a> Reader<'a> {
         let real = trust::resolve(root, file);
         let plain = Sops::find(environment)?.decrypt_manifest(&real, &self.keys.join("\n")).await;
         let plain = plain.map_err(|failure| failure.because(file.display()))?;
-        // What is wrong with it is not told: that would repeat it.
+        // Its errors are hidden: they would repeat the text.
         let documents = yaml::from_multiple::<Value>(&plain, file);
         let documents = documents
             .map_err(|_| Failure::input(format!("{} is not YAML once it is decrypted", file.display())))?;
         Ok(Arc::new(documents))
     }
 
-    /// The text of pieces. Each secret among them is marked by itself, too.
+    /// The concatenated pieces. Each secret piece is masked on its own, too.
     async fn joined(&self, pieces: &[Piece], is_encoded: bool) -> Result<SecretString> {
         let mut text = String::new();
         for piece in pieces {
@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether all that a value needs is 1Password.
+/// Whether a value needs only 1Password.
 fn needs_vault_only(from: &ValueFrom) -> bool {
     fn is_vault(source: &SecretSource) -> bool {
         match source {
@@ -216,7 +216,7 @@ fn needs_vault_only(from: &ValueFrom) -> bool {
     }
 }
 
-/// What is under `data` of a manifest is base64.
+/// Values under `data` of a manifest are base64.
 fn decoded(text: &SecretString) -> Result<SecretString> {
     let encoded: String = text.expose_secret().split_whitespace().collect();
     let bytes = STANDARD.decode(encoded).map_err(|_| {
@@ -272,7 +272,7 @@ fn vault_path(source: &VaultSource) -> Result<VaultPath> {
     })
 }
 
-/// The age keys that sops finds on this machine: of variables, and of files.
+/// The age keys that sops finds on this machine: in environment variables and files.
 fn keys_of_machine() -> Result<SecretString> {
     let own = std::env::var("SOPS_AGE_KEY").ok();
     let files = age_key_files().into_iter().map(|file| trust::resolve(Path::new("/"), &file));
