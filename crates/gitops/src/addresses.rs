@@ -1,5 +1,5 @@
-//! Address ranges that collide, within a cluster and with its neighbours, and mesh ids that two
-//! clusters share: rules on settings alone, by the names of the settings.
+//! Address ranges that overlap, within a cluster and across clusters, and mesh ids that two clusters share:
+//! rules about settings only, by the names of the settings.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,12 @@ use bootstrapper_core::failure::{Failure, FailureKind};
 /// The settings of a cluster.
 pub type Settings = BTreeMap<String, String>;
 
-/// Settings whose values are ranges of addresses.
+/// Whether a setting's value is an address range.
 pub fn is_range(setting: &str) -> bool {
     setting.ends_with("_CIDR")
 }
 
-/// Ranges that clusters of one mesh, or on one network, must not share. The node network may be
-/// the same.
+/// Whether clusters of one mesh, or on one network, must not share the range. They may share the node network.
 pub fn is_exclusive(setting: &str) -> bool {
     is_range(setting) && setting != "NODE_CIDR"
 }
@@ -25,8 +24,8 @@ fn problem(what: String) -> Failure {
     Failure::new(FailureKind::Preflight, what)
 }
 
-/// The ranges that a setting says: one, or several as a list of YAML or JSON, or with commas or spaces
-/// between them. None if one of them is no range.
+/// Parses the ranges in a setting: one, or several as a YAML or JSON list, or separated by commas or spaces.
+/// None if one of them is invalid.
 pub fn read(value: &str) -> Option<Vec<IpNet>> {
     let lines = value.lines().map(|line| line.trim().trim_start_matches("- ")).collect::<Vec<_>>().join(",");
     let inner = lines.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -38,14 +37,14 @@ pub fn read(value: &str) -> Option<Vec<IpNet>> {
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// The ranges among settings, those that can be read.
+/// The valid ranges among settings.
 pub fn ranges(settings: &Settings) -> Vec<(&str, IpNet)> {
     let named = settings.iter().filter(|(name, _)| is_range(name));
     let read = named.filter_map(|(name, value)| Some((name.as_str(), read(value)?)));
     read.flat_map(|(name, ranges)| ranges.into_iter().map(move |range| (name, range))).collect()
 }
 
-/// Whether two settings hold the same range under two names: `POD_CIDR` and `CLUSTER_POD_CIDR`.
+/// Whether two settings have the same range under two names: `POD_CIDR` and `CLUSTER_POD_CIDR`.
 fn is_same(a: (&str, IpNet), b: (&str, IpNet)) -> bool {
     let stem = |name: &str| name.trim_end_matches("_CIDR").to_owned();
     let (one, other) = (stem(a.0), stem(b.0));
@@ -57,14 +56,14 @@ pub fn overlap(a: IpNet, b: IpNet) -> bool {
     a.contains(&b) || b.contains(&a)
 }
 
-/// Ranges that are none: one answer for each setting that should be one.
+/// Invalid ranges: one item for each setting that should be a range.
 pub fn unreadable(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
     settings.iter().filter(|(name, _)| is_range(name)).map(|(name, value)| {
         read(value).is_none().then(|| problem(format!("{name} `{value}` is not an address range")))
     })
 }
 
-/// Ranges of a cluster that overlap: one answer for each pair.
+/// Overlapping ranges within a cluster: one item for each pair.
 pub fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Failure>> {
     let ranges = ranges(settings);
     let pairs: Vec<_> = ranges
@@ -80,7 +79,7 @@ pub fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Fai
     })
 }
 
-/// Exclusive ranges of a cluster that overlap those of a neighbour: one answer for each pair.
+/// Exclusive ranges of a cluster that overlap those of another: one item for each pair.
 pub fn collisions_with(own: &Settings, neighbour: &str, theirs: &Settings) -> Vec<Option<Failure>> {
     let theirs = ranges(theirs);
     ranges(own)
@@ -97,7 +96,7 @@ pub fn collisions_with(own: &Settings, neighbour: &str, theirs: &Settings) -> Ve
         .collect()
 }
 
-/// A mesh id that is a neighbour's, too.
+/// A mesh id that another cluster also has.
 pub fn shared_mesh_id(own: &Settings, neighbour: &str, theirs: &Settings) -> Option<Failure> {
     let id = own.get("CLUSTER_ID")?;
     (theirs.get("CLUSTER_ID") == Some(id)).then(|| {

@@ -1,5 +1,5 @@
-//! Builds a Flux Kustomization as kustomize-controller would: kustomize, with the
-//! fields that Flux writes into the folder's kustomization.
+//! Builds a Flux Kustomization like kustomize-controller: with kustomize, and the fields that Flux adds to the
+//! folder's kustomization.
 
 use std::path::Path;
 use std::thread::available_parallelism;
@@ -17,7 +17,7 @@ use super::unbuildable::unbuildable;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_tools::Kustomize;
 
-/// kustomize is busy with one core; more of them at a time than cores would only be slower.
+/// kustomize uses one core; running more of them than cores would be slower.
 static AT_A_TIME: std::sync::LazyLock<Semaphore> =
     std::sync::LazyLock::new(|| Semaphore::new(available_parallelism().map_or(2, usize::from)));
 
@@ -30,7 +30,7 @@ pub(super) async fn run(
     run_with(recipe, root, kustomize, &Others::new()).await
 }
 
-/// Builds with kustomize, which sees some files decrypted.
+/// Builds with kustomize, with some files decrypted.
 pub(super) async fn run_with(
     recipe: &Recipe,
     root: &Path,
@@ -47,12 +47,12 @@ pub(super) async fn run_with(
         .map_err(|failure| unbuildable(failure, recipe, root))
 }
 
-/// The objects of a manifest of the repository, or at an address.
+/// The objects of a manifest in the repository, or at a URL.
 pub(super) async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Result<String, Problem> {
     alone(Path::new(location), None, root, kustomize).await.map(|(built, _)| built)
 }
 
-/// What a file of the repository builds to, in a namespace if one is given.
+/// Builds a file of the repository, in a namespace if given.
 pub(super) async fn file(
     file: &Path,
     namespace: Option<&str>,
@@ -64,7 +64,7 @@ pub(super) async fn file(
         .map_err(|failure| Problem::new(ProblemKind::UnbuildableKustomization, failure))
 }
 
-/// Builds one resource, whatever kustomization the repository has at its root.
+/// Builds one resource, regardless of a kustomization at the repository's root.
 async fn alone(
     resource: &Path,
     namespace: Option<&str>,
@@ -106,8 +106,8 @@ async fn kustomized(
     Ok((built, stand_in))
 }
 
-/// A failure with file names for people: their path from the root of the repository,
-/// and not from a temporary folder.
+/// A failure with readable file names: their path from the root of the repository, instead of a temporary
+/// folder.
 fn as_of_repository(failure: Failure, roots: &[&Path]) -> Failure {
     let told = |text: String| {
         roots.iter().fold(text, |text, root| text.replace(&format!("{}/", root.display()), ""))

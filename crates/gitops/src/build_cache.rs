@@ -1,7 +1,7 @@
-//! The cache of builds, valid while every file that the build read is unchanged.
+//! The cache of builds, valid while every file that a build read is unchanged.
 //!
-//! A run that finds nothing to do should neither wait for two dozen downloads nor need the
-//! internet. See `docs/design/build-cache.md`.
+//! A run without changes should neither wait for two dozen downloads nor need the internet. See
+//! `docs/design/build-cache.md`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::recipe::{Recipe, gathered};
 use bootstrapper_core::failure::Location;
 use bootstrapper_tools::Kustomize;
 
-/// The unverified downloads of a build: address and location.
+/// The unverified downloads of a build: URL and location.
 pub(super) type Unverified = BTreeMap<String, Option<Location>>;
 
 /// Builds, or returns the cached build of the same files; and its unverified downloads.
@@ -47,7 +47,7 @@ async fn build_to(
         return Ok(built);
     }
     let built = build::run(recipe, root, kustomize).await?;
-    // A file may have changed meanwhile.
+    // A file may have changed during the build.
     let again = gathered(recipe, root, &Others::new()).ok();
     if again.and_then(|(gathered, _)| place_of(gathered, recipe, kustomize)).as_ref() == Some(&place) {
         kept::keep(&place, &built);
@@ -75,7 +75,7 @@ pub(super) async fn pinned(
     Ok(built)
 }
 
-/// Where the build is kept; none if it may not be.
+/// The build's place in the cache; none if it may not be cached.
 fn place_of(gathered: Gathered, recipe: &Recipe, kustomize: &Kustomize) -> Option<PathBuf> {
     gathered.is_repeatable.then_some(())?;
     let head = format!("{}\0{}\0{}", kustomize.identity(), recipe.folder.display(), recipe.added());

@@ -17,7 +17,7 @@ type Outcome = (Result<Arc<Vec<Document>>, Problem>, Unverified);
 
 type Built = Arc<OnceCell<Outcome>>;
 
-/// Which program builds, what of (none for this repository), which folder, and what is added.
+/// The version of kustomize, the pin (none for this repository), the folder, and the additions.
 type Key = (String, Option<Pin>, PathBuf, String);
 
 /// The builds of all clusters of a repository.
@@ -40,7 +40,7 @@ impl Builds {
         cell.get_or_init(build).await.0.clone()
     }
 
-    /// The same of another repository.
+    /// The same for another repository.
     pub(super) async fn get_pinned(
         &self,
         recipe: &Recipe,
@@ -48,7 +48,7 @@ impl Builds {
         kustomize: &Kustomize,
     ) -> Result<Arc<Vec<Document>>, Problem> {
         let cell = self.cell(recipe, Some(pin), kustomize);
-        // A commit verifies all that it holds.
+        // A commit verifies all its content.
         let build =
             || async { (build_cache::pinned(recipe, pin, kustomize).await.map(Arc::new), Unverified::new()) };
         cell.get_or_init(build).await.0.clone()

@@ -12,15 +12,15 @@ pub(super) type Refusal = (Problem, &'static str);
 
 /// The chart of a HelmRelease.
 pub(super) struct Found<'a> {
-    /// Its address.
+    /// Its location.
     pub(super) chart: ChartSource,
-    /// The Flux object with that.
+    /// The Flux object with its location.
     pub(super) source: &'a Object,
     /// How Flux verifies its signature (`verify`); null if it does not.
     pub(super) verify: Value,
 }
 
-/// The chart of a HelmRelease, and the Flux object with its address.
+/// The chart of a HelmRelease, and the Flux object with its location.
 pub(super) fn chart<'a>(
     object: &Object,
     id: &ObjectRef,
@@ -77,7 +77,7 @@ fn oci(source: &Object) -> Result<Found<'_>, Refusal> {
     let spec = &source.data["spec"];
     let id = ObjectRef::of(source);
     let url = spec["url"].as_str().unwrap_or_default();
-    // In the order in which source-controller looks at them.
+    // In the order of precedence of source-controller.
     let reference = |key: &&str| spec["ref"][*key].as_str().filter(|text| !text.is_empty());
     let version = ["digest", "semver", "tag"].iter().find_map(reference).ok_or_else(|| {
         let failure = Failure::input(format!("{id} has no version"))
@@ -89,7 +89,7 @@ fn oci(source: &Object) -> Result<Found<'_>, Refusal> {
     Ok(Found { chart, source, verify: spec["verify"].clone() })
 }
 
-/// The chart of a `chart.spec`, or of a HelmChart. The chart itself may lie in a git repository.
+/// The chart of a `chart.spec`, or of a HelmChart. The chart itself may be in a git repository.
 fn of_repository<'a>(
     spec: &Value,
     find: impl Fn(&str, &Value) -> Result<&'a Object, Refusal>,

@@ -1,5 +1,5 @@
-//! How Flux reaches the source of a chart, and whether Helm can do the same (source-controller
-//! v1.9.4: OCIRepository and HelmRepository).
+//! How Flux accesses the source of a chart, and whether Helm can do the same (source-controller v1.9.4:
+//! OCIRepository and HelmRepository).
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -19,7 +19,7 @@ const STOPS: [(&str, &str); 3] = [
     ("layerSelector.mediaType", "Helm supports only the layer of a chart"),
 ];
 
-/// How the source is reached; or why the bootstrap cannot.
+/// How to access the source; or why the bootstrap cannot.
 pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> {
     let id = ObjectRef::of(source);
     let spec = &source.data["spec"];
@@ -43,7 +43,7 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
         pass_credentials: spec["passCredentials"] == true,
         ..ChartAccess::default()
     };
-    // Where only the cluster knows them, a person's own login with Helm counts.
+    // If only the cluster has the credentials, the user's own login with Helm is used.
     if let Ok(Some(secret)) = read("secretRef") {
         access.docker_config = secret.get(".dockerconfigjson");
         access.user = secret.get("username").zip(secret.get("password"));
@@ -58,11 +58,11 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
     Ok(access)
 }
 
-/// A Secret that is known.
+/// A known Secret.
 pub(super) struct Secret<'a>(pub(super) &'a std::collections::BTreeMap<String, String>);
 
 impl<'a> Secret<'a> {
-    /// The Secret that a field of a source names; none if it names none.
+    /// The Secret that a field of a source references, if any.
     pub(super) fn of(
         spec: &Value,
         field: &str,
@@ -88,7 +88,7 @@ impl<'a> Secret<'a> {
         self.0.get(key).filter(|value| !value.is_empty()).map(|value| value.clone().into())
     }
 
-    /// `address`, with `username` and `password` within it.
+    /// `address`, including `username` and `password`.
     fn proxy(&self) -> Option<SecretString> {
         let mut url = url::Url::parse(self.0.get("address")?).ok()?;
         if let Some(user) = self.0.get("username") {

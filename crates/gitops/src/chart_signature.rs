@@ -1,4 +1,4 @@
-//! Which signature Flux requires of a chart, and whether the bootstrap can verify it (`verify` of an
+//! The signature that Flux requires of a chart, and whether the bootstrap can verify it (`verify` of an
 //! OCIRepository, of a HelmChart, and of `chart.spec` of a HelmRelease; source-controller v1.9.4).
 
 use serde_json::Value;
@@ -8,10 +8,10 @@ use super::sources::Sources;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::{ChartSource, Signature, SigningKeys};
 
-/// Says why a source is accepted without verification.
+/// The annotation with the reason why a source is accepted without verification.
 pub const UNVERIFIED: &str = "bootstrapper/unverified";
 
-/// What is required of a chart from this source; none if nothing is, or if a person accepts that.
+/// The signature required of charts from this source; none if none is, or if the user accepts that.
 pub(super) fn signature(
     verify: &Value,
     source: &Object,
@@ -24,13 +24,13 @@ pub(super) fn signature(
     }
     match keys(verify, source, chart, sources) {
         Ok(keys) => Some(Signature::Required(keys)),
-        // A digest says already what is installed.
+        // A digest already identifies what is installed.
         Err(_) if chart.digest().is_some() => None,
         Err(why) => Some(Signature::Unchecked(why)),
     }
 }
 
-/// The keys of the Secret that `verify` names; or why they are not enough.
+/// The keys of the Secret that `verify` references; or why they are not sufficient.
 fn keys(
     verify: &Value,
     source: &Object,
@@ -53,7 +53,7 @@ fn keys(
         .ok()
         .flatten()
         .ok_or_else(|| format!("{secret} with the public key exists only in the cluster"))?;
-    // source-controller takes every entry of that name.
+    // source-controller uses every entry with this suffix.
     let keys = known.0.iter().filter(|(name, _)| name.strip_suffix(".pub").is_some());
     Ok(SigningKeys { keys: keys.map(|(_, key)| key.clone().into()).collect(), secret })
 }

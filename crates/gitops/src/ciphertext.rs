@@ -30,7 +30,7 @@ pub(super) fn is_secret(object: &Object) -> bool {
     object.types.as_ref().is_some_and(|types| types.kind == "Secret")
 }
 
-/// How a file of that name is written.
+/// The format of a file, by its name.
 pub(super) fn format_of(file: &Path) -> SopsFormat {
     let name = file.to_string_lossy();
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
@@ -60,8 +60,8 @@ pub(super) fn has_mark(content: &[u8], format: SopsFormat) -> bool {
     String::from_utf8_lossy(content).contains(mark(format))
 }
 
-/// How encrypted content is written that decrypts to `to`; none if it is not encrypted. An envelope
-/// of JSON is one for any bytes, unless JSON is wanted.
+/// The format of encrypted content that decrypts to the format `to`; none if it is not encrypted. A JSON
+/// envelope may contain any bytes, unless JSON is wanted.
 pub(super) fn format_within(content: &[u8], to: SopsFormat) -> Option<SopsFormat> {
     let enveloped = if to == SopsFormat::Binary { SopsFormat::Binary } else { SopsFormat::Json };
     [enveloped, SopsFormat::Dotenv, SopsFormat::Ini, SopsFormat::Yaml]

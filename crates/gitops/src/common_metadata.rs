@@ -1,10 +1,10 @@
-//! Labels and annotations that a Kustomization or a ResourceSet gives all of its objects.
+//! Labels and annotations that a Kustomization or a ResourceSet adds to all its objects.
 
 use serde_json::Value;
 
 use bootstrapper_core::object::Object;
 
-/// Flux writes these over an object's own, after all else.
+/// Flux overwrites an object's own ones, as the last step.
 pub(super) fn add_common_metadata(object: &mut Object, common: &Value) {
     let texts = |map: &Value| -> Vec<(String, String)> {
         let entries = map.as_object().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! A manifest that a task file names: a file or folder of the repository, or an address.
+//! A manifest in a task file: a file or folder of the repository, or a URL.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ pub async fn manifest(location: &str, root: &Path, kustomize: &Kustomize) -> Res
     yaml::from_multiple(&built, Path::new(location))
 }
 
-/// The SHA-256 of an address's response; none if it is not the address of a file. It is fetched once, so
-/// the build uses the same content.
+/// The SHA-256 of a URL's response; none if it is not the URL of a file. It is downloaded once, so the build
+/// uses the same content.
 pub async fn manifest_digest(location: &str, kustomize: &Kustomize) -> Result<Option<String>> {
     let Ok(Some(remote)) = remote(location, Use::Any) else { return Ok(None) };
     match kustomize.remotes().get(&remote).await? {

@@ -19,39 +19,39 @@ use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 use bootstrapper_core::words::count;
 
-/// All that a cluster declares.
+/// Everything that a cluster declares.
 #[derive(Debug, Clone)]
 pub struct Declared {
     /// The cluster.
     pub cluster: String,
     /// Its settings: the data of its ConfigMap `cluster-settings`.
     pub settings: BTreeMap<String, String>,
-    /// Those of them that hold values of secrets: no address may have one.
+    /// The settings with secret values: no URL may contain one.
     pub secret_settings: BTreeSet<String>,
     /// Its settings with unknown values.
     pub unknown_settings: BTreeSet<String>,
     /// Branch and commit of the working tree: `main@3f2c1ab`.
     pub revision: Option<String>,
-    /// Where Flux finds all of this.
+    /// Flux's source for all of this.
     pub source: Object,
-    /// The Kustomization that applies all others.
+    /// The root Kustomization.
     pub sync: Object,
-    /// Every Kustomization, each after the one that applies it.
+    /// Every Kustomization, each after its parent.
     pub kustomizations: Vec<Kustomization>,
     /// Every release.
     pub releases: Vec<Release>,
-    /// Every known ConfigMap and Secret, and its provider: itself, or an
-    /// ExternalSecret or SealedSecret that the cluster makes it from. None: the bootstrap seeds it.
+    /// Every known ConfigMap and Secret, and its provider: itself, or an ExternalSecret or SealedSecret that
+    /// the cluster creates it from. None: the bootstrap seeds it.
     pub brought: BTreeMap<ObjectRef, Option<ObjectRef>>,
-    /// The renderings of charts with the values of their releases, as far as requested and known.
+    /// The renderings of charts with the values of their releases, if requested and known.
     pub renderings: BTreeMap<ObjectRef, Rendering>,
-    /// Its problems. Faulty parts are left out of the rest.
+    /// Its problems. Faulty parts are omitted from the other fields.
     pub problems: Vec<Problem>,
-    /// What is left out of it since nobody here can say what it is. It may bring what seems to be missing.
+    /// What is omitted because it could not be evaluated. It may provide objects that seem to be missing.
     pub notes: Vec<Problem>,
-    /// How its Flux is set up.
+    /// The configuration of its Flux.
     pub flux: FluxSetup,
-    /// What kustomizations fetch that nothing verifies, by its address, and where it is named.
+    /// Unverified downloads of kustomizations, by URL, with the location of the reference.
     pub unverified: BTreeMap<String, Option<Location>>,
     /// The folder of the cluster.
     pub folder: PathBuf,
@@ -60,12 +60,12 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// The Kustomization of that name: `name`, or `namespace/name` where several share it.
+    /// The Kustomization with this name: `name`, or `namespace/name` if several share it.
     pub fn kustomization(&self, name: &str) -> Option<&Kustomization> {
         self.kustomizations.iter().find(|kustomization| is_named(&kustomization.id, name))
     }
 
-    /// The Kustomization of that name and all that it applies, each after the one that applies it.
+    /// The Kustomization with this name and all that it applies, each after its parent.
     pub fn with_brought(&self, name: &str) -> Vec<&Kustomization> {
         let mut found: Vec<&Kustomization> = self.kustomization(name).into_iter().collect();
         for one in &self.kustomizations {
@@ -77,7 +77,7 @@ impl Declared {
         found
     }
 
-    /// Requires no signatures of charts: what a sandbox serves under their addresses has none.
+    /// Requires no signatures of charts: those that a sandbox serves have none.
     #[must_use]
     pub fn without_signatures(mut self) -> Self {
         for access in self.releases.iter_mut().filter_map(|release| release.access.as_mut().ok()) {
@@ -86,17 +86,17 @@ impl Declared {
         self
     }
 
-    /// The release whose HelmRelease has that name: `name`, or `namespace/name` where several share it.
+    /// The release whose HelmRelease has this name: `name`, or `namespace/name` if several share it.
     pub fn release(&self, name: &str) -> Option<&Release> {
         self.releases.iter().find(|release| is_named(&release.id, name))
     }
 
-    /// Everything that is declared.
+    /// All declared objects.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.kustomizations.iter().flat_map(|kustomization| &kustomization.objects)
     }
 
-    /// Every object of which all is known.
+    /// All declared objects without unknown values.
     fn complete_objects(&self) -> impl Iterator<Item = &Object> {
         self.kustomizations.iter().flat_map(|kustomization| {
             let all = kustomization.objects.iter().enumerate();
@@ -112,7 +112,7 @@ impl Declared {
         })
     }
 
-    /// Every namespace of a declared object, as far as its name is known.
+    /// Every namespace of a declared object, if its name is known.
     pub fn namespaces(&self) -> BTreeSet<String> {
         let of_objects = self.complete_objects().filter_map(|object| object.metadata.namespace.clone());
         let known = self.releases.iter().filter(|release| release.gaps.is_empty());
@@ -120,7 +120,7 @@ impl Declared {
         of_objects.chain(of_releases).collect()
     }
 
-    /// The Namespace object of that name, if it is declared and all of it is known.
+    /// The Namespace object with this name, if it is declared without unknown values.
     pub fn namespace(&self, name: &str) -> Option<Complete<Object>> {
         let is_it = |object: &&Object| {
             is(object, "", Some("Namespace")) && object.metadata.name.as_deref() == Some(name)
@@ -128,8 +128,7 @@ impl Declared {
         self.complete_objects().find(is_it).cloned().map(Complete::of_own)
     }
 
-    /// Puts the settings into a text of a task file. Fails if one that it names has no value, or none that is
-    /// known.
+    /// Substitutes settings in a text of a task file. Fails if one of them has no value, or an unknown one.
     pub fn substituted(&self, text: &str) -> Result<String> {
         let outcome = substitute_all(text, |name| self.settings.get(name).map(String::as_str));
         if let Some(name) = outcome.used.iter().find(|name| self.unknown_settings.contains(*name)) {
@@ -145,7 +144,7 @@ impl Declared {
         substitute_text(text, &self.settings)
     }
 
-    /// The same; none if a value of a secret is in it.
+    /// The same; none if it contains a secret value.
     pub fn substituted_openly(&self, text: &str) -> Result<Option<String>> {
         let substituted = self.substituted(text)?;
         let is_secret = |key: &String| self.secret_settings.contains(key);
@@ -155,34 +154,34 @@ impl Declared {
         Ok(is_open.then_some(substituted))
     }
 
-    /// Whether a FluxInstance, or the values of its chart, make the source and the root Kustomization: the Flux
-    /// operator applies them.
+    /// Whether a FluxInstance, or the values of its chart, create the source and the root Kustomization: the
+    /// Flux operator applies them.
     pub fn is_root_made(&self) -> bool {
         self.written(&ObjectRef::of(&self.sync)).is_some_and(|written| !written.is_kind("Kustomization"))
     }
 
-    /// Where an object is written; none if it is fetched, or not declared at all.
+    /// Where an object is declared; none if it is downloaded, or not declared.
     pub fn written(&self, object: &ObjectRef) -> Option<&Written> {
         self.places.get(object)
     }
 
-    /// Where a field of an object is written (`spec.dependsOn[1].name`), or what is nearest above
-    /// it: a value that comes from a patch or a variable is at the object.
+    /// The location of an object's field (`spec.dependsOn[1].name`), or of its nearest parent: for a value from
+    /// a patch or a variable, the location of the object.
     pub fn place(&self, object: &ObjectRef, field: &str) -> Option<Location> {
         self.place_in(self.written(object)?, field)
     }
 
-    /// Where a field is written of what is written there.
+    /// The location of a field within a declaration.
     pub fn place_in(&self, written: &Written, field: &str) -> Option<Location> {
         written.place(&self.files, field)
     }
 
-    /// Where the first of these objects is written that is declared here.
+    /// The location of the first of these objects that is declared here.
     pub fn declaration(&self, objects: &[ObjectRef]) -> Option<Location> {
         objects.iter().find_map(|id| self.place(self.as_declared(id), ""))
     }
 
-    /// The HelmRelease of that name, or that installs a release of that name; any other object as it is.
+    /// The HelmRelease with this name, or that installs a release with this name; any other object unchanged.
     fn as_declared<'a>(&'a self, id: &'a ObjectRef) -> &'a ObjectRef {
         let is_it = |release: &&Release| {
             let installed = (Some(&release.release_namespace), &release.release_name);
@@ -193,14 +192,14 @@ impl Declared {
         release.map_or(id, |release| &release.id)
     }
 
-    /// Where a setting is written.
+    /// The location of a setting.
     pub fn setting_location(&self, name: &str) -> Option<Location> {
         let is_it = |id: &&ObjectRef| id.kind == "ConfigMap" && id.name == SETTINGS;
         self.place(self.places.keys().find(is_it)?, &format!("data[\"{name}\"]"))
     }
 
-    /// Where something could not be evaluated, it may bring what seems to be missing: that is no problem,
-    /// and only worth a note.
+    /// If something could not be evaluated, it may provide what seems to be missing: downgrades these problems
+    /// to notes.
     pub(super) fn excuse_what_is_missing(&mut self) {
         if self.notes.is_empty() {
             return;
@@ -212,7 +211,7 @@ impl Declared {
         self.notes.extend(excused);
     }
 
-    /// Fails if anything is wrong that endangers a run: with the first problem, and how many more there are.
+    /// Fails if a problem affects a run: with the first problem, and the number of others.
     pub fn require_sound(&self, scope: &Scope<'_>) -> Result<()> {
         let all: Vec<&Problem> = self.problems.iter().filter(|problem| scope.has(problem)).collect();
         let Some((first, others)) = all.split_first() else { return Ok(()) };

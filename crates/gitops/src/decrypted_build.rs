@@ -1,4 +1,4 @@
-//! What a folder builds to, decrypted as Flux decrypts it.
+//! Builds a folder, decrypted as Flux decrypts it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +13,8 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_tools::Kustomize;
 
-/// What a recipe builds to, decrypted. What cannot be decrypted is as it was, and says why. `encrypted` builds it
-/// as it is.
+/// Builds a recipe, decrypted. What cannot be decrypted is unchanged, with the reason. `encrypted` builds it
+/// without decryption.
 pub(super) async fn decrypted(
     recipe: &Recipe,
     decryption: &Decryption,
@@ -22,19 +22,19 @@ pub(super) async fn decrypted(
     encrypted: impl AsyncFn() -> Result<Arc<Vec<Document>>, Problem>,
 ) -> Result<Arc<Vec<Document>>, Problem> {
     let sources = decryption.sources(&recipe.folder, &recipe.added()["components"], root).await;
-    // What cannot be decrypted is built as it is, and what holds it stays unknown.
+    // If sources cannot be decrypted, the build uses them as they are, and the affected values are unknown.
     let (plain, unseen) = sources.map_or_else(|why| (BTreeMap::new(), Some(why)), |plain| (plain, None));
     let built = if plain.is_empty() {
         encrypted().await?
     } else {
-        // Plaintext is in it: it is neither shared nor kept.
+        // Contains plaintext: neither shared nor cached.
         let built = build::run_with(recipe, root, kustomize, &plain).await?;
         Arc::new(compared(built, encrypted().await.ok().as_deref()))
     };
     Ok(decryption.all(built, unseen.as_ref()).await)
 }
 
-/// Documents that decrypted files went into, each with what it would be without.
+/// Documents that contain decrypted files, each with its encrypted form.
 fn compared(documents: Vec<Document>, encrypted: Option<&Vec<Document>>) -> Vec<Document> {
     let without = |document: &Document| {
         let id = ObjectRef::of(&document.object);

@@ -1,7 +1,7 @@
-//! What a Flux Kustomization decrypts: objects, Secrets' values, and what secrets are generated from
-//! (`internal/decryptor` of kustomize-controller v1.9.6), as far as keys are at hand.
+//! What a Flux Kustomization decrypts: objects, values of Secrets, and the files of secret generators
+//! (`internal/decryptor` of kustomize-controller v1.9.6), if keys are available.
 //!
-//! The plaintext is kept in memory only: no build that needed a key is kept on disk.
+//! Plaintext is kept in memory only: no build that needed a key is cached on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub(super) struct Decryption {
 }
 
 impl Decryption {
-    /// What `spec.decryption` of a Kustomization says; none if it decrypts nothing. Keys are those
-    /// of its Secret, as far as that is known, and the user's own if they may be used.
+    /// The `spec.decryption` of a Kustomization; none if it decrypts nothing. Uses the keys of its Secret, if
+    /// known, and the user's own if approved.
     pub(super) fn of(
         kustomization: &Object,
         sources: &Sources,
@@ -57,7 +57,7 @@ impl Decryption {
         Some(Self::with(keys, &others, environment, with_own_keys))
     }
 
-    /// With these age keys, and the user's own if they may be used. `others` are keys that only Flux uses.
+    /// With these age keys, and the user's own if approved. `others` are keys that only Flux uses.
     pub(super) fn with(
         keys: String,
         others: &[String],
@@ -81,8 +81,8 @@ impl Decryption {
         Self { sops, keys, with_own_keys }
     }
 
-    /// What was built, decrypted; what cannot be is as it was, and says why. `unseen` is why kustomize
-    /// did not see its sources decrypted, if it did not.
+    /// Decrypts what was built; what cannot be decrypted is unchanged, with the reason. `unseen` is why
+    /// kustomize did not get decrypted sources, if it did not.
     pub(super) async fn all(
         &self,
         documents: Arc<Vec<Document>>,
@@ -106,7 +106,7 @@ impl Decryption {
         Arc::new(all.collect())
     }
 
-    /// What the document says once it is decrypted; none if nothing of it is encrypted.
+    /// The decrypted document; none if nothing in it is encrypted.
     async fn document(&self, document: &Document) -> Result<Option<Document>> {
         let object = &document.object;
         if is_left_encrypted(object) {
@@ -138,8 +138,7 @@ impl Decryption {
         self::document(text, document).map(Some)
     }
 
-    /// The files that kustomize needs decrypted: those of secret generators, and patches.
-    /// Empty if there are none that are encrypted.
+    /// The encrypted files that kustomize needs in decrypted form: those of secret generators, and patches.
     pub(super) async fn sources(&self, folder: &Path, components: &Value, root: &Path) -> Result<Others> {
         let mut decrypted = Others::new();
         for (file, format) in sources_of(folder, components, root) {
@@ -165,7 +164,7 @@ impl Decryption {
     }
 }
 
-/// The files that secrets are generated from, and patches: of a folder, of its components, and of what they name.
+/// The files of secret generators, and patches: of a folder, of its components, and of what they reference.
 pub(super) fn sources_of(folder: &Path, components: &Value, root: &Path) -> BTreeMap<PathBuf, SopsFormat> {
     let mut search = Search { root, seen: BTreeSet::new(), found: BTreeMap::new() };
     search.folder(folder);
@@ -175,7 +174,7 @@ pub(super) fn sources_of(folder: &Path, components: &Value, root: &Path) -> BTre
     search.found
 }
 
-/// Marks what was encrypted: of a document those values that were, of anything else all of it.
+/// Masks what was encrypted: the encrypted values of a document, or the whole content of other files.
 fn mark_decrypted(encrypted: &[u8], plain: &[u8]) {
     let read = |content: &[u8]| {
         let text = String::from_utf8_lossy(content);
@@ -208,7 +207,7 @@ fn mark_values(encrypted: &Value, plain: &Value) {
     }
 }
 
-/// A key that Flux uses and this program does not: an entry of the Secret that `spec.decryption` names.
+/// A key that Flux uses and this program does not: an entry of the Secret in `spec.decryption`.
 fn other_key(entry: &str) -> Option<String> {
     let kind = match entry {
         _ if Path::new(entry).extension().is_some_and(|kind| kind == "asc") => {
@@ -223,8 +222,8 @@ fn other_key(entry: &str) -> Option<String> {
     Some(format!("{entry} is {kind}: only Flux supports it"))
 }
 
-/// Whether sops has a key of its own, apart from the repository's: sops does not run
-/// without one, because there may be many files.
+/// Whether sops has a key of its own, apart from the repository's: without one sops is not run, because there
+/// may be many files.
 fn has_own_key() -> bool {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let named = ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD"];

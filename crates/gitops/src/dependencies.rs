@@ -1,4 +1,4 @@
-//! `dependsOn`: names what is declared, and never in a circle.
+//! Checks `dependsOn`: it must refer to declared objects, without cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::problem::{Problem, ProblemKind};
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// What a Flux object depends on; the namespace is its own unless it says otherwise.
+/// The dependencies of a Flux object; the default namespace is its own.
 pub(super) fn depends_on(object: &Object) -> Vec<ObjectRef> {
     let own = ObjectRef::of(object);
     let here = own.namespace.clone().unwrap_or_default();
@@ -21,11 +21,10 @@ pub(super) fn depends_on(object: &Object) -> Vec<ObjectRef> {
         .collect()
 }
 
-/// What depends on what.
+/// The dependencies of each object.
 pub(super) type Edges = BTreeMap<ObjectRef, Vec<ObjectRef>>;
 
-/// All missing dependencies and dependency cycles; each with the object
-/// and its field.
+/// All missing dependencies and dependency cycles; each with the object and its field.
 pub(super) fn check(edges: &Edges) -> Vec<(Problem, ObjectRef, String)> {
     let unknown = edges.iter().flat_map(|(from, to)| {
         let missing = to.iter().enumerate().filter(|(_, to)| !is_declared(to, edges));
@@ -128,7 +127,7 @@ mod tests {
     }
 
     proptest! {
-        /// Edges that only lead to later names cannot close a circle; one back to the first does.
+        /// Edges that only lead to later names cannot form a cycle; one back to the first does.
         #[test]
         fn a_circle_is_found_if_there_is_one(steps in prop::collection::vec(1..4_usize, 2..8)) {
             let mut edges = Edges::new();

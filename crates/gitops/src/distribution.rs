@@ -1,4 +1,4 @@
-//! What the nodes of a cluster run, and what that asks of charts.
+//! The Kubernetes distribution of a cluster, and its requirements for charts.
 //!
 //! Sources: Talos' guides "Deploying Cilium", "Process capabilities", "Run Spegel" and "KubePrism"; k3s' agent folder
 //! (`/var/lib/rancher/k3s/agent`) and Spegel's page on compatibility; kubeadm's `constants.AnnotationKubeadmCRISocket`.
@@ -30,15 +30,15 @@ pub struct Unfit {
     pub release: ObjectRef,
     /// The value, as a path within `spec.values`.
     pub value: String,
-    /// What happens with it.
+    /// The consequence.
     pub why: &'static str,
-    /// The value that fits, as YAML.
+    /// A valid value, as YAML.
     pub fits: &'static str,
-    /// Whether the network does not come up with it.
+    /// Whether it breaks the network.
     pub stops_network: bool,
 }
 
-/// What a distribution asks of a chart's value.
+/// A distribution's requirement for a chart's value.
 struct Need {
     distribution: Distribution,
     chart: &'static str,
@@ -138,7 +138,7 @@ const NEEDS: &[Need] = &[
 ];
 
 impl Distribution {
-    /// What a node runs, by what it says of itself; none if it does not say.
+    /// The distribution that a node reports, if any.
     pub fn of_node(node: &Object) -> Option<Self> {
         let info = &node.data["status"]["nodeInfo"];
         let says = |field: &str| info[field].as_str().unwrap_or_default();
@@ -173,7 +173,7 @@ impl Distribution {
                 releases.iter().filter_map(|release| Some((release, values_of(release, need.chart)?)));
             of_chart.filter(|(_, values)| !(need.is_met)(values)).map(|(release, _)| Unfit {
                 release: release.id.clone(),
-                // In a chart around Cilium its values stand under its name.
+                // A chart that depends on Cilium has Cilium's values under its name.
                 value: if release.chart.name() == need.chart {
                     need.value.to_owned()
                 } else {
@@ -188,7 +188,7 @@ impl Distribution {
     }
 }
 
-/// The values for a chart, if a release installs it; Cilium by a chart around it, too.
+/// The values for a chart, if a release installs it, or a chart that depends on Cilium.
 fn values_of<'a>(release: &'a Release, chart: &str) -> Option<&'a Value> {
     if chart == "cilium" {
         return Cilium::of(release).map(|cilium| cilium.values);
@@ -196,8 +196,8 @@ fn values_of<'a>(release: &'a Release, chart: &str) -> Option<&'a Value> {
     (release.chart.name() == chart).then_some(&release.values)
 }
 
-/// Whether a container of Cilium asks for no kernel modules. Without a list the chart's own counts, which
-/// does. A privileged one gets what the distribution grants.
+/// Whether a container of Cilium lacks the capability to load kernel modules. Without a list, the chart's
+/// default applies, which has it. A privileged container gets what the distribution grants.
 fn has_no_module(values: &Value, container: &str) -> bool {
     let context = at(values, "securityContext");
     let list = context["capabilities"][container].as_array();
@@ -214,7 +214,7 @@ fn has_no_kubeprism(values: &Value) -> bool {
     !(is_port && matches!(at(values, "k8sServiceHost").as_str(), Some("localhost" | "127.0.0.1")))
 }
 
-/// Whether a path is another distribution's.
+/// Whether a path belongs to another distribution.
 fn is_foreign(path: &str) -> bool {
     path.starts_with("/etc/cri/") || path.starts_with("/var/lib/rancher/")
 }

@@ -20,11 +20,11 @@ const ORIGIN: &str = "config.kubernetes.io/origin";
 pub(super) struct Document {
     /// Its text, for substitution.
     pub(super) text: String,
-    /// Nothing substituted.
+    /// The object before substitution.
     pub(super) object: Object,
-    /// The file that it is written in; none if it was fetched.
+    /// The file that declares it; none if it was downloaded.
     pub(super) file: Option<PathBuf>,
-    /// Why it is still encrypted, if that is so and Flux would decrypt it.
+    /// Why it is still encrypted, if it is and Flux would decrypt it.
     #[serde(skip)]
     pub(super) undecrypted: Option<Failure>,
     /// Its encrypted form, if it was decrypted.
@@ -35,7 +35,7 @@ pub(super) struct Document {
 /// The encrypted form of a document.
 #[derive(Debug, Clone)]
 pub(super) enum Encrypted {
-    /// This.
+    /// The encrypted document.
     Known(Box<Document>),
     /// Unknown.
     Unknown,
@@ -53,8 +53,7 @@ impl Document {
     }
 }
 
-/// The documents that `folder` was built to. `has_notes` says that kustomize's notes are part of
-/// them.
+/// The documents in the build of `folder`. `has_notes` says that kustomize's annotations are part of them.
 pub(super) fn documents(built: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<Vec<Document>> {
     texts(built).map(|text| document(text, folder, root, has_notes)).collect()
 }
@@ -68,7 +67,7 @@ fn document(text: &str, folder: &Path, root: &Path, has_notes: bool) -> Result<D
     Ok(Document { text, object, file, undecrypted: None, encrypted: None })
 }
 
-/// Its parts that are secret although they are in the repository.
+/// Masks its secret parts that are in the repository.
 fn mark(object: &Object) {
     let Some(types) = &object.types else { return };
     if types.kind == "Secret" {
@@ -126,7 +125,7 @@ fn without_origin(text: &str) -> (String, Option<String>) {
     (kept.concat(), origin)
 }
 
-/// The fields of an object's metadata, in the text that kustomize writes.
+/// The fields of an object's metadata, in kustomize's output.
 fn metadata(text: &str) -> Vec<String> {
     let within = text.lines().skip_while(|line| *line != "metadata:").skip(1);
     let within = within.take_while(|line| line.starts_with([' ', '-']));
@@ -137,11 +136,11 @@ fn metadata(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file that a note names, relative to the repository.
+/// The file in an origin annotation, relative to the repository.
 fn file_of(origin: &str, folder: &Path, root: &Path) -> Option<PathBuf> {
     let note: BTreeMap<String, serde_json::Value> = yaml::from_str(origin, Path::new(ORIGIN)).ok()?;
     let path = note.get("path").or(note.get("configuredIn"))?.as_str()?;
-    // As kustomize notes an address: `http:/x.test/y.yaml`.
+    // kustomize writes a URL as `http:/x.test/y.yaml`.
     if note.contains_key("repo") || path.contains(":/") {
         return None;
     }
@@ -150,7 +149,7 @@ fn file_of(origin: &str, folder: &Path, root: &Path) -> Option<PathBuf> {
     (!file.starts_with(FETCHED)).then(|| file.to_owned())
 }
 
-/// A path without `..`; of nothing but its text.
+/// A path without `..`, lexically.
 pub(super) fn normal(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut path, component| {
         match component {

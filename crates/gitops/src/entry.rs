@@ -1,5 +1,5 @@
-//! The entry point of Flux for a cluster: the source, and the Kustomization that applies
-//! all others. As `flux bootstrap` writes them, or from the FluxInstance of the Flux operator.
+//! The entry point of Flux for a cluster: the source and the root Kustomization, as `flux bootstrap` writes
+//! them, or from the FluxInstance of the Flux operator.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const CLUSTERS: [&str; 2] = ["kubernetes/clusters", "clusters"];
 /// The folder name of `flux bootstrap`.
 const FLUX_SYSTEM: &str = "flux-system";
 
-/// Names of folders that name no cluster.
+/// Folder names that are not names of clusters.
 const GENERIC: [&str; 16] = [
     "apps",
     "bootstrap",
@@ -43,11 +43,11 @@ const GENERIC: [&str; 16] = [
     "sync",
 ];
 
-/// How deep a repository is looked through, and how many of its files and folders are looked at.
+/// Limits for the search: depth, and number of files and folders.
 const DEEPEST: usize = 10;
 const ENTRIES: usize = 100_000;
 
-/// Where Flux enters the repository for one cluster. Paths are relative to the repository.
+/// The entry point of Flux for one cluster. Paths are relative to the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The path of the root Kustomization: the cluster's own folder.
@@ -56,15 +56,15 @@ pub(super) struct Entry {
     pub(super) place: PathBuf,
 }
 
-/// Something that may be where Flux enters.
+/// A possible entry point.
 #[derive(Debug, Clone)]
 struct Candidate {
     entry: Entry,
     root: Root,
 }
 
-/// Every cluster of a repository, by name. What `bootstrapper.yaml` says (a file or folder for
-/// each) comes before the folders of `kubernetes/clusters`, and those before what the files say.
+/// Every cluster of a repository, by name. Entries in `bootstrapper.yaml` (a file or folder for each) take
+/// precedence over the folders of `kubernetes/clusters`, and those over the content of files.
 pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> BTreeMap<String, Entry> {
     let index = LazyLock::new(|| index(root));
     let (mut entries, mut undeclared) = (BTreeMap::new(), Vec::new());
@@ -84,8 +84,9 @@ pub(super) fn discover(root: &Path, configured: &BTreeMap<String, PathBuf>) -> B
     entries
 }
 
-/// Adds the clusters whose folders declare nothing, if something elsewhere says that Flux enters there;
-/// without any cluster, whatever says so. Else all of these folders, so that it can be told.
+/// Adds the clusters whose folders declare nothing, if a file elsewhere declares them as an entry point;
+/// without any cluster, every such entry point. Otherwise all of these folders, so that the problem is
+/// reported.
 fn add_declared_elsewhere(
     entries: &mut BTreeMap<String, Entry>,
     undeclared: &[(String, PathBuf)],
@@ -109,10 +110,10 @@ fn add_declared_elsewhere(
     }
 }
 
-/// Clusters by their names, and folders that may be some and declare nothing.
+/// Clusters by name, and folders that may be clusters but declare nothing.
 type Conventional = (BTreeMap<String, Entry>, Vec<(String, PathBuf)>);
 
-/// The folders of `of` that say where Flux enters, and those that do not.
+/// The folders in `of` that declare an entry point, and those that do not.
 fn conventional(root: &Path, of: &Path, index: &Index) -> Conventional {
     let Ok(found) = files::find(root, of) else { return Conventional::default() };
     let folders = std::fs::read_dir(root.join(found.path)).into_iter().flatten().filter_map(Result::ok);
@@ -130,7 +131,7 @@ fn conventional(root: &Path, of: &Path, index: &Index) -> Conventional {
             found.insert(name.clone(), Entry { folder: folder.clone(), place: usual });
             continue;
         }
-        // `clusters/east/one`: folders of folders, each with its own.
+        // `clusters/east/one`: nested folders, each with its own entry point.
         let deeper = candidates(root, index, folder);
         match <[Candidate; 1]>::try_from(deeper) {
             Ok([one]) if !one.entry.folder.starts_with(folder) || one.entry.folder == *folder => {
@@ -144,20 +145,21 @@ fn conventional(root: &Path, of: &Path, index: &Index) -> Conventional {
     (found, undeclared)
 }
 
-/// What declares the root Kustomization of `folder`, wherever in it: for what `flux-system` leaves out.
+/// The file anywhere in `folder` that declares its root Kustomization, if `flux-system` does not.
 pub(super) fn within(root: &Path, folder: &Path) -> Option<(Root, PathBuf)> {
     let found = candidates(root, &index_of(root, folder), folder);
     let best = found.into_iter().max_by_key(|one| (one.root.rank, one.entry.folder == folder))?;
     (best.root.rank > Rank::Pair || best.entry.folder == folder).then_some((best.root, best.entry.place))
 }
 
-/// What `bootstrapper.yaml` names: what the root Kustomization builds, or what declares it.
+/// The entry point in `bootstrapper.yaml`: the folder that the root Kustomization builds, or the file that
+/// declares it.
 fn configured_entry(root: &Path, index: &Index, path: &Path) -> Entry {
     let all = scan(root, index, Path::new(""));
     let entries = || all.iter().map(|one| &one.entry);
     let builds = entries().find(|entry| entry.folder == path);
     let declares = || entries().find(|entry| entry.place == path || entry.place.parent() == Some(path));
-    // An artifact may be made of any folder: the one that is named says of which.
+    // An artifact may contain any folder: the configured one says which.
     let artifact = || {
         let fits = |one: &&Candidate| one.root.is_artifact() && path.ends_with(path_of(&one.root.sync));
         let near = |one: &&Candidate| {
@@ -172,7 +174,7 @@ fn configured_entry(root: &Path, index: &Index, path: &Path) -> Entry {
     builds.or_else(declares).cloned().or_else(artifact).unwrap_or_else(unknown)
 }
 
-/// Every file that says something about Flux, and what it says; and every kustomization.
+/// Every file with Flux objects and its content; and every kustomization.
 fn index(root: &Path) -> Index {
     index_of(root, Path::new(""))
 }
@@ -201,7 +203,7 @@ fn index_of(root: &Path, within: &Path) -> Index {
     read.filter(|(_, said)| !said.is_empty()).collect()
 }
 
-/// Whatever may be a root, wherever it is, with the folder that it says it builds.
+/// All possible root Kustomizations, with the folder that they build according to their path.
 fn unresolved(index: &Index) -> Vec<Candidate> {
     let mut places: Vec<&Path> = index.iter().filter_map(|(file, _)| file.parent()).collect();
     places.dedup();
@@ -224,8 +226,8 @@ fn unresolved(index: &Index) -> Vec<Candidate> {
     places.into_iter().flat_map(said).collect()
 }
 
-/// Looks through the files within a folder for whatever declares a root Kustomization of this
-/// repository. The likeliest of those that build the same folder counts.
+/// Searches the files in a folder for root Kustomizations of this repository. If several build the same folder,
+/// the most probable is used.
 fn scan(root: &Path, index: &Index, within: &Path) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     for one in unresolved(index).into_iter().filter(|one| one.entry.place.starts_with(within)) {
@@ -240,9 +242,9 @@ fn scan(root: &Path, index: &Index, within: &Path) -> Vec<Candidate> {
     found
 }
 
-/// The folder of this repository that a candidate builds. A path counts from the root of the
-/// repository; in an artifact, from the folder that it was made of: one above what declares it, or the
-/// only one in which the path is there.
+/// The folder of this repository that a candidate builds. A path is relative to the root of the repository; in
+/// an artifact, to the artifact's folder: a parent of the file that declares it, or the only one in which the
+/// path exists.
 fn folder_of(root: &Path, index: &Index, one: &Candidate) -> Option<PathBuf> {
     let path = &one.entry.folder;
     if files::is_folder(root, path) {
@@ -266,13 +268,12 @@ fn folder_of(root: &Path, index: &Index, one: &Candidate) -> Option<PathBuf> {
     above.into_iter().find(|folder| files::is_folder(root, folder)).or(only)
 }
 
-/// Those that no other one brings: what a root Kustomization builds may declare sources and
-/// Kustomizations of its own, and so may a vendor's. The less likely of two that bring each other is
-/// none.
+/// The candidates that no other one applies: the folder of a root Kustomization may contain further sources and
+/// Kustomizations, and so may a vendor's. If two apply each other, the less probable one is dropped.
 fn candidates(root: &Path, index: &Index, within: &Path) -> Vec<Candidate> {
     let mut found = scan(root, index, within);
-    // A pair that could be anybody's is a root only where nothing else is; one of another repository than
-    // those of Flux itself is none.
+    // A pair with arbitrary names is a root only if there is no better one; if its repository is another than
+    // that of Flux itself, it is not.
     if found.iter().any(|one| one.root.rank > Rank::Pair) {
         found.retain(|one| one.root.rank > Rank::Pair);
     }
@@ -303,7 +304,7 @@ fn candidates(root: &Path, index: &Index, within: &Path) -> Vec<Candidate> {
     found.into_iter().zip(kept).filter_map(|(one, kept)| kept.then_some(one)).collect()
 }
 
-/// Gives each a name: that of the last folder on its way that names something.
+/// Names each after the last folder in its path that has a specific name.
 fn named(entries: Vec<Candidate>) -> BTreeMap<String, Entry> {
     let mut named = BTreeMap::new();
     for Candidate { entry, .. } in entries {
@@ -324,7 +325,7 @@ fn named(entries: Vec<Candidate>) -> BTreeMap<String, Entry> {
     named
 }
 
-/// The manifests directly in a folder; a file is its own.
+/// The manifests directly in a folder; a file is its own manifest.
 pub(super) fn manifests(root: &Path, place: &Path) -> Vec<PathBuf> {
     let Ok(found) = files::find(root, place) else { return Vec::new() };
     if !found.is_folder {
@@ -340,12 +341,12 @@ pub(super) fn manifests(root: &Path, place: &Path) -> Vec<PathBuf> {
     manifests
 }
 
-/// The objects in the files of a place, as written. Invalid YAML is skipped.
+/// The objects in the files of a place, unparsed by kustomize. Invalid YAML is skipped.
 pub(super) fn read(root: &Path, place: &Path) -> Vec<Value> {
     manifests(root, place).into_iter().flat_map(|file| read_file(root, &file, false)).collect()
 }
 
-/// What a file says; nothing, if it can say nothing about Flux, unless `all` of it counts.
+/// The documents in a file; empty if it cannot contain Flux objects, unless `all` are wanted.
 fn read_file(root: &Path, file: &Path, all: bool) -> Vec<Value> {
     let may_say = |text: &String| {
         all || text.contains("toolkit.fluxcd.io")

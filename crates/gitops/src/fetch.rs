@@ -1,5 +1,5 @@
-//! What kustomizations name elsewhere, put beside what was gathered of the repository: kustomize finds
-//! all of it in one tree, and has nothing to fetch.
+//! Downloads the remote resources of kustomizations into the same tree as the gathered files, so that kustomize
+//! downloads nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use bootstrapper_core::files::relative_to;
 use bootstrapper_core::yaml;
 use bootstrapper_tools::{Base, Fetched, Remote, Remotes, remote};
 
-/// The folder of fetched resources in the tree; no repository has one of this name.
+/// The folder of downloaded resources in the tree; no repository has one with this name.
 pub(super) const FETCHED: &str = ".bootstrapper-fetched";
 
 /// The maximum number of remote resources of a build, and their maximum nesting.
 const REMOTES: usize = 300;
 const DEEPEST: usize = 8;
 
-/// All that kustomize sees. Paths are relative to its root.
+/// All files for kustomize. Paths are relative to its root.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     pub(super) files: BTreeMap<PathBuf, Vec<u8>>,
@@ -29,7 +29,7 @@ pub(super) struct Tree {
     pub(super) links: BTreeMap<PathBuf, PathBuf>,
 }
 
-/// Fetches remote resources, and those that they reference.
+/// Downloads remote resources, and those that they reference.
 pub(super) async fn complete(gathered: Gathered, remotes: &Remotes) -> Result<Tree, Problem> {
     let mut fetch = Fetch { remotes, tree: Tree::default(), known: BTreeMap::new() };
     fetch.add(gathered, PathBuf::new(), 0).await?;
@@ -44,7 +44,7 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Puts what was gathered below `place` of the tree.
+    /// Adds gathered files below `place` in the tree.
     fn add(
         &mut self,
         gathered: Gathered,
@@ -96,7 +96,7 @@ impl Fetch<'_> {
             return Err(Problem::new(ProblemKind::ExcessiveInput, failure));
         }
         let place = Path::new(FETCHED).join(self.known.len().to_string());
-        // Known before it is read: a cycle finds itself, and kustomize reports it.
+        // Registered before it is read: a cycle then ends, and kustomize reports it.
         let base = match remote {
             Remote::Base(base) | Remote::Either(_, base) => Some(base),
             Remote::Manifest(_) => None,
@@ -137,7 +137,7 @@ pub(super) fn unfetched(failure: Failure) -> Problem {
     }
 }
 
-/// A problem of a fetched resource: its files are not in this repository.
+/// A problem of a downloaded resource: its files are not in this repository.
 fn within(problem: Problem, remote: &Remote) -> Problem {
     let failure = Failure { what: format!("{}: {}", remote.url(), problem.failure.what), ..problem.failure };
     Problem { failure: Failure { location: None, ..failure }, ..problem }

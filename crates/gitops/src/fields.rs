@@ -8,14 +8,14 @@ use bootstrapper_core::object::Object;
 /// An operation of Helm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelmAction {
-    /// The first of its revisions.
+    /// The first revision.
     Install,
-    /// Any other one.
+    /// Any later revision.
     Upgrade,
 }
 
 impl HelmAction {
-    /// The field of a HelmRelease that is about it.
+    /// The field of a HelmRelease for this operation.
     pub(super) fn field(self) -> &'static str {
         match self {
             Self::Install => "install",
@@ -27,13 +27,13 @@ impl HelmAction {
 /// How the bootstrap treats a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
-    /// It has the same effect as in Flux; and how.
+    /// It has the same effect as in Flux; with an explanation.
     Counts(&'static str),
-    /// Helm has a flag that means the same.
+    /// Helm has an equivalent flag.
     Flag(&'static str),
-    /// It does not change what is installed; and why.
+    /// It does not change what is installed; with the reason.
     LeftToFlux(&'static str),
-    /// Flux would install something that the bootstrap cannot; and why.
+    /// Flux would install something that the bootstrap cannot; with the reason.
     Stops(&'static str),
 }
 
@@ -112,7 +112,7 @@ pub const FIELDS: [(&str, Treatment); 62] = [
     ("waitStrategy", LeftToFlux(READINESS)),
 ];
 
-/// The first field that is set and that the bootstrap cannot do as Flux would, and why.
+/// The first set field that the bootstrap cannot implement like Flux, and why.
 pub(super) fn stopping(release: &Object) -> Option<(&'static str, &'static str)> {
     FIELDS.iter().find_map(|(path, treatment)| match treatment {
         Stops(why) if is_set(at(release, path)) => Some((*path, *why)),

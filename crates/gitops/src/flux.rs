@@ -1,5 +1,5 @@
-//! How a cluster's Flux is set up, as far as its repository says: which version, which feature gates,
-//! whether tenants are locked in. That decides which rules hold.
+//! The configuration of a cluster's Flux, as far as its repository shows: version, feature gates, restrictions
+//! for tenants. It decides which rules apply.
 
 use serde_json::Value;
 
@@ -11,23 +11,23 @@ const STRICT: &str = "StrictPostBuildSubstitutions";
 /// The minor version of Flux 2 in which [`STRICT`] became the default (kustomize-controller 1.9).
 const STRICT_SINCE: u64 = 9;
 
-/// How a cluster's Flux is set up.
+/// The configuration of a cluster's Flux.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FluxSetup {
-    /// The version, or the range of versions, that is declared.
+    /// The declared version, or range of versions.
     pub version: Option<String>,
     /// Whether the Flux operator installs it, which adds its own kinds to those of Flux's CRDs.
     pub by_operator: bool,
     /// Whether an undefined variable is an error.
     pub strict_substitution: bool,
-    /// Whether a reference to another namespace is refused (`--no-cross-namespace-refs`).
+    /// Whether references to other namespaces are rejected (`--no-cross-namespace-refs`).
     pub no_cross_namespace: bool,
-    /// The ServiceAccount of whatever names none (`--default-service-account`).
+    /// The ServiceAccount of objects that set none (`--default-service-account`).
     pub default_service_account: Option<String>,
 }
 
 impl Default for FluxSetup {
-    /// Where nothing is said: the newest Flux, as it comes.
+    /// Without a declaration: the newest Flux with its defaults.
     fn default() -> Self {
         Self {
             version: None,
@@ -40,7 +40,7 @@ impl Default for FluxSetup {
 }
 
 impl FluxSetup {
-    /// What a FluxInstance says, or the manifests that `flux bootstrap` writes. Both may be empty.
+    /// From a FluxInstance, or the manifests of `flux bootstrap`. Both may be empty.
     pub(super) fn of(instance: Option<&Value>, manifests: &[String]) -> Self {
         let mut setup = Self { by_operator: instance.is_some(), ..Self::default() };
         let mut texts: Vec<String> = manifests.to_vec();
@@ -82,7 +82,7 @@ fn concerns_kustomize(patch: &Value) -> bool {
     is_deployment && (name.is_empty() || name.contains("kustomize-controller") || name.contains('*'))
 }
 
-/// What the gate is set to, where a text last sets it.
+/// The last value of the gate in a text.
 fn gate(text: &str) -> Option<bool> {
     let (_, rest) = text.rsplit_once(&format!("{STRICT}="))?;
     if rest.starts_with("true") {
@@ -94,7 +94,7 @@ fn gate(text: &str) -> Option<bool> {
     }
 }
 
-/// The values of an argument of a program, in a text of manifests or patches.
+/// The values of a command-line flag in a text of manifests or patches.
 fn arguments<'a>(text: &'a str, flag: &'a str) -> impl Iterator<Item = String> + 'a {
     text.split(flag).skip(1).map(|rest| {
         let value = rest.strip_prefix('=').unwrap_or("true");
@@ -102,7 +102,7 @@ fn arguments<'a>(text: &'a str, flag: &'a str) -> impl Iterator<Item = String> +
     })
 }
 
-/// The version that `flux bootstrap` notes in gotk-components.yaml: in its head, or as a label.
+/// The version that `flux bootstrap` writes into gotk-components.yaml: in the header, or as a label.
 fn written_version(text: &str) -> Option<String> {
     let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
     let rest = after("# Flux Version:").or_else(|| after("app.kubernetes.io/version:"))?;

@@ -17,9 +17,9 @@ use bootstrapper_core::object::{Object, ObjectRef};
 pub struct Gap {
     /// The variable.
     pub variable: String,
-    /// Where it is used.
+    /// Its location.
     pub at: Option<Location>,
-    /// Why the bootstrap does not know it; none if only the cluster will.
+    /// Why the bootstrap does not know it; none if only the cluster knows it.
     pub why: Option<Failure>,
 }
 
@@ -64,8 +64,8 @@ pub(super) fn refusal(id: &ObjectRef, gaps: &[Gap]) -> Option<Failure> {
     })
 }
 
-/// The object as a source of values: a key whose text has a gap exists only in the cluster, regardless
-/// of the rest of its text.
+/// The object as a source of values: a key whose text has a gap is known only in the cluster, regardless of the
+/// rest of its text.
 pub(super) fn as_source(object: &Object, plain: &Object, variables: Option<&Variables>, all: bool) -> Object {
     let mut object = object.clone();
     let is_secret = object.types.as_ref().is_some_and(|types| types.kind == "Secret");

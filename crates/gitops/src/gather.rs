@@ -1,9 +1,9 @@
-//! All that a build reads, gathered before kustomize starts: it sees these files and no others.
+//! Gathers all inputs of a build before kustomize starts: it can read these files only.
 //!
 //! Follows every reference of a kustomization. Files in the repository are read, remote resources
 //! are recorded ([`super::fetch`] fetches them), and files outside are rejected, as Flux does.
-//! Each kustomization is handed on as this program has read it, so that no text means one thing here and
-//! another one to kustomize.
+//! Each kustomization is passed on as parsed by this program, so that kustomize cannot interpret the text
+//! differently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -19,20 +19,20 @@ use bootstrapper_core::files::{self, Found, Refusal};
 use bootstrapper_core::yaml::{self, Measure, marked_documents};
 use bootstrapper_tools::{Remote, Use, remote};
 
-/// How many files one build may read, and how large they may be together.
+/// Limits of one build: number of files, and their total size.
 const FILES: usize = 20_000;
 const BYTES: usize = 256 * 1024 * 1024;
 
-/// How many objects one build may read and generate. kustomize compares each with every other: twice as
-/// many take it 20 s, and nobody has a tenth.
+/// The limit of objects that one build may read and generate. kustomize compares each with every other: twice
+/// as many take 20 s, and real repositories have less than a tenth.
 const OBJECTS: usize = 2_500;
 
 /// The inputs of a build. Paths are relative to the root of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    /// Files, as kustomize is to see them.
+    /// Files, with their content for kustomize.
     pub(super) files: BTreeMap<PathBuf, Vec<u8>>,
-    /// Folders, of which some may hold none of the files.
+    /// Folders, including empty ones.
     pub(super) folders: BTreeSet<PathBuf>,
     /// Symbolic links in their paths, each with its target.
     pub(super) links: BTreeMap<PathBuf, PathBuf>,
@@ -40,7 +40,7 @@ pub(super) struct Gathered {
     pub(super) naming: BTreeMap<PathBuf, Naming>,
     /// Remote resources, and the location of their first reference.
     pub(super) remotes: BTreeMap<Remote, Option<Location>>,
-    /// Whether it is the same tomorrow, unless one of the files changes.
+    /// Whether the build is reproducible while its files are unchanged.
     pub(super) is_repeatable: bool,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Naming {
     Plugins(Vec<Value>),
 }
 
-/// Files of a repository with other content for a build, by their path from its root.
+/// Files with replaced content for a build, by their path from the root.
 pub(super) type Others = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The source to gather from.
@@ -59,11 +59,11 @@ pub(super) type Others = BTreeMap<PathBuf, Vec<u8>>;
 pub(super) struct From<'a> {
     /// The repository, or a clone of another one.
     pub(super) root: &'a Path,
-    /// Files that are seen otherwise than they are.
+    /// Files with replaced content.
     pub(super) others: &'a Others,
-    /// Whether it is a clone: kustomize confines what that names to the folder that names it.
+    /// Whether it is a clone: kustomize confines references in it to the folder of the referencing file.
     pub(super) is_clone: bool,
-    /// What Flux leaves out of the source.
+    /// The files that Flux excludes from the source.
     pub(super) ignore: Option<&'a Ignore>,
 }
 
@@ -72,14 +72,14 @@ impl From<'_> {
         self.ignore.is_some_and(|ignore| ignore.leaves_out(file))
     }
 
-    /// Whether a regular file is there, and not left out.
+    /// Whether a regular file exists, and is not excluded.
     fn has_file(&self, file: &Path) -> bool {
         files::is_file(self.root, file) && !self.is_left_out(file)
     }
 }
 
-/// Gathers what the kustomization of a folder reads. `own` is what it says, in a file of that name, if
-/// that is not what is written there.
+/// Gathers the inputs of a folder's kustomization. `own` is its file name and content, if it differs from the
+/// file.
 pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) -> Result<Gathered, Problem> {
     let gathered = Gathered { is_repeatable: true, ..Gathered::default() };
     let mut gather = Gather { from, gathered, bytes: 0, objects: 0, seen: BTreeSet::new() };
@@ -94,7 +94,7 @@ pub(super) fn gather(from: From<'_>, folder: &Path, own: Option<(&str, Value)>) 
         Some((name, value)) => {
             gather.seen.insert((found.path.clone(), false));
             for other in KUSTOMIZATION_FILES.iter().filter(|other| **other != name) {
-                // kustomize refuses two of them.
+                // kustomize rejects two of them.
                 let file = found.path.join(other);
                 if from.has_file(&file) {
                     gather.add(&file, Role::Content, None)?;
@@ -111,7 +111,7 @@ struct Gather<'a> {
     gathered: Gathered,
     bytes: usize,
     objects: usize,
-    /// Folders, and whether they hold configurations.
+    /// Folders, and whether they contain configurations.
     seen: BTreeSet<(PathBuf, bool)>,
 }
 
@@ -141,7 +141,7 @@ impl Gather<'_> {
         for file in present {
             let place = self.place(&file, None);
             let refused = |refusal: &Refusal| refused(&file, refusal, place.clone());
-            // It counts as one of this folder, wherever a link leads.
+            // It belongs to this folder, regardless of symbolic links.
             let found = files::find(self.from.root, &file).map_err(|refusal| refused(&refusal))?;
             self.gathered.is_repeatable &= found.links.is_empty();
             let content = match self.from.others.get(&file) {
@@ -190,7 +190,7 @@ impl Gather<'_> {
         if role != Role::Plugin {
             return self.reference(text, role, folder, file);
         }
-        // kustomize tries it as configurations before it tries it as a path.
+        // kustomize tries to parse it as configurations, then as a path.
         let all: Vec<Value> = yaml::from_multiple(text, file).unwrap_or_default();
         let mut all: Vec<Value> = all.into_iter().filter(|one| !one.is_null()).collect();
         if all.is_empty() || !all.iter().all(Value::is_object) {
@@ -207,7 +207,7 @@ impl Gather<'_> {
         let path = within(folder, text);
         let is_here = path.as_ref().is_some_and(|path| self.from.has_file(path));
         match remote(text, taken_for) {
-            // kustomize tries a file first, regardless of its name.
+            // kustomize tries a file first, whatever its name.
             Ok(Some(Remote::Base(_))) | Err(_) if is_here && taken_for == Use::Any && !is_web(text) => {}
             Err(refused) => {
                 let shown = shown(text);
@@ -222,7 +222,7 @@ impl Gather<'_> {
                 return Err(self.placed(ProblemKind::RefusedAddress, failure, file, Some(text)));
             }
             Ok(Some(_)) if role == Role::Plugin => {
-                // It could name any file of this machine in turn.
+                // Its references could be any files of this machine.
                 let failure = Failure::input(format!(
                     "{} references {}, which is not allowed",
                     file.display(),
@@ -253,10 +253,10 @@ impl Gather<'_> {
                 ));
                 return Err(self.placed(ProblemKind::UnbuildableKustomization, failure, file, Some(text)));
             }
-            // It is the patch itself.
+            // An inline patch.
             Err(Refusal::Missing) if role == Role::YamlOrText && text.contains('\n') => return Ok(()),
             Err(Refusal::Missing) => {
-                // kustomize reports what is missing.
+                // kustomize reports the missing file.
                 self.gathered.is_repeatable = false;
                 return Ok(());
             }
@@ -313,7 +313,7 @@ impl Gather<'_> {
         self.reference(text, role, folder, file)
     }
 
-    /// Adds a file. None if it was added before.
+    /// Adds a file. None if it was added already.
     fn add(
         &mut self,
         path: &Path,
@@ -393,7 +393,7 @@ impl Gather<'_> {
         )
     }
 
-    /// Where a text is written in a file of the repository.
+    /// The location of a text in a file of the repository.
     fn place(&self, file: &Path, text: Option<&str>) -> Option<Location> {
         if self.from.is_clone {
             return None;
@@ -403,7 +403,7 @@ impl Gather<'_> {
         let place = text.and_then(|text| {
             let fitting = |document: &yaml::Marked| {
                 let whole = document.scalar(text);
-                // Generators name files as `key=file`.
+                // Generators reference files as `key=file`.
                 let is_of_key = |own: &str| own.split_once('=').is_some_and(|(_, file)| file == text);
                 let with_key = || document.scalar_that(&is_of_key);
                 whole.or_else(with_key).or_else(|| document.get(text).map(|_| document.place(text)))
@@ -416,7 +416,7 @@ impl Gather<'_> {
 }
 
 impl Naming {
-    /// The text for kustomize.
+    /// The kustomization's text for kustomize.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Kustomization(value) => value.to_string(),
@@ -425,7 +425,7 @@ impl Naming {
     }
 }
 
-/// The problem of a file that is not read, located at its reference.
+/// The problem of a file that is not read, at the location of its reference.
 fn refused(path: &Path, refusal: &Refusal, place: Option<Location>) -> Problem {
     let failure = Failure::input(format!("{} was not read", path.display())).because(refusal);
     let (kind, failure) = match refusal {
@@ -457,7 +457,7 @@ fn is_web(text: &str) -> bool {
         .any(|one| text.get(..one.len()).is_some_and(|start| start.eq_ignore_ascii_case(one)))
 }
 
-/// An address, for people: short, and without a possible password.
+/// A URL for display: short, and without a possible password.
 fn shown(address: &str) -> String {
     let address: String = address.chars().take(200).collect();
     match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
@@ -466,8 +466,8 @@ fn shown(address: &str) -> String {
     }
 }
 
-/// The path that a text means in a folder; none if it leaves the root. As in kustomize, `..` takes away
-/// what is written before it, wherever a link leads.
+/// Resolves a path in a folder; none if it leaves the root. As in kustomize, `..` is resolved lexically,
+/// regardless of symbolic links.
 fn within(folder: &Path, text: &str) -> Option<PathBuf> {
     let mut path = folder.to_owned();
     for part in Path::new(text).components() {

@@ -1,5 +1,5 @@
-//! The kustomization that Flux builds: a folder's own, with the fields of the Flux Kustomization
-//! written into it (the generator of `fluxcd/pkg/kustomize`).
+//! The kustomization that Flux builds: a folder's own, with the fields of the Flux Kustomization added (the
+//! generator of `fluxcd/pkg/kustomize`).
 
 use std::path::{Component, Path};
 
@@ -26,7 +26,7 @@ const NOTES: &str = "originAnnotations";
 #[derive(Debug, PartialEq)]
 pub(super) struct Generated {
     pub(super) kustomization: Value,
-    /// Whether the annotations are part of what Flux applies.
+    /// Whether origin annotations are part of what Flux applies.
     pub(super) has_notes: bool,
 }
 
@@ -39,8 +39,8 @@ pub(super) fn of_manifests(manifests: &[impl AsRef<Path>]) -> Map<String, Value>
     fields.as_object().cloned().unwrap_or_default()
 }
 
-/// Writes the fields of a Flux Kustomization into a kustomization. `is_own` says that people wrote
-/// it; `folder` of the repository in `root` is where it is.
+/// Adds the fields of a Flux Kustomization to a kustomization. `is_own` says that it is a file of the
+/// repository; `folder` in `root` is its location.
 pub(super) fn generate(
     mut fields: Map<String, Value>,
     is_own: bool,
@@ -79,7 +79,7 @@ pub(super) fn generate(
     Generated { kustomization: fields.into(), has_notes }
 }
 
-/// Flux supports only components of the repository.
+/// Flux supports only local components.
 pub(super) fn is_local(component: &str) -> bool {
     const ADDRESSES: [&str; 8] =
         ["git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/"];
@@ -89,7 +89,7 @@ pub(super) fn is_local(component: &str) -> bool {
     !ADDRESSES.iter().any(is_address) && Path::new(local).components().next() != Some(Component::RootDir)
 }
 
-/// Images of Flux replace those of the same name; a tag and a digest replace each other.
+/// Flux's images override those with the same name; a tag and a digest override each other.
 fn images(fields: &mut Map<String, Value>, images: &Value) {
     let mut new = Vec::new();
     for image in items(images) {

@@ -1,7 +1,6 @@
-//! Shell patterns, as Flux's substitution takes them in `${v#pattern}`, and as sources take them in names
-//! of files.
+//! Shell patterns, as used by Flux's substitution in `${v#pattern}`, and by sources for file names.
 
-/// One thing that a pattern asks for.
+/// One element of a pattern.
 enum Token<'a> {
     Any,
     One,
@@ -9,7 +8,7 @@ enum Token<'a> {
     Plain(char),
 }
 
-/// Whether a pattern matches a whole text, which has no `/`.
+/// Whether a pattern matches a whole text without `/`.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     if text.is_empty() {
         return pattern.chars().all(|c| c == '*');
@@ -18,13 +17,13 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
     prefix(&pattern, &text, true) == Some(text.len())
 }
 
-/// How many characters at the beginning of `text` the pattern matches: at least one of them; the most, if
-/// `longest`. `*` and `?` match any characters, `[a-z]` and `[^a-z]` one of a set, a backslash makes the
-/// next character plain. None if it matches nothing, or is malformed. Every place of the pattern at once:
-/// the work is that of one by the other, whatever they are.
+/// How many characters at the beginning of `text` the pattern matches: at least one, the most if `longest`. `*`
+/// and `?` match any characters, `[a-z]` and `[^a-z]` one of a set, a backslash escapes the next character.
+/// None if it matches nothing, or is malformed. Tracks all positions in the pattern at once: the work is
+/// bounded by the product of both lengths.
 pub(super) fn prefix(pattern: &[char], text: &[char], longest: bool) -> Option<usize> {
     let tokens = tokens(pattern)?;
-    // Which tokens are met so far: the state before the first, to that after the last.
+    // The tokens matched so far: from the state before the first to that after the last.
     let mut states = vec![false; tokens.len() + 1];
     states[0] = true;
     pass_stars(&tokens, &mut states);
@@ -54,7 +53,7 @@ pub(super) fn prefix(pattern: &[char], text: &[char], longest: bool) -> Option<u
     found
 }
 
-/// A star may match nothing.
+/// A star may match the empty text.
 fn pass_stars(tokens: &[Token<'_>], states: &mut [bool]) {
     for (state, token) in tokens.iter().enumerate() {
         if states[state] && matches!(token, Token::Any) {
@@ -63,7 +62,7 @@ fn pass_stars(tokens: &[Token<'_>], states: &mut [bool]) {
     }
 }
 
-/// None if the pattern is malformed: nothing matches it to its end.
+/// None if the pattern is malformed: it matches nothing.
 fn tokens(mut pattern: &[char]) -> Option<Vec<Token<'_>>> {
     let mut tokens = Vec::new();
     while let Some((first, rest)) = pattern.split_first() {

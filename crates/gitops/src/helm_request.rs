@@ -1,4 +1,4 @@
-//! Requests to Helm that do what helm-controller would.
+//! Requests to Helm that are equivalent to helm-controller's.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ pub enum CrdPolicy {
 }
 
 impl Release {
-    /// Requests to Helm that do what helm-controller would.
+    /// A request to Helm that is equivalent to helm-controller's.
     pub fn helm_request(&self, action: HelmAction) -> HelmRequest {
         HelmRequest {
             release: self.release_name.clone(),
             namespace: self.release_namespace.clone(),
             chart: self.chart.clone(),
-            // Without it, the registry itself says that it does not answer everybody.
+            // Without it, the registry itself denies access.
             access: ChartAccess { refusal: self.refused.clone(), ..self.access.clone().unwrap_or_default() },
             values: self.values.clone(),
             integers: self.integers.clone(),
@@ -40,16 +40,16 @@ impl Release {
         }
     }
 
-    /// The same, to be installed. Fails if a value in it is not known, or if the bootstrap cannot do what Flux
-    /// would.
+    /// The same, to be installed. Fails if a value in it is unknown, or if the bootstrap cannot do the same as
+    /// Flux.
     pub fn complete_request(&self, action: HelmAction) -> Result<Complete<HelmRequest>> {
         self.installable()?;
         Ok(Complete::of_own(self.helm_request(action)))
     }
 
-    /// What happens to the CRDs that the chart ships beside its templates. `Create` is
-    /// helm-controller's default for both actions, whatever its API says of upgrades; and it does
-    /// not look at `install.skipCRDs` (`internal/action/crds.go`).
+    /// The policy for CRDs in the chart's `crds` folder. `Create` is helm-controller's default for both
+    /// actions, despite the API documentation for upgrades; and it ignores `install.skipCRDs`
+    /// (`internal/action/crds.go`).
     pub fn crds(&self, action: HelmAction) -> CrdPolicy {
         match self.object.data["spec"][action.field()]["crds"].as_str() {
             Some("Skip") => CrdPolicy::Skip,
@@ -58,7 +58,7 @@ impl Release {
         }
     }
 
-    /// How long Helm waits for any one thing: `timeout`, as helm-controller has it.
+    /// Helm's timeout for each operation: `timeout` of the HelmRelease, like helm-controller.
     pub fn helm_limit(&self) -> SignedDuration {
         let spec = &self.object.data["spec"];
         let told = ["install", "upgrade"].into_iter().map(|action| &spec[action]["timeout"]);
@@ -66,7 +66,7 @@ impl Release {
         told.max().unwrap_or(SignedDuration::from_mins(5))
     }
 
-    /// The labels by which helm-controller marks all that it applies as its own.
+    /// The labels with which helm-controller marks what it applies.
     pub fn origin_labels(&self) -> BTreeMap<String, String> {
         origin_labels(&self.object)
     }

@@ -1,5 +1,5 @@
-//! Files that Flux leaves out of a source: `.sourceignore` of its folders, `spec.ignore` of the source,
-//! and what it leaves out where neither says anything (`fluxcd/pkg/sourceignore` v0.18).
+//! Files that Flux excludes from a source: `.sourceignore` in its folders, `spec.ignore` of the source, and the
+//! defaults (`fluxcd/pkg/sourceignore` v0.18).
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use super::glob;
 use bootstrapper_core::files;
 use bootstrapper_core::yaml;
 
-/// The file that says what is left out.
+/// The file with exclusion patterns.
 const FILE: &str = ".sourceignore";
 
-/// What is left out of every source but a Bucket.
+/// Excluded from every source except a Bucket.
 const VCS: [&str; 4] = [".git/", ".gitignore", ".gitmodules", ".gitattributes"];
 
-/// What is left out where nobody says what is, as far as it may be taken for a manifest.
+/// Excluded by default, limited to what may be mistaken for a manifest.
 const DEFAULT: [&str; 12] = [
     ".github/",
     ".circleci/",
@@ -32,35 +32,35 @@ const DEFAULT: [&str; 12] = [
     "**/.flux.yaml",
 ];
 
-/// How many files and folders are looked at, and how many patterns count.
+/// Limits for the number of files and folders, and of patterns.
 const ENTRIES: usize = 100_000;
 const PATTERNS: usize = 10_000;
 
 /// One line of such a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Pattern {
-    /// The folder that the file lies in.
+    /// The folder of the file.
     domain: Vec<String>,
     parts: Vec<String>,
     includes: bool,
     folders_only: bool,
-    /// Whether it is about a path, and not about a name anywhere.
+    /// Whether it matches a path, and not a name at any depth.
     is_path: bool,
 }
 
-/// What is left out of a source.
+/// The exclusions of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Ignore {
-    /// The folder of the repository that the source holds.
+    /// The folder of the repository that is in the source.
     base: PathBuf,
-    /// The last one that matches counts.
+    /// The last matching pattern applies.
     patterns: Vec<Pattern>,
-    /// Whether files that hold no object are left out: of what an artifact is made, nobody says.
+    /// Whether files without objects are excluded: the repository does not show what an artifact contains.
     objects_only: bool,
 }
 
 impl Ignore {
-    /// What `.sourceignore` files of a folder of the repository say.
+    /// The patterns in `.sourceignore` files of a folder of the repository.
     pub(super) fn of_files(root: &Path, base: &Path) -> Self {
         let mut found: Vec<PathBuf> = WalkDir::new(root.join(base))
             .into_iter()
@@ -70,7 +70,7 @@ impl Ignore {
             .filter(|entry| entry.file_name() == FILE && entry.file_type().is_file())
             .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_owned()))
             .collect();
-        // A folder's own counts less than those of the folders in it.
+        // A folder's patterns have lower precedence than those of its subfolders.
         found.sort_by_key(|file| file.parent().map(Path::to_owned));
         let mut patterns = Vec::new();
         for file in found {
@@ -82,20 +82,20 @@ impl Ignore {
         Self { base: base.to_owned(), patterns, objects_only: false }
     }
 
-    /// The same of an artifact: whoever pushed it may have left out what holds no object.
+    /// The same for an artifact: it may lack files without objects.
     #[must_use]
     pub(super) fn of_artifact(self) -> Self {
         Self { objects_only: true, ..self }
     }
 
-    /// Whether a text that lies in a folder without a kustomization is left out.
+    /// Whether a text in a folder without a kustomization is excluded.
     pub(super) fn leaves_out_text(&self, text: &str) -> bool {
         let is_object = |document: &Value| document["kind"].is_string() && document["apiVersion"].is_string();
         let documents = || yaml::from_multiple::<Value>(text, Path::new("it"));
         self.objects_only && documents().is_ok_and(|all| !all.iter().any(is_object))
     }
 
-    /// The same with `spec.ignore` of a source, and what is left out anyway.
+    /// The same with `spec.ignore` of a source, and the defaults.
     #[must_use]
     pub(super) fn of_source(&self, ignore: Option<&str>) -> Self {
         let mut own = self.patterns.clone();
@@ -109,7 +109,7 @@ impl Ignore {
         Self { base: self.base.clone(), patterns, objects_only: self.objects_only }
     }
 
-    /// Whether a file of the repository is left out.
+    /// Whether a file of the repository is excluded.
     pub(super) fn leaves_out(&self, file: &Path) -> bool {
         let Ok(within) = file.strip_prefix(&self.base) else { return false };
         let names = names(within);
@@ -141,7 +141,7 @@ fn pattern(line: &str, domain: &[String]) -> Pattern {
 }
 
 impl Pattern {
-    /// Whether it matches a file: by its own name, or by a folder on its way.
+    /// Whether it matches a file: by its own name, or by one of its folders.
     fn matches(&self, file: &[String]) -> bool {
         let Some(file) = file.strip_prefix(self.domain.as_slice()).filter(|rest| !rest.is_empty()) else {
             return false;
@@ -155,7 +155,7 @@ impl Pattern {
         !(self.folders_only && at + 1 == file.len())
     }
 
-    /// As Flux does it, which is not quite as git does.
+    /// Like Flux, which differs slightly from git.
     fn matches_path(&self, mut file: &[String]) -> bool {
         let (mut matched, mut may_skip) = (false, false);
         for (at, part) in self.parts.iter().enumerate() {

@@ -1,18 +1,18 @@
-//! What the Flux operator makes of a FluxInstance: the source and the root Kustomization
-//! (flux-operator v0.59: `syncTmpl`), and the patches that it applies to them.
+//! What the Flux operator creates from a FluxInstance: the source and the root Kustomization (flux-operator
+//! v0.59: `syncTmpl`), and the patches that it applies to them.
 
 use serde_json::{Value, json};
 
 use super::root::{Rank, Root};
 
-/// Where a FluxInstance is, if nothing says so.
+/// The default namespace of a FluxInstance.
 const FLUX_SYSTEM: &str = "flux-system";
 
-/// Kinds that the operator makes of `sync`. Patches of other kinds change the controllers only.
+/// Kinds that the operator creates from `sync`. Patches of other kinds change only the controllers.
 const KINDS: [&str; 4] = ["Kustomization", "GitRepository", "OCIRepository", "Bucket"];
 
-/// The `spec` of a FluxInstance: of itself, of the values of its chart, or of a HelmRelease with such
-/// values; and its namespace, if that is said.
+/// The `spec` of a FluxInstance: its own, or from the values of its chart or of a HelmRelease; and its
+/// namespace, if set.
 pub(super) fn spec_of(object: &Value) -> Option<(&Value, Option<&str>)> {
     let namespace = object["metadata"]["namespace"].as_str();
     let (spec, namespace) = match object["kind"].as_str() {
@@ -31,7 +31,7 @@ pub(super) fn spec_of(object: &Value) -> Option<(&Value, Option<&str>)> {
     spec.is_object().then_some((spec, namespace))
 }
 
-/// What the operator makes of a FluxInstance. `spec.kustomize.patches` are not applied yet.
+/// What the operator creates from a FluxInstance. `spec.kustomize.patches` are not applied yet.
 pub(super) fn root_of(object: &Value) -> Option<Root> {
     let (spec, namespace) = spec_of(object)?;
     let sync = &spec["sync"];
@@ -78,17 +78,17 @@ pub(super) fn root_of(object: &Value) -> Option<Root> {
     })
 }
 
-/// The patches of a FluxInstance that may change its source or its root Kustomization.
+/// The patches of a FluxInstance that may change its source or root Kustomization.
 pub(super) fn patches(spec: &Value) -> Vec<Value> {
     let all = spec["kustomize"]["patches"].as_array().into_iter().flatten();
     all.filter(|patch| concerns_sync(patch)).cloned().collect()
 }
 
-/// Whether a patch may be about what is made of `sync`. Without a target, it names its own.
+/// Whether a patch may apply to what is created from `sync`. Without a target, it names its own.
 fn concerns_sync(patch: &Value) -> bool {
     let target = &patch["target"];
     if let Some(pattern) = target["kind"].as_str().filter(|kind| !kind.is_empty()) {
-        // kustomize takes it for a regular expression.
+        // kustomize treats it as a regular expression.
         return KINDS
             .iter()
             .any(|kind| pattern == *kind || (has_operators(pattern) && may_match(pattern, kind)));
@@ -105,7 +105,7 @@ fn has_operators(pattern: &str) -> bool {
     pattern.contains(['.', '*', '|', '(', '[', '?', '+', '^', '$'])
 }
 
-/// Whether a pattern may match: kustomize decides, if it may.
+/// Whether a pattern may match; if so, kustomize decides.
 fn may_match(pattern: &str, kind: &str) -> bool {
     let literal = |part: &str| part.trim_matches(['(', ')', '^', '$']).to_owned();
     let parts: Vec<String> = pattern.split('|').map(literal).collect();

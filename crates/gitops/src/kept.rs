@@ -14,15 +14,14 @@ use bootstrapper_core::masking::masked_in_passing;
 use bootstrapper_core::private;
 use bootstrapper_tools::cache_folder;
 
-/// How many of a kind are kept; those that were not wanted for longest go first.
+/// How many entries of a kind are kept; the least recently used are deleted.
 const KEPT: usize = 256;
 
 /// The format version of the cache.
 const FORMAT: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 
-/// Where what `contents` lead to is kept, among others of its kind; none if there is no cache, or if a value
-/// of a secret is in them: what is made of it may hold it, and its digest tells it to whoever tries all there
-/// are.
+/// The place of the result for `contents` in the cache; none without a cache, or if they contain a secret
+/// value: the result may contain it, and the digest would confirm a guess.
 pub(super) fn place(kind: &str, contents: &[u8]) -> Option<PathBuf> {
     if matches!(masked_in_passing(&String::from_utf8_lossy(contents)), Cow::Owned(_)) {
         return None;
@@ -54,7 +53,7 @@ pub(super) fn keep(place: &Path, value: &impl Serialize) {
 fn write(place: &Path, value: &impl Serialize) -> io::Result<()> {
     let folder = place.parent().unwrap_or(place);
     private::secure(folder)?;
-    // Another run may read at this moment.
+    // Another run may be reading.
     private::replace(place, &serde_json::to_vec(value)?)?;
     forget_the_oldest(folder)
 }
@@ -63,7 +62,7 @@ fn forget_the_oldest(folder: &Path) -> io::Result<()> {
     let mut all: Vec<_> = fs::read_dir(folder)?
         .filter_map(|entry| {
             let (path, metadata) = (entry.as_ref().ok()?.path(), entry.ok()?.metadata().ok()?);
-            // Another run writes in a folder of its own.
+            // Other runs write in their own temporary folder.
             metadata.is_file().then_some((metadata.modified().ok()?, path))
         })
         .collect();

@@ -1,4 +1,4 @@
-//! Which encrypted files are to be opened with the keys of which Secret, and to whom they are encrypted.
+//! Which encrypted files are decrypted with the keys of which Secret, and their recipients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,34 +14,35 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::yaml;
 
-/// The Secret that Kustomizations decrypt with, and what it has to open.
+/// A Secret that Kustomizations decrypt with, and the files that it must decrypt.
 #[derive(Debug, Clone)]
 pub struct KeyUse {
     /// The Secret.
     pub secret: ObjectRef,
-    /// The Kustomizations that name it.
+    /// The Kustomizations that reference it.
     pub by: Vec<ObjectRef>,
-    /// Where the first of them names it.
+    /// The location of the first reference.
     pub location: Option<Location>,
-    /// The encrypted files of the repository that they build.
+    /// The encrypted files in the repository that they build.
     pub files: Vec<EncryptedFile>,
 }
 
-/// A file that SOPS encrypted.
+/// A file encrypted by SOPS.
 #[derive(Debug, Clone)]
 pub struct EncryptedFile {
     /// The file, relative to the repository.
     pub file: PathBuf,
-    /// The age recipients, any one of whose keys opens it.
+    /// The age recipients; the key of any one decrypts it.
     pub recipients: BTreeSet<String>,
-    /// The file without its values, as JSON: whatever opens this, opens the file. None if no age key can.
+    /// The file without its values, as JSON: a key that decrypts this decrypts the file. None if no age key
+    /// can.
     pub envelope: Option<Vec<u8>>,
-    /// Where the first recipient is written.
+    /// The location of the first recipient.
     pub location: Location,
 }
 
 impl Declared {
-    /// What each Secret with keys has to open.
+    /// What each Secret with keys must decrypt.
     pub fn key_uses(&self, root: &Path) -> Vec<KeyUse> {
         let mut uses: BTreeMap<ObjectRef, KeyUse> = BTreeMap::new();
         for kustomization in &self.kustomizations {
@@ -70,7 +71,7 @@ impl Declared {
     }
 }
 
-/// The files of the repository that a Kustomization builds from.
+/// The files in the repository that a Kustomization builds from.
 fn files_of(kustomization: &Kustomization, root: &Path) -> BTreeSet<PathBuf> {
     let decrypted = kustomization.placed_objects().filter(|(object, _)| !is_left_encrypted(object));
     let written = decrypted.filter_map(|(_, written)| Some(written?.file.clone()));
@@ -78,7 +79,7 @@ fn files_of(kustomization: &Kustomization, root: &Path) -> BTreeSet<PathBuf> {
     written.chain(sources_of(&kustomization.path, components, root).into_keys()).collect()
 }
 
-/// A file, if SOPS encrypted it to age keys.
+/// A file, if it is encrypted by SOPS for age keys.
 fn read(root: &Path, file: &Path) -> Option<EncryptedFile> {
     let content = files::read(root, file).ok()?;
     has_mark(&content, format_of(file)).then_some(())?;
@@ -92,14 +93,14 @@ fn read(root: &Path, file: &Path) -> Option<EncryptedFile> {
     Some(EncryptedFile { file: file.to_owned(), recipients, envelope, location })
 }
 
-/// What SOPS notes in a file, whatever its format.
+/// The metadata of SOPS in a file, in any format.
 fn metadata(text: &str) -> Option<Value> {
     let documents = yaml::from_multiple::<Value>(text, Path::new("it")).unwrap_or_default();
     let structured = documents.iter().map(|document| &document["sops"]).find(|sops| sops.is_object());
     structured.cloned().or_else(|| flat_metadata(text))
 }
 
-/// Lists are written out in the formats that have none: `sops_age__list_0__map_recipient=…`.
+/// Formats without lists have flattened ones: `sops_age__list_0__map_recipient=…`.
 fn flat_metadata(text: &str) -> Option<Value> {
     let mut age: BTreeMap<usize, Map<String, Value>> = BTreeMap::new();
     let mut rest = Map::new();
@@ -121,7 +122,7 @@ fn flat_metadata(text: &str) -> Option<Value> {
     })
 }
 
-/// The recipients of a file, and the file without its values. None if no age key opens it: other keys do.
+/// The recipients of a file, and the file without its values. None if it needs other keys than age.
 fn envelope(metadata: &Value) -> Option<(BTreeSet<String>, Option<Vec<u8>>)> {
     let of = |group: &Value| -> Vec<Value> { group["age"].as_array().cloned().unwrap_or_default() };
     let groups: Vec<Value> = metadata["key_groups"].as_array().cloned().unwrap_or_default();
@@ -140,7 +141,7 @@ fn envelope(metadata: &Value) -> Option<(BTreeSet<String>, Option<Vec<u8>>)> {
     if groups.is_empty() {
         sops["age"] = all.into();
     } else {
-        // Of several groups, a number must be opened: those with other keys only cannot be tried here.
+        // With several groups, a threshold must be reached: groups with only other keys cannot be tried here.
         if groups.iter().any(|group| of(group).is_empty()) {
             return Some((recipients, None));
         }

@@ -15,49 +15,49 @@ use bootstrapper_core::object::{Complete, Object, ObjectRef};
 pub struct Kustomization {
     /// The Flux object.
     pub id: ObjectRef,
-    /// The Flux object, as it is declared.
+    /// The Flux object, as declared.
     pub object: Object,
-    /// The Kustomization that applies it; none for the root.
+    /// Its parent: the Kustomization that applies it; none for the root.
     pub brought_by: Option<ObjectRef>,
     /// Its path, relative to its repository.
     pub path: PathBuf,
-    /// Whether it can be looked at: it is in this repository, or in another one at a commit.
+    /// Whether it can be read: it is in this repository, or in another one at a pinned commit.
     pub is_here: bool,
-    /// The Kustomizations that must be ready before it.
+    /// The Kustomizations that it depends on.
     pub depends_on: Vec<ObjectRef>,
     /// Its objects, after substitution. None if they are unavailable.
     pub objects: Vec<Object>,
     /// The unknown values of each of the objects, in their order.
     pub gaps: Vec<Vec<Gap>>,
-    /// Those of the objects, by their place in the list, that a ResourceSet makes: the Flux operator
-    /// applies them, and the bootstrap does not.
+    /// The objects, by index, that a ResourceSet creates: the Flux operator applies them, and the bootstrap
+    /// does not.
     pub made_by: BTreeMap<usize, ObjectRef>,
-    /// Where each of the objects is written, in their order; none for what is fetched.
+    /// Where each of the objects is declared, in their order; none for downloaded ones.
     pub written: Vec<Option<Written>>,
-    /// Those of the objects that are still encrypted, and why Flux's keys are not at hand.
+    /// The objects that are still encrypted, and why Flux's keys are not available.
     pub undecrypted: BTreeMap<ObjectRef, Failure>,
     /// The sources of its variables, in order: the last one has precedence.
     pub draws_from: Vec<DrawsFrom>,
-    /// Every variable that its objects name, with or without a value.
+    /// Every variable in its objects, with or without a value.
     pub used_variables: BTreeSet<String>,
-    /// Those whose values exist only in the cluster: the objects contain
-    /// [`UNKNOWN`](super::UNKNOWN) in their places.
+    /// The variables whose values exist only in the cluster: the objects contain [`UNKNOWN`](super::UNKNOWN)
+    /// instead.
     pub unknown_variables: BTreeSet<String>,
 }
 
 impl Kustomization {
-    /// Its objects, each with where it is written.
+    /// Its objects, each with where it is declared.
     pub fn placed_objects(&self) -> impl Iterator<Item = (&Object, Option<&Written>)> {
         self.objects.iter().zip(self.written.iter().map(Option::as_ref))
     }
 
-    /// The objects that it applies itself, each with its place in the list.
+    /// The objects that it applies itself, with their index.
     pub fn own_objects(&self) -> impl Iterator<Item = (usize, &Object)> {
         self.objects.iter().enumerate().filter(|(at, _)| !self.made_by.contains_key(at))
     }
 
-    /// Its objects, for the bootstrap to apply. Fails if one is encrypted, or holds a value that is,
-    /// and no key is at hand: ciphertext must not be applied.
+    /// Its objects, for the bootstrap to apply. Fails if an object or a value is encrypted, and no key is
+    /// available: ciphertext must not be applied.
     pub fn applicable(&self) -> Result<Vec<Complete<Object>>> {
         self.applicable_part(|_| true)
     }
@@ -83,7 +83,7 @@ impl Kustomization {
         self.complete(wanted)
     }
 
-    /// Those of its objects that it applies itself. Fails if a value in one of them is not known.
+    /// The objects that it applies itself. Fails if one has an unknown value.
     pub fn complete(&self, wanted: impl Fn(&Object) -> bool) -> Result<Vec<Complete<Object>>> {
         let all = self.own_objects().filter(|(_, object)| wanted(object));
         all.map(|(at, object)| {
@@ -96,7 +96,7 @@ impl Kustomization {
         .collect()
     }
 
-    /// Whether all of the object at that place is known.
+    /// Whether the object at this index has no unknown values.
     pub fn is_complete(&self, at: usize) -> bool {
         self.gaps.get(at).is_none_or(Vec::is_empty)
     }

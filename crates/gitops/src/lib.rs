@@ -1,8 +1,7 @@
 //! The GitOps repository: the declaration of each cluster, as Flux sees it.
 //!
-//! `entry` finds Flux's entry point for a cluster, `walk` continues from there, and
-//! `build` runs kustomize. The result is a [`Declared`]; its faults are
-//! its [`Problem`]s.
+//! `entry` finds Flux's entry point for a cluster, `walk` continues from there, and `build` runs kustomize. The
+//! result is a [`Declared`], with its [`Problem`]s.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

@@ -1,4 +1,4 @@
-//! Reads all that a cluster declares: every Kustomization from the root down, built as Flux would.
+//! Loads everything that a cluster declares: every Kustomization from the root down, built as Flux would.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -30,8 +30,8 @@ use bootstrapper_tools::{Kustomize, git_revision};
 type Places = BTreeMap<ObjectRef, Written>;
 
 impl Repository {
-    /// Reads all that `cluster` declares. `secrets` are those that the bootstrap seeds. Fails only
-    /// if there is nothing to read; its faults are among its problems.
+    /// Loads everything that `cluster` declares. `secrets` are those that the bootstrap seeds. Fails only if
+    /// there is nothing to read; otherwise problems are part of the result.
     pub async fn load(
         &self,
         cluster: &str,
@@ -116,7 +116,7 @@ impl Repository {
         Ok(declared)
     }
 
-    /// The source and the root Kustomization, and where they are written.
+    /// The source and the root Kustomization, and their locations.
     async fn enter(&self, cluster: &str, entry: &Entry, kustomize: &Kustomize) -> Result<(Root, Places)> {
         let place = &entry.place;
         if files::find(&self.root, place).is_err() {
@@ -135,7 +135,7 @@ impl Repository {
                         .extend(placed.filter_map(|one| Some((ObjectRef::of(&one.object), one.written()?))));
                     documents.iter().filter_map(|one| serde_json::to_value(&one.object).ok()).collect()
                 }
-                // What cannot be built is told where it is built from the root.
+                // A failed build is reported when it is built from the root.
                 Err(_) if self.awaits_bootstrap(entry) || !roots::roots(&written()).is_empty() => written(),
                 Err(problem) => return Err(problem.failure),
             }
@@ -170,7 +170,7 @@ impl Repository {
         Ok((root, places))
     }
 
-    /// Whether the place is the folder of `flux bootstrap`, which writes its files there once it runs.
+    /// Whether this is the folder of `flux bootstrap`, which writes its files only when it runs.
     fn awaits_bootstrap(&self, entry: &Entry) -> bool {
         let files = entry::manifests(&self.root, &entry.place);
         let is_gotk = |file: &PathBuf| {
@@ -180,7 +180,7 @@ impl Repository {
         files::is_folder(&self.root, &entry.folder) && files.iter().any(is_gotk)
     }
 
-    /// How Flux is set up: as its FluxInstance says, or the files of `flux bootstrap`.
+    /// The configuration of Flux: from its FluxInstance, or the files of `flux bootstrap`.
     fn flux_setup(&self, entry: &Entry, root: &Root) -> FluxSetup {
         let manifests = entry::manifests(&self.root, &entry.place);
         let texts = manifests.iter().filter_map(|file| files::read_text(&self.root, file).ok());
@@ -234,7 +234,7 @@ impl Repository {
     }
 }
 
-/// The declaration of `object`, the source or the root Kustomization: itself, or the one that creates both.
+/// The declaration of `object`, the source or the root Kustomization: itself, or the object that creates both.
 fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Option<Object> {
     let objects = || written.iter().filter_map(|one| serde_json::from_value::<Object>(one.clone()).ok());
     let itself = objects().find(|one| one.types == object.types && one.metadata.name == object.metadata.name);
@@ -245,19 +245,19 @@ fn declaring(object: &Object, root: &Root, written: &[serde_json::Value]) -> Opt
     itself.or_else(maker)
 }
 
-/// The ConfigMap `cluster-settings`, wherever it is.
+/// The ConfigMap `cluster-settings`, in any namespace.
 fn source_of_settings(sources: &Sources) -> Option<&Source> {
     let in_usual_place = sources.get("ConfigMap", "flux-system", SETTINGS);
     in_usual_place.or_else(|| sources.named("ConfigMap", SETTINGS))
 }
 
-/// Those of the settings that hold values of secrets.
+/// The settings with secret values.
 fn secret_settings(sources: &Sources) -> BTreeSet<String> {
     let all = source_of_settings(sources).into_iter();
     all.flat_map(|source| source.data.keys().filter(|key| source.is_secret(key)).cloned()).collect()
 }
 
-/// The settings; and those of their keys that are not known.
+/// The settings, and the keys of those with unknown values.
 fn settings(sources: &Sources) -> (BTreeMap<String, String>, BTreeSet<String>) {
     let Some(source) = source_of_settings(sources) else {
         return (BTreeMap::new(), BTreeSet::new());

@@ -1,5 +1,4 @@
-//! What a folder or file of the repository holds that a step applies by itself: built and decrypted as Flux
-//! would.
+//! A folder or file of the repository that a step applies: built and decrypted as Flux would.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,23 +20,23 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::Kustomize;
 
-/// An object of a folder or file, as it is built.
+/// An object of a folder or file, as built.
 #[derive(Debug, Clone)]
 pub struct BuiltObject {
-    /// Its text, in which settings are substituted.
+    /// Its text, in which settings will be substituted.
     pub text: String,
-    /// The object, nothing substituted.
+    /// The object before substitution.
     pub object: Object,
     /// Why it is still encrypted, if it is.
     pub undecrypted: Option<Failure>,
 }
 
-/// How many files are looked at for what is encrypted.
+/// The maximum number of files that are checked for encryption.
 const FILES: usize = 50_000;
 
 impl Repository {
-    /// What a folder or file of the repository builds to. Decrypted with the age keys that the bootstrap seeds,
-    /// and with the person's own if they may be used.
+    /// Builds a folder or file of the repository. Decrypts with the age keys that the bootstrap seeds, and with
+    /// the user's own if approved.
     pub async fn manifests(
         &self,
         path: &Path,
@@ -63,7 +62,7 @@ impl Repository {
         Ok(documents.iter().map(built_object).collect())
     }
 
-    /// Whether a folder or file of the repository holds anything that SOPS encrypted.
+    /// Whether a folder or file of the repository contains anything encrypted by SOPS.
     pub fn holds_encrypted(&self, path: &Path) -> bool {
         holds_encrypted(&self.root, path)
     }
@@ -81,7 +80,7 @@ fn built_object(document: &Document) -> BuiltObject {
     }
 }
 
-/// Every age key among the seeded secrets, for Flux to decrypt with.
+/// Every age key among the seeded secrets, as used by Flux for decryption.
 fn age_keys(secrets: &SecretValues) -> String {
     let all = secrets.values().flatten().filter(|(key, _)| key.ends_with(".agekey"));
     let known = all.filter_map(|(_, value)| SecretValue::known(value));
@@ -89,7 +88,7 @@ fn age_keys(secrets: &SecretValues) -> String {
     keys.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a folder or file holds anything that SOPS encrypted.
+/// Whether a folder or file contains anything encrypted by SOPS.
 pub(crate) fn holds_encrypted(root: &Path, path: &Path) -> bool {
     let Ok(found) = files::find(root, path) else { return false };
     let all = WalkDir::new(root.join(found.path)).into_iter().filter_map(Result::ok).take(FILES);

@@ -1,11 +1,11 @@
-//! What a person means by a name: Kustomizations and HelmReleases that a cluster declares.
+//! Resolves names from the command line: Kustomizations and HelmReleases that a cluster declares.
 
 use super::declared::Declared;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 
 impl Declared {
-    /// The Kustomizations and HelmReleases that are called `name`: `name`, `namespace/name`, `Kind/name` or
+    /// The Kustomizations and HelmReleases named `name`: `name`, `namespace/name`, `Kind/name` or
     /// `Kind/namespace/name`. Fails if there is none.
     pub fn reconciled(&self, name: &str) -> Result<Vec<ObjectRef>> {
         let kustomizations = self.kustomizations.iter().map(|one| &one.id);
@@ -23,7 +23,7 @@ impl Declared {
         })
     }
 
-    /// These, and all that must be ready before them: what brings them, and what they depend on.
+    /// These, and all that they need: their parents and their dependencies.
     pub fn with_needed(&self, named: &[ObjectRef]) -> Vec<ObjectRef> {
         let depends_on = |id: &ObjectRef| {
             let kustomization = self.kustomizations.iter().find(|one| one.id == *id);
@@ -42,7 +42,7 @@ impl Declared {
         all
     }
 
-    /// The Kustomizations that bring an object, the nearest first.
+    /// The parents of an object, nearest first.
     pub fn bringers(&self, id: &ObjectRef) -> Vec<ObjectRef> {
         let of = |id: &ObjectRef| {
             let brought =
@@ -78,7 +78,7 @@ fn is_meant(id: &ObjectRef, name: &str) -> bool {
     }
 }
 
-/// The name that is written most like it.
+/// The most similar name.
 fn nearest(all: &[&ObjectRef], name: &str) -> Option<String> {
     let last = name.rsplit('/').next().unwrap_or(name);
     let likeness = |id: &&&ObjectRef| strsim::jaro_winkler(&id.name, last);

@@ -1,5 +1,5 @@
-//! The source and the root Kustomization of a FluxInstance, with its `spec.kustomize.patches`: applied
-//! by kustomize, as the operator does it.
+//! Applies `spec.kustomize.patches` of a FluxInstance to its source and root Kustomization, with kustomize like
+//! the operator.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::private::Folder;
 use bootstrapper_tools::Kustomize;
 
-/// Applies the patches. What cannot be patched stays as it is, with the problem.
+/// Applies the patches. On failure the objects are unchanged, and the problem is returned.
 pub(super) async fn patched(root: Root, kustomize: &Kustomize) -> (Root, Option<Problem>) {
     let patches = root.instance.as_ref().map(instance::patches).unwrap_or_default();
     if patches.is_empty() {
@@ -54,7 +54,7 @@ async fn applied(root: &Root, patches: &[Value], kustomize: &Kustomize) -> Resul
     Ok(Root { source, sync, ..root.clone() })
 }
 
-/// A patch, with the fields that kustomize knows.
+/// A patch, reduced to the fields that kustomize knows.
 fn only_known(patch: &Value) -> Value {
     let fields = ["patch", "target", "options"].into_iter().filter(|field| !patch[*field].is_null());
     fields.map(|field| (field.to_owned(), patch[field].clone())).collect::<serde_json::Map<_, _>>().into()

@@ -1,5 +1,5 @@
-//! Another repository at a commit: a GitRepository that always has the same files, so that what is
-//! built of it can be looked at, and applied before Flux runs.
+//! Another repository at a pinned commit: a GitRepository whose files never change, so that its build can be
+//! inspected, and applied before Flux runs.
 
 use super::build;
 use super::documents::Document;
@@ -13,11 +13,11 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::{Fetched, Kustomize, Remote, Use, remote};
 
-/// The commit that a tag has to stand for. With `ref.commit` Flux fetches the whole history at every
-/// interval, which is too much of a large repository; of a tag it fetches one commit.
+/// The annotation with the commit that a tag must refer to. With `ref.commit` Flux fetches the whole history at
+/// every interval, which is too much for a large repository; with a tag it fetches one commit.
 pub const COMMIT: &str = "bootstrapper/commit";
 
-/// A repository, and a commit of it.
+/// A repository, and a commit in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pin {
     pub(super) url: String,
@@ -25,7 +25,7 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    /// The pin of a GitRepository; none if it has none, or if only Flux can fetch it.
+    /// The pin of a GitRepository; none if it is not pinned, or if only Flux can fetch it.
     pub(super) fn of(source: &Object) -> Option<Self> {
         if ObjectRef::of(source).kind != "GitRepository" {
             return None;
@@ -42,12 +42,12 @@ impl Pin {
             (None, None) => return None,
         };
         let url = spec["url"].as_str().filter(|url| !url.contains(UNKNOWN))?;
-        // The same addresses are fetched as those of remote bases.
+        // The same URLs as for remote bases are allowed.
         let is_fetched = matches!(remote(url, Use::File), Ok(Some(_))) && url.starts_with("https://");
         (is_hex(commit, 40) && is_fetched).then(|| Self { url: url.to_owned(), commit: commit.to_owned() })
     }
 
-    /// Fetches it and builds.
+    /// Fetches the commit and builds.
     pub(super) async fn build(
         &self,
         recipe: &Recipe,

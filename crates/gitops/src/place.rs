@@ -1,4 +1,4 @@
-//! Where in the repository an object is written.
+//! Where in the repository an object is declared.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,7 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml::{Marked, marked_documents};
 
-/// The files of a repository, for places in them: each is read and parsed once, however many places
-/// are asked for.
+/// The files of a repository, for locations in them: each is read and parsed once, for any number of locations.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
@@ -24,7 +23,7 @@ struct File {
 }
 
 impl Files {
-    /// Those of the repository in `root`.
+    /// The files of the repository in `root`.
     pub(super) fn of(root: &Path) -> Self {
         Self { root: root.to_owned(), read: Mutex::default() }
     }
@@ -39,34 +38,32 @@ impl Files {
     }
 }
 
-/// The location of an object: the file that kustomize read it from, and its name there,
-/// as far as that is known.
+/// Where an object is declared: the file that kustomize read it from, and its name there, if known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The file, relative to the repository.
     pub file: PathBuf,
-    /// The fields of its metadata, as it is built: those too that no object has, which [`Object`]
-    /// leaves out.
+    /// The fields of its metadata, as built: also invalid ones, which [`Object`] omits.
     pub metadata: Vec<String>,
     pub(super) kind: String,
     pub(super) name: String,
-    /// The field of that object that this one is written in; empty if it is one by itself.
+    /// The field of the object in the file that this one is created from; empty if it is itself in the file.
     pub(super) field: String,
 }
 
 impl Written {
-    /// `object` as it was built, before anything was substituted in it.
+    /// `object` as built, before substitution.
     pub(super) fn new(file: PathBuf, object: &Object) -> Self {
         let id = ObjectRef::of(object);
         Self { file, metadata: Vec::new(), kind: id.kind, name: id.name, field: String::new() }
     }
 
-    /// What is made of a field of this object.
+    /// An object created from a field of this object.
     pub(super) fn within_field(&self, field: &str) -> Self {
         Self { metadata: Vec::new(), field: field.to_owned(), ..self.clone() }
     }
 
-    /// Whether an object of that kind is written there.
+    /// Whether the object in the file has this kind.
     pub fn is_kind(&self, kind: &str) -> bool {
         self.kind == kind
     }
@@ -83,7 +80,7 @@ impl Written {
         Some(Location { file: self.file.clone(), line, column })
     }
 
-    /// The first place of `text` in the object, as it is written.
+    /// The location of the first occurrence of `text` in the object.
     pub(super) fn find(&self, files: &Files, text: &str) -> Option<Location> {
         let file = files.get(&self.file)?;
         let from = self.within(&file.documents)?.line - 1;
@@ -94,7 +91,8 @@ impl Written {
         })
     }
 
-    /// The node that this object was built from. Kustomize may have given it a longer name; an
+    /// The node that this object was built from. kustomize may have lengthened its name; a generated object is
+    /// located at its generator.
     /// object that a generator makes is where the generator is.
     fn within<'a>(&self, documents: &'a [Marked]) -> Option<&'a Marked> {
         let objects: Vec<&Marked> = documents

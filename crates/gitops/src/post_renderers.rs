@@ -1,5 +1,5 @@
-//! The post-rendering of helm-controller (its `internal/postrender`, v1.6.0): the
-//! post-renderers in their order, then common metadata, then the labels of their origin.
+//! The post-rendering of helm-controller (its `internal/postrender`, v1.6.0): the post-renderers in their
+//! order, then common metadata, then the origin labels.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) fn post_rendering(release: &Object) -> PostRendering {
     });
     PostRendering {
         kustomizations: own.chain([metadata(release)]).collect(),
-        // The default of Helm 4 (`UseHelm3Defaults`, a feature gate of the controller, is off).
+        // Helm 4's default (the controller's feature gate `UseHelm3Defaults` is off).
         hooks: match spec["postRenderStrategy"].as_str() {
             Some("separate") => HookRendering::Separate,
             Some("nohooks") => HookRendering::Left,
@@ -41,7 +41,7 @@ pub(super) fn post_rendering(release: &Object) -> PostRendering {
     }
 }
 
-/// The labels that helm-controller sets on its objects: the HelmRelease.
+/// The labels that helm-controller sets on its objects, with the HelmRelease's name.
 pub(super) fn origin_labels(release: &Object) -> BTreeMap<String, String> {
     let metadata = &release.metadata;
     let label = |key: &str, value: &Option<String>| {
@@ -50,7 +50,7 @@ pub(super) fn origin_labels(release: &Object) -> BTreeMap<String, String> {
     BTreeMap::from([label("name", &metadata.name), label("namespace", &metadata.namespace)])
 }
 
-/// Common metadata and origin go to the objects themselves, and not to the templates of their pods.
+/// Common metadata and origin labels are set on the objects, not on their pod templates.
 fn metadata(release: &Object) -> Value {
     let common = &release.data["spec"]["commonMetadata"];
     let texts = |field: &str| -> BTreeMap<String, String> {

@@ -9,14 +9,14 @@ use super::place::{Files, Written};
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::object::ObjectRef;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     /// Its kind.
     pub kind: ProblemKind,
     /// What, why, where, and how to fix it.
     pub failure: Failure,
-    /// The Kustomization or HelmRelease that it is a problem of, if it is one of a single one.
+    /// The Kustomization or HelmRelease that it belongs to, if it is a single one.
     #[serde(skip)]
     pub of: Option<Box<ObjectRef>>,
 }
@@ -26,13 +26,13 @@ impl Problem {
         Self { kind, failure, of: None }
     }
 
-    /// The same, of this Kustomization or HelmRelease.
+    /// Sets the Kustomization or HelmRelease that it belongs to.
     pub(super) fn of(mut self, id: &ObjectRef) -> Self {
         self.of = Some(Box::new(id.clone()));
         self
     }
 
-    /// Sets the location of the field that shows it.
+    /// Sets the location to that of the field.
     pub(super) fn placed(mut self, written: Option<&Written>, field: &str, files: &Files) -> Self {
         if self.failure.location.is_none() {
             self.failure.location = written.and_then(|written| written.place(files, field));
@@ -41,26 +41,25 @@ impl Problem {
     }
 }
 
-/// Every kind of thing that loading can find wrong.
+/// The kinds of problems that loading detects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     /// The kustomize build of a Kustomization fails.
     UnbuildableKustomization,
-    /// The Flux operator refuses to render a ResourceSet.
+    /// The Flux operator fails to render a ResourceSet.
     UnbuildableResourceSet,
-    /// What something makes depends on what nobody here can evaluate: it is left out.
+    /// An object depends on something that cannot be evaluated here: it is omitted.
     NotEvaluated,
-    /// What a Kustomization builds names an address that does not answer now: nobody can say whether
-    /// it is right.
+    /// A build needs a URL that is unavailable now: whether it is valid is unknown.
     Unfetchable,
     /// A kustomization references a file outside the repository.
     OutsideRepository,
-    /// A kustomization names an address that is not fetched: not over TLS, or with a ref that is none.
+    /// A kustomization references a URL that is not downloaded: not over TLS, or with an invalid ref.
     RefusedAddress,
     /// A file, or its expanded aliases, exceeds the size limit.
     ExcessiveInput,
-    /// The address of a source, or a chart's name or version, holds the value of a secret.
+    /// The URL of a source, or a chart's name or version, contains a secret value.
     SecretInAddress,
     /// A built document is not an object, before or after substitution.
     NotAnObject,
@@ -82,11 +81,11 @@ pub enum ProblemKind {
     CyclicDependency,
     /// The source of a release's chart is not found.
     MissingChartSource,
-    /// A release has no chart, or a source of a kind that cannot hold one.
+    /// A release has no chart, or a source of a kind that has no charts.
     NoChart,
     /// A chart without a version.
     UnpinnedChart,
-    /// A release stores its state in another namespace than it installs into.
+    /// A release stores its state in another namespace than that of its objects.
     StorageNamespaceApart,
     /// A ConfigMap, Secret or key of valuesFrom is not found.
     MissingValuesSource,
@@ -97,7 +96,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// Whether something is not there that something else names.
+    /// Whether a referenced object is missing.
     pub(super) fn is_about_missing(self) -> bool {
         matches!(
             self,
@@ -111,7 +110,7 @@ impl ProblemKind {
 }
 
 impl fmt::Display for ProblemKind {
-    /// Its name as rules have names: `undefined-variable`.
+    /// Its name in the form of rule names: `undefined-variable`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }

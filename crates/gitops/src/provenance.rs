@@ -1,5 +1,5 @@
-//! Which fields of an object depend on a secret: what the object would be if every secret had another
-//! value. What is sent to an address that a repository declares may not be one of them.
+//! Which fields of an object depend on a secret: compares the object with what it would be if every secret had
+//! another value. URLs in the repository must not depend on one.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use super::substitute::substitute_all;
 use super::variables::Variables;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Stand-ins for secrets, which have nothing in common: no character at any position, nor the length.
+/// Placeholder values of secrets without any common character or length.
 const OTHERS: [&str; 2] = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "zzzzzzzzzzzzzzzzz"];
 
-/// The fields of Flux objects with an address to fetch from.
+/// The fields of Flux objects with a URL to download from.
 const OF_SOURCE: [&str; 9] = [
     "spec.url",
     "spec.endpoint",
@@ -28,12 +28,12 @@ const OF_SOURCE: [&str; 9] = [
 const OF_RELEASE: [&str; 3] =
     ["spec.chart.spec.chart", "spec.chart.spec.version", "spec.chart.spec.valuesFiles"];
 
-/// An object as it would be with other secrets.
+/// An object with other secret values.
 #[derive(Debug)]
 pub(super) enum Shadows {
-    /// It does not depend on any.
+    /// It depends on no secret.
     None,
-    /// It would be these.
+    /// The object with each set of placeholders.
     Objects(Vec<Object>),
     /// Unknown.
     Unknown,
@@ -71,7 +71,7 @@ impl Shadows {
         if shadows.is_empty() { Self::None } else { Self::Objects(shadows) }
     }
 
-    /// Those of each of the `count` objects that `make` makes of an object.
+    /// Those of each of the `count` objects that `make` creates from an object.
     pub(super) fn made(&self, count: usize, make: impl Fn(&Object) -> Vec<Object>) -> Vec<Self> {
         let Self::Objects(all) = self else {
             return (0..count)
@@ -87,7 +87,7 @@ impl Shadows {
         (0..count).map(of).collect()
     }
 
-    /// Whether what `field` finds in an object depends on a secret.
+    /// Whether a field depends on a secret; `field` selects it in an object.
     pub(super) fn differ<'a, T: PartialEq + 'a>(
         &'a self,
         object: &'a Object,
@@ -100,7 +100,7 @@ impl Shadows {
         }
     }
 
-    /// The first field with an address that depends on a secret.
+    /// The first URL field that depends on a secret.
     pub(super) fn address(&self, object: &Object) -> Option<&'static str> {
         let id = ObjectRef::of(object);
         let fields: &[&'static str] = match (id.group(), id.kind.as_str()) {
@@ -114,7 +114,7 @@ impl Shadows {
             .find(|field| !at(object, field).is_null() && self.differ(object, |object| at(object, field)))
     }
 
-    /// The keys of a map of texts whose values depend on a secret.
+    /// The keys in a map whose values depend on a secret.
     pub(super) fn keys(&self, object: &Object, map: &str) -> BTreeSet<String> {
         let own = at(object, map).as_object().into_iter().flatten();
         let is_secret = |key: &&String| self.differ(object, |object| &at(object, map)[key.as_str()]);

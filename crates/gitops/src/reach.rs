@@ -1,5 +1,5 @@
-//! What a root Kustomization reaches, as far as the files say it without being built: which other
-//! roots it brings.
+//! What a root Kustomization reaches, as far as the files show it without a build: which other roots it
+//! applies.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use super::layout::KUSTOMIZATION_FILES;
 use super::root::Root;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How many folders one root may reach before nobody follows it further.
+/// The limit of folders that one root may reach.
 const FOLDERS: usize = 20_000;
 
-/// The files of a repository that say something about Flux, and all kustomizations.
+/// The files of a repository with Flux objects, and all kustomizations.
 pub(super) type Index = Vec<(PathBuf, Vec<Value>)>;
 
-/// Every folder and file that a root reaches: what it builds, what that names, and what the
-/// Kustomizations there build of the same source.
+/// Every folder and file that a root reaches: its folder, what that references, and the folders of the
+/// Kustomizations there that have the same source.
 pub(super) fn reach(index: &Index, root: &Root, folder: &Path) -> BTreeSet<PathBuf> {
     let base = root.base(folder);
     let mut reached = BTreeSet::new();
@@ -42,23 +42,23 @@ pub(super) fn reach(index: &Index, root: &Root, folder: &Path) -> BTreeSet<PathB
     reached
 }
 
-/// Whether a place lies in what is reached.
+/// Whether a place is inside what is reached.
 pub(super) fn reaches(reached: &BTreeSet<PathBuf>, place: &Path) -> bool {
     place.ancestors().any(|part| reached.contains(part))
 }
 
-/// How many Kustomizations of the repository take their files from the source of a root.
+/// How many Kustomizations in the repository have the source of a root.
 pub(super) fn users(index: &Index, root: &Root) -> usize {
     index.iter().flat_map(|(_, objects)| objects).filter(|object| takes_from(object, &root.source)).count()
 }
 
-/// Whether a file is kustomize's, by its name.
+/// Whether a file is a kustomization, by its name.
 pub(super) fn is_kustomization(file: &Path) -> bool {
     let name = file.file_name().and_then(std::ffi::OsStr::to_str);
     name.is_some_and(|name| KUSTOMIZATION_FILES.contains(&name))
 }
 
-/// What a kustomization names in other folders.
+/// The references of a kustomization to other folders.
 fn named(kustomization: &Value) -> impl Iterator<Item = &str> {
     let lists = ["resources", "components", "bases"].into_iter().map(|field| &kustomization[field]);
     let texts = lists.flat_map(|list| list.as_array().into_iter().flatten()).filter_map(Value::as_str);

@@ -1,4 +1,4 @@
-//! The inputs of a build: a folder, the additions of a Flux Kustomization, and all the files that are read.
+//! The inputs of a build: a folder, the additions of a Flux Kustomization, and all files that it reads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,9 @@ use bootstrapper_core::yaml;
 pub(super) struct Recipe {
     /// Relative to the repository.
     pub(super) folder: PathBuf,
-    /// Its fields that change the build; JSON, in the order of names.
+    /// The fields of the Flux Kustomization that change the build; JSON, sorted by name.
     pub(super) added: String,
-    /// What Flux leaves out of the source.
+    /// The files that Flux excludes from the source.
     pub(super) ignore: Arc<Ignore>,
 }
 
@@ -41,13 +41,13 @@ impl Recipe {
         Self { folder, added: serde_json::json!(added).to_string(), ignore: Arc::default() }
     }
 
-    /// The same of a source that leaves files out.
+    /// The same for a source that excludes files.
     #[must_use]
     pub(super) fn without(self, ignore: Arc<Ignore>) -> Self {
         Self { ignore, ..self }
     }
 
-    /// A folder as it is.
+    /// A folder without additions.
     pub(super) fn plain(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), added: "{}".to_owned(), ignore: Arc::default() }
     }
@@ -64,7 +64,7 @@ pub(super) fn path_of(object: &Object) -> PathBuf {
     normal(Path::new(path.trim_start_matches('/')))
 }
 
-/// All that a build reads, and whether kustomize's notes belong to the objects.
+/// All inputs of a build, and whether origin annotations belong to the objects.
 pub(super) fn gathered(recipe: &Recipe, root: &Path, others: &Others) -> Result<(Gathered, bool), Problem> {
     let file = find_kustomization(root, &recipe.folder).filter(|file| !recipe.ignore.leaves_out(file));
     let name = file.as_deref().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str);
@@ -75,7 +75,7 @@ pub(super) fn gathered(recipe: &Recipe, root: &Path, others: &Others) -> Result<
     Ok((gathered, has_notes))
 }
 
-/// The kustomization to build, and whether kustomize's notes belong to the objects.
+/// The kustomization to build, and whether origin annotations belong to the objects.
 fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value, bool), Problem> {
     let refused = |kind| move |failure| Problem::new(kind, failure);
     let added = recipe.added();
@@ -129,14 +129,14 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
     Ok((generated.kustomization, generated.has_notes))
 }
 
-/// How many files and folders are looked at for manifests.
+/// The maximum number of files and folders that are searched for manifests.
 const ENTRIES: usize = 50_000;
 
-/// Every manifest under a folder that has no kustomization of its own, as Flux finds them: a
-/// folder with one counts as one resource, and is not gone into.
+/// Every manifest under a folder without a kustomization, found like Flux: a subfolder with one is a single
+/// resource, and not searched.
 fn manifests(folder: &Path, base: &Path, is_left_out: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    // Sorted afterwards: a folder of millions of files is not read to its end first.
+    // Sorted afterwards: the walk of a folder with millions of files stops early.
     let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
     let mut looked_at = 0;
     while let Some(entry) = entries.next() {

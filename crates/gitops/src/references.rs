@@ -12,13 +12,13 @@ pub(super) enum Role {
     Resource,
     /// The folder of a kustomization.
     Component,
-    /// A file of YAML, which is read as such.
+    /// A YAML file, parsed by kustomize.
     Yaml,
-    /// The same, or such YAML itself.
+    /// The same, or inline YAML.
     YamlOrText,
     /// A file that is used unchanged.
     Content,
-    /// Configurations of generators and the like: a file, the folder of a kustomization, or YAML itself.
+    /// Configurations of generators and the like: a file, the folder of a kustomization, or inline YAML.
     Plugin,
 }
 
@@ -36,7 +36,7 @@ impl Role {
 /// The visitor of references, which may replace them.
 pub(super) type Visit<'a, E> = &'a mut dyn FnMut(&mut String, Role) -> Result<(), E>;
 
-/// Visits all that a kustomization names.
+/// Visits all references of a kustomization.
 pub(super) fn of_kustomization<E>(kustomization: &mut Value, visit: Visit<'_, E>) -> Result<(), E> {
     let Some(fields) = kustomization.as_object_mut() else { return Ok(()) };
     for (key, value) in fields {
@@ -57,7 +57,7 @@ pub(super) fn of_kustomization<E>(kustomization: &mut Value, visit: Visit<'_, E>
     Ok(())
 }
 
-/// Visits all that a configuration of a generator, a transformer or a validator names.
+/// Visits all references of a configuration of a generator, a transformer or a validator.
 pub(super) fn of_plugin<E>(config: &mut Value, visit: Visit<'_, E>) -> Result<(), E> {
     named(config, &["path", "targetfilepath", "valuesfile", "argsfromfile"], Role::Yaml, visit)?;
     named(config, &["paths", "additionalvaluesfiles"], Role::YamlOrText, visit)?;
@@ -72,14 +72,14 @@ pub(super) fn of_plugin<E>(config: &mut Value, visit: Visit<'_, E>) -> Result<()
     Ok(())
 }
 
-/// Fields of a kustomization without references: one of configurations may have these.
+/// Whether a kustomization has no fields but those that a list of configurations may have.
 pub(super) fn is_plain(kustomization: &Value) -> bool {
     const PLAIN: [&str; 4] = ["apiversion", "kind", "metadata", "resources"];
     let mut fields = kustomization.as_object().into_iter().flatten();
     fields.all(|(key, _)| PLAIN.contains(&fold(key).as_str()))
 }
 
-/// The fields by which kustomize would have Helm inflate a chart. Flux switches that off.
+/// The fields that make kustomize inflate a Helm chart. Flux disables that.
 pub(super) fn charts(kustomization: &Value) -> Option<&str> {
     let mut fields = kustomization.as_object().into_iter().flatten();
     let field = fields.find(|(key, value)| {
@@ -98,7 +98,7 @@ pub(super) fn generators(kustomization: &Value) -> usize {
     lists.map(Vec::len).sum()
 }
 
-/// Every text in it that may be YAML by itself.
+/// Every text in it that may be inline YAML.
 pub(super) fn inline<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::String(text) if text.contains('*') && text.contains('&') => found.push(text),
@@ -114,7 +114,7 @@ fn generator<E>(config: &mut Value, visit: Visit<'_, E>) -> Result<(), E> {
     for files in of(fields, "files") {
         each(files, |file| {
             let Value::String(text) = file else { return Ok(()) };
-            // `key=path`; without a key it is the file's name, which must stay what it is.
+            // `key=path`; without a key, the file's name is the key, and must not change.
             let (key, path) = match text.split_once('=') {
                 Some((key, path)) => (key.to_owned(), path.to_owned()),
                 None => (text.rsplit('/').next().unwrap_or_default().to_owned(), text.clone()),
@@ -160,7 +160,7 @@ fn of<'a>(fields: &'a mut Map<String, Value>, name: &str) -> impl Iterator<Item 
     fields.iter_mut().filter(move |(key, _)| fold(key) == name).map(|(_, value)| value)
 }
 
-/// The name of a field as Go's reader of JSON compares it: without case, in its sense.
+/// The name of a field as Go's JSON decoder compares it: case-insensitive, in its sense.
 fn fold(key: &str) -> String {
     key.chars()
         .map(|one| match one {

@@ -1,4 +1,4 @@
-//! A HelmRelease, with its chart and its values found.
+//! A HelmRelease, with its chart and its values resolved.
 
 use serde_json::Value;
 
@@ -17,13 +17,13 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::{ChartAccess, ChartSource, Signature};
 
-/// Helm's own limit on names.
+/// Helm's limit for names.
 const LONGEST_NAME: usize = 53;
 
 /// From here on Go prints a float as `1e+06`, and an integer as `1000000`.
 const PRINTED_OTHERWISE: u64 = 1_000_000;
 
-/// A HelmRelease, with its chart and its values found.
+/// A HelmRelease, with its chart and its values resolved.
 #[derive(Debug, Clone)]
 pub struct Release {
     /// The HelmRelease.
@@ -32,57 +32,56 @@ pub struct Release {
     pub kustomization: ObjectRef,
     /// The name of the Helm release.
     pub release_name: String,
-    /// Where its objects are.
+    /// The namespace of its objects.
     pub release_namespace: String,
     /// Its chart.
     pub chart: ChartSource,
-    /// The tag that stands beside the digest of its chart.
+    /// The tag in addition to the digest of its chart.
     pub tag: Option<String>,
     /// How to access it; or why the bootstrap cannot access it as Flux would.
     pub access: Result<ChartAccess>,
-    /// Why its chart must not be fetched.
+    /// Why its chart must not be downloaded.
     pub refused: Option<Failure>,
-    /// The Flux object with the address of its chart: an OCIRepository or a HelmRepository.
+    /// The Flux object with the URL of its chart: an OCIRepository or a HelmRepository.
     pub source: ObjectRef,
     /// Its values.
     pub values: Value,
-    /// Those numbers of its values that a chart sees as integers, as `helm --set` has them:
-    /// `path=number`. All others are floats.
+    /// The numbers in its values that a chart sees as integers, in the syntax of `helm --set`: `path=number`.
+    /// All others are floats.
     pub integers: Vec<String>,
-    /// Whether a Secret's number would have to be among them: other users see arguments.
+    /// Whether one of these numbers comes from a Secret: other users can see arguments.
     pub has_secret_integers: bool,
     /// The sources of its values, in order; its inline values come last.
     pub values_from: Vec<ValuesFrom>,
-    /// The HelmReleases that must be ready before it.
+    /// The HelmReleases that it depends on.
     pub depends_on: Vec<ObjectRef>,
-    /// Whether helm-controller puts the digest of the chart into its version, which charts write on
-    /// their objects, and some on their pods.
+    /// Whether helm-controller appends the digest of the chart to its version, which charts write into labels
+    /// of their objects, and some of their pods.
     pub is_tracked: bool,
-    /// The HelmRelease as it is declared.
+    /// The HelmRelease as declared.
     pub object: Object,
     /// The unknown values in it or in the source of its chart.
     pub gaps: Vec<Gap>,
 }
 
-/// A HelmRelease that was read; and what is wrong with it, in which field. Without a chart it is
-/// no release.
+/// A parsed HelmRelease, with its problems and their fields. Without a chart there is no release.
 pub(super) struct ReadRelease {
     pub(super) release: Option<Release>,
     pub(super) problems: Vec<(Problem, String)>,
 }
 
 impl Release {
-    /// Whether Flux leaves it alone for now: it would not install it, and nor does the bootstrap.
+    /// Whether it is suspended: Flux would not install it, and neither does the bootstrap.
     pub fn is_suspended(&self) -> bool {
         self.object.data["spec"]["suspend"] == true
     }
 
-    /// Whether the bootstrap can fetch its chart.
+    /// Whether the bootstrap can download its chart.
     pub fn is_fetchable(&self) -> bool {
         !matches!(self.chart, ChartSource::Folder { .. })
     }
 
-    /// Says that Flux will verify the signature of its chart and the bootstrap cannot, and why.
+    /// A remark if Flux will verify the signature of its chart and the bootstrap cannot, and why.
     pub fn unverified(&self) -> Option<String> {
         match self.access.as_ref().ok()?.signature.as_ref()? {
             Signature::Unchecked(why) => {
@@ -92,8 +91,8 @@ impl Release {
         }
     }
 
-    /// Fails if only Flux can read the chart, or a value is known to the cluster only: the
-    /// bootstrap would install something else than Flux will.
+    /// Fails if only Flux can read the chart, or if a value is known only to the cluster: the bootstrap would
+    /// install something else than Flux.
     pub fn installable(&self) -> Result<()> {
         if !self.is_fetchable() {
             return Err(Failure::input(format!(
@@ -122,7 +121,7 @@ impl Release {
         if let Some(failure) = gaps::refusal(&self.id, &self.gaps) {
             return Err(failure);
         }
-        // One that may be missing is missing, until something in the cluster makes it.
+        // An optional one is missing until the cluster creates it.
         let unknown = self
             .values_from
             .iter()
@@ -147,8 +146,7 @@ impl Release {
         }
     }
 
-    /// Reads a HelmRelease. `declared` is everything that the cluster declares: its source is
-    /// among it.
+    /// Parses a HelmRelease. `declared` is everything that the cluster declares, including its source.
     pub(super) fn read(
         object: &Object,
         kustomization: &ObjectRef,
@@ -212,14 +210,13 @@ impl Release {
 }
 
 impl Release {
-    /// The version of its chart as a person reads it: the tag beside a digest, else what is declared.
+    /// The version of its chart for display: the tag of a digest, otherwise the declared version.
     pub fn version(&self) -> &str {
         self.tag.as_deref().unwrap_or_else(|| self.chart.version_text())
     }
 }
 
-/// helm-controller's default with charts of OCIRepositories, unless whatever declares the controller
-/// switches it off.
+/// helm-controller's default for charts of OCIRepositories, unless its declaration disables it.
 fn is_tracked(spec: &Value, declared: &[&Object]) -> bool {
     const OFF: &str = "DisableChartDigestTracking=true";
     let may_say = |object: &&&Object| {
@@ -229,7 +226,7 @@ fn is_tracked(spec: &Value, declared: &[&Object]) -> bool {
         && !declared.iter().filter(may_say).any(|object| object.data.to_string().contains(OFF))
 }
 
-/// helm-controller's rule: `releaseName`, else `[targetNamespace-]name`, shortened with a digest.
+/// helm-controller's rule: `releaseName`, otherwise `[targetNamespace-]name`, shortened with a digest.
 fn release_name(spec: &Value, name: &str) -> String {
     if let Some(own) = spec["releaseName"].as_str() {
         return own.to_owned();
@@ -241,7 +238,7 @@ fn release_name(spec: &Value, name: &str) -> String {
     if long.len() <= LONGEST_NAME {
         return long;
     }
-    // helm-controller counts bytes; what it would cut inside a character is no name for Kubernetes.
+    // helm-controller counts bytes; cutting inside a character yields no valid name.
     let kept = long.get(..long.floor_char_boundary(40)).unwrap_or_default();
     format!("{kept}-{}", short_sha256(&long, 12))
 }
@@ -351,7 +348,7 @@ mod tests {
         assert!(read(&unknown, &[repository()]).release.unwrap().installable().is_err());
     }
 
-    /// Before anything runs in a cluster, what is made there is missing: helm does what Flux would.
+    /// Before the cluster creates them, optional sources are missing: Helm does the same as Flux would.
     #[test]
     fn values_that_may_be_missing_hold_up_nothing() {
         let made = object(json!({

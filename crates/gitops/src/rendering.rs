@@ -1,5 +1,5 @@
-//! Renderings of charts with the values of their releases, without a cluster: their CRDs,
-//! and whether they accept the values at all.
+//! Renders charts with the values of their releases, without a cluster: to get their CRDs, and to check that
+//! they accept the values.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,26 +18,26 @@ use bootstrapper_tools::{Environment, Helm, HelmRequest};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rendering {
-    /// It accepts them, and provides these CRDs.
+    /// The chart accepts the values, and provides these CRDs.
     Takes {
-        /// Those that it ships, and those among its templates.
+        /// Those in its `crds` folder, and those in its templates.
         crds: Vec<Object>,
     },
-    /// It refuses them.
+    /// The chart rejects the values.
     Refuses {
         /// Helm's message, line by line.
         said: Vec<String>,
     },
-    /// It could not be fetched, so the result is unknown.
+    /// It could not be downloaded, so the result is unknown.
     Unfetchable {
         /// Helm's message, line by line.
         said: Vec<String>,
     },
 }
 
-/// Renders every chart with the values of its release. With `helm`, charts are fetched
-/// and rendered; without, only cached results of the same environment are used. An exact
-/// version is rendered once: the same chart makes the same of the same values.
+/// Renders every chart with the values of its release. With `helm`, charts are downloaded and rendered;
+/// without, only cached results of the same environment are used. An exact version is rendered once, because
+/// the result does not change.
 pub async fn renderings(
     releases: &[Release],
     environment: &Environment,
@@ -77,8 +77,8 @@ async fn fetched(request: &HelmRequest, helm: &Helm) -> Rendering {
     }
 }
 
-/// Where it is kept; none for a range of versions, which may mean another chart tomorrow. What a
-/// sandbox serves under a chart's address need not be that chart.
+/// Its place in the cache; none for a version range, which may resolve to another chart tomorrow. The chart
+/// that a sandbox serves may be another one.
 fn place(release: &Release, environment: &Environment) -> Option<PathBuf> {
     release.chart.exact_version()?;
     let HelmRequest { release, namespace, chart, values, integers, post_rendering, is_tracked, .. } =

@@ -1,4 +1,4 @@
-//! A GitOps repository: where it is, and which clusters it has.
+//! A GitOps repository: its location, and its clusters.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::Object;
 use bootstrapper_core::yaml;
 
-/// The ConfigMap with the settings that differ between clusters.
+/// The ConfigMap with the cluster-specific settings.
 pub(super) const SETTINGS: &str = "cluster-settings";
 
-/// Markers of the root of a repository; any one suffices.
+/// Markers of the root of a repository; any one is sufficient.
 const MARKS: [&str; 3] = ["bootstrapper.yaml", "kubernetes/clusters", ".git"];
 
-/// Folders at the root of a copy without .git; without one of them its files are not searched.
+/// Folders at the root of a copy without .git; without any of them its files are not searched.
 const FOLDERS: [&str; 4] = ["clusters", "deploy", "flux", "kubernetes"];
 
 /// A GitOps repository.
@@ -28,10 +28,10 @@ const FOLDERS: [&str; 4] = ["clusters", "deploy", "flux", "kubernetes"];
 pub struct Repository {
     /// Its folder.
     pub root: PathBuf,
-    /// Its clusters, in the order of their names.
+    /// Its clusters, sorted by name.
     pub clusters: Vec<String>,
     entries: BTreeMap<String, Entry>,
-    /// Whether the person's own age keys decrypt what Flux would.
+    /// Whether the user's own age keys are used for decryption, too.
     pub(super) own_keys: bool,
     pub(super) builds: Arc<Builds>,
     pub(super) files: Arc<Files>,
@@ -43,9 +43,8 @@ impl Repository {
         Self::open_with(root, &BTreeMap::new())
     }
 
-    /// Opens the repository in `root`. `entries` has the entry point of Flux for each cluster in the
-    /// repository: the folder or file that declares the root Kustomization, or its path. The others
-    /// are detected.
+    /// Opens the repository in `root`. `entries` has Flux's entry point for each cluster: the folder or file
+    /// that declares the root Kustomization, or its path. The others are detected.
     pub fn open_with(root: &Path, entries: &BTreeMap<String, PathBuf>) -> Result<Self> {
         let root = root.canonicalize().map_err(|error| {
             Failure::input(format!("repository {} not found", root.display())).caused_by(&error)
@@ -72,7 +71,7 @@ impl Repository {
     pub fn root_of(here: &Path) -> Result<PathBuf> {
         let is_root = |folder: &&Path| MARKS.iter().any(|mark| folder.join(mark).exists());
         let found = here.ancestors().find(is_root);
-        // A copy without .git counts too, at its root.
+        // A copy without .git is accepted, too, at its root.
         let may_be = || FOLDERS.iter().any(|folder| here.join(folder).is_dir());
         let is_copy = || may_be() && !entry::discover(here, &BTreeMap::new()).is_empty();
         found.or_else(|| is_copy().then_some(here)).map(Path::to_owned).ok_or_else(|| {
@@ -111,7 +110,7 @@ impl Repository {
         self.entries.get(cluster).map(|entry| entry.folder.as_path())
     }
 
-    /// The settings of a cluster: the data of its ConfigMap `cluster-settings`. None if it has no
+    /// The settings of a cluster: the data of its ConfigMap `cluster-settings`. Empty if it has no
     /// `settings.yaml`.
     pub fn settings_of(&self, cluster: &str) -> Result<BTreeMap<String, String>> {
         let Some(folder) = self.folder_of(cluster) else { return Ok(BTreeMap::new()) };
@@ -125,13 +124,12 @@ impl Repository {
         Ok(entries.into_iter().flatten().filter_map(text).collect())
     }
 
-    /// The source of a cluster, as it is written: nothing built, nothing substituted.
+    /// The source of a cluster as in the file: not built, not substituted.
     pub fn source_of(&self, cluster: &str) -> Result<Object> {
         self.written_root_of(cluster).map(|root| root.source)
     }
 
-    /// The folder that the artifact of a cluster's source is made of; the repository itself, if the source is
-    /// no artifact.
+    /// The folder in the artifact of a cluster's source; the repository itself if the source is no artifact.
     pub fn artifact_folder_of(&self, cluster: &str) -> Result<PathBuf> {
         let folder = &self.entry_of(cluster)?.folder;
         self.written_root_of(cluster).map(|root| root.base(folder))
@@ -145,8 +143,8 @@ impl Repository {
             .ok_or_else(|| Failure::input(format!("{} declares no source of Flux", place.display())))
     }
 
-    /// The same repository, in which the person's own age keys decrypt what Flux would. Without this, what is
-    /// encrypted stays so unless the bootstrap seeds the key.
+    /// The same repository with the user's own age keys for decryption. Without this, only keys that the
+    /// bootstrap seeds are used.
     #[must_use]
     pub fn with_own_keys(&self) -> Self {
         Self { own_keys: true, ..self.clone() }

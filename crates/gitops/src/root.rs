@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 use super::recipe::path_of;
 use bootstrapper_core::object::Object;
 
-/// What `flux bootstrap` calls what it makes.
+/// The name of the objects that `flux bootstrap` creates.
 pub(super) const FLUX_SYSTEM: &str = "flux-system";
 
-/// How sure it is that this is a root. A vendor's source beside a Kustomization looks much the same.
+/// How probable it is that this is a root. A vendor's source next to a Kustomization looks similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// A Kustomization beside its source: anybody may have such a pair.
+    /// A Kustomization next to its source, with arbitrary names.
     Pair,
-    /// One that is called as its source is, and that builds a folder of its own.
+    /// One with the same name as its source, and a folder of its own.
     Named,
-    /// What `flux bootstrap` writes: both are called `flux-system`.
+    /// The objects of `flux bootstrap`: both are named `flux-system`.
     Bootstrap,
-    /// A FluxInstance, or the values of one.
+    /// A FluxInstance, or the values of its chart.
     Instance,
 }
 
@@ -29,18 +29,17 @@ pub(super) struct Root {
     pub(super) source: Object,
     pub(super) sync: Object,
     pub(super) rank: Rank,
-    /// The `spec` of the FluxInstance that they are made of, if it is one.
+    /// The `spec` of the FluxInstance that they come from, if any.
     pub(super) instance: Option<Value>,
 }
 
 impl Root {
-    /// Whether the source is an artifact: of which folder it was made, nobody says.
+    /// Whether the source is an artifact: the repository does not show which folder it contains.
     pub(super) fn is_artifact(&self) -> bool {
         self.source.types.as_ref().is_some_and(|types| types.kind != "GitRepository")
     }
 
-    /// The folder that the artifact was made of, if the root Kustomization builds `folder`: what
-    /// comes before its path.
+    /// The folder in the artifact, if the root Kustomization builds `folder`: the part before its path.
     pub(super) fn base(&self, folder: &Path) -> PathBuf {
         let path = path_of(&self.sync);
         let (mut base, wanted) = (folder.to_owned(), path.components().count());
@@ -54,8 +53,8 @@ impl Root {
     }
 }
 
-/// What `flux bootstrap` writes for a cluster of `folder`, where it has not written it yet: the address
-/// of the repository is known to whoever runs it.
+/// What `flux bootstrap` will write for a cluster in `folder`, if it has not run yet: only its user knows the
+/// URL of the repository.
 pub(super) fn not_written_yet(folder: &Path) -> Option<Root> {
     let names = json!({"name": FLUX_SYSTEM, "namespace": FLUX_SYSTEM});
     let source = json!({

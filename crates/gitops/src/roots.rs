@@ -1,5 +1,5 @@
-//! The root Kustomization of a cluster and its source, among whatever objects declare them: as
-//! `flux bootstrap` writes them, or as the Flux operator makes them of a FluxInstance.
+//! Finds the root Kustomization of a cluster and its source among objects: as written by `flux bootstrap`, or
+//! as the Flux operator creates them from a FluxInstance.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::instance;
 use super::recipe::path_of;
 use super::root::{FLUX_SYSTEM, Rank, Root};
 
-/// The root Kustomization among `objects` that builds `folder`, or else the likeliest one.
+/// The root Kustomization among `objects` that builds `folder`, otherwise the most probable one.
 pub(super) fn pick(objects: &[Value], folder: &Path) -> Option<Root> {
     let mut roots = roots(objects);
     let wanted = roots.iter().position(|root| path_of(&root.sync) == folder);
@@ -18,8 +18,8 @@ pub(super) fn pick(objects: &[Value], folder: &Path) -> Option<Root> {
     (!roots.is_empty()).then(|| roots.swap_remove(wanted.unwrap_or_default()))
 }
 
-/// All that may be root Kustomizations, the likeliest first: what FluxInstances make, and those whose
-/// source is beside them.
+/// All possible root Kustomizations, most probable first: those of FluxInstances, and those with their source
+/// next to them.
 pub(super) fn roots(objects: &[Value]) -> Vec<Root> {
     let kustomizations = objects
         .iter()

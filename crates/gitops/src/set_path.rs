@@ -1,8 +1,7 @@
-//! Where `targetPath` puts a value: the syntax of `helm --set`, as helm reads it.
+//! Sets a value at `targetPath`, in the syntax of `helm --set`.
 //!
-//! helm-controller writes `<path>=<text>` and lets `strvals` read it, so the text has a syntax too:
-//! `a,b=c` sets two values, `{a,b}` is a list. Only `literal`, or quotes around the text, take it as
-//! it is.
+//! helm-controller passes `<path>=<text>` to `strvals`, so the text has a syntax too: `a,b=c` sets two values,
+//! `{a,b}` is a list. Only `literal`, or quotes around the text, use it unchanged.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -11,14 +10,14 @@ use serde_json::Value;
 
 use super::shared_values::{Shared, SharedList, SharedMap};
 
-/// helm's own limits.
+/// Helm's own limit.
 const LONGEST_LIST: usize = 65_536;
 const DEEPEST: usize = 30;
 
 /// The maximum number of list indices of a path.
 const MOST_INDICES: usize = 1_000;
 
-/// Why reading stops.
+/// Why parsing stops.
 #[derive(Debug, PartialEq, Eq)]
 enum Stop {
     /// The end of the text; values set so far are kept.
@@ -30,7 +29,7 @@ enum Stop {
 /// A text to set.
 pub(super) struct Text<'a> {
     pub(super) says: &'a str,
-    /// Whether it is used as it is.
+    /// Whether it is used unchanged.
     pub(super) is_literal: bool,
     /// Whether it comes from a Secret.
     pub(super) is_secret: bool,
@@ -77,7 +76,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a key, and sets its value.
+    /// Parses a key, and sets its value.
     fn key(&mut self, map: &SharedMap, depth: usize) -> Result<(), Stop> {
         let (name, ended_by) = self.until(&['=', '[', ',', '.']);
         match ended_by {
@@ -122,7 +121,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what follows `[index]`, and returns the list with it.
+    /// Parses what follows `[index]`, and returns the list with it.
     fn item(&mut self, list: &SharedList, index: usize, depth: usize) -> Result<SharedList, Stop> {
         let (between, ended_by) = self.until(&['[', '.', '=']);
         if !between.is_empty() {
@@ -217,8 +216,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads up to one of `stops`, and says which; none at the end. `\` takes the next character as
-    /// it is.
+    /// Reads up to one of `stops`, and returns which; none at the end. `\` escapes the next character.
     fn until(&mut self, stops: &[char]) -> (String, Option<char>) {
         let mut text = String::new();
         while let Some(character) = self.rest.next() {

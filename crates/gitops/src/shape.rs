@@ -1,4 +1,4 @@
-//! The address ranges of a cluster whose settings do not say them: by what its network and its DNS are given.
+//! The address ranges of a cluster without settings for them: from the values of its network plugin and DNS.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use super::declared::Declared;
 use super::order::Cilium;
 use super::release::Release;
 
-/// Ranges that the values of a cluster's releases say, by the names that settings would have.
+/// Ranges in the values of a cluster's releases, by the usual names of settings.
 pub fn ranges_of(declared: &Declared) -> Settings {
     let mut ranges = Settings::new();
     let mut add = |name: &str, range: Option<String>| {
@@ -34,13 +34,14 @@ pub fn ranges_of(declared: &Declared) -> Settings {
     ranges
 }
 
-/// The range of 65,536 addresses that an address lies in: what kubeadm, k3s and Talos give to Services, or less.
+/// The /16 around an address, which is the default size of the Service range of kubeadm, k3s and Talos, or
+/// larger.
 fn around(address: &Value) -> Option<String> {
     let address: Ipv4Addr = address.as_str()?.parse().ok()?;
     Some(Ipv4Net::new(address, 16).ok()?.trunc().to_string())
 }
 
-/// A range that has room for the pods of several nodes.
+/// A range that is large enough for the pods of several nodes.
 fn range(value: &Value) -> Option<String> {
     let range: Ipv4Net = value.as_str()?.parse().ok()?;
     (range.prefix_len() <= 20).then(|| range.trunc().to_string())

@@ -1,8 +1,8 @@
 //! Values with Go's semantics: maps and lists are shared references.
 //!
-//! helm-controller merges the inline values in before it sets what `targetPath` names, and once more
-//! at the end. What it sets survives the second time exactly where both times meant the same map, so
-//! which maps are shared decides what a release gets.
+//! helm-controller merges the inline values before it applies `targetPath`, and once more at the end. A value
+//! set by `targetPath` survives the second merge exactly if both merges refer to the same map, so which maps
+//! are shared affects the result.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,21 +10,21 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-/// A value, of which maps and lists may be held elsewhere too.
+/// A value; maps and lists may be shared.
 #[derive(Debug, Clone)]
 pub(super) enum Shared {
     Map(SharedMap),
     List(SharedList),
     Scalar(Value),
-    /// A number from `--set`. Go has it as an integer, and every other number as a float: they
-    /// are printed otherwise.
+    /// A number from `--set`. For Go it is an integer, and every other number a float: they are printed
+    /// differently.
     Integer {
         number: i64,
         is_secret: bool,
     },
 }
 
-/// An integer among values, and the path that `--set` gives it.
+/// An integer among values, and its path in the syntax of `--set`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Integer {
     pub(super) path: String,
@@ -32,23 +32,23 @@ pub(super) struct Integer {
     pub(super) is_secret: bool,
 }
 
-/// A map that may be held elsewhere too.
+/// A map that may be shared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedMap(Rc<RefCell<BTreeMap<String, Shared>>>);
 
-/// A list that may be held elsewhere too.
+/// A list that may be shared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedList(Rc<RefCell<Vec<Shared>>>);
 
 impl Integer {
-    /// `path=number`, as `helm --set` takes it.
+    /// `path=number`, in the syntax of `helm --set`.
     pub(super) fn argument(&self) -> String {
         format!("{}={}", self.path, self.number)
     }
 }
 
 impl SharedMap {
-    /// The content of a map; nothing for other values.
+    /// The content of a map; empty for other values.
     pub(super) fn of(value: Value) -> Self {
         match Shared::from(value) {
             Shared::Map(map) => map,
@@ -60,7 +60,7 @@ impl SharedMap {
         self.0.borrow().get(key).cloned()
     }
 
-    /// Writes an entry. A name that is empty is none.
+    /// Sets an entry. An empty key is ignored.
     pub(super) fn put(&self, key: String, value: Shared) {
         if !key.is_empty() {
             self.0.borrow_mut().insert(key, value);
@@ -71,8 +71,7 @@ impl SharedMap {
         self.0.borrow().is_empty()
     }
 
-    /// A map of both: maps are merged deeply, anything else that `over` has is taken from there
-    /// (`chartutil.MergeMaps`).
+    /// Merges both: maps are merged deeply, for everything else `over` has precedence (`chartutil.MergeMaps`).
     pub(super) fn merged(&self, over: &Self) -> Self {
         let mut merged = self.0.borrow().clone();
         for (key, value) in over.0.borrow().iter() {
@@ -106,7 +105,7 @@ impl SharedList {
         self.0.borrow().get(at).cloned()
     }
 
-    /// Writes an item. A list that is too short for it stays as it is: a longer one takes its place.
+    /// Sets an item. A list that is too short stays unchanged: a longer copy is returned.
     pub(super) fn with(&self, at: usize, item: Shared) -> Self {
         if let Some(place) = self.0.borrow_mut().get_mut(at) {
             *place = item;
@@ -150,7 +149,7 @@ impl Shared {
     }
 }
 
-/// A name, for a path of `--set`.
+/// Escapes a key for a path of `--set`.
 fn escaped(key: &str) -> String {
     let special = |one: char| matches!(one, '\\' | '.' | ',' | '=' | '[' | ']' | '{' | '}');
     key.chars().flat_map(|one| special(one).then_some('\\').into_iter().chain([one])).collect()

@@ -1,5 +1,4 @@
-//! ConfigMaps and Secrets that substitutions and values draw from, as far as the repository knows
-//! them.
+//! ConfigMaps and Secrets as sources of substitutions and values, as far as the repository has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +20,7 @@ pub type SecretValues = BTreeMap<(String, String), BTreeMap<String, SecretValue>
 pub enum SecretValue {
     /// It was read.
     Known(SecretString),
-    /// It was not, and why. Objects that use it cannot be applied.
+    /// It could not be read, and why. Objects that use it cannot be applied.
     Unknown(Failure),
 }
 
@@ -50,14 +49,14 @@ pub const UNKNOWN: &str = "known-in-the-cluster-only";
 pub(super) struct Source {
     /// Its known data; [`UNKNOWN`] where only the key is known.
     pub(super) data: BTreeMap<String, String>,
-    /// Whether it may have more keys than these.
+    /// Whether it may have further keys.
     pub(super) is_open: bool,
-    /// Those of its keys whose values come from a secret; all of a Secret's do.
+    /// The keys whose values come from a secret; all keys of a Secret.
     secret: Option<BTreeSet<String>>,
-    /// Why values are not known that the bootstrap was to read.
+    /// Why values that the bootstrap should read are unknown.
     pub(super) why: BTreeMap<String, Failure>,
-    /// Its provider: the object itself, or the one that creates it in the cluster. None if the bootstrap
-    /// seeds it.
+    /// Its provider: the object itself, or the one that creates it in the cluster. None if the bootstrap seeds
+    /// it.
     pub(super) brought_by: Option<ObjectRef>,
 }
 
@@ -67,18 +66,18 @@ impl Source {
         self.secret.as_ref().is_none_or(|secret| secret.contains(key))
     }
 
-    /// Whether something makes it in the cluster: an ExternalSecret, or a SealedSecret.
+    /// Whether the cluster creates it: from an ExternalSecret or a SealedSecret.
     pub(super) fn is_made(&self) -> bool {
         self.brought_by.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
     }
 }
 
-/// All of them, by kind, namespace and name.
+/// All sources, by kind, namespace and name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sources(BTreeMap<(String, String, String), Source>);
 
 impl Sources {
-    /// Those that the bootstrap seeds.
+    /// The sources that the bootstrap seeds.
     pub(super) fn seeded(secrets: &SecretValues) -> Self {
         let seeded = secrets.iter().map(|((namespace, name), values)| {
             for value in values.values().filter_map(SecretValue::known) {
@@ -104,24 +103,24 @@ impl Sources {
         Self(seeded.collect())
     }
 
-    /// The ConfigMap or Secret of that name.
+    /// The ConfigMap or Secret with this name.
     pub(super) fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Source> {
         self.0.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
     }
 
-    /// The first of that name, in any namespace.
+    /// The first with this name, in any namespace.
     pub(super) fn named(&self, kind: &str, name: &str) -> Option<&Source> {
         let is_it = |key: &(String, String, String)| key.0 == kind && key.2 == name;
         self.0.iter().find(|(key, _)| is_it(key)).map(|(_, source)| source)
     }
 
-    /// Adds the one that `object` provides, if any. Seeded ones have precedence.
+    /// Adds the one that `object` provides, if any. Seeded ones take precedence.
     #[cfg(test)]
     pub(super) fn add(&mut self, object: &Object) {
         self.add_with(object, BTreeSet::new());
     }
 
-    /// The same; the values of `secret` come from a secret.
+    /// The same; the values of the keys in `secret` come from a secret.
     pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
         let Some((kind, name, data, is_open)) = brought(object) else { return };
         let id = ObjectRef::of(object);
@@ -153,7 +152,7 @@ impl Sources {
         self.0.insert((id.kind.clone(), id.namespace.clone().unwrap_or_default(), id.name.clone()), source);
     }
 
-    /// All of them, with their providers.
+    /// All sources, with their providers.
     pub(super) fn brought(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
         let named = |(kind, namespace, name): &(String, String, String)| {
             ObjectRef::namespaced("v1", kind, namespace, name)
@@ -162,7 +161,7 @@ impl Sources {
     }
 }
 
-/// The values of a Secret are secrets wherever they are substituted.
+/// Masks the values of a Secret, wherever they are substituted.
 fn mark(object: &Object, data: &BTreeMap<String, String>) {
     masking::mark_secret(object.data["type"].as_str().unwrap_or_default(), &object.data);
     let is_known = |value: &&String| *value != UNKNOWN && !masking::is_encrypted(value.as_bytes());

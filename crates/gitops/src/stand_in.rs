@@ -1,5 +1,5 @@
-//! A stand-in for the repository: the inputs of a build, and nothing else. Flux builds in its own copy of
-//! the repository; people's files stay as they are.
+//! A temporary copy of the inputs of a build. Flux builds in its own copy of the repository; the user's files
+//! are never changed.
 
 use std::fs;
 use std::io;
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use super::fetch::Tree;
 use bootstrapper_core::private::Folder;
 
-/// The stand-in. Deleted when dropped.
+/// The temporary copy. Deleted when dropped.
 pub(super) struct StandIn {
     _kept: Folder,
-    /// In place of the root of the repository.
+    /// Its root, instead of that of the repository.
     pub(super) root: PathBuf,
-    /// In place of the folder.
+    /// The folder in it.
     pub(super) folder: PathBuf,
 }
 
 impl StandIn {
-    /// Writes the files for kustomize. `folder` may be a link of the tree.
+    /// Writes the files for kustomize. `folder` may be a symbolic link in the tree.
     pub(super) fn new(tree: &Tree, folder: &Path) -> io::Result<Self> {
         let kept = Folder::in_memory().map_err(|failure| io::Error::other(failure.to_string()))?;
         let root = kept.path().canonicalize()?;

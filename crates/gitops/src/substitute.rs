@@ -1,8 +1,7 @@
-//! Flux's post-build substitution: the dialect of `fluxcd/pkg/envsubst` (a fork of
-//! drone/envsubst), strict as kustomize-controller has been since 1.9. `tests/offline/substitution.rs`
-//! asks the original the same questions.
+//! Flux's post-build substitution: the dialect of `fluxcd/pkg/envsubst` (a fork of drone/envsubst), strict like
+//! kustomize-controller since 1.9. `tests/offline/substitution.rs` compares it with the original.
 
-// It cuts where it has found an ASCII character.
+// It slices at ASCII characters that it has found.
 #![allow(clippy::string_slice)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +13,9 @@ use bootstrapper_core::failure::{Failure, Result};
 /// Why a text could not be substituted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubstituteError {
-    /// The variable has no value, and the expression gives no default.
+    /// The variable has no value, and the expression has no default.
     Undefined(String),
-    /// `${…}` that the dialect does not know: here is how it begins.
+    /// An invalid `${…}`; has its beginning.
     Malformed(String),
     /// Its expansion exceeds the limit of size or work.
     Excessive,
@@ -37,13 +36,13 @@ impl fmt::Display for SubstituteError {
 pub(super) struct Outcome {
     /// The text; failed substitutions are empty or unchanged.
     pub(super) text: String,
-    /// Every variable that the text names, with or without a value.
+    /// Every variable in the text, with or without a value.
     pub(super) used: BTreeSet<String>,
-    /// Each thing that is wrong, once, in the order of the text.
+    /// Each error once, in the order of the text.
     pub(super) errors: Vec<SubstituteError>,
 }
 
-/// Substitutes `${…}` in `text`. `$v`, `$(v)` stay as they are; `$$` becomes `$`.
+/// Substitutes `${…}` in `text`. `$v`, `$(v)` are unchanged; `$$` becomes `$`.
 pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<String, SubstituteError> {
     let outcome = substitute_all(text, |name| variables.get(name).map(String::as_str));
     outcome.errors.into_iter().next().map_or(Ok(outcome.text), Err)
@@ -98,10 +97,10 @@ pub fn substitute_text(text: &str, settings: &BTreeMap<String, String>) -> Resul
     })
 }
 
-/// How much longer a text may become: no object that is larger can be applied.
+/// The limit on the growth of a text: no larger object can be applied.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// How many characters of values one text may have looked at, each once for every character of a pattern.
+/// The limit on pattern matching in one text: characters of values times characters of patterns.
 const WORK: usize = 400_000_000;
 
 /// The maximum number of reported errors of one text.
@@ -138,7 +137,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         taken
     }
 
-    /// What follows `${`, to the closing brace.
+    /// Parses what follows `${`, up to the closing brace.
     fn expression(&mut self) -> Result<String, SubstituteError> {
         if self.depth == DEEPEST {
             return Err(self.malformed());
@@ -179,7 +178,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         if name.is_empty() { Err(self.malformed()) } else { Ok(name) }
     }
 
-    /// The value of a variable; nothing if it has none, which is noted.
+    /// The value of a variable; if it has none, empty, with an error.
     fn value(&mut self, name: &str) -> &'v str {
         self.used.insert(name.to_owned());
         let value = (self.value)(name).unwrap_or_else(|| {
@@ -207,7 +206,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         SubstituteError::Malformed(shown)
     }
 
-    /// One argument: a nested expression, or plain text up to what `ends` it.
+    /// An argument: a nested expression, or plain text up to one of `ends`.
     fn argument(&mut self, ends: &[char]) -> Result<String, SubstituteError> {
         if self.take("${") {
             return self.expression();
@@ -222,7 +221,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         Ok(text.to_owned())
     }
 
-    /// One argument in which `\/`, `\\` and `$$` are escapes of their second character.
+    /// An argument in which `\/`, `\\` and `$$` are escapes of their second character.
     fn escaped_argument(&mut self, end: char) -> Result<String, SubstituteError> {
         if self.take("${") {
             return self.expression();
@@ -249,7 +248,7 @@ impl<'a, 'v> Parser<'a, 'v> {
         if text.is_empty() { Err(self.malformed()) } else { Ok(text) }
     }
 
-    /// `${v:-default}`: the original gives every operator of this family the meaning of `:-`.
+    /// `${v:-default}`: the original treats every operator of this family as `:-`.
     fn or_default(&mut self, name: &str, operator: usize) -> Result<String, SubstituteError> {
         self.rest = &self.rest[operator..];
         let mut default = String::new();
@@ -360,12 +359,12 @@ fn first_cased(value: &str, cased: impl Fn(char) -> String) -> String {
     chars.next().map_or_else(String::new, |first| cased(first) + chars.as_str())
 }
 
-/// Removes the shortest or longest non-empty prefix that matches.
+/// Removes the shortest or longest matching non-empty prefix.
 fn without_prefix<'a>(value: &'a [char], pattern: &[char], longest: bool) -> &'a [char] {
     glob::prefix(pattern, value, longest).map_or(value, |length| &value[length..])
 }
 
-/// Offsets count bytes, as in the original; one that would split a character gives the whole.
+/// Offsets count bytes, as in the original; one that would split a character returns the whole value.
 fn part_of(value: &str, offset: &str, length: Option<&str>) -> String {
     let Ok(offset) = offset.parse::<i64>() else { return value.to_owned() };
     let size = i64::try_from(value.len()).unwrap_or(i64::MAX);

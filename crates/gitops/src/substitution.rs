@@ -1,4 +1,4 @@
-//! Substitutes the variables of a Kustomization in a document that it builds.
+//! Substitutes the variables of a Kustomization in a document of its build.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,8 @@ pub(super) struct Substituted {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Substitutes in a document; an object that cannot be read afterwards stays as it was. Only a Flux that
-/// `is_strict` refuses a variable without a value; others take it for empty.
+/// Substitutes in a document; an object that cannot be parsed afterwards stays unchanged. Only if Flux
+/// `is_strict`, it rejects a variable without a value; otherwise it is empty.
 pub(super) fn substituted(
     document: &Document,
     variables: Option<&Variables>,
@@ -101,7 +101,7 @@ fn refusal(error: &SubstituteError, document: &Document, by: &ObjectRef, files: 
     Problem::new(kind, placed(failure, document, files, &wanted))
 }
 
-/// Sets the location of `wanted` in the object, or else that of the object.
+/// Sets the location of `wanted` in the object, otherwise that of the object.
 fn placed(failure: Failure, document: &Document, files: &Files, wanted: &str) -> Failure {
     let place = document.written().and_then(|written| {
         let found = if wanted.is_empty() { None } else { written.find(files, wanted) };

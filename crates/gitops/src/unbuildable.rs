@@ -1,4 +1,4 @@
-//! Errors of kustomize builds, for people.
+//! Readable errors of kustomize builds.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn unbuildable(failure: Failure, recipe: &Recipe, root: &Path) -> Pro
     Problem::new(ProblemKind::UnbuildableKustomization, failure)
 }
 
-/// Where the first file that `recipe` reads stops being YAML.
+/// The location of the first YAML error in the files that `recipe` reads.
 fn unreadable(recipe: &Recipe, root: &Path) -> Option<Location> {
     let (gathered, _) = gathered(recipe, root, &Others::new()).ok()?;
     let mut manifests = gathered.files.iter().filter(|(file, _)| is_yaml(file));

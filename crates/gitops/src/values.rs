@@ -15,17 +15,17 @@ use bootstrapper_core::yaml;
 /// A ConfigMap or Secret with values of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValuesFrom {
-    /// Which.
+    /// Its reference.
     pub id: ObjectRef,
-    /// The key within it.
+    /// The key in it.
     pub key: String,
     /// Whether it may be missing.
     pub optional: bool,
     /// The path of the value; none for all values.
     pub target_path: Option<String>,
-    /// Whether its content is known, and not to the cluster only.
+    /// Whether its content is known here, not only in the cluster.
     pub is_known: bool,
-    /// Whether something in the cluster makes it, later.
+    /// Whether the cluster will create it.
     pub is_made: bool,
 }
 
@@ -33,14 +33,14 @@ pub struct ValuesFrom {
 pub(super) struct ReadValues {
     pub(super) values: Value,
     pub(super) from: Vec<ValuesFrom>,
-    /// Those numbers of them that Go has as integers.
+    /// The numbers in them that are integers for Go.
     pub(super) integers: Vec<Integer>,
     /// The problems, each with its field.
     pub(super) problems: Vec<(Problem, String)>,
 }
 
-/// The values of a HelmRelease, with `sources` as all ConfigMaps and Secrets; which of
-/// them are integers, as for `--set`; and the problems.
+/// The values of a HelmRelease, with `beside` as all ConfigMaps and Secrets; the integers among them, in the
+/// syntax of `--set`; and the problems.
 pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<String>, Vec<Problem>) {
     let mut sources = Sources::default();
     for object in beside {
@@ -51,7 +51,7 @@ pub fn chart_values(release: &Object, beside: &[Object]) -> (Value, Vec<String>,
     (read.values, integers, read.problems.into_iter().map(|(problem, _)| problem).collect())
 }
 
-/// Puts the values of a HelmRelease together.
+/// Merges the values of a HelmRelease.
 pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValues {
     let namespace = id.namespace.as_deref().unwrap_or_default();
     let inline = SharedMap::of(spec["values"].clone());
@@ -122,9 +122,9 @@ fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Res
     }
 }
 
-/// A text that is values as a whole.
+/// Parses a text that contains whole values.
 fn all(text: &str, from: &ValuesFrom) -> Result<SharedMap, Wrong> {
-    // The text may be a Secret's: an error has the location, never the content.
+    // The text may be secret: an error has the location, never the content.
     let place = format!("{} of {}", from.key, from.id);
     let refused = |failure: Failure| {
         let failure = Failure { because: Vec::new(), location: None, ..failure };

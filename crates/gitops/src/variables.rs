@@ -1,5 +1,5 @@
-//! The variables of a Kustomization. As in Flux, `substituteFrom` counts in order, `substitute`
-//! counts last, and newlines are taken out of values.
+//! The variables of a Kustomization. As in Flux, the entries of `substituteFrom` apply in order, `substitute`
+//! has precedence, and newlines are removed from values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 /// A ConfigMap or Secret that a Kustomization substitutes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrawsFrom {
-    /// Which.
+    /// Its reference.
     pub id: ObjectRef,
     /// Whether it may be missing.
     pub optional: bool,
@@ -23,11 +23,11 @@ pub struct DrawsFrom {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
     values: BTreeMap<String, String>,
-    /// Whether the cluster may know more of them.
+    /// Whether the cluster may have further ones.
     is_open: bool,
-    /// Those whose values come from a secret.
+    /// The variables whose values come from a secret.
     secret: BTreeSet<String>,
-    /// Why some of them are not known.
+    /// Why some of them are unknown.
     why: BTreeMap<String, Failure>,
 }
 
@@ -52,7 +52,7 @@ impl Variables {
         value.or(self.is_open.then_some(UNKNOWN))
     }
 
-    /// Why the bootstrap does not know a value that it was to read.
+    /// Why a value that the bootstrap should read is unknown.
     pub(super) fn why(&self, name: &str) -> Option<&Failure> {
         self.why.get(name)
     }
@@ -75,14 +75,14 @@ pub(super) fn references(object: &Object) -> Vec<DrawsFrom> {
 
 /// A Kustomization's variables and their sources.
 pub(super) struct Drawn {
-    /// None if it substitutes nothing.
+    /// None if it does not substitute.
     pub(super) variables: Option<Variables>,
     pub(super) draws_from: Vec<DrawsFrom>,
     /// The problems, each with its field.
     pub(super) problems: Vec<(Problem, String)>,
 }
 
-/// Draws the variables of a Kustomization. `secret` are those that it gives itself values of secrets.
+/// Resolves the variables of a Kustomization. `secret` are those in its own `substitute` with secret values.
 pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>) -> Drawn {
     let id = ObjectRef::of(object);
     let post_build = &object.data["spec"]["postBuild"];

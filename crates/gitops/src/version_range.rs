@@ -1,16 +1,16 @@
-//! Ranges of versions of Flux, as the Flux operator takes them: `2.x`, `2.8.x`, `>=2.7 <2.9`, `~2.8`,
-//! `2.6 - 2.8`.
+//! Ranges of Flux versions, in the syntax of the Flux operator: `2.x`, `2.8.x`, `>=2.7 <2.9`, `~2.8`, `2.6 -
+//! 2.8`.
 
-/// How many minor versions later ones are looked at.
+/// How many later minor versions are checked.
 const LATER: u64 = 60;
 
 type Version = (u64, u64, u64);
 
-/// Whether a range allows a version of Flux 2 with at least that minor version. The operator takes the
-/// newest that a range allows. What cannot be read allows all.
+/// Whether a range allows a version of Flux 2 with at least this minor version. The operator installs the
+/// newest allowed version. An invalid range allows all.
 pub(super) fn allows_since(range: &str, minor: u64) -> bool {
     let candidates = (minor..=minor + LATER).flat_map(|minor| [(2, minor, 0), (2, minor, 99)]);
-    // An exact version is one by itself.
+    // An exact version is not a range.
     let words =
         range.split(['|', ',', ' ']).map(|word| word.trim_start_matches(['<', '>', '=', '!', '~', '^']));
     let named = words.filter_map(|word| Some(bounds(word)?.0)).filter(|version| *version >= (2, minor, 0));
@@ -23,7 +23,7 @@ fn satisfies_all(all: &str, version: Version) -> bool {
         return satisfies(&format!(">={}", least.trim()), version)
             && satisfies(&format!("<={}", most.trim()), version);
     }
-    // `>= 2.7` is one, with a space in it.
+    // `>= 2.7` is one constraint, with a space in it.
     let spaced = ["<=", ">=", "!=", "<", ">", "=", "~", "^"]
         .iter()
         .fold(all.to_owned(), |text, operator| text.replace(&format!("{operator} "), operator));
@@ -48,7 +48,7 @@ fn satisfies(comparator: &str, version: Version) -> bool {
     }
 }
 
-/// What a partial version stands for: from the first, to before the second.
+/// The bounds of a partial version: from the first, to before the second.
 fn bounds(text: &str) -> Option<(Version, Version)> {
     let text = text.trim().trim_start_matches('v');
     let text = text.split(['+', '-']).next().unwrap_or_default();
@@ -70,7 +70,7 @@ fn bounds(text: &str) -> Option<(Version, Version)> {
     }
 }
 
-/// `~2` allows every minor version, `~2.8` and `~2.8.1` those of one.
+/// `~2` allows every minor version, `~2.8` and `~2.8.1` only that one.
 fn tilde(text: &str, low: Version) -> Version {
     let is_major_only = text.split('.').nth(1).is_none_or(|minor| matches!(minor, "x" | "X" | "*"));
     if is_major_only { (low.0.saturating_add(1), 0, 0) } else { (low.0, low.1.saturating_add(1), 0) }

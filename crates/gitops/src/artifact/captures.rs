@@ -1,13 +1,13 @@
-//! `pathPattern` of an ArtifactGenerator: an artifact for each folder that it matches, with names made of
-//! what it captures.
+//! `pathPattern` of an ArtifactGenerator: an artifact for each folder that it matches, with the captured parts
+//! in its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What was captured, by its name.
+/// The captured parts, by name.
 pub(super) type Captures = BTreeMap<String, String>;
 
-/// What each folder gives that the pattern matches: `apps/{app}/{stage}`.
+/// The captures of each folder that the pattern matches: `apps/{app}/{stage}`.
 pub(super) fn all(pattern: &str, files: &BTreeSet<PathBuf>) -> Vec<Captures> {
     let parts: Vec<&str> = pattern.split('/').collect();
     let folders: BTreeSet<&Path> = files
@@ -28,7 +28,7 @@ fn captured(parts: &[&str], folder: &Path) -> Option<Captures> {
             }
             continue;
         };
-        // Of several captures in one name, nobody here says which gets what.
+        // Several captures in one name are ambiguous.
         let (capture, after) = rest.split_once('}').filter(|(_, after)| !after.contains('{'))?;
         let value = name.strip_prefix(before)?.strip_suffix(after)?;
         if value.is_empty() {
@@ -39,8 +39,7 @@ fn captured(parts: &[&str], folder: &Path) -> Option<Captures> {
     Some(captures)
 }
 
-/// A text with what was captured in it; none if it names something else. Names of artifacts are lower
-/// case.
+/// Fills captures into a text; none if it refers to something else. Artifact names are lower case.
 pub(super) fn filled(text: &str, captures: &Captures, lower: bool) -> Option<String> {
     let mut out = String::new();
     let mut rest = text;
@@ -55,7 +54,7 @@ pub(super) fn filled(text: &str, captures: &Captures, lower: bool) -> Option<Str
     Some(out)
 }
 
-/// Whether a name may be made of a text with captures.
+/// Whether a text with captures may produce this name.
 pub(super) fn may_make(text: &str, name: &str) -> bool {
     let Some((before, rest)) = text.split_once('{') else { return text == name };
     let after = rest.rsplit_once('}').map_or("", |(_, after)| after);

@@ -1,5 +1,5 @@
-//! Which file of a source comes where in an artifact: the copies of an ArtifactGenerator, one after the
-//! other, as source-watcher makes them.
+//! The layout of an artifact: applies the copies of an ArtifactGenerator one after the other, like
+//! source-watcher.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,34 +7,33 @@ use std::path::{Path, PathBuf};
 use super::super::documents::normal;
 use super::super::glob;
 
-/// How many alternatives of `{a,b}` in one pattern are looked at.
+/// The maximum number of alternatives of `{a,b}` in a pattern.
 const ALTERNATIVES: usize = 64;
 
 /// One entry of `copy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copy {
     pub(super) alias: String,
-    /// What is copied: a file, a folder or a pattern.
+    /// The source: a file, a folder or a pattern.
     pub(super) from: String,
     pub(super) to: String,
     pub(super) exclude: Vec<String>,
     pub(super) strategy: Strategy,
 }
 
-/// What becomes of a file that is in the artifact already.
+/// What happens to a file that is already in the artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strategy {
     Overwrite,
     Merge,
-    /// Archives are unpacked: nobody here knows what is in them.
+    /// Archives are unpacked: their content is unknown here.
     Extract,
 }
 
-/// The files of an artifact, each with those of the source that it is made of: one, or several that are
-/// merged in this order.
+/// The files of an artifact, each with its source files: one, or several that are merged in this order.
 pub(super) type Layout = BTreeMap<PathBuf, Vec<PathBuf>>;
 
-/// Lays an artifact out. Fails with what source-watcher refuses.
+/// Computes the layout of an artifact. Fails where source-watcher does.
 pub(super) fn layout(copies: &[Copy], files: &BTreeSet<PathBuf>) -> Result<Layout, String> {
     let mut layout = Layout::new();
     for copy in copies {
@@ -58,7 +57,7 @@ fn is_folder_copy(copy: &Copy, files: &BTreeSet<PathBuf>) -> bool {
     !has_pattern(&copy.from) && !files.contains(&normal(Path::new(&copy.from)))
 }
 
-/// Where each file goes that one copy is about.
+/// The destination of each file of one copy.
 fn copied(
     copy: &Copy,
     files: &BTreeSet<PathBuf>,
@@ -82,14 +81,14 @@ fn copied(
     if within.is_empty() {
         return Err(format!("`{}` does not exist in the source", copy.from));
     }
-    // As `cp -r` does, the folder itself and not only what is in it.
+    // Like `cp -r`, copies the folder itself and not only its content.
     let to = from.file_name().map_or(to.clone(), |name| to.join(name));
     let kept = within.into_iter().filter(|file| !is_excluded_within(copy, file, &from));
     Ok(kept.map(|file| (to.join(file.strip_prefix(&from).unwrap_or(file)), file.clone())).collect())
 }
 
-/// What a pattern copies. Each part of it stands for one name, `**` too: folders that match are copied
-/// with all that is in them.
+/// The files that a pattern copies. Each of its parts matches one name, `**` too: matching folders are copied
+/// with their content.
 fn matched(copy: &Copy, files: &BTreeSet<PathBuf>, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>, String> {
     let pattern: Vec<&str> = copy.from.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let stripped = copy.from.strip_suffix("/**");
@@ -118,7 +117,7 @@ fn has_pattern(text: &str) -> bool {
     text.contains(['*', '?', '[', ']'])
 }
 
-/// Whether a file is left out, or a folder on its way below `base`.
+/// Whether a file is excluded, or one of its folders below `base`.
 fn is_excluded_within(copy: &Copy, file: &Path, base: &Path) -> bool {
     let below = |part: &&Path| part.starts_with(base) && *part != base;
     file.ancestors().take_while(below).any(|part| is_excluded(copy, part, base))
@@ -143,7 +142,7 @@ fn matches_path(pattern: &str, path: &Path) -> bool {
     })
 }
 
-/// All places of the pattern at once, so that many `**` cost no more than one.
+/// Tracks all positions in the pattern at once, so that many `**` cost no more than one.
 fn matches_parts(parts: &[&str], names: &[String]) -> bool {
     let mut states = vec![false; parts.len() + 1];
     states[0] = true;
@@ -170,7 +169,7 @@ fn matches_parts(parts: &[&str], names: &[String]) -> bool {
     states[parts.len()]
 }
 
-/// `{a,b}` taken apart, without those within each other.
+/// Expands `{a,b}`, without nesting.
 fn alternatives(pattern: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     let mut rest = pattern;

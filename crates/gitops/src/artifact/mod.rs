@@ -1,5 +1,5 @@
-//! ExternalArtifacts that an ArtifactGenerator cuts out of a source: which folder of the source a
-//! path in such an artifact was; and where no folder was, the files themselves ([`View`]).
+//! ExternalArtifacts that an ArtifactGenerator extracts from a source: maps a path in an artifact back to a
+//! folder of the source; if there is no such folder, copies the files ([`View`]).
 
 mod captures;
 mod copy;
@@ -15,7 +15,7 @@ use super::documents::normal;
 use super::ignore::Ignore;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Where a folder of an artifact was copied from.
+/// The origin of a folder in an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The source.
@@ -24,7 +24,7 @@ pub(super) struct Origin {
     pub(super) folder: PathBuf,
 }
 
-/// The generator that makes the artifact of that name.
+/// The generator of the artifact with this name.
 pub(super) fn generator<'a>(generators: &'a [Object], namespace: &str, name: &str) -> Option<&'a Object> {
     generators.iter().find(|generator| {
         generator.metadata.namespace.as_deref() == Some(namespace) && artifact(generator, name).is_some()
@@ -39,13 +39,13 @@ fn artifact<'a>(generator: &'a Object, name: &str) -> Option<&'a Value> {
     all.find(|artifact| artifact["name"].as_str().is_some_and(|text| captures::may_make(text, name)))
 }
 
-/// The alias and the pattern of `pathPattern`.
+/// The alias and the pattern in `pathPattern`.
 fn path_pattern(generator: &Object) -> Option<(&str, &str)> {
     generator.data["spec"]["pathPattern"].as_str()?.strip_prefix('@')?.split_once('/')
 }
 
-/// Where `path` of an artifact was copied from, if the artifact is one whole folder
-/// (`@alias/folder/**`): it is built there, as it is.
+/// The origin of `path` in an artifact, if the artifact is one whole folder (`@alias/folder/**`): it is built
+/// there unchanged.
 pub(super) fn origin(generator: &Object, name: &str, path: &Path) -> Option<Origin> {
     let copies = artifact(generator, name)?["copy"].as_array()?;
     let [copy] = copies.as_slice() else { return None };
@@ -55,8 +55,8 @@ pub(super) fn origin(generator: &Object, name: &str, path: &Path) -> Option<Orig
     nearest(generator, copies, path).filter(|_| is_whole)
 }
 
-/// Where `path` of an artifact lies in its source, by the copy that says most about it: for artifacts
-/// of which not all is known.
+/// The probable origin of `path` in an artifact, from the most specific copy: for artifacts that are partly
+/// unknown.
 pub(super) fn likely_origin(generator: &Object, name: &str, path: &Path) -> Option<Origin> {
     nearest(generator, artifact(generator, name)?["copy"].as_array()?, path)
 }
@@ -73,8 +73,7 @@ fn nearest(generator: &Object, copies: &[Value], path: &Path) -> Option<Origin> 
     Some(Origin { source: source(generator, alias)?, folder: normal(&folder) })
 }
 
-/// Every source that an artifact is made of; none if one of them is not declared, or if archives are
-/// unpacked.
+/// Every source of an artifact; none if one of them is not declared, or if archives are unpacked.
 pub(super) fn sources(generator: &Object, name: &str) -> Option<Vec<ObjectRef>> {
     let copies = artifact(generator, name)?["copy"].as_array()?.iter().map(copy_of);
     let copies: Vec<Copy> = copies.collect::<Option<_>>()?;
@@ -84,7 +83,7 @@ pub(super) fn sources(generator: &Object, name: &str) -> Option<Vec<ObjectRef>> 
     copies.iter().map(|copy| source(generator, &copy.alias)).collect()
 }
 
-/// The files of an artifact that is made of this repository only. Fails with the reason.
+/// The files of an artifact that has only this repository as source. Fails with the reason.
 pub(super) fn view(
     generator: &Object,
     name: &str,

@@ -1,4 +1,4 @@
-//! An artifact as files: what an ArtifactGenerator copies of this repository, in a folder of its own.
+//! A copy of an artifact's files: what an ArtifactGenerator copies from this repository, in a temporary folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,20 +13,20 @@ use bootstrapper_core::files;
 use bootstrapper_core::private::Folder;
 use bootstrapper_core::yaml;
 
-/// How many files of a repository are looked at, and how much of them is copied.
+/// Limits for the number of files that are read, and for the bytes that are copied.
 const ENTRIES: usize = 100_000;
 const BYTES: usize = 256 * 1024 * 1024;
 
-/// The files of an artifact. Gone when dropped.
+/// The files of an artifact. Deleted when dropped.
 #[derive(Debug)]
 pub(in super::super) struct View {
     folder: Folder,
-    /// Which file of the repository each was.
+    /// The file in the repository that each is a copy of.
     origins: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl View {
-    /// Copies what an artifact is made of. Fails with the reason, in one sentence.
+    /// Copies the files of an artifact. Fails with the reason, in one sentence.
     pub(super) fn make(
         root: &Path,
         base: &Path,
@@ -55,18 +55,18 @@ impl View {
         Ok(Self { folder, origins })
     }
 
-    /// Its folder, without links on the way.
+    /// Its folder, with symbolic links resolved.
     pub(in super::super) fn root(&self) -> std::io::Result<PathBuf> {
         self.folder.path().canonicalize()
     }
 
-    /// The file of the repository that a file of the artifact is a copy of.
+    /// The file in the repository that a file of the artifact is a copy of.
     pub(in super::super) fn origin(&self, file: &Path) -> Option<&PathBuf> {
         self.origins.get(file)
     }
 }
 
-/// The files of a source, relative to the folder that it holds.
+/// The files of a source, relative to its folder.
 pub(super) fn files_of(root: &Path, base: &Path, ignore: &Ignore) -> BTreeSet<PathBuf> {
     let top = root.join(base);
     let entries = WalkDir::new(&top).into_iter().filter_entry(|entry| entry.file_name() != ".git");
@@ -97,7 +97,7 @@ fn content(root: &Path, base: &Path, from: &[PathBuf]) -> Result<Vec<u8>, String
     Ok(Value::Object(merged).to_string().into_bytes())
 }
 
-/// Maps are merged, all else is replaced.
+/// Merges maps, replaces everything else.
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {

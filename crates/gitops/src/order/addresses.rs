@@ -1,6 +1,6 @@
-//! Addresses that say what lies there.
+//! Infers the content of a download from its URL.
 
-/// Addresses that say what their manifests bring, and the groups of these.
+/// Parts of URLs whose manifests provide CRDs, and the groups of these.
 const MANIFESTS: [(&str, &str); 5] = [
     ("kubernetes-sigs/gateway-api/", "gateway.networking.k8s.io"),
     ("fluxcd/flux2/", "toolkit.fluxcd.io"),
@@ -9,7 +9,7 @@ const MANIFESTS: [(&str, &str); 5] = [
     ("cert-manager/cert-manager/", "cert-manager.io"),
 ];
 
-/// Whether a manifest may bring CRDs of a group: one whose address says nothing may bring any.
+/// Whether a manifest may provide CRDs of a group: an unknown URL may provide any.
 pub(super) fn manifest_may_bring(location: &str, group: &str) -> bool {
     match MANIFESTS.iter().find(|(part, _)| location.contains(part)) {
         Some((_, known)) => group.ends_with(known),
@@ -17,7 +17,7 @@ pub(super) fn manifest_may_bring(location: &str, group: &str) -> bool {
     }
 }
 
-/// Whether a repository is known for CRDs of a group.
+/// Whether a repository is known to provide CRDs of a group.
 pub fn is_known_to_bring(url: &str, group: &str) -> bool {
     let url = format!("{}/", url.trim_end_matches('/').trim_end_matches(".git"));
     MANIFESTS.iter().any(|(part, known)| url.contains(part) && group.ends_with(known))

@@ -1,4 +1,4 @@
-//! The order of the task files: which step comes surely before which.
+//! The order of steps in the task files: which step is guaranteed to run before which.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::pipeline::{Applies, Pipeline, Stage, StepSpec};
 use crate::{Declared, Kustomization};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// The task files, as they run for one cluster.
+/// The task files, as run for one cluster.
 pub struct Bootstrap<'a> {
     declared: &'a Declared,
     kinds: &'a Kinds<'a>,
@@ -30,7 +30,7 @@ impl ScheduledStep<'_> {
         format!("{}/{}", self.stage.name, self.step.name())
     }
 
-    /// The Kustomization whose objects it applies, and these; none if it applies no Kustomization's.
+    /// The Kustomization whose objects it applies, and these; none if it applies no Kustomization.
     pub fn objects<'d>(&self, declared: &'d Declared) -> Option<(&'d Kustomization, Vec<&'d Object>)> {
         let (name, part) = match self.step.kind.applies() {
             Applies::Kustomization(name) => (name, None),
@@ -44,7 +44,7 @@ impl ScheduledStep<'_> {
 }
 
 impl<'a> Bootstrap<'a> {
-    /// That of a cluster. Steps whose object it does not declare are skipped.
+    /// The task files of a cluster. Steps whose object it does not declare are skipped.
     pub fn of(pipeline: &'a Pipeline, declared: &'a Declared, kinds: &'a Kinds<'a>) -> Self {
         let turns = pipeline
             .stages
@@ -65,12 +65,12 @@ impl<'a> Bootstrap<'a> {
         bootstrap
     }
 
-    /// All steps, in the order in which they are written.
+    /// All steps, in the order of the task files.
     pub fn turns(&self) -> impl Iterator<Item = ScheduledStep<'a>> {
         self.turns.iter().copied()
     }
 
-    /// Whether the first is surely done before the second starts.
+    /// Whether the first is guaranteed to finish before the second starts.
     pub fn is_before(&self, first: &ScheduledStep<'_>, second: &ScheduledStep<'_>) -> bool {
         if first.stage.name == second.stage.name {
             return first.number < second.number && !first.stage.parallel;
@@ -78,7 +78,7 @@ impl<'a> Bootstrap<'a> {
         self.needed(second.stage).contains(first.stage.name.as_str())
     }
 
-    /// Every stage that is done before `stage` starts.
+    /// Every stage that finishes before `stage` starts.
     fn needed(&self, stage: &'a Stage) -> BTreeSet<&'a str> {
         let mut needed = BTreeSet::new();
         let mut next: Vec<&str> = stage.needs.iter().map(String::as_str).collect();
@@ -92,7 +92,7 @@ impl<'a> Bootstrap<'a> {
         needed
     }
 
-    /// All steps that are surely done before `turn`.
+    /// All steps that are guaranteed to finish before `turn` starts.
     pub fn before(&self, turn: &ScheduledStep<'a>) -> impl Iterator<Item = ScheduledStep<'a>> {
         self.turns
             .iter()
@@ -102,7 +102,7 @@ impl<'a> Bootstrap<'a> {
             .into_iter()
     }
 
-    /// Where Flux begins: the step that applies the root Kustomization.
+    /// The step that starts Flux: it applies the root Kustomization.
     pub fn start_of_flux(&self) -> Option<ScheduledStep<'a>> {
         self.turns().find(|turn| matches!(turn.step.kind.applies(), Applies::Sync))
     }
@@ -115,8 +115,8 @@ impl<'a> Bootstrap<'a> {
         })
     }
 
-    /// Whether the CRD of a kind exists before a step. What a command or a manifest provides is
-    /// not known: it may be anything.
+    /// Whether the CRD of a kind exists before a step. What a command or a manifest provides is unknown: it may
+    /// be anything.
     pub fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
         self.before(turn).any(|other| self.may_bring(kind, &other))
     }
@@ -164,7 +164,7 @@ impl<'a> Bootstrap<'a> {
                 manifest_may_bring(&manifest.location, &kind.group)
             }
             Applies::Release(name) => self.declared.release(name).is_some_and(|release| {
-                // Charts of Flux go by many names.
+                // Charts of Flux have many names.
                 self.kinds.is_brought_by(release, kind)
                     || (is_of_flux && release.chart.name().starts_with("flux"))
             }),

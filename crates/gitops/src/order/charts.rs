@@ -1,5 +1,5 @@
-//! The CRDs of charts: from their rendering, else from a table of well-known charts
-//! does: which API groups, by which values, and by whom.
+//! The CRDs of charts: from their rendering, otherwise from a table of well-known charts: which API groups,
+//! under which values, and by chart or controller.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +15,20 @@ struct Chart {
     groups: &'static [&'static str],
     /// The condition on its values.
     unless: Unless,
-    /// Whether its controller makes them, once it runs: they are no part of the chart.
+    /// Whether its controller installs them when it runs: they are not part of the chart.
     by_controller: bool,
-    /// Whether the API server asks a webhook of it about each of its objects.
+    /// Whether it has a webhook that validates or mutates their objects.
     asks_webhook: bool,
 }
 
 /// The value that enables a chart's CRDs.
 enum Unless {
     Always,
-    /// It does, unless the value at this path is false.
+    /// Enabled, unless the value at this path is false.
     Off(&'static [&'static str]),
-    /// It does, unless the value at this path is true.
+    /// Enabled, unless the value at this path is true.
     On(&'static [&'static str]),
-    /// It does not, unless one of the values at these paths is true.
+    /// Disabled, unless one of the values at these paths is true.
     NotOn(&'static [&'static [&'static str]]),
 }
 
@@ -54,10 +54,10 @@ pub const FLUX_OPERATOR: &str = "flux-operator";
 /// The chart of a FluxInstance.
 pub const FLUX_INSTANCE: &str = "flux-instance";
 
-/// Charts that hold Flux itself.
+/// Charts of Flux itself.
 pub const FLUX_ITSELF: [&str; 2] = ["flux2", "flux"];
 
-/// Whether a chart has to be installed before Flux works.
+/// Whether a chart must be installed before Flux works.
 pub fn is_before_flux(chart: &str) -> bool {
     NETWORK_PLUGINS.contains(&chart)
         || FLUX_ITSELF.contains(&chart)
@@ -132,13 +132,13 @@ const CHARTS: &[Chart] = &[
     chart("mariadb-operator-crds", &["k8s.mariadb.com"]),
 ];
 
-/// Kinds of Cilium that its operator makes only if a value is true.
+/// CRDs that Cilium's operator installs only if a value is true.
 const OF_CILIUM: [(&str, &[&str]); 2] = [
     ("CiliumBGP", &["bgpControlPlane", "enabled"]),
     ("CiliumGatewayClassConfig", &["gatewayAPI", "enabled"]),
 ];
 
-/// Whether a release provides the CRD of a kind, by its chart or by its running controller.
+/// Whether a release provides the CRD of a kind, with its chart or its running controller.
 pub(super) fn brings(declared: &Declared, release: &Release, group: &str, kind: &str) -> Option<By> {
     let known = known_to_bring(release, group, kind);
     let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { return known };
@@ -176,7 +176,7 @@ pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
     described
 }
 
-/// The entry of the table.
+/// What the table says about a release.
 fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
     let chart = of(release)?;
     let values = values_of(release);
@@ -195,7 +195,7 @@ pub(super) enum By {
     Controller,
 }
 
-/// Whether a webhook of the release intercepts objects of that group.
+/// Whether a webhook of the release intercepts objects of this group.
 pub fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
     of(release).is_some_and(|chart| chart.asks_webhook && chart.groups.contains(&group))
 }
@@ -205,7 +205,7 @@ fn of(release: &Release) -> Option<&'static Chart> {
     CHARTS.iter().find(|chart| chart.name == name)
 }
 
-/// The values that its entry of the table is about.
+/// The values that its entry in the table refers to.
 fn values_of(release: &Release) -> &Value {
     Cilium::of(release).map_or(&release.values, |cilium| cilium.values)
 }

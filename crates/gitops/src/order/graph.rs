@@ -1,4 +1,4 @@
-//! The order in which Flux does things.
+//! The order in which Flux reconciles.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +8,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 
-/// The objects of Kustomizations with their own order.
+/// Kinds with their own order, which Kustomizations contain.
 const FOLLOWED: [(&str, &str); 3] = [
     (KUSTOMIZE, "Kustomization"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
@@ -18,20 +18,20 @@ const FOLLOWED: [(&str, &str); 3] = [
 /// When something exists, relative to the moment that needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Relation {
-    /// Surely before.
+    /// Guaranteed to exist before.
     Before,
-    /// Perhaps before, perhaps after.
+    /// No guaranteed order.
     Unordered,
     /// Only after: it waits for the moment that needs it, along this path.
     After(Vec<Link>),
 }
 
-/// The order in which Flux does things in a cluster: what each moment comes after.
+/// The order in which Flux reconciles the objects of a cluster: the predecessors of each moment.
 #[derive(Debug, Clone, Default)]
 pub struct Order(BTreeMap<Moment, Vec<(Because, Moment)>>);
 
 impl Order {
-    /// The order of all that a cluster declares.
+    /// The order of everything that a cluster declares.
     pub fn of(declared: &Declared) -> Self {
         let mut order = Self::default();
         for kustomization in &declared.kustomizations {
@@ -81,13 +81,13 @@ impl Order {
         self.0.entry(moment).or_default().push((because, after));
     }
 
-    /// The shortest path from a moment to a guaranteed earlier one; none if there is none.
-    /// Nothing comes before itself, unless it waits for itself.
+    /// The shortest path from a moment to a guaranteed earlier one; none if there is none. Nothing comes before
+    /// itself, except in a cycle.
     pub fn way(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
         self.way_by(from, to, |_| true)
     }
 
-    /// The shortest path over such links only.
+    /// The shortest path over certain links.
     fn way_by(&self, from: &Moment, to: &Moment, may: impl Fn(Because) -> bool) -> Option<Vec<Link>> {
         let mut came: BTreeMap<&Moment, (&Moment, Because)> = BTreeMap::new();
         let mut next = VecDeque::from([from]);
@@ -106,13 +106,13 @@ impl Order {
         None
     }
 
-    /// Whether `moment` comes surely after `before`, or is the same.
+    /// Whether `moment` is guaranteed to come after `before`, or is the same.
     pub fn is_after(&self, moment: &Moment, before: &Moment) -> bool {
         moment == before || self.way(moment, before).is_some()
     }
 
-    /// When one of `provided` exists, relative to the moment that needs it. Another rule reports
-    /// cycles: for their members, everything is before.
+    /// When one of `provided` exists, relative to the moment that needs it. Another rule reports cycles: for
+    /// their members, everything is before.
     pub fn relation(&self, needs: &Moment, provided: &[Moment]) -> Relation {
         if provided.iter().any(|one| one != needs && self.way(needs, one).is_some())
             || self.way(needs, needs).is_some()
@@ -131,8 +131,8 @@ impl Order {
         }
     }
 
-    /// The cycles across levels: one per set of moments that wait for one another. Loading reports
-    /// a cycle of `dependsOn` alone.
+    /// The cycles across levels: one per set of moments that wait for each other. Loading reports cycles of
+    /// `dependsOn` alone.
     pub fn circles(&self) -> Vec<Vec<Link>> {
         let mut reported: BTreeSet<&Moment> = BTreeSet::new();
         let mut circles = Vec::new();
@@ -176,9 +176,8 @@ fn is_followed(object: &Object) -> bool {
     FOLLOWED.iter().any(|(group, kind)| id.group() == *group && id.kind == *kind)
 }
 
-/// Whether a Kustomization is ready only once that object, which it brings, is. Flux leaves
-/// `healthChecks` out where it waits for everything.
-/// What a ResourceSet makes is waited for only if the set waits for it.
+/// Whether a Kustomization becomes ready only after this object of it. Flux ignores `healthChecks` if it waits
+/// for everything. Objects of a ResourceSet are waited for only if the set waits for them.
 fn is_awaited(kustomization: &Kustomization, at: usize) -> bool {
     let set = kustomization.made_by.get(&at);
     set.is_none_or(|set| {

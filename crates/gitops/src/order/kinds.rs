@@ -1,4 +1,4 @@
-//! The provider of the CRD of a kind, and the moment from which it exists.
+//! Which objects provide the CRD of a kind, and from which moment it exists.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use super::moment::{Moment, short};
 use crate::{Declared, Release};
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 
-/// A kind of object, of whichever version.
+/// A kind of object, regardless of version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kind {
-    /// The group of its API.
+    /// Its API group.
     pub group: String,
     /// The kind.
     pub kind: String,
 }
 
 impl Kind {
-    /// The kind of that group and name.
+    /// The kind with this group and name.
     pub fn new(group: &str, kind: &str) -> Self {
         Self { group: group.to_owned(), kind: kind.to_owned() }
     }
 
-    /// The kind that a CRD defines; none if the object is no CRD.
+    /// The kind that a CRD defines; none if the object is not a CRD.
     pub fn defined_by(object: &Object) -> Option<Self> {
         let spec = &object.data["spec"];
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         is_crd(object).then(|| Self { group: text(&spec["group"]), kind: text(&spec["names"]["kind"]) })
     }
 
-    /// The kind of an object, if it needs a CRD. Flux installs its own CRDs.
+    /// The kind of an object, if it needs a CRD. Flux's own CRDs are excluded.
     pub fn of(id: &ObjectRef) -> Option<Self> {
         let group = id.group();
         let is_own = group == "apps" || group == "batch" || group == "policy" || group == "autoscaling";
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// Groups of the API server itself; other groups end so too.
+/// Groups of the API server itself; other groups have the same suffix.
 fn is_of_kubernetes(group: &str) -> bool {
     const OWN: [&str; 14] = [
         "admissionregistration",
@@ -83,7 +83,7 @@ pub struct Kinds<'a> {
 }
 
 impl<'a> Kinds<'a> {
-    /// Of all that a cluster declares.
+    /// The providers of everything that a cluster declares.
     pub fn of(declared: &'a Declared) -> Self {
         let mut by_kustomization: BTreeMap<Kind, Vec<&ObjectRef>> = BTreeMap::new();
         for kustomization in &declared.kustomizations {
@@ -96,8 +96,8 @@ impl<'a> Kinds<'a> {
         Self { declared, by_kustomization }
     }
 
-    /// All providers of the CRD of a kind. Flux applies the CRDs of a Kustomization before the rest
-    /// of it, and awaits that they are served.
+    /// All providers of the CRD of a kind. Flux applies the CRDs of a Kustomization before its other objects,
+    /// and waits until they are served.
     pub fn providers(&self, kind: &Kind) -> Vec<Provider> {
         let kustomizations = self.by_kustomization.get(kind).into_iter().flatten();
         let kustomizations =
@@ -109,7 +109,7 @@ impl<'a> Kinds<'a> {
         kustomizations.chain(releases).collect()
     }
 
-    /// Whether a Kustomization has the CRD itself.
+    /// Whether a Kustomization contains the CRD itself.
     pub fn has(&self, kustomization: &ObjectRef, kind: &Kind) -> bool {
         self.by_kustomization.get(kind).is_some_and(|ids| ids.contains(&kustomization))
     }

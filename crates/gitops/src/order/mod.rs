@@ -1,8 +1,8 @@
 //! The two orders of a bootstrap, as pure models.
 //!
-//! [`Order`] is Flux's: when it applies what a Kustomization brings, when it installs a release, and
-//! when each is ready. [`Bootstrap`] is that of the task files, which ends where Flux begins. Rules
-//! ask one question: is this surely there before that begins? [`Kinds`] answers it for CRDs.
+//! [`Order`] is Flux's: when it applies the objects of a Kustomization, when it installs a release, and when
+//! each is ready. [`Bootstrap`] is that of the task files, which ends where Flux starts. Rules ask one
+//! question: is this guaranteed to exist before that starts? [`Kinds`] answers it for CRDs.
 
 mod addresses;
 mod bootstrap;

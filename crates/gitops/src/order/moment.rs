@@ -17,8 +17,7 @@ enum Phase {
 }
 
 impl Moment {
-    /// Flux starts with it: applies a Kustomization's objects, installs a release, applies any
-    /// other object.
+    /// Flux starts with it: applies a Kustomization's objects, installs a release, applies any other object.
     pub fn begins(id: &ObjectRef) -> Self {
         Self { phase: Phase::Begins, of: without_version(id) }
     }
@@ -29,7 +28,7 @@ impl Moment {
     }
 }
 
-/// References may name another version of the API than the object does.
+/// References may use another API version than the object.
 fn without_version(id: &ObjectRef) -> ObjectRef {
     ObjectRef { api_version: id.group().to_owned() + "/", ..id.clone() }
 }
@@ -37,9 +36,9 @@ fn without_version(id: &ObjectRef) -> ObjectRef {
 /// Why a moment comes after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Because {
-    /// It is the same thing, later.
+    /// The same object, later.
     Itself,
-    /// It does not exist before the other applies it.
+    /// Its parent applies it.
     BroughtBy,
     /// Its `dependsOn`.
     DependsOn,
@@ -67,8 +66,8 @@ pub struct Link {
     pub to: Moment,
 }
 
-/// A path as a sentence: `Kustomization app depends on Kustomization network, which waits for
-/// HelmRelease cilium`. Empty if it stays at its start.
+/// A path as a sentence: `Kustomization app depends on Kustomization network, which waits for HelmRelease
+/// cilium`. Empty for an empty path.
 pub(super) fn describe(way: &[Link]) -> String {
     let steps = way.iter().filter(|link| link.because != Because::Itself);
     let mut described = String::new();

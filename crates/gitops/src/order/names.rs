@@ -1,10 +1,10 @@
-//! Which Secrets and ConfigMaps the values of a chart, or an object, name: by the fields that charts and APIs have
-//! for it. The same text elsewhere is not about them.
+//! Which Secrets and ConfigMaps the values of a chart, or an object, reference: by the field names that charts
+//! and APIs use for it. The same text in other fields is no reference.
 
 use serde_json::Value;
 
-/// Ends of fields that name a Secret or a ConfigMap, in small letters, by kind: charts say `secretName`,
-/// `existingSecret`, `tlsSecret`, `extraEnvVarsCM`. `existingSecretPasswordKey` names a key.
+/// Suffixes of fields that reference a Secret or a ConfigMap, in lower case, by kind: charts use `secretName`,
+/// `existingSecret`, `tlsSecret`, `extraEnvVarsCM`. `existingSecretPasswordKey` references a key.
 const ENDS: [(&str, &[&str]); 2] = [
     (
         "Secret",
@@ -13,7 +13,7 @@ const ENDS: [(&str, &[&str]); 2] = [
     ("ConfigMap", &["configmap", "configmapname", "configmapref", "configmapkeyref", "configmaps", "varscm"]),
 ];
 
-/// Whether a value names the Secret or ConfigMap of that name.
+/// Whether a value references the Secret or ConfigMap with this name.
 pub fn names_data(value: &Value, kind: &str, name: &str) -> bool {
     let Some((_, ends)) = ENDS.iter().find(|(of, _)| *of == kind) else { return false };
     let is_field = |field: &str| {
@@ -23,7 +23,7 @@ pub fn names_data(value: &Value, kind: &str, name: &str) -> bool {
     names(value, false, &is_field, kind, name)
 }
 
-/// `is_named`: whether the field that holds the value names objects of the kind.
+/// `is_named`: whether the field of the value references objects of the kind.
 fn names(value: &Value, is_named: bool, is_field: &dyn Fn(&str) -> bool, kind: &str, name: &str) -> bool {
     match value {
         Value::String(text) => is_named && text == name,

@@ -5,8 +5,8 @@ use super::plugin::Cilium;
 use super::value::{at, is_true};
 use crate::Release;
 
-/// What releases need by their values: the chart (any, if none is named), the value that turns it
-/// on (always, if none is named), what it must be, and the kind that it needs.
+/// CRDs that releases need because of their values: the chart (empty for any), the value that enables it (empty
+/// for always), what it must be, and the kind.
 const NEEDS: [(&str, &str, &str, (&str, &str)); 13] = [
     ("cilium", "hubble.tls.auto.method", "certmanager", CERTIFICATE),
     ("cilium", "clustermesh.apiserver.tls.auto.method", "certmanager", CERTIFICATE),
@@ -26,9 +26,9 @@ const NEEDS: [(&str, &str, &str, (&str, &str)); 13] = [
 const CERTIFICATE: (&str, &str) = ("cert-manager.io", "Certificate");
 const SERVICE_MONITOR: (&str, &str) = ("monitoring.coreos.com", "ServiceMonitor");
 
-/// The kinds that a release needs, each with the value that says so.
+/// The kinds that a release needs, each with the value that requires it.
 pub fn needs(release: &Release) -> impl Iterator<Item = (&'static str, Kind)> {
-    // A chart that depends on Cilium needs what Cilium needs, by values of its own key.
+    // A chart that depends on Cilium needs the same as Cilium, by the values under its key.
     let (chart, values) = match Cilium::of(release) {
         Some(cilium) => ("cilium", cilium.values),
         None => (release.chart.name(), &release.values),

@@ -1,4 +1,5 @@
-//! The network plugin that a release installs: by the name of its chart, or Cilium as a dependency of it.
+//! The network plugin that a release installs: by the name of its chart, or Cilium as a dependency of the
+//! chart.
 
 use serde_json::Value;
 
@@ -6,11 +7,11 @@ use super::charts::NETWORK_PLUGINS;
 use crate::{Declared, Release};
 use bootstrapper_core::object::ObjectRef;
 
-/// The chart of Cilium, and the key of its values in those of a chart that depends on it.
+/// The name of Cilium's chart, and of its values in a chart that depends on it.
 const CILIUM: &str = "cilium";
 
-/// Values by which Cilium itself is installed: a chart that only knows about Cilium (`cilium: {enabled: true}`) has
-/// others.
+/// Values that show that Cilium itself is installed: a chart that only integrates with Cilium (`cilium:
+/// {enabled: true}`) has others.
 const INSTALLS: [&str; 14] = [
     "autoDirectNodeRoutes",
     "bgpControlPlane",
@@ -28,19 +29,19 @@ const INSTALLS: [&str; 14] = [
     "tunnelProtocol",
 ];
 
-/// Cilium, as a release installs it.
+/// Cilium, as installed by a release.
 #[derive(Debug, Clone, Copy)]
 pub struct Cilium<'a> {
     /// The HelmRelease.
     pub id: &'a ObjectRef,
     /// Its values.
     pub values: &'a Value,
-    /// Its version as declared; none if a chart that depends on it says so.
+    /// Its declared version; none if a chart that depends on it defines it.
     pub version: Option<&'a str>,
 }
 
 impl<'a> Cilium<'a> {
-    /// The one that a release installs, if it does.
+    /// The one that a release installs, if any.
     pub fn of(release: &'a Release) -> Option<Self> {
         let of = |values, version| Self { id: &release.id, values, version };
         if release.chart.name() == CILIUM {
@@ -51,14 +52,14 @@ impl<'a> Cilium<'a> {
         (installs && values["enabled"] != false).then(|| of(values, None))
     }
 
-    /// The one that a cluster declares: its own chart rather than one that depends on it.
+    /// The one that a cluster declares: preferably its own chart, not one that depends on it.
     pub fn declared(declared: &'a Declared) -> Option<Self> {
         let found = || declared.releases.iter().filter_map(Self::of);
         found().find(|cilium| cilium.version.is_some()).or_else(|| found().next())
     }
 
-    /// Its major and minor version, if exactly one is declared: `1.18.2`, `~1.18`, `1.18.x`. None for a range of
-    /// several: `^1.17`, `1.17 - 1.20`, `>=1.17`.
+    /// Its major and minor version, if the declaration allows exactly one: `1.18.2`, `~1.18`, `1.18.x`. None
+    /// for a range of several: `^1.17`, `1.17 - 1.20`, `>=1.17`.
     pub fn minor_version(&self) -> Option<(u64, u64)> {
         let text = self.version?.trim();
         let text = ["~>", "~", "="].iter().find_map(|operator| text.strip_prefix(operator)).unwrap_or(text);

@@ -1,4 +1,4 @@
-//! `bootstrapper.yaml`: what cannot be in git in the clear, and what differs between people.
+//! `bootstrapper.yaml`: what git cannot contain in plain text, and what differs between users.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,9 +34,10 @@ struct ClusterConfig {
     nodes: Option<u64>,
     /// Its version of Kubernetes (`"1.36"`), for the rules about schemas.
     kubernetes: Option<String>,
-    /// What its nodes run, for the rules and the preflight check about it. Default: what the nodes say.
+    /// The distribution of its nodes, for the rules and the preflight check about it. Default: detected from
+    /// the nodes.
     distribution: Option<Distribution>,
-    /// Which Flux to install, where nothing in the repository installs it.
+    /// The Flux version to install if nothing in the repository installs it.
     #[serde(default)]
     flux: FluxVersions,
     /// The secrets that the bootstrap seeds before Flux.
@@ -44,25 +45,25 @@ struct ClusterConfig {
     secrets: Vec<SecretSpec>,
 }
 
-/// Which Flux to install, where nothing in the repository installs it.
+/// The Flux version to install if nothing in the repository installs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FluxVersions {
     /// The version of Flux: `2.7.5`.
     pub version: Option<String>,
-    /// The version of the Flux operator, where a FluxInstance is declared and no operator: `0.58.1`.
+    /// The version of the Flux operator, if a FluxInstance is declared but no operator: `0.58.1`.
     pub operator: Option<String>,
     /// The SHA-256 of the release manifest, in hexadecimal: any other file is rejected.
     pub sha256: Option<String>,
 }
 
 impl Config {
-    /// Which Flux to install on a cluster, where nothing in the repository installs it.
+    /// The Flux version to install on a cluster, if nothing in the repository installs it.
     pub fn flux_of(&self, cluster: &str) -> FluxVersions {
         self.clusters.get(cluster).map(|config| config.flux.clone()).unwrap_or_default()
     }
 
-    /// Reads that of the repository; empty if it has none.
+    /// Loads that of the repository; empty if it does not exist.
     pub fn load(root: &Path) -> Result<Self> {
         let file = Path::new("bootstrapper.yaml");
         match files::read_text(root, file) {
@@ -77,7 +78,7 @@ impl Config {
         self.clusters.get(cluster).and_then(|config| config.context.as_deref()).unwrap_or(cluster)
     }
 
-    /// The entry points of Flux, of the clusters that set one.
+    /// The entry points of Flux for the clusters that set one.
     pub fn entries(&self) -> BTreeMap<String, PathBuf> {
         let entries = self.clusters.iter();
         entries.filter_map(|(name, config)| Some((name.clone(), config.path.clone()?))).collect()
@@ -93,7 +94,7 @@ impl Config {
         self.clusters.get(cluster)?.kubernetes.as_deref()
     }
 
-    /// What the nodes of a cluster run, if set.
+    /// The distribution of a cluster, if set.
     pub fn distribution_of(&self, cluster: &str) -> Option<Distribution> {
         self.clusters.get(cluster)?.distribution
     }
@@ -103,7 +104,7 @@ impl Config {
         self.clusters.get(cluster).map_or(&[], |config| &config.secrets)
     }
 
-    /// The environment variables that secrets of any cluster are read from, or signed in with.
+    /// The environment variables that the secrets of any cluster need, as values or credentials.
     pub fn secret_variables(&self) -> BTreeSet<String> {
         let all = self.clusters.values().flat_map(|config| &config.secrets);
         all.flat_map(SecretSpec::variables).map(str::to_owned).collect()
@@ -173,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Editors complete and check by it.
+    /// Editors use it for completion and validation.
     #[test]
     fn the_schema_tells_the_kinds_of_entries_apart() {
         let schema = serde_json::to_value(schema()).unwrap();

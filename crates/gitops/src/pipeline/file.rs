@@ -1,4 +1,4 @@
-//! A task file, as it is written. Unknown fields and wrong types fail with file, line and column.
+//! The format of task files. Unknown fields and wrong types fail with file, line and column.
 
 use std::path::Path;
 
@@ -32,11 +32,11 @@ pub(super) struct TaskFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum BuiltIn {
-    /// That pipeline.
+    /// The derived pipeline.
     BuiltIn,
 }
 
-/// A readiness rule of a kind: CEL, in the form of Flux's `healthCheckExprs`.
+/// A readiness rule for a kind: CEL, in the format of Flux's `healthCheckExprs`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RuleFile {
@@ -61,10 +61,12 @@ pub(super) struct StageFile {
     pub(super) name: Spanned<String>,
     /// The stages that must finish before it starts. Default: the one above it.
     pub(super) needs: Option<Vec<String>>,
-    /// With `extends: built-in`: the stage goes directly before this one, or its place where a cluster lacks it.
+    /// With `extends: built-in`: the stage goes directly before this one, or before its position on a cluster
+    /// that lacks it.
     #[schemars(with = "Option<String>")]
     pub(super) before: Option<Spanned<String>>,
-    /// With `extends: built-in`: the stage goes directly after this one, or its place where a cluster lacks it.
+    /// With `extends: built-in`: the stage goes directly after this one, or after its position on a cluster
+    /// that lacks it.
     #[schemars(with = "Option<String>")]
     pub(super) after: Option<Spanned<String>>,
     /// Whether its steps run in parallel. Default: false.

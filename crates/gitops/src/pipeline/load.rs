@@ -1,5 +1,5 @@
-//! Finds and reads task files, and makes the pipeline of a cluster of them: they replace the one that is
-//! derived from what the cluster declares, or extend it.
+//! Finds and parses task files, and assembles the pipeline of a cluster: they replace or extend the pipeline
+//! that is derived from its declaration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,23 +39,23 @@ pub struct Stage {
 }
 
 impl Pipeline {
-    /// Every step, in the order in which they are written.
+    /// Every step, in the order of the task files.
     pub fn steps(&self) -> impl Iterator<Item = &StepSpec> {
         self.stages.iter().flat_map(|stage| &stage.steps)
     }
 }
 
-/// The task files of a repository, by file name; none, if it has none.
+/// The task files of a repository, by file name; empty if there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     texts: Vec<(PathBuf, String)>,
     extends: bool,
-    /// What the files make, whatever a cluster declares.
+    /// The pipeline of the files alone, if it is independent of the cluster.
     own: Option<Pipeline>,
 }
 
 impl Tasks {
-    /// Reads `tasks/*.yaml`. Fails if one of them is wrong, whatever a cluster declares.
+    /// Reads `tasks/*.yaml`. Fails if one of them is invalid for every cluster.
     pub fn of_repository(root: &Path) -> Result<Self> {
         let texts = task_files(root)?.into_iter().map(|file| {
             let text = files::read_text(root, &file).map_err(|refusal| {
@@ -82,7 +82,7 @@ impl Tasks {
         self.own.as_ref()
     }
 
-    /// The pipeline of the cluster that declares this.
+    /// The pipeline of the cluster with this declaration.
     pub fn pipeline(&self, declared: &Declared, config: &Config) -> Result<Pipeline> {
         if let Some(own) = &self.own {
             return Ok(own.clone());
@@ -90,7 +90,7 @@ impl Tasks {
         assemble(&self.built_in(declared, config), &self.texts, self.extends)
     }
 
-    /// The same as one task file, to start from.
+    /// The same as one task file, as a starting point.
     pub fn print(&self, declared: &Declared, config: &Config) -> Result<String> {
         let built_in = self.built_in(declared, config);
         if let ([], [(_, text)]) = (self.texts.as_slice(), built_in.as_slice()) {
@@ -108,7 +108,7 @@ impl Tasks {
     }
 }
 
-/// A stage as it is written, and where.
+/// A stage in a file, and its location.
 struct Written {
     file: PathBuf,
     stage: StageFile,
@@ -124,7 +124,7 @@ impl Written {
     }
 }
 
-/// Makes a pipeline of the stages that are built in and those of the repository.
+/// Assembles a pipeline from the built-in stages and those of the repository.
 fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: bool) -> Result<Pipeline> {
     let mut readiness = CustomRules::default();
     let mut written = Vec::new();
@@ -147,7 +147,7 @@ fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: 
         let location = location_of(&stage.name, &file);
         let steps = stage.steps.into_iter().map(|step| step_of(step, &file)).collect::<Result<_>>()?;
         let before = stages.last().map(|before| before.name.clone());
-        // A stage that was inserted between two of the program's does not take them apart.
+        // A stage that was inserted between two built-in stages does not separate them.
         let own_before = last_built_in.clone().filter(|own| is_built_in && before.as_ref() != Some(own));
         if is_built_in {
             last_built_in = Some(stage.name.value.clone());
@@ -164,8 +164,8 @@ fn assemble(built_in: &[(PathBuf, String)], own: &[(PathBuf, String)], extends: 
     Ok(Pipeline { stages: without(stages, &absent), readiness: Arc::new(readiness) })
 }
 
-/// Holds the places of those stages that another cluster's derived pipeline has and this one's lacks, so that the
-/// stages of the repository can name them for all clusters alike. Returns their names.
+/// Reserves the positions of stages that exist in other clusters' derived pipelines but not in this one, so
+/// that the stages of the repository can refer to them for all clusters. Returns their names.
 fn hold_places(written: &mut Vec<Written>, added: &[Written]) -> Result<BTreeSet<String>> {
     let mut absent = BTreeSet::new();
     let mut at = 0;
@@ -183,7 +183,7 @@ fn hold_places(written: &mut Vec<Written>, added: &[Written]) -> Result<BTreeSet
     Ok(absent)
 }
 
-/// Leaves out stages; whatever needs one of them needs what that one needs.
+/// Removes stages; stages that need one of them need its dependencies instead.
 fn without(stages: Vec<Stage>, absent: &BTreeSet<String>) -> Vec<Stage> {
     let mut instead: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut left = Vec::new();
@@ -212,7 +212,7 @@ fn stages_of(file: &Path, text: &str, readiness: &mut CustomRules) -> Result<Vec
     Ok(tasks.stages.into_iter().map(|stage| Written { file: file.to_owned(), stage }).collect())
 }
 
-/// Puts a stage of the repository before or after the stage that it names; else last.
+/// Inserts a stage of the repository before or after the stage that it names; otherwise last.
 fn insert(added: Written, stages: &mut Vec<Written>, extends: bool, absent: &BTreeSet<String>) -> Result<()> {
     if let Some(other) = stages.iter().find(|one| one.name() == added.name()) {
         let failure = Failure::input(format!("duplicate stage {}", added.name()))
@@ -251,7 +251,7 @@ fn insert(added: Written, stages: &mut Vec<Written>, extends: bool, absent: &BTr
             .at(location)
             .hint(format!("stages of this cluster: {}", names.join(", "))));
     };
-    // Stages after the same one keep the order in which they are written.
+    // Stages after the same one keep their order in the file.
     let follows =
         |one: &&Written| one.stage.after.as_ref().is_some_and(|after| after.value == neighbour.value);
     let at = if is_after { at + 1 + stages.iter().skip(at + 1).take_while(follows).count() } else { at };
@@ -278,7 +278,7 @@ fn task_files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A stage needs only stages before it, so there can be no cycle; the names of its steps are unique.
+/// A stage needs only earlier stages, so there can be no cycle; the names of its steps are unique.
 fn check(stage: &Stage, before: &[Stage], location: Location) -> Result<()> {
     if stage.name.is_empty() || stage.name.contains('/') {
         return Err(Failure::input(format!("invalid stage name `{}`", stage.name)).at(location));
@@ -305,7 +305,7 @@ pub(super) mod tests {
     use super::super::kinds::StepKind;
     use super::*;
 
-    /// The task file of this project's own repository.
+    /// The task file of this project's repository.
     pub(in crate::pipeline) const OWN: &str = include_str!("../../../../tasks/bootstrap.yaml");
 
     pub(in crate::pipeline) fn read(text: &str) -> Result<Pipeline> {
@@ -340,7 +340,7 @@ stages:
         assert!(read("stages: [{name: x, after: q, steps: []}]").unwrap_err().what.contains("extends"));
     }
 
-    /// One file of tasks is for all clusters, and a cluster's derived pipeline has only what it needs.
+    /// The task files apply to all clusters, but a cluster's derived pipeline has only what it needs.
     #[test]
     fn a_stage_may_name_a_built_in_one_that_this_cluster_lacks() {
         let built_in = "stages: [{name: crds, steps: []}, {name: flux, steps: []}]";

@@ -1,4 +1,4 @@
-//! Stages of several files as one task file.
+//! Merges the stages of several files into one task file.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::yaml;
 
-/// One task file of several: these stages as they are written there, each with what it needs.
+/// Renders these stages as one task file, each with its dependencies.
 pub(super) fn task_file<'a>(
     stages: impl IntoIterator<Item = (&'a str, &'a [String])>,
     files: impl IntoIterator<Item = &'a (PathBuf, String)>,
@@ -40,7 +40,7 @@ pub(super) fn task_file<'a>(
         .map_err(|error| Failure::internal("cannot print the task file").caused_by(&error))
 }
 
-/// A value whose maps begin with their name, as people write them.
+/// Renders maps with their name first, as people write them.
 struct NameFirst<'a>(&'a Value);
 
 impl Serialize for NameFirst<'_> {

@@ -1,4 +1,4 @@
-//! What a run depends on: whatever is wrong elsewhere is Flux's to meet, once it runs.
+//! The objects that a run depends on. Problems elsewhere do not stop the run: Flux will report them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ pub struct Scope<'a> {
     declared: &'a Declared,
     root: &'a Path,
     ids: BTreeSet<ObjectRef>,
-    /// Whether a step depends on all that the cluster declares.
+    /// Whether a step depends on everything that the cluster declares.
     has_flux: bool,
 }
 
 impl<'a> Scope<'a> {
-    /// Of the steps that run.
+    /// Of the selected steps.
     pub fn of(pipeline: &Pipeline, selected: &Selected, declared: &'a Declared, root: &'a Path) -> Self {
         let mut scope = Self { declared, root, ids: BTreeSet::new(), has_flux: false };
         for stage in &pipeline.stages {
@@ -56,7 +56,7 @@ impl<'a> Scope<'a> {
                 self.has_flux = true;
                 self.ids.insert(ObjectRef::of(&self.declared.sync));
             }
-            // What of these can be had is taken; what cannot is no reason to stop.
+            // Missing ones are skipped, and do not stop the run.
             Applies::CrdsOfReleases(Named::Declared)
             | Applies::Nothing
             | Applies::Namespaces(_)
@@ -68,7 +68,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// With all that bring it: what is wrong there keeps it from Flux.
+    /// With its parents: a problem there prevents Flux from applying it.
     fn add_kustomization(&mut self, kustomization: Option<&Kustomization>) {
         let mut next = kustomization;
         while let Some(one) = next {
@@ -80,7 +80,7 @@ impl<'a> Scope<'a> {
 
     fn add_release(&mut self, name: &str) {
         let Some(release) = self.declared.release(name) else {
-            // One whose chart is not found is no release, and still what the step is about.
+            // A release without its chart is not in the list of releases, but still what the step is about.
             let unread = self.declared.problems.iter().filter_map(|problem| problem.of.as_deref());
             self.ids.extend(unread.filter(|of| of.kind == "HelmRelease" && of.name == name).cloned());
             return;
@@ -90,7 +90,7 @@ impl<'a> Scope<'a> {
         self.add_kustomization(all.find(|one| one.id == release.kustomization));
     }
 
-    /// Whether a problem endangers the run.
+    /// Whether a problem affects the run.
     pub fn has(&self, problem: &Problem) -> bool {
         match &problem.of {
             None => true,
@@ -114,7 +114,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Whether a HelmRelease is of a network plugin, of DNS or of Flux, by what it names.
+/// Whether a HelmRelease is of a network plugin, of DNS or of Flux, by the names in it.
 fn is_chain(release: &Object) -> bool {
     let spec = &release.data["spec"];
     let names = [&spec["chart"]["spec"]["chart"], &spec["chartRef"]["name"]];
@@ -125,12 +125,12 @@ fn is_chain(release: &Object) -> bool {
         .any(is_before_flux)
 }
 
-/// How many files are looked at.
+/// The maximum number of files to read.
 const FILES: usize = 5_000;
 
-/// Whether a file of a folder names the chart of a network plugin, of DNS or of Flux: one below it, or one that
-/// it refers to, as a base or a component, or as the folder of a Kustomization. By lines, as something here cannot
-/// be read as a whole.
+/// Whether a file in a folder contains the name of a chart of a network plugin, of DNS or of Flux: below the
+/// folder, or in what it references as a base, a component, or the folder of a Kustomization. Compares lines,
+/// because the files cannot be parsed as a whole.
 fn names_the_chain(root: &Path, folder: &Path) -> bool {
     let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
     let mut ahead = vec![folder.to_owned()];
@@ -152,7 +152,8 @@ fn names_the_chain(root: &Path, folder: &Path) -> bool {
     false
 }
 
-/// What a line of a file may refer to in the repository: from the file's folder, or from the root (`spec.path`).
+/// Paths in the repository that a line of a file may refer to: relative to the file's folder, or to the root
+/// (`spec.path`).
 fn referred(root: &Path, file: &Path, line: &str) -> Vec<PathBuf> {
     let line = line.trim().trim_start_matches("- ");
     let field = line.split_once(':').filter(|(_, value)| value.is_empty() || value.starts_with(' '));
@@ -203,7 +204,7 @@ mod tests {
         }
     }
 
-    /// A base lies beside what uses it, and so does what a Kustomization applies in turn.
+    /// A base is outside the folder that uses it, and so is what a Kustomization applies in turn.
     #[test]
     fn the_chain_is_found_through_bases_components_and_paths() {
         let chain = "spec: {}\nkind: FluxInstance\n";

@@ -1,4 +1,4 @@
-//! A step, as the rest of the program sees it.
+//! A step of a pipeline, as used by the rest of the program.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct StepSpec {
     pub timeout: Option<Duration>,
     /// Its timeout without progress; none for the default.
     pub inactivity: Option<Duration>,
-    /// Whether a cluster must declare its object.
+    /// Whether the step is skipped on clusters that do not declare its object.
     pub when: When,
     /// Why the bootstrap needs it, if the task file says so.
     pub why: Option<String>,
@@ -27,22 +27,22 @@ pub struct StepSpec {
     pub(super) location: Location,
 }
 
-/// Whether a cluster must declare a step's object.
+/// Whether the step is skipped on clusters that do not declare its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
-    /// It must.
+    /// The step then fails.
     #[default]
     Always,
-    /// A cluster that does not skips the step.
+    /// The step is then skipped.
     Declared,
 }
 
 impl StepSpec {
-    /// Where steps stand that the program derives: `bootstrapper tasks` prints this file.
+    /// The location of derived steps: `bootstrapper tasks` prints this file.
     pub const BUILT_IN: &str = "tasks/bootstrap.yaml (built in)";
 
-    /// Whether the program derived it, instead of reading it in the repository.
+    /// Whether it is derived, not read from the repository.
     pub fn is_built_in(&self) -> bool {
         self.location.file == Path::new(Self::BUILT_IN)
     }
@@ -60,12 +60,12 @@ impl StepSpec {
         self.await_workloads
     }
 
-    /// Its place in the task file.
+    /// Its location in the task file.
     pub fn place(&self) -> &Location {
         &self.location
     }
 
-    /// A failure about this step, at its place in the task file.
+    /// A failure about this step, at its location in the task file.
     pub fn refuse(&self, what: impl Into<String>) -> Failure {
         Failure::input(what).at(self.location.clone())
     }

@@ -1,4 +1,4 @@
-//! What is written as one word, or as something longer.
+//! A value that is either a keyword or a structure.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// One word, or a `T`: each is read by its own rules, so that a mistake is reported where it is.
+/// A keyword, or a `T`: each is parsed by its own rules, so that a mistake is reported where it is.
 #[derive(Debug)]
 pub(in crate::pipeline) enum WordOr<T> {
     Word(String),

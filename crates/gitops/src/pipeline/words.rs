@@ -1,4 +1,4 @@
-//! Words that task files use in several places.
+//! Keywords that task files use in several places.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub enum Named {
 }
 
 impl Named {
-    /// Whether a release is meant: any, or one of the named.
+    /// Whether this includes a release.
     pub fn has_release(&self, declared: &Declared, release: &Release) -> bool {
         match self {
             Self::Declared => true,
@@ -82,7 +82,7 @@ impl JsonSchema for Named {
     }
 }
 
-/// Reads `5m`, `1h30m`, `90s`.
+/// Parses `5m`, `1h30m`, `90s`.
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let refusal = || Failure::input(format!("invalid duration `{text}`")).hint("use 90s, 5m or 1h30m");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| refusal())?;

@@ -1,9 +1,8 @@
-//! Values as YAML, written as `sigs.k8s.io/yaml` writes them: what stands in a template depends on where
-//! the quotes are.
+//! Renders values as YAML exactly like `sigs.k8s.io/yaml`: the result in a template depends on the quotes.
 
 use serde_json::Value;
 
-/// A value as YAML, with a line break at its end.
+/// A value as YAML, with a trailing newline.
 pub(super) fn yaml(value: &Value) -> String {
     let mut out = String::new();
     match value {
@@ -38,7 +37,7 @@ fn after_key(value: &Value, indent: usize, out: &mut String) {
             out.push('\n');
             map(fields, indent + 2, out);
         }
-        // Lists stand as deep as the key that they belong to.
+        // Lists have the indent of their key.
         Value::Array(items) if !items.is_empty() => {
             out.push('\n');
             list(items, indent, out);
@@ -78,7 +77,7 @@ fn end(out: &mut String) {
     }
 }
 
-/// A scalar, or what is empty. A text of several lines begins with its sign.
+/// A scalar, or an empty collection. A multi-line text begins with its block indicator.
 fn inline(value: &Value, indent: usize) -> String {
     match value {
         Value::Array(_) => "[]".to_owned(),
@@ -89,7 +88,7 @@ fn inline(value: &Value, indent: usize) -> String {
     }
 }
 
-/// Whether a text may stand as a block: without characters that need escapes.
+/// Whether a text may be a block scalar: without characters that need escapes.
 fn is_block(text: &str) -> bool {
     !text.chars().any(|c| c != '\n' && c != '\t' && c.is_control()) && !text.trim().is_empty()
 }
@@ -123,7 +122,7 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
 }
 
-/// Whether a text would be read as something else without quotes.
+/// Whether a text would be parsed as another type without quotes.
 fn is_other_type(text: &str) -> bool {
     const WORDS: [&str; 13] =
         ["", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", "="];
@@ -139,7 +138,7 @@ fn looks_like_number(text: &str) -> bool {
     is_word || (first_digit && text.chars().all(is_part) && is_numeric(bare))
 }
 
-/// Numbers in any base, times in base 60, and dates.
+/// Numbers in any base, sexagesimal numbers, and dates.
 fn is_numeric(bare: &str) -> bool {
     let plain = bare.replace('_', "");
     let of_base = |prefix: &str, base: u32| {
@@ -160,7 +159,7 @@ fn is_numeric(bare: &str) -> bool {
         || is_date
 }
 
-/// Whether a text may stand without quotes.
+/// Whether a text needs no quotes.
 fn is_plain(text: &str) -> bool {
     let first = text.chars().next().unwrap_or(' ');
     let second = text.chars().nth(1);

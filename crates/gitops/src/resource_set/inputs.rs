@@ -1,4 +1,4 @@
-//! The inputs of a ResourceSet: its own, and those of providers whose values are in the repository.
+//! The inputs of a ResourceSet: its own, and those of providers with values in the repository.
 
 use serde_json::{Map, Value, json};
 
@@ -6,20 +6,20 @@ use super::template::{Trouble, adler32};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector;
 
-/// How many sets of inputs there may be: the operator's own limit.
+/// The operator's limit on sets of inputs.
 const SETS: usize = 10_000;
 
-/// Stands for the id of a provider, which is made of its UID.
+/// The placeholder for the id of a provider, which contains its UID.
 use super::super::sources::UNKNOWN;
 
-/// The sets of inputs, each for all of the templates; none if there are no inputs at all.
+/// The sets of inputs, each for all of the templates; none if there are no inputs.
 pub(super) enum Inputs {
-    /// Templates are rendered once, without any.
+    /// Templates are rendered once, without inputs.
     None,
     Sets(Vec<Value>),
 }
 
-/// All inputs of a ResourceSet. `providers` are the ResourceSetInputProviders that are declared.
+/// All inputs of a ResourceSet. `providers` are the declared ResourceSetInputProviders.
 pub(super) fn inputs(set: &Object, providers: &[&Object]) -> Result<Inputs, Trouble> {
     let spec = &set.data["spec"];
     let own = spec["inputs"].as_array().into_iter().flatten().cloned();
@@ -59,7 +59,7 @@ fn from_provider(mut input: Value, provider: &Object) -> Value {
     input
 }
 
-/// The providers that `inputsFrom` names.
+/// The providers that `inputsFrom` selects.
 fn chosen<'a>(set: &Object, providers: &[&'a Object]) -> Result<Vec<&'a Object>, Trouble> {
     let here = set.metadata.namespace.as_deref();
     let near = || providers.iter().copied().filter(|one| one.metadata.namespace.as_deref() == here);
@@ -81,7 +81,7 @@ fn chosen<'a>(set: &Object, providers: &[&'a Object]) -> Result<Vec<&'a Object>,
     Ok(found)
 }
 
-/// Every combination of one set of each provider, under the names of the providers.
+/// Every combination of one set from each provider, under the names of the providers.
 fn permuted(all: &[(String, Vec<Value>)], with_empty: bool) -> Result<Vec<Value>, Trouble> {
     let all: Vec<_> = all.iter().filter(|(_, sets)| with_empty || !sets.is_empty()).collect();
     if all.is_empty() {
@@ -115,7 +115,7 @@ fn permuted(all: &[(String, Vec<Value>)], with_empty: bool) -> Result<Vec<Value>
     Ok(combined.into_iter().map(with_id).collect())
 }
 
-/// A name as a key of templates: `My-Set` is `my_set`.
+/// A name as a key in templates: `My-Set` is `my_set`.
 fn normalized(name: &str) -> String {
     let mapped = name.chars().filter_map(|c| match c {
         c if c.is_ascii_alphanumeric() => Some(c.to_ascii_lowercase()),

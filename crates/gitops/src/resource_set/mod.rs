@@ -1,4 +1,4 @@
-//! The objects that the Flux operator makes of a ResourceSet, as far as its inputs are in the repository
+//! The objects that the Flux operator creates from a ResourceSet, if its inputs are in the repository
 //! (flux-operator v0.59: `builder.BuildResourceSetFromSpec`). Pure.
 
 mod emit;
@@ -16,33 +16,33 @@ use super::common_metadata::add_common_metadata;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml;
 
-/// How many objects one may make: no more than a build may have.
+/// The limit of objects of one ResourceSet: the same as for a build.
 const OBJECTS: usize = 2_500;
 
-/// The annotation by which an object, or a whole set, is left alone.
+/// The annotation that disables reconciliation of an object, or a whole set.
 const RECONCILE: &str = "fluxcd.controlplane.io/reconcile";
 
-/// An object that a ResourceSet makes.
+/// An object of a ResourceSet.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Made {
     pub(super) object: Object,
-    /// The field of the ResourceSet that it is written in.
+    /// The field of the ResourceSet that declares it.
     pub(super) field: String,
 }
 
-/// What a ResourceSet makes, and why some of it is not known.
+/// The objects of a ResourceSet, and why some of them are unknown.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Rendered {
     pub(super) made: Vec<Made>,
-    /// What cannot be evaluated here: the field, and what it uses. Its objects are left out.
+    /// What cannot be evaluated here: the field, and what it uses. Its objects are omitted.
     pub(super) unknown: Vec<(String, String)>,
-    /// What the operator refuses, and with it all of the set: the field, and why.
+    /// What the operator rejects, along with the whole set: the field, and why.
     pub(super) refused: Option<(String, String)>,
-    /// The field that makes more than is read.
+    /// The field with more objects than the limit.
     pub(super) excessive: Option<String>,
 }
 
-/// Renders a ResourceSet. `providers` are the ResourceSetInputProviders that are declared.
+/// Renders a ResourceSet. `providers` are the declared ResourceSetInputProviders.
 pub(super) fn rendered(set: &Object, providers: &[&Object]) -> Rendered {
     let mut rendered = Rendered::default();
     if is_disabled(set) {
@@ -97,7 +97,7 @@ impl Rendered {
 struct Run {
     inputs: Inputs,
     budget: Budget,
-    /// What was made already: the first of two with one name counts.
+    /// The objects so far: the first of two with the same name is kept.
     known: BTreeSet<(String, String, Option<String>, String)>,
     rendered: Rendered,
 }
@@ -116,7 +116,7 @@ impl Run {
     fn template(&mut self, template: &str, field: &str) {
         let sets: Vec<Value> = match &self.inputs {
             Inputs::None => vec![Value::Null],
-            // Without a variable in it, a template makes the same of all.
+            // Without an input in it, a template gives the same result for all.
             Inputs::Sets(sets) if !template.contains("<<") => sets.first().cloned().into_iter().collect(),
             Inputs::Sets(sets) => sets.clone(),
         };
@@ -148,7 +148,7 @@ impl Run {
     }
 }
 
-/// The objects of a rendered text.
+/// Parses the objects of a rendered text.
 fn objects(text: &str) -> Result<Vec<Object>, Trouble> {
     if let Some(excess) = yaml::excess(text) {
         return Err(Trouble::Refused(excess.what.to_owned()));

@@ -1,4 +1,4 @@
-//! A file of whole Secrets: encrypted with SOPS, or a template.
+//! A file of whole Secrets: encrypted by SOPS, or a template.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::pipeline::{SopsPath, TemplateSpec};
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::yaml::{self, Marked, marked_documents};
 
-/// The Secrets of a file that SOPS encrypted.
+/// The Secrets in a file encrypted by SOPS.
 pub(super) fn encrypted(text: &str, file: &Path, namespace: Option<&str>) -> Result<Vec<SeededSecret>> {
     secrets(text, file, namespace, |document, field, key, value| {
         if !document["sops"]["mac"].is_string() {
@@ -27,7 +27,7 @@ pub(super) fn encrypted(text: &str, file: &Path, namespace: Option<&str>) -> Res
     })
 }
 
-/// The Secrets of a template.
+/// The Secrets in a template.
 pub(super) fn template(text: &str, spec: &TemplateSpec) -> Result<Vec<SeededSecret>> {
     let file = &spec.file;
     let template = Template::read(text, &spec.sign_in).map_err(|Mistake { line, column, what, hint }| {
@@ -46,7 +46,7 @@ pub(super) fn template(text: &str, spec: &TemplateSpec) -> Result<Vec<SeededSecr
     })
 }
 
-/// Every Secret of a stream of documents. Namespaces are left to the step that makes them.
+/// Every Secret in a stream of documents. Namespaces are left to their own step.
 fn secrets(
     text: &str,
     file: &Path,
@@ -144,7 +144,7 @@ impl Reading<'_> {
         })
     }
 
-    /// A text that is known before anything is decrypted or asked for.
+    /// A text that is known without decryption or 1Password.
     fn open_text(&self, field: &str, value: &Value) -> Result<Option<String>> {
         match value.as_str() {
             Some(text) if text.starts_with("ENC[") => {

@@ -1,5 +1,5 @@
-//! The Secrets that the bootstrap seeds: those that `bootstrapper.yaml` lists value by value, and those of the
-//! files that it names. Reads files of the repository, and nothing of the person's machine.
+//! The Secrets that the bootstrap seeds: those that `bootstrapper.yaml` lists by value, and those in the files
+//! that it references. Reads only files of the repository.
 
 mod manifest;
 mod template;
@@ -12,7 +12,7 @@ use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::files::{self, Refusal};
 use bootstrapper_core::yaml::{Marked, marked_documents};
 
-/// The file that lists secrets.
+/// The file that declares secrets.
 const CONFIG: &str = "bootstrapper.yaml";
 
 /// A Secret that the bootstrap seeds.
@@ -22,58 +22,58 @@ pub struct SeededSecret {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Its type; `Opaque`, if none.
+    /// Its type; none for `Opaque`.
     pub type_: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Whether nobody may change it.
+    /// Whether it is immutable.
     pub immutable: bool,
-    /// Its keys, and what their values are made of.
+    /// Its keys, and the origins of their values.
     pub values: BTreeMap<String, SeededValue>,
 }
 
 /// A value of a Secret that the bootstrap seeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeededValue {
-    /// What it is made of.
+    /// Its origin.
     pub from: ValueFrom,
-    /// Whether that is base64 of the value: it stands under `data`.
+    /// Whether that is base64, because it is under `data`.
     pub is_encoded: bool,
-    /// Where it is written.
+    /// Its location.
     pub location: Option<Location>,
 }
 
-/// What a value is made of.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueFrom {
     /// A source.
     Source(SecretSource),
-    /// A value of a manifest that SOPS encrypted.
+    /// A value in a manifest encrypted by SOPS.
     Sops {
         /// The file, relative to the repository.
         file: PathBuf,
-        /// Which of its documents, from 0.
+        /// The index of the document, from 0.
         document: usize,
-        /// The value within it.
+        /// The path of the value.
         path: SopsPath,
     },
-    /// Texts and 1Password references, one after the other.
+    /// Concatenated texts and 1Password references.
     Pieces(Vec<Piece>),
 }
 
 /// A piece of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// This text.
+    /// A literal text.
     Text(String),
-    /// What 1Password has there.
+    /// A 1Password reference.
     Op(OnePasswordSource),
 }
 
 impl ValueFrom {
-    /// Whether sops is needed to read it: it is read after the others, which may bring the keys.
+    /// Whether sops is needed to read it: it is read after the others, which may provide the keys.
     pub fn needs_sops(&self) -> bool {
         match self {
             Self::Source(source) => source.needs_sops(),
@@ -83,7 +83,7 @@ impl ValueFrom {
     }
 }
 
-/// The Secrets that the bootstrap seeds into a cluster, in the order in which they are written.
+/// The Secrets that the bootstrap seeds into a cluster, in declaration order.
 pub fn seeded_secrets(root: &Path, config: &Config, cluster: &str) -> Result<Vec<SeededSecret>> {
     let specs = config.secrets_of(cluster);
     let written = if specs.is_empty() { None } else { std::fs::read_to_string(root.join(CONFIG)).ok() };

@@ -1,25 +1,25 @@
-//! The references of a template, as `op inject` takes them
-//! (<https://developer.1password.com/docs/cli/secrets-template-syntax>). Values are put in after the template is
-//! read as YAML, each as a whole: no value can become something else than a value.
+//! The references in a template, in the syntax of `op inject`
+//! (<https://developer.1password.com/docs/cli/secrets-template-syntax>). Values are inserted after the template
+//! is parsed as YAML, so that no value can change its structure.
 
 use super::Piece;
 use crate::pipeline::{OnePasswordSource, SignInSpec};
 
-/// Stands in a template for what is put in; no template has it.
+/// The prefix of a placeholder; no template contains it.
 const STAND_IN: &str = "bootstrapper-stand-in-";
-/// Ends a stand-in.
+/// The suffix of a placeholder.
 const END: &str = "-in-dnats";
 
-/// A template of which the references were taken out.
+/// A template with its references replaced by placeholders.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Template {
-    /// What is left, with stand-ins.
+    /// The text with placeholders.
     pub(super) text: String,
-    /// What they stand for.
+    /// The pieces that the placeholders stand for.
     standing_for: Vec<Piece>,
 }
 
-/// Something in a template that is wrong.
+/// A mistake in a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
     pub(super) line: usize,
@@ -31,11 +31,11 @@ pub(super) struct Mistake {
 const FORM: &str = "write `{{ op://vault/item/field }}` or `op://vault/item/field`";
 
 impl Template {
-    /// Takes the references out of a template. `sign_in` says as whom they are read.
+    /// Replaces the references in a template. `sign_in` has the credentials to read them with.
     pub(super) fn read(template: &str, sign_in: &SignInSpec) -> Result<Self, Mistake> {
         let mut read = Self { text: String::new(), standing_for: Vec::new() };
         for (at, line) in template.split_inclusive('\n').enumerate() {
-            // Nothing of a comment is a value.
+            // Comments contain no values.
             if line.trim_start().starts_with('#') {
                 read.text.push_str(line);
                 continue;
@@ -49,7 +49,8 @@ impl Template {
         Ok(read)
     }
 
-    /// Takes the references out of a line; or says how many bytes before its end what is wrong, and what to do.
+    /// Replaces the references in a line; or fails with the position from its end, what is wrong, and what to
+    /// do.
     fn line(&mut self, line: &str, sign_in: &SignInSpec) -> Result<(), (usize, String, &'static str)> {
         let mut rest = line;
         let mut before = None;
@@ -97,7 +98,7 @@ impl Template {
         self.standing_for.push(piece);
     }
 
-    /// What a value of it is made of.
+    /// The pieces of a value.
     pub(super) fn pieces(&self, value: &str) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let mut push = |piece: Piece| match (pieces.last_mut(), piece) {
@@ -116,7 +117,7 @@ impl Template {
         pieces
     }
 
-    /// Whether a text holds what is put in.
+    /// Whether a text contains a placeholder.
     pub(super) fn is_filled(text: &str) -> bool {
         text.contains(STAND_IN)
     }
@@ -126,7 +127,7 @@ const VARIABLES: &str = "a reference with variables";
 const NO_VARIABLES: &str =
     "write the vault, item and field out: environment variables are no part of a reference here";
 
-/// What stands before `}}`, which a quoted text may hold.
+/// The text before `}}`, which a quoted text may contain.
 fn closed(text: &str) -> Option<(&str, &str)> {
     let mut is_quoted = false;
     let mut is_escaped = false;
@@ -147,7 +148,7 @@ fn closed(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// `op://…`, or a text in quotes that is taken as it is.
+/// `op://…`, or a quoted text that is used literally.
 fn enclosed(expression: &str, sign_in: &SignInSpec) -> Result<Piece, (String, &'static str)> {
     if let Some(quoted) = expression.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         return Ok(Piece::Text(quoted.replace("\\\"", "\"").replace("\\\\", "\\")));
@@ -159,7 +160,7 @@ fn enclosed(expression: &str, sign_in: &SignInSpec) -> Result<Piece, (String, &'
     Err((format!("unknown expression `{{{{ {expression} }}}}`"), hint))
 }
 
-/// Vault, item and field, with or without a section between.
+/// Vault, item and field, with an optional section.
 fn op(reference: &str, sign_in: &SignInSpec) -> Result<Piece, (String, &'static str)> {
     if reference.contains('$') {
         return Err((VARIABLES.to_owned(), NO_VARIABLES));
@@ -173,7 +174,7 @@ fn op(reference: &str, sign_in: &SignInSpec) -> Result<Piece, (String, &'static 
     Ok(Piece::Op(OnePasswordSource { reference: reference.to_owned(), sign_in: sign_in.clone() }))
 }
 
-/// What a reference that stands without braces is made of.
+/// Whether a character may be part of a reference without braces.
 fn is_of_reference(one: char) -> bool {
     one.is_alphanumeric() || matches!(one, '-' | '?' | '_' | '.' | '/')
 }

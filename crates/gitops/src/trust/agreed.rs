@@ -1,21 +1,21 @@
-//! Approvals. Checked before anything of the user's machine is read for a repository.
+//! Approvals. Checked before anything on the user's machine is read for a repository.
 
 use std::collections::BTreeSet;
 
 use super::request::{Request, digest_of};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
-/// The approvals of the user.
+/// The user's approvals.
 #[derive(Debug, Clone, Default)]
 pub struct Agreed {
     everything: bool,
     these: BTreeSet<String>,
 }
 
-/// The approvals of the command line or the environment, for this call.
+/// The approvals on the command line or in the environment, for this call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
-    /// Nothing.
+    /// None.
     Nothing,
     /// All requests.
     Everything,
@@ -24,8 +24,8 @@ pub enum Given {
 }
 
 impl Given {
-    /// `1`, `true` and `all` are everything; `0`, `false` and nothing are nothing; anything else are digests
-    /// of lists, separated by commas.
+    /// `1`, `true` and `all` approve everything; `0`, `false` and an empty text nothing; anything else is a
+    /// comma-separated list of digests.
     pub fn parse(text: Option<&str>) -> Self {
         match text.map(str::trim) {
             None | Some("" | "0" | "false" | "no") => Self::Nothing,
@@ -39,7 +39,7 @@ impl Given {
 }
 
 impl Agreed {
-    /// Nothing.
+    /// Without approvals.
     pub fn nothing() -> Self {
         Self::default()
     }

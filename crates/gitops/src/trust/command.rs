@@ -1,5 +1,5 @@
-//! The approval of a `command:` of a task file: its arguments, and the content of what it runs from the
-//! repository.
+//! The approval of a `command:` in a task file: its arguments, and the content of the repository's files that
+//! it runs.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -12,10 +12,10 @@ use super::resolve;
 use crate::pipeline::StepSpec;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
-/// So much of the repository may belong to one command.
+/// The size limit of the files of one command.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// The request of a step of a stage that runs `argv`, which has this cluster's settings in it.
+/// The request of a step that runs `argv`, with this cluster's settings substituted.
 pub fn command_request(
     root: &Path,
     cluster: &str,
@@ -29,7 +29,7 @@ pub fn command_request(
     Ok(Request { content, location: Some(spec.place().clone()), ..request })
 }
 
-/// What is agreed to of a program that runs: its words, and the bytes of what they name in the repository.
+/// What is approved for a program: its arguments, and the digest of the repository's files in them.
 pub(super) fn asked(root: &Path, argv: &[String]) -> Result<(String, Option<String>)> {
     let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
     let program = argv.first().filter(|name| name.contains('/'));
@@ -53,7 +53,7 @@ pub fn same_command(root: &Path, argv: &[String], agreed: Option<&str>) -> Resul
 /// The digest of all files of the repository in the arguments; none if there are none.
 fn content(root: &Path, argv: &[String]) -> Result<Option<String>> {
     let mut files = BTreeSet::new();
-    // PATH may lead into the repository.
+    // PATH may include the repository.
     let on_path = argv.first().filter(|name| !name.contains('/')).and_then(|name| which::which(name).ok());
     if let Some(found) = on_path.filter(|found| found.canonicalize().is_ok_and(|real| real.starts_with(root)))
     {
@@ -87,13 +87,13 @@ fn is_of_a_path(one: char) -> bool {
     one.is_alphanumeric() || matches!(one, '.' | '_' | '-' | '/' | '@' | '+' | '~' | '%')
 }
 
-/// A script may load files next to it: the approval includes its whole folder, unless that is the root of
-/// the repository. Files outside belong to the machine, and the repository cannot change them.
+/// A script may load files next to it: the approval includes its whole folder, unless that is the root of the
+/// repository. Files outside belong to the machine, and the repository cannot change them.
 fn add(root: &Path, named: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
     let named = root.join(named);
     let Ok(real) = named.canonicalize() else { return Ok(()) };
     if !real.starts_with(root) {
-        // A link of the repository that leads out may lead elsewhere tomorrow.
+        // A symbolic link that leaves the repository may have another target tomorrow.
         if named.starts_with(root) && !named.components().any(|part| part == Component::ParentDir) {
             files.insert(named);
         }
@@ -119,7 +119,7 @@ fn tree(folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of a file; of a link, also where it leads.
+/// The content of a file; of a symbolic link, also its target.
 fn read(file: &Path, left: &mut u64) -> Result<(Vec<u8>, &'static [u8])> {
     let failed =
         |error: std::io::Error| Failure::input(format!("cannot read {}", file.display())).caused_by(&error);

@@ -1,6 +1,6 @@
-//! The requests of a repository to the user's machine: environment variables, files, vaults,
-//! keys, kubeconfig contexts, commands. One list, approved once per repository, and again
-//! when it changes. Nothing of it is read before that.
+//! The requests of a repository for data on the user's machine: environment variables, files, vaults, keys,
+//! kubeconfig contexts, commands. One list, approved once per repository, and again when it changes. Nothing of
+//! it is read before approval.
 
 mod agreed;
 mod command;

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 
-/// The real path: links and `..` resolved. Of a missing file, the existing parent is resolved.
+/// The real path: symbolic links and `..` resolved. For a missing file, the existing parent is resolved.
 pub fn resolve(root: &Path, path: &Path) -> PathBuf {
     let joined = root.join(path);
     let mut rest = Vec::new();
@@ -18,7 +18,7 @@ pub fn resolve(root: &Path, path: &Path) -> PathBuf {
     joined
 }
 
-/// Where a file of the person's really is: `~/` is the home folder, all else counts from the repository.
+/// The real path of a user's file: `~/` is the home folder, other paths are relative to the repository.
 pub fn resolve_personal(root: &Path, path: &Path) -> PathBuf {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     match (path.strip_prefix("~"), home) {
@@ -38,8 +38,8 @@ fn stepped(mut path: PathBuf, part: &Component<'_>) -> PathBuf {
     path
 }
 
-/// The content of a file at its real path. Devices, pipes, files larger than
-/// `largest` bytes, and links are rejected.
+/// The content of a file at its real path. Devices, pipes, files larger than `largest` bytes, and symbolic
+/// links are rejected.
 pub fn read_file(path: &Path, largest: u64) -> Result<Vec<u8>> {
     let unreadable = || Failure::input(format!("cannot read {}", path.display()));
     let file = files::open(path).map_err(|error| unreadable().caused_by(&error))?;

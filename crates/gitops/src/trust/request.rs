@@ -1,4 +1,4 @@
-//! One thing that a repository asks for.
+//! One request of a repository.
 
 use std::fmt;
 
@@ -11,32 +11,32 @@ use bootstrapper_core::failure::Location;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RequestKind {
-    /// A kubeconfig context that is not called like the cluster.
+    /// A kubeconfig context with another name than the cluster.
     Context,
     /// The value of an environment variable.
     Variable,
     /// The content of a file.
     File,
-    /// A value of the 1Password vaults that the person is signed in to.
+    /// A value in the 1Password vaults that the user is signed in to.
     OnePassword,
-    /// A value of the Bitwarden vaults or projects that the person can read.
+    /// A value in Bitwarden vaults or projects that the user can read.
     Bitwarden,
-    /// A value of a HashiCorp Vault that the person can read.
+    /// A value in a HashiCorp Vault that the user can read.
     Vault,
-    /// What a program writes, run as the person.
+    /// The output of a program, run as the user.
     Program,
-    /// The person's age keys themselves, for a Secret.
+    /// The user's age keys themselves, for a Secret.
     AgeKeys,
-    /// A value of a file that the person's SOPS keys decrypt.
+    /// A value in a file that the user's SOPS keys decrypt.
     Sops,
-    /// The person's SOPS keys, for what a Kustomization builds.
+    /// The user's SOPS keys, for the build of a Kustomization.
     Keys,
-    /// A program, run as the person.
+    /// A program, run as the user.
     Command,
 }
 
 impl RequestKind {
-    /// Its name, for people.
+    /// Its name for display.
     pub fn word(self) -> &'static str {
         match self {
             Self::Context => "kubeconfig context",
@@ -54,31 +54,31 @@ impl RequestKind {
     }
 }
 
-/// One thing that a repository asks for.
+/// One request of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
     /// Its kind.
     pub kind: RequestKind,
-    /// Which one: the variable's name, the resolved path, the reference, the command line.
+    /// Its subject: the variable's name, the resolved path, the reference, the command line.
     pub what: String,
     /// Its purpose.
     pub purpose: String,
-    /// The digest of the approved content, if it is that of files of the repository.
+    /// The digest of the approved content, for files of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// Where the repository asks for it.
+    /// Where the repository declares it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
 }
 
 impl Request {
-    /// A request; its content and place are added by whoever knows them.
+    /// A request without content and location.
     pub fn new(kind: RequestKind, what: impl Into<String>, purpose: impl Into<String>) -> Self {
         Self { kind, what: what.into(), purpose: purpose.into(), content: None, location: None }
     }
 
-    /// The same request has the same digest; one that asks for anything else, has another. Where it is
-    /// written does not count: lines move.
+    /// Identifies the request: a different subject or content has a different digest. Its location is not
+    /// included, because lines move.
     pub fn digest(&self) -> String {
         let all = serde_json::json!([self.kind.word(), self.what, self.purpose, self.content]);
         sha256(all.to_string())
@@ -107,8 +107,8 @@ pub fn digest_of<'a>(requests: impl IntoIterator<Item = &'a Request>) -> String 
     sha256(digests.join("\n"))
 }
 
-/// A text of the repository on one line, in which nothing hides: control characters, and those that
-/// change the direction or have no width, are written as their code.
+/// A text of the repository on one line, in which nothing is hidden: control characters, and those that change
+/// the direction or have no width, are escaped.
 pub fn shown(text: &str) -> String {
     let is_hidden = |one: char| {
         one.is_control()

@@ -1,4 +1,4 @@
-//! The one list: all that a repository asks for, for one cluster.
+//! All requests of a repository for one cluster.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ const CONFIG: &str = "bootstrapper.yaml";
 
 const KEYS: &str = "the age keys that sops finds on this machine";
 
-/// All that a repository asks for, for the cluster that declares this, in the order in which it is written.
+/// All requests of a repository for the cluster with this declaration, in declaration order.
 pub fn requests(
     root: &Path,
     config: &Config,
@@ -56,14 +56,14 @@ pub fn requests(
     Ok(all)
 }
 
-/// The person's SOPS keys, for the encrypted objects of a step.
+/// The user's SOPS keys, for the encrypted objects of a step.
 pub fn keys_request(cluster: &str, stage: &str, spec: &StepSpec) -> Request {
     let purpose = format!("decrypting what step {stage}/{} of {cluster} applies", spec.name());
     Request { location: Some(spec.place().clone()), ..Request::new(RequestKind::Keys, KEYS, purpose) }
 }
 
-/// The arguments of a command of a task file, with this cluster's name and settings. Every user of
-/// the machine can see them: none of them contains a secret value.
+/// The arguments of a command in a task file, with this cluster's name and settings. Every user of the machine
+/// can see them: none of them may contain a secret value.
 pub fn command_words(argv: &[String], declared: &Declared) -> Result<Vec<String>> {
     let words = argv.iter().map(|word| {
         let word = word.replace("{{cluster}}", &declared.cluster);
@@ -76,8 +76,8 @@ pub fn command_words(argv: &[String], declared: &Declared) -> Result<Vec<String>
     words.collect()
 }
 
-/// A kubeconfig context that the repository names for a cluster; none if it is called like the cluster,
-/// which the person typed.
+/// The kubeconfig context that the repository configures for a cluster; none if it has the name of the cluster,
+/// which the user typed.
 pub fn context_request(root: &Path, config: &Config, cluster: &str) -> Option<Request> {
     let context = config.context_of(cluster);
     let request = Request::new(RequestKind::Context, context, format!("cluster {cluster}"));

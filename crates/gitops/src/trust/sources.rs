@@ -1,4 +1,4 @@
-//! What the values of seeded Secrets are read from, as it is agreed to.
+//! The sources of seeded Secrets' values, as requests.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::pipeline::{
 use crate::seeded::{Piece, SeededSecret, SeededValue, ValueFrom};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// No encrypted file is larger.
+/// The size limit of encrypted files.
 const LARGEST_ENCRYPTED: u64 = 64 * 1024 * 1024;
 
-/// All that one value of a Secret is read from: what it is, and the variables to sign in with.
+/// All requests for one value of a Secret: its source, and the environment variables with credentials.
 pub fn value_requests(
     root: &Path,
     cluster: &str,

@@ -1,5 +1,5 @@
-//! The store of approvals: a file for each repository, in the user's state folder, which
-//! no other user may read or write.
+//! The store of approvals: a file for each repository, in the user's state folder, which no other user can read
+//! or write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
@@ -26,12 +26,12 @@ pub struct Store {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
     repository: PathBuf,
-    /// The digest of each request, and the request as a person saw it.
+    /// The digest of each request, and its text as shown to the user.
     agreed: BTreeMap<String, String>,
 }
 
 impl Store {
-    /// That of a repository, by its real path.
+    /// The store for a repository, by its real path.
     pub fn of(repository: &Path) -> Result<Self> {
         let state = state_folder().ok_or_else(|| {
             Failure::input("cannot store approvals without HOME").hint("set BOOTSTRAPPER_STATE_DIR")

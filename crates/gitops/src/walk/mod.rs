@@ -1,4 +1,4 @@
-//! Walks from the root Kustomization down: each build, and the Kustomizations in it.
+//! Walks down from the root Kustomization: each build, and the Kustomizations in it.
 
 mod sets;
 mod taken_from;
@@ -35,13 +35,13 @@ use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::Kustomize;
 
-/// A Flux Kustomization that was found, and not built yet.
+/// A Flux Kustomization that was found, but not built yet.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) object: Object,
     pub(super) written: Option<Written>,
     pub(super) by: Option<ObjectRef>,
-    /// The variables that it gives values of secrets.
+    /// The variables in its own `substitute` with secret values.
     pub(super) secret: BTreeSet<String>,
     /// Its unknown values: its build is unknown too.
     pub(super) gaps: Vec<Gap>,
@@ -55,54 +55,54 @@ impl Found {
 
 type Built = Result<Arc<Vec<Document>>, (Problem, &'static str)>;
 
-/// The walk, and all that it has seen.
+/// The walk, and everything that it has found.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Path,
     pub(super) files: &'a Files,
-    /// Whether the person's own age keys decrypt.
+    /// Whether the user's own age keys are used for decryption.
     pub(super) own_keys: bool,
     pub(super) kustomize: &'a Kustomize,
     pub(super) builds: &'a Builds,
     /// The source of the root Kustomization.
     pub(super) source: &'a Object,
-    /// The folder of the repository that this source holds; empty for all of it.
+    /// The folder of the repository in this source; empty for the whole repository.
     pub(super) base: &'a Path,
-    /// What its `.sourceignore` files say.
+    /// The patterns in its `.sourceignore` files.
     pub(super) ignore: &'a Ignore,
-    /// How Flux is set up.
+    /// The configuration of Flux.
     pub(super) flux: &'a FluxSetup,
-    /// Sources that something declares.
+    /// Declared sources.
     pub(super) flux_sources: Vec<Object>,
-    /// ArtifactGenerators, which cut sources into pieces.
+    /// ArtifactGenerators, which split sources.
     pub(super) generators: Vec<Object>,
     pub(super) sources: Sources,
     pub(super) kustomizations: Vec<Kustomization>,
     pub(super) problems: Vec<Problem>,
-    /// What is left out since nobody here can say what it is.
+    /// What is omitted because it cannot be evaluated here.
     pub(super) notes: Vec<Problem>,
     /// ResourceSets that are not rendered yet.
     pub(super) sets: Vec<Set>,
-    /// How many objects ResourceSets have made.
+    /// How many objects ResourceSets have created.
     pub(super) made: usize,
-    /// What they take inputs from.
+    /// Their input providers.
     pub(super) providers: Vec<Object>,
-    /// Artifacts that were copied together.
+    /// Artifacts whose files were copied.
     pub(super) views: Mutex<BTreeMap<ObjectRef, Result<Arc<View>, String>>>,
-    /// What kustomizations fetch that nothing verifies, and where it is named.
+    /// Unverified downloads of kustomizations, and the location of their references.
     pub(super) unverified: BTreeMap<String, Option<Location>>,
     /// Fetches that are rejected because their address contains a secret.
     pub(super) refused: BTreeMap<ObjectRef, Failure>,
 }
 
 impl Walk<'_> {
-    /// Walks from the root to the end. A Kustomization that draws from what another brings is read
+    /// Walks from the root to the end. A Kustomization that substitutes from an object of another one is read
     /// after that one.
     pub(super) async fn all(&mut self, sync: Found) {
         let mut seen = BTreeSet::from([ObjectRef::of(&sync.object)]);
         let mut waiting = vec![sync];
         loop {
             if waiting.is_empty() {
-                // What no provider has come for by now, none will.
+                // Providers that were not found by now will not be.
                 waiting = self.expand_sets();
                 waiting.retain(|found| seen.insert(ObjectRef::of(&found.object)));
                 if waiting.is_empty() && self.sets.is_empty() {
@@ -126,7 +126,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether all that a Kustomization draws from is known; what is optional, only if `strict`.
+    /// Whether all sources of a Kustomization's substitution are known; optional ones only if `strict`.
     fn is_ready(&self, found: &Found, strict: bool) -> bool {
         let draws = variables::references(&found.object);
         let is_known = |id: &ObjectRef| {
@@ -136,7 +136,7 @@ impl Walk<'_> {
             && draws.iter().all(|drawn| is_known(&drawn.id) || (drawn.optional && !strict))
     }
 
-    /// What a Kustomization builds to; none if that cannot be looked at.
+    /// The build of a Kustomization; none if it cannot be read.
     async fn built(&self, found: &Found) -> Option<Built> {
         let (folder, ignore) = match self.taken_from(&found.object) {
             TakenFrom::Here(folder, ignore) => (folder, ignore),
@@ -157,8 +157,8 @@ impl Walk<'_> {
         Some(self.built_in(found, &recipe, self.root).await)
     }
 
-    /// What a Kustomization builds of an artifact. Its files are those of this repository, and are named
-    /// as such.
+    /// The build of a Kustomization from an artifact. Its files are from this repository, and are located
+    /// there.
     async fn built_of_artifact(&self, found: &Found, artifact: &ObjectRef, folder: PathBuf) -> Built {
         let failed = |why: String| {
             let failure = Failure::input(format!("{artifact} cannot be created")).because(why).hint(
@@ -187,7 +187,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What a recipe builds to of this repository, or of an artifact in a folder of its own.
+    /// The build of a recipe from this repository, or from an artifact in a temporary folder.
     async fn built_in(&self, found: &Found, recipe: &Recipe, root: &Path) -> Built {
         if !files::is_folder(root, &recipe.folder) {
             let id = ObjectRef::of(&found.object);
@@ -219,7 +219,7 @@ impl Walk<'_> {
         let id = ObjectRef::of(&found.object);
         let is_here = built.is_some();
         let taken_from = self.taken_from(&found.object);
-        // Other controllers than Flux's own make artifacts too.
+        // Other controllers than Flux's own create artifacts, too.
         let is_artifact = found.object.data["spec"]["sourceRef"]["kind"] == "ExternalArtifact";
         if matches!(taken_from, TakenFrom::Undeclared) && !is_artifact {
             self.problems.push(found.placed(
@@ -309,8 +309,8 @@ impl Walk<'_> {
         brought
     }
 
-    /// A Kustomization may substitute from what it brings itself, if somebody makes that before: the
-    /// annotation says that Flux finds it there.
+    /// A Kustomization may substitute from an object that it applies itself, if another owner creates it
+    /// before: the annotation shows that Flux merges into it.
     fn add_merged(&mut self, object: &Object, documents: &[Document]) {
         let wanted = variables::references(object);
         let is_wanted = |one: &Object| {
@@ -329,8 +329,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes note of an object that says where something comes from. Says which Kustomization it is, if
-    /// it is one.
+    /// Registers an object if it is a source or provider. Returns the Kustomization if it is one.
     fn take(
         &mut self,
         object: &Object,
@@ -369,16 +368,16 @@ impl Walk<'_> {
     }
 }
 
-/// How Flux applies an object: anything but `Override` is for what somebody else makes before.
+/// How Flux applies an object: any value but `Override` is for objects that another owner creates before.
 const APPLY_POLICY: &str = "kustomize.toolkit.fluxcd.io/ssa";
 
-/// What bootstraps of the Flux operator leave in the cluster for substitutions.
+/// The ConfigMap that bootstraps with the Flux operator create in the cluster for substitutions.
 const RUNTIME_INFO: &str = "flux-runtime-info";
 
 /// The group of the Flux operator's own kinds.
 const OPERATOR: &str = "fluxcd.controlplane.io";
 
-/// Whether an object is of that group, and of that kind if one is told.
+/// Whether an object has this group, and this kind if given.
 pub(super) fn is(object: &Object, group: &str, kind: Option<&str>) -> bool {
     let id = ObjectRef::of(object);
     id.group() == group && kind.is_none_or(|kind| id.kind == kind)

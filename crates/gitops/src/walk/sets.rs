@@ -1,4 +1,4 @@
-//! ResourceSets on the way: what they make belongs to the Kustomization that brings them.
+//! ResourceSets in the walk: their objects belong to the Kustomization that applies the set.
 
 use super::super::gaps::{Gap, as_source};
 use super::super::place::Written;
@@ -9,25 +9,25 @@ use super::{Found, Walk};
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How many objects all ResourceSets of a cluster may make.
+/// The limit of objects of all ResourceSets of a cluster.
 const MADE: usize = 20_000;
 
-/// Names the ConfigMap or Secret that the operator copies the data of one from.
+/// The annotation with the ConfigMap or Secret whose data the operator copies.
 const COPY_FROM: &str = "fluxcd.controlplane.io/copyFrom";
 
-/// A ResourceSet, and all that is known of how it came about.
+/// A ResourceSet, and its origin.
 pub(in super::super) struct Set {
     pub(super) object: Object,
     pub(super) shadows: Shadows,
     pub(super) written: Option<Written>,
     pub(super) gaps: Vec<Gap>,
-    /// The Kustomization that brings it.
+    /// The Kustomization that applies it.
     pub(super) by: ObjectRef,
 }
 
 impl Walk<'_> {
-    /// Renders the ResourceSets that were found. What they make belongs to the Kustomization that brings
-    /// them; says which Kustomizations they make.
+    /// Renders the found ResourceSets, adds their objects to their Kustomizations, and returns the
+    /// Kustomizations among them.
     pub(super) fn expand_sets(&mut self) -> Vec<Found> {
         let mut brought = Vec::new();
         for set in std::mem::take(&mut self.sets) {
@@ -37,7 +37,7 @@ impl Walk<'_> {
             let mut rendered = resource_set::rendered(&set.object, &providers);
             self.made = self.made.saturating_add(rendered.made.len());
             if self.made > MADE {
-                // Sets may make sets.
+                // Nested sets are possible.
                 rendered.made.clear();
                 rendered.excessive = Some("spec".to_owned());
             }

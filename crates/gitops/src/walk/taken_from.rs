@@ -1,4 +1,4 @@
-//! Where a Kustomization takes its files from.
+//! The origin of a Kustomization's files.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -12,17 +12,18 @@ use super::super::recipe::path_of;
 use super::Walk;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Where a Kustomization takes its files from.
+/// The origin of a Kustomization's files.
 pub(super) enum TakenFrom {
-    /// This folder of this repository, without what its source leaves out.
+    /// This folder of this repository, without excluded files.
     Here(PathBuf, Arc<Ignore>),
-    /// An artifact of files of this repository, a folder of it, and what that folder was in this repository.
+    /// An artifact of files in this repository, a folder in it, and the origin of that folder in this
+    /// repository.
     Artifact(ObjectRef, PathBuf, PathBuf),
-    /// This folder of another one, at a commit.
+    /// This folder of another repository, at a pinned commit.
     Pinned(Pin, PathBuf),
-    /// Another one, which cannot be looked at.
+    /// Another repository, which cannot be read.
     Elsewhere,
-    /// A source that nothing has declared so far.
+    /// A source that is not declared so far.
     Undeclared,
 }
 
@@ -71,7 +72,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The files of an artifact: copied together once.
+    /// The files of an artifact: copied once.
     pub(super) fn view(&self, id: &ObjectRef) -> Result<Arc<View>, String> {
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
@@ -114,7 +115,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether two sources bring the same files: they may be named apart and mean one repository.
+/// Whether two sources have the same content: they may have different names for one repository.
 fn is_same_content(one: &Object, other: &Object) -> bool {
     let (one_spec, other_spec) = (&one.data["spec"], &other.data["spec"]);
     let url = |spec: &Value| {

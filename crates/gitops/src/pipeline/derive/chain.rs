@@ -1,4 +1,4 @@
-//! What stands before Flux: found by what the cluster declares, whatever it is called.
+//! The chain of what must be installed before Flux, found from the cluster's declaration, regardless of names.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::{Declared, Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
-/// A cluster, and what the chain is made of.
+/// A cluster, and the parts of its chain.
 pub(super) struct Scene<'a> {
     pub(super) declared: &'a Declared,
     pub(super) order: Order,
@@ -32,27 +32,27 @@ pub(super) enum Unit<'a> {
 
 /// How a cluster declares Flux.
 pub(super) enum Flux<'a> {
-    /// The Flux operator, and what tells it which Flux to run.
+    /// The Flux operator, and the declaration of its FluxInstance.
     Operator {
         /// None: nothing in the repository installs the operator.
         operator: Option<Unit<'a>>,
         instance: Instance<'a>,
     },
-    /// A chart that holds Flux itself.
+    /// A chart of Flux itself.
     Chart(&'a Release),
     /// `gotk-components.yaml`, as `flux bootstrap` writes it.
     Components(&'a Kustomization),
-    /// Nothing declares it.
+    /// Not declared.
     Undeclared,
 }
 
-/// What declares the FluxInstance.
+/// Where the FluxInstance is declared.
 pub(super) enum Instance<'a> {
     /// The chart flux-instance.
     Release(&'a Release),
     /// An object of a Kustomization.
     Object(&'a Kustomization, ObjectRef),
-    /// A file that no Kustomization builds.
+    /// A file that is in no Kustomization.
     File(std::path::PathBuf),
 }
 
@@ -132,13 +132,13 @@ fn objects_of(declared: &Declared, is_it: impl Fn(&Object) -> bool) -> Option<Un
     all.find(|one| one.objects.iter().any(&is_it)).map(Unit::Objects)
 }
 
-/// Folders of a host in which a container runtime looks for its network.
+/// Host folders in which a container runtime looks for network plugins.
 const PLUGIN_FOLDERS: [&str; 2] = ["/etc/cni/net.d", "/opt/cni/bin"];
 
-/// What writes there, too, and only calls or extends a network plugin.
+/// DaemonSets that write there, too, but only call or extend a network plugin.
 const HELPERS: [&str; 5] = ["multus", "whereabouts", "linkerd-cni", "istio-cni", "kuma-cni"];
 
-/// A DaemonSet that writes a network plugin onto its host.
+/// Whether a DaemonSet installs a network plugin on its host.
 fn is_network_plugin(object: &Object) -> bool {
     let spec = &object.data["spec"]["template"]["spec"];
     let volumes = spec["volumes"].as_array().map(Vec::as_slice).unwrap_or_default();

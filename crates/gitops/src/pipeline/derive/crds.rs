@@ -1,4 +1,4 @@
-//! CRDs that have to be served before Flux, or before a release of the chain: these and no others.
+//! CRDs that must be served before Flux, or before a release of the chain: only these.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::order::{Kind, Moment, Relation, at, is_known_to_bring, is_true, needs
 use crate::{Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Why a kind is needed, by kind.
+/// The reason for each needed kind.
 type Needed = BTreeMap<Kind, String>;
 
 pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
@@ -50,7 +50,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     steps
 }
 
-/// A Kustomization that could not be looked at now, of a repository that is known for this kind.
+/// A Kustomization that cannot be read now, in a repository that is known to provide this kind.
 fn unseen_provider<'s>(scene: &'s Scene<'_>, kind: &Kind) -> Option<&'s Kustomization> {
     let url = |one: &Kustomization| {
         let reference = &one.object.data["spec"]["sourceRef"];
@@ -72,7 +72,7 @@ fn needed(scene: &Scene<'_>) -> Needed {
     let chain = scene.releases();
     for release in &chain {
         for (value, kind) in needs(release) {
-            // The operator's chart comes right before the instance's.
+            // The operator's chart is installed directly before the instance's.
             if kind.group == "fluxcd.controlplane.io" {
                 continue;
             }
@@ -114,7 +114,7 @@ fn needed(scene: &Scene<'_>) -> Needed {
     needed
 }
 
-/// Kinds that a Kustomization uses before the release that brings their CRD: it would wait for itself.
+/// Kinds that a Kustomization uses before the release that provides their CRD: it would wait for itself.
 fn used_too_early(scene: &Scene<'_>) -> Vec<(Kind, String)> {
     let mut found = Vec::new();
     for one in &scene.declared.kustomizations {

@@ -1,4 +1,4 @@
-//! A task file in the making.
+//! A task file under construction.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(super) struct DraftStage {
     pub(super) steps: Vec<DraftStep>,
 }
 
-/// A step: its lines, and why it is there.
+/// A step: its lines, and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DraftStep {
     kind: String,
@@ -30,7 +30,7 @@ impl DraftStep {
         Self { kind: kind.into(), why: why.into(), others: Vec::new() }
     }
 
-    /// The same with one more field.
+    /// Adds a field.
     #[must_use]
     pub(super) fn with(mut self, field: impl Into<String>) -> Self {
         self.others.push(field.into());
@@ -40,7 +40,7 @@ impl DraftStep {
 
 impl fmt::Display for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A name is a folder's, and may hold anything but what YAML comments cannot.
+        // A name comes from a folder, and may contain characters that YAML comments cannot.
         let name: String = self.cluster.chars().filter(|one| !one.is_control()).collect();
         writeln!(f, "# What bootstraps {name}, derived from what the repository declares for it.")?;
         writeln!(f, "# Saved as tasks/bootstrap.yaml it replaces the derived pipeline, for every cluster.")?;
@@ -67,7 +67,7 @@ impl fmt::Display for Draft {
     }
 }
 
-/// A flow list.
+/// A YAML flow list.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", items.into_iter().map(scalar).collect::<Vec<_>>().join(", "))
 }

@@ -1,4 +1,4 @@
-//! Flux itself, in the way the cluster declares it.
+//! The steps for Flux itself, depending on how the cluster declares it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::Kustomization;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
-/// The label that Flux's own manifests carry, with the value `flux`.
+/// The label of Flux's own manifests, with the value `flux`.
 const PART_OF: &str = "app.kubernetes.io/part-of";
 
 const CONTROLLERS: &str = "wait: {probe: flux.controllers}";
@@ -42,7 +42,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     steps
 }
 
-/// What tells Flux's own objects from others of their Kustomization: their label, or what their file has.
+/// The selector of Flux's own objects in their Kustomization: their label, or the objects in their file.
 fn components(one: &Kustomization) -> String {
     let file = one.placed_objects().find_map(|(object, written)| {
         is_source_controller(object).then_some(written).flatten().map(|written| &written.file)

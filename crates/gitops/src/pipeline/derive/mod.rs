@@ -1,5 +1,5 @@
-//! The pipeline that fits a repository without task files: what has to stand before Flux can work, by what the
-//! cluster declares. `docs/design/derived-pipeline.md` says why each step is there.
+//! The derived pipeline for a repository without task files: what must be installed before Flux can work, from
+//! the cluster's declaration. `docs/design/derived-pipeline.md` explains each step.
 
 mod chain;
 mod crds;
@@ -14,7 +14,7 @@ use draft::{Draft, DraftStage, DraftStep};
 use super::config::FluxVersions;
 use crate::Declared;
 
-/// Every stage that a derived pipeline can have, in order. A cluster's has those that have steps.
+/// All stages of derived pipelines, in order. A cluster has those with steps.
 pub(super) const STAGES: [&str; 8] =
     ["preflight", "prerequisites", "crds", "network", "dns", "flux", "sync", "handover"];
 

@@ -1,4 +1,4 @@
-//! The network plugin and DNS: without them no pod of Flux starts, or finds anything.
+//! The network plugin and DNS: without them Flux's pods cannot start, or resolve names.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::Kustomization;
 use crate::order::{Kind, at, is_true, names_data, network_plugin};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Kinds that configure what Cilium announces and hands out, and need nothing but Cilium.
+/// Kinds that configure Cilium's load balancing and BGP, and need only Cilium.
 const CONFIGURATION: [&str; 10] = [
     "CiliumBGPAdvertisement",
     "CiliumBGPClusterConfig",
@@ -34,7 +34,8 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
                 }
                 None => format!("{chart} is the network plugin: without it no node is Ready"),
             };
-            // The probes say what must be true. The release as a whole may wait for addresses, which come later.
+            // The probes check what must be ready. The release as a whole may wait for addresses, which come
+            // later.
             DraftStep::new(kind, why).with("await: false")
         }
         Unit::Objects(one) => {
@@ -57,7 +58,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     steps
 }
 
-/// What a Kustomization holds that needs neither Flux nor a CRD: all of it, or that part.
+/// The objects of a Kustomization that need neither Flux nor a CRD: all of them, or a part.
 fn plain_objects(scene: &Scene<'_>, one: &Kustomization, why: &str, name: &str) -> DraftStep {
     let of = scene.kustomization_name(one);
     let is_plain = |id: &ObjectRef| Kind::of(id).is_none() && !id.group().ends_with(".toolkit.fluxcd.io");
@@ -69,7 +70,7 @@ fn plain_objects(scene: &Scene<'_>, one: &Kustomization, why: &str, name: &str) 
     DraftStep::new(format!("part: {{of: {of}, kinds: {}}}", list(kinds)), why).with(format!("name: {name}"))
 }
 
-/// Only what is on: a probe of a feature that is off would wait for ever.
+/// Only enabled features: a probe of a disabled one would never succeed.
 fn cilium_features(scene: &Scene<'_>) -> Vec<DraftStep> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
     let value = |path: &str| at(cilium.values, path);
@@ -88,7 +89,7 @@ fn cilium_features(scene: &Scene<'_>) -> Vec<DraftStep> {
         let why = "gatewayAPI is on";
         steps.push(DraftStep::new("wait: {probe: cilium.gateway}", why).with("timeout: 5m"));
     }
-    // Certificates of cert-manager come once Flux has installed that.
+    // With cert-manager, the certificates exist only after Flux has installed it.
     let by_manager = value("clustermesh.apiserver.tls.auto.method") == "certmanager";
     if is_true(value("clustermesh.useAPIServer")) && !by_manager && has_address(scene, &configured) {
         let why = "clustermesh.useAPIServer is on";
@@ -97,14 +98,14 @@ fn cilium_features(scene: &Scene<'_>) -> Vec<DraftStep> {
     steps
 }
 
-/// Whether the Service of the mesh can have an address before Flux runs.
+/// Whether the Service of the mesh can get an address before Flux runs.
 fn has_address(scene: &Scene<'_>, configured: &[&Object]) -> bool {
     let Some(cilium) = scene.cilium() else { return false };
     let is_balanced = at(cilium.values, "clustermesh.apiserver.service.type") == "LoadBalancer";
     !is_balanced || configured.iter().any(|object| ObjectRef::of(object).kind == "CiliumLoadBalancerIPPool")
 }
 
-/// A step for each Kustomization that holds objects of these kinds and can be applied by now.
+/// A step for each Kustomization with objects of these kinds that can be applied by now.
 fn parts(
     scene: &Scene<'_>,
     name: &str,
@@ -122,7 +123,7 @@ fn parts(
         if objects.len() == one.objects.len() {
             return DraftStep::new(format!("kustomization: {of}"), why);
         }
-        // A password of a peer lies beside it.
+        // A peer's password may be in the same Kustomization.
         if one.objects.iter().all(|object| is_configuration(kinds, object) || is_password(one, object)) {
             return DraftStep::new(format!("kustomization: {of}"), why);
         }
@@ -142,7 +143,7 @@ fn configurations<'s>(
             one.objects.iter().filter(|object| is_configuration(kinds, object)).collect();
         (!objects.is_empty()).then_some((one, objects))
     });
-    // What is encrypted, or not known yet, is left to Flux.
+    // Encrypted or unknown objects are left to Flux.
     all.filter(move |(one, _)| {
         one.applicable_part(|object| is_configuration(kinds, object) || is_password(one, object)).is_ok()
     })
@@ -153,7 +154,7 @@ fn is_configuration(kinds: &[&str], object: &Object) -> bool {
     matches!(id.group(), "cilium.io" | "operator.tigera.io") && kinds.contains(&id.kind.as_str())
 }
 
-/// Whether an object is a Secret or ConfigMap that something else in its Kustomization names.
+/// Whether an object is a Secret or ConfigMap that another object in its Kustomization references.
 fn is_password(one: &Kustomization, object: &Object) -> bool {
     let id = ObjectRef::of(object);
     let names = |other: &&Object| ObjectRef::of(other) != id && names_data(&other.data, &id.kind, &id.name);
@@ -166,7 +167,7 @@ pub(super) fn dns_steps(scene: &Scene<'_>) -> Vec<DraftStep> {
         Some(Unit::Release(release)) => {
             vec![DraftStep::new(format!("release: {}", scene.release_name(release)), why)]
         }
-        // What holds the network plugin, too, is applied by now.
+        // The Kustomization of the network plugin is applied by now, too.
         Some(Unit::Objects(one)) if !matches!(scene.network, Some(Unit::Objects(other)) if other.id == one.id) =>
         {
             vec![plain_objects(scene, one, why, "dns")]

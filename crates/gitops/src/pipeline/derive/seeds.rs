@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of the repository that the chain needs before Flux can bring them.
+//! Secrets and ConfigMaps in the repository that the chain needs before Flux can apply them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::{Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
-/// The Secret that Cilium's chart signs certificates with (`cilium.ca.setup`).
+/// The Secret with the CA that Cilium's chart signs certificates with (`cilium.ca.setup`).
 const CILIUM_AUTHORITY: &str = "cilium-ca";
 
-/// A Kustomization, and a namespace of its objects.
+/// A Kustomization, and the namespace of its objects.
 type Place = (ObjectRef, Option<String>);
 
 pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
@@ -38,7 +38,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
     steps.collect()
 }
 
-/// Every object that something of the chain names, and that can be applied by now.
+/// Every object that a part of the chain references, and that can be applied by now.
 fn seeds<'s>(scene: &'s Scene<'_>) -> Vec<(&'s Kustomization, &'s Object, String)> {
     let mut found = Vec::new();
     for kustomization in &scene.declared.kustomizations {
@@ -55,8 +55,8 @@ fn seeds<'s>(scene: &'s Scene<'_>) -> Vec<(&'s Kustomization, &'s Object, String
     found
 }
 
-/// The Kustomization that draws variables from what it brings itself, or that the root does from what is below it:
-/// Flux would wait for it forever.
+/// The Kustomization that substitutes from an object which it applies itself, or the root from an object below
+/// it: Flux would wait for it forever.
 fn drawn_by(scene: &Scene<'_>, by: &Kustomization, id: &ObjectRef) -> Option<String> {
     let root = scene.declared.kustomizations.iter().find(|one| one.brought_by.is_none());
     let draws = |one: &&Kustomization| {
@@ -86,7 +86,7 @@ fn needed_by(scene: &Scene<'_>, id: &ObjectRef) -> Option<String> {
     }
     let in_place = |namespace: &String| id.namespace.as_ref() == Some(namespace);
     let mut releases = scene.releases().into_iter().filter(|release| in_place(&release.release_namespace));
-    // Cilium's chart looks for its authority by name, and makes one of its own where it finds none.
+    // Cilium's chart looks up its CA by name, and generates one if it does not exist.
     let is_authority = |release: &Release| {
         id.name == CILIUM_AUTHORITY && id.kind == "Secret" && Cilium::of(release).is_some()
     };

@@ -1,4 +1,4 @@
-//! Says how Flux takes over, before or after.
+//! Reports the hand-over to Flux: a forecast before it, or a verification after it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Preflight checks, which report every problem.
+//! Runs preflight checks, and reports every problem.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,11 +23,11 @@ pub enum Check {
     Identity,
     /// The permissions of the credentials.
     Permissions,
-    /// That all declared nodes have joined.
+    /// Whether all declared nodes have joined.
     Nodes,
     /// Overlapping address ranges.
     Addresses,
-    /// That all secrets can be resolved.
+    /// Whether all secrets can be resolved.
     Secrets,
 }
 

@@ -1,10 +1,10 @@
-//! Runs a program of the user's own.
+//! Runs a program of the user.
 
 use super::{Applies, Awaits, Kind, stem};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Runs a program of the repository or of PATH: the program and its arguments.
+/// Runs a program from the repository or PATH: the program and its arguments.
 #[derive(Debug, Clone)]
 pub struct CommandSpec(pub Vec<String>);
 

@@ -12,25 +12,25 @@ use bootstrapper_core::failure::Result;
 /// The source of CRDs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrdsSpec {
-    /// The Flux Kustomization of that name, and those that it applies.
+    /// The Flux Kustomization with this name, and those that it applies.
     Kustomization(String),
     /// A manifest.
     Manifest(Manifest),
-    /// The charts of releases: of all that are declared, or of these.
+    /// The charts of releases: all declared ones, or these.
     Releases(Named),
 }
 
 /// A manifest and its expected digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// An `https://` address, or a path of the repository.
+    /// An `https://` URL, or a path in the repository.
     pub location: String,
-    /// The SHA-256 of the response, in hexadecimal.
+    /// The SHA-256 of the content, in hexadecimal.
     pub sha256: Option<String>,
 }
 
 impl Manifest {
-    /// A manifest whose digest can be one.
+    /// Fails if the digest is invalid.
     pub(super) fn new(location: String, sha256: Option<String>) -> Result<Self, String> {
         match &sha256 {
             Some(digest) if !digest.contains("${") && !is_sha256(digest) => {
@@ -45,12 +45,12 @@ impl Manifest {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::pipeline) struct CrdsFile {
-    /// The Flux Kustomization of that name, and those that it applies.
+    /// The Flux Kustomization with this name, and those that it applies.
     kustomization: Option<String>,
-    /// A manifest: an `https://` address, or a path of the repository. `${VAR}` is replaced by a setting.
+    /// A manifest: an `https://` URL, or a path in the repository. `${VAR}` is replaced by a setting.
     manifest: Option<String>,
-    /// The SHA-256 of the response of `manifest`, in hexadecimal; any other content is rejected.
-    /// `${VAR}` is replaced by a setting.
+    /// The SHA-256 of the content of `manifest`, in hexadecimal; any other content is rejected. `${VAR}` is
+    /// replaced by a setting.
     sha256: Option<String>,
     /// The charts of releases: `declared` for all of them, or a list of HelmReleases by name.
     releases: Option<Named>,
@@ -107,7 +107,7 @@ impl CrdsFile {
     }
 }
 
-/// Whether a text is a SHA-256 in hexadecimal.
+/// Whether a text is a SHA-256 digest in hexadecimal.
 pub fn is_sha256(text: &str) -> bool {
     is_hex(text, 64)
 }

@@ -1,10 +1,10 @@
-//! Applies what a Flux Kustomization builds to.
+//! Applies the objects of a Flux Kustomization.
 
 use super::{Applies, Awaits, Kind};
 use crate::{Declared, Kustomization};
 use bootstrapper_core::failure::Result;
 
-/// Builds and applies the Flux Kustomization of that name.
+/// Builds and applies the Flux Kustomization with this name.
 #[derive(Debug, Clone)]
 pub struct KustomizationSpec(pub String);
 

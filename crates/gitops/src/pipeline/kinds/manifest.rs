@@ -1,4 +1,4 @@
-//! Applies a manifest at an address.
+//! Applies a manifest from a URL.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,17 +7,18 @@ use super::{Applies, Awaits, Kind, Manifest, stem};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Applies all objects of a manifest at an address.
+/// Applies all objects of a manifest from a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteManifestSpec(pub Manifest);
 
-/// A manifest at an address.
+/// A manifest at a URL.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::pipeline) struct ManifestFile {
-    /// The `https://` address. `${VAR}` stands for a setting.
+    /// The `https://` URL. `${VAR}` is replaced by a setting.
     url: String,
-    /// The SHA-256 of the file, in hexadecimal: any other file is rejected. `${VAR}` stands for a setting.
+    /// The SHA-256 of the file, in hexadecimal: any other content is rejected. `${VAR}` is replaced by a
+    /// setting.
     sha256: Option<String>,
 }
 
@@ -47,7 +48,7 @@ impl Kind for RemoteManifestSpec {
         Awaits::Applied
     }
 
-    /// Which version is wanted may be said by the time of a run: without one, a plan says so.
+    /// The version may be declared by the time of a run: if it is missing, a plan reports it.
     fn check(&self, _: &Declared) -> Result<()> {
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! The kinds of steps: one file each, and one table. A file says how a task file writes a kind, what a step of
-//! it is called, what it applies and what it waits for. What it does to a cluster stands in the file of the
-//! same name in the crate `steps`.
+//! The kinds of steps: one file each, and one table. A file defines a kind's format in task files, the default
+//! name of a step, what it applies and what it waits for. How it acts on a cluster is in the file with the same
+//! name in the crate `steps`.
 
 mod adoption;
 mod checks;
@@ -50,10 +50,10 @@ pub use wait::WaitSpec;
 
 /// A kind of step, as task files declare it. It has no defaults: a new kind implements every method.
 pub(super) trait Kind: Sized {
-    /// Its form in a task file.
+    /// Its format in a task file.
     type Written: DeserializeOwned + JsonSchema;
 
-    /// Parses the form of a task file; or why it is invalid.
+    /// Parses the format of a task file; fails with what is invalid.
     fn read(written: Self::Written) -> Result<Self, String>;
 
     /// Its default name within its stage.
@@ -78,11 +78,11 @@ pub enum Applies<'a> {
     Namespaces(&'a Named),
     /// The declared secrets.
     Secrets,
-    /// The objects of the Kustomization of that name.
+    /// The objects of the Kustomization with this name.
     Kustomization(&'a str),
-    /// Some of that.
+    /// Some of its objects.
     Part(&'a PartSpec),
-    /// The CRDs among them, and among those of the Kustomizations that it applies.
+    /// The CRDs of the Kustomization with this name, and of the Kustomizations that it applies.
     CrdsOfKustomization(&'a str),
     /// The CRDs of a manifest.
     CrdsOfManifest(&'a Manifest),
@@ -90,13 +90,13 @@ pub enum Applies<'a> {
     Manifest(&'a Manifest),
     /// The CRDs in the charts of releases.
     CrdsOfReleases(&'a Named),
-    /// The HelmRelease of that name.
+    /// The HelmRelease with this name.
     Release(&'a str),
-    /// The source of the cluster.
+    /// The cluster's source.
     Source,
-    /// The root Kustomization of the cluster.
+    /// The cluster's root Kustomization.
     Sync,
-    /// The objects of a file of the repository.
+    /// The objects of a file in the repository.
     File,
     /// Whatever a program applies.
     Program,
@@ -147,7 +147,7 @@ impl<'a> Applies<'a> {
     }
 }
 
-/// The last part of a path or address, without its extension.
+/// The last part of a path or URL, without its extension.
 fn stem(location: &str) -> &str {
     let last = location.trim_end_matches('/').rsplit('/').next().unwrap_or(location);
     last.split_once('.').map_or(last, |(stem, _)| stem)

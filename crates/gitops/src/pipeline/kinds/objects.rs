@@ -1,4 +1,4 @@
-//! Applies the objects of a file or folder of the repository.
+//! Applies the objects of a file or folder in the repository.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::Declared;
 use crate::pipeline::word_or::WordOr;
 use bootstrapper_core::failure::Result;
 
-/// Applies the objects of a file or folder of the repository.
+/// Applies the objects of a file or folder in the repository.
 #[derive(Debug, Clone)]
 pub struct ObjectsSpec {
     path: String,
@@ -22,13 +22,13 @@ pub struct ObjectsSpec {
 #[serde(transparent)]
 pub(in crate::pipeline) struct ObjectsWritten(WordOr<PlacedObjects>);
 
-/// What to apply, and where.
+/// What to apply, and the namespace.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PlacedObjects {
-    /// A file, or a folder that kustomize builds. `{{cluster}}` stands for the cluster's name.
+    /// A file, or a folder that kustomize builds. `{{cluster}}` is replaced by the cluster's name.
     path: String,
-    /// The namespace to apply them in, as `targetNamespace` of a Flux Kustomization.
+    /// The namespace to apply them in, like `targetNamespace` of a Flux Kustomization.
     namespace: Option<String>,
 }
 
@@ -37,9 +37,9 @@ struct PlacedObjects {
 #[serde(untagged)]
 #[expect(dead_code, reason = "for the schema")]
 enum ObjectsSchema {
-    /// A file, or a folder that kustomize builds. `{{cluster}}` stands for the cluster's name.
+    /// A file, or a folder that kustomize builds. `{{cluster}}` is replaced by the cluster's name.
     Path(String),
-    /// What to apply, and where.
+    /// What to apply, and the namespace.
     Placed(PlacedObjects),
 }
 
@@ -59,7 +59,7 @@ impl ObjectsSpec {
         PathBuf::from(self.path.replace("{{cluster}}", cluster))
     }
 
-    /// The namespace to apply them in; that which each names, if none.
+    /// The namespace to apply them in; none for the namespace of each object.
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }

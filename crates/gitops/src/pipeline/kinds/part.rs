@@ -1,4 +1,4 @@
-//! Applies some of what a Flux Kustomization builds to.
+//! Applies some objects of a Flux Kustomization.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::Declared;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Which objects of a Flux Kustomization are applied. Every field that is set must match.
+/// The objects of a Flux Kustomization to apply. Every field that is set must match.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartSpec {

@@ -1,10 +1,10 @@
-//! Installs a HelmRelease, as the cluster declares it.
+//! Installs a HelmRelease of the cluster.
 
 use super::{Applies, Awaits, Kind};
 use crate::{Declared, Release};
 use bootstrapper_core::failure::Result;
 
-/// Installs the HelmRelease of that name.
+/// Installs the HelmRelease with this name.
 #[derive(Debug, Clone)]
 pub struct ReleaseSpec(pub String);
 

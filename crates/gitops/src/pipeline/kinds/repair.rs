@@ -1,4 +1,4 @@
-//! Puts something right that a cluster may have got wrong on the way.
+//! Repairs a known fault of a cluster.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

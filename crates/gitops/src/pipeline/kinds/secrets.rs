@@ -1,11 +1,11 @@
-//! Creates the secrets of `bootstrapper.yaml`.
+//! Creates the secrets declared in `bootstrapper.yaml`.
 
 use super::super::words::DeclaredWord;
 use super::{Applies, Awaits, Kind};
 use crate::Declared;
 use bootstrapper_core::failure::Result;
 
-/// Creates the secrets of `bootstrapper.yaml`.
+/// Creates the secrets declared in `bootstrapper.yaml`.
 #[derive(Debug, Clone)]
 pub struct SecretsSpec;
 

@@ -1,4 +1,4 @@
-//! The table of kinds: a new one is a line here, and does not compile until its file answers each question.
+//! The table of kinds: a new one is a line here, and does not compile until its file implements each method.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -84,20 +84,21 @@ kinds! {
     checks: Checks(ChecksSpec),
     /// Create namespaces.
     namespaces: Namespaces(NamespacesSpec),
-    /// Create the secrets of `bootstrapper.yaml`.
+    /// Create the secrets declared in `bootstrapper.yaml`.
     secrets: Secrets(SecretsSpec),
-    /// Apply the objects of a file of the repository, or of a folder as kustomize builds it and Flux decrypts it.
-    /// `{{cluster}}` in the path is replaced by the cluster's name, `${VAR}` in the objects by one of its settings.
+    /// Apply the objects of a file in the repository, or of a folder, built by kustomize and decrypted like
+    /// Flux. `{{cluster}}` in the path is replaced by the cluster's name, `${VAR}` in the objects by one of its
+    /// settings.
     objects: Objects(ObjectsSpec),
-    /// Build and apply the Flux Kustomization of that name, as Flux would.
+    /// Build and apply the Flux Kustomization with this name, as Flux would.
     kustomization: Kustomization(KustomizationSpec),
     /// Build a Flux Kustomization and apply some of its objects, as Flux would.
     part: Part(PartSpec),
-    /// Apply all objects of a manifest at an address.
+    /// Apply all objects of a manifest from a URL.
     manifest: Manifest(RemoteManifestSpec),
     /// Apply CRDs and wait until they are served.
     crds: Crds(CrdsSpec),
-    /// Install the HelmRelease of that name, as the cluster declares it.
+    /// Install the HelmRelease with this name, as the cluster declares it.
     release: Release(ReleaseSpec),
     /// Wait for a probe or an object.
     wait: Wait(WaitSpec),
@@ -111,8 +112,8 @@ kinds! {
     adoption: Adoption(AdoptionSpec),
     /// Wait until Flux reports every Kustomization and HelmRelease as ready.
     handover: Handover(HandoverSpec),
-    /// Run a program of the repository or of PATH, on the cluster of the run: `KUBECONFIG` is a kubeconfig for it
-    /// alone. `{{cluster}}`, `{{context}}` and `{{kubeconfig}}` are replaced by the cluster's name, the context and the
-    /// path of that kubeconfig.
+    /// Run a program from the repository or PATH against the cluster of the run: `KUBECONFIG` is a kubeconfig
+    /// for this cluster only. `{{cluster}}`, `{{context}}` and `{{kubeconfig}}` are replaced by the cluster's
+    /// name, the context and the path of that kubeconfig.
     command: Command(CommandSpec),
 }

@@ -1,4 +1,4 @@
-//! Waits for a fact of the cluster.
+//! Waits for a condition in the cluster.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_readiness::Probe;
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Debug, Clone)]
 pub enum WaitSpec {
     /// A probe.
@@ -25,11 +25,11 @@ pub enum WaitSpec {
     },
 }
 
-/// What is waited for: a probe, or one object.
+/// What to wait for: a probe, or one object.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::pipeline) struct WaitFile {
-    /// A probe by name.
+    /// The name of a probe.
     probe: Option<Probe>,
     /// One object, by the rule of its kind or by the expressions `ready` and `failed`.
     object: Option<ObjectRef>,

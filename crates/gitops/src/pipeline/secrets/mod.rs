@@ -1,4 +1,4 @@
-//! The `secrets` of `bootstrapper.yaml`, as they are written: which Secrets there are, and where their values are.
+//! The format of `secrets` in `bootstrapper.yaml`: the Secrets, and the sources of their values.
 
 mod one_password;
 mod sops_path;

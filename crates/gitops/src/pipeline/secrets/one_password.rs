@@ -1,4 +1,4 @@
-//! A 1Password reference, and as whom it is read.
+//! A 1Password reference, and the credentials to read it with.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -6,59 +6,59 @@ use serde::Deserialize;
 use super::source::VariableName;
 use crate::pipeline::word_or::WordOr;
 
-/// A value of 1Password.
+/// A value in 1Password.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WordOr<Written>")]
 pub struct OnePasswordSource {
     /// `op://vault/item/field`.
     pub reference: String,
-    /// As whom it is read.
+    /// The credentials to read it with.
     pub sign_in: SignInSpec,
 }
 
-/// As whom 1Password is read.
+/// The credentials for 1Password.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SignInSpec {
-    /// As the environment says: the session, service account or Connect server that `op` finds there.
+    /// From the environment: the session, service account or Connect server that `op` finds there.
     #[default]
     Usual,
-    /// An account that the person is signed in to.
+    /// An account that the user is signed in to.
     Account(String),
-    /// A service account, whose token a variable holds.
+    /// A service account, with the variable that contains its token.
     Service(VariableName),
-    /// A Connect server, and the variable that holds its token.
+    /// A Connect server, and the variable that contains its token.
     Connect(Origin, VariableName),
 }
 
-/// Where a server is: its address, or the variable that holds it.
+/// The address of a server, or the variable that contains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// This address.
+    /// An address.
     Address(String),
-    /// The address that a variable holds.
+    /// A variable that contains the address.
     Variable(VariableName),
 }
 
-/// A value of 1Password.
+/// A value in 1Password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
     /// `op://vault/item/field`.
     reference: String,
-    /// The account to read with, as `op --account` takes it; else the one that `op` uses.
+    /// The account to read it with (`op --account`). Default: that of `op`.
     account: Option<String>,
-    /// The variable that holds the token of a service account to read with.
+    /// The environment variable with the token of a service account to read it with.
     token: Option<VariableName>,
 }
 
-/// `op://vault/item/field`, or the reference and as whom it is read.
+/// `op://vault/item/field`, or the reference and the credentials to read it with.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "for the schema")]
 enum OpSchema {
     /// `op://vault/item/field`.
     Reference(String),
-    /// The reference, and as whom it is read.
+    /// The reference, and the credentials to read it with.
     SignedIn(Written),
 }
 
@@ -85,16 +85,16 @@ impl TryFrom<WordOr<Written>> for OnePasswordSource {
     }
 }
 
-/// A value of 1Password, read through a Connect server.
+/// A value in 1Password, read through a Connect server.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectWritten {
     /// `op://vault/item/field`.
     reference: String,
-    /// Its address, or `{env: NAME}`; the variable `OP_CONNECT_HOST`, if this is left out.
+    /// Its address, or `{env: NAME}`. Default: the variable `OP_CONNECT_HOST`.
     #[schemars(with = "Option<OriginSchema>")]
     host: Option<OriginWritten>,
-    /// The variable that holds its token; `OP_CONNECT_TOKEN`, if this is left out.
+    /// The environment variable with its token. Default: `OP_CONNECT_TOKEN`.
     token: Option<VariableName>,
 }
 
@@ -102,14 +102,14 @@ pub(super) struct ConnectWritten {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectServer {
-    /// Its address, or `{env: NAME}`; the variable `OP_CONNECT_HOST`, if this is left out.
+    /// Its address, or `{env: NAME}`. Default: the variable `OP_CONNECT_HOST`.
     #[schemars(with = "Option<OriginSchema>")]
     host: Option<OriginWritten>,
-    /// The variable that holds its token; `OP_CONNECT_TOKEN`, if this is left out.
+    /// The environment variable with its token. Default: `OP_CONNECT_TOKEN`.
     token: Option<VariableName>,
 }
 
-/// An address, or the variable that holds it.
+/// An address, or the environment variable that contains it.
 #[derive(JsonSchema)]
 #[schemars(rename = "ConnectHost")]
 #[serde(untagged)]
@@ -117,7 +117,7 @@ pub(super) struct ConnectServer {
 enum OriginSchema {
     /// `https://connect.example`.
     Address(String),
-    /// The variable that holds it.
+    /// The environment variable that contains it.
     Variable(VariableName),
 }
 
@@ -143,7 +143,7 @@ impl ConnectServer {
 }
 
 impl SignInSpec {
-    /// That of what is written, of which only one may be.
+    /// From the fields of the file, of which only one may be set.
     pub(super) fn of(
         account: Option<String>,
         token: Option<VariableName>,
@@ -162,7 +162,7 @@ impl SignInSpec {
         }
     }
 
-    /// The variables that it is read from.
+    /// The environment variables that it needs.
     pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
         let (first, second) = match self {
             Self::Usual | Self::Account(_) => (None, None),
@@ -173,7 +173,7 @@ impl SignInSpec {
     }
 }
 
-/// A value of 1Password that is read through a Connect server.
+/// A value in 1Password that is read through a Connect server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "WordOr<ConnectWritten>")]
 pub struct ConnectSource(pub OnePasswordSource);
@@ -190,14 +190,14 @@ impl From<WordOr<ConnectWritten>> for ConnectSource {
     }
 }
 
-/// `op://vault/item/field`, or the reference and the Connect server to ask.
+/// `op://vault/item/field`, or the reference and the Connect server.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "for the schema")]
 enum ConnectSchema {
     /// `op://vault/item/field`.
     Reference(String),
-    /// The reference, and the Connect server to ask.
+    /// The reference, and the Connect server.
     Server(ConnectWritten),
 }
 

@@ -1,4 +1,4 @@
-//! The path of a value within a file that SOPS encrypted.
+//! The path of a value in a file encrypted by SOPS.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A path as `jq` and `sops --extract` write it: `stringData.token`, `stringData["age.agekey"]`, `list[0]`.
+/// A path in the syntax of `jq` and `sops --extract`: `stringData.token`, `stringData["age.agekey"]`,
+/// `list[0]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SopsPath(Vec<Part>);
 
@@ -20,7 +21,7 @@ enum Part {
 const FORMS: &str = "write `stringData.token`; quote a key that has dots: `stringData[\"age.agekey\"]`";
 
 impl SopsPath {
-    /// Reads a path; or says what is wrong with it.
+    /// Parses a path; fails with what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let refused = |why: &str| format!("invalid path `{text}` of a SOPS file: {why} ({FORMS})");
         let mut parts = Vec::new();
@@ -55,7 +56,7 @@ impl SopsPath {
         Self(keys.iter().map(|key| Part::Key((*key).to_owned())).collect())
     }
 
-    /// What stands there in a document.
+    /// The value at this path in a document.
     pub fn find<'v>(&self, document: &'v Value) -> Option<&'v Value> {
         self.0.iter().try_fold(document, |value, part| match part {
             Part::Key(key) => value.get(key),
@@ -63,7 +64,7 @@ impl SopsPath {
         })
     }
 
-    /// As `sops --extract` takes it.
+    /// In the syntax of `sops --extract`.
     pub fn extract(&self) -> String {
         let part = |part: &Part| match part {
             Part::Key(key) => format!("[\"{key}\"]"),
@@ -73,7 +74,7 @@ impl SopsPath {
     }
 }
 
-/// `"key"]…`, `'key']…` or `0]…`, and what follows.
+/// `"key"]…`, `'key']…` or `0]…`, and the rest.
 fn bracketed(text: &str) -> Result<(Part, &str), &'static str> {
     for quote in ['"', '\''] {
         if let Some(quoted) = text.strip_prefix(quote) {
@@ -87,7 +88,7 @@ fn bracketed(text: &str) -> Result<(Part, &str), &'static str> {
     Ok((Part::Index(index), after))
 }
 
-/// sops knows no escapes: it splits a path at each bracket.
+/// sops supports no escapes: it splits a path at each bracket.
 fn plain_key(key: &str) -> Result<String, &'static str> {
     match key {
         "" => Err("a key is empty"),

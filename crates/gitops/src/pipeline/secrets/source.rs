@@ -1,4 +1,4 @@
-//! Where a secret's value is.
+//! The source of a secret's value.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::one_password::{ConnectSource, OnePasswordSource};
 use super::sops_path::SopsPath;
 use crate::pipeline::word_or::WordOr;
 
-/// Where a secret's value is.
+/// The source of a secret's value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
@@ -21,17 +21,17 @@ pub enum SecretSource {
     Op(OnePasswordSource),
     /// A 1Password reference, read through a Connect server.
     Connect(ConnectSource),
-    /// A value of a file that SOPS encrypted.
+    /// A value in a file encrypted by SOPS.
     Sops(SopsSource),
-    /// A value of Bitwarden.
+    /// A value in Bitwarden.
     Bitwarden(BitwardenSource),
-    /// A value of HashiCorp Vault.
+    /// A value in HashiCorp Vault.
     Vault(VaultSource),
-    /// A program and its arguments: what it writes is the value, without the line break at its end.
+    /// A program and its arguments: its output is the value, without the trailing newline.
     Program(Vec<String>),
     /// Age keys: `machine` for those that sops finds on this machine, or a list of sources of keys.
     Age(AgeSource),
-    /// The base64 text of another source, for programs that expect it so within the Secret.
+    /// The base64 encoding of another source, for programs that expect an encoded value in the Secret.
     Base64(Box<SecretSource>),
 }
 
@@ -43,34 +43,34 @@ pub struct VariableName {
     pub env: String,
 }
 
-/// A value of a file that SOPS encrypted.
+/// A value in a file encrypted by SOPS.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SopsSource {
     /// The file, relative to the repository.
     pub file: PathBuf,
-    /// The key within it: `stringData.token`, `stringData["age.agekey"]`.
+    /// The key in it: `stringData.token`, `stringData["age.agekey"]`.
     pub key: SopsPath,
 }
 
-/// A value of Bitwarden: a field of an item (`bw`), or a secret of the Secrets Manager (`bws`).
+/// A value in Bitwarden: a field of an item (`bw`), or a secret of the Secrets Manager (`bws`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BitwardenWritten")]
 pub enum BitwardenSource {
-    /// A field of an item of a vault.
+    /// A field of an item in a vault.
     Item {
         /// Its name or id.
         item: String,
         /// `password`, `username`, `uri`, `totp`, `notes`, or the name of a custom field.
         field: String,
-        /// The variable that holds the session; `BW_SESSION`, if none.
+        /// The environment variable with the session; none for `BW_SESSION`.
         session: Option<VariableName>,
     },
     /// A secret of the Secrets Manager.
     Secret {
         /// Its id.
         secret: String,
-        /// The variable that holds the access token; `BWS_ACCESS_TOKEN`, if none.
+        /// The environment variable with the access token; none for `BWS_ACCESS_TOKEN`.
         token: Option<VariableName>,
     },
 }
@@ -81,13 +81,13 @@ pub enum BitwardenSource {
 struct BitwardenWritten {
     /// The name or id of an item, read with `bw`.
     item: Option<String>,
-    /// `password`, if this is left out; or `username`, `uri`, `totp`, `notes`, or the name of a custom field.
+    /// `password` (the default), `username`, `uri`, `totp`, `notes`, or the name of a custom field.
     field: Option<String>,
-    /// The variable that holds the session of `bw`; `BW_SESSION`, if this is left out.
+    /// The environment variable with the session of `bw`. Default: `BW_SESSION`.
     session: Option<VariableName>,
     /// The id of a secret of the Secrets Manager, read with `bws`.
     secret: Option<String>,
-    /// The variable that holds the access token of `bws`; `BWS_ACCESS_TOKEN`, if this is left out.
+    /// The environment variable with the access token of `bws`. Default: `BWS_ACCESS_TOKEN`.
     token: Option<VariableName>,
 }
 
@@ -118,21 +118,21 @@ impl JsonSchema for BitwardenSource {
     }
 }
 
-/// A value of HashiCorp Vault's key-value store, read with `vault kv get`.
+/// A value in HashiCorp Vault's key-value store, read with `vault kv get`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VaultSource {
-    /// The path of the secret, within the mount if that is named.
+    /// The path of the secret, relative to the mount if that is set.
     pub path: String,
     /// The field of the secret.
     pub field: String,
-    /// Where the store is mounted; the beginning of the path, if this is left out.
+    /// The mount of the store. Default: the beginning of the path.
     pub mount: Option<String>,
     /// The namespace of Vault Enterprise.
     pub namespace: Option<String>,
-    /// The server's address; that of `VAULT_ADDR`, if this is left out.
+    /// The server's address. Default: that of `VAULT_ADDR`.
     pub address: Option<String>,
-    /// The variable that holds the token; that of `vault login`, if this is left out.
+    /// The environment variable with the token. Default: that of `vault login`.
     pub token: Option<VariableName>,
 }
 
@@ -140,9 +140,9 @@ pub struct VaultSource {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WordOr<Vec<SecretSource>>")]
 pub enum AgeSource {
-    /// Those that sops finds on this machine.
+    /// The keys that sops finds on this machine.
     Machine,
-    /// Those of several sources, together.
+    /// The keys from these sources.
     These(Vec<SecretSource>),
 }
 
@@ -174,7 +174,7 @@ enum AgeSchema {
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "for the schema")]
 enum MachineWord {
-    /// Those of `SOPS_AGE_KEY`, of the file `SOPS_AGE_KEY_FILE`, and of `sops/age/keys.txt`.
+    /// The keys in `SOPS_AGE_KEY`, in the file `SOPS_AGE_KEY_FILE`, and in `sops/age/keys.txt`.
     Machine,
 }
 
@@ -189,7 +189,7 @@ impl JsonSchema for AgeSource {
 }
 
 impl SecretSource {
-    /// The environment variables that it reads, for the value or to sign in.
+    /// The environment variables that it needs, as values or credentials.
     pub fn variables(&self) -> Vec<&str> {
         match self {
             Self::Env(name) => vec![name],
@@ -208,7 +208,7 @@ impl SecretSource {
         }
     }
 
-    /// Whether sops is needed to read it: it is read after the others, which may bring the keys.
+    /// Whether sops is needed to read it: it is read after the others, which may provide the keys.
     pub fn needs_sops(&self) -> bool {
         match self {
             Self::Sops(_) => true,

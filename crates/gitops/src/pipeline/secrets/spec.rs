@@ -1,4 +1,4 @@
-//! An entry of `secrets`: values one by one, or a whole manifest.
+//! An entry of `secrets`: single values, or a whole manifest.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,33 +14,33 @@ use super::source::{SecretSource, VariableName};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Written")]
 pub enum SecretSpec {
-    /// A Secret, value by value.
+    /// A Secret with a source for each value.
     Values(ValuesSpec),
-    /// A file of Secrets that SOPS encrypted.
+    /// A file of Secrets encrypted by SOPS.
     Manifest(ManifestSpec),
     /// A file of Secrets with 1Password references in place of values.
     Template(TemplateSpec),
 }
 
-/// A Secret, value by value.
+/// A Secret with a source for each value.
 #[derive(Debug, Clone)]
 pub struct ValuesSpec {
     /// Its name.
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// Its type; `Opaque`, if none.
+    /// Its type; none for `Opaque`.
     pub type_: Option<String>,
-    /// Its keys, and where their values are.
+    /// Its keys, and the sources of their values.
     pub data: BTreeMap<String, SecretSource>,
 }
 
-/// A file of Secrets that SOPS encrypted.
+/// A file of Secrets encrypted by SOPS.
 #[derive(Debug, Clone)]
 pub struct ManifestSpec {
     /// The file, relative to the repository.
     pub file: PathBuf,
-    /// The namespace of those that name none.
+    /// The namespace of Secrets without one.
     pub namespace: Option<String>,
 }
 
@@ -49,13 +49,13 @@ pub struct ManifestSpec {
 pub struct TemplateSpec {
     /// The file, relative to the repository.
     pub file: PathBuf,
-    /// The namespace of those that name none.
+    /// The namespace of Secrets without one.
     pub namespace: Option<String>,
-    /// As whom the references are read.
+    /// The credentials to read the references with.
     pub sign_in: SignInSpec,
 }
 
-/// An entry as it is written, of whatever kind.
+/// An entry in the file, of any kind.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
@@ -71,40 +71,40 @@ struct Written {
     connect: Option<ConnectServer>,
 }
 
-/// A Secret to be made (`name`, `namespace`, `data`), or a file of whole Secrets: one that SOPS encrypted
-/// (`file`), or one with 1Password references in place of values (`template`).
+/// A Secret to create (`name`, `namespace`, `data`), or a file of whole Secrets: encrypted by SOPS (`file`), or
+/// with 1Password references instead of values (`template`).
 #[derive(JsonSchema)]
 #[schemars(untagged, deny_unknown_fields)]
 #[expect(dead_code, reason = "for the schema")]
 enum SpecSchema {
-    /// A Secret, value by value.
+    /// A Secret with a source for each value.
     Values {
         /// Its name.
         name: String,
         /// Its namespace.
         namespace: String,
-        /// Its type; `Opaque`, if this is left out.
+        /// Its type. Default: `Opaque`.
         #[schemars(rename = "type")]
         type_: Option<String>,
-        /// Its keys, and where their values are.
+        /// Its keys, and the sources of their values.
         data: BTreeMap<String, SecretSource>,
     },
-    /// A file of Secrets that SOPS encrypted.
+    /// A file of Secrets encrypted by SOPS.
     Manifest {
         /// The file, relative to the repository.
         file: PathBuf,
-        /// The namespace of the Secrets that name none.
+        /// The namespace of Secrets without one.
         namespace: Option<String>,
     },
-    /// A file of Secrets with references (`{{ op://vault/item/field }}`), as `op inject` takes it.
+    /// A file of Secrets with references (`{{ op://vault/item/field }}`), in the format of `op inject`.
     Template {
         /// The file, relative to the repository.
         template: PathBuf,
-        /// The namespace of the Secrets that name none.
+        /// The namespace of Secrets without one.
         namespace: Option<String>,
         /// The 1Password account to read the references with.
         account: Option<String>,
-        /// The variable that holds the token of a 1Password service account to read them with.
+        /// The environment variable with the token of a 1Password service account to read them with.
         token: Option<VariableName>,
         /// The 1Password Connect server to read them from.
         connect: Option<ConnectServer>,
@@ -155,7 +155,7 @@ impl JsonSchema for SecretSpec {
 }
 
 impl SecretSpec {
-    /// The environment variables that it reads, for values or to sign in.
+    /// The environment variables that it needs, as values or credentials.
     pub fn variables(&self) -> Vec<&str> {
         match self {
             Self::Values(spec) => spec.data.values().flat_map(SecretSource::variables).collect(),

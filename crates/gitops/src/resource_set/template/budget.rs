@@ -1,16 +1,16 @@
-//! How much a template may do.
+//! Limits the work of templates.
 
 use serde_json::Value;
 
 use super::Trouble;
 
-/// How much work all templates of a ResourceSet may make: characters that are made or looked at.
+/// The limit of work for all templates of a ResourceSet: characters that are created or read.
 const WORK: usize = 64 * 1024 * 1024;
 
-/// How large one value may become: no object that is larger can be applied.
+/// The size limit of a value: no larger object can be applied.
 pub(super) const LARGEST: usize = 4 * 1024 * 1024;
 
-/// What is left to spend.
+/// The remaining budget.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Budget(usize);
 
@@ -27,14 +27,14 @@ impl Budget {
         Ok(())
     }
 
-    /// Spends what it takes to look at a value; refuses one that is too large.
+    /// Spends the cost of reading a value; fails if it is too large.
     pub(super) fn look(&mut self, value: &Value) -> Result<(), Trouble> {
         let mut left = LARGEST;
         measure(value, &mut left).ok_or(Trouble::Excessive)?;
         self.take(LARGEST - left)
     }
 
-    /// Refuses to make a text that is too large.
+    /// Fails if a text would be too large.
     pub(super) fn make(&mut self, length: Option<usize>) -> Result<(), Trouble> {
         match length {
             Some(length) if length <= LARGEST => self.take(length),

@@ -1,11 +1,11 @@
-//! Walks through a template and writes what comes of it.
+//! Evaluates a template.
 
 use serde_json::Value;
 
 use super::parse::{Node, Operand, Pipeline};
 use super::{Budget, Trouble, functions, text};
 
-/// How deep it may go: a limit of ours, since the stack has one.
+/// The nesting limit, because the stack is limited.
 const DEEPEST: usize = 100;
 
 /// Renders parsed templates.
@@ -168,7 +168,7 @@ impl Eval<'_> {
             }
             return self.operand(first, dot);
         };
-        // These look at no more than they need.
+        // These evaluate only the arguments that they need.
         if matches!(name.as_str(), "and" | "or") {
             let mut value = Value::Null;
             for word in rest {
@@ -205,7 +205,7 @@ impl Eval<'_> {
             }
             Operand::Function(_) => self.command(std::slice::from_ref(operand), None, dot),
             Operand::Pipeline(pipeline) => self.pipeline(pipeline, dot),
-            // Of the inputs only what is named is looked at.
+            // Only the selected field of the inputs is read.
             Operand::Chain(of, names) if matches!(&**of, Operand::Function(name) if name == "inputs") => {
                 field(self.inputs, names).cloned()
             }
@@ -217,7 +217,7 @@ impl Eval<'_> {
     }
 }
 
-/// What fields of a value are, one within the other. One that is missing is an error.
+/// The value at a path of fields. A missing one is an error.
 fn field<'a>(value: &'a Value, names: &[String]) -> Result<&'a Value, Trouble> {
     names.iter().try_fold(value, |value, name| match value {
         Value::Object(fields) => {
@@ -228,7 +228,7 @@ fn field<'a>(value: &'a Value, names: &[String]) -> Result<&'a Value, Trouble> {
     })
 }
 
-/// What Go takes for true.
+/// Whether a value is true for Go templates.
 pub(super) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,

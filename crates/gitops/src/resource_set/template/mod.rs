@@ -1,6 +1,6 @@
-//! Go templates as the Flux operator renders them in ResourceSets (flux-operator v0.59:
-//! `builder.newTemplate`): `<< >>`, `inputs`, and functions of slim-sprig that need nothing but their
-//! arguments. What cannot be evaluated here is named, and never guessed.
+//! Go templates as the Flux operator renders them in ResourceSets (flux-operator v0.59: `builder.newTemplate`):
+//! `<< >>`, `inputs`, and functions of slim-sprig that depend only on their arguments. What cannot be evaluated
+//! here is reported, never guessed.
 
 mod budget;
 mod eval;
@@ -16,15 +16,15 @@ pub(super) use self::functions::adler32;
 /// Why a template was not rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// The operator refuses it too.
+    /// The operator rejects it too.
     Refused(String),
-    /// It uses what cannot be evaluated here.
+    /// It uses something that cannot be evaluated here.
     Unknown(String),
-    /// It makes more than is read, or takes for ever.
+    /// It exceeds the size limit, or takes too long.
     Excessive,
 }
 
-/// Renders a template. `inputs` are null where there are none.
+/// Renders a template. `inputs` is null without inputs.
 pub(super) fn render(template: &str, inputs: &Value, budget: &mut Budget) -> Result<String, Trouble> {
     if !template.contains("<<") {
         budget.take(template.len())?;

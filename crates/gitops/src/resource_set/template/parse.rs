@@ -1,13 +1,13 @@
-//! The syntax of Go templates with `<< >>`: texts, actions, `if`, `range`, `with` and pipelines.
+//! The parser of Go templates with `<< >>`: texts, actions, `if`, `range`, `with` and pipelines.
 
-// It cuts where it has found an ASCII character.
+// It slices at ASCII characters that it has found.
 #![allow(clippy::string_slice)]
 
 use serde_json::Value;
 
 use super::Trouble;
 
-/// How deep blocks and parentheses may stand in each other.
+/// The nesting limit of blocks and parentheses.
 const DEEPEST: usize = 40;
 
 /// One part of a template.
@@ -15,23 +15,23 @@ const DEEPEST: usize = 40;
 pub(super) enum Node {
     Text(String),
     Action(Pipeline),
-    /// Each condition with its body; the last one has none.
+    /// Each condition with its body; `else` has none.
     If(Vec<(Option<Pipeline>, Vec<Node>)>),
     Range(Pipeline, Vec<Node>, Vec<Node>),
     With(Pipeline, Vec<Node>, Vec<Node>),
 }
 
-/// Commands, each handed what the one before it made.
+/// Commands, each with the result of the previous one as its last argument.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pipeline {
     /// The variables that it sets.
     pub(super) variables: Vec<String>,
-    /// Whether they are new (`:=`), or there already.
+    /// Whether they are declared (`:=`), or assigned.
     pub(super) declares: bool,
     pub(super) commands: Vec<Vec<Operand>>,
 }
 
-/// One word of a command.
+/// One operand of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Operand {
     Dot,
@@ -62,7 +62,7 @@ enum Piece {
     Action(Vec<Token>),
 }
 
-/// Reads a template.
+/// Parses a template.
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, Trouble> {
     let pieces = pieces(text)?;
     let mut parser = Parser { pieces: pieces.into_iter(), depth: 0 };
@@ -77,7 +77,7 @@ fn refused(why: impl Into<String>) -> Trouble {
     Trouble::Refused(why.into())
 }
 
-/// Takes a template apart: texts, and the tokens of actions.
+/// Splits a template into texts and the tokens of actions.
 fn pieces(text: &str) -> Result<Vec<Piece>, Trouble> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -105,7 +105,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str, trim_start: bool, trim_end: bo
     }
 }
 
-/// The tokens of an action, what comes behind it, and whether it takes the space there away.
+/// The tokens of an action, the rest of the text, and whether it trims the space there.
 fn action(text: &str) -> Result<(Vec<Token>, &str, bool), Trouble> {
     let mut rest = text;
     let comment = rest.trim_start();
@@ -217,13 +217,13 @@ fn quoted(rest: &str) -> Result<(Token, &str), Trouble> {
     Err(refused("a text in quotes has no end"))
 }
 
-/// What a block ends with.
+/// The end of a block.
 enum End {
-    /// The text is over.
+    /// The end of the text.
     Text,
     /// `end`
     Block,
-    /// `else`, and what stands after it.
+    /// `else`, and the tokens after it.
     Else(Vec<Token>),
 }
 
@@ -318,7 +318,7 @@ fn trimmed(mut tokens: Vec<Token>) -> Vec<Token> {
     tokens.split_off(start)
 }
 
-/// Reads a pipeline of all of these tokens.
+/// Parses a pipeline that consists of all of these tokens.
 fn pipeline(tokens: &[Token], depth: usize) -> Result<Pipeline, Trouble> {
     if depth > DEEPEST {
         return Err(refused(format!("parentheses stand more than {DEEPEST} deep in each other")));
@@ -370,7 +370,7 @@ fn pipeline(tokens: &[Token], depth: usize) -> Result<Pipeline, Trouble> {
     Ok(Pipeline { variables, declares, commands })
 }
 
-/// `$a := `, `$i, $a := `, `$a = `; and what comes behind.
+/// `$a := `, `$i, $a := `, `$a = `; and the rest.
 fn declarations(tokens: &[Token]) -> Result<(Vec<String>, bool, &[Token]), Trouble> {
     let sign = tokens.iter().position(|token| matches!(token, Token::Sign(":=" | "=")));
     let Some(sign) = sign else { return Ok((Vec::new(), false, tokens)) };

@@ -30,7 +30,7 @@ fn within(value: &Value) -> String {
     }
 }
 
-/// Whole numbers as they are; others as `%v` prints a float64.
+/// Integers unchanged; others as `%v` prints a float64.
 pub(super) fn of_number(number: &Number) -> String {
     let Some(float) = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none())
     else {
@@ -45,7 +45,7 @@ pub(super) fn of_number(number: &Number) -> String {
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
-/// `%q`, as far as it is the same everywhere.
+/// `%q`, limited to what is the same in all versions.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

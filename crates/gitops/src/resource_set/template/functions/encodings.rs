@@ -35,7 +35,7 @@ pub(super) fn of_encodings(given: &Arguments<'_>, budget: &mut Budget) -> Option
     })
 }
 
-/// The checksum that ids of inputs are made of.
+/// The checksum in ids of inputs.
 pub(in super::super::super) fn adler32(text: &str) -> u32 {
     let (a, b) = text.bytes().fold((1_u32, 0_u32), |(a, b), byte| {
         let a = (a + u32::from(byte)) % 65_521;

@@ -1,4 +1,4 @@
-//! Comparisons and choices.
+//! Comparisons and conditionals.
 
 use std::cmp::Ordering::{self, Equal, Greater, Less};
 

@@ -26,7 +26,7 @@ pub(super) fn of_maps(given: &Arguments<'_>, budget: &mut Budget) -> Option<Outc
         "hasKey" => given.map(0).and_then(|map| Ok(map.contains_key(given.text(1)?).into())),
         "pick" => filtered(&|key| named().iter().any(|name| name == key)),
         "omit" => filtered(&|key| !named().iter().any(|name| name == key)),
-        // Go walks through a map in any order: `keys` is sorted afterwards, or means nothing.
+        // Go iterates over a map in random order: `keys` is sorted afterwards, or the order does not matter.
         "keys" => given.map(0).and_then(|map| {
             budget.take(map.len())?;
             let mut keys: Vec<&String> = map.keys().collect();

@@ -1,4 +1,4 @@
-//! The functions of templates: Go's own, and those of slim-sprig that need nothing but their arguments.
+//! The functions of templates: Go's own, and those of slim-sprig that depend only on their arguments.
 
 mod encodings;
 mod lists;
@@ -44,7 +44,7 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, budget: &mut Budget) -> Ou
     Err(unknown(format!("the function `{name}`")))
 }
 
-/// What a function is given.
+/// The arguments of a function.
 struct Arguments<'a> {
     name: &'a str,
     all: Vec<Value>,

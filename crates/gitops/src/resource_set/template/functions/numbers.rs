@@ -1,4 +1,4 @@
-//! Sums and conversions.
+//! Arithmetic and conversions.
 
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(super) fn of_numbers(given: &Arguments<'_>, budget: &mut Budget) -> Option<O
     })
 }
 
-/// A number as `toInt64` makes one.
+/// A number converted by `toInt64`.
 fn number(value: &Value) -> Result<i64, Trouble> {
     match value {
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {

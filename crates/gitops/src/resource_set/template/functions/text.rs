@@ -1,4 +1,4 @@
-//! Texts: cases, parts, padding, `printf`.
+//! Strings: case, substrings, padding, `printf`.
 
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ fn joined(given: &Arguments<'_>, show: impl Fn(&Value) -> String) -> Value {
     shown.join(" ").into()
 }
 
-/// The first letter of each word large; letters of other alphabets have rules of their own.
+/// Capitalizes the first letter of each word; other alphabets have their own rules.
 fn title(text: &str) -> Outcome {
     if !text.is_ascii() {
         return Err(unknown("`title` of letters that are not ASCII"));
@@ -152,7 +152,7 @@ fn padded(text: &str, flags: &str, verb: char, out: &mut String, budget: &mut Bu
     Ok(())
 }
 
-/// As `gosimple/slug` makes them; letters of other alphabets are spelled out there.
+/// Like `gosimple/slug`, which transliterates letters of other alphabets.
 fn slug(text: &str) -> Outcome {
     let plain = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '/' | '.' | ':' | ',' | '#' | '+')
