@@ -1,4 +1,5 @@
-//! What connectivity checks need of Kubernetes' test image `agnhost`: its server. A sandbox has no images.
+//! The part of Kubernetes' test image `agnhost` that connectivity checks need: its server. A sandbox has no
+//! images.
 
 use std::convert::Infallible;
 use std::io::Result as IoResult;
@@ -17,8 +18,8 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use bootstrapper_core::failure::{Failure, Result};
 
-/// `agnhost netexec`, as far as `/echo?msg=…`, `/dial?…` and `echo …` by UDP: gives back what it is
-/// told, until it is ended.
+/// `agnhost netexec`, limited to `/echo?msg=…`, `/dial?…` and `echo …` over UDP: echoes messages until it is
+/// stopped.
 pub(super) async fn echo(http_port: u16, udp_port: u16) -> Result<()> {
     let unheard =
         |port: u16| move |error| Failure::step(format!("cannot listen on port {port}")).caused_by(&error);
@@ -44,15 +45,15 @@ async fn echo_pages(listener: TcpListener) {
     }
 }
 
-/// What a packet asks for that is to be echoed.
+/// The prefix of a packet that is echoed.
 const ECHO: &[u8] = b"echo ";
 
-/// The test image reads no more of a packet.
+/// The test image reads only this much of a packet.
 const LARGEST_PACKET: usize = 2048;
 
 async fn echo_packets(socket: UdpSocket) {
     let mut packet = [0; LARGEST_PACKET];
-    // An answer that cannot be sent is one that does not come.
+    // A reply that cannot be sent is lost.
     while let Ok((length, caller)) = socket.recv_from(&mut packet).await {
         if let Some(message) = packet[..length].strip_prefix(ECHO) {
             let _ = socket.send_to(message, caller).await;
@@ -60,7 +61,7 @@ async fn echo_packets(socket: UdpSocket) {
     }
 }
 
-/// Whom to call by UDP, and what to say.
+/// The UDP server to call, and the message.
 struct Call {
     host: IpAddr,
     port: u16,
@@ -83,7 +84,7 @@ impl Call {
     }
 }
 
-/// Calls, and tells what it heard.
+/// Sends the message, and returns the reply.
 async fn dial(query: &str) -> String {
     let (mut responses, mut errors) = (Vec::new(), Vec::new());
     match Call::of(query) {
@@ -100,7 +101,7 @@ async fn dial(query: &str) -> String {
     json!({"responses": responses, "errors": errors}).to_string()
 }
 
-/// How long the test image waits for a packet.
+/// The test image's timeout for a packet.
 const PACKET_PATIENCE: Duration = Duration::from_secs(5);
 
 async fn answer_by_packet(call: &Call) -> IoResult<String> {

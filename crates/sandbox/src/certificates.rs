@@ -1,4 +1,4 @@
-//! A sandbox's own authority: server certificates, and credentials that are real to RBAC.
+//! A sandbox's own CA: server certificates, and client certificates for RBAC.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::options::SandboxOptions;
 use super::state::{Folder, write_private};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The files of a sandbox's authority.
+/// The files of a sandbox's CA.
 pub(super) struct Certificates {
     issuer: Issuer<'static, KeyPair>,
     authority: String,
@@ -38,7 +38,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
 }
 
 impl Certificates {
-    /// Makes an authority, the API server's certificate and the key of service-account tokens.
+    /// Creates a CA, the API server's certificate and the key for service-account tokens.
     pub(super) fn make(folder: &Folder, options: &SandboxOptions) -> Result<Self> {
         let made = Self::authority(&folder.path("certificates"), "bootstrapper sandbox")?;
         let mut names: Vec<String> =
@@ -53,8 +53,7 @@ impl Certificates {
         Ok(made)
     }
 
-    /// Makes the authority of the store: whom it answers, nobody else has a certificate of. It shows its
-    /// own to itself, as a peer does.
+    /// Creates the CA of etcd, which requires a client certificate from it, also of its peers.
     pub(super) fn make_for_store(folder: &Folder) -> Result<Self> {
         let made = Self::authority(&folder.path("certificates/etcd"), "bootstrapper sandbox etcd")?;
         let mut server =
@@ -67,7 +66,7 @@ impl Certificates {
         Ok(made)
     }
 
-    /// A new authority that keeps its files in `folder`.
+    /// A new CA with its files in `folder`.
     pub(super) fn authority(folder: &std::path::Path, name: &str) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         let mut params = CertificateParams::default();
@@ -82,17 +81,17 @@ impl Certificates {
         Ok(made)
     }
 
-    /// The authority's certificate, as PEM.
+    /// The CA's certificate, as PEM.
     pub(super) fn authority_pem(&self) -> &str {
         &self.authority
     }
 
-    /// Where a file of it is.
+    /// The path of one of its files.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// A certificate for servers of these names and addresses.
+    /// A certificate for servers with these names and addresses.
     pub(super) fn server(&self, names: Vec<String>) -> Result<Pair> {
         let mut params = CertificateParams::new(names).map_err(|error| failed(&error))?;
         params.distinguished_name = distinguished("server", None);
@@ -100,12 +99,12 @@ impl Certificates {
         self.signed(&params)
     }
 
-    /// Ends TLS for servers of these names.
+    /// Accepts TLS for servers with these names.
     pub(super) fn acceptor(&self, names: Vec<String>) -> Result<TlsAcceptor> {
         self.acceptor_that(names, WebPkiClientVerifier::no_client_auth())
     }
 
-    /// The same, for clients that this authority knows.
+    /// The same, and requires a client certificate from this CA.
     pub(super) fn acceptor_for_clients(&self, names: Vec<String>) -> Result<TlsAcceptor> {
         let mut roots = rustls::RootCertStore::empty();
         let authority =
@@ -135,7 +134,7 @@ impl Certificates {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// A kubeconfig for a user, with a certificate of its own.
+    /// A kubeconfig for a user, with its own client certificate.
     pub(super) fn kubeconfig(
         &self,
         file: PathBuf,

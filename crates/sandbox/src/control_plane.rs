@@ -1,5 +1,5 @@
-//! The control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler. All real, on
-//! free ports of loopback.
+//! The control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler. All real, on free ports of
+//! loopback.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -19,23 +19,23 @@ use super::state::{Folder, write_private};
 use bootstrapper_cluster::{Cluster, ConnectOptions};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Metadata of every request: the witness of what a run did.
+/// Logs metadata of every request, as evidence of what a run did.
 const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
-/// There as long as the API server is to be gone, for a rehearsal.
+/// Exists while the API server is stopped, for a rehearsal.
 const STOPPED_FILE: &str = "api-server-gone";
 
 const API_SERVER: &str = "kube-apiserver";
 const STORE: &str = "etcd";
 
-/// Takes the API server away.
+/// Stops the API server.
 pub(super) fn stop_api_server(folder: &Folder) -> Result<()> {
     folder.write(STOPPED_FILE, &true)?;
     kill(folder, API_SERVER);
     Ok(())
 }
 
-/// Kills etcd; it is started again.
+/// Kills etcd, which is then restarted.
 pub(super) fn kill_etcd(folder: &Folder) {
     kill(folder, STORE);
 }
@@ -46,7 +46,7 @@ fn kill(folder: &Folder, program: &str) {
     }
 }
 
-/// Gives it back, if it was taken away.
+/// Restarts the API server, if it was stopped.
 pub(super) fn restore_api_server(folder: &Folder) -> Result<()> {
     match std::fs::remove_file(folder.path(STOPPED_FILE)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -56,12 +56,12 @@ pub(super) fn restore_api_server(folder: &Folder) -> Result<()> {
     }
 }
 
-/// The kubeconfig of the sandbox's own parts.
+/// The kubeconfig of the sandbox's own components.
 pub(super) fn own_kubeconfig(folder: &Folder) -> PathBuf {
     folder.path("certificates/sandbox.kubeconfig")
 }
 
-/// Connects. There is nothing to watch before the API server answers: it is asked until it does.
+/// Connects. Before the API server is up there is nothing to watch, so it is polled.
 pub(super) async fn answering(access: &ConnectOptions) -> Result<Cluster> {
     let ask = || async {
         let cluster = Cluster::connect(access).await?;
@@ -71,18 +71,18 @@ pub(super) async fn answering(access: &ConnectOptions) -> Result<Cluster> {
     ask.retry(patiently).await
 }
 
-/// A control plane that runs.
+/// A running control plane.
 pub(super) struct ControlPlane {
     processes: Vec<Process>,
-    /// How those were started that a kubelet would start again.
+    /// The processes that a kubelet would restart.
     started_again: Vec<ProcessSpec>,
     folder: Folder,
     pub(super) url: String,
-    /// Where the API server listens on loopback.
+    /// The API server's port on loopback.
     pub(super) port: u16,
-    /// For people and runs: whatever the audit log has of its user, they did.
+    /// For users and runs: the audit log shows their requests by this user.
     pub(super) kubeconfig: PathBuf,
-    /// For the sandbox's own parts.
+    /// For the sandbox's own components.
     pub(super) own_kubeconfig: PathBuf,
 }
 
@@ -145,7 +145,7 @@ impl ControlPlane {
         let mut control_plane =
             Self { processes, started_again, folder, url, port, kubeconfig: admin, own_kubeconfig: own };
         control_plane.ready(&options.name).await?;
-        // It gives up on an API server that is not ready within 10 s.
+        // It exits if the API server is not ready within 10 s.
         control_plane.processes.push(start(
             "kube-controller-manager",
             vec![
@@ -182,8 +182,8 @@ impl ControlPlane {
         }
     }
 
-    /// Ends when the first of its programs does, which none should. etcd or an API server that was killed
-    /// is started again, as a kubelet would; an API server that was taken away, once it is given back.
+    /// Returns when the first of its programs exits unexpectedly. etcd or an API server that was killed is
+    /// restarted, as a kubelet would; a stopped API server is restarted on request.
     pub(super) async fn ended(&mut self) -> Failure {
         loop {
             let waits = self.processes.iter_mut().map(|process| Box::pin(process.wait()));
@@ -204,7 +204,7 @@ impl ControlPlane {
         }
     }
 
-    /// Ends it, the API server at once: it would take half a minute to do so in peace.
+    /// Stops it. Kills the API server: its graceful shutdown takes half a minute.
     pub(super) async fn stop(&mut self) {
         for process in self.processes.iter_mut().rev() {
             process.kill().await;
@@ -212,7 +212,7 @@ impl ControlPlane {
     }
 }
 
-/// Whoever talks to it shows a certificate of its own authority.
+/// Its clients need a certificate from its own CA.
 fn etcd(folder: &Folder, certificates: &Certificates, port: u16, peers: u16) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
     let (authority, certificate, key) = (file("ca.crt"), file("server.crt"), file("server.key"));
@@ -227,7 +227,7 @@ fn etcd(folder: &Folder, certificates: &Certificates, port: u16, peers: u16) -> 
         format!("--peer-key-file={key}"),
         "--enable-grpc-gateway=false".into(),
         format!("--data-dir={}", folder.path("etcd").display()),
-        // It lives no longer than the machine's memory of it.
+        // Its data need not survive a crash of the machine.
         "--unsafe-no-fsync".into(),
         format!("--listen-client-urls=https://127.0.0.1:{port}"),
         format!("--advertise-client-urls=https://127.0.0.1:{port}"),
@@ -252,7 +252,7 @@ fn api_server(
         format!("--etcd-cafile={}", file_of_store("ca.crt")),
         format!("--etcd-certfile={}", file_of_store("client.crt")),
         format!("--etcd-keyfile={}", file_of_store("client.key")),
-        // Who shows nothing is told nothing, the version and /healthz included.
+        // Denies everything to anonymous clients, including the version and /healthz.
         "--anonymous-auth=false".into(),
         format!("--secure-port={port}"),
         "--bind-address=127.0.0.1".into(),
@@ -268,12 +268,12 @@ fn api_server(
         "--kubelet-preferred-address-types=InternalDNS,InternalIP".into(),
         format!("--kubelet-client-certificate={}", file("kubelet-client.crt")),
         format!("--kubelet-client-key={}", file("kubelet-client.key")),
-        // Lets a node say that it takes WebSockets for exec.
+        // Lets a node declare that it supports WebSockets for exec.
         "--feature-gates=NodeDeclaredFeatures=true".into(),
         format!("--audit-policy-file={}", folder.path("audit-policy.json").display()),
         format!("--audit-log-path={}", folder.path("logs/audit.log").display()),
     ];
-    // The server writes it into the endpoints of the Service `kubernetes`; nobody calls it.
+    // The server writes it into the endpoints of the Service `kubernetes`; nothing connects to it.
     if let Some(address) = options.api_server.as_ref().filter(|host| host.parse::<std::net::IpAddr>().is_ok())
     {
         arguments.push(format!("--advertise-address={address}"));

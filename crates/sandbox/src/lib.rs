@@ -1,6 +1,5 @@
-//! A throwaway cluster on this machine: a real control plane, simulated nodes, and the part of the
-//! internet that a bootstrap reaches for. `docs/design/sandbox.md` says what is real and what
-//! stands in.
+//! A throwaway cluster on this machine: a real control plane, simulated nodes, and a mirror of the part of the
+//! internet that a bootstrap needs. `docs/design/sandbox.md` describes what is real and what is simulated.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 

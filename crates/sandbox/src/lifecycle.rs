@@ -1,5 +1,5 @@
-//! Up and down. A supervisor process owns a sandbox; these start it, find it, and clean up after
-//! one that was killed.
+//! Up and down. A supervisor process owns a sandbox; these functions start it, find it, and clean up after a
+//! crashed one.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -37,13 +37,13 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
     folder.read(SANDBOX_FILE)
 }
 
-/// Lets the sources of a running sandbox have what is in the repository now.
+/// Updates the sources of a running sandbox to the current content of the repository.
 pub async fn refresh(options: &SandboxOptions) -> Result<()> {
     let folder = Folder::of(&options.name)?;
     upstream::refresh(&folder, &options.source).await
 }
 
-/// Finds the programs of sandboxes, or builds them; the folder of helm and kustomize.
+/// Finds or builds the programs of sandboxes; returns the folder of helm and kustomize.
 pub async fn programs(
     offered: Option<&Path>,
     is_network_real: bool,
@@ -59,7 +59,7 @@ fn sets(is_network_real: bool) -> &'static [&'static found::Set] {
     if is_network_real { ALL } else { &ALL[..2] }
 }
 
-/// Takes a sandbox down. Nothing of it stays: no process, no file.
+/// Deletes a sandbox, with all processes and files.
 pub async fn down(name: &str) -> Result<()> {
     let folder = Folder::of(name)?;
     if !folder.0.exists() {
@@ -69,8 +69,8 @@ pub async fn down(name: &str) -> Result<()> {
     clean_up(&folder).await
 }
 
-/// Ends what is left of sandboxes whose supervisors are gone, wherever their state folders are or
-/// were; those folders.
+/// Cleans up sandboxes whose supervisors have crashed, wherever their state folders are or were; returns those
+/// folders.
 pub async fn collect() -> Result<Vec<PathBuf>> {
     network::collect().await
 }
@@ -82,7 +82,7 @@ async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -
         private_file().create(true).truncate(true).open(folder.path("supervisor.log")).map_err(failed)?;
     let mut command = Command::new(found::own(folder));
     command.arg("serve").arg(&folder.0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    // Its own group: a Ctrl-C at this terminal is not meant for it.
+    // Its own process group, so that Ctrl-C at this terminal does not reach it.
     command.process_group(0);
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
     let lines = child.stdout.take().ok_or_else(|| Failure::internal("the supervisor has no stderr"))?;
@@ -101,8 +101,8 @@ async fn start_supervisor(folder: &Folder, say: &(dyn Fn(&str) + Send + Sync)) -
     Err(failure.hint(format!("see the logs of its programs in {}", folder.path("logs").display())))
 }
 
-/// Ends whatever there is of a sandbox: the supervisor in peace, then by force; then what a killed
-/// supervisor left.
+/// Stops everything of a sandbox: the supervisor gracefully, then by force; then what a killed supervisor left
+/// behind.
 async fn clean_up(folder: &Folder) -> Result<()> {
     if folder.is_running() {
         let supervisor: i32 = folder.read("supervisor.pid")?;
@@ -116,7 +116,7 @@ async fn clean_up(folder: &Folder) -> Result<()> {
         }
     }
     network::end(&folder.0).await?;
-    // What was just killed may still write a last line into the folder.
+    // Processes that were just killed may still write into the folder.
     let remove_all = || async { remove(&folder.0) };
     backon::Retryable::retry(
         remove_all,

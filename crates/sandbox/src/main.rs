@@ -1,4 +1,4 @@
-//! The sandbox's own program, on its own.
+//! The sandbox's own program as a standalone binary.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What shape a sandbox has: that of the cluster it stands for.
+//! The options of a sandbox, from the cluster that it simulates.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,37 +11,37 @@ use super::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_gitops::Repository;
 
-/// What shape a sandbox has.
+/// The options of a sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SandboxOptions {
-    /// Its name: that of the cluster it stands for.
+    /// Its name: that of the cluster that it simulates.
     pub name: String,
     /// How many nodes it has.
     pub node_count: u16,
-    /// A folder of ready binaries, looked into first.
+    /// A folder of prebuilt binaries, which is searched first.
     pub binaries: Option<PathBuf>,
-    /// The repository, and where its cluster expects it.
+    /// The repository, and where the cluster expects it.
     pub source: SourceSpec,
-    /// Pods' addresses.
+    /// The pod range.
     pub pod_cidr: String,
-    /// Services' addresses.
+    /// The Service range.
     pub service_cidr: String,
-    /// Nodes' addresses.
+    /// The node range.
     pub node_cidr: String,
-    /// The address that the cluster declares for its API server.
+    /// The declared address of the API server.
     pub api_server: Option<String>,
-    /// And its port.
+    /// Its declared port.
     pub api_port: u16,
-    /// Its number within its mesh.
+    /// Its id in the mesh.
     pub cluster_id: usize,
-    /// The router of a network that is real; none if the network is simulated.
+    /// The router of a real network; none if the network is simulated.
     pub router: Option<RouterSpec>,
 }
 
-/// Addresses of a network's nodes begin after those that routers and control planes have.
+/// The first host number for nodes, after those of routers and control planes.
 const FIRST_ADDRESS: usize = 30;
 
-/// Each cluster of a network has so many addresses for its nodes, and so many clusters fit in.
+/// The number of addresses for the nodes of each cluster in a network, and of clusters that fit.
 const ADDRESSES: usize = 70;
 const CLUSTERS: usize = 3;
 
@@ -50,20 +50,20 @@ const CLUSTERS: usize = 3;
 pub enum SourceSpec {
     /// In a git repository.
     Git(GitSpec),
-    /// In an artifact of a registry.
+    /// In an artifact in a registry.
     Artifact(ArtifactSpec),
 }
 
-/// A folder of a working tree, and the address under which a registry serves it.
+/// A folder of a working tree, and the URL under which a registry serves it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ArtifactSpec {
     /// The working tree.
     pub repository: PathBuf,
-    /// The folder of it that the artifact is made of.
+    /// The folder in the artifact.
     pub folder: PathBuf,
-    /// The address that the OCIRepository declares.
+    /// The URL declared by the OCIRepository.
     pub url: String,
-    /// The tags that it has: the declared one, or those that a declared range may mean.
+    /// Its tags: the declared one, or those that may satisfy a declared range.
     pub tags: Vec<String>,
 }
 
@@ -77,12 +77,12 @@ impl ArtifactSpec {
         Self { repository: repository.to_owned(), folder, url: url.to_owned(), tags }
     }
 
-    /// The tag to ask for.
+    /// The tag to pull.
     pub(super) fn tag(&self) -> &str {
         self.tags.first().map_or("latest", String::as_str)
     }
 
-    /// The host of the registry, and the name within it.
+    /// The host of the registry, and the repository in it.
     pub(super) fn place(&self) -> Result<(String, String)> {
         let url = url::Url::parse(&self.url).map_err(|error| {
             Failure::input(format!("invalid artifact URL `{}`", self.url)).caused_by(&error)
@@ -91,7 +91,7 @@ impl ArtifactSpec {
     }
 }
 
-/// Versions of which a range allows one: those that it names, and the next ones.
+/// Versions of which at least one satisfies a range: those in it, and the next ones.
 fn versions_of(range: &str) -> Vec<String> {
     let words = range.split(|character: char| !(character.is_ascii_alphanumeric() || character == '.'));
     let versions = words.filter(|word| !word.is_empty()).filter_map(|word| {
@@ -104,27 +104,27 @@ fn versions_of(range: &str) -> Vec<String> {
     versions.flatten().chain(["0.0.1".to_owned()]).collect()
 }
 
-/// A working tree, and the address under which it is served.
+/// A working tree, and the URL under which it is served.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GitSpec {
     /// The working tree.
     pub repository: PathBuf,
-    /// The address that the GitRepository declares.
+    /// The URL declared by the GitRepository.
     pub url: String,
-    /// The branch that it declares.
+    /// The branch declared by it.
     pub branch: String,
     /// Whether it declares credentials.
     pub has_credentials: bool,
 }
 
-/// The branch of a GitRepository: by itself, or as the name of a reference.
+/// The branch of a GitRepository: as such, or as a reference name.
 fn branch_of(reference: &Value) -> String {
     let named = reference["name"].as_str().and_then(|name| name.strip_prefix("refs/heads/"));
     named.or_else(|| reference["branch"].as_str()).unwrap_or("main").to_owned()
 }
 
 impl GitSpec {
-    /// The address under which the sandbox serves it: that of the same host and path over https.
+    /// The URL under which the sandbox serves it: the same host and path over https.
     pub(super) fn served(&self) -> Result<String> {
         let url = url::Url::parse(&self.url).map_err(|error| {
             Failure::input(format!("invalid repository URL `{}`", self.url)).caused_by(&error)
@@ -134,7 +134,7 @@ impl GitSpec {
 }
 
 impl SandboxOptions {
-    /// The shape of a cluster, from its settings and its GitRepository.
+    /// The options for a cluster, from its settings and its GitRepository.
     pub fn shaped_by(
         cluster: &str,
         settings: &BTreeMap<String, String>,
@@ -175,7 +175,7 @@ impl SandboxOptions {
         })
     }
 
-    /// The nodes: what they are called, and their addresses.
+    /// The nodes: names and addresses.
     pub(super) fn nodes(&self) -> Result<Vec<(String, IpAddr)>> {
         let network: ipnet::IpNet = self.node_cidr.parse().map_err(|error: ipnet::AddrParseError| {
             Failure::input(format!("invalid NODE_CIDR `{}`", self.node_cidr)).caused_by(&error)
@@ -191,7 +191,7 @@ impl SandboxOptions {
         FIRST_ADDRESS + ADDRESSES * (self.cluster_id.saturating_sub(1) % CLUSTERS)
     }
 
-    /// The address of the Service `kubernetes`: the first of its network.
+    /// The address of the Service `kubernetes`: the first in the range.
     pub(super) fn api_service_address(&self) -> String {
         let network: Option<ipnet::IpNet> = self.service_cidr.parse().ok();
         let first = network.and_then(|network| network.hosts().next());

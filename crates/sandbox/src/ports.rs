@@ -1,5 +1,5 @@
-//! Free ports of loopback. Each process takes them from a block of its own, since several sandboxes may be
-//! starting at once: a port that is free now must not be another's a moment later.
+//! Free ports on loopback. Each process allocates them from its own block, because several sandboxes may start
+//! concurrently: a free port must not be taken by another one.
 
 use std::fs::{DirBuilder, File};
 use std::net::TcpListener;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Where ports are looked for: below those that a system gives to outgoing connections, so that
-/// nobody takes one between the look and its use.
+/// The range of ports: below the ephemeral ports of outgoing connections, so that none is taken between the
+/// check and its use.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// How many a sandbox may need.
+/// The maximum number of ports of a sandbox.
 const BLOCK: u16 = 60;
 
-/// A port of loopback that is free now.
+/// A free port on loopback.
 pub(super) fn free_port() -> Result<u16> {
     static ASKED: AtomicU16 = AtomicU16::new(0);
     let count = PORTS.end - PORTS.start;
@@ -28,7 +28,7 @@ pub(super) fn free_port() -> Result<u16> {
         .ok_or_else(|| Failure::step("no free port").because(format!("ports {PORTS:?} are in use")))
 }
 
-/// The number of this process' block: locked for as long as it lives, where files can be locked.
+/// The number of this process's block: locked while it runs, if files can be locked.
 fn block() -> u16 {
     static HELD: OnceLock<(u16, Option<File>)> = OnceLock::new();
     let blocks = (PORTS.end - PORTS.start) / BLOCK;
@@ -49,7 +49,7 @@ fn lock(block: u16) -> Option<File> {
     file.try_lock().ok().map(|()| file)
 }
 
-/// A folder that only this user can write to; none if somebody else made it first.
+/// A folder that only this user can write to; none if another user created it first.
 fn folder() -> Option<PathBuf> {
     let own = rustix::process::getuid().as_raw();
     let folder = std::env::temp_dir().join(format!("bootstrapper-ports-{own}"));

@@ -1,5 +1,5 @@
-//! A program of a sandbox: runs in a process group of its own, writes to a log file, and carries a
-//! mark in its environment by which it is found again should its supervisor be killed.
+//! A program of a sandbox: runs in its own process group, writes to a log file, and has a mark in its
+//! environment that identifies it if its supervisor crashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,32 +13,32 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::state::private_file;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The environment variable that names the sandbox a process belongs to: its state folder.
+/// The environment variable with the state folder of the process's sandbox.
 pub(super) const MARK: &str = "BOOTSTRAPPER_SANDBOX";
 
-/// How long a program may take to end when asked, before it is killed.
+/// The grace period of a program before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How a program is started.
+/// How to start a program.
 #[derive(Debug, Clone)]
 pub(super) struct ProcessSpec {
-    /// What it is called, for people.
+    /// Its name for display.
     pub(super) name: String,
     /// The executable.
     pub(super) program: PathBuf,
     /// Its arguments.
     pub(super) arguments: Vec<String>,
-    /// Its whole environment, beside the mark, PATH and HOME.
+    /// Its environment, in addition to the mark, PATH and HOME.
     pub(super) environment: BTreeMap<String, String>,
-    /// Where it runs.
+    /// Its working directory.
     pub(super) directory: PathBuf,
-    /// Where its output is appended to.
+    /// The log file that its output is appended to.
     pub(super) log: PathBuf,
     /// The state folder of its sandbox.
     pub(super) sandbox: PathBuf,
 }
 
-/// A program that was started. Dropping it kills its group.
+/// A started program. Dropping it kills its process group.
 pub(super) struct Process {
     name: String,
     child: Box<dyn ChildWrapper>,
@@ -81,7 +81,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Ends when it does.
+    /// Waits until it exits.
     pub(super) async fn wait(&mut self) -> Result<ExitStatus> {
         self.child
             .wait()
@@ -89,16 +89,16 @@ impl Process {
             .map_err(|error| Failure::step(format!("cannot wait for {}", self.name)).caused_by(&error))
     }
 
-    /// Asks it to end, and kills it if it does not.
+    /// Terminates it, and kills it after the grace period.
     pub(super) async fn stop(&mut self) {
-        // SIGTERM, by number: the wrapper takes numbers only.
+        // SIGTERM as a number, because the wrapper only accepts numbers.
         let _ = self.child.signal(rustix::process::Signal::TERM.as_raw());
         if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
             self.kill().await;
         }
     }
 
-    /// Kills it and all that it started.
+    /// Kills it with all its children.
     pub(super) async fn kill(&mut self) {
         let _ = self.child.start_kill();
         let _ = self.child.wait().await;
@@ -116,15 +116,14 @@ fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
-/// Every process of this user that carries a mark, and the sandbox that it names. Others may write into
-/// their environments what they like: their namespaces are not entered, and the folders that they name
-/// not touched.
+/// Every process of this user with a mark, and its sandbox. Other users may set any environment: their
+/// namespaces are not entered, and the folders in it not touched.
 fn marked() -> impl Iterator<Item = (i32, PathBuf)> {
     let own = rustix::process::geteuid().as_raw();
     marked_by_anybody().filter(move |(pid, _)| user_of(*pid) == Some(own))
 }
 
-/// The effective user of a process. The owner of its folder in `/proc` is root, whoever it is, if it wants.
+/// The effective user of a process. The owner of its folder in `/proc` may be root regardless.
 fn user_of(pid: i32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
@@ -143,33 +142,33 @@ fn marked_by_anybody() -> impl Iterator<Item = (i32, PathBuf)> {
     })
 }
 
-/// The sandboxes of which processes run.
+/// The sandboxes with running processes.
 pub(super) fn owners() -> BTreeSet<PathBuf> {
     marked().map(|(_, folder)| folder).collect()
 }
 
-/// Kills every process that carries the mark of this sandbox: routers go on as a user of their own.
+/// Kills every process with the mark of this sandbox, including routers, which run as their own user.
 pub(super) fn kill_marked(sandbox: &Path) {
     for (pid, _) in marked_by_anybody().filter(|(_, folder)| folder == sandbox) {
         signal(pid, Signal::KILL);
     }
 }
 
-/// Signals a process. One that is gone is no error.
+/// Signals a process. A missing one is no error.
 pub(super) fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, signal);
     }
 }
 
-/// The processes of a program that carry the mark of this sandbox.
+/// The processes of a program with the mark of this sandbox.
 pub(super) fn named(sandbox: &Path, program: &str) -> impl Iterator<Item = u32> {
     marked()
         .filter(move |(pid, folder)| folder == sandbox && name(*pid) == program)
         .filter_map(|(pid, _)| pid.try_into().ok())
 }
 
-/// The processes of a program that are on the network of another process.
+/// The processes of a program in the network namespace of another process.
 pub(super) fn in_namespace_of(holder: u32, program: &str) -> impl Iterator<Item = i32> {
     let network = |pid: i64| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     let wanted = network(holder.into());

@@ -1,5 +1,5 @@
-//! The sandbox's own program: the supervisor, the vault's `op`, and the two programs of Kubernetes' test
-//! image. None of it is a verb of the product. `docs/design/sandbox.md` says how it is found.
+//! The sandbox's own program: the supervisor, the vault's `op`, and the two programs of Kubernetes' test image.
+//! They are no commands of the product. `docs/design/sandbox.md` describes how it is found.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::{masking, output, private};
 use bootstrapper_tools::{fetch_page, guard_programs_with};
 
-/// Of each thread, in bytes: readers of YAML and JSON recurse as deep as their input.
+/// The stack size of each thread: YAML and JSON parsers recurse with the nesting of their input.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// How long tasks may take to stop at the end.
+/// The grace period of tasks at exit.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// What a sandbox runs of itself
+/// The internal programs of a sandbox
 #[derive(Debug, Parser)]
 #[command(name = NAME, version)]
 enum Verb {
@@ -63,7 +63,7 @@ enum Verb {
     },
 }
 
-/// Whether this process was started under one of the names of the sandbox's own program.
+/// Whether this process was started under a name of the sandbox's own program.
 pub fn is_called_by_name() -> bool {
     let name = called();
     name == NAME || OF_TEST_IMAGE.contains(&name.as_str())
@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The arguments; as `wget`, with its verb.
+/// The arguments; under the name `wget`, with its subcommand.
 fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     if called() == WGET {
@@ -112,7 +112,7 @@ fn arguments() -> Vec<OsString> {
 
 fn run(verb: Verb) -> Result<()> {
     let filter = EnvFilter::try_from_env("BOOTSTRAPPER_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
-    // The output masks escape sequences.
+    // The writer masks escape sequences.
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(output::log).init();
     let runtime =
         tokio::runtime::Builder::new_multi_thread()
@@ -120,7 +120,7 @@ fn run(verb: Verb) -> Result<()> {
             .thread_stack_size(STACK)
             .build()
             .map_err(|error| Failure::internal("cannot start the asynchronous runtime").caused_by(&error))?;
-    // The product, of which this is a part, guards programs; the crate's own binary has no such verb.
+    // The product, which includes this program, guards programs; the standalone binary has no such command.
     if let Ok(this) = std::env::current_exe()
         && this.file_name() != Some(NAME.as_ref())
     {

@@ -1,4 +1,4 @@
-//! The router of a real network, as the cluster's settings declare it.
+//! The router of a real network, from the cluster's settings.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Which program routes.
+/// The routing program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RouterProgram {
     /// gobgpd, which sandboxes build themselves.
     #[default]
     Gobgp,
-    /// FRR, where it is installed.
+    /// FRR, if installed.
     Frr,
 }
 
-/// The router that the cluster's settings declare.
+/// The router in the cluster's settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RouterSpec {
     /// Its address.
@@ -34,7 +34,7 @@ pub struct RouterSpec {
 }
 
 impl RouterSpec {
-    /// What the settings say; None if they declare no router.
+    /// From settings; none if they declare no router.
     pub fn of(settings: &BTreeMap<String, String>) -> Result<Option<Self>> {
         let Some(address) = settings.get("BGP_ROUTER_ADDRESS") else { return Ok(None) };
         Ok(Some(Self {
@@ -51,7 +51,7 @@ fn number(settings: &BTreeMap<String, String>, name: &str) -> Result<u32> {
     parsed(name, settings.get(name).map(String::as_str).unwrap_or_default())
 }
 
-/// A setting that is not a text.
+/// Parses a setting.
 pub(super) fn parsed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
     text.parse().map_err(|_| {
         Failure::input(format!("invalid setting {name}: `{text}`"))

@@ -1,4 +1,4 @@
-//! What all parts of a running sandbox need to know of it.
+//! The shared state of a running sandbox.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,28 +22,28 @@ pub(super) struct Site {
     pub(super) cluster: Cluster,
     /// Its address.
     pub(super) server: String,
-    /// Its authority.
+    /// Its CA.
     pub(super) certificates: Certificates,
-    /// The kubeconfig of the sandbox's own parts.
+    /// The kubeconfig of the sandbox's own components.
     pub(super) kubeconfig: PathBuf,
     /// The sandbox's files.
     pub(super) folder: Folder,
-    /// What can be run.
+    /// The available programs.
     pub(super) programs: Programs,
-    /// The environment with which programs reach the mirror of the internet.
+    /// The environment with the mirror of the internet.
     pub(super) environment: Environment,
-    /// The sandbox's shape.
+    /// The sandbox's options.
     pub(super) options: SandboxOptions,
     /// The network, if it is real.
     pub(super) network: Option<Arc<Network>>,
-    /// Serves what source-controller stores.
+    /// Serves the artifacts of source-controller.
     pub(super) sources: Sources,
     /// The last status of each pod that is a process.
     pub(super) statuses: ReportedStatuses,
 }
 
 /// The last reported status of each pod. Like a kubelet, the sandbox sends it again if the API server has
-/// another: updates are lost while the API server is down, and the node controller marks the pods of an
+/// another one: updates are lost while the API server is down, and the node controller marks the pods of an
 /// unresponsive node as not ready.
 #[derive(Default)]
 pub(super) struct ReportedStatuses(Mutex<HashMap<ObjectRef, Value>>);

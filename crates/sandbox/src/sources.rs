@@ -1,6 +1,6 @@
-//! Serves what source-controller stores. Its own server answers anybody: so it listens where nobody can
-//! connect to, and this one serves its folder to who shows the word in the addresses that it advertises.
-//! Those are in the API server, which asks for credentials.
+//! Serves the artifacts of source-controller. Its own server has no authentication, so it listens on an
+//! unreachable address, and this server requires the token in the URLs that it advertises. Those are in the API
+//! server, which requires credentials.
 
 use std::convert::Infallible;
 use std::path::{Component, Path, PathBuf};
@@ -19,12 +19,12 @@ use tokio::task::JoinHandle;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::loopback::{self, Guard};
 
-/// For programs that have to listen: a port of this address can be had, and nobody can connect to it, since
-/// no connection leads to a broadcast address.
+/// For programs that must listen: a port of this address can be bound, but not connected to, because it is a
+/// broadcast address.
 pub(super) const UNREACHABLE: &str = "255.255.255.255:0";
 
-/// The running server. As that of a Service, its address outlives the process behind it: who fetches
-/// from another one asks in vain for minutes. Ends when it is dropped.
+/// The running server. Its address outlives source-controller's process, like that of a Service: clients of
+/// another address would retry for minutes. Stops when dropped.
 pub(super) struct Sources {
     host: String,
     word: String,
@@ -39,7 +39,7 @@ impl Drop for Sources {
 }
 
 impl Sources {
-    /// Starts it. It has nothing yet.
+    /// Starts it, without a folder.
     pub(super) async fn start() -> Result<Self> {
         let failed =
             |error: std::io::Error| Failure::step("cannot start the source server").caused_by(&error);
@@ -56,7 +56,8 @@ impl Sources {
         folder.clone_into(&mut self.folder.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The address to advertise, with the word. It is no argument for a program: others read those.
+    /// The URL to advertise, with the token. It must not be an argument of a program: other users can read
+    /// those.
     pub(super) fn address(&self) -> String {
         format!("{}@{}", loopback::user_info(&self.word), self.host)
     }
@@ -95,7 +96,7 @@ async fn answer(guard: &Guard, folder: &Path, request: &Request<Incoming>) -> Re
     }
 }
 
-/// The file of a path, if it is within the folder, wherever symbolic links lead.
+/// The file at a path, if it is in the folder, with symbolic links resolved.
 fn within(folder: &Path, path: &str) -> Option<PathBuf> {
     let relative = Path::new(path.trim_start_matches('/'));
     let is_plain = relative.components().all(|part| matches!(part, Component::Normal(_)));

@@ -1,4 +1,4 @@
-//! What is known of sandboxes: a folder each, under the user's state folder.
+//! The state of sandboxes: a folder each, in the user's state folder.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::private;
 use bootstrapper_tools::{Environment, state_folder};
 
-/// A sandbox that is up.
+/// A running sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sandbox {
     /// Its name.
@@ -22,14 +22,14 @@ pub struct Sandbox {
     pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
-    /// The environment with which programs reach the mirror of the internet.
+    /// The environment with the mirror of the internet.
     pub environment: Environment,
     /// The machines of a real network, and the process that holds each one's namespaces; none if the
     /// network is simulated.
     pub machines: BTreeMap<String, u32>,
-    /// What is not the real thing, one line each.
+    /// What is simulated, one line each.
     pub stand_ins: Vec<String>,
-    /// Every request that its API server answered.
+    /// The log of all requests to its API server.
     pub audit_log: PathBuf,
 }
 
@@ -39,7 +39,7 @@ impl Sandbox {
         !self.machines.is_empty()
     }
 
-    /// What stands before a program that is to run on a machine of it.
+    /// The command prefix to run a program on one of its machines.
     pub fn entering(&self, machine: &str) -> Result<[String; 6]> {
         let names: Vec<&str> = self.machines.keys().map(String::as_str).collect();
         let holder = self.machines.get(machine).ok_or_else(|| {
@@ -96,8 +96,8 @@ impl Folder {
         Ok(Self(root()?.join(name)))
     }
 
-    /// Makes it, for its owner alone: it holds credentials. Who owns a folder above it can put another
-    /// in its place, so that has to be its owner, too.
+    /// Creates it for its owner only: it contains credentials. The owner of a parent folder could replace it,
+    /// so that must be the same user.
     pub(super) fn make(&self) -> Result<()> {
         let root = self.0.parent().unwrap_or(&self.0);
         for folder in [root, &self.0] {
@@ -125,7 +125,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Its supervisor holds this lock for as long as it lives; the system frees it, however it ends.
+    /// Its supervisor holds this lock while it runs; the system releases it, however the process exits.
     pub(super) fn lock_file(&self) -> std::io::Result<File> {
         private_file().create(true).truncate(false).open(self.path("supervisor.lock"))
     }
@@ -142,7 +142,7 @@ impl Folder {
             .map_err(|error| Failure::step(format!("{} is corrupt", path.display())).caused_by(&error))
     }
 
-    /// Writes a file whole or not at all.
+    /// Writes a file atomically.
     pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let path = self.path(name);
         let failed = |error: &(dyn std::error::Error + 'static)| {
@@ -153,10 +153,10 @@ impl Folder {
     }
 }
 
-/// The modes of all folders of a sandbox, whatever the umask.
+/// The mode of all folders of a sandbox, regardless of umask.
 pub(super) const OWNER_ONLY: u32 = 0o700;
 
-/// Opens files for writing that nobody but their owner can open, whatever the umask.
+/// Opens files for writing that only their owner can open, regardless of umask.
 pub(super) fn private_file() -> OpenOptions {
     let mut options = File::options();
     options.write(true).mode(0o600);
@@ -173,17 +173,17 @@ pub(super) const SANDBOX_FILE: &str = "sandbox.json";
 pub(super) const OPTIONS_FILE: &str = "options.json";
 pub(super) const PROGRAMS_FILE: &str = "programs.json";
 
-/// The line by which a supervisor says that all is up.
+/// The line with which a supervisor reports that the sandbox is up.
 pub(super) const READY: &str = "ready";
 
-/// `$BOOTSTRAPPER_STATE_DIR`, else the user's state folder.
+/// `$BOOTSTRAPPER_STATE_DIR`, otherwise the user's state folder.
 fn root() -> Result<PathBuf> {
     state_folder().map(|root| root.join("sandboxes")).ok_or_else(|| {
         Failure::input("no folder to store a sandbox in: HOME is not set").hint("set BOOTSTRAPPER_STATE_DIR")
     })
 }
 
-/// Every sandbox that is there.
+/// Every existing sandbox.
 pub fn list() -> Result<Vec<Listed>> {
     let mut names: Vec<String> = std::fs::read_dir(root()?)
         .into_iter()
@@ -200,7 +200,7 @@ fn listed(name: &str) -> Result<Option<Listed>> {
     Ok(Some(Listed { name: name.to_owned(), state, kubeconfig: folder.path("kubeconfig") }))
 }
 
-/// A sandbox that runs.
+/// A running sandbox.
 pub fn load(name: &str) -> Result<Sandbox> {
     let folder = Folder::of(name)?;
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
@@ -210,7 +210,7 @@ pub fn load(name: &str) -> Result<Sandbox> {
         .hint(format!("create it: bootstrapper sandbox up {name}")))
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder, if it exists.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -1,5 +1,5 @@
-//! The process that owns a sandbox: starts everything, and ends everything when it is told to, or
-//! when a part of the control plane ends.
+//! The process that owns a sandbox: starts everything, and stops everything on a signal, or when a part of the
+//! control plane exits.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -27,7 +27,7 @@ use bootstrapper_tools::{Environment, Kustomize};
 /// Runs the sandbox in `state_dir` until it receives a signal to stop.
 pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     let folder = Folder(state_dir.to_owned());
-    // What the programs of a sandbox write is its owner's alone, too.
+    // Files written by the programs of a sandbox are private, too.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let failed = |error: std::io::Error| Failure::step("cannot use the sandbox's folder").caused_by(&error);
     let lock = folder.lock_file().map_err(failed)?;
@@ -113,7 +113,7 @@ pub(super) async fn serve(state_dir: &Path) -> Result<()> {
     ended
 }
 
-/// Reports to the process that started it, as long as that runs.
+/// Reports to its parent process, while that runs.
 fn say(line: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}");

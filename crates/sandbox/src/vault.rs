@@ -1,7 +1,6 @@
-//! What stands in for the vault that secrets are declared to come from, asked by what stands in for
-//! external-secrets and for 1Password's program. It keeps no values: each follows from its key and from a
-//! word that only the sandboxes' owner can read, so that the clusters of a mesh are given the same and
-//! nobody else can tell what that is.
+//! Simulates the vault of the declared secrets, for the simulated external-secrets and 1Password's program. It
+//! stores no values: each is derived from its key and from a seed that only the sandboxes' owner can read, so
+//! that the clusters of a mesh get the same values, and nobody else can compute them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +12,10 @@ use super::state::{Folder, write_private};
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::loopback;
 
-/// Whose values it gives, if not the usual ones.
+/// The file with the keeper, if not the usual one: it changes all values.
 const KEEPER_FILE: &str = "vault-keeper";
 
-/// The word that all sandboxes of a state folder share. It lies beside them, and stays when they go.
+/// The seed shared by all sandboxes in a state folder. It is stored next to them, and survives them.
 const WORD_FILE: &str = "vault";
 
 /// A vault.
@@ -26,7 +25,7 @@ pub(super) struct Vault {
 }
 
 impl Vault {
-    /// That of a sandbox.
+    /// The vault of a sandbox.
     pub(super) fn of(folder: &Folder) -> Result<Self> {
         let file = word_file(folder);
         let word = std::fs::read_to_string(&file).map_err(|error| {
@@ -36,8 +35,7 @@ impl Vault {
         Ok(Self { word, keeper: std::fs::read_to_string(folder.path(KEEPER_FILE)).unwrap_or_default() })
     }
 
-    /// Makes the word that sandboxes share, if there is none yet. Whole or not at all: another may be made at
-    /// the same time.
+    /// Creates the shared seed, if there is none. Atomic: another sandbox may create it at the same time.
     pub(super) fn found(folder: &Folder) -> Result<()> {
         let file = word_file(folder);
         let failed = |error: std::io::Error| {
@@ -56,8 +54,7 @@ impl Vault {
         }
     }
 
-    /// Lets a sandbox's vault be kept by someone else, who has other values; by the usual one if by
-    /// nobody.
+    /// Switches a sandbox's vault to another keeper, with other values; or back to the usual one if none.
     pub(super) fn keep(folder: &Folder, keeper: Option<&str>) -> Result<()> {
         let path = folder.path(KEEPER_FILE);
         let kept = match keeper {
@@ -68,13 +65,13 @@ impl Vault {
         kept.map_err(|error| Failure::step(format!("cannot change {}", path.display())).caused_by(&error))
     }
 
-    /// Whether it is kept by someone else.
+    /// Whether it has another keeper.
     pub(super) fn is_kept_by_another(folder: &Folder) -> bool {
         folder.path(KEEPER_FILE).exists()
     }
 
-    /// The value of a key, `item/field`. An item's `certificate` and `key` are those of an authority; all
-    /// else is made up.
+    /// The value of a key, `item/field`. An item's `certificate` and `key` are those of a CA; all others are
+    /// generated.
     pub(super) fn value(&self, key: &str) -> Result<String> {
         let path = Path::new(key);
         let item = path.parent().unwrap_or(Path::new("")).to_string_lossy();
@@ -105,8 +102,8 @@ impl Vault {
     }
 }
 
-/// Answers as 1Password's program does, of the vault of the sandbox in `folder`: the value of the
-/// `op://vault/item/field` among `words`.
+/// Answers like 1Password's program, from the vault of the sandbox in `folder`: the value of the
+/// `op://vault/item/field` in `words`.
 pub(super) fn answer(folder: &Path, words: &[String]) -> Result<String> {
     let key = words
         .iter()
@@ -122,14 +119,13 @@ fn word_file(folder: &Folder) -> PathBuf {
     sandboxes.parent().unwrap_or(sandboxes).join(WORD_FILE)
 }
 
-/// A certificate authority, as PEM.
+/// A CA, as PEM.
 struct Authority {
     certificate: String,
     key: String,
 }
 
-/// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). Its signatures have no
-/// randomness in them.
+/// The prefix of the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). Its signatures are deterministic.
 const ED25519: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 

@@ -1,5 +1,4 @@
-//! What becomes of a cluster whose vault has another authority of the mesh: what a person would do who
-//! was given another one, and believes in it.
+//! The effect of a vault with another CA for the mesh: does what an operator would do with a new CA.
 
 use std::time::Duration;
 
@@ -20,9 +19,8 @@ use bootstrapper_readiness::{self as readiness, cilium};
 const NAMESPACE: &str = "kube-system";
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Lets the vault be kept by someone else, by the usual one if by nobody: the cluster takes the
-/// authority over, makes its certificates anew, and its mesh's API servers start with them. Nothing is
-/// done if it is kept so already.
+/// Switches the vault to another CA, or back to the usual one if `keeper` is none: the cluster takes over the
+/// CA, renews its certificates, and restarts the mesh's API servers. Does nothing if unchanged.
 pub(super) async fn replace(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> Result<()> {
     if Vault::is_kept_by_another(folder) == keeper.is_some() {
         return Ok(());
@@ -52,7 +50,7 @@ async fn take_over(cluster: &Cluster, folder: &Folder, keeper: Option<&str>) -> 
     Ok(())
 }
 
-/// Each CronJob of Cilium's chart makes certificates: its Job is run now.
+/// Runs the Jobs of the CronJobs in Cilium's chart that create certificates.
 async fn make_certificates(cluster: &Cluster) -> Result<()> {
     let jobs: Api<Job> = Api::namespaced(cluster.client(), NAMESPACE);
     let schedules: Api<CronJob> = Api::namespaced(cluster.client(), NAMESPACE);
@@ -79,7 +77,7 @@ async fn make_certificates(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// etcd reads whom it trusts once, as it starts.
+/// etcd reads its trusted CAs only at startup.
 async fn start_again(cluster: &Cluster) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
     let of_the_mesh = ListParams::default().labels(cilium::MESH_SERVER);

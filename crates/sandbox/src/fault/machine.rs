@@ -1,28 +1,28 @@
-//! What breaks of a machine or its cable, as scripts that run there.
+//! Faults of a machine or its cable, as scripts that run there.
 
 use crate::network::{LAN, ROUTER};
 use crate::state::Sandbox;
 use bootstrapper_core::failure::{Failure, Result};
 
 pub(super) const UNPLUGGED: &str = "ip link set eth0 down";
-/// A machine's control group is mounted where agents look for it.
+/// Freezes a machine's control group, which is mounted where agents look for it.
 pub(super) const OFF: &str = "ip link set eth0 down; echo 1 >/run/cilium/cgroupv2/cgroup.freeze";
 pub(super) const SLOW: &str = "tc qdisc replace dev eth0 root tbf rate 64kbit burst 4kb latency 2s";
-/// On the other end of a cable, given its number there: what a node's own filter sees is not what its agent
-/// forwards before it. Both directions lose packets.
+/// Runs at the other end of a cable, given its interface number there: the agent forwards packets before the
+/// node's own filter sees them. Both directions lose packets.
 const LOSSY: &str = r#"
     port=$(ip -o link | sed -n "s/^$1: \([^@:]*\).*/\1/p")
     echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
     for direction in in out; do
         iptables -A FORWARD -m physdev --physdev-$direction "$port" -m statistic --mode random --probability 0.1 -j DROP
     done"#;
-/// Undoes that for all cables.
+/// Reverts that for all cables.
 const SOUND: &str = "iptables -F FORWARD; echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables";
-/// The number that the other end of a machine's cable has.
+/// The interface number of the other end of a machine's cable.
 const OTHER_END: &str = "ip -o link show eth0 | sed 's/.*eth0@if\\([0-9]*\\):.*/\\1/'";
 pub(super) const NARROW: &str = "ip link set eth0 mtu 1280";
 
-/// How many packets a cable carries in one piece. Of a bundle nobody asks how large its packets are.
+/// How many packets a cable merges into one (GSO): merged packets bypass the MTU check.
 pub(super) fn bundles_of(packets: u32) -> String {
     let ports = r"ip -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/'";
     format!("for port in $({ports}); do ip link set \"$port\" gso_max_segs {packets}; done")
@@ -30,26 +30,26 @@ pub(super) fn bundles_of(packets: u32) -> String {
 
 const USUAL_BUNDLE: u32 = 65535;
 
-/// Undoes all of these. A link that was down has lost its routes.
+/// Reverts all of these. A link that was down has lost its routes.
 const HEALED: &str = "
     echo 0 >/run/cilium/cgroupv2/cgroup.freeze
     ip link set eth0 mtu 1500 up
     [ \"$1\" = itself ] || ip route replace default via \"$1\"
     tc qdisc delete dev eth0 root 2>/dev/null || true";
 
-/// Has the cable of a machine lose packets.
+/// Makes the cable of a machine lose packets.
 pub(super) async fn lose_packets(sandbox: &Sandbox, machine: &str) -> Result<()> {
     let other_end = run_with(sandbox, machine, OTHER_END, &[]).await?;
     run_with(sandbox, LAN, LOSSY, &[other_end.trim()]).await.map(drop)
 }
 
-/// Heals the network that all are plugged into.
+/// Repairs the shared network.
 pub(super) async fn heal_lan(sandbox: &Sandbox) -> Result<()> {
     run(sandbox, LAN, &bundles_of(USUAL_BUNDLE)).await?;
     run(sandbox, LAN, SOUND).await
 }
 
-/// Heals a machine, whose way out is `gateway`.
+/// Repairs a machine with this default gateway.
 pub(super) async fn heal(sandbox: &Sandbox, machine: &str, gateway: &str) -> Result<()> {
     let gateway = if machine == ROUTER { "itself" } else { gateway };
     run_with(sandbox, machine, HEALED, &[gateway]).await.map(drop)
@@ -59,7 +59,7 @@ pub(super) async fn run(sandbox: &Sandbox, machine: &str, script: &str) -> Resul
     run_with(sandbox, machine, script, &[]).await.map(drop)
 }
 
-/// Runs a script; what it wrote.
+/// Runs a script; returns its output.
 async fn run_with(sandbox: &Sandbox, machine: &str, script: &str, arguments: &[&str]) -> Result<String> {
     let entering = sandbox.entering(machine)?;
     let failed = || Failure::step(format!("cannot change {machine}"));

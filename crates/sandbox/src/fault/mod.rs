@@ -1,4 +1,4 @@
-//! Faults of a real network, for rehearsals: what breaks, where, and how it heals.
+//! Faults of a real network, for rehearsals: what fails, where, and how it is repaired.
 
 mod authority;
 mod machine;
@@ -14,42 +14,42 @@ use super::state::{Folder, OPTIONS_FILE, Sandbox};
 use bootstrapper_cluster::{Cluster, ConnectOptions};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Something that goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The router is off: no sessions, no way out of the site.
+    /// The router is down: no sessions, no route out of the site.
     RouterDown,
-    /// The router passes no more than 64 kbit in a second.
+    /// The router limits traffic to 64 kbit/s.
     RouterSlow,
-    /// The router expects another AS number of the nodes.
+    /// The router expects another AS number from the nodes.
     WrongAsn,
-    /// The router expects another password of the nodes.
+    /// The router expects another password from the nodes.
     WrongPassword,
     /// The cable of a node is unplugged.
     LinkDown,
-    /// Every tenth packet of a node is lost, either way.
+    /// A node loses every tenth packet, in both directions.
     PacketLoss,
-    /// The cable of a node takes smaller packets than the others expect.
+    /// The cable of a node has a smaller MTU than the others.
     SmallMtu,
-    /// A node is off. It comes back as if it had slept.
+    /// A node is down. It later resumes as after a suspend.
     NodeDown,
-    /// The agent of a node is killed; what stands for its kubelet starts it again.
+    /// The agent of a node is killed; the simulated kubelet restarts it.
     AgentKilled,
-    /// The agent of a node hangs: what it last told the cluster stays, and lies.
+    /// The agent of a node hangs: its last reported status remains, and is stale.
     AgentHangs,
-    /// Nothing answers where the API server was.
+    /// The API server is unreachable.
     ApiServerGone,
-    /// The API server's store is killed; it is started again with what it had written.
+    /// etcd is killed, and restarted with its data.
     StoreKilled,
-    /// The vault gives this cluster another authority than the rest of its mesh.
+    /// The vault gives this cluster another CA than the rest of its mesh.
     OtherAuthority,
 }
 
-/// Where a fault can be.
+/// The place of a fault.
 enum Place {
     Node,
     Router,
-    /// No machine of the site has it.
+    /// Not on a machine of the site.
     Cluster,
 }
 
@@ -66,7 +66,7 @@ impl Fault {
     }
 }
 
-/// Makes a fault: on `machine`, else on the router or the first node; where that was.
+/// Injects a fault on `machine`, by default on the router or the first node; returns where.
 pub async fn inject_fault(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<String> {
     let place = place_of(sandbox, fault, machine)?;
     let folder = Folder::of(&sandbox.name)?;
@@ -82,7 +82,7 @@ pub async fn inject_fault(sandbox: &Sandbox, fault: Fault, machine: Option<&str>
         Fault::OtherAuthority => {
             authority::replace(&own_cluster(sandbox, &folder).await?, &folder, Some(ANOTHER)).await?;
         }
-        // Its kubelet cannot be heard either.
+        // Its kubelet is unreachable, too.
         Fault::NodeDown | Fault::LinkDown => {
             set_power(&own_cluster(sandbox, &folder).await?, &place, false).await?;
             let is_off = fault == Fault::NodeDown;
@@ -116,14 +116,14 @@ fn place_of(sandbox: &Sandbox, fault: Fault, machine: Option<&str>) -> Result<St
         }
         (_, None) => {
             let first = sandbox.machines.keys().find(|name| fits(name));
-            // Without machines: says how to get some.
+            // Without machines: the error says how to get some.
             sandbox.entering(first.map_or("", String::as_str))?;
             Ok(first.cloned().unwrap_or_default())
         }
     }
 }
 
-/// Heals everything of whatever it has. What was not broken stays as it is.
+/// Reverts all faults. Healthy components are unchanged.
 pub async fn heal(sandbox: &Sandbox) -> Result<()> {
     let folder = Folder::of(&sandbox.name)?;
     control_plane::restore_api_server(&folder)?;
@@ -145,7 +145,7 @@ pub async fn heal(sandbox: &Sandbox) -> Result<()> {
     authority::replace(&cluster, &folder, None).await
 }
 
-/// The router, as far as it knows this sandbox's nodes.
+/// The router, with this sandbox's nodes as neighbors.
 fn own_router(sandbox: &Sandbox, folder: &Folder) -> Result<Router> {
     let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
     let none = || Failure::input(format!("sandbox {} has no router", sandbox.name));
@@ -154,7 +154,7 @@ fn own_router(sandbox: &Sandbox, folder: &Folder) -> Result<Router> {
     Router::of_another(folder, id, spec, &options.nodes()?)
 }
 
-/// The API server, as the sandbox's own parts know it.
+/// The API server, with the credentials of the sandbox's own components.
 async fn own_cluster(sandbox: &Sandbox, folder: &Folder) -> Result<Cluster> {
     let kubeconfig = Some(control_plane::own_kubeconfig(folder));
     let access = ConnectOptions { kubeconfig, context: sandbox.context.clone() };

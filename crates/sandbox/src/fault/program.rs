@@ -1,4 +1,4 @@
-//! What breaks of a node's agent.
+//! Faults of a node's agent.
 
 use rustix::process::Signal;
 
@@ -16,7 +16,7 @@ pub(super) fn stop_agent(sandbox: &Sandbox, machine: &str) -> Result<()> {
     signal_agent(sandbox, machine, Signal::STOP)
 }
 
-/// One that is being started again needs no waking.
+/// An agent that is being restarted need not be resumed.
 pub(super) fn wake_agent(sandbox: &Sandbox, machine: &str) {
     let _ = signal_agent(sandbox, machine, Signal::CONT);
 }

@@ -1,4 +1,4 @@
-//! What a kubelet makes of the declaration of a container: its environment, and the data it refers to.
+//! Prepares a container from its declaration like a kubelet: its environment, and the data that it references.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(crate) async fn token(site: &Site, namespace: &str, account: &str) -> Result
     })
 }
 
-/// The data of a ConfigMap or Secret; none if it is not there.
+/// The data of a ConfigMap or Secret; none if not found.
 pub(crate) async fn data(
     site: &Site,
     kind: &str,
@@ -97,7 +97,7 @@ fn field_of(pod: &Object, path: &str) -> String {
     value.unwrap_or_default().to_owned()
 }
 
-/// `$(NAME)`, as Kubernetes expands it.
+/// Expands `$(NAME)` like Kubernetes.
 pub(crate) fn expanded(word: &str, environment: &BTreeMap<String, String>) -> String {
     environment.iter().fold(word.to_owned(), |word, (name, value)| word.replace(&format!("$({name})"), value))
 }

@@ -1,4 +1,4 @@
-//! What a kubelet tells of a pod by events.
+//! Events of a kubelet about a pod.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,13 +12,13 @@ use super::status::written;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Tells of one pod.
+/// Sends the events of one pod.
 pub(crate) struct Events {
     api: Api<Event>,
     pod: ObjectRef,
     uid: Option<String>,
     node: String,
-    /// What was told by reason and message: under which name, and how often.
+    /// The name and count of each event, by reason and message.
     seen: Mutex<HashMap<(String, String), (String, u32)>>,
 }
 
@@ -46,7 +46,7 @@ impl Events {
         self.warn("Unhealthy", &format!("Readiness probe failed: {why}")).await;
     }
 
-    /// An event that is told again counts up.
+    /// A repeated event increments the count.
     async fn event(&self, kind: &str, reason: &str, message: &str) {
         let (name, count) = self.count(reason, message);
         let now = written(jiff::Timestamp::now());

@@ -1,4 +1,4 @@
-//! Finds out whether a process is well.
+//! Checks whether a process is healthy.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
@@ -11,37 +11,37 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::network::Node;
 
-/// How long an answer may take.
+/// The timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How a process says that it is well.
+/// How a process reports its health.
 pub(crate) enum Health {
-    /// It answers requests.
+    /// It responds to requests.
     Asked(Asked),
-    /// It wrote a line. Where it would answer requests, anybody could ask it.
+    /// It wrote a log line. A health port could be queried by any user.
     Written(Written),
 }
 
-/// Where a process answers for its health: over HTTP, with 200 if it is well.
+/// The health endpoint of a process: HTTP, with status 200 if healthy.
 pub(crate) struct Asked {
-    /// The node from which it is asked.
+    /// The node that the request is sent from.
     pub from: Arc<Node>,
     pub address: SocketAddr,
     pub path: String,
     pub headers: Vec<(String, String)>,
 }
 
-/// The log of a process that is well once it has written a line, and while it is not stopped.
+/// The log of a process that is healthy once it has written a line, unless it is stopped.
 pub(crate) struct Written {
     log: PathBuf,
-    /// Where in the log it begins.
+    /// The offset in the log where it begins.
     from: u64,
     line: &'static str,
     was_seen: AtomicBool,
 }
 
 impl Health {
-    /// Asks it; why it is not well, in a kubelet's words.
+    /// Probes it; returns why it is unhealthy, in a kubelet's words.
     pub(super) async fn probe(&self, process: Option<u32>) -> Result<(), String> {
         match self {
             Self::Asked(asked) => asked.probe().await,
@@ -79,11 +79,11 @@ impl Asked {
     }
 }
 
-/// What a kubelet would have asked.
+/// The URL that a kubelet would request.
 const URL: &str = "http://127.0.0.1/healthz";
 
 impl Written {
-    /// For a process that is about to be started, and appends to this log.
+    /// For a process that will be started, and appends to this log.
     pub(crate) fn of(log: PathBuf, line: &'static str) -> Self {
         let from = log.metadata().map(|file| file.len()).unwrap_or_default();
         Self { log, from, line, was_seen: AtomicBool::new(false) }
@@ -109,7 +109,7 @@ impl Written {
     }
 }
 
-/// Whether a signal has stopped a process: it hangs, and would answer nobody.
+/// Whether a process is stopped by a signal: it hangs, and would not respond.
 fn is_stopped(process: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     status.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))

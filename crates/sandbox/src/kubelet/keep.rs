@@ -1,5 +1,5 @@
-//! Keeps the process of a container running, as a kubelet would: starts it, asks for its health, and
-//! starts it again after a pause.
+//! Keeps the process of a container running like a kubelet: starts it, probes it, and restarts it after a
+//! back-off.
 
 use std::time::{Duration, Instant};
 
@@ -12,35 +12,35 @@ use super::status::ProcessState;
 use crate::process::ProcessSpec;
 use bootstrapper_core::failure::Result;
 
-/// How often a process is asked for its health: until it is well, and from then on.
+/// The period of probes.
 const ASK_EVERY: Duration = Duration::from_millis(150);
 const ASK_AGAIN_EVERY: Duration = Duration::from_secs(2);
-/// How often it is told that a process is not well: as often as a kubelet asks.
+/// How often an unhealthy process is reported: as often as a kubelet probes.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// So many times in a row it has to fail to be taken for ill.
+/// The failure threshold.
 const FAILURES: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A container that is ready to be run as a process.
+/// A container whose process can be started.
 pub(crate) struct Prepared {
     pub spec: ProcessSpec,
-    /// How it says that it is well; without, it is well while it runs.
+    /// How it reports its health; without, it is healthy while it runs.
     pub health: Option<Health>,
 }
 
 /// A container of a pod.
 #[async_trait]
 pub(crate) trait Container: Send + Sync {
-    /// Makes everything that its process needs.
+    /// Prepares everything that its process needs.
     async fn prepare(&self) -> Result<Prepared>;
-    /// Tells how it is.
+    /// Reports its state.
     async fn report_state(&self, process_state: ProcessState, restarts: u32);
-    /// Tells that its probe fails, and why.
+    /// Reports that its probe fails, and why.
     async fn unhealthy(&self, why: &str);
 }
 
-/// Keeps it running until it is cancelled; by then its process has ended.
+/// Keeps it running until cancelled; by then its process has exited.
 pub(crate) async fn keep(container: &dyn Container, cancel: &CancellationToken) {
     let mut pause = SHORTEST_PAUSE;
     let mut restarts = 0;
@@ -60,7 +60,7 @@ pub(crate) async fn keep(container: &dyn Container, cancel: &CancellationToken) 
     }
 }
 
-/// Runs the process to its end; how that was. None if it was cancelled.
+/// Runs the process until it exits; returns its state. None if cancelled.
 async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationToken) -> Option<ProcessState> {
     let started = match container.prepare().await {
         Ok(prepared) => prepared.spec.start().map(|process| (prepared, process)),
@@ -85,7 +85,7 @@ async fn once(container: &dyn Container, restarts: u32, cancel: &CancellationTok
     Some(ProcessState::CrashLoop { exit_code })
 }
 
-/// Tells when the process begins or ceases to say that it is well; never ends by itself.
+/// Reports changes of the process's health; never returns.
 async fn watch_health(
     container: &dyn Container,
     prepared: &Prepared,

@@ -1,5 +1,5 @@
-//! What a kubelet does for pods whose containers are processes here: it keeps them running, asks for
-//! their health, and reports their status and events; and registers nodes.
+//! The kubelet's tasks for pods whose containers are local processes: keeps them running, probes them, and
+//! reports their status and events; and registers nodes.
 
 mod container;
 mod events;
@@ -21,7 +21,7 @@ pub(super) use status::{
 
 use super::state::Folder;
 
-/// The file that a container's process writes to.
+/// The log file of a container's process.
 pub(super) fn log_file(folder: &Folder, namespace: &str, pod: &str, container: &str) -> PathBuf {
     folder.path("logs/pods").join(format!("{namespace}_{pod}_{container}.log"))
 }

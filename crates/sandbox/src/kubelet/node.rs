@@ -14,7 +14,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::step("cannot create the sandbox's nodes").caused_by(error)
 }
 
-/// Registers the nodes, not ready. Their logs are read at `log_port` of loopback.
+/// Registers the nodes as not ready. Their logs are served at `log_port` on loopback.
 pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
     let nodes: Api<Object> = site
         .cluster
@@ -33,10 +33,10 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
                 "addresses": [
                     {"type": "InternalIP", "address": address.to_string()},
                     {"type": "Hostname", "address": name},
-                    // Where the API server finds what stands in for the kubelet.
+                    // Where the API server finds the simulated kubelet.
                     {"type": "InternalDNS", "address": "localhost"},
                 ],
-                // What stands in for the kubelet takes WebSockets, and no SPDY.
+                // The simulated kubelet supports WebSockets, and not SPDY.
                 "declaredFeatures": ["ExtendWebSocketsToKubelet"],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": log_port}},
                 "allocatable": {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "250"},
@@ -55,18 +55,18 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
     Ok(())
 }
 
-/// The label of nodes that are on: kwok sends the heartbeats of these.
+/// The label of running nodes: kwok sends their heartbeats.
 const POWER: &str = "sandbox.bootstrapper/power";
 
-/// How kwok finds them.
+/// The selector for kwok.
 pub(crate) const ON: &str = "sandbox.bootstrapper/power=on";
 
-/// Whether nobody tells of a node any more.
+/// Whether a node sends no heartbeats.
 pub(super) fn is_off(node: &Object) -> bool {
     node.metadata.labels.as_ref().and_then(|labels| labels.get(POWER)).is_some_and(|power| power != "on")
 }
 
-/// Has a node's heartbeats begin or end. A kubelet that begins says that its node is ready.
+/// Starts or stops a node's heartbeats. A starting kubelet reports its node as ready.
 pub(crate) async fn set_power(cluster: &Cluster, name: &str, on: bool) -> Result<()> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::step(format!("cannot switch node {name} on or off")).caused_by(error)
@@ -84,7 +84,7 @@ pub(crate) async fn set_power(cluster: &Cluster, name: &str, on: bool) -> Result
     Ok(())
 }
 
-/// Tells that a node is ready, or that it is not.
+/// Reports a node as ready or not ready.
 pub(crate) async fn set_ready(client: kube::Client, name: &str, ready: bool) -> kube::Result<()> {
     let patch = json!({"status": {"conditions": [ready_condition(ready)]}});
     let nodes: Api<Node> = Api::all(client);

@@ -1,4 +1,4 @@
-//! What a kubelet tells of a pod whose containers are processes of this machine.
+//! The status of a pod whose containers are local processes, as a kubelet reports it.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use super::node::is_off;
 use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// What a process is doing.
+/// The state of a process.
 #[derive(Debug, Clone)]
 pub(crate) enum ProcessState {
     /// It has not been started yet.
     Waiting,
     /// It was started.
     Started { since: Timestamp },
-    /// It says that it is well.
+    /// It is healthy.
     Ready { since: Timestamp },
-    /// It ended, and is started again after a pause.
+    /// It exited, and is restarted after a back-off.
     CrashLoop { exit_code: i32 },
-    /// It could not even be prepared.
+    /// It could not be prepared.
     Unprepared { why: String },
 }
 
-/// A container, and what its process is doing.
+/// A container, and the state of its process.
 #[derive(Clone)]
 pub(crate) struct ContainerProcess {
-    /// As the pod declares it.
+    /// As declared in the pod.
     pub container: Value,
     pub process_state: ProcessState,
     pub restarts: u32,
@@ -38,13 +38,13 @@ pub(crate) struct ContainerProcess {
 /// The address of a pod.
 #[derive(Clone, Copy)]
 pub(crate) enum PodAddress<'a> {
-    /// It has its node's.
+    /// Its node's address.
     OfNode,
-    /// It has one of its own, once the network plugin has given it.
+    /// Its own address, once the network plugin has assigned it.
     Own(Option<&'a str>),
 }
 
-/// Tells again what the API server does not say.
+/// Sends statuses again that differ from the API server's.
 pub(crate) async fn resend_pod_status(site: Arc<Site>, pods: Vec<Arc<Object>>) {
     for pod in pods {
         let id = ObjectRef::of(&pod);
@@ -65,7 +65,7 @@ fn readiness(status: &Value) -> &str {
     ready.find_map(|condition| condition["status"].as_str()).unwrap_or("False")
 }
 
-/// Tells the API server, unless the node is off. A pod that is gone is no error.
+/// Updates the status, unless the node is down. A deleted pod is no error.
 pub(crate) async fn update_pod_status(
     site: &Site,
     pod: &Object,
@@ -99,7 +99,7 @@ async fn send(site: &Site, id: &ObjectRef, status: &Value) {
     }
 }
 
-/// The pod's processes have ended: it may go.
+/// Deletes a pod whose processes have exited.
 pub(crate) async fn delete_pod(site: &Site, pod: &Object) {
     let id = ObjectRef::of(pod);
     site.statuses.forget(&id);
@@ -142,7 +142,7 @@ fn status(containers: &[ContainerProcess], host: &str, address: Option<&str>) ->
     status
 }
 
-/// As Kubernetes writes times.
+/// The format of Kubernetes' timestamps.
 pub(crate) fn written(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,4 +1,4 @@
-//! Which addresses the machines of a site have: those that the cluster's settings declare.
+//! The addresses of the machines of a site, from the cluster's settings.
 
 use std::net::IpAddr;
 
@@ -8,13 +8,13 @@ use crate::options::SandboxOptions;
 use crate::router_spec::{RouterSpec, parsed};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Where on the cable each machine is.
+/// The addresses of the machines on the cable.
 pub(super) struct Plan {
     /// The network of the cable.
     pub(super) network: IpNet,
     /// The API server's address and port.
     pub(super) api_server: (IpAddr, u16),
-    /// The router's address, which is every machine's way out.
+    /// The router's address, which is every machine's default gateway.
     pub(super) router: IpAddr,
 }
 
@@ -37,7 +37,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// An address with the length of its network's prefix, as `ip` takes it.
+    /// An address with the prefix length of its network, in the syntax of `ip`.
     pub(super) fn with_prefix(&self, address: IpAddr) -> String {
         format!("{address}/{}", self.network.prefix_len())
     }

@@ -1,5 +1,5 @@
-//! Control groups (version 2) of a sandbox: a node has one, and everything on it runs there. It
-//! makes ClusterIPs reach processes, and ends a node with one word.
+//! Control groups (version 2) of a sandbox: each node has one, and all its processes run there. It lets
+//! ClusterIPs reach processes, and kills a node at once.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ use bootstrapper_core::failure::{Failure, Result};
 
 const PREFIX: &str = "bootstrapper-";
 
-/// A control group of ours.
+/// A control group of the sandbox.
 #[derive(Debug, Clone)]
 pub(super) struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// Makes the group of a node.
+    /// Creates the group of a node.
     pub(super) fn make(folder: &Folder, node: &str) -> Result<Self> {
         let root = mount_point().ok_or_else(|| Failure::step("cgroup v2 is not mounted"))?;
         let path = root.join(name_of(&folder.0)).join(node);
@@ -27,7 +27,7 @@ impl Cgroup {
         &self.0
     }
 
-    /// What stands before a program that is to run in it.
+    /// The command prefix to run a program in it.
     pub(super) fn entering(&self) -> Vec<String> {
         let script = "echo $$ >\"$1\"; shift; exec \"$@\"";
         ["sh", "-euc", script, "sh", &self.0.join("cgroup.procs").display().to_string()]
@@ -35,13 +35,13 @@ impl Cgroup {
             .into()
     }
 
-    /// Kills everything in it.
+    /// Kills all processes in it.
     pub(super) fn kill(&self) {
         let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
     }
 }
 
-/// Where control groups are mounted, beside those of version 1 or alone.
+/// Where control groups are mounted, next to those of version 1 or alone.
 pub(super) fn mount_point() -> Option<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
     mounts.lines().find_map(|line| {
@@ -51,12 +51,12 @@ pub(super) fn mount_point() -> Option<PathBuf> {
     })
 }
 
-/// The group of a sandbox, by its folder.
+/// The name of a sandbox's group, from its folder.
 pub(super) fn name_of(folder: &Path) -> String {
     format!("{PREFIX}{}", short_sha256(folder.as_os_str().as_encoded_bytes(), 12))
 }
 
-/// The groups of all sandboxes, of whatever state folder.
+/// The groups of all sandboxes, from any state folder.
 pub(super) fn all() -> Vec<PathBuf> {
     let groups = mount_point().and_then(|root| std::fs::read_dir(root).ok());
     groups
@@ -67,7 +67,7 @@ pub(super) fn all() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Kills everything in a group and those within it, and removes them once that is gone.
+/// Kills all processes in a group and its subgroups, and removes the groups when they are empty.
 pub(super) async fn remove(group: &Path) -> Result<()> {
     let _ = std::fs::write(group.join("cgroup.kill"), "1");
     let remove = || async {
@@ -77,7 +77,7 @@ pub(super) async fn remove(group: &Path) -> Result<()> {
         }
         Ok::<_, std::io::Error>(())
     };
-    // A group is busy until its last process has been reaped.
+    // A group is busy until its last process is reaped.
     let patiently = backon::ConstantBuilder::default()
         .with_delay(std::time::Duration::from_millis(20))
         .with_max_times(250);

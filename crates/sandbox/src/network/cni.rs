@@ -1,4 +1,4 @@
-//! The network plugin, called as a kubelet's container runtime calls it.
+//! Calls the network plugin like a kubelet's container runtime.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::node::Node;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Wires a pod; its address.
+/// Connects a pod to the network; returns its address.
 pub(super) async fn add(node: &Node, pod: &Object, namespace: &Namespace) -> Result<String> {
     let answer = call(node, pod, namespace, "ADD").await?;
     let failed = || Failure::step(format!("the CNI plugin assigned no address to {}", ObjectRef::of(pod)));
@@ -16,7 +16,7 @@ pub(super) async fn add(node: &Node, pod: &Object, namespace: &Namespace) -> Res
     address.map(str::to_owned).ok_or_else(failed)
 }
 
-/// Takes a pod off the network.
+/// Disconnects a pod from the network.
 pub(super) async fn delete(node: &Node, pod: &Object, namespace: &Namespace) -> Result<()> {
     call(node, pod, namespace, "DEL").await.map(drop)
 }
@@ -51,7 +51,7 @@ async fn call(node: &Node, pod: &Object, namespace: &Namespace, command: &str) -
     node.machine.namespace.feed("env", &words, configuration.as_bytes()).await
 }
 
-/// The first plugin of a list, and the configuration that it is given.
+/// The first plugin of a list, and its configuration.
 fn first_plugin(list: &str) -> Result<(String, String)> {
     let failed = || Failure::step("cannot read the CNI configuration");
     let list: Value = serde_json::from_str(list).map_err(|error| failed().caused_by(&error))?;

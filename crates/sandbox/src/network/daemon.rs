@@ -1,4 +1,4 @@
-//! A program that routes, and what it knows.
+//! The interface of a routing daemon.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,13 +9,13 @@ use super::machine::Machine;
 use crate::router_spec::RouterSpec;
 use bootstrapper_core::failure::Result;
 
-/// A node, as a router knows it whose keeper has typed it in. It is the node that calls.
+/// A node, as configured in the router. The node initiates the session.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Neighbor {
     pub(super) address: IpAddr,
-    /// The AS number that is expected of it.
+    /// Its expected AS number.
     pub asn: u32,
-    /// And the password.
+    /// Its expected password.
     pub password: Option<String>,
 }
 
@@ -25,19 +25,19 @@ pub(super) type Table = BTreeMap<String, Vec<String>>;
 /// A program that speaks BGP.
 #[async_trait]
 pub(super) trait Daemon: Send + Sync {
-    /// Writes its configuration; the commands of its programs, in the order in which they start.
+    /// Writes its configuration; returns the commands of its programs, in start order.
     async fn prepare(
         &self,
         machine: &Machine,
         spec: &RouterSpec,
         neighbors: &[Neighbor],
     ) -> Result<Vec<Vec<String>>>;
-    /// Has it know these neighbors as they are. Those that it knows so already are left alone.
+    /// Configures these neighbors. Unchanged ones are left alone.
     async fn expect(&self, machine: &Machine, spec: &RouterSpec, neighbors: &[Neighbor]) -> Result<()>;
-    /// Has it forget them.
+    /// Removes these neighbors.
     async fn forget(&self, machine: &Machine, spec: &RouterSpec, neighbors: &[Neighbor]) -> Result<()>;
-    /// What it was told of.
+    /// Its received routes.
     async fn table(&self, machine: &Machine) -> Result<Table>;
-    /// Whether the kernel's routes follow its table by themselves.
+    /// Whether it installs its routes into the kernel itself.
     fn forwards(&self) -> bool;
 }

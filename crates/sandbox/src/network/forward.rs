@@ -1,5 +1,5 @@
-//! A way from an address within a site to one of this machine's loopback. The socket that listens is
-//! opened within the namespace; who holds it, need not be there.
+//! Forwards an address in a site to one on this machine's loopback. The listening socket is opened in the
+//! namespace; its owner need not be in it.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::namespace::Namespace;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Forwards for as long as the supervisor lives.
+/// Forwards until the supervisor exits.
 pub(super) async fn forward(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<()> {
     let failed = |error: std::io::Error| {
         Failure::step(format!("cannot listen on {from} in the sandbox network")).caused_by(&error)

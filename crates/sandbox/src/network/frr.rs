@@ -1,4 +1,4 @@
-//! FRR as the router, where it is installed: bgpd, and zebra, which has the kernel follow its table.
+//! FRR as the router, if installed: bgpd, and zebra, which installs its routes into the kernel.
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -8,12 +8,12 @@ use super::machine::Machine;
 use crate::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Where distributions put its programs.
+/// The folder of its programs in distributions.
 pub(super) const FOLDER: &str = "/usr/lib/frr";
 
 const CONFIGURATION: &str = "/etc/frr/bgpd.conf";
 
-/// Paths that are used at once: one through every node.
+/// The maximum number of ECMP paths: one per node.
 const PATHS: u8 = 16;
 
 pub(super) struct Frr;
@@ -31,7 +31,7 @@ impl Daemon for Frr {
         let text: String = lines.map(|line| line + "\n").collect();
         machine.namespace.run("mkdir", &["-p", "/run/frr", "/etc/frr"]).await?;
         machine.namespace.put([(CONFIGURATION, text)]).await?;
-        // Its programs go on as a user of their own.
+        // Its programs run as their own user.
         machine.namespace.run("chown", &["-R", "frr:frr", "/run/frr", "/etc/frr"]).await?;
         let words = |program: &str, more: &[&str]| {
             let common = ["--vty_socket=/run/frr", "--log=stdout"];
@@ -78,7 +78,7 @@ fn head(spec: &RouterSpec) -> Vec<String> {
     ]
 }
 
-/// What makes a neighbor known. Said again, it changes nothing.
+/// The commands that configure a neighbor. Idempotent.
 fn known(Neighbor { address, asn, password }: &Neighbor) -> Vec<String> {
     let password = match password {
         Some(password) => format!("neighbor {address} password {password}"),
@@ -87,7 +87,7 @@ fn known(Neighbor { address, asn, password }: &Neighbor) -> Vec<String> {
     vec![format!("neighbor {address} remote-as {asn}"), password, format!("neighbor {address} passive")]
 }
 
-/// Types lines into the configuration of its sessions.
+/// Enters commands in its BGP configuration.
 async fn type_in(
     machine: &Machine,
     spec: &RouterSpec,

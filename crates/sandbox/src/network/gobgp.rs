@@ -1,5 +1,5 @@
-//! gobgpd as the router. It reads its neighbors from a file, again when it is told to; its table
-//! stays its own.
+//! gobgpd as the router. It reads its neighbors from a file, and reloads it on a signal; it does not install
+//! routes into the kernel.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::process::{in_namespace_of, signal};
 use crate::router_spec::RouterSpec;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Where its configuration lies.
+/// The path of its configuration.
 const CONFIGURATION: &str = "/etc/gobgpd.json";
 
 pub(super) struct Gobgp;
@@ -40,8 +40,8 @@ impl Daemon for Gobgp {
         Ok(vec![words.map(str::to_owned).into()])
     }
 
-    /// It takes in any number of neighbors that come and go at once, but one change only
-    /// (`pkg/config.updateNeighbors`): those that change go first.
+    /// A reload handles any number of added and removed neighbors, but only one changed one
+    /// (`pkg/config.updateNeighbors`): changed ones are removed first.
     async fn expect(&self, machine: &Machine, _: &RouterSpec, neighbors: &[Neighbor]) -> Result<()> {
         let wanted: Vec<Value> = neighbors.iter().map(written).collect();
         let mut known = read(machine).await?;
@@ -110,7 +110,7 @@ fn is_among(neighbor: &Value, others: &[Value]) -> bool {
     others.iter().any(|other| address_of(other) == address_of(neighbor))
 }
 
-/// Whether it has a session with any of these, or tries to.
+/// Whether it has a session with any of these, or tries to establish one.
 async fn keeps_up(machine: &Machine, neighbors: &[Value]) -> Result<bool> {
     let printed = machine.namespace.run("gobgp", &["--json", "neighbor"]).await?;
     Ok(neighbors.iter().any(|neighbor| printed.contains(&address_of(neighbor).to_string())))

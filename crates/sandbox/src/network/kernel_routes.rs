@@ -1,4 +1,4 @@
-//! What a router's hardware does with its table: gobgpd keeps one, and forwards nothing by itself.
+//! Installs the routes of gobgpd into the kernel, as a router's hardware would.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use super::daemon::Table;
 use super::router::Router;
 use bootstrapper_core::failure::Result;
 
-/// How often the kernel's routes are made to follow the table.
+/// How often the kernel's routes are updated.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Follows for as long as the sandbox runs.
+/// Updates the routes while the sandbox runs.
 pub(super) async fn follow(router: &Router) {
     let mut every = tokio::time::interval(EVERY);
     loop {
         every.tick().await;
-        // While the router is down, what it last knew stands: forwarding outlives its control plane.
+        // While the router is down, the last routes remain: forwarding outlives its control plane.
         let Ok(table) = router.table().await else { continue };
         let wanted: Table = table.into_iter().filter(|(_, hops)| !hops.is_empty()).collect();
         if let Err(failure) = install(router, &wanted).await {
@@ -36,7 +36,7 @@ async fn install(router: &Router, wanted: &Table) -> Result<()> {
     Ok(())
 }
 
-/// What the kernel has, as `ip` tells it: one next hop beside the route, several in a list.
+/// The kernel's routes, from the output of `ip`: a single next hop is part of the route, several are in a list.
 fn installed(printed: &Value) -> Table {
     let route = |route: &Value| {
         let prefix = route["dst"].as_str()?;
@@ -50,7 +50,7 @@ fn installed(printed: &Value) -> Table {
     printed.as_array().into_iter().flatten().filter_map(route).collect()
 }
 
-/// The words for `ip` that turn one set of routes into another.
+/// The arguments of `ip` that change one set of routes into another.
 fn changes(installed: &Table, wanted: &Table) -> Vec<Vec<String>> {
     let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
     let gone = installed.keys().filter(|prefix| !wanted.contains_key(*prefix));

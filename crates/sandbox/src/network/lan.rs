@@ -1,5 +1,5 @@
-//! The cable of a site: a bridge in a namespace of its own. The API server's declared address is on
-//! it, and leads to where the API server really listens.
+//! The cable of a site: a bridge in its own namespace. It has the API server's declared address, which is
+//! forwarded to the real API server.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,17 +10,17 @@ use super::namespace::Namespace;
 use crate::state::Folder;
 use bootstrapper_core::failure::Result;
 
-/// What its namespace is called.
+/// The name of its namespace.
 pub(crate) const LAN: &str = "lan";
 
-/// A bridge, and the namespace that it is in.
+/// A bridge, and its namespace.
 pub(super) struct Lan {
     namespace: Namespace,
     ports: AtomicU32,
 }
 
 impl Lan {
-    /// Lays the cable, with the API server's address on it.
+    /// Creates the bridge, with the API server's address.
     pub(super) async fn lay(folder: &Folder, plan: &Plan) -> Result<Self> {
         let namespace = Namespace::hold(folder, LAN).await?;
         let script = "
@@ -34,7 +34,7 @@ impl Lan {
         Ok(Self { namespace, ports: AtomicU32::new(1) })
     }
 
-    /// Plugs a machine in: its `eth0` gets the address.
+    /// Connects a machine: its `eth0` gets the address.
     pub(super) async fn plug_in(&self, machine: &Namespace, address: IpAddr, plan: &Plan) -> Result<()> {
         let port = format!("port{}", self.ports.fetch_add(1, Ordering::Relaxed));
         let script = "
@@ -54,8 +54,8 @@ impl Lan {
         Ok(())
     }
 
-    /// Lets the API server be reached at its declared address, and at the port that it writes into
-    /// the endpoints of the Service `kubernetes`: its own.
+    /// Forwards the API server's declared address, also at the port in the endpoints of the Service
+    /// `kubernetes`: its own.
     pub(super) async fn serve_api_server(&self, plan: &Plan, port: u16) -> Result<()> {
         let (address, declared) = plan.api_server;
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -65,8 +65,7 @@ impl Lan {
         Ok(())
     }
 
-    /// Joins it with the cable of another sandbox: they are one network then. A way there that was
-    /// there before would make a loop.
+    /// Connects it to the cable of another sandbox, forming one network. A second connection would make a loop.
     pub(super) async fn join(&self, other: &Namespace) -> Result<()> {
         let script = "
             ip link delete \"$1\" 2>/dev/null || true
@@ -77,7 +76,7 @@ impl Lan {
         other.run("ip", &["link", "set", &name, "master", "lan", "up"]).await.map(drop)
     }
 
-    /// The process that names it to the system.
+    /// The process that holds its namespace.
     pub(super) fn id(&self) -> u32 {
         self.namespace.id()
     }

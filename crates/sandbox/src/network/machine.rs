@@ -1,4 +1,4 @@
-//! A machine on the cable: a namespace with a root file system and a control group of its own.
+//! A machine on the cable: a namespace with its own root file system and control group.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Makes it, not plugged in yet.
+    /// Creates it, without connecting it.
     pub(super) async fn make(folder: &Folder, name: &str, programs: &Programs) -> Result<Self> {
         let namespace = Namespace::hold(folder, name).await?;
         let cgroup = Cgroup::make(folder, name)?;
@@ -35,7 +35,7 @@ impl Machine {
         Ok(Self { name: name.to_owned(), namespace, cgroup, folder: folder.clone() })
     }
 
-    /// What stands before a program that is to run on it: on its own network, or on that of a pod.
+    /// The command prefix to run a program on it: on its own network, or on that of a pod.
     pub(super) fn entering(&self, within: &Namespace) -> Vec<String> {
         let mut words = self.cgroup.entering();
         words.extend(within.entering());
@@ -64,7 +64,7 @@ impl Machine {
         }
     }
 
-    /// Ends everything on it.
+    /// Stops all processes on it.
     pub(super) async fn end(&self) {
         self.cgroup.kill();
         leftovers::unpin(self.namespace.id()).await;

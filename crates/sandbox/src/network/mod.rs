@@ -1,9 +1,9 @@
-//! The real tier of a sandbox's network: real Cilium agents, a real BGP router, and pods that talk,
-//! all in namespaces of our own. `docs/design/real-network.md` says how, and what it leaves alone.
+//! The real network of a sandbox: real Cilium agents, a real BGP router, and pods with connectivity, all in
+//! separate namespaces. `docs/design/real-network.md` describes it and its limits.
 //!
-//! A [`lan::Lan`] is the cable between machines, each of which is a [`machine::Machine`]: the
-//! API server's address, the [`router::Router`], and a [`node::Node`] each. Nothing has a name on the
-//! host, so that everything goes with the last process in it; [`leftovers`] finds those.
+//! A [`lan::Lan`] is the cable that connects machines, each of which is a [`machine::Machine`]: the API
+//! server's address, the [`router::Router`], and the [`node::Node`]s. Nothing has a name on the host, so
+//! everything disappears with its last process; [`leftovers`] finds those.
 
 mod address;
 mod cgroup;
@@ -44,19 +44,19 @@ use super::state::{Folder, SANDBOX_FILE, Sandbox};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// The virtual site of a sandbox, and every machine on it.
+/// The virtual site of a sandbox, with all its machines.
 pub(super) struct Network {
     folder: Folder,
     lan: Lan,
     routing: Routing,
     nodes: BTreeMap<String, Arc<Node>>,
-    /// Where pods are that run now, by namespace and name.
+    /// Where running pods are, by namespace and name.
     places: RwLock<HashMap<(String, String), Weak<Place>>>,
 }
 
 impl Network {
-    /// Builds it: cables, router, nodes. The API server's declared address leads to `api_port` of
-    /// this machine's loopback.
+    /// Creates it: cables, router, nodes. The API server's declared address is forwarded to `api_port` on this
+    /// machine's loopback.
     pub(super) async fn build(
         folder: &Folder,
         options: &SandboxOptions,
@@ -81,7 +81,7 @@ impl Network {
         self.nodes.get(name)
     }
 
-    /// Its machines, by name, and the process that names each to the system.
+    /// Its machines, by name, and the process that holds each one's namespaces.
     pub(super) fn machines(&self) -> BTreeMap<String, u32> {
         let router = self.routing.router();
         let nodes = self.nodes.values().map(|node| &node.machine);
@@ -90,7 +90,7 @@ impl Network {
         named.chain([(LAN.to_owned(), self.lan.id())]).collect()
     }
 
-    /// Has the site's router for as long as the sandbox runs.
+    /// Keeps the site's router running while the sandbox runs.
     pub(super) async fn keep_router(&self) {
         let announce = || -> Result<()> {
             let known: Sandbox = self.folder.read(SANDBOX_FILE)?;
@@ -104,23 +104,23 @@ impl Network {
         self.routing.keep(&self.lan, changed).await;
     }
 
-    /// Where a pod runs, if it does.
+    /// The place of a running pod.
     pub(super) fn place(&self, namespace: &str, pod: &str) -> Option<Arc<Place>> {
         let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
         places.get(&(namespace.to_owned(), pod.to_owned()))?.upgrade()
     }
 
-    /// From now on a pod runs there.
+    /// Registers the place of a running pod.
     pub(super) fn remember(&self, pod: &Object, place: &Arc<Place>) {
         self.places.write().unwrap_or_else(PoisonError::into_inner).insert(key(pod), Arc::downgrade(place));
     }
 
-    /// A pod runs no more.
+    /// Unregisters a pod.
     pub(super) fn forget(&self, pod: &Object) {
         self.places.write().unwrap_or_else(PoisonError::into_inner).remove(&key(pod));
     }
 
-    /// Ends every process of it; nothing of it is left then.
+    /// Stops all its processes; nothing else remains.
     pub(super) async fn end(&self) {
         for node in self.nodes.values() {
             node.machine.end().await;

@@ -1,5 +1,5 @@
-//! A network and a mount namespace of our own. A process that sleeps holds them, and nothing names
-//! them: they go with the last process in them, and with them their links, mounts and BPF programs.
+//! A network and mount namespace. A sleeping process holds it, without a name on the host: it disappears with
+//! its last process, including links, mounts and BPF programs.
 
 use std::io::{Error, Result as IoResult};
 use std::os::fd::AsFd as _;
@@ -16,7 +16,7 @@ use crate::process::{MARK, Process, ProcessSpec};
 use crate::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The program of the process that sleeps.
+/// The program of the holder.
 pub(super) const HOLDER: &str = "sleep";
 
 /// Whether a process holds a namespace.
@@ -34,7 +34,7 @@ pub(super) struct Namespace {
 }
 
 impl Namespace {
-    /// Makes a new one.
+    /// Creates a new one.
     pub(super) async fn hold(folder: &Folder, name: &str) -> Result<Self> {
         let holder = ProcessSpec {
             name: format!("namespace {name}"),
@@ -50,52 +50,52 @@ impl Namespace {
         .start()?;
         let gone = || Failure::step(format!("cannot create a network namespace for {name}"));
         let id = holder.id().ok_or_else(gone)?;
-        // `unshare` becomes `sleep` once it has left our namespaces; nothing tells of it.
+        // `unshare` executes `sleep` after it has left our namespaces; there is no event for that.
         let settled = || async { if is_held(id) { Ok(()) } else { Err(gone()) } };
         let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(5)).with_max_times(400);
         settled.retry(patiently).await?;
         Ok(Self { name: name.to_owned(), holder: Some(Mutex::new(holder)), id, folder: folder.clone() })
     }
 
-    /// One that another sandbox holds.
+    /// A namespace of another sandbox.
     pub(super) fn of_another(folder: &Folder, name: &str, id: u32) -> Self {
         Self { name: name.to_owned(), holder: None, id, folder: folder.clone() }
     }
 
-    /// The process that holds it: what names a namespace to the system.
+    /// The process that holds it, which identifies the namespace.
     pub(super) fn id(&self) -> u32 {
         self.id
     }
 
-    /// Whether it is still there.
+    /// Whether it still exists.
     pub(super) fn is_held(&self) -> bool {
         is_held(self.id)
     }
 
-    /// Its network, as a path that other programs can open.
+    /// Its network, as a path for other programs.
     pub(super) fn network_path(&self) -> String {
         format!("/proc/{}/ns/net", self.id)
     }
 
-    /// What stands before a program that is to run in it.
+    /// The command prefix to run a program in it.
     pub(super) fn entering(&self) -> Vec<String> {
         let id = self.id.to_string();
         ["nsenter", "--target", &id, "--net", "--mount", "--"].map(str::to_owned).into()
     }
 
-    /// Runs a program in it to its end; what it wrote.
+    /// Runs a program in it until it exits; returns its output.
     pub(super) async fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
         self.feed(program, arguments, &[]).await
     }
 
-    /// Runs a shell script of ours in it.
+    /// Runs a shell script in it.
     pub(super) async fn script(&self, script: &str, arguments: &[&str]) -> Result<String> {
         let mut words = vec!["-euc", script, "sh"];
         words.extend(arguments);
         self.run("sh", &words).await
     }
 
-    /// Runs a program in it that reads `input`.
+    /// Runs a program in it with `input` on stdin.
     pub(super) async fn feed(&self, program: &str, arguments: &[&str], input: &[u8]) -> Result<String> {
         let failed = || Failure::step(format!("{program} failed on {}", self.name));
         let entering = self.entering();
@@ -111,7 +111,7 @@ impl Namespace {
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| failed().caused_by(&error))?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A program that does not read its input has said why.
+            // A program that does not read its input has reported why.
             let _ = stdin.write_all(input).await;
         }
         let output = child.wait_with_output().await.map_err(|error| failed().caused_by(&error))?;
@@ -124,7 +124,7 @@ impl Namespace {
         Err(lines.take(6).fold(failed(), |failure, line| failure.because(line.trim())))
     }
 
-    /// Writes files into it. Not through `/proc/<id>/root`: a symbolic link there leads out of it.
+    /// Writes files into it. Not through `/proc/<id>/root`, where an absolute symbolic link would leave it.
     pub(super) async fn put(
         &self,
         files: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<[u8]>)>,
@@ -144,7 +144,7 @@ impl Namespace {
         self.feed("tar", &["--extract", "--directory=/"], &archive).await.map(drop)
     }
 
-    /// Opens a socket in its network. Only a thread of its own may go there: it ends right after.
+    /// Opens a socket in its network, from a temporary thread that enters it.
     pub(super) async fn socket<T: Send + 'static>(
         &self,
         open: impl FnOnce() -> IoResult<T> + Send + 'static,
@@ -161,7 +161,7 @@ impl Namespace {
         receiver.await.map_err(Error::other)?
     }
 
-    /// Connects from within its network.
+    /// Connects from its network.
     pub(super) async fn connect(&self, address: std::net::SocketAddr) -> IoResult<tokio::net::TcpStream> {
         let patience = Duration::from_secs(1);
         let stream = self.socket(move || std::net::TcpStream::connect_timeout(&address, patience)).await?;
@@ -169,7 +169,7 @@ impl Namespace {
         tokio::net::TcpStream::from_std(stream)
     }
 
-    /// Lets it go.
+    /// Releases it.
     pub(super) async fn end(&self) {
         if let Some(holder) = &self.holder {
             holder.lock().await.kill().await;

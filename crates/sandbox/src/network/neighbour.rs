@@ -1,5 +1,5 @@
-//! Other sandboxes whose clusters declare the same site: they are plugged together, so that there is
-//! one network and one router, as where the clusters stand for real.
+//! Other sandboxes whose clusters declare the same site: they are connected, so that there is one network and
+//! one router, as in the real site.
 
 use super::lan::LAN;
 use super::namespace::is_held;
@@ -9,7 +9,7 @@ use crate::router_spec::{RouterProgram, RouterSpec};
 use crate::state::{Folder, OPTIONS_FILE, list, load};
 use bootstrapper_core::failure::Result;
 
-/// Another sandbox, and the processes that name its cable and its router to the system.
+/// Another sandbox, and the processes that hold its cable's and its router's namespaces.
 pub(super) struct Neighbour {
     pub(super) name: String,
     pub(super) lan: u32,
@@ -18,13 +18,13 @@ pub(super) struct Neighbour {
 }
 
 impl Neighbour {
-    /// Its router may have been another's that is gone.
+    /// Its router may belong to a third sandbox that was deleted.
     pub(super) fn router_is_there(&self) -> bool {
         is_held(self.router)
     }
 }
 
-/// Those that run, by name.
+/// The running ones, by name.
 pub(super) fn living(options: &SandboxOptions, router: &RouterSpec) -> Result<Vec<Neighbour>> {
     let mut neighbours = Vec::new();
     for listed in list()?.into_iter().filter(|listed| listed.name != options.name) {

@@ -1,5 +1,4 @@
-//! A node: a machine that has what a distribution's image and the network plugin's init containers
-//! would bring.
+//! A node: a machine with what a distribution's image and the network plugin's init containers provide.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +11,7 @@ use crate::programs::Programs;
 use crate::state::Folder;
 use bootstrapper_core::failure::Result;
 
-/// Where the plugin's configuration lies once its agent has written it.
+/// The folder of the plugin's configuration, which its agent writes.
 const CNI_FOLDER: &str = "/etc/cni/net.d";
 
 /// A node.
@@ -21,7 +20,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Makes it, and plugs it in.
+    /// Creates it, and connects it.
     pub(super) async fn make(
         folder: &Folder,
         lan: &Lan,
@@ -38,7 +37,7 @@ impl Node {
             cp /usr/bin/cilium-cni /opt/cni/bin/cilium-cni
             cp -r /opt/cilium/bpf /var/lib/cilium/bpf
             [ -e /usr/bin/clang ] || ln -s \"$1\" /usr/bin/clang";
-        // The agent compiles its datapath with `clang`; distributions name it after its version.
+        // The agent compiles its datapath with `clang`; distributions add the version to its name.
         let clang = super::requirements::clang().unwrap_or_default().display().to_string();
         machine.namespace.script(script, &[&clang]).await?;
         Ok(Self { machine })
@@ -53,7 +52,7 @@ impl Node {
         self.machine.namespace.connect(address).await
     }
 
-    /// The network plugin's configuration, as a kubelet looks for it: the first in order.
+    /// The network plugin's configuration, selected like a kubelet: the first in lexical order.
     pub(crate) async fn plugin(&self) -> Result<Option<String>> {
         let script =
             "cd \"$1\"; for file in *.conflist; do if [ -s \"$file\" ]; then exec cat \"$file\"; fi; done";

@@ -1,5 +1,5 @@
-//! Where the containers of a pod run: on the network of their node, or on one of their own that the
-//! network plugin has wired. They share one root file system.
+//! Where the containers of a pod run: on the network of their node, or on their own one that the network plugin
+//! has connected. They share one root file system.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ use bootstrapper_core::object::{Object, ObjectRef};
 pub(crate) struct Place {
     node: Arc<Node>,
     own: Option<(Namespace, String)>,
-    /// What the programs of each container have in theirs.
+    /// The environment of each container's programs.
     environments: RwLock<HashMap<String, Environment>>,
 }
 
-/// The variables of a program.
+/// The environment variables of a program.
 type Environment = BTreeMap<String, String>;
 
 impl Place {
-    /// Makes the place of a pod that is bound to this node.
+    /// Creates the place of a pod that is bound to this node.
     pub(crate) async fn make(
         node: &Arc<Node>,
         pod: &Object,
@@ -74,7 +74,7 @@ impl Place {
         self.node.machine.process(name, self.namespace(), words, environment, log)
     }
 
-    /// Makes folders in it.
+    /// Creates folders in it.
     pub(crate) async fn make_folders(&self, paths: &[String]) -> Result<()> {
         if paths.is_empty() {
             return Ok(());
@@ -96,17 +96,17 @@ impl Place {
         self.namespace().run("rm", &["-f", &path.display().to_string()]).await.map(drop)
     }
 
-    /// Where its containers run.
+    /// The namespace of its containers.
     fn namespace(&self) -> &Namespace {
         self.own.as_ref().map_or(&self.node.machine.namespace, |(namespace, _)| namespace)
     }
 
-    /// What stands before a program that is to run where its containers do.
+    /// The command prefix to run a program in its namespace.
     pub(crate) fn entering(&self) -> Vec<String> {
         self.node.machine.entering(self.namespace())
     }
 
-    /// Remembers the environment of a container.
+    /// Stores the environment of a container.
     pub(crate) fn remember(&self, container: &str, environment: &Environment) {
         let mut all = self.environments.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(container.to_owned(), environment.clone());
@@ -123,7 +123,7 @@ impl Place {
         self.own.as_ref().map(|(_, address)| address.as_str())
     }
 
-    /// The names that a pod wants to know without asking.
+    /// Adds the entries of /etc/hosts for a pod.
     async fn name_hosts(&self, pod: &Object) -> Result<()> {
         let aliases = pod.data["spec"]["hostAliases"].as_array().into_iter().flatten();
         let mut text = "127.0.0.1 localhost\n".to_owned();
@@ -136,7 +136,7 @@ impl Place {
         self.namespace().put([("/etc/hosts", text)]).await
     }
 
-    /// Takes it off the network, and lets it go. Its processes have ended.
+    /// Disconnects it from the network, and releases it. Its processes have exited.
     pub(crate) async fn leave(&self, pod: &Object) {
         let Some((namespace, _)) = &self.own else { return };
         if let Err(failure) = cni::delete(&self.node, pod, namespace).await {

@@ -1,4 +1,4 @@
-//! Whether this machine can have a real network in a sandbox, and what it lacks if it cannot.
+//! Checks whether this machine supports a real network in a sandbox, and what is missing.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::{cgroup, frr};
 use crate::router_spec::RouterProgram;
 
-/// Something that a real network needs and this machine lacks.
+/// A missing requirement of a real network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// What is missing.
     pub what: String,
-    /// How to get it.
+    /// How to install it.
     pub remedy: String,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Programs of the system, and the Debian packages that bring them.
+/// Programs of the system, and their Debian packages.
 const PROGRAMS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("iptables", "iptables"),
@@ -33,7 +33,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("tar", "tar"),
 ];
 
-/// What this machine lacks; nothing if a real network is possible, with this router.
+/// The missing requirements for a real network with this router.
 pub fn missing(router: RouterProgram) -> Vec<Missing> {
     if !cfg!(target_os = "linux") {
         return vec![lacking("Linux", "Linux (network namespaces and BPF)")];
@@ -82,7 +82,7 @@ fn lacking(what: &str, remedy: &str) -> Missing {
     Missing { what: what.to_owned(), remedy: remedy.to_owned() }
 }
 
-/// The compiler of the datapath: `clang`, or the newest that has its version in its name.
+/// The compiler of the datapath: `clang`, or the newest with a version in its name.
 pub(super) fn clang() -> Option<PathBuf> {
     let names =
         std::iter::once("clang".to_owned()).chain((17..=24).rev().map(|version| format!("clang-{version}")));

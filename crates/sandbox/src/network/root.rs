@@ -1,12 +1,12 @@
-//! The root file system of a machine or a pod: this machine's files, copy on write.
+//! The root file system of a machine or a pod: this machine's files, copy-on-write.
 
 use super::cgroup::Cgroup;
 use super::namespace::Namespace;
 use crate::programs::Programs;
 use bootstrapper_core::failure::Result;
 
-/// Gives a namespace its root, with every program of the sandbox in `/usr/bin` and the rest
-/// of what Cilium's images bring.
+/// Sets up a namespace's root, with every program of the sandbox in `/usr/bin` and the other files of Cilium's
+/// images.
 pub(super) async fn give(namespace: &Namespace, cgroup: &Cgroup, programs: &Programs) -> Result<()> {
     let files = programs.assets.cilium.display().to_string();
     let mut arguments = vec![cgroup.path().display().to_string(), files];

@@ -1,5 +1,5 @@
-//! The router of the site: a real one in a namespace of its own, with the AS numbers, addresses and
-//! password that the cluster's settings declare. Which program it is, is a [`Daemon`].
+//! The router of the site: a real one in its own namespace, with the AS numbers, addresses and password from
+//! the cluster's settings. A [`Daemon`] is its program.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,10 +18,10 @@ use crate::router_spec::{RouterProgram, RouterSpec};
 use crate::state::Folder;
 use bootstrapper_core::failure::Result;
 
-/// What its machine is called.
+/// The name of its machine.
 pub(crate) const ROUTER: &str = "router";
 
-/// Someone beyond the router (an address of TEST-NET-2): the outside, for checks.
+/// A host beyond the router (an address of TEST-NET-2), which is outside the cluster for checks.
 pub(super) const OUTSIDE: &str = "198.51.100.1";
 
 fn daemon_of(program: RouterProgram) -> Box<dyn Daemon> {
@@ -35,14 +35,14 @@ fn daemon_of(program: RouterProgram) -> Box<dyn Daemon> {
 pub(crate) struct Router {
     pub(super) machine: Machine,
     daemon: Box<dyn Daemon>,
-    /// None if it is another sandbox's.
+    /// None if it belongs to another sandbox.
     processes: Option<Mutex<Vec<Process>>>,
     spec: RouterSpec,
     nodes: Vec<Neighbor>,
 }
 
 impl Router {
-    /// Plugs it in and starts it.
+    /// Connects and starts it.
     pub(super) async fn start(
         folder: &Folder,
         lan: &Lan,
@@ -68,7 +68,7 @@ impl Router {
         Ok(Self { machine, daemon, processes: Some(Mutex::new(processes)), spec: spec.clone(), nodes })
     }
 
-    /// The router of another sandbox, which gets to know these nodes beside its own.
+    /// The router of another sandbox, with these nodes as additional neighbors.
     pub(super) async fn join(
         folder: &Folder,
         id: u32,
@@ -80,7 +80,7 @@ impl Router {
         Ok(router)
     }
 
-    /// One that runs elsewhere, as far as it knows these nodes.
+    /// A router that runs elsewhere, with these nodes as neighbors.
     pub(crate) fn of_another(
         folder: &Folder,
         id: u32,
@@ -92,29 +92,29 @@ impl Router {
         Ok(Self { machine, daemon, processes: None, spec: spec.clone(), nodes })
     }
 
-    /// Has it expect of the nodes what is declared, but for a change.
+    /// Configures the declared neighbors, with a change.
     pub(crate) async fn expect(&self, change: impl Fn(&mut Neighbor)) -> Result<()> {
         let mut nodes = self.nodes.clone();
         nodes.iter_mut().for_each(change);
         self.daemon.expect(&self.machine, &self.spec, &nodes).await
     }
 
-    /// Whether it is this sandbox's own.
+    /// Whether it belongs to this sandbox.
     pub(super) fn is_own(&self) -> bool {
         self.processes.is_some()
     }
 
-    /// Whether its kernel's routes follow its table by themselves.
+    /// Whether it installs its routes into the kernel itself.
     pub(super) fn forwards(&self) -> bool {
         self.daemon.forwards()
     }
 
-    /// Its table: each prefix with the next hops that it was told of.
+    /// Its routes: each prefix with its next hops.
     pub(super) async fn table(&self) -> Result<Table> {
         self.daemon.table(&self.machine).await
     }
 
-    /// Ends it.
+    /// Stops it.
     pub(super) async fn end(&self) {
         match &self.processes {
             Some(processes) => {
@@ -123,7 +123,7 @@ impl Router {
                 }
             }
             None => {
-                // One that is gone by now knows nobody.
+                // A router that is gone has no neighbors.
                 let _ = self.daemon.forget(&self.machine, &self.spec, &self.nodes).await;
             }
         }

@@ -1,4 +1,4 @@
-//! The one router of a site: this sandbox's own, or that of another, for as long as that one runs.
+//! The single router of a site: this sandbox's own, or that of another one while it runs.
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,10 +16,10 @@ use crate::router_spec::RouterSpec;
 use crate::state::Folder;
 use bootstrapper_core::failure::Result;
 
-/// How often one looks whether another's router is still there: nothing tells of its end.
+/// How often the other sandbox's router is checked: there is no event for its exit.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What it takes to have a router, and the one there is.
+/// The requirements of a router, and the current one.
 pub(super) struct Routing {
     folder: Folder,
     options: SandboxOptions,
@@ -31,7 +31,7 @@ pub(super) struct Routing {
 }
 
 impl Routing {
-    /// Joins another sandbox of the same site, if there is one, else starts a router.
+    /// Joins another sandbox of the same site, if there is one, otherwise starts a router.
     pub(super) async fn begin(
         folder: &Folder,
         options: &SandboxOptions,
@@ -56,12 +56,12 @@ impl Routing {
         })
     }
 
-    /// The router that there is now.
+    /// The current router.
     pub(super) fn router(&self) -> Arc<Router> {
         Arc::clone(&self.router.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has a router for as long as the sandbox runs; `changed` is told when it is another.
+    /// Keeps a router while the sandbox runs; calls `changed` when it is another one.
     pub(super) async fn keep(&self, lan: &Lan, changed: impl Fn()) {
         loop {
             let router = self.router();
@@ -86,8 +86,7 @@ impl Routing {
         }
     }
 
-    /// Of the sandboxes that are left, the first by name has the router, and the others join it, as soon
-    /// as it is there.
+    /// Among the remaining sandboxes, the first by name starts a router, and the others join it when it runs.
     async fn another(&self, lan: &Lan) -> Result<Option<Router>> {
         let first = neighbour::living(&self.options, &self.spec)?.into_iter().next();
         match first.filter(|other| other.name < self.options.name) {

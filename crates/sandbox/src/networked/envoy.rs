@@ -1,6 +1,5 @@
-//! No Envoy is to be had here, and its pods run in name only. An agent that knows of listeners lets
-//! no pod through before Envoy has answered, and would wait for ever: so agents do without, told by
-//! the means that Cilium has for nodes that differ.
+//! There is no Envoy binary here, so its pods are simulated. An agent with listeners admits no pod until Envoy
+//! responds, and would wait forever: Envoy is disabled in agents, with Cilium's per-node configuration.
 
 use serde_json::json;
 
@@ -8,7 +7,7 @@ use crate::site::Site;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object};
 
-/// Tells all agents of the sandbox. They read it as they start.
+/// Configures all agents of the sandbox. They read it at startup.
 pub(super) async fn do_without(site: &Site) -> Result<()> {
     let object: Object = serde_json::from_value(json!({
         "apiVersion": "cilium.io/v2",

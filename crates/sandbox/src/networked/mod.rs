@@ -1,5 +1,5 @@
-//! Pods on a real network: the programs of their containers run in the pod's own namespaces, with the
-//! arguments, environment, volumes and account that the pod declares.
+//! Pods on a real network: the programs of their containers run in the pod's own namespaces, with the declared
+//! arguments, environment, volumes and account.
 
 mod envoy;
 mod probe;
@@ -28,20 +28,20 @@ use super::site::Site;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Images whose programs run on a real network; kwok leaves their pods alone.
+/// Images whose programs run on a real network; kwok ignores their pods.
 pub(super) const REAL_IMAGES: [&str; 3] = [AGENT, "clustermesh-apiserver", "agnhost"];
 
 const AGENT: &str = "cilium";
 
-/// How long to wait before a pod is tried again that could not be started.
+/// The pause before a failed pod is started again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether a pod runs for real.
+/// Whether a pod really runs.
 pub(super) fn is_real(site: &Site, pod: &Object) -> bool {
     site.network.is_some() && image_of(pod).is_some_and(|image| REAL_IMAGES.contains(&image))
 }
 
-/// Runs a pod until it is cancelled.
+/// Runs a pod until cancelled.
 pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
     let place = tokio::select! {
         place = settle(&site, &pod) => Some(place),
@@ -78,7 +78,7 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
     delete_pod(&site, &pod).await;
 }
 
-/// Makes the pod's place, fills its volumes and runs its init containers: again until it works.
+/// Creates the pod's place, fills its volumes and runs its init containers, with retries.
 async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
     loop {
         let failure = match make_place(site, pod).await {
@@ -128,7 +128,7 @@ async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
     place.write(volumes.read(site).await?).await?;
     for container in declared(pod, "initContainers") {
         let spec = process(site, pod, place, &container).await?;
-        // Those that are shell scripts prepare a node, which is prepared here.
+        // Shell scripts prepare the node, which is prepared here already.
         let Some(spec) = spec else { continue };
         let status = spec.start()?.wait().await?;
         if !status.success() {
@@ -140,7 +140,7 @@ async fn initialize(site: &Site, pod: &Object, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// The process of a container; none if its program is none of the sandbox's.
+/// The process of a container; none if the sandbox does not have its program.
 async fn process(site: &Site, pod: &Object, place: &Place, container: &Value) -> Result<Option<ProcessSpec>> {
     let id = ObjectRef::of(pod);
     let namespace = id.namespace.clone().unwrap_or_default();
@@ -166,7 +166,7 @@ fn declared(pod: &Object, key: &str) -> Vec<Value> {
     pod.data["spec"][key].as_array().cloned().unwrap_or_default()
 }
 
-/// A pod whose containers run.
+/// A pod with running containers.
 struct Running {
     site: Arc<Site>,
     pod: Arc<Object>,
@@ -175,7 +175,7 @@ struct Running {
     events: Events,
 }
 
-/// One container of it.
+/// One of its containers.
 struct One {
     running: Arc<Running>,
     index: usize,

@@ -1,4 +1,4 @@
-//! A container's readiness probe, asked from its node, as a kubelet does.
+//! A container's readiness probe, sent from its node like a kubelet's.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::kubelet::{Asked, Health};
 use crate::network::Place;
 
-/// How a container is asked whether it is well; none if it declares nothing that can be asked here.
+/// The probe of a container; none if it declares none that is supported here.
 pub(super) fn health(place: &Place, container: &Value) -> Option<Health> {
     let request = &container["readinessProbe"]["httpGet"];
     let own = place.address().and_then(|address| address.parse().ok());
@@ -25,7 +25,7 @@ pub(super) fn health(place: &Place, container: &Value) -> Option<Health> {
     }))
 }
 
-/// A port by number, or by the name that the container gives it.
+/// A port by number, or by its name in the container.
 fn port(container: &Value, port: &Value) -> Option<u16> {
     let named = |name: &str| {
         let ports = container["ports"].as_array()?;

@@ -1,5 +1,5 @@
-//! Volumes of a running pod follow their ConfigMaps and Secrets, as a kubelet sees to. That takes up to
-//! a minute where a kubelet does it, and a moment here.
+//! Updates volumes of a running pod from their ConfigMaps and Secrets. A kubelet takes up to a minute for that,
+//! this takes a moment.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use bootstrapper_cluster::seen;
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Follows until it is dropped.
+/// Updates until dropped.
 pub(super) async fn follow(site: &Site, pod: &Object, place: &Place) -> Infallible {
     let volumes = Volumes::of(pod);
     let mut written = None;
@@ -20,7 +20,7 @@ pub(super) async fn follow(site: &Site, pod: &Object, place: &Place) -> Infallib
     while changes.next().await.is_some() {
         match rewrite(site, place, &volumes, written.as_ref()).await {
             Ok(files) => written = Some(files),
-            // What is mounted stays, as long as what it was made of cannot be read.
+            // Mounted files stay while their source cannot be read.
             Err(failure) => {
                 tracing::warn!(pod = %ObjectRef::of(pod), %failure, "cannot update its volumes");
             }
@@ -29,8 +29,8 @@ pub(super) async fn follow(site: &Site, pod: &Object, place: &Place) -> Infallib
     std::future::pending().await
 }
 
-/// Writes what has changed, and removes what is gone; what is there by then. Files count as changed
-/// as long as nothing is known of them.
+/// Writes changed files, and removes deleted ones; returns the current files. Without known files, all count as
+/// changed.
 async fn rewrite(site: &Site, place: &Place, volumes: &Volumes, written: Option<&Files>) -> Result<Files> {
     let files = volumes.read(site).await?;
     let known = |path| written.and_then(|written| written.get(path));

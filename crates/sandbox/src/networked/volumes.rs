@@ -1,4 +1,4 @@
-//! The volumes of a pod, as files where its containers look for them.
+//! The volumes of a pod, as files in its containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::site::Site;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Where the API server's clients look for what they are.
+/// The path of service-account credentials.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// The ConfigMaps and Secrets that a pod mounts: as files in the folders where it mounts them.
+/// The ConfigMaps and Secrets that a pod mounts, as files in its mount folders.
 pub(super) struct Volumes {
     pub(super) folders: Vec<String>,
     mounted: Vec<(PathBuf, Source)>,
@@ -21,7 +21,7 @@ pub(super) struct Volumes {
 }
 
 impl Volumes {
-    /// What a pod declares.
+    /// The volumes that a pod declares.
     pub(super) fn of(pod: &Object) -> Self {
         let spec = &pod.data["spec"];
         let mut volumes = Self {
@@ -48,7 +48,7 @@ impl Volumes {
         volumes
     }
 
-    /// The files, as they are now.
+    /// The current files.
     pub(super) async fn read(&self, site: &Site) -> Result<Files> {
         let mut files = Files::new();
         for (folder, source) in &self.mounted {
@@ -58,7 +58,7 @@ impl Volumes {
         Ok(files)
     }
 
-    /// What the files are made of.
+    /// The sources of the files.
     pub(super) fn objects(&self) -> Vec<ObjectRef> {
         let id = |source: &Source| ObjectRef::namespaced("v1", source.kind, &self.namespace, &source.name);
         let distinct: BTreeSet<ObjectRef> = self.mounted.iter().map(|(_, source)| id(source)).collect();
@@ -69,7 +69,7 @@ impl Volumes {
 /// Contents by path.
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// What the pod is to the API server. RBAC is real: the token is that of the pod's account.
+/// The pod's service-account credentials. RBAC is real: the token belongs to the pod's account.
 pub(super) async fn identity(site: &Site, pod: &Object) -> Result<Files> {
     let namespace = ObjectRef::of(pod).namespace.unwrap_or_default();
     let account = pod.data["spec"]["serviceAccountName"].as_str().unwrap_or("default");
@@ -81,12 +81,12 @@ pub(super) async fn identity(site: &Site, pod: &Object) -> Result<Files> {
     Ok(identity.map(|(name, text)| (Path::new(ACCOUNT).join(name), text.into_bytes())).into())
 }
 
-/// A ConfigMap or Secret within a volume.
+/// A ConfigMap or Secret in a volume.
 #[derive(Debug, PartialEq)]
 struct Source {
     kind: &'static str,
     name: String,
-    /// Which keys, and the paths they get; all if there are none.
+    /// The keys and their paths; empty for all.
     items: Vec<(String, String)>,
     is_optional: bool,
 }

@@ -1,4 +1,4 @@
-//! The network agent of a node: the one part that a sandbox can exchange for the real thing.
+//! The network agent of a node: the one component that can be real or simulated.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,18 @@ use futures::StreamExt as _;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_readiness as readiness;
 
-/// What a node's network agent does to the cluster.
+/// The effects of a node's network agent on the cluster.
 #[async_trait]
 pub(super) trait NodeAgent: Send + Sync {
     /// The agent's pod runs on `node`.
     async fn started(&self, node: &str);
-    /// The agent's pod is gone from `node`.
+    /// The agent's pod is deleted from `node`.
     async fn stopped(&self, node: &str);
-    /// Runs beside, for as long as the sandbox does.
+    /// Runs in the background while the sandbox runs.
     async fn work(&self);
 }
 
-/// Follows the agents' pods, and lets the agent know.
+/// Watches the agents' pods, and notifies the agent.
 pub(super) async fn run(cluster: &Cluster, agent: &dyn NodeAgent) {
     tokio::join!(follow(cluster, agent), agent.work());
 }

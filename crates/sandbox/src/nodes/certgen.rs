@@ -1,5 +1,5 @@
-//! Stands in for Cilium's certgen, which cannot be had as a Go module: makes the certificates that
-//! its pods are told to make, signed by the cluster's authority of Cilium; that too, if there is none.
+//! Simulates Cilium's certgen, which is unavailable as a Go module: creates the requested certificates, signed
+//! by the cluster's Cilium CA; and the CA, if there is none.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,7 +29,7 @@ const MANAGER: &str = "certgen";
 const NAMESPACE: &str = "kube-system";
 const AUTHORITY: &str = "cilium-ca";
 
-/// What a pod of it is told.
+/// The arguments of its pod.
 #[derive(Deserialize)]
 struct CertgenConfig {
     certs: Vec<Wanted>,
@@ -41,12 +41,12 @@ struct Wanted {
     name: String,
     namespace: String,
     common_name: String,
-    /// The common name alone, if it is left out.
+    /// Defaults to the common name.
     #[serde(default)]
     hosts: Vec<String>,
 }
 
-/// Acts for as long as the sandbox runs.
+/// Runs while the sandbox runs.
 pub(super) async fn run(cluster: &Cluster) {
     let mut pods = seen(cluster.follow_all(Selection::of("v1", "Pod")));
     let mut done = BTreeSet::new();
@@ -96,7 +96,7 @@ fn may_make_one(pod: &Object) -> bool {
     !args.any(|word| word == "--ca-generate=false")
 }
 
-/// The authority's certificate, and what signs for it.
+/// The CA's certificate, and its signer.
 async fn authority(cluster: &Cluster, may_make_one: bool) -> Result<(String, Issuer<'static, KeyPair>)> {
     let id = ObjectRef::namespaced("v1", "Secret", NAMESPACE, AUTHORITY);
     let stored = cluster.get(&id).await?;

@@ -1,6 +1,6 @@
-//! `kubectl exec` into a pod whose containers are processes here: Kubernetes' remote-command
-//! protocol over a WebSocket (`v4.channel.k8s.io`, `v5.channel.k8s.io`). The first byte of a message
-//! names its channel. No terminal is given.
+//! `kubectl exec` into a pod whose containers are local processes: Kubernetes' remote-command protocol over a
+//! WebSocket (`v4.channel.k8s.io`, `v5.channel.k8s.io`). The first byte of a message is its channel. Terminals
+//! are not supported.
 
 use std::process::Stdio;
 
@@ -30,12 +30,12 @@ const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const ERROR: u8 = 3;
-/// Of version 5: the channel that the next byte names is closed.
+/// In version 5: closes the channel in the next byte.
 const CLOSE: u8 = 255;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Switches to the protocol, and runs the command where the pod is, in the environment of a container.
+/// Switches to the protocol, and runs the command in the pod, in the environment of a container.
 pub(super) fn answer(request: Request<Incoming>, place: &Place, container: &str) -> Response<Full<Bytes>> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let offered = header(SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
@@ -63,14 +63,14 @@ pub(super) fn answer(request: Request<Incoming>, place: &Place, container: &str)
     response.unwrap_or_else(|_| refusal("cannot answer exec\n"))
 }
 
-/// An answer that refuses.
+/// A response that rejects the request.
 pub(super) fn refusal(why: &'static str) -> Response<Full<Bytes>> {
     let mut refusal = Response::new(Full::new(Bytes::from_static(why.as_bytes())));
     *refusal.status_mut() = StatusCode::NOT_FOUND;
     refusal
 }
 
-/// What the request's query asks for.
+/// The parameters in the request's query.
 #[derive(Debug, PartialEq)]
 struct Asked {
     command: Vec<String>,
@@ -110,7 +110,7 @@ async fn run(socket: Socket, command: Command, has_input: bool) {
     tokio::join!(work, write);
 }
 
-/// Runs it to its end; how that was, as Kubernetes says it.
+/// Runs it until it exits; returns the status in Kubernetes' format.
 async fn process(
     mut command: Command,
     has_input: bool,
@@ -167,7 +167,7 @@ async fn copy(channel: u8, from: Option<impl AsyncRead + Unpin>, say: &mpsc::Sen
     }
 }
 
-/// Gives the process what the caller sends; ends when the caller is gone.
+/// Forwards the client's input to the process; returns when the client disconnects.
 async fn feed(mut stream: SplitStream<Socket>, mut stdin: Option<ChildStdin>) {
     while let Some(Ok(message)) = stream.next().await {
         let content = match message {

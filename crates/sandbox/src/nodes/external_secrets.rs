@@ -1,4 +1,4 @@
-//! What external-secrets makes of an ExternalSecret: a Secret of what a vault has.
+//! Simulates external-secrets: creates the Secret of an ExternalSecret, with values from a vault.
 
 use std::process::Stdio;
 
@@ -18,7 +18,7 @@ use bootstrapper_core::private::Folder;
 
 const MANAGER: &str = "external-secrets";
 
-/// Makes the Secret.
+/// Creates the Secret.
 pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     let vault = Vault::of(&site.folder)?;
     let id = ObjectRef::of(declared);
@@ -71,16 +71,16 @@ pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     secrets.patch(name, &parameters, &Patch::Apply(&secret)).await.map(drop).map_err(|error| failed(&error))
 }
 
-/// Whose the Secret is (`spec.target.creationPolicy`).
+/// The owner of the Secret (`spec.target.creationPolicy`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Policy {
-    /// That of the ExternalSecret: it goes with it.
+    /// The ExternalSecret: the Secret is deleted with it.
     Owner,
-    /// Nobody's.
+    /// None.
     Orphan,
-    /// Somebody else's, who has to make it.
+    /// Another owner, who creates it.
     Merge,
-    /// Nobody wants one.
+    /// No Secret is created.
     None,
 }
 
@@ -94,7 +94,7 @@ impl Policy {
         }
     }
 
-    /// Whether a Secret is written, which is there or not.
+    /// Whether a Secret is written, depending on its existence.
     fn gives(self, is_there: bool) -> bool {
         match self {
             Self::Owner | Self::Orphan => true,
@@ -104,7 +104,7 @@ impl Policy {
     }
 }
 
-/// A chart that renders templates which are values of it. Helm's language is external-secrets' own.
+/// A chart that renders templates in its values. Helm's template language is that of external-secrets.
 const CHART: &str = r"{{ range $name, $text := .Values.texts }}
 {{ $name | quote }}: {{ tpl $text $.Values.data | toJson }}
 {{- end }}

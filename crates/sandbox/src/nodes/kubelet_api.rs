@@ -1,5 +1,5 @@
-//! The part of a kubelet's own API that the API server calls for people: `kubectl logs` and
-//! `kubectl exec`. Only the API server may: it shows a certificate.
+//! The part of a kubelet's API that the API server calls on behalf of users: `kubectl logs` and `kubectl exec`.
+//! Only the API server may call it, with a client certificate.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::site::Site;
 use crate::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// A kubelet's API that is bound, and not served yet.
+/// A kubelet's API that is bound, but not served yet.
 pub(crate) struct KubeletApi {
     listener: TcpListener,
-    /// Where it listens on loopback.
+    /// Its port on loopback.
     pub port: u16,
 }
 
@@ -35,7 +35,7 @@ impl KubeletApi {
         Ok(Self { listener, port })
     }
 
-    /// Answers for as long as the sandbox runs.
+    /// Serves while the sandbox runs.
     pub(super) async fn run(self, site: Arc<Site>) -> Result<()> {
         let tls = site.certificates.acceptor_for_clients(vec!["localhost".into()])?;
         while let Ok((connection, _)) = self.listener.accept().await {

@@ -1,4 +1,4 @@
-//! kwok: keeps nodes alive, and ordinary pods running in name.
+//! kwok: sends heartbeats of nodes, and simulates most pods.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) fn start(site: &Site) -> Result<Process> {
             format!("--config={}", stages.display()),
             format!("--manage-nodes-with-label-selector={ON}"),
             "--node-lease-duration-seconds=40".into(),
-            // Nobody asks it for anything.
+            // Nothing sends requests to it.
             "--server-address=".into(),
             "--node-port=0".into(),
         ],

@@ -1,5 +1,5 @@
-//! Pods of controllers, as processes on this machine's loopback: their arguments, environment and volumes,
-//! with other addresses and paths, and another way to the API server.
+//! Pods of controllers, as processes on this machine's loopback: with the declared arguments, environment and
+//! volumes, but other addresses, paths and kubeconfig.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::state::write_private;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// Images whose programs the sandbox has, and what it calls these programs.
+/// Images whose programs the sandbox has, and its names for these programs.
 const PROGRAMS: [(&str, &str); 5] = [
     ("source-controller", "source-controller"),
     ("kustomize-controller", "kustomize-controller"),
@@ -30,7 +30,7 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("flux-operator", FLUX_OPERATOR_MANAGER),
 ];
 
-/// Those images.
+/// The image names.
 pub(super) fn images() -> impl Iterator<Item = &'static str> {
     PROGRAMS.iter().map(|(image, _)| *image)
 }
@@ -41,7 +41,7 @@ pub(super) fn program_of(pod: &Object) -> Option<&'static str> {
     PROGRAMS.iter().find(|(of, _)| *of == image).map(|(_, program)| *program)
 }
 
-/// Makes everything that the process needs.
+/// Prepares everything that the process needs.
 async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     let id = ObjectRef::of(pod);
     let namespace = id.namespace.clone().unwrap_or_default();
@@ -57,7 +57,7 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     let mounts = volumes(site, pod, container, &home, &namespace).await?;
     let mut environment = site.environment.variables.clone();
     environment.extend(environment_of(site, pod, container, &namespace).await?);
-    // In a container these name the Service of the API server, which nobody answers here.
+    // In a container these refer to the Service of the API server, which is unreachable here.
     environment.retain(|name, _| !name.starts_with("KUBERNETES_SERVICE_"));
     environment.insert("TMPDIR".into(), home.join("tmp").display().to_string());
     environment.insert("HOME".into(), home.display().to_string());
@@ -74,7 +74,7 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
         environment.insert("KUBECONFIG".into(), kubeconfig.display().to_string());
         environment.insert("RUNTIME_NAMESPACE".into(), namespace.clone());
         let mut arguments = if program == FLUX_OPERATOR_MANAGER {
-            // As its image is built; it refuses to start otherwise.
+            // Required by its image's build; otherwise it does not start.
             environment.insert("GODEBUG".into(), "fips140=on".into());
             flux_operator_arguments(declared, &site.programs.assets.flux_operator)
         } else {
@@ -107,8 +107,8 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
     })
 }
 
-/// Addresses and paths are ours: servers that would answer anybody are off. A leader is elected within
-/// a cluster only, and here each controller is alone. It says in its log that it is well.
+/// Replaces addresses and paths; disables servers that any user could call. Leader election is disabled,
+/// because each controller has one replica. Its log shows that it is healthy.
 fn flux_arguments(mut declared: Vec<String>) -> Vec<String> {
     const OURS: [&str; 7] = [
         "--events-addr",
@@ -126,7 +126,7 @@ fn flux_arguments(mut declared: Vec<String>) -> Vec<String> {
     declared
 }
 
-/// The same of the Flux operator. Flux's manifests lie in its image.
+/// The same for the Flux operator. Flux's manifests are in its image.
 fn flux_operator_arguments(mut declared: Vec<String>, module: &Path) -> Vec<String> {
     const OURS: [&str; 5] = [
         "--health-addr",
@@ -144,7 +144,7 @@ fn flux_operator_arguments(mut declared: Vec<String>, module: &Path) -> Vec<Stri
     declared
 }
 
-/// It has to listen somewhere.
+/// It must listen on an address.
 fn operator_arguments(mut declared: Vec<String>, kubeconfig: &Path, namespace: &str) -> Vec<String> {
     declared.extend([
         format!("--k8s-kubeconfig-path={}", kubeconfig.display()),
@@ -192,9 +192,9 @@ async fn volumes(
     Ok(mounts)
 }
 
-/// Paths within volumes, as they are here.
+/// Replaces paths in volumes with local ones.
 fn mounted(word: &str, mounts: &BTreeMap<String, PathBuf>) -> String {
-    // The longest mount path first: one may lie within another.
+    // The longest mount path first: mounts may be nested.
     let found =
         mounts.iter().filter(|(path, _)| word.contains(path.as_str())).max_by_key(|(path, _)| path.len());
     found.map_or_else(
@@ -232,7 +232,7 @@ impl Container for OnLoopback {
     }
 }
 
-/// Runs a pod until it is cancelled.
+/// Runs a pod until cancelled.
 pub(super) async fn live(
     site: Arc<Site>,
     pod: Arc<Object>,

@@ -1,8 +1,7 @@
-//! The nodes of a sandbox: what stands in for machines, kubelets and network agents.
+//! The nodes of a sandbox: simulated machines, kubelets and network agents.
 //!
-//! kwok keeps nodes alive and runs ordinary pods in name only. Pods of images that exist here as
-//! programs are real processes ([`pods`]). The network agent is one interchangeable part
-//! ([`agent::NodeAgent`]).
+//! kwok keeps nodes alive and simulates most pods. Pods of images whose programs exist here are real processes
+//! ([`pods`]). The network agent is interchangeable ([`agent::NodeAgent`]).
 
 mod agent;
 mod certgen;
@@ -29,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::site::Site;
 use bootstrapper_core::failure::Result;
 
-/// Runs everything until it is cancelled; by then all its processes have ended.
+/// Runs everything until cancelled; by then all processes have exited.
 pub(super) async fn run(site: Arc<Site>, kubelet: KubeletApi, cancel: CancellationToken) -> Result<()> {
     let mut kwok = kwok::start(&site)?;
     let agent: Box<dyn NodeAgent> = match &site.network {
@@ -55,7 +54,7 @@ pub(super) async fn run(site: Arc<Site>, kubelet: KubeletApi, cancel: Cancellati
     Ok(())
 }
 
-/// What is real, and what is not.
+/// What is simulated.
 pub(super) fn stand_ins(is_network_real: bool) -> Vec<String> {
     let network: [&str; 2] = if is_network_real {
         [

@@ -1,5 +1,5 @@
-//! Stands in for the operators whose pods run in name only: Flux waits for what they make of their
-//! objects. Which operators, and what they say, is data.
+//! Simulates operators whose pods do not run: Flux waits for the status of their objects. The operators and
+//! their statuses are data.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,7 +23,7 @@ use bootstrapper_readiness as readiness;
 
 const OPERATORS: &str = include_str!("operators.yaml");
 
-/// An operator that runs in name only.
+/// A simulated operator.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Operator {
@@ -32,28 +32,28 @@ struct Operator {
     answers: Vec<Answer>,
 }
 
-/// What an operator says of objects of a kind.
+/// The status of an operator for objects of a kind.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Answer {
     api_version: String,
     kind: String,
     status: Value,
-    /// What it makes of them before.
+    /// What it creates from them first.
     makes: Option<Made>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Made {
-    /// What external-secrets makes.
+    /// What external-secrets creates.
     Secret,
 }
 
-/// The annotation by whose change external-secrets looks into the vault again.
+/// The annotation that makes external-secrets read the vault again when it changes.
 const FORCE_SYNC: &str = "force-sync";
 
-/// Has every ExternalSecret looked up again.
+/// Makes all ExternalSecrets read the vault again.
 pub(crate) async fn force_sync(cluster: &Cluster) -> Result<()> {
     let selection = Selection::of("external-secrets.io/v1", "ExternalSecret");
     let now = jiff::Timestamp::now().to_string();
@@ -72,7 +72,7 @@ fn all() -> Result<Vec<Operator>> {
     yaml::from_str(OPERATORS, Path::new("operators.yaml"))
 }
 
-/// Answers for as long as the sandbox runs.
+/// Runs while the sandbox runs.
 pub(super) async fn run(site: &Site) {
     match all() {
         Ok(operators) => {
@@ -82,7 +82,7 @@ pub(super) async fn run(site: &Site) {
         }
         Err(failure) => tracing::error!(%failure, "the simulated operators stopped"),
     }
-    // The sandbox runs as long as all of its parts do.
+    // The sandbox runs as long as all of its tasks run.
     std::future::pending::<()>().await;
 }
 
@@ -135,7 +135,7 @@ async fn answer_to(site: &Site, object: &Object, answer: &Answer) -> Result<()> 
         .map_err(|error| Failure::step(format!("{id} has no status")).caused_by(&error))
 }
 
-/// What is said, with when, and of which generation.
+/// The status, with time and generation.
 fn status(answer: &Answer, generation: Option<i64>, now: &str) -> Value {
     let mut status = answer.status.clone();
     status["observedGeneration"] = generation.into();

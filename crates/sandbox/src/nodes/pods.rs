@@ -1,5 +1,4 @@
-//! The part of a kubelet that matters here: pods whose image exists as a program become processes,
-//! and end when the pod does.
+//! The main task of a kubelet: pods whose image exists as a program become processes, and stop with the pod.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use crate::site::Site;
 use bootstrapper_cluster::seen;
 use bootstrapper_core::object::{Object, Selection};
 
-/// How often a kubelet looks whether the API server says what it was told.
+/// How often the kubelet compares the API server's status with its own.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Follows all pods until it is cancelled; by then all processes have ended.
+/// Watches all pods until cancelled; by then all processes have exited.
 pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
     let mut pods = seen(site.cluster.follow_all(Selection::of("v1", "Pod")));
     let mut lives: HashMap<String, (CancellationToken, JoinHandle<()>)> = HashMap::new();
@@ -62,7 +61,7 @@ pub(super) async fn run(site: Arc<Site>, cancel: CancellationToken) {
             let is_process =
                 program_of(&pod).is_some() || shell::is_shell(&pod) || networked::is_real(&site, &pod);
             let task = if pod.metadata.deletion_timestamp.is_some() && is_process {
-                // That it may go was not heard.
+                // The API server missed that it may be deleted.
                 tokio::spawn(async move { delete_pod(&site, &pod).await })
             } else if let Some(program) = program_of(&pod) {
                 tokio::spawn(loopback_pod::live(site, pod, program, end.clone()))

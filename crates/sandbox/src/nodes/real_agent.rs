@@ -1,5 +1,5 @@
-//! Real agents: what they tell the cluster, they tell it themselves. Of a node's kubelet there is
-//! left to say that the network plugin has written its configuration.
+//! Real agents report their own status. The simulated kubelet only reports that the network plugin has written
+//! its configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl NodeAgent for RealAgent {
         }
     }
 
-    /// A kubelet looks at the plugin's configuration, which outlives the agent, as the datapath does.
+    /// A kubelet checks the plugin's configuration, which outlives the agent, like the datapath.
     async fn stopped(&self, node: &str) {
         tracing::info!(node, "cannot find the agent");
     }

@@ -1,4 +1,4 @@
-//! A Cilium agent in name: tells the cluster what a real one would, and moves no packet.
+//! A simulated Cilium agent: reports the status of a real one, without forwarding packets.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use bootstrapper_readiness::cilium::SessionState;
 
 const MANAGER: &str = "cilium-agent";
 
-/// How long a session takes to be established.
+/// How long it takes to establish a session.
 const HANDSHAKE: Duration = Duration::from_millis(800);
 
-/// A Cilium agent in name.
+/// A simulated Cilium agent.
 pub(super) struct SimulatedAgent {
     cluster: Cluster,
 }
@@ -31,7 +31,7 @@ impl SimulatedAgent {
         Self { cluster }
     }
 
-    /// The CiliumNode that an agent writes as it starts. Its CRD may not be there yet.
+    /// Writes the CiliumNode, as an agent does at startup. Its CRD may not exist yet.
     async fn announce(&self, name: &str) -> Result<(), String> {
         let id = ObjectRef::cluster_scoped("v1", "Node", name);
         let node = self.cluster.get(&id).await.map_err(|error| error.to_string())?.ok_or("node not found")?;
@@ -63,13 +63,13 @@ impl SimulatedAgent {
         api.ok_or_else(|| format!("{kind} is not served yet"))
     }
 
-    /// Whether there is an agent on a node: it has announced itself.
+    /// Whether an agent runs on a node: it has written its CiliumNode.
     async fn runs_on(&self, node: Option<&str>) -> bool {
         let id = ObjectRef::cluster_scoped("cilium.io/v2", "CiliumNode", node.unwrap_or_default());
         self.cluster.get(&id).await.is_ok_and(|node| node.is_some())
     }
 
-    /// Tells of the sessions that the operator has asked for.
+    /// Reports the sessions that the operator has configured.
     async fn peer(&self, config: &Object, state: SessionState) -> Result<(), String> {
         let api = self.api("CiliumBGPNodeConfig").await?;
         let name = config.metadata.name.clone().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! What the sandbox's programs are given to work on: charts, CRDs and manifests that lie in the Go
-//! modules of their projects.
+//! The assets of the sandbox's programs: charts, CRDs and manifests in the Go modules of their projects.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +26,7 @@ pub(crate) struct Assets {
     modules: PathBuf,
 }
 
-/// What of each module is kept.
+/// The files of each module that are kept.
 const PARTS: [(&str, &str, &[&str]); 8] = [
     (
         "cilium",
@@ -52,9 +51,9 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
 }
 
 impl Assets {
-    /// From the cache, else from the module proxy into it.
+    /// From the cache; otherwise downloaded from the module proxy into it.
     pub(super) async fn fetch(cache: &Path) -> Result<Self> {
-        // Another list of parts is another folder.
+        // Another list of files gets another folder.
         let folder = cache.join(format!("assets-{}", short_sha256(format!("{PARTS:?}"), 8)));
         if !folder.is_dir() {
             fill(cache, &folder).await?;
@@ -67,14 +66,14 @@ impl Assets {
         })
     }
 
-    /// What is kept of a module, by the name that it has here.
+    /// The kept files of a module, by its name here.
     pub(crate) fn module(&self, name: &str) -> PathBuf {
         self.modules.join(name)
     }
 }
 
-/// Beside it first: it is there only once it is whole. Another sandbox may do the same meanwhile, and
-/// be done before.
+/// Writes to a temporary folder first, and then renames it. Another sandbox may do the same concurrently, and
+/// finish first.
 async fn fill(cache: &Path, folder: &Path) -> Result<()> {
     let beside = Folder::within(cache).map_err(|error| failed(&error))?;
     let whole = beside.path().join("whole");
@@ -123,7 +122,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         let within = entry.path().strip_prefix(from).unwrap_or(entry.path());
         let target = if within.as_os_str().is_empty() { to.to_owned() } else { to.join(within) };
         std::fs::create_dir_all(target.parent().unwrap_or(to))?;
-        // Modules are unpacked read-only; copies need not be.
+        // Modules are unpacked read-only; copies are writable.
         std::fs::write(&target, std::fs::read(entry.path())?)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Builds the programs from one Go build list, so that what they share compiles once.
+//! Builds the programs from one Go build list, so that shared packages compile once.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use bootstrapper_tools::cache_folder;
 
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/programs/modules");
 
-/// Clients cannot parse the version of a server that was built without one.
+/// Clients cannot parse the version of a server built without one.
 const LINKER_FLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.3 \
     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36 \
@@ -45,16 +45,16 @@ fn failed(error: &std::io::Error) -> Failure {
     Failure::step("cannot build the sandbox's programs").caused_by(error)
 }
 
-/// Builds all programs of a set into its folder of the cache.
+/// Builds all programs of a set into its folder in the cache.
 pub(super) async fn build(cache: &Path, set: &Set, say: &(dyn Fn(&str) + Send + Sync)) -> Result<()> {
     let go = which::which("go").map_err(|_| {
         Failure::input("Go is not installed")
             .because("the sandbox's programs are not cached and must be built from source")
             .hint("install Go 1.26 or newer, or pass prebuilt programs with --binaries")
     })?;
-    // Who could write here would have his programs run.
+    // Another user with write access could have their programs run.
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(cache).map_err(|error| failed(&error))?;
-    // Two sandboxes may be brought up at once: one builds, the other waits for it.
+    // Two sandboxes may start concurrently: one builds, the other waits.
     let lock = std::fs::File::create(cache.join("build.lock")).map_err(|error| failed(&error))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     if cache.join(set.folder).is_dir() {

@@ -1,4 +1,4 @@
-//! The programs of a sandbox: found where they are offered, else in the cache, else built once from
+//! The programs of a sandbox: found in the options or PATH, otherwise in the cache, otherwise built once from
 //! one pinned Go build list.
 
 mod assets;
@@ -21,7 +21,7 @@ pub(super) use set::{EVERY_SANDBOX, FLUX_OPERATOR, FLUX_OPERATOR_MANAGER, REAL_N
 use super::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The programs of a sandbox, and what they are given to work on.
+/// The programs of a sandbox, and their assets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Programs {
     paths: BTreeMap<String, PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Where a program is.
+    /// The path of a program.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf> {
         self.paths
             .get(name)
@@ -37,19 +37,19 @@ impl Programs {
             .ok_or_else(|| Failure::internal(format!("unknown sandbox program {name}")))
     }
 
-    /// Every program and where it is.
+    /// Every program with its path.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.paths.iter().map(|(name, path)| (name.as_str(), path.as_path()))
     }
 
-    /// With those of Kubernetes' test image, which are the sandbox's own.
+    /// Adds those of Kubernetes' test image, which are the sandbox's own.
     pub(super) fn with_test_image(mut self, folder: &Folder) -> Self {
         let path = own(folder);
         self.paths.extend(OF_TEST_IMAGE.map(|name| (name.to_owned(), path.clone())));
         self
     }
 
-    /// A folder that offers `helm` and `kustomize` to a run, whatever PATH has, and an `op` that asks the
+    /// A folder with `helm` and `kustomize` for a run, regardless of PATH, and an `op` that queries the
     /// sandbox's vault.
     pub(super) fn folder(&self, folder: &Folder) -> Result<PathBuf> {
         let bin = folder.path("bin");
@@ -68,7 +68,7 @@ impl Programs {
     }
 }
 
-/// Finds every program of these sets; builds those sets of which any is missing.
+/// Finds every program of these sets; builds the sets with missing ones.
 pub(super) async fn find(
     sets: &[&Set],
     offered: Option<&Path>,
@@ -92,7 +92,7 @@ pub(super) async fn find(
     Ok(Programs { paths, assets: Assets::fetch(&cache).await? })
 }
 
-/// What the options, KUBEBUILDER_ASSETS or PATH offer, then the cache.
+/// Searches the options, KUBEBUILDER_ASSETS and PATH, then the cache.
 fn locate(name: &str, offered: Option<&Path>, set: &Set, cache: &Path) -> Option<PathBuf> {
     let in_folder = |folder: &Path| Some(folder.join(name)).filter(|path| path.is_file());
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);

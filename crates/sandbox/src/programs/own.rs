@@ -1,4 +1,4 @@
-//! The sandbox's own program: how it is called, and where a sandbox has it.
+//! The sandbox's own program: its names, and its path in a sandbox.
 
 use std::io::Error;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -7,20 +7,20 @@ use std::path::PathBuf;
 use crate::state::{Folder, OWNER_ONLY};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// What it is called.
+/// Its name.
 pub(crate) const NAME: &str = "bootstrapper-sandbox";
 
-/// What connectivity checks call it in pods: these programs of Kubernetes' test image.
+/// Its names in the pods of connectivity checks: the programs of Kubernetes' test image.
 pub(crate) const OF_TEST_IMAGE: [&str; 2] = ["agnhost", WGET];
 
 pub(crate) const WGET: &str = "wget";
 
-/// Where a sandbox has it.
+/// Its path in a sandbox.
 pub(crate) fn own(folder: &Folder) -> PathBuf {
     folder.path("bin").join(NAME)
 }
 
-/// Puts it into a sandbox's folder, by a link: this process's executable under its name.
+/// Links this process's executable into a sandbox's folder, under its name.
 pub(crate) fn install_own(folder: &Folder) -> Result<()> {
     let link = own(folder);
     let failed = |error: Error| Failure::step(format!("cannot create {}", link.display())).caused_by(&error);

@@ -1,20 +1,20 @@
-//! Programs that are built in a copy of their own module: Go lets no other module use their packages.
+//! Programs that are built in a copy of their own module: Go forbids other modules to use their packages.
 
 use std::path::Path;
 
 use super::assets::{copy, download};
 use bootstrapper_core::failure::{Failure, Result};
 
-/// A module with a program, and what it lacks to be built.
+/// A module with a program, and what its build lacks.
 #[derive(Debug)]
 pub(crate) struct OwnModule {
     /// Its path and version.
     pub(super) module: &'static str,
-    /// Files that it embeds and that are made for its releases only.
+    /// Embedded files that exist only in its releases.
     pub(super) files: &'static [(&'static str, &'static str)],
-    /// What is added to its `go.mod`.
+    /// Additions to its `go.mod`.
     pub(super) replaces: &'static str,
-    /// And to its `go.sum`.
+    /// Additions to its `go.sum`.
     pub(super) sums: &'static str,
 }
 

@@ -1,29 +1,29 @@
-//! Which programs there are, and from which packages of the build list they come.
+//! The programs, and their packages in the build list.
 
 use super::own_module::OwnModule;
 
 /// Programs that are built with one command.
 pub(crate) struct Set {
-    /// The folder within the cache.
+    /// The folder in the cache.
     pub(super) folder: &'static str,
-    /// How it is announced when it has to be built.
+    /// The progress message of its build.
     pub(super) announcement: &'static str,
-    /// About so many packages are compiled; told as progress.
+    /// The approximate number of compiled packages, for progress.
     pub(super) about_packages: usize,
-    /// The module in which they are built; the sandbox's build list if none.
+    /// The module in which they are built; none for the sandbox's build list.
     pub(super) own_module: Option<&'static OwnModule>,
-    /// Name of the program, package, and how Go names it: after its folder.
+    /// Name of the program, package, and Go's name for it: its folder.
     pub(super) programs: &'static [(&'static str, &'static str, &'static str)],
 }
 
 impl Set {
-    /// What the programs are called.
+    /// The names of the programs.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.programs.iter().map(|(name, ..)| *name)
     }
 }
 
-/// What every sandbox runs.
+/// The programs of every sandbox.
 pub(crate) const EVERY_SANDBOX: Set = Set {
     folder: "bin",
     announcement: "building the sandbox's programs from source (only once; 10 to 15 minutes on 2 cores)",
@@ -44,12 +44,12 @@ pub(crate) const EVERY_SANDBOX: Set = Set {
         ("kustomize-controller", "github.com/fluxcd/kustomize-controller", "kustomize-controller"),
         ("helm-controller", "github.com/fluxcd/helm-controller", "helm-controller"),
         ("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "kustomize"),
-        // The operator takes its kind from its own name.
+        // The operator infers its kind from its name.
         ("cilium-operator-generic", "github.com/cilium/cilium/operator", "operator"),
     ],
 };
 
-/// What a sandbox with a real network runs beside.
+/// Additional programs of a sandbox with a real network.
 pub(crate) const REAL_NETWORK: Set = Set {
     folder: "network",
     announcement: "building the programs of a real network: agent, BGP router, mesh (only once; 3 to 5 minutes on 2 cores)",
@@ -66,14 +66,14 @@ pub(crate) const REAL_NETWORK: Set = Set {
     ],
 };
 
-/// The Flux operator. Its CLI is called `flux-operator`, and may be in PATH; so this one has another name.
+/// The Flux operator. Its CLI is named `flux-operator`, and may be in PATH, so this one has another name.
 pub(crate) const FLUX_OPERATOR: Set = Set {
     folder: "flux-operator-0.58.1",
     announcement: "building flux-operator from source (only once; 3 to 6 minutes on 2 cores)",
     about_packages: 1200,
     own_module: Some(&OwnModule {
         module: super::assets::FLUX_OPERATOR,
-        // Its web interface, which is off.
+        // Its web interface, which is disabled.
         files: &[("web/dist/index.html", "")],
         // The Go module proxy does not have the required version.
         replaces: "replace github.com/google/go-containerregistry/pkg/authn/kubernetes => \
@@ -86,5 +86,5 @@ pub(crate) const FLUX_OPERATOR: Set = Set {
     programs: &[(FLUX_OPERATOR_MANAGER, "./cmd/operator", "operator")],
 };
 
-/// What the sandbox calls the Flux operator.
+/// The sandbox's name for the Flux operator.
 pub(crate) const FLUX_OPERATOR_MANAGER: &str = "flux-operator-manager";

@@ -1,10 +1,9 @@
-//! Where Flux finds a repository, if what is declared is nothing that the stand-in for the internet can
-//! answer: ssh, or anything that asks for credentials, which a rehearsal has not; a commit of a
-//! repository of which it has the files only, and so under another commit; an artifact by its digest, or
-//! with a signature.
+//! Redirects Flux to the sandbox's repository where the mirror of the internet cannot serve the declared
+//! source: ssh, or anything that requires credentials, which a rehearsal lacks; a commit of a repository whose
+//! files it serves under another commit; an artifact by digest, or with a signature.
 //!
-//! The sandbox's API server puts something else in its place, whoever writes the source: an
-//! admission policy, so that the object stays as it is declared for everybody who compares it.
+//! A mutating admission policy of the sandbox replaces it, whoever writes the source. The declared object stays
+//! the same for everyone who compares it.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +15,14 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object};
 use bootstrapper_gitops::COMMIT;
 
-/// In whose name: `clean` removes what the bootstrap has made, and this is the sandbox's.
+/// Its field manager: `clean` removes what the bootstrap created, and this belongs to the sandbox.
 const MANAGER: &str = "bootstrapper-sandbox";
 
 const ADDRESS: &str = "sandbox-source-address";
 
 const GIT: &str = "gitrepositories";
 
-/// Sees to it that Flux finds the repository, and the commits that others are pinned to.
+/// Redirects Flux to the repository, and to the commits of pinned sources.
 pub(crate) async fn redirect(
     cluster: &Cluster,
     source: &SourceSpec,
@@ -48,7 +47,7 @@ pub(crate) async fn redirect(
     Ok(())
 }
 
-/// Puts `served` in the place of the address `declared`, and takes the credentials out.
+/// Replaces the URL `declared` by `served`, and removes the credentials.
 fn of_address(declared: &str, served: &str) -> [Value; 2] {
     let (declared, served) = (json!(declared), json!(served));
     let expression = format!(
@@ -58,8 +57,8 @@ fn of_address(declared: &str, served: &str) -> [Value; 2] {
     policy(ADDRESS, GIT, &format!("object.spec.url == {declared}"), &expression)
 }
 
-/// Takes from an artifact what only its registry could answer: credentials, signatures, and a digest, which
-/// the tag replaces.
+/// Removes from an artifact what only its registry can provide: credentials, signatures, and a digest, which is
+/// replaced by the tag.
 fn of_artifact(declared: &str, tag: &str) -> [Value; 2] {
     let (declared, tag) = (json!(declared), json!(tag));
     let without = ["secretRef", "certSecretRef", "provider", "verify", "insecure"].map(|field| {
@@ -74,8 +73,7 @@ fn of_artifact(declared: &str, tag: &str) -> [Value; 2] {
     policy(ADDRESS, "ocirepositories", &format!("object.spec.url == {declared}"), &expression)
 }
 
-/// Puts the commit `served` in the place of `declared`: where it is fetched, and where it is what a tag
-/// has to stand for.
+/// Replaces the commit `declared` by `served`: where it is fetched, and where a tag must refer to it.
 fn of_commit(declared: &str, served: &str) -> [Value; 2] {
     let is_fetched = format!(
         "has(object.spec.ref) && has(object.spec.ref.commit) && object.spec.ref.commit == \"{declared}\""
@@ -95,7 +93,7 @@ fn of_commit(declared: &str, served: &str) -> [Value; 2] {
     policy(&name, GIT, &format!("({is_fetched}) || ({is_promised})"), &expression)
 }
 
-/// A policy that changes sources, and what puts it in force.
+/// A policy that changes sources, and its binding.
 fn policy(name: &str, resource: &str, condition: &str, expression: &str) -> [Value; 2] {
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",

@@ -1,5 +1,5 @@
-//! The artifact that a cluster's root is made of, where that is no git repository: a folder of the working
-//! tree, as `flux push artifact` would pack it, behind the registry that the repository declares.
+//! The artifact of a cluster's root source, if that is not a git repository: a folder of the working tree,
+//! packed like `flux push artifact`, in the registry that the repository declares.
 
 use std::path::{Path, PathBuf};
 
@@ -16,14 +16,14 @@ use crate::state::write_private;
 use bootstrapper_core::digest::sha256;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The name of the manifest in the folder; blobs are called by their digests.
+/// The name of the manifest in the folder; blobs are named by digest.
 const MANIFEST_FILE: &str = "manifest";
 
 fn failed(error: &std::io::Error) -> Failure {
     Failure::step("cannot make an artifact of the working tree").caused_by(error)
 }
 
-/// Packs the folder as it is now. The same files give the same artifact.
+/// Packs the folder in its current state. The same files give the same artifact.
 pub(super) async fn push(folder: &Path, spec: &ArtifactSpec) -> Result<()> {
     let tree = GitSpec {
         repository: spec.repository.clone(),
@@ -39,7 +39,7 @@ pub(super) async fn push(folder: &Path, spec: &ArtifactSpec) -> Result<()> {
     for bytes in [&image.config, &image.layer, &image.manifest] {
         write_private(&blobs.join(sha256(bytes)), bytes).map_err(|error| failed(&error))?;
     }
-    // Last and at once: whoever asks meanwhile gets the artifact before.
+    // Last and atomic: concurrent requests get the previous artifact.
     let beside = blobs.join(format!("{MANIFEST_FILE}.{}", std::process::id()));
     write_private(&beside, &image.manifest).map_err(|error| failed(&error))?;
     std::fs::rename(beside, blobs.join(MANIFEST_FILE)).map_err(|error| failed(&error))
@@ -49,7 +49,7 @@ fn blobs_in(folder: &Path) -> PathBuf {
     folder.join("artifact")
 }
 
-/// The files of an archive, without what Flux leaves out as well: links.
+/// The files in an archive, without symbolic links, which Flux excludes, too.
 fn files_of(archived: &[u8]) -> std::io::Result<Files> {
     let mut files = Files::new();
     for entry in tar::Archive::new(archived).entries()? {
@@ -63,7 +63,7 @@ fn files_of(archived: &[u8]) -> std::io::Result<Files> {
     Ok(files)
 }
 
-/// Serves the artifact under its declared address.
+/// Serves the artifact under its declared URL.
 pub(super) struct ArtifactServer {
     pub(super) host: String,
     name: String,
@@ -77,7 +77,7 @@ impl ArtifactServer {
         Ok(Self { host, name, tags: spec.tags.clone(), blobs: blobs_in(folder) })
     }
 
-    /// The answer to a GET or HEAD; none if something else is asked for.
+    /// The response to a GET or HEAD; none for other paths.
     pub(super) fn answer(&self, host: &str, path: &str, with_body: bool) -> Option<Response<Full<Bytes>>> {
         let path = path.strip_prefix("/v2/").filter(|_| host == self.host)?;
         if path.is_empty() {

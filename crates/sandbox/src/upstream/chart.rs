@@ -17,9 +17,9 @@ static STAND_INS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/upstream/chart
 /// The files of a chart, by their paths within it.
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// Where a chart is published, and as what.
+/// Where a chart is published, and its name and version.
 pub(super) struct Published<'a> {
-    /// `oci://quay.io/cilium/charts`, or the `https://` address of a classic repository.
+    /// `oci://quay.io/cilium/charts`, or the `https://` URL of a classic repository.
     pub(super) from: &'a str,
     /// The chart's name.
     pub(super) name: &'a str,
@@ -31,7 +31,7 @@ fn failed(error: &std::io::Error) -> Failure {
     Failure::step("cannot pack a chart of the sandbox").caused_by(error)
 }
 
-/// The files of a chart in a folder.
+/// The files of a chart from a folder.
 pub(super) fn of_folder(folder: &Path) -> Result<Files> {
     let mut files = Files::new();
     for entry in WalkDir::new(folder) {
@@ -44,7 +44,7 @@ pub(super) fn of_folder(folder: &Path) -> Result<Files> {
     Ok(files)
 }
 
-/// The files of a stand-in of ours.
+/// The files of a replacement chart.
 pub(super) fn stand_in(name: &str) -> Files {
     let files =
         STAND_INS.find(&format!("{name}/**/*")).into_iter().flatten().filter_map(|entry| entry.as_file());
@@ -55,8 +55,8 @@ pub(super) fn stand_in(name: &str) -> Files {
         .collect()
 }
 
-/// Names a chart and its version. Charts in a project's tree are given theirs by its releases; those
-/// that it depends on lie in the chart, or are left out.
+/// Sets the name and version of a chart. Charts in a project's tree get theirs when released; their
+/// dependencies are in the chart, or omitted.
 pub(super) fn named(files: &mut Files, name: &str, version: &str) -> Result<()> {
     let place = Path::new("Chart.yaml");
     let mut chart: Value = match files.get(place) {
@@ -78,7 +78,7 @@ pub(super) fn named(files: &mut Files, name: &str, version: &str) -> Result<()> 
     Ok(())
 }
 
-/// Adds manifests to a chart's templates, whatever braces they hold.
+/// Adds manifests to a chart's templates, escaping their braces.
 pub(super) fn add_templates(files: &mut Files, manifests: Files) {
     for (path, bytes) in manifests {
         let text = String::from_utf8_lossy(&bytes).replace("{{", "{{ \"{{\" }}");
@@ -86,7 +86,7 @@ pub(super) fn add_templates(files: &mut Files, manifests: Files) {
     }
 }
 
-/// A chart as `helm package` would make it, but for times and owners.
+/// Packs a chart like `helm package`, without times and owners.
 pub(super) fn pack(name: &str, files: &Files) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, bytes) in files {

@@ -1,4 +1,4 @@
-//! Every chart that a bootstrap pulls: real ones from their projects' Go modules, and stand-ins.
+//! Every chart that a bootstrap pulls: real ones from their projects' Go modules, and replacements.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use super::{registry, repository};
 use crate::programs::Assets;
 use bootstrapper_core::failure::Result;
 
-/// A chart that lies in a module as its project wrote it.
+/// A real chart from a module.
 struct Real {
     published: Published<'static>,
     module: &'static str,
     folder: &'static str,
-    /// Charts beside it that it includes.
+    /// Sibling charts that it depends on.
     includes: &'static [&'static str],
-    /// What of it is left out: webhooks, which nobody would answer, as its pods run in name only.
+    /// Files to omit: webhooks, because their pods are simulated.
     without: &'static [&'static str],
 }
 
@@ -56,7 +56,7 @@ const REAL: [Real; 4] = [
     },
 ];
 
-/// Charts of ours that do more than to run in name.
+/// Our charts with more than simulated pods.
 const OURS: [Published<'static>; 3] = [
     Published { from: "oci://ghcr.io/coredns/charts", name: "coredns", version: "1.47.0" },
     Published {
@@ -71,14 +71,14 @@ const OURS: [Published<'static>; 3] = [
     },
 ];
 
-/// The modules of its 2.x are not served: the real chart of 1.3 answers, with the same values.
+/// The modules of 2.x are unavailable: the real chart of 1.3 is served, with the same values.
 const EXTERNAL_SECRETS: Published<'static> =
     Published { from: "oci://ghcr.io/external-secrets/charts", name: "external-secrets", version: "2.9.0" };
 
-/// Those of its CRDs that a repository declares objects of.
+/// The kinds of its CRDs that a repository uses.
 const SECRET_KINDS: [&str; 3] = ["ClusterSecretStore", "SecretStore", "ExternalSecret"];
 
-/// Publishes all of them.
+/// Publishes all charts.
 pub(super) fn publish_all(pages: &mut Pages, assets: &Assets) -> Result<()> {
     for real in &REAL {
         publish(pages, &real.published, real.files(assets)?)?;
@@ -104,7 +104,7 @@ fn ours(name: &str, assets: &Assets) -> Result<Files> {
 fn external_secrets(assets: &Assets) -> Result<Files> {
     let module = assets.module("external-secrets");
     let mut files = of_folder(&module.join("deploy/charts/external-secrets"))?;
-    // CRDs are put in the place of the note that says so when the chart is released.
+    // CRDs replace the README, as in a release of the chart.
     let left_out = ["templates/validatingwebhook.yaml", "templates/crds/README.md"];
     files.retain(|path, _| !left_out.iter().any(|one| path == Path::new(one)));
     add_templates(&mut files, crds::of_kinds(&module.join("deploy/crds"), &SECRET_KINDS)?);
@@ -134,7 +134,7 @@ fn publish(pages: &mut Pages, published: &Published<'_>, mut files: Files) -> Re
     }
 }
 
-/// The names of all charts that are not the real ones.
+/// The names of all replacement charts.
 pub(super) fn stand_in_names() -> Vec<String> {
     let ours = OURS.iter().map(|published| published.name.to_owned());
     let from_data = stand_ins::all().unwrap_or_default().into_iter().map(StandIn::into_name);

@@ -1,4 +1,4 @@
-//! CRDs of a module, by kind.
+//! The CRDs in a module, by kind.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use super::chart::{Files, of_folder};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::yaml;
 
-/// Those CRDs among all manifests of a folder that define one of `kinds`, a file each.
+/// The CRDs among all manifests of a folder that define one of `kinds`, one file each.
 pub(super) fn of_kinds(folder: &Path, kinds: &[impl AsRef<str>]) -> Result<Files> {
     let mut found = Files::new();
     for (path, bytes) in of_folder(folder)? {
-        // Bundles are big: only documents that may hold a kind are parsed.
+        // Bundles are large: only documents that may contain a kind are parsed.
         let text = String::from_utf8_lossy(&bytes);
         for document in text.split("\n---") {
             let is_wanted = |kind: &str| kinds.iter().any(|one| one.as_ref() == kind);

@@ -1,4 +1,4 @@
-//! What the project of the Flux operator publishes: its manifest, and Flux's manifests for its FluxInstances.
+//! Publications of the Flux operator: its manifest, and Flux's manifests for its FluxInstances.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use bootstrapper_tools::Kustomize;
 
 const VERSION: &str = "v0.58.1";
 
-/// Where the operator finds Flux's manifests, if a FluxInstance says so.
+/// The artifact with Flux's manifests, if a FluxInstance references it.
 const MANIFESTS: &str = "ghcr.io/controlplaneio-fluxcd/flux-operator-manifests";
 
-/// Publishes both. The release manifest is built as the project does it.
+/// Publishes both. The release manifest is built like in the project.
 pub(super) async fn publish(pages: &mut Pages, module: &Path, kustomize: &Kustomize) -> Result<()> {
     let manifest = kustomize.build(&module.join("config/default")).await?;
     for release in [format!("download/{VERSION}"), "latest/download".to_owned()] {

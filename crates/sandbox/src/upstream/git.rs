@@ -1,4 +1,4 @@
-//! The declared git repository over smart HTTP: `git http-backend`, as a web server would run it.
+//! Serves the declared git repository over smart HTTP: runs `git http-backend` like a web server.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use super::snapshot::{plain_git, repository_in};
 use crate::options::GitSpec;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Serves one repository under its declared address.
+/// Serves one repository under its declared URL.
 pub(super) struct GitServer {
     pub(super) host: String,
     path: String,
@@ -30,15 +30,15 @@ impl GitServer {
         Ok(Self { host, path, repository: repository_in(folder) })
     }
 
-    /// What of the repository a request asks for; none if it asks for something else.
+    /// The path in the repository that a request is for; none for other requests.
     pub(super) fn asked_for<'a>(&self, host: &str, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(&self.path).filter(|_| host == self.host)?;
         let rest = rest.strip_prefix(".git").unwrap_or(rest);
         rest.starts_with('/').then_some(rest)
     }
 
-    /// What git hosts answer of a repository that is not there, or not for everybody: who asks in nobody's
-    /// name is to say who he is, and to who does, it does not exist. None if no repository is asked for.
+    /// The response of git hosts for a repository that is missing or private: an anonymous client must
+    /// authenticate, and for others it is not found. None if the request is for no repository.
     pub(super) fn denied(
         &self,
         host: &str,
@@ -96,7 +96,7 @@ impl GitServer {
     }
 }
 
-/// A CGI answer: headers, an empty line, the body.
+/// Parses a CGI response: headers, an empty line, the body.
 fn parsed(output: &[u8]) -> Response<Full<Bytes>> {
     let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(output.len());
     let body = output.get(end + 4..).unwrap_or_default();

@@ -1,6 +1,5 @@
-//! What stands in for the part of the internet that a bootstrap reaches for, so that the addresses
-//! that a repository declares work unchanged and offline: a proxy on loopback that answers for some
-//! hosts by itself, and lets everything else through.
+//! A mirror of the part of the internet that a bootstrap needs, so that the URLs in a repository work unchanged
+//! and offline: a proxy on loopback that serves some hosts itself, and tunnels everything else.
 
 mod address;
 mod artifact;
@@ -37,11 +36,11 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_tools::Kustomize;
 use bootstrapper_tools::loopback::{self, Guard};
 
-/// Where Linux distributions keep the authorities that they trust.
+/// Where Linux distributions store their trusted CAs.
 const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// The running stand-in. Ends when it is dropped.
+/// The running mirror. Stops when dropped.
 pub(super) struct Upstream {
     port: u16,
     word: String,
@@ -57,7 +56,7 @@ impl Drop for Upstream {
 }
 
 impl Upstream {
-    /// Prepares everything that it answers with, and starts to answer.
+    /// Prepares all its responses, and starts to serve.
     pub(super) async fn start(
         folder: &Folder,
         source: &SourceSpec,
@@ -101,12 +100,12 @@ impl Upstream {
         Ok(Self { port, word, authorities, commits, task })
     }
 
-    /// Commits that it cannot have, each with the one that it has instead.
+    /// Unavailable commits, each with its replacement.
     pub(super) fn commits(&self) -> &BTreeMap<String, String> {
         &self.commits
     }
 
-    /// What programs need in their environment to reach it.
+    /// The environment variables that programs need to use it.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
         let proxy = format!("http://{}@127.0.0.1:{}", loopback::user_info(&self.word), self.port);
         let direct = "127.0.0.1,localhost,::1,.svc,.cluster.local";
@@ -123,7 +122,7 @@ impl Upstream {
         .into()
     }
 
-    /// What is not the real thing.
+    /// What is simulated.
     pub(super) fn stand_ins() -> Vec<String> {
         vec![
             "simulated: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the server of the root source (served on loopback)".into(),
@@ -135,7 +134,7 @@ impl Upstream {
     }
 }
 
-/// Lets the root source have what is in the repository now.
+/// Updates the root source to the current content of the repository.
 pub(super) async fn refresh(folder: &Folder, source: &SourceSpec) -> Result<()> {
     let repositories = folder.path("git");
     match source {

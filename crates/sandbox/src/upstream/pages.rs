@@ -1,4 +1,4 @@
-//! Fixed answers, by host and path.
+//! Fixed responses, by host and path.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body_util::Full;
 
-/// One answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
     pub(super) media_type: String,
     pub(super) bytes: Bytes,
-    /// `sha256:…`, for what a registry serves.
+    /// `sha256:…`, for registry content.
     pub(super) digest: Option<String>,
 }
 
-/// Fixed answers, by host and path.
+/// Fixed responses, by host and path.
 #[derive(Debug, Default)]
 pub(super) struct Pages(HashMap<(String, String), Page>);
 
@@ -36,7 +36,7 @@ impl Pages {
         hosts
     }
 
-    /// The answer to a GET or HEAD.
+    /// The response to a GET or HEAD.
     pub(super) fn answer(&self, host: &str, path: &str, with_body: bool) -> Response<Full<Bytes>> {
         let Some(page) = self.0.get(&(host.to_owned(), path.to_owned())) else { return not_here(host, path) };
         let mut response = Response::builder()

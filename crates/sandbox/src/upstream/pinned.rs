@@ -1,5 +1,5 @@
-//! Repositories of which the layout takes CRDs at a commit. Their Go modules have the files; nobody has
-//! the history, so they lie here under other commits.
+//! Repositories from which the layout takes CRDs at a commit. Their Go modules have the files, but not the
+//! history, so they have other commits here.
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,9 @@ use bootstrapper_core::failure::Result;
 /// A repository at a commit.
 pub(super) struct Pinned {
     url: &'static str,
-    /// Its commit in the world.
+    /// Its upstream commit.
     pub(super) commit: &'static str,
-    /// The release that the commit is.
+    /// The release tag of the commit.
     tag: &'static str,
     module: PathBuf,
     part: &'static str,
@@ -41,7 +41,7 @@ pub(super) fn all(assets: &Assets) -> [Pinned; 2] {
 }
 
 impl Pinned {
-    /// Makes the repository, and what serves it; and the commit that it has.
+    /// Creates the repository, its server, and its commit.
     pub(super) async fn serve(&self, repositories: &Path) -> Result<(GitServer, String)> {
         let folder = repositories.join(self.url.rsplit('/').next().unwrap_or_default());
         let spec = GitSpec {

@@ -1,6 +1,5 @@
-//! A CONNECT proxy. For hosts that the sandbox answers for it ends the TLS connection itself, with a
-//! certificate that the sandbox's programs trust; others are tunnelled. Who does not show its word gets
-//! neither.
+//! A CONNECT proxy. For hosts that the sandbox serves, it terminates TLS itself, with a certificate that the
+//! sandbox's programs trust; others are tunnelled. Clients without its token are rejected.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::certificates::Certificates;
 use bootstrapper_core::failure::Result;
 use bootstrapper_tools::loopback::Guard;
 
-/// Answers for some hosts, and lets everything else through.
+/// Serves some hosts, and tunnels everything else.
 pub(super) struct Proxy {
     pages: Pages,
     git: Vec<GitServer>,

@@ -1,4 +1,4 @@
-//! Charts and Flux's artifacts as images of a registry, as quay.io and ghcr.io serve them.
+//! Charts and Flux's artifacts as images in a registry, like quay.io and ghcr.io.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use bootstrapper_core::failure::Result;
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// What a registry has of an artifact with one layer.
+/// The content of an artifact with one layer.
 pub(super) struct Image {
     pub(super) config: Vec<u8>,
     pub(super) layer: Vec<u8>,
@@ -42,7 +42,7 @@ impl Image {
         Ok(Self::new(kind, config, pack(name, files)?, &annotations))
     }
 
-    /// As `flux push artifact` makes it, of a packed folder.
+    /// Like `flux push artifact`, from a packed folder.
     pub(super) fn of_flux(layer: &[u8], revision: &str) -> Self {
         let kind =
             ["application/vnd.cncf.flux.config.v1+json", "application/vnd.cncf.flux.content.v1.tar+gzip"];
@@ -62,7 +62,7 @@ pub(super) fn add(pages: &mut Pages, place: &str, published: &Published<'_>, fil
     Ok(())
 }
 
-/// Publishes an image: `place` is the host and the name, as in `quay.io/cilium/charts/cilium`.
+/// Publishes an image: `place` is host and repository, as in `quay.io/cilium/charts/cilium`.
 pub(super) fn add_image(pages: &mut Pages, place: &str, tag: &str, image: &Image) {
     let (host, name) = place.split_once('/').unwrap_or((place, ""));
     let Image { config, layer, manifest } = image;

@@ -7,7 +7,7 @@ use super::pages::Pages;
 use crate::programs::Assets;
 use bootstrapper_core::failure::Result;
 
-/// Publishes Gateway API's and Flux's manifests, and Cilium's CRDs.
+/// Publishes the manifests of Gateway API and Flux, and Cilium's CRDs.
 pub(super) fn publish(pages: &mut Pages, assets: &Assets) -> Result<()> {
     let gateway_api = joined(&assets.gateway_api.join("config/crd/standard"))?;
     pages.text(

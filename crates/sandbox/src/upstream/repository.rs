@@ -1,4 +1,4 @@
-//! Charts in a classic repository: an index, and an archive each.
+//! Charts in a classic repository: an index, and an archive for each chart.
 
 use bytes::Bytes;
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::pages::{Page, Pages};
 use bootstrapper_core::digest::sha256;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// Publishes the one chart that the repository has here.
+/// Publishes the single chart of the repository here.
 pub(super) fn add(pages: &mut Pages, published: &Published<'_>, files: &Files) -> Result<()> {
     let Published { from, name, version } = published;
     let url = Url::parse(from)

@@ -1,5 +1,5 @@
-//! A snapshot of the working tree as a branch of a bare repository: what is not committed yet is
-//! rehearsed too. The user's own repository is only read.
+//! A snapshot of the working tree as a branch of a bare repository: includes uncommitted changes. The user's
+//! repository is only read.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -9,17 +9,17 @@ use tokio::process::Command;
 use crate::options::GitSpec;
 use bootstrapper_core::failure::{Failure, Result};
 
-/// The bare repository of the declared address.
+/// The bare repository for the declared URL.
 pub(super) fn repository_in(folder: &Path) -> PathBuf {
     folder.join("repository.git")
 }
 
-/// Takes a snapshot; the commit. The same files give the same commit, and a change one on top.
+/// Takes a snapshot; returns the commit. The same files give the same commit, and a change adds one.
 pub(super) async fn snapshot(folder: &Path, spec: &GitSpec) -> Result<String> {
     snapshot_of(folder, spec, ".").await
 }
 
-/// The same of a part of the working tree.
+/// The same for a part of the working tree.
 pub(super) async fn snapshot_of(folder: &Path, spec: &GitSpec, part: &str) -> Result<String> {
     let bare = repository_in(folder);
     let git = Git { bare: &bare, tree: &spec.repository };
@@ -55,7 +55,7 @@ pub(super) async fn snapshot_of(folder: &Path, spec: &GitSpec, part: &str) -> Re
     Ok(commit)
 }
 
-/// What a commit has in a folder, as a tar archive.
+/// A folder in a commit, as a tar archive.
 pub(super) async fn archive(folder: &Path, commit: &str, part: &Path) -> Result<Vec<u8>> {
     let bare = repository_in(folder);
     let git = Git { bare: &bare, tree: folder };
@@ -63,7 +63,7 @@ pub(super) async fn archive(folder: &Path, commit: &str, part: &Path) -> Result<
     checked(git.command(&["archive", "--format=tar", &tree]).output().await).map(|output| output.stdout)
 }
 
-/// Gives a commit a tag.
+/// Tags a commit.
 pub(super) async fn tag(folder: &Path, tag: &str, commit: &str) -> Result<()> {
     let bare = repository_in(folder);
     let git = Git { bare: &bare, tree: folder };
@@ -90,8 +90,8 @@ impl Git<'_> {
         read(command.output().await)
     }
 
-    /// Nobody's configuration and hooks, files for their owner alone whatever the umask, and a date that
-    /// makes commits repeatable.
+    /// Without configuration and hooks, with private files regardless of umask, and a fixed date so that
+    /// commits are reproducible.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = plain_git("umask 077 && exec git \"$@\"");
         command
@@ -117,8 +117,8 @@ impl Git<'_> {
     }
 }
 
-/// Git as a script of the shell runs it, without the configuration of this person and this system, and without what their environment says
-/// of it.
+/// Runs git in a shell script, without the user's and the system's configuration, and without git's environment
+/// variables.
 pub(super) fn plain_git(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script, "git"]);

@@ -1,4 +1,4 @@
-//! Charts that cannot be had, as small ones of ours, made from data.
+//! Replacements of charts that are unavailable: minimal charts, generated from data.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use bootstrapper_core::yaml;
 
 const STAND_INS: &str = include_str!("stand_ins.yaml");
 
-/// A chart of ours that has the name of a real one.
+/// A replacement chart with the name of a real one.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StandIn {
@@ -26,7 +26,7 @@ pub(super) struct StandIn {
     objects: Value,
 }
 
-/// Real CRDs, from the module of a project.
+/// Real CRDs, from a project's module.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RealCrds {
@@ -34,7 +34,7 @@ struct RealCrds {
     kinds: Vec<String>,
 }
 
-/// All of them.
+/// All replacements.
 pub(super) fn all() -> Result<Vec<StandIn>> {
     yaml::from_str(STAND_INS, Path::new("stand_ins.yaml"))
 }
@@ -48,7 +48,7 @@ impl StandIn {
         self.chart
     }
 
-    /// The chart: one template for all, and what it says as values.
+    /// The chart: one template for all, with its data as values.
     pub(super) fn files(&self, assets: &Assets) -> Result<Files> {
         let mut files = stand_in("stand-in");
         let values = json!({"sandbox": {"workloads": self.workloads, "objects": self.objects}});

@@ -1,4 +1,4 @@
-//! The life of one container: pulled, configured, started, probed, and started again.
+//! The lifecycle of a container: pulled, configured, started, probed, and restarted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::process::{Process, ProcessSpec};
 use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// How a container ended for good.
+/// The final state of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Well,
@@ -38,14 +38,14 @@ impl Restart {
     }
 }
 
-/// A kubelet's pauses, and ours: rehearsals have less time.
+/// A kubelet's back-off, and ours: rehearsals have less time.
 const FIRST_BACKOFF: u64 = 10;
 const LONGEST_BACKOFF: u64 = 300;
 const SHORTENED_BY: u64 = 5;
 const AGAIN: Duration = Duration::from_secs(2);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs a container to its end, which may never come.
+/// Runs a container until it completes, which may never happen.
 pub(super) async fn run(
     site: &Site,
     pod: &Object,
@@ -104,7 +104,7 @@ pub(super) async fn run(
     }
 }
 
-/// Until the image is there.
+/// Waits until the image is pulled.
 async fn pull(container: &Value, voice: &Voice<'_>) {
     let image = container["image"].as_str().unwrap_or_default();
     let name = container["name"].as_str().unwrap_or_default();
@@ -130,7 +130,7 @@ async fn pull(container: &Value, voice: &Voice<'_>) {
     }
 }
 
-/// The environment, once everything that it draws on is there.
+/// Resolves the environment, once all of its sources exist.
 async fn configured(
     site: &Site,
     pod: &Object,
@@ -154,8 +154,7 @@ async fn configured(
     }
 }
 
-/// The command with its arguments. Arguments alone are for a program that an image brings, which this
-/// one does not.
+/// The command with its arguments. Arguments alone are for an image's entrypoint, which this one lacks.
 fn words(container: &Value) -> Vec<String> {
     let of = |key: &str| container[key].as_array().into_iter().flatten().filter_map(Value::as_str);
     let command: Vec<&str> = of("command").collect();
@@ -163,7 +162,7 @@ fn words(container: &Value) -> Vec<String> {
     command.iter().copied().chain(arguments).map(str::to_owned).collect()
 }
 
-/// The program of a command, looked for as a container runtime does.
+/// The program of a command, resolved like a container runtime does.
 fn program(name: &str) -> Result<PathBuf, String> {
     which::which(name).map_err(|_| {
         format!("failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"{name}\": executable file not found in $PATH")
@@ -180,7 +179,7 @@ fn start(
     let namespace = id.namespace.clone().unwrap_or_default();
     let mut words = words(container);
     if words.is_empty() {
-        // What an image without a command of its own would do here.
+        // The default command of an image without one.
         words = ["sleep", "infinity"].map(str::to_owned).into();
     }
     let program = program(&words.remove(0))?;
@@ -198,7 +197,7 @@ fn start(
     .map_err(|failure| failure.to_string())
 }
 
-/// Asks the readiness probe for as long as the container runs; one without is ready at once.
+/// Probes readiness while the container runs; without a probe, it is ready immediately.
 async fn probe(site: &Site, container: &Value, voice: &Voice<'_>) -> std::convert::Infallible {
     let name = container["name"].as_str().unwrap_or_default();
     let command: Vec<&str> = container["readinessProbe"]["exec"]["command"]

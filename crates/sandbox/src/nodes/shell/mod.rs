@@ -1,7 +1,6 @@
-//! Pods of the image `shell`: their commands run on this machine, and whatever a real kubelet would
-//! hold against them, this one does, too, in its words: images that cannot be pulled, Secrets and
-//! keys that are not there, probes that fail, containers that crash. `docs/design/sandbox.md` says
-//! which names of images do what.
+//! Pods of the image `shell`: their commands run on this machine, and this kubelet reports the same errors as a
+//! real one, in its words: images that cannot be pulled, Secrets and keys that are not found, probes that fail,
+//! containers that crash. `docs/design/sandbox.md` lists the image names and their effects.
 
 mod container;
 mod needs;
@@ -22,14 +21,14 @@ use voice::Voice;
 /// The image's name, without registry and tag.
 pub(super) const IMAGE: &str = "shell";
 
-/// How often a kubelet tries again to mount.
+/// How often a kubelet retries a mount.
 const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) fn is_shell(pod: &Object) -> bool {
     image_of(pod) == Some(IMAGE)
 }
 
-/// Runs a pod until it is cancelled.
+/// Runs a pod until cancelled.
 pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
     let voice = Voice::of(&site, &pod);
     tokio::select! {

@@ -1,4 +1,4 @@
-//! What a container needs before it can start, and a kubelet's words for what is missing (Kubernetes
+//! The requirements of a container's start, and a kubelet's messages for missing ones (Kubernetes
 //! `pkg/kubelet`, containerd `core/remotes`).
 
 use serde_json::Value;
@@ -8,16 +8,16 @@ use crate::kubelet::data;
 use crate::site::Site;
 use bootstrapper_core::object::Object;
 
-/// How the pull of an image ends.
+/// The result of an image pull.
 pub(super) enum Pull {
     Done,
-    /// It takes longer than anybody waits.
+    /// It does not finish.
     GoesOn,
     Failed(String),
 }
 
-/// By the image's name: registries that end in `.invalid` have no address (RFC 2606), the tag `absent`
-/// is not there, `private` is not given out, and `slow` takes long.
+/// By the image's name: registries that end in `.invalid` have no address (RFC 2606), the tag `absent` is not
+/// found, `private` is denied, and `slow` takes long.
 pub(super) fn pull(image: &str) -> Pull {
     let (name, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
     let (host, path) = name.split_once('/').unwrap_or(("docker.io", name));
@@ -69,7 +69,7 @@ pub(super) async fn missing_volume(site: &Site, pod: &Object) -> Option<String> 
     None
 }
 
-/// The first setting that an environment draws on and that is not there.
+/// The first reference in an environment that is not found.
 pub(super) async fn missing_setting(site: &Site, container: &Value, namespace: &str) -> Option<String> {
     let entries = container["env"].as_array().into_iter().flatten();
     let single = entries.flat_map(|entry| {

@@ -1,4 +1,4 @@
-//! What a kubelet tells of a pod's containers.
+//! The status of a pod's containers, as a kubelet reports it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::kubelet::{Events, written};
 use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 
-/// What a container is doing.
+/// The state of a container.
 #[derive(Debug, Clone)]
 pub(super) enum State {
     Waiting { reason: &'static str, message: String },
@@ -35,7 +35,7 @@ impl Default for Container {
     }
 }
 
-/// Tells the API server of one pod.
+/// Reports the status of one pod.
 pub(super) struct Voice<'a> {
     site: &'a Site,
     pod: &'a Object,
@@ -45,7 +45,7 @@ pub(super) struct Voice<'a> {
     pub(super) events: Events,
 }
 
-/// The declared containers of one list.
+/// The declared containers in one list.
 pub(super) fn list<'a>(pod: &'a Object, list: &str) -> impl Iterator<Item = &'a Value> {
     pod.data["spec"][list].as_array().into_iter().flatten()
 }
@@ -99,7 +99,7 @@ impl<'a> Voice<'a> {
         });
     }
 
-    /// Tells the whole status. A pod that is gone is no error.
+    /// Updates the whole status. A deleted pod is no error.
     pub(super) async fn update_status(&self) {
         let status = self.status();
         let pods: Api<Pod> =
@@ -154,7 +154,7 @@ impl<'a> Voice<'a> {
         })
     }
 
-    /// An address that leads nowhere, and that no other pod of this kind is likely to have.
+    /// An unused address that is probably unique among these pods.
     fn address(&self) -> String {
         let uid = self.pod.metadata.uid.as_deref().unwrap_or_default();
         let digest = bootstrapper_core::digest::short_sha256(uid, 4);
@@ -175,7 +175,7 @@ fn status_of(declared: &Value, container: &Container, is_its_turn: bool) -> Valu
     let mut reported = json!({
         "name": declared["name"], "image": declared["image"], "imageID": "", "ready": container.is_ready,
         "started": matches!(container.state, State::Running { .. }), "restartCount": container.restarts,
-        // A list of alternatives: what is not so any more has to be said.
+        // A union: other states must be set to null.
         "state": {"waiting": null, "running": null, "terminated": null},
     });
     if let (Some(slots), Some(state)) = (reported["state"].as_object_mut(), state.as_object()) {
