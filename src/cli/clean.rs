@@ -23,7 +23,7 @@ use bootstrapper_engine::{Gate as _, Owned, PlannedStep, RunOptions, RunSummary}
 use bootstrapper_readiness::has_taken_over;
 use bootstrapper_report::Progress;
 use bootstrapper_steps::plan::{HeldLock, LockGate};
-use bootstrapper_steps::teardown::{self, Manner, Part, Plan};
+use bootstrapper_steps::teardown::{self, Part, Plan, RemovalOptions};
 
 /// A deletion without progress for this long is stuck.
 const STUCK_AFTER: Duration = Duration::from_mins(2);
@@ -34,8 +34,8 @@ struct CleanReport<'a> {
     cluster: &'a str,
     /// What would be deleted, in that order, and by which program.
     removes: &'a [Part],
-    /// What stays, and why.
-    stays: &'a [String],
+    /// What is kept, and why.
+    kept: &'a [String],
     /// Steps of earlier runs that changed something and are no longer in the pipeline.
     unknown_steps: Vec<String>,
 }
@@ -59,7 +59,7 @@ pub(super) async fn clean(args: &CleanArgs) -> Result<()> {
     let answer = CleanReport {
         cluster: &args.cluster,
         removes: &removal.plan.parts,
-        stays: &removal.plan.stays,
+        kept: &removal.plan.kept,
         unknown_steps: unknown_steps(&session).await?,
     };
     match args.output.output {
@@ -94,6 +94,12 @@ async fn removal(session: &Session, with_flux: bool) -> Result<Removal<'_>> {
     Ok(Removal { steps, plan: Arc::new(plan) })
 }
 
+/// The name of a step in a history that an older version of this program may have written.
+fn current_name(step: &str) -> String {
+    step.replace("/adoption-foretold", "/adoption-forecast")
+        .replace("/adoption-confirmed", "/adoption-verify")
+}
+
 /// Steps in the history that are not in the pipeline.
 async fn unknown_steps(session: &Session) -> Result<Vec<String>> {
     let known: Vec<String> = session.graph.steps().map(|step| step.id.to_string()).collect();
@@ -102,7 +108,8 @@ async fn unknown_steps(session: &Session) -> Result<Vec<String>> {
         Entry::Unreadable { .. } => None,
     });
     let wrote = runs.flat_map(|end| end.steps).filter(StepRecord::may_have_written);
-    let mut unknown: Vec<String> = wrote.map(|step| step.step).filter(|step| !known.contains(step)).collect();
+    let is_known = |step: &str| known.iter().any(|known| known == &current_name(step));
+    let mut unknown: Vec<String> = wrote.map(|step| step.step).filter(|step| !is_known(step)).collect();
     unknown.sort();
     unknown.dedup();
     Ok(unknown)
@@ -129,11 +136,11 @@ async fn carry_out(
     let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
     let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
     gate.pass(&|said| out::say(&said)).await?;
-    let manner = Manner {
-        patience: args.selection.inactivity.unwrap_or(STUCK_AFTER),
+    let options = RemovalOptions {
+        stall_timeout: args.selection.inactivity.unwrap_or(STUCK_AFTER),
         release_finalizers: args.release_finalizers,
     };
-    let graph = teardown::graph(&removal.plan, &removal.steps, &manner);
+    let graph = teardown::graph(&removal.plan, &removal.steps, &options);
     let options = RunOptions {
         gate: Arc::new(HeldLock(Arc::clone(&gate))),
         force_conflicts: false,
@@ -192,8 +199,8 @@ fn text(answer: &CleanReport<'_>) -> String {
             let _ = writeln!(text, "  - {}", parts.join(", "));
         }
     }
-    for stays in answer.stays {
-        let _ = writeln!(text, "kept: {stays}");
+    for kept in answer.kept {
+        let _ = writeln!(text, "kept: {kept}");
     }
     for step in &answer.unknown_steps {
         let _ =

@@ -10,26 +10,26 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::words::count;
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_gitops::trust::{
-    Agreed, Given, Request, RequestKind, Store, context_request, digest_of, shown,
+    Approvals, Given, Request, RequestKind, Store, context_request, digest_of, shown,
 };
 use bootstrapper_report as report;
 
 /// The approved requests of a list: approved by this call, or earlier. Asks at the terminal for missing
 /// approvals; without one it fails. In a sandbox, values are generated and the vault is the sandbox's: only
 /// commands need approval there.
-pub(super) fn agreed(
+pub(super) fn approvals(
     root: &Path,
     cluster: &str,
     list: &[Request],
     trust: Option<&str>,
     in_sandbox: bool,
-) -> Result<Agreed> {
+) -> Result<Approvals> {
     let is_needed = |request: &&Request| !in_sandbox || request.kind == RequestKind::Command;
     let needed: Vec<Request> = list.iter().filter(is_needed).cloned().collect();
-    let mut agreed = already_approved(root, &needed, trust)?;
-    let missing: Vec<&Request> = needed.iter().filter(|request| !agreed.allows(request)).collect();
+    let mut approvals = already_approved(root, &needed, trust)?;
+    let missing: Vec<&Request> = needed.iter().filter(|request| !approvals.allows(request)).collect();
     if missing.is_empty() {
-        return Ok(agreed);
+        return Ok(approvals);
     }
     if !can_ask() {
         return Err(refusal(root, cluster, &missing, &needed));
@@ -39,27 +39,27 @@ pub(super) fn agreed(
     out::say(&table(missing.iter().copied()));
     ask("Approve? You are asked again when the list changes.")?;
     Store::of(root)?.add(missing.iter().copied())?;
-    agreed.add(missing);
-    Ok(agreed)
+    approvals.add(missing);
+    Ok(approvals)
 }
 
 /// The requests that are already approved, without asking.
-pub(super) fn already_approved(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Agreed> {
+pub(super) fn already_approved(root: &Path, list: &[Request], trust: Option<&str>) -> Result<Approvals> {
     let given = Given::parse(trust);
     // Without a home folder nothing can be stored.
     let stored = match Store::of(root) {
         _ if given == Given::Everything => Ok(std::collections::BTreeSet::new()),
-        Ok(store) => store.agreed(),
+        Ok(store) => store.approved(),
         Err(_) => Ok(std::collections::BTreeSet::new()),
     };
-    Ok(Agreed::new(stored?, &given, list))
+    Ok(Approvals::new(stored?, &given, list))
 }
 
 /// Asks about the context that a repository sets, if nothing else of it is used.
 pub(super) fn context(root: &Path, cluster: &str, target: &Target, config: &Config) -> Result<()> {
     match context_request(root, config, cluster) {
         Some(request) if target.context.is_none() => {
-            agreed(root, cluster, &[request], target.trust.as_deref(), false).map(drop)
+            approvals(root, cluster, &[request], target.trust.as_deref(), false).map(drop)
         }
         _ => Ok(()),
     }
@@ -73,7 +73,7 @@ pub(super) fn table<'a>(requests: impl Iterator<Item = &'a Request>) -> String {
             Some(content) => format!("{} [sha256:{}]", request.what, content.get(..12).unwrap_or(content)),
             None => request.what.clone(),
         };
-        vec![request.kind.word().to_owned(), shown(&what), shown(&request.purpose), shown(&place)]
+        vec![request.kind.name().to_owned(), shown(&what), shown(&request.purpose), shown(&place)]
     });
     report::table(&["KIND", "WHAT", "FOR", "WHERE"], rows)
 }
@@ -88,7 +88,7 @@ pub(super) fn ask(question: &str) -> Result<()> {
     if prompt_yes_no(question) {
         return Ok(());
     }
-    Err(Failure::new(FailureKind::NotAgreed, "not approved; nothing was read or run"))
+    Err(Failure::new(FailureKind::NotApproved, "not approved; nothing was read or run"))
 }
 
 fn refusal(root: &Path, cluster: &str, missing: &[&Request], list: &[Request]) -> Failure {
@@ -97,7 +97,7 @@ fn refusal(root: &Path, cluster: &str, missing: &[&Request], list: &[Request]) -
         root.display(),
         count(missing.len(), "thing"),
     );
-    let failure = Failure::new(FailureKind::NotAgreed, what);
+    let failure = Failure::new(FailureKind::NotApproved, what);
     let failure = missing.iter().fold(failure, Failure::because);
     failure
         .hint(format!("approve at a terminal: bootstrapper trust {cluster} --repo {}", root.display()))

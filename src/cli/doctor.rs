@@ -50,7 +50,7 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Result<()> {
     let scope =
         if args.namespace.is_empty() { Scope::Whole } else { Scope::Namespaces(args.namespace.clone()) };
     let mut examination = doctor::examine(&cluster, &scope, Budget::OF_A_PERSON).await;
-    let problems = examination.causes.iter().filter(|cause| !cause.passes).count();
+    let problems = examination.causes.iter().filter(|cause| !cause.transient).count();
     if problems > 0
         && let Some(repository) = &repository
     {
@@ -96,7 +96,7 @@ fn print(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Resul
         Output::Text => {
             let Examination { causes, gaps, unseen } = examination;
             let mut text = report::causes_text(causes);
-            if causes.iter().all(|cause| cause.passes) && reachable && *unseen == 0 {
+            if causes.iter().all(|cause| cause.transient) && reachable && *unseen == 0 {
                 let _ = writeln!(text, "{}: no problems found", args.cluster);
             }
             for gap in gaps {

@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
         Err(error) => usage::print(&error),
     };
     // The command succeeded, but its output was lost.
-    if output::was_lost() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
+    if output::write_failed() && code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
 }
 
 fn carry_out(args: Args) -> ExitCode {

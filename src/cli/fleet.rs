@@ -127,13 +127,13 @@ pub(super) async fn declared(
 
 fn decrypts(repository: &Repository, config: &Config, declared: &Declared) -> bool {
     let trust = std::env::var("BOOTSTRAPPER_TRUST").ok();
-    let agreed = || {
+    let approvals = || {
         let pipeline = Tasks::of_repository(&repository.root)?.pipeline(declared, config)?;
         let list = trust::requests(&repository.root, config, &pipeline, declared)?;
-        let agreed = consent::already_approved(&repository.root, &list, trust.as_deref())?;
-        Ok::<_, Failure>(list.iter().any(|one| one.kind == RequestKind::Keys && agreed.allows(one)))
+        let approvals = consent::already_approved(&repository.root, &list, trust.as_deref())?;
+        Ok::<_, Failure>(list.iter().any(|one| one.kind == RequestKind::Keys && approvals.allows(one)))
     };
-    agreed().unwrap_or(false)
+    approvals().unwrap_or(false)
 }
 
 /// Without a cluster, secrets have names but no values.

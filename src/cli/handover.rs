@@ -11,7 +11,7 @@ use super::session::Session;
 use super::show;
 use bootstrapper_cluster::Requests;
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_steps::adoption::{Counts, Forecast, Kept, Ledger, Record, Verdict};
+use bootstrapper_steps::adoption::{Counts, Forecast, Ledger, OwnerComparison, Record, Verdict};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,7 +28,7 @@ struct HandoverReport {
 #[serde(rename_all = "camelCase")]
 struct Adopted {
     verdict: Verdict,
-    kept: Vec<Kept>,
+    kept: Vec<OwnerComparison>,
     before: Record,
     now: Record,
 }
@@ -61,7 +61,7 @@ pub(super) async fn handover(args: &HandoverArgs) -> Result<()> {
 fn adopted(ledger: Ledger, now: Record) -> Adopted {
     let Ledger { before, verdict } = ledger;
     let verdict = verdict.unwrap_or_else(|| before.verdict(&now, jiff::Timestamp::now()));
-    Adopted { verdict, kept: before.kept_in(&now), before, now }
+    Adopted { verdict, kept: before.compare(&now), before, now }
 }
 
 fn text(answer: &HandoverReport) -> String {
@@ -80,7 +80,7 @@ fn check(answer: &HandoverReport) -> Result<()> {
     let differences: Vec<String> = answer
         .forecast
         .differences()
-        .map(bootstrapper_steps::adoption::Foretold::told)
+        .map(bootstrapper_steps::adoption::ObjectForecast::describe)
         .chain(changed)
         .collect();
     if differences.is_empty() {

@@ -60,7 +60,7 @@ async fn password_of(cluster: &str, repository: &Repository, trust: Option<&str>
         root: &repository.root,
         environment: &Environment::default(),
         cluster: None,
-        agreed: &consent::already_approved(&repository.root, &[], trust)?,
+        approvals: &consent::already_approved(&repository.root, &[], trust)?,
         in_sandbox: true,
     })
     .await?;

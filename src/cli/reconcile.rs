@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Output, ReconcileArgs, Selection};
 use super::cancel::Cancel;
-use super::run::{Manner, run_recorded};
+use super::run::{RunSettings, run_recorded};
 use super::session::Session;
 use super::{out, plan, resume, sandbox};
 use bootstrapper_cluster::RunEnd;
@@ -12,12 +12,12 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Graph, Limits, RunSummary};
-use bootstrapper_steps::reconcile::{self, Wanted};
+use bootstrapper_steps::reconcile::{self, ReconcileOptions};
 
 pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<()> {
     let rehearsal = sandbox::refreshed(&args.cluster, args.sandbox, args.target.repo.as_deref()).await?;
     let session = Session::open(&args.cluster, &args.target, &Selection::whole(), rehearsal.as_ref()).await?;
-    let graph = reconcile::graph(&Wanted {
+    let graph = reconcile::graph(&ReconcileOptions {
         cluster: &session.cluster,
         declared: &session.declared,
         repository: &session.root,
@@ -41,13 +41,13 @@ async fn carry_out(
     args: &ReconcileArgs,
     cancel: CancellationToken,
 ) -> Result<()> {
-    let manner = Manner {
+    let settings = RunSettings {
         force_conflicts: false,
         strict: false,
         headline: format!("reconcile {}", session.headline()),
         progress: args.progress.into(),
     };
-    let summary = run_recorded(session, graph, manner, cancel.clone(), end).await;
+    let summary = run_recorded(session, graph, settings, cancel.clone(), end).await;
     let name = &session.declared.cluster;
     if !summary.succeeded() {
         let what = format!("{name} is not reconciled");

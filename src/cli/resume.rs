@@ -27,12 +27,12 @@ fn quoted(word: &str) -> String {
 pub(super) fn completed(summary: &RunSummary, is_cancelled: bool) -> Vec<String> {
     let is_done = |stage: &str| {
         let mut of_stage = summary.steps.iter().filter(|(id, _)| id.stage == stage);
-        of_stage.all(|(_, outcome)| outcome.lets_others_start())
+        of_stage.all(|(_, outcome)| outcome.unblocks_dependents())
     };
     let mut stages: Vec<&str> = summary.steps.iter().map(|(id, _)| id.stage.as_str()).collect();
     stages.dedup();
     stages.retain(|stage| is_done(stage));
-    let next = summary.steps.iter().find(|(_, outcome)| !outcome.lets_others_start());
+    let next = summary.steps.iter().find(|(_, outcome)| !outcome.unblocks_dependents());
     let done = (!stages.is_empty()).then(|| format!("completed: {}", stages.join(", ")));
     let at = if is_cancelled { "stopped at" } else { "failed at" };
     done.into_iter().chain(next.map(|(id, _)| format!("{at}: {id}"))).collect()
@@ -46,7 +46,7 @@ pub(super) fn unfinished(what: &str, summary: &RunSummary, is_cancelled: bool) -
         Some(failure) => failure.kind,
         None => FailureKind::Step,
     };
-    let done = summary.steps.iter().filter(|(_, outcome)| outcome.lets_others_start()).count();
+    let done = summary.steps.iter().filter(|(_, outcome)| outcome.unblocks_dependents()).count();
     Failure::new(kind, format!("{what}: {done} of {} steps completed", summary.steps.len()))
 }
 

@@ -40,10 +40,10 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     }
 }
 
-async fn break_lock(cluster: &Cluster, name: &str, agreed: bool) -> Result<()> {
+async fn break_lock(cluster: &Cluster, name: &str, confirmed: bool) -> Result<()> {
     let Some(holding) = cluster.lock_holding().await? else { return Ok(()) };
     out::say(&format!("the lock of {name}: {holding}"));
-    confirm("Take the lock from that run? It may still be running.", agreed)?;
+    confirm("Take the lock from that run? It may still be running.", confirmed)?;
     cluster.break_lock(&holding).await
 }
 
@@ -53,19 +53,19 @@ async fn carry_out(
     rehearsal: Option<&Rehearsal>,
     cancel: CancellationToken,
 ) -> Result<()> {
-    let manner = Manner {
+    let settings = RunSettings {
         force_conflicts: args.force_conflicts,
         strict: args.strict,
         headline: session.headline(),
         progress: args.progress.into(),
     };
     let end = |summary: &RunSummary| end(session, summary, cancel.is_cancelled());
-    let summary = run_recorded(session, &session.graph, manner, cancel.clone(), end).await;
+    let summary = run_recorded(session, &session.graph, settings, cancel.clone(), end).await;
     conclude(session, rehearsal, &summary, cancel.is_cancelled())
 }
 
 /// The options of a run.
-pub(super) struct Manner {
+pub(super) struct RunSettings {
     pub(super) force_conflicts: bool,
     pub(super) strict: bool,
     pub(super) headline: String,
@@ -76,7 +76,7 @@ pub(super) struct Manner {
 pub(super) async fn run_recorded(
     session: &Session,
     graph: &Graph,
-    manner: Manner,
+    settings: RunSettings,
     cancel: CancellationToken,
     end: impl Fn(&RunSummary) -> RunEnd,
 ) -> RunSummary {
@@ -84,7 +84,7 @@ pub(super) async fn run_recorded(
         RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
     let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
     let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
-    let Manner { force_conflicts, strict, headline, progress } = manner;
+    let RunSettings { force_conflicts, strict, headline, progress } = settings;
     let options = RunOptions { gate: gate.clone(), force_conflicts, strict, cancel, headline };
     let summary = run_shown(graph, &options, progress).await;
 
@@ -129,7 +129,7 @@ fn end(session: &Session, summary: &RunSummary, is_cancelled: bool) -> RunEnd {
     let planned = session.graph.steps();
     let steps = summary.steps.iter().zip(planned).map(|((id, outcome), planned)| StepRecord {
         step: id.to_string(),
-        outcome: outcome.word().to_owned(),
+        outcome: outcome.name().to_owned(),
         seconds: summary.took.iter().find(|(of, _)| of == id).map(|(_, took)| took.as_secs_f64()),
         digest: planned.digest.clone(),
     });

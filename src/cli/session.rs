@@ -10,7 +10,7 @@ use super::rehearsal::Rehearsal;
 use super::repository::open_repository;
 use super::sandbox;
 use super::{out, problems};
-use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, Remembered};
+use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, IdentityRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{Graph, PlannedStep};
 use bootstrapper_gitops::Declared;
@@ -70,12 +70,13 @@ impl Session {
         let asking = tasks.pipeline(&unread, &config)?;
         pipeline::select(&asking, &selection.selector())?;
         let list = trust::requests(&repository.root, &config, &asking, &unread)?;
-        let agreed =
-            consent::agreed(&repository.root, name, &list, target.trust.as_deref(), rehearsal.is_some())?;
-        let decrypts = list.iter().any(|request| request.kind == RequestKind::Keys && agreed.allows(request));
+        let approvals =
+            consent::approvals(&repository.root, name, &list, target.trust.as_deref(), rehearsal.is_some())?;
+        let decrypts =
+            list.iter().any(|request| request.kind == RequestKind::Keys && approvals.allows(request));
         let repository = if decrypts { repository.with_own_keys() } else { repository };
 
-        let (cluster, remembered) = match early {
+        let (cluster, identity_record) = match early {
             Some(connected) => connected,
             None => connected_as(name, &connect, &config).await?,
         };
@@ -87,7 +88,7 @@ impl Session {
             root: &repository.root,
             environment: &environment,
             cluster: Some(&cluster),
-            agreed: &agreed,
+            approvals: &approvals,
             in_sandbox: rehearsal.is_some(),
         })
         .await?;
@@ -97,11 +98,11 @@ impl Session {
         let pipeline = tasks.pipeline(&declared, &config)?;
         let selected = pipeline::select(&pipeline, &selection.selector())?;
         let scope = Scope::of(&pipeline, &selected, &declared, &repository.root);
-        declared.require_sound(&scope)?;
+        declared.require_valid(&scope)?;
         problems::warn(name, &problems::split(&declared, &scope).1);
         let checks_secrets = checks_secrets(&pipeline, &selected);
-        if let Some(remembered) = &remembered {
-            remembered.require(&Identity::declared(name, &declared.settings))?;
+        if let Some(identity_record) = &identity_record {
+            identity_record.require(&Identity::declared(name, &declared.settings))?;
         }
         let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
         let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
@@ -115,7 +116,7 @@ impl Session {
             repository: &repository,
             kustomize: &kustomize,
             secrets: &secrets.values,
-            agreed: &agreed,
+            approvals: &approvals,
             in_sandbox: rehearsal.is_some(),
         })
         .await;
@@ -138,7 +139,7 @@ impl Session {
             environment,
             secrets,
             manifests,
-            agreed,
+            approvals,
         })?;
         Ok(Self {
             root: repository.root,
@@ -192,13 +193,13 @@ async fn connected_as(
     name: &str,
     connect: &ConnectOptions,
     config: &Config,
-) -> Result<(Cluster, Option<Remembered>)> {
+) -> Result<(Cluster, Option<IdentityRecord>)> {
     let cluster = connected(connect, config).await?;
-    let remembered = cluster.remembered().await?;
-    if let Some(remembered) = &remembered {
-        remembered.require(&Identity::named(name))?;
+    let identity_record = cluster.identity_record().await?;
+    if let Some(identity_record) = &identity_record {
+        identity_record.require(&Identity::named(name))?;
     }
-    Ok((cluster, remembered))
+    Ok((cluster, identity_record))
 }
 
 /// The selection: whole stages, and single steps of the others.
@@ -240,7 +241,7 @@ pub(super) async fn connect_named(name: &str, target: &Target, flag: SandboxFlag
 /// Connects, after printing warnings about an insecure connection: all commands use this.
 pub(super) async fn connected(options: &ConnectOptions, config: &Config) -> Result<Cluster> {
     let warn = |warning| out::say(&format!("warning: {warning}"));
-    Cluster::connect_aloud(options, &config.secret_variables(), &warn).await
+    Cluster::connect_with_warnings(options, &config.secret_variables(), &warn).await
 }
 
 pub(super) fn connect_options(

@@ -17,7 +17,7 @@ use bootstrapper_gitops::trust::{self, Request, Store};
 use bootstrapper_tools::{Environment, Kustomize};
 
 #[derive(Serialize)]
-struct Asked {
+struct ClusterRequests {
     cluster: String,
     /// The digest for `--trust=DIGEST` in CI.
     digest: String,
@@ -28,7 +28,7 @@ struct Asked {
 struct Listed {
     #[serde(flatten)]
     request: Request,
-    agreed: bool,
+    approved: bool,
 }
 
 pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
@@ -42,7 +42,7 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
     }
     args.clusters.iter().try_for_each(|name| repository.require(name))?;
     let clusters = if args.clusters.is_empty() { &repository.clusters } else { &args.clusters };
-    let stored = store.agreed()?;
+    let stored = store.approved()?;
     let mut all = Vec::new();
     for cluster in clusters {
         all.push(asked(&repository, cluster, &stored).await?);
@@ -51,15 +51,19 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
         Output::Json => out::json(&all)?,
         Output::Text => out::text(&text(&repository, &all))?,
     }
-    let new: Vec<&Request> =
-        all.iter().flat_map(|one| &one.requests).filter(|one| !one.agreed).map(|one| &one.request).collect();
+    let new: Vec<&Request> = all
+        .iter()
+        .flat_map(|one| &one.requests)
+        .filter(|one| !one.approved)
+        .map(|one| &one.request)
+        .collect();
     if args.list || new.is_empty() {
         return Ok(());
     }
     if !args.yes {
         if !consent::can_ask() {
             let what = format!("{} need approval, but stdin is not a terminal", count(new.len(), "request"));
-            return Err(Failure::new(FailureKind::NotAgreed, what)
+            return Err(Failure::new(FailureKind::NotApproved, what)
                 .hint("pass --yes to approve this list, or --list to only show it"));
         }
         consent::ask("Approve the new requests? You are asked again when the list changes.")?;
@@ -69,7 +73,7 @@ pub(super) async fn trust(args: &TrustArgs) -> Result<()> {
     Ok(())
 }
 
-async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>) -> Result<Asked> {
+async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>) -> Result<ClusterRequests> {
     let config = Config::load(&repository.root)?;
     let kustomize = Kustomize::find(&Environment::default())?;
     let names = names_of_secrets(&repository.root, &config, cluster)?;
@@ -77,14 +81,18 @@ async fn asked(repository: &Repository, cluster: &str, stored: &BTreeSet<String>
     let pipeline = Tasks::of_repository(&repository.root)?.pipeline(&declared, &config)?;
     let requests = trust::requests(&repository.root, &config, &pipeline, &declared)?;
     let digest = trust::digest_of(&requests);
-    let listed = |request: Request| Listed { agreed: stored.contains(&request.digest()), request };
-    Ok(Asked { cluster: cluster.to_owned(), digest, requests: requests.into_iter().map(listed).collect() })
+    let listed = |request: Request| Listed { approved: stored.contains(&request.digest()), request };
+    Ok(ClusterRequests {
+        cluster: cluster.to_owned(),
+        digest,
+        requests: requests.into_iter().map(listed).collect(),
+    })
 }
 
-fn text(repository: &Repository, all: &[Asked]) -> String {
+fn text(repository: &Repository, all: &[ClusterRequests]) -> String {
     let mut text = String::new();
     for one in all {
-        let new = one.requests.iter().filter(|request| !request.agreed).count();
+        let new = one.requests.iter().filter(|request| !request.approved).count();
         let state = match (one.requests.len(), new) {
             (0, _) => "no requests".to_owned(),
             (some, 0) => format!("{}, all approved", count(some, "request")),

@@ -78,7 +78,7 @@ fn list_rules(output: FindingsOutput) -> Result<()> {
         FindingsOutput::Markdown => out::text(&validation::rules_document()),
         FindingsOutput::Text => out::text(&report::table(
             &["RULE", "SEVERITY", "DESCRIPTION"],
-            rules.map(|rule| [rule.name, rule.severity.word(), rule.summary].map(str::to_owned).to_vec()),
+            rules.map(|rule| [rule.name, rule.severity.name(), rule.summary].map(str::to_owned).to_vec()),
         )),
         FindingsOutput::Json | FindingsOutput::Sarif => out::json(&rules.collect::<Vec<&Rule>>()),
     }
@@ -98,6 +98,6 @@ fn explain(name: &str) -> Result<()> {
     let Rule { name, severity, summary, why, fix, .. } = rule;
     out::text(&format!(
         "{name}  {}\n  {summary}\n  why     {why}\n  fix     {fix}\n  ignore  # bootstrapper:ignore {name} <reason>\n",
-        severity.word()
+        severity.name()
     ))
 }

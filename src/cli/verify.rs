@@ -69,8 +69,8 @@ async fn member(name: &str, args: &VerifyArgs, repository: &Repository, config: 
     }
     let options = connect_options(name, &args.target, config, rehearsal.as_ref());
     let cluster = connected(&options, config).await?;
-    if let Some(remembered) = cluster.remembered().await? {
-        remembered.require(&Identity::named(name))?;
+    if let Some(identity_record) = cluster.identity_record().await? {
+        identity_record.require(&Identity::named(name))?;
     }
     Ok(Member { name: name.to_owned(), cluster, outside })
 }

@@ -372,7 +372,7 @@ async fn apps_survives_being_killed() {
         .success();
     handover::a_difference_is_told_before_flux_acts(&sandbox, &cluster).await;
 
-    let mut run = sandbox.started_run("apps", |line| line.contains("adoption-foretold"));
+    let mut run = sandbox.started_run("apps", |line| line.contains("adoption-forecast"));
     handover::controllers_are_killed_as_they_take_over_themselves(&sandbox, &cluster).await;
     assert!(run.wait().unwrap().success());
     handover::they_took_over_all_the_same(&sandbox, &cluster).await;

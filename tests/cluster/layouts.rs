@@ -80,8 +80,8 @@ async fn flux_finds_what_is_declared_over_ssh(sandbox: &Sandbox) {
     // As a run does: the kind, and what admits it, come a moment after the CRD.
     let written = Complete::of_own(source.clone());
     let apply = || cluster.apply(&written, false);
-    let patiently = ExponentialBuilder::default().with_max_times(10);
-    apply.retry(patiently).when(|failure| failure.retry == Retry::MayHelp).await.unwrap();
+    let policy = ExponentialBuilder::default().with_max_times(10);
+    apply.retry(policy).when(|failure| failure.retry == Retry::MayHelp).await.unwrap();
     assert!(matches!(cluster.compare(&written).await.unwrap(), Comparison::Unchanged));
     let there = cluster.get(&ObjectRef::of(&source)).await.unwrap().unwrap();
     assert!(there.data["spec"]["secretRef"].is_null());

@@ -29,7 +29,7 @@ const CANCELLED: i32 = 130;
 const WRONG_CLUSTER: i32 = 6;
 
 /// No chapter takes as long.
-const PATIENCE: Duration = Duration::from_mins(3);
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// A short bootstrap: something is written, a program runs until it is let go, something is written.
 const TASKS: &str = "
@@ -74,7 +74,7 @@ impl Sandbox {
             .args(arguments)
             .arg("--repo")
             .arg(self.repository.path())
-            .timeout(PATIENCE);
+            .timeout(TIMEOUT);
         command
     }
 
@@ -140,7 +140,7 @@ struct Run {
 impl Run {
     /// Returns once it tells something.
     fn tells(&self, something: &str) {
-        while !self.lines.recv_timeout(PATIENCE).expect("the run never came there").contains(something) {}
+        while !self.lines.recv_timeout(TIMEOUT).expect("the run never came there").contains(something) {}
     }
 
     fn signal(&self, signal: &str) {
@@ -179,7 +179,7 @@ async fn holder(cluster: &Cluster) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_survives_its_runs() {
     let sandbox = Sandbox::new();
-    sandbox.run(&["sandbox", "up", "infra"]).timeout(PATIENCE * 4).assert().success();
+    sandbox.run(&["sandbox", "up", "infra"]).timeout(TIMEOUT * 4).assert().success();
     let cluster = sandbox.cluster().await;
 
     one_run_holds_the_lock(&sandbox).await;
@@ -216,7 +216,7 @@ async fn nothing_is_written_without_the_lock(sandbox: &Sandbox) {
     let wrong = other.break_lock("nobody holds the lock").await.unwrap_err();
     assert!(wrong.to_string().contains(&holding), "{wrong}");
     other.break_lock(&holding).await.unwrap();
-    let lost = tokio::time::timeout(PATIENCE, held.lost()).await.unwrap();
+    let lost = tokio::time::timeout(TIMEOUT, held.lost()).await.unwrap();
     assert!(lost.to_string().contains("--break-lock"), "{lost}");
     let refused = one.apply(&Complete::of_own(written.clone()), false).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Locked);
@@ -338,8 +338,8 @@ async fn the_history_tells_of_all_runs(sandbox: &Sandbox, cluster: &Cluster) {
 }
 
 async fn another_cluster_stops_a_run_before_it_writes(sandbox: &Sandbox, cluster: &Cluster) {
-    let remembered = ObjectRef::namespaced("v1", "ConfigMap", "kube-system", "bootstrapper");
-    let before = cluster.get(&remembered).await.unwrap().unwrap();
+    let record = ObjectRef::namespaced("v1", "ConfigMap", "kube-system", "bootstrapper");
+    let before = cluster.get(&record).await.unwrap().unwrap();
     let last = ObjectRef::of(&object(&config_map("last")));
     cluster.delete(&last).await.unwrap();
     let refused = |said: &'static str| {
@@ -406,7 +406,7 @@ async fn what_was_made_is_removed_the_last_first(sandbox: &Sandbox, cluster: &Cl
     assert!(!is_there(&first).await);
     assert_eq!(holder(cluster).await, None);
     // The cluster has forgotten who it was, and remembers what happened to it.
-    assert!(cluster.remembered().await.unwrap().is_none());
+    assert!(cluster.identity_record().await.unwrap().is_none());
     sandbox.run(&["history", "infra", "--sandbox"]).assert().success().stdout(contains("cleaned"));
     sandbox.run(&clean).assert().success().stdout(contains("infra: nothing to remove"));
 }

@@ -160,7 +160,7 @@ struct Said {
     line: Result<String, String>,
 }
 
-const PATIENCE: ConstantBuilder =
+const POLICY: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_millis(300)).with_max_times(200);
 
 /// Nobody waits longer for a word.
@@ -205,7 +205,7 @@ impl Fault {
                 || format!("{} does not say {expected:?} of {}, but:\n{told}", verb.name(), self.name);
             verb.line(&told, expected).ok_or_else(unsaid)
         };
-        ask.retry(PATIENCE).when(|_| began.elapsed() < LIMIT).call()
+        ask.retry(POLICY).when(|_| began.elapsed() < LIMIT).call()
     }
 
     fn until_well(&self, site: &Site, verb: Verb) {
@@ -215,7 +215,7 @@ impl Fault {
             let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             if output.status.success() { Ok(()) } else { Err(told) }
         };
-        if let Err(told) = ask.retry(PATIENCE).when(|_| began.elapsed() < LIMIT).call() {
+        if let Err(told) = ask.retry(POLICY).when(|_| began.elapsed() < LIMIT).call() {
             panic!("{} does not heal:\n{told}", self.name);
         }
     }

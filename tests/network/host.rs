@@ -62,11 +62,11 @@ impl Host {
         let maps = before.maps;
         let before = Self { maps: BTreeSet::new(), ..before };
         let past_maps = || async { same(&before, Self::look_past_maps(&before.state)) };
-        if let Err(now) = past_maps.retry(PATIENCE).await {
+        if let Err(now) = past_maps.retry(POLICY).await {
             panic!("not as before:\nbefore {before:#?}\nnow {now:#?}");
         }
         let of_maps = || async { same(&maps, maps_that_count(&maps)) };
-        if let Err(now) = of_maps.retry(PATIENCE).await {
+        if let Err(now) = of_maps.retry(POLICY).await {
             panic!("maps are left: {:#?}", now.difference(&maps).collect::<Vec<_>>());
         }
         Self { maps, ..before }
@@ -106,7 +106,7 @@ fn is_open(map: &Value) -> bool {
         .any(|info| info.lines().any(|found| found == line))
 }
 
-const PATIENCE: ConstantBuilder =
+const POLICY: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_millis(200)).with_max_times(150);
 
 fn same<T: PartialEq>(before: &T, now: T) -> Result<(), T> {

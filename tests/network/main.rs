@@ -30,7 +30,7 @@ use host::Host;
 use libtest_mimic::{Arguments, Trial};
 use predicates::prelude::*;
 use predicates::str::contains;
-use site::{CLUSTERS, PATIENCE, Site};
+use site::{CLUSTERS, POLICY, Site};
 use strangers::probe::probe_all;
 use strangers::sockets;
 use strangers::{its_files_are_its_owners, nobody_enters_its_networks};
@@ -226,7 +226,7 @@ async fn a_status_that_lags_is_not_believed(site: &Site) {
             let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             if told.contains(said) { Ok(()) } else { Err(told) }
         };
-        is_said.retry(PATIENCE.with_max_times(5)).await.unwrap();
+        is_said.retry(POLICY.with_max_times(5)).await.unwrap();
     }
     site.tells_of_session("infra-3", "established").await;
 }
@@ -240,11 +240,11 @@ async fn checks_whose_namespace_is_deleted_end_and_say_so(site: &Site, infra: &C
     // That of earlier checks may still be on its way out.
     let is_gone =
         || async { infra.get(&namespace).await.unwrap().map_or(Ok(()), |_| Err("it is still there")) };
-    is_gone.retry(PATIENCE).await.unwrap();
+    is_gone.retry(POLICY).await.unwrap();
     let mut checks = site.command(&["verify", "infra", "--sandbox"]);
     let checks = checks.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let is_there = || async { infra.get(&namespace).await.unwrap().ok_or("it is not made") };
-    is_there.retry(PATIENCE.with_delay(Duration::from_millis(100))).await.unwrap();
+    is_there.retry(POLICY.with_delay(Duration::from_millis(100))).await.unwrap();
     infra.delete(&namespace).await.unwrap();
     let output = checks.wait_with_output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
@@ -287,7 +287,7 @@ async fn one_that_goes_down_leaves_the_other_whole(site: &Site, apps: &Cluster) 
             serde_json::from_slice(&told).unwrap_or_default();
         if ranges.iter().all(|range| table.contains_key(range)) { Ok(()) } else { Err(table) }
     };
-    has_a_router.retry(PATIENCE).await.unwrap();
+    has_a_router.retry(POLICY).await.unwrap();
     all_but_the_mesh_is_well(site, "apps").await;
 }
 
@@ -300,7 +300,7 @@ async fn all_but_the_mesh_is_well(site: &Site, cluster: &str) {
         let is_whole = own.len() == 10 && own.iter().all(|one| one["problem"].is_null());
         if is_whole { Ok(()) } else { Err(told) }
     };
-    connections.retry(PATIENCE).await.unwrap();
+    connections.retry(POLICY).await.unwrap();
 }
 
 /// What no mesh is needed for.
@@ -367,13 +367,13 @@ fn a_sandbox_leaves_no_trace_whenever_it_is_killed() {
     let moments: [(&[&str], &str, usize); 2] = [(&bring_up, "sleep", 3), (&network_only, "cilium-agent", 1)];
     for (arguments, program, count) in moments {
         let mut run = site.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(20)).with_max_times(6000);
+        let policy = ConstantBuilder::default().with_delay(Duration::from_millis(20)).with_max_times(6000);
         let has_come = || async {
             let running = host::marked(site.state()).filter(|name| name == program).count();
             if running >= count { Ok(()) } else { Err(running) }
         };
         before = block_on(async {
-            has_come.retry(patiently).await.unwrap();
+            has_come.retry(policy).await.unwrap();
             site.kill_and_collect("infra").await;
             let _ = run.kill();
             run.wait().unwrap();

@@ -39,7 +39,7 @@ const KUSTOMIZATIONS: [&str; 11] = [
 ];
 
 /// How long something may take that nothing tells of.
-pub(crate) const PATIENCE: ConstantBuilder =
+pub(crate) const POLICY: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_max_times(90);
 
 impl Site {
@@ -148,7 +148,7 @@ impl Site {
             let told = String::from_utf8(told).unwrap();
             if told.contains(expected) { Ok(()) } else { Err(told) }
         };
-        if let Err(told) = says.retry(PATIENCE).await {
+        if let Err(told) = says.retry(POLICY).await {
             panic!("{arguments:?} does not say {expected:?}, but:\n{told}");
         }
     }
@@ -160,7 +160,7 @@ impl Site {
             let told = [output.stdout, output.stderr].concat();
             if output.status.success() { Ok(()) } else { Err(String::from_utf8(told).unwrap()) }
         };
-        if let Err(told) = is_well.retry(PATIENCE).await {
+        if let Err(told) = is_well.retry(POLICY).await {
             panic!("{arguments:?} does not succeed:\n{told}");
         }
     }
@@ -175,8 +175,8 @@ impl Site {
             let told = String::from_utf8(output.stderr).unwrap();
             if told.contains("cleaned up") { Ok(()) } else { Err(told) }
         };
-        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(50);
-        collect.retry(patiently).await.unwrap();
+        let policy = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(50);
+        collect.retry(policy).await.unwrap();
     }
 }
 
@@ -204,7 +204,7 @@ pub(crate) async fn until_sessions_are(cluster: &Cluster, state: &str) {
         let states = sessions(cluster).await;
         if states == [state; 3] { Ok(()) } else { Err(states) }
     };
-    they_are.retry(PATIENCE).await.unwrap();
+    they_are.retry(POLICY).await.unwrap();
 }
 
 /// What a program in the first pod of a kind writes, through the API server.

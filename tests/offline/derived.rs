@@ -37,7 +37,7 @@ fn steps(files: &[(&str, String)]) -> Vec<String> {
     let steps = text.lines().filter_map(|line| line.strip_prefix("      - "));
     let steps = steps.skip_while(|step| *step != "secrets: declared").skip(1);
     let before_flux = |step: &&str| !matches!(*step, "source: declared" | "handover: declared");
-    steps.take_while(before_flux).filter(|step| *step != "adoption: foretold").map(str::to_owned).collect()
+    steps.take_while(before_flux).filter(|step| *step != "adoption: forecast").map(str::to_owned).collect()
 }
 
 fn release(name: &str, chart: &str, values: &str) -> String {
@@ -182,7 +182,7 @@ fn what_the_operator_makes_is_awaited_and_not_applied() {
     let text = tasks(copy.path(), &[]);
     let expected = [
         "release: flux-operator",
-        "adoption: foretold",
+        "adoption: forecast",
         "part: {of: flux-system, kinds: [FluxInstance], names: [flux]}",
         CONTROLLERS,
         "wait: {object: {apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, namespace: flux-system, name: flux-system}}",

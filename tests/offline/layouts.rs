@@ -119,7 +119,7 @@ fn a_home_with_a_folder_for_each_app() {
         kustomization.used_variables.iter().collect::<Vec<_>>(),
         ["APP", "CAPACITY", "SECRET_DOMAIN", "TIMEZONE"]
     );
-    assert_eq!(kustomization.draws_from.len(), 3);
+    assert_eq!(kustomization.substitute_sources.len(), 3);
     assert_eq!(field(&declared, "PersistentVolumeClaim", "/spec/resources/requests/storage"), "5Gi");
 
     assert_eq!(
@@ -138,7 +138,7 @@ fn a_home_with_a_folder_for_each_app() {
         place(&declared, &ObjectRef::of(&declared.sync), ""),
         "kubernetes/apps/flux-system/flux-instance/app/release.yaml:11:1"
     );
-    let brought = &declared.brought[&ObjectRef::namespaced("v1", "Secret", "default", "echo-values")];
+    let brought = &declared.providers[&ObjectRef::namespaced("v1", "Secret", "default", "echo-values")];
     assert_eq!(brought.as_ref().unwrap().kind, "ExternalSecret");
 }
 
@@ -264,7 +264,7 @@ fn a_monorepo_of_several_teams() {
     assert!(!kustomization(&declared, "shop").is_here);
     let monitoring = kustomization(&declared, "monitoring-east");
     assert_eq!(monitoring.path, Path::new("platform/monitoring/overlays/east"));
-    assert_eq!(monitoring.brought_by.as_ref().unwrap().name, "platform");
+    assert_eq!(monitoring.parent.as_ref().unwrap().name, "platform");
     assert_eq!(place(&declared, &monitoring.id, "spec.path"), "platform/monitoring.yaml:9:9");
     assert_eq!(declared.sync.data["spec"]["path"], "./deploy/east");
 }
@@ -340,7 +340,7 @@ fn refusal(repository: &Repository, declared: &Declared, selector: &Selector) ->
         .pipeline(declared, &pipeline::Config::default())
         .unwrap();
     let selected = pipeline::select(&pipeline, selector).unwrap();
-    declared.require_sound(&Scope::of(&pipeline, &selected, declared, &repository.root)).err()
+    declared.require_valid(&Scope::of(&pipeline, &selected, declared, &repository.root)).err()
 }
 
 /// The note of where an object comes from changes nothing about the object, and neither does the

@@ -33,7 +33,7 @@ fn a_name_means_all_that_are_called_so_and_needs_what_comes_before() {
     assert_eq!(failure.hints, ["did you mean `cilium`?"]);
 
     let release = declared.reconciled("HelmRelease/cilium").unwrap();
-    assert_eq!(texts(&declared.bringers(&release[0]))[0], "Kustomization flux-system/cilium");
+    assert_eq!(texts(&declared.parents(&release[0]))[0], "Kustomization flux-system/cilium");
     let needed = texts(&declared.with_needed(&declared.reconciled("tenants").unwrap()));
     for one in ["tenants", "cilium-gateway", "cilium", "flux-system"] {
         assert!(needed.contains(&format!("Kustomization flux-system/{one}")), "{one}: {needed:?}");

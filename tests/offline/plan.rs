@@ -10,7 +10,7 @@ use bootstrapper::gitops::Repository;
 use bootstrapper::pipeline::{self, Config, Selector, Tasks};
 use bootstrapper::plan::{self, Inputs, ManifestSources, SecretSources};
 use bootstrapper::tools::{Environment, Kustomize};
-use bootstrapper::trust::Agreed;
+use bootstrapper::trust::Approvals;
 
 use crate::common::{edit, programs, repository, root};
 
@@ -20,14 +20,14 @@ pub(crate) struct Planned<'a> {
     pub(crate) cluster: &'a str,
     pub(crate) selector: &'a Selector,
     pub(crate) environment: Environment,
-    pub(crate) agreed: Agreed,
+    pub(crate) approvals: Approvals,
     /// A sandbox has values of its own for secrets.
     pub(crate) in_sandbox: bool,
 }
 
 /// A plan against an API server in memory, without Helm.
 pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
-    let Planned { folder, cluster, selector, environment, agreed, in_sandbox } = of;
+    let Planned { folder, cluster, selector, environment, approvals, in_sandbox } = of;
     let kustomize = Arc::new(Kustomize::find(&environment)?);
     let repository = Repository::open(folder)?;
     let config = Config::load(&repository.root)?;
@@ -39,7 +39,7 @@ pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
         root: &repository.root,
         environment: &environment,
         cluster: Some(&api),
-        agreed: &agreed,
+        approvals: &approvals,
         in_sandbox,
     })
     .await?;
@@ -58,7 +58,7 @@ pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
         repository: &repository,
         kustomize: &kustomize,
         secrets: &secrets.values,
-        agreed: &agreed,
+        approvals: &approvals,
         in_sandbox,
     })
     .await;
@@ -77,15 +77,15 @@ pub(crate) async fn planned(of: Planned<'_>) -> Result<(Graph, ApiServer)> {
         environment,
         secrets,
         manifests,
-        agreed,
+        approvals,
     })?;
     Ok((graph, server))
 }
 
 async fn plan_of(folder: &std::path::Path, cluster: &str, selector: &Selector) -> Result<(Graph, ApiServer)> {
     let environment = Environment { path: vec![programs().to_owned()], ..Environment::default() };
-    let agreed = Agreed::nothing();
-    planned(Planned { folder, cluster, selector, environment, agreed, in_sandbox: true }).await
+    let approvals = Approvals::nothing();
+    planned(Planned { folder, cluster, selector, environment, approvals, in_sandbox: true }).await
 }
 
 fn lines(graph: &Graph) -> String {
@@ -131,7 +131,7 @@ async fn what_is_not_selected_is_skipped_with_the_flag_that_says_so() {
     let (graph, _) = plan_of(root(), "infra", &selector).await.unwrap();
     let runs: Vec<String> =
         graph.steps().filter(|step| step.skip_reason().is_none()).map(|step| step.id.to_string()).collect();
-    assert_eq!(runs, ["sync/adoption-foretold", "sync/source", "sync/sync"]);
+    assert_eq!(runs, ["sync/adoption-forecast", "sync/source", "sync/sync"]);
     assert!(graph.steps().all(|step| step.id.stage == "sync" || step.undo().is_none()));
 }
 
@@ -163,7 +163,7 @@ async fn an_empty_cluster_is_observed_without_a_write() {
     for (step, observed) in engine::observe(&graph).await {
         let is_new = matches!(observed, Ok(Observation::Missing(_)));
         let is_forecast =
-            step.id.name == "adoption-foretold" && matches!(observed, Ok(Observation::Drifted(_)));
+            step.id.name == "adoption-forecast" && matches!(observed, Ok(Observation::Drifted(_)));
         assert!(is_new || is_forecast, "{}: {observed:?}", step.id);
     }
     assert!(server.writes().is_empty());

@@ -16,7 +16,7 @@ use bootstrapper::gitops::Repository;
 use bootstrapper::pipeline::{Config, Selector};
 use bootstrapper::plan::{self, SecretSources, Secrets};
 use bootstrapper::tools::{Environment, Kustomize};
-use bootstrapper::trust::{Agreed, Given};
+use bootstrapper::trust::{Approvals, Given};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ impl Scene {
         Environment { path, ..Environment::default() }
     }
 
-    async fn resolved(&self, agreed: &Agreed, more: &[&Path]) -> Secrets {
+    async fn resolved(&self, approvals: &Approvals, more: &[&Path]) -> Secrets {
         let config = Config::load(&self.root()).unwrap();
         let sources = SecretSources {
             name: "infra",
@@ -83,15 +83,15 @@ impl Scene {
             root: &self.root(),
             environment: &self.environment(more),
             cluster: None,
-            agreed,
+            approvals,
             in_sandbox: false,
         };
         plan::resolve_secrets(&sources).await.unwrap()
     }
 }
 
-fn everything() -> Agreed {
-    Agreed::new(BTreeSet::new(), &Given::Everything, &[])
+fn everything() -> Approvals {
+    Approvals::new(BTreeSet::new(), &Given::Everything, &[])
 }
 
 /// The decoded values of a Secret that is applied.
@@ -173,7 +173,7 @@ async fn each_program_is_called_as_its_manual_says() {
         scene.program("vault", &["VAULT_TOKEN", "VAULT_ADDR", "VAULT_NAMESPACE"], "vault-answer");
         scene.program("pass", &[], "pass-answer\n");
         // Nothing is asked before it is agreed to.
-        let secrets = scene.resolved(&Agreed::nothing(), &[]).await;
+        let secrets = scene.resolved(&Approvals::nothing(), &[]).await;
         assert_eq!(secrets.unresolved.len(), 1, "{source}");
         assert!(secrets.objects.is_empty() && scene.calls().is_empty(), "{source}");
         let secrets = scene.resolved(&everything(), &[]).await;
@@ -231,7 +231,7 @@ data: {encoded: op://v/other/base64}
 ",
     );
     scene.program("op", &[], "YWJj\n\"{}: - #'\"'\"'");
-    let secrets = scene.resolved(&Agreed::nothing(), &[]).await;
+    let secrets = scene.resolved(&Approvals::nothing(), &[]).await;
     assert_eq!(secrets.unresolved.len(), 4, "{:?}", secrets.unresolved);
     assert!(scene.calls().is_empty());
     let secrets = scene.resolved(&everything(), &[]).await;
@@ -376,10 +376,15 @@ async fn a_key_is_proven_to_open_what_the_repository_encrypts_before_it_is_plant
 }
 
 /// A plan of the scene's repository.
-async fn planned(scene: &Scene, keeper: &Keeper, agreed: Agreed, in_sandbox: bool) -> Result<Graph, Failure> {
+async fn planned(
+    scene: &Scene,
+    keeper: &Keeper,
+    approvals: Approvals,
+    in_sandbox: bool,
+) -> Result<Graph, Failure> {
     let environment = scene.environment(&[&keeper.programs]);
     let (folder, selector) = (&scene.root(), &Selector::default());
-    let of = Planned { folder, cluster: "infra", selector, environment, agreed, in_sandbox };
+    let of = Planned { folder, cluster: "infra", selector, environment, approvals, in_sandbox };
     crate::plan::planned(of).await.map(|(graph, _)| graph)
 }
 
@@ -421,7 +426,7 @@ async fn a_folder_of_objects_is_built_and_decrypted_as_flux_would() {
     scene.write("age.key", &stranger);
     let Err(failure) = planned(&scene, &keeper, everything(), false).await else { panic!("it was planned") };
     assert!(failure.what.contains("early is encrypted with SOPS"), "{failure:?}");
-    let graph = planned(&scene, &keeper, Agreed::nothing(), true).await.unwrap();
+    let graph = planned(&scene, &keeper, Approvals::nothing(), true).await.unwrap();
     assert!(graph.steps().all(|step| matches!(step.work, Work::Step(_))));
 }
 

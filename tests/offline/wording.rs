@@ -19,7 +19,7 @@ use bootstrapper::readiness::Probe;
 use bootstrapper::report::failure_text;
 use bootstrapper::steps::{Awaited, Wait};
 use bootstrapper::tools::Environment;
-use bootstrapper::trust::Agreed;
+use bootstrapper::trust::Approvals;
 use bootstrapper_core::verdict::Readiness;
 use clap::CommandFactory as _;
 use serde_json::json;
@@ -106,9 +106,9 @@ async fn a_preflight_that_failed() {
     edit(&copy, "kubernetes/clusters/infra/settings.yaml", "10.43.0.0/16", "10.42.0.0/16");
     let selector = Selector { only: vec!["preflight".to_owned()], ..Selector::default() };
     let environment = Environment { path: vec![programs().to_owned()], ..Environment::default() };
-    let agreed = Agreed::nothing();
+    let approvals = Approvals::nothing();
     let (folder, selector) = (copy.path(), &selector);
-    let of = Planned { folder, cluster: "infra", selector, environment, agreed, in_sandbox: true };
+    let of = Planned { folder, cluster: "infra", selector, environment, approvals, in_sandbox: true };
     let (graph, _server) = planned(of).await.unwrap();
     let text = shown(&outcome(&graph).await);
     let place = regex::Regex::new(r"yaml:\d+:\d+").unwrap();
@@ -264,8 +264,8 @@ async fn a_cluster_that_is_another_one() {
         &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "u"}}),
     );
     cluster.record_identity(&Identity::named("lab4")).await.unwrap();
-    let remembered = cluster.remembered().await.unwrap().unwrap();
-    let text = shown(&remembered.require(&Identity::named("infra")).unwrap_err());
+    let identity_record = cluster.identity_record().await.unwrap().unwrap();
+    let text = shown(&identity_record.require(&Identity::named("infra")).unwrap_err());
     let who = regex::Regex::new(r"\d{4}-\d\d-\d\d by [^)]+").unwrap();
     insta::assert_snapshot!(who.replace(&text, "<date> by <who>"));
 }

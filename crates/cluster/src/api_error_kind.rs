@@ -1,7 +1,7 @@
 //! Classifies failed requests, and whether a retry can help. The only classification: of error responses
 //! (`status`), and of requests without a response (`transport`).
 
-use super::immutable::way_out;
+use super::immutable::remedy_for;
 use bootstrapper_core::failure::FailureKind;
 
 /// The kind of error.
@@ -141,7 +141,7 @@ impl ApiErrorKind {
             }
             Self::QuotaExceeded => "raise the quota, or request less",
             Self::Denied => "change the declaration as the policy requires, or change the policy",
-            Self::Immutable { kind, .. } => return Some(way_out(kind)),
+            Self::Immutable { kind, .. } => return Some(remedy_for(kind)),
             Self::TooLarge => "split it: etcd accepts up to 1.5 MiB per object",
             Self::StorageFull => "etcd is full: compact and defragment it, then disarm its alarm",
             Self::NoNamespace => {

@@ -54,12 +54,12 @@ pub(super) struct Prepared {
 impl Cluster {
     /// Connects, and requests the server's version.
     pub async fn connect(options: &ConnectOptions) -> Result<Self> {
-        Self::connect_aloud(options, &BTreeSet::new(), &|_| {}).await
+        Self::connect_with_warnings(options, &BTreeSet::new(), &|_| {}).await
     }
 
     /// The same; `warn` receives warnings about an insecure connection, and a credential plugin does not
     /// get the variables `withheld`.
-    pub async fn connect_aloud(
+    pub async fn connect_with_warnings(
         options: &ConnectOptions,
         withheld: &BTreeSet<String>,
         warn: &(dyn Fn(String) + Send + Sync),
@@ -76,7 +76,7 @@ impl Cluster {
             context: options.context.clone(),
             cache: None,
         };
-        Ok(connection.known_as(access, url, version))
+        Ok(connection.into_cluster(access, url, version))
     }
 
     /// The address of the API server.
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// The cluster behind this connection.
-    pub(super) fn known_as(self, access: KubeAccess, url: String, version: Info) -> Cluster {
+    pub(super) fn into_cluster(self, access: KubeAccess, url: String, version: Info) -> Cluster {
         let Self { client, fence, counter } = self;
         Cluster { client, served: Arc::default(), fence, access, url, version: Arc::new(version), counter }
     }

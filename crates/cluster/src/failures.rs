@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_field_that_cannot_change_is_named_with_the_safe_way_out() {
-        for (kind, field, message, way_out) in [
+        for (kind, field, message, remedy_for) in [
             ("Deployment", "spec.selector", "Invalid value: {}: field is immutable", "--cascade=orphan"),
             (
                 "StatefulSet",
@@ -153,7 +153,7 @@ mod tests {
             let failure = failure("x", &kube::Error::Api(Box::new(invalid(kind, &[(field, message)]))));
             assert_eq!(failure.retry, Retry::Useless);
             assert!(failure.because[1].contains(&format!("{field} of a {kind} is immutable")), "{failure}");
-            assert!(failure.hints[0].contains(way_out), "{:?}", failure.hints);
+            assert!(failure.hints[0].contains(remedy_for), "{:?}", failure.hints);
         }
         let mixed = invalid("Deployment", &[("a", "field is immutable"), ("b", "Required value")]);
         assert_eq!(of_status(&mixed), ApiErrorKind::Invalid);

@@ -37,7 +37,7 @@ impl Holder {
 
     /// Whether it is an exited process of this machine. Processes of other containers and of an earlier boot
     /// do not count as this machine's: their state cannot be determined from here.
-    pub(super) fn has_died_here(&self) -> bool {
+    pub(super) fn is_dead_local_process(&self) -> bool {
         self.parts().is_some_and(|parts| {
             parts.machine == machine() && test_kill_process(parts.process) == Err(rustix::io::Errno::SRCH)
         })
@@ -102,10 +102,10 @@ mod tests {
         let of = |process: u32, machine: &str| Holder(format!("a@b/{process}/{machine}/run"));
         let mut ended = std::process::Command::new("true").spawn().unwrap();
         ended.wait().unwrap();
-        assert!(of(ended.id(), &machine()).has_died_here());
-        assert!(!of(ended.id(), "another").has_died_here());
-        assert!(!of(std::process::id(), &machine()).has_died_here());
-        assert!(!Holder::here("run").has_died_here());
-        assert!(!Holder("nothing".to_owned()).has_died_here());
+        assert!(of(ended.id(), &machine()).is_dead_local_process());
+        assert!(!of(ended.id(), "another").is_dead_local_process());
+        assert!(!of(std::process::id(), &machine()).is_dead_local_process());
+        assert!(!Holder::here("run").is_dead_local_process());
+        assert!(!Holder("nothing".to_owned()).is_dead_local_process());
     }
 }

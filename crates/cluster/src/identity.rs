@@ -55,7 +55,7 @@ impl Identity {
 
 /// The identity record of a cluster.
 #[derive(Debug, Clone)]
-pub struct Remembered {
+pub struct IdentityRecord {
     identity: Identity,
     /// When and by whom it was first bootstrapped.
     first: String,
@@ -65,7 +65,7 @@ pub struct Remembered {
     place: String,
 }
 
-impl Remembered {
+impl IdentityRecord {
     /// Fails unless the cluster is `wanted`.
     pub fn require(&self, wanted: &Identity) -> Result<()> {
         let Self { identity, first, is_its_own, place } = self;
@@ -99,7 +99,7 @@ impl Remembered {
 
 impl Cluster {
     /// The identity record of the cluster; none before its first run.
-    pub async fn remembered(&self) -> Result<Option<Remembered>> {
+    pub async fn identity_record(&self) -> Result<Option<IdentityRecord>> {
         let id = record();
         let (record, uid) = tokio::try_join!(self.get(&id), self.uid())?;
         let Some(record) = record else { return Ok(None) };
@@ -109,7 +109,7 @@ impl Cluster {
         let lasting = text("settings").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let day = text("since").unwrap_or_default().chars().take_while(|one| *one != 'T').collect::<String>();
         let by = text("by").unwrap_or_else(|| "somebody".to_owned());
-        Ok(Some(Remembered {
+        Ok(Some(IdentityRecord {
             identity: Identity { name, lasting },
             first: format!("bootstrapped {day} by {by}"),
             is_its_own: text("uid").is_none_or(|then| then == uid),
@@ -119,8 +119,8 @@ impl Cluster {
 
     /// Records the cluster's identity, if there is none; fails if it is different.
     pub async fn record_identity(&self, identity: &Identity) -> Result<()> {
-        if let Some(remembered) = self.remembered().await? {
-            return remembered.require(identity);
+        if let Some(identity_record) = self.identity_record().await? {
+            return identity_record.require(identity);
         }
         let object = Object {
             types: Some(kube::core::TypeMeta { api_version: "v1".into(), kind: "ConfigMap".into() }),
@@ -161,8 +161,8 @@ mod tests {
         Identity::declared(name, &settings)
     }
 
-    fn remembered(identity: Identity) -> Remembered {
-        Remembered {
+    fn identity_record(identity: Identity) -> IdentityRecord {
+        IdentityRecord {
             identity,
             first: "bootstrapped 2026-11-28 by alice@laptop".to_owned(),
             is_its_own: true,
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn another_name_range_or_mesh_id_is_another_cluster() {
-        let known = remembered(identity("infra", &[("CLUSTER_ID", "1"), ("POD_CIDR", "10.42.0.0/16")]));
+        let known = identity_record(identity("infra", &[("CLUSTER_ID", "1"), ("POD_CIDR", "10.42.0.0/16")]));
         let same =
             [("CLUSTER_ID", "1"), ("POD_CIDR", "10.42.0.0/16"), ("DOMAIN", "x"), ("SERVICE_CIDR", "y")];
         known.require(&identity("infra", &same)).unwrap();
@@ -189,7 +189,7 @@ mod tests {
             assert_eq!(failure.kind, FailureKind::WrongCluster);
             assert!(failure.what.contains(said), "{failure}");
         }
-        let copied = Remembered { is_its_own: false, ..known };
+        let copied = IdentityRecord { is_its_own: false, ..known };
         assert!(copied.require(&identity("infra", &same)).unwrap_err().to_string().contains("backup"));
     }
 }

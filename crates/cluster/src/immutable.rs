@@ -19,7 +19,7 @@ pub(super) fn immutable_fields(status: &Status) -> Vec<String> {
 }
 
 /// How to change them without losing data.
-pub(super) fn way_out(kind: &str) -> String {
+pub(super) fn remedy_for(kind: &str) -> String {
     let again = "then run again to recreate it";
     match kind {
         "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet" => format!(

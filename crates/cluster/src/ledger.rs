@@ -15,7 +15,7 @@ use bootstrapper_core::output::masked_json;
 
 impl Cluster {
     /// The note with this name; none if it does not exist or cannot be parsed.
-    pub async fn noted<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub async fn read_note<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(ledger) = self.get(&record()).await? else { return Ok(None) };
         Ok(ledger.data["data"][name].as_str().and_then(|text| serde_json::from_str(text).ok()))
     }

@@ -61,7 +61,7 @@ pub use exec::Executed;
 pub use helm_record::{ApplyMethod, ReleaseState, StoredRelease};
 pub use history::{Entry, RunEnd, RunRecord, StepRecord};
 pub use holder::here;
-pub use identity::{Identity, Remembered};
+pub use identity::{Identity, IdentityRecord};
 pub use kubeconfig::{ConnectOptions, contexts, has_kubeconfig};
 pub use lock::Lock;
 pub use reconcile::{RECONCILE_MANAGER, REQUESTED_AT};

@@ -39,7 +39,7 @@ impl Cluster {
         if let Some(lease) = &found
             && let Some(other) = holder_of(lease)
             && other != holder
-            && !other.has_died_here()
+            && !other.is_dead_local_process()
         {
             say(format!(
                 "{}; waiting up to {:?} to see whether it is still running",
@@ -61,18 +61,18 @@ impl Cluster {
     /// exited.
     pub async fn lock_holding(&self) -> Result<Option<String>> {
         let lease = self.lease().await?;
-        let is_held = |lease: &Lease| holder_of(lease).is_some_and(|holder| !holder.has_died_here());
+        let is_held = |lease: &Lease| holder_of(lease).is_some_and(|holder| !holder.is_dead_local_process());
         Ok(lease.filter(is_held).as_ref().map(holding))
     }
 
     /// Removes the holder of the lock, if it is still the one of `holding`. The holder's run notices this,
     /// and stops before its next write.
-    pub async fn break_lock(&self, agreed: &str) -> Result<()> {
+    pub async fn break_lock(&self, confirmed: &str) -> Result<()> {
         let what = "cannot break the run lock";
         for is_last in [false, true] {
             let held = self.lease().await?.filter(|lease| holder_of(lease).is_some());
             let Some(mut lease) = held else { return Ok(()) };
-            if holding(&lease) != agreed {
+            if holding(&lease) != confirmed {
                 return Err(Failure::new(FailureKind::Locked, what)
                     .because(format!("it has changed: {}", holding(&lease)))
                     .hint("check the other run again, and decide"));

@@ -101,7 +101,7 @@ impl ApiServer {
         });
         let access = KubeAccess { kubeconfig: None, context: "mock".to_owned(), cache: None };
         let version = serde_json::from_value(version());
-        Connection::over(BoxService::new(service), Credentials::none(), "default".to_owned()).known_as(
+        Connection::over(BoxService::new(service), Credentials::none(), "default".to_owned()).into_cluster(
             access,
             "https://mock.test".to_owned(),
             version.unwrap_or_default(),

@@ -110,7 +110,7 @@ impl Cluster {
 /// For diagnoses: values of Secrets are never read.
 impl Cluster {
     /// An object; none if it or its kind does not exist. Of a Secret, only its metadata.
-    pub async fn look_at(&self, id: &ObjectRef) -> Result<Option<Object>> {
+    pub async fn get_for_diagnosis(&self, id: &ObjectRef) -> Result<Option<Object>> {
         if id.kind != "Secret" {
             return self.get(id).await;
         }
@@ -121,7 +121,7 @@ impl Cluster {
 
     /// The objects of a selection that `keep` accepts. Reads page by page, and drops the rest: memory does
     /// not grow with the cluster.
-    pub async fn look_over(
+    pub async fn list_matching(
         &self,
         selection: &Selection,
         keep: impl Fn(&Object) -> bool,

@@ -60,7 +60,7 @@ impl Cluster {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| closed(&error))?;
         let address = listener.local_addr().map_err(|error| closed(&error))?;
-        let token = loopback::word()?;
+        let token = loopback::token()?;
         // client-go sends its token only over TLS.
         let (acceptor, authority) = certified().map_err(|error| closed(&*error))?;
         let folder = Folder::in_memory()?;

@@ -88,7 +88,7 @@ async fn send(client: Client, request: Request<Body>, counter: Counter) -> kube:
             Tried::Failed(last, again) => {
                 let Some(pause) = pauses.next() else { return last };
                 let pause = again.after.unwrap_or(pause);
-                if !call.may_be_made(&again) || began.elapsed() + pause > LONGEST {
+                if !call.may_repeat(&again) || began.elapsed() + pause > LONGEST {
                     return last;
                 }
                 is_done_perhaps |= again.is_done_perhaps;
@@ -155,7 +155,7 @@ impl Call {
     }
 
     /// An object without a name would be created twice.
-    fn may_be_made(&self, again: &Again) -> bool {
+    fn may_repeat(&self, again: &Again) -> bool {
         let is_soon = again.after.is_none_or(|after| after <= LONGEST_WAIT);
         let has_name = || self.method != Method::POST || is_dry_run(&self.uri) || self.named().is_some();
         is_soon && (!again.is_done_perhaps || has_name())

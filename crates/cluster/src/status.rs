@@ -8,7 +8,7 @@ use kube::core::Status;
 
 use super::api_error_kind::ApiErrorKind;
 use super::immutable::immutable_fields;
-use bootstrapper_tools::passing::{lasts, passes};
+use bootstrapper_tools::transient::{is_permanent, is_transient};
 
 /// Parses an error response. API priority and fairness, and proxies, respond with plain text.
 pub(super) fn read_status(body: &[u8], code: StatusCode) -> Status {
@@ -53,7 +53,7 @@ pub(super) fn of_status(status: &Status) -> ApiErrorKind {
         401 => ApiErrorKind::UnknownUser,
         403 => forbidden(status),
         404 => not_found(status),
-        500..=599 if lasts(&status.message) => ApiErrorKind::Invalid,
+        500..=599 if is_permanent(&status.message) => ApiErrorKind::Invalid,
         408 | 500..=599 => ApiErrorKind::ServerFault,
         409 => conflict(status),
         410 => ApiErrorKind::Expired,
@@ -61,7 +61,7 @@ pub(super) fn of_status(status: &Status) -> ApiErrorKind {
         429 => ApiErrorKind::Overload,
         _ if status.reason == "Expired" => ApiErrorKind::Expired,
         // An error without a code has a reason.
-        0 if passes(&status.message) => ApiErrorKind::ServerFault,
+        0 if is_transient(&status.message) => ApiErrorKind::ServerFault,
         _ => ApiErrorKind::Invalid,
     }
 }

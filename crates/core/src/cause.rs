@@ -26,20 +26,20 @@ pub struct Cause {
     /// How to fix it.
     pub remedy: Vec<String>,
     /// Slow, not wrong: it may resolve by itself.
-    pub passes: bool,
+    pub transient: bool,
 }
 
 impl Cause {
     /// Whether it is the same cause, although its text may contain another duration or count.
-    pub fn is_still(&self, before: &Self) -> bool {
+    pub fn is_same(&self, before: &Self) -> bool {
         let identity = |cause: &Self| {
-            (cause.code.clone(), cause.chain.clone(), cause.origins.first().cloned(), cause.passes)
+            (cause.code.clone(), cause.chain.clone(), cause.origins.first().cloned(), cause.transient)
         };
         identity(self) == identity(before)
     }
 }
 
 /// Whether both lists have the same causes.
-pub fn are_still(causes: &[Cause], before: &[Cause]) -> bool {
-    causes.len() == before.len() && causes.iter().zip(before).all(|(cause, before)| cause.is_still(before))
+pub fn are_same(causes: &[Cause], before: &[Cause]) -> bool {
+    causes.len() == before.len() && causes.iter().zip(before).all(|(cause, before)| cause.is_same(before))
 }

@@ -27,7 +27,7 @@ pub enum FailureKind {
     /// Another run holds the lock.
     Locked,
     /// The repository requests something from this machine that is not approved.
-    NotAgreed,
+    NotApproved,
     /// Interrupted by the user.
     Cancelled,
     /// A bug in this program.
@@ -45,7 +45,7 @@ impl FailureKind {
             Self::WrongCluster => 6,
             Self::Deadline => 7,
             Self::Locked => 8,
-            Self::NotAgreed => 9,
+            Self::NotApproved => 9,
             Self::Internal => 70,
             Self::Cancelled => 130,
         }

@@ -174,7 +174,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The content of a file; none if it exceeds `largest` bytes.
-pub fn up_to(largest: u64, file: File) -> io::Result<Option<Vec<u8>>> {
+pub fn read_up_to(largest: u64, file: File) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     file.take(largest + 1).read_to_end(&mut content)?;
     Ok((content.len() as u64 <= largest).then_some(content))
@@ -190,7 +190,7 @@ pub fn read_regular(path: &Path) -> Result<Vec<u8>, Refusal> {
     if metadata.len() > LARGEST {
         return Err(Refusal::TooLarge);
     }
-    up_to(LARGEST, file).map_err(|error| refusal(&error))?.ok_or(Refusal::TooLarge)
+    read_up_to(LARGEST, file).map_err(|error| refusal(&error))?.ok_or(Refusal::TooLarge)
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ impl Selection {
 
     /// Restricts it to a field selector.
     #[must_use]
-    pub fn whose(mut self, fields: &str) -> Self {
+    pub fn with_fields(mut self, fields: &str) -> Self {
         self.fields = Some(fields.to_owned());
         self
     }

@@ -102,7 +102,7 @@ pub fn no_way_to_it(failure: &Failure) -> Cause {
         origins: Vec::new(),
         declared_in: None,
         remedy: if failure.hints.is_empty() { vec![code.fix.to_owned()] } else { failure.hints.clone() },
-        passes: false,
+        transient: false,
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Finding {
     /// Advice for this case; the catalogue's advice follows it.
     pub(super) remedy: Vec<String>,
     /// It is in progress, not wrong: no action is needed.
-    pub(super) passes: bool,
+    pub(super) transient: bool,
     /// It is wrong regardless of what the object waits for. Most findings are only consequences
     /// of that.
     pub(super) stands: bool,
@@ -45,7 +45,7 @@ impl Finding {
             cause: cause.into(),
             evidence: Vec::new(),
             remedy: Vec::new(),
-            passes: false,
+            transient: false,
             stands: false,
             about: None,
         }
@@ -65,8 +65,8 @@ impl Finding {
     }
 
     /// Marks it as in progress.
-    pub(super) fn passes(mut self) -> Self {
-        self.passes = true;
+    pub(super) fn transient(mut self) -> Self {
+        self.transient = true;
         self
     }
 

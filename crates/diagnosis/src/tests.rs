@@ -169,7 +169,7 @@ fn stages_are_crossed_and_what_is_young_is_only_slow() {
         scene.add_log(of_agent, log.into());
         scene.add(pod.clone());
         let causes = walk(&scene, &pod).causes;
-        assert_eq!((codes(&causes), causes[0].passes), (vec![code], passes), "{causes:#?}");
+        assert_eq!((codes(&causes), causes[0].transient), (vec![code], passes), "{causes:#?}");
     }
 }
 
@@ -285,6 +285,6 @@ fn a_taint_that_is_about_to_go_is_no_alarm() {
         scene.add_list(Selection::of("v1", "Node"), vec![node]);
         let causes = walk(&scene, &pod).causes;
         assert_eq!(codes(&causes), ["BS-SCH-001"], "{taint}");
-        assert_eq!(causes[0].passes, passes, "{taint}");
+        assert_eq!(causes[0].transient, passes, "{taint}");
     }
 }

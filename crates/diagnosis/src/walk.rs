@@ -51,7 +51,7 @@ pub fn diagnose(scene: &Scene, symptoms: &Symptoms) -> Diagnosis {
     }
     roots.sort_by_key(|root| {
         let finding = &root.trail.finding;
-        (finding.passes, rules::is_vague(finding), std::cmp::Reverse(root.blocks.len()))
+        (finding.transient, rules::is_vague(finding), std::cmp::Reverse(root.blocks.len()))
     });
     let causes = roots.into_iter().map(|root| root.into_cause(&inquiry)).collect();
     Diagnosis { causes, questions: inquiry.into_questions() }
@@ -78,7 +78,7 @@ impl Trail {
     fn is_same(&self, other: &Self) -> bool {
         let (Some(end), Some(other_end)) = (self.way.last(), other.way.last()) else { return false };
         let (one, other_one) = (&self.finding, &other.finding);
-        let are_alike = self.are_kin(other) && one.passes == other_one.passes && one.about.is_none();
+        let are_alike = self.are_kin(other) && one.transient == other_one.transient && one.about.is_none();
         one.code == other_one.code
             && one.about == other_one.about
             && ((end == other_end && one.cause == other_one.cause) || are_alike)
@@ -160,8 +160,8 @@ impl Walk<'_, '_> {
         above.pop();
         let here = |finding: Finding| Trail::to(object, vec![id.clone()], finding);
         let own: Vec<Trail> = insight.findings.into_iter().map(here).collect();
-        let is_wrong = deeper.iter().any(|trail| !trail.finding.passes);
-        let stands = own.iter().any(|trail| trail.finding.stands && !trail.finding.passes);
+        let is_wrong = deeper.iter().any(|trail| !trail.finding.transient);
+        let stands = own.iter().any(|trail| trail.finding.stands && !trail.finding.transient);
         let found = if deeper.is_empty() || (stands && !is_wrong) { own } else { deeper };
         // A result that a cycle truncated may be complete from another start.
         if above.is_empty() || !found.is_empty() {
@@ -216,7 +216,7 @@ impl Root {
             origins,
             declared_in: None,
             remedy,
-            passes: finding.passes,
+            transient: finding.transient,
         }
     }
 }

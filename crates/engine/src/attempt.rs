@@ -93,7 +93,7 @@ async fn run_to_its_end(
             Err(failure) => failure,
         };
         let Some(pause) = backoff.pause(failure.retry) else { break failure };
-        deadline.sees(&failure.to_string());
+        deadline.record_state(&failure.to_string());
         if Instant::now() + pause >= deadline.ends() {
             break failure.because(format!("still failing after {} attempts", attempts.attempt));
         }
@@ -175,9 +175,9 @@ async fn observe_and_act(
             let changes = act(running, options, deadline, attempts, &observation).await?;
             if is_again {
                 // Repeating the same action is not progress.
-                deadline.sees(&changes.summary);
+                deadline.record_state(&changes.summary);
             } else {
-                deadline.moves();
+                deadline.record_progress();
             }
             tally.add(&changes);
             attempts.send(EventKind::StepActed { changes });

@@ -34,16 +34,16 @@ impl Deadline {
     }
 
     /// Records a state: progress, unless it was seen before.
-    pub(super) fn sees(&mut self, state: &impl Hash) {
+    pub(super) fn record_state(&mut self, state: &impl Hash) {
         let mut hasher = DefaultHasher::new();
         state.hash(&mut hasher);
         if self.seen.insert(hasher.finish()) {
-            self.moves();
+            self.record_progress();
         }
     }
 
     /// Records an action.
-    pub(super) fn moves(&mut self) {
+    pub(super) fn record_progress(&mut self) {
         self.last_change = Instant::now();
     }
 
@@ -78,7 +78,7 @@ mod tests {
         let began = Instant::now();
         let mut deadline = Deadline::new(LIMITS);
         let ends = |deadline: &Deadline| (deadline.ends() - began).as_secs();
-        deadline.sees(&"pulling");
+        deadline.record_state(&"pulling");
         assert_eq!(ends(&deadline), 30);
         for (seconds, state, expected) in [
             (20, "starting", 50),
@@ -88,7 +88,7 @@ mod tests {
             (40, "a", 100),
         ] {
             tokio::time::advance(Duration::from_secs(seconds)).await;
-            deadline.sees(&state);
+            deadline.record_state(&state);
             assert_eq!(ends(&deadline), expected, "{state}");
         }
         assert!(deadline.failure("x").what.contains("nothing has changed for 30s"));

@@ -166,7 +166,7 @@ mod tests {
             origins: Vec::new(),
             declared_in: None,
             remedy: vec!["install the network plugin".to_owned()],
-            passes: false,
+            transient: false,
         };
         let failure = Failure::step("release kube-system/cilium is not ready").because("Node n1: not ready");
         let summary = RunSummary {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::attempts::Attempts;
-use super::{Cause, EventKind, Step, Stuck, are_still};
+use super::{Cause, EventKind, Step, Stuck, are_same};
 use bootstrapper_core::failure::{Failure, FailureKind};
 use bootstrapper_core::verdict::Readiness;
 
@@ -52,7 +52,7 @@ pub(super) async fn keep_explaining(step: &dyn Step, mut waiting: watch::Receive
         let has_changed = waiting.has_changed().unwrap_or_default();
         let now = waiting.borrow_and_update().clone();
         let causes = explain(step, now.stuck()).await;
-        let is_news = !are_still(&causes, &sent);
+        let is_news = !are_same(&causes, &sent);
         pause = if has_changed || is_news { SHORTEST } else { pause.mul_f32(1.6).clamp(SHORTEST, LONGEST) };
         if let (true, Some(attempts)) = (causes != sent, now.attempts) {
             attempts.send(EventKind::StepExplained { causes: causes.clone() });
@@ -123,7 +123,7 @@ mod tests {
                 origins: Vec::new(),
                 declared_in: None,
                 remedy: Vec::new(),
-                passes: false,
+                transient: false,
             }]
         }
     }

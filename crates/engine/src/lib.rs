@@ -23,7 +23,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use bootstrapper_core::cause::{Cause, are_still};
+pub use bootstrapper_core::cause::{Cause, are_same};
 pub use deadline::Limits;
 pub use event::{Event, EventKind, Events, StageOutline, StepOutline};
 pub use gate::{Gate, OpenGate};

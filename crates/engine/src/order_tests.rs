@@ -200,7 +200,7 @@ proptest! {
             for (index, fate) in planned.steps.iter().enumerate() {
                 let step = id(at, index);
                 let needed = depends_on(&plan, at, index);
-                let let_it = needed.iter().all(|id| outcomes[id].lets_others_start());
+                let let_it = needed.iter().all(|id| outcomes[id].unblocks_dependents());
                 match start(&step) {
                     Some(began) => {
                         prop_assert!(*fate != Fate::Deselected);
@@ -228,6 +228,6 @@ proptest! {
                 prop_assert!(!(is_bad && start(&step).is_some()) || outcomes[&step] == StepOutcome::Failed);
             }
         }
-        prop_assert_eq!(summary.succeeded(), outcomes.values().all(StepOutcome::lets_others_start));
+        prop_assert_eq!(summary.succeeded(), outcomes.values().all(StepOutcome::unblocks_dependents));
     }
 }

@@ -61,7 +61,7 @@ impl StepOutcome {
     }
 
     /// The outcome in one word.
-    pub fn word(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Unchanged { .. } => "unchanged",
             Self::Changed { .. } => "changed",
@@ -74,7 +74,7 @@ impl StepOutcome {
     }
 
     /// Whether dependents of the step may start.
-    pub fn lets_others_start(&self) -> bool {
+    pub fn unblocks_dependents(&self) -> bool {
         !matches!(self, Self::Failed | Self::NotStarted)
     }
 }
@@ -116,6 +116,6 @@ pub struct RunSummary {
 impl RunSummary {
     /// Whether nothing failed, and nothing was skipped because of a failure.
     pub fn succeeded(&self) -> bool {
-        self.steps.iter().all(|(_, outcome)| outcome.lets_others_start())
+        self.steps.iter().all(|(_, outcome)| outcome.unblocks_dependents())
     }
 }

@@ -60,7 +60,7 @@ struct StageEnd {
     records: Vec<StepRecord>,
     /// Whether dependent stages may start: only if the stages that it needs permit it, and all its steps do.
     /// A stage in which nothing ran permits it only if it could have started itself.
-    lets_others_start: bool,
+    unblocks_dependents: bool,
 }
 
 async fn run_stages(graph: &Graph, options: &RunOptions, events: &Events) -> HashMap<String, StageEnd> {
@@ -74,7 +74,7 @@ async fn run_stages(graph: &Graph, options: &RunOptions, events: &Events) -> Has
         waiting = still_waiting;
         for stage in startable {
             let needs_hold =
-                stage.needs.iter().all(|need| done.get(need).is_some_and(|end| end.lets_others_start));
+                stage.needs.iter().all(|need| done.get(need).is_some_and(|end| end.unblocks_dependents));
             let (options, events, name) = (options.clone(), events.clone(), stage.name.clone());
             let task = running.spawn(async move { run_stage(&stage, needs_hold, &options, &events).await });
             names.insert(task.id(), name);
@@ -92,8 +92,8 @@ async fn run_stages(graph: &Graph, options: &RunOptions, events: &Events) -> Has
 }
 
 async fn run_stage(stage: &Stage, needs_hold: bool, options: &RunOptions, events: &Events) -> StageEnd {
-    let lets_others_start = |records: &[StepRecord]| {
-        needs_hold && records.iter().all(|record| record.end.outcome.lets_others_start())
+    let unblocks_dependents = |records: &[StepRecord]| {
+        needs_hold && records.iter().all(|record| record.end.outcome.unblocks_dependents())
     };
     let mut records: Vec<StepRecord> = Vec::with_capacity(stage.steps.len());
     if stage.parallel {
@@ -101,11 +101,11 @@ async fn run_stage(stage: &Stage, needs_hold: bool, options: &RunOptions, events
             .extend(join_all(stage.steps.iter().map(|step| record(step, needs_hold, options, events))).await);
     } else {
         for step in &stage.steps {
-            let may_start = lets_others_start(&records);
+            let may_start = unblocks_dependents(&records);
             records.push(record(step, may_start, options, events).await);
         }
     }
-    StageEnd { lets_others_start: lets_others_start(&records), records }
+    StageEnd { unblocks_dependents: unblocks_dependents(&records), records }
 }
 
 async fn record(step: &PlannedStep, may_start: bool, options: &RunOptions, events: &Events) -> StepRecord {

@@ -96,7 +96,7 @@ impl<'a> Wait<'a> {
     /// Sends what is new about a step that is not ready yet.
     fn note(&mut self, readiness: Readiness, deadline: &mut Deadline) {
         let now = readiness.verdict.reasons();
-        deadline.sees(&(now, readiness.progress));
+        deadline.record_state(&(now, readiness.progress));
         if *now == *self.reasons && readiness.progress == self.progress {
             self.waiting.send_if_modified(|waiting| {
                 // The same reasons with newer objects: nothing new.

@@ -96,7 +96,7 @@ impl Default for Owned {
 /// The input of [`Undo::teardown`].
 pub struct Teardown<'a> {
     /// A deletion without progress for this long is stuck.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// Remove finalizers from stuck objects.
     pub release_finalizers: bool,
     /// Reports progress.

@@ -75,7 +75,7 @@ impl Step for Scripted {
             origins: vec![],
             declared_in: None,
             remedy: vec![],
-            passes: false,
+            transient: false,
         };
         vec![cause]
     }

@@ -42,7 +42,7 @@ pub struct Declared {
     pub releases: Vec<Release>,
     /// Every known ConfigMap and Secret, and its provider: itself, or an ExternalSecret or SealedSecret that
     /// the cluster creates it from. None: the bootstrap seeds it.
-    pub brought: BTreeMap<ObjectRef, Option<ObjectRef>>,
+    pub providers: BTreeMap<ObjectRef, Option<ObjectRef>>,
     /// The renderings of charts with the values of their releases, if requested and known.
     pub renderings: BTreeMap<ObjectRef, Rendering>,
     /// Its problems. Faulty parts are omitted from the other fields.
@@ -66,10 +66,10 @@ impl Declared {
     }
 
     /// The Kustomization with this name and all that it applies, each after its parent.
-    pub fn with_brought(&self, name: &str) -> Vec<&Kustomization> {
+    pub fn with_children(&self, name: &str) -> Vec<&Kustomization> {
         let mut found: Vec<&Kustomization> = self.kustomization(name).into_iter().collect();
         for one in &self.kustomizations {
-            let is_brought = one.brought_by.as_ref().is_some_and(|by| found.iter().any(|it| it.id == *by));
+            let is_brought = one.parent.as_ref().is_some_and(|by| found.iter().any(|it| it.id == *by));
             if is_brought && !found.iter().any(|it| it.id == one.id) {
                 found.push(one);
             }
@@ -156,7 +156,7 @@ impl Declared {
 
     /// Whether a FluxInstance, or the values of its chart, create the source and the root Kustomization: the
     /// Flux operator applies them.
-    pub fn is_root_made(&self) -> bool {
+    pub fn is_root_created_by_operator(&self) -> bool {
         self.written(&ObjectRef::of(&self.sync)).is_some_and(|written| !written.is_kind("Kustomization"))
     }
 
@@ -200,7 +200,7 @@ impl Declared {
 
     /// If something could not be evaluated, it may provide what seems to be missing: downgrades these problems
     /// to notes.
-    pub(super) fn excuse_what_is_missing(&mut self) {
+    pub(super) fn downgrade_missing(&mut self) {
         if self.notes.is_empty() {
             return;
         }
@@ -212,7 +212,7 @@ impl Declared {
     }
 
     /// Fails if a problem affects a run: with the first problem, and the number of others.
-    pub fn require_sound(&self, scope: &Scope<'_>) -> Result<()> {
+    pub fn require_valid(&self, scope: &Scope<'_>) -> Result<()> {
         let all: Vec<&Problem> = self.problems.iter().filter(|problem| scope.has(problem)).collect();
         let Some((first, others)) = all.split_first() else { return Ok(()) };
         let failure = first.failure.clone();

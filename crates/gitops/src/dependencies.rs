@@ -36,7 +36,7 @@ pub(super) fn check(edges: &Edges) -> Vec<(Problem, ObjectRef, String)> {
             (Problem::new(ProblemKind::UnknownDependency, failure), from.clone(), field)
         })
     });
-    unknown.chain(circles(edges)).collect()
+    unknown.chain(cycles(edges)).collect()
 }
 
 /// API versions may differ between the two.
@@ -47,13 +47,13 @@ fn is_declared(wanted: &ObjectRef, edges: &Edges) -> bool {
             .any(|id| id.kind == wanted.kind && id.namespace == wanted.namespace && id.name == wanted.name)
 }
 
-fn circles(edges: &Edges) -> Vec<(Problem, ObjectRef, String)> {
+fn cycles(edges: &Edges) -> Vec<(Problem, ObjectRef, String)> {
     let mut done = BTreeSet::new();
     let mut found = Vec::new();
     for start in edges.keys() {
-        if let Some(circle) = circle_from(start, edges, &mut Vec::new(), &mut done) {
-            let names: Vec<String> = circle.iter().map(|id| id.name.clone()).collect();
-            let (first, next) = (circle[0], circle[1]);
+        if let Some(cycle) = circle_from(start, edges, &mut Vec::new(), &mut done) {
+            let names: Vec<String> = cycle.iter().map(|id| id.name.clone()).collect();
+            let (first, next) = (cycle[0], cycle[1]);
             let at = edges[first].iter().position(|to| to == next).unwrap_or_default();
             let failure = Failure::input(format!("{first} is in a dependency cycle: {}", names.join(" → ")))
                 .because("each waits for the next, and none is ever ready")
@@ -72,9 +72,9 @@ fn circle_from<'a>(
     done: &mut BTreeSet<&'a ObjectRef>,
 ) -> Option<Vec<&'a ObjectRef>> {
     if let Some(begin) = path.iter().position(|seen| *seen == at) {
-        let mut circle = path[begin..].to_vec();
-        circle.push(at);
-        return Some(circle);
+        let mut cycle = path[begin..].to_vec();
+        cycle.push(at);
+        return Some(cycle);
     }
     if !done.insert(at) {
         return None;

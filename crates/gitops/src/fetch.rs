@@ -79,7 +79,7 @@ impl Fetch<'_> {
     }
 
     fn place_of(&self, text: &str, role: Role) -> Option<&PathBuf> {
-        self.known.get(&remote(text, role.taken_for()).ok().flatten()?)
+        self.known.get(&remote(text, role.interpretation()).ok().flatten()?)
     }
 
     async fn fetch(&mut self, remote: &Remote, depth: usize) -> Result<(), Problem> {

@@ -113,7 +113,7 @@ pub const FIELDS: [(&str, Treatment); 62] = [
 ];
 
 /// The first set field that the bootstrap cannot implement like Flux, and why.
-pub(super) fn stopping(release: &Object) -> Option<(&'static str, &'static str)> {
+pub(super) fn first_unsupported(release: &Object) -> Option<(&'static str, &'static str)> {
     FIELDS.iter().find_map(|(path, treatment)| match treatment {
         Stops(why) if is_set(at(release, path)) => Some((*path, *why)),
         _ => None,

@@ -68,13 +68,13 @@ pub(super) struct From<'a> {
 }
 
 impl From<'_> {
-    fn is_left_out(&self, file: &Path) -> bool {
-        self.ignore.is_some_and(|ignore| ignore.leaves_out(file))
+    fn is_excluded(&self, file: &Path) -> bool {
+        self.ignore.is_some_and(|ignore| ignore.excludes(file))
     }
 
     /// Whether a regular file exists, and is not excluded.
     fn has_file(&self, file: &Path) -> bool {
-        files::is_file(self.root, file) && !self.is_left_out(file)
+        files::is_file(self.root, file) && !self.is_excluded(file)
     }
 }
 
@@ -118,7 +118,7 @@ struct Gather<'a> {
 impl Gather<'_> {
     fn find(&mut self, path: &Path) -> Result<Found, Refusal> {
         let found = files::find(self.from.root, path)?;
-        if !found.is_folder && self.from.is_left_out(path) {
+        if !found.is_folder && self.from.is_excluded(path) {
             return Err(Refusal::Missing);
         }
         if !found.links.is_empty() {
@@ -203,12 +203,12 @@ impl Gather<'_> {
 
     /// Follows a reference.
     fn reference(&mut self, text: &str, role: Role, folder: &Path, file: &Path) -> Result<(), Problem> {
-        let taken_for = role.taken_for();
+        let interpretation = role.interpretation();
         let path = within(folder, text);
         let is_here = path.as_ref().is_some_and(|path| self.from.has_file(path));
-        match remote(text, taken_for) {
+        match remote(text, interpretation) {
             // kustomize tries a file first, whatever its name.
-            Ok(Some(Remote::Base(_))) | Err(_) if is_here && taken_for == Use::Any && !is_web(text) => {}
+            Ok(Some(Remote::Base(_))) | Err(_) if is_here && interpretation == Use::Any && !is_web(text) => {}
             Err(refused) => {
                 let shown = shown(text);
                 let failure = Failure::input(format!(
@@ -405,7 +405,7 @@ impl Gather<'_> {
                 let whole = document.scalar(text);
                 // Generators reference files as `key=file`.
                 let is_of_key = |own: &str| own.split_once('=').is_some_and(|(_, file)| file == text);
-                let with_key = || document.scalar_that(&is_of_key);
+                let with_key = || document.find_scalar(&is_of_key);
                 whole.or_else(with_key).or_else(|| document.get(text).map(|_| document.place(text)))
             };
             documents.iter().find_map(fitting)

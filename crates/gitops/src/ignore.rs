@@ -89,7 +89,7 @@ impl Ignore {
     }
 
     /// Whether a text in a folder without a kustomization is excluded.
-    pub(super) fn leaves_out_text(&self, text: &str) -> bool {
+    pub(super) fn excludes_text(&self, text: &str) -> bool {
         let is_object = |document: &Value| document["kind"].is_string() && document["apiVersion"].is_string();
         let documents = || yaml::from_multiple::<Value>(text, Path::new("it"));
         self.objects_only && documents().is_ok_and(|all| !all.iter().any(is_object))
@@ -110,7 +110,7 @@ impl Ignore {
     }
 
     /// Whether a file of the repository is excluded.
-    pub(super) fn leaves_out(&self, file: &Path) -> bool {
+    pub(super) fn excludes(&self, file: &Path) -> bool {
         let Ok(within) = file.strip_prefix(&self.base) else { return false };
         let names = names(within);
         let matching = self.patterns.iter().rev().find(|pattern| pattern.matches(&names));
@@ -196,11 +196,7 @@ mod tests {
 
     fn left_out(ignore: &str, files: &[&str]) -> Vec<String> {
         let ignore = Ignore::default().of_source((!ignore.is_empty()).then_some(ignore));
-        files
-            .iter()
-            .filter(|file| ignore.leaves_out(Path::new(file)))
-            .map(|file| (*file).to_owned())
-            .collect()
+        files.iter().filter(|file| ignore.excludes(Path::new(file))).map(|file| (*file).to_owned()).collect()
     }
 
     #[test]
@@ -241,9 +237,9 @@ mod tests {
         for (file, left_out) in
             [("x.txt", true), ("a/b/x.yaml", true), ("b/x.yaml", false), ("a/x.yaml", false)]
         {
-            assert_eq!(ignore.leaves_out(Path::new(file)), left_out, "{file}");
+            assert_eq!(ignore.excludes(Path::new(file)), left_out, "{file}");
         }
         let within = Ignore::of_files(folder.path(), Path::new("a")).of_source(None);
-        assert!(within.leaves_out(Path::new("a/b/x.yaml")) && !within.leaves_out(Path::new("a/x.txt")));
+        assert!(within.excludes(Path::new("a/b/x.yaml")) && !within.excludes(Path::new("a/x.txt")));
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::ciphertext;
 use super::gaps::{self, Gap};
 use super::place::Written;
-use super::variables::DrawsFrom;
+use super::variables::SubstituteSource;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 
@@ -18,7 +18,7 @@ pub struct Kustomization {
     /// The Flux object, as declared.
     pub object: Object,
     /// Its parent: the Kustomization that applies it; none for the root.
-    pub brought_by: Option<ObjectRef>,
+    pub parent: Option<ObjectRef>,
     /// Its path, relative to its repository.
     pub path: PathBuf,
     /// Whether it can be read: it is in this repository, or in another one at a pinned commit.
@@ -31,13 +31,13 @@ pub struct Kustomization {
     pub gaps: Vec<Vec<Gap>>,
     /// The objects, by index, that a ResourceSet creates: the Flux operator applies them, and the bootstrap
     /// does not.
-    pub made_by: BTreeMap<usize, ObjectRef>,
+    pub created_by: BTreeMap<usize, ObjectRef>,
     /// Where each of the objects is declared, in their order; none for downloaded ones.
     pub written: Vec<Option<Written>>,
     /// The objects that are still encrypted, and why Flux's keys are not available.
     pub undecrypted: BTreeMap<ObjectRef, Failure>,
     /// The sources of its variables, in order: the last one has precedence.
-    pub draws_from: Vec<DrawsFrom>,
+    pub substitute_sources: Vec<SubstituteSource>,
     /// Every variable in its objects, with or without a value.
     pub used_variables: BTreeSet<String>,
     /// The variables whose values exist only in the cluster: the objects contain [`UNKNOWN`](super::UNKNOWN)
@@ -53,7 +53,7 @@ impl Kustomization {
 
     /// The objects that it applies itself, with their index.
     pub fn own_objects(&self) -> impl Iterator<Item = (usize, &Object)> {
-        self.objects.iter().enumerate().filter(|(at, _)| !self.made_by.contains_key(at))
+        self.objects.iter().enumerate().filter(|(at, _)| !self.created_by.contains_key(at))
     }
 
     /// Its objects, for the bootstrap to apply. Fails if an object or a value is encrypted, and no key is
@@ -114,16 +114,16 @@ mod tests {
         Kustomization {
             id: ObjectRef::of(&object),
             object,
-            brought_by: None,
+            parent: None,
             path: "kubernetes/cilium".into(),
             is_here: true,
             depends_on: Vec::new(),
             objects: vec![serde_json::from_value(secret.clone()).unwrap()],
             gaps: vec![Vec::new()],
-            made_by: BTreeMap::new(),
+            created_by: BTreeMap::new(),
             written: vec![None],
             undecrypted: BTreeMap::new(),
-            draws_from: Vec::new(),
+            substitute_sources: Vec::new(),
             used_variables: BTreeSet::new(),
             unknown_variables: BTreeSet::new(),
         }

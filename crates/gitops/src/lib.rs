@@ -95,4 +95,4 @@ pub use shape::ranges_of;
 pub use sources::{SecretValue, SecretValues, UNKNOWN};
 pub use substitute::{SubstituteError, substitute, substitute_text};
 pub use values::{ValuesFrom, chart_values};
-pub use variables::DrawsFrom;
+pub use variables::SubstituteSource;

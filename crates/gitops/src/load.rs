@@ -102,7 +102,7 @@ impl Repository {
             kustomizations,
             releases: Vec::new(),
             renderings: BTreeMap::new(),
-            brought: sources.brought(),
+            providers: sources.providers(),
             problems,
             notes,
             flux,
@@ -112,7 +112,7 @@ impl Repository {
             places,
         };
         self.add_releases(&mut declared, &sources, &refused);
-        declared.excuse_what_is_missing();
+        declared.downgrade_missing();
         Ok(declared)
     }
 

@@ -35,7 +35,7 @@ impl Declared {
         let mut open: Vec<ObjectRef> = named.to_vec();
         while let Some(id) = open.pop() {
             if !all.contains(&id) {
-                open.extend(depends_on(&id).into_iter().chain(self.bringers(&id)));
+                open.extend(depends_on(&id).into_iter().chain(self.parents(&id)));
                 all.push(id);
             }
         }
@@ -43,23 +43,23 @@ impl Declared {
     }
 
     /// The parents of an object, nearest first.
-    pub fn bringers(&self, id: &ObjectRef) -> Vec<ObjectRef> {
+    pub fn parents(&self, id: &ObjectRef) -> Vec<ObjectRef> {
         let of = |id: &ObjectRef| {
             let brought =
                 |one: &&super::Kustomization| one.objects.iter().any(|object| ObjectRef::of(object) == *id);
             let own = self.kustomizations.iter().find(|one| one.id == *id);
             match own {
-                Some(own) => own.brought_by.clone(),
+                Some(own) => own.parent.clone(),
                 None => self.kustomizations.iter().find(brought).map(|one| one.id.clone()),
             }
         };
-        let mut bringers = Vec::new();
+        let mut parents = Vec::new();
         let mut next = of(id);
-        while let Some(one) = next.filter(|one| one != id && !bringers.contains(one)) {
+        while let Some(one) = next.filter(|one| one != id && !parents.contains(one)) {
             next = of(&one);
-            bringers.push(one);
+            parents.push(one);
         }
-        bringers
+        parents
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn path_of(object: &Object) -> PathBuf {
 
 /// All inputs of a build, and whether origin annotations belong to the objects.
 pub(super) fn gathered(recipe: &Recipe, root: &Path, others: &Others) -> Result<(Gathered, bool), Problem> {
-    let file = find_kustomization(root, &recipe.folder).filter(|file| !recipe.ignore.leaves_out(file));
+    let file = find_kustomization(root, &recipe.folder).filter(|file| !recipe.ignore.excludes(file));
     let name = file.as_deref().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str);
     let name = name.unwrap_or(KUSTOMIZATION_FILES[0]).to_owned();
     let (own, has_notes) = generated(recipe, root, file.as_deref())?;
@@ -92,13 +92,13 @@ fn generated(recipe: &Recipe, root: &Path, file: Option<&Path>) -> Result<(Value
     }
     let fields = match file {
         None => {
-            let is_left_out = |within: &Path| {
+            let is_excluded = |within: &Path| {
                 let file = recipe.folder.join(within);
                 let is_no_object =
-                    || files::read_text(root, &file).is_ok_and(|text| recipe.ignore.leaves_out_text(&text));
-                recipe.ignore.leaves_out(&file) || is_no_object()
+                    || files::read_text(root, &file).is_ok_and(|text| recipe.ignore.excludes_text(&text));
+                recipe.ignore.excludes(&file) || is_no_object()
             };
-            let manifests = manifests(&root.join(&recipe.folder), Path::new("."), &is_left_out);
+            let manifests = manifests(&root.join(&recipe.folder), Path::new("."), &is_excluded);
             generator::of_manifests(&manifests.map_err(refused(ProblemKind::ExcessiveInput))?)
         }
         Some(file) => {
@@ -134,7 +134,7 @@ const ENTRIES: usize = 50_000;
 
 /// Every manifest under a folder without a kustomization, found like Flux: a subfolder with one is a single
 /// resource, and not searched.
-fn manifests(folder: &Path, base: &Path, is_left_out: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+fn manifests(folder: &Path, base: &Path, is_excluded: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     // Sorted afterwards: the walk of a folder with millions of files stops early.
     let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
@@ -149,13 +149,13 @@ fn manifests(folder: &Path, base: &Path, is_left_out: &dyn Fn(&Path) -> bool) ->
         let plain = entry.path().strip_prefix(folder).unwrap_or(entry.path());
         let within = base.join(plain);
         if entry.file_type().is_dir() {
-            let is_own = |name: &str| entry.path().join(name).is_file() && !is_left_out(&plain.join(name));
+            let is_own = |name: &str| entry.path().join(name).is_file() && !is_excluded(&plain.join(name));
             let has_own = KUSTOMIZATION_FILES.iter().any(|name| is_own(name));
             if has_own {
                 entries.skip_current_dir();
                 found.push(within);
             }
-        } else if is_yaml(entry.path()) && !is_left_out(plain) {
+        } else if is_yaml(entry.path()) && !is_excluded(plain) {
             found.push(within);
         }
     }

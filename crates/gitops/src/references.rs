@@ -24,7 +24,7 @@ pub(super) enum Role {
 
 impl Role {
     /// How kustomize interprets the text.
-    pub(super) fn taken_for(self) -> Use {
+    pub(super) fn interpretation(self) -> Use {
         match self {
             Self::Resource | Self::Plugin => Use::Any,
             Self::Component => Use::Folder,

@@ -103,7 +103,7 @@ impl Release {
         }
         self.refused.clone().map_or(Ok(()), Err)?;
         self.access.as_ref().map_err(Clone::clone)?;
-        if let Some((field, why)) = fields::stopping(&self.object) {
+        if let Some((field, why)) = fields::first_unsupported(&self.object) {
             return Err(Failure::input(format!(
                 "{} has {field}, so the bootstrap cannot install it",
                 self.id
@@ -125,7 +125,7 @@ impl Release {
         let unknown = self
             .values_from
             .iter()
-            .find(|from| !(from.is_known || from.optional && from.is_made))
+            .find(|from| !(from.is_known || from.optional && from.is_created_in_cluster))
             .map(|from| format!("its values come from {}", from.id));
         let within = || {
             self.values

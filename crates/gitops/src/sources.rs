@@ -57,7 +57,7 @@ pub(super) struct Source {
     pub(super) why: BTreeMap<String, Failure>,
     /// Its provider: the object itself, or the one that creates it in the cluster. None if the bootstrap seeds
     /// it.
-    pub(super) brought_by: Option<ObjectRef>,
+    pub(super) provider: Option<ObjectRef>,
 }
 
 impl Source {
@@ -67,8 +67,8 @@ impl Source {
     }
 
     /// Whether the cluster creates it: from an ExternalSecret or a SealedSecret.
-    pub(super) fn is_made(&self) -> bool {
-        self.brought_by.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
+    pub(super) fn is_created_in_cluster(&self) -> bool {
+        self.provider.as_ref().is_some_and(|by| !matches!(by.kind.as_str(), "ConfigMap" | "Secret"))
     }
 }
 
@@ -96,7 +96,7 @@ impl Sources {
                 is_open: false,
                 secret: None,
                 why: why.collect(),
-                brought_by: None,
+                provider: None,
             };
             (("Secret".to_owned(), namespace.clone(), name.clone()), source)
         });
@@ -122,16 +122,16 @@ impl Sources {
 
     /// The same; the values of the keys in `secret` come from a secret.
     pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
-        let Some((kind, name, data, is_open)) = brought(object) else { return };
+        let Some((kind, name, data, is_open)) = provided(object) else { return };
         let id = ObjectRef::of(object);
         if kind == "Secret" {
             mark(object, &data);
         }
         let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
-        let is_seeded = |source: &Source| source.brought_by.is_none();
+        let is_seeded = |source: &Source| source.provider.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
             let secret = (kind == "ConfigMap").then_some(secret);
-            self.0.insert(key, Source { data, is_open, secret, why: BTreeMap::new(), brought_by: Some(id) });
+            self.0.insert(key, Source { data, is_open, secret, why: BTreeMap::new(), provider: Some(id) });
         }
     }
 
@@ -145,19 +145,19 @@ impl Sources {
                 is_open: true,
                 secret: None,
                 why: BTreeMap::new(),
-                brought_by: Some(id.clone()),
+                provider: Some(id.clone()),
             },
-            |other| Source { brought_by: Some(id.clone()), ..other },
+            |other| Source { provider: Some(id.clone()), ..other },
         );
         self.0.insert((id.kind.clone(), id.namespace.clone().unwrap_or_default(), id.name.clone()), source);
     }
 
     /// All sources, with their providers.
-    pub(super) fn brought(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
+    pub(super) fn providers(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
         let named = |(kind, namespace, name): &(String, String, String)| {
             ObjectRef::namespaced("v1", kind, namespace, name)
         };
-        self.0.iter().map(|(key, source)| (named(key), source.brought_by.clone())).collect()
+        self.0.iter().map(|(key, source)| (named(key), source.provider.clone())).collect()
     }
 }
 
@@ -168,10 +168,10 @@ fn mark(object: &Object, data: &BTreeMap<String, String>) {
     data.values().filter(is_known).for_each(|value| masking::mark(value));
 }
 
-type Brought = (&'static str, String, BTreeMap<String, String>, bool);
+type Provided = (&'static str, String, BTreeMap<String, String>, bool);
 
 /// Kind, name and data of what an object provides, and whether there may be more keys.
-fn brought(object: &Object) -> Option<Brought> {
+fn provided(object: &Object) -> Option<Provided> {
     let id = ObjectRef::of(object);
     let data = &object.data;
     let unknown = |keys: Vec<String>| keys.into_iter().map(|key| (key, UNKNOWN.to_owned())).collect();

@@ -104,7 +104,7 @@ const LONGEST: usize = 4 * 1024 * 1024;
 const WORK: usize = 400_000_000;
 
 /// The maximum number of reported errors of one text.
-const TOLD: usize = 500;
+const MOST_REPORTED: usize = 500;
 
 /// The maximum nesting of expressions, because the stack is limited.
 const DEEPEST: usize = 100;
@@ -190,7 +190,7 @@ impl<'a, 'v> Parser<'a, 'v> {
     }
 
     fn refuse(&mut self, error: SubstituteError) {
-        if self.errors.len() < TOLD && !self.errors.contains(&error) {
+        if self.errors.len() < MOST_REPORTED && !self.errors.contains(&error) {
             self.errors.push(error);
         }
     }

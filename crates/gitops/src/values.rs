@@ -26,7 +26,7 @@ pub struct ValuesFrom {
     /// Whether its content is known here, not only in the cluster.
     pub is_known: bool,
     /// Whether the cluster will create it.
-    pub is_made: bool,
+    pub is_created_in_cluster: bool,
 }
 
 /// The values of a release, as far as they are known.
@@ -71,7 +71,7 @@ pub(super) fn read(spec: &Value, id: &ObjectRef, sources: &Sources) -> ReadValue
             optional: reference["optional"] == true,
             target_path: text("targetPath").map(str::to_owned),
             is_known: true,
-            is_made: false,
+            is_created_in_cluster: false,
         };
         let added = taken(&mut from, id, sources).and_then(|taken| match (taken, &from.target_path) {
             (None, _) => Ok(()),
@@ -108,7 +108,7 @@ fn taken<'a>(from: &mut ValuesFrom, id: &ObjectRef, sources: &'a Sources) -> Res
     match text.or(is_open.then_some(UNKNOWN)) {
         Some(UNKNOWN) => {
             from.is_known = false;
-            from.is_made = source.is_some_and(Source::is_made);
+            from.is_created_in_cluster = source.is_some_and(Source::is_created_in_cluster);
             Ok(None)
         }
         Some(text) => Ok(Some(text)),

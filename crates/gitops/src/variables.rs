@@ -10,7 +10,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 
 /// A ConfigMap or Secret that a Kustomization substitutes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DrawsFrom {
+pub struct SubstituteSource {
     /// Its reference.
     pub id: ObjectRef,
     /// Whether it may be missing.
@@ -59,13 +59,13 @@ impl Variables {
 }
 
 /// The sources of a Kustomization's variables, in order.
-pub(super) fn references(object: &Object) -> Vec<DrawsFrom> {
+pub(super) fn references(object: &Object) -> Vec<SubstituteSource> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let entries = object.data["spec"]["postBuild"]["substituteFrom"].as_array();
     entries
         .into_iter()
         .flatten()
-        .map(|entry| DrawsFrom {
+        .map(|entry| SubstituteSource {
             id: ObjectRef::namespaced("v1", text(&entry["kind"]), &namespace, text(&entry["name"])),
             optional: entry["optional"] == true,
             variables: None,
@@ -74,24 +74,29 @@ pub(super) fn references(object: &Object) -> Vec<DrawsFrom> {
 }
 
 /// A Kustomization's variables and their sources.
-pub(super) struct Drawn {
+pub(super) struct ResolvedVariables {
     /// None if it does not substitute.
     pub(super) variables: Option<Variables>,
-    pub(super) draws_from: Vec<DrawsFrom>,
+    pub(super) substitute_sources: Vec<SubstituteSource>,
     /// The problems, each with its field.
     pub(super) problems: Vec<(Problem, String)>,
 }
 
 /// Resolves the variables of a Kustomization. `secret` are those in its own `substitute` with secret values.
-pub(super) fn draw(object: &Object, sources: &Sources, secret: &BTreeSet<String>) -> Drawn {
+pub(super) fn resolve_variables(
+    object: &Object,
+    sources: &Sources,
+    secret: &BTreeSet<String>,
+) -> ResolvedVariables {
     let id = ObjectRef::of(object);
     let post_build = &object.data["spec"]["postBuild"];
-    let mut drawn = Drawn { variables: None, draws_from: references(object), problems: Vec::new() };
+    let mut drawn =
+        ResolvedVariables { variables: None, substitute_sources: references(object), problems: Vec::new() };
     if post_build.is_null() {
         return drawn;
     }
     let mut variables = Variables::default();
-    for (at, reference) in drawn.draws_from.iter_mut().enumerate() {
+    for (at, reference) in drawn.substitute_sources.iter_mut().enumerate() {
         let namespace = reference.id.namespace.as_deref().unwrap_or_default();
         match sources.get(&reference.id.kind, namespace, &reference.id.name) {
             Some(source) => {
@@ -170,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    fn drawn(post_build: &Value) -> Drawn {
+    fn drawn(post_build: &Value) -> ResolvedVariables {
         let mut sources = Sources::default();
         for (name, data) in
             [("one", json!({"A": "1", "B": "x\ny"})), ("two", json!({"A": "2", "no-name": ""}))]
@@ -181,7 +186,7 @@ mod tests {
         let open = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "open", "namespace": "n"}, "spec": {"dataFrom": [{}]}});
         sources.add(&serde_json::from_value(open).unwrap());
         let kustomization = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": "k", "namespace": "n"}, "spec": {"postBuild": post_build}});
-        draw(&serde_json::from_value(kustomization).unwrap(), &sources, &BTreeSet::new())
+        resolve_variables(&serde_json::from_value(kustomization).unwrap(), &sources, &BTreeSet::new())
     }
 
     fn from(names: &[&str]) -> Value {
@@ -199,8 +204,8 @@ mod tests {
             ["A", "B", "C", "D"].map(|name| variables.value(name)),
             [Some("1"), Some("xy"), Some("3"), Some(UNKNOWN)]
         );
-        assert_eq!(all.draws_from[0].variables.as_ref().unwrap().len(), 2);
-        assert_eq!(all.draws_from[1].variables, None);
+        assert_eq!(all.substitute_sources[0].variables.as_ref().unwrap().len(), 2);
+        assert_eq!(all.substitute_sources[1].variables, None);
         assert!(all.problems.is_empty());
         let closed = drawn(&json!({"substituteFrom": from(&["one"])})).variables.unwrap();
         assert_eq!(closed.value("D"), None);

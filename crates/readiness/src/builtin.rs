@@ -2,7 +2,7 @@
 //! recover.
 
 use super::conditions::{Condition, condition, must_be_true, number, text};
-use super::webhooks::must_answer;
+use super::webhooks::required_webhooks;
 use super::{Reason, Verdict};
 use bootstrapper_core::object::Object;
 
@@ -126,7 +126,7 @@ pub(super) fn job(object: &Object) -> Verdict {
 /// A webhook without a CA bundle cannot be called: cert-manager or similar injects it later. A webhook with
 /// failure policy Ignore does not matter.
 pub(super) fn webhooks(object: &Object) -> Verdict {
-    must_answer(object)
+    required_webhooks(object)
         .filter(|webhook| text(&webhook["clientConfig"]["caBundle"]).is_empty())
         .map(|webhook| Verdict::not_yet(format!("{} has no CA yet", text(&webhook["name"]))))
         .collect()

@@ -43,24 +43,24 @@ impl<'a> Condition<'a> {
     }
 
     /// Reason and message, in one line of limited length.
-    pub fn told(&self) -> String {
-        told(self.0)
+    pub fn describe(&self) -> String {
+        describe(self.0)
     }
 
     /// The same, as a reason why its object is not ready.
     pub(super) fn as_reason(&self) -> Reason {
-        Reason::in_field(text(&self.0["type"]), self.told())
+        Reason::in_field(text(&self.0["type"]), self.describe())
     }
 
     /// Whether it is of an older generation than `object`.
-    pub fn is_of_before(&self, object: &Object) -> bool {
+    pub fn is_outdated(&self, object: &Object) -> bool {
         let seen = self.0["observedGeneration"].as_i64();
         matches!((object.metadata.generation, seen), (Some(now), Some(seen)) if seen < now)
     }
 }
 
 /// `Reason: message`, the message's first line.
-pub(super) fn told(condition: &Value) -> String {
+pub(super) fn describe(condition: &Value) -> String {
     let message = text(&condition["message"]);
     let line = message.lines().next().unwrap_or_default();
     let short: String = line.chars().take(LONGEST).collect();
@@ -90,7 +90,7 @@ pub(super) fn must_be_true(object: &Object, kind: &str) -> Verdict {
 /// The verdict of [`must_be_true`] for a condition.
 pub(super) fn required(object: &Object, condition: Option<Condition<'_>>, kind: &str) -> Verdict {
     match condition {
-        Some(condition) if condition.is_true() && condition.is_of_before(object) => {
+        Some(condition) if condition.is_true() && condition.is_outdated(object) => {
             Verdict::not_yet("its controller has not observed the latest change yet")
         }
         Some(condition) if condition.is_true() => Verdict::Ready,

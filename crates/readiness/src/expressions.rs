@@ -24,7 +24,7 @@ pub struct Expressions {
 /// The expressions of a rule, as text.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Texts {
+pub struct RuleTexts {
     /// CEL that is true while the object is in progress.
     pub in_progress: Option<String>,
     /// CEL that is true when the object can never become ready.
@@ -35,7 +35,7 @@ pub struct Texts {
 
 impl Expressions {
     /// Parses the expressions. Fails if one is not valid CEL.
-    pub fn compile(texts: &Texts) -> Result<Self> {
+    pub fn compile(texts: &RuleTexts) -> Result<Self> {
         let compiled = |text: &Option<String>| text.as_deref().map(program).transpose();
         Ok(Self {
             in_progress: compiled(&texts.in_progress)?,
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_rule_of_ones_own() {
-        let rule = Expressions::compile(&Texts {
+        let rule = Expressions::compile(&RuleTexts {
             in_progress: Some("status.phase == 'Failing'".into()),
             failed: Some("kind == 'Service' && status.phase.startsWith('Fail')".into()),
             current: Some("has(object.status.loadBalancer.ingress)".into()),
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_no_expression_is_refused() {
         for text in ["has(", "1 +", "object.status ==", ""] {
-            let texts = Texts { current: Some(text.into()), ..Texts::default() };
+            let texts = RuleTexts { current: Some(text.into()), ..RuleTexts::default() };
             assert!(Expressions::compile(&texts).is_err(), "{text:?}");
         }
     }
@@ -189,7 +189,7 @@ mod tests {
             "[1, 2].map(x, x * 2)[0] == 2",
         ];
         bootstrapper_core::fuzzing::texts(&seeds, |text| {
-            let texts = Texts { in_progress: None, failed: None, current: Some(text.to_owned()) };
+            let texts = RuleTexts { in_progress: None, failed: None, current: Some(text.to_owned()) };
             if let Ok(rule) = Expressions::compile(&texts) {
                 drop(rule.verdict(&service(&json!({"phase": "Failed", "loadBalancer": {"ingress": []}}))));
             }

@@ -17,7 +17,7 @@ pub(super) fn reconciled(object: &Object) -> Verdict {
 /// Flux has stopped retrying. Ignored if it is older than the latest change, which may have fixed it.
 fn stalled(object: &Object) -> Option<Verdict> {
     let stalled = condition(object, "Stalled").filter(Condition::is_true)?;
-    Some(if stalled.is_of_before(object) {
+    Some(if stalled.is_outdated(object) {
         Verdict::not_yet("its controller has not observed the latest change yet")
     } else {
         Verdict::never(stalled.as_reason())

@@ -17,10 +17,10 @@ mod webhooks;
 
 pub use bootstrapper_core::verdict::{Reason, Verdict};
 pub use conditions::{Condition, condition, number, text};
-pub use expressions::{CustomRules, Expressions, Texts};
+pub use expressions::{CustomRules, Expressions, RuleTexts};
 pub use flux::has_taken_over;
 pub use heartbeat::{Silence, heartbeats, silent};
 pub use kstatus::{Status, status};
 pub use probe::{Probe, flux_controllers, flux_runs};
 pub use rules::verdict;
-pub use webhooks::{Called, called_by, ready_endpoints};
+pub use webhooks::{WebhookService, ready_endpoints, webhook_services};

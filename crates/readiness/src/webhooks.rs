@@ -11,19 +11,19 @@ use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
 /// A Service that the API server calls, and the first webhook that uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Called {
+pub struct WebhookService {
     configuration: ObjectRef,
     webhook: String,
     service: ObjectRef,
 }
 
 /// The Services of a configuration's webhooks with failure policy Fail. None for objects of other kinds.
-pub fn called_by(object: &Object) -> Vec<Called> {
+pub fn webhook_services(object: &Object) -> Vec<WebhookService> {
     let configuration = ObjectRef::of(object);
     if configuration.group() != "admissionregistration.k8s.io" {
         return Vec::new();
     }
-    let called = must_answer(object).map(|webhook| {
+    let called = required_webhooks(object).map(|webhook| {
         let service = &webhook["clientConfig"]["service"];
         let service =
             ObjectRef::namespaced("v1", "Service", text(&service["namespace"]), text(&service["name"]));
@@ -33,7 +33,7 @@ pub fn called_by(object: &Object) -> Vec<Called> {
     for (service, webhook) in called {
         by_service.entry(service).or_insert(webhook);
     }
-    let one = |(service, webhook): (ObjectRef, &str)| Called {
+    let one = |(service, webhook): (ObjectRef, &str)| WebhookService {
         configuration: configuration.clone(),
         webhook: webhook.to_owned(),
         service,
@@ -42,14 +42,14 @@ pub fn called_by(object: &Object) -> Vec<Called> {
 }
 
 /// Webhooks of a Service with failure policy Fail.
-pub(super) fn must_answer(configuration: &Object) -> impl Iterator<Item = &Value> {
+pub(super) fn required_webhooks(configuration: &Object) -> impl Iterator<Item = &Value> {
     let webhooks = configuration.data["webhooks"].as_array().into_iter().flatten();
     webhooks
         .filter(|webhook| webhook["clientConfig"]["service"].is_object())
         .filter(|webhook| webhook["failurePolicy"] != "Ignore")
 }
 
-impl Called {
+impl WebhookService {
     /// The EndpointSlices of the Service.
     pub fn slices(&self) -> Selection {
         Selection::of("discovery.k8s.io/v1", "EndpointSlice")
@@ -111,7 +111,7 @@ mod tests {
             {"name": "c", "clientConfig": service("other"), "failurePolicy": "Ignore"},
             {"name": "d", "clientConfig": {"url": "https://10.0.0.1"}},
         ]));
-        let called = called_by(&object);
+        let called = webhook_services(&object);
         let named: Vec<(&str, &str)> =
             called.iter().map(|called| (called.webhook.as_str(), called.service.name.as_str())).collect();
         assert_eq!(named, [("a", "webhook")]);
@@ -128,7 +128,7 @@ mod tests {
         let object = configuration(&json!([
             {"name": "a", "clientConfig": {"service": {"namespace": "cert-manager", "name": "webhook"}}}
         ]));
-        let [called] = called_by(&object).try_into().unwrap();
+        let [called] = webhook_services(&object).try_into().unwrap();
         assert_eq!(
             called.unanswered().texts(),
             [
@@ -148,6 +148,6 @@ mod tests {
             {"name": "a", "clientConfig": {"service": {"namespace": "n", "name": "s"}}, "failurePolicy": "Fail"}
         ])))
         .unwrap();
-        bootstrapper_core::fuzzing::objects(&[seed], |object| drop(called_by(object)));
+        bootstrapper_core::fuzzing::objects(&[seed], |object| drop(webhook_services(object)));
     }
 }

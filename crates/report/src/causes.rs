@@ -14,7 +14,7 @@ pub fn causes_text(causes: &[Cause]) -> String {
 fn text(causes: &[Cause], colour: bool) -> String {
     let mut text = String::new();
     for cause in causes {
-        let (word, code) = if cause.passes { ("slow", "33") } else { ("error", "1;31") };
+        let (word, code) = if cause.transient { ("slow", "33") } else { ("error", "1;31") };
         let number = cause.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
         let _ = writeln!(
             text,
@@ -38,7 +38,7 @@ pub(super) fn parts(cause: &Cause) -> Vec<(&'static str, String)> {
     let joined =
         |texts: &[String], by: &str| if texts.is_empty() { Vec::new() } else { vec![texts.join(by)] };
     let place: Vec<String> = cause.declared_in.iter().map(ToString::to_string).collect();
-    let remedy: &[String] = if cause.passes { &[] } else { &cause.remedy };
+    let remedy: &[String] = if cause.transient { &[] } else { &cause.remedy };
     [
         all("evidence", &cause.evidence),
         all("declared in", &place),
@@ -52,7 +52,7 @@ pub(super) fn parts(cause: &Cause) -> Vec<(&'static str, String)> {
 /// One line: `cause[BS-POD-001]: …`, `slow: …`.
 pub(super) fn headline(cause: &Cause) -> String {
     match &cause.code {
-        _ if cause.passes => format!("slow: {}", cause.cause),
+        _ if cause.transient => format!("slow: {}", cause.cause),
         Some(code) => format!("cause[{code}]: {}", cause.cause),
         None => format!("cause: {}", cause.cause),
     }
@@ -73,9 +73,10 @@ mod tests {
             origins: vec![],
             declared_in: None,
             remedy: vec!["install it".into()],
-            passes: false,
+            transient: false,
         };
-        let slow = Cause { passes: true, chain: vec![], evidence: vec![], blocks: vec![], ..cause.clone() };
+        let slow =
+            Cause { transient: true, chain: vec![], evidence: vec![], blocks: vec![], ..cause.clone() };
         assert_eq!(
             text(&[cause, slow], false),
             "error[BS-NOD-001]: Node a: has no network plugin

@@ -87,7 +87,7 @@ fn headline(closing: &Closing) -> String {
     let Closing { cluster, summary, requests, .. } = *closing;
     let took = duration(summary.elapsed);
     if !summary.succeeded() {
-        let open = summary.steps.iter().filter(|(_, outcome)| !outcome.lets_others_start()).count();
+        let open = summary.steps.iter().filter(|(_, outcome)| !outcome.unblocks_dependents()).count();
         return format!("{cluster} is not up: {} not finished.   {took}", count(open, "step"));
     }
     let subject = match closing.extent {

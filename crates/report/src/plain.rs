@@ -78,7 +78,7 @@ impl Lines {
         let shown = self.explained.entry(step.clone()).or_default();
         let mut texts = Vec::new();
         for cause in causes {
-            let key = (cause.code.clone(), cause.chain.clone(), cause.passes);
+            let key = (cause.code.clone(), cause.chain.clone(), cause.transient);
             if !shown.contains(&key) {
                 shown.push(key);
                 texts.extend(cause_lines(cause));
@@ -160,7 +160,7 @@ fn cause_lines(cause: &Cause) -> Vec<String> {
 }
 
 fn end(summary: &RunSummary) -> String {
-    let open = summary.steps.iter().filter(|(_, outcome)| !outcome.lets_others_start()).count();
+    let open = summary.steps.iter().filter(|(_, outcome)| !outcome.unblocks_dependents()).count();
     let took = duration(summary.elapsed);
     if open == 0 {
         format!("{} done in {took}", count(summary.steps.len(), "step"))

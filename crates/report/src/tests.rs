@@ -95,7 +95,7 @@ fn failed() -> Vec<Event> {
                 remedy: vec!["correct it".into()],
                 chain: vec!["Deployment coredns".into(), "Pod cilium-x".into()],
                 blocks: vec![],
-                passes: false,
+                transient: false,
             }],
         },
     ));

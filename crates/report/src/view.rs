@@ -71,7 +71,7 @@ fn stage_lines(
             lines.push(detail(label, &said, name_width, columns));
         }
         if let Some(cause) = step.causes.first() {
-            let label = if cause.passes { "slow" } else { "cause" };
+            let label = if cause.transient { "slow" } else { "cause" };
             lines.push(detail(label, &cause.cause, name_width, columns));
         }
     }
@@ -170,7 +170,7 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
         }
     };
     for cause in &step.causes {
-        say(if cause.passes { "slow" } else { "cause" }, std::slice::from_ref(&cause.cause));
+        say(if cause.transient { "slow" } else { "cause" }, std::slice::from_ref(&cause.cause));
         for (label, said) in causes::parts(cause) {
             say(label, &[said]);
         }
@@ -191,7 +191,7 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
     if !blocked.is_empty() {
         say("blocks", &[blocked.join(", ")]);
     }
-    let wrong = step.causes.iter().find(|cause| !cause.passes);
+    let wrong = step.causes.iter().find(|cause| !cause.transient);
     if let Some((code, cause)) = wrong.and_then(|cause| Some((cause.code.as_ref()?, &cause.cause))) {
         lines.push(format!("error[{code}]: {cause}    bootstrapper explain {code}"));
     }

@@ -102,7 +102,7 @@ async fn dial(query: &str) -> String {
 }
 
 /// The test image's timeout for a packet.
-const PACKET_PATIENCE: Duration = Duration::from_secs(5);
+const PACKET_TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn answer_by_packet(call: &Call) -> IoResult<String> {
     let any: SocketAddr = match call.host {
@@ -113,7 +113,7 @@ async fn answer_by_packet(call: &Call) -> IoResult<String> {
     socket.connect((call.host, call.port)).await?;
     socket.send(call.request.as_bytes()).await?;
     let mut packet = [0; LARGEST_PACKET];
-    let length = tokio::time::timeout(PACKET_PATIENCE, socket.recv(&mut packet)).await??;
+    let length = tokio::time::timeout(PACKET_TIMEOUT, socket.recv(&mut packet)).await??;
     Ok(String::from_utf8_lossy(&packet[..length]).into_owned())
 }
 

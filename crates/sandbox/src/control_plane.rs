@@ -67,8 +67,8 @@ pub(super) async fn answering(access: &ConnectOptions) -> Result<Cluster> {
         let cluster = Cluster::connect(access).await?;
         cluster.is_ready().await.map(|()| cluster)
     };
-    let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
-    ask.retry(patiently).await
+    let policy = ConstantBuilder::default().with_delay(Duration::from_millis(100)).with_max_times(600);
+    ask.retry(policy).await
 }
 
 /// A running control plane.

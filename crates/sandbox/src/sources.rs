@@ -45,7 +45,7 @@ impl Sources {
             |error: std::io::Error| Failure::step("cannot start the source server").caused_by(&error);
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let host = listener.local_addr().map_err(failed)?.to_string();
-        let word = loopback::word()?;
+        let word = loopback::token()?;
         let folder = Arc::default();
         let task = tokio::spawn(serve(listener, Guard::basic(&word, host.clone()), Arc::clone(&folder)));
         Ok(Self { host, word, folder, task })

@@ -45,7 +45,7 @@ impl Vault {
             return Ok(());
         }
         let beside = folder.path(WORD_FILE);
-        write_private(&beside, loopback::word()?).map_err(failed)?;
+        write_private(&beside, loopback::token()?).map_err(failed)?;
         let linked = std::fs::hard_link(&beside, &file);
         std::fs::remove_file(&beside).map_err(failed)?;
         match linked {

@@ -98,6 +98,6 @@ async fn unready_of(cluster: &Cluster, refs: &[ObjectRef]) -> Vec<ObjectRef> {
 
 /// A failed list is a gap, like every failed query of a diagnosis.
 async fn unready(cluster: &Cluster, selection: &Selection) -> Vec<ObjectRef> {
-    let found = cluster.look_over(selection, |object| !readiness::verdict(object).is_ready()).await;
+    let found = cluster.list_matching(selection, |object| !readiness::verdict(object).is_ready()).await;
     found.unwrap_or_default().iter().map(ObjectRef::of).collect()
 }

@@ -53,7 +53,7 @@ pub(super) fn owned_since(owner: &Object) -> Option<String> {
 
 /// A remark if the newest revision of a release is not the last one that Flux created: Flux sees it as foreign,
 /// and upgrades it again (`internal/reconcile/state.go` of helm-controller).
-pub(super) fn not_fluxs(owner: &Object, newest: Option<u64>) -> Option<String> {
+pub(super) fn foreign_revision(owner: &Object, newest: Option<u64>) -> Option<String> {
     let history = owner.data["status"]["history"].as_array()?;
     let own = history.iter().filter_map(|snapshot| snapshot["version"].as_u64()).max()?;
     match newest {
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn a_revision_of_somebody_else_is_told() {
         let owner = object(&serde_json::json!({"history": [{"version": 4}, {"version": 3}]}));
-        assert_eq!(not_fluxs(&owner, Some(4)), None);
-        assert!(not_fluxs(&owner, Some(5)).unwrap().contains("upgrades it again"));
-        assert!(not_fluxs(&owner, None).unwrap().contains("installs it again"));
+        assert_eq!(foreign_revision(&owner, Some(4)), None);
+        assert!(foreign_revision(&owner, Some(5)).unwrap().contains("upgrades it again"));
+        assert!(foreign_revision(&owner, None).unwrap().contains("installs it again"));
     }
 }

@@ -9,7 +9,7 @@ use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::{Progress, Readiness, Verdict};
-use bootstrapper_readiness::{Called, CustomRules};
+use bootstrapper_readiness::{CustomRules, WebhookService};
 
 /// Ready without watching anything.
 pub(super) fn ready() -> BoxStream<'static, Result<Readiness>> {
@@ -44,7 +44,7 @@ pub(super) fn follow(
         .map(move |followed| {
             let (seen, unanswered) = followed?;
             let own = judge(&seen);
-            let verdict = unanswered.iter().map(Called::unanswered).fold(own.verdict, Verdict::and);
+            let verdict = unanswered.iter().map(WebhookService::unanswered).fold(own.verdict, Verdict::and);
             let observed = seen.values().flatten().cloned().collect();
             Ok(Readiness { verdict, observed, ..own })
         })

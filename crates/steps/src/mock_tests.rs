@@ -159,7 +159,8 @@ async fn what_was_applied_is_owned_and_goes() {
         objects: vec![object(&settings())],
         manager: FIELD_MANAGER,
     };
-    let teardown = Teardown { patience: Duration::from_secs(5), release_finalizers: false, say: &|_| {} };
+    let teardown =
+        Teardown { stall_timeout: Duration::from_secs(5), release_finalizers: false, say: &|_| {} };
     assert_eq!(undo.teardown(&teardown).await.unwrap().changes.len(), 1);
     assert_eq!(step.owned().await.unwrap().objects.len(), 1);
     step.teardown(&teardown).await.unwrap();

@@ -22,7 +22,7 @@ pub(crate) struct NamedObjects {
 
 impl NamedObjects {
     async fn existing(&self) -> Result<Vec<ObjectRef>> {
-        let mut existing = removal::standing(&self.cluster, &self.objects, self.manager).await?;
+        let mut existing = removal::existing(&self.cluster, &self.objects, self.manager).await?;
         existing.reverse();
         Ok(existing)
     }

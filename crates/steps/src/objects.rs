@@ -60,12 +60,12 @@ impl ObjectSet {
     }
 
     /// Those that exist and were applied by this step, in reverse order.
-    async fn standing(&self) -> Result<Vec<ObjectRef>> {
+    async fn existing(&self) -> Result<Vec<ObjectRef>> {
         let objects = waves(&self.objects).concat().into_iter().map(Complete::into_inner);
         let (own, merged): (Vec<Object>, Vec<Object>) =
             objects.partition(|object| self.manager_of(object) == self.manager);
-        let mut standing = removal::standing(&self.cluster, &own, self.manager).await?;
-        standing.extend(removal::standing(&self.cluster, &merged, kustomize_rules::MANAGER).await?);
+        let mut standing = removal::existing(&self.cluster, &own, self.manager).await?;
+        standing.extend(removal::existing(&self.cluster, &merged, kustomize_rules::MANAGER).await?);
         standing.reverse();
         Ok(standing)
     }
@@ -93,13 +93,13 @@ async fn compare_or_new(cluster: &Cluster, manager: &str, object: &Complete<Obje
 #[async_trait]
 impl Undo for ObjectSet {
     async fn owned(&self) -> Result<Owned> {
-        let objects = self.standing().await?;
+        let objects = self.existing().await?;
         let owners = self.owner.iter().map(|owner| owner.0.clone()).collect();
         Ok(Owned { diff: removal::diff(&self.noun, &objects), objects, owners, ..Owned::default() })
     }
 
     async fn teardown(&self, teardown: &Teardown<'_>) -> Result<Changes> {
-        removal::remove(&self.cluster, &self.noun, self.standing().await?, teardown).await
+        removal::remove(&self.cluster, &self.noun, self.existing().await?, teardown).await
     }
 }
 

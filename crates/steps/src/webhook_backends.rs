@@ -9,13 +9,16 @@ use super::merged_watches::MergedWatches;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
-use bootstrapper_readiness::{Called, called_by};
+use bootstrapper_readiness::{WebhookService, webhook_services};
 
 /// The watched objects in their last state.
 pub(super) type Seen = BTreeMap<ObjectRef, Option<Arc<Object>>>;
 
 /// The objects, and the Services of webhooks among them that have no ready endpoint.
-pub(super) fn with_unanswered(cluster: &Cluster, objects: Followed<Seen>) -> Followed<(Seen, Vec<Called>)> {
+pub(super) fn with_unanswered(
+    cluster: &Cluster,
+    objects: Followed<Seen>,
+) -> Followed<(Seen, Vec<WebhookService>)> {
     let cluster = cluster.clone();
     let following = Following::of(move |slices| cluster.follow_all(slices), objects);
     stream::unfold(following, |mut following| async move {
@@ -30,7 +33,7 @@ struct Following<F> {
     follow: F,
     objects: Followed<Seen>,
     seen: Option<Seen>,
-    called: Vec<Called>,
+    called: Vec<WebhookService>,
     /// The slices of each Service in `called`.
     slices: MergedWatches,
 }
@@ -40,7 +43,7 @@ impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Following<F> {
         Self { follow, objects, seen: None, called: Vec::new(), slices: MergedWatches::of([]) }
     }
 
-    async fn next(&mut self) -> Option<Result<(Seen, Vec<Called>)>> {
+    async fn next(&mut self) -> Option<Result<(Seen, Vec<WebhookService>)>> {
         loop {
             tokio::select! {
                 told = self.objects.next() => match told? {
@@ -64,7 +67,8 @@ impl<F: Fn(Selection) -> Followed<Vec<Arc<Object>>>> Following<F> {
     }
 
     fn see(&mut self, seen: Seen) {
-        let called: Vec<Called> = seen.values().flatten().flat_map(|object| called_by(object)).collect();
+        let called: Vec<WebhookService> =
+            seen.values().flatten().flat_map(|object| webhook_services(object)).collect();
         if called != self.called {
             self.slices = MergedWatches::of(called.iter().map(|called| (self.follow)(called.slices())));
             self.called = called;

@@ -91,7 +91,7 @@ impl Charts {
     }
 
     /// A remark on a fetched chart that nothing verifies.
-    pub(super) async fn word_on(&self, chart: &ChartSource) -> Option<String> {
+    pub(super) async fn unverified_remark(&self, chart: &ChartSource) -> Option<String> {
         self.pulled.lock().await.get(chart)?.get()?.archive.as_ref()?.word.clone()
     }
 

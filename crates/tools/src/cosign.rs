@@ -13,7 +13,7 @@ use super::{ChartAccess, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 
 /// How long the registry may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How many signatures of one chart are looked at.
 const MOST: usize = 100;
@@ -44,9 +44,9 @@ pub(super) async fn verify(
     }
     let mut registry = Registry::of(url, access, environment);
     let signatures =
-        tokio::time::timeout(PATIENCE, signatures(&mut registry, digest)).await.map_err(|_| {
+        tokio::time::timeout(TIMEOUT, signatures(&mut registry, digest)).await.map_err(|_| {
             Failure::step(format!("cannot verify chart {url}"))
-                .because(format!("its registry takes longer than {} s", PATIENCE.as_secs()))
+                .because(format!("its registry takes longer than {} s", TIMEOUT.as_secs()))
                 .retry(Retry::MayHelp)
         })??;
     if signatures.iter().any(|signed| signed.is_by_any(&keys)) {

@@ -82,7 +82,7 @@ pub async fn guard(guarded: Guarded) -> Result<ExitCode> {
         leases.into_iter().for_each(Lease::end);
         return Err(Failure::internal("the run that wanted this program has ended"));
     }
-    limits.take_on();
+    limits.apply();
     let mut started = std::process::Command::new(&program);
     started.args(command).args(revision.map(helm_mark)).process_group(0);
     let mut child = Command::from(started).spawn().map_err(unguarded)?;

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::chart_fetch::Charts;
 use super::limits::Work;
-use super::passing::passes;
 use super::post_render::{PostRendering, helm_arguments};
 use super::program::{Call, Program};
+use super::transient::is_transient;
 use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::object::{Complete, Object};
@@ -128,8 +128,8 @@ impl Helm {
     }
 
     /// A remark on a fetched chart that nothing verifies.
-    pub async fn word_on(&self, chart: &ChartSource) -> Option<String> {
-        self.charts.word_on(chart).await
+    pub async fn unverified_remark(&self, chart: &ChartSource) -> Option<String> {
+        self.charts.unverified_remark(chart).await
     }
 
     /// The SHA-256 of the archive of a chart from a classic repository; none for other charts.
@@ -294,7 +294,7 @@ fn objects(text: &[u8], chart: &ChartSource) -> Result<Vec<Object>> {
 
 /// Helm quotes the API server's message.
 fn classified(failure: Failure) -> Failure {
-    let is_transient = failure.because.iter().any(|said| passes(said));
+    let is_transient = failure.because.iter().any(|said| is_transient(said));
     if is_transient { failure.retry(Retry::MayHelp) } else { failure }
 }
 

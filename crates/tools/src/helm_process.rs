@@ -18,7 +18,7 @@ pub(super) fn helm_mark(revision: u64) -> OsString {
 
 /// Whether the Helm process that created a revision has exited, according to its label; none if that cannot
 /// be determined here. Later revisions inherit the label, so it is valid only for the revision in it.
-pub fn helm_has_ended(value: &str, revision: u64) -> Option<bool> {
+pub fn helm_has_exited(value: &str, revision: u64) -> Option<bool> {
     let mut parts = value.splitn(3, '.');
     let of_revision: u64 = parts.next()?.parse().ok()?;
     let process: u32 = parts.next()?.parse().ok()?;
@@ -45,14 +45,14 @@ mod tests {
 
     #[test]
     fn a_process_of_this_machine_is_known_to_live_or_not() {
-        let of = |process: u32, host: &str| helm_has_ended(&label(7, process, host), 7);
+        let of = |process: u32, host: &str| helm_has_exited(&label(7, process, host), 7);
         assert_eq!(of(std::process::id(), &host()), Some(false));
         let mut ended = std::process::Command::new("true").spawn().unwrap();
         ended.wait().unwrap();
         assert_eq!(of(ended.id(), &host()), Some(true));
         assert_eq!(of(ended.id(), "elsewhere.test"), None);
-        assert_eq!(helm_has_ended(&label(7, ended.id(), &host()), 8), None, "inherited");
-        assert_eq!(helm_has_ended("nothing", 7), None);
+        assert_eq!(helm_has_exited(&label(7, ended.id(), &host()), 8), None, "inherited");
+        assert_eq!(helm_has_exited("nothing", 7), None);
     }
 
     #[test]

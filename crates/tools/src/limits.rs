@@ -102,7 +102,7 @@ impl Limits {
     }
 
     /// Sets them for this process and its future children.
-    pub(super) fn take_on(self) {
+    pub(super) fn apply(self) {
         lower(Resource::Data, self.memory, 0);
         // The signal at the soft limit lets a program report what it did; the hard limit kills it.
         lower(Resource::Cpu, self.cpu, 5);

@@ -19,7 +19,7 @@ const USER: &str = "sandbox";
 const OF_FORMS: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 
 /// A random password that is safe in URLs.
-pub fn word() -> Result<String> {
+pub fn token() -> Result<String> {
     let mut bytes = [0_u8; 32];
     ring::default_provider()
         .secure_random
@@ -147,6 +147,6 @@ mod tests {
         );
         let files = Guard::basic("open", "127.0.0.1:80".to_owned());
         assert_eq!(files.refusal(&headers(&[("authorization", &shown), ("host", "127.0.0.1:80")])), None);
-        assert_ne!(word().unwrap(), word().unwrap());
+        assert_ne!(token().unwrap(), token().unwrap());
     }
 }

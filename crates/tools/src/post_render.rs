@@ -100,7 +100,7 @@ fn unwritten(error: &std::io::Error) -> Failure {
 }
 
 /// Helm's options for post-rendering.
-pub(super) struct ToldToHelm {
+pub(super) struct PostRenderOptions {
     pub(super) arguments: Vec<OsString>,
     pub(super) variables: Vec<(&'static str, OsString)>,
     _folder: Option<Folder>,
@@ -112,9 +112,9 @@ pub(super) fn helm_arguments(
     rendering: &PostRendering,
     environment: &Environment,
     helm: &Version,
-) -> Result<ToldToHelm> {
+) -> Result<PostRenderOptions> {
     if rendering.kustomizations.is_empty() {
-        return Ok(ToldToHelm { arguments: Vec::new(), variables: Vec::new(), _folder: None });
+        return Ok(PostRenderOptions { arguments: Vec::new(), variables: Vec::new(), _folder: None });
     }
     if helm.major < 4 && rendering.hooks != HookRendering::Left && rendering.kustomizations.len() > 1 {
         return Err(Failure::input(format!("helm {helm} does not post-render hooks, but Flux does"))
@@ -131,7 +131,7 @@ pub(super) fn helm_arguments(
         for argument in [OsString::from("post-render"), job_file.into()] {
             arguments.extend(["--post-renderer-args".into(), argument]);
         }
-        return Ok(ToldToHelm { arguments, variables: Vec::new(), _folder: Some(folder) });
+        return Ok(PostRenderOptions { arguments, variables: Vec::new(), _folder: Some(folder) });
     }
     let plugin = json!({
         "apiVersion": "v1", "type": "postrenderer/v1", "name": PLUGIN, "version": env!("CARGO_PKG_VERSION"),
@@ -145,7 +145,7 @@ pub(super) fn helm_arguments(
         .and_then(|()| fs::rename(&job_file, of_plugin.join(JOB)))
         .and_then(|()| fs::write(of_plugin.join("plugin.yaml"), plugin.to_string()))
         .map_err(|error| unwritten(&error))?;
-    Ok(ToldToHelm {
+    Ok(PostRenderOptions {
         arguments: vec!["--post-renderer".into(), PLUGIN.into()],
         variables: vec![("HELM_PLUGINS", plugins.into()), ("BOOTSTRAPPER", this.into())],
         _folder: Some(folder),

@@ -23,7 +23,7 @@ pub fn rules_document() -> String {
                 page,
                 "## {}\n\n*{}*: {}.\n\n- why: {}.\n- fix: {}.\n",
                 rule.name,
-                rule.severity.word(),
+                rule.severity.name(),
                 rule.summary,
                 rule.why,
                 rule.fix

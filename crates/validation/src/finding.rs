@@ -21,7 +21,7 @@ pub enum Severity {
 
 impl Severity {
     /// `error`, `warning`, `info`.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -68,16 +68,16 @@ impl Finding {
 
     /// Sets a lower severity than that of the rule.
     #[must_use]
-    pub fn graded(mut self, severity: Severity) -> Self {
+    pub fn with_severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
     /// Downgrades a finding about a missing object to a note if something may create that object.
     #[must_use]
-    pub fn unless_made(self, by: Option<String>) -> Self {
+    pub fn unless_created_by(self, by: Option<String>) -> Self {
         match by {
-            Some(by) => self.graded(Severity::Info).because(by),
+            Some(by) => self.with_severity(Severity::Info).because(by),
             None => self,
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn has_secret(declared: &Declared, namespace: &str, name: &str) -> bo
             && placed.object.metadata.namespace.as_deref() == Some(namespace)
             && placed.field(&["spec", "secretName"]) == name
     };
-    declared.brought.contains_key(&ObjectRef::namespaced("v1", "Secret", namespace, name))
+    declared.providers.contains_key(&ObjectRef::namespaced("v1", "Secret", namespace, name))
         || objects_of(declared).any(is_certified)
 }
 
@@ -47,7 +47,7 @@ const OWN_OBJECTS_ONLY: [&str; 9] = [
 
 /// What may create an undeclared object of this name: a release whose chart may create any object, or something
 /// that could not be evaluated. A release with the name in its values comes first.
-pub(super) fn may_be_made(declared: &Declared, name: &str) -> Option<String> {
+pub(super) fn possible_creator(declared: &Declared, name: &str) -> Option<String> {
     let mut open =
         declared.releases.iter().filter(|one| !OWN_OBJECTS_ONLY.contains(&one.chart.name())).peekable();
     let any = open.peek().copied();

@@ -18,8 +18,8 @@ use bootstrapper_gitops::pipeline::{Applies, Config, Pipeline, Tasks};
 use bootstrapper_gitops::{Declared, SecretValues};
 use bootstrapper_tools::{Environment, Kustomize};
 use bootstrapper_validation::init::{
-    ClusterProposal, Context, Cover, Home, KnownFile, Row, commands, config_text, context_of, home_of,
-    needed_secrets, rows,
+    ClusterProposal, Context, Cover, KnownFile, ProbableSource, Row, commands, config_text, context_of,
+    needed_secrets, probable_source, rows,
 };
 
 const CONFIG: &str = "bootstrapper.yaml";
@@ -70,7 +70,7 @@ fn proposal(
         known => known,
     };
     let secrets = needed_secrets(declared).into_iter().map(|needed| {
-        let home = home_of(&declared.cluster, &needed, files);
+        let home = probable_source(&declared.cluster, &needed, files);
         (needed, home)
     });
     ClusterProposal {
@@ -127,7 +127,7 @@ fn write(root: &Path, text: &str) -> Result<()> {
 
 fn summarize(proposals: &[ClusterProposal]) {
     for proposal in proposals {
-        let open = proposal.secrets.iter().filter(|(_, home)| *home == Home::Unknown).count();
+        let open = proposal.secrets.iter().filter(|(_, home)| *home == ProbableSource::Unknown).count();
         let context = match &proposal.context {
             Context::SameName => format!("context {}", proposal.name),
             Context::Named(context) => format!("context {context}"),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use bootstrapper_core::output::one_line;
 use bootstrapper_core::words::count;
 use bootstrapper_report::table;
-use bootstrapper_steps::adoption::{Forecast, Kept, Record, Verdict};
+use bootstrapper_steps::adoption::{Forecast, OwnerComparison, Record, Verdict};
 
 /// The forecast: the sum, each owner's share, and every difference.
 pub(crate) fn forecast_text(forecast: &Forecast) -> String {
@@ -28,9 +28,9 @@ pub(crate) fn forecast_text(forecast: &Forecast) -> String {
         ]
     });
     text.push_str(&table(&["APPLIED BY", "SAME", "CREATED", "CHANGED", "NOT COMPARED"], rows));
-    for foretold in forecast.differences() {
-        let _ = writeln!(text, "\n~ {}  (by {})", foretold.told(), foretold.by);
-        for detail in foretold.details() {
+    for entry in forecast.differences() {
+        let _ = writeln!(text, "\n~ {}  (by {})", entry.describe(), entry.by);
+        for detail in entry.details() {
             let _ = writeln!(text, "    {}", one_line(&detail));
         }
     }
@@ -57,7 +57,12 @@ fn kinds(ids: &[bootstrapper_core::object::ObjectRef]) -> String {
 }
 
 /// The result: the recorded verdict, and the current state, owner by owner.
-pub(crate) fn adopted_text(verdict: &Verdict, kept: &[Kept], before: &Record, now: &Record) -> String {
+pub(crate) fn adopted_text(
+    verdict: &Verdict,
+    kept: &[OwnerComparison],
+    before: &Record,
+    now: &Record,
+) -> String {
     let mut text = format!("{} ({})\n", verdict.summary(), verdict.seen.strftime("%Y-%m-%d %H:%M"));
     for difference in &verdict.differences {
         let _ = writeln!(text, "  ~ {}", one_line(difference));
@@ -111,12 +116,12 @@ fn managers(managers: &BTreeMap<String, usize>) -> String {
 mod tests {
     use super::*;
     use bootstrapper_core::object::ObjectRef;
-    use bootstrapper_steps::adoption::{Effect, Foretold, Unseen};
+    use bootstrapper_steps::adoption::{Effect, ObjectForecast, Unseen};
 
     #[test]
     fn every_difference_is_told_with_who_makes_it() {
         let release = ObjectRef::namespaced("helm/v2", "HelmRelease", "kube-system", "cilium");
-        let foretold = |kind: &str, effect| Foretold {
+        let entry = |kind: &str, effect| ObjectForecast {
             object: ObjectRef::namespaced("apps/v1", kind, "kube-system", "cilium"),
             by: release.clone(),
             effect,
@@ -124,8 +129,8 @@ mod tests {
         let fields = vec![".spec.template.spec.x 1 → 2".to_owned()];
         let forecast = Forecast {
             objects: vec![
-                foretold("DaemonSet", Effect::Changed { fields, restarts: true }),
-                foretold("Service", Effect::Same { marks: 0 }),
+                entry("DaemonSet", Effect::Changed { fields, restarts: true }),
+                entry("Service", Effect::Same { marks: 0 }),
             ],
             unseen: vec![Unseen { id: release.clone(), because: "it is suspended".to_owned() }],
             ..Forecast::default()

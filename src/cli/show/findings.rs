@@ -69,7 +69,7 @@ fn write_finding(text: &mut String, finding: &Finding, others: &[&Finding], of: 
         Severity::Info => "1;36",
     };
     let place = place_of(finding);
-    let severity = paint(finding.severity.word(), code, colour);
+    let severity = paint(finding.severity.name(), code, colour);
     let times = if others.is_empty() { String::new() } else { format!(" ×{}", others.len() + 1) };
     let _ = writeln!(text, "{place}  {severity}  {}{times}", finding.rule);
     let _ = writeln!(text, "  {}", indented(&finding.message, 4));

@@ -15,7 +15,7 @@ use crate::gallery::stage::{Part, Stage};
 
 /// How long the right line may take before the scene counts as failed. No time is asserted: this only
 /// ends what would never come.
-const PATIENCE: Duration = Duration::from_secs(100);
+const TIMEOUT: Duration = Duration::from_secs(100);
 /// How long a scene may take to be made, looked at and put away.
 const LONGEST: Duration = Duration::from_mins(5);
 const LOOK_EVERY: Duration = Duration::from_millis(1500);
@@ -90,9 +90,9 @@ impl Watch<'_> {
     async fn names(&mut self, scope: &Scope, code: &str, says: &str) -> Option<String> {
         let began = Instant::now();
         let mut last = Vec::new();
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < TIMEOUT {
             last = self.causes(scope).await;
-            if let Some(first) = last.iter().find(|cause| !cause.passes) {
+            if let Some(first) = last.iter().find(|cause| !cause.transient) {
                 if first.code.as_deref() == Some(code) && is_like(&first.cause, says) {
                     return None;
                 }
@@ -121,9 +121,9 @@ impl Watch<'_> {
         let began = Instant::now();
         let mut last = Vec::new();
         let mut was_said = says.is_none();
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < TIMEOUT {
             last = self.causes(scope).await;
-            if let Some(wrong) = last.iter().find(|cause| !cause.passes) {
+            if let Some(wrong) = last.iter().find(|cause| !cause.transient) {
                 return Some(format!("a false alarm: {}", told(std::slice::from_ref(wrong))));
             }
             was_said |= says.is_some_and(|says| last.iter().any(|cause| is_like(&cause.cause, says)));
@@ -148,7 +148,7 @@ impl Watch<'_> {
 
 fn told(causes: &[Cause]) -> String {
     let told = causes.iter().map(|cause| {
-        let word = if cause.passes { "slow " } else { "" };
+        let word = if cause.transient { "slow " } else { "" };
         format!(
             "{word}{}: {} ({})",
             cause.code.as_deref().unwrap_or_default(),

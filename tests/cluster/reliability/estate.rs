@@ -19,7 +19,7 @@ use crate::proxy::Proxy;
 const CLUSTER: &str = "estate";
 
 /// How long a run may take in any weather, before it counts as stuck.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(4);
 
 /// A control plane, and a proxy before it. Goes down with the test.
 pub(crate) struct Ground {
@@ -176,7 +176,7 @@ impl Trial<'_> {
 
     /// Runs to the end.
     pub(crate) async fn run(&self) -> Ended {
-        self.start().ends(PATIENCE).await
+        self.start().ends(TIMEOUT).await
     }
 
     /// What the last run told people.

@@ -20,7 +20,7 @@ const CLUSTER: &str = "infra";
 const RUNS: usize = 12;
 
 /// How long one may take in any weather, before it counts as stuck.
-const PATIENCE: Duration = Duration::from_mins(12);
+const TIMEOUT: Duration = Duration::from_mins(12);
 
 /// What happens as a stage begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Life {
                     stages.push(stage);
                 }
             };
-            let _ = tokio::time::timeout(PATIENCE, disturbed).await;
+            let _ = tokio::time::timeout(TIMEOUT, disturbed).await;
             let last = run.ends(Duration::from_secs(1)).await;
             none_is_left_of(&self.name).await;
             took += last.took;
@@ -174,7 +174,7 @@ impl Life {
         let mut differences = differences(undisturbed, &state);
         differences.extend(self.cluster.lock_holding().await.unwrap());
         self.proxy.weather(fair());
-        let again = self.start().ends(PATIENCE).await;
+        let again = self.start().ends(TIMEOUT).await;
         if again.code != Some(0) || self.proxy.writes() != 0 {
             differences.push(format!("run again: exit {:?}, {} writes", again.code, self.proxy.writes()));
         }

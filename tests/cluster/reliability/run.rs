@@ -116,8 +116,8 @@ impl Run {
     }
 
     /// Runs to the end; what is stuck is killed, and has no exit code.
-    pub(crate) async fn ends(mut self, patience: Duration) -> Ended {
-        let told = tokio::time::timeout(patience, self.comes_to(|_| false)).await;
+    pub(crate) async fn ends(mut self, timeout: Duration) -> Ended {
+        let told = tokio::time::timeout(timeout, self.comes_to(|_| false)).await;
         if told.is_err() {
             self.child.kill().unwrap();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::estate::{Ground, PATIENCE, Trial};
+use super::estate::{Ground, TIMEOUT, Trial};
 use super::everything::differences;
 use super::run::{Ended, Run, kill};
 use crate::proxy::{Call, Fate, Weather, fair};
@@ -165,7 +165,7 @@ impl Undisturbed {
                     .for_each(|(id, _)| kill(*id));
             }
         }
-        let first = run.ends(PATIENCE).await;
+        let first = run.ends(TIMEOUT).await;
         let moment = if fate == Fate::Unheard { "before" } else { "after" };
         self.compare(ground, &trial, first, format!("{moment} write {k}"), false).await
     }
@@ -203,7 +203,7 @@ impl Undisturbed {
         has_come.store(true, Ordering::SeqCst);
         trial.guest_comes().await;
         ground.proxy.moment_has_come();
-        let first = run.ends(PATIENCE).await;
+        let first = run.ends(TIMEOUT).await;
         let outcome = self.compare(ground, &trial, first, "a wait".to_owned(), true).await;
         // Nobody else has a guest.
         let differences = outcome.differences.into_iter().filter(|told| !told.contains("guest")).collect();
@@ -235,7 +235,7 @@ impl Undisturbed {
         breaks().await;
         until(&mut run).await;
         heals().await;
-        let first = run.ends(PATIENCE).await;
+        let first = run.ends(TIMEOUT).await;
         self.compare(ground, &trial, first, step, false).await
     }
 
@@ -253,9 +253,9 @@ impl Undisturbed {
         // Who has changed something holds the lock.
         assert!(other.comes_to(|event| event["event"] == "step-acted").await, "{}", trial.said());
         kill(other.id());
-        other.ends(PATIENCE).await;
+        other.ends(TIMEOUT).await;
         ground.proxy.weather(fair());
-        let cut_off = cut_off.ends(PATIENCE).await;
+        let cut_off = cut_off.ends(TIMEOUT).await;
         assert_eq!((cut_off.code, ground.proxy.writes()), (Some(8), 0), "{}", cut_off.failure);
         self.compare(ground, &trial, cut_off, "a step".to_owned(), false).await
     }
@@ -265,7 +265,7 @@ impl Undisturbed {
         let trial = ground.trial();
         ground.proxy.weather(fair());
         let (one, other) = (trial.start(), trial.start());
-        let (one, other) = tokio::join!(one.ends(PATIENCE), other.ends(PATIENCE));
+        let (one, other) = tokio::join!(one.ends(TIMEOUT), other.ends(TIMEOUT));
         let codes = [one.code, other.code];
         assert!(codes.contains(&Some(0)), "{codes:?}: {}", trial.said());
         assert!(codes.iter().all(|code| matches!(code, Some(0 | 8))), "{codes:?}: {}", trial.said());

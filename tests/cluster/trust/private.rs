@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const MARK: &str = "hunter2";
 
 /// Turns a hang into a failure.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What the run makes for itself is called so.
 const PREFIX: &str = ".bootstrapper-";
@@ -112,7 +112,7 @@ impl Scene {
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what}: never");
+        assert!(began.elapsed() < TIMEOUT, "{what}: never");
         std::thread::yield_now();
     }
 }

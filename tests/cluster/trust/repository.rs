@@ -17,7 +17,7 @@ const CANARY: &str = "canary-of-another-folder";
 const VARIABLE: &str = "canary-of-the-environment";
 
 /// No verb may take longer than this with what is played here.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A repository of somebody else's, on the machine of a person with something to lose.
 pub(crate) struct Hostile {
@@ -104,7 +104,7 @@ impl Hostile {
             .env("GIT_EXTERNAL_DIFF", machine.join("program"))
             .env("GIT_SSH_COMMAND", machine.join("program"))
             .env("GIT_ASKPASS", machine.join("program"))
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .output()
             .unwrap();
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());

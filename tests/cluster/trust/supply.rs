@@ -118,7 +118,7 @@ async fn an_archive_is_the_one_that_the_index_names() {
 
     let helm = Helm::find(&environment).await.unwrap();
     helm.pull(&chart("seen"), &access).await.unwrap();
-    assert_eq!(helm.word_on(&chart("seen")).await, None);
+    assert_eq!(helm.unverified_remark(&chart("seen")).await, None);
     let digest = helm.archive_digest(&chart("seen"), &access).await.unwrap().unwrap();
 
     // Somebody puts another archive in its place.
@@ -139,7 +139,7 @@ async fn an_archive_is_the_one_that_the_index_names() {
     let helm = Helm::find(&environment).await.unwrap();
     helm.pull(&chart("slow"), &access).await.unwrap();
     assert!(
-        helm.word_on(&chart("slow"))
+        helm.unverified_remark(&chart("slow"))
             .await
             .unwrap()
             .contains("is not verified: the repository index has no digest (sha256 ")

@@ -97,7 +97,7 @@ impl Listeners {
     }
 
     /// The ones that are not ready with a peer.
-    pub async fn deaf_to(&self, cluster: &Cluster, peer: &str) -> Result<Vec<ObjectRef>> {
+    pub async fn not_connected_to(&self, cluster: &Cluster, peer: &str) -> Result<Vec<ObjectRef>> {
         let Listener { container, status, clusters, .. } = *self.listener;
         let ask = |pod: ObjectRef| async move {
             let output = cluster.exec(&pod, container, status, LIMIT).await?;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::gather::{Budget, Examination, explain_from, look_again};
+use super::gather::{Budget, Examination, explain_from, reread};
 use crate::Cluster;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_diagnosis::{Scene, Symptoms};
-use bootstrapper_engine::{Cause, are_still};
+use bootstrapper_engine::{Cause, are_same};
 
 /// How long a cause is only rechecked, before everything is examined again.
 const STANDS: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ impl Case {
             let again = known.again(cluster, &symptoms, &seen, now, &mut left).await;
             self.allowance.keep(left);
             let is_affordable = left >= known.cost;
-            if !is_affordable || (known.is_fresh(&symptoms) && are_still(&again.causes, &known.causes)) {
+            if !is_affordable || (known.is_fresh(&symptoms) && are_same(&again.causes, &known.causes)) {
                 return again;
             }
         }
@@ -81,7 +81,7 @@ impl Known {
         let roots = self.causes.iter().filter_map(|cause| cause.origins.first());
         let roots: BTreeSet<ObjectRef> =
             roots.filter(|root| !of_the_wait.contains(root)).take(*left).cloned().collect();
-        *left -= look_again(cluster, &mut self.scene, roots).await;
+        *left -= reread(cluster, &mut self.scene, roots).await;
         let mut budget = Budget(*left);
         let found = explain_from(cluster, &mut self.scene, symptoms, &mut budget).await;
         *left = budget.0;
@@ -91,7 +91,7 @@ impl Known {
     /// Whether the fault was found recently, for the same symptoms. A cause in progress may turn into a
     /// failure anywhere.
     fn is_fresh(&self, symptoms: &Symptoms) -> bool {
-        let is_wrong = !self.causes.is_empty() && self.causes.iter().all(|cause| !cause.passes);
+        let is_wrong = !self.causes.is_empty() && self.causes.iter().all(|cause| !cause.transient);
         is_wrong && self.symptoms == *symptoms && self.asked_at.elapsed() < STANDS
     }
 }

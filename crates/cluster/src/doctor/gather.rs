@@ -68,7 +68,7 @@ pub(super) async fn explain_from(
 }
 
 /// Reads objects again; returns the number of requests.
-pub(super) async fn look_again(cluster: &Cluster, scene: &mut Scene, objects: BTreeSet<ObjectRef>) -> usize {
+pub(super) async fn reread(cluster: &Cluster, scene: &mut Scene, objects: BTreeSet<ObjectRef>) -> usize {
     let requests = requests(objects.into_iter().map(Question::Object).collect());
     let count = requests.len();
     learn_all(cluster, scene, requests).await;
@@ -97,16 +97,18 @@ enum Answer {
 
 async fn ask(cluster: &Cluster, request: &Request) -> Result<Answer> {
     Ok(match request {
-        Request::One(Question::Object(id)) => Answer::Object(cluster.look_at(id).await?.map(Box::new)),
+        Request::One(Question::Object(id)) => {
+            Answer::Object(cluster.get_for_diagnosis(id).await?.map(Box::new))
+        }
         Request::One(Question::List(selection)) => {
-            Answer::List(cluster.look_over(selection, is_of_use).await?)
+            Answer::List(cluster.list_matching(selection, is_of_use).await?)
         }
         Request::One(Question::Log(of)) => Answer::Log(log(cluster, of).await?),
         Request::Several(list, ids) => {
             let names: BTreeSet<&str> = ids.iter().map(|id| id.name.as_str()).collect();
             let is_asked_for =
                 |object: &Object| object.metadata.name.as_deref().is_some_and(|name| names.contains(name));
-            Answer::List(cluster.look_over(list, is_asked_for).await?)
+            Answer::List(cluster.list_matching(list, is_asked_for).await?)
         }
     })
 }

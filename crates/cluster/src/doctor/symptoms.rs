@@ -49,7 +49,7 @@ fn of_namespaces() -> Vec<Selection> {
         of("apps/v1", "StatefulSet"),
         of("batch/v1", "Job"),
         // Workloads report running pods that are not ready.
-        of("v1", "Pod").whose("status.phase!=Running,status.phase!=Succeeded"),
+        of("v1", "Pod").with_fields("status.phase!=Running,status.phase!=Succeeded"),
         of("v1", "Pod").labelled(cilium::MESH_SERVER),
         of("v1", "PersistentVolumeClaim"),
         of("v1", "Service"),
@@ -77,7 +77,7 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
         Scope::Objects(objects) => objects.clone(),
         Scope::Whole => {
             let everywhere = [of_the_cluster(), of_namespaces()].concat();
-            let mut found = look_over(cluster, &mut scene, everywhere).await;
+            let mut found = find_unready(cluster, &mut scene, everywhere).await;
             found.extend(silent_nodes(cluster, &mut scene).await);
             found
         }
@@ -86,7 +86,7 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
             let mut found: Vec<ObjectRef> = themselves.collect();
             for namespace in namespaces {
                 let within = of_namespaces().into_iter().map(|kind| kind.within(namespace)).collect();
-                found.extend(look_over(cluster, &mut scene, within).await);
+                found.extend(find_unready(cluster, &mut scene, within).await);
             }
             found
         }
@@ -100,7 +100,7 @@ pub async fn examine(cluster: &Cluster, scope: &Scope, mut budget: Budget) -> Ex
 /// Nodes that are still Ready, but have stopped reporting.
 async fn silent_nodes(cluster: &Cluster, scene: &mut Scene) -> Vec<ObjectRef> {
     let heartbeats = readiness::heartbeats();
-    match cluster.look_over(&heartbeats, |_| true).await {
+    match cluster.list_matching(&heartbeats, |_| true).await {
         Ok(leases) => {
             let silent = readiness::silent(&leases);
             scene.add_list(heartbeats, leases);
@@ -114,10 +114,10 @@ async fn silent_nodes(cluster: &Cluster, scene: &mut Scene) -> Vec<ObjectRef> {
 }
 
 /// Lists kinds, and keeps possible symptoms. Healthy objects are dropped immediately.
-async fn look_over(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) -> Vec<ObjectRef> {
+async fn find_unready(cluster: &Cluster, scene: &mut Scene, kinds: Vec<Selection>) -> Vec<ObjectRef> {
     let listed: Vec<(Selection, bootstrapper_core::failure::Result<Vec<Object>>)> = stream::iter(kinds)
         .map(|kind| async move {
-            let found = cluster.look_over(&kind, may_be_a_symptom).await;
+            let found = cluster.list_matching(&kind, may_be_a_symptom).await;
             (kind, found)
         })
         .buffered(AT_ONCE)

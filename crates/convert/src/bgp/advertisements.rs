@@ -38,7 +38,7 @@ fn refuse_twice(attributes: &[Attributes], problems: &mut Problems) {
     for (at, one) in attributes.iter().enumerate() {
         let is_same = |other: &&Attributes| match (&other.selector, &one.selector) {
             (None, None) => other.to == one.to,
-            (Some(a), Some(b)) => other.to == one.to && a.says_the_same(b),
+            (Some(a), Some(b)) => other.to == one.to && a.has_same_value(b),
             _ => false,
         };
         if attributes[..at].iter().any(|other| is_same(&other)) {
@@ -117,7 +117,7 @@ fn both(a: &Node, b: &Node) -> Option<Node> {
                     for (label, value) in pairs {
                         match labels.iter().find(|(own, _)| own.text == label.text) {
                             None => labels.push((label.clone(), value.clone())),
-                            Some((_, own)) if own.says_the_same(value) => {}
+                            Some((_, own)) if own.has_same_value(value) => {}
                             // No object has both values; a selector with two expressions can express that.
                             Some(_) => expressions.push(Node::map([
                                 ("key", Node::text(&label.text)),

@@ -15,8 +15,8 @@ impl Dedup {
     pub(super) fn keep(&mut self, policy: &str, specs: Vec<(String, Node)>) -> Vec<String> {
         let mut new: Vec<&Node> = Vec::new();
         for (_, spec) in &specs {
-            let is_kept = self.kept.iter().any(|(_, kept)| kept.says_the_same(spec));
-            if !is_kept && new.iter().all(|other| !other.says_the_same(spec)) {
+            let is_kept = self.kept.iter().any(|(_, kept)| kept.has_same_value(spec));
+            if !is_kept && new.iter().all(|other| !other.has_same_value(spec)) {
                 new.push(spec);
             }
         }
@@ -25,7 +25,7 @@ impl Dedup {
     }
 
     fn name_of(&mut self, policy: &str, peer: &str, spec: Node, is_one: bool) -> String {
-        if let Some((name, kept)) = self.kept.iter_mut().find(|(_, kept)| kept.says_the_same(&spec)) {
+        if let Some((name, kept)) = self.kept.iter_mut().find(|(_, kept)| kept.has_same_value(&spec)) {
             kept.absorb_notes(spec);
             return name.clone();
         }

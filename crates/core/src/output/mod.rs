@@ -13,7 +13,7 @@ pub use json::{JsonText, masked_json};
 pub use log::{Log, log};
 pub use paint::{paint, trusted};
 pub use panics::report_panics;
-pub use streams::{err, file, json, out, protocol, was_lost};
+pub use streams::{err, file, json, out, protocol, write_failed};
 
 use crate::masking;
 

@@ -45,7 +45,7 @@ pub fn err(text: &str) {
 }
 
 /// Whether output was lost, other than to a closed pipe.
-pub fn was_lost() -> bool {
+pub fn write_failed() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 

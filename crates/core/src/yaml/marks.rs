@@ -139,15 +139,15 @@ impl Marked {
 
     /// The position of the first scalar equal to `text`.
     pub fn scalar(&self, text: &str) -> Option<(usize, usize)> {
-        self.scalar_that(&|own| own == text)
+        self.find_scalar(&|own| own == text)
     }
 
     /// The position of the first scalar that matches.
-    pub fn scalar_that(&self, is_wanted: &dyn Fn(&str) -> bool) -> Option<(usize, usize)> {
+    pub fn find_scalar(&self, is_wanted: &dyn Fn(&str) -> bool) -> Option<(usize, usize)> {
         match &self.node {
             Node::Scalar(own) => is_wanted(own).then_some((self.line, self.column)),
-            Node::List(items) => items.iter().find_map(|item| item.scalar_that(is_wanted)),
-            Node::Map(entries) => entries.iter().find_map(|(_, value)| value.scalar_that(is_wanted)),
+            Node::List(items) => items.iter().find_map(|item| item.find_scalar(is_wanted)),
+            Node::Map(entries) => entries.iter().find_map(|(_, value)| value.find_scalar(is_wanted)),
             Node::Alias => None,
         }
     }

@@ -57,13 +57,13 @@ pub(super) fn service(inquiry: &Inquiry<'_>, api: &Object) -> Insight {
     };
     let own = |why: String| Finding::new(&API_DOWN, format!("is unavailable: {why}"));
     let service = &api.data["spec"]["service"];
-    let Some(name) = service["name"].as_str() else { return own(line(&available.told())).into() };
+    let Some(name) = service["name"].as_str() else { return own(line(&available.describe())).into() };
     let id = ObjectRef::namespaced("v1", "Service", text(&service["namespace"]), name);
     match inquiry.object(&id) {
         Known::Missing => own(format!("{id} not found")).into(),
-        Known::Unknown => own(line(&available.told())).into(),
+        Known::Unknown => own(line(&available.describe())).into(),
         Known::Found(_) => Insight {
-            findings: vec![own(line(&available.told()))],
+            findings: vec![own(line(&available.describe()))],
             waits_for: services::behind(inquiry, &id),
         },
     }

@@ -152,7 +152,7 @@ fn node(inquiry: &Inquiry<'_>, id: &ObjectRef, config: &Object) -> Insight {
 }
 
 fn advertised(node: &str, session: Session<'_>) -> Option<Finding> {
-    session.is_silent().then(|| {
+    session.advertises_nothing().then(|| {
         let what = format!("node {node} advertises nothing to BGP peer {}", session.address());
         Finding::new(&NOTHING_ADVERTISED, what).evidence("established, 0 routes advertised")
     })
@@ -181,7 +181,7 @@ fn session(
     let finding = if matches!(last, Some(PeerLog::Up(_))) && is_well() {
         let what =
             format!("node {} has a BGP session with {address}, but the API still reports {state}", id.name);
-        Finding::new(&LAGS, what).passes()
+        Finding::new(&LAGS, what).transient()
     } else if is_about_asn {
         Finding::new(&WRONG_ASN, format!("{to}: the AS numbers do not match"))
     } else if matches!(last, Some(PeerLog::Refused(_))) {
@@ -195,7 +195,7 @@ fn session(
     } else if matches!(last, Some(PeerLog::Vanished(_))) {
         Finding::new(&UNREACHABLE, format!("{to}: the router stopped answering"))
     } else if inquiry.age(config) < PATIENCE {
-        Finding::new(&COMING, format!("{to} yet: {state}")).passes()
+        Finding::new(&COMING, format!("{to} yet: {state}")).transient()
     } else {
         silent(inquiry, session, &to)
     };

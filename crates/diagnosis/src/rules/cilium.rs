@@ -150,7 +150,7 @@ pub(super) fn address(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -
         _ => (&NOT_AVAILABLE, format!("has no load-balancer address: {said}")),
     };
     let own = Finding::new(code, what)
-        .evidence(told.told())
+        .evidence(told.describe())
         .evidence(format!("type LoadBalancer in {}", super::facts::namespace(id)));
     Insight::from(own).and_for(conflicting)
 }
@@ -163,7 +163,7 @@ fn unanswered(inquiry: &Inquiry<'_>, service: &Object) -> Insight {
     );
     if age < PATIENCE {
         return Finding::new(&NO_OPERATOR, format!("waiting for its load-balancer address for {age} s"))
-            .passes()
+            .transient()
             .into();
     }
     Insight::from(own).join(operator(inquiry))

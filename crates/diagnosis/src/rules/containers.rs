@@ -114,5 +114,5 @@ fn stays(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value,
     if let Some(log) = log {
         finding = finding.evidence(format!("{name}: {log}"));
     }
-    if since < WARM_UP { finding.passes().into() } else { finding.into() }
+    if since < WARM_UP { finding.transient().into() } else { finding.into() }
 }

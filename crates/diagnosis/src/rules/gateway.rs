@@ -79,16 +79,16 @@ fn class(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
         return Insight::nothing();
     }
     let controller = text(&class.data["spec"]["controllerName"]);
-    let said = accepted.map(|accepted| line(&accepted.told())).unwrap_or_default();
+    let said = accepted.map(|accepted| line(&accepted.describe())).unwrap_or_default();
     let own =
         Finding::new(&NO_CONTROLLER, format!("controller {controller} has not accepted it")).evidence(said);
     if controller != "io.cilium/gateway-controller" {
-        return if inquiry.age(class) < PATIENCE { own.passes().into() } else { own.into() };
+        return if inquiry.age(class) < PATIENCE { own.transient().into() } else { own.into() };
     }
     if let Some(late) = crds_came_later(inquiry, class) {
         return late.into();
     }
-    let own = if inquiry.age(class) < PATIENCE { own.passes() } else { own };
+    let own = if inquiry.age(class) < PATIENCE { own.transient() } else { own };
     Insight::from(own).join(cilium::operator(inquiry))
 }
 
@@ -142,7 +142,7 @@ fn gateway(inquiry: &Inquiry<'_>, id: &ObjectRef, gateway: &Object) -> Insight {
         ObjectRef::namespaced("v1", "Service", namespace(id), &format!("cilium-gateway-{}", id.name));
     let waits = Insight::waits_for([class, service]);
     if inquiry.age(gateway) < PATIENCE {
-        return waits.join(Finding::new(&COMING, "in progress").passes().into());
+        return waits.join(Finding::new(&COMING, "in progress").transient().into());
     }
     waits
 }

@@ -52,7 +52,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, secret: &Object) -> Insight {
     if age < AT_WORK {
         return Finding::new(&BUSY, format!("{status} for {age} s (revision {revision})"))
             .about(about)
-            .passes()
+            .transient()
             .into();
     }
     Finding::new(

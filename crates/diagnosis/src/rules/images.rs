@@ -145,6 +145,6 @@ pub(super) fn pulling(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> In
     let count = list(&pod.data["spec"]["containers"]).count();
     Finding::new(&PULLING, format!("pulling image {image} on {node} for {since} s{last}"))
         .evidence(bootstrapper_core::words::count(count as u64, "container"))
-        .passes()
+        .transient()
         .into()
 }

@@ -47,7 +47,7 @@ fn deleted_for(inquiry: &Inquiry<'_>, object: &Object) -> Option<i64> {
 pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object) -> Insight {
     let Some(since) = deleted_for(inquiry, namespace) else { return Insight::nothing() };
     let is_true = |kind: &str| condition(namespace, kind).filter(Condition::is_true);
-    let going = || Finding::new(&GOING, format!("deletion in progress for {since} s")).passes();
+    let going = || Finding::new(&GOING, format!("deletion in progress for {since} s")).transient();
     if let Some(failed) = is_true("NamespaceDeletionDiscoveryFailure") {
         return undiscovered(failed.message());
     }
@@ -110,7 +110,7 @@ pub(super) fn held_by_finalizers(inquiry: &Inquiry<'_>, id: &ObjectRef, object: 
     let Some(since) = deleted_for(inquiry, object) else { return Insight::nothing() };
     let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
     if finalizers.is_empty() || since < GRACE {
-        return Finding::new(&GOING, format!("deletion in progress for {since} s")).passes().into();
+        return Finding::new(&GOING, format!("deletion in progress for {since} s")).transient().into();
     }
     let finding =
         Finding::new(&HELD, format!("cannot be deleted: finalizer {} is not removed", finalizers.join(", ")))

@@ -97,7 +97,7 @@ fn pressure(node: &Object) -> Option<(&'static str, String)> {
         .into_iter()
         .find_map(|(kind, of)| {
             let under = condition(node, kind).filter(Condition::is_true)?;
-            Some((of, line(&under.told())))
+            Some((of, line(&under.describe())))
         })
 }
 
@@ -108,7 +108,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> I
     let heartbeats = inquiry.list(&readiness::heartbeats()).unwrap_or_default();
     if let Some(silence) = readiness::silent(heartbeats).get(&id.name) {
         let what = format!("its kubelet has not reported for {} s", silence.seconds);
-        return Finding::new(&SILENT, what).evidence(line(&ready.told())).into();
+        return Finding::new(&SILENT, what).evidence(line(&ready.describe())).into();
     }
     if !ready.is_true() {
         return unready(inquiry, id, node);
@@ -121,7 +121,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> I
     }
     if has_taint(node, AGENT_NOT_READY) {
         let own = Finding::new(&NO_NETWORK, format!("still has the taint {AGENT_NOT_READY}"));
-        return Insight::from(if inquiry.age(node) < JOINING { own.passes() } else { own })
+        return Insight::from(if inquiry.age(node) < JOINING { own.transient() } else { own })
             .join(agent_on(inquiry, id));
     }
     if has_taint(node, UNINITIALIZED) {
@@ -137,7 +137,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> I
 fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     let Some(ready) = condition(node, "Ready") else { return Insight::nothing() };
     let since = inquiry.seconds_since(ready.since()).unwrap_or(i64::MAX).min(inquiry.age(node));
-    let said = line(&ready.told());
+    let said = line(&ready.describe());
     if !ready.is_false() {
         return Finding::new(&SILENT, format!("its kubelet has not reported for {since} s"))
             .evidence(said)
@@ -148,7 +148,7 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
         || message.contains("NetworkPluginNotReady")
         || message.contains("network plugin");
     let own = if since < JOINING {
-        Finding::new(&NEW, format!("not ready for {since} s: {}", line(message))).passes()
+        Finding::new(&NEW, format!("not ready for {since} s: {}", line(message))).transient()
     } else if lacks_network {
         Finding::new(&NO_NETWORK, format!("has no network plugin: {}", line(message)))
     } else {

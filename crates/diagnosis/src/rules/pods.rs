@@ -148,5 +148,5 @@ fn starting(inquiry: &Inquiry<'_>, pod: &Object) -> Insight {
         return Insight::nothing();
     }
     let node = text(&pod.data["spec"]["nodeName"]);
-    Finding::new(&STARTS, format!("starting on {node} for {since} s")).passes().into()
+    Finding::new(&STARTS, format!("starting on {node} for {since} s")).transient().into()
 }

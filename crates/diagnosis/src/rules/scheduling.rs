@@ -111,7 +111,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> In
         let age = inquiry.age(pod);
         let scheduler = pod.data["spec"]["schedulerName"].as_str().unwrap_or("default-scheduler");
         let finding = Finding::new(&PENDING, format!("not picked up by scheduler {scheduler} after {age} s"));
-        return if age < GLANCE { finding.passes().into() } else { finding.into() };
+        return if age < GLANCE { finding.transient().into() } else { finding.into() };
     };
     if refused.reason() == "SchedulingGated" {
         let gates: Vec<&str> =
@@ -132,7 +132,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> In
     let ill: Vec<&Object> = fitting.iter().copied().filter(|node| nodes::is_ill(node)).collect();
     let by_itself = by_itself.evidence(format!("scheduler: {}", cut(said)));
     let is_settling = by_itself.code == &TAINT && fitting.iter().any(|node| nodes::is_settling(node));
-    let by_itself = if is_settling { by_itself.passes() } else { by_itself };
+    let by_itself = if is_settling { by_itself.transient() } else { by_itself };
     // Missing resources on healthy nodes have precedence over an unhealthy node.
     let is_for_the_ill = ill.len() == fitting.len() || by_itself.code == &TAINT || by_itself.code == &REFUSED;
     let insight = Insight::from(by_itself);
@@ -189,7 +189,7 @@ fn own_words(pod: &Object, said: &str, all: &[&Object], fitting: &[&Object]) -> 
         match taints(pod, fitting) {
             Some(taints) => Finding::new(&TAINT, format!("it does not tolerate {taints}")),
             // The taint has been removed since.
-            None => Finding::new(&TAINT, "its taint was removed; the scheduler is retrying").passes(),
+            None => Finding::new(&TAINT, "its taint was removed; the scheduler is retrying").transient(),
         }
     } else {
         Finding::new(&REFUSED, super::facts::line(said))

@@ -38,5 +38,5 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     }
     let since = condition(object, "Ready").and_then(|ready| inquiry.seconds_since(ready.since()));
     let age = since.unwrap_or(i64::MAX).min(inquiry.age(object));
-    if !is_final && age < SETTLING { finding.passes().into() } else { finding.into() }
+    if !is_final && age < SETTLING { finding.transient().into() } else { finding.into() }
 }

@@ -148,7 +148,7 @@ fn no_default(inquiry: &Inquiry<'_>, id: &ObjectRef) -> Finding {
 }
 
 fn waits(inquiry: &Inquiry<'_>, claim: &Object) -> Finding {
-    Finding::new(&WAITS, format!("waiting for its volume for {} s", inquiry.age(claim))).passes()
+    Finding::new(&WAITS, format!("waiting for its volume for {} s", inquiry.age(claim))).transient()
 }
 
 fn waits_for_a_pod(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Insight {
@@ -161,7 +161,7 @@ fn waits_for_a_pod(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Ins
     if users.is_empty() {
         let finding = Finding::new(&NOBODY_USES, "waiting for its first pod, and no pod uses it");
         let is_young = inquiry.age(claim) < super::unexplained::SETTLING;
-        return if is_young { finding.passes().into() } else { finding.into() };
+        return if is_young { finding.transient().into() } else { finding.into() };
     }
     Insight::from(waits(inquiry, claim)).and_for(users)
 }

@@ -173,7 +173,7 @@ fn own(inquiry: &Inquiry<'_>, workload: &Object) -> Insight {
     let since = progressed.unwrap_or(age).min(age);
     if since < PATIENCE {
         let told = readiness::verdict(workload).texts().join("; ");
-        return Finding::new(&ROLLING, format!("rollout in progress: {told}")).passes().into();
+        return Finding::new(&ROLLING, format!("rollout in progress: {told}")).transient().into();
     }
     Insight::nothing()
 }
@@ -202,7 +202,7 @@ pub(super) fn job(inquiry: &Inquiry<'_>, id: &ObjectRef, job: &Object) -> Insigh
             Some(said) => Finding::new(code, format!("{what} after {attempts}: \"{said}\"")),
             None => Finding::new(code, format!("{what} after {attempts}: {}", line(failed.message()))),
         };
-        return finding.evidence(failed.told()).into();
+        return finding.evidence(failed.describe()).into();
     }
     if job.data["spec"]["suspend"] == true {
         return Finding::new(&PAUSED, "is suspended").remedy("set `spec.suspend` to false").into();
@@ -211,7 +211,7 @@ pub(super) fn job(inquiry: &Inquiry<'_>, id: &ObjectRef, job: &Object) -> Insigh
     let since = inquiry.seconds_since(&job.data["status"]["startTime"]).unwrap_or_default();
     let unready = pods.into_iter().filter(|pod| pod.data["status"]["phase"] != "Failed");
     let unready: Vec<&Object> = unready.filter(|pod| !readiness::verdict(pod).is_ready()).collect();
-    let runs = Finding::new(&JOB_RUNS, format!("running for {since} s")).passes();
+    let runs = Finding::new(&JOB_RUNS, format!("running for {since} s")).transient();
     Insight::from(runs).and_for(unready).join(refused)
 }
 

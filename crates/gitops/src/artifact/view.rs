@@ -38,7 +38,7 @@ impl View {
         let mut copied = 0;
         let mut origins = BTreeMap::new();
         let left_out = Ignore::default().of_source(None);
-        for (to, from) in laid_out.iter().filter(|(to, _)| !left_out.leaves_out(to)) {
+        for (to, from) in laid_out.iter().filter(|(to, _)| !left_out.excludes(to)) {
             let content = content(root, base, from)?;
             copied += content.len();
             if copied > BYTES {
@@ -73,7 +73,7 @@ pub(super) fn files_of(root: &Path, base: &Path, ignore: &Ignore) -> BTreeSet<Pa
     let entries = entries.filter_map(Result::ok).take(ENTRIES);
     let regular = entries.filter(|entry| entry.file_type().is_file());
     let within = regular.filter_map(|entry| Some(entry.path().strip_prefix(&top).ok()?.to_owned()));
-    within.filter(|file| !ignore.leaves_out(&base.join(file))).collect()
+    within.filter(|file| !ignore.excludes(&base.join(file))).collect()
 }
 
 fn content(root: &Path, base: &Path, from: &[PathBuf]) -> Result<Vec<u8>, String> {

@@ -10,7 +10,7 @@ const MANIFESTS: [(&str, &str); 5] = [
 ];
 
 /// Whether a manifest may provide CRDs of a group: an unknown URL may provide any.
-pub(super) fn manifest_may_bring(location: &str, group: &str) -> bool {
+pub(super) fn manifest_may_provide(location: &str, group: &str) -> bool {
     match MANIFESTS.iter().find(|(part, _)| location.contains(part)) {
         Some((_, known)) => group.ends_with(known),
         None => true,
@@ -18,7 +18,7 @@ pub(super) fn manifest_may_bring(location: &str, group: &str) -> bool {
 }
 
 /// Whether a repository is known to provide CRDs of a group.
-pub fn is_known_to_bring(url: &str, group: &str) -> bool {
+pub fn is_known_to_provide(url: &str, group: &str) -> bool {
     let url = format!("{}/", url.trim_end_matches('/').trim_end_matches(".git"));
     MANIFESTS.iter().any(|(part, known)| url.contains(part) && group.ends_with(known))
 }
@@ -30,8 +30,8 @@ mod tests {
     #[test]
     fn a_manifest_whose_address_says_what_it_is_brings_nothing_else() {
         let flux = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
-        assert!(manifest_may_bring(flux, "source.toolkit.fluxcd.io"));
-        assert!(!manifest_may_bring(flux, "gateway.networking.k8s.io"));
-        assert!(manifest_may_bring("kubernetes/crds.yaml", "gateway.networking.k8s.io"));
+        assert!(manifest_may_provide(flux, "source.toolkit.fluxcd.io"));
+        assert!(!manifest_may_provide(flux, "gateway.networking.k8s.io"));
+        assert!(manifest_may_provide("kubernetes/crds.yaml", "gateway.networking.k8s.io"));
     }
 }

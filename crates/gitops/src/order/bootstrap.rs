@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::addresses::manifest_may_bring;
+use super::addresses::manifest_may_provide;
 use super::kinds::{Kind, Kinds};
 use crate::pipeline::{Applies, Pipeline, Stage, StepSpec};
 use crate::{Declared, Kustomization};
@@ -12,7 +12,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 pub struct Bootstrap<'a> {
     declared: &'a Declared,
     kinds: &'a Kinds<'a>,
-    turns: Vec<ScheduledStep<'a>>,
+    steps: Vec<ScheduledStep<'a>>,
 }
 
 /// A step, and its position.
@@ -46,7 +46,7 @@ impl ScheduledStep<'_> {
 impl<'a> Bootstrap<'a> {
     /// The task files of a cluster. Steps whose object it does not declare are skipped.
     pub fn of(pipeline: &'a Pipeline, declared: &'a Declared, kinds: &'a Kinds<'a>) -> Self {
-        let turns = pipeline
+        let steps = pipeline
             .stages
             .iter()
             .flat_map(|stage| {
@@ -56,18 +56,18 @@ impl<'a> Bootstrap<'a> {
                     step,
                 })
             })
-            .filter(|turn| turn.step.kind.applies().is_declared(declared))
+            .filter(|scheduled| scheduled.step.kind.applies().is_declared(declared))
             .collect();
-        let mut bootstrap = Self { declared, kinds, turns };
-        bootstrap
-            .turns
-            .sort_by_key(|turn| pipeline.stages.iter().position(|stage| stage.name == turn.stage.name));
+        let mut bootstrap = Self { declared, kinds, steps };
+        bootstrap.steps.sort_by_key(|scheduled| {
+            pipeline.stages.iter().position(|stage| stage.name == scheduled.stage.name)
+        });
         bootstrap
     }
 
     /// All steps, in the order of the task files.
-    pub fn turns(&self) -> impl Iterator<Item = ScheduledStep<'a>> {
-        self.turns.iter().copied()
+    pub fn steps(&self) -> impl Iterator<Item = ScheduledStep<'a>> {
+        self.steps.iter().copied()
     }
 
     /// Whether the first is guaranteed to finish before the second starts.
@@ -84,19 +84,19 @@ impl<'a> Bootstrap<'a> {
         let mut next: Vec<&str> = stage.needs.iter().map(String::as_str).collect();
         while let Some(name) = next.pop() {
             if needed.insert(name)
-                && let Some(turn) = self.turns.iter().find(|turn| turn.stage.name == name)
+                && let Some(scheduled) = self.steps.iter().find(|scheduled| scheduled.stage.name == name)
             {
-                next.extend(turn.stage.needs.iter().map(String::as_str));
+                next.extend(scheduled.stage.needs.iter().map(String::as_str));
             }
         }
         needed
     }
 
-    /// All steps that are guaranteed to finish before `turn` starts.
-    pub fn before(&self, turn: &ScheduledStep<'a>) -> impl Iterator<Item = ScheduledStep<'a>> {
-        self.turns
+    /// All steps that are guaranteed to finish before `scheduled` starts.
+    pub fn before(&self, scheduled: &ScheduledStep<'a>) -> impl Iterator<Item = ScheduledStep<'a>> {
+        self.steps
             .iter()
-            .filter(move |other| self.is_before(other, turn))
+            .filter(move |other| self.is_before(other, scheduled))
             .copied()
             .collect::<Vec<_>>()
             .into_iter()
@@ -104,12 +104,12 @@ impl<'a> Bootstrap<'a> {
 
     /// The step that starts Flux: it applies the root Kustomization.
     pub fn start_of_flux(&self) -> Option<ScheduledStep<'a>> {
-        self.turns().find(|turn| matches!(turn.step.kind.applies(), Applies::Sync))
+        self.steps().find(|scheduled| matches!(scheduled.step.kind.applies(), Applies::Sync))
     }
 
     /// The step that installs a release.
     pub fn release(&self, id: &ObjectRef) -> Option<ScheduledStep<'a>> {
-        self.turns().find(|turn| match turn.step.kind.applies() {
+        self.steps().find(|scheduled| match scheduled.step.kind.applies() {
             Applies::Release(name) => self.declared.release(name).is_some_and(|one| one.id == *id),
             _ => false,
         })
@@ -117,24 +117,24 @@ impl<'a> Bootstrap<'a> {
 
     /// Whether the CRD of a kind exists before a step. What a command or a manifest provides is unknown: it may
     /// be anything.
-    pub fn has_before(&self, kind: &Kind, turn: &ScheduledStep<'a>) -> bool {
-        self.before(turn).any(|other| self.may_bring(kind, &other))
+    pub fn has_before(&self, kind: &Kind, scheduled: &ScheduledStep<'a>) -> bool {
+        self.before(scheduled).any(|other| self.may_provide(kind, &other))
     }
 
     /// Whether the CRD of a kind exists before Flux starts.
     pub fn has_before_flux(&self, kind: &Kind) -> bool {
         match self.start_of_flux() {
             Some(start) => self.has_before(kind, &start),
-            None => self.turns().any(|turn| self.may_bring(kind, &turn)),
+            None => self.steps().any(|scheduled| self.may_provide(kind, &scheduled)),
         }
     }
 
     /// Whether any other step may provide it.
-    pub fn has_elsewhere(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
-        self.turns().any(|other| other.describe() != turn.describe() && self.may_bring(kind, &other))
+    pub fn has_elsewhere(&self, kind: &Kind, scheduled: &ScheduledStep<'_>) -> bool {
+        self.steps().any(|other| other.describe() != scheduled.describe() && self.may_provide(kind, &other))
     }
 
-    fn may_bring(&self, kind: &Kind, turn: &ScheduledStep<'_>) -> bool {
+    fn may_provide(&self, kind: &Kind, scheduled: &ScheduledStep<'_>) -> bool {
         let is_of_flux = kind.group.ends_with(".toolkit.fluxcd.io");
         let makes_flux = |object: &Object| ObjectRef::of(object).kind == "FluxInstance";
         let of_kustomization = |one: &Kustomization| {
@@ -142,10 +142,10 @@ impl<'a> Bootstrap<'a> {
                 || self.kinds.has(&one.id, kind)
                 || (is_of_flux && one.objects.iter().any(makes_flux))
         };
-        match turn.step.kind.applies() {
+        match scheduled.step.kind.applies() {
             Applies::Kustomization(name) => self.declared.kustomization(name).is_some_and(of_kustomization),
             Applies::CrdsOfKustomization(name) => {
-                self.declared.with_brought(name).into_iter().any(of_kustomization)
+                self.declared.with_children(name).into_iter().any(of_kustomization)
             }
             Applies::CrdsOfReleases(named) => self.declared.releases.iter().any(|release| {
                 named.has_release(self.declared, release) && self.kinds.is_in_chart(release, kind)
@@ -161,11 +161,11 @@ impl<'a> Bootstrap<'a> {
                 })
             }
             Applies::CrdsOfManifest(manifest) | Applies::Manifest(manifest) => {
-                manifest_may_bring(&manifest.location, &kind.group)
+                manifest_may_provide(&manifest.location, &kind.group)
             }
             Applies::Release(name) => self.declared.release(name).is_some_and(|release| {
                 // Charts of Flux have many names.
-                self.kinds.is_brought_by(release, kind)
+                self.kinds.is_provided_by(release, kind)
                     || (is_of_flux && release.chart.name().starts_with("flux"))
             }),
             Applies::File | Applies::Program => true,

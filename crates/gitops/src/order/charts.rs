@@ -139,8 +139,8 @@ const OF_CILIUM: [(&str, &[&str]); 2] = [
 ];
 
 /// Whether a release provides the CRD of a kind, with its chart or its running controller.
-pub(super) fn brings(declared: &Declared, release: &Release, group: &str, kind: &str) -> Option<By> {
-    let known = known_to_bring(release, group, kind);
+pub(super) fn provides(declared: &Declared, release: &Release, group: &str, kind: &str) -> Option<By> {
+    let known = known_to_provide(release, group, kind);
     let Some(Rendering::Takes { crds }) = declared.renderings.get(&release.id) else { return known };
     let defines = |crd: &Object| {
         let spec = &crd.data["spec"];
@@ -177,12 +177,12 @@ pub fn charts_known_otherwise(declared: &Declared) -> Vec<String> {
 }
 
 /// What the table says about a release.
-fn known_to_bring(release: &Release, group: &str, kind: &str) -> Option<By> {
+fn known_to_provide(release: &Release, group: &str, kind: &str) -> Option<By> {
     let chart = of(release)?;
     let values = values_of(release);
     let is_off = |(prefix, path): &(&str, &[&str])| kind.starts_with(prefix) && at(values, path) != true;
-    let is_left_out = group == "cilium.io" && OF_CILIUM.iter().any(is_off);
-    let is_brought = chart.groups.contains(&group) && !is_left_out && chart.unless.lets(values);
+    let is_excluded = group == "cilium.io" && OF_CILIUM.iter().any(is_off);
+    let is_brought = chart.groups.contains(&group) && !is_excluded && chart.unless.lets(values);
     is_brought.then_some(if chart.by_controller { By::Controller } else { By::Chart })
 }
 
@@ -196,7 +196,7 @@ pub(super) enum By {
 }
 
 /// Whether a webhook of the release intercepts objects of this group.
-pub fn is_answered_by_a_webhook(release: &Release, group: &str) -> bool {
+pub fn has_webhook_for(release: &Release, group: &str) -> bool {
     of(release).is_some_and(|chart| chart.asks_webhook && chart.groups.contains(&group))
 }
 

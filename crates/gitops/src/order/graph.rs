@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::moment::{Because, Link, Moment, describe};
+use super::moment::{Link, LinkKind, Moment, describe};
 use crate::{Declared, Kustomization};
 use bootstrapper_core::object::{Object, ObjectRef};
 
@@ -28,7 +28,7 @@ pub enum Relation {
 
 /// The order in which Flux reconciles the objects of a cluster: the predecessors of each moment.
 #[derive(Debug, Clone, Default)]
-pub struct Order(BTreeMap<Moment, Vec<(Because, Moment)>>);
+pub struct Order(BTreeMap<Moment, Vec<(LinkKind, Moment)>>);
 
 impl Order {
     /// The order of everything that a cluster declares.
@@ -45,17 +45,17 @@ impl Order {
 
     fn add_kustomization(&mut self, kustomization: &Kustomization) {
         let id = &kustomization.id;
-        self.add(Moment::ready(id), Because::Itself, Moment::begins(id));
-        if let Some(by) = &kustomization.brought_by {
-            self.add(Moment::begins(id), Because::BroughtBy, Moment::begins(by));
+        self.add(Moment::ready(id), LinkKind::Itself, Moment::begins(id));
+        if let Some(by) = &kustomization.parent {
+            self.add(Moment::begins(id), LinkKind::AppliedBy, Moment::begins(by));
         }
         for other in &kustomization.depends_on {
-            self.add(Moment::begins(id), Because::DependsOn, Moment::ready(other));
+            self.add(Moment::begins(id), LinkKind::DependsOn, Moment::ready(other));
         }
         for (at, object) in kustomization.objects.iter().enumerate() {
             let waited = ObjectRef::of(object);
             if waits_for(kustomization, &waited) && is_awaited(kustomization, at) {
-                self.add(Moment::ready(id), Because::WaitsFor, Moment::ready(&waited));
+                self.add(Moment::ready(id), LinkKind::WaitsFor, Moment::ready(&waited));
             }
         }
     }
@@ -66,30 +66,30 @@ impl Order {
         if id.group() == KUSTOMIZE {
             return;
         }
-        self.add(Moment::ready(&id), Because::Itself, Moment::begins(&id));
-        self.add(Moment::begins(&id), Because::BroughtBy, Moment::begins(by));
+        self.add(Moment::ready(&id), LinkKind::Itself, Moment::begins(&id));
+        self.add(Moment::begins(&id), LinkKind::AppliedBy, Moment::begins(by));
         let here = id.namespace.clone().unwrap_or_default();
         for entry in object.data["spec"]["dependsOn"].as_array().into_iter().flatten() {
             let namespace = entry["namespace"].as_str().unwrap_or(&here);
             let name = entry["name"].as_str().unwrap_or_default();
             let other = ObjectRef::namespaced(&id.api_version, &id.kind, namespace, name);
-            self.add(Moment::begins(&id), Because::DependsOn, Moment::ready(&other));
+            self.add(Moment::begins(&id), LinkKind::DependsOn, Moment::ready(&other));
         }
     }
 
-    fn add(&mut self, moment: Moment, because: Because, after: Moment) {
+    fn add(&mut self, moment: Moment, because: LinkKind, after: Moment) {
         self.0.entry(moment).or_default().push((because, after));
     }
 
     /// The shortest path from a moment to a guaranteed earlier one; none if there is none. Nothing comes before
     /// itself, except in a cycle.
-    pub fn way(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
-        self.way_by(from, to, |_| true)
+    pub fn path(&self, from: &Moment, to: &Moment) -> Option<Vec<Link>> {
+        self.path_over(from, to, |_| true)
     }
 
     /// The shortest path over certain links.
-    fn way_by(&self, from: &Moment, to: &Moment, may: impl Fn(Because) -> bool) -> Option<Vec<Link>> {
-        let mut came: BTreeMap<&Moment, (&Moment, Because)> = BTreeMap::new();
+    fn path_over(&self, from: &Moment, to: &Moment, may: impl Fn(LinkKind) -> bool) -> Option<Vec<Link>> {
+        let mut came: BTreeMap<&Moment, (&Moment, LinkKind)> = BTreeMap::new();
         let mut next = VecDeque::from([from]);
         while let Some(at) = next.pop_front() {
             for (because, before) in self.0.get(at).into_iter().flatten() {
@@ -98,7 +98,7 @@ impl Order {
                 }
                 came.insert(before, (at, *because));
                 if before == to {
-                    return Some(way_back(&came, from, before));
+                    return Some(path_back(&came, from, before));
                 }
                 next.push_back(before);
             }
@@ -108,20 +108,20 @@ impl Order {
 
     /// Whether `moment` is guaranteed to come after `before`, or is the same.
     pub fn is_after(&self, moment: &Moment, before: &Moment) -> bool {
-        moment == before || self.way(moment, before).is_some()
+        moment == before || self.path(moment, before).is_some()
     }
 
     /// When one of `provided` exists, relative to the moment that needs it. Another rule reports cycles: for
     /// their members, everything is before.
     pub fn relation(&self, needs: &Moment, provided: &[Moment]) -> Relation {
-        if provided.iter().any(|one| one != needs && self.way(needs, one).is_some())
-            || self.way(needs, needs).is_some()
+        if provided.iter().any(|one| one != needs && self.path(needs, one).is_some())
+            || self.path(needs, needs).is_some()
         {
             return Relation::Before;
         }
         let ways: Vec<Vec<Link>> = provided
             .iter()
-            .filter_map(|one| if one == needs { Some(Vec::new()) } else { self.way(one, needs) })
+            .filter_map(|one| if one == needs { Some(Vec::new()) } else { self.path(one, needs) })
             .collect();
         match ways.into_iter().min_by_key(Vec::len) {
             Some(shortest) if provided.iter().all(|one| self.is_after(one, needs)) => {
@@ -133,42 +133,42 @@ impl Order {
 
     /// The cycles across levels: one per set of moments that wait for each other. Loading reports cycles of
     /// `dependsOn` alone.
-    pub fn circles(&self) -> Vec<Vec<Link>> {
+    pub fn cycles(&self) -> Vec<Vec<Link>> {
         let mut reported: BTreeSet<&Moment> = BTreeSet::new();
-        let mut circles = Vec::new();
+        let mut cycles = Vec::new();
         for moment in self.0.keys() {
-            let Some(circle) = self.way(moment, moment).filter(|_| !reported.contains(moment)) else {
+            let Some(cycle) = self.path(moment, moment).filter(|_| !reported.contains(moment)) else {
                 continue;
             };
             let all = self.0.keys().filter(|one| self.is_after(one, moment) && self.is_after(moment, one));
             let all: Vec<&Moment> = all.collect();
-            let is_plain = |because| matches!(because, Because::Itself | Because::DependsOn);
-            if !all.iter().any(|one| self.way_by(one, one, is_plain).is_some()) {
-                circles.push(circle);
+            let is_plain = |because| matches!(because, LinkKind::Itself | LinkKind::DependsOn);
+            if !all.iter().any(|one| self.path_over(one, one, is_plain).is_some()) {
+                cycles.push(cycle);
             }
             reported.extend(all);
         }
-        circles
+        cycles
     }
 
     /// A path as a sentence.
-    pub fn describe(way: &[Link]) -> String {
-        describe(way)
+    pub fn describe(path: &[Link]) -> String {
+        describe(path)
     }
 }
 
-fn way_back(came: &BTreeMap<&Moment, (&Moment, Because)>, from: &Moment, to: &Moment) -> Vec<Link> {
-    let mut way = Vec::new();
+fn path_back(came: &BTreeMap<&Moment, (&Moment, LinkKind)>, from: &Moment, to: &Moment) -> Vec<Link> {
+    let mut path = Vec::new();
     let mut at = to;
     while let Some((earlier, because)) = came.get(at) {
-        way.push(Link { from: (*earlier).clone(), because: *because, to: at.clone() });
+        path.push(Link { from: (*earlier).clone(), kind: *because, to: at.clone() });
         at = earlier;
         if at == from {
             break;
         }
     }
-    way.reverse();
-    way
+    path.reverse();
+    path
 }
 
 fn is_followed(object: &Object) -> bool {
@@ -179,7 +179,7 @@ fn is_followed(object: &Object) -> bool {
 /// Whether a Kustomization becomes ready only after this object of it. Flux ignores `healthChecks` if it waits
 /// for everything. Objects of a ResourceSet are waited for only if the set waits for them.
 fn is_awaited(kustomization: &Kustomization, at: usize) -> bool {
-    let set = kustomization.made_by.get(&at);
+    let set = kustomization.created_by.get(&at);
     set.is_none_or(|set| {
         let mut sets = kustomization.objects.iter().filter(|object| ObjectRef::of(object) == *set);
         sets.any(|set| set.data["spec"]["wait"] == true)
@@ -212,11 +212,11 @@ mod tests {
     fn order() -> Order {
         let mut order = Order::default();
         for name in ["apps", "network", "cilium", "tools"] {
-            order.add(Moment::ready(&id(name)), Because::Itself, Moment::begins(&id(name)));
+            order.add(Moment::ready(&id(name)), LinkKind::Itself, Moment::begins(&id(name)));
         }
-        order.add(Moment::begins(&id("apps")), Because::DependsOn, Moment::ready(&id("network")));
-        order.add(Moment::ready(&id("network")), Because::WaitsFor, Moment::ready(&id("cilium")));
-        order.add(Moment::begins(&id("cilium")), Because::BroughtBy, Moment::begins(&id("network")));
+        order.add(Moment::begins(&id("apps")), LinkKind::DependsOn, Moment::ready(&id("network")));
+        order.add(Moment::ready(&id("network")), LinkKind::WaitsFor, Moment::ready(&id("cilium")));
+        order.add(Moment::begins(&id("cilium")), LinkKind::AppliedBy, Moment::begins(&id("network")));
         order
     }
 
@@ -225,9 +225,9 @@ mod tests {
         let order = order();
         let (apps, cilium) = (Moment::begins(&id("apps")), Moment::ready(&id("cilium")));
         assert_eq!(order.relation(&apps, std::slice::from_ref(&cilium)), Relation::Before);
-        let Relation::After(way) = order.relation(&cilium, std::slice::from_ref(&apps)) else { panic!() };
+        let Relation::After(path) = order.relation(&cilium, std::slice::from_ref(&apps)) else { panic!() };
         assert_eq!(
-            Order::describe(&way),
+            Order::describe(&path),
             "Kustomization apps depends on Kustomization network, which waits for Kustomization cilium"
         );
         let tools = Moment::ready(&id("tools"));
@@ -240,22 +240,22 @@ mod tests {
     #[test]
     fn circles_go_across_levels_and_are_told_once() {
         let mut order = order();
-        assert!(order.circles().is_empty());
-        order.add(Moment::begins(&id("cilium")), Because::DependsOn, Moment::ready(&id("apps")));
-        let circles = order.circles();
-        assert_eq!(circles.len(), 1);
+        assert!(order.cycles().is_empty());
+        order.add(Moment::begins(&id("cilium")), LinkKind::DependsOn, Moment::ready(&id("apps")));
+        let cycles = order.cycles();
+        assert_eq!(cycles.len(), 1);
         assert!(
-            Order::describe(&circles[0]).contains("Kustomization network waits for Kustomization cilium")
-                || Order::describe(&circles[0]).contains("which waits for Kustomization cilium")
+            Order::describe(&cycles[0]).contains("Kustomization network waits for Kustomization cilium")
+                || Order::describe(&cycles[0]).contains("which waits for Kustomization cilium")
         );
     }
 
     #[test]
     fn a_circle_of_dependencies_alone_is_told_elsewhere() {
         let mut order = order();
-        order.add(Moment::begins(&id("network")), Because::DependsOn, Moment::ready(&id("apps")));
-        assert!(order.circles().is_empty());
-        assert!(order.way(&Moment::begins(&id("apps")), &Moment::begins(&id("apps"))).is_some());
+        order.add(Moment::begins(&id("network")), LinkKind::DependsOn, Moment::ready(&id("apps")));
+        assert!(order.cycles().is_empty());
+        assert!(order.path(&Moment::begins(&id("apps")), &Moment::begins(&id("apps"))).is_some());
     }
 
     #[test]

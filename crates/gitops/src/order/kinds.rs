@@ -104,7 +104,7 @@ impl<'a> Kinds<'a> {
             kustomizations.map(|id| Provider { id: (*id).clone(), from: Moment::begins(id) });
         let releases = self.declared.releases.iter();
         let releases = releases
-            .filter(|release| self.is_brought_by(release, kind))
+            .filter(|release| self.is_provided_by(release, kind))
             .map(|release| Provider { id: release.id.clone(), from: Moment::ready(&release.id) });
         kustomizations.chain(releases).collect()
     }
@@ -116,12 +116,12 @@ impl<'a> Kinds<'a> {
 
     /// Whether the chart itself contains the CRD, which can be extracted and applied beforehand.
     pub fn is_in_chart(&self, release: &Release, kind: &Kind) -> bool {
-        charts::brings(self.declared, release, &kind.group, &kind.kind) == Some(By::Chart)
+        charts::provides(self.declared, release, &kind.group, &kind.kind) == Some(By::Chart)
     }
 
     /// Whether the release provides it, with its chart or its controller.
-    pub fn is_brought_by(&self, release: &Release, kind: &Kind) -> bool {
-        charts::brings(self.declared, release, &kind.group, &kind.kind).is_some()
+    pub fn is_provided_by(&self, release: &Release, kind: &Kind) -> bool {
+        charts::provides(self.declared, release, &kind.group, &kind.kind).is_some()
     }
 }
 

@@ -15,15 +15,15 @@ mod needs;
 mod plugin;
 mod value;
 
-pub use addresses::is_known_to_bring;
+pub use addresses::is_known_to_provide;
 pub use bootstrap::{Bootstrap, ScheduledStep};
 pub use charts::{
-    DNS, FLUX_INSTANCE, FLUX_ITSELF, FLUX_OPERATOR, NETWORK_PLUGINS, charts_known_otherwise,
-    is_answered_by_a_webhook, is_before_flux,
+    DNS, FLUX_INSTANCE, FLUX_ITSELF, FLUX_OPERATOR, NETWORK_PLUGINS, charts_known_otherwise, has_webhook_for,
+    is_before_flux,
 };
 pub use graph::{Order, Relation};
 pub use kinds::{Kind, Kinds, Provider};
-pub use moment::{Because, Moment};
+pub use moment::{LinkKind, Moment};
 pub use names::names_data;
 pub use needs::needs;
 pub use plugin::{Cilium, network_plugin};

@@ -35,23 +35,23 @@ fn without_version(id: &ObjectRef) -> ObjectRef {
 
 /// Why a moment comes after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Because {
+pub enum LinkKind {
     /// The same object, later.
     Itself,
     /// Its parent applies it.
-    BroughtBy,
+    AppliedBy,
     /// Its `dependsOn`.
     DependsOn,
     /// It waits for its objects: `wait` or `healthChecks`.
     WaitsFor,
 }
 
-impl Because {
+impl LinkKind {
     /// As text: `network depends on crds`.
     fn verb(self) -> &'static str {
         match self {
             Self::Itself => "",
-            Self::BroughtBy => "is applied by",
+            Self::AppliedBy => "is applied by",
             Self::DependsOn => "depends on",
             Self::WaitsFor => "waits for",
         }
@@ -62,14 +62,14 @@ impl Because {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub from: Moment,
-    pub because: Because,
+    pub kind: LinkKind,
     pub to: Moment,
 }
 
 /// A path as a sentence: `Kustomization app depends on Kustomization network, which waits for HelmRelease
 /// cilium`. Empty for an empty path.
-pub(super) fn describe(way: &[Link]) -> String {
-    let steps = way.iter().filter(|link| link.because != Because::Itself);
+pub(super) fn describe(path: &[Link]) -> String {
+    let steps = path.iter().filter(|link| link.kind != LinkKind::Itself);
     let mut described = String::new();
     for link in steps {
         if described.is_empty() {
@@ -77,7 +77,7 @@ pub(super) fn describe(way: &[Link]) -> String {
         } else {
             described.push_str(", which");
         }
-        described = format!("{described} {} {}", link.because.verb(), short(&link.to.of));
+        described = format!("{described} {} {}", link.kind.verb(), short(&link.to.of));
     }
     described
 }

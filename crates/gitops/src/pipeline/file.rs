@@ -10,7 +10,7 @@ use super::kinds::StepFile;
 use super::step::StepSpec;
 use super::words::parse_duration;
 use bootstrapper_core::failure::{Failure, Location, Result};
-use bootstrapper_readiness::{CustomRules, Expressions, Texts};
+use bootstrapper_readiness::{CustomRules, Expressions, RuleTexts};
 
 /// A task file of `bootstrapper`: the stages of a bootstrap, in order.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -96,7 +96,7 @@ pub(super) fn location_of<T>(spanned: &Spanned<T>, file: &Path) -> Location {
 pub(super) fn add_rule(spanned: Spanned<RuleFile>, file: &Path, rules: &mut CustomRules) -> Result<()> {
     let location = location_of(&spanned, file);
     let RuleFile { api_version, kind, in_progress, failed, current } = spanned.value;
-    let texts = Texts { in_progress, failed, current: Some(current) };
+    let texts = RuleTexts { in_progress, failed, current: Some(current) };
     let rule = Expressions::compile(&texts).map_err(|failure| failure.at(location.clone()))?;
     if rules.add(api_version.clone(), kind.clone(), rule) {
         return Ok(());

@@ -42,7 +42,7 @@ impl<'a> Scope<'a> {
             Applies::Kustomization(name) => self.add_kustomization(self.declared.kustomization(name)),
             Applies::Part(part) => self.add_kustomization(self.declared.kustomization(&part.of)),
             Applies::CrdsOfKustomization(name) => {
-                for one in self.declared.with_brought(name) {
+                for one in self.declared.with_children(name) {
                     self.add_kustomization(Some(one));
                 }
             }
@@ -73,7 +73,7 @@ impl<'a> Scope<'a> {
         let mut next = kustomization;
         while let Some(one) = next {
             let is_new = self.ids.insert(one.id.clone());
-            let by = one.brought_by.as_ref().filter(|_| is_new);
+            let by = one.parent.as_ref().filter(|_| is_new);
             next = by.and_then(|by| self.declared.kustomizations.iter().find(|other| other.id == *by));
         }
     }

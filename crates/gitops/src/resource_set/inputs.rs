@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::template::{Trouble, adler32};
+use super::template::{TemplateError, adler32};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector;
 
@@ -20,7 +20,7 @@ pub(super) enum Inputs {
 }
 
 /// All inputs of a ResourceSet. `providers` are the declared ResourceSetInputProviders.
-pub(super) fn inputs(set: &Object, providers: &[&Object]) -> Result<Inputs, Trouble> {
+pub(super) fn inputs(set: &Object, providers: &[&Object]) -> Result<Inputs, TemplateError> {
     let spec = &set.data["spec"];
     let own = spec["inputs"].as_array().into_iter().flatten().cloned();
     let own = own.map(|input| from_provider(input, set)).collect();
@@ -32,7 +32,7 @@ pub(super) fn inputs(set: &Object, providers: &[&Object]) -> Result<Inputs, Trou
         let id = ObjectRef::of(provider);
         let provided = &provider.data["spec"];
         if provided["type"] != "Static" {
-            return Err(Trouble::Unknown(format!("{id}, whose values come from elsewhere")));
+            return Err(TemplateError::Unknown(format!("{id}, whose values come from elsewhere")));
         }
         let mut values = provided["defaultValues"].as_object().cloned().unwrap_or_default();
         values.insert("id".to_owned(), UNKNOWN.into());
@@ -41,10 +41,10 @@ pub(super) fn inputs(set: &Object, providers: &[&Object]) -> Result<Inputs, Trou
     let sets = match spec["inputStrategy"]["name"].as_str() {
         None | Some("" | "Flatten") => all.into_iter().flat_map(|(_, sets)| sets).collect(),
         Some("Permute") => permuted(&all, spec["inputStrategy"]["includeEmptyProviders"] == true)?,
-        Some(other) => return Err(Trouble::Refused(format!("there is no input strategy `{other}`"))),
+        Some(other) => return Err(TemplateError::Refused(format!("there is no input strategy `{other}`"))),
     };
     if sets.len() > SETS {
-        return Err(Trouble::Excessive);
+        return Err(TemplateError::Excessive);
     }
     let draws = spec["inputsFrom"].as_array().is_some_and(|from| !from.is_empty());
     Ok(if sets.is_empty() && !draws { Inputs::None } else { Inputs::Sets(sets) })
@@ -60,7 +60,7 @@ fn from_provider(mut input: Value, provider: &Object) -> Value {
 }
 
 /// The providers that `inputsFrom` selects.
-fn chosen<'a>(set: &Object, providers: &[&'a Object]) -> Result<Vec<&'a Object>, Trouble> {
+fn chosen<'a>(set: &Object, providers: &[&'a Object]) -> Result<Vec<&'a Object>, TemplateError> {
     let here = set.metadata.namespace.as_deref();
     let near = || providers.iter().copied().filter(|one| one.metadata.namespace.as_deref() == here);
     let mut found = Vec::new();
@@ -68,7 +68,7 @@ fn chosen<'a>(set: &Object, providers: &[&'a Object]) -> Result<Vec<&'a Object>,
         if let Some(name) = from["name"].as_str() {
             let one = near().find(|one| one.metadata.name.as_deref() == Some(name));
             let one = one.ok_or_else(|| {
-                Trouble::Unknown(format!("ResourceSetInputProvider {name}, which is not declared"))
+                TemplateError::Unknown(format!("ResourceSetInputProvider {name}, which is not declared"))
             })?;
             found.push(one);
         } else if !from["selector"].is_null() {
@@ -82,7 +82,7 @@ fn chosen<'a>(set: &Object, providers: &[&'a Object]) -> Result<Vec<&'a Object>,
 }
 
 /// Every combination of one set from each provider, under the names of the providers.
-fn permuted(all: &[(String, Vec<Value>)], with_empty: bool) -> Result<Vec<Value>, Trouble> {
+fn permuted(all: &[(String, Vec<Value>)], with_empty: bool) -> Result<Vec<Value>, TemplateError> {
     let all: Vec<_> = all.iter().filter(|(_, sets)| with_empty || !sets.is_empty()).collect();
     if all.is_empty() {
         return Ok(Vec::new());
@@ -91,10 +91,10 @@ fn permuted(all: &[(String, Vec<Value>)], with_empty: bool) -> Result<Vec<Value>
     for (name, sets) in all {
         let name = normalized(name);
         if name.is_empty() {
-            return Err(Trouble::Refused("the name of a provider has no letter in it".to_owned()));
+            return Err(TemplateError::Refused("the name of a provider has no letter in it".to_owned()));
         }
         if combined.len().saturating_mul(sets.len()) > SETS {
-            return Err(Trouble::Excessive);
+            return Err(TemplateError::Excessive);
         }
         combined = combined
             .iter()
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(permuted[0]["id"], adler32("my_set=0/one=0/two=0").to_string());
 
         let unknown = inputs(&object("ResourceSet", "s", &json!({"inputsFrom": [{"name": "other"}]})), &all);
-        assert!(matches!(unknown, Err(Trouble::Unknown(_))));
+        assert!(matches!(unknown, Err(TemplateError::Unknown(_))));
         assert!(matches!(inputs(&object("ResourceSet", "s", &json!({})), &[]), Ok(Inputs::None)));
     }
 
@@ -171,6 +171,6 @@ mod tests {
     fn combinations_have_a_limit() {
         let many: Vec<Value> = (0..200).map(|at| json!({"a": at})).collect();
         let all = vec![("a".to_owned(), many.clone()), ("b".to_owned(), many)];
-        assert!(matches!(permuted(&all, false), Err(Trouble::Excessive)));
+        assert!(matches!(permuted(&all, false), Err(TemplateError::Excessive)));
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use self::inputs::Inputs;
-use self::template::{Budget, Trouble, render};
+use self::template::{Budget, TemplateError, render};
 use super::common_metadata::add_common_metadata;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::yaml;
@@ -76,18 +76,18 @@ pub(super) fn rendered(set: &Object, providers: &[&Object]) -> Rendered {
 }
 
 impl Rendered {
-    fn note(&mut self, field: &str, trouble: Trouble) {
+    fn note(&mut self, field: &str, trouble: TemplateError) {
         match trouble {
-            Trouble::Unknown(what) => {
+            TemplateError::Unknown(what) => {
                 let note = (field.to_owned(), what);
                 if !self.unknown.contains(&note) {
                     self.unknown.push(note);
                 }
             }
-            Trouble::Refused(why) => {
+            TemplateError::Refused(why) => {
                 self.refused.get_or_insert((field.to_owned(), why));
             }
-            Trouble::Excessive => {
+            TemplateError::Excessive => {
                 self.excessive.get_or_insert(field.to_owned());
             }
         }
@@ -125,7 +125,7 @@ impl Run {
             match objects {
                 Ok(objects) => objects.into_iter().for_each(|object| self.add(object, field)),
                 Err(trouble) => {
-                    let is_over = matches!(trouble, Trouble::Excessive);
+                    let is_over = matches!(trouble, TemplateError::Excessive);
                     self.rendered.note(field, trouble);
                     if is_over {
                         return;
@@ -133,7 +133,7 @@ impl Run {
                 }
             }
             if self.rendered.made.len() > OBJECTS {
-                self.rendered.note(field, Trouble::Excessive);
+                self.rendered.note(field, TemplateError::Excessive);
                 return;
             }
         }
@@ -149,16 +149,17 @@ impl Run {
 }
 
 /// Parses the objects of a rendered text.
-fn objects(text: &str) -> Result<Vec<Object>, Trouble> {
+fn objects(text: &str) -> Result<Vec<Object>, TemplateError> {
     if let Some(excess) = yaml::excess(text) {
-        return Err(Trouble::Refused(excess.what.to_owned()));
+        return Err(TemplateError::Refused(excess.what.to_owned()));
     }
     let read = |value: Value| {
         serde_json::from_value::<Object>(value)
-            .map_err(|error| Trouble::Refused(format!("it makes no object: {error}")))
+            .map_err(|error| TemplateError::Refused(format!("it makes no object: {error}")))
     };
-    let documents: Vec<Value> = yaml::from_multiple(text, Path::new("it"))
-        .map_err(|failure| Trouble::Refused(format!("it makes no YAML: {}", failure.because.join(": "))))?;
+    let documents: Vec<Value> = yaml::from_multiple(text, Path::new("it")).map_err(|failure| {
+        TemplateError::Refused(format!("it makes no YAML: {}", failure.because.join(": ")))
+    })?;
     let all = documents.into_iter().filter(|document| !document.is_null()).flat_map(|document| {
         match (&document["kind"], &document["items"]) {
             (Value::String(kind), Value::Array(items)) if kind.ends_with("List") => items.clone(),
@@ -168,7 +169,7 @@ fn objects(text: &str) -> Result<Vec<Object>, Trouble> {
     let objects: Vec<Object> = all.map(read).collect::<Result<_, _>>()?;
     let is_named = |object: &&Object| object.types.is_some() && object.metadata.name.is_some();
     match objects.iter().find(|object| !is_named(object)) {
-        Some(_) => Err(Trouble::Refused("it makes an object without a kind or a name".to_owned())),
+        Some(_) => Err(TemplateError::Refused("it makes an object without a kind or a name".to_owned())),
         None => Ok(objects),
     }
 }

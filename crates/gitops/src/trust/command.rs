@@ -42,12 +42,12 @@ pub(super) fn asked(root: &Path, argv: &[String]) -> Result<(String, Option<Stri
 }
 
 /// Fails if what a command runs has changed since it was approved.
-pub fn same_command(root: &Path, argv: &[String], agreed: Option<&str>) -> Result<()> {
-    if content(root, argv)?.as_deref() == agreed {
+pub fn same_command(root: &Path, argv: &[String], approved: Option<&str>) -> Result<()> {
+    if content(root, argv)?.as_deref() == approved {
         return Ok(());
     }
     let what = format!("what `{}` runs has changed since it was approved", argv.join(" "));
-    Err(Failure::new(FailureKind::NotAgreed, what).hint(super::agreed::HOW_TO_AGREE))
+    Err(Failure::new(FailureKind::NotApproved, what).hint(super::approvals::HOW_TO_APPROVE))
 }
 
 /// The digest of all files of the repository in the arguments; none if there are none.

@@ -2,7 +2,7 @@
 //! kubeconfig contexts, commands. One list, approved once per repository, and again when it changes. Nothing of
 //! it is read before approval.
 
-mod agreed;
+mod approvals;
 mod command;
 mod personal_file;
 mod request;
@@ -10,7 +10,7 @@ mod requests;
 mod sources;
 mod store;
 
-pub use agreed::{Agreed, Given};
+pub use approvals::{Approvals, Given};
 pub use command::{command_request, same_command};
 pub use personal_file::{read_file, resolve, resolve_personal};
 pub use request::{Request, RequestKind, digest_of, shown};

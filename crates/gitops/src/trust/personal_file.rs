@@ -49,7 +49,7 @@ pub fn read_file(path: &Path, largest: u64) -> Result<Vec<u8>> {
             .because("it is not a regular file")
             .hint("use a regular file, not a device, pipe, socket or folder"));
     }
-    files::up_to(largest, file)
+    files::read_up_to(largest, file)
         .map_err(|error| unreadable().caused_by(&error))?
         .ok_or_else(|| unreadable().because(format!("it is larger than {largest} bytes")))
 }

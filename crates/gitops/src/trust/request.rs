@@ -37,7 +37,7 @@ pub enum RequestKind {
 
 impl RequestKind {
     /// Its name for display.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Context => "kubeconfig context",
             Self::Variable => "environment variable",
@@ -80,7 +80,7 @@ impl Request {
     /// Identifies the request: a different subject or content has a different digest. Its location is not
     /// included, because lines move.
     pub fn digest(&self) -> String {
-        let all = serde_json::json!([self.kind.word(), self.what, self.purpose, self.content]);
+        let all = serde_json::json!([self.kind.name(), self.what, self.purpose, self.content]);
         sha256(all.to_string())
     }
 }
@@ -88,7 +88,7 @@ impl Request {
 impl fmt::Display for Request {
     /// Always one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}  for {}", self.kind.word(), shown(&self.what), shown(&self.purpose))?;
+        write!(f, "{}  {}  for {}", self.kind.name(), shown(&self.what), shown(&self.purpose))?;
         if let Some(content) = &self.content {
             write!(f, ", content {}", content.get(..12).unwrap_or(content))?;
         }

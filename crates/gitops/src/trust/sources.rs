@@ -175,7 +175,7 @@ mod tests {
         let value = SeededValue { from: ValueFrom::Source(source), is_encoded: false, location: None };
         let all = value_requests(Path::new("/r"), "infra", &secret, "k", &value)?;
         assert!(all.iter().all(|request| request.purpose == "k of Secret n/s of infra"), "{all:?}");
-        Ok(all.iter().map(|request| format!("{} {}", request.kind.word(), request.what)).collect())
+        Ok(all.iter().map(|request| format!("{} {}", request.kind.name(), request.what)).collect())
     }
 
     #[test]

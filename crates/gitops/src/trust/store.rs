@@ -27,7 +27,8 @@ pub struct Store {
 struct Kept {
     repository: PathBuf,
     /// The digest of each request, and its text as shown to the user.
-    agreed: BTreeMap<String, String>,
+    #[serde(rename = "approved")]
+    approved: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -45,13 +46,13 @@ impl Store {
     }
 
     /// The digests of the approvals. A file that another user could have written is rejected.
-    pub fn agreed(&self) -> Result<BTreeSet<String>> {
-        Ok(self.read()?.agreed.into_keys().collect())
+    pub fn approved(&self) -> Result<BTreeSet<String>> {
+        Ok(self.read()?.approved.into_keys().collect())
     }
 
     fn read(&self) -> Result<Kept> {
         let file = self.file();
-        let nothing = Kept { repository: self.repository.clone(), agreed: BTreeMap::new() };
+        let nothing = Kept { repository: self.repository.clone(), approved: BTreeMap::new() };
         let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::step(format!("cannot read {}", file.display())).caused_by(error)
         };
@@ -77,7 +78,7 @@ impl Store {
     /// Adds approvals.
     pub fn add<'a>(&self, requests: impl IntoIterator<Item = &'a Request>) -> Result<()> {
         let mut kept = self.read()?;
-        kept.agreed.extend(requests.into_iter().map(|request| (request.digest(), request.to_string())));
+        kept.approved.extend(requests.into_iter().map(|request| (request.digest(), request.to_string())));
         self.write(&kept)
     }
 
@@ -119,11 +120,11 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let request = Request::new(RequestKind::Variable, "A", "x");
         store(state.path(), "/one").add([&request]).unwrap();
-        assert!(store(state.path(), "/one").agreed().unwrap().contains(&request.digest()));
-        assert!(store(state.path(), "/two").agreed().unwrap().is_empty());
+        assert!(store(state.path(), "/one").approved().unwrap().contains(&request.digest()));
+        assert!(store(state.path(), "/two").approved().unwrap().is_empty());
         assert!(store(state.path(), "/one").revoke().unwrap());
         assert!(!store(state.path(), "/one").revoke().unwrap());
-        assert!(store(state.path(), "/one").agreed().unwrap().is_empty());
+        assert!(store(state.path(), "/one").approved().unwrap().is_empty());
     }
 
     #[test]
@@ -136,9 +137,9 @@ mod tests {
         for (path, open) in [(one.file(), 0o622), (one.folder.clone(), 0o770)] {
             let before = std::fs::metadata(&path).unwrap().permissions();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(open)).unwrap();
-            assert!(one.agreed().is_err(), "{}", path.display());
+            assert!(one.approved().is_err(), "{}", path.display());
             std::fs::set_permissions(&path, before).unwrap();
         }
-        assert_eq!(one.agreed().unwrap().len(), 1);
+        assert_eq!(one.approved().unwrap().len(), 1);
     }
 }

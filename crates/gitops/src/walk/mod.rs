@@ -1,7 +1,7 @@
 //! Walks down from the root Kustomization: each build, and the Kustomizations in it.
 
+mod file_source;
 mod sets;
-mod taken_from;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 
+use self::file_source::FileSource;
 use self::sets::Set;
-use self::taken_from::TakenFrom;
 use super::artifact::View;
 use super::build;
 use super::builds::Builds;
@@ -29,7 +29,7 @@ use super::provenance::Shadows;
 use super::recipe::{Recipe, path_of};
 use super::sources::{Sources, UNKNOWN};
 use super::substitution::substituted;
-use super::variables::{self, Drawn};
+use super::variables::{self, ResolvedVariables};
 use bootstrapper_core::failure::{Failure, Location};
 use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -132,18 +132,18 @@ impl Walk<'_> {
         let is_known = |id: &ObjectRef| {
             self.sources.get(&id.kind, id.namespace.as_deref().unwrap_or_default(), &id.name).is_some()
         };
-        !matches!(self.taken_from(&found.object), TakenFrom::Undeclared)
+        !matches!(self.file_source(&found.object), FileSource::Undeclared)
             && draws.iter().all(|drawn| is_known(&drawn.id) || (drawn.optional && !strict))
     }
 
     /// The build of a Kustomization; none if it cannot be read.
     async fn built(&self, found: &Found) -> Option<Built> {
-        let (folder, ignore) = match self.taken_from(&found.object) {
-            TakenFrom::Here(folder, ignore) => (folder, ignore),
-            TakenFrom::Artifact(id, folder, _) => {
+        let (folder, ignore) = match self.file_source(&found.object) {
+            FileSource::Here(folder, ignore) => (folder, ignore),
+            FileSource::Artifact(id, folder, _) => {
                 return Some(self.built_of_artifact(found, &id, folder).await);
             }
-            TakenFrom::Pinned(pin, folder) if found.object.data["spec"]["decryption"].is_null() => {
+            FileSource::Pinned(pin, folder) if found.object.data["spec"]["decryption"].is_null() => {
                 let recipe = Recipe::of(&found.object, folder);
                 let built = self.builds.get_pinned(&recipe, &pin, self.kustomize).await;
                 return Some(built.map_err(|problem| {
@@ -218,24 +218,24 @@ impl Walk<'_> {
     fn read(&mut self, found: &Found, built: Option<Built>) -> Vec<Found> {
         let id = ObjectRef::of(&found.object);
         let is_here = built.is_some();
-        let taken_from = self.taken_from(&found.object);
+        let file_source = self.file_source(&found.object);
         // Other controllers than Flux's own create artifacts, too.
         let is_artifact = found.object.data["spec"]["sourceRef"]["kind"] == "ExternalArtifact";
-        if matches!(taken_from, TakenFrom::Undeclared) && !is_artifact {
+        if matches!(file_source, FileSource::Undeclared) && !is_artifact {
             self.problems.push(found.placed(
                 missing_source(&found.object),
                 "spec.sourceRef.name",
                 self.files,
             ));
         }
-        if let TakenFrom::Here(folder, ignore) = &taken_from {
+        if let FileSource::Here(folder, ignore) = &file_source {
             self.note_unverified(&Recipe::of(&found.object, folder.clone()).without(ignore.clone()));
         }
-        let path = match taken_from {
-            TakenFrom::Here(folder, _) | TakenFrom::Pinned(_, folder) | TakenFrom::Artifact(_, _, folder) => {
-                folder
-            }
-            TakenFrom::Elsewhere | TakenFrom::Undeclared => path_of(&found.object),
+        let path = match file_source {
+            FileSource::Here(folder, _)
+            | FileSource::Pinned(_, folder)
+            | FileSource::Artifact(_, _, folder) => folder,
+            FileSource::Elsewhere | FileSource::Undeclared => path_of(&found.object),
         };
         let documents = match built {
             None => Arc::default(),
@@ -246,8 +246,8 @@ impl Walk<'_> {
             }
         };
         self.add_merged(&found.object, &documents);
-        let Drawn { variables, draws_from, problems } =
-            variables::draw(&found.object, &self.sources, &found.secret);
+        let ResolvedVariables { variables, substitute_sources, problems } =
+            variables::resolve_variables(&found.object, &self.sources, &found.secret);
         if is_here {
             self.problems.extend(
                 problems.into_iter().map(|(problem, field)| found.placed(problem, &field, self.files)),
@@ -294,15 +294,15 @@ impl Walk<'_> {
             unknown_variables: used_variables.iter().filter(is_unknown).cloned().collect(),
             used_variables,
             undecrypted,
-            draws_from,
+            substitute_sources,
             written: documents.iter().map(Document::written).collect(),
             objects,
             gaps: all_gaps,
-            made_by: BTreeMap::new(),
+            created_by: BTreeMap::new(),
             depends_on: depends_on(&found.object),
             is_here,
             path,
-            brought_by: found.by.clone(),
+            parent: found.by.clone(),
             object: found.object.clone(),
             id,
         });

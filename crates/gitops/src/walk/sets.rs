@@ -91,7 +91,7 @@ impl Walk<'_> {
         }
         brought.extend(self.take(object, shadows, written.clone(), &set.gaps, &set.by));
         if let Some(one) = self.kustomizations.iter_mut().find(|one| one.id == set.by) {
-            one.made_by.insert(one.objects.len(), id.clone());
+            one.created_by.insert(one.objects.len(), id.clone());
             one.objects.push(object.clone());
             one.gaps.push(set.gaps.clone());
             one.written.push(written);

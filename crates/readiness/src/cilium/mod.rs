@@ -1,16 +1,16 @@
 //! Cilium: the names of its components in a cluster, its objects, and its BGP sessions.
 
-mod lag;
 mod objects;
 mod policies;
 mod sessions;
+mod status_lag;
 
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
-pub use lag::{PEERS_OF_AGENT, as_agent_tells, sessions_down};
 pub(super) use objects::{bgp_config, pool};
 pub use policies::{nodes_with_policy, verdict_of_policies};
-pub use sessions::{Answer, Session, SessionState, answer_about, sessions};
+pub use sessions::{AgentSession, Session, SessionState, agent_session, sessions};
+pub use status_lag::{PEERS_OF_AGENT, as_reported_by_agent, sessions_down};
 
 /// The namespace of its chart.
 pub const NAMESPACE: &str = "kube-system";

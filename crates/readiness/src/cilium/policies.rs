@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::Verdict;
 use super::super::conditions::text;
-use super::sessions::{SessionState, answer_about};
+use super::sessions::{SessionState, agent_session};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::selects_by_default;
 
@@ -59,11 +59,11 @@ fn of_router(router: &Value, peers: &Value) -> Verdict {
         .map(|neighbour| {
             // A policy's peer address has a prefix length.
             let address = text(&neighbour["peerAddress"]).split('/').next().unwrap_or_default();
-            let verdict = match answer_about(peers, address) {
+            let verdict = match agent_session(peers, address) {
                 None => Verdict::not_yet("neighbor not configured by its agent yet"),
                 Some(answer) => match answer.state().unwrap_or(SessionState::Unknown) {
                     state if !state.is_up() => Verdict::not_yet(format!("session is {state}")),
-                    _ if router["exportPodCIDR"] == true && answer.is_silent() => {
+                    _ if router["exportPodCIDR"] == true && answer.advertises_nothing() => {
                         Verdict::not_yet("established, but no route is advertised")
                     }
                     _ => Verdict::Ready,

@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
     }
 
     /// Its status.
-    pub fn told(&self) -> Option<&'a Value> {
+    pub fn status(&self) -> Option<&'a Value> {
         self.status
     }
 
@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
     }
 
     /// Whether the number of advertised routes is reported, and is 0.
-    pub fn is_silent(&self) -> bool {
+    pub fn advertises_nothing(&self) -> bool {
         self.counts().next().is_some() && self.counts().all(|count| number(&count["advertised"]) == 0)
     }
 
@@ -136,14 +136,14 @@ pub(super) fn instances(side: &Value) -> impl Iterator<Item = &Value> {
 
 /// An agent's report on a session, from `cilium-dbg bgp peers -o json`.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a>(&'a Value);
+pub struct AgentSession<'a>(&'a Value);
 
 /// An agent's report on its session with an address, if any.
-pub fn answer_about<'a>(peers: &'a Value, address: &str) -> Option<Answer<'a>> {
-    peers.as_array()?.iter().find(|peer| peer["peer-address"] == address).map(Answer)
+pub fn agent_session<'a>(peers: &'a Value, address: &str) -> Option<AgentSession<'a>> {
+    peers.as_array()?.iter().find(|peer| peer["peer-address"] == address).map(AgentSession)
 }
 
-impl<'a> Answer<'a> {
+impl<'a> AgentSession<'a> {
     /// The state of the session, if reported.
     pub fn state(&self) -> Option<SessionState> {
         let state = &self.0["session-state"];
@@ -156,7 +156,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Whether no route is advertised.
-    pub fn is_silent(&self) -> bool {
+    pub fn advertises_nothing(&self) -> bool {
         let mut families = self.families().as_array().into_iter().flatten();
         families.all(|family| number(&family["advertised"]) == 0)
     }
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn an_answer_may_say_nothing() {
         let peers = json!([{"peer-address": "10.0.0.1"}, {"peer-address": "10.0.0.2", "session-state": "idle", "families": [{"advertised": 1}]}]);
-        assert_eq!(answer_about(&peers, "10.0.0.1").unwrap().state(), None);
-        let second = answer_about(&peers, "10.0.0.2").unwrap();
-        assert_eq!((second.state(), second.is_silent()), (Some(SessionState::Idle), false));
-        assert!(answer_about(&peers, "10.0.0.3").is_none() && answer_about(&json!("no"), "").is_none());
+        assert_eq!(agent_session(&peers, "10.0.0.1").unwrap().state(), None);
+        let second = agent_session(&peers, "10.0.0.2").unwrap();
+        assert_eq!((second.state(), second.advertises_nothing()), (Some(SessionState::Idle), false));
+        assert!(agent_session(&peers, "10.0.0.3").is_none() && agent_session(&json!("no"), "").is_none());
     }
 }

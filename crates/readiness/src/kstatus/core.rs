@@ -27,7 +27,7 @@ pub(super) fn pod(object: &Object, now: Timestamp) -> Result<Status, Malformed> 
                     let created =
                         object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0);
                     let is_new = now.duration_since(created).as_secs() < SCHEDULE_WINDOW_SECONDS;
-                    let why = refused.told();
+                    let why = refused.describe();
                     Ok(if is_new { Status::InProgress(why) } else { Status::Failed(why) })
                 }
                 _ => in_progress("is Pending"),
@@ -67,7 +67,7 @@ pub(super) fn job(object: &Object) -> Result<Status, Malformed> {
     for condition in conditions(object)?.iter().filter(|condition| condition.is_true()) {
         match condition.kind {
             "Complete" => return Ok(Status::Current),
-            "Failed" => return Ok(Status::Failed(condition.told())),
+            "Failed" => return Ok(Status::Failed(condition.describe())),
             _ => {}
         }
     }
@@ -80,9 +80,9 @@ pub(super) fn job(object: &Object) -> Result<Status, Malformed> {
 pub(super) fn crd(object: &Object) -> Result<Status, Malformed> {
     for condition in conditions(object)? {
         match (condition.kind, condition.status) {
-            ("NamesAccepted", "False") => return Ok(Status::Failed(condition.told())),
+            ("NamesAccepted", "False") => return Ok(Status::Failed(condition.describe())),
             ("Established", "False") if condition.reason != "Installing" => {
-                return Ok(Status::Failed(condition.told()));
+                return Ok(Status::Failed(condition.describe()));
             }
             ("Established", "True") => return Ok(Status::Current),
             _ => {}

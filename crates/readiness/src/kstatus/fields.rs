@@ -22,8 +22,8 @@ impl Condition<'_> {
         self.status == "True"
     }
 
-    pub(super) fn told(&self) -> String {
-        conditions::told(self.value)
+    pub(super) fn describe(&self) -> String {
+        conditions::describe(self.value)
     }
 }
 

@@ -79,8 +79,8 @@ fn general(object: &Object) -> Result<Option<Status>, Malformed> {
         )));
     }
     Ok(conditions(object)?.iter().find_map(|condition| match condition.kind {
-        "Reconciling" if condition.is_true() => Some(Status::InProgress(condition.told())),
-        "Stalled" if condition.is_true() => Some(Status::Failed(condition.told())),
+        "Reconciling" if condition.is_true() => Some(Status::InProgress(condition.describe())),
+        "Stalled" if condition.is_true() => Some(Status::Failed(condition.describe())),
         _ => None,
     }))
 }
@@ -93,7 +93,7 @@ fn ready_condition(object: &Object) -> Result<Status, Malformed> {
             .status
         {
             "True" => Some(Status::Current),
-            "False" | "Unknown" => Some(Status::InProgress(condition.told())),
+            "False" | "Unknown" => Some(Status::InProgress(condition.describe())),
             _ => None,
         });
     Ok(ready.unwrap_or(Status::Current))

@@ -14,7 +14,7 @@ pub(super) fn deployment(object: &Object) -> Result<Status, Malformed> {
     for condition in conditions(object)? {
         match condition.kind {
             "Progressing" if condition.reason == "ProgressDeadlineExceeded" => {
-                return Ok(Status::Failed(condition.told()));
+                return Ok(Status::Failed(condition.describe()));
             }
             "Progressing" => {
                 is_rolled_out |= condition.is_true() && condition.reason == "NewReplicaSetAvailable";
@@ -68,7 +68,7 @@ pub(super) fn stateful_set(object: &Object) -> Status {
 pub(super) fn replica_set(object: &Object) -> Result<Status, Malformed> {
     let failure = conditions(object)?.into_iter().find(|one| one.kind == "ReplicaFailure" && one.is_true());
     if let Some(failure) = failure {
-        return Ok(Status::InProgress(failure.told()));
+        return Ok(Status::InProgress(failure.describe()));
     }
     let wanted = number(object, "/spec/replicas", 1);
     Ok(too_few(number(object, "/status/fullyLabeledReplicas", 0), wanted, "labelled")

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::network::Node;
 
 /// The timeout of a probe.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a process reports its health.
 pub(crate) enum Health {
@@ -57,7 +57,7 @@ fn late(url: &str) -> String {
 impl Asked {
     async fn probe(&self) -> Result<(), String> {
         let url = format!("http://{}{}", self.address, self.path);
-        let answer = tokio::time::timeout(PATIENCE, self.ask()).await.map_err(|_| late(&url))?;
+        let answer = tokio::time::timeout(TIMEOUT, self.ask()).await.map_err(|_| late(&url))?;
         let answer = answer.map_err(|error| format!("Get \"{url}\": dial tcp {}: {error}", self.address))?;
         match answer.split_whitespace().nth(1) {
             Some("200") => Ok(()),

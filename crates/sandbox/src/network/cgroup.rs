@@ -78,10 +78,10 @@ pub(super) async fn remove(group: &Path) -> Result<()> {
         Ok::<_, std::io::Error>(())
     };
     // A group is busy until its last process is reaped.
-    let patiently = backon::ConstantBuilder::default()
+    let policy = backon::ConstantBuilder::default()
         .with_delay(std::time::Duration::from_millis(20))
         .with_max_times(250);
-    backon::Retryable::retry(remove, patiently)
+    backon::Retryable::retry(remove, policy)
         .await
         .map_err(|error| Failure::step(format!("cannot remove {}", group.display())).caused_by(&error))
 }

@@ -53,9 +53,8 @@ impl Daemon for Gobgp {
             all.retain(|one| !is_among(one, &wanted));
             reload(machine, &known).await?;
             let gone = || async { if keeps_up(machine, &wanted).await? { Err(failed()) } else { Ok(()) } };
-            let patiently =
-                ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(100);
-            gone.retry(patiently).await?;
+            let policy = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(100);
+            gone.retry(policy).await?;
         }
         neighbors_in(&mut known)?.extend(wanted);
         reload(machine, &known).await

@@ -21,7 +21,7 @@ pub(super) struct Lan {
 
 impl Lan {
     /// Creates the bridge, with the API server's address.
-    pub(super) async fn lay(folder: &Folder, plan: &Plan) -> Result<Self> {
+    pub(super) async fn create(folder: &Folder, plan: &Plan) -> Result<Self> {
         let namespace = Namespace::hold(folder, LAN).await?;
         let script = "
             ip link set lo up

@@ -25,9 +25,9 @@ pub(crate) async fn end(folder: &Path) -> Result<()> {
         process::signal(agent.cast_signed(), Signal::TERM);
     }
     let are_gone = || async { if agents().next().is_none() { Ok(()) } else { Err(()) } };
-    let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(1000);
+    let policy = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(1000);
     // An agent that hangs is killed with the rest.
-    let _ = tokio::time::timeout(GRACE, are_gone.retry(patiently)).await;
+    let _ = tokio::time::timeout(GRACE, are_gone.retry(policy)).await;
     if let Some(root) = cgroup::mount_point() {
         let group = root.join(cgroup::name_of(folder));
         if group.is_dir() {

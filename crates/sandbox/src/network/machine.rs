@@ -25,7 +25,7 @@ impl Machine {
     pub(super) async fn make(folder: &Folder, name: &str, programs: &Programs) -> Result<Self> {
         let namespace = Namespace::hold(folder, name).await?;
         let cgroup = Cgroup::make(folder, name)?;
-        root::give(&namespace, &cgroup, programs).await?;
+        root::set_up(&namespace, &cgroup, programs).await?;
         Ok(Self { name: name.to_owned(), namespace, cgroup, folder: folder.clone() })
     }
 

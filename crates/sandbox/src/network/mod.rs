@@ -65,7 +65,7 @@ impl Network {
         api_port: u16,
     ) -> Result<Self> {
         let plan = address::Plan::of(options, router)?;
-        let lan = Lan::lay(folder, &plan).await?;
+        let lan = Lan::create(folder, &plan).await?;
         lan.serve_api_server(&plan, api_port).await?;
         let machines = options.nodes()?;
         let routing = Routing::begin(folder, options, router, programs, &lan).await?;

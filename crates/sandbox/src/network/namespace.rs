@@ -52,8 +52,8 @@ impl Namespace {
         let id = holder.id().ok_or_else(gone)?;
         // `unshare` executes `sleep` after it has left our namespaces; there is no event for that.
         let settled = || async { if is_held(id) { Ok(()) } else { Err(gone()) } };
-        let patiently = ConstantBuilder::default().with_delay(Duration::from_millis(5)).with_max_times(400);
-        settled.retry(patiently).await?;
+        let policy = ConstantBuilder::default().with_delay(Duration::from_millis(5)).with_max_times(400);
+        settled.retry(policy).await?;
         Ok(Self { name: name.to_owned(), holder: Some(Mutex::new(holder)), id, folder: folder.clone() })
     }
 
@@ -163,8 +163,8 @@ impl Namespace {
 
     /// Connects from its network.
     pub(super) async fn connect(&self, address: std::net::SocketAddr) -> IoResult<tokio::net::TcpStream> {
-        let patience = Duration::from_secs(1);
-        let stream = self.socket(move || std::net::TcpStream::connect_timeout(&address, patience)).await?;
+        let timeout = Duration::from_secs(1);
+        let stream = self.socket(move || std::net::TcpStream::connect_timeout(&address, timeout)).await?;
         stream.set_nonblocking(true)?;
         tokio::net::TcpStream::from_std(stream)
     }

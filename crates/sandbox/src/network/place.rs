@@ -38,7 +38,7 @@ impl Place {
             return Ok(Self { node: Arc::clone(node), own: None, environments: RwLock::default() });
         }
         let namespace = Namespace::hold(folder, &id.to_string()).await?;
-        root::give(&namespace, &node.machine.cgroup, programs).await?;
+        root::set_up(&namespace, &node.machine.cgroup, programs).await?;
         namespace.run("ip", &["link", "set", "lo", "up"]).await?;
         let address = match cni::add(node, pod, &namespace).await {
             Ok(address) => address,
@@ -137,7 +137,7 @@ impl Place {
     }
 
     /// Disconnects it from the network, and releases it. Its processes have exited.
-    pub(crate) async fn leave(&self, pod: &Object) {
+    pub(crate) async fn disconnect(&self, pod: &Object) {
         let Some((namespace, _)) = &self.own else { return };
         if let Err(failure) = cni::delete(&self.node, pod, namespace).await {
             tracing::warn!(pod = %ObjectRef::of(pod), %failure, "the CNI plugin did not release the address");

@@ -7,7 +7,7 @@ use bootstrapper_core::failure::Result;
 
 /// Sets up a namespace's root, with every program of the sandbox in `/usr/bin` and the other files of Cilium's
 /// images.
-pub(super) async fn give(namespace: &Namespace, cgroup: &Cgroup, programs: &Programs) -> Result<()> {
+pub(super) async fn set_up(namespace: &Namespace, cgroup: &Cgroup, programs: &Programs) -> Result<()> {
     let files = programs.assets.cilium.display().to_string();
     let mut arguments = vec![cgroup.path().display().to_string(), files];
     for (name, path) in programs.all() {

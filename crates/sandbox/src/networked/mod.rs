@@ -73,7 +73,7 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
         if let Some(network) = &site.network {
             network.forget(&pod);
         }
-        place.leave(&pod).await;
+        place.disconnect(&pod).await;
     }
     delete_pod(&site, &pod).await;
 }
@@ -91,7 +91,7 @@ async fn settle(site: &Site, pod: &Object) -> Arc<Place> {
                     return place;
                 }
                 Err(failure) => {
-                    place.leave(pod).await;
+                    place.disconnect(pod).await;
                     failure
                 }
             },

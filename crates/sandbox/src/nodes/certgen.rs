@@ -55,7 +55,7 @@ pub(super) async fn run(cluster: &Cluster) {
             if done.contains(&pod.metadata.uid) {
                 continue;
             }
-            match (|| make(cluster, pod)).retry(patiently()).await {
+            match (|| make(cluster, pod)).retry(policy()).await {
                 Ok(()) => drop(done.insert(pod.metadata.uid.clone())),
                 Err(failure) => tracing::error!(%failure, "cannot create certificates"),
             }
@@ -63,7 +63,7 @@ pub(super) async fn run(cluster: &Cluster) {
     }
 }
 
-fn patiently() -> ExponentialBuilder {
+fn policy() -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_times(8)
 }
 

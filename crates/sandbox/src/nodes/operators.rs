@@ -108,7 +108,7 @@ async fn keep_answering(site: &Site, operator: &Operator, answer: &Answer) {
             if answered.contains(&key) {
                 continue;
             }
-            match (|| answer_to(site, object, answer)).retry(patiently()).await {
+            match (|| answer_to(site, object, answer)).retry(policy()).await {
                 Ok(()) => drop(answered.insert(key)),
                 Err(failure) => tracing::error!(%failure, "cannot update the status for an operator"),
             }
@@ -116,7 +116,7 @@ async fn keep_answering(site: &Site, operator: &Operator, answer: &Answer) {
     }
 }
 
-fn patiently() -> ExponentialBuilder {
+fn policy() -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_times(8)
 }
 

@@ -34,11 +34,11 @@ impl RealAgent {
 #[async_trait]
 impl NodeAgent for RealAgent {
     async fn started(&self, node: &str) {
-        let patiently = ExponentialBuilder::default()
+        let policy = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(1))
             .with_max_times(60);
-        if let Err(failure) = (|| self.welcome(node)).retry(patiently).await {
+        if let Err(failure) = (|| self.welcome(node)).retry(policy).await {
             tracing::error!(node, %failure, "cannot mark the node Ready");
         }
     }

@@ -81,7 +81,7 @@ impl SimulatedAgent {
     }
 }
 
-fn patiently() -> ExponentialBuilder {
+fn policy() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(2))
@@ -113,21 +113,21 @@ fn sessions(config: &Object, state: SessionState) -> Value {
 #[async_trait]
 impl NodeAgent for SimulatedAgent {
     async fn started(&self, node: &str) {
-        if let Err(error) = (|| set_ready(self.cluster.client(), node, true)).retry(patiently()).await {
+        if let Err(error) = (|| set_ready(self.cluster.client(), node, true)).retry(policy()).await {
             tracing::error!(node, %error, "cannot mark the node Ready");
         }
         let cluster = self.cluster.clone();
         let node = node.to_owned();
         tokio::spawn(async move {
             let agent = Self::new(cluster);
-            if let Err(error) = (|| agent.announce(&node)).retry(patiently()).await {
+            if let Err(error) = (|| agent.announce(&node)).retry(policy()).await {
                 tracing::error!(node, error, "cannot write a CiliumNode");
             }
         });
     }
 
     async fn stopped(&self, node: &str) {
-        if let Err(error) = (|| set_ready(self.cluster.client(), node, false)).retry(patiently()).await {
+        if let Err(error) = (|| set_ready(self.cluster.client(), node, false)).retry(policy()).await {
             tracing::error!(node, %error, "cannot mark the node NotReady");
         }
     }
@@ -148,9 +148,9 @@ impl NodeAgent for SimulatedAgent {
                 let (cluster, config) = (self.cluster.clone(), config.clone());
                 tokio::spawn(async move {
                     let agent = Self::new(cluster);
-                    let _ = (|| agent.peer(&config, SessionState::Active)).retry(patiently()).await;
+                    let _ = (|| agent.peer(&config, SessionState::Active)).retry(policy()).await;
                     tokio::time::sleep(HANDSHAKE).await;
-                    let _ = (|| agent.peer(&config, SessionState::Established)).retry(patiently()).await;
+                    let _ = (|| agent.peer(&config, SessionState::Established)).retry(policy()).await;
                 });
             }
         }

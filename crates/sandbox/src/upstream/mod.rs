@@ -94,7 +94,7 @@ impl Upstream {
         flux_operator::publish(&mut pages, &module, kustomize).await?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let word = loopback::word()?;
+        let word = loopback::token()?;
         let proxy = proxy::Proxy::new(&certificates, pages, (servers, artifacts), Guard::proxy(&word))?;
         let task = tokio::spawn(Arc::new(proxy).serve(listener));
         Ok(Self { port, word, authorities, commits, task })

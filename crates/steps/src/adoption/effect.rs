@@ -62,7 +62,7 @@ impl Effect {
 
 /// The effect on an object, and who causes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Foretold {
+pub struct ObjectForecast {
     /// The object.
     pub object: ObjectRef,
     /// The Kustomization or HelmRelease that applies it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::effect::{Effect, Foretold};
+use super::effect::{Effect, ObjectForecast};
 use bootstrapper_core::object::ObjectRef;
 
 /// The forecast of what Flux will change.
@@ -12,7 +12,7 @@ use bootstrapper_core::object::ObjectRef;
 #[serde(rename_all = "camelCase")]
 pub struct Forecast {
     /// Every object that it will apply or delete, in repository order.
-    pub objects: Vec<Foretold>,
+    pub objects: Vec<ObjectForecast>,
     /// The hooks of charts that run when Flux takes their releases over.
     pub hooks: Vec<Hook>,
     /// The HelmReleases that the bootstrap did not install, and that Flux will install.
@@ -58,14 +58,14 @@ pub struct Counts {
 
 impl Forecast {
     /// Every object that differs from what Flux will apply.
-    pub fn differences(&self) -> impl Iterator<Item = &Foretold> {
-        self.objects.iter().filter(|foretold| foretold.effect.is_difference())
+    pub fn differences(&self) -> impl Iterator<Item = &ObjectForecast> {
+        self.objects.iter().filter(|entry| entry.effect.is_difference())
     }
 
     /// The number of objects for each effect.
     pub fn counts(&self) -> Counts {
-        self.objects.iter().fold(Counts::default(), |mut counts, foretold| {
-            match &foretold.effect {
+        self.objects.iter().fold(Counts::default(), |mut counts, entry| {
+            match &entry.effect {
                 Effect::Same { marks } => {
                     counts.same += 1;
                     counts.marks += marks;
@@ -81,8 +81,8 @@ impl Forecast {
     /// The same, for each Kustomization and HelmRelease with objects.
     pub fn counts_by_owner(&self) -> BTreeMap<&ObjectRef, Counts> {
         let mut by_owner: BTreeMap<&ObjectRef, Self> = BTreeMap::new();
-        for foretold in &self.objects {
-            by_owner.entry(&foretold.by).or_default().objects.push(foretold.clone());
+        for entry in &self.objects {
+            by_owner.entry(&entry.by).or_default().objects.push(entry.clone());
         }
         by_owner.into_iter().map(|(owner, part)| (owner, part.counts())).collect()
     }
@@ -104,9 +104,9 @@ impl Forecast {
     }
 }
 
-impl Foretold {
+impl ObjectForecast {
     /// One line for the user: `DaemonSet kube-system/cilium changes, which restarts its pods`.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let said = match &self.effect {
             Effect::Same { .. } => "stays unchanged",
             Effect::Created => "is created",
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn effects_are_counted_by_owner() {
         let owner = |name: &str| ObjectRef::namespaced("x/v1", "HelmRelease", "n", name);
-        let foretold = |by: &str, effect| Foretold {
+        let entry = |by: &str, effect| ObjectForecast {
             object: ObjectRef::namespaced("v1", "ConfigMap", "n", "c"),
             by: owner(by),
             effect,
@@ -149,10 +149,10 @@ mod tests {
         let changed = Effect::Changed { fields: vec![".data.a 1 → 2".to_owned()], restarts: false };
         let forecast = Forecast {
             objects: vec![
-                foretold("a", Effect::Same { marks: 2 }),
-                foretold("a", changed),
-                foretold("b", Effect::Created),
-                foretold("b", Effect::LeftAlone),
+                entry("a", Effect::Same { marks: 2 }),
+                entry("a", changed),
+                entry("b", Effect::Created),
+                entry("b", Effect::LeftAlone),
             ],
             ..Forecast::default()
         };

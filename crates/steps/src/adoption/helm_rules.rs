@@ -16,12 +16,12 @@ pub(super) enum Due<'a> {
 }
 
 /// Joins two manifests by Helm's identity: group, kind, namespace and name.
-pub(super) fn dues<'a>(stored: &'a [Object], wanted: &'a [Object]) -> Vec<Due<'a>> {
+pub(super) fn changes<'a>(stored: &'a [Object], wanted: &'a [Object]) -> Vec<Due<'a>> {
     let mut before: BTreeMap<_, &Object> = stored.iter().map(|object| (key(object), object)).collect();
-    let mut dues: Vec<Due> =
+    let mut changes: Vec<Due> =
         wanted.iter().map(|wanted| Due::Applied { wanted, stored: before.remove(&key(wanted)) }).collect();
-    dues.extend(before.into_values().filter(|object| !is_kept(object)).map(Due::Deleted));
-    dues
+    changes.extend(before.into_values().filter(|object| !is_kept(object)).map(Due::Deleted));
+    changes
 }
 
 fn key(object: &Object) -> (String, String, Option<String>, String) {
@@ -136,7 +136,7 @@ mod tests {
         let stored = [a.clone(), b.clone(), keep];
         let wanted = [b.clone(), object("Service", "c", &json!({}))];
         assert_eq!(
-            dues(&stored, &wanted),
+            changes(&stored, &wanted),
             [
                 Due::Applied { wanted: &wanted[0], stored: Some(&b) },
                 Due::Applied { wanted: &wanted[1], stored: None },

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::record::{Holding, PodRecord, Record, Standing};
+use super::record::{ObjectRecord, OwnerRecord, PodRecord, Record};
 
 /// What changed for a Kustomization or HelmRelease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Kept {
+pub struct OwnerComparison {
     /// The Kustomization or HelmRelease.
     pub owner: String,
     /// The release's revision before and now.
@@ -40,21 +40,21 @@ pub struct Kept {
 
 impl Record {
     /// What changed until another record.
-    pub fn kept_in(&self, now: &Self) -> Vec<Kept> {
-        let nothing = Holding::default();
-        let kept = |(owner, before): (&String, &Holding)| {
+    pub fn compare(&self, now: &Self) -> Vec<OwnerComparison> {
+        let nothing = OwnerRecord::default();
+        let kept = |(owner, before): (&String, &OwnerRecord)| {
             kept(owner, before, now.owners.get(owner).unwrap_or(&nothing))
         };
         self.owners.iter().map(kept).collect()
     }
 }
 
-fn kept(owner: &str, before: &Holding, now: &Holding) -> Kept {
-    let mut kept = Kept {
+fn kept(owner: &str, before: &OwnerRecord, now: &OwnerRecord) -> OwnerComparison {
+    let mut kept = OwnerComparison {
         owner: owner.to_owned(),
         revisions: (before.revision, now.revision),
         pods_before: before.pods.len(),
-        ..Kept::default()
+        ..OwnerComparison::default()
     };
     for (object, stood) in &before.objects {
         count_managers(stood, &mut kept.managers_before);
@@ -88,7 +88,7 @@ fn kept(owner: &str, before: &Holding, now: &Holding) -> Kept {
     kept
 }
 
-fn count_managers(standing: &Standing, counts: &mut BTreeMap<String, usize>) {
+fn count_managers(standing: &ObjectRecord, counts: &mut BTreeMap<String, usize>) {
     for manager in &standing.managers {
         *counts.entry(manager.clone()).or_default() += 1;
     }
@@ -96,15 +96,15 @@ fn count_managers(standing: &Standing, counts: &mut BTreeMap<String, usize>) {
 
 /// The other manager that applies fields that Flux applies. Updates do not count: an apply takes their fields
 /// over.
-fn co_owner(standing: &Standing) -> Option<&str> {
+fn co_owner(standing: &ObjectRecord) -> Option<&str> {
     const FLUX: [&str; 3] = ["kustomize-controller", "helm-controller", "flux-operator"];
     let appliers: Vec<&str> =
         standing.managers.iter().filter_map(|entry| entry.strip_suffix(" Apply")).collect();
-    let is_fluxs = |name: &&str| FLUX.contains(name);
-    appliers.iter().any(is_fluxs).then(|| appliers.iter().find(|name| !is_fluxs(name)).copied())?
+    let is_flux_owned = |name: &&str| FLUX.contains(name);
+    appliers.iter().any(is_flux_owned).then(|| appliers.iter().find(|name| !is_flux_owned(name)).copied())?
 }
 
-impl Kept {
+impl OwnerComparison {
     /// All differences, each in a few words.
     pub fn differences(&self) -> Vec<String> {
         let told = |list: &[String], what: &str| -> Vec<String> {
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn who_applies_what_flux_applies_is_told() {
-        let standing = |managers: &[&str]| Standing {
+        let standing = |managers: &[&str]| ObjectRecord {
             managers: managers.iter().map(|&name| name.to_owned()).collect(),
-            ..Standing::default()
+            ..ObjectRecord::default()
         };
         for (managers, expected) in [
             (vec!["helm Apply", "helm-controller Apply"], Some("helm")),

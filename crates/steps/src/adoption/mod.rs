@@ -1,15 +1,15 @@
 //! How Flux takes over what the bootstrap installed: a forecast of what it will change (`forecast`), and what
 //! it did change, by comparison with a record of the state before (`record`, `kept`).
 //!
-//! The rules of kustomize-controller and Helm, and the comparison of records, are pure. `foretell` and
+//! The rules of kustomize-controller and Helm, and the comparison of records, are pure. `dry_run` and
 //! `observe` query the cluster, and write nothing.
 
 mod certificate;
 mod dropped;
+mod dry_run;
+mod dry_run_release;
 mod effect;
 mod forecast;
-mod foretell;
-mod foretell_release;
 mod helm_rules;
 mod kept;
 pub(crate) mod kustomize_rules;
@@ -19,10 +19,10 @@ mod verdict;
 
 use std::sync::Arc;
 
-pub use effect::{Effect, Foretold};
+pub use effect::{Effect, ObjectForecast};
 pub use forecast::{Counts, Forecast, Hook, Unseen};
-pub use kept::Kept;
-pub use record::{Holding, Ledger, PodRecord, Record, Standing};
+pub use kept::OwnerComparison;
+pub use record::{Ledger, ObjectRecord, OwnerRecord, PodRecord, Record};
 pub use verdict::Verdict;
 
 use bootstrapper_cluster::Cluster;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 
-use super::foretell::at_most;
-use super::record::{Holding, Ledger, PodRecord, Record, Standing};
+use super::dry_run::at_most;
+use super::record::{Ledger, ObjectRecord, OwnerRecord, PodRecord, Record};
 use super::{Adoption, certificate};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
@@ -29,13 +29,13 @@ impl Adoption {
     pub async fn record(&self) -> Result<Record> {
         let held = self.held().await?;
         let live = self.live(held.values().flat_map(|(_, objects)| objects)).await?;
-        let mut owners: BTreeMap<String, Holding> = held
+        let mut owners: BTreeMap<String, OwnerRecord> = held
             .into_iter()
             .map(|(owner, (revision, ids))| (owner, holding(revision, &ids, &live)))
             .collect();
         let pods = self.cluster.list(&Selection::of("v1", "Pod")).await?;
         for (name, pod) in pods.iter().filter_map(pod_record) {
-            let holds = |(_, holding): &(&String, &Holding)| holding.objects.contains_key(&pod.workload);
+            let holds = |(_, holding): &(&String, &OwnerRecord)| holding.objects.contains_key(&pod.workload);
             let owner =
                 owners.iter().find(holds).map_or_else(|| OTHERS.to_owned(), |(owner, _)| owner.clone());
             owners.entry(owner).or_default().pods.insert(name, pod);
@@ -43,7 +43,7 @@ impl Adoption {
         owners.retain(|_, holding| !holding.objects.is_empty() || !holding.pods.is_empty());
         // Helm's own Secrets are large, and contain no certificates.
         let secrets =
-            self.cluster.list(&Selection::of("v1", "Secret").whose("type!=helm.sh/release.v1")).await?;
+            self.cluster.list(&Selection::of("v1", "Secret").with_fields("type!=helm.sh/release.v1")).await?;
         let certificates = secrets
             .iter()
             .filter_map(|secret| Some((ObjectRef::of(secret).to_string(), certificate::serial(secret)?)))
@@ -86,7 +86,7 @@ impl Adoption {
 
     /// The cluster's ledger of its adoption, if any.
     pub async fn ledger(&self) -> Result<Option<Ledger>> {
-        self.cluster.noted(LEDGER).await
+        self.cluster.read_note(LEDGER).await
     }
 
     /// Stores the ledger in the cluster.
@@ -95,10 +95,10 @@ impl Adoption {
     }
 }
 
-fn holding(revision: Option<u64>, ids: &[ObjectRef], live: &Live) -> Holding {
-    let mut holding = Holding { revision, ..Holding::default() };
+fn holding(revision: Option<u64>, ids: &[ObjectRef], live: &Live) -> OwnerRecord {
+    let mut holding = OwnerRecord { revision, ..OwnerRecord::default() };
     for (id, object) in ids.iter().filter_map(|id| Some((id, live.get(id)?))) {
-        let standing = Standing {
+        let standing = ObjectRecord {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             generation: object.metadata.generation,
             managers: managers(object),

@@ -11,7 +11,7 @@ use super::verdict::Verdict;
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The objects of every Kustomization and HelmRelease.
-    pub owners: BTreeMap<String, Holding>,
+    pub owners: BTreeMap<String, OwnerRecord>,
     /// The serial number of the certificate in every Secret that has one.
     pub certificates: BTreeMap<String, String>,
 }
@@ -19,12 +19,12 @@ pub struct Record {
 /// The objects of a Kustomization or a HelmRelease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Holding {
+pub struct OwnerRecord {
     /// The revision of the Helm release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
     /// Its objects.
-    pub objects: BTreeMap<String, Standing>,
+    pub objects: BTreeMap<String, ObjectRecord>,
     /// The pods of its workloads.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, PodRecord>,
@@ -33,7 +33,7 @@ pub struct Holding {
 /// What distinguishes an object from another one with the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Standing {
+pub struct ObjectRecord {
     /// Its uid.
     pub uid: String,
     /// Its generation, if its kind has one.

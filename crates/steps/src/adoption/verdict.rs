@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::Kept;
+use super::kept::OwnerComparison;
 use super::record::Record;
 use bootstrapper_core::words::count;
 
@@ -27,7 +27,7 @@ pub struct Verdict {
 impl Record {
     /// The outcome of the adoption between two records.
     pub fn verdict(&self, now: &Self, seen: jiff::Timestamp) -> Verdict {
-        let kept = self.kept_in(now);
+        let kept = self.compare(now);
         let renewed =
             self.certificates.iter().filter_map(|(secret, before)| match now.certificates.get(secret) {
                 Some(serial) if serial == before => None,
@@ -35,14 +35,14 @@ impl Record {
                 None => Some(format!("the certificate of {secret} is gone")),
             });
         let renewed: Vec<String> = renewed.collect();
-        let sum = |number: fn(&Kept) -> usize| kept.iter().map(number).sum();
+        let sum = |number: fn(&OwnerComparison) -> usize| kept.iter().map(number).sum();
         Verdict {
             seen,
             releases: kept.iter().filter(|kept| kept.revisions.0.is_some()).count(),
             objects: sum(|kept| kept.objects),
             pods: sum(|kept| kept.pods),
             certificates: self.certificates.len() - renewed.len(),
-            differences: kept.iter().flat_map(Kept::differences).chain(renewed).collect(),
+            differences: kept.iter().flat_map(OwnerComparison::differences).chain(renewed).collect(),
         }
     }
 }

@@ -29,8 +29,8 @@ impl Kind for AdoptionSpec {
         let adoption =
             Adoption { cluster: cluster.clone(), declared: Arc::clone(declared), helm: helm.clone() };
         Ok(match self {
-            Self::Foretold => Planned::step("hand-over forecast", ForecastAdoption(adoption)),
-            Self::Confirmed => Planned::step("hand-over result", VerifyAdoption(adoption)),
+            Self::Forecast => Planned::step("hand-over forecast", ForecastAdoption(adoption)),
+            Self::Verify => Planned::step("hand-over result", VerifyAdoption(adoption)),
         })
     }
 }
@@ -144,20 +144,20 @@ impl Step for VerifyAdoption {
 }
 
 fn changes(forecast: &Forecast) -> Vec<Change> {
-    let change = |foretold: &crate::adoption::Foretold| Change {
+    let change = |entry: &crate::adoption::ObjectForecast| Change {
         kind: ChangeKind::Configured,
-        subject: foretold.told(),
-        details: foretold.details(),
+        subject: entry.describe(),
+        details: entry.details(),
     };
     forecast.differences().map(change).collect()
 }
 
 /// How many details of a difference a warning has; `handover` shows all.
-const MOST_TOLD: usize = 4;
+const MOST_SHOWN: usize = 4;
 
 fn told(change: &Change) -> String {
-    let shown: Vec<&str> = change.details.iter().take(MOST_TOLD).map(String::as_str).collect();
-    let more = match change.details.len().saturating_sub(MOST_TOLD) {
+    let shown: Vec<&str> = change.details.iter().take(MOST_SHOWN).map(String::as_str).collect();
+    let more = match change.details.len().saturating_sub(MOST_SHOWN) {
         0 => String::new(),
         more => format!(", and {more} more"),
     };

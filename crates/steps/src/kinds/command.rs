@@ -20,7 +20,7 @@ pub(super) struct Command {
     /// The API server: the program reaches it through this process, and no other cluster.
     pub cluster: Cluster,
     /// The approved digest of what it runs from the repository.
-    pub agreed: Option<String>,
+    pub approved_digest: Option<String>,
     /// The program.
     pub run: Program,
     /// Exits with 0 if there is nothing to do.
@@ -29,7 +29,7 @@ pub(super) struct Command {
 
 impl Kind for CommandSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
-        let Inputs { cluster, declared, agreed, repository, environment, .. } = planner.inputs;
+        let Inputs { cluster, declared, approvals, repository, environment, .. } = planner.inputs;
         let argv = match trust::command_words(&self.0, declared).map_err(|failure| planner.placed(failure)) {
             Ok(argv) => argv,
             Err(failure) if declared.unknown_settings.is_empty() => return Err(failure),
@@ -40,8 +40,8 @@ impl Kind for CommandSpec {
         let words = run.words();
         let request =
             trust::command_request(run.folder(), &declared.cluster, planner.stage, planner.spec, &words)?;
-        agreed.require(&request)?;
-        let step = Command { cluster: cluster.clone(), agreed: request.content, unless: None, run };
+        approvals.require(&request)?;
+        let step = Command { cluster: cluster.clone(), approved_digest: request.content, unless: None, run };
         Ok(Planned::step(step.run.to_string(), step))
     }
 }
@@ -67,7 +67,7 @@ impl Step for Command {
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         (act.say)(format!("running {}", self.run));
-        trust::same_command(self.run.folder(), &self.run.words(), self.agreed.as_deref())?;
+        trust::same_command(self.run.folder(), &self.run.words(), self.approved_digest.as_deref())?;
         let relay = self.cluster.relay().await?;
         self.run.output(relay.access()).await?;
         let change =
@@ -110,7 +110,7 @@ mod tests {
             [path.to_str().unwrap()].into_iter().chain(words).map(str::to_owned).collect();
         let run = Program::new(&words, &repository, "infra", &Environment::default()).unwrap();
         let server = ApiServer::default();
-        let step = Command { cluster: server.connect(), agreed: None, run, unless: None };
+        let step = Command { cluster: server.connect(), approved_digest: None, run, unless: None };
         let observed = step.observe().await.unwrap();
         let cancel = CancellationToken::new();
         let act =

@@ -10,7 +10,7 @@ use bootstrapper_gitops::pipeline::SourceSpec;
 impl Kind for SourceSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
         let source = &planner.inputs.declared.source;
-        if planner.inputs.declared.is_root_made() {
+        if planner.inputs.declared.is_root_created_by_operator() {
             return Ok(awaited(planner, source));
         }
         let digest = planner.digest_of([source]);

@@ -10,7 +10,7 @@ use bootstrapper_gitops::pipeline::SyncSpec;
 impl Kind for SyncSpec {
     fn plan(&self, planner: &Planner<'_>) -> Result<Planned> {
         let sync = &planner.inputs.declared.sync;
-        if planner.inputs.declared.is_root_made() {
+        if planner.inputs.declared.is_root_created_by_operator() {
             return Ok(awaited(planner, sync));
         }
         let digest = planner.digest_of([sync]);

@@ -13,7 +13,7 @@ use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_engine::{Graph, Limits, PlannedStep, Stage, StepId, Work};
 use bootstrapper_gitops::pipeline::{self, Pipeline, Selected, StepSpec};
-use bootstrapper_gitops::trust::Agreed;
+use bootstrapper_gitops::trust::Approvals;
 use bootstrapper_gitops::{Declared, Distribution, Repository};
 use bootstrapper_tools::{Environment, Helm, Kustomize};
 
@@ -53,7 +53,7 @@ pub struct Inputs<'a> {
     /// The built objects of `objects` steps.
     pub manifests: Manifests,
     /// The user's approvals.
-    pub agreed: Agreed,
+    pub approvals: Approvals,
 }
 
 /// Combines the pipeline with the cluster's declaration. Fails if steps refer to something undeclared, and

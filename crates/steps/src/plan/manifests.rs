@@ -9,12 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::secrets::made_up;
+use super::secrets::generated;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::files;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::pipeline::{ObjectsSpec, Pipeline, StepKind};
-use bootstrapper_gitops::trust::{self, Agreed};
+use bootstrapper_gitops::trust::{self, Approvals};
 use bootstrapper_gitops::{BuiltObject, Repository, SecretValues};
 use bootstrapper_tools::Kustomize;
 
@@ -35,7 +35,7 @@ pub struct ManifestSources<'a> {
     /// The seeded secrets, which may contain age keys.
     pub secrets: &'a SecretValues,
     /// The user's approvals.
-    pub agreed: &'a Agreed,
+    pub approvals: &'a Approvals,
     /// Whether the cluster is a sandbox, where values that were not approved for decryption are generated.
     pub in_sandbox: bool,
 }
@@ -53,7 +53,7 @@ pub async fn build_manifests(sources: &ManifestSources<'_>) -> Manifests {
                 continue;
             }
             let request = trust::keys_request(sources.name, &stage.name, step);
-            let with_own_keys = is_encrypted && sources.agreed.allows(&request);
+            let with_own_keys = is_encrypted && sources.approvals.allows(&request);
             let built = built(sources, spec, with_own_keys).await;
             all.insert((path, spec.namespace().map(str::to_owned)), built);
         }
@@ -90,7 +90,7 @@ fn with_values(mut secret: Object) -> Object {
         fields.remove("sops");
         for (field, is_encoded) in [("data", true), ("stringData", false)] {
             for (key, value) in fields.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
-                let text = made_up(&id, key).expose_secret().to_owned();
+                let text = generated(&id, key).expose_secret().to_owned();
                 *value = if is_encoded { STANDARD.encode(text) } else { text }.into();
             }
         }
@@ -127,8 +127,8 @@ mod tests {
         assert!(failure.what.contains("ns/s is encrypted with SOPS"), "{failure:?}");
         assert_eq!(failure.because, ["no matching key available"]);
         assert!(text(encrypted("ConfigMap"), true).is_err());
-        let made_up = text(encrypted("Secret"), true).unwrap();
-        assert!(!made_up.contains("ENC[") && made_up.contains("sandbox-"), "{made_up}");
+        let generated = text(encrypted("Secret"), true).unwrap();
+        assert!(!generated.contains("ENC[") && generated.contains("sandbox-"), "{generated}");
         let open = BuiltObject { undecrypted: None, ..encrypted("Secret") };
         assert_eq!(text(open, false).unwrap(), "x");
     }

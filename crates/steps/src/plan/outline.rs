@@ -71,7 +71,7 @@ fn about(spec: &StepSpec, declared: &Declared, secrets: &[SeededSecret]) -> Vec<
             ids(all.filter(|object| part.has(object)).collect())
         }
         Applies::CrdsOfKustomization(name) => {
-            let all = declared.with_brought(name).into_iter().flat_map(|one| &one.objects);
+            let all = declared.with_children(name).into_iter().flat_map(|one| &one.objects);
             ids(all.filter(|object| is_crd(object)).collect())
         }
         Applies::CrdsOfManifest(manifest) | Applies::Manifest(manifest) => vec![manifest.location.clone()],

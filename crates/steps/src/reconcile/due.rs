@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::asked::Asked;
 use super::facts::{DEPENDENCY_NOT_READY, Facts, Failure};
+use super::request_log::RequestLog;
 use crate::webhook_backends::Seen;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_tools::PublishedHistory;
@@ -31,7 +31,7 @@ pub(super) struct Watched {
     /// The published commits, if known.
     pub(super) published: Option<PublishedHistory>,
     /// Whether every failed object is requested once, though nothing has changed since.
-    pub(super) insists: bool,
+    pub(super) includes_failed: bool,
 }
 
 /// An object to request.
@@ -60,7 +60,7 @@ impl Watched {
     }
 
     /// The due requests now: the source, the root, then other failed objects, Kustomizations first.
-    pub(super) fn due(&self, seen: &Seen, asked: &Asked, now: Timestamp) -> Plan {
+    pub(super) fn due(&self, seen: &Seen, asked: &RequestLog, now: Timestamp) -> Plan {
         let get = |id: &ObjectRef| seen.get(id).and_then(Option::as_deref);
         let source = get(&self.source);
         let mut look = Look { watched: self, seen, source, asked, now, plan: Plan::default() };
@@ -85,7 +85,7 @@ struct Look<'a> {
     watched: &'a Watched,
     seen: &'a Seen,
     source: Option<&'a Object>,
-    asked: &'a Asked,
+    asked: &'a RequestLog,
     now: Timestamp,
     plan: Plan,
 }
@@ -138,7 +138,7 @@ impl Look<'_> {
         if let Some(fetched) = untried {
             let hears = of_source.and_then(Facts::fetched_at).map(|at| at + HEARS_WITHIN);
             self.take(id, format!("has not tried {fetched}"), format!("revision {fetched}"), hears);
-        } else if self.watched.insists && self.asked.times(id) == 0 {
+        } else if self.watched.includes_failed && self.asked.times(id) == 0 {
             self.take(id, format!("failed: {}", failure.reason), "failed".to_owned(), None);
         } else if !matches!(failure.reason, "SourceNotReady" | "ArtifactFailed") || *id == self.watched.root {
             // A source notifies its users of new artifacts.
@@ -277,7 +277,7 @@ mod tests {
             source: name("source.toolkit.fluxcd.io/v1", "GitRepository", "s"),
             root: name("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "root"),
             published: None,
-            insists: false,
+            includes_failed: false,
         }
     }
 
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn due_of(objects: &[Value]) -> Plan {
-        watched().due(&seen(objects), &Asked::default(), at(NOW))
+        watched().due(&seen(objects), &RequestLog::default(), at(NOW))
     }
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
         let state = |since: &str| {
             seen(&[ready("Kustomization", "a", since), failed("HelmRelease", "z", "ValuesError", json!({}))])
         };
-        let (watched, mut asked) = (watched(), Asked::default());
+        let (watched, mut asked) = (watched(), RequestLog::default());
         let mut times = Vec::new();
         let second = Duration::from_secs(1);
         let mut now = at(NOW);
@@ -421,16 +421,16 @@ mod tests {
             ready("Kustomization", "a", LATER),
             failed("Kustomization", "z", "BuildFailed", json!({})),
         ]);
-        let due = |ancestors: &[&str], asked: &Asked| {
+        let due = |ancestors: &[&str], asked: &RequestLog| {
             let watched = Watched { published: Some(published(ancestors)), ..watched() };
             watched.due(&objects, asked, at(NOW))
         };
-        let behind = due(&["a", "b"], &Asked::default());
+        let behind = due(&["a", "b"], &RequestLog::default());
         assert_eq!(names(&behind), ["s"]);
         assert_eq!(behind.due[0].why, "has fetched main@sha1:b, and c is pushed");
         // A commit that is unknown here may be newer.
-        assert_eq!(names(&due(&["a"], &Asked::default())), ["z"]);
-        let mut asked = Asked::default();
+        assert_eq!(names(&due(&["a"], &RequestLog::default())), ["z"]);
+        let mut asked = RequestLog::default();
         asked.note(&behind.due[0], at(NOW));
         assert_eq!(names(&due(&["a", "b"], &asked)), ["z"]);
     }
@@ -442,7 +442,7 @@ mod tests {
             failed("Kustomization", "root", "BuildFailed", json!({})),
             failed("Kustomization", "z", "BuildFailed", json!({})),
         ]);
-        let (watched, mut asked) = (watched(), Asked::default());
+        let (watched, mut asked) = (watched(), RequestLog::default());
         let fresh = watched.due(&objects, &asked, at("2026-01-01T00:10:05Z"));
         assert_eq!((names(&fresh).len(), fresh.next), (0, Some(at("2026-01-01T00:10:20Z"))));
         let plan = watched.due(&objects, &asked, at(NOW));
@@ -460,7 +460,7 @@ mod tests {
         let older = json!({"status": {"lastAttemptedRevision": "main@sha1:a"}});
         let objects =
             seen(&[ready("GitRepository", "s", EARLY), failed("Kustomization", "z", "BuildFailed", older)]);
-        let due = |now: &str| watched().due(&objects, &Asked::default(), at(now));
+        let due = |now: &str| watched().due(&objects, &RequestLog::default(), at(now));
         assert_eq!((names(&due(EARLY)).len(), due(EARLY).next), (0, Some(at("2026-01-01T00:10:10Z"))));
         assert_eq!(due(NOW).due[0].why, "has not tried main@sha1:b");
     }
@@ -472,10 +472,10 @@ mod tests {
             failed("HelmRelease", "a", "UpgradeFailed", json!({})),
             failed("Kustomization", "z", "BuildFailed", json!({})),
         ]);
-        let watched = Watched { insists: true, ..watched() };
-        let plan = watched.due(&objects, &Asked::default(), at(NOW));
+        let watched = Watched { includes_failed: true, ..watched() };
+        let plan = watched.due(&objects, &RequestLog::default(), at(NOW));
         assert_eq!(names(&plan), ["z", "a"]);
-        let mut asked = Asked::default();
+        let mut asked = RequestLog::default();
         for due in &plan.due {
             asked.note(due, at(NOW));
         }

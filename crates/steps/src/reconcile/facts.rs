@@ -50,7 +50,7 @@ impl<'a> Facts<'a> {
     pub(super) fn failure(self) -> Option<Failure<'a>> {
         let ready = condition(self.0, "Ready").filter(Condition::is_false)?;
         let is_stalled = condition(self.0, "Stalled").is_some_and(|stalled| stalled.is_true());
-        if self.is_suspended() || is_stalled || self.is_attempting() || ready.is_of_before(self.0) {
+        if self.is_suspended() || is_stalled || self.is_attempting() || ready.is_outdated(self.0) {
             return None;
         }
         Some(Failure { reason: ready.reason(), since: since(&ready)? })

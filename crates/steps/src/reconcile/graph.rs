@@ -16,7 +16,7 @@ use bootstrapper_gitops::Declared;
 use bootstrapper_readiness::flux_controllers;
 
 /// What to reconcile.
-pub struct Wanted<'a> {
+pub struct ReconcileOptions<'a> {
     /// The API server.
     pub cluster: &'a Cluster,
     /// What the cluster declares.
@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
 }
 
 /// The steps, in order. Fails if a name is unknown, or Flux is not installed. Reads only.
-pub async fn graph(wanted: &Wanted<'_>) -> Result<Graph> {
+pub async fn graph(wanted: &ReconcileOptions<'_>) -> Result<Graph> {
     let named = wanted.named()?;
     wanted.require_flux().await?;
     let (source, root) = (ObjectRef::of(&wanted.declared.source), ObjectRef::of(&wanted.declared.sync));
@@ -58,7 +58,7 @@ pub async fn graph(wanted: &Wanted<'_>) -> Result<Graph> {
     Ok(Graph { stages })
 }
 
-impl Wanted<'_> {
+impl ReconcileOptions<'_> {
     /// The objects that the names refer to, each once.
     fn named(&self) -> Result<Vec<ObjectRef>> {
         let mut named: Vec<ObjectRef> = Vec::new();
@@ -98,7 +98,7 @@ impl Wanted<'_> {
             id: id.clone(),
             role,
             source: ObjectRef::of(&self.declared.source),
-            owners: self.declared.bringers(id),
+            owners: self.declared.parents(id),
             token: OnceLock::new(),
             explainer: Explainer::default(),
         }
@@ -137,7 +137,7 @@ impl Wanted<'_> {
             cluster: self.cluster.clone(),
             declared: all.filter(|id| named.is_empty() || needed.contains(id)).cloned().collect(),
             source: ObjectRef::of(&self.declared.source),
-            requests: if named.is_empty() { requests.insisting() } else { requests },
+            requests: if named.is_empty() { requests.including_failed() } else { requests },
             explainer: Explainer::default(),
         }
     }

@@ -9,9 +9,9 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use super::asked::Asked;
 use super::due::{Due, Plan, Watched, short};
 use super::facts::Facts;
+use super::request_log::RequestLog;
 use crate::webhook_backends::Seen;
 use bootstrapper_cluster::{Cluster, Followed};
 use bootstrapper_core::failure::Result;
@@ -33,14 +33,14 @@ pub(crate) struct Requests {
     repository: PathBuf,
     /// The branch of the source; none if it follows something else.
     branch: Option<String>,
-    insists: bool,
+    includes_failed: bool,
     watched: OnceCell<Watched>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    asked: Asked,
+    asked: RequestLog,
     due: Vec<Due>,
 }
 
@@ -58,15 +58,15 @@ impl Requests {
             root,
             repository: repository.to_owned(),
             branch: branch(source),
-            insists: false,
+            includes_failed: false,
             watched: OnceCell::new(),
             state: Mutex::default(),
         }
     }
 
     /// The same; every failed object is requested once, though nothing has changed since.
-    pub(crate) fn insisting(self) -> Self {
-        Self { insists: true, ..self }
+    pub(crate) fn including_failed(self) -> Self {
+        Self { includes_failed: true, ..self }
     }
 
     /// The requests that would be sent now.
@@ -112,7 +112,7 @@ impl Requests {
                 None => None,
             };
             let (source, root) = (self.source.clone(), self.root.clone());
-            Watched { source, root, published, insists: self.insists }
+            Watched { source, root, published, includes_failed: self.includes_failed }
         };
         self.watched.get_or_init(watched).await
     }

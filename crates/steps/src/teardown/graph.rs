@@ -22,31 +22,31 @@ const UNLIMITED: Limits = Limits { timeout: Duration::from_hours(24), inactivity
 
 /// How to remove.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct RemovalOptions {
     /// How long nothing may change before an object counts as stuck.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// Whether to remove finalizers from stuck objects.
     pub release_finalizers: bool,
 }
 
-impl Manner {
+impl RemovalOptions {
     fn teardown<'a>(&self, say: &'a (dyn Fn(String) + Send + Sync)) -> Teardown<'a> {
-        Teardown { patience: self.patience, release_finalizers: self.release_finalizers, say }
+        Teardown { stall_timeout: self.stall_timeout, release_finalizers: self.release_finalizers, say }
     }
 }
 
 /// The removal of `plan`, including the parts that steps of the bootstrap remove themselves, in reverse order.
-pub fn graph(plan: &Arc<Plan>, steps: &[(&PlannedStep, Owned)], manner: &Manner) -> Graph {
+pub fn graph(plan: &Arc<Plan>, steps: &[(&PlannedStep, Owned)], options: &RemovalOptions) -> Graph {
     let taken: BTreeSet<&str> = steps.iter().map(|(step, _)| step.id.stage.as_str()).collect();
     let of_plan = |part: PlanPart| {
         let stage = free_name(part.name(), &taken);
-        let step = OfPlan { plan: Arc::clone(plan), part, manner: *manner };
+        let step = OfPlan { plan: Arc::clone(plan), part, options: *options };
         planned(StepId { stage, name: part.name().to_owned() }, part.title().to_owned(), step)
     };
     let of_steps =
-        steps.iter().filter(|(_, owned)| Plan::goes_by_its_step(owned)).filter_map(|(step, owned)| {
+        steps.iter().filter(|(_, owned)| Plan::is_removed_by_step(owned)).filter_map(|(step, owned)| {
             let title = format!("{} of {}", owned.diff.summary, step.title);
-            let undo = OfStep { undo: step.undo()?, is_by_helm: owned.by == "helm", manner: *manner };
+            let undo = OfStep { undo: step.undo()?, is_by_helm: owned.by == "helm", options: *options };
             Some(planned(step.id.clone(), title, undo))
         });
     let all = std::iter::once(of_plan(PlanPart::Flux))
@@ -120,7 +120,7 @@ impl PlanPart {
 struct OfPlan {
     plan: Arc<Plan>,
     part: PlanPart,
-    manner: Manner,
+    options: RemovalOptions,
 }
 
 owns_nothing!(OfPlan);
@@ -132,7 +132,7 @@ impl Step for OfPlan {
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
-        let teardown = self.manner.teardown(act.say);
+        let teardown = self.options.teardown(act.say);
         let removal = async {
             match self.part {
                 PlanPart::Flux => self.plan.through_flux(&teardown).await,
@@ -161,7 +161,7 @@ impl Step for OfPlan {
 struct OfStep {
     undo: Arc<dyn Undo>,
     is_by_helm: bool,
-    manner: Manner,
+    options: RemovalOptions,
 }
 
 owns_nothing!(OfStep);
@@ -177,7 +177,7 @@ impl Step for OfStep {
     }
 
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
-        let teardown = self.manner.teardown(act.say);
+        let teardown = self.options.teardown(act.say);
         let removal = self.undo.teardown(&teardown);
         tokio::select! {
             removed = removal => removed.map_err(without_retry),

@@ -26,8 +26,8 @@ impl Tree {
             cluster.merge(instance, &json!({"metadata": {"annotations": {DISABLED: "disabled"}}})).await?;
         }
         let suspended = json!({"spec": {"suspend": true}});
-        let units = self.ground.iter().rev().chain(self.waves.iter().rev().flatten());
-        for id in units.chain(&self.ground_releases).chain(&self.foreign) {
+        let units = self.prerequisites.iter().rev().chain(self.waves.iter().rev().flatten());
+        for id in units.chain(&self.prerequisite_releases).chain(&self.foreign) {
             cluster.merge(id, &suspended).await?;
         }
         Ok(())

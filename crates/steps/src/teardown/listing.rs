@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::marks::{KEEPING, Mark, is_of_flux, is_somebodys};
+use super::marks::{KEEPING, Mark, is_of_flux, is_user_managed};
 use super::snapshot::Snapshot;
 use super::tree::Tree;
 use super::volumes::Claim;
@@ -57,7 +57,7 @@ pub(super) struct Rest {
     pub(super) leftovers: Vec<ObjectRef>,
     pub(super) crds: Vec<ObjectRef>,
     pub(super) namespaces: Vec<ObjectRef>,
-    pub(super) stays: Vec<String>,
+    pub(super) kept: Vec<String>,
     /// What is removed along with a CRD or a namespace that belongs to a user, or contains data.
     pub(super) along: BTreeMap<ObjectRef, Vec<String>>,
 }
@@ -118,21 +118,21 @@ impl Tree {
             parts.push(part(id.to_string(), By::KustomizeController, "object", changes));
         }
         if !claims.is_empty() {
-            let changes = claims.iter().map(|claim| gone(&claim.id, vec![claim.fate()])).collect();
+            let changes = claims.iter().map(|claim| gone(&claim.id, vec![claim.data_outcome()])).collect();
             parts.push(part("volumes".to_owned(), By::Bootstrapper, "claim", changes));
         }
         let own = snapshot.all().map(|(id, _)| id).filter(|id| is_of_flux(id) && id.kind != "FluxInstance");
         let told: BTreeSet<&ObjectRef> = self.waves.iter().flatten().collect();
         let lets_go = |id: &ObjectRef| {
             let foreign = self.foreign.contains(id);
-            let stays = match (foreign, id.kind.as_str()) {
+            let kept = match (foreign, id.kind.as_str()) {
                 (true, _) => vec!["it is of no part of this repository; what it applied stays".to_owned()],
                 (false, "Kustomization" | "HelmRelease") => {
                     vec!["suspended first: what it applied goes after it, as follows".to_owned()]
                 }
                 _ => Vec::new(),
             };
-            gone(id, stays)
+            gone(id, kept)
         };
         let left: Vec<Change> = own
             .filter(|id| !told.contains(id) && !self.goes_with_its_unit(id))
@@ -181,12 +181,12 @@ impl Tree {
             marked.into_iter().filter(|(_, mark)| counts(mark)).map(|(id, _)| id).collect();
         let is_own_record = |id: &ObjectRef| id.name.starts_with("sh.helm.release.v1.");
         // Objects that programs created at run time, and mount: without labels, and not by a user.
-        let is_made = |id: &&ObjectRef| {
-            snapshot.get(id).is_some_and(|object| !is_somebodys(object) && owner_count(object) == 0)
+        let is_generated = |id: &&ObjectRef| {
+            snapshot.get(id).is_some_and(|object| !is_user_managed(object) && owner_count(object) == 0)
         };
         let leftovers: Vec<ObjectRef> = marked
             .iter()
-            .chain(uses.iter().filter(is_made))
+            .chain(uses.iter().filter(is_generated))
             .filter(|id| !is_late(id) && !goes(id) && !is_own_record(id) && !is_claim(id))
             .cloned()
             .collect::<BTreeSet<_>>()
@@ -196,7 +196,7 @@ impl Tree {
             of_steps.iter().chain(&of_waves).chain(&of_releases).chain(&marked).cloned().collect();
 
         let mut rest = Rest { leftovers, ..Rest::default() };
-        let late = everything.iter().filter(|id| is_late(id) && !super::marks::stays_always(id));
+        let late = everything.iter().filter(|id| is_late(id) && !super::marks::is_always_kept(id));
         for id in late {
             if id.kind == "Namespace" {
                 rest.namespace(id, snapshot, &everything, &self.scope);
@@ -204,10 +204,10 @@ impl Tree {
                 rest.crd(id, snapshot, &everything, &self.scope);
             }
         }
-        rest.stays.extend(self.foreign.iter().map(|id| {
+        rest.kept.extend(self.foreign.iter().map(|id| {
             format!("what {id} applied: it is of no part of this repository, and Flux releases it")
         }));
-        rest.stays.extend(ceph(&everything));
+        rest.kept.extend(ceph(&everything));
         rest
     }
 }
@@ -242,7 +242,7 @@ impl Rest {
             .collect();
         let theirs: Vec<String> = objects
             .iter()
-            .filter(|(one, object)| !is_of_flux(one) && is_somebodys(object))
+            .filter(|(one, object)| !is_of_flux(one) && is_user_managed(object))
             .map(|(one, _)| one.to_string())
             .collect();
         if theirs.is_empty() {
@@ -257,7 +257,7 @@ impl Rest {
             }
             self.crds.push(id.clone());
         } else {
-            self.stays.push(format!("{id}: {} of its kind is somebody else's", theirs.join(", ")));
+            self.kept.push(format!("{id}: {} of its kind is somebody else's", theirs.join(", ")));
         }
     }
 
@@ -269,7 +269,7 @@ impl Rest {
         scope: &super::marks::Scope,
     ) {
         let theirs: Vec<String> =
-            snapshot.somebodys_in(&id.name, goes, scope).map(|id| id.to_string()).collect();
+            snapshot.user_objects_in(&id.name, goes, scope).map(|id| id.to_string()).collect();
         let mut along = vec!["and everything in it".to_owned()];
         if !theirs.is_empty() {
             along.push(format!("also what is not of this bootstrap: {}", theirs.join(", ")));

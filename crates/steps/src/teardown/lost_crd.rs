@@ -50,7 +50,7 @@ mod tests {
     use bootstrapper_engine::Teardown;
     use serde_json::Value;
 
-    use super::super::removal::{Gone, await_end};
+    use super::super::removal::{Removal, await_removal};
     use super::*;
 
     fn crd(finalizers: &[&str]) -> Value {
@@ -101,9 +101,11 @@ mod tests {
             }
             server.remove(&id);
         };
-        let teardown = Teardown { patience: Duration::from_mins(2), release_finalizers: false, say: &|_| {} };
+        let teardown =
+            Teardown { stall_timeout: Duration::from_mins(2), release_finalizers: false, say: &|_| {} };
         let ids = [id.clone()];
-        let (ended, ()) = tokio::join!(await_end(&cluster, &ids, Gone::Insist, &teardown), controller);
+        let (ended, ()) =
+            tokio::join!(await_removal(&cluster, &ids, Removal::DeleteAgain, &teardown), controller);
         ended.unwrap();
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn managers(object: &Object) -> impl Iterator<Item = &str> {
 
 /// Whether a user wrote an object, or a program on behalf of one, as far as that can be known: controllers use
 /// their own manager names.
-pub(super) fn is_somebodys(object: &Object) -> bool {
+pub(super) fn is_user_managed(object: &Object) -> bool {
     const TOOLS: [&str; 9] = [
         "kubectl",
         "helm",
@@ -103,7 +103,7 @@ pub(super) fn is_of_flux(id: &ObjectRef) -> bool {
 }
 
 /// Whether an object is always kept: namespaces of Kubernetes itself, and this program's records of its runs.
-pub(super) fn stays_always(id: &ObjectRef) -> bool {
+pub(super) fn is_always_kept(id: &ObjectRef) -> bool {
     match id.kind.as_str() {
         "Namespace" => id.name == "default" || id.name.starts_with("kube-"),
         "ConfigMap" => id.namespace.as_deref() == Some("kube-system") && id.name.starts_with("bootstrapper"),
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn what_a_person_wrote_is_told_from_what_a_controller_wrote() {
         let by = |manager: &str| object(&json!({"name": "x", "managedFields": [{"manager": manager}]}));
-        assert!(is_somebodys(&by("kubectl-client-side-apply")) && is_somebodys(&by("helm")));
-        assert!(!is_somebodys(&by(FIELD_MANAGER)) && !is_somebodys(&by("cilium-agent")));
+        assert!(is_user_managed(&by("kubectl-client-side-apply")) && is_user_managed(&by("helm")));
+        assert!(!is_user_managed(&by(FIELD_MANAGER)) && !is_user_managed(&by("cilium-agent")));
         let owned = json!({"name": "x", "managedFields": [{"manager": "kubectl"}],
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "1"}]});
-        assert!(!is_somebodys(&object(&owned)));
+        assert!(!is_user_managed(&object(&owned)));
     }
 }

@@ -18,6 +18,6 @@ mod tree;
 mod units;
 mod volumes;
 
-pub use graph::{Manner, graph};
+pub use graph::{RemovalOptions, graph};
 pub use listing::{By, Part};
 pub use remove::Plan;

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::lost_crd::{self, REMIND_AFTER};
-use super::marks::{is_somebodys, owner};
+use super::marks::{is_user_managed, owner};
 use super::units::KUSTOMIZE;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result, Retry};
@@ -19,7 +19,7 @@ use bootstrapper_engine::{Change, ChangeKind, Changes, Diff, Teardown};
 const AT_ONCE: usize = 16;
 
 /// The `objects` that exist and were applied by `manager`, or by Flux since.
-pub async fn standing(cluster: &Cluster, objects: &[Object], manager: &str) -> Result<Vec<ObjectRef>> {
+pub async fn existing(cluster: &Cluster, objects: &[Object], manager: &str) -> Result<Vec<ObjectRef>> {
     let look = |id: ObjectRef| async move {
         let live = cluster.get(&id).await?;
         Ok::<_, Failure>(live.filter(|live| is_applied_by(live, manager)).map(|_| id))
@@ -38,7 +38,7 @@ fn is_applied_by(object: &Object, manager: &str) -> bool {
 /// A namespace that was applied with only a name has no manager: the API server records none that owns no
 /// field. One that a user created has a manager.
 fn is_bare_namespace(object: &Object) -> bool {
-    object.types.as_ref().is_some_and(|types| types.kind == "Namespace") && !is_somebodys(object)
+    object.types.as_ref().is_some_and(|types| types.kind == "Namespace") && !is_user_managed(object)
 }
 
 /// The diff of removing them.
@@ -75,7 +75,7 @@ pub async fn remove(
         (teardown.say)(format!("removing {id}"));
         delete(cluster, id).await?;
     }
-    await_end(cluster, &ids, Gone::Insist, teardown).await?;
+    await_removal(cluster, &ids, Removal::DeleteAgain, teardown).await?;
     Ok(Changes { summary: count(ids.len(), noun), changes: changes(&ids), ..Changes::default() })
 }
 
@@ -87,11 +87,11 @@ pub(super) async fn delete(cluster: &Cluster, id: &ObjectRef) -> Result<()> {
 
 /// How objects are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
+pub enum Removal {
     /// Another controller removes them.
     Await,
     /// They were deleted here; recreated ones are deleted again.
-    Insist,
+    DeleteAgain,
 }
 
 /// How often a recreated object is deleted.
@@ -99,10 +99,10 @@ const ATTEMPTS: usize = 20;
 
 /// Returns once the objects are gone; fails, and reports what blocks the rest, if none of them changes for as
 /// long as `teardown` allows.
-pub async fn await_end(
+pub async fn await_removal(
     cluster: &Cluster,
     ids: &[ObjectRef],
-    gone: Gone,
+    gone: Removal,
     teardown: &Teardown<'_>,
 ) -> Result<()> {
     if ids.is_empty() {
@@ -111,7 +111,7 @@ pub async fn await_end(
     let mut states = cluster.follow(ids.to_vec());
     let mut left: BTreeMap<ObjectRef, Option<Arc<Object>>> = BTreeMap::new();
     let mut may_release = teardown.release_finalizers;
-    let mut deadline = Instant::now() + teardown.patience;
+    let mut deadline = Instant::now() + teardown.stall_timeout;
     let mut reminder = Instant::now() + REMIND_AFTER;
     let mut reminders = 0;
     let mut attempts: BTreeMap<ObjectRef, (String, usize)> = BTreeMap::new();
@@ -120,11 +120,11 @@ pub async fn await_end(
             Ok(Some(Ok(seen))) if seen.values().all(Option::is_none) => return Ok(()),
             Ok(Some(Ok(seen))) => {
                 if progress(&seen) != progress(&left) {
-                    deadline = Instant::now() + teardown.patience;
+                    deadline = Instant::now() + teardown.stall_timeout;
                     reminder = Instant::now() + REMIND_AFTER;
                 }
                 left = seen;
-                if gone == Gone::Insist {
+                if gone == Removal::DeleteAgain {
                     for object in left.values().flatten() {
                         insist(cluster, object, &mut attempts).await?;
                     }
@@ -142,7 +142,7 @@ pub async fn await_end(
             }
             Err(_) if may_release => {
                 may_release = false;
-                deadline = Instant::now() + teardown.patience;
+                deadline = Instant::now() + teardown.stall_timeout;
                 for object in left.values().flatten() {
                     release(cluster, object, teardown).await?;
                 }
@@ -211,8 +211,11 @@ async fn release(cluster: &Cluster, object: &Object, teardown: &Teardown<'_>) ->
 
 fn stuck<'a>(left: impl Iterator<Item = &'a Object>, teardown: &Teardown<'_>) -> Failure {
     let left: Vec<&Object> = left.collect();
-    let what =
-        format!("{} left, and nothing has changed for {:?}", count(left.len(), "object"), teardown.patience);
+    let what = format!(
+        "{} left, and nothing has changed for {:?}",
+        count(left.len(), "object"),
+        teardown.stall_timeout
+    );
     let failure = left.iter().fold(Failure::step(what), |failure, object| {
         failure.because(format!("{}: {}", ObjectRef::of(object), held_by(object)))
     });

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hold::{delete_pruning, release_instance};
 use super::listing::{Part, Rest, is_late, of_step, uninstalled};
-use super::marks::{is_of_flux, stays_always};
+use super::marks::{is_always_kept, is_of_flux};
 use super::order::waves;
 use super::releases;
-use super::removal::{Gone, await_end, delete};
+use super::removal::{Removal, await_removal, delete};
 use super::snapshot::Snapshot;
-use super::tree::{Ground, Tree};
+use super::tree::{FluxPrerequisites, Tree};
 use super::volumes::{Claim, claims};
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
@@ -29,7 +29,7 @@ pub struct Plan {
     /// What is removed, in order, for the user.
     pub parts: Vec<Part>,
     /// What is kept, and why.
-    pub stays: Vec<String>,
+    pub kept: Vec<String>,
     /// All objects that must be gone in the end.
     goes: BTreeSet<ObjectRef>,
 }
@@ -50,7 +50,7 @@ impl Plan {
         let snapshot = Snapshot::take(cluster).await?;
         let owners = steps.iter().flat_map(|(_, made)| made.owners.iter().cloned()).collect();
         let tree = if with_flux {
-            Tree::read(cluster, declared, &Ground { owners }, &snapshot).await?
+            Tree::read(cluster, declared, &FluxPrerequisites { owners }, &snapshot).await?
         } else {
             Tree::without_flux(declared)
         };
@@ -65,9 +65,8 @@ impl Plan {
         let mut rest = tree.rest(&snapshot, steps, &manifests, &uses, with_flux);
         let namespaces: BTreeSet<String> = rest.namespaces.iter().map(|id| id.name.clone()).collect();
         let claims = claims(cluster, &namespaces).await?;
-        rest.stays.extend(claims.iter().filter_map(Claim::stays));
-        rest.stays
-            .extend(snapshot.unlisted().iter().map(|why| format!("objects that cannot be seen: {why}")));
+        rest.kept.extend(claims.iter().filter_map(Claim::kept));
+        rest.kept.extend(snapshot.unlisted().iter().map(|why| format!("objects that cannot be seen: {why}")));
 
         let of_flux = tree.parts(&snapshot, &manifests, &claims);
         let of_steps = steps.iter().filter_map(|(step, made)| {
@@ -95,19 +94,19 @@ impl Plan {
             .chain(manifests.values().flatten().cloned())
             .chain(tree.waves.iter().flatten().flat_map(|unit| tree.applied(unit)).cloned())
             .chain(rest.leftovers.iter().chain(&rest.crds).chain(&rest.namespaces).cloned())
-            .filter(|id| !stays_always(id) && snapshot.get(id).is_some());
+            .filter(|id| !is_always_kept(id) && snapshot.get(id).is_some());
         let mut goes: BTreeSet<ObjectRef> = goes.collect();
         // A kept CRD is listed as kept.
         goes.retain(|id| !is_late(id) || rest.crds.contains(id) || rest.namespaces.contains(id));
-        let stays = std::mem::take(&mut rest.stays);
-        Ok(Self { cluster: cluster.clone(), tree, manifests, claims, rest, parts, stays, goes })
+        let kept = std::mem::take(&mut rest.kept);
+        Ok(Self { cluster: cluster.clone(), tree, manifests, claims, rest, parts, kept, goes })
     }
 
     /// Only the objects of steps.
     fn of_steps(cluster: &Cluster, steps: &[(String, Owned)]) -> Self {
         let all = || steps.iter().flat_map(|(_, made)| made.objects.iter().cloned());
         let late = |kind: &str| -> Vec<ObjectRef> {
-            all().filter(|id| id.kind == kind && !stays_always(id)).collect()
+            all().filter(|id| id.kind == kind && !is_always_kept(id)).collect()
         };
         let rest =
             Rest { crds: late("CustomResourceDefinition"), namespaces: late("Namespace"), ..Rest::default() };
@@ -119,13 +118,13 @@ impl Plan {
             claims: Vec::new(),
             rest,
             parts,
-            stays: Vec::new(),
-            goes: all().filter(|id| !stays_always(id)).collect(),
+            kept: Vec::new(),
+            goes: all().filter(|id| !is_always_kept(id)).collect(),
         }
     }
 
     /// Whether a step removes its own objects: if they are only CRDs and namespaces, they are removed last.
-    pub fn goes_by_its_step(made: &Owned) -> bool {
+    pub fn is_removed_by_step(made: &Owned) -> bool {
         let has_late_only = !made.objects.is_empty() && made.objects.iter().all(is_late);
         !made.diff.changes.is_empty() && !has_late_only
     }
@@ -150,7 +149,7 @@ impl Plan {
             self.remove_claims(&classes, teardown).await?;
             self.remove_units(&storage, teardown).await?;
         }
-        self.let_go(teardown).await
+        self.delete_flux_objects(teardown).await
     }
 
     /// The storage classes that a Kustomization provides, itself or by a release.
@@ -172,7 +171,7 @@ impl Plan {
             delete(&self.cluster, &claim.id).await?;
         }
         let parts: Vec<ObjectRef> = claims.iter().flat_map(|claim| claim.parts()).collect();
-        await_end(&self.cluster, &parts, Gone::Await, teardown).await
+        await_removal(&self.cluster, &parts, Removal::Await, teardown).await
     }
 
     /// Custom resources first, while their controllers run; then releases; then everything else.
@@ -189,7 +188,7 @@ impl Plan {
             (teardown.say)(format!("{id}: Flux removes what it applied"));
             delete_pruning(&self.cluster, id).await?;
         }
-        await_end(&self.cluster, units, Gone::Insist, teardown).await?;
+        await_removal(&self.cluster, units, Removal::DeleteAgain, teardown).await?;
         let applied: Vec<ObjectRef> =
             units.iter().flat_map(|unit| self.tree.applied(unit)).cloned().collect();
         self.delete_all(&applied, teardown).await
@@ -211,19 +210,19 @@ impl Plan {
                 }
                 delete(&self.cluster, id).await?;
             }
-            await_end(&self.cluster, &wave, Gone::Insist, teardown).await?;
+            await_removal(&self.cluster, &wave, Removal::DeleteAgain, teardown).await?;
             let installed: Vec<ObjectRef> =
                 wave.iter().filter_map(|id| self.manifests.get(id)).flatten().cloned().collect();
-            await_end(&self.cluster, &installed, Gone::Await, teardown).await?;
+            await_removal(&self.cluster, &installed, Removal::Await, teardown).await?;
         }
         Ok(())
     }
 
     /// Deletes Flux's own objects, and keeps what they applied for now.
-    async fn let_go(&self, teardown: &Teardown<'_>) -> Result<()> {
+    async fn delete_flux_objects(&self, teardown: &Teardown<'_>) -> Result<()> {
         let tree = &self.tree;
-        let releases: Vec<ObjectRef> = tree.ground_releases.iter().cloned().collect();
-        let let_go = releases.len() + tree.ground.len();
+        let releases: Vec<ObjectRef> = tree.prerequisite_releases.iter().cloned().collect();
+        let let_go = releases.len() + tree.prerequisites.len();
         (teardown.say)(format!("Flux releases {}", count(let_go, "object")));
         let foreign = |kind: &str| {
             let of_kind = tree.foreign.iter().filter(move |id| id.kind == kind);
@@ -237,7 +236,7 @@ impl Plan {
             |id: &ObjectRef| matches!(id.kind.as_str(), "Kustomization" | "FluxInstance" | "FluxReport");
         let left = snapshot.all().map(|(id, _)| id).filter(|id| is_of_flux(id) && !is_late(id));
         self.delete_all(&left.collect::<Vec<_>>(), teardown).await?;
-        let (root, others) = match tree.ground.split_last() {
+        let (root, others) = match tree.prerequisites.split_last() {
             Some((root, others)) => (std::slice::from_ref(root), others),
             None => (&[][..], &[][..]),
         };
@@ -275,13 +274,13 @@ impl Plan {
             (teardown.say)(format!("removing {id}"));
             delete(&self.cluster, id).await?;
         }
-        await_end(&self.cluster, &there, Gone::Insist, teardown).await
+        await_removal(&self.cluster, &there, Removal::DeleteAgain, teardown).await
     }
 
     /// Fails if anything is left that should be removed.
     pub async fn require_gone(&self) -> Result<()> {
         let snapshot = Snapshot::take(&self.cluster).await?;
-        let left = snapshot.standing(&self.goes);
+        let left = snapshot.existing(&self.goes);
         if left.is_empty() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::marks::{Mark, Scope, is_of_flux, is_somebodys, stays_always};
+use super::marks::{Mark, Scope, is_always_kept, is_of_flux, is_user_managed};
 use bootstrapper_cluster::{Cluster, Everything};
 use bootstrapper_core::failure::Result;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -36,7 +36,7 @@ impl Snapshot {
     }
 
     /// The existing ones of `ids`.
-    pub(super) fn standing<'a>(&self, ids: impl IntoIterator<Item = &'a ObjectRef>) -> Vec<ObjectRef> {
+    pub(super) fn existing<'a>(&self, ids: impl IntoIterator<Item = &'a ObjectRef>) -> Vec<ObjectRef> {
         let there = ids.into_iter().filter(|id| self.objects.contains_key(&key(id)));
         there.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -54,7 +54,7 @@ impl Snapshot {
         let is_owned =
             |object: &Object| object.metadata.owner_references.as_ref().is_some_and(|all| !all.is_empty());
         let counts =
-            self.all().filter(|(id, object)| !is_of_flux(id) && !stays_always(id) && !is_owned(object));
+            self.all().filter(|(id, object)| !is_of_flux(id) && !is_always_kept(id) && !is_owned(object));
         counts.filter_map(|(id, object)| Some((id, scope.mark(object)?))).collect()
     }
 
@@ -71,7 +71,7 @@ impl Snapshot {
     }
 
     /// A user's objects in a namespace, except those in `goes`.
-    pub(super) fn somebodys_in<'a>(
+    pub(super) fn user_objects_in<'a>(
         &'a self,
         namespace: &'a str,
         goes: &'a BTreeSet<ObjectRef>,
@@ -80,7 +80,7 @@ impl Snapshot {
         let inside = self.all().filter(move |(id, _)| id.namespace.as_deref() == Some(namespace));
         inside
             .filter(move |(id, object)| {
-                is_somebodys(object) && !goes.contains(id) && scope.mark(object).is_none()
+                is_user_managed(object) && !goes.contains(id) && scope.mark(object).is_none()
             })
             // Except Helm's own Secrets, and what Kubernetes creates in every namespace.
             .filter(|(id, _)| !id.name.starts_with("sh.helm.release.v1.") && id.name != "kube-root-ca.crt")

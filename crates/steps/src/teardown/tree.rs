@@ -15,7 +15,7 @@ use bootstrapper_gitops::Declared;
 /// What Flux itself depends on, and what the bootstrap installed before it: Flux releases these, and the
 /// bootstrap removes them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ground {
+pub(super) struct FluxPrerequisites {
     /// Kustomizations and HelmReleases that own the objects of steps.
     pub(super) owners: BTreeSet<ObjectRef>,
 }
@@ -28,8 +28,8 @@ pub(super) struct Tree {
     /// Flux removes what these applied, wave by wave.
     pub(super) waves: Vec<Vec<ObjectRef>>,
     /// Flux releases these, the root last.
-    pub(super) ground: Vec<ObjectRef>,
-    pub(super) ground_releases: BTreeSet<ObjectRef>,
+    pub(super) prerequisites: Vec<ObjectRef>,
+    pub(super) prerequisite_releases: BTreeSet<ObjectRef>,
     /// Kustomizations and HelmReleases of other repositories.
     pub(super) foreign: Vec<ObjectRef>,
     pub(super) instances: Vec<ObjectRef>,
@@ -43,7 +43,7 @@ impl Tree {
     pub(super) async fn read(
         cluster: &Cluster,
         declared: &Declared,
-        ground: &Ground,
+        prerequisites: &FluxPrerequisites,
         snapshot: &Snapshot,
     ) -> Result<Self> {
         let list = async |api_version: &str, kind: &str| -> Result<Vec<Arc<Object>>> {
@@ -56,14 +56,14 @@ impl Tree {
             list(&format!("{HELM}/v2"), "HelmRelease").await?.into_iter().map(Release::of).collect();
         let instances = list("fluxcd.controlplane.io/v1", "FluxInstance").await?;
         let instances = instances.iter().map(|instance| ObjectRef::of(instance)).collect();
-        Ok(Self { instances, ..Self::of(units, releases, declared, ground, snapshot) })
+        Ok(Self { instances, ..Self::of(units, releases, declared, prerequisites, snapshot) })
     }
 
     fn of(
         units: Vec<Unit>,
         releases: Vec<Release>,
         declared: &Declared,
-        ground: &Ground,
+        prerequisites: &FluxPrerequisites,
         snapshot: &Snapshot,
     ) -> Self {
         let root = ObjectRef::of(&declared.sync);
@@ -92,12 +92,12 @@ impl Tree {
         let foreign = foreign_units.into_iter().map(|unit| unit.id);
         let foreign = foreign.chain(foreign_releases.into_iter().map(|release| release.id)).collect();
 
-        let ground_releases: BTreeSet<ObjectRef> = releases
+        let prerequisite_releases: BTreeSet<ObjectRef> = releases
             .iter()
             .map(|release| release.id.clone())
-            .filter(|id| ground.owners.contains(id))
+            .filter(|id| prerequisites.owners.contains(id))
             .collect();
-        let standing = ground_units(&units, &root, ground, &ground_releases);
+        let standing = prerequisite_units(&units, &root, prerequisites, &prerequisite_releases);
         let needs = needs(&units, &releases, snapshot);
         let others: BTreeSet<ObjectRef> =
             units.iter().map(|unit| unit.id.clone()).filter(|id| !standing.contains(id)).collect();
@@ -106,8 +106,8 @@ impl Tree {
         last.extend(standing.get(&root).cloned());
         Self {
             waves: waves(&others, &needs),
-            ground: last,
-            ground_releases,
+            prerequisites: last,
+            prerequisite_releases,
             foreign,
             instances: Vec::new(),
             custom_groups: snapshot.crds().filter_map(group).collect(),
@@ -149,7 +149,7 @@ impl Tree {
     /// The HelmReleases that a Kustomization applies, except those that Flux releases.
     pub(super) fn releases_of(&self, unit: &ObjectRef) -> Vec<&Release> {
         let Some(unit) = self.units.get(unit) else { return Vec::new() };
-        let brought = unit.inventory.iter().filter(|id| !self.ground_releases.contains(id));
+        let brought = unit.inventory.iter().filter(|id| !self.prerequisite_releases.contains(id));
         brought.filter_map(|id| self.releases.get(id)).collect()
     }
 }
@@ -188,17 +188,17 @@ fn members(units: &[Unit], mut members: BTreeSet<Named>) -> BTreeSet<Named> {
 }
 
 /// The root, the owners of steps' objects, what installs Flux itself, and the parents of any of these.
-fn ground_units(
+fn prerequisite_units(
     units: &[Unit],
     root: &ObjectRef,
-    ground: &Ground,
+    prerequisites: &FluxPrerequisites,
     releases: &BTreeSet<ObjectRef>,
 ) -> BTreeSet<ObjectRef> {
     let mut found: BTreeSet<ObjectRef> = BTreeSet::new();
     loop {
         let is_ground = |unit: &&Unit| {
             unit.id == *root
-                || ground.owners.contains(&unit.id)
+                || prerequisites.owners.contains(&unit.id)
                 || unit
                     .inventory
                     .iter()
@@ -231,12 +231,12 @@ fn needs(
     releases: &[Release],
     snapshot: &Snapshot,
 ) -> BTreeMap<ObjectRef, BTreeSet<ObjectRef>> {
-    let bringer: BTreeMap<&ObjectRef, &ObjectRef> =
+    let parent_of: BTreeMap<&ObjectRef, &ObjectRef> =
         units.iter().flat_map(|unit| unit.inventory.iter().map(move |id| (id, &unit.id))).collect();
     let by_name: BTreeMap<Named, &ObjectRef> = units.iter().map(|unit| (named(&unit.id), &unit.id)).collect();
     let release_unit: BTreeMap<Named, &ObjectRef> = releases
         .iter()
-        .filter_map(|release| Some((named(&release.id), *bringer.get(&release.id)?)))
+        .filter_map(|release| Some((named(&release.id), *parent_of.get(&release.id)?)))
         .collect();
     let definer = |crd: &Object| {
         let release = owner(crd, HELM).and_then(|named| release_unit.get(&named).copied());
@@ -253,12 +253,12 @@ fn needs(
     for unit in units {
         let own = needs.entry(unit.id.clone()).or_default();
         own.extend(unit.depends_on.iter().cloned());
-        own.extend(bringer.get(&unit.id).map(|parent| (*parent).clone()));
+        own.extend(parent_of.get(&unit.id).map(|parent| (*parent).clone()));
         let kinds = unit.inventory.iter().filter_map(|id| definers.get(id.group()));
         own.extend(kinds.map(|definer| (*definer).clone()));
         let of_releases = unit.inventory.iter().filter_map(|id| releases.iter().find(|one| one.id == *id));
-        let others = of_releases.flat_map(|release| &release.depends_on).filter_map(|id| bringer.get(id));
-        own.extend(others.map(|bringer| (*bringer).clone()));
+        let others = of_releases.flat_map(|release| &release.depends_on).filter_map(|id| parent_of.get(id));
+        own.extend(others.map(|parent_of| (*parent_of).clone()));
         own.remove(&unit.id);
     }
     needs

@@ -18,7 +18,7 @@ pub(super) struct Claim {
 
 impl Claim {
     /// What happens to its data, as a text.
-    pub(super) fn fate(&self) -> String {
+    pub(super) fn data_outcome(&self) -> String {
         match (&self.volume, self.retained) {
             (None, _) => "it has no volume".to_owned(),
             (Some(volume), false) => format!("DATA IS DELETED with {volume} (reclaim policy Delete)"),
@@ -27,7 +27,7 @@ impl Claim {
     }
 
     /// The retained volume, and why.
-    pub(super) fn stays(&self) -> Option<String> {
+    pub(super) fn kept(&self) -> Option<String> {
         let volume = self.volume.as_ref().filter(|_| self.retained)?;
         Some(format!("{volume}, with the data of {}: its reclaim policy is Retain", self.id))
     }
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn what_becomes_of_data_is_told() {
         let goes = claim("Delete");
-        assert!(goes.fate().contains("DATA IS DELETED") && goes.stays().is_none());
+        assert!(goes.data_outcome().contains("DATA IS DELETED") && goes.kept().is_none());
         assert_eq!(goes.parts().count(), 2);
-        let stays = claim("Retain");
-        assert!(stays.stays().unwrap().contains("PersistentVolume pv-1"));
-        assert_eq!(stays.parts().count(), 1);
+        let kept = claim("Retain");
+        assert!(kept.kept().unwrap().contains("PersistentVolume pv-1"));
+        assert_eq!(kept.parts().count(), 1);
     }
 }

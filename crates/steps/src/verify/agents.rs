@@ -33,7 +33,7 @@ impl Agents {
     }
 
     /// The agents on nodes with heartbeats, ready or not.
-    pub(super) fn heard_of(&self) -> impl Iterator<Item = &Object> {
+    pub(super) fn with_heartbeats(&self) -> impl Iterator<Item = &Object> {
         self.pods.iter().filter(|pod| self.silence(node_of(pod)).is_none())
     }
 }

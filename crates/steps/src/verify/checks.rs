@@ -22,7 +22,7 @@ struct Check {
     /// What the client sends.
     sends: Sends,
     /// For how long it may be retried.
-    hearsay: Duration,
+    retry_for: Duration,
 }
 
 impl Check {
@@ -82,13 +82,13 @@ impl Outcome {
 const BYTES: usize = 4096;
 
 /// The timeout of a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The timeout of a program in a pod: longer than any of its own timeouts.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// How long a cluster may take to learn of another's pods, once these are ready.
-const HEARSAY: Duration = Duration::from_secs(10);
+const PEER_SYNC: Duration = Duration::from_secs(10);
 const PAUSE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_secs(1)).without_max_times();
 
 /// Tests every connection, including those to these clusters of its mesh. One after the other, so that none
@@ -112,7 +112,7 @@ async fn outcome(member: &Member, check: Check) -> Outcome {
         connect(member, &check).await.map(|()| started.elapsed().as_millis())
     };
     let began = Instant::now();
-    let mut result = attempt.retry(PAUSE).when(|_| began.elapsed() < check.hearsay).await;
+    let mut result = attempt.retry(PAUSE).when(|_| began.elapsed() < check.retry_for).await;
     for _ in 1..check.times() {
         let Ok(slowest) = result else { break };
         result = attempt().await.map(|took| took.max(slowest));
@@ -132,7 +132,7 @@ async fn outcome(member: &Member, check: Check) -> Outcome {
 async fn connect(member: &Member, check: &Check) -> Result<(), String> {
     let url = format!("http://{}/echo?msg={}", check.to, "x".repeat(BYTES));
     match (check.from, &check.sends) {
-        (Some(name), Sends::Pages) => fetched(member, name, &url, PATIENCE).await.map(drop),
+        (Some(name), Sends::Pages) => fetched(member, name, &url, TIMEOUT).await.map(drop),
         (Some(name), Sends::LargestPacket) => packet::largest_there_and_back(member, name, &check.to).await,
         (None, _) => member.outside.fetch(&url).await,
     }
@@ -149,7 +149,7 @@ async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
     let cluster_ip = field(cluster, &service(), "/spec/clusterIP").await?;
     let node_port = field(cluster, &service(), "/spec/ports/0/nodePort").await?;
     let balancer = field(cluster, &service(), "/status/loadBalancer/ingress/0/ip").await?;
-    let check = |name, from, to| Check { name, from, to, sends: Sends::Pages, hearsay: Duration::ZERO };
+    let check = |name, from, to| Check { name, from, to, sends: Sends::Pages, retry_for: Duration::ZERO };
     let packet =
         |from, to| Check { sends: Sends::LargestPacket, ..check("largest packet, by UDP", from, to) };
     let mut checks = vec![
@@ -169,7 +169,7 @@ async fn all(member: &Member, peers: &BTreeSet<&String>) -> Result<Vec<Check>> {
             from: Some(here),
             to: format!("{address}:80"),
             sends: Sends::Pages,
-            hearsay: HEARSAY,
+            retry_for: PEER_SYNC,
         });
     }
     Ok(checks)
@@ -180,9 +180,9 @@ pub(super) async fn fetched(
     member: &Member,
     name: &str,
     url: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<String, String> {
-    run_in(member, name, &["wget", "-q", "-T", &patience.as_secs().to_string(), "-O", "-", url]).await
+    run_in(member, name, &["wget", "-q", "-T", &timeout.as_secs().to_string(), "-O", "-", url]).await
 }
 
 /// The output of a program in a pod.

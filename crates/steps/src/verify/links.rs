@@ -25,7 +25,8 @@ struct Link {
 
 /// One outcome for each network with several nodes.
 pub(super) async fn sizes(member: &Member, agents: &Agents) -> Vec<Outcome> {
-    let asked = agents.heard_of().map(async |agent| (node_of(agent), ask(&member.cluster, agent).await));
+    let asked =
+        agents.with_heartbeats().map(async |agent| (node_of(agent), ask(&member.cluster, agent).await));
     let (mut links, mut unknown) = (Vec::new(), Vec::new());
     for (node, answer) in join_all(asked).await {
         match answer {

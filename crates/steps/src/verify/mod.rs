@@ -31,7 +31,7 @@ use bootstrapper_readiness as readiness;
 /// How long to wait for pods and addresses: the report must be complete within a minute. An agent that has just
 /// started admits no new pod before it has synced with every declared mesh peer, or a minute has passed
 /// (`clustermesh-sync-timeout`); a verification that early reports that, and can be repeated.
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A cluster to verify.
 pub struct Member {
@@ -163,7 +163,7 @@ async fn prepare(member: &Member, name: &str, names: &[String]) -> Result<()> {
         }
         settled(&member.cluster).await
     };
-    match tokio::time::timeout(PATIENCE, make_and_settle).await {
+    match tokio::time::timeout(TIMEOUT, make_and_settle).await {
         Ok(outcome) => outcome,
         Err(_) => Err(unsettled(member).await),
     }
@@ -224,7 +224,7 @@ async fn unsettled(member: &Member) -> Failure {
         format!(
             "the objects that the checks need in {} are not ready after {} s",
             member.name,
-            PATIENCE.as_secs()
+            TIMEOUT.as_secs()
         ),
     );
     for id in objects::awaited() {

@@ -23,7 +23,7 @@ const COMMAND: &str = "echo ";
 
 /// Single packets may get lost; each lost one takes the test image 5 s.
 const TRIES: u8 = 2;
-const PATIENCE: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(12);
 
 /// A pod sends the largest possible packet to the pod at `address`, and receives it back.
 pub(super) async fn largest_there_and_back(member: &Member, name: &str, address: &str) -> Result<(), String> {
@@ -54,7 +54,7 @@ async fn comes_back(member: &Member, name: &str, address: &str, size: usize) -> 
     let asked =
         [("host", address), ("port", &port), ("protocol", "udp"), ("tries", &tries), ("request", &request)];
     let url = Url::parse_with_params(&own, asked).map_err(|error| error.to_string())?;
-    let told = fetched(member, name, url.as_str(), PATIENCE).await?;
+    let told = fetched(member, name, url.as_str(), TIMEOUT).await?;
     let told: Value = serde_json::from_str(&told).map_err(|_| format!("it says `{told}`"))?;
     Ok(told["responses"].as_array().is_some_and(|all| all.iter().any(|answer| *answer == message)))
 }

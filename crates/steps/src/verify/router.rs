@@ -30,7 +30,7 @@ type Sessions = BTreeMap<String, Vec<(String, SessionState)>>;
 pub(super) async fn sessions(member: &Member, agents: &Agents) -> Result<Vec<Outcome>> {
     let cluster = &member.cluster;
     let configs = cluster.list(&Selection::of("cilium.io/v2", "CiliumBGPNodeConfig")).await?;
-    let told = configs.into_iter().map(async |config| as_its_agent_tells(cluster, agents, config).await);
+    let told = configs.into_iter().map(async |config| recheck_with_agent(cluster, agents, config).await);
     let (configs, up): (Vec<Object>, Vec<Vec<String>>) = stream::iter(told).buffered(AT_ONCE).unzip().await;
     let up = up.concat();
     let outcomes = by_router(&configs).into_iter().map(async |(router, nodes)| {
@@ -57,7 +57,7 @@ fn and_more(first: String, count: usize) -> String {
 }
 
 /// A node's config; if it reports a session down, what its agent reports, if that answers.
-async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) -> (Object, Vec<String>) {
+async fn recheck_with_agent(cluster: &Cluster, agents: &Agents, config: Object) -> (Object, Vec<String>) {
     let node = config.metadata.name.clone().unwrap_or_default();
     let agent = agents.on(&node).filter(|_| agents.silence(&node).is_none());
     let Some(agent) = agent.filter(|_| !readiness::cilium::sessions_down(&config).is_empty()) else {
@@ -66,7 +66,7 @@ async fn as_its_agent_tells(cluster: &Cluster, agents: &Agents, config: Object) 
     let Ok(peers) = cilium::sessions_of(cluster, &agent).await else {
         return (config, Vec::new());
     };
-    let (config, up) = readiness::cilium::as_agent_tells(&config, &peers);
+    let (config, up) = readiness::cilium::as_reported_by_agent(&config, &peers);
     (config, up.into_iter().map(|up| format!("{node}: {up}")).collect())
 }
 

@@ -17,7 +17,7 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;
 
 /// The timeout of one fetch: kustomize gives git 27 s per call.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A fetched reference.
 #[derive(Debug, Clone)]
@@ -54,9 +54,9 @@ impl Remotes {
             Arc::clone(known.entry(key).or_default())
         };
         let fetch = || async {
-            tokio::time::timeout(PATIENCE, self.fetch(remote)).await.unwrap_or_else(|_| {
+            tokio::time::timeout(TIMEOUT, self.fetch(remote)).await.unwrap_or_else(|_| {
                 Err(Failure::step(format!("refusing to fetch {}", remote.url()))
-                    .because(format!("it takes longer than {} s", PATIENCE.as_secs()))
+                    .because(format!("it takes longer than {} s", TIMEOUT.as_secs()))
                     .retry(Retry::MayHelp))
             })
         };

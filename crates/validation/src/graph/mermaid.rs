@@ -49,7 +49,7 @@ fn chart(text: &mut String, graph: &Graph, names: &mut Names, indent: &str) {
     for edge in graph.edges() {
         let arrow = match edge.kind {
             EdgeKind::DependsOn => "-->",
-            EdgeKind::Brings => "-.->",
+            EdgeKind::Applies => "-.->",
         };
         let _ = writeln!(text, "{indent}{} {arrow} {}", ids[edge.from], ids[edge.to]);
     }

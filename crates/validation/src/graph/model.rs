@@ -26,7 +26,7 @@ pub struct Node {
     /// The Kustomizations that it depends on.
     pub after: Vec<usize>,
     /// Its parent: the Kustomization that applies it; none for the root.
-    pub brought_by: Option<usize>,
+    pub parent: Option<usize>,
     /// Its releases, each after its dependencies.
     pub releases: Vec<Release>,
 }
@@ -63,7 +63,7 @@ pub enum EdgeKind {
     /// The later one has it in `dependsOn`.
     DependsOn,
     /// It applies the later one.
-    Brings,
+    Applies,
 }
 
 impl Graph {
@@ -82,7 +82,7 @@ impl Graph {
             name: shown(&one.id, home),
             stage: 0,
             after: one.depends_on.iter().filter_map(|id| at.get(id).copied()).collect(),
-            brought_by: bringers.get(&one.id).copied().filter(|bringer| *bringer != at[&one.id]),
+            parent: bringers.get(&one.id).copied().filter(|parent_of| *parent_of != at[&one.id]),
             releases: declared
                 .releases
                 .iter()
@@ -96,7 +96,7 @@ impl Graph {
     /// Computes the stage of every node, and orders its releases.
     pub(super) fn staged(cluster: String, revision: Option<String>, mut nodes: Vec<Node>) -> Self {
         let waits: Vec<Vec<usize>> =
-            nodes.iter().map(|node| node.after.iter().copied().chain(node.brought_by).collect()).collect();
+            nodes.iter().map(|node| node.after.iter().copied().chain(node.parent).collect()).collect();
         for (node, stage) in nodes.iter_mut().zip(stages(&waits)) {
             node.stage = stage;
             let at: BTreeMap<String, usize> =
@@ -122,8 +122,8 @@ impl Graph {
     }
 
     /// How many Kustomizations a node applies.
-    pub fn brings(&self, at: usize) -> usize {
-        self.nodes.iter().filter(|node| node.brought_by == Some(at)).count()
+    pub fn child_count(&self, at: usize) -> usize {
+        self.nodes.iter().filter(|node| node.parent == Some(at)).count()
     }
 
     /// The edges to draw. An edge from the owner is omitted if it is implied: the node depends on a sibling
@@ -131,12 +131,12 @@ impl Graph {
     pub fn edges(&self) -> Vec<Edge> {
         let mut edges = Vec::new();
         for (to, node) in self.nodes.iter().enumerate() {
-            let has_sibling = node.after.iter().any(|one| self.nodes[*one].brought_by == node.brought_by);
-            if let Some(from) = node.brought_by
+            let has_sibling = node.after.iter().any(|one| self.nodes[*one].parent == node.parent);
+            if let Some(from) = node.parent
                 && !has_sibling
                 && !node.after.contains(&from)
             {
-                edges.push(Edge { from, to, kind: EdgeKind::Brings });
+                edges.push(Edge { from, to, kind: EdgeKind::Applies });
             }
             edges.extend(node.after.iter().map(|from| Edge { from: *from, to, kind: EdgeKind::DependsOn }));
         }
@@ -181,7 +181,7 @@ fn stages(waits: &[Vec<usize>]) -> Vec<usize> {
 pub(super) mod tests {
     use super::*;
 
-    fn node(name: &str, brought_by: Option<usize>, after: &[usize], releases: &[(&str, &[&str])]) -> Node {
+    fn node(name: &str, parent: Option<usize>, after: &[usize], releases: &[(&str, &[&str])]) -> Node {
         let release = |(name, after): &(&str, &[&str])| Release {
             name: (*name).to_owned(),
             namespace: "kube-system".to_owned(),
@@ -193,7 +193,7 @@ pub(super) mod tests {
             name: name.to_owned(),
             stage: 0,
             after: after.to_vec(),
-            brought_by,
+            parent,
             releases: releases.iter().map(release).collect(),
         }
     }
@@ -224,7 +224,7 @@ pub(super) mod tests {
     #[test]
     fn that_something_is_brought_shows_once() {
         let edges = example().edges();
-        let brought: Vec<_> = edges.iter().filter(|edge| edge.kind == EdgeKind::Brings).collect();
+        let brought: Vec<_> = edges.iter().filter(|edge| edge.kind == EdgeKind::Applies).collect();
         assert_eq!(brought.iter().map(|edge| (edge.from, edge.to)).collect::<Vec<_>>(), [(0, 1), (4, 5)]);
         assert_eq!(edges.len() - brought.len(), 4);
     }

@@ -115,7 +115,7 @@ fn draw(body: &mut String, graph: &Graph, layout: &Layout, top: i32) {
     for (edge, route) in forward.zip(&layout.routes) {
         let class = match edge.kind {
             EdgeKind::DependsOn => "",
-            EdgeKind::Brings => " class=\"brings\"",
+            EdgeKind::Applies => " class=\"brings\"",
         };
         let _ = writeln!(body, "  <path{class} d=\"{}\" marker-end=\"url(#head)\"/>", curve(route, top));
     }

@@ -52,12 +52,12 @@ fn said(graph: &Graph, at: usize, node: &Node) -> String {
         said.push(format!("after {}", names.join(", ")));
     }
     // The root as owner is omitted.
-    if let Some(bringer) = node.brought_by.map(|one| &graph.nodes[one])
-        && bringer.brought_by.is_some()
+    if let Some(parent_of) = node.parent.map(|one| &graph.nodes[one])
+        && parent_of.parent.is_some()
     {
-        said.push(format!("applied by {}", bringer.name));
+        said.push(format!("applied by {}", parent_of.name));
     }
-    match graph.brings(at) {
+    match graph.child_count(at) {
         0 => {}
         number => said.push(format!("applies {}", count(number, "Kustomization"))),
     }

@@ -4,16 +4,16 @@
 
 mod contexts;
 mod cover;
-mod homes;
 mod mise;
+mod probable_source;
 mod scripts;
 mod secrets;
 mod write;
 
 pub use contexts::{Context, context_of};
 pub use cover::{Cover, Row, rows};
-pub use homes::{Home, KnownFile, home_of};
 pub use mise::is_mise;
+pub use probable_source::{KnownFile, ProbableSource, probable_source};
 pub use scripts::{Command, commands};
 pub use secrets::{NeededSecret, needed_secrets};
 pub use write::{ClusterProposal, config_text};

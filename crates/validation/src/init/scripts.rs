@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::homes::KnownFile;
 use super::mise;
+use super::probable_source::KnownFile;
 
 /// A command of an existing bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]

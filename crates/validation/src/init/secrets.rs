@@ -40,7 +40,9 @@ pub fn needed_secrets(declared: &Declared) -> Vec<NeededSecret> {
         needs.add_of(placed);
     }
     for one in &declared.kustomizations {
-        for drawn in one.draws_from.iter().filter(|drawn| drawn.id.kind == "Secret" && !drawn.optional) {
+        for drawn in
+            one.substitute_sources.iter().filter(|drawn| drawn.id.kind == "Secret" && !drawn.optional)
+        {
             let keys: Vec<&str> = one.unknown_variables.iter().map(String::as_str).collect();
             let namespace = drawn.id.namespace.as_deref().unwrap_or_default();
             needs.add(namespace, &drawn.id.name, format!("{} (substituteFrom)", one.id), &keys);

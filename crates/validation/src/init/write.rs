@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::contexts::Context;
-use super::homes::Home;
+use super::probable_source::ProbableSource;
 use super::secrets::NeededSecret;
 use bootstrapper_core::yaml::written::flow_scalar as scalar;
 
@@ -18,7 +18,7 @@ pub struct ClusterProposal {
     /// What Flux needs, and nothing in the repository installs: `version` (Flux) or `operator`.
     pub lacking: Option<&'static str>,
     /// The Secrets without a provider, and where their values probably are.
-    pub secrets: Vec<(NeededSecret, Home)>,
+    pub secrets: Vec<(NeededSecret, ProbableSource)>,
 }
 
 /// The content of `bootstrapper.yaml`.
@@ -71,7 +71,7 @@ fn cluster_text(cluster: &ClusterProposal) -> String {
     let mut written = std::collections::BTreeSet::new();
     for (needed, home) in &cluster.secrets {
         // One entry covers all Secrets of a file.
-        if let Home::Sops(file) | Home::Template(file) = home
+        if let ProbableSource::Sops(file) | ProbableSource::Template(file) = home
             && !written.insert(file)
         {
             continue;
@@ -84,12 +84,12 @@ fn cluster_text(cluster: &ClusterProposal) -> String {
     text
 }
 
-fn entry(needed: &NeededSecret, home: &Home) -> String {
+fn entry(needed: &NeededSecret, home: &ProbableSource) -> String {
     let path = |path: &Path| scalar(&path.to_string_lossy());
     match home {
-        Home::Sops(file) => return format!("      - file: {}\n", path(file)),
-        Home::Template(file) => return format!("      - template: {}\n", path(file)),
-        Home::AgeKey(_) | Home::Machine | Home::Unknown => {}
+        ProbableSource::Sops(file) => return format!("      - file: {}\n", path(file)),
+        ProbableSource::Template(file) => return format!("      - template: {}\n", path(file)),
+        ProbableSource::AgeKey(_) | ProbableSource::Machine | ProbableSource::Unknown => {}
     }
     let (name, namespace) = (scalar(&needed.name), scalar(&needed.namespace));
     let mut text = format!("      - name: {name}\n        namespace: {namespace}\n");
@@ -103,8 +103,8 @@ fn entry(needed: &NeededSecret, home: &Home) -> String {
     };
     for key in keys {
         let source = match home {
-            Home::AgeKey(file) if key.ends_with(".agekey") => format!("{{file: {}}}", path(file)),
-            Home::Machine if key.ends_with(".agekey") => "{age: machine}".to_owned(),
+            ProbableSource::AgeKey(file) if key.ends_with(".agekey") => format!("{{file: {}}}", path(file)),
+            ProbableSource::Machine if key.ends_with(".agekey") => "{age: machine}".to_owned(),
             // No known source: propose an environment variable.
             _ => format!("{{env: {}}}", variable(&needed.name, key)),
         };

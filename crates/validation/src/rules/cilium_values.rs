@@ -48,7 +48,7 @@ fn pod_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             Finding::of(rule, message)
                 .in_cluster(&declared.cluster)
                 .about(cilium.id)
-                .graded(severity)
+                .with_severity(severity)
                 .at(declared.place(cilium.id, place))
         });
         finding.into_iter().collect()

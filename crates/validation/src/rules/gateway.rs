@@ -74,8 +74,8 @@ fn missing_gateway(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             .map(|Parent { path, namespace, name, .. }| {
                 let message =
                     format!("{} references Gateway {namespace}/{name}, which is not found", placed.id());
-                let made = known::may_be_made(placed.declared, name);
-                placed.finding(rule, &format!("{path}.name"), message).unless_made(made)
+                let made = known::possible_creator(placed.declared, name);
+                placed.finding(rule, &format!("{path}.name"), message).unless_created_by(made)
             })
             .collect()
     })
@@ -118,7 +118,7 @@ fn missing_gateway_class(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 placed.field(&["spec", "gatewayClassName"]).as_str().filter(|class| !is_there(class))?;
             let message = format!("{} has class {class}, which is not found", placed.id());
             let finding = placed.finding(rule, "spec.gatewayClassName", message);
-            Some(finding.unless_made(known::may_be_made(declared, class)))
+            Some(finding.unless_created_by(known::possible_creator(declared, class)))
         });
         faults.collect()
     })

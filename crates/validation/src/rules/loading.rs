@@ -249,7 +249,8 @@ fn problems(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             |problem: &Problem| Finding::of_failure(rule, &problem.failure).in_cluster(&declared.cluster);
         let is_of_rule = |problem: &&Problem| rule_of(problem.kind) == rule.name;
         let problems = declared.problems.iter().filter(is_of_rule).map(found);
-        let notes = declared.notes.iter().filter(is_of_rule).map(|note| found(note).graded(Severity::Info));
+        let notes =
+            declared.notes.iter().filter(is_of_rule).map(|note| found(note).with_severity(Severity::Info));
         problems.chain(notes).collect()
     })
 }

@@ -49,7 +49,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     gateway::RULES,
     hygiene::RULES,
     downloads::RULES,
-    deadlock::circles::RULES,
+    deadlock::cycles::RULES,
     deadlock::crds::RULES,
     deadlock::addresses::RULES,
     deadlock::gateway::RULES,

@@ -95,9 +95,9 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             }
             let message = format!("{} is in namespace {namespace}, which is not found", placed.id());
             // Charts create namespaces only if their values say so; what could not be evaluated may create any.
-            let made = known::may_be_made(declared, namespace);
+            let made = known::possible_creator(declared, namespace);
             let made = made.filter(|by| by.contains("values name it") || !declared.notes.is_empty());
-            Some(placed.finding(rule, "metadata.namespace", message).unless_made(made))
+            Some(placed.finding(rule, "metadata.namespace", message).unless_created_by(made))
         });
         lost.collect()
     })

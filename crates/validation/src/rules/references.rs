@@ -66,12 +66,12 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 let message =
                     format!("{} references Secret {namespace}/{name}, which is not found", placed.id());
                 let finding = placed.finding(rule, &path, message);
-                let naming =
-                    known::may_be_made(placed.declared, &name).filter(|by| by.contains("values name it"));
+                let naming = known::possible_creator(placed.declared, &name)
+                    .filter(|by| by.contains("values name it"));
                 // If no secrets are declared, people create them manually.
                 match (fleet.config.secrets_of(&placed.declared.cluster), naming) {
-                    (_, Some(by)) => finding.unless_made(Some(by)),
-                    ([], None) => finding.graded(Severity::Warning),
+                    (_, Some(by)) => finding.unless_created_by(Some(by)),
+                    ([], None) => finding.with_severity(Severity::Warning),
                     (_, None) => finding,
                 }
             })
@@ -129,8 +129,8 @@ fn missing_service_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                     placed.id(),
                     own.unwrap_or_default()
                 );
-                let made = known::may_be_made(placed.declared, name);
-                Some(placed.finding(rule, &path, message).unless_made(made))
+                let made = known::possible_creator(placed.declared, name);
+                Some(placed.finding(rule, &path, message).unless_created_by(made))
             })
             .collect()
     })
@@ -165,7 +165,9 @@ fn missing_issuer(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         missing
             .map(|(path, kind, name)| {
                 let message = format!("{} references {kind} {name}, which is not found", placed.id());
-                placed.finding(rule, &path, message).unless_made(known::may_be_made(placed.declared, name))
+                placed
+                    .finding(rule, &path, message)
+                    .unless_created_by(known::possible_creator(placed.declared, name))
             })
             .collect()
     })
@@ -185,7 +187,7 @@ fn missing_secret_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         }
         let message = format!("{} references {kind} {name}, which is not found", placed.id());
         let finding = placed.finding(rule, "spec.secretStoreRef.name", message);
-        vec![finding.unless_made(known::may_be_made(placed.declared, name))]
+        vec![finding.unless_created_by(known::possible_creator(placed.declared, name))]
     })
 }
 

@@ -168,7 +168,7 @@ fn unserved_version(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 }
                 Known::Schema(_) if schemas.is_off_by_default(&id) => {
                     let said = "served only if the API server enables it (--runtime-config)";
-                    Some(finding(said).graded(Severity::Warning))
+                    Some(finding(said).with_severity(Severity::Warning))
                 }
                 Known::Schema(_) | Known::Nothing => None,
             }

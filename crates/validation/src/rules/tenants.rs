@@ -65,8 +65,8 @@ fn default_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let namespace = own(placed).unwrap_or_default();
         let message =
             format!("{} uses ServiceAccount {namespace}/{account}, which is not found", placed.id());
-        let made = known::may_be_made(placed.declared, account);
-        vec![placed.finding(rule, "spec", message).unless_made(made)]
+        let made = known::possible_creator(placed.declared, account);
+        vec![placed.finding(rule, "spec", message).unless_created_by(made)]
     })
 }
 

@@ -16,9 +16,9 @@ stages:
   - name: flux
     steps: [{release: flux-operator}, {release: flux-instance}, {wait: {probe: flux.controllers}}]
   - name: sync
-    steps: [{adoption: foretold}, {source: declared}, {sync: declared}]
+    steps: [{adoption: forecast}, {source: declared}, {sync: declared}]
   - name: handover
-    steps: [{handover: declared}, {adoption: confirmed}]
+    steps: [{handover: declared}, {adoption: verify}]
 ";
 
 /// What is appended for a while: whatever runs fails, and repeats secrets.

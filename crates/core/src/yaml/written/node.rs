@@ -171,17 +171,17 @@ impl Node {
     }
 
     /// Whether the values are equal, ignoring comments.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn has_same_value(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (Value::Scalar(a), Value::Scalar(b)) => a.text == b.text && a.is_quoted() == b.is_quoted(),
             (Value::List(a, _), Value::List(b, _)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_the_same(b))
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.has_same_value(b))
             }
             (Value::Map(a, _), Value::Map(b, _)) => {
                 a.len() == b.len()
                     && a.iter()
                         .zip(b)
-                        .all(|((key, a), (other, b))| key.text == other.text && a.says_the_same(b))
+                        .all(|((key, a), (other, b))| key.text == other.text && a.has_same_value(b))
             }
             _ => false,
         }

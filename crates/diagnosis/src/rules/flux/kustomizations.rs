@@ -76,7 +76,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     }
     let said = &without_folder(ready.message());
     let own = |code: &'static Code, what: String| {
-        Finding::new(code, what).evidence(line(&without_folder(&ready.told())))
+        Finding::new(code, what).evidence(line(&without_folder(&ready.describe())))
     };
     match ready.reason() {
         "HealthCheckFailed" | "HealthCheckCanceled" => {
@@ -86,7 +86,9 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         "DependencyNotReady" => Insight::nothing(),
         // Its source was fetched a moment ago; the next retry picks it up.
         "ArtifactFailed" if said.starts_with("Source artifact not found") => {
-            own(&super::AT_WORK, format!("has not picked up its source yet: {}", line(said))).passes().into()
+            own(&super::AT_WORK, format!("has not picked up its source yet: {}", line(said)))
+                .transient()
+                .into()
         }
         _ => built(said, &own).or(|| refusals::refusal(inquiry, said)).or(|| {
             let code = if ready.reason() == "BuildFailed" { &BUILD_FAILED } else { &NOT_APPLIED };

@@ -114,7 +114,7 @@ fn unseen(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
     }
     let age = inquiry.age(object);
     let own = Finding::new(&NO_CONTROLLER, format!("not picked up by its controller after {age} s"));
-    let own = if age < GLANCE { own.passes() } else { own };
+    let own = if age < GLANCE { own.transient() } else { own };
     let component = match id.group() {
         "source.toolkit.fluxcd.io" => "source-controller",
         "kustomize.toolkit.fluxcd.io" => "kustomize-controller",
@@ -137,7 +137,7 @@ fn at_work(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
     if since > PATIENCE {
         return Insight::nothing();
     }
-    Finding::new(&AT_WORK, format!("reconciling for {since} s: {}", line(ready.message()))).passes().into()
+    Finding::new(&AT_WORK, format!("reconciling for {since} s: {}", line(ready.message()))).transient().into()
 }
 
 fn instance(inquiry: &Inquiry<'_>, object: &Object) -> Insight {

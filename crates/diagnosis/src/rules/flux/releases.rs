@@ -62,7 +62,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     let said = released.map_or(ready.message(), |released| released.message());
     let is_final = condition(object, "Stalled").is_some_and(|stalled| stalled.is_true());
     let own = |code: &'static Code, what: String| {
-        let finding = Finding::new(code, what).evidence(line(&ready.told()));
+        let finding = Finding::new(code, what).evidence(line(&ready.describe()));
         let again = "when fixed, retry at once with `flux reconcile helmrelease <name> --reset`";
         if is_final { finding.remedy(again).stands() } else { finding }
     };

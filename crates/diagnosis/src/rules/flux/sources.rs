@@ -67,7 +67,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     let Some(ready) = condition(object, "Ready") else { return Insight::nothing() };
     if !ready.is_false() {
         let since = inquiry.seconds_since(ready.since()).unwrap_or_default();
-        let fetching = Finding::new(&FETCHING, format!("fetch in progress for {since} s")).passes();
+        let fetching = Finding::new(&FETCHING, format!("fetch in progress for {since} s")).transient();
         return if since < PATIENCE { fetching.into() } else { Insight::nothing() };
     }
     let said = ready.message();
@@ -86,7 +86,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         _ => format!("fetch failed{place}: {}", last_parts(said)),
     };
     Finding::new(code, what)
-        .evidence(line(&ready.told()))
+        .evidence(line(&ready.describe()))
         .evidence(format!("in namespace {}", namespace(id)))
         .into()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::{Flux, Instance, Scene, Unit};
 use super::draft::DraftStep;
-use crate::order::{Kind, Moment, Relation, at, is_known_to_bring, is_true, needs};
+use crate::order::{Kind, Moment, Relation, at, is_known_to_provide, is_true, needs};
 use crate::{Kustomization, Release};
 use bootstrapper_core::object::{Object, ObjectRef};
 
@@ -61,7 +61,7 @@ fn unseen_provider<'s>(scene: &'s Scene<'_>, kind: &Kind) -> Option<&'s Kustomiz
         Some(scene.declared.objects().find(is_it)?.data["spec"]["url"].as_str()?.to_owned())
     };
     let mut unseen = scene.declared.kustomizations.iter().filter(|one| one.objects.is_empty());
-    unseen.find(|one| url(one).is_some_and(|url| is_known_to_bring(&url, &kind.group)))
+    unseen.find(|one| url(one).is_some_and(|url| is_known_to_provide(&url, &kind.group)))
 }
 
 fn needed(scene: &Scene<'_>) -> Needed {
@@ -105,7 +105,7 @@ fn needed(scene: &Scene<'_>) -> Needed {
             "the FluxInstance is applied with the operator".to_owned(),
         );
     }
-    let brought = |kind: &Kind| chain.iter().any(|release| scene.kinds.is_brought_by(release, kind));
+    let brought = |kind: &Kind| chain.iter().any(|release| scene.kinds.is_provided_by(release, kind));
     for (kind, why) in used_too_early(scene) {
         if !brought(&kind) {
             add(kind, why);

@@ -18,7 +18,7 @@ pub(super) fn steps(scene: &Scene<'_>) -> Vec<DraftStep> {
         Flux::Operator { operator, instance } => {
             let mut steps = vec![operator_step(scene, *operator)];
             // The operator applies source and root Kustomization together with Flux.
-            steps.extend(scene.declared.is_root_made().then(forecast));
+            steps.extend(scene.declared.is_root_created_by_operator().then(forecast));
             steps.push(instance_step(scene, instance));
             steps
         }
@@ -66,7 +66,7 @@ fn components(one: &Kustomization) -> String {
 }
 
 fn forecast() -> DraftStep {
-    DraftStep::new("adoption: foretold", "show what Flux will change before it starts")
+    DraftStep::new("adoption: forecast", "show what Flux will change before it starts")
 }
 
 fn operator_step(scene: &Scene<'_>, operator: Option<Unit<'_>>) -> DraftStep {
@@ -119,7 +119,7 @@ fn instance_step(scene: &Scene<'_>, instance: &Instance<'_>) -> DraftStep {
 }
 
 pub(super) fn sync_steps(scene: &Scene<'_>) -> Vec<DraftStep> {
-    if scene.declared.is_root_made() {
+    if scene.declared.is_root_created_by_operator() {
         let id = ObjectRef::of(&scene.declared.source);
         let namespace =
             id.namespace.as_deref().map(|namespace| format!("namespace: {}, ", scalar(namespace)));

@@ -56,6 +56,6 @@ fn handover() -> Vec<DraftStep> {
     let handover = DraftStep::new("handover: declared", "Flux reconciles all that the cluster declares")
         .with("timeout: 45m")
         .with("inactivity: 20m");
-    let adoption = DraftStep::new("adoption: confirmed", "show what Flux changed as it took over");
+    let adoption = DraftStep::new("adoption: verify", "show what Flux changed as it took over");
     vec![handover, adoption]
 }

@@ -58,7 +58,7 @@ fn seeds<'s>(scene: &'s Scene<'_>) -> Vec<(&'s Kustomization, &'s Object, String
 /// The Kustomization that substitutes from an object which it applies itself, or the root from an object below
 /// it: Flux would wait for it forever.
 fn drawn_by(scene: &Scene<'_>, by: &Kustomization, id: &ObjectRef) -> Option<String> {
-    let root = scene.declared.kustomizations.iter().find(|one| one.brought_by.is_none());
+    let root = scene.declared.kustomizations.iter().find(|one| one.parent.is_none());
     let draws = |one: &&Kustomization| {
         let from = one.object.data["spec"]["postBuild"]["substituteFrom"].as_array();
         let mut from = from.into_iter().flatten();

@@ -13,9 +13,11 @@ use bootstrapper_core::failure::Result;
 #[schemars(rename = "Moment")]
 pub enum AdoptionSpec {
     /// Before Flux starts: the forecast.
-    Foretold,
-    /// After the hand-over: the result.
-    Confirmed,
+    #[serde(alias = "foretold")]
+    Forecast,
+    /// After the hand-over: what Flux changed.
+    #[serde(alias = "confirmed")]
+    Verify,
 }
 
 impl Kind for AdoptionSpec {
@@ -27,8 +29,8 @@ impl Kind for AdoptionSpec {
 
     fn name(&self) -> String {
         match self {
-            Self::Foretold => "adoption-foretold".to_owned(),
-            Self::Confirmed => "adoption-confirmed".to_owned(),
+            Self::Forecast => "adoption-forecast".to_owned(),
+            Self::Verify => "adoption-verify".to_owned(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Trouble;
+use super::TemplateError;
 
 /// The limit of work for all templates of a ResourceSet: characters that are created or read.
 const WORK: usize = 64 * 1024 * 1024;
@@ -22,23 +22,23 @@ impl Default for Budget {
 
 impl Budget {
     /// Spends some of it.
-    pub(in super::super) fn take(&mut self, work: usize) -> Result<(), Trouble> {
-        self.0 = self.0.checked_sub(work.max(1)).ok_or(Trouble::Excessive)?;
+    pub(in super::super) fn take(&mut self, work: usize) -> Result<(), TemplateError> {
+        self.0 = self.0.checked_sub(work.max(1)).ok_or(TemplateError::Excessive)?;
         Ok(())
     }
 
     /// Spends the cost of reading a value; fails if it is too large.
-    pub(super) fn look(&mut self, value: &Value) -> Result<(), Trouble> {
+    pub(super) fn look(&mut self, value: &Value) -> Result<(), TemplateError> {
         let mut left = LARGEST;
-        measure(value, &mut left).ok_or(Trouble::Excessive)?;
+        measure(value, &mut left).ok_or(TemplateError::Excessive)?;
         self.take(LARGEST - left)
     }
 
     /// Fails if a text would be too large.
-    pub(super) fn make(&mut self, length: Option<usize>) -> Result<(), Trouble> {
+    pub(super) fn make(&mut self, length: Option<usize>) -> Result<(), TemplateError> {
         match length {
             Some(length) if length <= LARGEST => self.take(length),
-            _ => Err(Trouble::Excessive),
+            _ => Err(TemplateError::Excessive),
         }
     }
 }

@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::parse::{Node, Operand, Pipeline};
-use super::{Budget, Trouble, functions, text};
+use super::{Budget, TemplateError, functions, text};
 
 /// The nesting limit, because the stack is limited.
 const DEEPEST: usize = 100;
 
 /// Renders parsed templates.
-pub(super) fn render(nodes: &[Node], inputs: &Value, budget: &mut Budget) -> Result<String, Trouble> {
+pub(super) fn render(nodes: &[Node], inputs: &Value, budget: &mut Budget) -> Result<String, TemplateError> {
     let mut eval = Eval { inputs, budget, variables: Vec::new(), out: String::new(), depth: 0 };
     eval.all(nodes, &Value::Null)?;
     Ok(eval.out)
@@ -24,10 +24,10 @@ struct Eval<'a> {
 }
 
 impl Eval<'_> {
-    fn all(&mut self, nodes: &[Node], dot: &Value) -> Result<(), Trouble> {
+    fn all(&mut self, nodes: &[Node], dot: &Value) -> Result<(), TemplateError> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(Trouble::Excessive);
+            return Err(TemplateError::Excessive);
         }
         let seen = self.variables.len();
         for node in nodes {
@@ -39,16 +39,16 @@ impl Eval<'_> {
         Ok(())
     }
 
-    fn write(&mut self, more: &str) -> Result<(), Trouble> {
+    fn write(&mut self, more: &str) -> Result<(), TemplateError> {
         self.budget.take(more.len())?;
         if self.out.len().saturating_add(more.len()) > super::budget::LARGEST {
-            return Err(Trouble::Excessive);
+            return Err(TemplateError::Excessive);
         }
         self.out.push_str(more);
         Ok(())
     }
 
-    fn node(&mut self, node: &Node, dot: &Value) -> Result<(), Trouble> {
+    fn node(&mut self, node: &Node, dot: &Value) -> Result<(), TemplateError> {
         match node {
             Node::Text(text) => self.write(text),
             Node::Action(pipeline) => {
@@ -91,7 +91,7 @@ impl Eval<'_> {
         body: &[Node],
         other: &[Node],
         dot: &Value,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), TemplateError> {
         let seen = self.variables.len();
         let silent = Pipeline { variables: Vec::new(), declares: false, commands: pipeline.commands.clone() };
         let items: Vec<(Value, Value)> = match self.pipeline(&silent, dot)? {
@@ -110,7 +110,10 @@ impl Eval<'_> {
             }
             Value::Null => Vec::new(),
             value => {
-                return Err(Trouble::Refused(format!("range can't iterate over {}", text::shown(&value))));
+                return Err(TemplateError::Refused(format!(
+                    "range can't iterate over {}",
+                    text::shown(&value)
+                )));
             }
         };
         if items.is_empty() {
@@ -132,20 +135,20 @@ impl Eval<'_> {
         Ok(())
     }
 
-    fn set(&mut self, name: &str, value: Value, declares: bool) -> Result<(), Trouble> {
+    fn set(&mut self, name: &str, value: Value, declares: bool) -> Result<(), TemplateError> {
         if declares {
             self.variables.push((name.to_owned(), value));
             return Ok(());
         }
         let known = self.variables.iter_mut().rev().find(|(own, _)| own == name);
-        known.ok_or_else(|| Trouble::Refused(format!("undefined variable ${name}")))?.1 = value;
+        known.ok_or_else(|| TemplateError::Refused(format!("undefined variable ${name}")))?.1 = value;
         Ok(())
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, Trouble> {
+    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, TemplateError> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(Trouble::Excessive);
+            return Err(TemplateError::Excessive);
         }
         let mut last: Option<Value> = None;
         for command in &pipeline.commands {
@@ -160,11 +163,18 @@ impl Eval<'_> {
         Ok(value)
     }
 
-    fn command(&mut self, words: &[Operand], last: Option<Value>, dot: &Value) -> Result<Value, Trouble> {
+    fn command(
+        &mut self,
+        words: &[Operand],
+        last: Option<Value>,
+        dot: &Value,
+    ) -> Result<Value, TemplateError> {
         let Some((first, rest)) = words.split_first() else { return Ok(Value::Null) };
         let Operand::Function(name) = first else {
             if !rest.is_empty() || last.is_some() {
-                return Err(Trouble::Refused("something that is no function is given arguments".to_owned()));
+                return Err(TemplateError::Refused(
+                    "something that is no function is given arguments".to_owned(),
+                ));
             }
             return self.operand(first, dot);
         };
@@ -192,7 +202,7 @@ impl Eval<'_> {
         functions::call(name, arguments, self.budget)
     }
 
-    fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, Trouble> {
+    fn operand(&mut self, operand: &Operand, dot: &Value) -> Result<Value, TemplateError> {
         self.budget.take(1)?;
         match operand {
             Operand::Dot => Ok(dot.clone()),
@@ -201,7 +211,7 @@ impl Eval<'_> {
             Operand::Variable(name) => {
                 let known = self.variables.iter().rev().find(|(own, _)| own == name);
                 let known = known.map(|(_, value)| value.clone());
-                known.ok_or_else(|| Trouble::Refused(format!("undefined variable ${name}")))
+                known.ok_or_else(|| TemplateError::Refused(format!("undefined variable ${name}")))
             }
             Operand::Function(_) => self.command(std::slice::from_ref(operand), None, dot),
             Operand::Pipeline(pipeline) => self.pipeline(pipeline, dot),
@@ -218,13 +228,13 @@ impl Eval<'_> {
 }
 
 /// The value at a path of fields. A missing one is an error.
-fn field<'a>(value: &'a Value, names: &[String]) -> Result<&'a Value, Trouble> {
+fn field<'a>(value: &'a Value, names: &[String]) -> Result<&'a Value, TemplateError> {
     names.iter().try_fold(value, |value, name| match value {
-        Value::Object(fields) => {
-            fields.get(name).ok_or_else(|| Trouble::Refused(format!("there is no `{name}` among the inputs")))
-        }
-        Value::Null => Err(Trouble::Refused(format!("there are no inputs, and `{name}` is one"))),
-        _ => Err(Trouble::Refused(format!("`{name}` is asked of what has no fields"))),
+        Value::Object(fields) => fields
+            .get(name)
+            .ok_or_else(|| TemplateError::Refused(format!("there is no `{name}` among the inputs"))),
+        Value::Null => Err(TemplateError::Refused(format!("there are no inputs, and `{name}` is one"))),
+        _ => Err(TemplateError::Refused(format!("`{name}` is asked of what has no fields"))),
     })
 }
 

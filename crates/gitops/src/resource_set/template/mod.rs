@@ -15,7 +15,7 @@ pub(super) use self::functions::adler32;
 
 /// Why a template was not rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum TemplateError {
     /// The operator rejects it too.
     Refused(String),
     /// It uses something that cannot be evaluated here.
@@ -25,7 +25,7 @@ pub(super) enum Trouble {
 }
 
 /// Renders a template. `inputs` is null without inputs.
-pub(super) fn render(template: &str, inputs: &Value, budget: &mut Budget) -> Result<String, Trouble> {
+pub(super) fn render(template: &str, inputs: &Value, budget: &mut Budget) -> Result<String, TemplateError> {
     if !template.contains("<<") {
         budget.take(template.len())?;
         return Ok(template.to_owned());
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    fn rendered(template: &str) -> Result<String, Trouble> {
+    fn rendered(template: &str) -> Result<String, TemplateError> {
         let inputs = json!({
             "name": "web", "count": 3, "ratio": 0.5, "big": 12_345_678.0, "on": true, "none": null, "empty": "",
             "zones": ["a", "b"], "labels": {"b": "2", "a": "1"}, "apps": [{"name": "x"}, {"name": "y", "off": true}],
@@ -121,7 +121,7 @@ mod tests {
             "<< index inputs.zones 9 >>",
         ] {
             assert!(
-                matches!(rendered(template), Err(Trouble::Refused(_))),
+                matches!(rendered(template), Err(TemplateError::Refused(_))),
                 "{template}: {:?}",
                 rendered(template)
             );
@@ -133,7 +133,7 @@ mod tests {
             "<< typeOf inputs.name >>",
         ] {
             assert!(
-                matches!(rendered(template), Err(Trouble::Unknown(_))),
+                matches!(rendered(template), Err(TemplateError::Unknown(_))),
                 "{template}: {:?}",
                 rendered(template)
             );

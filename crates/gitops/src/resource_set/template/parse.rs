@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::Trouble;
+use super::TemplateError;
 
 /// The nesting limit of blocks and parentheses.
 const DEEPEST: usize = 40;
@@ -63,7 +63,7 @@ enum Piece {
 }
 
 /// Parses a template.
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, Trouble> {
+pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     let pieces = pieces(text)?;
     let mut parser = Parser { pieces: pieces.into_iter(), depth: 0 };
     let (nodes, end) = parser.block()?;
@@ -73,12 +73,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Trouble> {
     }
 }
 
-fn refused(why: impl Into<String>) -> Trouble {
-    Trouble::Refused(why.into())
+fn refused(why: impl Into<String>) -> TemplateError {
+    TemplateError::Refused(why.into())
 }
 
 /// Splits a template into texts and the tokens of actions.
-fn pieces(text: &str) -> Result<Vec<Piece>, Trouble> {
+fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut rest = text;
     let mut trims = false;
@@ -106,7 +106,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str, trim_start: bool, trim_end: bo
 }
 
 /// The tokens of an action, the rest of the text, and whether it trims the space there.
-fn action(text: &str) -> Result<(Vec<Token>, &str, bool), Trouble> {
+fn action(text: &str) -> Result<(Vec<Token>, &str, bool), TemplateError> {
     let mut rest = text;
     let comment = rest.trim_start();
     if let Some(inside) = comment.strip_prefix("/*") {
@@ -136,7 +136,7 @@ fn action(text: &str) -> Result<(Vec<Token>, &str, bool), Trouble> {
     }
 }
 
-fn token(rest: &str, first: char) -> Result<(Token, &str), Trouble> {
+fn token(rest: &str, first: char) -> Result<(Token, &str), TemplateError> {
     for sign in [":=", "|", "(", ")", ",", "="] {
         if let Some(behind) = rest.strip_prefix(sign) {
             return Ok((Token::Sign(sign), behind));
@@ -180,7 +180,7 @@ fn word(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-fn number(rest: &str) -> Result<(Token, &str), Trouble> {
+fn number(rest: &str) -> Result<(Token, &str), TemplateError> {
     let is_part = |(at, c): (usize, char)| {
         c.is_ascii_alphanumeric() || c == '.' || c == '_' || (at == 0 && "+-".contains(c))
     };
@@ -193,11 +193,11 @@ fn number(rest: &str) -> Result<(Token, &str), Trouble> {
     let is_decimal = plain.bytes().all(|b| b.is_ascii_digit() || b".-".contains(&b));
     match plain.parse::<f64>() {
         Ok(number) if is_decimal => Ok((Token::Literal(number.into()), behind)),
-        _ => Err(Trouble::Unknown(format!("the number `{text}`"))),
+        _ => Err(TemplateError::Unknown(format!("the number `{text}`"))),
     }
 }
 
-fn quoted(rest: &str) -> Result<(Token, &str), Trouble> {
+fn quoted(rest: &str) -> Result<(Token, &str), TemplateError> {
     let mut text = String::new();
     let mut chars = rest.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
@@ -209,7 +209,9 @@ fn quoted(rest: &str) -> Result<(Token, &str), Trouble> {
                 Some('t') => text.push('\t'),
                 Some('r') => text.push('\r'),
                 Some(c @ ('"' | '\\' | '\'')) => text.push(c),
-                other => return Err(Trouble::Unknown(format!("the escape `\\{}`", other.unwrap_or(' ')))),
+                other => {
+                    return Err(TemplateError::Unknown(format!("the escape `\\{}`", other.unwrap_or(' '))));
+                }
             },
             c => text.push(c),
         }
@@ -233,7 +235,7 @@ struct Parser {
 }
 
 impl Parser {
-    fn block(&mut self) -> Result<(Vec<Node>, End), Trouble> {
+    fn block(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(refused(format!("blocks stand more than {DEEPEST} deep in each other")));
@@ -261,7 +263,7 @@ impl Parser {
                             nodes.push(Node::With(pipeline, body, other));
                         }
                         "define" | "template" | "block" | "break" | "continue" => {
-                            return Err(Trouble::Unknown(format!("`{word}`")));
+                            return Err(TemplateError::Unknown(format!("`{word}`")));
                         }
                         _ => nodes.push(Node::Action(pipeline(&tokens, 0)?)),
                     }
@@ -272,7 +274,7 @@ impl Parser {
         Ok((nodes, end))
     }
 
-    fn conditions(&mut self, first: &[Token]) -> Result<Node, Trouble> {
+    fn conditions(&mut self, first: &[Token]) -> Result<Node, TemplateError> {
         let mut branches = Vec::new();
         let mut condition = Some(pipeline(first, 0)?);
         loop {
@@ -294,7 +296,7 @@ impl Parser {
         }
     }
 
-    fn body(&mut self, first: &[Token]) -> Result<(Pipeline, Vec<Node>, Vec<Node>), Trouble> {
+    fn body(&mut self, first: &[Token]) -> Result<(Pipeline, Vec<Node>, Vec<Node>), TemplateError> {
         let pipeline = pipeline(first, 0)?;
         let (body, end) = self.block()?;
         let other = match end {
@@ -304,7 +306,7 @@ impl Parser {
                 (other, End::Block) => other,
                 _ => return Err(refused("a block has no `end`")),
             },
-            End::Else(_) => return Err(Trouble::Unknown("`else with`".to_owned())),
+            End::Else(_) => return Err(TemplateError::Unknown("`else with`".to_owned())),
         };
         Ok((pipeline, body, other))
     }
@@ -319,7 +321,7 @@ fn trimmed(mut tokens: Vec<Token>) -> Vec<Token> {
 }
 
 /// Parses a pipeline that consists of all of these tokens.
-fn pipeline(tokens: &[Token], depth: usize) -> Result<Pipeline, Trouble> {
+fn pipeline(tokens: &[Token], depth: usize) -> Result<Pipeline, TemplateError> {
     if depth > DEEPEST {
         return Err(refused(format!("parentheses stand more than {DEEPEST} deep in each other")));
     }
@@ -371,7 +373,7 @@ fn pipeline(tokens: &[Token], depth: usize) -> Result<Pipeline, Trouble> {
 }
 
 /// `$a := `, `$i, $a := `, `$a = `; and the rest.
-fn declarations(tokens: &[Token]) -> Result<(Vec<String>, bool, &[Token]), Trouble> {
+fn declarations(tokens: &[Token]) -> Result<(Vec<String>, bool, &[Token]), TemplateError> {
     let sign = tokens.iter().position(|token| matches!(token, Token::Sign(":=" | "=")));
     let Some(sign) = sign else { return Ok((Vec::new(), false, tokens)) };
     let mut names = Vec::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::needs::{self, Pull};
-use super::voice::{State, Voice, now};
+use super::reporter::{State, StatusReporter, now};
 use crate::kubelet::{environment_of, log_file};
 use crate::process::{Process, ProcessSpec};
 use crate::site::Site;
@@ -50,28 +50,28 @@ pub(super) async fn run(
     site: &Site,
     pod: &Object,
     container: &Value,
-    voice: &Voice<'_>,
+    reporter: &StatusReporter<'_>,
     restart: Restart,
 ) -> End {
     let name = container["name"].as_str().unwrap_or_default();
-    pull(container, voice).await;
+    pull(container, reporter).await;
     let mut backoff = 0;
     loop {
-        let environment = configured(site, pod, container, voice).await;
+        let environment = configured(site, pod, container, reporter).await;
         let began = now();
         let code = match start(site, pod, container, environment) {
             Err(why) => {
-                voice.ended(name, (128, "StartError", &why), &began).await;
-                voice.events.warn("Failed", &format!("Error: {why}")).await;
+                reporter.ended(name, (128, "StartError", &why), &began).await;
+                reporter.events.warn("Failed", &format!("Error: {why}")).await;
                 128
             }
             Ok(mut process) => {
-                voice.set(name, State::Running { since: began.clone() }).await;
+                reporter.set(name, State::Running { since: began.clone() }).await;
                 let code = tokio::select! {
                     status = process.wait() => status.ok().and_then(|status| status.code()).unwrap_or(137),
-                    never = probe(site, container, voice) => match never {},
+                    never = probe(site, container, reporter) => match never {},
                 };
-                voice.ended(name, (code, if code == 0 { "Completed" } else { "Error" }, ""), &began).await;
+                reporter.ended(name, (code, if code == 0 { "Completed" } else { "Error" }, ""), &began).await;
                 code
             }
         };
@@ -80,14 +80,14 @@ pub(super) async fn run(
             (Restart::Never, _) => return End::Badly,
             (Restart::Always | Restart::OnFailure, _) => {}
         }
-        voice.restarts(name);
+        reporter.restarts(name);
         if backoff > 0 {
             let id = ObjectRef::of(pod);
             let uid = pod.metadata.uid.as_deref().unwrap_or_default();
             let namespace = id.namespace.as_deref().unwrap_or_default();
             let of = format!("container={name} pod={}_{namespace}({uid})", id.name);
             let message = format!("back-off {backoff}s restarting failed {of}");
-            voice
+            reporter
                 .events
                 .warn(
                     "BackOff",
@@ -97,7 +97,7 @@ pub(super) async fn run(
                     ),
                 )
                 .await;
-            voice.set(name, State::Waiting { reason: "CrashLoopBackOff", message }).await;
+            reporter.set(name, State::Waiting { reason: "CrashLoopBackOff", message }).await;
             tokio::time::sleep(Duration::from_secs(backoff / SHORTENED_BY)).await;
         }
         backoff = if backoff == 0 { FIRST_BACKOFF } else { (backoff * 2).min(LONGEST_BACKOFF) };
@@ -105,25 +105,25 @@ pub(super) async fn run(
 }
 
 /// Waits until the image is pulled.
-async fn pull(container: &Value, voice: &Voice<'_>) {
+async fn pull(container: &Value, reporter: &StatusReporter<'_>) {
     let image = container["image"].as_str().unwrap_or_default();
     let name = container["name"].as_str().unwrap_or_default();
     loop {
-        voice.events.say("Pulling", &format!("Pulling image \"{image}\"")).await;
+        reporter.events.say("Pulling", &format!("Pulling image \"{image}\"")).await;
         match needs::pull(image) {
             Pull::Done => {
-                voice.events.say("Pulled", &format!("Successfully pulled image \"{image}\" in 412ms (412ms including waiting). Image size: 4261574 bytes.")).await;
+                reporter.events.say("Pulled", &format!("Successfully pulled image \"{image}\" in 412ms (412ms including waiting). Image size: 4261574 bytes.")).await;
                 return;
             }
             Pull::GoesOn => std::future::pending().await,
             Pull::Failed(why) => {
-                voice.events.warn("Failed", &format!("Failed to pull image \"{image}\": {why}")).await;
-                voice.events.warn("Failed", "Error: ErrImagePull").await;
-                voice.set(name, State::Waiting { reason: "ErrImagePull", message: why.clone() }).await;
+                reporter.events.warn("Failed", &format!("Failed to pull image \"{image}\": {why}")).await;
+                reporter.events.warn("Failed", "Error: ErrImagePull").await;
+                reporter.set(name, State::Waiting { reason: "ErrImagePull", message: why.clone() }).await;
                 tokio::time::sleep(AGAIN).await;
                 let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {why}");
-                voice.events.say("BackOff", &format!("Back-off pulling image \"{image}\"")).await;
-                voice.set(name, State::Waiting { reason: "ImagePullBackOff", message }).await;
+                reporter.events.say("BackOff", &format!("Back-off pulling image \"{image}\"")).await;
+                reporter.set(name, State::Waiting { reason: "ImagePullBackOff", message }).await;
                 tokio::time::sleep(AGAIN).await;
             }
         }
@@ -135,15 +135,17 @@ async fn configured(
     site: &Site,
     pod: &Object,
     container: &Value,
-    voice: &Voice<'_>,
+    reporter: &StatusReporter<'_>,
 ) -> BTreeMap<String, String> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let name = container["name"].as_str().unwrap_or_default();
     loop {
         match needs::missing_setting(site, container, namespace).await {
             Some(why) => {
-                voice.events.warn("Failed", &format!("Error: {why}")).await;
-                voice.set(name, State::Waiting { reason: "CreateContainerConfigError", message: why }).await;
+                reporter.events.warn("Failed", &format!("Error: {why}")).await;
+                reporter
+                    .set(name, State::Waiting { reason: "CreateContainerConfigError", message: why })
+                    .await;
             }
             None => match environment_of(site, pod, container, namespace).await {
                 Ok(environment) => return environment,
@@ -198,7 +200,7 @@ fn start(
 }
 
 /// Probes readiness while the container runs; without a probe, it is ready immediately.
-async fn probe(site: &Site, container: &Value, voice: &Voice<'_>) -> std::convert::Infallible {
+async fn probe(site: &Site, container: &Value, reporter: &StatusReporter<'_>) -> std::convert::Infallible {
     let name = container["name"].as_str().unwrap_or_default();
     let command: Vec<&str> = container["readinessProbe"]["exec"]["command"]
         .as_array()
@@ -212,9 +214,9 @@ async fn probe(site: &Site, container: &Value, voice: &Voice<'_>) -> std::conver
             Some((program, arguments)) => ask(program, arguments, &site.folder.0).await,
         };
         if let Err(said) = &answer {
-            voice.events.probe_failed(said).await;
+            reporter.events.probe_failed(said).await;
         }
-        voice.ready(name, answer.is_ok()).await;
+        reporter.ready(name, answer.is_ok()).await;
         tokio::time::sleep(PROBE_EVERY).await;
     }
 }

@@ -4,7 +4,7 @@
 
 mod container;
 mod needs;
-mod voice;
+mod reporter;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::kubelet::{delete_pod, image_of, log_file};
 use crate::site::Site;
 use bootstrapper_core::object::{Object, ObjectRef};
 use container::{End, Restart, run};
-use voice::Voice;
+use reporter::StatusReporter;
 
 /// The image's name, without registry and tag.
 pub(super) const IMAGE: &str = "shell";
@@ -30,12 +30,13 @@ pub(super) fn is_shell(pod: &Object) -> bool {
 
 /// Runs a pod until cancelled.
 pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: CancellationToken) {
-    let voice = Voice::of(&site, &pod);
+    let reporter = StatusReporter::of(&site, &pod);
     tokio::select! {
-        () = run_all(&site, &pod, &voice) => cancel.cancelled().await,
+        () = run_all(&site, &pod, &reporter) => cancel.cancelled().await,
         () = cancel.cancelled() => {}
     }
-    for container in ["initContainers", "containers"].into_iter().flat_map(|list| voice::list(&pod, list)) {
+    for container in ["initContainers", "containers"].into_iter().flat_map(|list| reporter::list(&pod, list))
+    {
         let id = ObjectRef::of(&pod);
         let name = container["name"].as_str().unwrap_or_default();
         let _ = std::fs::remove_file(log_file(
@@ -48,18 +49,19 @@ pub(super) async fn live(site: Arc<Site>, pod: Arc<Object>, cancel: Cancellation
     delete_pod(&site, &pod).await;
 }
 
-async fn run_all(site: &Site, pod: &Object, voice: &Voice<'_>) {
-    voice.update_status().await;
+async fn run_all(site: &Site, pod: &Object, reporter: &StatusReporter<'_>) {
+    reporter.update_status().await;
     while let Some(why) = needs::missing_volume(site, pod).await {
-        voice.events.warn("FailedMount", &why).await;
+        reporter.events.warn("FailedMount", &why).await;
         tokio::time::sleep(AGAIN).await;
     }
     let restart = Restart::of(pod);
-    for container in voice::list(pod, "initContainers") {
+    for container in reporter::list(pod, "initContainers") {
         let of_init = if restart == Restart::Always { Restart::OnFailure } else { restart };
-        if run(site, pod, container, voice, of_init).await != End::Well {
+        if run(site, pod, container, reporter, of_init).await != End::Well {
             return;
         }
     }
-    join_all(voice::list(pod, "containers").map(|container| run(site, pod, container, voice, restart))).await;
+    join_all(reporter::list(pod, "containers").map(|container| run(site, pod, container, reporter, restart)))
+        .await;
 }

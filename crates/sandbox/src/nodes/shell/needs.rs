@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::voice::list;
+use super::reporter::list;
 use crate::kubelet::data;
 use crate::site::Site;
 use bootstrapper_core::object::Object;

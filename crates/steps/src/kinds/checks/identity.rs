@@ -9,8 +9,8 @@ use bootstrapper_readiness::cilium;
 
 pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     let wanted = Identity::declared(&subject.declared.cluster, &subject.declared.settings);
-    let other = match subject.cluster.remembered().await? {
-        Some(remembered) => remembered.require(&wanted).err(),
+    let other = match subject.cluster.identity_record().await? {
+        Some(identity_record) => identity_record.require(&wanted).err(),
         None => None,
     };
     Ok([other, service_range(subject).await?, mesh_id(subject).await?].into_iter().collect())

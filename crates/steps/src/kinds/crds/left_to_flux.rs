@@ -12,20 +12,20 @@ use bootstrapper_core::object::{Complete, Object, ObjectRef};
 const AT_ONCE: usize = 16;
 
 /// The objects that Flux has not taken over.
-pub(super) async fn without_fluxs(
+pub(super) async fn without_flux_owned(
     cluster: &Cluster,
     objects: Vec<Complete<Object>>,
 ) -> Result<Vec<Complete<Object>>> {
     let read = objects.into_iter().map(|object| async move {
         let live = cluster.get(&ObjectRef::of(&object)).await?;
-        Ok((object, live.is_some_and(|live| is_fluxs(&live))))
+        Ok((object, live.is_some_and(|live| is_flux_owned(&live))))
     });
     let read: Vec<_> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-    Ok(read.into_iter().filter_map(|(object, is_fluxs)| (!is_fluxs).then_some(object)).collect())
+    Ok(read.into_iter().filter_map(|(object, is_flux_owned)| (!is_flux_owned).then_some(object)).collect())
 }
 
 /// Whether a Kustomization, a FluxInstance or a ResourceSet owns it.
-fn is_fluxs(live: &Object) -> bool {
+fn is_flux_owned(live: &Object) -> bool {
     [KUSTOMIZE, OPERATOR].into_iter().any(|group| owner(live, group).is_some())
 }
 
@@ -45,7 +45,7 @@ mod tests {
                 "apiVersion": "v1", "kind": "Namespace",
                 "metadata": {"name": "flux-system", "labels": labels},
             });
-            assert_eq!(is_fluxs(&serde_json::from_value(object).unwrap()), expected, "{label}");
+            assert_eq!(is_flux_owned(&serde_json::from_value(object).unwrap()), expected, "{label}");
         }
     }
 }

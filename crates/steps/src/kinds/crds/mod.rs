@@ -49,7 +49,7 @@ impl Crds {
 
     /// The same, if Kustomizations that the owner applies own some of them.
     #[must_use]
-    pub(super) fn with_brought(self, brings: Vec<ObjectRef>) -> Self {
+    pub(super) fn with_children(self, brings: Vec<ObjectRef>) -> Self {
         Self { brings, ..self }
     }
 
@@ -65,7 +65,7 @@ impl Crds {
                 if !self.source.is_manifest() {
                     return Ok(all);
                 }
-                let objects = left_to_flux::without_fluxs(&self.cluster, all.objects).await?;
+                let objects = left_to_flux::without_flux_owned(&self.cluster, all.objects).await?;
                 Ok(ObjectSet { objects, ..all })
             })
             .await
@@ -105,7 +105,7 @@ impl Kind for CrdsSpec {
         let Inputs { cluster, declared, .. } = planner.inputs;
         let (title, source) = match self {
             Self::Kustomization(name) => {
-                let all = declared.with_brought(name);
+                let all = declared.with_children(name);
                 let Some((kustomization, brought)) = all.split_first() else {
                     return planner.absent("Kustomization", name);
                 };
@@ -124,7 +124,7 @@ impl Kind for CrdsSpec {
                 let owner = Some(FluxOwner(kustomization.id.clone()));
                 let brings = brought.iter().map(|one| one.id.clone()).collect();
                 let step = Crds::new(cluster.clone(), CrdSource::Objects(crds), owner);
-                return Ok(Planned::step(title, step.with_brought(brings)).with_digest(digest));
+                return Ok(Planned::step(title, step.with_children(brings)).with_digest(digest));
             }
             Self::Manifest(manifest) => {
                 let source = manifest_source(planner, manifest, true)?;

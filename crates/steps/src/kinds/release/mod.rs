@@ -9,10 +9,10 @@ use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
 use crate::explain::Explainer;
-use crate::flux_owner::{FluxOwner, not_fluxs, owned_since};
+use crate::flux_owner::{FluxOwner, foreign_revision, owned_since};
 use crate::following::follow_ready;
 use crate::teardown::releases;
-use crate::teardown::removal::{self, Gone};
+use crate::teardown::removal::{self, Removal};
 use need::{Evidence, Need, need};
 
 use super::Kind;
@@ -27,7 +27,7 @@ use bootstrapper_engine::{
 };
 use bootstrapper_gitops::pipeline::ReleaseSpec;
 use bootstrapper_gitops::{self as gitops, HelmAction};
-use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, Signature, chart_label, helm_has_ended};
+use bootstrapper_tools::{CHART_DIGEST, HELM_PROCESS, Helm, Signature, chart_label, helm_has_exited};
 
 /// A Helm release, as its HelmRelease declares it.
 pub(super) struct Release {
@@ -59,8 +59,8 @@ impl Release {
         if let Some(since) = flux.as_ref().and_then(owned_since) {
             let Self { cluster, declared, .. } = self;
             let newest = cluster.helm_revision(&declared.release_namespace, &declared.release_name).await?;
-            let other = flux.as_ref().and_then(|flux| not_fluxs(flux, newest));
-            return Ok(Ownership::Fluxs(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
+            let other = flux.as_ref().and_then(|flux| foreign_revision(flux, newest));
+            return Ok(Ownership::Flux(other.map_or(since.clone(), |other| format!("{since}; {other}"))));
         }
         let stored = self.stored().await?;
         if let Some(stored) = &stored {
@@ -78,9 +78,9 @@ impl Release {
             resolved: resolved.as_deref(),
             limit: self.declared.helm_limit(),
             now: Timestamp::now(),
-            has_ended: &helm_has_ended,
+            has_exited: &helm_has_exited,
         };
-        Ok(Ownership::Ours(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
+        Ok(Ownership::Bootstrap(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
     }
 
     /// Fails if the archive of the chart differs from that of the newest revision with the same version: the
@@ -199,9 +199,9 @@ impl Kind for ReleaseSpec {
 /// Who owns a release.
 enum Ownership {
     /// Flux has adopted it; with a text about that.
-    Fluxs(String),
+    Flux(String),
     /// The bootstrap, unless another Helm is operating on it.
-    Ours(Need, Option<Box<StoredRelease>>),
+    Bootstrap(Need, Option<Box<StoredRelease>>),
 }
 
 #[async_trait]
@@ -232,7 +232,7 @@ impl Undo for Release {
             let Self { declared, .. } = self;
             helm.uninstall(&declared.release_name, &declared.release_namespace, relay.access()).await?;
             // Helm deletes objects, and does not wait.
-            removal::await_end(&self.cluster, &objects, Gone::Await, teardown).await?;
+            removal::await_removal(&self.cluster, &objects, Removal::Await, teardown).await?;
         }
         Ok(Changes { summary: diff.summary, changes: diff.changes, ..Changes::default() })
     }
@@ -242,7 +242,7 @@ impl Undo for Release {
 impl Step for Release {
     async fn observe(&self) -> Result<Observation> {
         let known = self.look().await?;
-        if matches!(known, Ownership::Ours(Need::Install | Need::Upgrade(_) | Need::Recover(_), _)) {
+        if matches!(known, Ownership::Bootstrap(Need::Install | Need::Upgrade(_) | Need::Recover(_), _)) {
             self.require_signature().await?;
         }
         let change = |kind, details| Diff {
@@ -251,23 +251,23 @@ impl Step for Release {
             unchanged: 0,
         };
         Ok(match known {
-            Ownership::Fluxs(summary) => Observation::Satisfied { summary, unchanged: 1 },
-            Ownership::Ours(Need::Nothing, stored) => {
+            Ownership::Flux(summary) => Observation::Satisfied { summary, unchanged: 1 },
+            Ownership::Bootstrap(Need::Nothing, stored) => {
                 let revision = stored.map(|stored| stored.revision).unwrap_or_default();
                 let summary = format!("{} revision {revision} as declared", self.name());
                 Observation::Satisfied { summary, unchanged: 1 }
             }
-            Ownership::Ours(Need::Install, _) => {
+            Ownership::Bootstrap(Need::Install, _) => {
                 let details = [self.chart().await].into_iter().chain(self.declared.unverified());
                 Observation::Missing(change(ChangeKind::Created, details.collect()))
             }
-            Ownership::Ours(Need::Upgrade(differences), _) => {
+            Ownership::Bootstrap(Need::Upgrade(differences), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, differences))
             }
-            Ownership::Ours(Need::Recover(why), _) => {
+            Ownership::Bootstrap(Need::Recover(why), _) => {
                 Observation::Drifted(change(ChangeKind::Configured, vec![format!("{why}: recovered first")]))
             }
-            Ownership::Ours(Need::Wait(why), _) => {
+            Ownership::Bootstrap(Need::Wait(why), _) => {
                 Observation::Blocked { by: format!("{}: {why}", self.name()) }
             }
         })
@@ -276,8 +276,8 @@ impl Step for Release {
     async fn act(&self, act: Act<'_>) -> Result<Changes> {
         // Since the observation, Flux may have taken over, or an earlier attempt may have succeeded.
         let mut known = self.look().await?;
-        let recovered = matches!(&known, Ownership::Ours(Need::Recover(_), _));
-        if let Ownership::Ours(Need::Recover(why), Some(stored)) = &known {
+        let recovered = matches!(&known, Ownership::Bootstrap(Need::Recover(_), _));
+        if let Ownership::Bootstrap(Need::Recover(why), Some(stored)) = &known {
             (act.say)(format!("removing revision {}: {why}", stored.revision));
             // Helm then finds the previous revision, or none; objects created meanwhile have the labels of the
             // release, and are adopted.
@@ -285,8 +285,8 @@ impl Step for Release {
             known = self.look().await?;
         }
         let (need, next) = match known {
-            Ownership::Fluxs(summary) => return Ok(Changes { summary, ..Changes::default() }),
-            Ownership::Ours(need, stored) => (need, stored.map_or(1, |stored| stored.revision + 1)),
+            Ownership::Flux(summary) => return Ok(Changes { summary, ..Changes::default() }),
+            Ownership::Bootstrap(need, stored) => (need, stored.map_or(1, |stored| stored.revision + 1)),
         };
         let (kind, action) = match need {
             Need::Nothing if recovered => {
@@ -309,7 +309,7 @@ impl Step for Release {
         let helm = self.helm.as_ref().map_err(Clone::clone)?;
         let relay = self.cluster.relay().await?;
         helm.upgrade_install(&self.declared.complete_request(action)?, next, relay.access()).await?;
-        if let Some(word) = helm.word_on(&self.declared.chart).await {
+        if let Some(word) = helm.unverified_remark(&self.declared.chart).await {
             (act.say)(format!("helm: {word}"));
         }
         let chart = self.chart().await;

@@ -41,7 +41,7 @@ pub(super) struct Evidence<'a> {
     /// Now, by this machine's clock.
     pub(super) now: Timestamp,
     /// Whether the Helm process in a revision's label has exited; none if this machine cannot tell.
-    pub(super) has_ended: &'a dyn Fn(&str, u64) -> Option<bool>,
+    pub(super) has_exited: &'a dyn Fn(&str, u64) -> Option<bool>,
 }
 
 /// Decides what needs to be done.
@@ -71,7 +71,7 @@ pub(super) fn need(
 fn held(stored: &StoredRelease, evidence: &Evidence<'_>) -> Need {
     let revision = format!("revision {} is {}", stored.revision, stored.state);
     let process = stored.labels.get(HELM_PROCESS);
-    let ours = process.and_then(|process| (evidence.has_ended)(process, stored.revision));
+    let ours = process.and_then(|process| (evidence.has_exited)(process, stored.revision));
     match ours {
         Some(true) => return Need::Recover(format!("{revision}, and its helm process has exited")),
         Some(false) => {
@@ -79,14 +79,14 @@ fn held(stored: &StoredRelease, evidence: &Evidence<'_>) -> Need {
         }
         None => {}
     }
-    let is_fluxs = evidence.flux.is_some_and(is_seen_by_flux);
-    let (who, patience) = if is_fluxs {
+    let is_flux_owned = evidence.flux.is_some_and(is_seen_by_flux);
+    let (who, allowed) = if is_flux_owned {
         ("helm-controller", evidence.limit * PARTS_OF_AN_ACTION)
     } else {
         ("a helm process on another machine", evidence.limit)
     };
     let age = stored.begun.map_or(SignedDuration::ZERO, |begun| evidence.now.duration_since(begun));
-    let left = patience + GRACE - age;
+    let left = allowed + GRACE - age;
     if left.is_positive() {
         let seconds = |duration: SignedDuration| duration.as_secs();
         Need::Wait(format!(
@@ -207,13 +207,13 @@ mod tests {
     }
 
     /// What needs to be done this many seconds after the revision was created.
-    fn after(seconds: i64, stored: &StoredRelease, flux: Option<&Object>, has_ended: Option<bool>) -> Need {
+    fn after(seconds: i64, stored: &StoredRelease, flux: Option<&Object>, has_exited: Option<bool>) -> Need {
         let evidence = Evidence {
             flux,
             resolved: None,
             limit: SignedDuration::from_mins(5),
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds),
-            has_ended: &|_, _| has_ended,
+            has_exited: &|_, _| has_exited,
         };
         need(Some(stored), &declared(), &evidence)
     }
@@ -225,7 +225,7 @@ mod tests {
             resolved: None,
             limit: SignedDuration::ZERO,
             now: Timestamp::UNIX_EPOCH,
-            has_ended: &|_, _| None,
+            has_exited: &|_, _| None,
         };
         assert_eq!(need(None, &declared(), &evidence), Need::Install);
         let of = |stored: StoredRelease| after(0, &stored, None, None);
@@ -275,11 +275,11 @@ mod tests {
             ReleaseState::PendingRollback,
             ReleaseState::Uninstalling,
         ] {
-            for (seconds, flux, has_ended, waited_for) in table {
-                match (after(seconds, &stored(state), flux, has_ended), waited_for) {
+            for (seconds, flux, has_exited, waited_for) in table {
+                match (after(seconds, &stored(state), flux, has_exited), waited_for) {
                     (Need::Recover(why), None) => assert!(why.contains(&state.to_string()), "{why}"),
                     (Need::Wait(why), Some(who)) => assert!(why.contains(who), "{why}"),
-                    (other, _) => panic!("{state} after {seconds} s, {has_ended:?}: {other:?}"),
+                    (other, _) => panic!("{state} after {seconds} s, {has_exited:?}: {other:?}"),
                 }
             }
         }

@@ -47,7 +47,7 @@ impl AgentAnswers {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer =
             answers.get(name(config)).filter(|answer| answer.version == config.metadata.resource_version)?;
-        Some(readiness::cilium::as_agent_tells(config, &answer.peers))
+        Some(readiness::cilium::as_reported_by_agent(config, &answer.peers))
     }
 
     /// Replaces all earlier answers.
@@ -63,7 +63,7 @@ pub(super) fn readiness(cluster: Cluster, trust: Duration, answers: AgentAnswers
         let cluster = cluster.clone();
         async move { cilium::sessions_of(&cluster, &agent).await }.boxed()
     });
-    Follower { agents, objects, trust, answers, seen: None, doubts: Doubts::default() }.follow()
+    Follower { agents, objects, trust, answers, seen: None, stale: StaleSessions::default() }.follow()
 }
 
 /// Queries an agent for its sessions.
@@ -75,7 +75,7 @@ struct Follower {
     trust: Duration,
     answers: AgentAnswers,
     seen: Option<Seen>,
-    doubts: Doubts,
+    stale: StaleSessions,
 }
 
 impl Follower {
@@ -88,7 +88,7 @@ impl Follower {
     }
 
     async fn next(&mut self) -> Option<Result<Readiness>> {
-        let due = self.doubts.due(self.trust);
+        let due = self.stale.due(self.trust);
         let is_due = async {
             match due {
                 Some(at) => sleep_until(at).await,
@@ -102,12 +102,12 @@ impl Follower {
                     Ok(seen) => seen,
                     Err(failure) => return Some(Err(failure)),
                 };
-                self.doubts.see(configs(&seen), Instant::now());
+                self.stale.see(configs(&seen), Instant::now());
                 self.seen = Some(seen);
             }
             () = is_due => {}
         }
-        if self.doubts.due(self.trust).is_some_and(|due| due <= Instant::now()) {
+        if self.stale.due(self.trust).is_some_and(|due| due <= Instant::now()) {
             self.ask().await;
         }
         self.judge().map(Ok)
@@ -117,7 +117,7 @@ impl Follower {
     async fn ask(&mut self) {
         let Some(seen) = &self.seen else { return };
         let now = Instant::now();
-        let doubted = self.doubts.nodes(self.trust, now);
+        let doubted = self.stale.nodes(self.trust, now);
         let agents = objects(seen, "Pod").filter(|pod| readiness::verdict(pod).is_ready());
         let agents: BTreeMap<&str, ObjectRef> = agents
             .filter_map(|pod| Some((pod.data["spec"]["nodeName"].as_str()?, ObjectRef::of(pod))))
@@ -137,9 +137,10 @@ impl Follower {
                     is_down = true;
                     continue;
                 };
-                is_down |=
-                    !readiness::cilium::sessions_down(&readiness::cilium::as_agent_tells(config, &peers).0)
-                        .is_empty();
+                is_down |= !readiness::cilium::sessions_down(
+                    &readiness::cilium::as_reported_by_agent(config, &peers).0,
+                )
+                .is_empty();
                 let version = config.metadata.resource_version.clone();
                 said.insert(name(config).to_owned(), AgentAnswer { version, peers });
             }
@@ -148,7 +149,7 @@ impl Follower {
             }
         }
         self.answers.replace(said);
-        self.doubts.asked = Some(Instant::now());
+        self.stale.asked = Some(Instant::now());
     }
 
     fn judge(&self) -> Option<Readiness> {
@@ -187,12 +188,12 @@ fn name(object: &Object) -> &str {
 
 /// Sessions that the API reports down, by node and address: the state, and since when.
 #[derive(Default)]
-struct Doubts {
+struct StaleSessions {
     since: BTreeMap<(String, String), (String, Instant)>,
     asked: Option<Instant>,
 }
 
-impl Doubts {
+impl StaleSessions {
     fn see<'a>(&mut self, configs: impl Iterator<Item = &'a Object>, now: Instant) {
         let before = std::mem::take(&mut self.since);
         for config in configs {
@@ -237,21 +238,21 @@ mod tests {
 
     #[test]
     fn what_the_api_calls_down_in_the_same_word_is_doubted_after_a_while_and_not_too_often() {
-        let mut doubts = Doubts::default();
+        let mut stale = StaleSessions::default();
         let began = Instant::now();
         let after = |seconds: u64| began + Duration::from_secs(seconds);
-        doubts.see([config("a", "open_confirm"), config("b", "established")].iter(), after(0));
-        assert_eq!(doubts.due(UNCHANGED), Some(after(20)));
+        stale.see([config("a", "open_confirm"), config("b", "established")].iter(), after(0));
+        assert_eq!(stale.due(UNCHANGED), Some(after(20)));
         // A session whose state changes is not stuck.
-        doubts.see([config("a", "open_confirm"), config("b", "idle")].iter(), after(10));
-        doubts.see([config("a", "open_confirm"), config("b", "active")].iter(), after(15));
-        assert_eq!(doubts.due(UNCHANGED), Some(after(20)));
-        assert_eq!(doubts.nodes(UNCHANGED, after(20)), BTreeSet::from(["a"]));
-        doubts.asked = Some(after(20));
-        assert_eq!(doubts.due(UNCHANGED), Some(after(35)));
-        assert_eq!(doubts.nodes(UNCHANGED, after(35)), BTreeSet::from(["a", "b"]));
-        doubts.see([config("a", "established"), config("b", "established")].iter(), after(40));
-        assert_eq!(doubts.due(UNCHANGED), None);
+        stale.see([config("a", "open_confirm"), config("b", "idle")].iter(), after(10));
+        stale.see([config("a", "open_confirm"), config("b", "active")].iter(), after(15));
+        assert_eq!(stale.due(UNCHANGED), Some(after(20)));
+        assert_eq!(stale.nodes(UNCHANGED, after(20)), BTreeSet::from(["a"]));
+        stale.asked = Some(after(20));
+        assert_eq!(stale.due(UNCHANGED), Some(after(35)));
+        assert_eq!(stale.nodes(UNCHANGED, after(35)), BTreeSet::from(["a", "b"]));
+        stale.see([config("a", "established"), config("b", "established")].iter(), after(40));
+        assert_eq!(stale.due(UNCHANGED), None);
     }
 
     #[test]
@@ -299,8 +300,8 @@ mod tests {
             async move { Ok(json!([{"peer-address": "10.0.0.1", "session-state": state}])) }.boxed()
         });
         let objects = stream::iter([Ok(seen("open_confirm"))]).chain(stream::pending()).boxed();
-        let (answers, doubts) = (AgentAnswers::default(), Doubts::default());
-        (Follower { agents, objects, trust, answers, seen: None, doubts }, asked)
+        let (answers, stale) = (AgentAnswers::default(), StaleSessions::default());
+        (Follower { agents, objects, trust, answers, seen: None, stale }, asked)
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ async fn ask(cluster: &Cluster) -> Result<Vec<String>> {
     let listeners = cilium::listeners(cluster).await?;
     let mut remarks = Vec::new();
     for peer in &peers {
-        if let Some(deaf) = first_deaf(cluster, &listeners, peer).await? {
+        if let Some(deaf) = first_not_connected(cluster, &listeners, peer).await? {
             remarks.push(format!(
                 "{deaf} not ready with cluster {peer} of the mesh; once that is up, `bootstrapper verify {own} {peer}` shows why"
             ));
@@ -34,9 +34,13 @@ async fn ask(cluster: &Cluster) -> Result<Vec<String>> {
 }
 
 /// Agents sync with peers through kvstoremesh: if that is not connected, they are not queried.
-async fn first_deaf(cluster: &Cluster, listeners: &[Listeners], peer: &str) -> Result<Option<String>> {
+async fn first_not_connected(
+    cluster: &Cluster,
+    listeners: &[Listeners],
+    peer: &str,
+) -> Result<Option<String>> {
     for listeners in listeners {
-        let deaf = listeners.deaf_to(cluster, peer).await?.len();
+        let deaf = listeners.not_connected_to(cluster, peer).await?.len();
         if deaf > 0 {
             return Ok(Some(format!("{deaf} of {} {} are", listeners.count(), listeners.name())));
         }

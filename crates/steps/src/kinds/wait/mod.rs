@@ -24,7 +24,7 @@ use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::verdict::Readiness;
 use bootstrapper_engine::{Act, Cause, Changes, Observation, Step, Stuck};
 use bootstrapper_gitops::pipeline::WaitSpec;
-use bootstrapper_readiness::{CustomRules, Expressions, Probe, Texts};
+use bootstrapper_readiness::{CustomRules, Expressions, Probe, RuleTexts};
 
 /// What a step waits for.
 pub enum Awaited {
@@ -108,7 +108,8 @@ impl Kind for WaitSpec {
             }
             Self::Object { id, ready, failed } => {
                 let readiness = if ready.is_some() || failed.is_some() {
-                    let texts = Texts { current: ready.clone(), failed: failed.clone(), ..Texts::default() };
+                    let texts =
+                        RuleTexts { current: ready.clone(), failed: failed.clone(), ..RuleTexts::default() };
                     let mut rules = CustomRules::default();
                     rules.add(id.api_version.clone(), id.kind.clone(), Expressions::compile(&texts)?);
                     Arc::new(rules)
@@ -126,7 +127,8 @@ impl Kind for WaitSpec {
 pub(super) fn awaited(planner: &Planner<'_>, object: &Object) -> Planned {
     let id = ObjectRef::of(object);
     let mut rules = CustomRules::default();
-    if let Ok(exists) = Expressions::compile(&Texts { current: Some("true".to_owned()), ..Texts::default() })
+    if let Ok(exists) =
+        Expressions::compile(&RuleTexts { current: Some("true".to_owned()), ..RuleTexts::default() })
     {
         rules.add(id.api_version.clone(), id.kind.clone(), exists);
     }

@@ -34,7 +34,7 @@ pub async fn prove_keys(
     let mut proof = KeyProof::default();
     for used in declared.key_uses(root) {
         let id = (used.secret.namespace.clone().unwrap_or_default(), used.secret.name.clone());
-        let Some(values) = secrets.values.get(&id).filter(|_| !secrets.made_up.contains(&id)) else {
+        let Some(values) = secrets.values.get(&id).filter(|_| !secrets.generated.contains(&id)) else {
             continue;
         };
         // A value that could not be read has its own failure.

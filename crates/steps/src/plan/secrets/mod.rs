@@ -3,13 +3,13 @@
 
 mod age;
 mod bech32;
+mod generated;
 mod key_proof;
-mod made_up;
 mod object;
 mod read;
 
+pub(super) use generated::generated;
 pub use key_proof::{KeyProof, prove_keys};
-pub(super) use made_up::made_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,7 +24,7 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
 use bootstrapper_core::object::{Complete, Object, ObjectRef};
 use bootstrapper_gitops::pipeline::Config;
-use bootstrapper_gitops::trust::Agreed;
+use bootstrapper_gitops::trust::Approvals;
 use bootstrapper_gitops::{SecretValue, SecretValues, SeededSecret, SeededValue, seeded_secrets};
 use bootstrapper_tools::Environment;
 
@@ -40,7 +40,7 @@ pub struct Secrets {
     /// What could not be read, and why.
     pub unresolved: Vec<Failure>,
     /// The Secrets with generated values, by namespace and name.
-    made_up: BTreeSet<(String, String)>,
+    generated: BTreeSet<(String, String)>,
 }
 
 /// The sources of the declared secrets.
@@ -56,7 +56,7 @@ pub struct SecretSources<'a> {
     /// The API server, if it is up.
     pub cluster: Option<&'a Cluster>,
     /// The user's approvals: nothing else is read.
-    pub agreed: &'a Agreed,
+    pub approvals: &'a Approvals,
     /// Whether the cluster is a sandbox, where values that were not approved are generated.
     pub in_sandbox: bool,
 }
@@ -82,8 +82,8 @@ pub async fn resolve(sources: &SecretSources<'_>) -> Result<Secrets> {
             Err(failure) => match live[at].as_ref().and_then(|live| live_value(live, key)) {
                 Some(value) => marked(value).into(),
                 None if sources.in_sandbox => {
-                    secrets.made_up.insert((secret.namespace.clone(), secret.name.clone()));
-                    marked(made_up(&id(secret), key)).into()
+                    secrets.generated.insert((secret.namespace.clone(), secret.name.clone()));
+                    marked(generated(&id(secret), key)).into()
                 }
                 None => {
                     let failure = unresolved(&id(secret), key, value, failure);

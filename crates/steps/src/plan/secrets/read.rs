@@ -55,11 +55,11 @@ impl<'a> Reader<'a> {
         key: &str,
         value: &SeededValue,
     ) -> Result<SecretString> {
-        let SecretSources { root, name, agreed, in_sandbox, .. } = *self.sources;
+        let SecretSources { root, name, approvals, in_sandbox, .. } = *self.sources;
         let requests = trust::value_requests(root, name, secret, key, value)?;
         // A sandbox has its own vault: the user's is not queried.
         if !(in_sandbox && needs_vault_only(&value.from)) {
-            requests.iter().try_for_each(|request| agreed.require(request))?;
+            requests.iter().try_for_each(|request| approvals.require(request))?;
         }
         let text = match &value.from {
             ValueFrom::Source(source) => self.source(source, &requests).await?,

@@ -139,37 +139,37 @@ fn before_pool(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 
 fn steps(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(bootstrap), pools) = (scene.bootstrap(), pools(scene)) else { return Vec::new() };
-    let brings_pool = |turn: &ScheduledStep<'_>| match turn.step.kind.applies() {
+    let brings_pool = |scheduled: &ScheduledStep<'_>| match scheduled.step.kind.applies() {
         Applies::Kustomization(_) | Applies::Part(_) => {
-            let applied = turn.objects(scene.declared).map(|(_, objects)| objects).unwrap_or_default();
+            let applied = scheduled.objects(scene.declared).map(|(_, objects)| objects).unwrap_or_default();
             applied.into_iter().any(|object| pools.iter().any(|(pool, _)| ObjectRef::of(object) == *pool))
         }
         _ => false,
     };
-    let found = bootstrap.turns().filter_map(|turn| {
-        let service = waits_for(scene, &turn)?;
-        if bootstrap.before(&turn).any(|other| brings_pool(&other)) || brings_pool(&turn) {
+    let found = bootstrap.steps().filter_map(|scheduled| {
+        let service = waits_for(scene, &scheduled)?;
+        if bootstrap.before(&scheduled).any(|other| brings_pool(&other)) || brings_pool(&scheduled) {
             return None;
         }
         let later =
-            bootstrap.turns().find(|other| brings_pool(other) && bootstrap.is_before(&turn, other))?;
+            bootstrap.steps().find(|other| brings_pool(other) && bootstrap.is_before(&scheduled, other))?;
         let (pool, _) =
             pools.iter().find(|(_, by)| later.step.name().ends_with(&by.name)).or(pools.first())?;
         let message = format!(
             "step {} waits for the address of {service}, but {pool} is applied only by step {}",
-            turn.describe(),
+            scheduled.describe(),
             later.describe()
         );
-        Some(scene.step_finding(rule, &turn, message))
+        Some(scene.step_finding(rule, &scheduled, message))
     });
     found.collect()
 }
 
 /// The Service whose address a step waits for.
-fn waits_for(scene: &Scene<'_>, turn: &ScheduledStep<'_>) -> Option<String> {
-    match turn.step.kind.awaits() {
-        Awaits::Applied if turn.step.await_workloads() => {
-            let Applies::Release(name) = turn.step.kind.applies() else { return None };
+fn waits_for(scene: &Scene<'_>, scheduled: &ScheduledStep<'_>) -> Option<String> {
+    match scheduled.step.kind.awaits() {
+        Awaits::Applied if scheduled.step.await_workloads() => {
+            let Applies::Release(name) = scheduled.step.kind.applies() else { return None };
             let release = scene.declared.release(name)?;
             balanced(release).map(|value| format!("a Service of {} ({value})", release.id))
         }

@@ -67,7 +67,7 @@ fn uses<'a>(scene: &Scene<'a>) -> Vec<Use<'a>> {
         // The operator applies and retries the objects of a ResourceSet; its own CRDs exist before Flux runs.
         let own = kustomization.objects.iter().enumerate();
         let own = own
-            .filter(|(at, _)| !kustomization.made_by.contains_key(at))
+            .filter(|(at, _)| !kustomization.created_by.contains_key(at))
             .map(|(_, object)| ObjectRef::of(object));
         let is_there_before =
             |id: &ObjectRef| scene.declared.flux.by_operator && id.group() == "fluxcd.controlplane.io";

@@ -50,7 +50,8 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let moments: Vec<Moment> = providers.iter().map(|one| one.from.clone()).collect();
     let bootstrap = scene.bootstrap();
     let installs = bootstrap.as_ref().and_then(|bootstrap| bootstrap.release(cilium.id));
-    let is_before_step = installs.zip(bootstrap.as_ref()).map(|(turn, all)| all.has_before(&class, &turn));
+    let is_before_step =
+        installs.zip(bootstrap.as_ref()).map(|(scheduled, all)| all.has_before(&class, &scheduled));
     let described = providers.iter().map(Provider::describe).collect::<Vec<_>>().join(" or ");
 
     let mut found = Vec::new();
@@ -79,12 +80,12 @@ fn after_cilium(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         let is_guess = providers.is_empty();
         found.push(if is_guess { Finding { severity: Severity::Warning, ..finding } } else { finding });
     }
-    if let (Some(turn), Some(false)) = (installs, is_before_step) {
+    if let (Some(scheduled), Some(false)) = (installs, is_before_step) {
         let message = format!(
             "step {} installs Cilium with its Gateway API, but no step before it installs the CRDs of {GROUP}",
-            turn.describe()
+            scheduled.describe()
         );
-        found.push(scene.step_finding(rule, &turn, message));
+        found.push(scene.step_finding(rule, &scheduled, message));
     }
     found
 }
@@ -158,8 +159,8 @@ fn unfit(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 /// The version is part of the URL that a task file downloads CRDs from.
 fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
-    let found = bootstrap.turns().filter_map(|turn| {
-        let Applies::CrdsOfManifest(Manifest { location, .. }) = turn.step.kind.applies() else { return None };
+    let found = bootstrap.steps().filter_map(|scheduled| {
+        let Applies::CrdsOfManifest(Manifest { location, .. }) = scheduled.step.kind.applies() else { return None };
         let (version, is_standard) = release_of(location)?;
         let (major, minor_of_api, patch) = version;
         let fault = if version < oldest(minor) {
@@ -172,9 +173,9 @@ fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> 
         };
         let message = format!(
             "step {} installs Gateway API {major}.{minor_of_api}.{patch}, but the cluster runs Cilium {cilium}: {fault}",
-            turn.describe()
+            scheduled.describe()
         );
-        Some(scene.step_finding(rule, &turn, message))
+        Some(scene.step_finding(rule, &scheduled, message))
     });
     found.collect()
 }

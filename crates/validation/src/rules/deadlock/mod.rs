@@ -4,9 +4,9 @@
 
 pub(super) mod addresses;
 pub(super) mod announcements;
-pub(super) mod circles;
 pub(super) mod claims;
 pub(super) mod crds;
+pub(super) mod cycles;
 pub(super) mod gateway;
 pub(super) mod network;
 pub(super) mod nodes;
@@ -56,8 +56,13 @@ impl<'a> Scene<'a> {
     }
 
     /// A finding about a step of the bootstrap; a derived step has no location.
-    fn step_finding(&self, rule: &Rule, turn: &ScheduledStep<'_>, message: impl Into<String>) -> Finding {
-        let place = (!turn.step.is_built_in()).then(|| turn.step.place().clone());
+    fn step_finding(
+        &self,
+        rule: &Rule,
+        scheduled: &ScheduledStep<'_>,
+        message: impl Into<String>,
+    ) -> Finding {
+        let place = (!scheduled.step.is_built_in()).then(|| scheduled.step.place().clone());
         Finding::of(rule, message).in_cluster(&self.declared.cluster).at(place)
     }
 }

@@ -43,15 +43,15 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// The Kustomization that applies an object.
-fn bringer<'a>(scene: &Scene<'a>, id: &ObjectRef) -> Option<&'a Kustomization> {
+fn parent_of<'a>(scene: &Scene<'a>, id: &ObjectRef) -> Option<&'a Kustomization> {
     let mut all = scene.declared.kustomizations.iter();
     all.find(|one| one.objects.iter().any(|object| ObjectRef::of(object) == *id))
 }
 
 /// When a Secret or ConfigMap is created, and by what; none if the bootstrap seeds it, or nothing provides it.
 fn there_from(scene: &Scene<'_>, id: &ObjectRef) -> Option<(Moment, String)> {
-    let object = scene.declared.brought.get(id)?.as_ref()?;
-    let by = bringer(scene, object)?;
+    let object = scene.declared.providers.get(id)?.as_ref()?;
+    let by = parent_of(scene, object)?;
     let is_itself = object.kind == id.kind;
     let moment = if is_itself { Moment::begins(&by.id) } else { Moment::ready(object) };
     let described = if is_itself {
@@ -64,7 +64,7 @@ fn there_from(scene: &Scene<'_>, id: &ObjectRef) -> Option<(Moment, String)> {
 
 fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let of_kustomizations = scene.declared.kustomizations.iter().flat_map(|one| {
-        let drawn = one.draws_from.iter().enumerate().filter(|(_, from)| !from.optional);
+        let drawn = one.substitute_sources.iter().enumerate().filter(|(_, from)| !from.optional);
         let drawn =
             drawn.map(|(at, from)| (from.id.clone(), format!("spec.postBuild.substituteFrom[{at}].name")));
         let namespace = one.id.namespace.clone().unwrap_or_default();
@@ -80,7 +80,7 @@ fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     });
     let found = of_kustomizations.chain(of_releases).filter_map(|(user, wanted, field)| {
         // Its own ConfigMap exists already, otherwise the Kustomization would be unknown.
-        if bringer(scene, &wanted).is_some_and(|by| by.id == user) {
+        if parent_of(scene, &wanted).is_some_and(|by| by.id == user) {
             return None;
         }
         let (from, described) = there_from(scene, &wanted)?;
@@ -147,7 +147,7 @@ fn not_seeded(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let (Some(first), Some(bootstrap)) = (secrets.first(), scene.bootstrap()) else { return Vec::new() };
     let Some(start) = bootstrap.start_of_flux() else { return Vec::new() };
     let mut before = bootstrap.before(&start);
-    if before.any(|turn| matches!(turn.step.kind.applies(), Applies::Secrets | Applies::Program)) {
+    if before.any(|scheduled| matches!(scheduled.step.kind.applies(), Applies::Secrets | Applies::Program)) {
         return Vec::new();
     }
     let message = format!(

@@ -47,24 +47,24 @@ fn find(
     check: impl Fn(&Bootstrap<'_>, ScheduledStep<'_>) -> Option<Finding>,
 ) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
-    bootstrap.turns().filter_map(|turn| check(&bootstrap, turn)).collect()
+    bootstrap.steps().filter_map(|scheduled| check(&bootstrap, scheduled)).collect()
 }
 
 fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
-    let found = bootstrap.turns().filter_map(|turn| {
-        let (what, by) = match turn.step.kind.applies() {
+    let found = bootstrap.steps().filter_map(|scheduled| {
+        let (what, by) = match scheduled.step.kind.applies() {
             Applies::Kustomization(_) | Applies::Part(_) => {
-                let (one, objects) = turn.objects(scene.declared)?;
+                let (one, objects) = scheduled.objects(scene.declared)?;
                 objects.into_iter().map(ObjectRef::of).find_map(|id| {
                     let kind = Kind::of(&id)?;
                     let by = scene.kinds.providers(&kind).first()?.describe();
-                    let is_there = scene.kinds.has(&one.id, &kind) || bootstrap.has_before(&kind, &turn);
+                    let is_there = scene.kinds.has(&one.id, &kind) || bootstrap.has_before(&kind, &scheduled);
                     (!is_there).then(|| (id.to_string(), format!("{by} provides it")))
                 })?
             }
-            Applies::Source => comes_later(&bootstrap, &turn, &scene.declared.source)?,
-            Applies::Sync => comes_later(&bootstrap, &turn, &scene.declared.sync)?,
+            Applies::Source => comes_later(&bootstrap, &scheduled, &scene.declared.source)?,
+            Applies::Sync => comes_later(&bootstrap, &scheduled, &scene.declared.sync)?,
             Applies::Nothing
             | Applies::Namespaces(_)
             | Applies::Secrets
@@ -76,9 +76,11 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
             | Applies::File
             | Applies::Program => return None,
         };
-        let message =
-            format!("step {} applies {what}, but no step before it installs its CRD: {by}", turn.describe());
-        Some(scene.step_finding(rule, &turn, message))
+        let message = format!(
+            "step {} applies {what}, but no step before it installs its CRD: {by}",
+            scheduled.describe()
+        );
+        Some(scene.step_finding(rule, &scheduled, message))
     });
     found.collect()
 }
@@ -87,12 +89,12 @@ fn before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
 /// bootstrap.
 fn comes_later(
     bootstrap: &Bootstrap<'_>,
-    turn: &ScheduledStep<'_>,
+    scheduled: &ScheduledStep<'_>,
     object: &Object,
 ) -> Option<(String, String)> {
     let id = ObjectRef::of(object);
     let kind = Kind::new(id.group(), &id.kind);
-    let is_later = !bootstrap.has_before(&kind, turn) && bootstrap.has_elsewhere(&kind, turn);
+    let is_later = !bootstrap.has_before(&kind, scheduled) && bootstrap.has_elsewhere(&kind, scheduled);
     is_later.then(|| (id.to_string(), "a later step installs it".to_owned()))
 }
 
@@ -103,16 +105,16 @@ fn network<'a>(scene: &Scene<'_>, bootstrap: &Bootstrap<'a>) -> Option<Scheduled
 }
 
 fn before_network(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
-    find(scene, |bootstrap, turn| {
+    find(scene, |bootstrap, scheduled| {
         let network = network(scene, bootstrap)?;
-        let waits = match (turn.step.kind.awaits(), turn.step.kind.applies()) {
+        let waits = match (scheduled.step.kind.awaits(), scheduled.step.kind.applies()) {
             (Awaits::Applied, Applies::Release(name)) => {
                 let release = scene.declared.release(name)?;
                 let is_on_host = is_true(at(&release.values, "hostNetwork"));
-                (turn.step.await_workloads() && !is_on_host).then(|| release.id.to_string())
+                (scheduled.step.await_workloads() && !is_on_host).then(|| release.id.to_string())
             }
             (Awaits::Applied, Applies::Kustomization(_) | Applies::Part(_)) => {
-                let (_, objects) = turn.objects(scene.declared)?;
+                let (_, objects) = scheduled.objects(scene.declared)?;
                 let mut pods = objects
                     .into_iter()
                     .map(ObjectRef::of)
@@ -126,33 +128,33 @@ fn before_network(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         }?;
         let message = format!(
             "step {} waits for {waits}, but step {} installs the network only later",
-            turn.describe(),
+            scheduled.describe(),
             network.describe()
         );
-        bootstrap.is_before(&turn, &network).then(|| scene.step_finding(rule, &turn, message))
+        bootstrap.is_before(&scheduled, &network).then(|| scene.step_finding(rule, &scheduled, message))
     })
 }
 
 fn before_dns(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
-    find(scene, |bootstrap, turn| {
+    find(scene, |bootstrap, scheduled| {
         let mut all = scene.declared.releases.iter();
         let dns = all.find(|release| release.chart.name() == "coredns")?;
         let dns = bootstrap.release(&dns.id)?;
-        let waits = match (turn.step.kind.awaits(), turn.step.kind.applies()) {
+        let waits = match (scheduled.step.kind.awaits(), scheduled.step.kind.applies()) {
             (Awaits::Applied, Applies::Release(name)) => {
                 let release = scene.declared.release(name)?;
                 let is_flux = matches!(release.chart.name(), "flux-instance" | "flux2");
-                (is_flux && turn.step.await_workloads()).then(|| release.id.to_string())
+                (is_flux && scheduled.step.await_workloads()).then(|| release.id.to_string())
             }
             (Awaits::Flux, _) => Some("Flux".to_owned()),
             (Awaits::Nothing | Awaits::Applied | Awaits::Probe(_) | Awaits::Object(_), _) => None,
         }?;
         let message = format!(
             "step {} waits for {waits}, but step {} installs CoreDNS only later",
-            turn.describe(),
+            scheduled.describe(),
             dns.describe()
         );
-        bootstrap.is_before(&turn, &dns).then(|| scene.step_finding(rule, &turn, message))
+        bootstrap.is_before(&scheduled, &dns).then(|| scene.step_finding(rule, &scheduled, message))
     })
 }
 
@@ -160,8 +162,8 @@ fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = scene.cilium() else { return Vec::new() };
     let is_off = |value: &str| !is_true(at(cilium.values, value));
     let has = |kind: &str| scene.declared.objects().any(|object| ObjectRef::of(object).kind == kind);
-    find(scene, |_, turn| {
-        let missing = match turn.step.kind.awaits() {
+    find(scene, |_, scheduled| {
+        let missing = match scheduled.step.kind.awaits() {
             Awaits::Probe(Probe::CiliumBgp) if is_off("bgpControlPlane.enabled") => {
                 "BGP disabled (bgpControlPlane.enabled)".to_owned()
             }
@@ -186,7 +188,7 @@ fn for_nothing(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
                 return None;
             }
         };
-        let message = format!("step {} can never succeed: {} has {missing}", turn.describe(), cilium.id);
-        Some(scene.step_finding(rule, &turn, message))
+        let message = format!("step {} can never succeed: {} has {missing}", scheduled.describe(), cilium.id);
+        Some(scene.step_finding(rule, &scheduled, message))
     })
 }

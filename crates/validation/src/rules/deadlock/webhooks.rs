@@ -8,7 +8,7 @@ use super::{Scene, at, each};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::selector::selects_by_default;
-use bootstrapper_gitops::order::{Kind, Moment, is_answered_by_a_webhook};
+use bootstrapper_gitops::order::{Kind, Moment, has_webhook_for};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -108,7 +108,7 @@ fn not_awaited(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         .iter()
         .filter(|release| at(&release.object.data, "spec.install.disableWait") == true);
     let found = hasty.flat_map(|release| {
-        let asked = |id: &ObjectRef| Kind::of(id).is_some_and(|kind| is_answered_by_a_webhook(release, &kind.group));
+        let asked = |id: &ObjectRef| Kind::of(id).is_some_and(|kind| has_webhook_for(release, &kind.group));
         let after = scene.declared.kustomizations.iter().filter(|one| {
             scene.order.is_after(&Moment::begins(&one.id), &Moment::ready(&release.id))
         });

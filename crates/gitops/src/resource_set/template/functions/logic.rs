@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::eval::is_true;
 use super::super::text::shown;
-use super::super::{Budget, Trouble};
+use super::super::{Budget, TemplateError};
 use super::{Arguments, Outcome, refused, unknown};
 
 pub(super) fn of_logic(given: &Arguments<'_>, _: &mut Budget) -> Option<Outcome> {
@@ -51,7 +51,7 @@ fn equal(given: &Arguments<'_>) -> Outcome {
     Ok(false.into())
 }
 
-fn same(one: &Value, other: &Value) -> Result<bool, Trouble> {
+fn same(one: &Value, other: &Value) -> Result<bool, TemplateError> {
     match (one, other) {
         (Value::Null, Value::Null) => Ok(true),
         (Value::Null, _) | (_, Value::Null) => Ok(false),
@@ -62,7 +62,7 @@ fn same(one: &Value, other: &Value) -> Result<bool, Trouble> {
     }
 }
 
-fn order(one: &Value, other: &Value) -> Result<Ordering, Trouble> {
+fn order(one: &Value, other: &Value) -> Result<Ordering, TemplateError> {
     match (one, other) {
         (Value::String(one), Value::String(other)) => Ok(one.cmp(other)),
         (Value::Bool(one), Value::Bool(other)) => Ok(one.cmp(other)),
@@ -80,7 +80,7 @@ fn order(one: &Value, other: &Value) -> Result<Ordering, Trouble> {
     }
 }
 
-fn kind_of(value: &Value) -> Result<&'static str, Trouble> {
+fn kind_of(value: &Value) -> Result<&'static str, TemplateError> {
     match value {
         Value::Null => Ok("invalid"),
         Value::Bool(_) => Ok("bool"),

@@ -10,18 +10,18 @@ mod text;
 use serde_json::{Map, Value};
 
 use super::text::shown;
-use super::{Budget, Trouble};
+use super::{Budget, TemplateError};
 
 pub(in super::super) use encodings::adler32;
 
-type Outcome = Result<Value, Trouble>;
+type Outcome = Result<Value, TemplateError>;
 
-fn refused(why: impl Into<String>) -> Trouble {
-    Trouble::Refused(why.into())
+fn refused(why: impl Into<String>) -> TemplateError {
+    TemplateError::Refused(why.into())
 }
 
-fn unknown(what: impl Into<String>) -> Trouble {
-    Trouble::Unknown(what.into())
+fn unknown(what: impl Into<String>) -> TemplateError {
+    TemplateError::Unknown(what.into())
 }
 
 /// Calls a function.
@@ -51,39 +51,39 @@ struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    fn get(&self, at: usize) -> Result<&Value, Trouble> {
+    fn get(&self, at: usize) -> Result<&Value, TemplateError> {
         self.all.get(at).ok_or_else(|| refused(format!("`{}` is given too few arguments", self.name)))
     }
 
-    fn text(&self, at: usize) -> Result<&str, Trouble> {
+    fn text(&self, at: usize) -> Result<&str, TemplateError> {
         let value = self.get(at)?;
         value
             .as_str()
             .ok_or_else(|| refused(format!("`{}` wants a text, and is given {}", self.name, shown(value))))
     }
 
-    fn whole(&self, at: usize) -> Result<i64, Trouble> {
+    fn whole(&self, at: usize) -> Result<i64, TemplateError> {
         let value = self.get(at)?;
         value
             .as_i64()
             .ok_or_else(|| refused(format!("`{}` wants a number, and is given {}", self.name, shown(value))))
     }
 
-    fn list(&self, at: usize) -> Result<&Vec<Value>, Trouble> {
+    fn list(&self, at: usize) -> Result<&Vec<Value>, TemplateError> {
         let value = self.get(at)?;
         value
             .as_array()
             .ok_or_else(|| refused(format!("`{}` wants a list, and is given {}", self.name, shown(value))))
     }
 
-    fn map(&self, at: usize) -> Result<&Map<String, Value>, Trouble> {
+    fn map(&self, at: usize) -> Result<&Map<String, Value>, TemplateError> {
         let value = self.get(at)?;
         value
             .as_object()
             .ok_or_else(|| refused(format!("`{}` wants a map, and is given {}", self.name, shown(value))))
     }
 
-    fn last(&self) -> Result<&Value, Trouble> {
+    fn last(&self) -> Result<&Value, TemplateError> {
         self.get(self.all.len().saturating_sub(1))
     }
 }

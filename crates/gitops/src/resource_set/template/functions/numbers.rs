@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::{Budget, Trouble};
+use super::super::{Budget, TemplateError};
 use super::{Arguments, Outcome, refused, unknown};
 
 pub(super) fn of_numbers(given: &Arguments<'_>, budget: &mut Budget) -> Option<Outcome> {
@@ -39,7 +39,7 @@ pub(super) fn of_numbers(given: &Arguments<'_>, budget: &mut Budget) -> Option<O
 }
 
 /// A number converted by `toInt64`.
-fn number(value: &Value) -> Result<i64, Trouble> {
+fn number(value: &Value) -> Result<i64, TemplateError> {
     match value {
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => Ok(whole),

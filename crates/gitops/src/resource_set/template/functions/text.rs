@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::text::{quoted, shown};
-use super::super::{Budget, Trouble};
+use super::super::{Budget, TemplateError};
 use super::{Arguments, Outcome, refused, unknown};
 
 pub(super) fn of_text(given: &Arguments<'_>, budget: &mut Budget) -> Option<Outcome> {
@@ -137,10 +137,17 @@ fn printf(given: &Arguments<'_>, budget: &mut Budget) -> Outcome {
     Ok(out.into())
 }
 
-fn padded(text: &str, flags: &str, verb: char, out: &mut String, budget: &mut Budget) -> Result<(), Trouble> {
+fn padded(
+    text: &str,
+    flags: &str,
+    verb: char,
+    out: &mut String,
+    budget: &mut Budget,
+) -> Result<(), TemplateError> {
     let (left, digits) = flags.strip_prefix('-').map_or((false, flags), |digits| (true, digits));
     let zero = digits.starts_with('0') && verb == 'd' && !left;
-    let width: usize = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| Trouble::Excessive)? };
+    let width: usize =
+        if digits.is_empty() { 0 } else { digits.parse().map_err(|_| TemplateError::Excessive)? };
     budget.make(Some(width))?;
     let missing = width.saturating_sub(text.chars().count());
     let fill = (if zero { "0" } else { " " }).repeat(missing);

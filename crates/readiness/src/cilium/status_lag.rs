@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::sessions::{Answer, Session, SessionState, answer_about, instances, sessions, sessions_of};
+use super::sessions::{AgentSession, Session, SessionState, agent_session, instances, sessions, sessions_of};
 use bootstrapper_core::object::Object;
 
 /// The command to run in an agent's container `cilium-agent`.
@@ -27,15 +27,15 @@ fn is_down(session: &Session<'_>) -> bool {
 
 /// A CiliumBGPNodeConfig whose down sessions have the states reported by the node's agent; and which of them
 /// are established.
-pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
+pub fn as_reported_by_agent(config: &Object, peers: &Value) -> (Object, Vec<String>) {
     let mut up = Vec::new();
     let statuses: Vec<Value> = instances(&config.data["spec"])
         .map(|instance| {
             let peers: Vec<Value> = sessions_of(config, instance)
                 .filter_map(|session| {
-                    let answer = is_down(&session).then(|| answer_about(peers, session.address())).flatten();
+                    let answer = is_down(&session).then(|| agent_session(peers, session.address())).flatten();
                     let Some((answer, state)) = answer.and_then(with_state) else {
-                        return session.told().cloned();
+                        return session.status().cloned();
                     };
                     if state.is_up() {
                         up.push(format!(
@@ -62,7 +62,7 @@ pub fn as_agent_tells(config: &Object, peers: &Value) -> (Object, Vec<String>) {
     (corrected, up)
 }
 
-fn with_state(answer: Answer<'_>) -> Option<(Answer<'_>, SessionState)> {
+fn with_state(answer: AgentSession<'_>) -> Option<(AgentSession<'_>, SessionState)> {
     Some((answer, answer.state()?))
 }
 
@@ -120,11 +120,13 @@ mod tests {
             (status("established", "established"), peers("idle", "idle"), 0, 0),
         ];
         for (status, peers, down, up) in table {
-            let (corrected, told) = as_agent_tells(&config(&status), &peers);
+            let (corrected, told) = as_reported_by_agent(&config(&status), &peers);
             assert_eq!((sessions_down(&corrected).len(), told.len()), (down, up), "{status} {peers}");
         }
-        let (corrected, told) =
-            as_agent_tells(&config(&status("open_confirm", "established")), &peers("established", "idle"));
+        let (corrected, told) = as_reported_by_agent(
+            &config(&status("open_confirm", "established")),
+            &peers("established", "idle"),
+        );
         let live = &corrected.data["status"]["bgpInstances"][0]["peers"][0];
         assert_eq!(live["routeCount"], json!([{"afi": "ipv4", "advertised": 2}]));
         assert!(

@@ -36,7 +36,7 @@ impl Default for Container {
 }
 
 /// Reports the status of one pod.
-pub(super) struct Voice<'a> {
+pub(super) struct StatusReporter<'a> {
     site: &'a Site,
     pod: &'a Object,
     id: ObjectRef,
@@ -54,7 +54,7 @@ pub(super) fn now() -> String {
     written(jiff::Timestamp::now())
 }
 
-impl<'a> Voice<'a> {
+impl<'a> StatusReporter<'a> {
     pub(super) fn of(site: &'a Site, pod: &'a Object) -> Self {
         let id = ObjectRef::of(pod);
         let events = Events::of(&site.cluster, pod);

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::dropped::dropped;
-use super::effect::{Effect, Foretold, effect};
+use super::effect::{Effect, ObjectForecast, effect};
 use super::forecast::{Forecast, Unseen};
 use super::observe::DEFAULT;
 use super::{Adoption, kustomize_rules};
@@ -83,7 +83,7 @@ impl Adoption {
             .map(|(object, at)| async move {
                 let effect =
                     self.applied_by_kustomize(object, kustomization.is_complete(at), kustomization).await?;
-                Ok::<_, bootstrapper_core::failure::Failure>(Foretold {
+                Ok::<_, bootstrapper_core::failure::Failure>(ObjectForecast {
                     object: ObjectRef::of(object),
                     by: kustomization.id.clone(),
                     effect,

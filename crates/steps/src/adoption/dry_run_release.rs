@@ -3,10 +3,10 @@
 use futures::future::try_join_all;
 
 use super::Adoption;
-use super::effect::{Effect, Foretold, effect};
+use super::dry_run::{AT_ONCE, at_most, json};
+use super::effect::{Effect, ObjectForecast, effect};
 use super::forecast::{Forecast, Hook, Unseen};
-use super::foretell::{AT_ONCE, at_most, json};
-use super::helm_rules::{Due, dues, is_typed, merge_patch, removed};
+use super::helm_rules::{Due, changes, is_typed, merge_patch, removed};
 use bootstrapper_cluster::{Answer, ApplyMethod, Cluster, HELM_CONTROLLER, StoredRelease, Write, covers};
 use bootstrapper_core::failure::{Result, Retry};
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
@@ -39,14 +39,14 @@ impl Adoption {
             Err(failure) if failure.retry == Retry::Useless => {
                 let effect = Effect::Refused { because: failure.to_string() };
                 let id = release.id.clone();
-                forecast.objects.push(Foretold { object: id.clone(), by: id, effect });
+                forecast.objects.push(ObjectForecast { object: id.clone(), by: id, effect });
                 return Ok(forecast);
             }
             Err(failure) => return Err(failure),
         };
         let wanted = self.located(rehearsal.objects, namespace).await?;
         let before = self.located(stored.objects.clone(), namespace).await?;
-        let all: Vec<_> = dues(&before, &wanted)
+        let all: Vec<_> = changes(&before, &wanted)
             .into_iter()
             .map(|due| self.applied_by_helm(due, &stored, release))
             .collect();
@@ -80,7 +80,12 @@ impl Adoption {
     }
 
     /// The effect on a CRD in the chart's `crds` folder (`internal/action/crds.go` of helm-controller v1.6.0).
-    async fn shipped(&self, crd: &Object, stored: &StoredRelease, release: &Release) -> Result<Foretold> {
+    async fn shipped(
+        &self,
+        crd: &Object,
+        stored: &StoredRelease,
+        release: &Release,
+    ) -> Result<ObjectForecast> {
         let id = ObjectRef::of(crd);
         let policy = release.crds(HelmAction::Upgrade);
         let mut wanted = crd.clone();
@@ -99,7 +104,7 @@ impl Adoption {
                 told(&live, self.cluster.dry_run(&id, write, HELM_CONTROLLER).await?, Vec::new())
             }
         };
-        Ok(Foretold { object: id, by: release.id.clone(), effect })
+        Ok(ObjectForecast { object: id, by: release.id.clone(), effect })
     }
 
     async fn applied_by_helm(
@@ -107,7 +112,7 @@ impl Adoption {
         due: Due<'_>,
         stored: &StoredRelease,
         release: &Release,
-    ) -> Result<Foretold> {
+    ) -> Result<ObjectForecast> {
         let object = ObjectRef::of(match due {
             Due::Applied { wanted, .. } | Due::Deleted(wanted) => wanted,
         });
@@ -121,7 +126,7 @@ impl Adoption {
                 upgraded(&self.cluster, wanted, before, &live, is_server_side(stored)).await?
             }
         };
-        Ok(Foretold { object, by: release.id.clone(), effect })
+        Ok(ObjectForecast { object, by: release.id.clone(), effect })
     }
 }
 

@@ -19,7 +19,7 @@ pub struct KnownFile {
 
 /// The probable source of a Secret's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Home {
+pub enum ProbableSource {
     /// A Secret encrypted by SOPS.
     Sops(PathBuf),
     /// A template with references to 1Password.
@@ -33,23 +33,23 @@ pub enum Home {
 }
 
 /// The probable source of the values of a cluster's Secret.
-pub fn home_of(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> Home {
+pub fn probable_source(cluster: &str, needed: &NeededSecret, files: &[KnownFile]) -> ProbableSource {
     let holds_it = |file: &&KnownFile| file.documents.iter().any(|document| is_secret(document, needed));
     let is_sops = |file: &&KnownFile| file.documents.iter().any(|document| document["sops"].is_object());
     if let Some(file) =
         one_of(cluster, &files.iter().filter(|file| holds_it(file) && is_sops(file)).collect::<Vec<_>>())
     {
-        return Home::Sops(file.path.clone());
+        return ProbableSource::Sops(file.path.clone());
     }
     let is_template = |file: &&KnownFile| file.text.contains("op://") && names_it(file, needed);
     if let Some(file) = one_of(cluster, &files.iter().filter(is_template).collect::<Vec<_>>()) {
-        return Home::Template(file.path.clone());
+        return ProbableSource::Template(file.path.clone());
     }
     if needed.keys.iter().any(|key| is_age_name(Path::new(key))) {
         let key = files.iter().find(|file| is_age_name(&file.path) && file.text.contains("AGE-SECRET-KEY-"));
-        return key.map_or(Home::Machine, |file| Home::AgeKey(file.path.clone()));
+        return key.map_or(ProbableSource::Machine, |file| ProbableSource::AgeKey(file.path.clone()));
     }
-    Home::Unknown
+    ProbableSource::Unknown
 }
 
 /// The only file; of several, the one whose path contains the cluster's name, so that no cluster gets another's
@@ -124,26 +124,29 @@ mod tests {
             file("age.key", "# created\nAGE-SECRET-KEY-1", Value::Null),
         ];
         assert_eq!(
-            home_of("home", &needed("deploy-key", "identity"), &files),
-            Home::Sops(files[0].path.clone())
+            probable_source("home", &needed("deploy-key", "identity"), &files),
+            ProbableSource::Sops(files[0].path.clone())
         );
         assert_eq!(
-            home_of("home", &needed("connect", "token"), &files),
-            Home::Template(files[1].path.clone())
+            probable_source("home", &needed("connect", "token"), &files),
+            ProbableSource::Template(files[1].path.clone())
         );
         assert_eq!(
-            home_of("home", &needed("sops-age", "age.agekey"), &files),
-            Home::AgeKey("age.key".into())
+            probable_source("home", &needed("sops-age", "age.agekey"), &files),
+            ProbableSource::AgeKey("age.key".into())
         );
-        assert_eq!(home_of("home", &needed("sops-age", "age.agekey"), &files[..2]), Home::Machine);
-        assert_eq!(home_of("home", &needed("other", "token"), &files), Home::Unknown);
+        assert_eq!(
+            probable_source("home", &needed("sops-age", "age.agekey"), &files[..2]),
+            ProbableSource::Machine
+        );
+        assert_eq!(probable_source("home", &needed("other", "token"), &files), ProbableSource::Unknown);
 
         let of_two = [
             file("east/s.sops.yaml", "", secret("deploy-key")),
             file("west/s.sops.yaml", "", secret("deploy-key")),
         ];
         let key = needed("deploy-key", "identity");
-        assert_eq!(home_of("west", &key, &of_two), Home::Sops("west/s.sops.yaml".into()));
-        assert_eq!(home_of("north", &key, &of_two), Home::Unknown);
+        assert_eq!(probable_source("west", &key, &of_two), ProbableSource::Sops("west/s.sops.yaml".into()));
+        assert_eq!(probable_source("north", &key, &of_two), ProbableSource::Unknown);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Scene, each};
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::order::{Because, Order};
+use bootstrapper_gitops::order::{LinkKind, Order};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -12,7 +12,7 @@ pub(crate) const RULES: &[Rule] = &[
         summary: "a dependency cycle of Kustomizations and releases",
         why: "each becomes ready only after the other: on a new cluster none of them ever does, and Flux reports only that a dependency is not ready",
         fix: "remove one of the dependsOn entries, or list what the waiting Kustomization needs in its healthChecks",
-        check: |rule, fleet| each(fleet, |scene| circles(rule, scene)),
+        check: |rule, fleet| each(fleet, |scene| cycles(rule, scene)),
     },
     Rule {
         name: "suspended-dependency",
@@ -24,19 +24,19 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-fn circles(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
-    let circles = scene.order.circles().into_iter();
-    circles
-        .filter_map(|circle| {
+fn cycles(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let cycles = scene.order.cycles().into_iter();
+    cycles
+        .filter_map(|cycle| {
             // Start with the object whose field is reported.
-            let first = circle.iter().position(|link| link.because == Because::DependsOn)?;
-            let circle = [&circle[first..], &circle[..first]].concat();
-            let (from, to) = (&circle[0].from.of, &circle[0].to.of);
+            let first = cycle.iter().position(|link| link.kind == LinkKind::DependsOn)?;
+            let cycle = [&cycle[first..], &cycle[..first]].concat();
+            let (from, to) = (&cycle[0].from.of, &cycle[0].to.of);
             let objects = scene.declared.kustomizations.iter().flat_map(|one| &one.objects);
             let mut ids = objects.map(ObjectRef::of);
             let id = ids
                 .find(|id| id.kind == from.kind && id.name == from.name && id.namespace == from.namespace)?;
-            let message = format!("{id} is in a dependency cycle: {}", Order::describe(&circle));
+            let message = format!("{id} is in a dependency cycle: {}", Order::describe(&cycle));
             Some(scene.finding(rule, &id, &entry(scene, &id, to), message))
         })
         .collect()

@@ -13,7 +13,7 @@ use super::Walk;
 use bootstrapper_core::object::{Object, ObjectRef};
 
 /// The origin of a Kustomization's files.
-pub(super) enum TakenFrom {
+pub(super) enum FileSource {
     /// This folder of this repository, without excluded files.
     Here(PathBuf, Arc<Ignore>),
     /// An artifact of files in this repository, a folder in it, and the origin of that folder in this
@@ -28,7 +28,7 @@ pub(super) enum TakenFrom {
 }
 
 impl Walk<'_> {
-    pub(super) fn taken_from(&self, object: &Object) -> TakenFrom {
+    pub(super) fn file_source(&self, object: &Object) -> FileSource {
         let reference = &object.data["spec"]["sourceRef"];
         let text = |field: &str| reference[field].as_str();
         let here = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -38,14 +38,14 @@ impl Walk<'_> {
         match kind {
             "GitRepository" | "OCIRepository" | "Bucket" => self.within_source(kind, namespace, name, path),
             "ExternalArtifact" => match artifact::generator(&self.generators, namespace, name) {
-                None => TakenFrom::Undeclared,
+                None => FileSource::Undeclared,
                 Some(generator) => self.within_artifact(generator, namespace, name, path),
             },
-            _ => TakenFrom::Elsewhere,
+            _ => FileSource::Elsewhere,
         }
     }
 
-    fn within_artifact(&self, generator: &Object, namespace: &str, name: &str, path: PathBuf) -> TakenFrom {
+    fn within_artifact(&self, generator: &Object, namespace: &str, name: &str, path: PathBuf) -> FileSource {
         let within = |artifact::Origin { source, folder }: artifact::Origin| {
             let namespace = source.namespace.as_deref().unwrap_or_default();
             self.within_source(&source.kind, namespace, &source.name, folder)
@@ -58,17 +58,19 @@ impl Walk<'_> {
             self.within_source(&source.kind, namespace, &source.name, PathBuf::new())
         };
         let sources = artifact::sources(generator, name);
-        let sources: Option<Vec<TakenFrom>> = sources.map(|all| all.iter().map(of_here).collect());
+        let sources: Option<Vec<FileSource>> = sources.map(|all| all.iter().map(of_here).collect());
         match sources {
-            Some(all) if all.iter().any(|one| matches!(one, TakenFrom::Undeclared)) => TakenFrom::Undeclared,
-            Some(all) if !all.is_empty() && all.iter().all(|one| matches!(one, TakenFrom::Here(..))) => {
+            Some(all) if all.iter().any(|one| matches!(one, FileSource::Undeclared)) => {
+                FileSource::Undeclared
+            }
+            Some(all) if !all.is_empty() && all.iter().all(|one| matches!(one, FileSource::Here(..))) => {
                 let id =
                     ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", "ExternalArtifact", namespace, name);
                 let origin = artifact::likely_origin(generator, name, &path);
                 let was = origin.map_or_else(|| path.clone(), |origin| self.base.join(origin.folder));
-                TakenFrom::Artifact(id, path, was)
+                FileSource::Artifact(id, path, was)
             }
-            _ => artifact::likely_origin(generator, name, &path).map_or(TakenFrom::Elsewhere, within),
+            _ => artifact::likely_origin(generator, name, &path).map_or(FileSource::Elsewhere, within),
         }
     }
 
@@ -100,17 +102,17 @@ impl Walk<'_> {
         Arc::new(self.ignore.of_source(source.data["spec"]["ignore"].as_str()))
     }
 
-    fn within_source(&self, kind: &str, namespace: &str, name: &str, folder: PathBuf) -> TakenFrom {
+    fn within_source(&self, kind: &str, namespace: &str, name: &str, folder: PathBuf) -> FileSource {
         let wanted = ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", kind, namespace, name);
         match self.flux_source(&wanted) {
             Some(source) if is_same_content(source, self.source) => {
-                TakenFrom::Here(self.base.join(folder), self.ignore_of(source))
+                FileSource::Here(self.base.join(folder), self.ignore_of(source))
             }
-            Some(source) if self.refused.contains_key(&ObjectRef::of(source)) => TakenFrom::Elsewhere,
+            Some(source) if self.refused.contains_key(&ObjectRef::of(source)) => FileSource::Elsewhere,
             Some(source) => {
-                Pin::of(source).map_or(TakenFrom::Elsewhere, |pin| TakenFrom::Pinned(pin, folder))
+                Pin::of(source).map_or(FileSource::Elsewhere, |pin| FileSource::Pinned(pin, folder))
             }
-            None => TakenFrom::Undeclared,
+            None => FileSource::Undeclared,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{age, bech32};
 use bootstrapper_core::object::ObjectRef;
 
 /// The generated value of a Secret's entry. Deterministic, so that a second run finds no change.
-pub(in crate::plan) fn made_up(id: &ObjectRef, key: &str) -> SecretString {
+pub(in crate::plan) fn generated(id: &ObjectRef, key: &str) -> SecretString {
     let digest = Sha256::digest(format!("sandbox {id} {key}"));
     let word: String = STANDARD.encode(digest).chars().take(16).collect();
     let word = format!("sandbox-{}", word.replace(['/', '+'], "x"));
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn each_has_the_form_of_its_kind() {
         let id = ObjectRef::namespaced("v1", "Secret", "flux-system", "any");
-        let of = |key: &str| made_up(&id, key).expose_secret().to_owned();
+        let of = |key: &str| generated(&id, key).expose_secret().to_owned();
         assert_eq!(of("password"), of("password"));
         assert_ne!(of("password"), of("username"));
         assert!(of("password").starts_with("sandbox-"));

@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_mins(1);
 
 /// The requests that a run has sent to Flux.
 #[derive(Debug, Default)]
-pub(super) struct Asked(BTreeMap<ObjectRef, Last>);
+pub(super) struct RequestLog(BTreeMap<ObjectRef, Last>);
 
 #[derive(Debug)]
 struct Last {
@@ -23,7 +23,7 @@ struct Last {
     count: u32,
 }
 
-impl Asked {
+impl RequestLog {
     /// Adds a request.
     pub(super) fn note(&mut self, due: &Due, at: Timestamp) {
         let last = self.0.entry(due.id.clone()).or_insert(Last { because: Vec::new(), at, count: 0 });

@@ -7,7 +7,7 @@ use bootstrapper_core::failure::{Failure, FailureKind, Result};
 
 /// The user's approvals.
 #[derive(Debug, Clone, Default)]
-pub struct Agreed {
+pub struct Approvals {
     everything: bool,
     these: BTreeSet<String>,
 }
@@ -38,7 +38,7 @@ impl Given {
     }
 }
 
-impl Agreed {
+impl Approvals {
     /// Without approvals.
     pub fn nothing() -> Self {
         Self::default()
@@ -46,13 +46,13 @@ impl Agreed {
 
     /// The stored approvals, and those for this call: a list is approved as a whole.
     pub fn new(stored: BTreeSet<String>, given: &Given, list: &[Request]) -> Self {
-        let mut agreed = Self { everything: *given == Given::Everything, these: stored };
+        let mut approvals = Self { everything: *given == Given::Everything, these: stored };
         if let Given::Lists(digests) = given
             && digests.contains(&digest_of(list))
         {
-            agreed.add(list);
+            approvals.add(list);
         }
-        agreed
+        approvals
     }
 
     /// Adds approvals.
@@ -71,7 +71,7 @@ impl Agreed {
             return Ok(());
         }
         let failure =
-            Failure::new(FailureKind::NotAgreed, format!("not approved: {request}")).hint(HOW_TO_AGREE);
+            Failure::new(FailureKind::NotApproved, format!("not approved: {request}")).hint(HOW_TO_APPROVE);
         Err(match &request.location {
             Some(location) => failure.at(location.clone()),
             None => failure,
@@ -80,7 +80,7 @@ impl Agreed {
 }
 
 /// How to approve a request.
-pub(super) const HOW_TO_AGREE: &str =
+pub(super) const HOW_TO_APPROVE: &str =
     "review and approve the repository's requests with `bootstrapper trust`";
 
 #[cfg(test)]
@@ -104,13 +104,13 @@ mod tests {
         let other = Request::new(RequestKind::Command, "rm", "y");
         let given = Given::Lists([digest_of([&one])].into());
         let list = [one.clone()];
-        assert!(Agreed::new(BTreeSet::new(), &given, &list).require(&one).is_ok());
+        assert!(Approvals::new(BTreeSet::new(), &given, &list).require(&one).is_ok());
         let grown = [one.clone(), other.clone()];
-        let agreed = Agreed::new(BTreeSet::new(), &given, &grown);
-        assert!(!agreed.allows(&one) && !agreed.allows(&other));
-        assert_eq!(agreed.require(&other).unwrap_err().kind, FailureKind::NotAgreed);
-        let stored = Agreed::new([one.digest()].into(), &Given::Nothing, &grown);
+        let approvals = Approvals::new(BTreeSet::new(), &given, &grown);
+        assert!(!approvals.allows(&one) && !approvals.allows(&other));
+        assert_eq!(approvals.require(&other).unwrap_err().kind, FailureKind::NotApproved);
+        let stored = Approvals::new([one.digest()].into(), &Given::Nothing, &grown);
         assert!(stored.allows(&one) && !stored.allows(&other));
-        assert!(!Agreed::nothing().allows(&one));
+        assert!(!Approvals::nothing().allows(&one));
     }
 }

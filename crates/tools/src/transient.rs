@@ -2,7 +2,7 @@
 //! connection, a webhook that is not up yet. The API server returns them, and Helm quotes them.
 
 /// Each is transient: it disappears with time, or with the next attempt.
-const PASSING: &[&str] = &[
+const TRANSIENT: &[&str] = &[
     // The connection to the server.
     "connection refused",
     "connection reset",
@@ -57,7 +57,7 @@ const PASSING: &[&str] = &[
 ];
 
 /// Permanent errors that contain such messages.
-const LASTING: &[&str] =
+const PERMANENT: &[&str] =
     &["denied the request", "request is too large", "database space exceeded", "exceeded quota"];
 
 /// The API server reports these as internal errors, but the submitted object, the existing one or a webhook's
@@ -92,14 +92,14 @@ const OF_OTHERS: &[&str] =
     &["failed calling webhook", "failed to call webhook", "conversion webhook for", "etcdserver:"];
 
 /// Whether a retry can help, judging by the message.
-pub fn passes(said: &str) -> bool {
+pub fn is_transient(said: &str) -> bool {
     let lower = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
-    says(PASSING) && !says(LASTING) && !lasts(said)
+    says(TRANSIENT) && !says(PERMANENT) && !is_permanent(said)
 }
 
 /// Whether a retry would fail in the same way, although the server reports an internal error.
-pub fn lasts(said: &str) -> bool {
+pub fn is_permanent(said: &str) -> bool {
     let lower = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
     says(OF_THE_OBJECT) && !says(OF_OTHERS)
@@ -120,7 +120,7 @@ mod tests {
             "failed to create resource: context deadline exceeded",
             "http2: client connection lost",
         ] {
-            assert!(passes(said), "{said}");
+            assert!(is_transient(said), "{said}");
         }
         for said in [
             "values don't meet the specifications of the schema",
@@ -131,7 +131,7 @@ mod tests {
             "a chart about the EOFE file",
             "an error on the server (\"failed to create typed patch object: .spec.a: field not declared in schema\") has prevented the request from succeeding",
         ] {
-            assert!(!passes(said), "{said}");
+            assert!(!is_transient(said), "{said}");
         }
     }
 }
