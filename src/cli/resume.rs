@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_quoted_where_a_shell_would_see_several() {
+    fn arguments_are_quoted_for_a_shell() {
         assert_eq!(quoted("--repo=/a/b"), "--repo=/a/b");
         assert_eq!(quoted("my cluster"), "'my cluster'");
         assert_eq!(quoted("it's"), r"'it'\''s'");

@@ -139,7 +139,7 @@ fn kept<'a>(answer: &'a Value, owner: &str) -> &'a Value {
 /// Charts are artifacts, and their digests part of their versions; values come from a generated
 /// ConfigMap; patches from above. Flux is installed by its operator.
 #[test]
-fn a_home_is_taken_over_as_it_is() {
+fn an_existing_repository_is_bootstrapped_unchanged() {
     let home = Rehearsal::of("home", "cluster");
     let apps = "kubernetes/apps";
     let cilium = format!("{apps}/kube-system/cilium/app/ocirepository.yaml");

@@ -1,4 +1,4 @@
-//! What a hostile tenant tries, and who refuses it: `tests/fixtures/tenant.yaml`.
+//! The requests of a hostile tenant, and what rejects them: `tests/fixtures/tenant.yaml`.
 
 use kube::api::DynamicObject;
 use serde::Deserialize;

@@ -246,7 +246,7 @@ fn task_files_and_configuration_are_refused_with_file_line_and_column() {
 }
 
 #[test]
-fn a_secret_that_nobody_brings_is_named() {
+fn a_secret_without_a_provider_is_listed() {
     let copy = repository();
     edit(&copy, "bootstrapper.yaml", "- name: bgp-auth", "- name: others");
     let settings = "      - kind: ConfigMap\n        name: cluster-settings\n";

@@ -161,7 +161,7 @@ fn patches_of_an_instance_change_its_root() {
 }
 
 #[test]
-fn a_resource_set_brings_its_objects() {
+fn a_resource_set_provides_its_objects() {
     let declared = load("resource-set", "lake");
     let boats = &brought(&declared)[1].1;
     assert_eq!(
@@ -253,7 +253,7 @@ fn what_cannot_be_rendered_is_named() {
 }
 
 #[test]
-fn an_artifact_that_nothing_matches_is_told() {
+fn an_artifact_without_a_generator_is_reported() {
     let copy = tempfile::tempdir().unwrap();
     common::copy_folder(&folder("artifact-copies"), copy.path());
     common::edit(&copy, "site/lake/generator.yaml", "@all/site/vaults/", "@all/site/vault/");

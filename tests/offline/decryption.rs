@@ -158,7 +158,7 @@ fn what_is_encrypted_builds_to_what_its_plaintext_builds_to() {
 }
 
 #[test]
-fn without_the_key_it_is_known_to_the_cluster_only_and_the_reason_is_told() {
+fn without_the_key_a_value_is_unknown_and_the_reason_is_reported() {
     let (keeper, stranger) = (Keeper::new(), Keeper::new());
     let encrypted = encrypted_repository(&keeper);
     let key = fs::read_to_string(stranger.key()).unwrap();

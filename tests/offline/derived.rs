@@ -343,7 +343,7 @@ fn what_the_chain_names_is_there_before_it() {
 }
 
 #[test]
-fn releases_of_one_name_are_told_apart() {
+fn releases_with_the_same_name_are_distinguished() {
     let two = release_in("a", "net", "podinfo", "{}") + "---\n" + &release_in("b", "net", "cilium", "{}");
     assert_eq!(steps(&[(NETWORK, two), components()])[0], "release: b/net");
 }

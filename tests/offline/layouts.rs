@@ -196,7 +196,7 @@ fn stages_with_bases_and_overlays() {
 
 /// What Helm is asked for is what helm-controller would do, in whatever layout it is written.
 #[test]
-fn releases_are_asked_for_as_flux_would() {
+fn releases_are_requested_as_flux_would() {
     let production = load("stages", "production");
     let podinfo = release(&production, "podinfo");
     let upgrade = podinfo.helm_request(HelmAction::Upgrade);

@@ -135,7 +135,7 @@ fn a_dry_run_prints_what_it_would_write() {
 }
 
 #[test]
-fn what_differs_and_cannot_be_known_is_asked_for() {
+fn settings_that_differ_and_are_unknown_are_prompted_for() {
     let copy = repository();
     for cluster in ["infra", "apps"] {
         let file = format!("kubernetes/clusters/{cluster}/settings.yaml");

@@ -109,7 +109,7 @@ async fn the_plan_of_infra() {
 
 /// The history tells by it whether a step was to bring about something else.
 #[tokio::test]
-async fn what_stands_in_the_repository_has_a_digest() {
+async fn steps_with_objects_in_the_repository_have_a_digest() {
     let (graph, _) = plan_of(root(), "infra", &Selector::default()).await.unwrap();
     let with_digest = |name: &str| {
         let starts = ["release-", "kustomization-", "crds-", "source", "sync"];

@@ -74,7 +74,7 @@ async fn outcomes(charts: &Charts, secrets: &SecretValues) -> BTreeMap<String, R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_has_the_password_gets_the_chart() {
+async fn a_chart_is_served_only_with_the_password() {
     // What was fetched once is known of a place: each is asked by one only.
     let charts = || Charts::serve_to(Some((USER, PASSWORD)));
     let user = |password: &str| secret(&[("username", USER.to_owned()), ("password", password.to_owned())]);

@@ -144,7 +144,7 @@ impl Registry {
 const BY_KEY: &str = "verify: {provider: cosign, secretRef: {name: keys}}";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_chart_that_the_owner_of_the_key_signed_is_taken() {
+async fn only_a_chart_signed_with_the_key_is_accepted() {
     let (own, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let (key, others) = (own.public_key_pem(), other.public_key_pem());
     let refused = async |registry: &Registry, key: &str, why: &str| {

@@ -7,7 +7,7 @@ use crate::common::tenant::attempts;
 fn the_table_of_attempts_is_true() {
     let page = root().join("docs/design/tenants.md");
     let text = std::fs::read_to_string(&page).unwrap();
-    let (start, end) = ("| a tenant tries to | with | refused by |\n| --- | --- | --- |\n", "\n\n");
+    let (start, end) = ("| a tenant tries to | with | rejected by |\n| --- | --- | --- |\n", "\n\n");
     let (before, rest) = text.split_once(start).unwrap();
     let (_, after) = rest.split_once(end).unwrap();
     let rows = attempts();

@@ -27,7 +27,7 @@ fn validate(repository: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert
 }
 
 #[test]
-fn a_warning_is_told_and_fails_only_if_that_is_asked_for() {
+fn a_warning_is_reported_and_fails_only_with_strict() {
     let copy = base();
     edit(&copy, PARTS, "  timeout: 20m\n", "");
     let told = contains("parts.yaml:22:1  warning  no-timeout").and(contains("why ")).and(contains("fix "));

@@ -80,7 +80,7 @@ fn the_router_speaks_with_both_clusters() {
 }
 
 #[test]
-fn the_authority_can_be_made_as_shown() {
+fn the_ca_can_be_created_as_documented() {
     let page = std::fs::read_to_string(root().join("docs/your-cluster.md")).unwrap();
     let (_, rest) = page.split_once("```sh\nopenssl").unwrap();
     let (command, _) = rest.split_once("\n```").unwrap();

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_an_object_and_whose_it_is_counts_too() {
+    fn owner_references_and_field_managers_count_too() {
         let with = |finalizers: &[&str], owner: &str| {
             let metadata = json!({"name": "x", "finalizers": finalizers, "ownerReferences": [
                 {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": "1"}]});
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_told_field_by_field() {
+    fn differences_are_reported_by_field() {
         let before = object("ConfigMap", &json!({"data": {"a": "1", "b": "2"}}));
         let after = object("ConfigMap", &json!({"data": {"a": "1", "b": "3", "c": "4"}}));
         assert_eq!(differences(&before, &after), [".data.b 2 → 3", ".data.c unset → 4"]);
     }
 
     #[test]
-    fn the_values_of_secrets_are_never_told() {
+    fn secret_values_are_never_reported() {
         let before = object("Secret", &json!({"data": {"token": "b2xk"}}));
         let after = object("Secret", &json!({"data": {"token": "bmV3"}}));
         assert_eq!(differences(&before, &after), [".data.token changes"]);

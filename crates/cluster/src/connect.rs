@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_told_without_credentials_and_has_a_port_for_proxies() {
+    fn a_url_is_shown_without_credentials_and_has_a_port_for_proxies() {
         let told = |text: &str| without_credentials(&text.parse().unwrap());
         assert_eq!(told("https://api.test:6443/"), "https://api.test:6443");
         assert_eq!(told("https://alice:hunter2@api.test/x"), "https://api.test/x");

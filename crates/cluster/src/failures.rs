@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_cannot_be_read_is_broken_off_or_of_somebody_else() {
+    fn an_unreadable_response_is_truncated_or_from_another_server() {
         let of = |text: &str| {
             let error = serde_json::from_str::<Status>(text).unwrap_err();
             failure("x", &kube::Error::SerdeError(error))

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_is_told_as_helm_tells_it() {
+    fn every_state_is_shown_as_helm_shows_it() {
         for told in [
             "deployed",
             "failed",
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_helm_did_not_write_is_told_with_its_secret_and_without_its_content() {
+    fn an_invalid_helm_record_is_reported_with_its_secret_and_without_its_content() {
         let whole = packed(record("deployed").to_string().as_bytes());
         let mut other = record("deployed");
         other["name"] = "coredns".into();

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_stands_there_is_read_or_told() {
+    fn any_record_is_parsed_or_reported() {
         let written = serde_json::to_string(&run()).unwrap();
         assert_eq!(entry("k".to_owned(), &written), Entry::Run(Box::new(run())));
         let more = written.replacen('{', "{\"mood\": \"good\", ", 1);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_told_apart_by_who_has_the_key_only() {
+    fn digests_are_comparable_only_with_the_key() {
         let ends = |digest: Option<&str>| RunEnd {
             outcome: "succeeded".to_owned(),
             seconds: 1.0,

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_in_a_kubeconfig_is_told_by_its_place_only() {
+    async fn a_kubeconfig_error_has_only_its_location() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kubeconfig");
         for text in [

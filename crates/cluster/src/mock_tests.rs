@@ -123,7 +123,7 @@ async fn a_watch_that_is_forbidden_says_so_and_which_right_lacks() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_on_the_way_is_made_again() {
+async fn a_call_that_failed_in_transit_is_retried() {
     let server = ApiServer::default();
     let cluster = server.connect();
     server.put(&config_map("a", "1"));
@@ -135,7 +135,7 @@ async fn a_call_that_failed_on_the_way_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_asked_again() {
+async fn a_rejected_request_is_not_repeated() {
     let server = ApiServer::default();
     let cluster = server.connect();
     server.fail(Method::GET, "configmaps/a", FORBIDDEN);
@@ -182,7 +182,7 @@ fn holder(server: &ApiServer) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_lock_is_taken_given_back_and_taken_again() {
+async fn a_lock_is_acquired_released_and_acquired_again() {
     let server = ApiServer::default();
     let cluster = server.connect();
     let lock = cluster.lock("one", &|_| {}).await.unwrap();

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_told_without_its_password() {
+    fn a_proxy_is_shown_without_its_password() {
         let proxy = Proxy::read("socks5h://us%40er:p%3Aw@[fd00::1]:99", "ALL_PROXY").unwrap();
         assert_eq!(proxy.kind, ProxyKind::Socks5);
         assert_eq!(proxy.credentials, Some(("us@er".to_owned(), "p:w".to_owned())));

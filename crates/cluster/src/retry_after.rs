@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seconds_of_the_header_reach_whoever_reads_the_body() {
+    fn retry_after_seconds_are_available_with_the_body() {
         // API priority and fairness responds with plain text.
         let status = read(b"Too many requests, please try again later.\n").unwrap();
         assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (429, 7));

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_connection_tell_what_happened_to_it() {
+    fn connection_errors_are_classified_by_message() {
         for (said, trouble) in [
             ("Connection refused (os error 111)", ApiErrorKind::Unreachable),
             ("Connection reset by peer (os error 104)", ApiErrorKind::Unreachable),

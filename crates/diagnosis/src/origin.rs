@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_may_be_declared_by_what_brought_it() {
+    fn an_object_may_be_declared_by_its_owner() {
         let object = |metadata| -> Object {
             serde_json::from_value(
                 json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}),

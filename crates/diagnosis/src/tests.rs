@@ -33,7 +33,7 @@ fn codes(causes: &[Cause]) -> Vec<&str> {
 }
 
 #[test]
-fn only_what_the_walk_comes_past_is_asked() {
+fn only_objects_on_the_walk_are_queried() {
     let mut scene = Scene::at(now());
     let app = kustomization("app", &["base"], "dependency not ready");
     let base = ObjectRef { name: "base".into(), ..ObjectRef::of(&app) };
@@ -52,7 +52,7 @@ fn only_what_the_walk_comes_past_is_asked() {
 }
 
 #[test]
-fn the_deepest_cause_is_told_once_with_the_way_to_it() {
+fn the_deepest_cause_is_reported_once_with_its_path() {
     let mut scene = Scene::at(now());
     let root = kustomization("root", &[], r#"variable not set (strict mode): "DOMAIN""#);
     let (a, b) = (kustomization("a", &["root"], "x"), kustomization("b", &["a"], "x"));
@@ -77,7 +77,7 @@ fn a_circle_ends_and_is_named() {
 }
 
 #[test]
-fn a_node_that_is_not_heard_of_is_told_though_it_is_called_ready() {
+fn a_node_without_heartbeats_is_reported_though_its_status_is_ready() {
     let node = object(json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": "b", "creationTimestamp": "2026-11-24T11:00:00Z"},
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
@@ -175,7 +175,7 @@ fn stages_are_crossed_and_what_is_young_is_only_slow() {
 
 /// Each of many nodes waits for an agent of its own, and all of them crash for the same reason.
 #[test]
-fn what_is_wrong_with_many_nodes_is_told_once() {
+fn a_problem_of_many_nodes_is_reported_once() {
     let mut scene = Scene::at(now());
     let node = |name: &str| {
         object(
@@ -220,7 +220,7 @@ fn what_is_wrong_with_many_nodes_is_told_once() {
 }
 
 #[test]
-fn a_refusal_is_read_wherever_it_stands() {
+fn a_rejection_is_parsed_anywhere_in_a_message() {
     let scene = Scene::at(now());
     for (said, code) in [
         (

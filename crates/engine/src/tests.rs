@@ -164,7 +164,7 @@ async fn stages_run_after_what_they_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_a_retry_can_help_is_tried_again_and_told() {
+async fn a_retryable_failure_is_retried_and_reported() {
     let script = Script::new().stage("s", &[], false).failing("a", 3, Retry::MayHelp, vec![Verdict::Ready]);
     let (summary, _, told) = script.run(ungated()).await;
     assert!(summary.succeeded());
@@ -220,7 +220,7 @@ async fn cancel_interrupts_a_wait_and_starts_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_is_explained_while_it_goes_on_and_the_same_is_told_once() {
+async fn a_wait_is_explained_meanwhile_and_each_cause_is_reported_once() {
     let script = Script::new().stage("s", &[], false).failing(
         "waits",
         0,

@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_only_flux_uses_are_told() {
+    fn keys_that_only_flux_uses_are_reported() {
         for (entry, told) in [("a.asc", "PGP"), ("sops.aws-kms", "cloud"), ("sops.vault-token", "Vault")] {
             assert!(other_key(entry).is_some_and(|why| why.contains(told) && why.contains(entry)), "{entry}");
         }

@@ -170,7 +170,7 @@ mod tests {
     const NOTED: &str = "apiVersion: v1\ndata:\n  x: |\n    metadata:\n      annotations:\n        config.kubernetes.io/origin: kept\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: b\n    config.kubernetes.io/origin: |\n      path: ../repo/a/b.yaml\n    z: \"1\"\n  name: a\n";
 
     #[test]
-    fn the_note_is_taken_out_and_nothing_else() {
+    fn only_the_origin_annotation_is_removed() {
         let (text, origin) = without_origin(NOTED);
         assert_eq!(origin.as_deref(), Some("path: ../repo/a/b.yaml\n"));
         assert_eq!(

@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cluster_brings_is_no_cluster() {
+    fn what_a_cluster_applies_is_no_cluster() {
         let instance = "instance:\n  sync: {url: 'https://x.test/r', path: deploy/east}\n";
         let tenant = format!("{SOURCE}---\n{}", sync("./deploy"));
         let files = [("ops/values.yaml", instance), ("deploy/east/tenant.yaml", tenant.as_str())];

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_field() {
+    fn problems_are_reported_with_their_field() {
         let spec = json!({"chartRef": {"kind": "OCIRepository", "name": "cilium"}});
         let (kind, said, field) = problem(&spec, &[]);
         assert_eq!((kind, field.as_str()), (ProblemKind::MissingChartSource, "spec.chartRef.name"));

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_literal_is_taken_as_it_is() {
+    fn literal_text_is_used_unchanged() {
         let values = SharedMap::default();
         let text = Text { says: "{x, [y]}\\n=5", is_literal: true, is_secret: false };
         set(&values, "a.b", &text).unwrap();

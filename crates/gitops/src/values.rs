@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_field() {
+    fn problems_are_reported_with_their_field() {
         let table = [
             (
                 json!({"kind": "ConfigMap", "name": "none"}),

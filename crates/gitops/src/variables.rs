@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_field() {
+    fn problems_are_reported_with_their_field() {
         let found = drawn(&json!({"substituteFrom": from(&["two", "three"])})).problems;
         let told: Vec<_> = found.iter().map(|(problem, field)| (problem.kind, field.as_str())).collect();
         assert_eq!(

@@ -133,7 +133,7 @@ fn a_cancelled_run_says_that_it_stops() {
 }
 
 #[test]
-fn a_run_again_is_all_done_with_what_stands() {
+fn a_second_run_changes_nothing() {
     let mut events = vec![started()];
     for step in ["crds/gateway", "crds/mesh", "cilium/release", "cilium/bgp", "core/dns", "core/spegel"] {
         events.push(event(0, step, EventKind::StepStarted));

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_packet_that_is_to_be_echoed_comes_back_through_whoever_was_told_to_call() {
+    async fn dial_sends_a_packet_and_returns_its_echo() {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
         tokio::spawn(echo_packets(socket));

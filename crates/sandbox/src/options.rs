@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_artifact_has_the_tag_that_is_asked_for() {
+    fn an_artifact_has_the_requested_tag() {
         for (reference, tag) in [
             (json!({"tag": "v3"}), "v3"),
             (json!({"digest": "sha256:00"}), "latest"),

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_held_is_nobody_elses() {
+    fn a_locked_port_block_is_not_shared() {
         let held = lock(199);
         assert!(held.is_none() || lock(199).is_none());
         drop(held);

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_connect_to_where_programs_listen() {
+    fn programs_listen_on_an_unreachable_address() {
         let listener = std::net::TcpListener::bind(UNREACHABLE).unwrap();
         let address = listener.local_addr().unwrap();
         std::net::TcpStream::connect(address).unwrap_err();

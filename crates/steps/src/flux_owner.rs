@@ -61,7 +61,7 @@ pub(super) fn foreign_revision(owner: &Object, newest: Option<u64>) -> Option<St
         Some(newest) => {
             Some(format!("revision {newest} is not its own, which is {own}: Flux upgrades it again"))
         }
-        None => Some(format!("its revision {own} is gone: Flux installs it again")),
+        None => Some(format!("its revision {own} was deleted: Flux installs it again")),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_of_somebody_else_is_told() {
+    fn a_foreign_revision_is_reported() {
         let owner = object(&serde_json::json!({"history": [{"version": 4}, {"version": 3}]}));
         assert_eq!(foreign_revision(&owner, Some(4)), None);
         assert!(foreign_revision(&owner, Some(5)).unwrap().contains("upgrades it again"));

@@ -74,7 +74,7 @@ async fn next(step: &impl Step) -> Readiness {
 }
 
 #[tokio::test]
-async fn objects_are_made_once_and_namespaces_first() {
+async fn objects_are_created_once_and_namespaces_first() {
     let server = ApiServer::default();
     let step = set(&server, &[settings(), namespace()], None);
     let Observation::Missing(Diff { changes, .. }) = step.observe().await.unwrap() else {
@@ -183,7 +183,7 @@ async fn what_flux_merges_is_its_own_from_the_start() {
 
 /// An object of another manager is not removed.
 #[tokio::test]
-async fn what_a_person_made_stays() {
+async fn objects_of_a_user_are_kept() {
     let server = ApiServer::default();
     let mut own = settings();
     own["metadata"]["managedFields"] = json!([{"manager": "kubectl-edit", "operation": "Update"}]);

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_webhook_that_comes_later_is_waited_for_until_somebody_answers() {
+    async fn a_later_webhook_is_waited_for_until_it_has_a_ready_endpoint() {
         let webhook = json!([{"name": "w", "clientConfig": {"service": {"namespace": "n", "name": "s"}}}]);
         let objects = [seen(&json!([])), seen(&webhook), seen(&webhook)];
         let asked = Arc::new(Mutex::new(Vec::new()));

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dialects_of_kustomize_are_taken_apart() {
+    fn the_dialects_of_kustomize_are_parsed() {
         let github = "https://github.com/org/repo";
         let table = [
             ("https://github.com/org/repo?ref=v1.0.0", github, "v1.0.0", ""),
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_paths_are_told_apart() {
+    fn files_and_paths_are_distinguished() {
         let file = |text: &str| Ok(Some(Remote::Manifest(text.to_owned())));
         let manifest = "https://x.test/org/repo/v1.0.0/a.yaml";
         assert_eq!(remote(manifest, Use::Any), file(manifest));

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chart_that_is_not_there_is_not_asked_for_again() {
+    fn a_missing_chart_is_not_requested_again() {
         let chart = ChartSource::Oci { url: "oci://r.test/charts/x".into(), version: "1.0.0".into() };
         let table = [
             (

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_name_the_kubeconfig_of_the_run_and_its_context() {
+    fn arguments_can_contain_the_kubeconfig_and_the_context_of_the_run() {
         let access =
             KubeAccess { kubeconfig: Some("/run/k".into()), context: "bootstrapper".into(), cache: None };
         for (word, expected) in [

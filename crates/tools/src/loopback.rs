@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_and_a_file_server_ask_for_a_password() {
+    fn a_proxy_and_a_file_server_require_a_password() {
         let shown = format!("Basic {}", STANDARD.encode("sandbox:open"));
         let proxy = Guard::proxy("open");
         assert_eq!(proxy.refusal(&headers(&[])), Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED));

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_known_by_its_words() {
+    fn transient_errors_are_recognized_by_their_message() {
         for said in [
             "Kubernetes cluster unreachable: Get \"https://x:6443/version\": dial tcp: connect: connection refused",
             "Get \"https://x\": EOF",

@@ -139,7 +139,7 @@ fn summarize(proposals: &[ClusterProposal]) {
         };
         let secrets = count(proposal.secrets.len(), "Secret");
         out::say(&format!(
-            "{}: {context}; {secrets} that nothing in the repository makes{open}",
+            "{}: {context}; {secrets} that nothing in the repository provides{open}",
             proposal.name
         ));
     }

@@ -119,7 +119,7 @@ mod tests {
     use bootstrapper_steps::adoption::{Effect, ObjectForecast, Unseen};
 
     #[test]
-    fn every_difference_is_told_with_who_makes_it() {
+    fn every_difference_is_reported_with_its_owner() {
         let release = ObjectRef::namespaced("helm/v2", "HelmRelease", "kube-system", "cilium");
         let entry = |kind: &str, effect| ObjectForecast {
             object: ObjectRef::namespaced("apps/v1", kind, "kube-system", "cilium"),

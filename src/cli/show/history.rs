@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_told_with_who_and_what_came_of_them() {
+    fn runs_are_shown_with_user_and_outcome() {
         let mut run = RunRecord::begins(jiff::Timestamp::UNIX_EPOCH, "alice@laptop".to_owned(), None);
         let unended = Entry::Run(Box::new(run.clone()));
         run = run.ends(RunEnd {

@@ -150,7 +150,7 @@ fn object(value: Value) -> Object {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clean_leaves_nothing_of_what_the_bootstrap_brought() {
+async fn clean_removes_everything_that_the_bootstrap_installed() {
     let play = Play::begin();
     let cluster = play.cluster().await;
     let before = all_objects(&cluster).await;

@@ -116,7 +116,7 @@ fn a_wait_is_over_once_a_right_was_granted_in_time() {
 }
 
 #[test]
-fn a_watch_that_is_too_old_is_begun_anew() {
+fn a_watch_with_an_expired_resource_version_is_restarted() {
     // The list is fine; the watch from it is not, once.
     let refused = Mutex::new(0);
     let server = ApiServer::refusing(move |call: &Call| {
@@ -188,7 +188,7 @@ fn what_will_fail_the_same_way_is_not_tried_again() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_released_is_told() {
+fn a_lock_that_cannot_be_released_is_reported() {
     let server = ApiServer::refusing(|call: &Call| {
         let is_release = call.resource == "leases"
             && call.verb == "update"

@@ -244,7 +244,7 @@ fn what_needs_nothing_of_the_machine_asks_for_nothing() {
 }
 
 #[test]
-fn it_is_agreed_to_once_for_each_repository_and_asked_again_when_it_changes() {
+fn requests_are_approved_once_per_repository_and_again_when_they_change() {
     let scene = Scene::new();
     // Nobody can be asked here.
     scene.run(&["trust"]).assert().code(NOT_AGREED).stderr(contains("--yes"));
@@ -431,7 +431,7 @@ fn what_only_the_cluster_knows_goes_into_nothing_that_is_applied() {
 
 /// Other users see the words of programs.
 #[test]
-fn no_word_of_a_command_holds_a_value_of_a_secret() {
+fn no_argument_of_a_command_contains_a_secret_value() {
     let scene = Scene::new();
     let root = scene.at("repository");
     write(

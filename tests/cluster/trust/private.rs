@@ -274,7 +274,7 @@ fn started(scene: &Scene) -> Child {
 }
 
 #[test]
-fn a_run_that_is_asked_to_end_leaves_nothing() {
+fn a_terminated_run_leaves_nothing_behind() {
     for name in ["-TERM", "-INT", "-HUP"] {
         let scene = Scene::new("");
         endless(&scene);

@@ -410,7 +410,7 @@ spec:
 }
 
 #[test]
-fn an_address_that_depends_on_a_secret_is_not_asked() {
+fn a_url_that_depends_on_a_secret_is_not_requested() {
     let own = "chart: app, version: 1.0.0";
     let cases = [
         ("http://127.0.0.1:PORT/${BGP_PASSWORD}", own, ""),

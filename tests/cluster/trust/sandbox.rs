@@ -72,7 +72,7 @@ impl Drop for Sandbox {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_but_its_owner_gets_an_answer_of_a_sandbox() {
+async fn only_its_owner_can_query_a_sandbox() {
     let sandbox = Sandbox::new();
     sandbox.run(&["sandbox", "up", NAME]);
     sandbox.run(&[NAME, "--sandbox", "--progress", "plain"]);

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_fault_of_a_report_is_told() {
+    fn the_first_fault_of_a_report_is_shown() {
         let report = "Cluster \"apps\":\n  ✅ TCP connection established\n  ❌ Cannot establish TLS connection: x509: certificate signed by unknown authority\n  ❌ Failed";
         let told = first_fault(report).unwrap();
         assert!(told.starts_with("Cannot establish TLS") && told.contains("do not share a CA"), "{told}");

@@ -192,7 +192,7 @@ fn a_short_value_is_found_as_a_whole_word_only() {
 }
 
 #[test]
-fn what_a_mask_brings_together_is_masked_again() {
+fn text_joined_by_a_mask_is_masked_again() {
     let matcher = matcher(&["abcdefgh", "left***right"]);
     assert_eq!(matcher.masked("leftabcdefghright", DEPTH), MASK);
 }

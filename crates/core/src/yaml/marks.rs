@@ -221,7 +221,7 @@ mod tests {
     proptest! {
         /// Parsing inverts formatting, and terminates on any text.
         #[test]
-        fn paths_are_taken_apart(keys in prop::collection::vec("[a-z]{1,5}([./][a-z]{1,3})?", 1..5), any in ".{0,30}") {
+        fn paths_are_parsed(keys in prop::collection::vec("[a-z]{1,5}([./][a-z]{1,3})?", 1..5), any in ".{0,30}") {
             let path = keys.iter().map(|key| format!("[\"{key}\"]")).collect::<Vec<_>>().concat();
             let expected: Vec<Segment<'_>> = keys.iter().map(|key| Segment::Key(key)).collect();
             prop_assert_eq!(segments(&path), expected);

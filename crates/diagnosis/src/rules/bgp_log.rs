@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_about_a_peer_count() {
+    fn the_last_log_messages_about_a_peer_count() {
         const CALL: &str = "starting outgoing connection manager";
         assert_eq!(told(&[]), PeerLog::Silent);
         assert_eq!(told(&["Add a peer configuration", CALL]), PeerLog::Silent);

@@ -92,7 +92,7 @@ pub(super) fn view(
     ignore: &Ignore,
 ) -> Result<View, String> {
     let files = view::files_of(root, base, ignore);
-    let declared = artifact(generator, name).ok_or("no generator makes it")?;
+    let declared = artifact(generator, name).ok_or("no ArtifactGenerator produces it")?;
     let plain = || declared["copy"].as_array().into_iter().flatten().map(copy_of).collect::<Option<Vec<_>>>();
     let copies = match path_pattern(generator) {
         None => plain(),

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_whose_address_says_what_it_is_brings_nothing_else() {
+    fn a_manifest_with_a_known_url_provides_only_its_groups() {
         let flux = "https://github.com/fluxcd/flux2/releases/download/v2.9.4/install.yaml";
         assert!(manifest_may_provide(flux, "source.toolkit.fluxcd.io"));
         assert!(!manifest_may_provide(flux, "gateway.networking.k8s.io"));

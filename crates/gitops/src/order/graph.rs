@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_go_across_levels_and_are_told_once() {
+    fn cycles_across_levels_are_reported_once() {
         let mut order = order();
         assert!(order.cycles().is_empty());
         order.add(Moment::begins(&id("cilium")), LinkKind::DependsOn, Moment::ready(&id("apps")));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_dependencies_alone_is_told_elsewhere() {
+    fn a_cycle_of_depends_on_alone_is_reported_by_loading() {
         let mut order = order();
         order.add(Moment::begins(&id("network")), LinkKind::DependsOn, Moment::ready(&id("apps")));
         assert!(order.cycles().is_empty());

@@ -21,7 +21,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for WordOr<T> {
             type Value = WordOr<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a word, or what it is short for")
+                f.write_str("a keyword, or its long form")
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<WordOr<T>, E> {

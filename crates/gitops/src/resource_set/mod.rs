@@ -155,10 +155,10 @@ fn objects(text: &str) -> Result<Vec<Object>, TemplateError> {
     }
     let read = |value: Value| {
         serde_json::from_value::<Object>(value)
-            .map_err(|error| TemplateError::Refused(format!("it makes no object: {error}")))
+            .map_err(|error| TemplateError::Refused(format!("its output is not an object: {error}")))
     };
     let documents: Vec<Value> = yaml::from_multiple(text, Path::new("it")).map_err(|failure| {
-        TemplateError::Refused(format!("it makes no YAML: {}", failure.because.join(": ")))
+        TemplateError::Refused(format!("its output is not YAML: {}", failure.because.join(": ")))
     })?;
     let all = documents.into_iter().filter(|document| !document.is_null()).flat_map(|document| {
         match (&document["kind"], &document["items"]) {
@@ -169,7 +169,9 @@ fn objects(text: &str) -> Result<Vec<Object>, TemplateError> {
     let objects: Vec<Object> = all.map(read).collect::<Result<_, _>>()?;
     let is_named = |object: &&Object| object.types.is_some() && object.metadata.name.is_some();
     match objects.iter().find(|object| !is_named(object)) {
-        Some(_) => Err(TemplateError::Refused("it makes an object without a kind or a name".to_owned())),
+        Some(_) => {
+            Err(TemplateError::Refused("its output has an object without a kind or a name".to_owned()))
+        }
         None => Ok(objects),
     }
 }
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_are_made_once_for_each_input() {
+    fn resources_are_created_once_per_input() {
         let set = of(&json!({
             "commonMetadata": {"labels": {"by": "set"}},
             "inputs": [{"tenant": "a", "count": 2}, {"tenant": "b", "count": 3}],
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn without_inputs_resources_are_made_once() {
+    fn without_inputs_resources_are_created_once() {
         assert_eq!(names(&of(&json!({"resources": [namespace("a")]}))), ["Namespace a"]);
         assert_eq!(
             names(&of(

@@ -39,7 +39,7 @@ pub(super) fn template(text: &str, spec: &TemplateSpec) -> Result<Vec<SeededSecr
         let is_left = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains("op://"));
         if pieces.iter().any(is_left) && !pieces.iter().any(|piece| matches!(piece, Piece::Op(_))) {
             return Err(Failure::input("a reference would not be replaced")
-                .because("it stands in a line that begins with `#`")
+                .because("it is in a line that begins with `#`")
                 .hint("keep comments out of values that hold references"));
         }
         Ok(ValueFrom::Pieces(pieces))

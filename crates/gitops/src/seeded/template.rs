@@ -125,7 +125,7 @@ impl Template {
 
 const VARIABLES: &str = "a reference with variables";
 const NO_VARIABLES: &str =
-    "write the vault, item and field out: environment variables are no part of a reference here";
+    "write the vault, item and field out: environment variables are not supported in references";
 
 /// The text before `}}`, which a quoted text may contain.
 fn closed(text: &str) -> Option<(&str, &str)> {

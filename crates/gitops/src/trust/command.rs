@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_shown_as_a_shell_takes_them() {
+    fn arguments_are_shown_in_shell_syntax() {
         assert_eq!(quoted("a/b.sh"), "a/b.sh");
         assert_eq!(quoted("a b"), "'a b'");
         assert_eq!(quoted("it's"), "'it'\\''s'");

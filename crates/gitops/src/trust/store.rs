@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_reads_it_and_what_others_can_write_counts_for_nothing() {
+    fn the_store_is_private_and_a_file_writable_by_others_is_rejected() {
         let state = tempfile::tempdir().unwrap();
         let one = store(state.path(), "/one");
         one.add([&Request::new(RequestKind::Variable, "A", "x")]).unwrap();

@@ -80,7 +80,7 @@ impl Walk<'_> {
         let make = || {
             let namespace = id.namespace.as_deref().unwrap_or_default();
             let generator = artifact::generator(&self.generators, namespace, &id.name);
-            let generator = generator.ok_or_else(|| "no generator makes it".to_owned())?;
+            let generator = generator.ok_or_else(|| "no ArtifactGenerator produces it".to_owned())?;
             let first = artifact::sources(generator, &id.name).and_then(|all| all.into_iter().next());
             let ignore =
                 first.and_then(|source| self.flux_source(&source)).map(|source| self.ignore_of(source));

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_of_the_same_name_are_told_apart_by_their_instance() {
+    fn peers_with_the_same_name_are_distinguished_by_instance() {
         let side = |one: Value, two: Value| json!({"bgpInstances": [{"name": "one", "peers": [one]}, {"name": "two", "peers": [two]}]});
         let peer = |address: &str| json!({"name": "router", "peerAddress": address});
         let told = |state: &str| json!({"name": "router", "peeringState": state});

@@ -28,7 +28,7 @@ pub(super) fn deployment(object: &Object) -> Result<Status, Malformed> {
     let updated = number(object, "/status/updatedReplicas", 0);
     let available = number(object, "/status/availableReplicas", 0);
     let ready = number(object, "/status/readyReplicas", 0);
-    Ok(too_few(there, wanted, "replicas are there")
+    Ok(too_few(there, wanted, "replicas exist")
         .or_else(|| too_few(updated, wanted, "updated"))
         .or_else(|| too_many(there, wanted))
         .or_else(|| too_few(available, updated, "available"))
@@ -47,7 +47,7 @@ pub(super) fn stateful_set(object: &Object) -> Status {
     let wanted = number(object, "/spec/replicas", 1);
     let there = number(object, "/status/replicas", 0);
     let updated = number(object, "/status/updatedReplicas", 0);
-    let unfinished = too_few(there, wanted, "replicas are there")
+    let unfinished = too_few(there, wanted, "replicas exist")
         .or_else(|| too_few(number(object, "/status/readyReplicas", 0), wanted, "ready"))
         .or_else(|| too_many(there, wanted));
     if let Some(unfinished) = unfinished {

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_that_is_meant_needs_an_agent() {
+    fn every_selected_node_needs_an_agent() {
         let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
         let crashing = |restarts: i64| json!({"containerStatuses": [{"name": "agent", "restartCount": restarts, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]});
         let (one, two) = (node("n1", &json!({})), node("n2", &json!({})));

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_is_told_what_to_make() {
+    fn a_certgen_pod_has_its_certificates_in_its_arguments() {
         let config = "certs:\n- name: a\n  namespace: n\n  commonName: a.test\n  hosts: [a.test, 10.0.0.1]\n  usage: [signing]\n  validity: 24h\n";
         let pod = |env: &Value| -> Object {
             serde_json::from_value(json!({

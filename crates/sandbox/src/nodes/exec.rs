@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_code_is_told_as_kubectl_reads_it() {
+    fn an_exit_code_is_reported_as_kubectl_expects_it() {
         let answer = failure("it ended", Some(3));
         assert_eq!(answer["reason"], "NonZeroExitCode");
         assert_eq!(answer["details"]["causes"][0], json!({"reason": "ExitCode", "message": "3"}));

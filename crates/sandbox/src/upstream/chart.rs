@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_of_a_tree_is_given_its_version_and_stands_alone() {
+    fn a_chart_from_a_source_tree_gets_its_version_and_no_dependencies() {
         let text = "name: rook\nversion: 0.0.1\nappVersion: 0.0.1\ndependencies: [{name: elsewhere}]\n";
         let mut files = Files::from([("Chart.yaml".into(), text.into())]);
         named(&mut files, "rook-ceph", "v1.20.6").unwrap();

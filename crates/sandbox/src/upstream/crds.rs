@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_is_taken_apart() {
+    fn a_signature_bundle_is_parsed() {
         let folder = tempfile::tempdir().unwrap();
         let crd = |kind: &str| format!("kind: CustomResourceDefinition\nspec:\n  names:\n    kind: {kind}\n");
         let bundle = format!("---\n{}---\n{}", crd("Wanted"), crd("Other"));

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_else_owns_and_is_not_wanted_goes() {
+    fn fields_without_another_owner_are_dropped() {
         let live = json!({"data": {"a": "1", "b": "2", "c": "3"}});
         let ours = json!({"f:data": {".": {}, "f:a": {}, "f:b": {}, "f:c": {}}});
         let theirs = json!({"f:data": {"f:b": {}}});
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_already_is_not_dropped_again() {
+    fn already_removed_fields_are_not_dropped_again() {
         let ours = json!({"f:spec": {"f:gone": {}, "f:stays": {}}});
         let live = json!({"spec": {"stays": 1}});
         assert_eq!(told(&live, &live, &[("ours", ours)]), Vec::<String>::new());

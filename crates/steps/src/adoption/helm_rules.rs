@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_new_manifest_lacks_is_removed_if_it_stands() {
+    fn fields_missing_in_the_new_manifest_are_removed_if_present() {
         let old =
             json!({"spec": {"limits": {"cpu": 1}, "gone": 1, "list": [{"x": 1, "y": 2}], "short": [1, 2]}});
         let new = json!({"spec": {"list": [{"x": 1}], "short": [1]}});

@@ -114,17 +114,17 @@ impl OwnerComparison {
             (Some(before), Some(now)) if now != before + 1 => {
                 vec![format!("{}: revision {before} became {now}, one more was expected", self.owner)]
             }
-            (Some(before), None) => vec![format!("{}: revision {before} is gone", self.owner)],
+            (Some(before), None) => vec![format!("{}: revision {before} was deleted", self.owner)],
             _ => Vec::new(),
         };
         [
             revision,
-            told(&self.rolled, "made its pods anew"),
+            told(&self.rolled, "recreated its pods"),
             told(&self.replaced, "was replaced by a pod of the same template"),
-            told(&self.gone, "is gone"),
-            told(&self.recreated, "was deleted and made anew"),
+            told(&self.gone, "was deleted"),
+            told(&self.recreated, "was recreated"),
             told(&self.changed, "was changed"),
-            told(&self.co_owned, "keeps fields that Flux drops: somebody else applies them too"),
+            told(&self.co_owned, "keeps fields that Flux drops: another manager applies them, too"),
         ]
         .concat()
     }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_applies_what_flux_applies_is_told() {
+    fn co_owners_of_applied_fields_are_reported() {
         let standing = |managers: &[&str]| ObjectRecord {
             managers: managers.iter().map(|&name| name.to_owned()).collect(),
             ..ObjectRecord::default()

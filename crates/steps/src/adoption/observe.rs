@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_is_of_the_workload_that_made_it() {
+    fn a_pod_belongs_to_the_workload_that_created_it() {
         let pod = |labels: &serde_json::Value, kind: &str, owner: &str| -> Object {
             serde_json::from_value(json!({
                 "apiVersion": "v1", "kind": "Pod",

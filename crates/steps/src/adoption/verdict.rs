@@ -32,7 +32,7 @@ impl Record {
             self.certificates.iter().filter_map(|(secret, before)| match now.certificates.get(secret) {
                 Some(serial) if serial == before => None,
                 Some(_) => Some(format!("the certificate of {secret} is another one")),
-                None => Some(format!("the certificate of {secret} is gone")),
+                None => Some(format!("the certificate of {secret} was deleted")),
             });
         let renewed: Vec<String> = renewed.collect();
         let sum = |number: fn(&OwnerComparison) -> usize| kept.iter().map(number).sum();
@@ -121,14 +121,14 @@ mod tests {
                 pods.clone(),
                 2,
                 "aa",
-                "Service n/s was deleted and made anew",
+                "Service n/s was recreated",
             ),
             (
                 json!({"Deployment n/d": {"uid": "1", "generation": 1}}),
                 pods.clone(),
                 2,
                 "aa",
-                "Service n/s is gone",
+                "Service n/s was deleted",
             ),
             (
                 json!({"Deployment n/d": {"uid": "1", "generation": 1}, "Service n/s": {"uid": "5"}}),
@@ -149,7 +149,7 @@ mod tests {
                 json!({"Pod n/d-b": pod("3", "u")}),
                 2,
                 "aa",
-                "Deployment n/d made its pods anew",
+                "Deployment n/d recreated its pods",
             ),
             (
                 json!({"Deployment n/d": {"uid": "1", "generation": 1}, "Service n/s": {"uid": "5"}}),

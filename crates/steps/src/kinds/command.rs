@@ -96,7 +96,7 @@ mod tests {
 
     /// Its kubeconfig has one context, that of the run, and each argument can refer to both.
     #[tokio::test]
-    async fn a_command_is_told_the_cluster_of_the_run_in_each_argument() {
+    async fn a_command_gets_the_cluster_of_the_run_in_each_argument() {
         let folder = Folder::new().unwrap();
         let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" \"$KUBECONFIG\" \"$BOOTSTRAPPER_CLUSTER\" > said\ngrep -c \"\\\"name\\\":\\\"$1\\\"\" \"$KUBECONFIG\" >> said\n";
         let path = folder.path().join("run.sh");

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_is_not_applied_and_made_up_in_a_sandbox() {
+    fn encrypted_values_are_not_applied_and_are_generated_in_a_sandbox() {
         let failure = text(encrypted("Secret"), false).unwrap_err();
         assert!(failure.what.contains("ns/s is encrypted with SOPS"), "{failure:?}");
         assert_eq!(failure.because, ["no matching key available"]);

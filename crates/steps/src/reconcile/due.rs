@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_others_come_from_is_asked_now_and_then() {
+    fn the_source_and_the_root_are_requested_periodically() {
         let objects = seen(&[
             failed("GitRepository", "s", "GitOperationFailed", json!({})),
             failed("Kustomization", "root", "BuildFailed", json!({})),
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_that_was_not_tried_is_asked_for_if_nobody_begins() {
+    fn an_unattempted_revision_is_requested() {
         let older = json!({"status": {"lastAttemptedRevision": "main@sha1:a"}});
         let objects =
             seen(&[ready("GitRepository", "s", EARLY), failed("Kustomization", "z", "BuildFailed", older)]);
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn on_request_whatever_failed_is_asked_once() {
+    fn on_request_every_failed_object_is_requested_once() {
         let objects = seen(&[
             ready("GitRepository", "s", EARLY),
             failed("HelmRelease", "a", "UpgradeFailed", json!({})),

@@ -192,7 +192,7 @@ async fn the_hand_over_asks_for_what_waits_for_its_interval_until_all_is_ready()
 }
 
 #[tokio::test]
-async fn a_request_is_an_annotation_that_nobody_else_takes_for_theirs() {
+async fn a_reconcile_request_is_an_annotation_with_its_own_manager() {
     let object = flux("Kustomization", "apps", "True", "x", BEFORE);
     let server = server(std::slice::from_ref(&object));
     let cluster = server.connect();
@@ -218,7 +218,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 
 /// A pushed commit that waits for the source's interval.
 #[tokio::test]
-async fn a_source_that_lacks_what_is_pushed_is_asked_and_a_stalled_release_waits_for_the_fix() {
+async fn a_source_behind_the_pushed_commit_is_requested_and_a_stalled_release_waits_for_the_fix() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     git(&root, &["init", "--quiet"]);
@@ -272,7 +272,7 @@ async fn a_source_that_lacks_what_is_pushed_is_asked_and_a_stalled_release_waits
 }
 
 #[tokio::test]
-async fn a_named_object_is_asked_and_followed_until_it_has_handled_that_and_is_ready() {
+async fn a_named_object_is_reconciled_and_followed_until_ready() {
     let source = flux("GitRepository", "s", "True", "x", BEFORE);
     let app = flux("Kustomization", "apps", "True", "x", BEFORE);
     let server = server(&[source, app.clone()]);

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_request_of_somebody_else_counts() {
+    fn a_later_request_by_another_client_counts() {
         let status = json!({"lastHandledReconcileAt": "2", "lastAppliedRevision": "main@sha1:b", "conditions": ready("True", "x")});
         let (id, source, seen) = seen(status);
         assert!(done(&id, Role::Named, &source, Some("1"), &seen).is_ready());

@@ -126,9 +126,11 @@ impl Tree {
         let lets_go = |id: &ObjectRef| {
             let foreign = self.foreign.contains(id);
             let kept = match (foreign, id.kind.as_str()) {
-                (true, _) => vec!["it is of no part of this repository; what it applied stays".to_owned()],
+                (true, _) => {
+                    vec!["it does not belong to this repository; what it applied is kept".to_owned()]
+                }
                 (false, "Kustomization" | "HelmRelease") => {
-                    vec!["suspended first: what it applied goes after it, as follows".to_owned()]
+                    vec!["suspended first; what it applied is removed later, as listed".to_owned()]
                 }
                 _ => Vec::new(),
             };
@@ -205,7 +207,7 @@ impl Tree {
             }
         }
         rest.kept.extend(self.foreign.iter().map(|id| {
-            format!("what {id} applied: it is of no part of this repository, and Flux releases it")
+            format!("what {id} applied: it does not belong to this repository, and Flux releases it")
         }));
         rest.kept.extend(ceph(&everything));
         rest
@@ -250,14 +252,14 @@ impl Rest {
                 self.along.insert(
                     id.clone(),
                     vec![format!(
-                        "with {} of its kind that controllers made",
+                        "with {} of its kind that controllers created",
                         count(objects.len(), "object")
                     )],
                 );
             }
             self.crds.push(id.clone());
         } else {
-            self.kept.push(format!("{id}: {} of its kind is somebody else's", theirs.join(", ")));
+            self.kept.push(format!("{id}: {} of its kind belongs to someone else", theirs.join(", ")));
         }
     }
 

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn kubernetes_is_reminded_until_the_crd_is_gone() {
+    async fn a_lost_crd_deletion_is_triggered_until_the_crd_is_deleted() {
         let server = ApiServer::default();
         server.serve_kind(
             "apiextensions.k8s.io/v1",

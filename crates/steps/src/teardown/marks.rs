@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn who_brought_an_object_is_known_by_its_marks() {
+    fn the_owner_of_an_object_is_known_by_its_labels() {
         let named = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
         let scope = Scope {
             kustomizations: BTreeSet::from([named("flux-system", "apps")]),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_wrote_is_told_from_what_a_controller_wrote() {
+    fn objects_of_users_and_controllers_are_distinguished() {
         let by = |manager: &str| object(&json!({"name": "x", "managedFields": [{"manager": manager}]}));
         assert!(is_user_managed(&by("kubectl-client-side-apply")) && is_user_managed(&by("helm")));
         assert!(!is_user_managed(&by(FIELD_MANAGER)) && !is_user_managed(&by("cilium-agent")));

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_an_object_is_told() {
+    fn what_blocks_a_deletion_is_reported() {
         let none = serde_json::json!([]);
         let held = serde_json::json!({"name": "x", "finalizers": ["a.b/c"]});
         assert!(held_by(&object("ConfigMap", &held, &none)).contains("a.b/c"));

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_data_is_told() {
+    fn the_effect_on_data_is_reported() {
         let goes = claim("Delete");
         assert!(goes.data_outcome().contains("DATA IS DELETED") && goes.kept().is_none());
         assert_eq!(goes.parts().count(), 2);

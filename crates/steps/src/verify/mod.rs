@@ -80,7 +80,7 @@ async fn taken_away(members: &[Member]) -> Failure {
         member.name
     ))
     .because(format!("{} was deleted while they ran", objects::namespace()))
-    .hint("verify it again, once nobody else verifies it at the same time")
+    .hint("retry when no other verification of the cluster is running")
 }
 
 /// Whether an object exists.
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_and_is_not_has_gone() {
+    fn a_missing_object_after_an_existing_one_is_a_deletion() {
         use State::{Absent, Alive, Leaving};
         let gone = |states: &[State]| has_gone(stream::iter(states.to_vec())).now_or_never().is_some();
         assert!(gone(&[Absent, Alive, Leaving]) && gone(&[Alive, Alive, Absent]) && gone(&[Absent, Leaving]));

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_nobody_tells_of_is_unknown() {
+    fn a_session_without_a_status_is_unknown() {
         let config = |status: Value| -> Object {
             serde_json::from_value(json!({
                 "apiVersion": "cilium.io/v2", "kind": "CiliumBGPNodeConfig", "metadata": {"name": "n"},

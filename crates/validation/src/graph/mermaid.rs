@@ -92,7 +92,7 @@ mod tests {
     use crate::graph::model::tests::example;
 
     #[test]
-    fn releases_stand_in_the_box_of_what_brings_them() {
+    fn releases_are_drawn_in_the_box_of_their_kustomization() {
         let expected = r#"flowchart LR
   k_flux_system["flux-system"]
   k_crds["crds"]

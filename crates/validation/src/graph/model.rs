@@ -212,7 +212,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn everything_stands_after_what_it_waits_for() {
+    fn everything_is_drawn_after_its_dependencies() {
         let graph = example();
         let stages: Vec<_> = graph.nodes.iter().map(|node| node.stage).collect();
         assert_eq!(stages, [1, 2, 3, 4, 3, 4]);
@@ -222,7 +222,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn that_something_is_brought_shows_once() {
+    fn an_owner_edge_is_drawn_once() {
         let edges = example().edges();
         let brought: Vec<_> = edges.iter().filter(|edge| edge.kind == EdgeKind::Applies).collect();
         assert_eq!(brought.iter().map(|edge| (edge.from, edge.to)).collect::<Vec<_>>(), [(0, 1), (4, 5)]);

@@ -21,7 +21,7 @@ const STYLE: &str = "\
     .stage, .quiet { fill: #59636e; }
     rect { fill: #f6f8fa; stroke: #59636e; }
     path { fill: none; stroke: #59636e; stroke-width: 1.2; }
-    path.brings { stroke-dasharray: 2 4; }
+    path.applies { stroke-dasharray: 2 4; }
     marker path { fill: #59636e; stroke: none; }
     @media (prefers-color-scheme: dark) {
       svg { color: #f0f6fc; background: #0d1117; }
@@ -115,7 +115,7 @@ fn draw(body: &mut String, graph: &Graph, layout: &Layout, top: i32) {
     for (edge, route) in forward.zip(&layout.routes) {
         let class = match edge.kind {
             EdgeKind::DependsOn => "",
-            EdgeKind::Applies => " class=\"brings\"",
+            EdgeKind::Applies => " class=\"applies\"",
         };
         let _ = writeln!(body, "  <path{class} d=\"{}\" marker-end=\"url(#head)\"/>", curve(route, top));
     }

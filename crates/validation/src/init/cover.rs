@@ -121,7 +121,7 @@ fn of_command(text: &str) -> Cover {
         Some((_, Outcome::Needs(what))) => Cover::Needs((*what).to_owned()),
         Some((_, Outcome::NotCovered(why))) => Cover::NotCovered((*why).to_owned()),
         None if words("kubectl") && words("apply") => {
-            Cover::Needs("a Kustomization that brings it, or a step `objects:` in tasks/*.yaml".to_owned())
+            Cover::Needs("a Kustomization that applies it, or a step `objects:` in tasks/*.yaml".to_owned())
         }
         None => Cover::NotCovered("a step `command:` in tasks/*.yaml can run it".to_owned()),
     }

@@ -8,8 +8,8 @@ pub(crate) const RULES: &[Rule] = &[Rule {
     name: "crds-of-another-version",
     severity: Severity::Warning,
     summary: "a git repository of a project and its chart are at different versions",
-    why: "CRDs from the repository then lack, or already have, fields of another version: the controller drops what it does not know, or fails to start",
-    fix: "raise both together: the tag of the GitRepository and the version of the chart",
+    why: "the CRDs then belong to another version than the controller, which drops unknown fields, or fails to start",
+    fix: "upgrade both together: the tag of the GitRepository and the version of the chart",
     check: apart,
 }];
 

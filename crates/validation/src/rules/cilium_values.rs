@@ -14,17 +14,17 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "pod-range-overlaps",
         severity: Severity::Error,
-        summary: "nodes or Services are in the range that Cilium gives pods addresses of, by default 10.0.0.0/8",
-        why: "nodes lose the connection to nodes in the pods' range, since all traffic to it is taken for traffic to pods; a pod with the address of a Service cannot be reached (a warning)",
+        summary: "nodes or Services are in the range from which Cilium assigns pod addresses, by default 10.0.0.0/8",
+        why: "nodes cannot reach nodes in the pod range, because its traffic is routed to pods; a pod with the address of a Service is unreachable (a warning)",
         fix: "set ipam.operator.clusterPoolIPv4PodCIDRList to a range that nothing else uses, or ipam.mode: kubernetes",
         check: pod_range,
     },
     Rule {
         name: "gateway-port-without-capability",
         severity: Severity::Error,
-        summary: "a Gateway on the host network listens on a port below 1024, and Envoy may not bind it",
+        summary: "a Gateway on the host network listens on a port below 1024, which Envoy may not bind",
         why: "Envoy runs without NET_BIND_SERVICE: the listener fails to bind (permission denied), and only Envoy's log shows it",
-        fix: "add NET_BIND_SERVICE to envoy.securityContext.capabilities.envoy and set keepCapNetBindService: true beside it, or use a port above 1023",
+        fix: "add NET_BIND_SERVICE to envoy.securityContext.capabilities.envoy and set keepCapNetBindService: true next to it, or use a port above 1023",
         check: privileged_port,
     },
 ];

@@ -7,7 +7,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
     name: "unfit-for-distribution",
     severity: Severity::Error,
     summary: "a value does not fit the distribution that the cluster runs",
-    why: "the distribution refuses or lacks what the chart asks of its nodes, so its pods do not start",
+    why: "the distribution rejects or lacks what the chart requires of its nodes, so its pods do not start",
     fix: "set the value as shown, for example by the component of the distribution; correct `distribution` in bootstrapper.yaml if the nodes run another one",
     check: unfit,
 }];

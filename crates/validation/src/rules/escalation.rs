@@ -12,7 +12,7 @@ pub(crate) const RULES: &[Rule] = &[
         name: "tenant-extends-role",
         severity: Severity::Warning,
         summary: "a tenant's ServiceAccount may create ResourceSets, which flux-operator applies as cluster admin",
-        why: "flux-operator adds ResourceSets to `edit` and `admin`; a ResourceSet without an account is applied with the operator's own rights",
+        why: "flux-operator adds ResourceSets to `edit` and `admin`; a ResourceSet without an account is applied with the operator's own permissions",
         fix: "set `multitenancy.enabled: true` in the values of flux-operator, or bind a role that lists what a tenant needs",
         check: extended_role,
     },

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_names_the_one_that_was_meant() {
+    fn an_unknown_field_suggests_the_correct_one() {
         let schema = json!({"type": "object", "properties": {"peerASN": {}, "name": {}}});
         let breaches = check(&json!({"peerAsn": 1}), &schema, &Value::Null);
         assert_eq!(breaches[0].allowed, "did you mean `peerASN`? known fields: name, peerASN");

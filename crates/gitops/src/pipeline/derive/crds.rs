@@ -90,7 +90,7 @@ fn needed(scene: &Scene<'_>) -> Needed {
             }
         }
         if is_true(value("operator.skipCRDCreation")) {
-            let why = "Cilium is told not to make its CRDs (operator.skipCRDCreation)";
+            let why = "Cilium does not install its CRDs (operator.skipCRDCreation)";
             for kind in ["CiliumNode", "CiliumEndpoint", "CiliumIdentity", "CiliumNetworkPolicy"] {
                 add(Kind::new("cilium.io", kind), why.to_owned());
             }
@@ -127,7 +127,7 @@ fn used_too_early(scene: &Scene<'_>) -> Vec<(Kind, String)> {
                 matches!(scene.order.relation(&Moment::begins(&one.id), &moments), Relation::After(_));
             if let (true, Some(provider)) = (is_too_early, providers.first()) {
                 let why = format!(
-                    "Kustomization {} applies a {} before {} brings its CRD",
+                    "Kustomization {} applies a {} before {} provides its CRD",
                     one.id.name,
                     kind.kind,
                     provider.describe()

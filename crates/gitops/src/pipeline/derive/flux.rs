@@ -130,12 +130,12 @@ pub(super) fn sync_steps(scene: &Scene<'_>) -> Vec<DraftStep> {
             namespace.unwrap_or_default(),
             scalar(&id.name)
         );
-        let why = "the operator makes it of the FluxInstance: from here on Flux reads the repository";
+        let why = "the operator creates it from the FluxInstance: from here on Flux reads the repository";
         return vec![DraftStep::new(kind, why)];
     }
     vec![
         forecast(),
         DraftStep::new("source: declared", "Flux reads the repository from it"),
-        DraftStep::new("sync: declared", "the root Kustomization brings all others"),
+        DraftStep::new("sync: declared", "the root Kustomization applies all others"),
     ]
 }

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_refuses_is_told_from_what_is_unknown_here() {
+    fn rejections_by_the_operator_and_unknown_results_are_distinguished() {
         for template in [
             "<< inputs.missing >>",
             "<< inputs.name",

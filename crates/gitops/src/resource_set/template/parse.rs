@@ -69,7 +69,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     let (nodes, end) = parser.block()?;
     match end {
         End::Text => Ok(nodes),
-        End::Block | End::Else(_) => Err(refused("`end` or `else` stands outside of a block")),
+        End::Block | End::Else(_) => Err(refused("`end` or `else` outside of a block")),
     }
 }
 
@@ -367,7 +367,7 @@ fn pipeline(tokens: &[Token], depth: usize) -> Result<Pipeline, TemplateError> {
         }
     }
     if commands.iter().any(Vec::is_empty) {
-        return Err(refused("an action lacks what it is to show"));
+        return Err(refused("an action is empty"));
     }
     Ok(Pipeline { variables, declares, commands })
 }

@@ -110,7 +110,7 @@ async fn require(declared: &str, location: &str, kustomize: &Kustomize) -> Resul
     Err(Failure::input(format!("{location} is not the manifest that the step declares"))
         .because(format!("sha256 declared: {declared}"))
         .because(format!("sha256 fetched:  {fetched}"))
-        .hint("nothing of it is installed: ask whoever publishes it why it changed, and declare the new sha256 only if you know"))
+        .hint("nothing of it is installed: ask its publisher why it changed, and declare the new sha256 only if you know"))
 }
 
 /// Objects that are written literally, or rendered from known values.

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_as_declared_needs_nothing_and_what_differs_is_named() {
+    fn a_release_as_declared_needs_nothing_and_differences_are_listed() {
         let evidence = Evidence {
             flux: None,
             resolved: None,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_revision_is_recovered_only_when_nobody_can_be_at_work_on_it() {
+    fn a_pending_revision_is_recovered_only_if_no_helm_can_be_running() {
         let seen = object(&json!({
             "apiVersion": "v1", "kind": "HelmRelease", "metadata": {"name": "r"},
             "status": {"conditions": [{"type": "Reconciling", "status": "True"}]},

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_calls_down_in_the_same_word_is_doubted_after_a_while_and_not_too_often() {
+    fn a_session_reported_down_unchanged_is_rechecked_with_a_pause() {
         let mut stale = StaleSessions::default();
         let began = Instant::now();
         let after = |seconds: u64| began + Duration::from_secs(seconds);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_agent_is_asked_after_a_while_and_believed() {
+    async fn an_agent_is_queried_after_a_while_and_trusted() {
         let (follower, asked) = follower(UNCHANGED, (2, "active"), "established");
         let began = Instant::now();
         let mut items = follower.follow();

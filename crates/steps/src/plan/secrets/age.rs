@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_their_notes_are_told_apart() {
+    fn keys_and_their_comments_are_distinguished() {
         let noted_key = "# created: 2026\n# public key: age1abc\nAGE-SECRET-KEY-1X\n";
         for (text, has_key, notes, without) in [
             (noted_key, true, &["age1abc"][..], 0),

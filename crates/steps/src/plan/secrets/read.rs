@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
                                 "source {} of `age` holds no age key",
                                 at + 1
                             ))
-                            .hint("a key begins with AGE-SECRET-KEY-; `age-keygen` makes one"));
+                            .hint("a key begins with AGE-SECRET-KEY-; `age-keygen` creates one"));
                         }
                         all.push(key.expose_secret().trim_end().to_owned());
                     }

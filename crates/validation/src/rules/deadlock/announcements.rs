@@ -19,7 +19,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "addresses-not-announced",
         severity: Severity::Warning,
-        summary: "a pool of load-balancer addresses that is not announced",
+        summary: "a pool of load-balancer addresses is not announced",
         why: "Services get addresses and look healthy, but are unreachable from outside the cluster",
         fix: "advertise LoadBalancerIP of Services in a CiliumBGPAdvertisement, or declare a CiliumL2AnnouncementPolicy with `loadBalancerIPs: true`",
         check: |rule, fleet| each_whole(fleet, |scene| not_announced(rule, scene)),
