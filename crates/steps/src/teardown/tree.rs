@@ -258,7 +258,7 @@ fn needs(
         own.extend(kinds.map(|definer| (*definer).clone()));
         let of_releases = unit.inventory.iter().filter_map(|id| releases.iter().find(|one| one.id == *id));
         let others = of_releases.flat_map(|release| &release.depends_on).filter_map(|id| parent_of.get(id));
-        own.extend(others.map(|parent_of| (*parent_of).clone()));
+        own.extend(others.map(|parent| (*parent).clone()));
         own.remove(&unit.id);
     }
     needs

@@ -72,7 +72,7 @@ impl Graph {
         let home = declared.sync.metadata.namespace.as_deref();
         let at: BTreeMap<&ObjectRef, usize> =
             declared.kustomizations.iter().enumerate().map(|(at, one)| (&one.id, at)).collect();
-        let bringers: BTreeMap<ObjectRef, usize> = declared
+        let parents: BTreeMap<ObjectRef, usize> = declared
             .kustomizations
             .iter()
             .enumerate()
@@ -82,7 +82,7 @@ impl Graph {
             name: shown(&one.id, home),
             stage: 0,
             after: one.depends_on.iter().filter_map(|id| at.get(id).copied()).collect(),
-            parent: bringers.get(&one.id).copied().filter(|parent_of| *parent_of != at[&one.id]),
+            parent: parents.get(&one.id).copied().filter(|parent| *parent != at[&one.id]),
             releases: declared
                 .releases
                 .iter()

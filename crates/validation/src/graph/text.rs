@@ -52,10 +52,10 @@ fn said(graph: &Graph, at: usize, node: &Node) -> String {
         said.push(format!("after {}", names.join(", ")));
     }
     // The root as owner is omitted.
-    if let Some(parent_of) = node.parent.map(|one| &graph.nodes[one])
-        && parent_of.parent.is_some()
+    if let Some(parent) = node.parent.map(|one| &graph.nodes[one])
+        && parent.parent.is_some()
     {
-        said.push(format!("applied by {}", parent_of.name));
+        said.push(format!("applied by {}", parent.name));
     }
     match graph.child_count(at) {
         0 => {}
