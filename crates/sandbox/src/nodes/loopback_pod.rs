@@ -76,6 +76,8 @@ async fn prepare(site: &Site, pod: &Object, program: &str) -> Result<Prepared> {
         let mut arguments = if program == FLUX_OPERATOR_MANAGER {
             // Required by its image's build; otherwise it does not start.
             environment.insert("GODEBUG".into(), "fips140=on".into());
+            // notification-controller is a simulated pod: for every event, the operator would retry for 15 s.
+            environment.insert("NOTIFICATIONS_DISABLED".into(), "true".into());
             flux_operator_arguments(declared, &site.programs.assets.flux_operator)
         } else {
             flux_arguments(declared)
