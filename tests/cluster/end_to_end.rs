@@ -301,6 +301,16 @@ fn charts_take_the_values_of_their_releases(sandbox: &Sandbox) {
         .assert()
         .success()
         .stdout("apps, infra: valid\n");
+    let extended = common::repository();
+    for entry in std::fs::read_dir(root().join("kubernetes/optional")).unwrap() {
+        common::add_component(&extended, &entry.unwrap().file_name().into_string().unwrap());
+    }
+    sandbox
+        .bare(&["validate", "--charts", "--sandbox", "--strict", "--repo"])
+        .arg(extended.path())
+        .assert()
+        .success()
+        .stdout("apps, infra: valid\n");
     let broken = common::repository();
     let release = "kubernetes/bases/cilium/release.yaml";
     common::edit(&broken, release, "kubeProxyReplacement: true", "kubeProxyReplacement: [maybe]");

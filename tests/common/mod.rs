@@ -108,6 +108,56 @@ pub(crate) fn repository() -> TempDir {
     copy
 }
 
+/// Adds an optional component of the layout to every cluster that can have it, with the settings and Secrets that
+/// kubernetes/README.md lists for it.
+pub(crate) fn add_component(copy: &TempDir, name: &str) {
+    for cluster in ["infra", "apps"] {
+        // One cluster has the stores, the other sends to them.
+        let has_stores = cluster == "infra";
+        let is_possible = match name {
+            "observability-agent" => !has_stores,
+            "alert-receiver" | "observability-screens" => has_stores,
+            _ => true,
+        };
+        if !is_possible {
+            continue;
+        }
+        if name == "postgres-restore" {
+            add_component_to(copy, cluster, "postgres-backups");
+        }
+        add_component_to(copy, cluster, name);
+    }
+}
+
+fn add_component_to(copy: &TempDir, cluster: &str, name: &str) {
+    let folder = copy.path().join("kubernetes/clusters").join(cluster);
+    let change = |file: &Path, change: &dyn Fn(String) -> String| {
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, change(text)).unwrap();
+    };
+    let line = format!("- ../../optional/{name}\n");
+    change(&folder.join("kustomization.yaml"), &|text| text.replace(&format!("# {line}"), &line));
+    let settings = match name {
+        "postgres-backups" => {
+            "  BACKUP_DESTINATION: s3://backups/\n  BACKUP_ENDPOINT: https://s3.example.org\n  POSTGRES_ARCHIVE: second\n"
+        }
+        "postgres-restore" => "  POSTGRES_RESTORE_ARCHIVE: first\n",
+        _ => "",
+    };
+    change(&folder.join("settings.yaml"), &|text| {
+        if text.contains(settings) { text } else { text + settings }
+    });
+    if name == "private-repository" {
+        let head = format!("  {cluster}:\n    context: {cluster}\n");
+        let secret = "      - {name: flux-system, namespace: flux-system, data: {username: {env: U}, password: {env: P}}}\n";
+        change(&copy.path().join("bootstrapper.yaml"), &|text| {
+            let (before, rest) = text.split_once(&head).unwrap();
+            let (distribution, rest) = rest.split_once("    secrets:\n").unwrap();
+            format!("{before}{head}{distribution}    secrets:\n{secret}{rest}")
+        });
+    }
+}
+
 /// Group, kind and plural of what the repository fetches, as far as it declares objects of them or
 /// Cilium asks for them.
 const FETCHED_KINDS: [(&str, &str, &str); 12] = [

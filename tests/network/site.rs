@@ -58,12 +58,11 @@ impl Site {
             };
             let kept: Vec<&str> = all.split("---\n").filter(is_kept).collect();
             std::fs::write(folder.join("infrastructure.yaml"), kept.join("---\n")).unwrap();
-            common::edit(
-                &repository,
-                &format!("kubernetes/clusters/{cluster}/kustomization.yaml"),
-                "  - workloads.yaml\n",
-                "",
-            );
+            let kustomization = folder.join("kustomization.yaml");
+            let all = std::fs::read_to_string(&kustomization).unwrap();
+            let is_kept = |line: &&str| !line.contains("workloads.yaml") && !line.contains("../../optional/");
+            let kept: Vec<&str> = all.lines().filter(is_kept).collect();
+            std::fs::write(&kustomization, kept.join("\n")).unwrap();
         }
         // An agent lets no new pod through before it has heard of its peers, which are not there yet.
         let release = "kubernetes/bases/cilium/release.yaml";

@@ -49,8 +49,15 @@ fn variables(text: &str) -> impl Iterator<Item = &str> {
 fn every_variable_is_defined_and_every_setting_is_used() {
     let files = outside_of_clusters();
     let used: BTreeSet<&str> = files.iter().flat_map(|(_, text)| variables(text)).collect();
-    // From the tenant's own Kustomization; and of a component that neither cluster names.
-    let elsewhere = BTreeSet::from(["BGP_SECOND_ROUTER_ADDRESS", "HOSTNAME"]);
+    // From the tenant's own Kustomization; and of components that neither cluster names.
+    let elsewhere = BTreeSet::from([
+        "BACKUP_DESTINATION",
+        "BACKUP_ENDPOINT",
+        "BGP_SECOND_ROUTER_ADDRESS",
+        "HOSTNAME",
+        "POSTGRES_ARCHIVE",
+        "POSTGRES_RESTORE_ARCHIVE",
+    ]);
     for cluster in CLUSTERS {
         let settings = settings(cluster);
         let defined: BTreeSet<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
@@ -83,9 +90,10 @@ fn nothing_outside_of_clusters_knows_a_cluster() {
 
 #[test]
 fn clusters_differ_in_their_settings_only() {
-    // And in what their nodes run.
+    // And in what their nodes run, and in their optional components.
     let read = |cluster: &str, file: &str| {
         let text = std::fs::read_to_string(kubernetes().join("clusters").join(cluster).join(file)).unwrap();
+        let text = text.replace("  # - ../../optional/", "  - ../../optional/");
         ["talos", "kubeadm", "k3s"].iter().fold(text, |text, name| {
             text.replace(&format!("/distributions/{name}\n"), "/distributions/NAME\n")
         })
@@ -139,8 +147,10 @@ fn what_a_controller_must_say_is_waited_for() {
         "Dragonfly",
         "GitRepository",
     ];
-    for file in ["infrastructure.yaml", "workloads.yaml"] {
-        let path = kubernetes().join("clusters/infra").join(file);
+    let cluster = kubernetes().join("clusters/infra");
+    let of_components = components().into_iter().map(|name| optional().join(name).join("sync.yaml"));
+    let files = ["infrastructure.yaml", "workloads.yaml"].map(|file| cluster.join(file));
+    for path in files.into_iter().chain(of_components.filter(|path| path.exists())) {
         for kustomization in objects(&std::fs::read_to_string(&path).unwrap(), &path) {
             let spec = &kustomization["spec"];
             let folder = root().join(spec["path"].as_str().unwrap());
@@ -163,7 +173,9 @@ fn nothing_is_fetched_that_no_source_of_flux_pins() {
         for object in objects(&text, &path) {
             let told = format!("{}: {}", path.display(), object["metadata"]["name"]);
             if object["apiVersion"].as_str().is_some_and(|version| version.starts_with("kustomize.config")) {
-                assert!(!object.to_string().contains("://"), "{}", path.display());
+                let mut fetched = object.clone();
+                fetched.as_object_mut().unwrap().remove("patches");
+                assert!(!fetched.to_string().contains("://"), "{}", path.display());
             }
             // A tenant's repository is the tenant's, and applied with the tenant's rights.
             let is_of_tenant = path.components().any(|part| part.as_os_str() == "tenants");
@@ -219,4 +231,43 @@ fn a_second_router_is_one_more_peer() {
     let addresses: Vec<&str> = peers.iter().map(|peer| peer["peerAddress"].as_str().unwrap()).collect();
     assert_eq!(addresses, ["${BGP_ROUTER_ADDRESS}", "${BGP_SECOND_ROUTER_ADDRESS}"]);
     assert_eq!(peers[0]["peerConfigRef"], peers[1]["peerConfigRef"]);
+}
+
+fn optional() -> PathBuf {
+    kubernetes().join("optional")
+}
+
+/// The names of the optional components.
+pub(crate) fn components() -> BTreeSet<String> {
+    let entries = std::fs::read_dir(optional()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn every_optional_component_is_one_line_of_a_cluster_and_described() {
+    let readme = std::fs::read_to_string(kubernetes().join("README.md")).unwrap();
+    for name in components() {
+        for cluster in CLUSTERS {
+            let file = kubernetes().join("clusters").join(cluster).join("kustomization.yaml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let line = format!("- ../../optional/{name}");
+            let found = text.lines().filter(|one| one.trim_start_matches([' ', '#']) == line).count();
+            assert_eq!(found, 1, "{cluster}: {name}");
+        }
+        assert!(readme.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+/// With a component, and what its description says that it needs, the repository is valid.
+#[test]
+fn every_optional_component_can_be_added() {
+    for name in components() {
+        let copy = common::repository();
+        common::add_component(&copy, &name);
+        let output =
+            common::bootstrapper().args(["validate", "--strict", "--repo"]).arg(copy.path()).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.ends_with("apps, infra: valid\n"), "{name}: {said}");
+    }
 }

@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backups;
 mod bad_input;
 mod builds;
 mod cases;

@@ -91,3 +91,21 @@ fn the_ca_can_be_created_as_documented() {
     let made = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
     assert!(made.starts_with("-----BEGIN CERTIFICATE-----"));
 }
+
+/// What the page seeds is what the component needs.
+#[test]
+fn a_private_repository_is_as_shown() {
+    let text = &shown()["private"];
+    let copy = crate::common::repository();
+    for cluster in ["infra", "apps"] {
+        let file = format!("kubernetes/clusters/{cluster}/kustomization.yaml");
+        let line = "- ../../optional/private-repository\n";
+        crate::common::edit(&copy, &file, &format!("# {line}"), line);
+    }
+    let file = copy.path().join("bootstrapper.yaml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let secret: String = text.lines().map(|line| format!("      {line}\n")).collect();
+    std::fs::write(&file, config.replace("    secrets:\n", &format!("    secrets:\n{secret}"))).unwrap();
+    let mut validate = crate::common::bootstrapper();
+    validate.args(["validate", "--strict", "--repo"]).arg(copy.path()).assert().success();
+}

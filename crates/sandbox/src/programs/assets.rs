@@ -16,6 +16,11 @@ const EXTERNAL_SECRETS: &str = "github.com/external-secrets/external-secrets@v1.
 const ROOK: &str = "github.com/rook/rook@v1.20.6";
 const CLOUDNATIVE_PG: &str = "github.com/cloudnative-pg/cloudnative-pg@v1.30.0";
 const VICTORIA_METRICS: &str = "github.com/VictoriaMetrics/operator@v0.74.1";
+const BARMAN_CLOUD: &str = "github.com/cloudnative-pg/plugin-barman-cloud@v0.13.0";
+const SNAPSHOTTER: &str = "github.com/kubernetes-csi/external-snapshotter/client/v8@v8.6.0";
+// The versions of both programs, which their charts are released after.
+const METRICS_SERVER: &str = "sigs.k8s.io/metrics-server@v0.9.0";
+const EXTERNAL_DNS: &str = "sigs.k8s.io/external-dns@v0.22.0";
 
 /// The unpacked modules.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,7 +32,7 @@ pub(crate) struct Assets {
 }
 
 /// The files of each module that are kept.
-const PARTS: [(&str, &str, &[&str]); 8] = [
+const PARTS: [(&str, &str, &[&str]); 12] = [
     (
         "cilium",
         CILIUM,
@@ -44,6 +49,10 @@ const PARTS: [(&str, &str, &[&str]); 8] = [
     ("rook", ROOK, &["deploy/charts/rook-ceph", "deploy/charts/rook-ceph-cluster", "deploy/charts/library"]),
     ("cloudnative-pg", CLOUDNATIVE_PG, &["config/crd/bases"]),
     ("victoria-metrics", VICTORIA_METRICS, &["config/crd/overlay/crd.descriptionless.yaml"]),
+    ("plugin-barman-cloud", BARMAN_CLOUD, &["config/crd/bases"]),
+    ("external-snapshotter", SNAPSHOTTER, &["config/crd"]),
+    ("metrics-server", METRICS_SERVER, &["charts/metrics-server"]),
+    ("external-dns", EXTERNAL_DNS, &["charts/external-dns"]),
 ];
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {

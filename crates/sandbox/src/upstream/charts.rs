@@ -17,11 +17,11 @@ struct Real {
     folder: &'static str,
     /// Sibling charts that it depends on.
     includes: &'static [&'static str],
-    /// Files to omit: webhooks, because their pods are simulated.
+    /// Files to omit: webhooks and aggregated APIs, because their pods are simulated.
     without: &'static [&'static str],
 }
 
-const REAL: [Real; 4] = [
+const REAL: [Real; 6] = [
     Real {
         published: Published { from: "oci://quay.io/cilium/charts", name: "cilium", version: "1.20.2" },
         module: "cilium",
@@ -52,6 +52,28 @@ const REAL: [Real; 4] = [
         module: "rook",
         folder: "deploy/charts/rook-ceph-cluster",
         includes: &["deploy/charts/library"],
+        without: &[],
+    },
+    Real {
+        published: Published {
+            from: "https://kubernetes-sigs.github.io/metrics-server",
+            name: "metrics-server",
+            version: "3.13.1",
+        },
+        module: "metrics-server",
+        folder: "charts/metrics-server",
+        includes: &[],
+        without: &["templates/apiservice.yaml"],
+    },
+    Real {
+        published: Published {
+            from: "https://kubernetes-sigs.github.io/external-dns",
+            name: "external-dns",
+            version: "1.21.1",
+        },
+        module: "external-dns",
+        folder: "charts/external-dns",
+        includes: &[],
         without: &[],
     },
 ];

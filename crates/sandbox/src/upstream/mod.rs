@@ -125,11 +125,11 @@ impl Upstream {
     /// What is simulated.
     pub(super) fn stand_ins() -> Vec<String> {
         vec![
-            "simulated: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io and the server of the root source (served on loopback)".into(),
+            "simulated: github.com, raw.githubusercontent.com, quay.io, ghcr.io, ceph.github.io, kubernetes-sigs.github.io and the server of the root source (served on loopback)".into(),
             format!("simulated: minimal replacement charts: {}", charts::stand_in_names().join(", ")),
             "simulated: chart external-secrets 2.9.0 has the content of 1.3; it and cert-manager have no webhooks".into(),
             "simulated: git repositories of Gateway API and Cilium contain the real CRDs with different commit hashes; the API server rewrites GitRepositories to match".into(),
-            "real:      charts cilium, cert-manager, rook-ceph and rook-ceph-cluster".into(),
+            "real:      charts cilium, cert-manager, rook-ceph, rook-ceph-cluster, metrics-server and external-dns".into(),
         ]
     }
 }
