@@ -33,6 +33,7 @@ mod plan;
 mod post_render;
 mod private_charts;
 mod readiness;
+mod renovate;
 mod rules;
 mod schemas;
 mod secrets;
