@@ -175,11 +175,11 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .success()
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
         .stdout(contains("no drift").and(contains("7 releases adopted: ")))
-        .stderr(contains("infra is up: Flux owns 26 Kustomizations and 16 HelmReleases"));
+        .stderr(contains("infra is up: Flux owns 29 Kustomizations and 16 HelmReleases"));
 
     let cluster = sandbox.cluster().await;
     for kind in [
-        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 26),
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", 29),
         ("helm.toolkit.fluxcd.io/v2", "HelmRelease", 16),
     ] {
         let objects = cluster.list(&Selection::of(kind.0, kind.1)).await.unwrap();

@@ -18,7 +18,7 @@ const CLOUDNATIVE_PG: &str = "github.com/cloudnative-pg/cloudnative-pg@v1.30.0";
 const VICTORIA_METRICS: &str = "github.com/VictoriaMetrics/operator@v0.74.1";
 const BARMAN_CLOUD: &str = "github.com/cloudnative-pg/plugin-barman-cloud@v0.13.0";
 const SNAPSHOTTER: &str = "github.com/kubernetes-csi/external-snapshotter/client/v8@v8.6.0";
-// The versions of both programs, which their charts are released after.
+// Each contains a chart, which has a version of its own (upstream/charts.rs).
 const METRICS_SERVER: &str = "sigs.k8s.io/metrics-server@v0.9.0";
 const EXTERNAL_DNS: &str = "sigs.k8s.io/external-dns@v0.22.0";
 
