@@ -11,6 +11,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod database;
 mod fault;
 mod host;
 mod site;
@@ -95,6 +96,7 @@ fn two_clusters_of_a_mesh_hold_on_a_real_network() {
                 .and(contains("pod to another cluster's, by a global Service").count(2)),
         );
         agents_answer(&infra, "apps").await;
+        database::a_tenant_reaches_the_database_of_another_cluster(&site, &infra, &apps).await;
         nobody_else_gets_an_answer(&site);
         assert!(Host::look(site.state()).links == before.links, "the host's own network is never touched");
 
