@@ -5,14 +5,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use crate::common;
+use crate::reliability::everything::everything;
+use crate::reliability::undisturbed::{self, Undisturbed};
 mod handover;
+mod reconcile;
 mod tenant;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Plain, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use backon::{ConstantBuilder, Retryable as _};
@@ -34,11 +37,17 @@ use tempfile::TempDir;
 struct Sandbox {
     name: &'static str,
     state: TempDir,
+    /// A changed copy of this repository, if it is bootstrapped from one.
+    copy: Option<TempDir>,
 }
 
 impl Sandbox {
     fn new(name: &'static str) -> Self {
-        Self { name, state: tempfile::tempdir().unwrap() }
+        Self { name, state: tempfile::tempdir().unwrap(), copy: None }
+    }
+
+    fn repository(&self) -> &Path {
+        self.copy.as_ref().map_or_else(|| root(), TempDir::path)
     }
 
     /// A verb that needs no repository.
@@ -50,7 +59,7 @@ impl Sandbox {
 
     fn run(&self, arguments: &[&str]) -> Command {
         let mut command = self.bare(arguments);
-        command.arg("--repo").arg(root());
+        command.arg("--repo").arg(self.repository());
         command
     }
 
@@ -66,7 +75,7 @@ impl Sandbox {
     fn started_run(&self, cluster: &str, is_time: impl Fn(&str) -> bool) -> Child {
         let mut run = Plain::new(env!("CARGO_BIN_EXE_bootstrapper"))
             .args([cluster, "--sandbox", "--progress", "json", "--repo"])
-            .arg(root())
+            .arg(self.repository())
             .env("BOOTSTRAPPER_STATE_DIR", self.state.path())
             .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
             .env("BOOTSTRAPPER_TRUST", "1")
@@ -168,7 +177,8 @@ async fn infra_from_nothing_to_owned_by_flux() {
     a_manifest_that_is_not_the_declared_one_is_refused(&sandbox);
 
     // The main job.
-    sandbox
+    let began = Instant::now();
+    let ran = sandbox
         .run(&["infra", "--sandbox", "--progress", "json"])
         .timeout(Duration::from_mins(10))
         .assert()
@@ -176,6 +186,11 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
         .stdout(contains("no drift").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 29 Kustomizations and 16 HelmReleases"));
+    undisturbed::is_known(Undisturbed {
+        took: began.elapsed(),
+        stages: undisturbed::stages(&ran.get_output().stdout),
+        state: everything(&kubeconfig).await,
+    });
 
     let cluster = sandbox.cluster().await;
     for kind in [
@@ -344,10 +359,11 @@ async fn the_table_of_charts_agrees_with_what_they_render(sandbox: &Sandbox) {
 }
 
 /// A run that is killed in the middle is finished by the next one; a supervisor that is killed is
-/// cleaned up by the next `up`.
+/// cleaned up by the next `up`; and what fails later is reconciled.
 #[tokio::test(flavor = "multi_thread")]
 async fn apps_survives_being_killed() {
-    let sandbox = Sandbox::new("apps");
+    let mut sandbox = Sandbox::new("apps");
+    sandbox.copy = Some(reconcile::repository());
     sandbox.run(&["sandbox", "up", "apps"]).assert().success();
     let supervisor: u32 =
         std::fs::read_to_string(sandbox.folder().join("supervisor.pid")).unwrap().trim().parse().unwrap();
@@ -360,6 +376,8 @@ async fn apps_survives_being_killed() {
     };
     is_seen.retry(ConstantBuilder::default().with_max_times(30)).await.unwrap();
     sandbox.run(&["sandbox", "up", "apps"]).assert().success();
+
+    reconcile::without_flux_it_says_so(&sandbox);
 
     // Stopped on request: what is in flight comes to an end, and the lock is given back.
     let mut run = sandbox.started_run("apps", |line| line.contains("step-acted"));
@@ -388,6 +406,8 @@ async fn apps_survives_being_killed() {
     handover::they_took_over_all_the_same(&sandbox, &cluster).await;
     let releases = cluster.list(&Selection::of("helm.toolkit.fluxcd.io/v2", "HelmRelease")).await.unwrap();
     assert!(releases.iter().all(|release| readiness::verdict(release).is_ready()));
+
+    reconcile::what_failed_is_reconciled_long_before_its_interval(&sandbox, &cluster).await;
 }
 
 /// PATH with a helm that says that it is 3.10.

@@ -20,7 +20,6 @@ mod gallery;
 mod layouts;
 mod others;
 mod proxy;
-mod reconcile;
 mod releases;
 mod reliability;
 mod styles;

@@ -12,6 +12,7 @@ use super::common;
 use super::everything::{differences, everything};
 use super::run::{Ended, Run, kill, none_is_left_of, program};
 use super::trials::Outcome;
+use super::undisturbed::{Undisturbed, begun};
 use crate::proxy::{Fate, Proxy, Weather, fair};
 
 const CLUSTER: &str = "infra";
@@ -58,7 +59,7 @@ pub(crate) struct Lived {
     took: Duration,
     runs: usize,
     /// The stages that it came through, in order.
-    pub(crate) stages: Vec<String>,
+    stages: Vec<String>,
 }
 
 impl Drop for Life {
@@ -159,19 +160,15 @@ impl Life {
     }
 
     /// How it ended, beside the life of another that nobody disturbed.
-    pub(crate) async fn compare(
-        &self,
-        lived: Lived,
-        undisturbed: &BTreeMap<String, Value>,
-        at: &str,
-    ) -> Outcome {
-        let Lived { last, took, runs, .. } = lived;
+    pub(crate) async fn compare(&self, lived: Lived, undisturbed: &Undisturbed, at: &str) -> Outcome {
+        let Lived { last, took, runs, stages } = lived;
+        assert_eq!(stages, undisturbed.stages);
         if last.code != Some(0) {
             let differences = vec![format!("exit {:?}: {}", last.code, last.failure)];
             return Outcome { at: at.to_owned(), runs: None, differences, took };
         }
         let state = self.end_state().await;
-        let mut differences = differences(undisturbed, &state);
+        let mut differences = differences(&undisturbed.state, &state);
         differences.extend(self.cluster.lock_holding().await.unwrap());
         self.proxy.weather(fair());
         let again = self.start().ends(TIMEOUT).await;
@@ -183,10 +180,10 @@ impl Life {
 }
 
 impl Lived {
-    /// How long it took, if it came up in one run.
-    pub(crate) fn at_once(&self) -> Duration {
+    /// What others are compared with, if it came up in one run.
+    pub(crate) fn undisturbed(self, state: BTreeMap<String, Value>) -> Undisturbed {
         assert_eq!((self.last.code, self.runs), (Some(0), 1), "{}", self.last.failure);
-        self.took
+        Undisturbed { took: self.took, stages: self.stages, state }
     }
 }
 
@@ -207,10 +204,4 @@ impl Absence {
             }
         }
     }
-}
-
-/// The stage of a step that begins.
-fn begun(event: &Value) -> Option<String> {
-    let stage = event["step"]["stage"].as_str().filter(|_| event["event"] == "step-started")?;
-    Some(stage.to_owned())
 }
