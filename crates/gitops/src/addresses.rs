@@ -15,9 +15,33 @@ pub fn is_range(setting: &str) -> bool {
     setting.ends_with("_CIDR")
 }
 
-/// Whether clusters of one mesh, or on one network, must not share the range. They may share the node network.
+/// Words in the names of machine networks: one network can have several purposes, and several clusters.
+const OF_MACHINES: [&str; 9] =
+    ["CONTROL", "HOST", "LAN", "MACHINE", "MANAGEMENT", "MGMT", "NODE", "PUBLIC", "STORAGE"];
+
+/// Whether a setting is the range of a machine network, and not of pods, Services or address pools.
+fn is_of_machines(setting: &str) -> bool {
+    setting.split('_').any(|word| OF_MACHINES.iter().any(|name| word.trim_end_matches('S').ends_with(name)))
+        && !["POD", "SERVICE", "SVC", "POOL"].iter().any(|word| setting.contains(word))
+}
+
+/// Whether clusters of one mesh, or on one network, must not share the range. They may share networks of machines.
 pub fn is_exclusive(setting: &str) -> bool {
-    is_range(setting) && setting != "NODE_CIDR"
+    is_range(setting) && !is_of_machines(setting)
+}
+
+/// Whether two ranges of a cluster may overlap: two machine networks, or a machine network and a load-balancer pool
+/// within it.
+fn may_overlap(a: (&str, IpNet), b: (&str, IpNet)) -> bool {
+    let is_part = |pool: (&str, IpNet), network: (&str, IpNet)| {
+        pool.0.contains("POOL") && pool.1 != network.1 && network.1.contains(&pool.1)
+    };
+    match (is_of_machines(a.0), is_of_machines(b.0)) {
+        (true, true) => true,
+        (true, false) => is_part(b, a),
+        (false, true) => is_part(a, b),
+        (false, false) => false,
+    }
 }
 
 fn problem(what: String) -> Failure {
@@ -70,7 +94,7 @@ pub fn collisions_within(settings: &Settings) -> impl Iterator<Item = Option<Fai
         .iter()
         .enumerate()
         .flat_map(|(at, a)| ranges[at + 1..].iter().map(move |b| (*a, *b)))
-        .filter(|(a, b)| !is_same(*a, *b))
+        .filter(|(a, b)| !is_same(*a, *b) && !may_overlap(*a, *b))
         .collect();
     pairs.into_iter().map(|((a, of_a), (b, of_b))| {
         overlap(of_a, of_b).then(|| {
@@ -133,6 +157,23 @@ mod tests {
             settings(&[("POD_CIDR", "10.42.0.0/17"), ("NODE_CIDR", "10.25.0.0/16"), ("CLUSTER_ID", "1")]);
         assert_eq!(collisions_with(&own, "apps", &theirs).iter().flatten().count(), 1);
         assert!(shared_mesh_id(&own, "apps", &theirs).is_some());
+    }
+
+    #[test]
+    fn a_network_of_machines_may_have_several_purposes() {
+        for (a, b, collisions) in [
+            (("STORAGE_CIDR", "10.25.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), 0),
+            (("CEPH_PUBLIC_CIDR", "10.25.0.0/16"), ("NODE_CIDR", "10.25.1.0/24"), 0),
+            (("LB_POOL_CIDR", "10.25.1.0/24"), ("NODE_CIDR", "10.25.0.0/16"), 0),
+            (("LB_POOL_CIDR", "10.25.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), 1),
+            (("POD_CIDR", "10.25.1.0/24"), ("NODE_CIDR", "10.25.0.0/16"), 1),
+            (("NODE_POD_CIDR", "10.25.1.0/24"), ("NODE_CIDR", "10.25.0.0/16"), 1),
+            (("SERVICE_CIDR", "10.25.1.0/24"), ("STORAGE_CIDR", "10.25.0.0/16"), 1),
+        ] {
+            let own = settings(&[a, b]);
+            assert_eq!(collisions_within(&own).flatten().count(), collisions, "{a:?} {b:?}");
+        }
+        assert!(!is_exclusive("STORAGE_CIDR") && is_exclusive("LB_POOL_CIDR") && is_exclusive("VPN_CIDR"));
     }
 
     #[test]

@@ -176,6 +176,11 @@ impl Declared {
         written.place(&self.files, field)
     }
 
+    /// The name of an object in its file, which kustomize may have changed.
+    pub fn name_in_file(&self, written: &Written) -> Option<String> {
+        written.name_in_file(&self.files)
+    }
+
     /// The location of the first of these objects that is declared here.
     pub fn declaration(&self, objects: &[ObjectRef]) -> Option<Location> {
         objects.iter().find_map(|id| self.place(self.as_declared(id), ""))

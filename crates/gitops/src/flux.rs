@@ -1,8 +1,11 @@
 //! The configuration of a cluster's Flux, as far as its repository shows: version, feature gates, restrictions
 //! for tenants. It decides which rules apply.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
+use super::controllers::Part;
 use super::version_range;
 
 /// The feature gate that makes an undefined variable an error.
@@ -20,8 +23,8 @@ pub struct FluxSetup {
     pub by_operator: bool,
     /// Whether an undefined variable is an error.
     pub strict_substitution: bool,
-    /// Whether references to other namespaces are rejected (`--no-cross-namespace-refs`).
-    pub no_cross_namespace: bool,
+    /// The controllers that reject references to other namespaces (`--no-cross-namespace-refs`).
+    pub no_cross_namespace: BTreeSet<&'static str>,
     /// The ServiceAccount of objects that set none (`--default-service-account`).
     pub default_service_account: Option<String>,
 }
@@ -33,73 +36,81 @@ impl Default for FluxSetup {
             version: None,
             by_operator: false,
             strict_substitution: true,
-            no_cross_namespace: false,
+            no_cross_namespace: BTreeSet::new(),
             default_service_account: None,
         }
     }
 }
 
 impl FluxSetup {
-    /// From a FluxInstance, or the manifests of `flux bootstrap`. Both may be empty.
-    pub(super) fn of(instance: Option<&Value>, manifests: &[String]) -> Self {
+    /// From a FluxInstance, or the manifests of `flux bootstrap`. Both may be empty. `version` is the installed one if
+    /// neither declares one.
+    pub(super) fn of(instance: Option<&Value>, manifests: &[String], version: Option<String>) -> Self {
         let mut setup = Self { by_operator: instance.is_some(), ..Self::default() };
-        let mut texts: Vec<String> = manifests.to_vec();
-        if let Some(spec) = instance {
+        let parts: Vec<Part> = if let Some(spec) = instance {
             setup.version = spec["distribution"]["version"].as_str().map(str::to_owned);
-            let cluster = &spec["cluster"];
-            if cluster["multitenant"] == true {
-                setup.no_cross_namespace = true;
-                let account = cluster["tenantDefaultServiceAccount"].as_str().filter(|name| !name.is_empty());
-                setup.default_service_account = Some(account.unwrap_or("default").to_owned());
-            }
             let patches = spec["kustomize"]["patches"].as_array().into_iter().flatten();
-            texts.extend(patches.filter(|patch| concerns_kustomize(patch)).map(Value::to_string));
+            patches.filter_map(Part::of_patch).collect()
         } else {
-            setup.version = manifests.iter().find_map(|text| written_version(text));
-        }
-        let has_flag = |flag: &str| {
-            let is_on = |text: &String| arguments(text, flag).last().is_some_and(|value| value != "false");
-            texts.iter().any(is_on)
+            setup.version = manifests.iter().find_map(|text| written_version(text)).or(version);
+            let says = |text: &&String| SAID.iter().any(|word| text.contains(word));
+            manifests.iter().filter(says).flat_map(|text| Part::of_manifest(text)).collect()
         };
-        setup.no_cross_namespace |= has_flag("--no-cross-namespace-refs");
-        let account =
-            texts.iter().filter_map(|text| arguments(text, "--default-service-account").last()).next_back();
+        if let Some(cluster) = instance.map(|spec| &spec["cluster"]).filter(|one| one["multitenant"] == true)
+        {
+            setup.no_cross_namespace.extend(LOCKED_DOWN);
+            let account = cluster["tenantDefaultServiceAccount"].as_str().filter(|name| !name.is_empty());
+            setup.default_service_account = Some(account.unwrap_or("default").to_owned());
+        }
+        let argument = |controller: &str, flag: &str| {
+            let of_controller = parts.iter().filter(|part| part.concerns(controller));
+            of_controller.filter_map(|part| part.argument(flag)).next_back()
+        };
+        for controller in LOCKED_DOWN {
+            match argument(controller, "--no-cross-namespace-refs").as_deref() {
+                Some("false") => setup.no_cross_namespace.remove(controller),
+                Some(_) => setup.no_cross_namespace.insert(controller),
+                None => false,
+            };
+        }
+        let account = [KUSTOMIZE, HELM].iter().find_map(|one| argument(one, "--default-service-account"));
         setup.default_service_account = account.or(setup.default_service_account.take());
-        setup.strict_substitution =
-            texts.iter().filter_map(|text| gate(text)).next_back().unwrap_or_else(|| {
-                setup.version.as_deref().is_none_or(|range| version_range::allows_since(range, STRICT_SINCE))
-            });
+        let of_kustomize = parts.iter().filter(|part| part.concerns(KUSTOMIZE));
+        let gate = of_kustomize.filter_map(|part| part.gate(STRICT)).next_back();
+        setup.strict_substitution = gate.unwrap_or_else(|| {
+            let by_image =
+                manifests.iter().find_map(|text| image_version(text)).filter(|_| instance.is_none());
+            match (by_image, setup.version.as_deref()) {
+                (Some(minor), _) => minor >= STRICT_SINCE,
+                (None, version) => {
+                    version.is_none_or(|range| version_range::allows_since(range, STRICT_SINCE))
+                }
+            }
+        });
         setup
     }
 }
 
-/// Whether a patch of a FluxInstance may change kustomize-controller.
-fn concerns_kustomize(patch: &Value) -> bool {
-    let target = &patch["target"];
-    let is_deployment =
-        target["kind"].as_str().is_none_or(|kind| kind.contains("Deployment") || kind.contains('*'));
-    let name = target["name"].as_str().unwrap_or_default();
-    is_deployment && (name.is_empty() || name.contains("kustomize-controller") || name.contains('*'))
-}
+/// Manifests without any of these are not parsed.
+const SAID: [&str; 3] = [STRICT, "--no-cross-namespace-refs", "--default-service-account"];
 
-/// The last value of the gate in a text.
-fn gate(text: &str) -> Option<bool> {
-    let (_, rest) = text.rsplit_once(&format!("{STRICT}="))?;
-    if rest.starts_with("true") {
-        Some(true)
-    } else if rest.starts_with("false") {
-        Some(false)
-    } else {
-        None
-    }
-}
+const KUSTOMIZE: &str = "kustomize-controller";
+const HELM: &str = "helm-controller";
 
-/// The values of a command-line flag in a text of manifests or patches.
-fn arguments<'a>(text: &'a str, flag: &'a str) -> impl Iterator<Item = String> + 'a {
-    text.split(flag).skip(1).map(|rest| {
-        let value = rest.strip_prefix('=').unwrap_or("true");
-        value.chars().take_while(|c| c.is_alphanumeric() || "-._".contains(*c)).collect()
-    })
+/// The controllers with the flag `--no-cross-namespace-refs` (flux-operator v0.59: `profileClusterMultitenant`).
+const LOCKED_DOWN: [&str; 6] = [
+    HELM,
+    "image-automation-controller",
+    "image-reflector-controller",
+    KUSTOMIZE,
+    "notification-controller",
+    "source-watcher",
+];
+
+/// The minor version of the kustomize-controller image in a manifest: 1.9 is part of Flux 2.9.
+fn image_version(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("/kustomize-controller:v1.")?;
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
 }
 
 /// The version that `flux bootstrap` writes into gotk-components.yaml: in the header, or as a label.
@@ -118,7 +129,7 @@ mod tests {
 
     fn of(version: &str, patches: &Value) -> FluxSetup {
         let spec = json!({"distribution": {"version": version}, "kustomize": {"patches": patches}});
-        FluxSetup::of(Some(&spec), &[])
+        FluxSetup::of(Some(&spec), &[], None)
     }
 
     fn gate_patch(target: &Value, value: bool) -> Value {
@@ -144,23 +155,32 @@ mod tests {
         ] {
             assert_eq!(of(version, patches).strict_substitution, strict, "{version} {patches}");
         }
-        assert!(FluxSetup::of(None, &[]).strict_substitution);
+        assert!(FluxSetup::of(None, &[], None).strict_substitution);
         let components =
             "---\n# This manifest was generated by flux. DO NOT EDIT.\n# Flux Version: v2.6.4\n".to_owned();
-        let setup = FluxSetup::of(None, &[components]);
+        let setup = FluxSetup::of(None, &[components], None);
         assert_eq!((setup.version.as_deref(), setup.strict_substitution), (Some("v2.6.4"), false));
+        let setup = FluxSetup::of(None, &[], Some("2.7.5".to_owned()));
+        assert!(!setup.strict_substitution);
+        let image = |tag: &str| format!("image: ghcr.io/fluxcd/kustomize-controller:{tag}\n");
+        assert!(!FluxSetup::of(None, &[image("v1.8.2")], None).strict_substitution);
+        assert!(FluxSetup::of(None, &[image("v1.9.0")], None).strict_substitution);
     }
 
     #[test]
     fn tenants_are_locked_in_by_the_instance_or_by_arguments() {
         let spec = json!({"cluster": {"multitenant": true, "tenantDefaultServiceAccount": "flux"}});
-        let setup = FluxSetup::of(Some(&spec), &[]);
-        assert!(setup.no_cross_namespace);
+        let setup = FluxSetup::of(Some(&spec), &[], None);
+        assert!(setup.no_cross_namespace.contains(KUSTOMIZE));
         assert_eq!(setup.default_service_account.as_deref(), Some("flux"));
+        let patches = json!([{"target": {"kind": "Deployment", "name": "helm-controller"},
+            "patch": "- {op: add, path: /x, value: --no-cross-namespace-refs=true}"}]);
+        let setup = of("2.x", &patches);
+        assert_eq!(setup.no_cross_namespace.into_iter().collect::<Vec<_>>(), [HELM]);
         let patch =
             "value: --no-cross-namespace-refs=true\nvalue: --default-service-account=tenant\n".to_owned();
-        let setup = FluxSetup::of(None, &[patch]);
-        assert!(setup.no_cross_namespace);
+        let setup = FluxSetup::of(None, &[patch], None);
+        assert!(setup.no_cross_namespace.contains(KUSTOMIZE));
         assert_eq!(setup.default_service_account.as_deref(), Some("tenant"));
     }
 }

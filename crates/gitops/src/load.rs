@@ -13,6 +13,7 @@ use super::instance;
 use super::kustomization::Kustomization;
 use super::layout::find_kustomization;
 use super::patched::patched;
+use super::pipeline::Config;
 use super::place::Written;
 use super::problem::Problem;
 use super::recipe::Recipe;
@@ -41,7 +42,7 @@ impl Repository {
         let entry = self.entry_of(cluster)?;
         let (root, mut places) = self.enter(cluster, entry, kustomize).await?;
         let base = root.base(&entry.folder);
-        let (flux, is_artifact) = (self.flux_setup(entry, &root), root.is_artifact());
+        let (flux, is_artifact) = (self.flux_setup(cluster, entry, &root), root.is_artifact());
         let (root, unpatched) = patched(root, kustomize).await;
         let Root { source, sync, .. } = root;
         let ignore = Ignore::of_files(&self.root, &base);
@@ -180,11 +181,12 @@ impl Repository {
         files::is_folder(&self.root, &entry.folder) && files.iter().any(is_gotk)
     }
 
-    /// The configuration of Flux: from its FluxInstance, or the files of `flux bootstrap`.
-    fn flux_setup(&self, entry: &Entry, root: &Root) -> FluxSetup {
+    /// The configuration of Flux: from its FluxInstance, the files of `flux bootstrap`, or bootstrapper.yaml.
+    fn flux_setup(&self, cluster: &str, entry: &Entry, root: &Root) -> FluxSetup {
         let manifests = entry::manifests(&self.root, &entry.place);
         let texts = manifests.iter().filter_map(|file| files::read_text(&self.root, file).ok());
-        FluxSetup::of(root.instance.as_ref(), &texts.collect::<Vec<_>>())
+        let version = Config::load(&self.root).ok().and_then(|config| config.flux_of(cluster).version);
+        FluxSetup::of(root.instance.as_ref(), &texts.collect::<Vec<_>>(), version)
     }
 
     fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {

@@ -80,6 +80,15 @@ impl Written {
         Some(Location { file: self.file.clone(), line, column })
     }
 
+    /// The name of the object in its file; none if it is a field of another object.
+    pub(super) fn name_in_file(&self, files: &Files) -> Option<String> {
+        let file = files.get(&self.file)?;
+        let node = self.within(&file.documents).filter(|_| self.field.is_empty())?;
+        let is_it = node.get("kind").and_then(Marked::text) == Some(&self.kind);
+        let name = node.get("metadata")?.get("name")?.text().filter(|name| is_it && !name.contains("${"))?;
+        Some(name.to_owned())
+    }
+
     /// The location of the first occurrence of `text` in the object.
     pub(super) fn find(&self, files: &Files, text: &str) -> Option<Location> {
         let file = files.get(&self.file)?;

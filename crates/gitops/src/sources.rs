@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::ciphertext::is_ciphertext;
+use super::made;
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::masking;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -122,12 +123,27 @@ impl Sources {
 
     /// The same; the values of the keys in `secret` come from a secret.
     pub(super) fn add_with(&mut self, object: &Object, secret: BTreeSet<String>) {
-        let Some((kind, name, data, is_open)) = provided(object) else { return };
+        for made in made::by(object) {
+            let id = ObjectRef::of(object);
+            let namespace = made.namespace.clone().or(id.namespace).unwrap_or_default();
+            // Declared objects take precedence.
+            if self.get(made.kind, &namespace, &made.name).is_none() {
+                self.add_one(object, made, BTreeSet::new());
+            }
+        }
+        if let Some(own) = provided(object) {
+            self.add_one(object, own, secret);
+        }
+    }
+
+    fn add_one(&mut self, object: &Object, provided: Provided, secret: BTreeSet<String>) {
+        let Provided { kind, namespace, name, data, is_open } = provided;
         let id = ObjectRef::of(object);
-        if kind == "Secret" {
+        if kind == "Secret" && id.kind == "Secret" {
             mark(object, &data);
         }
-        let key = (kind.to_owned(), id.namespace.clone().unwrap_or_default(), name);
+        let namespace = namespace.or(id.namespace.clone()).unwrap_or_default();
+        let key = (kind.to_owned(), namespace, name);
         let is_seeded = |source: &Source| source.provider.is_none();
         if !self.0.get(&key).is_some_and(is_seeded) {
             let secret = (kind == "ConfigMap").then_some(secret);
@@ -168,21 +184,30 @@ fn mark(object: &Object, data: &BTreeMap<String, String>) {
     data.values().filter(is_known).for_each(|value| masking::mark(value));
 }
 
-type Provided = (&'static str, String, BTreeMap<String, String>, bool);
+/// What an object provides.
+pub(super) struct Provided {
+    pub(super) kind: &'static str,
+    /// None: the namespace of the object.
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+    pub(super) data: BTreeMap<String, String>,
+    /// Whether there may be more keys.
+    pub(super) is_open: bool,
+}
 
-/// Kind, name and data of what an object provides, and whether there may be more keys.
+/// The ConfigMap or Secret that an object is, or creates.
 fn provided(object: &Object) -> Option<Provided> {
     let id = ObjectRef::of(object);
     let data = &object.data;
     let unknown = |keys: Vec<String>| keys.into_iter().map(|key| (key, UNKNOWN.to_owned())).collect();
-    match (id.group(), id.kind.as_str()) {
+    let (kind, name, data, is_open) = match (id.group(), id.kind.as_str()) {
         ("", "ConfigMap") => {
-            Some(("ConfigMap", id.name, texts(&data["data"], |text| Some(text.to_owned())), false))
+            ("ConfigMap", id.name, texts(&data["data"], |text| Some(text.to_owned())), false)
         }
         ("", "Secret") => {
             let mut all = texts(&data["data"], decoded);
             all.extend(texts(&data["stringData"], |text| Some(text.to_owned())));
-            Some(("Secret", id.name, all, false))
+            ("Secret", id.name, all, false)
         }
         ("external-secrets.io", "ExternalSecret") => {
             let target = &data["spec"]["target"];
@@ -194,14 +219,15 @@ fn provided(object: &Object) -> Option<Provided> {
             let is_open = (!data["spec"]["dataFrom"].is_null() && !replaces)
                 || !target["template"]["templateFrom"].is_null();
             let keys = if replaces { template } else { fetched.chain(template).collect() };
-            Some(("Secret", name, unknown(keys), is_open))
+            ("Secret", name, unknown(keys), is_open)
         }
         ("bitnami.com", "SealedSecret") => {
             let name = data["spec"]["template"]["metadata"]["name"].as_str().map_or(id.name, str::to_owned);
-            Some(("Secret", name, unknown(keys_of(&data["spec"]["encryptedData"])), false))
+            ("Secret", name, unknown(keys_of(&data["spec"]["encryptedData"])), false)
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(Provided { kind, namespace: None, name, data, is_open })
 }
 
 fn keys_of(map: &Value) -> Vec<String> {

@@ -53,7 +53,7 @@ pub struct Placed<'a> {
     pub written: Option<&'a Written>,
 }
 
-impl Placed<'_> {
+impl<'a> Placed<'a> {
     /// Its reference.
     pub fn id(&self) -> ObjectRef {
         ObjectRef::of(self.object)
@@ -65,7 +65,7 @@ impl Placed<'_> {
     }
 
     /// The value of a field; null if missing.
-    pub fn field(&self, path: &[&str]) -> &serde_json::Value {
+    pub fn field(&self, path: &[&str]) -> &'a serde_json::Value {
         path.iter().fold(&self.object.data, |value, name| &value[*name])
     }
 

@@ -3,7 +3,7 @@
 use super::fleet::{Placed, objects_of};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::order::Cilium;
+use bootstrapper_gitops::order::{Cilium, Kind};
 
 /// The object with this group, kind, namespace and name, if the cluster declares it. Without a namespace, any
 /// matches: kustomize sets one on cluster-scoped kinds that it does not know.
@@ -23,13 +23,12 @@ pub(super) fn find<'a>(
 
 /// Whether a Secret has a provider: the repository, the bootstrap, or a controller with its declaration.
 pub(super) fn has_secret(declared: &Declared, namespace: &str, name: &str) -> bool {
-    let is_certified = |placed: Placed<'_>| {
-        placed.is("cert-manager.io", "Certificate")
-            && placed.object.metadata.namespace.as_deref() == Some(namespace)
-            && placed.field(&["spec", "secretName"]) == name
-    };
     declared.providers.contains_key(&ObjectRef::namespaced("v1", "Secret", namespace, name))
-        || objects_of(declared).any(is_certified)
+}
+
+/// Whether a ConfigMap has a provider: the repository, or a bucket claim.
+pub(super) fn has_config_map(declared: &Declared, namespace: &str, name: &str) -> bool {
+    declared.providers.contains_key(&ObjectRef::namespaced("v1", "ConfigMap", namespace, name))
 }
 
 /// Charts that create only the objects of their own programs, whatever their values are.
@@ -59,6 +58,61 @@ pub(super) fn possible_creator(declared: &Declared, name: &str) -> Option<String
     release.or_else(|| {
         declared.notes.first().map(|note| format!("{}, so it may be created there", note.failure.what))
     })
+}
+
+/// Groups whose controllers make no Service, Secret or ConfigMap beyond those that their objects name.
+const MAKE_NOTHING: [&str; 12] = [
+    "acme.cert-manager.io",
+    "bitnami.com",
+    "cert-manager.io",
+    "cilium.io",
+    "external-secrets.io",
+    "fluxcd.controlplane.io",
+    "gateway.networking.k8s.io",
+    "generators.external-secrets.io",
+    "metallb.io",
+    "policy.networking.k8s.io",
+    "snapshot.storage.k8s.io",
+    "volsync.backube",
+];
+
+/// Kinds that only describe what others do.
+const DESCRIBE: [&str; 4] = ["PodMonitor", "Probe", "PrometheusRule", "ServiceMonitor"];
+
+/// What may bring a Service, Secret or ConfigMap of that name into a namespace, though nothing declares it: a
+/// release in the namespace, or one whose values name it; an operator whose object is there, or names it;
+/// what is not known at all.
+pub(super) fn possible_creator_in(declared: &Declared, namespace: &str, name: &str) -> Option<String> {
+    let mut releases = declared.releases.iter();
+    let release = releases.find(|one| one.release_namespace == namespace || names(&one.values, name));
+    if let Some(release) = release {
+        return Some(format!("the chart of {} may create it", release.id));
+    }
+    if let Some(elsewhere) = declared.kustomizations.iter().find(|one| !one.is_here) {
+        return Some(format!("{}, which was not looked at, may create it", elsewhere.id));
+    }
+    let by_operator = objects_of(declared).find(|placed| {
+        let id = placed.id();
+        let is_operated = Kind::of(&id).is_some()
+            && !MAKE_NOTHING.contains(&id.group())
+            && !DESCRIBE.contains(&id.kind.as_str());
+        is_operated
+            && (id.namespace.as_deref() == Some(namespace) || placed.object.data.to_string().contains(name))
+    });
+    if let Some(placed) = by_operator {
+        return Some(format!("the operator of {} may create it", placed.id()));
+    }
+    // Copies are made by what annotations say.
+    let copied = objects_of(declared).find(|placed| {
+        let id = placed.id();
+        let annotations = placed.object.metadata.annotations.iter().flatten();
+        id.name == name
+            && annotations.into_iter().any(|(key, _)| key.contains("reflect") || key.contains("replicat"))
+    });
+    if let Some(placed) = copied {
+        return Some(format!("{} may be copied there", placed.id()));
+    }
+    declared.notes.first().map(|note| format!("{}, so it may be created there", note.failure.what))
 }
 
 fn names(values: &serde_json::Value, name: &str) -> bool {

@@ -9,17 +9,22 @@ pub mod graph;
 pub mod init;
 pub mod new_cluster;
 
+mod bundle;
 mod catalogue;
+mod cel;
+mod cilium_versions;
 mod document;
 mod finding;
 mod fleet;
 mod known;
+mod listeners;
 mod paths;
+mod pods;
 mod rule;
 mod rules;
 mod sarif;
 mod schema;
-
+mod services;
 mod silence;
 
 pub use bootstrapper_gitops::order::charts_known_otherwise;

@@ -161,6 +161,12 @@ fn invalid_asn(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 const WITHIN: [(&str, &str); 2] =
     [("CLUSTER_DNS_IP", "SERVICE_CIDR"), ("CLUSTERMESH_ADDRESS", "LB_POOL_CIDR")];
 
+/// Whether an address is one of those settings, which `address-outside-range` is about.
+pub(super) fn is_of_setting(declared: &Declared, address: IpAddr) -> bool {
+    let value = |name: &str| declared.settings.get(name)?.parse::<IpAddr>().ok();
+    WITHIN.iter().any(|(name, _)| value(name) == Some(address))
+}
+
 fn address_outside_range(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let outside = WITHIN.iter().filter_map(|(address, range)| {

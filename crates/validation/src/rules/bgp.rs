@@ -1,5 +1,6 @@
 //! Cilium's BGP objects: kinds that the declared Cilium serves, and references between them.
 
+use crate::cilium_versions::{BGP, is_known, served};
 use crate::fleet::{Placed, objects_of};
 use crate::paths::values_at;
 use crate::{Finding, Fleet, Rule, Severity, known};
@@ -13,7 +14,7 @@ pub(crate) const RULES: &[Rule] = &[
         summary: "a CiliumBGPPeeringPolicy with Cilium 1.19 or newer, which removed that kind",
         why: "its CRD is not installed: Flux rejects the whole Kustomization, and the cluster announces nothing",
         fix: "migrate it to CiliumBGPClusterConfig, CiliumBGPPeerConfig and CiliumBGPAdvertisement with `bootstrapper convert bgp`",
-        check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, cilium| kind == POLICY && cilium >= (1, 19)),
+        check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, served| kind == POLICY && served.is_empty()),
     },
     Rule {
         name: "bgp-kind-too-new",
@@ -21,7 +22,7 @@ pub(crate) const RULES: &[Rule] = &[
         summary: "a BGP object of a new kind with Cilium older than 1.16, which does not have that kind",
         why: "its CRD is not installed: Flux rejects the whole Kustomization, and the cluster announces nothing",
         fix: "declare a newer Cilium, or a CiliumBGPPeeringPolicy",
-        check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, cilium| kind != POLICY && cilium < (1, 16)),
+        check: |rule, fleet| wrong_kind(rule, fleet, |kind, _, served| kind != POLICY && served.is_empty()),
     },
     Rule {
         name: "bgp-version-too-new",
@@ -30,8 +31,8 @@ pub(crate) const RULES: &[Rule] = &[
         why: "the API server does not serve the version: Flux rejects the whole Kustomization",
         fix: "use cilium.io/v2alpha1, or declare Cilium 1.18 or newer",
         check: |rule, fleet| {
-            wrong_kind(rule, fleet, |kind, version, cilium| {
-                kind != POLICY && version == "v2" && ((1, 16)..(1, 18)).contains(&cilium)
+            wrong_kind(rule, fleet, |_, version, served| {
+                version == "v2" && !served.is_empty() && !served.contains(&version)
             })
         },
     },
@@ -57,15 +58,16 @@ const GROUP: &str = "cilium.io";
 const POLICY: &str = "CiliumBGPPeeringPolicy";
 
 /// BGP objects of a kind or version that the declared Cilium does not serve.
-fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, (u64, u64)) -> bool) -> Vec<Finding> {
+fn wrong_kind(rule: &Rule, fleet: &Fleet, is_wrong: impl Fn(&str, &str, &[&str]) -> bool) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(cilium) = known::cilium(declared) else { return Vec::new() };
         let Some(version) = cilium.minor_version() else { return Vec::new() };
         let objects = objects_of(declared).filter(|placed| {
             let id = placed.id();
             id.group() == GROUP
-                && id.kind.starts_with("CiliumBGP")
-                && is_wrong(&id.kind, id.version(), version)
+                && id.kind.starts_with(BGP)
+                && is_known(&id.kind)
+                && is_wrong(&id.kind, id.version(), &served(&id.kind, version).collect::<Vec<_>>())
         });
         objects
             .map(|placed| {

@@ -1,9 +1,8 @@
 //! Gateway API: references to Gateways, listeners and classes.
 
-use crate::fleet::{Placed, objects_of};
-use crate::paths::values_at;
+use crate::fleet::objects_of;
+use crate::listeners::{GROUP, Parent, listeners, parent, parents};
 use crate::{Finding, Fleet, Rule, Severity, known};
-use bootstrapper_gitops::Declared;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -32,48 +31,13 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-const GROUP: &str = "gateway.networking.k8s.io";
-
-/// A parentRef to a Gateway: its path, the Gateway's namespace and name, and the listener.
-struct Parent<'a> {
-    path: String,
-    namespace: &'a str,
-    name: &'a str,
-    listener: Option<&'a str>,
-}
-
-fn parents(placed: Placed<'_>) -> Vec<Parent<'_>> {
-    let id = placed.id();
-    if id.group() != GROUP || !id.kind.ends_with("Route") {
-        return Vec::new();
-    }
-    let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
-    let references = values_at(&placed.object.data, "spec.parentRefs[]").into_iter();
-    references
-        .filter(|(_, parent)| parent["kind"].as_str().is_none_or(|kind| kind == "Gateway"))
-        .filter_map(|(path, parent)| {
-            let namespace = parent["namespace"].as_str().unwrap_or(own);
-            Some(Parent {
-                path,
-                namespace,
-                name: parent["name"].as_str()?,
-                listener: parent["sectionName"].as_str(),
-            })
-        })
-        .collect()
-}
-
-fn gateway<'a>(declared: &'a Declared, parent: &Parent<'_>) -> Option<Placed<'a>> {
-    known::find(declared, GROUP, "Gateway", Some(parent.namespace), parent.name)
-}
-
 fn missing_gateway(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each_whole_object(|placed| {
-        let missing = parents(placed).into_iter().filter(|parent| gateway(placed.declared, parent).is_none());
+        let missing = parents(placed).into_iter().filter(|one| parent(placed.declared, one).is_none());
         missing
-            .map(|Parent { path, namespace, name, .. }| {
+            .map(|Parent { path, kind, namespace, name, .. }| {
                 let message =
-                    format!("{} references Gateway {namespace}/{name}, which is not found", placed.id());
+                    format!("{} references {kind} {namespace}/{name}, which is not found", placed.id());
                 let made = known::possible_creator(placed.declared, name);
                 placed.finding(rule, &format!("{path}.name"), message).unless_created_by(made)
             })
@@ -83,11 +47,11 @@ fn missing_gateway(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 
 fn missing_listener(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each_whole_object(|placed| {
-        let faults = parents(placed).into_iter().filter_map(|parent| {
-            let (gateway, listener) = (gateway(placed.declared, &parent)?, parent.listener?);
-            let names: Vec<&str> = values_at(&gateway.object.data, "spec.listeners[].name")
+        let faults = parents(placed).into_iter().filter_map(|one| {
+            let (gateway, listener) = (parent(placed.declared, &one)?, one.listener?);
+            let names: Vec<&str> = listeners(gateway)
                 .into_iter()
-                .filter_map(|(_, name)| name.as_str())
+                .filter_map(|(_, listener)| listener["name"].as_str())
                 .collect();
             if names.contains(&listener) {
                 return None;
@@ -98,7 +62,7 @@ fn missing_listener(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 gateway.id(),
                 names.join(", ")
             );
-            Some(placed.finding(rule, &format!("{}.sectionName", parent.path), message))
+            Some(placed.finding(rule, &format!("{}.sectionName", one.path), message))
         });
         faults.collect()
     })

@@ -1,9 +1,12 @@
 //! The rules, one file per family.
 
 mod addresses;
+mod admission;
+mod balancers;
 mod bgp;
 mod bumps;
 mod charts;
+mod cilium_checks;
 mod cilium_kinds;
 mod cilium_values;
 mod deadlock;
@@ -16,12 +19,16 @@ mod loading;
 mod mesh;
 mod names;
 mod ownership;
+mod pod_security;
 mod references;
 mod releases;
+mod routes;
 mod schemas;
 mod silencing;
+mod sizes;
 mod tenants;
 mod variables;
+mod waits;
 
 pub(crate) use references::named_secrets;
 
@@ -34,26 +41,34 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     names::RULES,
     references::RULES,
     ownership::RULES,
+    admission::RULES,
+    pod_security::RULES,
+    sizes::RULES,
     tenants::RULES,
     escalation::RULES,
     distribution::RULES,
     bumps::RULES,
     cilium_kinds::RULES,
     cilium_values::RULES,
+    cilium_checks::RULES,
     releases::RULES,
     charts::RULES,
     variables::RULES,
     addresses::RULES,
+    balancers::RULES,
     bgp::RULES,
     mesh::RULES,
     gateway::RULES,
+    routes::RULES,
     hygiene::RULES,
+    waits::RULES,
     downloads::RULES,
     deadlock::cycles::RULES,
     deadlock::crds::RULES,
     deadlock::addresses::RULES,
     deadlock::gateway::RULES,
     deadlock::secrets::RULES,
+    deadlock::certificates::RULES,
     deadlock::releases::RULES,
     deadlock::nodes::RULES,
     deadlock::announcements::RULES,

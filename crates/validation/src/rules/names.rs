@@ -33,6 +33,14 @@ pub(crate) const RULES: &[Rule] = &[
         fix: "declare the Namespace, or let the bootstrap create it with the step `namespaces: declared`",
         check: missing_namespace,
     },
+    Rule {
+        name: "renamed-namespace",
+        severity: Severity::Error,
+        summary: "`targetNamespace` or a kustomization's `namespace` renames a Namespace",
+        why: "kustomize gives every object of the build that namespace, and Namespaces that name: the Namespace that is written there never exists, and its labels go to the other one",
+        fix: "move the Namespace to a Kustomization without targetNamespace, or remove targetNamespace",
+        check: renamed_namespace,
+    },
 ];
 
 /// Kinds whose names are DNS labels: no dots, 63 characters.
@@ -123,6 +131,47 @@ fn namespaces(declared: &Declared, fleet: &Fleet) -> Option<BTreeSet<String>> {
         .filter(|release| release.object.data["spec"]["install"]["createNamespace"] == true);
     there.extend(created.map(|release| release.release_namespace.clone()));
     Some(there)
+}
+
+/// An error where something needs the Namespace that is written. Without `targetNamespace`, a name that nothing
+/// uses is a placeholder, as shared components have it.
+fn renamed_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole(|declared| {
+        let used = declared.namespaces();
+        let there: BTreeSet<String> = objects_of(declared)
+            .filter(|placed| placed.is("", "Namespace"))
+            .map(|one| one.id().name)
+            .collect();
+        let found = objects_of(declared).filter(|placed| placed.is("", "Namespace")).filter_map(|placed| {
+            let id = placed.id();
+            let written = declared.name_in_file(placed.written?)?;
+            if written == id.name || !is_dns(&written) || there.contains(&written) {
+                return None;
+            }
+            let spec = &placed.kustomization.object.data["spec"];
+            let is_target = spec["targetNamespace"] == id.name.as_str();
+            let is_used = used.contains(&written);
+            if !is_used && (!is_target || is_placeholder(&written)) {
+                return None;
+            }
+            let by = if is_target {
+                format!("targetNamespace of Kustomization {}", placed.kustomization.id.name)
+            } else {
+                "`namespace` of its kustomization".to_owned()
+            };
+            let message = format!("Namespace {written} becomes {}, by {by}", id.name);
+            let finding = placed.finding(rule, "metadata.name", message);
+            Some(if is_used { finding } else { finding.with_severity(Severity::Warning) })
+        });
+        found.collect()
+    })
+}
+
+/// Names that say that they are replaced.
+fn is_placeholder(name: &str) -> bool {
+    ["change", "dummy", "ignore", "not-used", "overrid", "overwrit", "placeholder", "replace", "unused"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 #[cfg(test)]

@@ -1,19 +1,30 @@
 //! References to missing objects.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::fleet::Placed;
 use crate::paths::values_at;
-use crate::{Finding, Fleet, Rule, Severity, known};
+use crate::{Finding, Fleet, Rule, Severity, known, listeners, pods};
+use bootstrapper_gitops::UNKNOWN;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-secret",
         severity: Severity::Error,
-        summary: "a Flux or Cilium object references a Secret that is not found",
+        summary: "a Flux or Cilium object, or a listener of a Gateway, references a Secret that is not found",
         why: "the object waits for it and is never ready",
         fix: "declare it in the repository (encrypted, or as an ExternalSecret), or under `secrets` in bootstrapper.yaml",
         check: missing_secret,
+    },
+    Rule {
+        name: "missing-pod-dependency",
+        severity: Severity::Error,
+        summary: "pods need a Secret, ConfigMap or claim that is not found",
+        why: "the pods do not start (CreateContainerConfigError, FailedMount), and whatever waits for the workload is never ready",
+        fix: "declare it in that namespace (a Secret: encrypted, as an ExternalSecret, or under `secrets` in bootstrapper.yaml), correct its name, or mark the reference `optional`",
+        check: missing_of_pods,
     },
     Rule {
         name: "missing-service-account",
@@ -61,6 +72,12 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let missing = named_secrets(placed)
             .into_iter()
             .filter(|(_, namespace, name)| !known::has_secret(placed.declared, namespace, name));
+        let of_certificates =
+            listeners_without_certificates(placed).into_iter().map(|(path, message, name)| {
+                let (namespace, name) = name;
+                let made = known::possible_creator_in(placed.declared, namespace, name);
+                graded(fleet, placed, placed.finding(rule, &path, message).unless_created_by(made))
+            });
         missing
             .map(|(path, namespace, name)| {
                 let message =
@@ -68,18 +85,122 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 let finding = placed.finding(rule, &path, message);
                 let naming = known::possible_creator(placed.declared, &name)
                     .filter(|by| by.contains("values name it"));
-                // If no secrets are declared, people create them manually.
-                match (fleet.config.secrets_of(&placed.declared.cluster), naming) {
-                    (_, Some(by)) => finding.unless_created_by(Some(by)),
-                    ([], None) => finding.with_severity(Severity::Warning),
-                    (_, None) => finding,
-                }
+                graded(fleet, placed, finding.unless_created_by(naming))
+            })
+            .chain(of_certificates)
+            .collect()
+    })
+}
+
+/// If no secrets are declared, people create them manually.
+fn graded(fleet: &Fleet, placed: Placed<'_>, finding: Finding) -> Finding {
+    let has_secrets = !fleet.config.secrets_of(&placed.declared.cluster).is_empty();
+    if has_secrets || finding.severity != Severity::Error {
+        finding
+    } else {
+        finding.with_severity(Severity::Warning)
+    }
+}
+
+type Missing<'a> = (String, String, (&'a str, &'a str));
+
+/// The Secrets of listeners that nobody makes: the path of the name, what is wrong, namespace and name.
+fn listeners_without_certificates(placed: Placed<'_>) -> Vec<Missing<'_>> {
+    let id = placed.id();
+    if id.group() != listeners::GROUP || !listeners::WITH_LISTENERS.contains(&id.kind.as_str()) {
+        return Vec::new();
+    }
+    let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
+    let mut missing = Vec::new();
+    for (path, listener) in listeners::listeners(placed) {
+        let host = listener["hostname"].as_str().unwrap_or_default();
+        for (field, one) in values_at(listener, "tls.certificateRefs[]") {
+            let is_secret = one["kind"].as_str().is_none_or(|kind| kind == "Secret");
+            let name = one["name"].as_str().filter(|name| is_secret && !name.contains(UNKNOWN));
+            let namespace = one["namespace"].as_str().unwrap_or(own);
+            let Some(name) = name.filter(|name| !known::has_secret(placed.declared, namespace, name)) else {
+                continue;
+            };
+            if let Some(why) = without_certificate(placed, namespace == own, host) {
+                let message = format!("{id} references Secret {namespace}/{name}, {why}");
+                missing.push((format!("{path}.{field}.name"), message, (namespace, name)));
+            }
+        }
+    }
+    missing
+}
+
+/// Why cert-manager makes no Secret for a listener; none if it does, as an annotation asks it to.
+fn without_certificate(placed: Placed<'_>, is_own: bool, host: &str) -> Option<String> {
+    let annotations = placed.object.metadata.annotations.as_ref();
+    let is_asked = ISSUER_ANNOTATIONS
+        .iter()
+        .any(|(annotation, _)| annotations.is_some_and(|all| all.contains_key(*annotation)));
+    if !is_asked || !is_own {
+        return Some("which is not found".to_owned());
+    }
+    if host.is_empty() {
+        return Some("which cert-manager does not create for a listener without `hostname`".to_owned());
+    }
+    let mut managers =
+        placed.declared.releases.iter().filter(|release| release.chart.name() == "cert-manager").peekable();
+    let watches = |release: &bootstrapper_gitops::Release| {
+        let text = release.values.to_string().to_ascii_lowercase();
+        ["gatewayapi", "gateway-api"].iter().any(|word| text.contains(word))
+    };
+    let is_deaf = managers.peek().is_some() && !managers.any(watches);
+    is_deaf.then(|| {
+        "which cert-manager does not create: it watches Gateways only with `config.enableGatewayAPI: true`".to_owned()
+    })
+}
+
+fn missing_of_pods(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each_whole_object(|placed| {
+        let Some((path, pod)) = pods::pod_of(placed) else { return Vec::new() };
+        let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
+        let missing = pods::needed(&path, pod).into_iter().filter(|one| {
+            !one.name.contains(UNKNOWN)
+                && !one.name.contains(crate::SEEDED)
+                && !has_data(placed, one.kind, own, one.name)
+                && known::possible_creator_in(placed.declared, own, one.name).is_none()
+        });
+        let mut reported = BTreeSet::new();
+        missing
+            .filter(|one| reported.insert((one.kind, one.name)))
+            .map(|one| {
+                let message =
+                    format!("{} needs {} {own}/{}, which is not found", placed.id(), one.kind, one.name);
+                let finding = placed.finding(rule, &one.path, message);
+                if one.kind == "Secret" { graded(fleet, placed, finding) } else { finding }
             })
             .collect()
     })
 }
 
-/// The Secrets that an object references: the path of the reference, the namespace and the name.
+/// What API servers and controllers of Kubernetes make in every namespace.
+const OF_EVERY_NAMESPACE: &str = "kube-root-ca.crt";
+
+fn has_data(placed: Placed<'_>, kind: &str, namespace: &str, name: &str) -> bool {
+    let declared = placed.declared;
+    // What is seeded or made may be of the platform there.
+    let is_of_platform = namespace == "kube-system" && kind != "PersistentVolumeClaim";
+    match kind {
+        "Secret" => {
+            is_of_platform
+                || known::has_secret(declared, namespace, name)
+                || Some(namespace) == declared.sync.metadata.namespace.as_deref()
+        }
+        "ConfigMap" => {
+            is_of_platform
+                || name == OF_EVERY_NAMESPACE
+                || known::has_config_map(declared, namespace, name)
+                || Some(namespace) == declared.sync.metadata.namespace.as_deref()
+        }
+        kind => known::find(declared, "", kind, Some(namespace), name).is_some(),
+    }
+}
+
+/// The Secrets that an object names: the path of the name, the namespace and the name.
 pub(crate) fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)> {
     if placed.is("cilium.io", "CiliumBGPPeerConfig") {
         let namespace = known::cilium(placed.declared)

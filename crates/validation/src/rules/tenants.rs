@@ -2,15 +2,16 @@
 //! controllers.
 
 use crate::fleet::Placed;
+use crate::paths::values_at;
 use crate::{Finding, Fleet, Rule, Severity, known};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "cross-namespace-reference",
         severity: Severity::Error,
-        summary: "a Kustomization or HelmRelease references a source in another namespace, and Flux denies that",
-        why: "with --no-cross-namespace-refs the controller denies access (AccessDenied) and does not retry",
-        fix: "declare the source in the same namespace, or set `multitenant: false`",
+        summary: "an object of Flux references a source, or another object, in another namespace, and Flux denies that",
+        why: "with --no-cross-namespace-refs its controller denies access (AccessDenied) and does not retry; of an Alert or Receiver it drops the events",
+        fix: "declare the referenced object in the same namespace, or set `multitenant: false`",
         check: cross_namespace,
     },
     Rule {
@@ -23,24 +24,30 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
-/// Kinds that reconcile on behalf of a tenant, and their references to sources.
-const REFERENCES: [(&str, &str, &[&str]); 3] = [
-    ("kustomize.toolkit.fluxcd.io", "Kustomization", &["spec", "sourceRef"]),
-    ("helm.toolkit.fluxcd.io", "HelmRelease", &["spec", "chart", "spec", "sourceRef"]),
-    ("helm.toolkit.fluxcd.io", "HelmRelease", &["spec", "chartRef"]),
+/// Kinds with references to other namespaces, their fields, and the controller that may reject them.
+const REFERENCES: [(&str, &str, &str, &str); 8] = [
+    ("kustomize.toolkit.fluxcd.io", "Kustomization", "spec.sourceRef", "kustomize-controller"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease", "spec.chart.spec.sourceRef", "helm-controller"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease", "spec.chartRef", "helm-controller"),
+    ("notification.toolkit.fluxcd.io", "Alert", "spec.eventSources[]", "notification-controller"),
+    ("notification.toolkit.fluxcd.io", "Receiver", "spec.resources[]", "notification-controller"),
+    ("image.toolkit.fluxcd.io", "ImagePolicy", "spec.imageRepositoryRef", "image-reflector-controller"),
+    ("image.toolkit.fluxcd.io", "ImageUpdateAutomation", "spec.sourceRef", "image-automation-controller"),
+    ("source.extensions.fluxcd.io", "ArtifactGenerator", "spec.sources[]", "source-watcher"),
 ];
 
 fn cross_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each_object(|placed| {
-        if !placed.declared.flux.no_cross_namespace {
-            return Vec::new();
-        }
-        let references = REFERENCES.iter().filter(|(group, kind, _)| placed.is(group, kind));
-        let crossing = references.filter_map(|(_, _, path)| {
-            let other =
-                placed.field(path)["namespace"].as_str().filter(|other| Some(*other) != own(placed))?;
-            let message = format!("{} references a source in namespace {other}", placed.id());
-            Some(placed.finding(rule, &format!("{}.namespace", path.join(".")), message))
+        let denying = &placed.declared.flux.no_cross_namespace;
+        let references = REFERENCES
+            .iter()
+            .filter(|(group, kind, _, controller)| placed.is(group, kind) && denying.contains(controller));
+        let named = references.flat_map(|(.., path, _)| values_at(&placed.object.data, path));
+        let crossing = named.filter_map(|(path, reference)| {
+            let other = reference["namespace"].as_str().filter(|other| Some(*other) != own(placed))?;
+            let what = reference["kind"].as_str().unwrap_or("an object");
+            let message = format!("{} references {what} in namespace {other}", placed.id());
+            Some(placed.finding(rule, &format!("{path}.namespace"), message))
         });
         crossing.collect()
     })
@@ -72,7 +79,8 @@ fn default_account(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 
 /// Whether Flux impersonates the account that the object names.
 pub(super) fn impersonates(placed: Placed<'_>) -> bool {
-    REFERENCES.iter().any(|(group, kind, _)| placed.is(group, kind))
+    placed.is("kustomize.toolkit.fluxcd.io", "Kustomization")
+        || placed.is("helm.toolkit.fluxcd.io", "HelmRelease")
 }
 
 fn own(placed: Placed<'_>) -> Option<&str> {

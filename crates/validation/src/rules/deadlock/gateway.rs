@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Scene, at, each, each_whole, is_true};
+use crate::bundle::Bundle;
 use crate::{Finding, Rule, Severity};
 use bootstrapper_core::object::{Object, ObjectRef, is_crd};
 use bootstrapper_gitops::order::{Cilium, Kind, Moment, Order, Provider, Relation};
@@ -161,7 +162,7 @@ fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> 
     let Some(bootstrap) = scene.bootstrap() else { return Vec::new() };
     let found = bootstrap.steps().filter_map(|scheduled| {
         let Applies::CrdsOfManifest(Manifest { location, .. }) = scheduled.step.kind.applies() else { return None };
-        let (version, is_standard) = release_of(location)?;
+        let Bundle { version, is_standard } = Bundle::at(location)?;
         let (major, minor_of_api, patch) = version;
         let fault = if version < oldest(minor) {
             let (a, b, c) = oldest(minor);
@@ -180,14 +181,6 @@ fn of_steps(rule: &Rule, scene: &Scene<'_>, minor: (u64, u64), cilium: &str) -> 
     found.collect()
 }
 
-/// Version and channel of a Gateway API release, from its URL: `…/v1.6.1/standard-install.yaml`.
-fn release_of(location: &str) -> Option<((u64, u64, u64), bool)> {
-    let (_, rest) = location.split_once("gateway-api/")?;
-    let mut versions = rest.split(['/', '?', '=']).filter_map(|part| part.strip_prefix('v'));
-    let version = versions.find_map(|part| semver::Version::parse(part).ok())?;
-    Some(((version.major, version.minor, version.patch), rest.contains("standard")))
-}
-
 fn without_proxy(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let Some(cilium) = gateway(scene) else { return Vec::new() };
     let replacement = at(cilium.values, "kubeProxyReplacement");
@@ -202,21 +195,4 @@ fn without_proxy(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         found.push(scene.finding(rule, cilium.id, "spec.values.l7Proxy", message));
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_tells_version_and_channel() {
-        let at = |version: &str, channel: &str| {
-            format!(
-                "https://github.com/kubernetes-sigs/gateway-api/releases/download/{version}/{channel}-install.yaml"
-            )
-        };
-        assert_eq!(release_of(&at("v1.6.1", "standard")), Some(((1, 6, 1), true)));
-        assert_eq!(release_of(&at("v1.5.0", "experimental")), Some(((1, 5, 0), false)));
-        assert_eq!(release_of("kubernetes/crds.yaml"), None);
-    }
 }

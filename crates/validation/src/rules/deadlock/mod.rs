@@ -4,6 +4,7 @@
 
 pub(super) mod addresses;
 pub(super) mod announcements;
+pub(super) mod certificates;
 pub(super) mod claims;
 pub(super) mod crds;
 pub(super) mod cycles;

@@ -1,10 +1,11 @@
 //! Secrets and ConfigMaps must exist before the objects that require them.
 
 use super::{Scene, at, each, each_whole};
-use crate::{Finding, Rule, Severity};
+use crate::fleet::objects_of;
+use crate::{Finding, Rule, Severity, pods};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::Kustomization;
-use bootstrapper_gitops::order::{Moment, Order, Relation};
+use bootstrapper_gitops::order::{Moment, Order, Relation, names_data};
 use bootstrapper_gitops::pipeline::Applies;
 
 pub(crate) const RULES: &[Rule] = &[
@@ -12,7 +13,7 @@ pub(crate) const RULES: &[Rule] = &[
         name: "secret-after-use",
         severity: Severity::Error,
         summary: "a Secret or ConfigMap is applied only after an object that requires it",
-        why: "Flux builds the Kustomization or installs the release only when it exists, and it waits for that Kustomization or release",
+        why: "Flux builds the Kustomization or installs the release only when it exists, or its pods start only then; and it waits for that Kustomization or release",
         fix: "provide it earlier: in the cluster's own folder, or under `secrets` in bootstrapper.yaml; or mark the reference `optional`",
         check: |rule, fleet| each_whole(fleet, |scene| after_use(rule, scene)),
     },
@@ -53,7 +54,8 @@ fn there_from(scene: &Scene<'_>, id: &ObjectRef) -> Option<(Moment, String)> {
     let object = scene.declared.providers.get(id)?.as_ref()?;
     let by = parent_of(scene, object)?;
     let is_itself = object.kind == id.kind;
-    let moment = if is_itself { Moment::begins(&by.id) } else { Moment::ready(object) };
+    let is_followed = object.kind == "ExternalSecret";
+    let moment = if is_followed { Moment::ready(object) } else { Moment::begins(&by.id) };
     let described = if is_itself {
         format!("Kustomization {}", by.id.name)
     } else {
@@ -91,6 +93,75 @@ fn after_use(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         };
         let message = format!("{user} requires {wanted}, which {described} provides only later{because}");
         Some(scene.finding(rule, &user, &field, message))
+    });
+    found.chain(of_pods(rule, scene)).chain(of_charts(rule, scene)).collect()
+}
+
+/// A finding about `user`, which `waiting` waits for, if what it needs comes only after that.
+fn later(
+    rule: &Rule,
+    scene: &Scene<'_>,
+    (user, field): (&ObjectRef, &str),
+    waiting: &Moment,
+    wanted: &ObjectRef,
+) -> Option<Finding> {
+    let (from, described) = there_from(scene, wanted)?;
+    let Relation::After(way) = scene.order.relation(waiting, &[from]) else { return None };
+    let message =
+        format!("{user} requires {wanted}, which {described} provides only later: {}", Order::describe(&way));
+    let finding = scene.finding(rule, user, field, message);
+    Some(finding.because("its pods do not start without it, and it is provided only once they have started"))
+}
+
+/// Workloads that a Kustomization waits for, and whose pods need what comes only after it.
+fn of_pods(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for placed in objects_of(scene.declared) {
+        let (Some((path, pod)), by) = (pods::pod_of(placed), placed.kustomization) else { continue };
+        let id = placed.id();
+        if !is_waited_for(by, &id) {
+            continue;
+        }
+        let namespace = id.namespace.as_deref().unwrap_or_default();
+        let needed = pods::needed(&path, pod).into_iter().filter(|one| one.kind != "PersistentVolumeClaim");
+        found.extend(needed.filter_map(|one| {
+            let wanted = ObjectRef::namespaced("v1", one.kind, namespace, one.name);
+            later(rule, scene, (&id, &one.path), &Moment::ready(&by.id), &wanted)
+        }));
+    }
+    found
+}
+
+/// Whether a Kustomization is ready only once that object is.
+fn is_waited_for(by: &Kustomization, id: &ObjectRef) -> bool {
+    let spec = &by.object.data["spec"];
+    let mut checks = spec["healthChecks"].as_array().into_iter().flatten();
+    spec["wait"] == true
+        || checks.any(|check| {
+            check["kind"] == id.kind.as_str()
+                && check["name"] == id.name.as_str()
+                && check["namespace"].as_str().is_none_or(|it| Some(it) == id.namespace.as_deref())
+        })
+}
+
+/// Releases whose values name a Secret or ConfigMap that comes only after them: which of their pods need it is
+/// known to the chart.
+fn of_charts(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
+    let waited = scene.declared.releases.iter().filter(|release| {
+        release.object.data["spec"]["install"]["disableWait"] != true && !release.is_suspended()
+    });
+    let found = waited.flat_map(|release| {
+        let data = scene.declared.providers.keys().filter(|id| {
+            id.namespace.as_deref() == Some(&release.release_namespace)
+                && names_data(&release.values, &id.kind, &id.name)
+        });
+        let drawn = |id: &ObjectRef| release.values_from.iter().any(|from| from.id == *id);
+        let of_release = data.filter(|id| !drawn(id)).filter_map(|wanted| {
+            let finding =
+                later(rule, scene, (&release.id, "spec.values"), &Moment::ready(&release.id), wanted)?;
+            Some(finding.with_severity(Severity::Warning))
+        });
+        of_release.collect::<Vec<_>>()
     });
     found.collect()
 }
