@@ -6,10 +6,14 @@
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
+#[cfg(test)]
+mod advice_tests;
 mod catalogue;
 mod connection;
 mod document;
 mod finding;
+#[cfg(test)]
+mod operator_tests;
 mod origin;
 mod redact;
 mod rules;
@@ -22,6 +26,6 @@ pub use catalogue::{catalogue, code_named};
 pub use connection::no_way_to_it;
 pub use document::{Page, pages};
 pub use finding::Code;
-pub use rules::{Ended, ended, is_node_ill};
+pub use rules::{Ended, ended, is_ceph_ill, is_node_ill};
 pub use scene::{LogOf, Question, Scene};
 pub use walk::{Diagnosis, Symptoms, diagnose};

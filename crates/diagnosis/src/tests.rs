@@ -141,10 +141,13 @@ fn who_is_killed_does_not_say_why_and_its_kubelet_may() {
 /// A pod that waits for a node that waits for its agent; and a young one.
 #[test]
 fn stages_are_crossed_and_what_is_young_is_only_slow() {
-    for (since, log, code, passes) in [
-        ("2026-11-24T11:00:00Z", "dial tcp 10.0.0.9:6443: connect: no route to host", "BS-CIL-003", false),
-        ("2026-11-24T11:59:50Z", "dial tcp 10.0.0.9:6443: connect: no route to host", "BS-CIL-003", false),
-        ("2026-11-24T11:59:50Z", "", "BS-NOD-006", true),
+    let agent_crashes = "dial tcp 10.0.0.9:6443: connect: no route to host";
+    for (since, log, has_plugin, code, passes) in [
+        ("2026-11-24T11:00:00Z", agent_crashes, true, "BS-CIL-003", false),
+        ("2026-11-24T11:59:50Z", agent_crashes, true, "BS-CIL-003", false),
+        ("2026-11-24T11:59:50Z", "", true, "BS-NOD-006", true),
+        // Nobody would give it a network.
+        ("2026-11-24T11:59:50Z", "", false, "BS-NOD-001", false),
     ] {
         let mut scene = Scene::at(now());
         let node = object(
@@ -165,6 +168,12 @@ fn stages_are_crossed_and_what_is_young_is_only_slow() {
         let of_agent = LogOf { pod: ObjectRef::of(&agent), container: "cilium-agent".into(), previous: true };
         scene.add_list(agents, if log.is_empty() { vec![] } else { vec![agent] });
         scene.add_list(Selection::of("apps/v1", "DaemonSet").labelled("k8s-app=cilium"), vec![]);
+        let plugin = object(
+            json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "flannel", "namespace": "kube-flannel"},
+            "spec": {"template": {"spec": {"volumes": [{"name": "cni", "hostPath": {"path": "/etc/cni/net.d"}}]}}}}),
+        );
+        let sets = if has_plugin { vec![plugin] } else { vec![] };
+        scene.add_list(Selection::of("apps/v1", "DaemonSet"), sets);
         scene.add_list(Selection::of("v1", "Node"), vec![node]);
         scene.add_log(of_agent, log.into());
         scene.add(pod.clone());

@@ -69,8 +69,8 @@ struct Trail {
 }
 
 impl Trail {
-    fn to(object: &Object, way: Vec<ObjectRef>, finding: Finding) -> Self {
-        Self { way, finding, kin: kin(object), alike: BTreeSet::new() }
+    fn to(object: Option<&Object>, way: Vec<ObjectRef>, finding: Finding) -> Self {
+        Self { way, finding, kin: object.and_then(kin), alike: BTreeSet::new() }
     }
 
     /// The same finding on the same object, or on one that differs only in its name, such as
@@ -123,7 +123,7 @@ struct Walk<'a, 's> {
 impl Walk<'_, '_> {
     /// The cause of a rejection: what it waits for, else its own message.
     fn refused(&mut self, what: &str, said: &str) -> Vec<Root> {
-        let insight = rules::refusal(self.inquiry, said);
+        let insight = rules::operation(self.inquiry, what, said);
         let waits: Vec<Trail> =
             insight.waits_for.iter().flat_map(|next| self.trace(next, &mut Vec::new())).collect();
         let own = insight.findings.into_iter().map(|finding| Trail {
@@ -144,8 +144,12 @@ impl Walk<'_, '_> {
         if let Some(known) = self.known.get(id) {
             return known.clone();
         }
-        let Known::Found(object) = self.inquiry.object(id) else { return Vec::new() };
-        let insight = rules::inspect(self.inquiry, id, object);
+        let (object, insight) = match self.inquiry.object(id) {
+            Known::Found(object) => (Some(object), rules::inspect(self.inquiry, id, object)),
+            // An object that is not there may still have somebody who should have made it.
+            Known::Missing => (None, rules::absent(self.inquiry, id)),
+            Known::Unknown => return Vec::new(),
+        };
         above.push(id.clone());
         let mut deeper: Vec<Trail> = Vec::new();
         for next in &insight.waits_for {

@@ -8,13 +8,18 @@ use bootstrapper_core::object::Object;
 enum Said {
     /// A condition that must be true.
     Condition(&'static str),
-    /// A status field with one word.
-    Field(&'static str, &'static str),
+    /// A status field with one of these words.
+    Field(&'static str, &'static [&'static str]),
 }
 
 /// By API group. Kinds that never report anything are not included.
-const KINDS: [(&str, &[&str], Said); 8] = [
-    ("cert-manager.io", &["Certificate", "Issuer", "ClusterIssuer"], Said::Condition("Ready")),
+const KINDS: [(&str, &[&str], Said); 10] = [
+    (
+        "cert-manager.io",
+        &["Certificate", "CertificateRequest", "Issuer", "ClusterIssuer"],
+        Said::Condition("Ready"),
+    ),
+    ("acme.cert-manager.io", &["Order", "Challenge"], Said::Field("state", &["valid"])),
     (
         "external-secrets.io",
         &["ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore", "PushSecret"],
@@ -26,13 +31,15 @@ const KINDS: [(&str, &[&str], Said); 8] = [
     (
         "ceph.rook.io",
         &["CephCluster", "CephBlockPool", "CephFilesystem", "CephObjectStore"],
-        Said::Field("phase", "ready"),
+        // A cluster outside of Kubernetes is Connected.
+        Said::Field("phase", &["ready", "connected"]),
     ),
-    ("dragonflydb.io", &["Dragonfly"], Said::Field("phase", "ready")),
+    ("objectbucket.io", &["ObjectBucketClaim"], Said::Field("phase", &["bound"])),
+    ("dragonflydb.io", &["Dragonfly"], Said::Field("phase", &["ready"])),
     (
         "operator.victoriametrics.com",
         &["VMSingle", "VMCluster", "VMAgent", "VMAlert", "VMAlertmanager", "VLSingle", "VLogs"],
-        Said::Field("updateStatus", "operational"),
+        Said::Field("updateStatus", &["operational"]),
     ),
 ];
 
@@ -47,7 +54,7 @@ pub(super) fn reported(object: &Object, group: &str, kind: &str) -> Verdict {
         None => Verdict::Ready,
         Some((_, _, Said::Condition(condition))) => must_be_true(object, condition),
         Some((_, _, Said::Field(field, ready))) => match text(&object.data["status"][*field]) {
-            word if word.eq_ignore_ascii_case(ready) => Verdict::Ready,
+            word if ready.iter().any(|ready| word.eq_ignore_ascii_case(ready)) => Verdict::Ready,
             "" => not_yet(field, "its operator has not reported its state yet".to_owned()),
             word => not_yet(field, format!("is {word}")),
         },

@@ -37,6 +37,9 @@ fn of_the_cluster() -> Vec<Selection> {
         of("cilium.io/v2", "CiliumBGPClusterConfig"),
         of("cilium.io/v2", "CiliumBGPPeerConfig"),
         of("cilium.io/v2", "CiliumBGPNodeConfig"),
+        of("cert-manager.io/v1", "ClusterIssuer"),
+        of("external-secrets.io/v1", "ClusterSecretStore"),
+        of("external-secrets.io/v1", "ClusterExternalSecret"),
     ]
 }
 
@@ -65,8 +68,18 @@ fn of_namespaces() -> Vec<Selection> {
         of("fluxcd.controlplane.io/v1", "FluxInstance"),
         of("gateway.networking.k8s.io/v1", "Gateway"),
         of("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        of("fluxcd.controlplane.io/v1", "ResourceSet"),
         of("cert-manager.io/v1", "Certificate"),
+        of("cert-manager.io/v1", "Issuer"),
         of("external-secrets.io/v1", "ExternalSecret"),
+        of("external-secrets.io/v1", "SecretStore"),
+        of("external-secrets.io/v1alpha1", "PushSecret"),
+        of("ceph.rook.io/v1", "CephCluster"),
+        of("ceph.rook.io/v1", "CephBlockPool"),
+        of("ceph.rook.io/v1", "CephFilesystem"),
+        of("ceph.rook.io/v1", "CephObjectStore"),
+        of("objectbucket.io/v1alpha1", "ObjectBucketClaim"),
+        of("postgresql.cnpg.io/v1", "Cluster"),
     ]
 }
 
@@ -154,6 +167,8 @@ fn may_be_a_symptom(object: &Object) -> bool {
         // It is ready even if it cannot reach some clusters.
         || cilium::is_mesh_server(object);
     // A node may be ready and cordoned, or have pressure.
-    let is_ill = kind == "Node" && bootstrapper_diagnosis::is_node_ill(object);
+    let is_ill = (kind == "Node" && bootstrapper_diagnosis::is_node_ill(object))
+        // Rook calls a cluster ready whose health Ceph calls an error.
+        || bootstrapper_diagnosis::is_ceph_ill(object);
     is_told_by_others || is_ill || !readiness::verdict(object).is_ready()
 }

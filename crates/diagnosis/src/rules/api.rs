@@ -7,8 +7,14 @@ use crate::scene::{Inquiry, Known};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_readiness::{Condition, condition, text};
 
-pub(super) const CODES: &[&Code] =
-    &[&NAMES_TAKEN, &NOT_ESTABLISHED, &API_DOWN, &super::namespaces::HELD, &super::namespaces::GOING];
+pub(super) const CODES: &[&Code] = &[
+    &NAMES_TAKEN,
+    &NOT_ESTABLISHED,
+    &API_DOWN,
+    &super::namespaces::HELD,
+    &super::namespaces::GOING,
+    &super::conversion::NOT_CONVERTED,
+];
 
 static NAMES_TAKEN: Code = Code {
     code: "BS-KND-001",
@@ -34,7 +40,11 @@ static API_DOWN: Code = Code {
     fix: "fix the pods of its Service, or delete the APIService if the program was uninstalled",
 };
 
-pub(super) fn definition(crd: &Object) -> Insight {
+pub(super) fn definition(inquiry: &Inquiry<'_>, crd: &Object) -> Insight {
+    served(crd).or(|| super::conversion::inspect(inquiry, crd))
+}
+
+fn served(crd: &Object) -> Insight {
     if let Some(names) = condition(crd, "NamesAccepted").filter(Condition::is_false) {
         return Finding::new(&NAMES_TAKEN, format!("its names conflict: {}", line(names.message()))).into();
     }

@@ -1,16 +1,22 @@
-//! Certificates and clocks, and the objects of cert-manager and external-secrets.
+//! Certificates and clocks, in messages of programs.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::facts::{cut, namespace};
+use super::facts::cut;
 use crate::finding::{Code, Finding, Insight};
-use crate::scene::{Inquiry, Known};
-use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_readiness::condition;
 
-pub(super) const CODES: &[&Code] = &[&EXPIRED, &CLOCK, &UNKNOWN_AUTHORITY, &WRONG_NAME, &NO_ISSUER];
+pub(super) const CODES: &[&Code] = &[
+    &EXPIRED,
+    &CLOCK,
+    &UNKNOWN_AUTHORITY,
+    &WRONG_NAME,
+    &NO_ISSUER,
+    &super::issuance::NOT_ISSUED,
+    &super::issuance::CHALLENGE,
+    &super::issuance::ISSUER,
+];
 
 pub(crate) static EXPIRED: Code = Code {
     code: "BS-TLS-001",
@@ -44,12 +50,12 @@ static WRONG_NAME: Code = Code {
     fix: "connect to one of its names, or issue the certificate with this name",
 };
 
-static NO_ISSUER: Code = Code {
+pub(super) static NO_ISSUER: Code = Code {
     code: "BS-TLS-005",
-    title: "The issuer or secret store of a Certificate or ExternalSecret is not found or not ready",
-    why: "The issuer or secret store that it references does not exist, or is not ready itself",
+    title: "The issuer or secret store that an object references does not exist",
+    why: "Its name or kind is misspelled, it is in another namespace, or it is not declared",
     tell: "`issuerRef` or `secretStoreRef` references it",
-    fix: "declare it, or find out why it is not ready",
+    fix: "declare it, or correct the reference; a ClusterIssuer or ClusterSecretStore needs `kind`",
 };
 
 static TIMES: LazyLock<Option<Regex>> =
@@ -93,30 +99,5 @@ fn of_line(line: &str) -> Option<Finding> {
         Some(Finding::new(&WRONG_NAME, format!("a certificate does not match the host name: {quoted}")))
     } else {
         None
-    }
-}
-
-/// Certificates wait for their issuers, ExternalSecrets for their stores.
-pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Insight {
-    if condition(object, "Ready").is_some_and(|ready| ready.is_true()) {
-        return Insight::nothing();
-    }
-    let (reference, default) = match id.kind.as_str() {
-        "Certificate" | "CertificateRequest" => (&object.data["spec"]["issuerRef"], "Issuer"),
-        "ExternalSecret" => (&object.data["spec"]["secretStoreRef"], "SecretStore"),
-        _ => return Insight::nothing(),
-    };
-    let Some(name) = reference["name"].as_str() else { return Insight::nothing() };
-    let kind = reference["kind"].as_str().unwrap_or(default);
-    let target = ObjectRef {
-        api_version: id.api_version.clone(),
-        kind: kind.to_owned(),
-        namespace: (!kind.starts_with("Cluster")).then(|| namespace(id).to_owned()),
-        name: name.to_owned(),
-    };
-    match inquiry.object(&target) {
-        Known::Missing => Finding::new(&NO_ISSUER, format!("{target} not found")).into(),
-        Known::Found(_) => Insight::waits_for([target]),
-        Known::Unknown => Insight::nothing(),
     }
 }

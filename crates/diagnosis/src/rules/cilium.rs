@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::facts::{cut, line, list};
+use super::holders;
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
@@ -143,12 +144,23 @@ pub(super) fn address(inquiry: &Inquiry<'_>, id: &ObjectRef, service: &Object) -
         .into_iter()
         .filter(|pool| condition(pool, "cilium.io/PoolConflict").is_some_and(|conflict| conflict.is_true()));
     let (code, what) = match told.reason() {
-        "no_pool" => (&NO_POOL, format!("has no load-balancer address: no pool selects it ({said})")),
+        "no_pool" | "pool_selector_mismatch" => {
+            (&NO_POOL, format!("has no load-balancer address: no pool selects it ({said})"))
+        }
         "out_of_ips" => {
             (&EXHAUSTED, format!("has no load-balancer address: its pools are exhausted ({said})"))
         }
         _ => (&NOT_AVAILABLE, format!("has no load-balancer address: {said}")),
     };
+    // Who has the address, for one that is requested.
+    let address =
+        holders::address_in(told.message()).filter(|_| told.reason().starts_with("already_allocated"));
+    let others = address.map(|address| {
+        let has = |service: &Object| holders::has_address(service, address);
+        holders::holders(inquiry, &has).into_iter().filter(|holder| holder != id).collect::<Vec<_>>()
+    });
+    let others: Vec<String> = others.iter().flatten().map(ToString::to_string).collect();
+    let what = if others.is_empty() { what } else { format!("{what}; {} has it", others.join(", ")) };
     let own = Finding::new(code, what)
         .evidence(told.describe())
         .evidence(format!("type LoadBalancer in {}", super::facts::namespace(id)));

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::crashes::{self, Ended};
-use super::facts::{line, list};
-use super::images;
+use super::facts::{line, list, namespace};
+use super::{images, runtime, words};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -60,10 +60,11 @@ fn of_one(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value
         | "ImageInspectError"
         | "RegistryUnavailable" => images::not_pulled(inquiry, id, pod, container),
         "CreateContainerConfigError" => {
-            Finding::new(&NO_CONFIG, format!("container {name} cannot start: {}", line(message))).into()
+            let own = Finding::new(&NO_CONFIG, format!("container {name} cannot start: {}", line(message)));
+            Insight::from(own).join(Insight::waits_for(words::wanted(message, namespace(id))))
         }
         "RunContainerError" | "CreateContainerError" | "PreStartHookError" | "PostStartHookError" => {
-            cannot_start(name, message)
+            cannot_start(inquiry, pod, name, message)
         }
         "CrashLoopBackOff" => crash(inquiry, id, pod, container, is_init),
         "" => stays(inquiry, id, pod, container, is_init),
@@ -71,7 +72,15 @@ fn of_one(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value
     }
 }
 
-fn cannot_start(name: &str, message: &str) -> Insight {
+fn cannot_start(inquiry: &Inquiry<'_>, pod: &Object, name: &str, message: &str) -> Insight {
+    // A runtime calls a limit too low for its own start an error of the start.
+    if message.contains("OOM-killed") {
+        let what = format!("container {name} was killed at its memory limit while it started");
+        return Finding::new(&crashes::OUT_OF_MEMORY, what).evidence(line(message)).into();
+    }
+    if let Some(refused) = runtime::refused(inquiry, pod, name, message) {
+        return refused.into();
+    }
     Finding::new(&CANNOT_START, format!("container {name} cannot start: {}", line(message))).into()
 }
 
@@ -79,7 +88,7 @@ fn crash(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, container: &Value,
     let last = &container["lastState"]["terminated"];
     let last = if last.is_object() { last } else { &container["state"]["terminated"] };
     if text(&last["reason"]) == "StartError" || text(&last["reason"]) == "ContainerCannotRun" {
-        return cannot_start(text(&container["name"]), text(&last["message"]));
+        return cannot_start(inquiry, pod, text(&container["name"]), text(&last["message"]));
     }
     let is_now = container["state"]["terminated"].is_object();
     crashes::inspect(inquiry, &Ended { id, pod, container, last, is_init, was_before: !is_now })

@@ -128,7 +128,8 @@ fn gateway(inquiry: &Inquiry<'_>, id: &ObjectRef, gateway: &Object) -> Insight {
         Some(format!("listener {}: {}", text(&listener["name"]), line(text(&refused["message"]))))
     });
     if let Some(broken) = broken {
-        return Finding::new(&LISTENER, broken).into();
+        let wanted = certificates_of(gateway).filter(|id| matches!(inquiry.object(id), Known::Missing));
+        return Insight::from(Finding::new(&LISTENER, broken)).join(Insight::waits_for(wanted));
     }
     if is_programmed {
         return Insight::nothing();
@@ -145,6 +146,17 @@ fn gateway(inquiry: &Inquiry<'_>, id: &ObjectRef, gateway: &Object) -> Insight {
         return waits.join(Finding::new(&COMING, "in progress").transient().into());
     }
     waits
+}
+
+/// The Secrets of a Gateway's listeners.
+fn certificates_of(gateway: &Object) -> impl Iterator<Item = ObjectRef> {
+    let home = gateway.metadata.namespace.as_deref().unwrap_or_default();
+    let references = list(&gateway.data["spec"]["listeners"])
+        .flat_map(|listener| list(&listener["tls"]["certificateRefs"]));
+    references.filter_map(move |reference| {
+        let namespace = reference["namespace"].as_str().unwrap_or(home);
+        Some(ObjectRef::namespaced("v1", "Secret", namespace, reference["name"].as_str()?))
+    })
 }
 
 fn route(route: &Object) -> Insight {

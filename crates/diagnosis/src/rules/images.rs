@@ -78,10 +78,14 @@ pub(super) fn not_pulled(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object, co
         _ => format!("image {image} cannot be pulled on {node}"),
     };
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    Finding::new(code, format!("{what}{reason}"))
+    let own = Finding::new(code, format!("{what}{reason}"))
         .evidence(format!("{}: {}", text(&container["state"]["waiting"]["reason"]), line(said)))
-        .evidence(format!("container {} on node {node}", text(&container["name"])))
-        .into()
+        .evidence(format!("container {} on node {node}", text(&container["name"])));
+    // Credentials that do not exist are why it is refused, if it is.
+    let pulls = events.iter().rev().find(|event| event.reason() == "FailedToRetrieveImagePullSecret");
+    let wanted = pulls.map(|event| super::words::wanted(event.message(), namespace(id)));
+    let wanted = wanted.filter(|_| code == &REFUSED).unwrap_or_default();
+    Insight::from(own).join(Insight::waits_for(wanted))
 }
 
 fn kind_of(said: &str) -> &'static Code {

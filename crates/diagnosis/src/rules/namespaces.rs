@@ -51,6 +51,11 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object)
     if let Some(failed) = is_true("NamespaceDeletionDiscoveryFailure") {
         return undiscovered(failed.message());
     }
+    let refused = is_true("NamespaceDeletionContentFailure").filter(|_| since >= GRACE);
+    let refusal = refused.as_ref().map(|failed| super::refusals::refusal(inquiry, failed.message()));
+    if let Some(refusal) = refusal.filter(|refusal| !refusal.waits_for.is_empty()) {
+        return refusal;
+    }
     if let Some(held) = is_true("NamespaceFinalizersRemaining").filter(|_| since >= GRACE) {
         let remaining = is_true("NamespaceContentRemaining").map_or("", |remaining| remaining.message());
         let objects = remaining_in(inquiry, id, remaining);
@@ -58,7 +63,7 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, namespace: &Object)
             .evidence(line(remaining));
         return Insight::from(own).and_for(objects);
     }
-    if let Some(failed) = is_true("NamespaceDeletionContentFailure").filter(|_| since >= GRACE) {
+    if let Some(failed) = refused {
         return Finding::new(&HELD, format!("cannot be deleted: {}", line(failed.message()))).into();
     }
     if since < PATIENCE {
@@ -112,9 +117,47 @@ pub(super) fn held_by_finalizers(inquiry: &Inquiry<'_>, id: &ObjectRef, object: 
     if finalizers.is_empty() || since < GRACE {
         return Finding::new(&GOING, format!("deletion in progress for {since} s")).transient().into();
     }
+    if id.kind == "Pod" {
+        return Insight::nothing();
+    }
     let finding =
         Finding::new(&HELD, format!("cannot be deleted: finalizer {} is not removed", finalizers.join(", ")))
             .evidence(format!("deleted {since} s ago"))
+            .evidence(blocked(object).unwrap_or_default())
             .remedy(format!("check the controller that added {}", finalizers[0]));
-    if id.kind == "Pod" { Insight::nothing() } else { finding.into() }
+    let behind = finalizers.iter().map(|finalizer| behind(inquiry, id, object, finalizer));
+    let behind = behind.fold(Insight::nothing(), Insight::join);
+    // A controller cannot remove its finalizer while a webhook that does not answer must be called.
+    let webhooks = Insight::waits_for(super::webhooks::holding_back(inquiry, id, object));
+    let own = if behind.findings.is_empty() { Insight::from(finding) } else { Insight::nothing() };
+    own.join(behind).join(webhooks)
+}
+
+/// Why the controller says that it does not delete: `DeletionIsBlocked` of Rook, and the like.
+fn blocked(object: &Object) -> Option<String> {
+    let mut conditions = super::facts::list(&object.data["status"]["conditions"]);
+    let blocks = |kind: &str| kind.contains("Delet") || kind.contains("Blocked");
+    let told = conditions.find(|one| one["status"] == "True" && blocks(text(&one["type"])))?;
+    Some(format!("{}: {}", text(&told["type"]), line(text(&told["message"]))))
+        .filter(|told| !told.ends_with(": "))
+}
+
+/// What a finalizer waits for: the pods that use a claim, the controller that should remove it.
+fn behind(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object, finalizer: &str) -> Insight {
+    if finalizer != "kubernetes.io/pvc-protection" {
+        return super::operators::behind_finalizer(inquiry, id, finalizer);
+    }
+    let pods = inquiry.all(&all_in("v1", "Pod", object.metadata.namespace.as_deref().unwrap_or_default()));
+    let uses = |pod: &&Object| {
+        super::facts::list(&pod.data["spec"]["volumes"])
+            .any(|volume| volume["persistentVolumeClaim"]["claimName"] == id.name.as_str())
+    };
+    let users: Vec<String> =
+        pods.into_iter().filter(uses).map(|pod| ObjectRef::of(pod).to_string()).collect();
+    if users.is_empty() {
+        return Insight::nothing();
+    }
+    Finding::new(&HELD, format!("cannot be deleted while a pod uses it: {}", users.join(", ")))
+        .remedy("delete the workload of that pod first")
+        .into()
 }

@@ -1,7 +1,7 @@
 //! Nodes: not ready, under pressure, cordoned.
 
 use super::cilium;
-use super::facts::{line, list};
+use super::facts::{label, line, list};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef, Selection};
@@ -147,7 +147,11 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     let lacks_network = message.contains("cni")
         || message.contains("NetworkPluginNotReady")
         || message.contains("network plugin");
-    let own = if since < JOINING {
+    let own = if lacks_network && is_without_plugin(inquiry, id, node) {
+        // Nothing that is there would ever give it one, however young it is.
+        let what = format!("has no network plugin, and none is installed: {}", line(message));
+        Finding::new(&NO_NETWORK, what)
+    } else if since < JOINING {
         Finding::new(&NEW, format!("not ready for {since} s: {}", line(message))).transient()
     } else if lacks_network {
         Finding::new(&NO_NETWORK, format!("has no network plugin: {}", line(message)))
@@ -156,6 +160,26 @@ fn unready(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> Insight {
     };
     let insight = Insight::from(own.evidence(said));
     if lacks_network { insight.join(agent_on(inquiry, id)) } else { insight }
+}
+
+/// Whether nothing in the cluster sets up a network on a node: no agent runs there, and no `DaemonSet` writes a
+/// configuration for it. k3s and RKE2 bring a plugin of their own, in a process that is no pod.
+fn is_without_plugin(inquiry: &Inquiry<'_>, id: &ObjectRef, node: &Object) -> bool {
+    let version = readiness::text(&node.data["status"]["nodeInfo"]["kubeletVersion"]);
+    let brings_its_own = ["+k3s", "+rke2"].iter().any(|mark| version.contains(mark));
+    let (Some(agents), Some(sets)) =
+        (cilium::agents_on(inquiry, &id.name), inquiry.list(&Selection::of("apps/v1", "DaemonSet")))
+    else {
+        return false;
+    };
+    let is_plugin = |set: &&Object| {
+        label(set, "k8s-app") == "cilium"
+            || list(&set.data["spec"]["template"]["spec"]["volumes"]).any(|volume| {
+                let path = readiness::text(&volume["hostPath"]["path"]);
+                path.contains("/cni/") || path.ends_with("/cni") || path.contains("/etc/cni")
+            })
+    };
+    !brings_its_own && agents.is_empty() && !sets.iter().any(is_plugin)
 }
 
 /// The network agent's pod on a node; if there is none, the DaemonSet that should create one.

@@ -1,11 +1,12 @@
 //! Pods: from their scheduling to their containers' logs.
 
 use super::facts::{line, list, namespace};
-use super::{containers, images, mesh, scheduling};
+use super::{containers, images, mesh, runtime, scheduling, words};
 use crate::finding::{Code, Finding, Insight};
 use crate::scene::Inquiry;
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_readiness::{condition, text};
+use serde_json::Value;
 
 pub(super) const CODES: &[&Code] = &[
     &super::crashes::CRASHES,
@@ -18,6 +19,8 @@ pub(super) const CODES: &[&Code] = &[
     &NO_SANDBOX,
     &ENDED,
     &STARTS,
+    &super::runtime::CAPABILITY,
+    &super::runtime::NODE_REFUSES,
 ];
 
 static NO_VOLUME: Code = Code {
@@ -104,10 +107,14 @@ fn preparing(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
         return Insight::nothing();
     }
     if let Some(event) = newest(&["FailedMount", "FailedAttachVolume", "FailedMapVolume"]) {
-        return volume(id, pod, event.message());
+        let refused = runtime::refused(inquiry, pod, "of the pod", event.message());
+        return refused.map_or_else(|| volume(id, pod, event.message()), Insight::from);
     }
     if let Some(event) = newest(&["FailedCreatePodSandBox"]) {
         let node = node_of(pod);
+        if let Some(refused) = runtime::refused(inquiry, pod, "of the pod's sandbox", event.message()) {
+            return refused.into();
+        }
         return Insight::from(Finding::new(&NO_SANDBOX, line(event.message())))
             .join(Insight::waits_for([node]));
     }
@@ -121,13 +128,30 @@ fn volume(id: &ObjectRef, pod: &Object, message: &str) -> Insight {
         .filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str())
         .map(|name| ObjectRef::namespaced("v1", "PersistentVolumeClaim", namespace(id), name));
     let volume = super::facts::between(message, "for volume \"", "\"").unwrap_or("of the pod");
+    let wanted = words::wanted(message, namespace(id)).into_iter().chain(lacking(id, pod, message, volume));
     Insight {
         findings: vec![
             Finding::new(&NO_VOLUME, format!("volume {volume} cannot be mounted: {}", line(said)))
                 .evidence(format!("FailedMount: {}", line(message))),
         ],
-        waits_for: claims.collect(),
+        waits_for: wanted.chain(claims).collect(),
     }
+}
+
+/// The Secret or ConfigMap of a volume that references a key which it does not have: the message does not name it.
+fn lacking(id: &ObjectRef, pod: &Object, message: &str, volume: &str) -> Vec<ObjectRef> {
+    if !message.contains("non-existent secret key") && !message.contains("non-existent config key") {
+        return Vec::new();
+    }
+    let volumes = list(&pod.data["spec"]["volumes"]).filter(|one| one["name"] == volume);
+    let sources = volumes.flat_map(|one| std::iter::once(one).chain(list(&one["projected"]["sources"])));
+    let named = |source: &Value| {
+        let secret = ["secretName", "name"].into_iter().find_map(|key| source["secret"][key].as_str());
+        let map = source["configMap"]["name"].as_str();
+        let of = |kind: &str, name: &str| ObjectRef::namespaced("v1", kind, namespace(id), name);
+        secret.map(|name| of("Secret", name)).or_else(|| map.map(|name| of("ConfigMap", name)))
+    };
+    sources.filter_map(named).collect()
 }
 
 fn node_of(pod: &Object) -> ObjectRef {

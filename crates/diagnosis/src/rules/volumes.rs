@@ -88,7 +88,8 @@ const NO_PROVISIONER_NAME: &str = "kubernetes.io/no-provisioner";
 pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> Insight {
     match text(&claim.data["status"]["phase"]) {
         "Lost" => return Finding::new(&LOST, "lost its volume").into(),
-        "Bound" => return Insight::nothing(),
+        // A volume that exists is no use while its storage does not serve it.
+        "Bound" => return storage(inquiry, claim),
         _ => {}
     }
     let classes = Selection::of("storage.k8s.io/v1", "StorageClass");
@@ -117,13 +118,26 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, claim: &Object) -> 
     }
     let said = |reason: &str| inquiry.events(id).into_iter().rev().find(|event| event.reason() == reason);
     if let Some(failed) = said("ProvisioningFailed") {
-        return Finding::new(
-            &PROVISIONING_FAILS,
-            format!("the storage driver failed: {}", line(failed.message())),
-        )
-        .into();
+        let failed = format!("the storage driver failed: {}", line(failed.message()));
+        return Insight::from(Finding::new(&PROVISIONING_FAILS, failed)).join(behind(inquiry, class));
     }
-    unprovisioned(inquiry, claim, name, provisioner)
+    unprovisioned(inquiry, claim, name, provisioner).join(behind(inquiry, class))
+}
+
+/// What provisions volumes of a class: the storage, and the pods of its driver.
+fn behind(inquiry: &Inquiry<'_>, class: &Object) -> Insight {
+    let storage = Insight::waits_for(super::ceph::behind_class(inquiry, class));
+    storage.or(|| {
+        let driver = super::operators::workloads_naming(inquiry, text(&class.data["provisioner"]));
+        Insight::nothing().and_for(driver)
+    })
+}
+
+fn storage(inquiry: &Inquiry<'_>, claim: &Object) -> Insight {
+    let class = claim.data["spec"]["storageClassName"].as_str().filter(|name| !name.is_empty());
+    let class = class.map(|name| ObjectRef::cluster_scoped("storage.k8s.io/v1", "StorageClass", name));
+    let class = class.and_then(|id| inquiry.found(&id));
+    class.map_or_else(Insight::nothing, |class| Insight::waits_for(super::ceph::behind_class(inquiry, class)))
 }
 
 fn is_default(class: &Object) -> bool {

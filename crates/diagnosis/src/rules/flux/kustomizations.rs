@@ -80,7 +80,8 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     };
     match ready.reason() {
         "HealthCheckFailed" | "HealthCheckCanceled" => {
-            let waits = Insight::waits_for(named(said).into_iter().chain(unready_inventory(inquiry, object)));
+            let waits =
+                Insight::waits_for(named(said, object).into_iter().chain(unready_inventory(inquiry, object)));
             waits.join(own(&UNHEALTHY, line(said)).into())
         }
         "DependencyNotReady" => Insight::nothing(),
@@ -131,22 +132,24 @@ fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight 
     Insight::nothing()
 }
 
-/// The objects in a message: `Deployment/web/front status: 'InProgress'`.
-fn named(said: &str) -> Vec<ObjectRef> {
+/// The objects in a message: `Deployment/web/front status: 'InProgress'`. Of what Flux applied, the inventory
+/// has the API version.
+fn named(said: &str, object: &Object) -> Vec<ObjectRef> {
     static NAMED: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"([A-Z][A-Za-z]+)/(?:([a-z0-9.-]+)/)?([a-z0-9.-]+) status").ok());
     let Some(named) = NAMED.as_ref() else { return Vec::new() };
     let known = named.captures_iter(said).filter_map(|found| {
-        let (api_version, is_namespaced) = version_of(&found[1])?;
-        Some(ObjectRef {
-            api_version: api_version.to_owned(),
-            kind: found[1].to_owned(),
-            namespace: if is_namespaced {
-                found.get(2).map(|namespace| namespace.as_str().to_owned())
-            } else {
-                None
-            },
-            name: found[3].to_owned(),
+        let (kind, name) = (&found[1], &found[3]);
+        let namespace = found.get(2).map(|namespace| namespace.as_str().to_owned());
+        let is_it = |id: &ObjectRef| id.kind == *kind && id.name == *name && id.namespace == namespace;
+        inventory(object).find(is_it).or_else(|| {
+            let (api_version, is_namespaced) = version_of(kind)?;
+            Some(ObjectRef {
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
+                namespace: namespace.filter(|_| is_namespaced),
+                name: name.to_owned(),
+            })
         })
     });
     known.collect()
@@ -171,21 +174,26 @@ fn version_of(kind: &str) -> Option<(&'static str, bool)> {
     })
 }
 
-/// The applied objects that are not ready: entries `namespace_name_group_Kind`.
-fn unready_inventory(inquiry: &Inquiry<'_>, object: &Object) -> Vec<ObjectRef> {
-    let entries = list(&object.data["status"]["inventory"]["entries"]).filter_map(|entry| {
+/// The applied objects: entries `namespace_name_group_Kind`.
+fn inventory(object: &Object) -> impl Iterator<Item = ObjectRef> {
+    list(&object.data["status"]["inventory"]["entries"]).filter_map(|entry| {
         let parts: Vec<&str> = text(&entry["id"]).split('_').collect();
         let [namespace, name, group, kind] = parts.as_slice() else { return None };
         let version = text(&entry["v"]);
         let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-        is_waited_for(kind).then(|| ObjectRef {
+        Some(ObjectRef {
             api_version,
             kind: (*kind).to_owned(),
             namespace: (!namespace.is_empty()).then(|| (*namespace).to_owned()),
             name: (*name).to_owned(),
         })
-    });
-    entries
+    })
+}
+
+/// The applied objects that are not ready.
+fn unready_inventory(inquiry: &Inquiry<'_>, object: &Object) -> Vec<ObjectRef> {
+    inventory(object)
+        .filter(|id| is_waited_for(&id.kind))
         .take(MOST)
         .filter(|id| inquiry.found(id).is_some_and(|object| !readiness::verdict(object).is_ready()))
         .collect()

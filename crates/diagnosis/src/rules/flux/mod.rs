@@ -1,8 +1,11 @@
 //! Flux: the conditions of its objects, and what they wait for.
 
+mod charts;
 mod kustomizations;
 mod releases;
 mod sources;
+
+pub(super) use charts::failed as chart_failed;
 
 use super::facts::{line, list, namespace};
 use crate::finding::{Code, Finding, Insight};
@@ -17,6 +20,7 @@ pub(super) const CODES: &[&Code] = &[
     &sources::NO_BRANCH,
     &sources::NO_VERSION,
     &sources::FETCHING,
+    &sources::NOT_VERIFIED,
     &kustomizations::BUILD_FAILED,
     &kustomizations::NO_PATH,
     &kustomizations::NO_VARIABLE,
@@ -26,6 +30,7 @@ pub(super) const CODES: &[&Code] = &[
     &releases::HELM_FAILED,
     &releases::GAVE_UP,
     &releases::VALUES_REFUSED,
+    &releases::UNFIT,
     &NO_DEPENDENCY,
     &CIRCLE,
     &SUSPENDED,
@@ -234,5 +239,9 @@ fn values(inquiry: &Inquiry<'_>, id: &ObjectRef, references: &serde_json::Value)
             ObjectRef::namespaced("v1", text(&reference["kind"]), namespace(id), text(&reference["name"]));
         matches!(inquiry.object(&values), Known::Missing).then_some(values)
     });
-    missing.map(|missing| Finding::new(&MISSING, format!("values source {missing} not found"))).into()
+    let own = missing.map(|missing| {
+        let own = Finding::new(&MISSING, format!("values source {missing} not found"));
+        Insight { findings: vec![own], waits_for: vec![missing] }
+    });
+    own.unwrap_or_default()
 }

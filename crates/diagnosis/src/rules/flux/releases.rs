@@ -15,6 +15,14 @@ pub(super) static HELM_FAILED: Code = Code {
     fix: "fix what Helm reports, commit and push; `helm history` lists the revisions",
 };
 
+pub(super) static UNFIT: Code = Code {
+    code: "BS-FLX-023",
+    title: "A chart can never be installed as it is declared",
+    why: "Its own version differs from the version of its artifact, is no semantic version, or the chart does not support this version of Kubernetes",
+    tell: "Flux says `artifact revision … does not match chart version …`; Helm says `chart.metadata.version … is invalid` or `chart requires kubeVersion`",
+    fix: "use another version of the chart, or have it published again: retries do not help",
+};
+
 pub(super) static GAVE_UP: Code = Code {
     code: "BS-FLX-014",
     title: "helm-controller has stopped retrying a release",
@@ -66,6 +74,9 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         let again = "when fixed, retry at once with `flux reconcile helmrelease <name> --reset`";
         if is_final { finding.remedy(again).stands() } else { finding }
     };
+    if let Some((what, remedy)) = unfit(said) {
+        return own(&UNFIT, what).remedy(remedy).stands().into();
+    }
     if said.contains("don't meet the specifications of the schema") {
         return own(&VALUES_REFUSED, format!("its chart rejects the values: {}", schema_complaint(said)))
             .into();
@@ -80,6 +91,35 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         refused = own(code, format!("{what}: {}", reason(said))).into();
     }
     workloads.join(refused)
+}
+
+/// What of a chart itself no retry and no values can settle, and what to do.
+pub(super) fn unfit(said: &str) -> Option<(String, String)> {
+    if let Some((_, rest)) = said.split_once("artifact revision ")
+        && let Some((tag, version)) = rest.split_once(" does not match chart version ")
+    {
+        let version = version.split_whitespace().next().unwrap_or_default();
+        return Some((
+            format!(
+                "the chart of artifact {tag} calls itself version {version}: Flux accepts only equal ones"
+            ),
+            format!(
+                "reference the artifact by digest (`ref.digest`) instead of by tag, or publish the chart with `version: {tag}` in its Chart.yaml"
+            ),
+        ));
+    }
+    let of = |sign: &str| said.find(sign).and_then(|at| said.get(at..)).map(line);
+    if let Some(said) = of("invalid chart version ").or_else(|| of("chart.metadata.version ")) {
+        return Some((
+            format!("the chart's own version is no semantic version: {said}"),
+            "correct `version` in its Chart.yaml (`1.2.3`), and publish it again".to_owned(),
+        ));
+    }
+    let said = of("chart requires kubeVersion")?;
+    Some((
+        said,
+        "use a version of the chart that supports this Kubernetes, or upgrade the cluster".to_owned(),
+    ))
 }
 
 /// Its HelmChart, which helm-controller creates.

@@ -2,10 +2,11 @@
 
 use super::super::certificates;
 use super::super::facts::{line, namespace};
+use super::super::{services, words};
 use crate::finding::{Code, Finding, Insight};
-use crate::scene::Inquiry;
+use crate::scene::{Inquiry, Known};
 use bootstrapper_core::object::{Object, ObjectRef};
-use bootstrapper_readiness::{condition, text};
+use bootstrapper_readiness::{Condition, condition, text};
 
 pub(super) static REFUSED: Code = Code {
     code: "BS-FLX-001",
@@ -55,6 +56,14 @@ pub(super) static FETCHING: Code = Code {
     fix: "wait; no action needed",
 };
 
+pub(super) static NOT_VERIFIED: Code = Code {
+    code: "BS-FLX-022",
+    title: "The signature of a source or chart is not verified",
+    why: "It is not signed, is signed by somebody else than `spec.verify` says, or the keys to verify it with are missing; it was fetched",
+    tell: "The condition SourceVerified is False, or the reason is VerificationError or ChartVerificationError",
+    fix: "verify it by hand (`cosign verify`, `git verify-commit`) with the same key or identity",
+};
+
 /// How many seconds a first fetch may take.
 const PATIENCE: i64 = 60;
 
@@ -75,6 +84,11 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     if !certificate.is_empty() {
         return certificate;
     }
+    if let Some(unverified) = unverified(object) {
+        let wanted = words::wanted(said, namespace(id));
+        let wanted = wanted.into_iter().filter(|one| matches!(inquiry.object(one), Known::Missing));
+        return Insight::from(unverified).join(Insight::waits_for(wanted));
+    }
     let url = text(&spec["url"]);
     let place = if url.is_empty() { String::new() } else { format!(" ({url})") };
     let code = kind_of(ready.reason(), said);
@@ -85,13 +99,54 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         "BS-FLX-005" => format!("{} does not exist{place}: {}", version(spec), last_parts(said)),
         _ => format!("fetch failed{place}: {}", last_parts(said)),
     };
-    Finding::new(code, what)
+    let own = Finding::new(code, what)
         .evidence(line(&ready.describe()))
-        .evidence(format!("in namespace {}", namespace(id)))
-        .into()
+        .evidence(format!("in namespace {}", namespace(id)));
+    let wanted = words::wanted(said, namespace(id));
+    let wanted = wanted.into_iter().filter(|one| matches!(inquiry.object(one), Known::Missing));
+    // Of a server in the cluster, its pods.
+    let called = words::services(url).into_iter().chain(words::services(said)).collect();
+    Insight::from(own).join(Insight::waits_for(wanted)).join(services::unanswered(inquiry, called))
 }
 
-fn kind_of(reason: &str, said: &str) -> &'static Code {
+/// A signature that is not accepted, by the condition that says so: in other messages the word `verify` is
+/// about certificates. That the signature itself cannot be fetched has its own advice.
+fn unverified(object: &Object) -> Option<Finding> {
+    let ready = condition(object, "Ready")?;
+    let verified = condition(object, "SourceVerified").filter(Condition::is_false);
+    let is_it =
+        matches!(ready.reason(), "VerificationError" | "ChartVerificationError" | "InvalidVerificationMode")
+            || ready.message().contains("chart verification error");
+    let said = verified.as_ref().map(Condition::message).or(is_it.then(|| ready.message()))?;
+    let low = said.to_lowercase();
+    let has = |signs: &[&str]| signs.iter().any(|sign| low.contains(sign));
+    let remedy = if has(&[
+        "no matching signatures",
+        "no signatures found",
+        "not signed",
+        "failed for all the signatures",
+    ]) {
+        "compare the signer with `spec.verify`: the key of `secretRef`, or issuer and subject of `matchOIDCIdentity`; if the publisher does not sign it, remove `spec.verify`"
+    } else if has(&["not found", "secret cannot be empty", "no pgp public keys", "no ssh public keys"]) {
+        "declare the Secret of `spec.verify.secretRef` with the signer's public keys, in the source's namespace"
+    } else if has(&[
+        "no such host",
+        "connection refused",
+        "i/o timeout",
+        "deadline exceeded",
+        "unauthorized",
+        "401",
+        "403",
+    ]) {
+        "the source itself was fetched: let source-controller reach the signature too, in the registry and at the transparency log (rekor.sigstore.dev, tuf-repo-cdn.sigstore.dev)"
+    } else {
+        "compare the signer with `spec.verify`"
+    };
+    let finding = Finding::new(&NOT_VERIFIED, format!("its signature is not verified: {}", last_parts(said)));
+    Some(finding.evidence(line(said)).remedy(remedy))
+}
+
+pub(super) fn kind_of(reason: &str, said: &str) -> &'static Code {
     let low = said.to_lowercase();
     let has = |signs: &[&str]| signs.iter().any(|sign| low.contains(sign));
     if has(&[

@@ -15,6 +15,8 @@ pub(in super::super) const CODES: &[&Code] = &[
     &INVALID,
     &NO_NAMESPACE,
     &CONFLICT,
+    &LEFT_OVER,
+    &TAKEN,
 ];
 
 pub(in super::super) static WEBHOOK_SILENT: Code = Code {
@@ -110,5 +112,21 @@ pub(super) static CONFLICT: Code = Code {
     title: "A field has a conflict with another manager",
     why: "Another field manager owns it with another value",
     tell: "The API server's message contains `conflict`, with the manager and the field",
-    fix: "use the same value in both, or take the field over with --force-conflicts",
+    fix: "use the same value in both, or take the field over with --force-conflicts; who no longer manages the object loses all fields with `kubectl patch … --type=json -p '[{\"op\":\"replace\",\"path\":\"/metadata/managedFields\",\"value\":[{}]}]'`",
+};
+
+pub(super) static LEFT_OVER: Code = Code {
+    code: "BS-API-013",
+    title: "A field that another manager left contradicts what is declared",
+    why: "An apply removes only fields of its own manager: what `kubectl edit`, an earlier Helm release or another tool set stays, and excludes a declared field",
+    tell: "The API server says `is invalid` of an object that is valid by itself; `kubectl get … --show-managed-fields` shows who owns the other field",
+    fix: "remove the field from the object on the cluster; the next apply succeeds",
+};
+
+pub(super) static TAKEN: Code = Code {
+    code: "BS-API-014",
+    title: "A Service's address or port is taken, or outside of the cluster's range",
+    why: "Another Service has it, mostly one that an installer or an earlier release left",
+    tell: "The API server's message contains `provided IP is already allocated`, `provided port is already allocated` or `is not in the valid range`",
+    fix: "use a free address or port of the range, or delete the Service that has it",
 };

@@ -1,7 +1,9 @@
 //! Messages of the API server about rejected requests. They also appear in events of controllers, in
 //! conditions of Flux objects, and in failures of a run.
 
+mod addresses;
 mod codes;
+mod fields;
 
 use std::sync::LazyLock;
 
@@ -9,7 +11,7 @@ use regex::{Captures, Regex};
 
 pub(super) use codes::{CODES, WEBHOOK_SILENT};
 use codes::{
-    CONFLICT, FORBIDDEN, IMMUTABLE, INVALID, NO_ACCOUNT, NO_KIND, NO_NAMESPACE, POD_SECURITY, POLICY, QUOTA,
+    FORBIDDEN, IMMUTABLE, INVALID, NO_ACCOUNT, NO_KIND, NO_NAMESPACE, POD_SECURITY, POLICY, QUOTA,
     STORED_VERSION,
 };
 
@@ -18,7 +20,7 @@ use super::facts::{between, line};
 use super::services;
 use crate::finding::{Finding, Insight};
 use crate::scene::{Inquiry, Known};
-use bootstrapper_core::object::ObjectRef;
+use bootstrapper_core::object::{Object, ObjectRef, Selection};
 
 fn pattern(pattern: &str) -> Option<Regex> {
     Regex::new(pattern).ok()
@@ -48,6 +50,9 @@ static STORED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
+static CONVERSION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"conversion webhook for ([^/,\s]+)/[^,\s]+, Kind=(\w+) failed"));
+
 fn find<'t>(pattern: &LazyLock<Option<Regex>>, text: &'t str) -> Option<Captures<'t>> {
     pattern.as_ref()?.captures(text)
 }
@@ -57,10 +62,18 @@ pub(crate) fn refusal(inquiry: &Inquiry<'_>, said: &str) -> Insight {
     if let Some(webhook) = between(said, "failed calling webhook \"", "\"") {
         return silent_webhook(inquiry, webhook, said);
     }
+    if let Some(words) = find(&CONVERSION, said) {
+        return unconverted(inquiry, &words[1], &words[2], said);
+    }
+    let apis = unavailable_apis(inquiry, said);
+    if !apis.is_empty() {
+        return apis;
+    }
     if let Some(namespace) = between(said, "namespace ", " because it is being terminated") {
         return Insight::waits_for([ObjectRef::cluster_scoped("v1", "Namespace", namespace)]);
     }
-    known(said).into()
+    let about_objects = addresses::taken(inquiry, said).or_else(|| fields::left_over(inquiry, said));
+    about_objects.or_else(|| known(said)).into()
 }
 
 fn known(said: &str) -> Option<Finding> {
@@ -71,6 +84,7 @@ fn known(said: &str) -> Option<Finding> {
         .or_else(|| no_kind(said))
         .or_else(|| stored(said))
         .or_else(|| denied(said))
+        .or_else(|| fields::conflict(said))
         .or_else(|| simple(said))
 }
 
@@ -162,8 +176,6 @@ fn simple(said: &str) -> Option<Finding> {
         Some(Finding::new(&IMMUTABLE, line(said)))
     } else if let Some(name) = namespace() {
         Some(Finding::new(&NO_NAMESPACE, format!("namespace {name} not found")).evidence(line(said)))
-    } else if has("conflict with \"") || has("conflicts with \"") {
-        Some(Finding::new(&CONFLICT, line(said)))
     } else if has(" is invalid: ") || has("strict decoding error") || has("field not declared in schema") {
         Some(Finding::new(&INVALID, line(said)))
     } else {
@@ -193,6 +205,35 @@ fn silent_webhook(inquiry: &Inquiry<'_>, webhook: &str, said: &str) -> Insight {
     }
     let why = said.rsplit(": ").next().unwrap_or(said);
     certificates::refused(said).or(|| own(line(why)).into())
+}
+
+/// A kind that the API server cannot convert: its CRD, whose webhook does not answer.
+fn unconverted(inquiry: &Inquiry<'_>, group: &str, kind: &str, said: &str) -> Insight {
+    let all = Selection::of("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+    let is_it =
+        |crd: &&Object| crd.data["spec"]["group"] == group && crd.data["spec"]["names"]["kind"] == kind;
+    let crd = inquiry.all(&all).into_iter().find(is_it);
+    let why = line(said.rsplit(": ").next().unwrap_or(said));
+    let own = Finding::new(
+        &super::conversion::NOT_CONVERTED,
+        format!("the conversion webhook of {kind} ({group}) does not answer: {why}"),
+    )
+    .evidence(line(said));
+    let certificate = certificates::refused(said);
+    let own = if certificate.is_empty() { own.into() } else { certificate };
+    own.and_for(crd)
+}
+
+/// Aggregated APIs without which a client cannot list what the API server serves.
+fn unavailable_apis(inquiry: &Inquiry<'_>, said: &str) -> Insight {
+    let Some((_, groups)) = said.split_once("unable to retrieve the complete list of server APIs: ") else {
+        return Insight::nothing();
+    };
+    let groups = groups.split(", ").filter_map(|part| part.split(':').next()?.trim().split_once('/'));
+    let apis = groups.map(|(group, version)| {
+        ObjectRef::cluster_scoped("apiregistration.k8s.io/v1", "APIService", &format!("{version}.{group}"))
+    });
+    Insight::waits_for(apis.filter(|api| inquiry.found(api).is_some()))
 }
 
 /// The Service of a called address: `https://name.namespace.svc:443/…`.
