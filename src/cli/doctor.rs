@@ -97,7 +97,11 @@ fn print(args: &DoctorArgs, examination: &Examination, reachable: bool) -> Resul
             let Examination { causes, gaps, unseen } = examination;
             let mut text = report::causes_text(causes);
             if causes.iter().all(|cause| cause.transient) && reachable && *unseen == 0 {
-                let _ = writeln!(text, "{}: no problems found", args.cluster);
+                let in_progress = match causes.len() {
+                    0 => String::new(),
+                    some => format!("; {some} still in progress"),
+                };
+                let _ = writeln!(text, "{}: no problems found{in_progress}", args.cluster);
             }
             for gap in gaps {
                 let _ = writeln!(text, "unknown: {gap}");

@@ -1,7 +1,7 @@
 //! How far a run got, and the command that resumes it.
 
 use bootstrapper_core::failure::{Failure, FailureKind};
-use bootstrapper_engine::RunSummary;
+use bootstrapper_engine::{RunSummary, StepOutcome};
 
 /// The command line to run again, without confirmations.
 pub(super) fn command() -> String {
@@ -29,7 +29,9 @@ pub(super) fn completed(summary: &RunSummary, is_cancelled: bool) -> Vec<String>
         let mut of_stage = summary.steps.iter().filter(|(id, _)| id.stage == stage);
         of_stage.all(|(_, outcome)| outcome.unblocks_dependents())
     };
-    let mut stages: Vec<&str> = summary.steps.iter().map(|(id, _)| id.stage.as_str()).collect();
+    // A stage of which every step was skipped did nothing.
+    let ran = summary.steps.iter().filter(|(_, outcome)| !matches!(outcome, StepOutcome::Skipped { .. }));
+    let mut stages: Vec<&str> = ran.map(|(id, _)| id.stage.as_str()).collect();
     stages.dedup();
     stages.retain(|stage| is_done(stage));
     let next = summary.steps.iter().find(|(_, outcome)| !outcome.unblocks_dependents());
@@ -46,8 +48,8 @@ pub(super) fn unfinished(what: &str, summary: &RunSummary, is_cancelled: bool) -
         Some(failure) => failure.kind,
         None => FailureKind::Step,
     };
-    let done = summary.steps.iter().filter(|(_, outcome)| outcome.unblocks_dependents()).count();
-    Failure::new(kind, format!("{what}: {done} of {} steps completed", summary.steps.len()))
+    let planned = summary.planned();
+    Failure::new(kind, format!("{what}: {} of {planned} steps completed", planned - summary.open()))
 }
 
 #[cfg(test)]

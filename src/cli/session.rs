@@ -12,7 +12,7 @@ use super::sandbox;
 use super::{out, problems};
 use bootstrapper_cluster::{Cluster, ConnectOptions, Identity, IdentityRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_engine::{Graph, PlannedStep};
+use bootstrapper_engine::{Graph, PlannedStep, StepId};
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{
     self, Awaits, Check, ChecksSpec, Config, Pipeline, Scope, Selected, StepKind, Tasks,
@@ -35,7 +35,7 @@ pub(super) struct Session {
     checks_secrets: bool,
     /// The selected stages and steps, if not all.
     part: Option<Vec<String>>,
-    /// Whether one of them waits for the hand-over.
+    /// Whether a step that is not skipped waits for the hand-over.
     hands_over: bool,
 }
 
@@ -105,7 +105,6 @@ impl Session {
             identity_record.require(&Identity::declared(name, &declared.settings))?;
         }
         let part = (!selected.is_whole()).then(|| running(&pipeline, &selected));
-        let hands_over = pipeline.steps().any(|step| matches!(step.kind.awaits(), Awaits::Flux));
         // Before planning: a key that decrypts nothing must not be seeded.
         let proof = plan::prove_keys(&declared, &repository.root, &secrets, &environment).await;
         secrets.unresolved.extend(proof.failures);
@@ -141,6 +140,13 @@ impl Session {
             manifests,
             approvals,
         })?;
+        let hands_over = pipeline.stages.iter().any(|stage| {
+            let mut waits = stage.steps.iter().filter(|step| matches!(step.kind.awaits(), Awaits::Flux));
+            waits.any(|step| {
+                let id = StepId { stage: stage.name.clone(), name: step.name() };
+                graph.steps().any(|planned| planned.id == id && planned.skip_reason().is_none())
+            })
+        });
         Ok(Self {
             root: repository.root,
             cluster,

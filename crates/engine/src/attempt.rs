@@ -50,7 +50,8 @@ impl Tally {
     }
 
     fn end(self, outcome: StepOutcome, failure: Option<Failure>) -> StepEnd {
-        StepEnd { outcome, failure, changed: self.changed, unchanged: self.unchanged }
+        let Self { changed, unchanged, .. } = self;
+        StepEnd { outcome, failure, changed, unchanged, remarked: None }
     }
 }
 
@@ -82,13 +83,15 @@ async fn run_to_its_end(
     let failure = loop {
         attempts.begin();
         let failure = match attempt(running, options, &mut deadline, &attempts, &mut tally, waiting).await {
-            Ok(outcome) => {
+            Ok((plain, remarks)) => {
+                let remarked = (!remarks.is_empty()).then(|| plain.clone());
+                let outcome = plain.and_remarks(remarks);
                 attempts.send(EventKind::StepFinished {
                     outcome: outcome.clone(),
                     failure: None,
                     causes: Vec::new(),
                 });
-                return tally.end(outcome, None);
+                return StepEnd { remarked, ..tally.end(outcome, None) };
             }
             Err(failure) => failure,
         };
@@ -108,7 +111,7 @@ async fn run_to_its_end(
         }
     };
     let readiness = waiting.borrow().readiness.clone();
-    let stuck = Stuck { failure: Some(&failure), readiness: readiness.as_ref() };
+    let stuck = Stuck { failure: Some(&failure), readiness: readiness.as_ref(), is_last: true };
     let causes = explain(running.step, stuck).await;
     attempts.send(EventKind::StepFinished {
         outcome: StepOutcome::Failed,
@@ -118,6 +121,7 @@ async fn run_to_its_end(
     tally.end(StepOutcome::Failed, Some(failure))
 }
 
+/// The outcome of an attempt, and the remarks of what is ready.
 async fn attempt(
     running: &Running<'_>,
     options: &RunOptions,
@@ -125,7 +129,7 @@ async fn attempt(
     attempts: &Attempts,
     tally: &mut Tally,
     waiting: &watch::Sender<Waiting>,
-) -> Result<StepOutcome, Failure> {
+) -> Result<(StepOutcome, Vec<String>), Failure> {
     let mut wait = Wait::new(running, attempts, &options.cancel, waiting);
     let mut is_again = false;
     loop {
@@ -133,7 +137,7 @@ async fn attempt(
         let outcome = observe_and_act(running, options, deadline, attempts, tally, is_again).await?;
         is_again = true;
         match wait.settle(deadline).await? {
-            Settled::Ready(readiness) => return Ok(outcome.and_remarks(readiness.remarks)),
+            Settled::Ready(readiness) => return Ok((outcome, readiness.remarks)),
             // A step that is always due must not overload the API server.
             Settled::Due => wait.pause_until(began + BETWEEN_ACTS, deadline).await?,
         }

@@ -36,7 +36,7 @@ impl Waiting {
     }
 
     fn stuck(&self) -> Stuck<'_> {
-        Stuck { failure: self.failure.as_ref(), readiness: self.readiness.as_ref() }
+        Stuck { failure: self.failure.as_ref(), readiness: self.readiness.as_ref(), is_last: false }
     }
 }
 

@@ -86,11 +86,14 @@ pub(super) struct StepEnd {
     pub(super) failure: Option<Failure>,
     pub(super) changed: usize,
     pub(super) unchanged: usize,
+    /// The outcome without the remarks of what is ready, if there are any: by the end of the run they may be
+    /// void.
+    pub(super) remarked: Option<StepOutcome>,
 }
 
 impl StepEnd {
     pub(super) fn without_changes(outcome: StepOutcome) -> Self {
-        Self { outcome, failure: None, changed: 0, unchanged: 0 }
+        Self { outcome, failure: None, changed: 0, unchanged: 0, remarked: None }
     }
 }
 
@@ -116,6 +119,21 @@ pub struct RunSummary {
 impl RunSummary {
     /// Whether nothing failed, and nothing was skipped because of a failure.
     pub fn succeeded(&self) -> bool {
-        self.steps.iter().all(|(_, outcome)| outcome.unblocks_dependents())
+        self.open() == 0
+    }
+
+    /// How many steps failed, or never started.
+    pub fn open(&self) -> usize {
+        self.steps.iter().filter(|(_, outcome)| !outcome.unblocks_dependents()).count()
+    }
+
+    /// How many steps were skipped.
+    pub fn skipped(&self) -> usize {
+        self.steps.iter().filter(|(_, outcome)| matches!(outcome, StepOutcome::Skipped { .. })).count()
+    }
+
+    /// How many steps were to be done: those that were not skipped.
+    pub fn planned(&self) -> usize {
+        self.steps.len() - self.skipped()
     }
 }

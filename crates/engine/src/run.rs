@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::join_all;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -16,10 +16,13 @@ use super::critical_path::{Span, critical_path};
 use super::options::RunOptions;
 use super::outcome::StepEnd;
 use super::{
-    Event, EventKind, Events, Graph, PlannedStep, RunSummary, Stage, StageOutline, StepId, StepOutcome,
+    Event, EventKind, Events, Graph, PlannedStep, RunSummary, Stage, StageOutline, Step, StepId, StepOutcome,
     StepOutline, Work,
 };
 use bootstrapper_core::failure::{Failure, Result};
+
+/// How long a step may take to say again what it remarked.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 struct StepRecord {
     id: StepId,
@@ -48,6 +51,7 @@ pub async fn run(graph: &Graph, options: &RunOptions, events: &Events) -> RunSum
         never = announce_cancel => match never {},
         records = run_stages(graph, options, events) => records,
     };
+    let records = renewed(graph, records, options).await;
     let summary = summarize(graph, &records, began.elapsed());
 
     events.send(whole_run(EventKind::RunFinished { summary: summary.clone() }));
@@ -153,6 +157,45 @@ fn failed(failure: Failure, attempts: &Attempts) -> StepEnd {
         causes: Vec::new(),
     });
     StepEnd { failure: Some(failure), ..StepEnd::without_changes(StepOutcome::Failed) }
+}
+
+/// The records with the remarks of this moment: what was worth a warning when a step ended is often settled by
+/// the end of the run. What cannot be told now stays as it was.
+async fn renewed(
+    graph: &Graph,
+    mut stages: HashMap<String, StageEnd>,
+    options: &RunOptions,
+) -> HashMap<String, StageEnd> {
+    let records = stages.values_mut().flat_map(|stage| &mut stage.records);
+    let looks = records.filter_map(|record| {
+        let plain = record.end.remarked.clone()?;
+        let step = graph.steps().find(|step| step.id == record.id)?;
+        let Work::Step(step) = &step.work else { return None };
+        Some(async move {
+            if let Some(remarks) = remarks_of(&**step).await {
+                record.end.outcome = plain.and_remarks(remarks);
+            }
+        })
+    });
+    if !options.cancel.is_cancelled() {
+        join_all(looks).await;
+    }
+    stages
+}
+
+/// The remarks of a step that is ready now; none if it is not, or does not say so in time.
+async fn remarks_of(step: &dyn Step) -> Option<Vec<String>> {
+    let mut items = step.settle();
+    let ready = async {
+        while let Some(item) = items.next().await {
+            match item {
+                Ok(readiness) if readiness.verdict.is_ready() => return Some(readiness.remarks),
+                _ => {}
+            }
+        }
+        None
+    };
+    tokio::time::timeout(LOOK_AGAIN, ready).await.unwrap_or_default()
 }
 
 /// Steps that ran send this event themselves.

@@ -50,6 +50,8 @@ pub struct Stuck<'a> {
     pub failure: Option<&'a Failure>,
     /// The last item of [`Step::settle`], if any.
     pub readiness: Option<&'a Readiness>,
+    /// Whether the step is given up: its causes are those of this moment, whatever was found before.
+    pub is_last: bool,
 }
 
 /// The input of [`Step::act`].

@@ -160,11 +160,15 @@ fn cause_lines(cause: &Cause) -> Vec<String> {
 }
 
 fn end(summary: &RunSummary) -> String {
-    let open = summary.steps.iter().filter(|(_, outcome)| !outcome.unblocks_dependents()).count();
+    let (open, planned) = (summary.open(), summary.planned());
     let took = duration(summary.elapsed);
+    let skipped = match summary.skipped() {
+        0 => String::new(),
+        skipped => format!(", {skipped} skipped"),
+    };
     if open == 0 {
-        format!("{} done in {took}", count(summary.steps.len(), "step"))
+        format!("{} done in {took}{skipped}", count(planned, "step"))
     } else {
-        format!("{} of {} not done, after {took}", open, count(summary.steps.len(), "step"))
+        format!("{open} of {} not done, after {took}{skipped}", count(planned, "step"))
     }
 }

@@ -62,8 +62,21 @@ impl Explainer {
         let refused = stuck.failure.filter(|failure| failure.kind != FailureKind::Deadline);
         let refusal = refused.map(|failure| (failure.what.clone(), failure.because.join("\n")));
         let seen = stuck.readiness.into_iter().flat_map(unready_among).cloned().collect();
-        self.0.lock().await.examine(cluster, Symptoms { objects, refusal }, seen).await.causes
+        let mut case = self.0.lock().await;
+        if stuck.is_last {
+            // What was learned during the wait may be minutes old.
+            *case = Case::default();
+        }
+        case.examine(cluster, Symptoms { objects, refusal }, seen).await.causes
     }
+}
+
+/// Gives causes without origins the subjects of their step, nearest first.
+pub(crate) fn about(mut causes: Vec<Cause>, subjects: &[ObjectRef]) -> Vec<Cause> {
+    for cause in causes.iter_mut().filter(|cause| cause.origins.is_empty()) {
+        cause.origins = subjects.to_vec();
+    }
+    causes
 }
 
 /// The objects in the reasons, and the observed objects that are not ready.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::record::{ObjectRecord, OwnerRecord, PodRecord, Record};
+use bootstrapper_cluster::field_differences;
+use bootstrapper_core::object::Object;
 
 /// What changed for a Kustomization or HelmRelease.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -66,6 +68,9 @@ fn kept(owner: &str, before: &OwnerRecord, now: &OwnerRecord) -> OwnerComparison
             None => kept.gone.push(object.clone()),
             Some(stands) if stands.uid != stood.uid => kept.recreated.push(object.clone()),
             Some(stands) if stands.generation != stood.generation => kept.changed.push(object.clone()),
+            Some(stands) if !changes(stood, stands).is_empty() => {
+                kept.changed.push(format!("{object} ({})", changes(stood, stands).join(", ")));
+            }
             Some(_) => kept.objects += 1,
         }
     }
@@ -86,6 +91,19 @@ fn kept(owner: &str, before: &OwnerRecord, now: &OwnerRecord) -> OwnerComparison
         }
     }
     kept
+}
+
+/// The fields that changed, where they are known: `.spec.ports[0].name dns → dns-udp`.
+fn changes(stood: &ObjectRecord, stands: &ObjectRecord) -> Vec<String> {
+    let of = |spec: &serde_json::Value| Object {
+        types: None,
+        metadata: kube::api::ObjectMeta::default(),
+        data: serde_json::json!({"spec": spec}),
+    };
+    match (&stood.spec, &stands.spec) {
+        (Some(before), Some(after)) => field_differences(&of(before), &of(after)),
+        _ => Vec::new(),
+    }
 }
 
 fn count_managers(standing: &ObjectRecord, counts: &mut BTreeMap<String, usize>) {

@@ -1,4 +1,5 @@
-//! Reads the current state. For most objects only their metadata: of Secrets, only certificates.
+//! Reads the current state. For most objects only their metadata; of Services also the spec, of Secrets only
+//! certificates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +79,13 @@ impl Adoption {
         let kinds: BTreeSet<(String, String)> =
             ids.map(|id| (id.api_version.clone(), id.kind.clone())).collect();
         let lists = kinds.into_iter().map(async |(api_version, kind)| {
-            self.cluster.list_metadata(&Selection::of(&api_version, &kind)).await
+            let all = Selection::of(&api_version, &kind);
+            // Services have no generation: whether one was changed is seen in its fields.
+            if kind == "Service" {
+                self.cluster.list(&all).await
+            } else {
+                self.cluster.list_metadata(&all).await
+            }
         });
         let lists: Vec<Vec<Object>> = at_most(AT_ONCE, lists.collect()).await?;
         Ok(lists.into_iter().flatten().map(|object| (ObjectRef::of(&object), object)).collect())
@@ -101,6 +108,9 @@ fn holding(revision: Option<u64>, ids: &[ObjectRef], live: &Live) -> OwnerRecord
         let standing = ObjectRecord {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             generation: object.metadata.generation,
+            spec: (id.kind == "Service")
+                .then(|| object.data["spec"].clone())
+                .filter(serde_json::Value::is_object),
             managers: managers(object),
         };
         holding.objects.insert(id.to_string(), standing);

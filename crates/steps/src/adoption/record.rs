@@ -39,6 +39,9 @@ pub struct ObjectRecord {
     /// Its generation, if its kind has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
+    /// The spec of a Service: its kind has no generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<serde_json::Value>,
     /// Its field managers, except those of its status: `helm Update`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub managers: BTreeSet<String>,

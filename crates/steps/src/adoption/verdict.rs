@@ -103,7 +103,7 @@ mod tests {
     fn every_other_thing_is_a_difference() {
         let pods = json!({"Pod n/d-a": pod("2", "t")});
         let before = record(
-            &json!({"Deployment n/d": {"uid": "1", "generation": 1}, "Service n/s": {"uid": "5"}}),
+            &json!({"Deployment n/d": {"uid": "1", "generation": 1}, "Service n/s": {"uid": "5", "spec": {"ports": [{"name": "dns"}]}}}),
             &pods,
             1,
             "aa",
@@ -122,6 +122,13 @@ mod tests {
                 2,
                 "aa",
                 "Service n/s was recreated",
+            ),
+            (
+                json!({"Deployment n/d": {"uid": "1", "generation": 1}, "Service n/s": {"uid": "5", "spec": {"ports": [{"name": "udp-53"}]}}}),
+                pods.clone(),
+                2,
+                "aa",
+                "Service n/s (.spec.ports[0].name dns → udp-53) was changed",
             ),
             (
                 json!({"Deployment n/d": {"uid": "1", "generation": 1}}),

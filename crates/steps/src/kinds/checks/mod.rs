@@ -2,20 +2,20 @@
 
 mod addresses;
 mod identity;
+mod leftovers;
 mod nodes;
 mod permissions;
 mod secrets;
 mod server;
 mod tools;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt as _};
 
 use super::Kind;
-use crate::following::ready;
 use crate::owns_nothing::owns_nothing;
 use crate::plan::{Inputs, Planned, Planner};
 use bootstrapper_cluster::Cluster;
@@ -48,7 +48,9 @@ pub(super) struct Checks {
     /// Their input.
     pub subject: Subject,
     /// The checks to run.
-    pub checks: Vec<Check>,
+    pub which: Vec<Check>,
+    /// The warnings of the last observation.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl Kind for ChecksSpec {
@@ -62,7 +64,10 @@ impl Kind for ChecksSpec {
             helm: helm.clone(),
             unresolved_secrets: secrets.unresolved.clone(),
         };
-        Ok(Planned::step(count(self.0.len(), "check"), Checks { subject, checks: self.0.clone() }))
+        Ok(Planned::step(
+            count(self.0.len(), "check"),
+            Checks { subject, which: self.0.clone(), warnings: Mutex::default() },
+        ))
     }
 }
 
@@ -72,6 +77,8 @@ struct Findings {
     /// How many things were checked.
     looked_at: usize,
     problems: Vec<Failure>,
+    /// Problems that do not stop the bootstrap.
+    warnings: Vec<String>,
 }
 
 impl Findings {
@@ -79,6 +86,18 @@ impl Findings {
     fn look(&mut self, problem: Option<Failure>) {
         self.looked_at += 1;
         self.problems.extend(problem);
+    }
+
+    /// Counts one more check, whose problem is only a warning.
+    fn warn(&mut self, warning: Option<String>) {
+        self.looked_at += 1;
+        self.warnings.extend(warning);
+    }
+
+    fn join(&mut self, other: Self) {
+        self.looked_at += other.looked_at;
+        self.problems.extend(other.problems);
+        self.warnings.extend(other.warnings);
     }
 }
 
@@ -104,24 +123,34 @@ impl Subject {
     }
 }
 
+impl Checks {
+    /// The warnings of the last observation.
+    fn warned(&self) -> MutexGuard<'_, Vec<String>> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 owns_nothing!(Checks);
 
 #[async_trait]
 impl Step for Checks {
     async fn observe(&self) -> Result<Observation> {
-        let answers = join_all(self.checks.iter().map(|check| self.subject.check(*check))).await;
+        let answers = join_all(self.which.iter().map(|check| self.subject.check(*check))).await;
         let mut all = Findings::default();
         for answer in answers {
             match answer {
-                Ok(findings) => {
-                    all.looked_at += findings.looked_at;
-                    all.problems.extend(findings.problems);
-                }
+                Ok(findings) => all.join(findings),
                 Err(failure) => all.look(Some(failure)),
             }
         }
         if all.problems.is_empty() {
-            return Ok(Observation::Satisfied { summary: count(all.looked_at, "check"), unchanged: 0 });
+            let mut summary = count(all.looked_at, "check");
+            for warning in &all.warnings {
+                summary.push_str("; warning: ");
+                summary.push_str(warning);
+            }
+            *self.warned() = all.warnings;
+            return Ok(Observation::Satisfied { summary, unchanged: 0 });
         }
         Err(joined(all))
     }
@@ -131,7 +160,14 @@ impl Step for Checks {
     }
 
     fn settle(&self) -> BoxStream<'_, Result<Readiness>> {
-        ready()
+        futures::stream::once(async {
+            // At the end of a run, warnings are checked again.
+            if !self.warned().is_empty() {
+                self.observe().await?;
+            }
+            Ok(Readiness { remarks: self.warned().clone(), ..Readiness::ready() })
+        })
+        .boxed()
     }
 
     async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {

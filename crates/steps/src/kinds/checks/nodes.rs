@@ -32,6 +32,7 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
     findings.look(contradiction);
     let misfits = runs.into_iter().flat_map(|runs| misfits(subject, runs));
     misfits.for_each(|misfit| findings.look(Some(misfit)));
+    findings.join(super::leftovers::check(subject, &nodes).await?);
     Ok(findings)
 }
 

@@ -12,7 +12,7 @@ use backon::{ExponentialBuilder, Retryable};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::OnceCell;
 
-use crate::explain::Explainer;
+use crate::explain::{Explainer, about};
 use crate::flux_owner::FluxOwner;
 use crate::following::follow_ready;
 use crate::objects::ObjectSet;
@@ -39,12 +39,14 @@ pub(super) struct Crds {
     /// Kustomizations that the owner applies, which own some of them.
     pub brings: Vec<ObjectRef>,
     objects: OnceCell<ObjectSet>,
+    explainer: Explainer,
 }
 
 impl Crds {
     /// CRDs from `source`, left to `owner` once it has taken over.
     pub(super) fn new(cluster: Cluster, source: CrdSource, owner: Option<FluxOwner>) -> Self {
-        Self { cluster, source, owner, brings: Vec::new(), objects: OnceCell::new() }
+        let (objects, explainer) = (OnceCell::new(), Explainer::default());
+        Self { cluster, source, owner, brings: Vec::new(), objects, explainer }
     }
 
     /// The same, if Kustomizations that the owner applies own some of them.
@@ -271,7 +273,11 @@ impl Step for Crds {
     async fn explain(&self, stuck: Stuck<'_>) -> Vec<Cause> {
         match self.objects.get() {
             Some(objects) => objects.explain(stuck).await,
-            None => Vec::new(),
+            // They could not be read from their source.
+            None => {
+                let causes = self.explainer.of_objects(&self.cluster, &[], stuck).await;
+                about(causes, &self.source.subjects(stuck.failure))
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use crate::flux_owner::FluxOwner;
+use crate::kinds::release::declared_in;
 use bootstrapper_cluster::{Cluster, FIELD_MANAGER, HELM_CONTROLLER};
 use bootstrapper_core::failure::{Failure, Location, Result};
 use bootstrapper_core::object::{Complete, Object, ObjectRef, is_crd};
@@ -57,6 +58,15 @@ impl CrdSource {
         }
     }
 
+    /// What declares the source of a failure: the release whose chart it names, or the only one.
+    pub(super) fn subjects(&self, failure: Option<&Failure>) -> Vec<ObjectRef> {
+        let Self::Releases { releases, .. } = self else { return Vec::new() };
+        let said = failure.map(ToString::to_string).unwrap_or_default();
+        let named = releases.iter().find(|release| said.contains(&release.chart.to_string()));
+        let only = releases.first().filter(|_| releases.len() == 1);
+        named.or(only).map(|release| declared_in(release).to_vec()).unwrap_or_default()
+    }
+
     /// Whether it is a manifest.
     pub(super) fn is_manifest(&self) -> bool {
         matches!(self, Self::Manifest { .. })
@@ -77,15 +87,14 @@ impl CrdSource {
         let objects = match self {
             Self::Objects(objects) => objects.clone(),
             Self::Manifest { location, sha256, place, root, kustomize, .. } => {
+                let placed = |failure: Failure| match failure.location {
+                    None => failure.at(place.clone()),
+                    Some(_) => failure,
+                };
                 if let Some(declared) = sha256 {
-                    require(declared, location, kustomize).await.map_err(|failure| {
-                        match failure.location {
-                            None => failure.at(place.clone()),
-                            Some(_) => failure,
-                        }
-                    })?;
+                    require(declared, location, kustomize).await.map_err(placed)?;
                 }
-                whole(manifest(location, root, kustomize).await?)
+                whole(manifest(location, root, kustomize).await.map_err(placed)?)
             }
             Self::Releases { releases, helm } => {
                 let helm = helm.as_ref().map_err(Clone::clone)?;

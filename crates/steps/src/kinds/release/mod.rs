@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
-use crate::explain::Explainer;
+use crate::explain::{Explainer, about};
 use crate::flux_owner::{FluxOwner, foreign_revision, owned_since};
 use crate::following::follow_ready;
 use crate::teardown::releases;
@@ -340,8 +340,15 @@ impl Step for Release {
             Some(_) => Vec::new(),
             None => self.workloads().await.unwrap_or_default(),
         };
-        self.explainer.of_objects(&self.cluster, &workloads, stuck).await
+        let causes = self.explainer.of_objects(&self.cluster, &workloads, stuck).await;
+        about(causes, &declared_in(&self.declared))
     }
+}
+
+/// What declares a release: an artifact's tag is in its source, anything else in the HelmRelease.
+pub(crate) fn declared_in(release: &gitops::Release) -> [ObjectRef; 2] {
+    let (own, source) = (release.id.clone(), release.source.clone());
+    if source.kind == "OCIRepository" { [source, own] } else { [own, source] }
 }
 
 impl Release {
