@@ -19,7 +19,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::common::{self, programs};
-use crate::site::{PATIENCE, Site};
+use crate::site::{POLICY, Site};
 
 /// The tenant of the layout.
 const TENANT: &str = "example";
@@ -206,7 +206,7 @@ async fn ready(cluster: &Cluster, id: &ObjectRef, labels: &Value) -> String {
         let address = status["podIP"].as_str().map(str::to_owned);
         address.filter(|_| status["containerStatuses"][0]["ready"] == true).ok_or_else(|| status.to_string())
     };
-    is_ready.retry(PATIENCE).await.unwrap()
+    is_ready.retry(POLICY).await.unwrap()
 }
 
 /// What a shell in a pod writes, if it succeeds; else what it says of that.
@@ -288,7 +288,7 @@ impl<'a> Server<'a> {
             let values = self.run(&script).await;
             if values.lines().any(|line| line == value) { Ok(()) } else { Err(values) }
         };
-        has.retry(PATIENCE).await.unwrap();
+        has.retry(POLICY).await.unwrap();
     }
 
     async fn promote(&self) {
@@ -358,7 +358,7 @@ impl<'a> Client<'a> {
             let told = self.ask(&self.name, query).await?;
             if told == answer { Ok(()) } else { Err(told) }
         };
-        if let Err(told) = asked.retry(PATIENCE).await {
+        if let Err(told) = asked.retry(POLICY).await {
             panic!("{query:?} is not answered with {answer:?}, but: {told}");
         }
     }
