@@ -1,4 +1,4 @@
-//! The picture in the README is what the program draws.
+//! The picture in the documentation is what the program draws.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -8,7 +8,7 @@ use common::{bootstrapper, repository, root};
 use predicates::prelude::*;
 use predicates::str::{contains, starts_with};
 
-/// Writes the README's picture instead of comparing it.
+/// Writes the picture instead of comparing it.
 const REFRESH: &str = "BOOTSTRAPPER_REFRESH";
 
 const BEGIN: &str = "```mermaid\n";
@@ -22,10 +22,10 @@ fn graph(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_readme_shows_what_the_program_draws() {
-    let file = root().join("README.md");
-    let readme = std::fs::read_to_string(&file).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has a Mermaid block");
+fn the_documentation_shows_what_the_program_draws() {
+    let file = root().join("docs/reference/order.md");
+    let page = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has a Mermaid block");
     let (shown, after) = rest.split_once(END).unwrap();
     let drawn = graph(&["infra", "--format", "mermaid"]);
     if std::env::var_os(REFRESH).is_some() {

@@ -21,6 +21,7 @@ mod convert;
 mod decryption;
 mod derived;
 mod desired_state;
+mod docs;
 mod doctor;
 mod graph;
 mod house;

@@ -35,7 +35,7 @@ fn every_old_name_is_forwarded() {
     let (program, calls) = (folder.path().join("bootstrapper"), folder.path().join("calls"));
     std::fs::write(&program, format!("#!/bin/sh\necho \"$*\" >> {}\n", calls.display())).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let cases: [(&[&str], &[&str]); 16] = [
+    let cases: [(&[&str], &[&str]); 17] = [
         (&["bootstrap:infra"], &["infra"]),
         (&["bootstrap:apps", "DRY_RUN=true"], &["apps --dry-run"]),
         (&["bootstrap:bootstrap", "CLUSTER=apps"], &["apps --context apps"]),
@@ -58,6 +58,7 @@ fn every_old_name_is_forwarded() {
             &["reconcile apps cilium-config cilium-mesh --context apps"],
         ),
         (&["cluster:create-apps"], &["apps"]),
+        (&["bootstrap:clean", "CLUSTER=apps", "DRY_RUN=true"], &["clean apps --context apps --dry-run"]),
     ];
     for (arguments, wanted) in cases {
         let _ = std::fs::remove_file(&calls);
@@ -76,7 +77,7 @@ fn every_old_name_is_forwarded() {
 
 #[test]
 fn what_is_not_replaced_says_so() {
-    for name in ["bootstrap:talos", "bootstrap:clean", "cluster:destroy"] {
+    for name in ["bootstrap:talos", "cluster:destroy"] {
         let output = Command::new(task())
             .arg("--taskfile")
             .arg(root().join("taskfile/Taskfile.yaml"))

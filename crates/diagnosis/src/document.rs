@@ -25,9 +25,24 @@ pub fn pages() -> Vec<Page> {
 fn page(code: &Code) -> String {
     let Code { code, title, why, tell, fix } = code;
     format!(
-        "# {code}: {title}\n\n**Why.** {why}.\n\n**Check.** {tell}.\n\n**Fix.** {}.\n\n[All failures](README.md)\n",
-        sentence(fix)
+        "# {code}: {title}\n\n**Why.** {}.\n\n**Check.** {}.\n\n**Fix.** {}.\n\n[All failures](README.md)\n",
+        literal(why),
+        literal(tell),
+        literal(&sentence(fix))
     )
+}
+
+/// Escapes `<name>` outside of code: Markdown takes it for a tag, and shows nothing.
+fn literal(text: &str) -> String {
+    let mut is_code = false;
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
+        is_code ^= char == '`';
+        if char == '<' && !is_code {
+            shown.push('\\');
+        }
+        shown.push(char);
+        shown
+    })
 }
 
 /// Capitalizes advice, which starts in lower case.

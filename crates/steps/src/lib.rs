@@ -23,5 +23,5 @@ mod watching;
 mod webhook_backends;
 mod with_location;
 
-pub use kinds::{Awaited, Wait};
+pub use kinds::{Awaited, NeededPermission, Wait, needed_permissions};
 pub use with_location::locate;

@@ -18,6 +18,7 @@ mod source;
 mod sync;
 mod wait;
 
+pub use checks::{NeededPermission, needed_permissions};
 pub use wait::{Awaited, Wait};
 
 use crate::plan::{Planned, Planner};

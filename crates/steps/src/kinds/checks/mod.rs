@@ -9,6 +9,8 @@ mod secrets;
 mod server;
 mod tools;
 
+pub use permissions::{NeededPermission, needed_permissions};
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;

@@ -9,27 +9,45 @@ use bootstrapper_core::failure::{Failure, Result};
 const AT_ONCE: usize = 16;
 
 /// Verbs that a bootstrap needs for a kind, in a namespace or cluster-wide.
-struct Needed {
-    group: &'static str,
-    resource: &'static str,
-    namespace: Option<&'static str>,
-    verbs: &'static [&'static str],
+#[derive(Debug, Clone, Copy)]
+pub struct NeededPermission {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource, in plural.
+    pub resource: &'static str,
+    /// The namespace; cluster-wide if there is none.
+    pub namespace: Option<&'static str>,
+    /// The verbs.
+    pub verbs: &'static [&'static str],
+}
+
+/// What preflight checks, for the documentation.
+pub fn needed_permissions() -> impl Iterator<Item = NeededPermission> {
+    NEEDED.into_iter()
 }
 
 const FOLLOWED: &[&str] = &["get", "list", "watch"];
 const MADE: &[&str] = &["get", "list", "watch", "create", "patch"];
 
-const fn everywhere(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Needed {
-    Needed { group, resource, namespace: None, verbs }
+const fn everywhere(
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+) -> NeededPermission {
+    NeededPermission { group, resource, namespace: None, verbs }
 }
 
-const fn at_home(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Needed {
-    Needed { group, resource, namespace: Some("kube-system"), verbs }
+const fn at_home(
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+) -> NeededPermission {
+    NeededPermission { group, resource, namespace: Some("kube-system"), verbs }
 }
 
 /// A bootstrap installs cluster-wide roles, so it needs cluster-admin; these are listed so that the error is
 /// specific.
-const NEEDED: [Needed; 14] = [
+const NEEDED: [NeededPermission; 14] = [
     everywhere("", "namespaces", MADE),
     everywhere("apiextensions.k8s.io", "customresourcedefinitions", MADE),
     everywhere("rbac.authorization.k8s.io", "clusterroles", &["get", "create", "patch", "escalate"]),
@@ -57,8 +75,8 @@ pub(super) async fn check(subject: &Subject) -> Result<Findings> {
 }
 
 /// The missing permissions among these, as one problem.
-async fn missing(subject: &Subject, needed: Needed) -> Result<Option<Failure>> {
-    let Needed { group, resource, namespace, verbs } = needed;
+async fn missing(subject: &Subject, needed: NeededPermission) -> Result<Option<Failure>> {
+    let NeededPermission { group, resource, namespace, verbs } = needed;
     let mut missing = Vec::new();
     for verb in verbs {
         if !subject.cluster.can_i(verb, group, resource, namespace).await? {
