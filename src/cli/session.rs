@@ -140,13 +140,7 @@ impl Session {
             manifests,
             approvals,
         })?;
-        let hands_over = pipeline.stages.iter().any(|stage| {
-            let mut waits = stage.steps.iter().filter(|step| matches!(step.kind.awaits(), Awaits::Flux));
-            waits.any(|step| {
-                let id = StepId { stage: stage.name.clone(), name: step.name() };
-                graph.steps().any(|planned| planned.id == id && planned.skip_reason().is_none())
-            })
-        });
+        let hands_over = hands_over(&pipeline, &graph);
         Ok(Self {
             root: repository.root,
             cluster,
@@ -192,6 +186,17 @@ impl Session {
             self.declared.revision.as_deref().unwrap_or("no git revision"),
         )
     }
+}
+
+/// Whether a step that is not skipped waits for the hand-over.
+fn hands_over(pipeline: &Pipeline, graph: &Graph) -> bool {
+    pipeline.stages.iter().any(|stage| {
+        let mut waits = stage.steps.iter().filter(|step| matches!(step.kind.awaits(), Awaits::Flux));
+        waits.any(|step| {
+            let id = StepId { stage: stage.name.clone(), name: step.name() };
+            graph.steps().any(|planned| planned.id == id && planned.skip_reason().is_none())
+        })
+    })
 }
 
 /// Connects to the cluster `name`, unless its identity is different.

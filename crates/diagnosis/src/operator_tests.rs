@@ -104,7 +104,7 @@ fn pod_without(secret: &str) -> Value {
     )
 }
 
-fn external_secret(name: &str, target: Value, ready: &Value) -> Value {
+fn external_secret(name: &str, target: &Value, ready: &Value) -> Value {
     object(
         "external-secrets.io/v1",
         "ExternalSecret",
@@ -193,7 +193,7 @@ fn a_missing_secret_leads_to_what_should_make_it() {
     };
 
     // Its own message, by the name of the target.
-    let secret = external_secret("web/db", json!({}), &failed_sync());
+    let secret = external_secret("web/db", &json!({}), &failed_sync());
     assert_eq!(
         first(&world(&[secret, detail.clone()]), "Pod web/front"),
         (
@@ -201,15 +201,15 @@ fn a_missing_secret_leads_to_what_should_make_it() {
             "Pod web/front ← Secret web/db ← ExternalSecret web/db".to_owned()
         )
     );
-    let renamed = external_secret("web/database", json!({"name": "db"}), &failed_sync());
+    let renamed = external_secret("web/database", &json!({"name": "db"}), &failed_sync());
     assert!(first(&world(&[renamed]), "Pod web/front").1.ends_with("ExternalSecret web/database"));
     // One that makes another Secret, or one of the same name elsewhere, is not it.
-    let other = external_secret("web/db", json!({"name": "other"}), &failed_sync());
-    let elsewhere = external_secret("shop/db", json!({}), &failed_sync());
+    let other = external_secret("web/db", &json!({"name": "other"}), &failed_sync());
+    let elsewhere = external_secret("shop/db", &json!({}), &failed_sync());
     let alone = first(&world(&[other, elsewhere]), "Pod web/front");
     assert_eq!(alone.0, "BS-POD-003 Pod web/front: container app cannot start: secret \"db\" not found");
     // A policy by which nothing is made.
-    let merges = external_secret("web/db", json!({"creationPolicy": "Merge"}), &well());
+    let merges = external_secret("web/db", &json!({"creationPolicy": "Merge"}), &well());
     assert!(
         first(&world(&[merges]), "Pod web/front")
             .0
@@ -250,7 +250,7 @@ fn a_missing_secret_leads_to_what_should_make_it() {
 #[test]
 fn a_store_leads_to_its_token_and_its_server() {
     let not_ready = store(&condition("Ready", "False", "InvalidProviderConfig", "unable to validate store"));
-    let secret = external_secret("web/db", json!({}), &failed_sync());
+    let secret = external_secret("web/db", &json!({}), &failed_sync());
     let token = object("v1", "Secret", "vault/token", &json!({}));
     let connect = service("vault/connect");
     let silent = [secret.clone(), not_ready.clone(), token.clone(), connect.clone()];
@@ -264,14 +264,15 @@ fn a_store_leads_to_its_token_and_its_server() {
 
     // A store that is not there, and one that is well.
     assert_eq!(
-        first(&[secret.clone()], "ExternalSecret web/db").0,
+        first(std::slice::from_ref(&secret), "ExternalSecret web/db").0,
         "BS-TLS-005 ExternalSecret web/db: ClusterSecretStore vault not found"
     );
-    let synced = external_secret("web/db", json!({}), &well());
+    let synced = external_secret("web/db", &json!({}), &well());
     assert!(of(&[synced, not_ready], "ExternalSecret web/db").causes.is_empty());
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_certificate_leads_to_its_challenge_or_its_issuer() {
     let issuer = |ready: &Value| {
         object(
@@ -535,7 +536,7 @@ fn a_finalizer_leads_to_its_controller_or_to_a_dead_webhook() {
         &json!({"metadata": {"deletionTimestamp": "2026-11-24T11:50:00Z", "finalizers": ["cephblockpool.ceph.rook.io"]}}),
     );
     assert_eq!(
-        first(&[pool.clone()], "CephBlockPool old/pool").0,
+        first(std::slice::from_ref(&pool), "CephBlockPool old/pool").0,
         "BS-OPR-001 CephBlockPool old/pool: rook-ceph-operator has not removed it: it is not installed"
     );
     let down =
