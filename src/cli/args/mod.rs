@@ -97,7 +97,7 @@ pub(super) enum Verb {
     Explain(ExplainArgs),
     /// Write bootstrapper.yaml for a repository, and show what replaces its present bootstrap
     ///
-    /// Finds the kubeconfig context of each cluster, and the Secrets that nothing in the repository makes, with
+    /// Finds the kubeconfig context of each cluster, and the Secrets that nothing in the repository provides, with
     /// who needs them and where their values probably are. Reads Taskfiles, justfiles, mise, helmfiles and scripts,
     /// and prints a Markdown table: what a run does instead of each of their commands. Runs none of them, and
     /// writes nothing but bootstrapper.yaml, which it never overwrites.
