@@ -147,33 +147,9 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stdout(contains("Nothing was written."));
     assert_eq!(sandbox.writes(), Vec::<String>::new());
 
-    // Preflight lists all problems at once, before anything is written.
     let kubeconfig = sandbox.kubeconfig();
     let copy = common::repository();
-    sandbox
-        .run_without_internet(&copy, &kubeconfig, "infra")
-        .env("PATH", with_an_old_helm(sandbox.state.path()))
-        .assert()
-        .code(4)
-        .stderr(
-            contains("helm 3.10.0 is too old").and(contains("the environment has no INFRA_BGP_PASSWORD")),
-        );
-    // Contexts that were mixed up: apps declares other Services and pods.
-    sandbox
-        .run_without_internet(&copy, &kubeconfig, "apps")
-        .env("APPS_BGP_PASSWORD", "x")
-        .env("APPS_ONEPASSWORD_TOKEN", "x")
-        .assert()
-        .code(6)
-        .stderr(contains("the cluster's Services live around"));
-    let stranger = without_credentials(&kubeconfig, sandbox.state.path());
-    sandbox
-        .run(&["infra", "--kubeconfig", stranger.to_str().unwrap()])
-        .assert()
-        .code(5)
-        .stderr(contains("credentials"));
-    assert_eq!(sandbox.writes(), Vec::<String>::new());
-
+    preflight_lists_all_problems_before_anything_is_written(&sandbox, &copy);
     a_manifest_that_is_not_the_declared_one_is_refused(&sandbox);
 
     // The main job.
@@ -253,6 +229,33 @@ async fn infra_from_nothing_to_owned_by_flux() {
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
     assert_eq!(marked_processes(&sandbox.folder()), []);
     assert!(!sandbox.folder().exists());
+}
+
+fn preflight_lists_all_problems_before_anything_is_written(sandbox: &Sandbox, copy: &TempDir) {
+    let kubeconfig = sandbox.kubeconfig();
+    sandbox
+        .run_without_internet(copy, &kubeconfig, "infra")
+        .env("PATH", with_an_old_helm(sandbox.state.path()))
+        .assert()
+        .code(4)
+        .stderr(
+            contains("helm 3.10.0 is too old").and(contains("the environment has no INFRA_BGP_PASSWORD")),
+        );
+    // Contexts that were mixed up: apps declares other Services and pods.
+    sandbox
+        .run_without_internet(copy, &kubeconfig, "apps")
+        .env("APPS_BGP_PASSWORD", "x")
+        .env("APPS_ONEPASSWORD_TOKEN", "x")
+        .assert()
+        .code(6)
+        .stderr(contains("the cluster's Services live around"));
+    let stranger = without_credentials(&kubeconfig, sandbox.state.path());
+    sandbox
+        .run(&["infra", "--kubeconfig", stranger.to_str().unwrap()])
+        .assert()
+        .code(5)
+        .stderr(contains("credentials"));
+    assert_eq!(sandbox.writes(), Vec::<String>::new());
 }
 
 /// A manifest whose digest is declared is that one, or none.
