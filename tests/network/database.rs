@@ -258,7 +258,7 @@ impl<'a> Server<'a> {
              printf 'local all all peer\\n' >> $PGDATA/pg_hba.conf
              {}
              psql -qc \"create role app login replication password '{PASSWORD}'\" -c 'create database app owner app' postgres",
-            self.started()
+            started()
         ))
         .await;
     }
@@ -268,18 +268,9 @@ impl<'a> Server<'a> {
         self.run(&format!(
             "PGPASSWORD={PASSWORD} pg_basebackup -c fast -R -D $PGDATA -h {} -U app\n{}",
             primary.address,
-            self.started()
+            started()
         ))
         .await;
-    }
-
-    fn started(&self) -> String {
-        format!(
-            "pg_ctl start -w -l {FOLDER}/log -o \"-c listen_addresses=* -c unix_socket_directories={FOLDER} \
-             -c dynamic_shared_memory_type=mmap -c ssl=on -c ssl_cert_file={FOLDER}/server.crt \
-             -c ssl_key_file={FOLDER}/server.key\" > /dev/null 2>&1 || {{ cat {FOLDER}/log >&2; exit 1; }}
-             export PGHOST={FOLDER}"
-        )
     }
 
     async fn until_it_has(&self, value: &str) {
@@ -312,6 +303,16 @@ impl<'a> Server<'a> {
         let patch = Patch::Merge(json!({"metadata": {"labels": {"cnpg.io/instanceRole": role}}}));
         api.patch(&self.pod.name, &PatchParams::default(), &patch).await.unwrap();
     }
+}
+
+/// Starts PostgreSQL.
+fn started() -> String {
+    format!(
+        "pg_ctl start -w -l {FOLDER}/log -o \"-c listen_addresses=* -c unix_socket_directories={FOLDER} \
+         -c dynamic_shared_memory_type=mmap -c ssl=on -c ssl_cert_file={FOLDER}/server.crt \
+         -c ssl_key_file={FOLDER}/server.key\" > /dev/null 2>&1 || {{ cat {FOLDER}/log >&2; exit 1; }}
+         export PGHOST={FOLDER}"
+    )
 }
 
 /// A pod of the tenant.
