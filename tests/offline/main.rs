@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::format_collect,
+    clippy::format_push_string,
     clippy::struct_field_names,
     reason = "tests"
 )]

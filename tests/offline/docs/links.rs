@@ -25,12 +25,12 @@ fn resolved(folder: &Path, link: &str) -> PathBuf {
 fn anchors(page: &Page) -> BTreeSet<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut all = BTreeSet::new();
+    let linked = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
     for (_, line) in page.prose() {
         let level = line.chars().take_while(|char| *char == '#').count();
         let Some(title) = line.get(level..).filter(|rest| level > 0 && rest.starts_with(' ')) else {
             continue;
         };
-        let linked = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
         let title = linked.replace_all(title.trim(), "$1").to_lowercase();
         let kept = title.chars().filter(|char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_'));
         let slug: String = kept.map(|char| if char == ' ' { '-' } else { char }).collect();
