@@ -101,6 +101,29 @@ fn a_signature_is_not_a_fetch() {
 }
 
 #[test]
+fn a_release_whose_source_is_ready_by_now_has_not_failed() {
+    let release = |reason: &str| {
+        let said =
+            "OCIRepository 'web/chart' is not ready: latest generation of object has not been reconciled";
+        let release = object(
+            "helm.toolkit.fluxcd.io/v2",
+            "HelmRelease",
+            "web/app",
+            &json!({"spec": {"chartRef": {"kind": "OCIRepository", "name": "chart"}}, "status": condition("Ready", "False", reason, said)}),
+        );
+        let source = object(
+            "source.toolkit.fluxcd.io/v1",
+            "OCIRepository",
+            "web/chart",
+            &json!({"status": condition("Ready", "True", "Succeeded", "stored artifact")}),
+        );
+        let causes = super::operator_tests::of(&[release, source], "HelmRelease web/app").causes;
+        causes.into_iter().any(|cause| cause.code.as_deref() == Some("BS-FLX-013"))
+    };
+    assert!(!release("SourceNotReady") && release("InstallFailed"));
+}
+
+#[test]
 fn a_chart_that_cannot_be_settled_is_told_so() {
     let release = |reason: &str, said: &str| {
         causes(

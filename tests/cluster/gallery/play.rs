@@ -15,9 +15,9 @@ use crate::gallery::stage::{Part, Stage};
 
 /// How long the right line may take before the scene counts as failed. No time is asserted: this only
 /// ends what would never come.
-const TIMEOUT: Duration = Duration::from_secs(100);
+const TIMEOUT: Duration = Duration::from_mins(5);
 /// How long a scene may take to be made, looked at and put away.
-const LONGEST: Duration = Duration::from_mins(5);
+const LONGEST: Duration = Duration::from_mins(8);
 const LOOK_EVERY: Duration = Duration::from_millis(1500);
 
 /// How a scene ended.

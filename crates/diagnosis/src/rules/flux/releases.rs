@@ -62,7 +62,9 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
     }
     let Some(ready) = condition(object, "Ready") else { return Insight::nothing() };
     let workloads = Insight::waits_for(workloads(inquiry, id, object));
-    if !ready.is_false() {
+    // What it waited for has become ready; helm-controller has not looked again yet.
+    let has_waited = matches!(ready.reason(), "DependencyNotReady" | "SourceNotReady");
+    if !ready.is_false() || has_waited {
         return workloads;
     }
     // Ready may only report that retries are exhausted; Released has the failure.
