@@ -189,16 +189,12 @@ mod tests {
     #[test]
     fn a_sandbox_has_every_chart_of_the_layout() {
         let data = stand_ins::all().unwrap();
-        let published = REAL
-            .iter()
-            .map(|real| &real.published)
-            .chain([&EXTERNAL_SECRETS])
-            .chain(&OURS)
-            .map(|one| format!("{}/{} {}", one.from, one.name, one.version))
-            .chain(data.iter().map(StandIn::published).map(|one| match one.from.strip_prefix("oci://") {
-                Some(_) => format!("{}/{} {}", one.from, one.name, one.version),
-                None => format!("{} {}", one.name, one.version),
-            }));
+        let named = |one: &Published| match one.from.strip_prefix("oci://") {
+            Some(_) => format!("{}/{} {}", one.from, one.name, one.version),
+            None => format!("{} {}", one.name, one.version),
+        };
+        let real = REAL.iter().map(|real| &real.published).chain([&EXTERNAL_SECRETS]).chain(&OURS).map(named);
+        let published = real.chain(data.iter().map(|one| named(&one.published())));
         let published: BTreeSet<String> = published.collect();
         let layout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kubernetes");
         let files = WalkDir::new(layout).into_iter().map(|entry| entry.unwrap().into_path());
