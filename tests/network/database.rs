@@ -13,7 +13,6 @@ use bootstrapper::gitops::{Declared, Repository};
 use bootstrapper::object::{Complete, Object, ObjectRef};
 use bootstrapper::tools::{Environment, Kustomize};
 use kube::api::{Api, ApiResource, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
@@ -294,12 +293,8 @@ impl<'a> Server<'a> {
 
     /// As CloudNativePG says which one is the primary.
     async fn label(&self, site: &Site, role: &str) {
-        let kubeconfig = Kubeconfig::read_from(site.folder("infra").join("kubeconfig")).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-        let client = kube::Client::try_from(config).unwrap();
         let pods = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-        let api: Api<Object> = Api::namespaced_with(client, NAMESPACE, &pods);
+        let api: Api<Object> = Api::namespaced_with(site.client("infra").await, NAMESPACE, &pods);
         let patch = Patch::Merge(json!({"metadata": {"labels": {"cnpg.io/instanceRole": role}}}));
         api.patch(&self.pod.name, &PatchParams::default(), &patch).await.unwrap();
     }

@@ -104,12 +104,17 @@ impl Site {
         command
     }
 
-    /// Writes into the API what the agent of a node of `infra` might have: the state of its session.
-    pub(crate) async fn tells_of_session(&self, node: &str, state: &str) {
-        let kubeconfig = Kubeconfig::read_from(self.folder("infra").join("kubeconfig")).unwrap();
+    /// For what [`Cluster`] does not do: patches.
+    pub(crate) async fn client(&self, cluster: &str) -> kube::Client {
+        let kubeconfig = Kubeconfig::read_from(self.folder(cluster).join("kubeconfig")).unwrap();
         let options = KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-        let client = kube::Client::try_from(config).unwrap();
+        kube::Client::try_from(config).unwrap()
+    }
+
+    /// Writes into the API what the agent of a node of `infra` might have: the state of its session.
+    pub(crate) async fn tells_of_session(&self, node: &str, state: &str) {
+        let client = self.client("infra").await;
         let kind = GroupVersionKind::gvk("cilium.io", "v2", "CiliumBGPNodeConfig");
         let api: Api<Object> = Api::all_with(client, &ApiResource::from_gvk(&kind));
         let mut status = api.get(node).await.unwrap().data["status"].take();
