@@ -101,6 +101,19 @@ impl ObjectRef {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
+    /// The resource of its kind, by the English rules that Kubernetes and the generators of CRDs follow. kube has the
+    /// same rules, and overflows on a kind of one letter.
+    pub fn plural(&self) -> String {
+        let kind = self.kind.to_lowercase();
+        let ends = |endings: &[&str]| endings.iter().any(|ending| kind.ends_with(ending));
+        match kind.strip_suffix('y') {
+            _ if kind == "endpoints" => kind,
+            Some(stem) if !ends(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
+            _ if ends(&["s", "x", "z", "ch", "sh"]) => format!("{kind}es"),
+            _ => format!("{kind}s"),
+        }
+    }
+
     /// The API version without its group.
     pub fn version(&self) -> &str {
         self.api_version.split_once('/').map_or(self.api_version.as_str(), |(_, version)| version)
@@ -169,5 +182,27 @@ impl Selection {
     pub fn with_fields(mut self, fields: &str) -> Self {
         self.fields = Some(fields.to_owned());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_a_plural() {
+        for (kind, plural) in [
+            ("Pod", "pods"),
+            ("Certificate", "certificates"),
+            ("Gateway", "gateways"),
+            ("NetworkPolicy", "networkpolicies"),
+            ("Ingress", "ingresses"),
+            ("IngressClass", "ingressclasses"),
+            ("CephCluster", "cephclusters"),
+            ("Endpoints", "endpoints"),
+            ("Y", "ies"),
+        ] {
+            assert_eq!(ObjectRef::cluster_scoped("v1", kind, "x").plural(), plural);
+        }
     }
 }

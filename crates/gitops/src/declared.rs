@@ -160,6 +160,11 @@ impl Declared {
         self.written(&ObjectRef::of(&self.sync)).is_some_and(|written| !written.is_kind("Kustomization"))
     }
 
+    /// Whether a part of it could not be evaluated, or was not loaded: it may provide what seems to be missing.
+    pub fn has_unseen_parts(&self) -> bool {
+        !self.notes.is_empty() || self.kustomizations.iter().any(|one| !one.is_here)
+    }
+
     /// Where an object is declared; none if it is downloaded, or not declared.
     pub fn written(&self, object: &ObjectRef) -> Option<&Written> {
         self.places.get(object)

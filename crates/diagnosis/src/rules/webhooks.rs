@@ -58,7 +58,7 @@ pub(super) fn holding_back(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Objec
 /// Whether the API server calls a webhook for an update of an object.
 fn is_called(inquiry: &Inquiry<'_>, webhook: &Value, id: &ObjectRef, object: &Object) -> bool {
     let has = |list_of: &Value, one: &str| list(list_of).any(|each| each == "*" || each == one);
-    let plural = plural(&id.kind);
+    let plural = id.plural();
     let is_ruled = list(&webhook["rules"]).any(|rule| {
         has(&rule["operations"], "UPDATE")
             && has(&rule["apiGroups"], id.group())
@@ -86,33 +86,4 @@ fn is_in_a_selected_namespace(inquiry: &Inquiry<'_>, webhook: &Value, id: &Objec
     let labels: Option<BTreeMap<String, String>> =
         inquiry.found(&namespace).map(|namespace| namespace.metadata.labels.clone().unwrap_or_default());
     labels.is_some_and(|labels| selector::selects(selects, &labels))
-}
-
-/// The resource of a kind, by English rules, which Kubernetes and all generators of CRDs use.
-fn plural(kind: &str) -> String {
-    let low = kind.to_lowercase();
-    let ends = |endings: &[&str]| endings.iter().any(|ending| low.ends_with(ending));
-    match low.strip_suffix('y') {
-        Some(stem) if !ends(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
-        _ if ends(&["s", "x", "z", "ch", "sh"]) => format!("{low}es"),
-        _ => format!("{low}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_has_a_plural() {
-        for (kind, resource) in [
-            ("Certificate", "certificates"),
-            ("Gateway", "gateways"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Ingress", "ingresses"),
-            ("CephCluster", "cephclusters"),
-        ] {
-            assert_eq!(plural(kind), resource);
-        }
-    }
 }

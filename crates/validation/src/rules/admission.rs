@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::cel::{Cel, cel, evaluate};
 use crate::fleet::{Placed, objects_of};
-use crate::{Finding, Fleet, Rule, SEEDED, Severity, known};
+use crate::schema::is_unknown;
+use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_core::selector::selects_by_default;
+use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{Applies, Manifest, Pipeline};
-use bootstrapper_gitops::{Declared, UNKNOWN};
 
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "refused-by-policy",
@@ -117,7 +118,7 @@ fn refuses(
     }
     let own = serde_json::to_value(placed.object).ok()?;
     let text = own.to_string();
-    if text.contains(UNKNOWN) || text.contains(SEEDED) || own["sops"].is_object() {
+    if is_unknown(&text) || own["sops"].is_object() {
         return None;
     }
     let mut olds = vec![Value::Null, own.clone()];
@@ -173,9 +174,8 @@ fn denied(spec: &Value, placed: Placed<'_>, own: &Value, old: &Value) -> Option<
 /// Whether `matchConstraints` or `matchResources` select an object.
 fn matches(resources: &Value, placed: Placed<'_>, plurals: &BTreeMap<(&str, &str), &str>) -> bool {
     let id = placed.id();
-    let plural = plurals
-        .get(&(id.group(), id.kind.as_str()))
-        .map_or_else(|| plural_of(&id.kind), |it| (*it).to_owned());
+    let plural =
+        plurals.get(&(id.group(), id.kind.as_str())).map_or_else(|| id.plural(), |it| (*it).to_owned());
     let lists = |rule: &Value, field: &str, word: &str| {
         rule[field].as_array().is_none_or(|all| all.iter().any(|one| one == word || one == "*"))
     };
@@ -230,22 +230,6 @@ fn plurals(declared: &Declared) -> BTreeMap<(&str, &str), &str> {
     named.collect()
 }
 
-/// The plural of a kind, as API groups form it.
-fn plural_of(kind: &str) -> String {
-    let kind = kind.to_lowercase();
-    match kind.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if kind.ends_with(['s', 'x']) || kind.ends_with("ch") => {
-            if kind == "endpoints" {
-                kind
-            } else {
-                format!("{kind}es")
-            }
-        }
-        _ => format!("{kind}s"),
-    }
-}
-
 /// Objects that the cluster declares more than once.
 fn same(declared: &Declared) -> BTreeMap<ObjectRef, Vec<&Object>> {
     let mut all: BTreeMap<ObjectRef, Vec<&Object>> = BTreeMap::new();
@@ -287,22 +271,4 @@ fn of_bundles(rule: &Rule, declared: &Declared, bundles: &[Bundle]) -> Vec<Findi
         Some(finding(rule, "safe-upgrades.gateway.networking.k8s.io", placed, &why))
     });
     found.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plural_names() {
-        for (kind, plural) in [
-            ("Pod", "pods"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Gateway", "gateways"),
-            ("IngressClass", "ingressclasses"),
-            ("Endpoints", "endpoints"),
-        ] {
-            assert_eq!(plural_of(kind), plural);
-        }
-    }
 }

@@ -198,8 +198,7 @@ impl Pool<'_> {
 /// Silent where no pool is declared: it may be somewhere else.
 fn outside(rule: &Rule, declared: &Declared) -> Vec<Finding> {
     let pools = pools(declared);
-    let is_open = !declared.notes.is_empty() || declared.kustomizations.iter().any(|one| !one.is_here);
-    if pools.is_empty() || is_open {
+    if pools.is_empty() || declared.has_unseen_parts() {
         return Vec::new();
     }
     let of_claims = claims(declared).into_iter().filter_map(|claim| {

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::schema::is_unknown;
 use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_gitops::order::{at, is_true};
@@ -223,9 +224,8 @@ const REFUSED: &[Check] = &[
         applies: |v| {
             let name = v.text("cluster.name");
             let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-            let is_open = name.contains(bootstrapper_gitops::UNKNOWN) || name.contains(crate::SEEDED);
             !name.is_empty()
-                && !is_open
+                && !is_unknown(name)
                 && (name.len() > 32
                     || !name.chars().all(|c| is_plain(c) || c == '-')
                     || !name.starts_with(is_plain)

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::fleet::Placed;
 use crate::paths::values_at;
+use crate::schema::is_unknown;
 use crate::{Finding, Fleet, Rule, Severity, known, listeners, pods};
 use bootstrapper_gitops::UNKNOWN;
 
@@ -159,8 +160,7 @@ fn missing_of_pods(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let Some((path, pod)) = pods::pod_of(placed) else { return Vec::new() };
         let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
         let missing = pods::needed(&path, pod).into_iter().filter(|one| {
-            !one.name.contains(UNKNOWN)
-                && !one.name.contains(crate::SEEDED)
+            !is_unknown(one.name)
                 && !has_data(placed, one.kind, own, one.name)
                 && known::possible_creator_in(placed.declared, own, one.name).is_none()
         });
@@ -314,7 +314,6 @@ fn missing_secret_store(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 
 /// Whether an object of this kind exists: cluster-wide if the kind is named `Cluster…`, otherwise in the
 /// namespace of the reference.
-/// the namespace of the reference.
 fn is_there(placed: Placed<'_>, group: &str, kind: &str, name: &str) -> bool {
     let own = placed.object.metadata.namespace.as_deref();
     let namespace = if kind.starts_with("Cluster") { None } else { own };

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::fleet::{Placed, objects_of};
 use crate::listeners::{GROUP, Parent, listeners, parent, parents};
 use crate::paths::values_at;
+use crate::schema::is_unknown;
 use crate::services::{self, Port};
 use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_core::selector::selects;
@@ -154,8 +155,7 @@ fn refused_hosts(listener: &Value, route: Placed<'_>) -> Option<String> {
     let host = listener["hostname"].as_str().filter(|host| !host.is_empty())?;
     let names = route.field(&["spec", "hostnames"]).as_array().filter(|names| !names.is_empty())?;
     let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
-    let is_open = |name: &str| name.contains(UNKNOWN) || name.contains(crate::SEEDED);
-    if is_open(host) || names.iter().any(|name| is_open(name) || intersect(host, name)) {
+    if is_unknown(host) || names.iter().any(|name| is_unknown(name) || intersect(host, name)) {
         return None;
     }
     Some(format!("has host name {host}, and the route {}", names.join(", ")))
@@ -231,23 +231,21 @@ fn reference<'a>(path: String, one: &'a Value, kind: &'a str, own: &'a str) -> O
     Some(Reference { path, kind, namespace, name, port: None, port_path: ".port" })
 }
 
-fn is_open(text: &str) -> bool {
-    text.contains(UNKNOWN) || text.contains(crate::SEEDED)
-}
-
 fn missing_backend(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each_whole_object(|placed| {
         let services = backends(placed).into_iter().filter(|one| one.kind == "Service");
-        let faults = services.filter(|one| !is_open(one.name) && !is_open(one.namespace)).filter_map(|one| {
-            let Reference { path, namespace, name, port, port_path, .. } = one;
-            let Some(service) = services::find(placed.declared, namespace, name) else {
-                return missing_service(rule, placed, &path, namespace, name);
-            };
-            let wanted = port?;
-            let ports = services::lacks_port(service, wanted)?;
-            let message = format!("{} leads to {wanted} of {}, which has {ports}", placed.id(), service.id());
-            Some(placed.finding(rule, &format!("{path}{port_path}"), message))
-        });
+        let faults =
+            services.filter(|one| !is_unknown(one.name) && !is_unknown(one.namespace)).filter_map(|one| {
+                let Reference { path, namespace, name, port, port_path, .. } = one;
+                let Some(service) = services::find(placed.declared, namespace, name) else {
+                    return missing_service(rule, placed, &path, namespace, name);
+                };
+                let wanted = port?;
+                let ports = services::lacks_port(service, wanted)?;
+                let message =
+                    format!("{} leads to {wanted} of {}, which has {ports}", placed.id(), service.id());
+                Some(placed.finding(rule, &format!("{path}{port_path}"), message))
+            });
         faults.collect()
     })
 }
@@ -279,7 +277,7 @@ fn not_granted(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             .flat_map(|path| values_at(&placed.object.data, path))
             .filter_map(|(path, one)| reference(path, one, "Secret", own));
         let across = backends(placed).into_iter().chain(secrets).filter(|one| one.namespace != own);
-        let refused = across.filter(|one| !is_open(one.namespace) && !is_granted(placed, one));
+        let refused = across.filter(|one| !is_unknown(one.namespace) && !is_granted(placed, one));
         refused
             .filter(|_| !may_be_granted(placed))
             .map(|one| {
@@ -322,8 +320,7 @@ fn is_granted(placed: Placed<'_>, one: &Reference<'_>) -> bool {
 fn may_be_granted(placed: Placed<'_>) -> bool {
     let declared = placed.declared;
     let names_kind = |value: &Value| value.to_string().contains("ReferenceGrant");
-    !declared.notes.is_empty()
-        || declared.kustomizations.iter().any(|one| !one.is_here)
+    declared.has_unseen_parts()
         || declared.releases.iter().any(|release| names_kind(&release.values))
         || objects_of(declared)
             .any(|one| one.is("kyverno.io", "ClusterPolicy") && names_kind(&one.object.data))

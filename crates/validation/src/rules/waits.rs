@@ -121,10 +121,9 @@ fn missing(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
 /// Whether something that is not declared may make it. Releases and Kustomizations are always declared.
 fn may_be_made(placed: Placed<'_>, check: &ObjectRef) -> bool {
     let declared = placed.declared;
-    let is_unseen = !declared.notes.is_empty() || declared.kustomizations.iter().any(|one| !one.is_here);
     let is_of_flux = matches!(check.kind.as_str(), "Kustomization" | "HelmRelease");
     let namespace = check.namespace.as_deref().unwrap_or_default();
-    is_unseen
+    declared.has_unseen_parts()
         || (!is_of_flux
             && (namespace.is_empty()
                 || namespace == "kube-system"

@@ -26,7 +26,7 @@ use bootstrapper_gitops::{Declared, Rendering, UNKNOWN};
 pub const SEEDED: &str = "known-to-the-bootstrap-only";
 
 /// Whether a text contains an unknown value, which is not validated.
-fn is_unknown(text: &str) -> bool {
+pub(crate) fn is_unknown(text: &str) -> bool {
     text.contains(SEEDED) || text.contains(UNKNOWN)
 }
 
