@@ -75,6 +75,41 @@ spec:
         );
     }
 
+    /// The release by version 1.0.1 of a registry.
+    fn declare_other_version(&self, kind: &str) {
+        let host = &self.charts.host;
+        let (source, chart) = if kind == "OCIRepository" {
+            (
+                format!("url: 'oci://{host}/charts/slow', ref: {{tag: 1.0.1}}"),
+                "chartRef: {kind: OCIRepository, name: charts}",
+            )
+        } else {
+            (
+                format!("url: 'oci://{host}/charts', type: oci"),
+                "chart: {spec: {chart: slow, version: 1.0.1, sourceRef: {kind: HelmRepository, name: charts}}}",
+            )
+        };
+        self.write(
+            "clusters/held/release.yaml",
+            &format!(
+                "apiVersion: source.toolkit.fluxcd.io/v1
+kind: {kind}
+metadata: {{name: charts, namespace: default}}
+spec: {{interval: 1h, insecure: true, {source}}}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: slow, namespace: default}}
+spec:
+  interval: 1h
+  {chart}
+  commonMetadata: {{labels: {{team: a}}}}
+  values: {{waits: false, says: six}}
+"
+            ),
+        );
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = common::bootstrapper();
         command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
@@ -235,6 +270,18 @@ async fn a_release_that_was_left_half_done_is_finished_and_nothing_is_doubled() 
     story.until(|stored| stored.state == ReleaseState::Failed).await;
     story.run().assert().success();
     assert_eq!(story.says().await, "six");
+
+    // The chart calls itself 1.0.0: Flux refuses it by another tag of an OCIRepository, and so does the run,
+    // before it writes. From a HelmRepository Flux installs it, and here it is installed already.
+    story.charts.tag("slow", "1.0.0", "1.0.1");
+    let before = story.revisions().await;
+    story.declare_other_version("OCIRepository");
+    let refused = "its tag is 1.0.1, but its Chart.yaml says version 1.0.0";
+    story.run().assert().failure().stderr(contains(refused).and(contains("ref.digest")));
+    assert_eq!(story.revisions().await, before);
+    story.declare_other_version("HelmRepository");
+    story.run().assert().success().stderr(contains("no writes"));
+    assert_eq!(story.revisions().await, before);
 
     // What the bootstrap has made can be removed again.
     let clean = || {

@@ -46,6 +46,12 @@ impl Charts {
         }
     }
 
+    /// Serves a chart of the registry under another tag too.
+    pub(crate) fn tag(&self, chart: &str, version: &str, tag: &str) {
+        let manifests = self.folder.path().join("v2/charts").join(chart).join("manifests");
+        std::fs::copy(manifests.join(version), manifests.join(tag)).unwrap();
+    }
+
     /// What it serves: an index and archives.
     pub(crate) fn place(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)

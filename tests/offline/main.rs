@@ -44,6 +44,7 @@ mod styles;
 mod substitution;
 mod taskfile;
 mod tenants;
+mod unfit_charts;
 mod validate;
 mod values;
 mod walkthrough;

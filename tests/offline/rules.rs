@@ -197,7 +197,7 @@ fn each_rule_finds_its_examples_and_lets_the_near_misses_pass() {
 }
 
 /// What charts say is found with charts: `tests/cluster/end_to_end.rs`.
-const WITH_CHARTS: [&str; 2] = ["values-refused", "chart-unfetchable"];
+const WITH_CHARTS: [&str; 3] = ["values-refused", "chart-unfit", "chart-unfetchable"];
 
 #[test]
 fn every_rule_has_an_example_and_a_near_miss() {

@@ -39,6 +39,7 @@ pub(super) fn access(source: &Object, sources: &Sources) -> Result<ChartAccess> 
     }
     let read = |field: &str| Secret::of(spec, field, &id, sources);
     let mut access = ChartAccess {
+        is_artifact: id.kind == "OCIRepository",
         plain_http: spec["insecure"] == true,
         pass_credentials: spec["passCredentials"] == true,
         ..ChartAccess::default()

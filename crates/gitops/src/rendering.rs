@@ -28,6 +28,11 @@ pub enum Rendering {
         /// Helm's message, line by line.
         said: Vec<String>,
     },
+    /// The chart can never be installed as it is declared, whatever the values.
+    Unfit {
+        /// Why, line by line.
+        said: Vec<String>,
+    },
     /// It could not be downloaded, so the result is unknown.
     Unfetchable {
         /// Helm's message, line by line.
@@ -59,6 +64,10 @@ async fn render(release: &Release, environment: &Environment, helm: Option<&Helm
     if let Err(failure) = helm.pull(&request.chart, &request.access).await {
         return Some(Rendering::Unfetchable { said: failure.because });
     }
+    match helm.unfit(&request.chart, &request.access).await {
+        Ok(None) => {}
+        Ok(Some(failure)) | Err(failure) => return Some(Rendering::Unfit { said: failure.because }),
+    }
     let rendering = fetched(&request, helm).await;
     // A chart's error contains the value, which may be secret.
     if let (Some(place), Rendering::Takes { .. }) = (place, &rendering) {
@@ -73,8 +82,21 @@ async fn fetched(request: &HelmRequest, helm: &Helm) -> Rendering {
             let crds = shipped.into_iter().chain(rendered).filter(is_crd).collect();
             Rendering::Takes { crds }
         }
+        Err(Failure { because, .. }) if is_of_chart(&because) => Rendering::Unfit { said: because },
         Err(Failure { because, .. }) => Rendering::Refuses { said: because },
     }
+}
+
+/// Helm's words (v4.3.1) for a chart that it never installs, whatever the values.
+const OF_CHARTS: [&str; 4] = [
+    "validation: chart.metadata",
+    "library charts are not installable",
+    "missing in charts/ directory",
+    "chart requires kubeVersion",
+];
+
+fn is_of_chart(said: &[String]) -> bool {
+    said.iter().any(|line| OF_CHARTS.iter().any(|words| line.contains(words)))
 }
 
 /// Its place in the cache; none for a version range, which may resolve to another chart tomorrow. The chart

@@ -95,6 +95,13 @@ impl ChartSource {
         Some(self.version_text()).filter(|text| text.starts_with("sha256:"))
     }
 
+    /// The tag of an artifact that is neither a version nor a range: `latest`.
+    pub fn plain_tag(&self) -> Option<&str> {
+        let Self::Oci { version, .. } = self else { return None };
+        let is_version = version_range::version(version).is_some() || Range::parse(version).is_some();
+        Some(version.as_str()).filter(|_| !is_version && self.digest().is_none())
+    }
+
     /// Whether a chart version matches the declared version or range. The version of a digest is known only
     /// once it is fetched.
     pub fn is_met_by(&self, version: &str) -> bool {

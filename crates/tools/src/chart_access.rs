@@ -49,6 +49,8 @@ pub struct ChartAccess {
     pub pass_credentials: bool,
     /// The proxy, with its credentials.
     pub proxy: Option<SecretString>,
+    /// Whether its source is an OCIRepository: Flux then compares its tag with the chart's own version.
+    pub is_artifact: bool,
     /// Who must have signed the chart; none if anybody may have made it.
     pub signature: Option<Signature>,
 }

@@ -10,19 +10,22 @@ use tokio::sync::{Mutex, OnceCell};
 use super::chart_access::Signature;
 use super::chart_archive::check;
 use super::chart_index::{Archive, verify};
+use super::chart_metadata::{own_version, unfit};
 use super::cosign;
 use super::limits::{STOPPED, Work};
 use super::program::{Call, Program};
-use super::tracked_chart::{digest_of, unpack};
+use super::registry::Registry;
+use super::tracked_chart::{digest_of, tag_of, unpack};
 use super::{ChartAccess, ChartSource, Environment};
 use bootstrapper_core::failure::{Failure, Result, Retry};
 use bootstrapper_core::private::Folder;
-use bootstrapper_core::yaml;
 
 /// A fetched chart.
 #[derive(Debug, Clone)]
 struct Pulled {
     file: PathBuf,
+    /// The tag that it was pulled by, if it comes from a registry.
+    tag: Option<String>,
     /// The check of its archive, if it comes from a classic repository.
     archive: Option<Archive>,
 }
@@ -109,13 +112,17 @@ impl Charts {
 
     /// The resolved version of a range or digest, from the fetched chart.
     pub(super) async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
-        let file = self.pull(chart, access).await?;
-        let shown =
-            self.program.run(Call::new(["show".as_ref(), "chart".as_ref(), file.as_os_str()])).await?;
-        let place = PathBuf::from(chart.to_string());
-        let metadata: serde_json::Value = yaml::from_str(&String::from_utf8_lossy(&shown), &place)?;
-        let version = metadata["version"].as_str().map(str::to_owned);
-        version.ok_or_else(|| Failure::input(format!("chart {chart} has no version")))
+        let (file, of) = (self.pull(chart, access).await?, chart.clone());
+        in_background(move || own_version(&file, &of)).await
+    }
+
+    /// Why Flux would never install the chart as it is declared, if its own version says so.
+    pub(super) async fn unfit(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<Failure>> {
+        if !access.is_artifact {
+            return Ok(None);
+        }
+        let own = self.resolved_version(chart, access).await?;
+        Ok(unfit(chart, self.pulled(chart, access).await?.tag.as_deref(), &own))
     }
 
     /// The chart as helm-controller loads it: with the digest of the artifact in its version, if Flux tracks
@@ -126,6 +133,7 @@ impl Charts {
         access: &ChartAccess,
         is_tracked: bool,
     ) -> Result<PathBuf> {
+        self.unfit(chart, access).await?.map_or(Ok(()), Err)?;
         let chart = self.pull(chart, access).await?;
         let digest = chart.parent().and_then(|fetched| std::fs::read_to_string(digest_file(fetched)).ok());
         match digest.filter(|_| is_tracked) {
@@ -137,6 +145,21 @@ impl Charts {
                 unpack(&chart, &digest, &folder)
             }
         }
+    }
+
+    /// The digest to fetch an artifact by: the declared one, or that of a tag which Helm would take for a range.
+    async fn artifact_digest(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<String>> {
+        let (ChartSource::Oci { url, .. }, Some(tag)) =
+            (chart, chart.plain_tag().filter(|_| access.is_artifact))
+        else {
+            return Ok(chart.digest().map(str::to_owned));
+        };
+        let digest = Registry::of(url, access, &self.environment).digest(tag).await?;
+        digest.map(Some).ok_or_else(|| {
+            Failure::input(format!("cannot fetch chart {chart}"))
+                .because("the registry has no such tag")
+                .hint("correct the address or `ref.tag` of its OCIRepository")
+        })
     }
 
     async fn fetch(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Pulled> {
@@ -171,14 +194,15 @@ impl Charts {
                     ));
             }
         };
-        match (chart, chart.digest()) {
+        match (chart, self.artifact_digest(chart, access).await?) {
             (ChartSource::Oci { url, .. }, Some(digest)) => arguments[1] = format!("{url}@{digest}").into(),
             _ => arguments.push(format!("--version={}", chart.version_text()).into()),
         }
         arguments.extend(["--destination".into(), folder.clone().into()]);
         let call = Call::new(arguments).variables(access.variables()).about(chart).doing(Work::Fetch);
         let printed = self.program.run(call).await.map_err(|failure| unfetched(failure, chart))?;
-        if let Some(digest) = digest_of(&String::from_utf8_lossy(&printed)) {
+        let printed = String::from_utf8_lossy(&printed);
+        if let Some(digest) = digest_of(&printed) {
             std::fs::write(digest_file(&folder), digest).map_err(no_folder)?;
         }
         let mut files = std::fs::read_dir(&folder).map_err(no_folder)?;
@@ -194,11 +218,17 @@ impl Charts {
             };
             check(&archive, &of).map(|()| verified)
         };
-        let archive = tokio::task::spawn_blocking(looked)
-            .await
-            .map_err(|error| Failure::internal("checking a chart was interrupted").caused_by(&error))??;
-        Ok(Pulled { file, archive })
+        let archive = in_background(looked).await?;
+        let tag = tag_of(&printed).filter(|_| chart.digest().is_none()).map(str::to_owned);
+        Ok(Pulled { file, tag, archive })
     }
+}
+
+/// Archives are large: reading one must not hold up the run.
+async fn in_background<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| Failure::internal("checking a chart was interrupted").caused_by(&error))?
 }
 
 /// The file that stores the digest of a folder's content.

@@ -142,7 +142,13 @@ impl Helm {
         self.charts.resolved_version(chart, access).await
     }
 
-    /// The chart of a request, as helm-controller loads it.
+    /// Why Flux would never install the chart as it is declared, if its own version says so. Fails if the chart
+    /// cannot be fetched.
+    pub async fn unfit(&self, chart: &ChartSource, access: &ChartAccess) -> Result<Option<Failure>> {
+        self.charts.unfit(chart, access).await
+    }
+
+    /// The chart of a request, as helm-controller loads it. Fails if Flux would never install it.
     async fn chart(&self, request: &HelmRequest) -> Result<PathBuf> {
         self.charts.load(&request.chart, &request.access, request.is_tracked).await
     }

@@ -9,6 +9,7 @@ mod chart_access;
 mod chart_archive;
 mod chart_fetch;
 mod chart_index;
+mod chart_metadata;
 mod command;
 mod cosign;
 mod environment;

@@ -42,6 +42,12 @@ impl<'a> Registry<'a> {
         self.json(&format!("manifests/{reference}")).await
     }
 
+    /// The digest of the manifest of a tag; none if there is no such.
+    pub(super) async fn digest(&mut self, tag: &str) -> Result<Option<String>> {
+        let manifest = self.get(&format!("manifests/{tag}")).await?;
+        Ok(manifest.map(|manifest| format!("sha256:{}", sha256(manifest))))
+    }
+
     /// What refers to the manifest of that digest; none if the registry does not know.
     pub(super) async fn referrers(&mut self, digest: &str) -> Result<Option<Value>> {
         self.json(&format!("referrers/{digest}")).await

@@ -25,6 +25,12 @@ pub(super) fn digest_of(printed: &str) -> Option<&str> {
     printed.lines().find_map(|line| line.trim().strip_prefix("Digest: sha256:"))
 }
 
+/// The tag that `helm pull` printed: `Pulled: registry:5000/charts/x:1.2.3`.
+pub(super) fn tag_of(printed: &str) -> Option<&str> {
+    let pulled = printed.lines().find_map(|line| line.trim().strip_prefix("Pulled: "))?;
+    pulled.rsplit('/').next()?.split_once(':').map(|(_, tag)| tag)
+}
+
 /// Unpacks a chart into `folder`, with the digest in its version; returns its path.
 pub(super) fn unpack(archive: &Path, digest: &str, folder: &Path) -> Result<PathBuf> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
@@ -147,6 +153,8 @@ mod tests {
         let printed = "Pulled: r.test/x:1.2.3\nDigest: sha256:0123456789abcdef\n";
         assert_eq!(digest_of(printed), Some("0123456789abcdef"));
         assert_eq!(digest_of("nothing"), None);
+        assert_eq!(tag_of(printed), Some("1.2.3"));
+        assert_eq!(tag_of("Pulled: r.test:5000/x\n"), None);
         assert_eq!(tracked("1.2.3", "0123456789abcdef"), "1.2.3+0123456789ab");
         assert_eq!(tracked("v1.2.3+old", "0123456789abcdef"), "1.2.3+0123456789ab");
         assert_eq!(without_digest("1.2.3+0123456789ab"), ["1.2.3", "v1.2.3"]);

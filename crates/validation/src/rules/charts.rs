@@ -13,7 +13,20 @@ pub(crate) const RULES: &[Rule] = &[
         check: |rule, fleet| {
             of_renderings(rule, fleet, "rejects the values of", "spec.values", |rendering| match rendering {
                 Rendering::Refuses { said } => Some(said),
-                Rendering::Takes { .. } | Rendering::Unfetchable { .. } => None,
+                Rendering::Takes { .. } | Rendering::Unfit { .. } | Rendering::Unfetchable { .. } => None,
+            })
+        },
+    },
+    Rule {
+        name: "chart-unfit",
+        severity: Severity::Error,
+        summary: "a chart can never be installed as it is declared",
+        why: "Flux refuses a chart whose own version differs from the tag of its OCIRepository; and Helm refuses one that is incomplete or made for another Kubernetes, whatever its values",
+        fix: "reference the artifact by digest (`ref.digest`) instead of by tag, or use another version",
+        check: |rule, fleet| {
+            of_renderings(rule, fleet, "can never be installed for", "spec", |rendering| match rendering {
+                Rendering::Unfit { said } => Some(said),
+                Rendering::Takes { .. } | Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => None,
             })
         },
     },
@@ -26,7 +39,7 @@ pub(crate) const RULES: &[Rule] = &[
         check: |rule, fleet| {
             of_renderings(rule, fleet, "could not be fetched for", "spec", |rendering| match rendering {
                 Rendering::Unfetchable { said } => Some(said),
-                Rendering::Takes { .. } | Rendering::Refuses { .. } => None,
+                Rendering::Takes { .. } | Rendering::Refuses { .. } | Rendering::Unfit { .. } => None,
             })
         },
     },

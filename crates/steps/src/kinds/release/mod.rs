@@ -66,10 +66,12 @@ impl Release {
         if let Some(stored) = &stored {
             self.require_same_archive(stored).await?;
         }
-        let resolved = match (&self.helm, &stored, self.declared.chart.digest()) {
-            (Ok(helm), Some(_), Some(_)) => {
+        let resolved = match (&self.helm, &stored) {
+            (Ok(helm), Some(stored)) if self.needs_own_version(stored) => {
                 let request = self.declared.helm_request(HelmAction::Upgrade);
-                Some(helm.resolved_version(&request.chart, &request.access).await?)
+                let version = helm.resolved_version(&request.chart, &request.access).await;
+                // The version of a digest is all there is; any other one is declared.
+                if self.declared.chart.digest().is_some() { Some(version?) } else { version.ok() }
             }
             _ => None,
         };
@@ -81,6 +83,15 @@ impl Release {
             has_exited: &helm_has_exited,
         };
         Ok(Ownership::Bootstrap(need(stored.as_ref(), &self.declared, &evidence), stored.map(Box::new)))
+    }
+
+    /// Whether only the chart itself tells if it is the installed one: it is declared by digest, by a range, by
+    /// a tag that is no version, or by the version of a HelmRepository, which Flux does not compare with its own.
+    fn needs_own_version(&self, stored: &StoredRelease) -> bool {
+        let chart = &self.declared.chart;
+        let is_artifact = self.declared.access.as_ref().is_ok_and(|access| access.is_artifact);
+        let is_compared = is_artifact && chart.exact_version().is_some();
+        chart.digest().is_some() || !is_compared && !chart.is_met_by(&stored.chart_version)
     }
 
     /// Fails if the archive of the chart differs from that of the newest revision with the same version: the
@@ -118,16 +129,22 @@ impl Release {
         )))
     }
 
-    /// Fails if the chart lacks the signature that its source requires: shown by a plan, before anything runs.
-    /// A chart that cannot be downloaded now is verified before it is installed.
-    async fn require_signature(&self) -> Result<()> {
+    /// Fails if the chart lacks the signature that its source requires, or if Flux would never install it:
+    /// shown by a plan, before anything runs. A chart that cannot be downloaded now is checked before it is
+    /// installed.
+    async fn require_chart(&self) -> Result<()> {
         let request = self.declared.helm_request(HelmAction::Install);
-        let (Ok(helm), Some(Signature::Required(_))) = (&self.helm, &request.access.signature) else {
-            return Ok(());
-        };
-        match helm.pull(&request.chart, &request.access).await {
-            Err(failure) if failure.retry != Retry::MayHelp => Err(failure),
-            _ => Ok(()),
+        let Ok(helm) = &self.helm else { return Ok(()) };
+        if matches!(request.access.signature, Some(Signature::Required(_)))
+            && let Err(failure) = helm.pull(&request.chart, &request.access).await
+            && failure.retry != Retry::MayHelp
+        {
+            return Err(failure);
+        }
+        match helm.unfit(&request.chart, &request.access).await {
+            Ok(unfit) => unfit.map_or(Ok(()), Err),
+            // An unreachable chart may be reachable when it is needed; one that is missing is reported then.
+            Err(_) => Ok(()),
         }
     }
 
@@ -243,7 +260,7 @@ impl Step for Release {
     async fn observe(&self) -> Result<Observation> {
         let known = self.look().await?;
         if matches!(known, Ownership::Bootstrap(Need::Install | Need::Upgrade(_) | Need::Recover(_), _)) {
-            self.require_signature().await?;
+            self.require_chart().await?;
         }
         let change = |kind, details| Diff {
             summary: self.name(),
