@@ -8,6 +8,7 @@ use crate::common;
 use crate::reliability::everything::everything;
 use crate::reliability::undisturbed::{self, Undisturbed};
 mod handover;
+mod leftovers;
 mod reconcile;
 mod tenant;
 
@@ -224,6 +225,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;
     handover::what_is_dropped_goes(&cluster).await;
+    leftovers::what_a_distribution_left_is_named(&sandbox, &cluster).await;
 
     // Nothing stays.
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();

@@ -177,7 +177,8 @@ impl Step for Checks {
     }
 }
 
-/// One failure that lists all problems, each with its own hint. The most severe decides the exit code.
+/// One failure that lists all problems, each with its own hint, and the warnings. The most severe problem decides
+/// the exit code.
 fn joined(all: Findings) -> Failure {
     let kind = if all.problems.iter().any(|problem| problem.kind == FailureKind::WrongCluster) {
         FailureKind::WrongCluster
@@ -188,13 +189,14 @@ fn joined(all: Findings) -> Failure {
         kind,
         format!("{} of {} checks failed; nothing was written", all.problems.len(), all.looked_at),
     );
-    all.problems.into_iter().fold(failure, |failure, problem| {
+    let failure = all.problems.into_iter().fold(failure, |failure, problem| {
         let place = problem.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let failure = failure.because(format!("{problem}{place}"));
         problem.hints.into_iter().fold(failure, |failure, hint| {
             if failure.hints.contains(&hint) { failure } else { failure.hint(hint) }
         })
-    })
+    });
+    all.warnings.into_iter().fold(failure, |failure, warning| failure.because(format!("warning: {warning}")))
 }
 
 fn problem(what: impl Into<String>) -> Failure {
