@@ -93,13 +93,19 @@ pub(crate) fn seeded(root: &Path, cluster: &str) -> bootstrapper::gitops::Secret
     secrets.collect()
 }
 
-/// A copy of the repository, to be broken.
-pub(crate) fn repository() -> TempDir {
+/// A copy of this package as a GitOps repository.
+pub(crate) fn exact_copy() -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for folder in ["kubernetes", "tasks"] {
         copy_folder(&root().join(folder), &copy.path().join(folder));
     }
     std::fs::copy(root().join("bootstrapper.yaml"), copy.path().join("bootstrapper.yaml")).unwrap();
+    copy
+}
+
+/// A copy of the repository without remote manifests, to be broken.
+pub(crate) fn repository() -> TempDir {
+    let copy = exact_copy();
     // The remote manifests are not what these tests are about, and there may be no internet.
     let crds = copy.path().join("kubernetes/infrastructure/networking/crds");
     std::fs::write(crds.join("kustomization.yaml"), "resources: [crds.yaml]\n").unwrap();

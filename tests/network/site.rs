@@ -44,12 +44,7 @@ pub(crate) const POLICY: ConstantBuilder =
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let repository = tempfile::tempdir().unwrap();
-        for folder in ["kubernetes", "tasks"] {
-            common::copy_folder(&common::root().join(folder), &repository.path().join(folder));
-        }
-        let config = "bootstrapper.yaml";
-        std::fs::copy(common::root().join(config), repository.path().join(config)).unwrap();
+        let repository = common::exact_copy();
         for cluster in CLUSTERS {
             let folder = repository.path().join("kubernetes/clusters").join(cluster);
             let all = std::fs::read_to_string(folder.join("infrastructure.yaml")).unwrap();

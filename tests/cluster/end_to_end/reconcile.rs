@@ -11,17 +11,13 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::Sandbox;
-use super::common::{copy_folder, edit, root};
+use super::common::{edit, exact_copy};
 
 const TENANTS: &str = "kubernetes/workloads/tenants";
 
 /// This repository, where Flux tries again after an hour to apply what tenants declare.
 pub(crate) fn repository() -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for folder in ["kubernetes", "tasks"] {
-        copy_folder(&root().join(folder), &copy.path().join(folder));
-    }
-    std::fs::copy(root().join("bootstrapper.yaml"), copy.path().join("bootstrapper.yaml")).unwrap();
+    let copy = exact_copy();
     let tenants = |retry: &str| {
         format!(
             "  name: tenants\n  namespace: flux-system\nspec:\n  interval: 1h\n  retryInterval: {retry}\n"

@@ -23,11 +23,7 @@ impl Sandbox {
         let kept = std::env::var_os("GALLERY_STATE").map(PathBuf::from);
         let folder = kept.is_none().then(|| tempfile::tempdir().unwrap());
         let state = kept.clone().unwrap_or_else(|| folder.as_ref().unwrap().path().to_owned());
-        let repository = tempfile::tempdir().unwrap();
-        for part in ["kubernetes", "tasks"] {
-            common::copy_folder(&root().join(part), &repository.path().join(part));
-        }
-        std::fs::copy(root().join("bootstrapper.yaml"), repository.path().join("bootstrapper.yaml")).unwrap();
+        let repository = common::exact_copy();
         common::copy_folder(&root().join("tests/gallery/git"), &repository.path().join("gallery"));
         let sandbox = Self { state, repository, is_kept: kept.is_some(), _folder: folder };
         sandbox.run(&["sandbox", "up", NAME]).assert().success();

@@ -99,11 +99,8 @@ impl Drop for Play {
 }
 
 fn repository() -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for folder in ["kubernetes", "tasks"] {
-        common::copy_folder(&common::root().join(folder), &copy.path().join(folder));
-    }
-    let config = std::fs::read_to_string(common::root().join("bootstrapper.yaml")).unwrap();
+    let copy = common::exact_copy();
+    let config = std::fs::read_to_string(copy.path().join("bootstrapper.yaml")).unwrap();
     // No external-secrets here, and so no namespace for its token.
     let without: Vec<&str> = config.split("      - name: onepassword\n").collect();
     let without = [without[0], "  apps:", without[1].split_once("  apps:").unwrap().1].concat();
