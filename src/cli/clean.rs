@@ -148,7 +148,7 @@ async fn carry_out(
         cancel: cancel.clone(),
         headline: format!("clean {}", session.headline()),
     };
-    let summary = run_shown(&graph, &options, progress(args)).await;
+    let summary = run_shown(&graph, &options, progress(args), |_| {}).await;
 
     let removed = if summary.succeeded() { removal.plan.count() } else { 0 };
     let end = RunEnd {

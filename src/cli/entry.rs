@@ -9,13 +9,13 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Args, ConvertVerb, Verb};
 use super::{
     cancel, clean, completions, convert, doctor, explain, graph, handover, history, init, list, new_cluster,
-    out, plan, reconcile, run, schema, status, tasks, trust, usage, validate, verify,
+    out, plan, reconcile, report, run, schema, status, tasks, trust, usage, validate, verify,
 };
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_core::masking;
 use bootstrapper_core::output;
 use bootstrapper_core::private;
-use bootstrapper_report as report;
+use bootstrapper_report::failure_text;
 use bootstrapper_tools as tools;
 
 /// The stack size of each thread, in bytes: YAML and JSON parsers are recursive.
@@ -88,7 +88,7 @@ fn handles_signals(args: &Args) -> bool {
 }
 
 fn report_failure(failure: &Failure) -> ExitCode {
-    output::err(&report::failure_text(failure));
+    output::err(&failure_text(failure));
     ExitCode::from(failure.kind.exit_code())
 }
 
@@ -104,6 +104,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
         Some(Verb::Handover(args)) => handover::handover(&args).await,
         Some(Verb::Reconcile(args)) => reconcile::reconcile(&args).await,
         Some(Verb::History(args)) => history::history(&args).await,
+        Some(Verb::Report(args)) => report::report(&args),
         Some(Verb::Clean(args)) => clean::clean(&args).await,
         Some(Verb::Init(args)) => init::init(&args).await,
         Some(Verb::List(args)) => list::list(&args),

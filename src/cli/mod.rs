@@ -25,9 +25,11 @@ mod plan;
 mod problems;
 mod reconcile;
 mod rehearsal;
+mod report;
 mod repository;
 mod resume;
 mod run;
+mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(not(feature = "sandbox"))]

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Output, ReconcileArgs, Selection};
 use super::cancel::Cancel;
 use super::run::{RunSettings, run_recorded};
+use super::runs::Recording;
 use super::session::Session;
 use super::{out, plan, resume, sandbox};
 use bootstrapper_cluster::RunEnd;
@@ -29,9 +30,13 @@ pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<()> {
         return plan::show_graph(&graph, Output::Text).await;
     }
     let cancel = Cancel::on_signals();
+    let recording = Recording::begins(&session, "reconcile");
     tokio::select! {
-        result = carry_out(&session, &graph, args, cancel.requested()) => result,
-        failure = cancel.aborted() => Err(failure),
+        result = carry_out(&session, &graph, args, cancel.requested(), &recording) => result,
+        failure = cancel.aborted() => {
+            recording.ends("aborted");
+            Err(failure)
+        }
     }
 }
 
@@ -40,6 +45,7 @@ async fn carry_out(
     graph: &Graph,
     args: &ReconcileArgs,
     cancel: CancellationToken,
+    recording: &Recording,
 ) -> Result<()> {
     let settings = RunSettings {
         force_conflicts: false,
@@ -47,14 +53,17 @@ async fn carry_out(
         headline: format!("reconcile {}", session.headline()),
         progress: args.progress.into(),
     };
-    let summary = run_recorded(session, graph, settings, cancel.clone(), end).await;
+    let summary = run_recorded(session, graph, settings, cancel.clone(), recording, end).await;
+    let outcome = end(&summary).outcome;
     let name = &session.declared.cluster;
     if !summary.succeeded() {
+        recording.ends(&outcome);
         let what = format!("{name} is not reconciled");
         return Err(resume::unfinished(&what, &summary, cancel.is_cancelled())
             .hint(format!("`bootstrapper doctor {name}` diagnoses the whole cluster")));
     }
     out::say(&format!("{name} is reconciled: {}", closing(session, &summary).await?));
+    recording.ends(&outcome);
     Ok(())
 }
 

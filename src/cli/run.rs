@@ -8,11 +8,12 @@ use super::args::RunArgs;
 use super::cancel::Cancel;
 use super::confirm::confirm;
 use super::rehearsal::Rehearsal;
+use super::runs::{Recording, requests};
 use super::session::Session;
 use super::{out, plan, resume, sandbox};
 use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
-use bootstrapper_engine::{self as engine, Events, Graph, RunOptions, RunSummary};
+use bootstrapper_engine::{self as engine, Event, Events, Graph, RunOptions, RunSummary};
 use bootstrapper_report::{self as report, Closing, Progress};
 use bootstrapper_steps::plan::LockGate;
 
@@ -34,9 +35,13 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
         break_lock(&session.cluster, cluster, args.yes).await?;
     }
     let cancel = Cancel::on_signals();
+    let recording = Recording::begins(&session, "run");
     tokio::select! {
-        result = carry_out(&session, args, rehearsal.as_ref(), cancel.requested()) => result,
-        failure = cancel.aborted() => Err(failure.hint(how_to_resume())),
+        result = carry_out(&session, args, rehearsal.as_ref(), cancel.requested(), &recording) => result,
+        failure = cancel.aborted() => {
+            recording.ends("aborted");
+            Err(failure.hint(how_to_resume()))
+        }
     }
 }
 
@@ -52,6 +57,7 @@ async fn carry_out(
     args: &RunArgs,
     rehearsal: Option<&Rehearsal>,
     cancel: CancellationToken,
+    recording: &Recording,
 ) -> Result<()> {
     let settings = RunSettings {
         force_conflicts: args.force_conflicts,
@@ -60,8 +66,10 @@ async fn carry_out(
         progress: args.progress.into(),
     };
     let end = |summary: &RunSummary| end(session, summary, cancel.is_cancelled());
-    let summary = run_recorded(session, &session.graph, settings, cancel.clone(), end).await;
-    conclude(session, rehearsal, &summary, cancel.is_cancelled())
+    let summary = run_recorded(session, &session.graph, settings, cancel.clone(), recording, end).await;
+    let result = conclude(session, rehearsal, &summary, cancel.is_cancelled());
+    recording.ends(&end(&summary).outcome);
+    result
 }
 
 /// The options of a run.
@@ -78,6 +86,7 @@ pub(super) async fn run_recorded(
     graph: &Graph,
     settings: RunSettings,
     cancel: CancellationToken,
+    recording: &Recording,
     end: impl Fn(&RunSummary) -> RunEnd,
 ) -> RunSummary {
     let record =
@@ -86,7 +95,7 @@ pub(super) async fn run_recorded(
     let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
     let RunSettings { force_conflicts, strict, headline, progress } = settings;
     let options = RunOptions { gate: gate.clone(), force_conflicts, strict, cancel, headline };
-    let summary = run_shown(graph, &options, progress).await;
+    let summary = run_shown(graph, &options, progress, recording.observer()).await;
 
     if gate.was_passed() {
         // An unreachable API server must not hide why the run failed.
@@ -100,10 +109,22 @@ pub(super) async fn run_recorded(
     summary
 }
 
-/// Runs a graph, and returns once its last event is rendered.
-pub(super) async fn run_shown(graph: &Graph, options: &RunOptions, progress: Progress) -> RunSummary {
-    let (events, received) = Events::channel();
-    let renderer = tokio::spawn(report::render(received, progress));
+/// Runs a graph, and returns once its last event is rendered. `observe` receives each event before the renderer.
+pub(super) async fn run_shown(
+    graph: &Graph,
+    options: &RunOptions,
+    progress: Progress,
+    mut observe: impl FnMut(&Event) + Send + 'static,
+) -> RunSummary {
+    let (events, mut received) = Events::channel();
+    let (forwarded, to_render) = Events::channel();
+    let renderer = tokio::spawn(report::render(to_render, progress));
+    tokio::spawn(async move {
+        while let Some(event) = received.recv().await {
+            observe(&event);
+            forwarded.send(event);
+        }
+    });
     let summary = engine::run(graph, options, &events).await;
     drop(events);
     let _ = renderer.await;
@@ -150,22 +171,17 @@ fn conclude(
 ) -> Result<()> {
     let name = &session.declared.cluster;
     if summary.succeeded() {
-        let requests = session.cluster.requests();
         let closing = Closing {
             cluster: name,
             revision: session.declared.revision.as_deref(),
             kustomizations: session.declared.kustomizations.len(),
             releases: session.declared.releases.len(),
             summary,
-            requests: report::Requests {
-                reads: requests.reads,
-                writes: requests.writes,
-                repeated: requests.repeated,
-            },
+            requests: requests(&session.cluster),
             extent: session.extent(),
             kubeconfig: rehearsal.map(|rehearsal| rehearsal.kubeconfig.as_path()),
         };
-        out::say(&report::closing_text(&closing));
+        out::say(report::closing_text(&closing).trim_end());
         return Ok(());
     }
     let failure = resume::unfinished(&format!("{name} is not bootstrapped"), summary, is_cancelled);

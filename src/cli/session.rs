@@ -37,6 +37,7 @@ pub(super) struct Session {
     part: Option<Vec<String>>,
     /// Whether a step that is not skipped waits for the hand-over.
     hands_over: bool,
+    is_sandbox: bool,
 }
 
 impl Session {
@@ -150,6 +151,7 @@ impl Session {
             checks_secrets,
             part,
             hands_over,
+            is_sandbox: rehearsal.is_some(),
         })
     }
 
@@ -174,6 +176,11 @@ impl Session {
         let is_reported_by_preflight =
             |failure: &Failure| self.checks_secrets && failure.kind == FailureKind::Preflight;
         unknown.find(|failure| !is_reported_by_preflight(failure)).cloned().map_or(Ok(()), Err)
+    }
+
+    /// `sandbox`, or the address of the API server: each sandbox of a cluster has another one.
+    pub(super) fn place(&self) -> String {
+        if self.is_sandbox { "sandbox".to_owned() } else { self.cluster.server_url().to_owned() }
     }
 
     /// One line: the cluster and its server.

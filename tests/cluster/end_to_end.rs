@@ -163,6 +163,12 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
         .stdout(contains("no drift").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 29 Kustomizations and 16 HelmReleases"));
+    sandbox
+        .run(&["report", "infra"])
+        .assert()
+        .success()
+        .stdout(contains("# infra: succeeded in").and(contains("## Critical path")))
+        .stderr(contains("the page of this run: "));
     undisturbed::is_known(Undisturbed {
         took: began.elapsed(),
         stages: undisturbed::stages(&ran.get_output().stdout),

@@ -36,6 +36,7 @@ mod post_render;
 mod private_charts;
 mod readiness;
 mod renovate;
+mod report;
 mod rules;
 mod schemas;
 mod secrets;

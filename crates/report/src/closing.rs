@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::words::duration;
 use bootstrapper_core::output::one_line;
@@ -12,7 +12,7 @@ use bootstrapper_core::words::count;
 use bootstrapper_engine::{RunSummary, StepOutcome};
 
 /// The number of API requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// Requests that only read.
     pub reads: u64,

@@ -1,4 +1,4 @@
-//! Events in; a live board, plain lines or JSON lines out. Also the final texts of commands.
+//! Events in; a live board, plain lines or JSON lines out, and the timeline of a run. Also the final texts of commands.
 
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
@@ -13,6 +13,7 @@ mod plain;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod view;
 mod waits;
 mod words;

@@ -10,6 +10,7 @@ mod list;
 mod new_cluster;
 mod plan;
 mod reconcile;
+mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -34,6 +35,7 @@ pub(super) use list::ListArgs;
 pub(super) use new_cluster::NewClusterArgs;
 pub(super) use plan::{HandoverArgs, PlanArgs, PlanVerbArgs};
 pub(super) use reconcile::ReconcileArgs;
+pub(super) use report::{ReportArgs, ReportOutput};
 pub(super) use run::RunArgs;
 #[cfg(feature = "sandbox")]
 pub(super) use sandbox::{FaultName, Network, RunSandboxArgs, SandboxArgs, SandboxVerb};
@@ -82,6 +84,11 @@ pub(super) enum Verb {
     Reconcile(ReconcileArgs),
     /// Show previous runs
     History(HistoryArgs),
+    /// Show the timeline of the latest run on this machine
+    ///
+    /// When each step ran, what it did and waited for, retries, API requests, the critical path and what bounded
+    /// it, compared with the previous run of the cluster. Every run leaves the same as a page, and prints where.
+    Report(ReportArgs),
     /// Uninstall what the bootstrap installed
     ///
     /// Lists the objects that a bootstrap applied, asks for confirmation, and deletes them in reverse order.

@@ -163,7 +163,10 @@ const VARIABLES: [(&str, &str); 14] = [
         "How long a credential plugin of the kubeconfig may take, in seconds",
     ),
     ("BOOTSTRAPPER_LOG", "Log filter for debugging: `debug`, `kube=trace`. Never given to programs"),
-    ("BOOTSTRAPPER_STATE_DIR", "Folder of approvals and sandboxes. Default: `~/.local/state/bootstrapper`"),
+    (
+        "BOOTSTRAPPER_STATE_DIR",
+        "Folder of approvals, sandboxes and the reports of runs. Default: `~/.local/state/bootstrapper`",
+    ),
     (
         "HTTPS_PROXY",
         "Proxy for the API server and for downloads; `HTTP_PROXY`, `NO_PROXY` and the names in lower case count, too",
