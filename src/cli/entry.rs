@@ -99,7 +99,7 @@ async fn dispatch(args: Args) -> Result<ExitCode> {
             return tools::guard(guarded).await;
         }
         None => run::run(&args.run).await,
-        Some(Verb::Plan(args)) => plan::plan(&args).await,
+        Some(Verb::Plan(args)) => return plan::plan(&args).await,
         Some(Verb::Status(args)) => status::status(&args).await,
         Some(Verb::Handover(args)) => handover::handover(&args).await,
         Some(Verb::Reconcile(args)) => reconcile::reconcile(&args).await,

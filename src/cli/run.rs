@@ -10,7 +10,7 @@ use super::confirm::confirm;
 use super::rehearsal::Rehearsal;
 use super::runs::{Recording, requests};
 use super::session::Session;
-use super::{out, plan, resume, sandbox};
+use super::{out, plan, plan_file, resume, sandbox};
 use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{self as engine, Event, Events, Graph, RunOptions, RunSummary};
@@ -18,6 +18,9 @@ use bootstrapper_report::{self as report, Closing, Progress};
 use bootstrapper_steps::plan::LockGate;
 
 pub(super) async fn run(args: &RunArgs) -> Result<()> {
+    if args.plan.is_some() && args.clusters.len() > 1 {
+        return Err(Failure::input("`--plan` takes the plan of one cluster"));
+    }
     for cluster in &args.clusters {
         run_one(cluster, args).await?;
     }
@@ -28,9 +31,12 @@ async fn run_one(cluster: &str, args: &RunArgs) -> Result<()> {
     let rehearsal = sandbox::brought_up(cluster, args).await?;
     let session = Session::open(cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
     if args.dry_run {
-        return plan::show(&session, super::args::Output::Text).await;
+        return plan::show(&session, super::args::Output::Text, None).await.map(|_| ());
     }
     session.require_known()?;
+    if let Some(file) = &args.plan {
+        plan_file::require(file, &session).await?;
+    }
     if args.break_lock {
         break_lock(&session.cluster, cluster, args.yes).await?;
     }

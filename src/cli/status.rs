@@ -1,12 +1,14 @@
 //! `bootstrapper status`: what is ready, and what each step is waiting for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::args::{Output, PlanArgs};
+use super::args::{Output, StatusArgs};
+use super::header::header;
 use super::out;
 use super::sandbox;
 use super::session::Session;
@@ -29,19 +31,57 @@ struct StepStatus {
 /// An upper limit: a watch yields its state or an error long before.
 const LIMIT: Duration = Duration::from_mins(1);
 
-pub(super) async fn status(args: &PlanArgs) -> Result<()> {
+/// The pause between two looks of `--watch`. Steps are compared by requests of many kinds, of which not all have
+/// a watch.
+const PAUSE: Duration = Duration::from_secs(2);
+
+pub(super) async fn status(args: &StatusArgs) -> Result<()> {
+    let StatusArgs { plan: args, watch } = args;
     let rehearsal = sandbox::running(&args.cluster, args.sandbox)?;
     let session = Session::open(&args.cluster, &args.target, &args.selection, rehearsal.as_ref()).await?;
-    let steps = session.graph.steps().filter(|step| step.skip_reason().is_none());
-    let statuses: Vec<StepStatus> = join_all(steps.map(status_of)).await;
-    match args.output.output {
-        Output::Json => out::json(&statuses)?,
-        Output::Text => out::text(&report::status_text(statuses.iter().map(|status| report::StatusLine {
+    if args.output.output == Output::Text {
+        let history = session.cluster.history().await;
+        out::text(&report::header_text(&header(&session, &history).await))?;
+    }
+    let mut before = String::new();
+    loop {
+        let steps = session.graph.steps().filter(|step| step.skip_reason().is_none());
+        let statuses: Vec<StepStatus> = join_all(steps.map(status_of)).await;
+        before = show(&statuses, args.output.output, &before)?;
+        let result = outcome(&statuses, &args.cluster);
+        if result.is_ok() || !watch {
+            return result;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Prints what has changed since `before`; returns the whole text.
+fn show(statuses: &[StepStatus], output: Output, before: &str) -> Result<String> {
+    let text = match output {
+        Output::Json => serde_json::to_string(statuses)
+            .map_err(|error| Failure::internal("cannot encode the status as JSON").caused_by(&error))?,
+        Output::Text => report::status_text(statuses.iter().map(|status| report::StatusLine {
             step: &status.step,
             title: &status.title,
             readiness: &status.readiness,
-        })))?,
+        })),
+    };
+    match output {
+        _ if text == before => {}
+        Output::Json => out::json(&statuses)?,
+        Output::Text => out::text(&changed(before, &text))?,
     }
+    Ok(text)
+}
+
+/// The lines of a text that another one does not have.
+fn changed(before: &str, text: &str) -> String {
+    let known: BTreeSet<&str> = before.lines().collect();
+    text.lines().filter(|line| !known.contains(line)).map(|line| format!("{line}\n")).collect()
+}
+
+fn outcome(statuses: &[StepStatus], cluster: &str) -> Result<()> {
     let unready = statuses.iter().filter(|status| !status.readiness.verdict.is_ready()).count();
     if unready == 0 {
         return Ok(());
@@ -52,14 +92,12 @@ pub(super) async fn status(args: &PlanArgs) -> Result<()> {
         .filter_map(|status| status.failure.as_ref())
         .find(|failure| failure.kind == FailureKind::Connection);
     let kind = hidden.map_or(FailureKind::Step, |failure| failure.kind);
-    let failure = Failure::new(
-        kind,
-        format!("{unready} of {} steps of {} are not ready", statuses.len(), args.cluster),
-    );
+    let failure =
+        Failure::new(kind, format!("{unready} of {} steps of {cluster} are not ready", statuses.len()));
     let failure = hidden
         .into_iter()
         .fold(failure, |failure, hidden| Failure { hints: hidden.hints.clone(), ..failure.because(hidden) });
-    Err(failure.hint(format!("`bootstrapper plan {}` shows what a run would change", args.cluster)))
+    Err(failure.hint(format!("`bootstrapper plan {cluster}` shows what a run would change")))
 }
 
 /// Missing objects are not ready, whatever the state of the existing ones.
@@ -159,6 +197,12 @@ mod tests {
         async fn explain(&self, _: Stuck<'_>) -> Vec<Cause> {
             Vec::new()
         }
+    }
+
+    #[test]
+    fn only_changed_lines_are_repeated() {
+        assert_eq!(changed("", "a\nb\n"), "a\nb\n");
+        assert_eq!(changed("a\nb\n1 ready.\n", "a\nc\n2 ready.\n"), "c\n2 ready.\n");
     }
 
     #[tokio::test]

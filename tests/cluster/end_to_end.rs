@@ -146,6 +146,9 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .assert()
         .success()
         .stdout(contains("Nothing was written."));
+    let plan = sandbox.state.path().join("plan.json");
+    let planned = ["plan", "infra", "--sandbox", "--exit-code", "--out", plan.to_str().unwrap()];
+    sandbox.run(&planned).assert().code(10).stdout(contains("  last run  none recorded"));
     assert_eq!(sandbox.writes(), Vec::<String>::new());
 
     let kubeconfig = sandbox.kubeconfig();
@@ -169,6 +172,12 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .success()
         .stdout(contains("# infra: succeeded in").and(contains("## Critical path")))
         .stderr(contains("the page of this run: "));
+    // The cluster has moved since that plan.
+    sandbox
+        .run(&["infra", "--sandbox", "--plan", plan.to_str().unwrap()])
+        .assert()
+        .code(3)
+        .stderr(contains("infra is not as it was").and(contains("now: nothing to do")));
     undisturbed::is_known(Undisturbed {
         took: began.elapsed(),
         stages: undisturbed::stages(&ran.get_output().stdout),

@@ -12,7 +12,10 @@ use bootstrapper::plan::{self, Inputs, ManifestSources, SecretSources};
 use bootstrapper::tools::{Environment, Kustomize};
 use bootstrapper::trust::Approvals;
 
-use crate::common::{edit, programs, repository, root};
+use predicates::prelude::*;
+use predicates::str::contains;
+
+use crate::common::{bootstrapper, edit, programs, repository, root};
 
 /// Whose plan is made, and what may be read for it.
 pub(crate) struct Planned<'a> {
@@ -167,4 +170,17 @@ async fn an_empty_cluster_is_observed_without_a_write() {
         assert!(is_new || is_forecast, "{}: {observed:?}", step.id);
     }
     assert!(server.writes().is_empty());
+}
+
+#[test]
+fn several_clusters_have_a_plan_each_and_a_file_has_one() {
+    let copy = repository();
+    let plan = |arguments: &[&str]| {
+        bootstrapper().arg("plan").args(arguments).arg("--repo").arg(copy.path()).assert()
+    };
+    plan(&["infra", "apps", "--offline"])
+        .success()
+        .stdout(contains("plan of infra, not compared").and(contains("plan of apps, not compared")));
+    plan(&["infra", "apps", "--out", "plan.json"]).code(3).stderr(contains("the plan of one cluster"));
+    plan(&["infra", "--offline", "--exit-code"]).code(2);
 }

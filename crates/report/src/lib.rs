@@ -5,6 +5,7 @@
 mod board;
 mod causes;
 mod closing;
+mod expected;
 mod failure;
 mod json;
 mod live;
@@ -24,8 +25,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use causes::causes_text;
 pub use closing::{Closing, Extent, Requests, closing_text};
+pub use expected::{Expected, PastRun, PastStep, Total};
 pub use failure::failure_text;
-pub use outline::{PlanLine, StatusLine, plan_text, status_text};
+pub use outline::{Header, PlanLine, StatusLine, header_text, plan_text, status_text};
 pub use table::table;
 pub use words::{colour_of_stdout as stdout_has_colour, duration, indented};
 

@@ -33,7 +33,7 @@ pub(super) use history::HistoryArgs;
 pub(super) use init::InitArgs;
 pub(super) use list::ListArgs;
 pub(super) use new_cluster::NewClusterArgs;
-pub(super) use plan::{HandoverArgs, PlanArgs, PlanVerbArgs};
+pub(super) use plan::{HandoverArgs, PlanArgs, PlanVerbArgs, StatusArgs};
 pub(super) use reconcile::ReconcileArgs;
 pub(super) use report::{ReportArgs, ReportOutput};
 pub(super) use run::RunArgs;
@@ -70,7 +70,7 @@ pub(super) enum Verb {
     /// Show what a run would change
     Plan(PlanVerbArgs),
     /// Show what is ready, and what each step is waiting for
-    Status(PlanArgs),
+    Status(StatusArgs),
     /// Show what Flux will change at the hand-over, or what it changed
     ///
     /// Renders what Flux will apply, and compares it with the cluster by server-side dry runs.

@@ -1,5 +1,7 @@
 //! The arguments of a run.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{Selection, Target};
@@ -15,6 +17,10 @@ pub(crate) struct RunArgs {
     /// Show what would change, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Run only what this file of `plan --out` says: stop if the cluster or the repository has changed since
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) plan: Option<PathBuf>,
 
     #[cfg(feature = "sandbox")]
     #[command(flatten)]

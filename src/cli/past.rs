@@ -1,0 +1,48 @@
+//! What earlier runs took: from the cluster's history, and from the runs of this machine.
+
+use super::runs::Store;
+use bootstrapper_cluster::{Entry, RunRecord};
+use bootstrapper_report::timeline::Timeline;
+use bootstrapper_report::{Expected, PastRun, PastStep};
+
+/// How many runs of this machine are read.
+const READ: usize = 10;
+
+/// What steps are expected to take: by the cluster's own history, else by the runs of other clusters on this
+/// machine.
+pub(super) fn expected(history: &[Entry]) -> Expected {
+    let own: Vec<PastRun> = recorded(history).filter_map(of_record).collect();
+    Expected::of(&own).or(Expected::of(&of_this_machine()))
+}
+
+/// The readable records, the newest first.
+pub(super) fn recorded(history: &[Entry]) -> impl Iterator<Item = &RunRecord> {
+    history.iter().filter_map(|entry| match entry {
+        Entry::Run(run) => Some(&**run),
+        Entry::Unreadable { .. } => None,
+    })
+}
+
+fn of_record(run: &RunRecord) -> Option<PastRun> {
+    let end = run.end.as_ref().filter(|end| end.outcome == "succeeded")?;
+    let steps = end.steps.iter().filter_map(|step| {
+        let seconds = step.seconds?;
+        Some(PastStep { step: step.step.clone(), outcome: step.outcome.clone(), seconds })
+    });
+    Some(PastRun { has_changed: end.changed > 0, steps: steps.collect() })
+}
+
+fn of_this_machine() -> Vec<PastRun> {
+    let runs = Store::open().and_then(|store| store.runs(None)).unwrap_or_default();
+    let read = runs.iter().take(READ).filter_map(|run| run.read().ok());
+    read.filter(|run| run.outcome == "succeeded").map(|run| of_timeline(&run)).collect()
+}
+
+fn of_timeline(run: &Timeline) -> PastRun {
+    let steps = run.steps().filter(|step| step.start.is_some()).map(|step| PastStep {
+        step: step.step.clone(),
+        outcome: step.outcome.clone(),
+        seconds: step.seconds,
+    });
+    PastRun { has_changed: run.changed > 0, steps: steps.collect() }
+}
