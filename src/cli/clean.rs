@@ -21,7 +21,7 @@ use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Gate as _, Owned, PlannedStep, RunOptions, RunSummary};
 use bootstrapper_readiness::has_taken_over;
-use bootstrapper_report::Progress;
+use bootstrapper_report::{Forecast, Progress};
 use bootstrapper_steps::plan::{HeldLock, LockGate};
 use bootstrapper_steps::teardown::{self, Part, Plan, RemovalOptions};
 
@@ -148,7 +148,7 @@ async fn carry_out(
         cancel: cancel.clone(),
         headline: format!("clean {}", session.headline()),
     };
-    let summary = run_shown(&graph, &options, progress(args), |_| {}).await;
+    let summary = run_shown(&graph, &options, progress(args), Forecast::default(), |_| {}).await;
 
     let removed = if summary.succeeded() { removal.plan.count() } else { 0 };
     let end = RunEnd {

@@ -1,9 +1,10 @@
 //! What earlier runs took: from the cluster's history, and from the runs of this machine.
 
 use super::runs::Store;
+use super::session::Session;
 use bootstrapper_cluster::{Entry, RunRecord};
 use bootstrapper_report::timeline::Timeline;
-use bootstrapper_report::{Expected, PastRun, PastStep};
+use bootstrapper_report::{Expected, Forecast, PastRun, PastStep};
 
 /// How many runs of this machine are read.
 const READ: usize = 10;
@@ -13,6 +14,13 @@ const READ: usize = 10;
 pub(super) fn expected(history: &[Entry]) -> Expected {
     let own: Vec<PastRun> = recorded(history).filter_map(of_record).collect();
     Expected::of(&own).or(Expected::of(&of_this_machine()))
+}
+
+/// What a run of the whole plan is expected to take. An unreadable history is no reason not to run.
+pub(super) async fn forecast(session: &Session) -> Forecast {
+    let steps = expected(&session.cluster.history().await.unwrap_or_default());
+    let total = steps.total(&session.graph, |step| step.skip_reason().is_none());
+    Forecast { total: total.map(|total| total.duration), steps }
 }
 
 /// The readable records, the newest first.

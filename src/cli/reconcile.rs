@@ -13,6 +13,7 @@ use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::ObjectRef;
 use bootstrapper_core::words::count;
 use bootstrapper_engine::{Graph, Limits, RunSummary};
+use bootstrapper_report::Forecast;
 use bootstrapper_steps::reconcile::{self, ReconcileOptions};
 
 pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<()> {
@@ -52,6 +53,7 @@ async fn carry_out(
         strict: false,
         headline: format!("reconcile {}", session.headline()),
         progress: args.progress.into(),
+        forecast: Forecast::default(),
     };
     let summary = run_recorded(session, graph, settings, cancel.clone(), recording, end).await;
     let outcome = end(&summary).outcome;

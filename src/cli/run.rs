@@ -10,11 +10,11 @@ use super::confirm::confirm;
 use super::rehearsal::Rehearsal;
 use super::runs::{Recording, requests};
 use super::session::Session;
-use super::{out, plan, plan_file, resume, sandbox};
+use super::{out, past, plan, plan_file, resume, sandbox};
 use bootstrapper_cluster::{self as cluster, Cluster, Identity, RunEnd, RunRecord, StepRecord};
 use bootstrapper_core::failure::{Failure, FailureKind, Result};
 use bootstrapper_engine::{self as engine, Event, Events, Graph, RunOptions, RunSummary};
-use bootstrapper_report::{self as report, Closing, Progress};
+use bootstrapper_report::{self as report, Closing, Forecast, Progress};
 use bootstrapper_steps::plan::LockGate;
 
 pub(super) async fn run(args: &RunArgs) -> Result<()> {
@@ -70,6 +70,7 @@ async fn carry_out(
         strict: args.strict,
         headline: session.headline(),
         progress: args.progress.into(),
+        forecast: past::forecast(session).await,
     };
     let end = |summary: &RunSummary| end(session, summary, cancel.is_cancelled());
     let summary = run_recorded(session, &session.graph, settings, cancel.clone(), recording, end).await;
@@ -84,6 +85,7 @@ pub(super) struct RunSettings {
     pub(super) strict: bool,
     pub(super) headline: String,
     pub(super) progress: Progress,
+    pub(super) forecast: Forecast,
 }
 
 /// Runs a graph under the cluster's lock. Records `end` in the history, if any action was started.
@@ -99,9 +101,9 @@ pub(super) async fn run_recorded(
         RunRecord::begins(jiff::Timestamp::now(), cluster::here(), session.declared.revision.clone());
     let identity = Identity::declared(&session.declared.cluster, &session.declared.settings);
     let gate = Arc::new(LockGate::new(session.cluster.clone(), identity, record.clone()));
-    let RunSettings { force_conflicts, strict, headline, progress } = settings;
+    let RunSettings { force_conflicts, strict, headline, progress, forecast } = settings;
     let options = RunOptions { gate: gate.clone(), force_conflicts, strict, cancel, headline };
-    let summary = run_shown(graph, &options, progress, recording.observer()).await;
+    let summary = run_shown(graph, &options, progress, forecast, recording.observer()).await;
 
     if gate.was_passed() {
         // An unreachable API server must not hide why the run failed.
@@ -120,11 +122,12 @@ pub(super) async fn run_shown(
     graph: &Graph,
     options: &RunOptions,
     progress: Progress,
+    forecast: Forecast,
     mut observe: impl FnMut(&Event) + Send + 'static,
 ) -> RunSummary {
     let (events, mut received) = Events::channel();
     let (forwarded, to_render) = Events::channel();
-    let renderer = tokio::spawn(report::render(to_render, progress));
+    let renderer = tokio::spawn(report::render(to_render, progress, forecast));
     tokio::spawn(async move {
         while let Some(event) = received.recv().await {
             observe(&event);

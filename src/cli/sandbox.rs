@@ -31,7 +31,7 @@ pub(super) async fn carry_out(verb: SandboxVerb) -> Result<()> {
 
 async fn up(cluster: &str, repo: Option<&Path>, args: &SandboxArgs) -> Result<()> {
     let repository = open_repository(repo)?;
-    let sandbox = bring_up(cluster, &repository, args).await?;
+    let sandbox = bring_up(cluster, &repository, args, true).await?;
     out::say(&format!("sandbox {} is up", sandbox.name));
     print_stand_ins(&sandbox);
     out::say(&format!("  next:     bootstrapper {cluster} --sandbox"));
@@ -84,9 +84,14 @@ pub(super) async fn brought_up(cluster: &str, args: &RunArgs) -> Result<Option<R
     }
     let repository = open_repository(args.target.repo.as_deref())?;
     let is_new = sandbox::load(cluster).is_err();
-    let sandbox = bring_up(cluster, &repository, &args.sandbox.shape(&args.target)).await?;
-    if is_new {
+    let sandbox = bring_up(cluster, &repository, &args.sandbox.shape(&args.target), args.verbose).await?;
+    if is_new && args.verbose {
         print_stand_ins(&sandbox);
+    } else if is_new {
+        let network = if sandbox.is_network_real() { "a real network" } else { "a simulated network" };
+        out::say(&format!(
+            "sandbox {cluster}: real control plane, Helm and Flux; {network}, most of the rest simulated (-v lists it)"
+        ));
     }
     Ok(Some(sandbox.into()))
 }
@@ -118,7 +123,12 @@ async fn programs(args: &SandboxArgs) -> Result<()> {
 }
 
 /// Creates the sandbox of a cluster, according to the cluster's declaration.
-async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) -> Result<Sandbox> {
+async fn bring_up(
+    cluster: &str,
+    repository: &Repository,
+    args: &SandboxArgs,
+    is_verbose: bool,
+) -> Result<Sandbox> {
     repository.require(cluster)?;
     let mut settings = repository.settings_of(cluster)?;
     let router = match sandbox::load(cluster) {
@@ -137,7 +147,13 @@ async fn bring_up(cluster: &str, repository: &Repository, args: &SandboxArgs) ->
         router,
         ..SandboxOptions::shaped_by(cluster, &settings, repository)?
     };
-    sandbox::up(&options, &|line: &str| out::say(&format!("  sandbox: {line}"))).await
+    let say = |line: &str| out::say(&format!("  sandbox: {line}"));
+    let starts = |line: &str| {
+        if is_verbose {
+            say(line)
+        }
+    };
+    sandbox::up(&options, &say, &starts).await
 }
 
 /// Address ranges that are not settings; none if the repository cannot be built on this machine yet.

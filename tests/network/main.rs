@@ -79,7 +79,7 @@ const VERIFY: [&str; 4] = ["verify", "infra", "apps", "--sandbox"];
 fn two_clusters_of_a_mesh_hold_on_a_real_network() {
     let site = Site::new();
     let before = Host::look(site.state());
-    site.about(&["infra", "apps", "--sandbox", "--progress", "plain"])
+    site.about(&["infra", "apps", "--sandbox", "--progress", "plain", "-v"])
         .assert()
         .success()
         .stderr(contains("each node is a network namespace with its own Cilium agent"));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Forecast;
+use super::patience::Causes;
 use bootstrapper_core::failure::Failure;
 use bootstrapper_core::verdict::{Progress, Reason};
 use bootstrapper_engine::{Cause, Event, EventKind, RunSummary, StepId, StepOutcome, StepOutline};
@@ -15,6 +17,9 @@ pub(super) struct Board {
     pub(super) began: Option<Timestamp>,
     pub(super) cancelled: bool,
     pub(super) summary: Option<RunSummary>,
+    pub(super) forecast: Forecast,
+    /// Whether a step has changed anything: otherwise a run does not take as long as an earlier one.
+    pub(super) has_acted: bool,
 }
 
 #[derive(Debug)]
@@ -37,8 +42,10 @@ pub(super) struct StepState {
     pub(super) progress: Option<Progress>,
     pub(super) outcome: Option<StepOutcome>,
     pub(super) failure: Option<Failure>,
-    /// Why it is still waiting, or why it failed.
-    pub(super) causes: Vec<Cause>,
+    /// Why it is still waiting.
+    pub(super) causes: Causes,
+    /// Why it failed.
+    pub(super) failed_by: Vec<Cause>,
 }
 
 impl StepState {
@@ -95,6 +102,7 @@ impl Board {
             EventKind::CancelRequested => self.cancelled = true,
             EventKind::RunFinished { summary } => self.summary = Some(summary.clone()),
             kind => {
+                self.has_acted |= matches!(kind, EventKind::StepActed { .. });
                 let step = self
                     .stages
                     .iter_mut()
@@ -119,7 +127,8 @@ fn to_come(step: &StepOutline) -> StepState {
         progress: None,
         outcome: None,
         failure: None,
-        causes: Vec::new(),
+        causes: Causes::default(),
+        failed_by: Vec::new(),
     }
 }
 
@@ -138,7 +147,7 @@ impl StepState {
                 self.now = reasons.iter().map(Reason::to_string).collect();
                 self.progress = *progress;
             }
-            EventKind::StepExplained { causes } => self.causes.clone_from(causes),
+            EventKind::StepExplained { causes } => self.causes.replace(causes, at),
             EventKind::AttemptFailed { failure, .. } => self.does(format!("retrying: {failure}")),
             EventKind::StepFinished { outcome, failure, causes } => {
                 if self.began.is_some() {
@@ -146,7 +155,7 @@ impl StepState {
                 }
                 self.outcome = Some(outcome.clone());
                 self.failure.clone_from(failure);
-                self.causes.clone_from(causes);
+                self.failed_by.clone_from(causes);
             }
             _ => {}
         }

@@ -4,12 +4,14 @@
 
 mod board;
 mod causes;
+mod ci;
 mod closing;
 mod expected;
 mod failure;
 mod json;
 mod live;
 mod outline;
+mod patience;
 mod plain;
 mod table;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod waits;
 mod words;
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -31,6 +34,7 @@ pub use outline::{Header, PlanLine, StatusLine, header_text, plan_text, status_t
 pub use table::table;
 pub use words::{colour_of_stdout as stdout_has_colour, duration, indented};
 
+use bootstrapper_core::output::Runner;
 use bootstrapper_engine::Event;
 
 /// How a run is shown.
@@ -41,6 +45,8 @@ pub enum Progress {
     Auto,
     /// The whole plan, redrawn as it changes.
     Tty,
+    /// Few lines, in groups where the CI runner folds them.
+    Ci,
     /// One line per event.
     Plain,
     /// One JSON object per line, on stdout.
@@ -49,12 +55,24 @@ pub enum Progress {
     Quiet,
 }
 
+/// How long a run and its steps are expected to take.
+#[derive(Debug, Clone, Default)]
+pub struct Forecast {
+    /// Its steps.
+    pub steps: Expected,
+    /// All of it; none if that is unknown.
+    pub total: Option<Duration>,
+}
+
 /// Shows events until their channel closes.
-pub async fn render(events: UnboundedReceiver<Event>, progress: Progress) {
+pub async fn render(events: UnboundedReceiver<Event>, progress: Progress, forecast: Forecast) {
     let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let runner = Runner::here();
     match progress {
-        Progress::Auto if std::io::stderr().is_terminal() && !dumb() => live::render(events).await,
-        Progress::Tty => live::render(events).await,
+        Progress::Auto if std::io::stderr().is_terminal() && !dumb() => live::render(events, forecast).await,
+        Progress::Tty => live::render(events, forecast).await,
+        Progress::Auto if runner.is_some() => ci::render(events, runner).await,
+        Progress::Ci => ci::render(events, runner).await,
         Progress::Auto | Progress::Plain => plain::render(events, false).await,
         Progress::Quiet => plain::render(events, true).await,
         Progress::Json => json::render(events).await,

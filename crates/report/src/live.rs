@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::MissedTickBehavior;
 
+use super::Forecast;
 use super::board::Board;
 use super::view::view;
 use super::words::colour;
 use bootstrapper_core::output::{self, paint};
 use bootstrapper_engine::Event;
 
-pub(super) async fn render(mut events: UnboundedReceiver<Event>) {
-    let mut board = Board::default();
+pub(super) async fn render(mut events: UnboundedReceiver<Event>, forecast: Forecast) {
+    let mut board = Board { forecast, ..Board::default() };
     let colour = colour();
     // One bar with many lines: indicatif then replaces the whole board in one write, without flicker.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

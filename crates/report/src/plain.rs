@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::board::since;
+use super::patience::Causes;
 use super::waits::{Wait, Waits};
 use super::words::duration;
 use super::{causes, failure};
@@ -42,6 +43,8 @@ pub(super) struct Lines {
     quiet: bool,
     began: Option<Timestamp>,
     waits: Waits,
+    /// The causes of each waiting step.
+    causes: BTreeMap<StepId, Causes>,
     /// The causes that each step has shown, by their constant parts.
     explained: BTreeMap<StepId, Vec<Told>>,
 }
@@ -61,23 +64,24 @@ impl Lines {
 
     /// Suppressed waits that are due at `now`.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
-        let due = self.waits.due(now);
+        let mut due = self.waits.due(now);
+        let steps: Vec<StepId> = self.causes.keys().cloned().collect();
+        for step in steps {
+            due.extend(self.news(&step, now).into_iter().map(|text| (step.clone(), text)));
+        }
         due.into_iter().map(|(step, text)| self.line(now, Some(&step), &text)).collect()
     }
 
     fn line(&self, at: Timestamp, step: Option<&StepId>, text: &str) -> String {
-        let elapsed = self.began.map(|began| since(began, at)).unwrap_or_default();
-        let tenths = elapsed.as_millis() / 100;
-        let clock = format!("{}.{}", tenths / 10, tenths % 10);
-        let step = step.map(|step| format!("{step}  ")).unwrap_or_default();
-        format!("[{clock:>6}s] {step}{}", output::one_line(text))
+        line(self.began, at, step, text)
     }
 
     /// Causes that were not shown yet. A changed duration is not new.
-    fn news(&mut self, step: &StepId, causes: &[Cause]) -> Vec<String> {
+    fn news(&mut self, step: &StepId, now: Timestamp) -> Vec<String> {
+        let Some(causes) = self.causes.get(step) else { return Vec::new() };
         let shown = self.explained.entry(step.clone()).or_default();
         let mut texts = Vec::new();
-        for cause in causes {
+        for cause in causes.due(now) {
             let key = (cause.code.clone(), cause.chain.clone(), cause.transient);
             if !shown.contains(&key) {
                 shown.push(key);
@@ -90,6 +94,7 @@ impl Lines {
     fn texts(&mut self, event: &Event) -> Vec<String> {
         if let (Some(step), EventKind::StepFinished { .. }) = (&event.step, &event.kind) {
             self.waits.ended(step);
+            self.causes.remove(step);
         }
         match &event.kind {
             EventKind::StepFinished { outcome: StepOutcome::Failed, failure, causes } => {
@@ -121,7 +126,10 @@ impl Lines {
                 None => Vec::new(),
             },
             EventKind::StepExplained { causes } => match &event.step {
-                Some(step) => self.news(step, causes),
+                Some(step) => {
+                    self.causes.entry(step.clone()).or_default().replace(causes, event.at);
+                    self.news(step, event.at)
+                }
                 None => Vec::new(),
             },
             EventKind::AttemptFailed { failure, next_in } => {
@@ -136,6 +144,15 @@ impl Lines {
             EventKind::StepStarted | EventKind::StepObserved { .. } => Vec::new(),
         }
     }
+}
+
+/// A line with its time since the run `began`, and its step.
+pub(super) fn line(began: Option<Timestamp>, at: Timestamp, step: Option<&StepId>, text: &str) -> String {
+    let elapsed = began.map(|began| since(began, at)).unwrap_or_default();
+    let tenths = elapsed.as_millis() / 100;
+    let clock = format!("{}.{}", tenths / 10, tenths % 10);
+    let step = step.map(|step| format!("{step}  ")).unwrap_or_default();
+    format!("[{clock:>6}s] {step}{}", output::one_line(text))
 }
 
 fn ended(outcome: &StepOutcome, event: &Event) -> String {

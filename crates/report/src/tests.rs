@@ -5,8 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::board::Board;
+use super::ci::{Log, Part};
 use super::plain::Lines;
 use super::view::view;
+use super::{Expected, Forecast, PastRun, PastStep};
 use bootstrapper_core::failure::{Failure, Location};
 use bootstrapper_engine::{
     Cause, Changes, Event, EventKind, RunSummary, StageOutline, StepId, StepOutcome, StepOutline,
@@ -189,4 +191,126 @@ fn quiet_says_failures_and_the_end() {
     assert!(said[0].ends_with("cilium/release  failed"), "{said:?}");
     assert!(said[said.len() - 1].ends_with("1 of 1 step not done, after 15s"), "{said:?}");
     assert!(said.iter().all(|line| !line.contains("installed")));
+}
+
+#[test]
+fn a_run_shows_elapsed_and_expected_time_once_it_changes_something() {
+    let expected =
+        |step: &str, seconds: f64| PastStep { step: step.into(), outcome: "changed".into(), seconds };
+    let past = PastRun { has_changed: true, steps: vec![expected("cilium/release", 40.0)] };
+    let forecast = Forecast { steps: Expected::of(&[past]), total: Some(Duration::from_secs(120)) };
+    let shown = |events: &[Event]| {
+        let mut board = Board { forecast: forecast.clone(), ..Board::default() };
+        events.iter().for_each(|event| board.fold(event));
+        view(&board, Timestamp::from_millisecond(43_000).unwrap(), 100).join("\n")
+    };
+    let events = running();
+    let text = shown(&events);
+    assert!(text.contains("\n  1/5 steps, 43s of about 2m00s\n"), "{text}");
+    assert!(text.contains("release cilium (41s of about 40s)"), "{text}");
+    // Nothing has been changed yet: a run without changes takes no time.
+    let text = shown(&events[..5]);
+    assert!(text.contains("\n  1/5 steps, 43s\n") && text.contains("0/2 · release cilium  "), "{text}");
+}
+
+#[test]
+fn what_is_slow_for_a_moment_is_not_shown() {
+    let cause = Cause {
+        code: Some("BS-POD-009".into()),
+        cause: "Pod a: starting".into(),
+        evidence: vec![],
+        origins: vec![],
+        declared_in: None,
+        remedy: vec![],
+        chain: vec![],
+        blocks: vec![],
+        transient: true,
+    };
+    let mut events = running();
+    events.push(event(5000, "cilium/release", EventKind::StepExplained { causes: vec![cause] }));
+    assert!(!seen(&events, 34_000, 80).contains("starting"));
+    assert!(seen(&events, 35_000, 80).contains("slow          Pod a: starting"));
+    let mut lines = Lines::new(false);
+    let said: Vec<String> = events.iter().flat_map(|event| lines.of(event)).collect();
+    assert!(!said.iter().any(|line| line.contains("slow")), "{said:?}");
+    let at = |second| Timestamp::from_second(second).unwrap();
+    assert!(!lines.due(at(34)).iter().any(|line| line.contains("slow")));
+    assert!(lines.due(at(35)).iter().any(|line| line.ends_with("slow: Pod a: starting")));
+    assert!(lines.due(at(60)).is_empty());
+}
+
+fn logged(events: &[Event]) -> Vec<Part> {
+    let mut log = Log::default();
+    events.iter().flat_map(|event| log.of(event)).collect()
+}
+
+fn written(parts: &[Part]) -> String {
+    let part = |part: &Part| match part {
+        Part::Line(line) => format!("{line}\n"),
+        Part::Begin(stage) => format!("<{stage}>\n"),
+        Part::End(stage) => format!("</{stage}>\n"),
+    };
+    parts.iter().map(part).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_log_of_ci_has_a_group_per_stage_and_failures_outside() {
+    insta::assert_snapshot!(written(&logged(&failed())));
+}
+
+#[test]
+fn stages_at_the_same_time_have_groups_one_after_the_other() {
+    let done =
+        |step: &str, millis| event(millis, step, finished(StepOutcome::Unchanged { summary: "done".into() }));
+    let begins = |step: &str| event(0, step, EventKind::StepStarted);
+    let events = vec![
+        started(),
+        begins("cilium/release"),
+        begins("core/dns"),
+        done("cilium/release", 100),
+        done("core/dns", 200),
+        begins("core/spegel"),
+        done("core/spegel", 300),
+        done("cilium/bgp", 400),
+    ];
+    let text = written(&logged(&events));
+    let groups: Vec<&str> = text.lines().filter(|line| line.starts_with('<')).collect();
+    assert_eq!(groups, ["<cilium>", "</cilium>", "<core>", "</core>"], "{text}");
+    assert!(text.find("core/dns").unwrap() > text.find("</cilium>").unwrap(), "{text}");
+}
+
+#[test]
+fn a_green_run_of_a_large_plan_is_a_page_of_ci_log() {
+    let stages: Vec<StageOutline> = (0..8)
+        .map(|stage| StageOutline {
+            name: format!("s{stage}"),
+            steps: (0..4)
+                .map(|step| StepOutline {
+                    id: id(&format!("s{stage}/{step}")),
+                    title: "title".into(),
+                    skip: None,
+                })
+                .collect(),
+        })
+        .collect();
+    let mut log = Log::default();
+    let mut parts = log.of(&event(0, "", EventKind::RunStarted { headline: "infra".into(), stages }));
+    let mut clock = 0;
+    for step in (0..8).flat_map(|stage| (0..4).map(move |step| format!("s{stage}/{step}"))) {
+        parts.extend(log.of(&event(clock, &step, EventKind::StepStarted)));
+        for second in 0..30 {
+            let reasons = vec![format!("reason {second}").as_str().into()];
+            parts.extend(log.of(&event(clock, &step, EventKind::StepWaiting { reasons, progress: None })));
+            let message = "requesting reconciliation".to_owned();
+            parts.extend(log.of(&event(clock, &step, EventKind::StepSaid { message })));
+            // One step of them waits for long.
+            clock += if step == "s7/2" { 2000 } else { 100 };
+            parts.extend(log.due(Timestamp::from_millisecond(clock).unwrap()));
+        }
+        parts.extend(log.of(&event(clock, &step, finished(StepOutcome::Changed { summary: "done".into() }))));
+    }
+    let text = written(&parts);
+    assert!(text.lines().count() <= 55, "{text}");
+    let waits = text.lines().filter(|line| line.contains("s7/2  running: requesting reconciliation")).count();
+    assert_eq!(waits, 2, "{text}");
 }

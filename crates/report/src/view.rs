@@ -14,12 +14,16 @@ const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '�
 /// The maximum number of additional lines for a running stage.
 const DETAIL_LINES: usize = 4;
 const TIME_WIDTH: usize = 7;
+/// An expected time below this is not shown.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
 
 /// The whole board at `now`, with lines of at most `columns`.
 pub(super) fn view(board: &Board, now: Timestamp, columns: usize) -> Vec<String> {
     let steps = board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.is_planned).count();
-    let mut lines =
-        vec![cut(&format!("{}  plan: {}", board.headline, count(steps, "step")), columns), String::new()];
+    let mut lines = vec![
+        cut(&format!("{}  plan: {}", board.headline, count(steps, "step")), columns),
+        time(board, now, columns),
+    ];
     let name_width = board.stages.iter().map(|stage| width(&stage.name)).max().unwrap_or(0).max(14);
     let since = board.began.map(|began| super::board::since(began, now)).unwrap_or_default();
     for stage in &board.stages {
@@ -42,7 +46,7 @@ fn stage_lines(
     let running: Vec<&StepState> = stage.steps.iter().filter(|step| step.runs()).collect();
     let (mark, said) = if !running.is_empty() {
         let frame = usize::try_from(since.as_millis() / 100).unwrap_or(0) % SPINNER.len();
-        (SPINNER[frame], running_text(stage, &running))
+        (SPINNER[frame], running_text(board, stage, &running, now))
     } else if stage.failed() {
         ('✗', stage.steps.iter().find(|s| s.failed()).map(failed_text).unwrap_or_default())
     } else if stage.finished() {
@@ -70,7 +74,7 @@ fn stage_lines(
         for (label, said) in does_now(step, DETAIL_LINES / running.len()) {
             lines.push(detail(label, &said, name_width, columns));
         }
-        if let Some(cause) = step.causes.first() {
+        if let Some(cause) = step.causes.due(now).next() {
             let label = if cause.transient { "slow" } else { "cause" };
             lines.push(detail(label, &cause.cause, name_width, columns));
         }
@@ -95,12 +99,33 @@ fn does_now(step: &StepState, room: usize) -> Vec<(&str, String)> {
     said.into_iter().enumerate().map(|(index, line)| (label(index), line)).collect()
 }
 
-fn running_text(stage: &StageState, running: &[&StepState]) -> String {
+/// How many steps have ended, the elapsed time, and the expected time of a run that changes something.
+fn time(board: &Board, now: Timestamp, columns: usize) -> String {
+    let Some(began) = board.began.filter(|_| board.summary.is_none()) else { return String::new() };
+    let steps = || board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.is_planned);
+    let is_ended = |step: &&StepState| !matches!(step.outcome, None | Some(StepOutcome::NotStarted));
+    let ended = steps().filter(is_ended).count();
+    let took = duration(super::board::since(began, now));
+    let expected = board.forecast.total.filter(|_| board.has_acted);
+    let of = expected.map(|total| format!(" of about {}", duration(total))).unwrap_or_default();
+    cut(&format!("  {ended}/{} steps, {took}{of}", steps().count()), columns)
+}
+
+/// A step's progress, its time and its expected time, as far as they are known and worth telling.
+fn progress_text(board: &Board, step: &StepState, now: Timestamp) -> String {
+    let progress = step.progress.map(|progress| progress.to_string());
+    let expected = board.forecast.steps.step(&step.id.to_string());
+    let expected = expected.filter(|expected| board.has_acted && *expected >= WORTH_TELLING);
+    let time = expected.zip(step.began).map(|(expected, began)| {
+        format!("{} of about {}", duration(super::board::since(began, now)), duration(expected))
+    });
+    let known: Vec<String> = progress.into_iter().chain(time).collect();
+    if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) }
+}
+
+fn running_text(board: &Board, stage: &StageState, running: &[&StepState], now: Timestamp) -> String {
     let done = stage.steps.iter().filter(|step| step.outcome.is_some()).count();
-    let name = |step: &&StepState| match step.progress {
-        Some(progress) => format!("{} ({progress})", step.title),
-        None => step.title.clone(),
-    };
+    let name = |step: &&StepState| format!("{}{}", step.title, progress_text(board, step, now));
     let names: Vec<String> = running.iter().map(name).collect();
     if stage.steps.len() == 1 {
         names.join(", ")
@@ -169,7 +194,7 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
             lines.push(detail(label, text, name_width, usize::MAX));
         }
     };
-    for cause in &step.causes {
+    for cause in &step.failed_by {
         say(if cause.transient { "slow" } else { "cause" }, std::slice::from_ref(&cause.cause));
         for (label, said) in causes::parts(cause) {
             say(label, &[said]);
@@ -191,7 +216,7 @@ fn failed_lines(board: &Board, step: &StepState, name_width: usize, columns: usi
     if !blocked.is_empty() {
         say("blocks", &[blocked.join(", ")]);
     }
-    let wrong = step.causes.iter().find(|cause| !cause.transient);
+    let wrong = step.failed_by.iter().find(|cause| !cause.transient);
     if let Some((code, cause)) = wrong.and_then(|cause| Some((cause.code.as_ref()?, &cause.cause))) {
         lines.push(format!("error[{code}]: {cause}    bootstrapper explain {code}"));
     }

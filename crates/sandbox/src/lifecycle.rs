@@ -19,8 +19,13 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 /// How long a supervisor may take to stop everything before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Creates a sandbox, or finds it running. Reports progress to `say`.
-pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) -> Result<Sandbox> {
+/// Creates a sandbox, or finds it running. Reports the builds of programs, which take minutes, to `say`, and what it
+/// starts, which takes seconds, to `starts`.
+pub async fn up(
+    options: &SandboxOptions,
+    say: &(dyn Fn(&str) + Send + Sync),
+    starts: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Sandbox> {
     let folder = Folder::of(&options.name)?;
     if folder.is_running() && folder.path(SANDBOX_FILE).exists() {
         upstream::refresh(&folder, &options.source).await?;
@@ -33,7 +38,7 @@ pub async fn up(options: &SandboxOptions, say: &(dyn Fn(&str) + Send + Sync)) ->
     Vault::found(&folder)?;
     folder.write(OPTIONS_FILE, options)?;
     folder.write(PROGRAMS_FILE, &programs.with_test_image(&folder))?;
-    start_supervisor(&folder, say).await?;
+    start_supervisor(&folder, starts).await?;
     folder.read(SANDBOX_FILE)
 }
 

@@ -48,6 +48,10 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
+    /// Also say what a sandbox simulates, and how it starts
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
     /// Progress output
     #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
     pub(crate) progress: ProgressStyle,
@@ -59,6 +63,8 @@ pub(crate) enum ProgressStyle {
     Auto,
     /// Live bars
     Tty,
+    /// Few lines, in foldable groups on GitHub and GitLab (what auto does there)
+    Ci,
     /// One line per event
     Plain,
     /// One JSON object per line, on stdout
@@ -72,6 +78,7 @@ impl From<ProgressStyle> for Progress {
         match style {
             ProgressStyle::Auto => Self::Auto,
             ProgressStyle::Tty => Self::Tty,
+            ProgressStyle::Ci => Self::Ci,
             ProgressStyle::Plain => Self::Plain,
             ProgressStyle::Json => Self::Json,
             ProgressStyle::Quiet => Self::Quiet,

@@ -1,6 +1,7 @@
 //! All text output of the program: to a terminal, a pipe, a file or a CI log. Masks marked secrets
 //! (`masking`), and neutralizes terminal escapes and CI commands. See `docs/design/masking.md` for the rules.
 
+mod ci;
 mod harmless;
 mod json;
 mod log;
@@ -9,6 +10,7 @@ mod panics;
 mod streams;
 
 pub use crate::words::one_line;
+pub use ci::Runner;
 pub use json::{JsonText, masked_json};
 pub use log::{Log, log};
 pub use paint::{paint, trusted};
