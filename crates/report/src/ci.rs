@@ -15,7 +15,7 @@ use bootstrapper_engine::{Event, EventKind, StepId, StepOutcome};
 /// The interval for looking at waits.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A wait has a line after this long, and then each time after twice as long.
-const FIRST: Duration = Duration::from_secs(15);
+const FIRST: Duration = Duration::from_secs(30);
 /// The maximum number of reasons per line.
 const REASONS: usize = 2;
 

@@ -12,7 +12,7 @@ use bootstrapper_cluster::{self as cluster, Cluster};
 use bootstrapper_core::failure::Result;
 use bootstrapper_engine::Event;
 use bootstrapper_report::Requests;
-use bootstrapper_report::timeline::{Recorder, RunInfo};
+use bootstrapper_report::timeline::{Recorder, RunInfo, Timeline};
 
 /// A run while it is recorded.
 pub(crate) struct Recording {
@@ -60,7 +60,9 @@ impl Recording {
         let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         let timeline = recorder.timeline(outcome, Timestamp::now());
         let RunInfo { cluster, command, place, .. } = &self.info;
-        let before = store.newest(cluster, |run| run.run.command == *command && run.run.place == *place);
+        let is_comparable = |run: &Timeline| run.run.command == *command && run.run.place == *place;
+        let is_alike = |run: &Timeline| is_comparable(run) && (run.changed > 0) == (timeline.changed > 0);
+        let before = store.newest(cluster, is_alike).or_else(|| store.newest(cluster, is_comparable));
         store.save(&timeline.compared_with(before.as_ref()))
     }
 }
