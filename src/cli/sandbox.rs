@@ -150,7 +150,7 @@ async fn bring_up(
     let say = |line: &str| out::say(&format!("  sandbox: {line}"));
     let starts = |line: &str| {
         if is_verbose {
-            say(line)
+            say(line);
         }
     };
     sandbox::up(&options, &say, &starts).await

@@ -77,8 +77,8 @@ fn show(statuses: &[StepStatus], output: Output, before: &str) -> Result<String>
 
 /// The lines of a text that another one does not have.
 fn changed(before: &str, text: &str) -> String {
-    let known: BTreeSet<&str> = before.lines().collect();
-    text.lines().filter(|line| !known.contains(line)).map(|line| format!("{line}\n")).collect()
+    let known: BTreeSet<&str> = before.split_inclusive('\n').collect();
+    text.split_inclusive('\n').filter(|line| !known.contains(line)).collect()
 }
 
 fn outcome(statuses: &[StepStatus], cluster: &str) -> Result<()> {

@@ -198,10 +198,12 @@ fn a_run_shows_elapsed_and_expected_time_once_it_changes_something() {
     let expected =
         |step: &str, seconds: f64| PastStep { step: step.into(), outcome: "changed".into(), seconds };
     let past = PastRun { has_changed: true, steps: vec![expected("cilium/release", 40.0)] };
-    let forecast = Forecast { steps: Expected::of(&[past]), total: Some(Duration::from_secs(120)) };
+    let forecast = Forecast { steps: Expected::of(&[past]), total: Some(Duration::from_mins(2)) };
     let shown = |events: &[Event]| {
         let mut board = Board { forecast: forecast.clone(), ..Board::default() };
-        events.iter().for_each(|event| board.fold(event));
+        for event in events {
+            board.fold(event);
+        }
         view(&board, Timestamp::from_millisecond(43_000).unwrap(), 100).join("\n")
     };
     let events = running();

@@ -126,7 +126,9 @@ fn changes(rows: &mut Rows, diff: &Diff) -> usize {
             rows.detail(mark(kind), &format!("and {} more", of_kind.len() - shown));
         }
     }
-    detailed.iter().for_each(|change| change_rows(rows, change, wide));
+    for change in &detailed {
+        change_rows(rows, change, wide);
+    }
     detailed.iter().filter(|change| change.kind == ChangeKind::Conflict).count()
 }
 

@@ -8,7 +8,7 @@ use bootstrapper_engine::{Cause, Event, EventKind, Observation, StepOutcome, Ste
 /// A step while it is recorded.
 #[derive(Debug)]
 pub(super) struct Track {
-    track: StepTrack,
+    record: StepTrack,
     waits: Waits,
     is_running: bool,
     causes: Vec<Cause>,
@@ -16,7 +16,7 @@ pub(super) struct Track {
 
 impl Track {
     pub(super) fn new(outline: &StepOutline) -> Self {
-        let track = StepTrack {
+        let record = StepTrack {
             step: outline.id.to_string(),
             title: outline.title.clone(),
             outcome: "not started".to_owned(),
@@ -29,19 +29,19 @@ impl Track {
             retries: Vec::new(),
             notes: Vec::new(),
         };
-        Self { track, waits: Waits::default(), is_running: false, causes: Vec::new() }
+        Self { record, waits: Waits::default(), is_running: false, causes: Vec::new() }
     }
 
     /// The step's name.
     pub(super) fn step(&self) -> &str {
-        &self.track.step
+        &self.record.step
     }
 
     /// Records an event of the step; `now` is its time by the wall clock.
     pub(super) fn record(&mut self, event: &Event, now: f64) {
-        let start = *self.track.start.get_or_insert(now);
+        let start = *self.record.start.get_or_insert(now);
         let at = start + event.step_elapsed.as_secs_f64();
-        self.track.attempts = self.track.attempts.max(event.attempt);
+        self.record.attempts = self.record.attempts.max(event.attempt);
         match &event.kind {
             EventKind::StepStarted => {
                 self.is_running = true;
@@ -60,14 +60,14 @@ impl Track {
                 self.waits.replace(&[], at);
                 self.enter(PhaseKind::Retry, at, &reason);
                 let pause = next_in.as_secs_f64();
-                self.track.retries.push(Retry { attempt: event.attempt, at, reason, pause });
+                self.record.retries.push(Retry { attempt: event.attempt, at, reason, pause });
             }
             EventKind::StepFinished { outcome, failure, causes } => {
                 if self.is_running {
                     self.advance(at);
                     self.waits.replace(&[], at);
                 } else {
-                    self.track.start = None;
+                    self.record.start = None;
                 }
                 self.is_running = false;
                 self.ends(outcome, failure.as_ref());
@@ -79,7 +79,7 @@ impl Track {
 
     /// The outcome, which may be another at the end of the run than at the end of the step.
     pub(super) fn ends(&mut self, outcome: &StepOutcome, failure: Option<&Failure>) {
-        outcome.name().clone_into(&mut self.track.outcome);
+        outcome.name().clone_into(&mut self.record.outcome);
         let (summary, details) = match outcome {
             StepOutcome::Unchanged { summary }
             | StepOutcome::Changed { summary }
@@ -91,13 +91,13 @@ impl Track {
                 None => return,
             },
         };
-        self.track.summary = summary;
-        self.track.notes = details;
+        self.record.summary = summary;
+        self.record.notes = details;
     }
 
     /// The track until `now`, for a run that may have been aborted.
     pub(super) fn finished(&self, now: f64) -> StepTrack {
-        let mut track = self.track.clone();
+        let mut track = self.record.clone();
         let mut end = track.start.map_or(0.0, |start| start + track.seconds);
         if self.is_running {
             "running".clone_into(&mut track.outcome);
@@ -112,8 +112,8 @@ impl Track {
 
     fn observed(&mut self, observation: &Observation, at: f64) {
         // Its pause has ended meanwhile.
-        let pause = self.track.retries.last().map(|retry| retry.at + retry.pause);
-        let is_pausing = self.track.phases.last().is_some_and(|phase| phase.kind == PhaseKind::Retry);
+        let pause = self.record.retries.last().map(|retry| retry.at + retry.pause);
+        let is_pausing = self.record.phases.last().is_some_and(|phase| phase.kind == PhaseKind::Retry);
         if let Some(end) = pause.filter(|_| is_pausing) {
             self.enter(PhaseKind::Compare, end.min(at), "");
         }
@@ -127,7 +127,7 @@ impl Track {
     }
 
     fn says(&mut self, message: &str) {
-        if let Some(phase) = self.track.phases.last_mut() {
+        if let Some(phase) = self.record.phases.last_mut() {
             message.clone_into(&mut phase.text);
         }
     }
@@ -135,13 +135,13 @@ impl Track {
     /// The present phase ends, unless it is the same.
     fn enter(&mut self, kind: PhaseKind, at: f64, text: &str) {
         self.advance(at);
-        if self.track.phases.last().is_none_or(|phase| phase.kind != kind) {
-            self.track.phases.push(Phase { kind, start: at, seconds: 0.0, text: text.to_owned() });
+        if self.record.phases.last().is_none_or(|phase| phase.kind != kind) {
+            self.record.phases.push(Phase { kind, start: at, seconds: 0.0, text: text.to_owned() });
         }
     }
 
     fn advance(&mut self, at: f64) {
-        extend(&mut self.track, at);
+        extend(&mut self.record, at);
     }
 }
 

@@ -40,7 +40,12 @@ impl Waits {
             match self.open.iter_mut().find(|wait| wait.about == about) {
                 Some(wait) => wait.says(text, at),
                 None => {
-                    self.open.push(Open { about, start: at, now: (text, at), longest: (String::new(), -1.0) })
+                    self.open.push(Open {
+                        about,
+                        start: at,
+                        now: (text, at),
+                        longest: (String::new(), -1.0),
+                    });
                 }
             }
         }
