@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::board::since;
 use bootstrapper_engine::Cause;
 
-/// How long something must have been slow.
-const SLOW: Duration = Duration::from_secs(30);
+/// How long something must have been slow: a dependency of a healthy hand-over takes up to a minute.
+const SLOW: Duration = Duration::from_mins(2);
 /// How long an object must have been not ready, if no rule knows more than that.
 const GENERIC: Duration = Duration::from_secs(20);
 /// The code of that.
@@ -77,12 +77,12 @@ mod tests {
         assert_eq!(due(&causes, 0), ["no image"]);
         // The same, although its text is another.
         causes.replace(&[slow("starting for 25 s")], at(25));
-        assert!(due(&causes, 29).is_empty());
-        assert_eq!(due(&causes, 30), ["starting for 25 s"]);
+        assert!(due(&causes, 119).is_empty());
+        assert_eq!(due(&causes, 120), ["starting for 25 s"]);
         // What was gone in between starts over.
-        causes.replace(&[], at(31));
-        causes.replace(&[slow("starting for 1 s"), cause(Some(GENERIC_CODE), "not ready", false)], at(32));
-        assert!(due(&causes, 51).is_empty());
-        assert_eq!(due(&causes, 52), ["not ready"]);
+        causes.replace(&[], at(121));
+        causes.replace(&[slow("starting for 1 s"), cause(Some(GENERIC_CODE), "not ready", false)], at(122));
+        assert!(due(&causes, 141).is_empty());
+        assert_eq!(due(&causes, 142), ["not ready"]);
     }
 }

@@ -230,15 +230,15 @@ fn what_is_slow_for_a_moment_is_not_shown() {
     };
     let mut events = running();
     events.push(event(5000, "cilium/release", EventKind::StepExplained { causes: vec![cause] }));
-    assert!(!seen(&events, 34_000, 80).contains("starting"));
-    assert!(seen(&events, 35_000, 80).contains("slow          Pod a: starting"));
+    assert!(!seen(&events, 124_000, 80).contains("starting"));
+    assert!(seen(&events, 125_000, 80).contains("slow          Pod a: starting"));
     let mut lines = Lines::new(false);
     let said: Vec<String> = events.iter().flat_map(|event| lines.of(event)).collect();
     assert!(!said.iter().any(|line| line.contains("slow")), "{said:?}");
     let at = |second| Timestamp::from_second(second).unwrap();
-    assert!(!lines.due(at(34)).iter().any(|line| line.contains("slow")));
-    assert!(lines.due(at(35)).iter().any(|line| line.ends_with("slow: Pod a: starting")));
-    assert!(lines.due(at(60)).is_empty());
+    assert!(!lines.due(at(124)).iter().any(|line| line.contains("slow")));
+    assert!(lines.due(at(125)).iter().any(|line| line.ends_with("slow: Pod a: starting")));
+    assert!(lines.due(at(200)).is_empty());
 }
 
 fn logged(events: &[Event]) -> Vec<Part> {
