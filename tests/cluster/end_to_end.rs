@@ -7,6 +7,7 @@
 use crate::common;
 use crate::reliability::everything::everything;
 use crate::reliability::undisturbed::{self, Undisturbed};
+use crate::trust::sandbox::only_its_owner_can_query_it;
 mod handover;
 mod leftovers;
 mod reconcile;
@@ -40,11 +41,13 @@ struct Sandbox {
     state: TempDir,
     /// A changed copy of this repository, if it is bootstrapped from one.
     copy: Option<TempDir>,
+    /// Whether files of whoever runs it are everybody's, if nobody says otherwise.
+    is_careless: bool,
 }
 
 impl Sandbox {
     fn new(name: &'static str) -> Self {
-        Self { name, state: tempfile::tempdir().unwrap(), copy: None }
+        Self { name, state: tempfile::tempdir().unwrap(), copy: None, is_careless: false }
     }
 
     fn repository(&self) -> &Path {
@@ -53,7 +56,8 @@ impl Sandbox {
 
     /// A verb that needs no repository.
     fn bare(&self, arguments: &[&str]) -> Command {
-        let mut command = common::bootstrapper();
+        let mut command =
+            if self.is_careless { common::bootstrapper_of_the_careless() } else { common::bootstrapper() };
         command.env("BOOTSTRAPPER_STATE_DIR", self.state.path()).args(arguments);
         command
     }
@@ -129,7 +133,8 @@ impl Drop for Sandbox {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn infra_from_nothing_to_owned_by_flux() {
-    let sandbox = Sandbox::new("infra");
+    let mut sandbox = Sandbox::new("infra");
+    sandbox.is_careless = true;
     sandbox
         .run(&["sandbox", "up", "infra"])
         .assert()
@@ -236,6 +241,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
 
     a_live_cluster_is_judged_as_flux_judges_it(&cluster).await;
     an_operator_that_came_too_early_is_restarted(&sandbox, &cluster).await;
+    only_its_owner_can_query_it(&sandbox.folder(), &cluster).await;
     tenant::a_tenant_gains_nothing(&cluster, &kubeconfig, "infra.example.org").await;
     a_conflict_is_shown_and_taken_over_only_by_force(&cluster).await;
     a_watch_needs_no_luck(&cluster).await;

@@ -34,7 +34,17 @@ pub(crate) fn programs() -> &'static Path {
 
 /// The program in a clean environment, with helm and kustomize on PATH.
 pub(crate) fn bootstrapper() -> Command {
-    let mut command = Command::cargo_bin("bootstrapper").unwrap();
+    in_clean_environment(Command::cargo_bin("bootstrapper").unwrap())
+}
+
+/// The same with a umask that keeps nothing from anybody.
+pub(crate) fn bootstrapper_of_the_careless() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_bootstrapper")]);
+    in_clean_environment(command)
+}
+
+fn in_clean_environment(mut command: Command) -> Command {
     let path = std::env::join_paths(
         [programs().to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );

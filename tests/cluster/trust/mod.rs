@@ -22,7 +22,7 @@ mod order;
 mod private;
 pub(crate) mod repository;
 mod rights;
-mod sandbox;
+pub(crate) mod sandbox;
 mod secrets;
 mod servers;
 mod supply;

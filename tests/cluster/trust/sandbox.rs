@@ -2,89 +2,30 @@
 //! any of its processes, and read none of its files.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bootstrapper::cluster::{Cluster, ConnectOptions};
+use bootstrapper::cluster::Cluster;
 use bootstrapper::object::Selection;
 use serde_json::Value;
 
 use super::rights::whoever_lacks_a_right_is_told_which;
-use crate::common;
 use crate::strangers::probe::{is_root, probe_all};
 use crate::strangers::sockets::{Place, Socket, listening, processes};
 use crate::strangers::{its_files_are_its_owners, nobody_enters_its_networks};
 
-const NAME: &str = "infra";
-
-/// A sandbox that was brought up by somebody whose files are everybody's, if nobody says otherwise.
-struct Sandbox {
-    state: PathBuf,
-    /// None if somebody keeps it: TRUST_STATE names a state folder, to play this again on what is up.
-    own: Option<tempfile::TempDir>,
-}
-
-impl Sandbox {
-    fn new() -> Self {
-        let kept = std::env::var_os("TRUST_STATE").map(PathBuf::from);
-        let own = kept.is_none().then(|| tempfile::tempdir().unwrap());
-        let state = kept.unwrap_or_else(|| own.as_ref().unwrap().path().to_owned());
-        Self { state, own }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.state.join("sandboxes").join(NAME)
-    }
-
-    fn run(&self, arguments: &[&str]) {
-        let programs = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
-        let path = std::env::join_paths([common::programs().to_owned()].into_iter().chain(programs)).unwrap();
-        let output = Command::new("sh")
-            .args(["-c", "umask 000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_bootstrapper")])
-            .args(arguments)
-            .arg("--repo")
-            .arg(common::root())
-            .env("PATH", path)
-            .env("BOOTSTRAPPER_STATE_DIR", &self.state)
-            .env("BOOTSTRAPPER_SANDBOX_NETWORK", "simulated")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    async fn cluster(&self) -> Cluster {
-        let options =
-            ConnectOptions { kubeconfig: Some(self.folder().join("kubeconfig")), context: NAME.into() };
-        Cluster::connect(&options).await.unwrap()
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        if self.own.is_none() {
-            return;
-        }
-        let mut down = common::bootstrapper();
-        let _ = down.env("BOOTSTRAPPER_STATE_DIR", &self.state).args(["sandbox", "down", NAME]).output();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_its_owner_can_query_a_sandbox() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["sandbox", "up", NAME]);
-    sandbox.run(&[NAME, "--sandbox", "--progress", "plain"]);
-
-    let folder = sandbox.folder();
-    let sockets = listening(&folder);
-    listeners_are_found(&folder, &sockets);
+/// Asks a bootstrapped sandbox as another user. Somebody whose files are everybody's, if nobody says otherwise, has
+/// brought it up.
+pub(crate) async fn only_its_owner_can_query_it(folder: &Path, cluster: &Cluster) {
+    let sockets = listening(folder);
+    listeners_are_found(folder, &sockets);
     let answers = probe_all(&sockets);
     assert!(answers.is_empty(), "somebody else was answered:\n{}", answers.join("\n"));
-    nobody_enters_its_networks(&folder);
-    its_files_are_its_owners(&folder);
-    no_argument_is_a_secret(&sandbox).await;
+    nobody_enters_its_networks(folder);
+    its_files_are_its_owners(folder);
+    no_argument_is_a_secret(folder, cluster).await;
     // It is a real API server, which knows rights.
     whoever_lacks_a_right_is_told_which(&folder.join("kubeconfig")).await;
 }
@@ -103,14 +44,12 @@ fn listeners_are_found(folder: &Path, sockets: &[Socket]) {
 }
 
 /// Everybody reads what programs are called with.
-async fn no_argument_is_a_secret(sandbox: &Sandbox) {
-    let folder = sandbox.folder();
+async fn no_argument_is_a_secret(folder: &Path, cluster: &Cluster) {
     let mut secrets = BTreeSet::new();
     let known: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("sandbox.json")).unwrap()).unwrap();
     let proxy = known["environment"]["variables"]["HTTPS_PROXY"].as_str().unwrap();
     secrets.insert(url::Url::parse(proxy).unwrap().password().unwrap().to_owned());
-    let cluster = sandbox.cluster().await;
     for object in cluster.list(&Selection::of("v1", "Secret")).await.unwrap() {
         let data = object.data["data"].as_object().cloned().unwrap_or_default();
         secrets.extend(data.values().filter_map(Value::as_str).map(str::to_owned));
@@ -122,7 +61,7 @@ async fn no_argument_is_a_secret(sandbox: &Sandbox) {
         let url = source.data["status"]["artifact"]["url"].as_str().unwrap().to_owned();
         secrets.insert(url::Url::parse(&url).unwrap().password().unwrap().to_owned());
     }
-    for entry in walkdir::WalkDir::new(&folder).into_iter().filter_map(Result::ok) {
+    for entry in walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok) {
         let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
         if entry.path().extension().is_some_and(|extension| extension == "key") {
             secrets.extend(text.lines().filter(|line| !line.starts_with("---")).map(str::to_owned));
@@ -130,7 +69,7 @@ async fn no_argument_is_a_secret(sandbox: &Sandbox) {
     }
     secrets.retain(|secret| secret.len() >= 8);
     assert!(secrets.len() > 10, "{}", secrets.len());
-    for process in processes(&folder) {
+    for process in processes(folder) {
         let words = std::fs::read(format!("/proc/{}/cmdline", process.id)).unwrap_or_default();
         let words = String::from_utf8_lossy(&words);
         assert!(
