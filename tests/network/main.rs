@@ -77,7 +77,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 const VERIFY: [&str; 4] = ["verify", "infra", "apps", "--sandbox"];
 
 fn two_clusters_of_a_mesh_hold_on_a_real_network() {
-    let site = Site::new();
+    let site = Site::of_two_subnets();
     let before = Host::look(site.state());
     site.about(&["infra", "apps", "--sandbox", "--progress", "plain", "-v"])
         .assert()
@@ -90,6 +90,10 @@ fn two_clusters_of_a_mesh_hold_on_a_real_network() {
             nodes_are_as_their_agents_say(cluster).await;
         }
         the_router_knows_the_way(&site, &[&infra, &apps], &site::table(&site, "infra")).await;
+        for cluster in [&infra, &apps] {
+            the_way_to_another_subnet_is_the_router(&site, cluster).await;
+        }
+        // Its pods are on the first and on the last node: in the two subnets.
         site.until_well(&VERIFY).await;
         site.about(&VERIFY).assert().success().stdout(
             contains("outside to LoadBalancer")
@@ -159,6 +163,36 @@ async fn the_router_knows_the_way(
         site.on("infra", "router", &["timeout", "5", "bash", "-c", &format!("</dev/tcp/{address}/2379")]);
     }
     assert_eq!(mesh.len(), clusters.len());
+}
+
+/// Nodes of a subnet have routes to each other's pods; for those of another one they ask the router, which has learned
+/// them by BGP.
+async fn the_way_to_another_subnet_is_the_router(site: &Site, cluster: &Cluster) {
+    let nodes = cluster.list(&Selection::of("v1", "Node")).await.unwrap();
+    let place = |node: &Object| {
+        let address = node.data["status"]["addresses"][0]["address"].as_str().unwrap().to_owned();
+        let pods = node.data["spec"]["podCIDR"].as_str().unwrap().to_owned();
+        (node.metadata.name.clone().unwrap(), address, pods)
+    };
+    let [(first, ..), (_, second, second_pods), (_, last, last_pods)] =
+        <[_; 3]>::try_from(nodes.iter().map(place).collect::<Vec<_>>()).unwrap();
+    assert!(second.starts_with("10.25.11.") && last.starts_with("10.25.10."), "{second} {last}");
+    let name = cluster_of(&first);
+    let via = |machine: &str, pods: &str| {
+        let address = pods.replace(".0/24", ".9");
+        let told = site.on(name, machine, &["ip", "route", "get", &address]);
+        let words: Vec<&str> = told.split_whitespace().collect();
+        let via = words.iter().position(|word| *word == "via");
+        via.map_or_else(|| told.clone(), |at| words[at + 1].to_owned())
+    };
+    assert_eq!(via(&first, &second_pods), second);
+    assert_eq!(via(&first, &last_pods), "10.25.11.1");
+    assert_eq!(via("router", &last_pods), last);
+}
+
+/// The cluster of a node, by its name.
+fn cluster_of(node: &str) -> &str {
+    node.rsplit_once('-').unwrap().0
 }
 
 async fn agents_answer(cluster: &Cluster, peer: &str) {

@@ -70,6 +70,18 @@ impl Site {
         site
     }
 
+    /// The same, with the nodes of each cluster in two subnets: the last one behind the router.
+    pub(crate) fn of_two_subnets() -> Self {
+        let site = Self::new();
+        for cluster in CLUSTERS {
+            let settings = format!("kubernetes/clusters/{cluster}/settings.yaml");
+            let nodes = "  NODE_CIDR: 10.25.11.0/24\n";
+            let both = "  NODE_CIDR: 10.25.10.0/23\n  NODE_SUBNETS: 10.25.11.0/24, 10.25.10.0/24\n";
+            common::edit(&site.repository, &settings, nodes, both);
+        }
+        site
+    }
+
     pub(crate) fn repository(&self) -> &Path {
         self.repository.path()
     }

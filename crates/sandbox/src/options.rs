@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::router_spec::RouterSpec;
+use super::router_spec::{RouterSpec, invalid, parsed};
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_gitops::Repository;
+use bootstrapper_gitops::{Repository, addresses};
 
 /// The options of a sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct SandboxOptions {
     pub service_cidr: String,
     /// The node range.
     pub node_cidr: String,
+    /// Its subnets, over which the nodes are spread; empty if it is a single one.
+    #[serde(default)]
+    pub node_subnets: Vec<String>,
     /// The declared address of the API server.
     pub api_server: Option<String>,
     /// Its declared port.
@@ -133,6 +137,12 @@ impl GitSpec {
     }
 }
 
+fn node_subnets(settings: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    let Some(text) = settings.get("NODE_SUBNETS") else { return Ok(Vec::new()) };
+    let subnets = addresses::read(text).ok_or_else(|| invalid("NODE_SUBNETS", text))?;
+    Ok(subnets.iter().map(IpNet::to_string).collect())
+}
+
 impl SandboxOptions {
     /// The options for a cluster, from its settings and its GitRepository.
     pub fn shaped_by(
@@ -168,6 +178,7 @@ impl SandboxOptions {
             pod_cidr: setting("POD_CIDR", "10.42.0.0/16"),
             service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
             node_cidr: setting("NODE_CIDR", "10.25.11.0/24"),
+            node_subnets: node_subnets(settings)?,
             api_server: settings.get("API_SERVER_HOST").cloned(),
             api_port: setting("API_SERVER_PORT", "6443").parse().unwrap_or(6443),
             cluster_id: setting("CLUSTER_ID", "1").parse().unwrap_or(1),
@@ -175,16 +186,25 @@ impl SandboxOptions {
         })
     }
 
-    /// The nodes: names and addresses.
+    /// The networks of the nodes.
+    pub(super) fn node_networks(&self) -> Result<Vec<IpNet>> {
+        match self.node_subnets.as_slice() {
+            [] => Ok(vec![parsed("NODE_CIDR", &self.node_cidr)?]),
+            subnets => subnets.iter().map(|subnet| parsed("NODE_SUBNETS", subnet)).collect(),
+        }
+    }
+
+    /// The nodes: names and addresses. The first ones are in the first subnet, the last ones in the last.
     pub(super) fn nodes(&self) -> Result<Vec<(String, IpAddr)>> {
-        let network: ipnet::IpNet = self.node_cidr.parse().map_err(|error: ipnet::AddrParseError| {
-            Failure::input(format!("invalid NODE_CIDR `{}`", self.node_cidr)).caused_by(&error)
-        })?;
-        let addresses = network.hosts().skip(self.first_address()).take(self.node_count.into());
-        Ok((1..)
-            .zip(addresses)
-            .map(|(number, address)| (format!("{}-{number}", self.name), address))
-            .collect())
+        let networks = self.node_networks()?;
+        let mut addresses: Vec<_> =
+            networks.iter().map(|network| network.hosts().skip(self.first_address())).collect();
+        let (count, networks) = (usize::from(self.node_count), addresses.len());
+        let nodes = (0..count).map_while(|index| {
+            let address = addresses.get_mut(index * networks / count)?.next()?;
+            Some((format!("{}-{}", self.name, index + 1), address))
+        });
+        Ok(nodes.collect())
     }
 
     fn first_address(&self) -> usize {
@@ -215,6 +235,34 @@ mod tests {
         ] {
             assert_eq!(branch_of(&reference), branch, "{reference}");
         }
+    }
+
+    #[test]
+    fn nodes_are_spread_over_the_subnets() {
+        let options = |subnets: &[&str]| SandboxOptions {
+            name: "a".to_owned(),
+            node_count: 3,
+            binaries: None,
+            source: SourceSpec::Artifact(ArtifactSpec::of("", &json!(null), Path::new(""), PathBuf::new())),
+            pod_cidr: String::new(),
+            service_cidr: String::new(),
+            node_cidr: "10.25.10.0/23".to_owned(),
+            node_subnets: subnets.iter().map(|subnet| (*subnet).to_owned()).collect(),
+            api_server: None,
+            api_port: 6443,
+            cluster_id: 1,
+            router: None,
+        };
+        let addresses = |subnets: &[&str]| -> Vec<String> {
+            let nodes = options(subnets).nodes().unwrap();
+            nodes.into_iter().map(|(_, address)| address.to_string()).collect()
+        };
+        assert_eq!(addresses(&[]), ["10.25.10.31", "10.25.10.32", "10.25.10.33"]);
+        let two = ["10.25.11.0/24", "10.25.10.0/24"];
+        assert_eq!(addresses(&two), ["10.25.11.31", "10.25.11.32", "10.25.10.31"]);
+        let settings = |value: &str| BTreeMap::from([("NODE_SUBNETS".to_owned(), value.to_owned())]);
+        assert_eq!(node_subnets(&settings("10.25.11.0/24, 10.25.10.0/24")).unwrap(), two);
+        assert!(node_subnets(&settings("none")).is_err());
     }
 
     #[test]

@@ -53,10 +53,13 @@ fn number(settings: &BTreeMap<String, String>, name: &str) -> Result<u32> {
 
 /// Parses a setting.
 pub(super) fn parsed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| {
-        Failure::input(format!("invalid setting {name}: `{text}`"))
-            .hint("correct it in the cluster's settings.yaml")
-    })
+    text.parse().map_err(|_| invalid(name, text))
+}
+
+/// The failure of a setting that cannot be parsed.
+pub(super) fn invalid(name: &str, text: &str) -> Failure {
+    Failure::input(format!("invalid setting {name}: `{text}`"))
+        .hint("correct it in the cluster's settings.yaml")
 }
 
 #[cfg(test)]

@@ -1,13 +1,25 @@
 //! Faults of a machine or its cable, as scripts that run there.
 
-use crate::network::{LAN, ROUTER};
+use crate::network::LAN;
 use crate::state::Sandbox;
 use bootstrapper_core::failure::{Failure, Result};
 
-pub(super) const UNPLUGGED: &str = "ip link set eth0 down";
+/// Runs a command for each cable of a machine, `$cable`: a router has one for each network.
+macro_rules! each_cable {
+    ($command:literal) => {
+        concat!(
+            r"for cable in $(ip -o link show type veth | sed -n 's/^[0-9]*: \(eth[0-9]*\)@.*/\1/p'); do ",
+            $command,
+            "; done"
+        )
+    };
+}
+
+pub(super) const UNPLUGGED: &str = each_cable!("ip link set $cable down");
 /// Freezes a machine's control group, which is mounted where agents look for it.
 pub(super) const OFF: &str = "ip link set eth0 down; echo 1 >/run/cilium/cgroupv2/cgroup.freeze";
-pub(super) const SLOW: &str = "tc qdisc replace dev eth0 root tbf rate 64kbit burst 4kb latency 2s";
+pub(super) const SLOW: &str =
+    each_cable!("tc qdisc replace dev $cable root tbf rate 64kbit burst 4kb latency 2s");
 /// Runs at the other end of a cable, given its interface number there: the agent forwards packets before the
 /// node's own filter sees them. Both directions lose packets.
 const LOSSY: &str = r#"
@@ -31,11 +43,11 @@ pub(super) fn bundles_of(packets: u32) -> String {
 const USUAL_BUNDLE: u32 = 65535;
 
 /// Reverts all of these. A link that was down has lost its routes.
-const HEALED: &str = "
-    echo 0 >/run/cilium/cgroupv2/cgroup.freeze
-    ip link set eth0 mtu 1500 up
-    [ \"$1\" = itself ] || ip route replace default via \"$1\"
-    tc qdisc delete dev eth0 root 2>/dev/null || true";
+const HEALED: &str = concat!(
+    "echo 0 >/run/cilium/cgroupv2/cgroup.freeze\n",
+    each_cable!("ip link set $cable mtu 1500 up; tc qdisc delete dev $cable root 2>/dev/null || true"),
+    "\n[ -z \"$1\" ] || ip route replace default via \"$1\""
+);
 
 /// Makes the cable of a machine lose packets.
 pub(super) async fn lose_packets(sandbox: &Sandbox, machine: &str) -> Result<()> {
@@ -49,10 +61,9 @@ pub(super) async fn heal_lan(sandbox: &Sandbox) -> Result<()> {
     run(sandbox, LAN, SOUND).await
 }
 
-/// Repairs a machine with this default gateway.
-pub(super) async fn heal(sandbox: &Sandbox, machine: &str, gateway: &str) -> Result<()> {
-    let gateway = if machine == ROUTER { "itself" } else { gateway };
-    run_with(sandbox, machine, HEALED, &[gateway]).await.map(drop)
+/// Repairs a machine with this default gateway; a router has none.
+pub(super) async fn heal(sandbox: &Sandbox, machine: &str, gateway: Option<&str>) -> Result<()> {
+    run_with(sandbox, machine, HEALED, &[gateway.unwrap_or_default()]).await.map(drop)
 }
 
 pub(super) async fn run(sandbox: &Sandbox, machine: &str, script: &str) -> Result<()> {

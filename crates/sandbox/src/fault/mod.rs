@@ -4,11 +4,12 @@ mod authority;
 mod machine;
 mod program;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::control_plane;
 use super::kubelet::set_power;
-use super::network::{LAN, ROUTER, Router};
+use super::network::{LAN, ROUTER, Router, gateways};
 use super::options::SandboxOptions;
 use super::state::{Folder, OPTIONS_FILE, Sandbox};
 use bootstrapper_cluster::{Cluster, ConnectOptions};
@@ -129,9 +130,12 @@ pub async fn heal(sandbox: &Sandbox) -> Result<()> {
     control_plane::restore_api_server(&folder)?;
     let cluster = own_cluster(sandbox, &folder).await?;
     let options: SandboxOptions = folder.read(OPTIONS_FILE)?;
-    let gateway = options.router.map(|router| router.address.to_string()).unwrap_or_default();
+    let gateways = match &options.router {
+        Some(router) => gateways(&options, router)?,
+        None => BTreeMap::new(),
+    };
     for machine in sandbox.machines.keys().filter(|name| *name != LAN) {
-        machine::heal(sandbox, machine, &gateway).await?;
+        machine::heal(sandbox, machine, gateways.get(machine).map(String::as_str)).await?;
         if machine == ROUTER {
             own_router(sandbox, &folder)?.expect(|_| {}).await?;
         } else {

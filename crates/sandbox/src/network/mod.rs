@@ -1,7 +1,7 @@
 //! The real network of a sandbox: real Cilium agents, a real BGP router, and pods with connectivity, all in
 //! separate namespaces. `docs/design/real-network.md` describes it and its limits.
 //!
-//! A [`lan::Lan`] is the cable that connects machines, each of which is a [`machine::Machine`]: the API
+//! A [`lan::Lan`] has the cables that connect machines, each of which is a [`machine::Machine`]: the API
 //! server's address, the [`router::Router`], and the [`node::Node`]s. Nothing has a name on the host, so
 //! everything disappears with its last process; [`leftovers`] finds those.
 
@@ -128,6 +128,13 @@ impl Network {
         self.routing.router().end().await;
         self.lan.end().await;
     }
+}
+
+/// The default gateway of each node.
+pub(super) fn gateways(options: &SandboxOptions, router: &RouterSpec) -> Result<BTreeMap<String, String>> {
+    let plan = address::Plan::of(options, router)?;
+    let nodes = options.nodes()?.into_iter();
+    Ok(nodes.map(|(name, address)| (name, plan.gateway_of(address).to_string())).collect())
 }
 
 fn key(pod: &Object) -> (String, String) {

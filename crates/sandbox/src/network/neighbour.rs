@@ -43,5 +43,6 @@ pub(super) fn living(options: &SandboxOptions, router: &RouterSpec) -> Result<Ve
 
 fn is_same_site(options: &SandboxOptions, router: &RouterSpec, other: &SandboxOptions) -> bool {
     let same_router = |other: &RouterSpec| (other.address, other.asn) == (router.address, router.asn);
-    options.node_cidr == other.node_cidr && other.router.as_ref().is_some_and(same_router)
+    let networks = |options: &SandboxOptions| (options.node_cidr.clone(), options.node_subnets.clone());
+    networks(options) == networks(other) && other.router.as_ref().is_some_and(same_router)
 }

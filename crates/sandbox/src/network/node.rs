@@ -30,7 +30,7 @@ impl Node {
         programs: &Programs,
     ) -> Result<Self> {
         let machine = Machine::make(folder, name, programs).await?;
-        lan.plug_in(&machine.namespace, address, plan).await?;
+        lan.connect_node(&machine.namespace, address, plan).await?;
         let script = "
             echo 1 >/proc/sys/net/ipv4/ip_forward
             for which in all default eth0; do echo 0 >/proc/sys/net/ipv4/conf/$which/rp_filter; done

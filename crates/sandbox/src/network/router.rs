@@ -52,7 +52,7 @@ impl Router {
         programs: &Programs,
     ) -> Result<Self> {
         let machine = Machine::make(folder, ROUTER, programs).await?;
-        lan.plug_in(&machine.namespace, spec.address, plan).await?;
+        lan.connect_router(&machine.namespace, plan).await?;
         let script = "
             ip address add \"$1\" dev lo
             echo 1 >/proc/sys/net/ipv4/ip_forward";

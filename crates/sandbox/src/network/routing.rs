@@ -42,7 +42,7 @@ impl Routing {
         let plan = Plan::of(options, spec)?;
         let nodes = options.nodes()?;
         let router = match neighbour::living(options, spec)?.into_iter().next() {
-            Some(other) => joined(folder, lan, &other, spec, &nodes).await?,
+            Some(other) => joined(folder, lan, &plan, &other, spec, &nodes).await?,
             None => Router::start(folder, lan, &plan, spec, &nodes, programs).await?,
         };
         Ok(Self {
@@ -94,7 +94,8 @@ impl Routing {
                 .await
                 .map(Some),
             Some(other) if other.router_is_there() => {
-                joined(&self.folder, lan, &other, &self.spec, &self.nodes).await.map(Some)
+                let (folder, plan) = (&self.folder, &self.plan);
+                joined(folder, lan, plan, &other, &self.spec, &self.nodes).await.map(Some)
             }
             Some(_) => Ok(None),
         }
@@ -104,11 +105,12 @@ impl Routing {
 async fn joined(
     folder: &Folder,
     lan: &Lan,
+    plan: &Plan,
     other: &Neighbour,
     spec: &RouterSpec,
     nodes: &[(String, IpAddr)],
 ) -> Result<Router> {
-    lan.join(&Namespace::of_another(folder, super::LAN, other.lan)).await?;
+    lan.join(&Namespace::of_another(folder, super::LAN, other.lan), plan).await?;
     let spec = RouterSpec { program: other.program, ..spec.clone() };
     Router::join(folder, other.router, &spec, nodes).await
 }

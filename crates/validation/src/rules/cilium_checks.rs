@@ -140,6 +140,12 @@ const REFUSED: &[Check] = &[
         applies: |v| v.on("autoDirectNodeRoutes") && v.is_tunnel(),
     },
     Check {
+        field: "directRoutingSkipUnreachable",
+        what: "directRoutingSkipUnreachable needs autoDirectNodeRoutes: true",
+        since: (1, 16),
+        applies: |v| v.on("directRoutingSkipUnreachable") && !v.on("autoDirectNodeRoutes"),
+    },
+    Check {
         field: "ipv4.enabled",
         what: "both ipv4 and ipv6 are disabled",
         since: ALWAYS,
@@ -504,6 +510,7 @@ mod tests {
                 json!({"autoDirectNodeRoutes": "true", "routingMode": "native", "ipv4NativeRoutingCIDR": "10.0.0.0/8"}),
                 vec![],
             ),
+            (json!({"directRoutingSkipUnreachable": true}), vec!["directRoutingSkipUnreachable"]),
             (json!({"cluster": {"id": 1}}), vec!["cluster.name"]),
             (json!({"cluster": {"id": "1", "name": "a"}}), vec![]),
             (json!({"cluster": {"name": "A_b"}}), vec!["cluster.name"]),

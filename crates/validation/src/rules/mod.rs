@@ -26,6 +26,7 @@ mod routes;
 mod schemas;
 mod silencing;
 mod sizes;
+mod subnets;
 mod tenants;
 mod variables;
 mod waits;
@@ -55,6 +56,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     charts::RULES,
     variables::RULES,
     addresses::RULES,
+    subnets::RULES,
     balancers::RULES,
     bgp::RULES,
     mesh::RULES,

@@ -14,7 +14,7 @@ pub(crate) const RULES: &[Rule] = &[Rule {
 }];
 
 /// Settings that bootstrapper itself uses: for checks, and for sandboxes.
-const READ_BY_US: [&str; 3] = ["NODE_CIDR", "NODE_COUNT", "SERVICE_CIDR"];
+const READ_BY_US: [&str; 4] = ["NODE_CIDR", "NODE_COUNT", "NODE_SUBNETS", "SERVICE_CIDR"];
 
 fn unused(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     let tasks = fleet.files.iter().filter(|(file, _)| file.starts_with("tasks"));
