@@ -1,20 +1,23 @@
 //! A tenant of one cluster reaches the database of another as the layout declares it: by the global Service, through
-//! the policies of both, with a certificate for that name, and again after the primary has changed.
+//! the policies of both, with a certificate for that name by the declared CA, and again after the primary has changed.
 //!
-//! PostgreSQL and its replication are real. What CloudNativePG does is done here: it labels the primary, and issues
-//! a certificate for the declared names.
+//! PostgreSQL and its replication are real, and so is the operator that brings the CA's certificate to the tenant. What
+//! CloudNativePG does is done here: it labels the primary, and issues a certificate for the declared names.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use backon::Retryable as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bootstrapper::cluster::Cluster;
 use bootstrapper::gitops::{Declared, Repository};
 use bootstrapper::object::{Complete, Object, ObjectRef};
 use bootstrapper::tools::{Environment, Kustomize};
 use kube::api::{Api, ApiResource, Patch, PatchParams};
 use kube::core::GroupVersionKind;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use crate::common::{self, programs};
@@ -25,7 +28,12 @@ const TENANT: &str = "example";
 
 const NAMESPACE: &str = "postgres";
 const CONTAINER: &str = "postgres";
+/// The ExternalSecret and the Secret of the CA.
+const AUTHORITY: &str = "postgres-infra-authority";
 const PASSWORD: &str = "of-the-test";
+
+/// The CA of the sandbox's vault signs with Ed25519, which has no digest that PostgreSQL could bind passwords to.
+const BINDING: &str = "disable";
 
 /// Where a pod has its data, and what it needs.
 const FOLDER: &str = "/var/lib/bootstrapper-test";
@@ -49,10 +57,20 @@ pub(crate) async fn a_tenant_reaches_the_database_of_another_cluster(
     let service = ObjectRef::namespaced("v1", "Service", NAMESPACE, "postgres-infra");
     let namespace = |name: &str| ObjectRef::cluster_scoped("v1", "Namespace", name);
     let policy = ObjectRef::namespaced("cilium.io/v2", "CiliumNetworkPolicy", TENANT, "tenant");
-    apply(infra, &declared.0, &[namespace(NAMESPACE), service.clone()]).await;
-    apply(apps, &declared.1, &[namespace(NAMESPACE), service.clone(), namespace(TENANT), policy]).await;
+    let kept = ObjectRef::namespaced("external-secrets.io/v1", "ExternalSecret", NAMESPACE, AUTHORITY);
+    let set =
+        |name: &str| ObjectRef::namespaced("fluxcd.controlplane.io/v1", "ResourceSet", "flux-system", name);
+    apply(infra, &declared.0, &[namespace(NAMESPACE), service.clone(), kept]).await;
+    let spaces = [NAMESPACE, TENANT, "dragonfly"].map(namespace);
+    let sets = ["database-peers", "database-authorities", "example-databases"].map(set);
+    apply(apps, &declared.1, &[&spaces[..], &[policy], &sets].concat()).await;
 
-    let authority = Authority::new();
+    let authority = Authority::of(&secret(infra, NAMESPACE).await);
+    // The certificate has reached the tenant of the other cluster; the key has not even reached that cluster.
+    for namespace in [NAMESPACE, TENANT] {
+        let there = secret(apps, namespace).await;
+        assert_eq!(there, BTreeMap::from([("ca.crt".to_owned(), authority.pem.clone())]), "{namespace}");
+    }
     let names = names(&declared.0);
     let name = names.last().unwrap().clone();
     let certificate = authority.certificate(names);
@@ -66,7 +84,7 @@ pub(crate) async fn a_tenant_reaches_the_database_of_another_cluster(
     replica.label(site, "replica").await;
 
     let psql = programs.join("psql").display().to_string();
-    let client = Client::start(apps, &service, authority.pem(), name, psql).await;
+    let client = Client::start(apps, &service, name, psql).await;
     client
         .until("create table if not exists kept (value text primary key); select pg_is_in_recovery()", "f")
         .await;
@@ -99,11 +117,30 @@ pub(crate) async fn a_tenant_reaches_the_database_of_another_cluster(
     client.until("select string_agg(value, ' ' order by value desc) from kept", "before after").await;
 
     replica.stop().await;
+    for set in &sets {
+        apps.delete(set).await.unwrap();
+    }
     for cluster in [infra, apps] {
-        for name in [NAMESPACE, TENANT] {
-            cluster.delete(&namespace(name)).await.unwrap();
+        for namespace in &spaces {
+            cluster.delete(namespace).await.unwrap();
         }
     }
+}
+
+/// An object that a controller creates.
+async fn existing(cluster: &Cluster, id: &ObjectRef) -> Object {
+    let found = || async { cluster.get(id).await.unwrap().ok_or_else(|| format!("{id} does not exist")) };
+    found.retry(POLICY).await.unwrap()
+}
+
+/// The Secret with the CA of the database, once it exists.
+async fn secret(cluster: &Cluster, namespace: &str) -> BTreeMap<String, String> {
+    let secret = existing(cluster, &ObjectRef::namespaced("v1", "Secret", namespace, AUTHORITY)).await;
+    let value = |(name, value): (&String, &Value)| {
+        let text = STANDARD.decode(value.as_str().unwrap()).unwrap();
+        (name.clone(), String::from_utf8(text).unwrap())
+    };
+    secret.data["data"].as_object().unwrap().iter().map(value).collect()
 }
 
 const PORT: u16 = 5432;
@@ -128,6 +165,9 @@ async fn apply(cluster: &Cluster, declared: &Declared, objects: &[ObjectRef]) {
     }
 }
 
+/// Where a pod mounts its Secret.
+const MOUNTED: &str = "/etc/database-authority";
+
 /// The names that clients of other clusters verify, as the database declares them.
 fn names(declared: &Declared) -> Vec<String> {
     let is_database = |object: &&Object| {
@@ -138,7 +178,7 @@ fn names(declared: &Declared) -> Vec<String> {
     serde_json::from_value(database.data["spec"]["certificates"]["serverAltDNSNames"].clone()).unwrap()
 }
 
-/// As CloudNativePG's own.
+/// The declared CA, with which CloudNativePG issues the certificates of the server.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -151,17 +191,10 @@ struct Certificate {
 }
 
 impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "databases");
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    fn pem(&self) -> &str {
-        &self.pem
+    fn of(secret: &BTreeMap<String, String>) -> Self {
+        let pem = secret["ca.crt"].clone();
+        let key = KeyPair::from_pem(&secret["ca.key"]).unwrap();
+        Self { issuer: Issuer::from_ca_cert_pem(&pem, key).unwrap(), pem }
     }
 
     fn certificate(&self, names: Vec<String>) -> Certificate {
@@ -173,8 +206,10 @@ impl Authority {
     }
 }
 
-/// A pod that lives until it is deleted; its programs are started from outside.
-fn pod(id: &ObjectRef, labels: &Value) -> Object {
+/// A pod that lives until it is deleted; its programs are started from outside. It may mount a Secret.
+fn pod(id: &ObjectRef, labels: &Value, secret: Option<&str>) -> Object {
+    let volumes = secret.map(|name| json!([{"name": "secret", "secret": {"secretName": name}}]));
+    let mounts = secret.map(|_| json!([{"name": "secret", "mountPath": MOUNTED, "readOnly": true}]));
     serde_json::from_value(json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": id.name, "namespace": id.namespace, "labels": labels},
@@ -190,15 +225,17 @@ fn pod(id: &ObjectRef, labels: &Value) -> Object {
                 "ports": [{"name": "postgresql", "containerPort": PORT}],
                 "readinessProbe": {"httpGet": {"path": "/echo?msg=", "port": OTHER_PORT}},
                 "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": mounts,
             }],
+            "volumes": volumes,
         },
     }))
     .unwrap()
 }
 
 /// Creates a pod; its address, once it is ready.
-async fn ready(cluster: &Cluster, id: &ObjectRef, labels: &Value) -> String {
-    cluster.apply(&Complete::of_own(pod(id, labels)), false).await.unwrap();
+async fn ready(cluster: &Cluster, id: &ObjectRef, labels: &Value, secret: Option<&str>) -> String {
+    cluster.apply(&Complete::of_own(pod(id, labels, secret)), false).await.unwrap();
     let is_ready = || async {
         let pod = cluster.get(id).await.unwrap().unwrap();
         let status = &pod.data["status"];
@@ -227,7 +264,7 @@ struct Server<'a> {
 impl<'a> Server<'a> {
     async fn start(cluster: &'a Cluster, name: &str, programs: &'a std::path::Path) -> Self {
         let pod = ObjectRef::namespaced("v1", "Pod", NAMESPACE, name);
-        let address = ready(cluster, &pod, &json!({"cnpg.io/cluster": "postgres-infra"})).await;
+        let address = ready(cluster, &pod, &json!({"cnpg.io/cluster": "postgres-infra"}), None).await;
         Self { cluster, pod, address, programs }
     }
 
@@ -265,7 +302,7 @@ impl<'a> Server<'a> {
     /// A copy of another one, that follows it.
     async fn follow(&self, primary: &Server<'_>) {
         self.run(&format!(
-            "PGPASSWORD={PASSWORD} pg_basebackup -c fast -R -D $PGDATA -h {} -U app\n{}",
+            "PGPASSWORD={PASSWORD} PGCHANNELBINDING={BINDING} pg_basebackup -c fast -R -D $PGDATA -h {} -U app\n{}",
             primary.address,
             started()
         ))
@@ -321,18 +358,10 @@ struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    async fn start(
-        cluster: &'a Cluster,
-        service: &ObjectRef,
-        authority: &str,
-        name: String,
-        psql: String,
-    ) -> Self {
+    async fn start(cluster: &'a Cluster, service: &ObjectRef, name: String, psql: String) -> Self {
         let pod = ObjectRef::namespaced("v1", "Pod", TENANT, "client");
-        ready(cluster, &pod, &json!({"app": "client"})).await;
-        let script = format!("install -d {FOLDER} && echo {} > {FOLDER}/ca.crt", quoted(authority));
-        shell(cluster, &pod, &script).await.unwrap();
-        let service = cluster.get(service).await.unwrap().unwrap();
+        ready(cluster, &pod, &json!({"app": "client"}), Some(AUTHORITY)).await;
+        let service = existing(cluster, service).await;
         let address = service.data["spec"]["clusterIP"].as_str().unwrap().to_owned();
         Self { cluster, pod, address, name, psql }
     }
@@ -340,8 +369,8 @@ impl<'a> Client<'a> {
     /// The answer, if who gives it shows a certificate for that name.
     async fn ask(&self, name: &str, query: &str) -> Result<String, String> {
         let connection = format!(
-            "host={name} hostaddr={} port={PORT} user=app password={PASSWORD} dbname=app connect_timeout=3 \
-             sslmode=verify-full sslrootcert={FOLDER}/ca.crt",
+            "host={name} hostaddr={} port={PORT} user=app password={PASSWORD} dbname=app connect_timeout=3 channel_binding={BINDING} \
+             sslmode=verify-full sslrootcert={MOUNTED}/ca.crt",
             self.address
         );
         let script = format!("{} -qAtX {} -c {}", self.psql, quoted(&connection), quoted(query));

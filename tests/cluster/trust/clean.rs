@@ -19,9 +19,9 @@ const STEP: i32 = 1;
 
 const KEY_OF_DIGESTS: &str = "Secret kube-system/bootstrapper-history";
 
-/// A part of this repository's own layout: the network, DNS, Flux, certificates with an issuer, and storage
-/// and a database of which Flux keeps parts.
-const KEPT: [&str; 10] = [
+/// A part of this repository's own layout: the network, DNS, Flux, certificates with an issuer, secrets, and
+/// storage and a database of which Flux keeps parts.
+const KEPT: [&str; 12] = [
     "networking-crds",
     "cilium",
     "cilium-config",
@@ -29,6 +29,8 @@ const KEPT: [&str; 10] = [
     "flux",
     "cert-manager",
     "cert-manager-config",
+    "external-secrets",
+    "external-secrets-config",
     "openebs",
     "cloudnative-pg",
     "postgres",
@@ -100,11 +102,6 @@ impl Drop for Play {
 
 fn repository() -> TempDir {
     let copy = common::exact_copy();
-    let config = std::fs::read_to_string(copy.path().join("bootstrapper.yaml")).unwrap();
-    // No external-secrets here, and so no namespace for its token.
-    let without: Vec<&str> = config.split("      - name: onepassword\n").collect();
-    let without = [without[0], "  apps:", without[1].split_once("  apps:").unwrap().1].concat();
-    std::fs::write(copy.path().join("bootstrapper.yaml"), without).unwrap();
     let cluster = copy.path().join("kubernetes/clusters/infra");
     for file in ["infrastructure.yaml", "workloads.yaml"] {
         let text = std::fs::read_to_string(cluster.join(file)).unwrap();

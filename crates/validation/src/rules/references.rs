@@ -54,7 +54,7 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// Fields of Flux's objects that reference Secrets in their own namespace.
-const SECRET_REFERENCES: [(&str, &[&str]); 3] = [
+const SECRET_REFERENCES: [(&str, &[&str]); 4] = [
     (
         "source.toolkit.fluxcd.io",
         &[
@@ -66,6 +66,15 @@ const SECRET_REFERENCES: [(&str, &[&str]); 3] = [
     ),
     ("kustomize.toolkit.fluxcd.io", &["spec.decryption.secretRef.name", "spec.kubeConfig.secretRef.name"]),
     ("helm.toolkit.fluxcd.io", &["spec.kubeConfig.secretRef.name", "spec.chart.spec.verify.secretRef.name"]),
+    (
+        "postgresql.cnpg.io",
+        &[
+            "spec.certificates.serverCASecret",
+            "spec.certificates.serverTLSSecret",
+            "spec.certificates.clientCASecret",
+            "spec.certificates.replicationTLSSecret",
+        ],
+    ),
 ];
 
 fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
@@ -209,8 +218,8 @@ pub(crate) fn named_secrets(placed: Placed<'_>) -> Vec<(String, String, String)>
     }
     let own = placed.object.metadata.namespace.as_deref().unwrap_or_default();
     let id = placed.id();
-    let of_flux = SECRET_REFERENCES.iter().filter(|(group, _)| *group == id.group());
-    of_flux.flat_map(|(_, paths)| *paths).flat_map(|path| texts_at(placed, path, own)).collect()
+    let of_group = SECRET_REFERENCES.iter().filter(|(group, _)| *group == id.group());
+    of_group.flat_map(|(_, paths)| *paths).flat_map(|path| texts_at(placed, path, own)).collect()
 }
 
 /// The strings at a path: each with its path, and the namespace to look in.
