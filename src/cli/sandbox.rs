@@ -9,6 +9,7 @@ use super::rehearsal::Rehearsal;
 use super::repository::open_repository;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_gitops::addresses::Settings;
+use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_gitops::{Repository, SecretValues, ranges_of};
 use bootstrapper_report as report;
 use bootstrapper_sandbox::{self as sandbox, Fault, Sandbox, SandboxOptions};
@@ -144,6 +145,7 @@ async fn bring_up(
     let options = SandboxOptions {
         node_count: args.nodes,
         binaries: args.binaries.clone(),
+        distribution: Config::load(&repository.root)?.distribution_of(cluster),
         router,
         ..SandboxOptions::shaped_by(cluster, &settings, repository)?
     };

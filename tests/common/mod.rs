@@ -227,6 +227,17 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Lets a cluster of this repository's layout run another distribution, as its README describes.
+pub(crate) fn set_distribution(copy: &TempDir, cluster: &str, usual: &str, other: &str) {
+    let config = |name: &str| format!("  {cluster}:\n    context: {cluster}\n    distribution: {name}\n");
+    edit(copy, "bootstrapper.yaml", &config(usual), &config(other));
+    let file = copy.path().join(format!("kubernetes/clusters/{cluster}/infrastructure.yaml"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let component = |name: &str| format!("/distributions/{name}\n");
+    assert!(text.contains(&component(usual)), "{cluster} does not run {usual}");
+    std::fs::write(file, text.replace(&component(usual), &component(other))).unwrap();
+}
+
 /// Replaces text in a file of a copy.
 pub(crate) fn edit(copy: &TempDir, file: &str, from: &str, to: &str) {
     let path = copy.path().join(file);

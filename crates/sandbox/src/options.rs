@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::router_spec::{RouterSpec, invalid, parsed};
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_gitops::{Repository, addresses};
+use bootstrapper_gitops::{Distribution, Repository, addresses};
 
 /// The options of a sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct SandboxOptions {
     pub api_port: u16,
     /// Its id in the mesh.
     pub cluster_id: usize,
+    /// The distribution that its nodes report, if any.
+    #[serde(default)]
+    pub distribution: Option<Distribution>,
     /// The router of a real network; none if the network is simulated.
     pub router: Option<RouterSpec>,
 }
@@ -182,6 +185,7 @@ impl SandboxOptions {
             api_server: settings.get("API_SERVER_HOST").cloned(),
             api_port: setting("API_SERVER_PORT", "6443").parse().unwrap_or(6443),
             cluster_id: setting("CLUSTER_ID", "1").parse().unwrap_or(1),
+            distribution: None,
             router: None,
         })
     }
@@ -251,6 +255,7 @@ mod tests {
             api_server: None,
             api_port: 6443,
             cluster_id: 1,
+            distribution: None,
             router: None,
         };
         let addresses = |subnets: &[&str]| -> Vec<String> {

@@ -11,11 +11,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::Sandbox;
-use super::common::{edit, exact_copy};
+use super::common::{edit, exact_copy, set_distribution};
 
 const TENANTS: &str = "kubernetes/workloads/tenants";
 
-/// This repository, where Flux tries again after an hour to apply what tenants declare.
+/// This repository, where `apps` runs k3s, and Flux tries again after an hour to apply what tenants declare.
 pub(crate) fn repository() -> TempDir {
     let copy = exact_copy();
     let tenants = |retry: &str| {
@@ -24,6 +24,7 @@ pub(crate) fn repository() -> TempDir {
         )
     };
     edit(&copy, "kubernetes/clusters/apps/workloads.yaml", &tenants("1m"), &tenants("1h"));
+    set_distribution(&copy, "apps", "kubeadm", "k3s");
     copy
 }
 

@@ -102,6 +102,7 @@ impl Drop for Play {
 
 fn repository() -> TempDir {
     let copy = common::exact_copy();
+    common::set_distribution(&copy, "infra", "talos", "kubeadm");
     let cluster = copy.path().join("kubernetes/clusters/infra");
     for file in ["infrastructure.yaml", "workloads.yaml"] {
         let text = std::fs::read_to_string(cluster.join(file)).unwrap();

@@ -9,6 +9,7 @@ use crate::site::Site;
 use bootstrapper_cluster::Cluster;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
+use bootstrapper_gitops::Distribution;
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::step("cannot create the sandbox's nodes").caused_by(error)
@@ -21,6 +22,7 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
         .raw_api("v1", "Node")
         .await?
         .ok_or_else(|| Failure::internal("an API server serves nodes"))?;
+    let (image, version, annotations) = marks(site.options.distribution);
     for (name, address) in site.options.nodes()? {
         let node: Object = serde_json::from_value(json!({
             "apiVersion": "v1",
@@ -28,7 +30,7 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
             "metadata": {"name": name, "labels": {
                 "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
                 POWER: "on",
-            }},
+            }, "annotations": annotations},
             "status": {
                 "addresses": [
                     {"type": "InternalIP", "address": address.to_string()},
@@ -42,8 +44,8 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
                 "allocatable": {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "250"},
                 "capacity": {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "250"},
                 "nodeInfo": {
-                    "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": "v1.36.3",
-                    "containerRuntimeVersion": "sandbox://1", "osImage": "sandbox", "kernelVersion": "6.18.0",
+                    "architecture": "amd64", "operatingSystem": "linux", "kubeletVersion": version,
+                    "containerRuntimeVersion": "sandbox://1", "osImage": image, "kernelVersion": "6.18.0",
                     "bootID": "", "machineID": "", "systemUUID": "", "kubeProxyVersion": "",
                 },
                 "conditions": [ready_condition(false)],
@@ -53,6 +55,21 @@ pub(crate) async fn create(site: &Site, log_port: u16) -> Result<()> {
         nodes.create(&PostParams::default(), &node).await.map_err(|error| failed(&error))?;
     }
     Ok(())
+}
+
+/// What nodes of a distribution report: the image of their system, the kubelet's version, and annotations.
+fn marks(distribution: Option<Distribution>) -> (&'static str, &'static str, serde_json::Value) {
+    const IMAGE: &str = "sandbox";
+    const VERSION: &str = "v1.36.3";
+    match distribution {
+        None => (IMAGE, VERSION, json!({})),
+        Some(Distribution::Talos) => ("Talos (sandbox)", VERSION, json!({})),
+        Some(Distribution::Kubeadm) => {
+            let socket = "unix:///run/containerd/containerd.sock";
+            (IMAGE, VERSION, json!({"kubeadm.alpha.kubernetes.io/cri-socket": socket}))
+        }
+        Some(Distribution::K3s) => (IMAGE, "v1.36.3+k3s1", json!({})),
+    }
 }
 
 /// The label of running nodes: kwok sends their heartbeats.
@@ -100,4 +117,25 @@ fn ready_condition(ready: bool) -> serde_json::Value {
     };
     json!({"type": "Ready", "status": status, "reason": reason, "message": message,
         "lastHeartbeatTime": now, "lastTransitionTime": now})
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn nodes_report_what_a_preflight_check_looks_for() {
+        for distribution in
+            [None, Some(Distribution::Talos), Some(Distribution::Kubeadm), Some(Distribution::K3s)]
+        {
+            let (image, version, annotations) = marks(distribution);
+            let node = json!({
+                "apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "annotations": annotations},
+                "status": {"nodeInfo": {"osImage": image, "kubeletVersion": version}},
+            });
+            assert_eq!(Distribution::of_node(&serde_json::from_value(node).unwrap()), distribution);
+        }
+    }
 }
