@@ -4,6 +4,7 @@
 //! ([`pods`]). The network agent is interchangeable ([`agent::NodeAgent`]).
 
 mod agent;
+mod cert_manager;
 mod certgen;
 mod exec;
 mod external_secrets;

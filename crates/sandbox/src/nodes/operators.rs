@@ -13,7 +13,7 @@ use kube::api::{Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::external_secrets;
+use super::{cert_manager, external_secrets};
 use crate::site::Site;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_core::failure::{Failure, Result};
@@ -44,10 +44,12 @@ struct Answer {
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum Made {
-    /// What external-secrets creates.
-    Secret,
+    /// The Secret of an ExternalSecret.
+    ExternalSecret,
+    /// The Secret of a Certificate.
+    Certificate,
 }
 
 /// The annotation that makes external-secrets read the vault again when it changes.
@@ -122,7 +124,8 @@ fn policy() -> ExponentialBuilder {
 
 async fn answer_to(site: &Site, object: &Object, answer: &Answer) -> Result<()> {
     match answer.makes {
-        Some(Made::Secret) => external_secrets::make(site, object).await?,
+        Some(Made::ExternalSecret) => external_secrets::make(site, object).await?,
+        Some(Made::Certificate) => cert_manager::make(site, object).await?,
         None => {}
     }
     let id = ObjectRef::of(object);
