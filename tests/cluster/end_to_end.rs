@@ -172,7 +172,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stdout(contains("no drift").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 29 Kustomizations and 16 HelmReleases"));
     sandbox
-        .run(&["report", "infra"])
+        .bare(&["report", "infra"])
         .assert()
         .success()
         .stdout(contains("# infra: succeeded in").and(contains("## Critical path")))
@@ -223,6 +223,8 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stderr(contains("infra is up to date").and(contains("no writes")));
     assert_eq!(before, (sandbox.writes(), fingerprint(&cluster).await));
     sandbox.run(&["status", "infra", "--sandbox"]).assert().success();
+    let diagnosed = sandbox.run(&["doctor", "infra", "--sandbox"]).assert().success();
+    diagnosed.stdout("infra: no problems found\n");
     let plan = sandbox.run(&["plan", "infra", "--sandbox", "--output", "json"]).assert().success();
     let plan: Value = serde_json::from_slice(&plan.get_output().stdout).unwrap();
     assert!(
