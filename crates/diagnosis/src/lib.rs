@@ -16,6 +16,8 @@ mod finding;
 mod operator_tests;
 mod origin;
 mod redact;
+#[cfg(test)]
+mod relative_tests;
 mod rules;
 mod scene;
 #[cfg(test)]

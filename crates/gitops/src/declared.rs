@@ -43,6 +43,8 @@ pub struct Declared {
     /// Every known ConfigMap and Secret, and its provider: itself, or an ExternalSecret or SealedSecret that
     /// the cluster creates it from. None: the bootstrap seeds it.
     pub providers: BTreeMap<ObjectRef, Option<ObjectRef>>,
+    /// The keys of each ConfigMap and Secret that can have no others.
+    pub keys: BTreeMap<ObjectRef, BTreeSet<String>>,
     /// The renderings of charts with the values of their releases, if requested and known.
     pub renderings: BTreeMap<ObjectRef, Rendering>,
     /// Its problems. Faulty parts are omitted from the other fields.

@@ -27,6 +27,10 @@ pub struct FluxSetup {
     pub no_cross_namespace: BTreeSet<&'static str>,
     /// The ServiceAccount of objects that set none (`--default-service-account`).
     pub default_service_account: Option<String>,
+    /// Whether kustomize-controller fetches no bases of other repositories (`--no-remote-bases`).
+    pub no_remote_bases: bool,
+    /// The controllers that are installed, where they are listed.
+    pub components: Option<BTreeSet<String>>,
 }
 
 impl Default for FluxSetup {
@@ -38,6 +42,8 @@ impl Default for FluxSetup {
             strict_substitution: true,
             no_cross_namespace: BTreeSet::new(),
             default_service_account: None,
+            no_remote_bases: false,
+            components: None,
         }
     }
 }
@@ -59,6 +65,7 @@ impl FluxSetup {
         if let Some(cluster) = instance.map(|spec| &spec["cluster"]).filter(|one| one["multitenant"] == true)
         {
             setup.no_cross_namespace.extend(LOCKED_DOWN);
+            setup.no_remote_bases = true;
             let account = cluster["tenantDefaultServiceAccount"].as_str().filter(|name| !name.is_empty());
             setup.default_service_account = Some(account.unwrap_or("default").to_owned());
         }
@@ -75,6 +82,13 @@ impl FluxSetup {
         }
         let account = [KUSTOMIZE, HELM].iter().find_map(|one| argument(one, "--default-service-account"));
         setup.default_service_account = account.or(setup.default_service_account.take());
+        if let Some(said) = argument(KUSTOMIZE, "--no-remote-bases") {
+            setup.no_remote_bases = said != "false";
+        }
+        setup.components = match instance {
+            Some(spec) => of_instance(spec).filter(|all| !all.is_empty()),
+            None => manifests.iter().find_map(|text| written_components(text)),
+        };
         let of_kustomize = parts.iter().filter(|part| part.concerns(KUSTOMIZE));
         let gate = of_kustomize.filter_map(|part| part.gate(STRICT)).next_back();
         setup.strict_substitution = gate.unwrap_or_else(|| {
@@ -92,7 +106,21 @@ impl FluxSetup {
 }
 
 /// Manifests without any of these are not parsed.
-const SAID: [&str; 3] = [STRICT, "--no-cross-namespace-refs", "--default-service-account"];
+const SAID: [&str; 4] =
+    [STRICT, "--no-cross-namespace-refs", "--default-service-account", "--no-remote-bases"];
+
+/// The controllers that a FluxInstance lists; none if a variable names one.
+fn of_instance(spec: &Value) -> Option<BTreeSet<String>> {
+    let listed = spec["components"].as_array()?;
+    listed.iter().map(|one| Some(one.as_str().filter(|name| !name.contains('$'))?.to_owned())).collect()
+}
+
+/// The controllers that `flux bootstrap` writes into the header of gotk-components.yaml.
+fn written_components(text: &str) -> Option<BTreeSet<String>> {
+    let (_, rest) = text.split_once("# Components:")?;
+    let names = rest.lines().next()?.split(',').map(|name| name.trim().to_owned());
+    Some(names.filter(|name| !name.is_empty()).collect())
+}
 
 const KUSTOMIZE: &str = "kustomize-controller";
 const HELM: &str = "helm-controller";
@@ -168,11 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn which_controllers_there_are() {
+        let of = |spec: Value| FluxSetup::of(Some(&spec), &[], None).components;
+        assert_eq!(of(json!({})), None);
+        let named = of(json!({"components": ["source-controller", "source-watcher"]}));
+        assert!(named.is_some_and(|all| all.contains("source-watcher") && !all.contains(HELM)));
+        assert_eq!(of(json!({"components": ["${X}"]})), None);
+        let header = "# Flux Version: v2.9.4\n# Components: source-controller,kustomize-controller\n---\n";
+        let written = FluxSetup::of(None, &[header.to_owned()], None).components;
+        assert_eq!(written.map(|all| all.len()), Some(2));
+        assert_eq!(FluxSetup::of(None, &[], None).components, None);
+    }
+
+    #[test]
     fn tenants_are_locked_in_by_the_instance_or_by_arguments() {
         let spec = json!({"cluster": {"multitenant": true, "tenantDefaultServiceAccount": "flux"}});
         let setup = FluxSetup::of(Some(&spec), &[], None);
         assert!(setup.no_cross_namespace.contains(KUSTOMIZE));
         assert_eq!(setup.default_service_account.as_deref(), Some("flux"));
+        assert!(setup.no_remote_bases && !FluxSetup::default().no_remote_bases);
         let patches = json!([{"target": {"kind": "Deployment", "name": "helm-controller"},
             "patch": "- {op: add, path: /x, value: --no-cross-namespace-refs=true}"}]);
         let setup = of("2.x", &patches);

@@ -1,7 +1,11 @@
 //! What the Flux operator creates from a FluxInstance: the source and the root Kustomization (flux-operator
 //! v0.59: `syncTmpl`), and the patches that it applies to them.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
+
+use bootstrapper_core::yaml;
 
 use super::root::{Rank, Root};
 
@@ -29,6 +33,16 @@ pub(super) fn spec_of(object: &Value) -> Option<(&Value, Option<&str>)> {
         Some(_) => return None,
     };
     spec.is_object().then_some((spec, namespace))
+}
+
+/// The `spec` of the FluxInstance in a manifest.
+pub(super) fn beside(text: &str) -> Option<Value> {
+    if !text.contains("kind: FluxInstance") {
+        return None;
+    }
+    let documents = yaml::from_multiple::<Value>(text, Path::new("manifest")).ok()?;
+    let mut instances = documents.iter().filter(|one| one["kind"] == "FluxInstance");
+    instances.find_map(|one| spec_of(one).map(|(spec, _)| spec.clone()))
 }
 
 /// What the operator creates from a FluxInstance. `spec.kustomize.patches` are not applied yet.

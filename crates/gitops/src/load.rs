@@ -104,6 +104,7 @@ impl Repository {
             releases: Vec::new(),
             renderings: BTreeMap::new(),
             providers: sources.providers(),
+            keys: sources.keys(),
             problems,
             notes,
             flux,
@@ -186,7 +187,10 @@ impl Repository {
         let manifests = entry::manifests(&self.root, &entry.place);
         let texts = manifests.iter().filter_map(|file| files::read_text(&self.root, file).ok());
         let version = Config::load(&self.root).ok().and_then(|config| config.flux_of(cluster).version);
-        FluxSetup::of(root.instance.as_ref(), &texts.collect::<Vec<_>>(), version)
+        let texts: Vec<String> = texts.collect();
+        // A FluxInstance without `sync` stands beside a source and Kustomization that are written out.
+        let beside = || texts.iter().find_map(|text| instance::beside(text));
+        FluxSetup::of(root.instance.clone().or_else(beside).as_ref(), &texts, version)
     }
 
     fn dependencies(&self, edges: &dependencies::Edges, places: &Places) -> Vec<Problem> {

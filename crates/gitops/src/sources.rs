@@ -168,6 +168,16 @@ impl Sources {
         self.0.insert((id.kind.clone(), id.namespace.clone().unwrap_or_default(), id.name.clone()), source);
     }
 
+    /// The keys of all sources that can have no others.
+    pub(super) fn keys(&self) -> BTreeMap<ObjectRef, BTreeSet<String>> {
+        let closed = self.0.iter().filter(|(_, source)| !source.is_open);
+        let keys = closed.map(|((kind, namespace, name), source)| {
+            let id = ObjectRef::namespaced("v1", kind, namespace, name);
+            (id, source.data.keys().cloned().collect())
+        });
+        keys.collect()
+    }
+
     /// All sources, with their providers.
     pub(super) fn providers(&self) -> BTreeMap<ObjectRef, Option<ObjectRef>> {
         let named = |(kind, namespace, name): &(String, String, String)| {
@@ -217,13 +227,15 @@ fn provided(object: &Object) -> Option<Provided> {
             let fetched = entries.filter_map(|entry| Some(entry["secretKey"].as_str()?.to_owned()));
             let replaces = !template.is_empty() && target["template"]["mergePolicy"] != "Merge";
             let is_open = (!data["spec"]["dataFrom"].is_null() && !replaces)
-                || !target["template"]["templateFrom"].is_null();
+                || !target["template"]["templateFrom"].is_null()
+                || target["creationPolicy"] == "Merge";
             let keys = if replaces { template } else { fetched.chain(template).collect() };
             ("Secret", name, unknown(keys), is_open)
         }
         ("bitnami.com", "SealedSecret") => {
             let name = data["spec"]["template"]["metadata"]["name"].as_str().map_or(id.name, str::to_owned);
-            ("Secret", name, unknown(keys_of(&data["spec"]["encryptedData"])), false)
+            let keys = [&data["spec"]["encryptedData"], &data["spec"]["template"]["data"]];
+            ("Secret", name, unknown(keys.into_iter().flat_map(keys_of).collect()), false)
         }
         _ => return None,
     };

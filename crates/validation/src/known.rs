@@ -1,9 +1,9 @@
 //! The objects that will exist in a cluster, for resolving references.
 
 use super::fleet::{Placed, objects_of};
-use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::Declared;
+use bootstrapper_core::object::{Object, ObjectRef};
 use bootstrapper_gitops::order::{Cilium, Kind};
+use bootstrapper_gitops::{Declared, Release};
 
 /// The object with this group, kind, namespace and name, if the cluster declares it. Without a namespace, any
 /// matches: kustomize sets one on cluster-scoped kinds that it does not know.
@@ -29,6 +29,16 @@ pub(super) fn has_secret(declared: &Declared, namespace: &str, name: &str) -> bo
 /// Whether a ConfigMap has a provider: the repository, or a bucket claim.
 pub(super) fn has_config_map(declared: &Declared, namespace: &str, name: &str) -> bool {
     declared.providers.contains_key(&ObjectRef::namespaced("v1", "ConfigMap", namespace, name))
+}
+
+/// Whether a ConfigMap or Secret gets its data in the cluster: it is copied there, or merged into what is there.
+pub(super) fn is_filled_elsewhere(object: &Object) -> bool {
+    let mut annotations = object.metadata.annotations.iter().flatten();
+    annotations.any(|(key, value)| {
+        let key = key.to_ascii_lowercase();
+        ["copyfrom", "reflect", "replicat"].iter().any(|word| key.contains(word))
+            || matches!(value.as_str(), "IfNotPresent" | "Merge")
+    })
 }
 
 /// Charts that create only the objects of their own programs, whatever their values are.
@@ -83,8 +93,23 @@ const DESCRIBE: [&str; 4] = ["PodMonitor", "Probe", "PrometheusRule", "ServiceMo
 /// release in the namespace, or one whose values name it; an operator whose object is there, or names it;
 /// what is not known at all.
 pub(super) fn possible_creator_in(declared: &Declared, namespace: &str, name: &str) -> Option<String> {
+    created_in(declared, namespace, name, None)
+}
+
+/// The same of a Secret that an object names: that object does not make it, nor does a chart that makes only its own.
+pub(super) fn possible_creator_for(
+    user: &ObjectRef,
+    declared: &Declared,
+    of: (&str, &str),
+) -> Option<String> {
+    created_in(declared, of.0, of.1, Some(user))
+}
+
+fn created_in(declared: &Declared, namespace: &str, name: &str, user: Option<&ObjectRef>) -> Option<String> {
+    let is_open = |one: &Release| user.is_none() || !OWN_OBJECTS_ONLY.contains(&one.chart.name());
     let mut releases = declared.releases.iter();
-    let release = releases.find(|one| one.release_namespace == namespace || names(&one.values, name));
+    let release =
+        releases.find(|one| (one.release_namespace == namespace && is_open(one)) || names(&one.values, name));
     if let Some(release) = release {
         return Some(format!("the chart of {} may create it", release.id));
     }
@@ -97,6 +122,7 @@ pub(super) fn possible_creator_in(declared: &Declared, namespace: &str, name: &s
             && !MAKE_NOTHING.contains(&id.group())
             && !DESCRIBE.contains(&id.kind.as_str());
         is_operated
+            && user != Some(&id)
             && (id.namespace.as_deref() == Some(namespace) || placed.object.data.to_string().contains(name))
     });
     if let Some(placed) = by_operator {

@@ -18,6 +18,7 @@ mod finding;
 mod fleet;
 mod known;
 mod listeners;
+mod operator_secrets;
 mod paths;
 mod pods;
 mod rule;

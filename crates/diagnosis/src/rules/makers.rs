@@ -25,13 +25,15 @@ enum Name {
     With(&'static [&'static str]),
     /// With this prefix, whatever the maker's name.
     From(&'static str),
+    /// With this prefix, and then the value of a field and the name of the maker.
+    After(&'static str, &'static str),
 }
 
 const fn local(api_version: &'static str, kind: &'static str, name: Name) -> Maker {
     Maker { api_version, kind, is_everywhere: false, makes: &["Secret"], name }
 }
 
-const MAKERS: [Maker; 13] = [
+const MAKERS: [Maker; 14] = [
     local("external-secrets.io/v1", "ExternalSecret", Name::In(&["/spec/target/name"])),
     Maker {
         is_everywhere: true,
@@ -67,6 +69,7 @@ const MAKERS: [Maker; 13] = [
     ),
     local("ceph.rook.io/v1", "CephClient", Name::In(&["/spec/secretName"])),
     local("ceph.rook.io/v1", "CephCluster", Name::From("rook-csi-")),
+    local("ceph.rook.io/v1", "CephObjectStoreUser", Name::After("rook-ceph-object-user-", "/spec/store")),
 ];
 
 impl Maker {
@@ -82,6 +85,10 @@ impl Maker {
                 ending.is_some_and(|ending| endings.contains(&ending))
             }
             Name::From(prefix) => id.name.starts_with(prefix),
+            Name::After(prefix, field) => {
+                let of = maker.data.pointer(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+                id.name == format!("{prefix}{of}-{own}")
+            }
         }
     }
 }
@@ -129,10 +136,14 @@ fn failed(maker: &Object) -> Option<Finding> {
     if !readiness::verdict(maker).is_ready() {
         return None;
     }
+    let about = ObjectRef::of(maker);
+    let phase = text(&maker.data["status"]["phase"]);
+    if phase.contains("Fail") {
+        return Some(Finding::new(&NOT_SYNCED, format!("cannot be made: is {phase}")).about(about));
+    }
     let failed = list(&maker.data["status"]["conditions"])
         .find(|condition| condition["status"] == "False" && !text(&condition["message"]).is_empty())?;
     let what = format!("cannot be synced: {}", line(text(&failed["message"])));
-    let about = ObjectRef::of(maker);
     Some(Finding::new(&NOT_SYNCED, what).about(about))
 }
 

@@ -124,18 +124,21 @@ fn preparing(inquiry: &Inquiry<'_>, id: &ObjectRef, pod: &Object) -> Insight {
 fn volume(id: &ObjectRef, pod: &Object, message: &str) -> Insight {
     let said = message.rsplit(" : ").next().unwrap_or(message);
     let said = if said.trim().is_empty() { message } else { said };
+    // What `mount` itself says.
+    let said = message.lines().find_map(|line| line.trim().strip_prefix("Output: ")).unwrap_or(said);
     let claims = list(&pod.data["spec"]["volumes"])
         .filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str())
         .map(|name| ObjectRef::namespaced("v1", "PersistentVolumeClaim", namespace(id), name));
     let volume = super::facts::between(message, "for volume \"", "\"").unwrap_or("of the pod");
     let wanted = words::wanted(message, namespace(id)).into_iter().chain(lacking(id, pod, message, volume));
-    Insight {
-        findings: vec![
-            Finding::new(&NO_VOLUME, format!("volume {volume} cannot be mounted: {}", line(said)))
-                .evidence(format!("FailedMount: {}", line(message))),
-        ],
-        waits_for: wanted.chain(claims).collect(),
-    }
+    let own = Finding::new(&NO_VOLUME, format!("volume {volume} cannot be mounted: {}", line(said)))
+        .evidence(format!("FailedMount: {}", line(message)));
+    let own = if message.contains("Multi-Attach error") {
+        own.remedy("a volume of one node (ReadWriteOnce) is still on another one: wait until its pod there has ended; with a Deployment, set `strategy: {type: Recreate}`; of a dead node, delete the pod or taint the node `node.kubernetes.io/out-of-service`")
+    } else {
+        own
+    };
+    Insight { findings: vec![own], waits_for: wanted.chain(claims).collect() }
 }
 
 /// The Secret or ConfigMap of a volume that references a key which it does not have: the message does not name it.

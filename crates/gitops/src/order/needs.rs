@@ -7,12 +7,13 @@ use crate::Release;
 
 /// CRDs that releases need because of their values: the chart (empty for any), the value that enables it (empty
 /// for always), what it must be, and the kind.
-const NEEDS: [(&str, &str, &str, (&str, &str)); 13] = [
+const NEEDS: [(&str, &str, &str, (&str, &str)); 14] = [
     ("cilium", "hubble.tls.auto.method", "certmanager", CERTIFICATE),
     ("cilium", "clustermesh.apiserver.tls.auto.method", "certmanager", CERTIFICATE),
     ("cilium", "prometheus.serviceMonitor.enabled", "true", SERVICE_MONITOR),
     ("cilium", "operator.prometheus.serviceMonitor.enabled", "true", SERVICE_MONITOR),
     ("cilium", "hubble.metrics.serviceMonitor.enabled", "true", SERVICE_MONITOR),
+    ("cilium", "envoy.prometheus.serviceMonitor.enabled", "true", SERVICE_MONITOR),
     ("coredns", "prometheus.monitor.enabled", "true", SERVICE_MONITOR),
     ("cert-manager", "prometheus.servicemonitor.enabled", "true", SERVICE_MONITOR),
     ("external-secrets", "serviceMonitor.enabled", "true", SERVICE_MONITOR),
@@ -33,8 +34,13 @@ pub fn needs(release: &Release) -> impl Iterator<Item = (&'static str, Kind)> {
         Some(cilium) => ("cilium", cilium.values),
         None => (release.chart.name(), &release.values),
     };
-    let is_so = move |value: &str, wanted: &str| {
-        let value = at(values, value);
+    let is_so = move |path: &str, wanted: &str| {
+        let value = at(values, path);
+        // Agents have no metrics unless they are asked for, and then no monitor either.
+        if chart == "cilium" && path.starts_with("prometheus.") && !is_true(at(values, "prometheus.enabled"))
+        {
+            return false;
+        }
         wanted.is_empty() || value == wanted || (wanted == "true" && is_true(value))
     };
     NEEDS

@@ -8,16 +8,18 @@ use serde_json::Value;
 
 use super::addresses::is_of_setting;
 use crate::fleet::{Placed, objects_of};
+use crate::paths::values_at;
 use crate::services::{Balancer, Claim, claims};
-use crate::{Finding, Rule, Severity};
+use crate::{Finding, Rule, Severity, known};
 use bootstrapper_core::selector::selects;
+use bootstrapper_gitops::order::{at, is_true};
 use bootstrapper_gitops::{Declared, addresses};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "address-taken",
         severity: Severity::Error,
-        summary: "two Services ask for the same address or node port",
+        summary: "two Services or Gateways ask for the same address or port",
         why: "only one of them gets it: the API server rejects a second ClusterIP or node port, and a second Service of type LoadBalancer has no address",
         fix: "give each its own, or let both share it: the same `lbipam.cilium.io/sharing-key`, and different ports",
         check: |rule, fleet| fleet.each(|declared| taken(rule, declared)),
@@ -35,6 +37,36 @@ pub(crate) const RULES: &[Rule] = &[
 fn taken(rule: &Rule, declared: &Declared) -> Vec<Finding> {
     let mut found = balanced_twice(rule, declared);
     found.extend(reserved_twice(rule, declared));
+    found.extend(host_port_twice(rule, declared));
+    found
+}
+
+/// On the host network, each Gateway of Cilium needs ports of its own.
+fn host_port_twice(rule: &Rule, declared: &Declared) -> Vec<Finding> {
+    let is_on_host = known::cilium(declared)
+        .is_some_and(|cilium| is_true(at(cilium.values, "gatewayAPI.hostNetwork.enabled")));
+    let mut first: BTreeMap<u64, Placed<'_>> = BTreeMap::new();
+    let mut found = Vec::new();
+    let gateways = objects_of(declared).filter(|placed| {
+        is_on_host
+            && placed.is("gateway.networking.k8s.io", "Gateway")
+            && placed.field(&["spec", "gatewayClassName"]) == "cilium"
+    });
+    for placed in gateways {
+        for (path, port) in values_at(&placed.object.data, "spec.listeners[].port") {
+            let Some(port) = port.as_u64() else { continue };
+            let other = *first.entry(port).or_insert(placed);
+            if other.id() != placed.id() {
+                let message =
+                    format!("{} listens on port {port} of the host, as {} does", placed.id(), other.id());
+                let finding = placed.finding(rule, &path, message);
+                found.push(
+                    finding
+                        .because("Envoy binds a port of the host once: one of the Gateways gets no traffic"),
+                );
+            }
+        }
+    }
     found
 }
 

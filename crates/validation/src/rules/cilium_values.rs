@@ -22,7 +22,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "gateway-port-without-capability",
         severity: Severity::Error,
-        summary: "a Gateway on the host network listens on a port below 1024, which Envoy may not bind",
+        summary: "a Gateway or Cilium's Ingress controller on the host network listens on a port below 1024, which Envoy may not bind",
         why: "Envoy runs without NET_BIND_SERVICE: the listener fails to bind (permission denied), and only Envoy's log shows it",
         fix: "add NET_BIND_SERVICE to envoy.securityContext.capabilities.envoy and set keepCapNetBindService: true next to it, or use a port above 1023",
         check: privileged_port,
@@ -107,6 +107,33 @@ fn overlaps(text: &str, range: &IpNet) -> bool {
 }
 
 fn privileged_port(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    let mut found = of_gateways(rule, fleet);
+    found.extend(fleet.each(|declared| of_ingresses(rule, declared).into_iter().collect()));
+    found
+}
+
+/// The shared listeners of the Ingress controller.
+fn of_ingresses(rule: &Rule, declared: &Declared) -> Option<Finding> {
+    const PORTS: [&str; 4] = ["sharedListenerPort", "httpPort", "httpsPort", "tlsPassthroughPort"];
+    let cilium = known::cilium(declared)?;
+    let ingress = at(cilium.values, "ingressController");
+    let is_on_host = is_true(at(ingress, "enabled")) && is_true(at(ingress, "hostNetwork.enabled"));
+    if !is_on_host || may_bind(cilium.values) {
+        return None;
+    }
+    let port = |name: &str| at(ingress, &format!("hostNetwork.{name}")).as_u64();
+    let (name, port) =
+        PORTS.iter().find_map(|name| Some((name, port(name).filter(|port| (1..1024).contains(port))?)))?;
+    let field = format!("spec.values.ingressController.hostNetwork.{name}");
+    let message = format!(
+        "{}: its Ingress controller listens on port {port} of the host, and Envoy may not bind it",
+        cilium.id
+    );
+    let finding = Finding::of(rule, message).in_cluster(&declared.cluster).about(cilium.id);
+    Some(finding.at(declared.place(cilium.id, &field)))
+}
+
+fn of_gateways(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let Some(cilium) = known::cilium(declared).filter(|cilium| {
             let value = |path: &str| at(cilium.values, path);

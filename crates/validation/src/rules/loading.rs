@@ -1,5 +1,6 @@
 //! Problems found while loading.
 
+use super::tenants::denied_bases;
 use crate::{Finding, Fleet, Rule, Severity};
 use bootstrapper_gitops::{Problem, ProblemKind};
 
@@ -247,7 +248,12 @@ fn problems(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
     fleet.each(|declared| {
         let found =
             |problem: &Problem| Finding::of_failure(rule, &problem.failure).in_cluster(&declared.cluster);
-        let is_of_rule = |problem: &&Problem| rule_of(problem.kind) == rule.name;
+        // What Flux does not fetch need not answer: `remote-base-denied` reports it.
+        let is_denied = |problem: &Problem| {
+            problem.kind == ProblemKind::Unfetchable
+                && denied_bases(declared).any(|(_, place)| *place == problem.failure.location)
+        };
+        let is_of_rule = |problem: &&Problem| rule_of(problem.kind) == rule.name && !is_denied(problem);
         let problems = declared.problems.iter().filter(is_of_rule).map(found);
         let notes =
             declared.notes.iter().filter(is_of_rule).map(|note| found(note).with_severity(Severity::Info));

@@ -4,17 +4,22 @@ mod addresses;
 mod admission;
 mod balancers;
 mod bgp;
+mod built_in;
 mod bumps;
 mod charts;
 mod cilium_checks;
 mod cilium_kinds;
 mod cilium_values;
+mod classes;
+mod components;
 mod deadlock;
 mod distribution;
 mod downloads;
+mod endpoints;
 mod escalation;
 mod gateway;
 mod hygiene;
+mod keys;
 mod loading;
 mod mesh;
 mod names;
@@ -26,6 +31,7 @@ mod routes;
 mod schemas;
 mod silencing;
 mod sizes;
+mod sources;
 mod subnets;
 mod tenants;
 mod variables;
@@ -39,12 +45,17 @@ use super::Rule;
 pub(super) const FAMILIES: &[&[Rule]] = &[
     loading::RULES,
     schemas::RULES,
+    built_in::RULES,
     names::RULES,
     references::RULES,
+    keys::RULES,
+    classes::RULES,
     ownership::RULES,
     admission::RULES,
     pod_security::RULES,
     sizes::RULES,
+    sources::RULES,
+    components::RULES,
     tenants::RULES,
     escalation::RULES,
     distribution::RULES,
@@ -62,6 +73,7 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     mesh::RULES,
     gateway::RULES,
     routes::RULES,
+    endpoints::RULES,
     hygiene::RULES,
     waits::RULES,
     downloads::RULES,

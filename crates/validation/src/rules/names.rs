@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::fleet::{Placed, objects_of};
-use crate::schema::{Schemas, Scope};
+use crate::schema::{Schemas, Scope, is_unknown};
 use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_gitops::Declared;
 use bootstrapper_gitops::pipeline::{Applies, Named, Pipeline};
@@ -28,7 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-namespace",
         severity: Severity::Error,
-        summary: "the namespace of an object is not found",
+        summary: "the namespace of an object or release is not found",
         why: "the API server rejects the object until the namespace exists",
         fix: "declare the Namespace, or let the bootstrap create it with the step `namespaces: declared`",
         check: missing_namespace,
@@ -107,7 +107,25 @@ fn missing_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             let made = made.filter(|by| by.contains("values name it") || !declared.notes.is_empty());
             Some(placed.finding(rule, "metadata.namespace", message).unless_created_by(made))
         });
-        lost.collect()
+        let of_releases = declared.releases.iter().filter_map(|release| {
+            let namespace = release.release_namespace.as_str();
+            let is_own = release.id.namespace.as_deref() == Some(namespace);
+            if is_own || there.contains(namespace) || is_unknown(namespace) {
+                return None;
+            }
+            let message = format!("{} installs into namespace {namespace}, which is not found", release.id);
+            let made = known::possible_creator(declared, namespace);
+            let made = made.filter(|by| by.contains("values name it") || !declared.notes.is_empty());
+            let finding = Finding::of(rule, message).in_cluster(&declared.cluster).about(&release.id);
+            let finding = finding.at(declared.place(&release.id, "spec.targetNamespace"));
+            let finding = finding.fix("declare the Namespace, or set `install.createNamespace: true`");
+            Some(
+                finding
+                    .because("Helm creates it only if asked to: the install fails")
+                    .unless_created_by(made),
+            )
+        });
+        lost.chain(of_releases).collect()
     })
 }
 

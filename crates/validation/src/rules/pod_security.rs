@@ -1,14 +1,14 @@
 //! Pod Security: what a namespace enforces, and what is to run in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::fleet::{Placed, objects_of};
 use crate::pods::{containers, pod_of};
-use crate::{Finding, Rule, Severity, known};
+use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_gitops::order::{at, network_plugin};
-use bootstrapper_gitops::{Declared, Release};
+use bootstrapper_gitops::{Declared, Distribution, Release};
 
 pub(crate) const RULES: &[Rule] = &[Rule {
     name: "pod-security-refused",
@@ -16,10 +16,53 @@ pub(crate) const RULES: &[Rule] = &[Rule {
     summary: "a namespace enforces a Pod Security level that its pods violate",
     why: "the API server rejects the pods (`violates PodSecurity`): the workload has none, and only its events and those of its ReplicaSet say why",
     fix: "set the label `pod-security.kubernetes.io/enforce: privileged` on the Namespace, or change the pods",
-    check: |rule, fleet| fleet.each(|declared| refused(rule, declared)),
+    check: |rule, fleet| {
+        fleet.each(|declared| {
+            let mut found = refused(rule, declared);
+            found.extend(refused_by_default(rule, fleet, declared));
+            found
+        })
+    },
 }];
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
+/// The namespaces that Talos exempts from its default (`cluster.apiServer.admissionControl`).
+const EXEMPT: [&str; 1] = ["kube-system"];
+
+/// On Talos, namespaces without a label enforce `baseline`. A warning: the machine configuration may say otherwise.
+fn refused_by_default(rule: &Rule, fleet: &Fleet, declared: &Declared) -> Vec<Finding> {
+    if fleet.config.distribution_of(&declared.cluster) != Some(Distribution::Talos) {
+        return Vec::new();
+    }
+    let labelled: BTreeSet<&str> = objects_of(declared)
+        .filter(|placed| placed.is("", "Namespace"))
+        .filter(|placed| placed.object.metadata.labels.as_ref().is_some_and(|all| all.contains_key(ENFORCE)))
+        .filter_map(|placed| placed.object.metadata.name.as_deref())
+        .collect();
+    let is_plain = |namespace: &str| !labelled.contains(namespace) && !EXEMPT.contains(&namespace);
+    let graded = |placed: Placed<'_>, field: &str, what: &str, namespace: &str| {
+        let message = format!(
+            "{}: {what}, but namespace {namespace} has no label, and Talos then enforces `baseline`",
+            placed.id()
+        );
+        placed.finding(rule, field, message).with_severity(Severity::Warning).because(
+            "the API server rejects the pods, unless `cluster.apiServer.admissionControl` of the machine configuration says otherwise",
+        )
+    };
+    let of_workloads = objects_of(declared).filter_map(|placed| {
+        let namespace = placed.object.metadata.namespace.as_deref().filter(|name| is_plain(name))?;
+        let (path, pod) = pod_of(placed)?;
+        let (field, what) = violation(&path, pod, Level::Baseline)?;
+        Some(graded(placed, &field, &what, namespace))
+    });
+    let of_releases = declared.releases.iter().filter_map(|release| {
+        let namespace = release.release_namespace.as_str();
+        let (field, what) = is_plain(namespace).then(|| privileged(release))??;
+        Some(graded(declared_by(declared, release)?, &field, &what, namespace))
+    });
+    of_workloads.chain(of_releases).collect()
+}
 
 /// A level that refuses something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::fleet::Placed;
 use crate::paths::values_at;
 use crate::schema::is_unknown;
-use crate::{Finding, Fleet, Rule, Severity, known, listeners, pods};
+use crate::{Finding, Fleet, Rule, Severity, known, listeners, operator_secrets, pods};
 use bootstrapper_gitops::UNKNOWN;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-secret",
         severity: Severity::Error,
-        summary: "a Flux or Cilium object, or a listener of a Gateway, references a Secret that is not found",
+        summary: "an object of Flux, Cilium or another operator, or a listener of a Gateway, references a Secret that is not found",
         why: "the object waits for it and is never ready",
         fix: "declare it in the repository (encrypted, or as an ExternalSecret), or under `secrets` in bootstrapper.yaml",
         check: missing_secret,
@@ -54,7 +54,21 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// Fields of Flux's objects that reference Secrets in their own namespace.
-const SECRET_REFERENCES: [(&str, &[&str]); 4] = [
+const SECRET_REFERENCES: [(&str, &[&str]); 7] = [
+    ("fluxcd.controlplane.io", &["spec.sync.pullSecret", "spec.secretRef.name", "spec.certSecretRef.name"]),
+    (
+        "image.toolkit.fluxcd.io",
+        &[
+            "spec.secretRef.name",
+            "spec.certSecretRef.name",
+            "spec.proxySecretRef.name",
+            "spec.git.commit.signingKey.secretRef.name",
+        ],
+    ),
+    (
+        "notification.toolkit.fluxcd.io",
+        &["spec.secretRef.name", "spec.certSecretRef.name", "spec.proxySecretRef.name"],
+    ),
     (
         "source.toolkit.fluxcd.io",
         &[
@@ -88,6 +102,19 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 let made = known::possible_creator_in(placed.declared, namespace, name);
                 graded(fleet, placed, placed.finding(rule, &path, message).unless_created_by(made))
             });
+        let of_operators = operator_secrets::named(placed).into_iter().filter_map(|one| {
+            let is_made = known::has_secret(placed.declared, one.namespace, one.name)
+                || known::possible_creator_for(&placed.id(), placed.declared, (one.namespace, one.name))
+                    .is_some();
+            let message = format!(
+                "{} references Secret {}/{}, which is not found",
+                placed.id(),
+                one.namespace,
+                one.name
+            );
+            (!is_made && !is_unknown(one.name) && !is_unknown(one.namespace))
+                .then(|| graded(fleet, placed, placed.finding(rule, &one.path, message)))
+        });
         missing
             .map(|(path, namespace, name)| {
                 let message =
@@ -98,6 +125,7 @@ fn missing_secret(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
                 graded(fleet, placed, finding.unless_created_by(naming))
             })
             .chain(of_certificates)
+            .chain(of_operators)
             .collect()
     })
 }

@@ -25,8 +25,8 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "missing-backend",
         severity: Severity::Error,
-        summary: "a route or an Ingress leads to a Service or port that is not found",
-        why: "requests are answered with an error (500 or 503), and only the status of the route reports it (BackendNotFound)",
+        summary: "a route, an Ingress, a webhook or an aggregated API leads to a Service or port that is not found",
+        why: "requests are answered with an error (500 or 503), and only the status of the route reports it (BackendNotFound); what a webhook checks is refused",
         fix: "declare the Service, or correct its name or port: the port is that of the Service, not that of its pods",
         check: missing_backend,
     },
@@ -190,6 +190,13 @@ const BACKENDS: [&str; 4] = [
 
 const INGRESS: [&str; 2] = ["spec.defaultBackend.service", "spec.rules[].http.paths[].backend.service"];
 
+/// What API servers call: group, kind, and where the Service is.
+const CALLERS: [(&str, &str, &str); 3] = [
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "webhooks[].clientConfig.service"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "webhooks[].clientConfig.service"),
+    ("apiregistration.k8s.io", "APIService", "spec.service"),
+];
+
 const CERTIFICATES: [&str; 2] =
     ["spec.listeners[].tls.certificateRefs[]", "spec.tls.backend.clientCertificateRef"];
 
@@ -206,6 +213,16 @@ fn backends(placed: Placed<'_>) -> Vec<Reference<'_>> {
                     port["number"].as_u64().map(Port::Number).or(port["name"].as_str().map(Port::Name));
                 let name = service["name"].as_str()?;
                 Some(Reference { path, kind: "Service", namespace: own, name, port, port_path: ".port" })
+            })
+            .collect();
+    }
+    if let Some((.., path)) = CALLERS.iter().find(|(group, kind, _)| placed.is(group, kind)) {
+        let services = values_at(&placed.object.data, path).into_iter();
+        return services
+            .filter_map(|(path, one)| {
+                let (name, namespace) = (one["name"].as_str()?, one["namespace"].as_str()?);
+                let port = Some(Port::Number(one["port"].as_u64().unwrap_or(443)));
+                Some(Reference { path, kind: "Service", namespace, name, port, port_path: ".port" })
             })
             .collect();
     }
@@ -276,7 +293,8 @@ fn not_granted(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
         let secrets = secrets
             .flat_map(|path| values_at(&placed.object.data, path))
             .filter_map(|(path, one)| reference(path, one, "Secret", own));
-        let across = backends(placed).into_iter().chain(secrets).filter(|one| one.namespace != own);
+        let routed = backends(placed).into_iter().filter(|_| id.group() == GROUP);
+        let across = routed.chain(secrets).filter(|one| one.namespace != own);
         let refused = across.filter(|one| !is_unknown(one.namespace) && !is_granted(placed, one));
         refused
             .filter(|_| !may_be_granted(placed))

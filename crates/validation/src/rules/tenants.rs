@@ -4,6 +4,8 @@
 use crate::fleet::Placed;
 use crate::paths::values_at;
 use crate::{Finding, Fleet, Rule, Severity, known};
+use bootstrapper_core::failure::Location;
+use bootstrapper_gitops::Declared;
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -21,6 +23,14 @@ pub(crate) const RULES: &[Rule] = &[
         why: "with --default-service-account Flux impersonates it, and the API server rejects requests until it exists",
         fix: "set serviceAccountName, or declare the default ServiceAccount in that namespace",
         check: default_account,
+    },
+    Rule {
+        name: "remote-base-denied",
+        severity: Severity::Error,
+        summary: "a kustomization has a base in another repository, and Flux fetches none",
+        why: "with --no-remote-bases, which `multitenant: true` sets, the build fails (BuildFailed) and none of its objects is applied",
+        fix: "fetch the other repository with a GitRepository and a Kustomization of its own, or keep a copy of the base",
+        check: remote_bases,
     },
 ];
 
@@ -50,6 +60,28 @@ fn cross_namespace(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
             Some(placed.finding(rule, &format!("{path}.namespace"), message))
         });
         crossing.collect()
+    })
+}
+
+/// The bases that kustomize-controller does not fetch. Only git is denied: single files are fetched with HTTP.
+pub(super) fn denied_bases(declared: &Declared) -> impl Iterator<Item = (&String, &Option<Location>)> {
+    let is_file = |address: &str| {
+        let path = address.split(['?', '#']).next().unwrap_or_default();
+        [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end))
+    };
+    let all = declared.unverified.iter().filter(|_| declared.flux.no_remote_bases);
+    all.filter(move |(address, _)| !is_file(address))
+}
+
+fn remote_bases(rule: &Rule, fleet: &Fleet) -> Vec<Finding> {
+    fleet.each(|declared| {
+        denied_bases(declared)
+            .map(|(address, place)| {
+                let message =
+                    format!("{address} is a remote base, and kustomize-controller has --no-remote-bases");
+                Finding::of(rule, message).in_cluster(&declared.cluster).at(place.clone())
+            })
+            .collect()
     })
 }
 

@@ -126,6 +126,11 @@ fn built(said: &str, own: &dyn Fn(&'static Code, String) -> Finding) -> Insight 
         let path = between(said, "stat ", ":").unwrap_or_default();
         return own(&NO_PATH, format!("path {path} not found in the repository")).into();
     }
+    if has(&["MAC mismatch", "MAC verification failed"]) {
+        let what = format!("a file was changed after it was encrypted: {}", line(said));
+        let remedy = "the key is right: undo the change, or edit the file with `sops edit` (to keep the change: `sops decrypt --ignore-mac`, then encrypt it again)";
+        return own(&NOT_DECRYPTED, what).remedy(remedy).into();
+    }
     if has(&["decrypt", "sops", "data key"]) {
         return own(&NOT_DECRYPTED, format!("a secret cannot be decrypted: {}", line(said))).into();
     }

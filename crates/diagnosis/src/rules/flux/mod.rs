@@ -2,6 +2,7 @@
 
 mod charts;
 mod kustomizations;
+mod others;
 mod releases;
 mod sources;
 
@@ -31,6 +32,8 @@ pub(super) const CODES: &[&Code] = &[
     &releases::GAVE_UP,
     &releases::VALUES_REFUSED,
     &releases::UNFIT,
+    &releases::OWNED,
+    &others::NOT_READY,
     &NO_DEPENDENCY,
     &CIRCLE,
     &SUSPENDED,
@@ -107,6 +110,9 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         "Kustomization" => kustomizations::inspect(inquiry, id, object),
         "HelmRelease" => releases::inspect(inquiry, id, object),
         "FluxInstance" | "FluxReport" | "ResourceSet" => instance(inquiry, object),
+        "Alert" | "ArtifactGenerator" | "ImagePolicy" | "ImageUpdateAutomation" | "Provider" | "Receiver" => {
+            others::inspect(inquiry, id, object)
+        }
         _ => sources::inspect(inquiry, id, object),
     };
     specific.or(|| at_work(inquiry, object))
@@ -226,7 +232,8 @@ fn source(inquiry: &Inquiry<'_>, id: &ObjectRef, reference: &serde_json::Value) 
     let here = reference["namespace"].as_str().unwrap_or(namespace(id));
     let source = ObjectRef::namespaced("source.toolkit.fluxcd.io/v1", kind, here, name);
     match inquiry.object(&source) {
-        Known::Missing => Finding::new(&MISSING, format!("source {source} not found")).into(),
+        Known::Missing => others::generator(inquiry, &source)
+            .or(|| Finding::new(&MISSING, format!("source {source} not found")).into()),
         Known::Found(object) if !readiness::verdict(object).is_ready() => Insight::waits_for([source]),
         Known::Found(_) | Known::Unknown => Insight::nothing(),
     }

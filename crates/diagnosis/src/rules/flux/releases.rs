@@ -1,5 +1,9 @@
 //! HelmReleases: chart, values, Helm's message, and the workloads that are not ready.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::super::facts::{line, namespace};
 use super::super::refusals;
 use crate::finding::{Code, Finding, Insight};
@@ -37,6 +41,14 @@ pub(super) static VALUES_REFUSED: Code = Code {
     why: "They do not match the chart's schema, or a template of the chart rejects them",
     tell: "Helm says `values don't meet the specifications of the schema`",
     fix: "correct the value that the message names; `bootstrapper validate --charts` detects it before the install",
+};
+
+pub(super) static OWNED: Code = Code {
+    code: "BS-FLX-024",
+    title: "An object of a chart exists already, and belongs to something else",
+    why: "Another release, a manifest or a person made it: Helm takes over only what has the labels of the same release",
+    tell: "Helm says `exists and cannot be imported into the current release: invalid ownership metadata`",
+    fix: "remove the object from the other owner; or give it the label `app.kubernetes.io/managed-by: Helm` and the annotations `meta.helm.sh/release-name` and `meta.helm.sh/release-namespace` of this release; or let helm-controller take it (`install.disableTakeOwnership: false`, its default)",
 };
 
 const WORKLOADS: [(&str, &str); 5] = [
@@ -83,6 +95,20 @@ pub(super) fn inspect(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) ->
         return own(&VALUES_REFUSED, format!("its chart rejects the values: {}", schema_complaint(said)))
             .into();
     }
+    if said.contains("template: ") && said.contains("executing \"") {
+        let what = format!("its chart cannot be rendered with these values: {}", reason(said));
+        return own(&VALUES_REFUSED, what).into();
+    }
+    if let Some(what) = owned_elsewhere(said) {
+        return own(&OWNED, what).into();
+    }
+    if let Some((hook, job)) = failed_hook(said) {
+        let target = object.data["spec"]["targetNamespace"].as_str().unwrap_or(namespace(id));
+        let job = ObjectRef::namespaced("batch/v1", "Job", target, &job);
+        let what = format!("its {hook} hook fails, {job}: {}", reason(said));
+        let finding = own(&HELM_FAILED, what).remedy("read the log of the Job's pods, and its events");
+        return Insight::from(finding).join(Insight::waits_for([job]));
+    }
     let mut refused = refusals::refusal(inquiry, said);
     if refused.is_empty() {
         let (code, what) = if is_final {
@@ -124,6 +150,32 @@ pub(super) fn unfit(said: &str) -> Option<(String, String)> {
     ))
 }
 
+/// An object that Helm finds, and that is not of the release.
+fn owned_elsewhere(said: &str) -> Option<String> {
+    static EXISTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"(\w+) "([^"]+)" in namespace "([^"]*)" exists and cannot be imported"#).ok()
+    });
+    let found = EXISTS.as_ref()?.captures(said)?;
+    let (kind, name, namespace) = (&found[1], &found[2], &found[3]);
+    let place = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
+    let of = said.split_once("must equal ").and_then(|(_, rest)| rest.split_once("current value is "));
+    let other = of.and_then(|(_, rest)| rest.split('"').nth(1)).filter(|other| !other.is_empty());
+    let other = other.map(|other| format!(" (it says {other})")).unwrap_or_default();
+    Some(format!("{kind} {place} exists already, and is not of this release{other}"))
+}
+
+/// A hook whose Job fails: which hook, and the Job.
+fn failed_hook(said: &str) -> Option<(String, String)> {
+    static HOOK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r"(?s)((?:pre|post)-(?:install|upgrade|rollback|delete)).*?[Jj]ob ([a-z0-9][a-z0-9.-]*) failed",
+        )
+        .ok()
+    });
+    let found = HOOK.as_ref()?.captures(said)?;
+    Some((found[1].to_owned(), found[2].to_owned()))
+}
+
 /// Its HelmChart, which helm-controller creates.
 fn chart(inquiry: &Inquiry<'_>, object: &Object) -> Insight {
     let Some((namespace, name)) =
@@ -150,7 +202,13 @@ fn workloads(inquiry: &Inquiry<'_>, id: &ObjectRef, object: &Object) -> Vec<Obje
 
 /// `Helm install failed for release a/b with chart c@1: reason`.
 fn reason(said: &str) -> String {
-    let first = line(said);
+    // `1 error occurred:`, and the error in a line of its own.
+    let mut lines = said.lines().map(str::trim).filter(|one| !one.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let first = match lines.next().filter(|_| first.ends_with(':')) {
+        Some(next) => line(&format!("{first} {}", next.trim_start_matches("* "))),
+        None => line(first),
+    };
     match first.split_once(" with chart ").and_then(|(_, rest)| rest.split_once(": ")) {
         Some((_, reason)) => reason.to_owned(),
         None => first,

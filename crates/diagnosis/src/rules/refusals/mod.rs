@@ -166,13 +166,20 @@ fn stored(said: &str) -> Option<Finding> {
 fn denied(said: &str) -> Option<Finding> {
     let words = find(&DENIED, said)?;
     let who = words.get(1).or_else(|| words.get(2)).map_or("", |who| who.as_str());
-    Some(Finding::new(&POLICY, format!("denied by {who}: {}", line(&words[3]))))
+    // Kyverno's reasons are in lines of their own.
+    let after = words.get(0).and_then(|found| said.get(found.end()..)).unwrap_or_default();
+    let lines = after.lines().map(str::trim).filter(|one| !one.is_empty()).take(3);
+    let why = match words[3].trim() {
+        "" => lines.collect::<Vec<_>>().join(" "),
+        why => why.to_owned(),
+    };
+    Some(Finding::new(&POLICY, format!("denied by {who}: {}", line(&why))))
 }
 
 fn simple(said: &str) -> Option<Finding> {
     let has = |sign: &str| said.contains(sign);
     let namespace = || between(said, "namespaces \"", "\" not found");
-    if has("field is immutable") || has("Forbidden: updates to") {
+    if has("field is immutable") || has("Forbidden: updates to") || has("is immutable after creation") {
         Some(Finding::new(&IMMUTABLE, line(said)))
     } else if let Some(name) = namespace() {
         Some(Finding::new(&NO_NAMESPACE, format!("namespace {name} not found")).evidence(line(said)))

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Scene, each_whole};
-use crate::{Finding, Rule, Severity};
+use crate::{Finding, Rule, Severity, known};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::Kustomization;
-use bootstrapper_gitops::order::{Kind, Moment, Order, Provider, Relation, needs};
+use bootstrapper_gitops::order::{Cilium, Kind, Moment, Order, Provider, Relation, needs};
+use bootstrapper_gitops::{Kustomization, Release};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -28,7 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "release-before-crd",
         severity: Severity::Error,
-        summary: "a release needs a CRD that is installed only after it",
+        summary: "a release needs a CRD that is installed only after it, or by nothing",
         why: "the install fails because the kind is not served, and the CRD waits for this release, so it is never installed",
         fix: "disable what needs the CRD in the values of the release, or remove the dependency of the CRD on it",
         check: |rule, fleet| each_whole(fleet, |scene| release_before_crd(rule, scene)),
@@ -149,6 +149,9 @@ fn release_before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
     let found = scene.declared.releases.iter().filter_map(|release| {
         needs(release).find_map(|(value, kind)| {
             let providers = scene.kinds.providers(&kind);
+            if providers.is_empty() {
+                return without_crd(rule, scene, release, value, &kind);
+            }
             let moments: Vec<Moment> = providers.iter().map(|one| one.from.clone()).collect();
             let Relation::After(way) = scene.order.relation(&Moment::begins(&release.id), &moments) else {
                 return None;
@@ -167,4 +170,24 @@ fn release_before_crd(rule: &Rule, scene: &Scene<'_>) -> Vec<Finding> {
         })
     });
     found.collect()
+}
+
+/// Cilium's chart fails without the CRDs of what its values ask for; other charts leave it out then.
+fn without_crd(
+    rule: &Rule,
+    scene: &Scene<'_>,
+    release: &Release,
+    value: &str,
+    kind: &Kind,
+) -> Option<Finding> {
+    let is_in_bootstrap = scene.bootstrap().is_some_and(|one| one.has_before_flux(kind));
+    let is_possible = is_in_bootstrap
+        || scene.declared.has_unseen_parts()
+        || known::possible_creator(scene.declared, &kind.kind).is_some();
+    if is_possible || Cilium::of(release).is_none() {
+        return None;
+    }
+    let message = format!("{} needs {} ({value}), whose CRD nothing provides", release.id, kind.kind);
+    let finding = scene.finding(rule, &release.id, &format!("spec.values.{value}"), message);
+    Some(finding.because("the chart fails to render, or the API server does not know the kind"))
 }
