@@ -16,8 +16,23 @@ pub fn is_range(setting: &str) -> bool {
 }
 
 /// Words in the names of machine networks: one network can have several purposes, and several clusters.
-const OF_MACHINES: [&str; 9] =
-    ["CONTROL", "HOST", "LAN", "MACHINE", "MANAGEMENT", "MGMT", "NODE", "PUBLIC", "STORAGE"];
+const OF_MACHINES: [&str; 15] = [
+    "CEPH",
+    "CONTROL",
+    "HOME",
+    "HOST",
+    "IOT",
+    "LAN",
+    "LOCAL",
+    "MACHINE",
+    "MANAGEMENT",
+    "MGMT",
+    "NODE",
+    "PUBLIC",
+    "SERVER",
+    "STORAGE",
+    "TRUSTED",
+];
 
 /// Whether a setting is the range of a machine network, and not of pods, Services or address pools.
 fn is_of_machines(setting: &str) -> bool {
@@ -164,6 +179,7 @@ mod tests {
         for (a, b, collisions) in [
             (("STORAGE_CIDR", "10.25.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), 0),
             (("CEPH_PUBLIC_CIDR", "10.25.0.0/16"), ("NODE_CIDR", "10.25.1.0/24"), 0),
+            (("CEPH_CLUSTER_CIDR", "10.25.3.0/24"), ("LOCAL_CIDR", "10.25.0.0/16"), 0),
             (("LB_POOL_CIDR", "10.25.1.0/24"), ("NODE_CIDR", "10.25.0.0/16"), 0),
             (("LB_POOL_CIDR", "10.25.0.0/16"), ("NODE_CIDR", "10.25.0.0/16"), 1),
             (("POD_CIDR", "10.25.1.0/24"), ("NODE_CIDR", "10.25.0.0/16"), 1),
