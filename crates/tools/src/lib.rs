@@ -28,6 +28,7 @@ mod registry;
 mod remote;
 mod secret_stores;
 mod signature;
+mod stream;
 mod tracked_chart;
 pub mod transient;
 mod transport;
@@ -49,9 +50,11 @@ pub use kustomize::Kustomize;
 pub use limits::Limits;
 pub use page::fetch_page;
 pub use post_render::{HookRendering, PostRendering, post_render};
+pub use registry::Registry;
 pub use remote::{Fetched, Remotes};
 pub use secret_stores::{
     Bitwarden, BitwardenSecrets, OnePassword, SecretProgram, SignIn, Sops, SopsFormat, Vault, VaultPath,
     age_key_files, sops_keepers,
 };
+pub use stream::{Download, open_download};
 pub use tracked_chart::without_digest;

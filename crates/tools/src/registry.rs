@@ -1,4 +1,4 @@
-//! A repository of an OCI registry, as far as Helm does not read it: manifests and small blobs.
+//! A repository of an OCI registry, as far as Helm does not read it: manifests and blobs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use super::stream::{Download, in_time};
 use super::transport::{self, Unread};
 use super::{ChartAccess, Environment};
 use bootstrapper_core::digest::sha256;
@@ -16,25 +17,41 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 const REDIRECTS: usize = 5;
 
 /// What a signature lies in.
-const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// A repository of an OCI registry.
-pub(super) struct Registry<'a> {
+#[derive(Debug)]
+pub struct Registry<'a> {
     host: String,
     name: String,
     access: &'a ChartAccess,
     environment: &'a Environment,
+    /// Whether it sees no login, not even one that this user has.
+    is_anonymous: bool,
     /// What it wants to see with each request, once it has said so.
     authorization: Option<SecretString>,
 }
 
 impl<'a> Registry<'a> {
     /// That of an address as `oci://ghcr.io/org/charts/name`.
-    pub(super) fn of(url: &str, access: &'a ChartAccess, environment: &'a Environment) -> Self {
+    pub fn of(url: &str, access: &'a ChartAccess, environment: &'a Environment) -> Self {
         let address = url.trim_start_matches("oci://");
         let (host, name) = address.split_once('/').unwrap_or((address, ""));
         let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        Self { host: host.to_owned(), name: parts.join("/"), access, environment, authorization: None }
+        Self {
+            host: host.to_owned(),
+            name: parts.join("/"),
+            access,
+            environment,
+            is_anonymous: false,
+            authorization: None,
+        }
+    }
+
+    /// The same, for a public image: it needs no login, and one that has expired would be rejected.
+    #[must_use]
+    pub fn anonymous(self) -> Self {
+        Self { is_anonymous: true, ..self }
     }
 
     /// A manifest by tag or digest; none if there is no such.
@@ -46,6 +63,24 @@ impl<'a> Registry<'a> {
     pub(super) async fn digest(&mut self, tag: &str) -> Result<Option<String>> {
         let manifest = self.get(&format!("manifests/{tag}")).await?;
         Ok(manifest.map(|manifest| format!("sha256:{}", sha256(manifest))))
+    }
+
+    /// A manifest by tag or digest, with its own digest, which the caller compares; none if there is no such.
+    pub async fn manifest_and_digest(&mut self, reference: &str) -> Result<Option<(Value, String)>> {
+        let path = format!("manifests/{reference}");
+        let failed = self.failure(&path);
+        let Some(manifest) = in_time(&failed, self.get(&path)).await? else { return Ok(None) };
+        let digest = format!("sha256:{}", sha256(&manifest));
+        let manifest = serde_json::from_slice(&manifest).map_err(|error| failed.caused_by(&error))?;
+        Ok(Some((manifest, digest)))
+    }
+
+    /// Opens a blob, whose content the caller compares with its digest; none if there is no such.
+    pub async fn open_blob(&mut self, digest: &str) -> Result<Option<Download>> {
+        let path = format!("blobs/{digest}");
+        let failed = self.failure(&path);
+        let response = in_time(&failed, self.response(&path)).await?;
+        Ok(response.map(|response| Download::of(failed, response)))
     }
 
     /// What refers to the manifest of that digest; none if the registry does not know.
@@ -74,18 +109,27 @@ impl<'a> Registry<'a> {
     }
 
     async fn get(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
+        let Some(response) = self.response(path).await? else { return Ok(None) };
+        let failed = self.failure(path);
+        read(response).await.map(Some).map_err(|why| failed.because(why).retry(Retry::MayHelp))
+    }
+
+    async fn response(&mut self, path: &str) -> Result<Option<http::Response<hyper::body::Incoming>>> {
         // Docker Hub's registry is elsewhere.
         let host = if self.host == "docker.io" { "registry-1.docker.io" } else { &self.host };
         let failed = self.failure(path);
         let mut at = Url::parse(&format!("{}://{host}/v2/{}/{path}", self.scheme(), self.name))
             .map_err(|error| failed.clone().caused_by(&error))?;
         let own = at.origin();
+        let mut has_asked = false;
         for _ in 0..=REDIRECTS {
             // Whoever stores its blobs is shown no credentials.
             let authorization = self.authorization.as_ref().filter(|_| at.origin() == own);
             let answer = self.send(&at, authorization).await?;
             let status = answer.status();
-            if status == StatusCode::UNAUTHORIZED && self.authorization.is_none() && at.origin() == own {
+            // A token that was accepted before may have expired since.
+            if status == StatusCode::UNAUTHORIZED && !has_asked && at.origin() == own {
+                has_asked = true;
                 let asked = answer.headers().get_all(header::WWW_AUTHENTICATE).iter();
                 let asked: Vec<String> = asked.filter_map(|it| Some(it.to_str().ok()?.to_owned())).collect();
                 self.authorization = self.authorize(&asked).await?;
@@ -107,11 +151,13 @@ impl<'a> Registry<'a> {
                 let failure = failed.because(format!("the registry responded with {status}"));
                 return Err(if transport::may_pass(status) {
                     failure.retry(Retry::MayHelp)
+                } else if self.is_anonymous {
+                    failure
                 } else {
                     failure.hint("for a private registry run `helm registry login`, or declare the Secret of its source under `secrets` in bootstrapper.yaml")
                 });
             }
-            return read(answer).await.map(Some).map_err(|why| failed.because(why).retry(Retry::MayHelp));
+            return Ok(Some(answer));
         }
         Err(failed.because("too many redirects"))
     }
@@ -133,7 +179,8 @@ impl<'a> Registry<'a> {
 
     /// What the registry is shown after it asked who this is; none if nothing is known that it would take.
     async fn authorize(&self, asked: &[String]) -> Result<Option<SecretString>> {
-        let basic = self.access.authorization(&self.host).map(|encoded| format!("Basic {encoded}"));
+        let login = if self.is_anonymous { None } else { self.access.authorization(&self.host) };
+        let basic = login.map(|encoded| format!("Basic {encoded}"));
         let of = |scheme: &str| {
             asked.iter().find_map(|it| {
                 let (said, rest) = it.split_once(' ')?;

@@ -2,6 +2,7 @@
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::address::{Remote, Use, remote};
@@ -15,9 +16,28 @@ const REDIRECTS: usize = 5;
 
 /// Downloads a file. The error says whether it is transient.
 pub(super) async fn download(url: &str, environment: &Environment) -> Result<Vec<u8>> {
+    let response = respond(url, None, environment).await?;
+    transport::body(response).await.map_err(|why| match why {
+        Unread::TooLarge => {
+            unfetched(url).because(format!("it is larger than {} MiB", LARGEST / 1024 / 1024))
+        }
+        Unread::Broken(error) => unfetched(url).because(error).retry(Retry::MayHelp),
+    })
+}
+
+/// The response for a file, whose body is not read yet. Only the first server gets `authorization`.
+pub(crate) async fn respond(
+    url: &str,
+    authorization: Option<&SecretString>,
+    environment: &Environment,
+) -> Result<Response<Incoming>> {
     let mut at = url.to_owned();
-    for _ in 0..=REDIRECTS {
+    for hop in 0..=REDIRECTS {
         let request = Request::get(&at).header(header::ACCEPT, "*/*");
+        let request = match authorization.filter(|_| hop == 0) {
+            Some(value) => request.header(header::AUTHORIZATION, value.expose_secret()),
+            None => request,
+        };
         let response = transport::send(request, environment, &ChartAccess::default())
             .await
             .map_err(|error| unfetched(url).because(format!("{error:#}")).retry(Retry::MayHelp))?;
@@ -30,12 +50,7 @@ pub(super) async fn download(url: &str, environment: &Environment) -> Result<Vec
             let failure = unfetched(url).because(format!("{at} responded with {status}"));
             return Err(if transport::may_pass(status) { failure.retry(Retry::MayHelp) } else { failure });
         }
-        return transport::body(response).await.map_err(|why| match why {
-            Unread::TooLarge => {
-                unfetched(url).because(format!("it is larger than {} MiB", LARGEST / 1024 / 1024))
-            }
-            Unread::Broken(error) => unfetched(url).because(error).retry(Retry::MayHelp),
-        });
+        return Ok(response);
     }
     Err(unfetched(url).because("too many redirects"))
 }

@@ -1,7 +1,7 @@
 //! Fetches remote references of kustomizations in this program, not in kustomize: with TLS only, with git
 //! without any configuration, with size and time limits.
 
-mod download;
+pub(super) mod download;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
