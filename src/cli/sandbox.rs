@@ -12,7 +12,7 @@ use bootstrapper_gitops::addresses::Settings;
 use bootstrapper_gitops::pipeline::Config;
 use bootstrapper_gitops::{Repository, SecretValues, ranges_of};
 use bootstrapper_report as report;
-use bootstrapper_sandbox::{self as sandbox, Fault, Sandbox, SandboxOptions};
+use bootstrapper_sandbox::{self as sandbox, Fault, ProgramSources, Sandbox, SandboxOptions};
 use bootstrapper_tools::{Environment, Kustomize};
 
 /// Runs a subcommand of `sandbox`.
@@ -26,7 +26,7 @@ pub(super) async fn carry_out(verb: SandboxVerb) -> Result<()> {
         SandboxVerb::Gc => gc().await,
         SandboxVerb::List { output } => list(output.output),
         SandboxVerb::Kubeconfig { name } => kubeconfig(&name),
-        SandboxVerb::Programs { options } => programs(&options).await,
+        SandboxVerb::Programs { options, output } => programs(&options, output.output).await,
     }
 }
 
@@ -111,16 +111,32 @@ pub(super) fn environment_of(args: &ValidateArgs, clusters: &[String]) -> Result
     })
 }
 
-/// Finds or builds the programs of sandboxes; prints the folder of those that a run needs.
-async fn programs(args: &SandboxArgs) -> Result<()> {
+/// Finds, downloads or builds the programs of sandboxes; prints the folder of those that a run needs, and where each
+/// is from.
+async fn programs(args: &SandboxArgs, output: Output) -> Result<()> {
     let is_network_real = match args.network {
         Network::Auto => sandbox::missing(args.router.into()).is_empty(),
         Network::Real => true,
         Network::Simulated => false,
     };
-    let binaries = args.binaries.as_deref();
-    let folder = sandbox::programs(binaries, is_network_real, &|line: &str| out::say(line)).await?;
-    out::text(&format!("{}\n", folder.display()))
+    let from = ProgramSources { binaries: args.binaries.as_deref(), from_source: args.from_source };
+    let found = sandbox::programs(from, is_network_real, &|line: &str| out::say(line)).await?;
+    if output == Output::Json {
+        return out::json(&found);
+    }
+    let rows = found.programs.iter().map(|listed| {
+        let source = listed.source.clone().unwrap_or_else(|| listed.path.display().to_string());
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            listed.program.clone(),
+            text(&listed.version),
+            listed.origin.to_string(),
+            source,
+            text(&listed.digest),
+        ]
+    });
+    out::say(report::table(&["PROGRAM", "VERSION", "ORIGIN", "FROM", "DIGEST"], rows).trim_end());
+    out::text(&format!("{}\n", found.folder.display()))
 }
 
 /// Creates the sandbox of a cluster, according to the cluster's declaration.
@@ -146,6 +162,7 @@ async fn bring_up(
         node_count: args.nodes,
         binaries: args.binaries.clone(),
         distribution: Config::load(&repository.root)?.distribution_of(cluster),
+        from_source: args.from_source,
         router,
         ..SandboxOptions::shaped_by(cluster, &settings, repository)?
     };

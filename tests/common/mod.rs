@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod charts;
+pub(crate) mod internet;
 pub(crate) mod keeper;
 pub(crate) mod kstatus;
 pub(crate) mod oracle;

@@ -24,6 +24,7 @@ mod derived;
 mod desired_state;
 mod docs;
 mod doctor;
+mod downloads;
 mod graph;
 mod house;
 mod init;

@@ -30,5 +30,6 @@ pub use lifecycle::{collect, down, programs, refresh, up};
 pub use network::{Missing, missing};
 pub use options::{ArtifactSpec, GitSpec, SandboxOptions, SourceSpec};
 pub use program::{is_called_by_name, main};
+pub use programs::{FoundPrograms, ListedProgram, ProgramOrigin, ProgramSources};
 pub use router_spec::{RouterProgram, RouterSpec};
 pub use state::{Listed, Sandbox, State, list, load};

@@ -2,7 +2,7 @@
 //! crashed one.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::options::SandboxOptions;
 use super::process::signal;
+use super::programs::{FoundPrograms, ProgramSources};
 use super::state::{Folder, OPTIONS_FILE, PROGRAMS_FILE, READY, SANDBOX_FILE, Sandbox, private_file, remove};
 use super::vault::Vault;
 use super::{network, programs as found, upstream};
@@ -19,7 +20,7 @@ use bootstrapper_core::failure::{Failure, Result, Retry};
 /// How long a supervisor may take to stop everything before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Creates a sandbox, or finds it running. Reports the builds of programs, which take minutes, to `say`, and what it
+/// Creates a sandbox, or finds it running. Reports downloads and builds of programs, which take minutes, to `say`, and what it
 /// starts, which takes seconds, to `starts`.
 pub async fn up(
     options: &SandboxOptions,
@@ -32,7 +33,8 @@ pub async fn up(
         return folder.read(SANDBOX_FILE);
     }
     clean_up(&folder).await?;
-    let programs = found::find(sets(options.router.is_some()), options.binaries.as_deref(), say).await?;
+    let from = ProgramSources { binaries: options.binaries.as_deref(), from_source: options.from_source };
+    let programs = found::find(sets(options.router.is_some()), from, say).await?;
     folder.make()?;
     found::install_own(&folder)?;
     Vault::found(&folder)?;
@@ -48,15 +50,13 @@ pub async fn refresh(options: &SandboxOptions) -> Result<()> {
     upstream::refresh(&folder, &options.source).await
 }
 
-/// Finds or builds the programs of sandboxes; returns the folder of helm and kustomize.
+/// Finds, downloads or builds the programs of sandboxes.
 pub async fn programs(
-    offered: Option<&Path>,
+    from: ProgramSources<'_>,
     is_network_real: bool,
     say: &(dyn Fn(&str) + Send + Sync),
-) -> Result<PathBuf> {
-    let programs = found::find(sets(is_network_real), offered, say).await?;
-    let helm = programs.path("helm")?;
-    Ok(helm.parent().unwrap_or(&helm).to_owned())
+) -> Result<FoundPrograms> {
+    FoundPrograms::of(&found::find(sets(is_network_real), from, say).await?)
 }
 
 fn sets(is_network_real: bool) -> &'static [&'static found::Set] {

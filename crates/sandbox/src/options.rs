@@ -21,6 +21,9 @@ pub struct SandboxOptions {
     pub node_count: u16,
     /// A folder of prebuilt binaries, which is searched first.
     pub binaries: Option<PathBuf>,
+    /// Whether missing programs are built, not downloaded.
+    #[serde(default)]
+    pub from_source: bool,
     /// The repository, and where the cluster expects it.
     pub source: SourceSpec,
     /// The pod range.
@@ -177,6 +180,7 @@ impl SandboxOptions {
             name: cluster.to_owned(),
             node_count: 3,
             binaries: None,
+            from_source: false,
             source,
             pod_cidr: setting("POD_CIDR", "10.42.0.0/16"),
             service_cidr: setting("SERVICE_CIDR", "10.43.0.0/16"),
@@ -247,6 +251,7 @@ mod tests {
             name: "a".to_owned(),
             node_count: 3,
             binaries: None,
+            from_source: false,
             source: SourceSpec::Artifact(ArtifactSpec::of("", &json!(null), Path::new(""), PathBuf::new())),
             pod_cidr: String::new(),
             service_cidr: String::new(),

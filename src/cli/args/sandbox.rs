@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{OutputArgs, Target};
@@ -62,10 +63,12 @@ pub(crate) enum SandboxVerb {
         /// Name of the sandbox
         name: String,
     },
-    /// Find or build the sandbox's programs, and print the folder with helm and kustomize
+    /// Find, download or build the sandbox's programs, and print the folder with helm and kustomize
     Programs {
         #[command(flatten)]
         options: SandboxArgs,
+        #[command(flatten)]
+        output: OutputArgs,
     },
 }
 
@@ -80,6 +83,10 @@ pub(crate) struct SandboxArgs {
     /// Folder of prebuilt binaries (etcd, kube-apiserver, helm, …), searched before PATH and the cache
     #[arg(long, value_name = "DIR")]
     pub(crate) binaries: Option<PathBuf>,
+
+    /// Build missing programs from Go modules instead of downloading official releases
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "BOOTSTRAPPER_SANDBOX_FROM_SOURCE")]
+    pub(crate) from_source: bool,
 
     /// The kind of network
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
@@ -108,6 +115,10 @@ pub(crate) struct RunSandboxArgs {
     #[arg(long, conflicts_with_all = ["context", "kubeconfig"])]
     pub(crate) sandbox: bool,
 
+    /// Build missing programs of the sandbox from Go modules instead of downloading official releases
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "BOOTSTRAPPER_SANDBOX_FROM_SOURCE")]
+    from_source: bool,
+
     /// The network of the sandbox
     #[arg(long, value_enum, default_value_t, env = "BOOTSTRAPPER_SANDBOX_NETWORK")]
     network: Network,
@@ -121,6 +132,7 @@ impl RunSandboxArgs {
     /// The same options, for `sandbox up`.
     pub(crate) fn shape(self, target: &Target) -> SandboxArgs {
         SandboxArgs {
+            from_source: self.from_source,
             network: self.network,
             router: self.router,
             trust: target.trust.clone(),
@@ -134,6 +146,7 @@ impl Default for SandboxArgs {
         Self {
             nodes: DEFAULT_NODES,
             binaries: None,
+            from_source: false,
             network: Network::default(),
             router: Router::default(),
             trust: None,
@@ -204,7 +217,7 @@ pub(crate) enum Network {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Router {
-    /// gobgpd, built with the sandbox's other programs
+    /// gobgpd, one of the sandbox's own programs
     #[default]
     Gobgp,
     /// FRR, which must be installed

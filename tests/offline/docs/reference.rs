@@ -151,7 +151,7 @@ fn config() -> String {
 }
 
 /// Variables that are no options, with what they do.
-const VARIABLES: [(&str, &str); 14] = [
+const VARIABLES: [(&str, &str); 15] = [
     (
         "BOOTSTRAPPER_CHILD_MEMORY",
         "Memory limit of each program that it runs (helm, kustomize, …): `2GiB`. Default: `900MiB`",
@@ -166,6 +166,10 @@ const VARIABLES: [(&str, &str); 14] = [
     (
         "BOOTSTRAPPER_STATE_DIR",
         "Folder of approvals, sandboxes and the reports of runs. Default: `~/.local/state/bootstrapper`",
+    ),
+    (
+        "GOPROXY",
+        "Go module proxies for the charts and CRDs of sandboxes. Default: `https://proxy.golang.org`",
     ),
     (
         "HTTPS_PROXY",
@@ -293,7 +297,7 @@ fn versions() -> String {
         ("Flux helm-controller", "2.x of Flux".to_owned(), module("github.com/fluxcd/helm-controller")),
         ("Rust, to build it", format!("{rust} or newer"), "the version that CI uses".to_owned()),
         (
-            "Go, to build the sandbox's programs",
+            "Go, if the sandbox's programs are not downloaded",
             format!("{go} or newer"),
             "an older one downloads it".to_owned(),
         ),

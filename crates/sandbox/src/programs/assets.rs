@@ -2,11 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
+use super::download::Missed;
+use super::fetch::AT_ONCE;
+use super::module_zip::{self, Module};
+use super::progress::{Meter, Progress};
 use bootstrapper_core::digest::short_sha256;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::private::Folder;
+use bootstrapper_tools::Environment;
 
 const CILIUM: &str = "github.com/cilium/cilium@v1.20.2";
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.6.1";
@@ -55,24 +61,81 @@ const PARTS: [(&str, &str, &[&str]); 12] = [
     ("external-dns", EXTERNAL_DNS, &["charts/external-dns"]),
 ];
 
+/// The hash of each module, as in go.sum, and its approximate size in MiB.
+const HASHES: [(&str, &str, u64); 12] = [
+    (CILIUM, "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8=", 36),
+    (GATEWAY_API, "h1:mock6phZbI6rvZerwrVNk7hVNymQgHo+6sJ81Ia7ftY=", 3),
+    (FLUX_OPERATOR, "h1:ME/p3jGf5h9bNmQ5dhQBSjvj0G+7NTI1k3At+pCscis=", 5),
+    (CERT_MANAGER, "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=", 4),
+    (EXTERNAL_SECRETS, "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=", 19),
+    (ROOK, "h1:2+Qe/CLcZ2WrXf9Vhf21JwZQqN8cVXPQskZzHf3KLjU=", 4),
+    (CLOUDNATIVE_PG, "h1:fnhVq44xXx97MNiuvJsPrX1vSjYbgdyBK5MSGfdHdp0=", 14),
+    (VICTORIA_METRICS, "h1:NyGPEt1HlrwpF9zSqdcrrBaxI2uUfndNppOCmlDrZhc=", 4),
+    (BARMAN_CLOUD, "h1:dcEVsozSmdx5p2LbG1hbkWBvr6LXs1xpCsQiJWpo/ew=", 1),
+    (SNAPSHOTTER, "h1:FtGewu2k6HWw6evLGXY8JqUZ9eHpti1kd3e4amj+ilA=", 1),
+    (METRICS_SERVER, "h1:nlqqZ2H0Xfko8eJC/1qaNVVT17hu4rxndkOi22KTZ4w=", 1),
+    (EXTERNAL_DNS, "h1:+ASJ3KF7DLqHo2LsG8Qinuh2J389MS86I19i/r8ewUc=", 2),
+];
+
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::step("cannot fetch the modules of the sandbox").caused_by(error)
 }
 
 impl Assets {
-    /// From the cache; otherwise downloaded from the module proxy into it.
-    pub(super) async fn fetch(cache: &Path) -> Result<Self> {
-        // Another list of files gets another folder.
-        let folder = cache.join(format!("assets-{}", short_sha256(format!("{PARTS:?}"), 8)));
-        if !folder.is_dir() {
-            fill(cache, &folder).await?;
-        }
-        Ok(Self {
+    /// From the cache; none if they are not there.
+    pub(super) fn cached(cache: &Path) -> Option<Self> {
+        let folder = folder(cache);
+        folder.is_dir().then(|| Self {
             cilium: folder.join("cilium"),
             gateway_api: folder.join("gateway-api"),
             flux_operator: folder.join("flux-operator"),
             modules: folder,
         })
+    }
+
+    /// Adds them to the progress of downloads.
+    pub(super) fn meters<'a>(progress: &'a Progress<'a>) -> Vec<Meter<'a>> {
+        PARTS.iter().map(|(name, module, _)| progress.part(*name, size_of(module))).collect()
+    }
+
+    /// Downloads them into the cache, without Go.
+    pub(super) async fn download(
+        cache: &Path,
+        environment: &Environment,
+        meters: &[Meter<'_>],
+    ) -> Result<(), Missed> {
+        let beside = Folder::within(cache).map_err(|error| failed(&error))?;
+        let whole = beside.path().join("whole");
+        let all = PARTS.iter().zip(meters).map(async |((name, module, parts), meter)| {
+            let known = Module { name: module, hash: hash_of(module) };
+            let zip = beside.path().join(format!("{name}.zip"));
+            module_zip::fetch(known, parts, &whole.join(name), &zip, environment, meter).await?;
+            meter.done();
+            Ok::<(), Missed>(())
+        });
+        let mut all = futures::stream::iter(all).buffer_unordered(AT_ONCE);
+        while let Some(fetched) = all.next().await {
+            fetched?;
+        }
+        Ok(move_into_place(&whole, &folder(cache))?)
+    }
+
+    /// Fetches them into the cache with Go.
+    pub(super) async fn fetch_with_go(cache: &Path) -> Result<()> {
+        let beside = Folder::within(cache).map_err(|error| failed(&error))?;
+        let whole = beside.path().join("whole");
+        for (name, module, parts) in PARTS {
+            let source = download(module).await?;
+            for part in parts {
+                copy(&source.join(part), &whole.join(name).join(part)).map_err(|error| failed(&error))?;
+            }
+        }
+        move_into_place(&whole, &folder(cache))
+    }
+
+    /// The folder of all modules.
+    pub(super) fn folder(&self) -> &Path {
+        &self.modules
     }
 
     /// The kept files of a module, by its name here.
@@ -81,23 +144,32 @@ impl Assets {
     }
 }
 
-/// Writes to a temporary folder first, and then renames it. Another sandbox may do the same concurrently, and
-/// finish first.
-async fn fill(cache: &Path, folder: &Path) -> Result<()> {
-    let beside = Folder::within(cache).map_err(|error| failed(&error))?;
-    let whole = beside.path().join("whole");
-    for (name, module, parts) in PARTS {
-        let source = download(module).await?;
-        for part in parts {
-            copy(&source.join(part), &whole.join(name).join(part)).map_err(|error| failed(&error))?;
-        }
-    }
-    match std::fs::rename(&whole, folder) {
+/// Another list of files gets another folder.
+fn folder(cache: &Path) -> PathBuf {
+    cache.join(format!("assets-{}", short_sha256(format!("{PARTS:?}"), 8)))
+}
+
+/// The hash of a module, `path@version`, if it is one of these.
+pub(super) fn known_hash(module: &str) -> Option<String> {
+    Some(hash_of(module)).filter(|hash| !hash.is_empty()).map(str::to_owned)
+}
+
+fn hash_of(module: &str) -> &'static str {
+    HASHES.iter().find(|(name, ..)| *name == module).map_or("", |(_, hash, _)| hash)
+}
+
+fn size_of(module: &str) -> u64 {
+    HASHES.iter().find(|(name, ..)| *name == module).map_or(0, |(.., mib)| *mib)
+}
+
+fn move_into_place(whole: &Path, folder: &Path) -> Result<()> {
+    match std::fs::rename(whole, folder) {
         Err(error) if !folder.is_dir() => Err(failed(&error)),
         _ => Ok(()),
     }
 }
 
+/// The folder of a module, with Go.
 pub(super) async fn download(module: &str) -> Result<PathBuf> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -135,4 +207,44 @@ pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         std::fs::write(&target, std::fs::read(entry.path())?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{sum_of, version_of};
+    use super::*;
+
+    #[test]
+    fn every_module_has_a_hash_and_that_of_the_build_list_if_it_is_in_it() {
+        let mut in_build_list = 0;
+        for (name, module, _) in PARTS {
+            let hash = hash_of(module);
+            assert!(hash.starts_with("h1:") && hash.len() == 47, "{name}: {hash}");
+            if let Some(sum) = sum_of(module) {
+                assert_eq!(sum, hash, "{name}");
+                in_build_list += 1;
+            }
+        }
+        assert!(in_build_list > 0);
+        let (path, version) = CILIUM.split_once('@').unwrap();
+        assert_eq!(version_of(path).unwrap(), version);
+        let (path, version) = FLUX_OPERATOR.split_once('@').unwrap();
+        assert_eq!(version_of(path).unwrap(), version);
+    }
+
+    /// Go's own checksum database has confirmed what is in its cache.
+    #[test]
+    fn the_hashes_are_those_of_go() {
+        let cache = std::process::Command::new("go").args(["env", "GOMODCACHE"]).output();
+        let Ok(cache) = cache else { return };
+        let cache = PathBuf::from(String::from_utf8(cache.stdout).unwrap().trim()).join("cache/download");
+        for (name, module, _) in PARTS {
+            let (path, version) = module.split_once('@').unwrap();
+            let escaped = path.replace("VictoriaMetrics", "!victoria!metrics");
+            let file = cache.join(escaped).join("@v").join(format!("{version}.ziphash"));
+            if let Ok(hash) = std::fs::read_to_string(file) {
+                assert_eq!(hash.trim(), hash_of(module), "{name}");
+            }
+        }
+    }
 }
