@@ -171,12 +171,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .stdout(contains("\"event\":\"run-started\"").and(contains("\"event\":\"run-finished\"")))
         .stdout(contains("no drift").and(contains("7 releases adopted: ")))
         .stderr(contains("infra is up: Flux owns 29 Kustomizations and 16 HelmReleases"));
-    sandbox
-        .bare(&["report", "infra"])
-        .assert()
-        .success()
-        .stdout(contains("# infra: succeeded in").and(contains("## Critical path")))
-        .stderr(contains("the page of this run: "));
+    a_report_tells_of_the_run(&sandbox);
     // The cluster has moved since that plan.
     sandbox
         .run(&["infra", "--sandbox", "--plan", plan.to_str().unwrap()])
@@ -222,9 +217,7 @@ async fn infra_from_nothing_to_owned_by_flux() {
         .success()
         .stderr(contains("infra is up to date").and(contains("no writes")));
     assert_eq!(before, (sandbox.writes(), fingerprint(&cluster).await));
-    sandbox.run(&["status", "infra", "--sandbox"]).assert().success();
-    let diagnosed = sandbox.run(&["doctor", "infra", "--sandbox"]).assert().success();
-    diagnosed.stdout("infra: no problems found\n");
+    every_verb_calls_it_well(&sandbox);
     let plan = sandbox.run(&["plan", "infra", "--sandbox", "--output", "json"]).assert().success();
     let plan: Value = serde_json::from_slice(&plan.get_output().stdout).unwrap();
     assert!(
@@ -254,6 +247,22 @@ async fn infra_from_nothing_to_owned_by_flux() {
     sandbox.bare(&["sandbox", "down", "infra"]).assert().success();
     assert_eq!(marked_processes(&sandbox.folder()), []);
     assert!(!sandbox.folder().exists());
+}
+
+fn a_report_tells_of_the_run(sandbox: &Sandbox) {
+    sandbox
+        .bare(&["report", "infra"])
+        .assert()
+        .success()
+        .stdout(contains("# infra: succeeded in").and(contains("## Critical path")))
+        .stderr(contains("the page of this run: "));
+}
+
+/// What a run called a success is none that `status` or `doctor` finds wrong.
+fn every_verb_calls_it_well(sandbox: &Sandbox) {
+    sandbox.run(&["status", "infra", "--sandbox"]).assert().success();
+    let diagnosed = sandbox.run(&["doctor", "infra", "--sandbox"]).assert().success();
+    diagnosed.stdout("infra: no problems found\n");
 }
 
 fn preflight_lists_all_problems_before_anything_is_written(sandbox: &Sandbox, copy: &TempDir) {
