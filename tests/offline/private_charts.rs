@@ -68,9 +68,7 @@ async fn outcomes(charts: &Charts, secrets: &SecretValues) -> BTreeMap<String, R
     made.into_iter()
         .map(|(id, made)| match made {
             Rendering::Takes { .. } => (id.name, Ok(())),
-            Rendering::Refuses { said } | Rendering::Unfit { said } | Rendering::Unfetchable { said } => {
-                (id.name, Err(said))
-            }
+            Rendering::Fails { said, .. } => (id.name, Err(said)),
         })
         .collect()
 }

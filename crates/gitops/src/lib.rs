@@ -90,7 +90,7 @@ pub use pin::COMMIT;
 pub use place::Written;
 pub use problem::{Problem, ProblemKind};
 pub use release::Release;
-pub use rendering::{Rendering, renderings};
+pub use rendering::{ChartFault, Rendering, renderings};
 pub use repository::Repository;
 pub use seeded::{Piece, SeededSecret, SeededValue, ValueFrom, seeded_secrets};
 pub use shape::ranges_of;

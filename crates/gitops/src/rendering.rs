@@ -23,21 +23,25 @@ pub enum Rendering {
         /// Those in its `crds` folder, and those in its templates.
         crds: Vec<Object>,
     },
+    /// There is none.
+    Fails {
+        /// Because of what.
+        fault: ChartFault,
+        /// Why, line by line, mostly in Helm's words.
+        said: Vec<String>,
+    },
+}
+
+/// Because of what a chart is not rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChartFault {
     /// The chart rejects the values.
-    Refuses {
-        /// Helm's message, line by line.
-        said: Vec<String>,
-    },
+    Values,
     /// The chart can never be installed as it is declared, whatever the values.
-    Unfit {
-        /// Why, line by line.
-        said: Vec<String>,
-    },
+    Chart,
     /// It could not be downloaded, so the result is unknown.
-    Unfetchable {
-        /// Helm's message, line by line.
-        said: Vec<String>,
-    },
+    Download,
 }
 
 /// Renders every chart with the values of its release. With `helm`, charts are downloaded and rendered;
@@ -61,12 +65,12 @@ async fn render(release: &Release, environment: &Environment, helm: Option<&Helm
     }
     let helm = helm?;
     let request = release.helm_request(HelmAction::Install);
+    let fails = |fault, failure: Failure| Some(Rendering::Fails { fault, said: failure.because });
     if let Err(failure) = helm.pull(&request.chart, &request.access).await {
-        return Some(Rendering::Unfetchable { said: failure.because });
+        return fails(ChartFault::Download, failure);
     }
-    match helm.unfit(&request.chart, &request.access).await {
-        Ok(None) => {}
-        Ok(Some(failure)) | Err(failure) => return Some(Rendering::Unfit { said: failure.because }),
+    if let Ok(Some(failure)) | Err(failure) = helm.unfit(&request.chart, &request.access).await {
+        return fails(ChartFault::Chart, failure);
     }
     let rendering = fetched(&request, helm).await;
     // A chart's error contains the value, which may be secret.
@@ -82,8 +86,10 @@ async fn fetched(request: &HelmRequest, helm: &Helm) -> Rendering {
             let crds = shipped.into_iter().chain(rendered).filter(is_crd).collect();
             Rendering::Takes { crds }
         }
-        Err(Failure { because, .. }) if is_of_chart(&because) => Rendering::Unfit { said: because },
-        Err(Failure { because, .. }) => Rendering::Refuses { said: because },
+        Err(Failure { because, .. }) => {
+            let fault = if is_of_chart(&because) { ChartFault::Chart } else { ChartFault::Values };
+            Rendering::Fails { fault, said: because }
+        }
     }
 }
 

@@ -26,6 +26,8 @@ struct Pulled {
     file: PathBuf,
     /// The tag that it was pulled by, if it comes from a registry.
     tag: Option<String>,
+    /// The version in its Chart.yaml.
+    own_version: Result<String>,
     /// The check of its archive, if it comes from a classic repository.
     archive: Option<Archive>,
 }
@@ -112,8 +114,7 @@ impl Charts {
 
     /// The resolved version of a range or digest, from the fetched chart.
     pub(super) async fn resolved_version(&self, chart: &ChartSource, access: &ChartAccess) -> Result<String> {
-        let (file, of) = (self.pull(chart, access).await?, chart.clone());
-        in_background(move || own_version(&file, &of)).await
+        self.pulled(chart, access).await?.own_version
     }
 
     /// Why Flux would never install the chart as it is declared, if its own version says so.
@@ -121,8 +122,8 @@ impl Charts {
         if !access.is_artifact {
             return Ok(None);
         }
-        let own = self.resolved_version(chart, access).await?;
-        Ok(unfit(chart, self.pulled(chart, access).await?.tag.as_deref(), &own))
+        let pulled = self.pulled(chart, access).await?;
+        Ok(unfit(chart, pulled.tag.as_deref(), &pulled.own_version?))
     }
 
     /// The chart as helm-controller loads it: with the digest of the artifact in its version, if Flux tracks
@@ -154,8 +155,8 @@ impl Charts {
         else {
             return Ok(chart.digest().map(str::to_owned));
         };
-        let digest = Registry::of(url, access, &self.environment).digest(tag).await?;
-        digest.map(Some).ok_or_else(|| {
+        let manifest = Registry::of(url, access, &self.environment).manifest_and_digest(tag).await?;
+        manifest.map(|(_, digest)| Some(digest)).ok_or_else(|| {
             Failure::input(format!("cannot fetch chart {chart}"))
                 .because("the registry has no such tag")
                 .hint("correct the address or `ref.tag` of its OCIRepository")
@@ -216,19 +217,15 @@ impl Charts {
                 ChartSource::Repository { chart: name, .. } => Some(verify(&index, name, &archive, &of)?),
                 _ => None,
             };
-            check(&archive, &of).map(|()| verified)
+            check(&archive, &of)?;
+            Ok::<_, Failure>((verified, own_version(&archive, &of)))
         };
-        let archive = in_background(looked).await?;
+        let (archive, own_version) = tokio::task::spawn_blocking(looked)
+            .await
+            .map_err(|error| Failure::internal("checking a chart was interrupted").caused_by(&error))??;
         let tag = tag_of(&printed).filter(|_| chart.digest().is_none()).map(str::to_owned);
-        Ok(Pulled { file, tag, archive })
+        Ok(Pulled { file, tag, own_version, archive })
     }
-}
-
-/// Archives are large: reading one must not hold up the run.
-async fn in_background<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| Failure::internal("checking a chart was interrupted").caused_by(&error))?
 }
 
 /// The file that stores the digest of a folder's content.

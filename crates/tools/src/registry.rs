@@ -59,12 +59,6 @@ impl<'a> Registry<'a> {
         self.json(&format!("manifests/{reference}")).await
     }
 
-    /// The digest of the manifest of a tag; none if there is no such.
-    pub(super) async fn digest(&mut self, tag: &str) -> Result<Option<String>> {
-        let manifest = self.get(&format!("manifests/{tag}")).await?;
-        Ok(manifest.map(|manifest| format!("sha256:{}", sha256(manifest))))
-    }
-
     /// A manifest by tag or digest, with its own digest, which the caller compares; none if there is no such.
     pub async fn manifest_and_digest(&mut self, reference: &str) -> Result<Option<(Value, String)>> {
         let path = format!("manifests/{reference}");

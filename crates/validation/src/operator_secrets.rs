@@ -6,7 +6,7 @@ use crate::fleet::Placed;
 use crate::known;
 use crate::paths::values_at;
 use bootstrapper_gitops::Declared;
-use bootstrapper_gitops::order::{at, is_true};
+use bootstrapper_gitops::order::{at, encrypts_with_ipsec};
 
 /// A reference to a Secret, and to one of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,17 +149,15 @@ fn cilium(placed: Placed<'_>) -> Vec<Reference<'_>> {
     let Some(cilium) = known::cilium(declared).filter(|cilium| *cilium.id == placed.id()) else {
         return Vec::new();
     };
-    let encryption = at(cilium.values, "encryption");
-    let is_ipsec = is_true(at(encryption, "enabled"))
-        && matches!(at(encryption, "type").as_str(), None | Some("" | "ipsec"));
     let release = declared.releases.iter().find(|release| release.id == *cilium.id);
-    let Some(release) = release.filter(|_| is_ipsec) else { return Vec::new() };
-    let name = at(encryption, "ipsec.secretName").as_str().unwrap_or("cilium-ipsec-keys");
+    let Some(release) = release.filter(|_| encrypts_with_ipsec(cilium.values)) else { return Vec::new() };
+    let ipsec = at(cilium.values, "encryption.ipsec");
+    let name = at(ipsec, "secretName").as_str().unwrap_or("cilium-ipsec-keys");
     vec![Reference {
         path: "spec.values.encryption".to_owned(),
         namespace: &release.release_namespace,
         name,
-        key: Some(at(encryption, "ipsec.keyFile").as_str().unwrap_or("keys")),
+        key: Some(at(ipsec, "keyFile").as_str().unwrap_or("keys")),
     }]
 }
 

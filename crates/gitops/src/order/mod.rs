@@ -26,5 +26,5 @@ pub use kinds::{Kind, Kinds, Provider};
 pub use moment::{LinkKind, Moment};
 pub use names::names_data;
 pub use needs::needs;
-pub use plugin::{Cilium, network_plugin};
+pub use plugin::{Cilium, encrypts_with_ipsec, network_plugin};
 pub use value::{at, is_true};

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::charts::NETWORK_PLUGINS;
+use super::value::{at, is_true};
 use crate::{Declared, Release};
 use bootstrapper_core::object::ObjectRef;
 
@@ -70,6 +71,12 @@ impl<'a> Cilium<'a> {
         let mut parts = text.split('.');
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
+}
+
+/// Whether Cilium encrypts with IPsec, by its values: the default of its chart, if it encrypts.
+pub fn encrypts_with_ipsec(values: &Value) -> bool {
+    let kind = at(values, "encryption.type").as_str().unwrap_or_default();
+    is_true(at(values, "encryption.enabled")) && matches!(kind, "" | "ipsec")
 }
 
 /// The network plugin that a release installs.

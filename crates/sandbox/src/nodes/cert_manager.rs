@@ -6,12 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
 use serde_json::{Value, json};
 
+use super::issuing::{Issued, Wanted, authority};
 use crate::site::Site;
 use bootstrapper_core::failure::{Failure, Result};
 use bootstrapper_core::object::{Object, ObjectRef};
@@ -20,13 +17,6 @@ const MANAGER: &str = "cert-manager-certificates-issuing";
 
 /// The namespace in which cert-manager looks up the Secrets of ClusterIssuers.
 const OF_CLUSTER_ISSUERS: &str = "cert-manager";
-
-/// A certificate chain's first certificate, its key, and the CA's certificate, as PEM.
-struct Issued {
-    certificate: String,
-    key: String,
-    authority: String,
-}
 
 /// Creates the Secret, unless it has been issued before.
 pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
@@ -42,19 +32,21 @@ pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
     if stored.is_some_and(|stored| stored.data.is_some_and(|data| data.contains_key("tls.crt"))) {
         return Ok(());
     }
-    let issued = match authority_of(site, spec, namespace).await? {
-        Authority::Own => self_signed(spec).map_err(|error| failed(&error))?,
+    let wanted = wanted(spec);
+    let (issued, authority) = match authority_of(site, spec, namespace).await? {
+        Authority::Own => {
+            let issued = wanted.self_signed().map_err(|error| failed(&error))?;
+            let own = issued.certificate.clone();
+            (issued, own)
+        }
         Authority::Secret { certificate, key } => {
-            let signer = KeyPair::from_pem(&key)
-                .and_then(|key| Issuer::from_ca_cert_pem(&certificate, key))
-                .map_err(|error| failed(&error))?;
-            let (leaf, key) = signed(spec, &signer).map_err(|error| failed(&error))?;
-            Issued { certificate: leaf, key, authority: certificate }
+            let signer = authority(&certificate, &key).map_err(|error| failed(&error))?;
+            (wanted.signed_by(&signer).map_err(|error| failed(&error))?, certificate)
         }
         Authority::Sandbox => {
-            let pair = site.certificates.server(names(spec))?;
-            let authority = site.certificates.authority_pem().to_owned();
-            Issued { certificate: pair.certificate, key: pair.key, authority }
+            let pair = site.certificates.server(wanted.hosts)?;
+            let issued = Issued { certificate: pair.certificate, key: pair.key };
+            (issued, site.certificates.authority_pem().to_owned())
         }
     };
     let secret = json!({
@@ -65,7 +57,7 @@ pub(super) async fn make(site: &Site, declared: &Object) -> Result<()> {
             "annotations": annotations(&id, spec),
         },
         "data": {
-            "ca.crt": STANDARD.encode(issued.authority),
+            "ca.crt": STANDARD.encode(authority),
             "tls.crt": STANDARD.encode(issued.certificate),
             "tls.key": STANDARD.encode(issued.key),
         },
@@ -121,39 +113,15 @@ async fn authority_of(site: &Site, spec: &Value, namespace: &str) -> Result<Auth
     }
 }
 
-/// Its names and addresses.
-fn names(spec: &Value) -> Vec<String> {
-    let all = ["dnsNames", "ipAddresses"]
+fn wanted(spec: &Value) -> Wanted<'_> {
+    let hosts = ["dnsNames", "ipAddresses"]
         .into_iter()
         .flat_map(|field| spec[field].as_array().into_iter().flatten());
-    all.filter_map(|name| name.as_str().map(str::to_owned)).collect()
-}
-
-fn parameters(spec: &Value) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::new(names(spec))?;
-    if let Some(name) = spec["commonName"].as_str() {
-        params.distinguished_name.push(DnType::CommonName, name);
+    Wanted {
+        common_name: spec["commonName"].as_str(),
+        hosts: hosts.filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        is_authority: spec["isCA"] == true,
     }
-    if spec["isCA"] == true {
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    } else {
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    }
-    Ok(params)
-}
-
-fn self_signed(spec: &Value) -> Result<Issued, rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let certificate = parameters(spec)?.self_signed(&key)?.pem();
-    Ok(Issued { authority: certificate.clone(), certificate, key: key.serialize_pem() })
-}
-
-fn signed(spec: &Value, signer: &Issuer<'_, KeyPair>) -> Result<(String, String), rcgen::Error> {
-    let key = KeyPair::generate()?;
-    Ok((parameters(spec)?.signed_by(&key, signer)?.pem(), key.serialize_pem()))
 }
 
 #[cfg(test)]
@@ -161,14 +129,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_of_a_ca_in_the_cluster_has_the_declared_names() {
-        let authority = self_signed(&json!({"isCA": true, "commonName": "home"})).unwrap();
-        let key = KeyPair::from_pem(&authority.key).unwrap();
-        let signer = Issuer::from_ca_cert_pem(&authority.certificate, key).unwrap();
-        let spec = json!({"dnsNames": ["home.test", "*.home.test"], "ipAddresses": ["10.0.0.1"]});
-        assert_eq!(names(&spec), ["home.test", "*.home.test", "10.0.0.1"]);
-        let (certificate, key) = signed(&spec, &signer).unwrap();
-        assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----") && key.contains("PRIVATE KEY"));
-        assert!(signed(&json!({"dnsNames": ["not a name \u{e4}"]}), &signer).is_err());
+    fn a_certificate_has_the_declared_names() {
+        let spec = json!({"commonName": "home", "isCA": true, "dnsNames": ["home.test", "*.home.test"], "ipAddresses": ["10.0.0.1"]});
+        let wanted = wanted(&spec);
+        assert_eq!(wanted.hosts, ["home.test", "*.home.test", "10.0.0.1"]);
+        assert_eq!((wanted.common_name, wanted.is_authority), (Some("home"), true));
     }
 }

@@ -12,13 +12,11 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::{Issuer, KeyPair};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::issuing;
 use crate::kubelet::image_of;
 use bootstrapper_cluster::{Cluster, seen};
 use bootstrapper_core::failure::{Failure, Result};
@@ -71,11 +69,11 @@ async fn make(cluster: &Cluster, pod: &Object) -> Result<()> {
     let config = config_of(pod)?;
     let (authority, issuer) = authority(cluster, may_make_one(pod)).await?;
     for wanted in &config.certs {
-        let (certificate, key) = signed(wanted, &issuer).map_err(|error| failed(&error))?;
+        let issued = wanted.certificate().signed_by(&issuer).map_err(|error| failed(&error))?;
         let data = json!({
             "ca.crt": STANDARD.encode(&authority),
-            "tls.crt": STANDARD.encode(certificate),
-            "tls.key": STANDARD.encode(key),
+            "tls.crt": STANDARD.encode(issued.certificate),
+            "tls.key": STANDARD.encode(issued.key),
         });
         store(cluster, &wanted.namespace, &wanted.name, "kubernetes.io/tls", &data).await?;
     }
@@ -105,34 +103,26 @@ async fn authority(cluster: &Cluster, may_make_one: bool) -> Result<(String, Iss
         String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
     };
     if let (Some(certificate), Some(key)) = (part("ca.crt"), part("ca.key")) {
-        let key = KeyPair::from_pem(&key).map_err(|error| failed(&error))?;
-        let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(|error| failed(&error))?;
+        let issuer = issuing::authority(&certificate, &key).map_err(|error| failed(&error))?;
         return Ok((certificate, issuer));
     }
     if !may_make_one {
         return Err(Failure::step(format!("{id} not found")));
     }
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Cilium CA");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate().map_err(|error| failed(&error))?;
-    let certificate = params.self_signed(&key).map_err(|error| failed(&error))?.pem();
+    let wanted = issuing::Wanted { common_name: Some("Cilium CA"), hosts: Vec::new(), is_authority: true };
+    let issued = wanted.self_signed().map_err(|error| failed(&error))?;
     let data =
-        json!({"ca.crt": STANDARD.encode(&certificate), "ca.key": STANDARD.encode(key.serialize_pem())});
+        json!({"ca.crt": STANDARD.encode(&issued.certificate), "ca.key": STANDARD.encode(&issued.key)});
     store(cluster, NAMESPACE, AUTHORITY, "Opaque", &data).await?;
-    Ok((certificate, Issuer::new(params, key)))
+    let issuer = issuing::authority(&issued.certificate, &issued.key).map_err(|error| failed(&error))?;
+    Ok((issued.certificate, issuer))
 }
 
-fn signed(wanted: &Wanted, issuer: &Issuer<'_, KeyPair>) -> Result<(String, String), rcgen::Error> {
-    let hosts = if wanted.hosts.is_empty() { vec![wanted.common_name.clone()] } else { wanted.hosts.clone() };
-    let mut params = CertificateParams::new(hosts)?;
-    params.distinguished_name.push(DnType::CommonName, wanted.common_name.as_str());
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate()?;
-    Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+impl Wanted {
+    fn certificate(&self) -> issuing::Wanted<'_> {
+        let hosts = if self.hosts.is_empty() { vec![self.common_name.clone()] } else { self.hosts.clone() };
+        issuing::Wanted { common_name: Some(&self.common_name), hosts, is_authority: false }
+    }
 }
 
 async fn store(cluster: &Cluster, namespace: &str, name: &str, kind: &str, data: &Value) -> Result<()> {

@@ -8,6 +8,7 @@ mod cert_manager;
 mod certgen;
 mod exec;
 mod external_secrets;
+mod issuing;
 mod kubelet_api;
 mod kwok;
 mod loopback_pod;

@@ -1,7 +1,7 @@
 //! Problems of rendering charts with the values of their releases.
 
 use crate::{Finding, Fleet, Rule, Severity};
-use bootstrapper_gitops::{Declared, Release, Rendering};
+use bootstrapper_gitops::{ChartFault, Declared, Release, Rendering};
 
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -11,10 +11,7 @@ pub(crate) const RULES: &[Rule] = &[
         why: "Helm and Flux reject them on the cluster too, and install nothing",
         fix: "correct the values; `helm show values` lists those of the chart's version",
         check: |rule, fleet| {
-            of_renderings(rule, fleet, "rejects the values of", "spec.values", |rendering| match rendering {
-                Rendering::Refuses { said } => Some(said),
-                Rendering::Takes { .. } | Rendering::Unfit { .. } | Rendering::Unfetchable { .. } => None,
-            })
+            of_renderings(rule, fleet, ChartFault::Values, "rejects the values of", "spec.values")
         },
     },
     Rule {
@@ -24,10 +21,7 @@ pub(crate) const RULES: &[Rule] = &[
         why: "Flux refuses a chart whose own version differs from the tag of its OCIRepository; and Helm refuses one that is incomplete or made for another Kubernetes, whatever its values",
         fix: "reference the artifact by digest (`ref.digest`) instead of by tag, or use another version",
         check: |rule, fleet| {
-            of_renderings(rule, fleet, "can never be installed for", "spec", |rendering| match rendering {
-                Rendering::Unfit { said } => Some(said),
-                Rendering::Takes { .. } | Rendering::Refuses { .. } | Rendering::Unfetchable { .. } => None,
-            })
+            of_renderings(rule, fleet, ChartFault::Chart, "can never be installed for", "spec")
         },
     },
     Rule {
@@ -37,23 +31,17 @@ pub(crate) const RULES: &[Rule] = &[
         why: "if it is missing in its registry, Flux cannot fetch it either",
         fix: "correct the address or the version, or retry when the registry answers",
         check: |rule, fleet| {
-            of_renderings(rule, fleet, "could not be fetched for", "spec", |rendering| match rendering {
-                Rendering::Unfetchable { said } => Some(said),
-                Rendering::Takes { .. } | Rendering::Refuses { .. } | Rendering::Unfit { .. } => None,
-            })
+            of_renderings(rule, fleet, ChartFault::Download, "could not be fetched for", "spec")
         },
     },
 ];
 
-fn of_renderings(
-    rule: &Rule,
-    fleet: &Fleet,
-    verb: &str,
-    field: &str,
-    said: impl Fn(&Rendering) -> Option<&Vec<String>>,
-) -> Vec<Finding> {
+fn of_renderings(rule: &Rule, fleet: &Fleet, wanted: ChartFault, verb: &str, field: &str) -> Vec<Finding> {
     let of = |declared: &Declared, release: &Release| {
-        let said = said(declared.renderings.get(&release.id)?)?;
+        let Rendering::Fails { fault, said } = declared.renderings.get(&release.id)? else { return None };
+        if *fault != wanted {
+            return None;
+        }
         let message = format!("chart {} {verb} {}", release.chart, release.id);
         let finding = Finding::of(rule, message).in_cluster(&declared.cluster).about(&release.id);
         let finding = finding.at(declared.place(&release.id, field));

@@ -75,10 +75,7 @@ fn missing(rule: &Rule, placed: Placed<'_>) -> Vec<Finding> {
         if !is_plain || one.wanted.is_met(&keys) {
             return None;
         }
-        let has = match keys.len() {
-            0 => "no keys".to_owned(),
-            _ => keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "),
-        };
+        let has = if keys.is_empty() { "no keys".to_owned() } else { listed(&keys) };
         let message = format!(
             "{} looks for {} in {} {}/{}, which has {has}",
             placed.id(),
@@ -90,6 +87,10 @@ fn missing(rule: &Rule, placed: Placed<'_>) -> Vec<Finding> {
         Some(placed.finding(rule, &one.path, message))
     });
     found.collect()
+}
+
+fn listed(keys: &BTreeSet<String>) -> String {
+    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What a file may be encrypted for, and how the entries with keys for it end.
@@ -113,11 +114,11 @@ fn undecryptable(rule: &Rule, placed: Placed<'_>) -> Option<Finding> {
         return None;
     }
     let names: Vec<&str> = used.iter().map(|(_, name, _)| *name).collect();
-    let has = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     let message = format!(
-        "{} is encrypted for {} only, and Secret {namespace}/{secret} has {has}",
+        "{} is encrypted for {} only, and Secret {namespace}/{secret} has {}",
         placed.id(),
-        names.join(" and ")
+        names.join(" and "),
+        listed(&keys)
     );
     Some(placed.finding(rule, "sops", message))
 }

@@ -84,7 +84,7 @@ impl<'a> Schemas<'a> {
     pub(super) fn of(declared: &'a Declared, kubernetes: Option<&str>) -> Self {
         let of_charts = declared.renderings.values().flat_map(|rendering| match rendering {
             Rendering::Takes { crds } => crds.as_slice(),
-            Rendering::Refuses { .. } | Rendering::Unfit { .. } | Rendering::Unfetchable { .. } => &[],
+            Rendering::Fails { .. } => &[],
         });
         // The last one takes precedence: the repository's own declaration.
         let of_flux: Vec<crd::Crd<'a>> = flux::crds(is_of_operator(declared)).collect();

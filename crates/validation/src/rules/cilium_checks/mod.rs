@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{Finding, Fleet, Rule, Severity, known};
 use bootstrapper_core::object::ObjectRef;
-use bootstrapper_gitops::order::{at, is_true};
+use bootstrapper_gitops::order::{at, encrypts_with_ipsec, is_true};
 use bootstrapper_gitops::{Declared, ProblemKind};
 
 pub(crate) const RULES: &[Rule] = &[
@@ -96,7 +96,7 @@ impl<'a> Values<'a> {
     }
 
     fn is_ipsec(&self) -> bool {
-        self.on("encryption.enabled") && matches!(self.text("encryption.type"), "" | "ipsec")
+        encrypts_with_ipsec(self.0)
     }
 
     fn is_dsr(&self) -> bool {
@@ -158,6 +158,15 @@ mod tests {
 
     fn fields(checks: &'static [Check], values: &Value) -> Vec<&'static str> {
         checks.iter().filter(|check| (check.applies)(&Values(values))).map(|check| check.field).collect()
+    }
+
+    #[test]
+    fn no_check_is_made_twice() {
+        let mut all: Vec<_> = refused::ALL.iter().chain(ignored::ALL).map(|check| check.what).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
     }
 
     #[test]

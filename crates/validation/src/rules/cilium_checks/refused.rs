@@ -408,18 +408,6 @@ pub(super) const ALL: &[Check] = &[
         },
     },
     Check {
-        field: "enableCiliumEndpointSlice",
-        what: "enableCiliumEndpointSlice was removed in 1.18: use ciliumEndpointSlice.enabled",
-        since: (1, 18),
-        applies: |v| v.is_set("enableCiliumEndpointSlice"),
-    },
-    Check {
-        field: "endpointStatus",
-        what: "endpointStatus was removed in 1.16",
-        since: (1, 16),
-        applies: |v| v.is_set("endpointStatus"),
-    },
-    Check {
         field: "enableCnpStatusUpdates",
         what: "enableCnpStatusUpdates was removed in 1.15",
         since: (1, 15),
