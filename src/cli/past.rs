@@ -3,23 +3,36 @@
 use super::runs::Store;
 use super::session::Session;
 use bootstrapper_cluster::{Entry, RunRecord};
+use bootstrapper_engine::{Graph, PlannedStep};
 use bootstrapper_report::timeline::Timeline;
-use bootstrapper_report::{Expected, Forecast, PastRun, PastStep};
+use bootstrapper_report::{Expected, Forecast, PastRun, PastStep, Total};
 
 /// How many runs of this machine are read.
 const READ: usize = 10;
 
-/// What steps are expected to take: by the cluster's own history, else by the runs of other clusters on this
-/// machine.
-pub(super) fn expected(history: &[Entry]) -> Expected {
+/// What the steps that `count` are expected to take, each and in all: by the cluster's own history; for steps that
+/// it does not have, by the runs of other clusters on this machine.
+pub(super) fn expected(
+    graph: &Graph,
+    history: &[Entry],
+    counts: impl Fn(&PlannedStep) -> bool,
+) -> (Expected, Option<Total>) {
     let own: Vec<PastRun> = recorded(history).filter_map(of_record).collect();
-    Expected::of(&own).or(Expected::of(&of_this_machine()))
+    let own = Expected::of(&own);
+    match own.total(graph, &counts) {
+        Some(total) if total.unknown == 0 => (own, Some(total)),
+        _ => {
+            let all = own.or(Expected::of(&of_this_machine()));
+            let total = all.total(graph, &counts);
+            (all, total)
+        }
+    }
 }
 
 /// What a run of the whole plan is expected to take. An unreadable history is no reason not to run.
 pub(super) async fn forecast(session: &Session) -> Forecast {
-    let steps = expected(&session.cluster.history().await.unwrap_or_default());
-    let total = steps.total(&session.graph, |step| step.skip_reason().is_none());
+    let history = session.cluster.history().await.unwrap_or_default();
+    let (steps, total) = expected(&session.graph, &history, |step| step.skip_reason().is_none());
     Forecast { total: total.map(|total| total.duration), steps }
 }
 

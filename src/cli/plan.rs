@@ -80,15 +80,15 @@ async fn is_configured(plan: &PlanArgs) -> bool {
 /// Observes all steps and prints the result. Writes nothing to the cluster. Fails if a step could not be
 /// observed; else returns whether a run would change something.
 pub(super) async fn show(session: &Session, output: Output, file: Option<&Path>) -> Result<bool> {
-    let history = session.cluster.history().await;
     let observed = engine::observe(&session.graph).await;
     if output == Output::Text {
+        let history = session.cluster.history().await;
         let mut header = header(session, &history).await;
         let to_do: Vec<&StepId> =
             observed.iter().filter(|(_, seen)| !is_done(seen)).map(|(step, _)| &step.id).collect();
         if !to_do.is_empty() {
-            let expected = past::expected(history.as_deref().unwrap_or_default());
-            let total = expected.total(&session.graph, |step| to_do.contains(&&step.id));
+            let history = history.as_deref().unwrap_or_default();
+            let (_, total) = past::expected(&session.graph, history, |step| to_do.contains(&&step.id));
             header.facts.push(("expected", expected_text(total)));
         }
         out::text(&report::header_text(&header))?;

@@ -65,12 +65,13 @@ async fn carry_out(
     cancel: CancellationToken,
     recording: &Recording,
 ) -> Result<()> {
+    let progress = Progress::from(args.progress);
     let settings = RunSettings {
         force_conflicts: args.force_conflicts,
         strict: args.strict,
         headline: session.headline(),
-        progress: args.progress.into(),
-        forecast: past::forecast(session).await,
+        progress,
+        forecast: if progress.shows_forecast() { past::forecast(session).await } else { Forecast::default() },
     };
     let end = |summary: &RunSummary| end(session, summary, cancel.is_cancelled());
     let summary = run_recorded(session, &session.graph, settings, cancel.clone(), recording, end).await;

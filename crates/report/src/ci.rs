@@ -87,23 +87,17 @@ impl Log {
     /// The lines of long waits.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<Part> {
         let mut parts = Vec::new();
-        let steps = self.board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.runs());
-        let mut due = Vec::new();
-        for step in steps {
+        for step in self.board.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.runs()) {
             let waited = step.began.map(|began| since(began, now)).unwrap_or_default();
             let next = self.next.entry(step.id.clone()).or_insert(FIRST);
-            if waited >= *next {
-                *next = waited * 2;
-                due.push((step.id.clone(), now_text(step)));
+            if waited < *next {
+                continue;
             }
-        }
-        for (step, text) in due {
-            let mut texts = vec![text];
-            let of_step = self.board.stages.iter().flat_map(|stage| &stage.steps).find(|one| one.id == step);
-            let causes = of_step.into_iter().flat_map(|step| step.causes.due(now));
-            texts.extend(causes.take(1).map(super::causes::headline));
-            let lines = texts.iter().map(|text| plain::line(self.board.began, now, Some(&step), text));
-            self.groups.line(&step.stage, lines.collect(), &mut parts);
+            *next = waited * 2;
+            let cause = step.causes.due(now).next().map(super::causes::headline);
+            let texts = std::iter::once(now_text(step)).chain(cause);
+            let lines = texts.map(|text| plain::line(self.board.began, now, Some(&step.id), &text));
+            self.groups.line(&step.id.stage, lines.collect(), &mut parts);
         }
         parts
     }

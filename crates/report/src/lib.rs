@@ -40,7 +40,8 @@ use bootstrapper_engine::Event;
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
-    /// [`Progress::Tty`] if stderr is a capable terminal, otherwise [`Progress::Plain`].
+    /// [`Progress::Tty`] if stderr is a capable terminal, [`Progress::Ci`] for a known CI runner, otherwise
+    /// [`Progress::Plain`].
     #[default]
     Auto,
     /// The whole plan, redrawn as it changes.
@@ -55,6 +56,24 @@ pub enum Progress {
     Quiet,
 }
 
+impl Progress {
+    /// What it is here: `Auto` depends on the terminal and the CI runner.
+    fn here(self) -> Self {
+        let is_dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match self {
+            Self::Auto if std::io::stderr().is_terminal() && !is_dumb() => Self::Tty,
+            Self::Auto if Runner::here().is_some() => Self::Ci,
+            Self::Auto => Self::Plain,
+            other => other,
+        }
+    }
+
+    /// Whether it shows a [`Forecast`].
+    pub fn shows_forecast(self) -> bool {
+        self.here() == Self::Tty
+    }
+}
+
 /// How long a run and its steps are expected to take.
 #[derive(Debug, Clone, Default)]
 pub struct Forecast {
@@ -66,13 +85,9 @@ pub struct Forecast {
 
 /// Shows events until their channel closes.
 pub async fn render(events: UnboundedReceiver<Event>, progress: Progress, forecast: Forecast) {
-    let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let runner = Runner::here();
-    match progress {
-        Progress::Auto if std::io::stderr().is_terminal() && !dumb() => live::render(events, forecast).await,
+    match progress.here() {
         Progress::Tty => live::render(events, forecast).await,
-        Progress::Auto if runner.is_some() => ci::render(events, runner).await,
-        Progress::Ci => ci::render(events, runner).await,
+        Progress::Ci => ci::render(events, Runner::here()).await,
         Progress::Auto | Progress::Plain => plain::render(events, false).await,
         Progress::Quiet => plain::render(events, true).await,
         Progress::Json => json::render(events).await,

@@ -61,8 +61,12 @@ impl Recording {
         let timeline = recorder.timeline(outcome, Timestamp::now());
         let RunInfo { cluster, command, place, .. } = &self.info;
         let is_comparable = |run: &Timeline| run.run.command == *command && run.run.place == *place;
-        let is_alike = |run: &Timeline| is_comparable(run) && (run.changed > 0) == (timeline.changed > 0);
-        let before = store.newest(cluster, is_alike).or_else(|| store.newest(cluster, is_comparable));
+        let is_alike = |run: &Timeline| (run.changed > 0) == (timeline.changed > 0);
+        let mut earlier = store.readable(cluster).filter(is_comparable);
+        let before = match earlier.next() {
+            Some(newest) if !is_alike(&newest) => earlier.find(is_alike).or(Some(newest)),
+            newest => newest,
+        };
         store.save(&timeline.compared_with(before.as_ref()))
     }
 }

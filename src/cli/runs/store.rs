@@ -1,8 +1,7 @@
 //! The files of runs: a page and its data each, which only this user can open.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -65,10 +64,9 @@ impl Store {
         Ok(runs)
     }
 
-    /// The newest readable run that `is_wanted`.
-    pub(crate) fn newest(&self, cluster: &str, is_wanted: impl Fn(&Timeline) -> bool) -> Option<Timeline> {
-        let runs = self.runs(Some(cluster)).unwrap_or_default();
-        runs.iter().filter_map(|run| run.read().ok()).find(is_wanted)
+    /// The readable runs of a cluster, the newest first; each is read when it is asked for.
+    pub(crate) fn readable(&self, cluster: &str) -> impl Iterator<Item = Timeline> {
+        self.runs(Some(cluster)).unwrap_or_default().into_iter().filter_map(|run| run.read().ok())
     }
 
     /// Stores a run, and forgets the oldest ones of its cluster; returns the path of its page.
@@ -83,7 +81,7 @@ impl Store {
         let masked = masked_json(&text);
         // The page is made of what is masked: its texts are cut and escaped.
         let shown: Timeline = serde_json::from_str(&masked).map_err(|error| failed(&error))?;
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| failed(&error))?;
+        private::secure(&folder).map_err(|error| failed(&error))?;
         let data = folder.join(format!("{}.json", run.run.started.strftime("%Y-%m-%dT%H-%M-%S.%3fZ")));
         let page = data.with_extension("html");
         private::replace(&page, timeline::page(&shown).as_bytes()).map_err(|error| failed(&error))?;
@@ -191,7 +189,7 @@ mod tests {
         let of_infra = seconds(store.runs(Some("infra")).unwrap());
         assert_eq!((of_infra.len(), of_infra[0], of_infra[29]), (30, 32, 3));
         assert_eq!(seconds(store.runs(None).unwrap())[0], 100);
-        let newest = store.newest("infra", |run| run.run.started.as_second() < 9).unwrap();
+        let newest = store.readable("infra").find(|run| run.run.started.as_second() < 9).unwrap();
         assert_eq!(newest.run.started.as_second(), 8);
     }
 
@@ -206,6 +204,6 @@ mod tests {
             let failure = store.runs(None).unwrap()[0].read().unwrap_err();
             assert!(failure.what.contains(".json") && failure.because[0].contains(expected), "{failure:?}");
         }
-        assert!(store.newest("infra", |_| true).is_none());
+        assert!(store.readable("infra").next().is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::download::{Downloaded, Missed, save, wrong};
-use super::layers::{Wanted, search};
+use super::layers::{Wanted, require_found, search};
 use super::progress::Meter;
 use bootstrapper_core::digest::is_hex;
 use bootstrapper_core::failure::{Failure, Result};
@@ -88,12 +88,7 @@ pub(super) fn unpack(
         search(archive, 0, &mut wanted, folder)
             .map_err(|error| wrong(Failure::step(format!("cannot unpack {url}")).caused_by(&error)))?;
     }
-    for one in &wanted {
-        if let Some(why) = one.missing() {
-            return Err(wrong(Failure::step(format!("cannot take {} out of {url}", one.name)).because(why)));
-        }
-    }
-    Ok(())
+    require_found(&wanted, url)
 }
 
 /// Makes a downloaded file a program.

@@ -37,44 +37,116 @@ pub(crate) struct Assets {
     modules: PathBuf,
 }
 
-/// The files of each module that are kept.
-const PARTS: [(&str, &str, &[&str]); 12] = [
-    (
-        "cilium",
-        CILIUM,
-        &["bpf", "clustermesh-apiserver", "install/kubernetes/cilium", "pkg/k8s/apis/cilium.io/client/crds"],
-    ),
-    ("gateway-api", GATEWAY_API, &["config/crd/standard"]),
-    (
-        "flux-operator",
-        FLUX_OPERATOR,
-        &["config/crd", "config/data/flux", "config/data/flux-images", "config/default", "config/manager"],
-    ),
-    ("cert-manager", CERT_MANAGER, &["deploy/charts/cert-manager"]),
-    ("external-secrets", EXTERNAL_SECRETS, &["deploy/charts/external-secrets", "deploy/crds"]),
-    ("rook", ROOK, &["deploy/charts/rook-ceph", "deploy/charts/rook-ceph-cluster", "deploy/charts/library"]),
-    ("cloudnative-pg", CLOUDNATIVE_PG, &["config/crd/bases"]),
-    ("victoria-metrics", VICTORIA_METRICS, &["config/crd/overlay/crd.descriptionless.yaml"]),
-    ("plugin-barman-cloud", BARMAN_CLOUD, &["config/crd/bases"]),
-    ("external-snapshotter", SNAPSHOTTER, &["config/crd"]),
-    ("metrics-server", METRICS_SERVER, &["charts/metrics-server"]),
-    ("external-dns", EXTERNAL_DNS, &["charts/external-dns"]),
-];
+/// A Go module, and what of it is kept.
+struct Kept {
+    /// Its folder here.
+    name: &'static str,
+    /// `path@version`.
+    module: &'static str,
+    /// Its hash, as in go.sum.
+    hash: &'static str,
+    /// The approximate size of its zip in MiB, for progress.
+    about_mib: u64,
+    /// The kept files and folders.
+    parts: &'static [&'static str],
+}
 
-/// The hash of each module, as in go.sum, and its approximate size in MiB.
-const HASHES: [(&str, &str, u64); 12] = [
-    (CILIUM, "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8=", 36),
-    (GATEWAY_API, "h1:mock6phZbI6rvZerwrVNk7hVNymQgHo+6sJ81Ia7ftY=", 3),
-    (FLUX_OPERATOR, "h1:ME/p3jGf5h9bNmQ5dhQBSjvj0G+7NTI1k3At+pCscis=", 5),
-    (CERT_MANAGER, "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=", 4),
-    (EXTERNAL_SECRETS, "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=", 19),
-    (ROOK, "h1:2+Qe/CLcZ2WrXf9Vhf21JwZQqN8cVXPQskZzHf3KLjU=", 4),
-    (CLOUDNATIVE_PG, "h1:fnhVq44xXx97MNiuvJsPrX1vSjYbgdyBK5MSGfdHdp0=", 14),
-    (VICTORIA_METRICS, "h1:NyGPEt1HlrwpF9zSqdcrrBaxI2uUfndNppOCmlDrZhc=", 4),
-    (BARMAN_CLOUD, "h1:dcEVsozSmdx5p2LbG1hbkWBvr6LXs1xpCsQiJWpo/ew=", 1),
-    (SNAPSHOTTER, "h1:FtGewu2k6HWw6evLGXY8JqUZ9eHpti1kd3e4amj+ilA=", 1),
-    (METRICS_SERVER, "h1:nlqqZ2H0Xfko8eJC/1qaNVVT17hu4rxndkOi22KTZ4w=", 1),
-    (EXTERNAL_DNS, "h1:+ASJ3KF7DLqHo2LsG8Qinuh2J389MS86I19i/r8ewUc=", 2),
+const KEPT: [Kept; 12] = [
+    Kept {
+        name: "cilium",
+        module: CILIUM,
+        hash: "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8=",
+        about_mib: 36,
+        parts: &[
+            "bpf",
+            "clustermesh-apiserver",
+            "install/kubernetes/cilium",
+            "pkg/k8s/apis/cilium.io/client/crds",
+        ],
+    },
+    Kept {
+        name: "gateway-api",
+        module: GATEWAY_API,
+        hash: "h1:mock6phZbI6rvZerwrVNk7hVNymQgHo+6sJ81Ia7ftY=",
+        about_mib: 3,
+        parts: &["config/crd/standard"],
+    },
+    Kept {
+        name: "flux-operator",
+        module: FLUX_OPERATOR,
+        hash: "h1:ME/p3jGf5h9bNmQ5dhQBSjvj0G+7NTI1k3At+pCscis=",
+        about_mib: 5,
+        parts: &[
+            "config/crd",
+            "config/data/flux",
+            "config/data/flux-images",
+            "config/default",
+            "config/manager",
+        ],
+    },
+    Kept {
+        name: "cert-manager",
+        module: CERT_MANAGER,
+        hash: "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
+        about_mib: 4,
+        parts: &["deploy/charts/cert-manager"],
+    },
+    Kept {
+        name: "external-secrets",
+        module: EXTERNAL_SECRETS,
+        hash: "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=",
+        about_mib: 19,
+        parts: &["deploy/charts/external-secrets", "deploy/crds"],
+    },
+    Kept {
+        name: "rook",
+        module: ROOK,
+        hash: "h1:2+Qe/CLcZ2WrXf9Vhf21JwZQqN8cVXPQskZzHf3KLjU=",
+        about_mib: 4,
+        parts: &["deploy/charts/rook-ceph", "deploy/charts/rook-ceph-cluster", "deploy/charts/library"],
+    },
+    Kept {
+        name: "cloudnative-pg",
+        module: CLOUDNATIVE_PG,
+        hash: "h1:fnhVq44xXx97MNiuvJsPrX1vSjYbgdyBK5MSGfdHdp0=",
+        about_mib: 14,
+        parts: &["config/crd/bases"],
+    },
+    Kept {
+        name: "victoria-metrics",
+        module: VICTORIA_METRICS,
+        hash: "h1:NyGPEt1HlrwpF9zSqdcrrBaxI2uUfndNppOCmlDrZhc=",
+        about_mib: 4,
+        parts: &["config/crd/overlay/crd.descriptionless.yaml"],
+    },
+    Kept {
+        name: "plugin-barman-cloud",
+        module: BARMAN_CLOUD,
+        hash: "h1:dcEVsozSmdx5p2LbG1hbkWBvr6LXs1xpCsQiJWpo/ew=",
+        about_mib: 1,
+        parts: &["config/crd/bases"],
+    },
+    Kept {
+        name: "external-snapshotter",
+        module: SNAPSHOTTER,
+        hash: "h1:FtGewu2k6HWw6evLGXY8JqUZ9eHpti1kd3e4amj+ilA=",
+        about_mib: 1,
+        parts: &["config/crd"],
+    },
+    Kept {
+        name: "metrics-server",
+        module: METRICS_SERVER,
+        hash: "h1:nlqqZ2H0Xfko8eJC/1qaNVVT17hu4rxndkOi22KTZ4w=",
+        about_mib: 1,
+        parts: &["charts/metrics-server"],
+    },
+    Kept {
+        name: "external-dns",
+        module: EXTERNAL_DNS,
+        hash: "h1:+ASJ3KF7DLqHo2LsG8Qinuh2J389MS86I19i/r8ewUc=",
+        about_mib: 2,
+        parts: &["charts/external-dns"],
+    },
 ];
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
@@ -95,7 +167,7 @@ impl Assets {
 
     /// Adds them to the progress of downloads.
     pub(super) fn meters<'a>(progress: &'a Progress<'a>) -> Vec<Meter<'a>> {
-        PARTS.iter().map(|(name, module, _)| progress.part(*name, size_of(module))).collect()
+        KEPT.iter().map(|kept| progress.part(kept.name, kept.about_mib)).collect()
     }
 
     /// Downloads them into the cache, without Go.
@@ -106,10 +178,10 @@ impl Assets {
     ) -> Result<(), Missed> {
         let beside = Folder::within(cache).map_err(|error| failed(&error))?;
         let whole = beside.path().join("whole");
-        let all = PARTS.iter().zip(meters).map(async |((name, module, parts), meter)| {
-            let known = Module { name: module, hash: hash_of(module) };
-            let zip = beside.path().join(format!("{name}.zip"));
-            module_zip::fetch(known, parts, &whole.join(name), &zip, environment, meter).await?;
+        let all = KEPT.iter().zip(meters).map(async |(kept, meter)| {
+            let known = Module { name: kept.module, hash: kept.hash };
+            let zip = beside.path().join(format!("{}.zip", kept.name));
+            module_zip::fetch(known, kept.parts, &whole.join(kept.name), &zip, environment, meter).await?;
             meter.done();
             Ok::<(), Missed>(())
         });
@@ -124,7 +196,7 @@ impl Assets {
     pub(super) async fn fetch_with_go(cache: &Path) -> Result<()> {
         let beside = Folder::within(cache).map_err(|error| failed(&error))?;
         let whole = beside.path().join("whole");
-        for (name, module, parts) in PARTS {
+        for Kept { name, module, parts, .. } in KEPT {
             let source = download(module).await?;
             for part in parts {
                 copy(&source.join(part), &whole.join(name).join(part)).map_err(|error| failed(&error))?;
@@ -146,20 +218,13 @@ impl Assets {
 
 /// Another list of files gets another folder.
 fn folder(cache: &Path) -> PathBuf {
-    cache.join(format!("assets-{}", short_sha256(format!("{PARTS:?}"), 8)))
+    let list: Vec<_> = KEPT.iter().map(|kept| (kept.name, kept.module, kept.parts)).collect();
+    cache.join(format!("assets-{}", short_sha256(format!("{list:?}"), 8)))
 }
 
 /// The hash of a module, `path@version`, if it is one of these.
-pub(super) fn known_hash(module: &str) -> Option<String> {
-    Some(hash_of(module)).filter(|hash| !hash.is_empty()).map(str::to_owned)
-}
-
-fn hash_of(module: &str) -> &'static str {
-    HASHES.iter().find(|(name, ..)| *name == module).map_or("", |(_, hash, _)| hash)
-}
-
-fn size_of(module: &str) -> u64 {
-    HASHES.iter().find(|(name, ..)| *name == module).map_or(0, |(.., mib)| *mib)
+pub(super) fn known_hash(module: &str) -> Option<&'static str> {
+    KEPT.iter().find(|kept| kept.module == module).map(|kept| kept.hash)
 }
 
 fn move_into_place(whole: &Path, folder: &Path) -> Result<()> {
@@ -217,8 +282,7 @@ mod tests {
     #[test]
     fn every_module_has_a_hash_and_that_of_the_build_list_if_it_is_in_it() {
         let mut in_build_list = 0;
-        for (name, module, _) in PARTS {
-            let hash = hash_of(module);
+        for Kept { name, module, hash, .. } in KEPT {
             assert!(hash.starts_with("h1:") && hash.len() == 47, "{name}: {hash}");
             if let Some(sum) = sum_of(module) {
                 assert_eq!(sum, hash, "{name}");
@@ -238,12 +302,12 @@ mod tests {
         let cache = std::process::Command::new("go").args(["env", "GOMODCACHE"]).output();
         let Ok(cache) = cache else { return };
         let cache = PathBuf::from(String::from_utf8(cache.stdout).unwrap().trim()).join("cache/download");
-        for (name, module, _) in PARTS {
+        for Kept { name, module, hash, .. } in KEPT {
             let (path, version) = module.split_once('@').unwrap();
             let escaped = path.replace("VictoriaMetrics", "!victoria!metrics");
             let file = cache.join(escaped).join("@v").join(format!("{version}.ziphash"));
-            if let Ok(hash) = std::fs::read_to_string(file) {
-                assert_eq!(hash.trim(), hash_of(module), "{name}");
+            if let Ok(known) = std::fs::read_to_string(file) {
+                assert_eq!(known.trim(), hash, "{name}");
             }
         }
     }

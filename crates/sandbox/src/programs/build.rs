@@ -10,6 +10,7 @@ use super::records::Record;
 use super::set::Set;
 use bootstrapper_core::digest::short_sha256;
 use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::private::secure;
 use bootstrapper_tools::cache_folder;
 
 static MODULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/programs/modules");
@@ -130,7 +131,7 @@ pub(super) async fn build(
             .hint("the build needs the Go module proxy and about 8 GB of disk space"));
     }
     let folder = cache.join(set.folder);
-    super::private_folder(&folder).map_err(|error| failed(&error))?;
+    secure(&folder).map_err(|error| failed(&error))?;
     for (name, _, built) in programs {
         Record::remove_beside(&folder.join(name));
         std::fs::rename(bin.join(built), folder.join(name)).map_err(|error| failed(&error))?;

@@ -12,7 +12,7 @@ use super::records::{Record, Records};
 use super::sources::{Platform, Release, Source};
 use super::{archive, image};
 use bootstrapper_core::failure::{Failure, Result, Retry};
-use bootstrapper_core::private::Folder;
+use bootstrapper_core::private::{Folder, secure};
 use bootstrapper_tools::Environment;
 
 /// How many downloads there are at once.
@@ -87,7 +87,7 @@ async fn fetch_release(
     let failed = |error: &std::io::Error| {
         Missed::Wrong(Failure::step(format!("cannot store {}", release.name)).caused_by(error))
     };
-    super::private_folder(folder).map_err(|error| failed(&error))?;
+    secure(folder).map_err(|error| failed(&error))?;
     let beside = Folder::within(folder).map_err(|error| failed(&error))?;
     let record = unpack(target, release, beside.path(), meter).await?;
     records.compare(release.name, target.platform, &record).map_err(Missed::Wrong)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::download::{Downloaded, Missed, retried, save, wrong};
-use super::layers::{Wanted, search};
+use super::layers::{Wanted, require_found, search};
 use super::progress::Meter;
 use super::sources::Platform;
 use bootstrapper_core::failure::{Failure, Result};
@@ -63,14 +63,7 @@ pub(super) async fn unpack(
                 wrong(Failure::step(format!("cannot unpack a layer of image {image}")).caused_by(&error))
             })?;
     }
-    for one in &wanted {
-        if let Some(why) = one.missing() {
-            return Err(wrong(
-                Failure::step(format!("cannot take {} out of image {image}:{reference}", one.name))
-                    .because(why),
-            ));
-        }
-    }
+    require_found(&wanted, &format!("image {image}:{reference}"))?;
     Ok(digest)
 }
 

@@ -9,6 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
+use super::download::{Missed, wrong};
+use bootstrapper_core::failure::Failure;
+
 const MIB: u64 = 1024 * 1024;
 
 /// No layer unpacks to more.
@@ -89,6 +92,14 @@ enum Said {
     Link(PathBuf),
     /// It is not in the layers below.
     Removed,
+}
+
+/// Fails if one of the files was not found in any layer of `whole`: an archive or an image.
+pub(super) fn require_found(wanted: &[Wanted], whole: &str) -> Result<(), Missed> {
+    let mut missing = wanted.iter().filter_map(|one| Some((one.name, one.missing()?)));
+    missing.next().map_or(Ok(()), |(name, why)| {
+        Err(wrong(Failure::step(format!("cannot take {name} out of {whole}")).because(why)))
+    })
 }
 
 /// Searches a layer for those files whose turn it is, and writes what is found into `folder`.

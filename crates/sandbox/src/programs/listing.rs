@@ -99,6 +99,7 @@ fn listed(name: &str, path: &Path, cache: &Path) -> ListedProgram {
     let module = release_of(name).map(|release| release.module);
     let version = module.and_then(|module| version_of(module).ok());
     let source = module.zip(version.as_ref()).map(|(module, version)| format!("{module}@{version}"));
-    let digest = source.as_deref().and_then(|module| sum_of(module).or_else(|| known_hash(module)));
+    let digest =
+        source.as_deref().and_then(|module| sum_of(module).or_else(|| known_hash(module).map(str::to_owned)));
     ListedProgram { origin: ProgramOrigin::Built, version, source, digest, ..local }
 }

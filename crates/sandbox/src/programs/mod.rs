@@ -20,7 +20,7 @@ mod zip;
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub(super) use assets::Assets;
@@ -33,6 +33,7 @@ pub(super) use set::{EVERY_SANDBOX, FLUX_OPERATOR, FLUX_OPERATOR_MANAGER, REAL_N
 
 use super::state::Folder;
 use bootstrapper_core::failure::{Failure, Result};
+use bootstrapper_core::private::secure;
 use bootstrapper_tools::Environment;
 use progress::Say;
 use records::Record;
@@ -99,7 +100,7 @@ pub(super) async fn find(sets: &[&Set], from: ProgramSources<'_>, say: Say<'_>) 
     let cache = build::cache()?;
     if !is_complete(sets, from, &cache) {
         // Another user with write access could have their programs run.
-        private_folder(&cache).map_err(|error| uncached(&cache, &error))?;
+        secure(&cache).map_err(|error| uncached(&cache, &error))?;
         let lock = lock(&cache, say).await?;
         obtain(sets, from, &cache, say).await?;
         drop(lock);
@@ -174,10 +175,6 @@ async fn lock(cache: &Path, say: Say<'_>) -> Result<File> {
 
 fn uncached(cache: &Path, error: &std::io::Error) -> Failure {
     Failure::step(format!("cannot use the cache {}", cache.display())).caused_by(error)
-}
-
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Searches the options, KUBEBUILDER_ASSETS and PATH, then the cache.

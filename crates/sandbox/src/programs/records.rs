@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sources::Platform;
 use bootstrapper_core::failure::{Failure, Result};
-use bootstrapper_core::private::replace;
+use bootstrapper_core::private::{replace, secure};
 
 /// No program has a dot in its name.
 const EXTENSION: &str = "json";
@@ -88,7 +88,7 @@ impl Records {
 
     /// Writes the record of a release.
     pub(super) fn write(&self, release: &str, platform: Platform, record: &Record) -> Result<()> {
-        super::private_folder(&self.0).map_err(|error| {
+        secure(&self.0).map_err(|error| {
             Failure::step(format!("cannot write to {}", self.0.display())).caused_by(&error)
         })?;
         record.write(&self.file(release, &record.version, platform))

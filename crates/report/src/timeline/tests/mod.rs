@@ -16,8 +16,8 @@ use bootstrapper_engine::{
     StepOutline,
 };
 
-/// A run while it is told: the present moment, and when each step began.
-struct Told {
+/// A run that is made up for a test: the present moment, and when each step began.
+struct MadeUpRun {
     recorder: Recorder,
     began: Vec<(String, u64)>,
 }
@@ -39,7 +39,7 @@ fn node(text: &str) -> Reason {
     }
 }
 
-impl Told {
+impl MadeUpRun {
     fn begins() -> Self {
         let info = RunInfo {
             cluster: "infra".into(),
@@ -51,7 +51,7 @@ impl Told {
             version: "0.1.0".into(),
             started: at(0),
         };
-        let mut told = Self { recorder: Recorder::new(info), began: Vec::new() };
+        let mut run = Self { recorder: Recorder::new(info), began: Vec::new() };
         let steps = [
             ("crds", vec![("crds/gateway", "CRDs of Gateway API"), ("crds/mesh", "mesh")]),
             ("cilium", vec![("cilium/release-cilium", "release kube-system/cilium 1.20.2")]),
@@ -65,8 +65,8 @@ impl Told {
                 .collect(),
         });
         let headline = "infra  https://192.0.2.1:6443  v1.36.3  repo main@3f2c1ab".to_owned();
-        told.event(0, None, 0, EventKind::RunStarted { headline, stages: stages.into() });
-        told
+        run.event(0, None, 0, EventKind::RunStarted { headline, stages: stages.into() });
+        run
     }
 
     fn event(&mut self, millis: u64, step: Option<&str>, attempt: u32, kind: EventKind) {
@@ -128,57 +128,57 @@ fn changed(summary: &str) -> StepOutcome {
 }
 
 /// Up to a Cilium whose second attempt waits.
-fn half_way() -> Told {
-    let mut told = Told::begins();
-    told.starts(0, "crds/gateway");
+fn half_way() -> MadeUpRun {
+    let mut run = MadeUpRun::begins();
+    run.starts(0, "crds/gateway");
     let observation = Observation::Satisfied { summary: "61 CRDs served".into(), unchanged: 61 };
-    told.event(400, Some("crds/gateway"), 1, EventKind::StepObserved { observation });
-    told.ends(500, "crds/gateway", unchanged("61 CRDs served"));
-    told.ends(500, "crds/mesh", StepOutcome::Skipped { reason: "not declared".into() });
-    told.starts(600, "cilium/release-cilium");
+    run.event(400, Some("crds/gateway"), 1, EventKind::StepObserved { observation });
+    run.ends(500, "crds/gateway", unchanged("61 CRDs served"));
+    run.ends(500, "crds/mesh", StepOutcome::Skipped { reason: "not declared".into() });
+    run.starts(600, "cilium/release-cilium");
     let observation = Observation::Missing(Diff::default());
-    told.event(1000, Some("cilium/release-cilium"), 1, EventKind::StepObserved { observation });
+    run.event(1000, Some("cilium/release-cilium"), 1, EventKind::StepObserved { observation });
     let failure = Failure::step("helm: the registry does not answer");
     let next_in = Duration::from_secs(2);
-    told.event(3000, Some("cilium/release-cilium"), 1, EventKind::AttemptFailed { failure, next_in });
-    told.acts(5500, 9000, "cilium/release-cilium", 2, "installed cilium 1.20.2");
-    told.waits(9000, "cilium/release-cilium", 2, vec![node("pulling for 0s"), "1/3 agents".into()]);
-    told.waits(12_000, "cilium/release-cilium", 2, vec![node("pulling for 3s"), "2/3 agents".into()]);
-    told
+    run.event(3000, Some("cilium/release-cilium"), 1, EventKind::AttemptFailed { failure, next_in });
+    run.acts(5500, 9000, "cilium/release-cilium", 2, "installed cilium 1.20.2");
+    run.waits(9000, "cilium/release-cilium", 2, vec![node("pulling for 0s"), "1/3 agents".into()]);
+    run.waits(12_000, "cilium/release-cilium", 2, vec![node("pulling for 3s"), "2/3 agents".into()]);
+    run
 }
 
 fn succeeded() -> Timeline {
-    let mut told = half_way();
+    let mut run = half_way();
     let warned = |details: &[&str]| StepOutcome::Warning {
         summary: "installed cilium 1.20.2".into(),
         details: details.iter().map(|one| (*one).to_owned()).collect(),
     };
-    told.ends(30_000, "cilium/release-cilium", warned(&["BGP status lags"]));
-    told.starts(30_000, "core/dns");
-    told.acts(30_100, 32_000, "core/dns", 1, "installed coredns | *bold*");
-    told.ends(33_000, "core/dns", changed("installed coredns | *bold*"));
-    told.starts(30_000, "core/\"<b>&");
-    told.ends(30_500, "core/\"<b>&", unchanged("</style><script>alert(2)</script>"));
+    run.ends(30_000, "cilium/release-cilium", warned(&["BGP status lags"]));
+    run.starts(30_000, "core/dns");
+    run.acts(30_100, 32_000, "core/dns", 1, "installed coredns | *bold*");
+    run.ends(33_000, "core/dns", changed("installed coredns | *bold*"));
+    run.starts(30_000, "core/\"<b>&");
+    run.ends(30_500, "core/\"<b>&", unchanged("</style><script>alert(2)</script>"));
     let steps = vec![
         ("crds/gateway", unchanged("61 CRDs served")),
         ("cilium/release-cilium", changed("installed cilium 1.20.2")),
         ("core/dns", changed("installed coredns | *bold*")),
     ];
-    told.finishes(33_100, steps, &["crds/gateway", "crds/mesh", "cilium/release-cilium", "core/dns"]);
+    run.finishes(33_100, steps, &["crds/gateway", "crds/mesh", "cilium/release-cilium", "core/dns"]);
     let before = {
-        let mut told = Told::begins();
-        told.starts(0, "crds/gateway");
-        told.ends(600, "crds/gateway", unchanged("61 CRDs served"));
-        told.starts(600, "cilium/release-cilium");
-        told.ends(8_000, "cilium/release-cilium", unchanged("as declared"));
-        told.finishes(8_000, vec![], &[]);
-        told.recorder.timeline("succeeded", at(8_000))
+        let mut run = MadeUpRun::begins();
+        run.starts(0, "crds/gateway");
+        run.ends(600, "crds/gateway", unchanged("61 CRDs served"));
+        run.starts(600, "cilium/release-cilium");
+        run.ends(8_000, "cilium/release-cilium", unchanged("as declared"));
+        run.finishes(8_000, vec![], &[]);
+        run.recorder.timeline("succeeded", at(8_000))
     };
-    told.recorder.timeline("succeeded", at(33_100)).compared_with(Some(&before))
+    run.recorder.timeline("succeeded", at(33_100)).compared_with(Some(&before))
 }
 
 fn failed() -> Timeline {
-    let mut told = half_way();
+    let mut run = half_way();
     let place = Location { file: "settings.yaml".into(), line: 14, column: 1 };
     let cause = Cause {
         code: Some("BS-CIL-003".into()),
@@ -196,13 +196,13 @@ fn failed() -> Timeline {
         failure: Some(Failure::step("agents cannot start").because("no route to host")),
         causes: vec![cause],
     };
-    told.event(14_000, Some("cilium/release-cilium"), 2, kind);
+    run.event(14_000, Some("cilium/release-cilium"), 2, kind);
     for step in ["core/dns", "core/\"<b>&"] {
-        told.ends(14_000, step, StepOutcome::NotStarted);
+        run.ends(14_000, step, StepOutcome::NotStarted);
     }
     let steps = vec![("cilium/release-cilium", StepOutcome::Failed), ("core/dns", StepOutcome::NotStarted)];
-    told.finishes(14_000, steps, &["crds/gateway", "cilium/release-cilium"]);
-    told.recorder.timeline("failed", at(14_000))
+    run.finishes(14_000, steps, &["crds/gateway", "cilium/release-cilium"]);
+    run.recorder.timeline("failed", at(14_000))
 }
 
 #[test]

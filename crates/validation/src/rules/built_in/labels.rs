@@ -1,26 +1,21 @@
 //! Labels, which every object may have.
 
-use serde_json::Value;
-
 use super::Fault;
 use crate::fleet::Placed;
-use crate::paths::values_at;
+use bootstrapper_gitops::order::at;
+
+/// The labels of a workload's pods.
+const OF_PODS: [&str; 2] =
+    ["spec.template.metadata.labels", "spec.jobTemplate.spec.template.metadata.labels"];
 
 pub(super) fn faults(placed: Placed<'_>) -> Vec<Fault> {
     let own = placed.object.metadata.labels.iter().flatten();
     let own = own.map(|(key, value)| ("metadata.labels", key.as_str(), value.as_str()));
-    let templates = ["spec.template", "spec.jobTemplate.spec.template"].into_iter();
     // Other kinds may mean something else by `template`.
-    let templates = templates.filter(|_| matches!(placed.id().group(), "" | "apps" | "batch"));
+    let templates = OF_PODS.into_iter().filter(|_| matches!(placed.id().group(), "" | "apps" | "batch"));
     let of_pods = templates.flat_map(|path| {
-        let found = values_at(&placed.object.data, &format!("{path}.metadata.labels"));
-        let entries = found.into_iter().filter_map(|(_, labels)| labels.as_object()).flatten();
-        let place = if path == "spec.template" {
-            "spec.template.metadata.labels"
-        } else {
-            "spec.jobTemplate.spec.template.metadata.labels"
-        };
-        entries.filter_map(move |(key, value)| Some((place, key.as_str(), Value::as_str(value)?)))
+        let entries = at(&placed.object.data, path).as_object().into_iter().flatten();
+        entries.filter_map(move |(key, value)| Some((path, key.as_str(), value.as_str()?)))
     });
     own.chain(of_pods).filter_map(|(path, key, value)| fault(path, key, value)).collect()
 }

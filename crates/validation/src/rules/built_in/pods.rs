@@ -10,6 +10,9 @@ use crate::paths::values_at;
 use crate::pods::{containers, pod_of};
 use bootstrapper_core::selector::selects;
 
+/// Workloads whose pods do not end by themselves.
+const LASTING: [&str; 4] = ["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"];
+
 pub(super) fn faults(placed: Placed<'_>) -> Vec<Fault> {
     let Some((path, pod)) = pod_of(placed) else { return Vec::new() };
     let mut found = Vec::new();
@@ -26,7 +29,7 @@ fn is_of(placed: Placed<'_>, kinds: &[&str]) -> bool {
 
 /// A workload that does not select its own pods.
 fn selector(placed: Placed<'_>) -> Option<Fault> {
-    if !is_of(placed, &["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]) {
+    if !is_of(placed, &LASTING) {
         return None;
     }
     let selector = placed.field(&["spec", "selector"]);
@@ -51,7 +54,7 @@ fn restart_policy(placed: Placed<'_>, path: &str, pod: &Value) -> Option<Fault> 
     let policy = pod["restartPolicy"].as_str();
     let (is_fault, needs) = if is_of(placed, &["CronJob", "Job"]) {
         (matches!(policy, None | Some("Always")), "OnFailure or Never")
-    } else if is_of(placed, &["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]) {
+    } else if is_of(placed, &LASTING) {
         (policy.is_some_and(|policy| policy != "Always"), "Always")
     } else {
         return None;
